@@ -1,0 +1,99 @@
+//! Options of a server.
+
+use std::collections::HashMap;
+
+use crate::server::Server;
+
+/// Options of a [`Server`], from [`Server::builder`].
+///
+/// ```
+/// use redis_keyspace_embedded::Server;
+///
+/// let server = Server::builder().databases(4).password("secret").build();
+/// # drop(server);
+/// ```
+#[derive(Clone)]
+#[must_use = "call `build` to get the server"]
+pub struct ServerBuilder {
+    pub(crate) databases: usize,
+    pub(crate) users: HashMap<String, Option<String>>,
+    pub(crate) logged_commands: usize,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new() -> Self {
+        Self { databases: 16, users: HashMap::from([("default".to_owned(), None)]), logged_commands: 0 }
+    }
+
+    /// How many databases SELECT can choose from; 16 unless said otherwise, at least 1.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::builder().databases(1).build();
+    /// # drop(server);
+    /// ```
+    pub fn databases(mut self, databases: usize) -> Self {
+        self.databases = databases.max(1);
+        self
+    }
+
+    /// The password of the user `default`; connections must then authenticate.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::builder().password("secret").build();
+    /// # drop(server);
+    /// ```
+    pub fn password(self, password: impl Into<String>) -> Self {
+        self.user("default", password)
+    }
+
+    /// One more user who may do everything. Connections start as `default`, which has no password unless
+    /// [`password`](Self::password) gives it one.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::builder().password("secret").user("app", "other").build();
+    /// # drop(server);
+    /// ```
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.insert(name.into(), Some(password.into()));
+        self
+    }
+
+    /// Keeps the last so many commands for [`Server::command_log`]; none unless asked.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::builder().log_commands(1_000).build();
+    /// assert!(server.command_log().is_empty());
+    /// ```
+    pub fn log_commands(mut self, limit: usize) -> Self {
+        self.logged_commands = limit;
+        self
+    }
+
+    /// The server. It needs no runtime until something connects.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::builder().build();
+    /// assert_eq!(server.connection_count(), 0);
+    /// ```
+    #[must_use]
+    pub fn build(self) -> Server {
+        Server::from_builder(self)
+    }
+}
+
+impl std::fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut users: Vec<_> = self.users.keys().collect();
+        users.sort();
+        f.debug_struct("ServerBuilder")
+            .field("databases", &self.databases)
+            .field("users", &users) // names only: passwords stay out of logs
+            .field("logged_commands", &self.logged_commands)
+            .finish()
+    }
+}

@@ -1,0 +1,53 @@
+//! Strings that hold numbers.
+
+use bytes::Bytes;
+
+use super::arguments::{exactly, float, integer};
+use super::{Context, ONE_KEY, Spec, WRITE, command};
+use crate::number::add_floats;
+use crate::reply::{Answer, Failure, Reply};
+use crate::value::Value;
+
+pub(super) const TABLE: &[Spec] = &[
+    command("incr", 2, WRITE, ONE_KEY, |context, arguments| {
+        let [key] = exactly(arguments)?;
+        add(context, key, 1)
+    }),
+    command("decr", 2, WRITE, ONE_KEY, |context, arguments| {
+        let [key] = exactly(arguments)?;
+        add(context, key, -1)
+    }),
+    command("incrby", 3, WRITE, ONE_KEY, |context, arguments| {
+        let [key, by] = exactly(arguments)?;
+        let by = integer(by)?;
+        add(context, key, by)
+    }),
+    command("decrby", 3, WRITE, ONE_KEY, |context, arguments| {
+        let [key, by] = exactly(arguments)?;
+        let by = integer(by)?.checked_neg().ok_or(Failure::new("ERR decrement would overflow"))?;
+        add(context, key, by)
+    }),
+    command("incrbyfloat", 3, WRITE, ONE_KEY, |context, arguments| {
+        let [key, by] = exactly(arguments)?;
+        let now = context.now;
+        let db = context.db()?;
+        let zero = Bytes::from_static(b"0");
+        let before = db.read(key, now).map_or(Ok(zero), |value| value.string().cloned())?;
+        float(&before)?;
+        float(by)?;
+        let sum = add_floats(&before, by);
+        let sum = Bytes::from(sum.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
+        db.put_keeping_expiry(key, Value::String(sum.clone()), now);
+        Ok(Reply::Bulk(sum))
+    }),
+];
+
+fn add(context: &mut Context<'_>, key: &[u8], by: i64) -> Answer {
+    let now = context.now;
+    let db = context.db()?;
+    let before = db.read(key, now).map_or(Ok(0), |value| integer(value.string()?))?;
+    let after = before.checked_add(by).ok_or(Failure::OVERFLOW)?;
+    let text = Bytes::copy_from_slice(itoa::Buffer::new().format(after).as_bytes());
+    db.put_keeping_expiry(key, Value::String(text), now);
+    Ok(Reply::Integer(after))
+}

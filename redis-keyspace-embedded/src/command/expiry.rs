@@ -1,0 +1,136 @@
+//! How long keys live.
+
+use bytes::Bytes;
+
+use super::arguments::{exactly, first, integer, option};
+use super::{Context, ONE_KEY, Spec, WRITE, command};
+use crate::reply::{Answer, Failure, Reply};
+
+pub(super) const TABLE: &[Spec] = &[
+    command("expire", -3, WRITE, ONE_KEY, |context, arguments| {
+        expire(context, arguments, Unit::Seconds, false, "expire")
+    }),
+    command("pexpire", -3, WRITE, ONE_KEY, |context, arguments| {
+        expire(context, arguments, Unit::Milliseconds, false, "pexpire")
+    }),
+    command("expireat", -3, WRITE, ONE_KEY, |context, arguments| {
+        expire(context, arguments, Unit::Seconds, true, "expireat")
+    }),
+    command("pexpireat", -3, WRITE, ONE_KEY, |context, arguments| {
+        expire(context, arguments, Unit::Milliseconds, true, "pexpireat")
+    }),
+    command("ttl", 2, 0, ONE_KEY, |context, arguments| {
+        let now = context.now;
+        // Rounded to the nearest second, as on a real server.
+        tell(context, arguments, |at| nearest_second(at.saturating_sub(now)))
+    }),
+    command("pttl", 2, 0, ONE_KEY, |context, arguments| {
+        let now = context.now;
+        tell(context, arguments, |at| at.saturating_sub(now))
+    }),
+    command("expiretime", 2, 0, ONE_KEY, |context, arguments| tell(context, arguments, nearest_second)),
+    command("pexpiretime", 2, 0, ONE_KEY, |context, arguments| tell(context, arguments, |at| at)),
+    command("persist", 2, WRITE, ONE_KEY, |context, arguments| {
+        let [key] = exactly(arguments)?;
+        let db = context.db()?;
+        let expiring = db.expires(key).is_some();
+        if expiring {
+            db.set_expiry(key, None);
+        }
+        Ok(Reply::flag(expiring))
+    }),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+impl Unit {
+    fn to_milliseconds(self, time: i64) -> Option<i64> {
+        match self {
+            Self::Seconds => time.checked_mul(1000),
+            Self::Milliseconds => Some(time),
+        }
+    }
+}
+
+/// The moment an option such as `EX 10` or `PXAT 1700000000000` means; SET and its kin refuse 0 and less.
+pub(super) fn moment(now: i64, unit: Unit, absolute: bool, time: i64, command: &str) -> Result<i64, Failure> {
+    let base = if absolute { 0 } else { now };
+    let time = Some(time).filter(|&time| time > 0).and_then(|time| unit.to_milliseconds(time));
+    time.and_then(|time| time.checked_add(base)).ok_or_else(|| Failure::expire_time(command))
+}
+
+fn nearest_second(milliseconds: i64) -> i64 {
+    milliseconds / 1000 + i64::from(milliseconds % 1000 >= 500)
+}
+
+/// The conditions of EXPIRE.
+#[derive(Default)]
+struct Conditions {
+    none: bool,
+    some: bool,
+    greater: bool,
+    less: bool,
+}
+
+impl Conditions {
+    fn parse(arguments: &[Bytes]) -> Result<Self, Failure> {
+        let mut conditions = Self::default();
+        for argument in arguments {
+            match option(argument).as_slice() {
+                b"NX" => conditions.none = true,
+                b"XX" => conditions.some = true,
+                b"GT" => conditions.greater = true,
+                b"LT" => conditions.less = true,
+                _ => return Err(Failure::quoting("ERR Unsupported option ", argument, "")),
+            }
+        }
+        if conditions.none && (conditions.some || conditions.greater || conditions.less) {
+            return Err(Failure::new("ERR NX and XX, GT or LT options at the same time are not compatible"));
+        }
+        if conditions.greater && conditions.less {
+            return Err(Failure::new("ERR GT and LT options at the same time are not compatible"));
+        }
+        Ok(conditions)
+    }
+
+    /// Whether a key that now ends at `before` may end at `after`; one that never ends counts as infinite.
+    fn allow(&self, before: Option<i64>, after: i64) -> bool {
+        !(self.none && before.is_some()
+            || self.some && before.is_none()
+            || self.greater && before.is_none_or(|before| after <= before)
+            || self.less && before.is_some_and(|before| after >= before))
+    }
+}
+
+fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: bool, name: &str) -> Answer {
+    let ([key, time], options) = first(arguments)?;
+    let conditions = Conditions::parse(options)?;
+    let base = if absolute { 0 } else { context.now };
+    let at = unit.to_milliseconds(integer(time)?).and_then(|time| time.checked_add(base));
+    let at = at.ok_or_else(|| Failure::expire_time(name))?;
+    let now = context.now;
+    let db = context.db()?;
+    if !db.contains(key) || !conditions.allow(db.expires(key), at) {
+        return Ok(Reply::Integer(0));
+    }
+    if at <= now {
+        db.remove(key);
+    } else {
+        db.set_expiry(key, Some(at));
+    }
+    Ok(Reply::Integer(1))
+}
+
+/// -2 without the key, -1 without an expiry, else what `of` makes of the moment.
+fn tell(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(i64) -> i64) -> Answer {
+    let [key] = exactly(arguments)?;
+    let db = context.db()?;
+    Ok(Reply::Integer(match db.entry(key) {
+        None => -2,
+        Some(entry) => entry.expires.map_or(-1, of),
+    }))
+}

@@ -1,0 +1,152 @@
+//! Keys, whatever lives at them.
+
+use bytes::Bytes;
+
+use super::arguments::{database, exactly, first, integer, option};
+use super::{ALL_KEYS, CONTAINER, Context, NO_KEYS, ONE_KEY, Spec, WRITE, command};
+use crate::db::{Db, Entry};
+use crate::glob;
+use crate::reply::{Answer, Failure, Reply};
+
+const TWO_KEYS: (i64, i64, i64) = (1, 2, 1);
+const SECOND_WORD: (i64, i64, i64) = (2, 2, 1);
+
+pub(super) const TABLE: &[Spec] = &[
+    command("del", -2, WRITE, ALL_KEYS, delete),
+    command("unlink", -2, WRITE, ALL_KEYS, delete),
+    command("exists", -2, 0, ALL_KEYS, |context, keys| {
+        let db = context.db()?;
+        Ok(Reply::count(keys.iter().filter(|key| db.contains(key)).count()))
+    }),
+    command("touch", -2, 0, ALL_KEYS, |context, keys| {
+        let now = context.now;
+        let db = context.db()?;
+        Ok(Reply::count(keys.iter().filter(|key| db.read(key, now).is_some()).count()))
+    }),
+    command("type", 2, 0, ONE_KEY, |context, arguments| {
+        let [key] = exactly(arguments)?;
+        Ok(Reply::status(context.db()?.entry(key).map_or("none", |entry| entry.value.kind())))
+    }),
+    command("keys", 2, 0, NO_KEYS, |context, arguments| {
+        let [pattern] = exactly(arguments)?;
+        let db = context.db()?;
+        let found = db.iter().filter(|(key, _)| glob::matches(pattern, key));
+        Ok(Reply::Array(found.map(|(key, _)| Reply::Bulk(key.clone())).collect()))
+    }),
+    command("scan", -2, 0, NO_KEYS, scan),
+    command("randomkey", 1, 0, NO_KEYS, |context, _| {
+        let place = context.state.next_random();
+        Ok(Reply::bulk_or_nil(context.db()?.key_near(place).cloned()))
+    }),
+    command("rename", 3, WRITE, TWO_KEYS, |context, arguments| {
+        let [from, to] = exactly(arguments)?;
+        let now = context.now;
+        rename(context.db()?, from, to, now)?;
+        Ok(Reply::OK)
+    }),
+    command("renamenx", 3, WRITE, TWO_KEYS, |context, arguments| {
+        let [from, to] = exactly(arguments)?;
+        let now = context.now;
+        let db = context.db()?;
+        if db.contains(from) && db.contains(to) {
+            return Ok(Reply::Integer(0));
+        }
+        rename(db, from, to, now)?;
+        Ok(Reply::Integer(1))
+    }),
+    command("copy", -3, WRITE, TWO_KEYS, copy),
+    command("object", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
+    command("object|encoding", 3, 0, SECOND_WORD, |context, arguments| {
+        object(context, arguments, |entry, _| Reply::text(entry.value.encoding()))
+    }),
+    command("object|refcount", 3, 0, SECOND_WORD, |context, arguments| {
+        object(context, arguments, |_, _| Reply::Integer(1))
+    }),
+    command("object|idletime", 3, 0, SECOND_WORD, |context, arguments| {
+        object(context, arguments, |entry, now| Reply::Integer(now.saturating_sub(entry.used) / 1000))
+    }),
+];
+
+fn delete(context: &mut Context<'_>, keys: &[Bytes]) -> Answer {
+    let db = context.db()?;
+    Ok(Reply::count(keys.iter().filter(|key| db.remove(key).is_some()).count()))
+}
+
+fn rename(db: &mut Db, from: &[u8], to: &[u8], now: i64) -> Result<(), Failure> {
+    if !db.contains(from) {
+        return Err(Failure::NO_SUCH_KEY);
+    }
+    if from == to {
+        return Ok(());
+    }
+    if let Some(entry) = db.remove(from) {
+        db.put(to, entry.value, entry.expires, now);
+    }
+    Ok(())
+}
+
+fn copy(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let ([from, to], mut rest) = first(arguments)?;
+    let source = context.client.db;
+    let (mut target, mut replace) = (source, false);
+    while let Some((name, after)) = rest.split_first() {
+        rest = match (option(name).as_slice(), after) {
+            (b"REPLACE", _) => {
+                replace = true;
+                after
+            }
+            (b"DB", [index, after @ ..]) => {
+                target = database(index, context.state.dbs.len())?;
+                after
+            }
+            _ => return Err(Failure::SYNTAX),
+        };
+    }
+    if source == target && from == to {
+        return Err(Failure::new("ERR source and destination objects are the same"));
+    }
+    let now = context.now;
+    let Some(Entry { value, expires, .. }) = context.db()?.entry(from).cloned() else {
+        return Ok(Reply::Integer(0));
+    };
+    let target = context.db_at(target)?;
+    if target.contains(to) && !replace {
+        return Ok(Reply::Integer(0));
+    }
+    target.put(to, value, expires, now);
+    Ok(Reply::Integer(1))
+}
+
+fn object(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(&Entry, i64) -> Reply) -> Answer {
+    let [key] = exactly(arguments)?;
+    let now = context.now;
+    Ok(context.db()?.entry(key).map_or(Reply::Nil, |entry| of(entry, now)))
+}
+
+fn scan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let ([cursor], mut rest) = first(arguments)?;
+    let cursor = std::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse::<u64>().ok());
+    let cursor = cursor.ok_or(Failure::new("ERR invalid cursor"))?;
+    let (mut pattern, mut count, mut kind) = (None, 10_usize, None);
+    while !rest.is_empty() {
+        let ([name, value], after) = first(rest)?;
+        match option(name).as_slice() {
+            b"MATCH" => pattern = Some(value),
+            b"COUNT" => {
+                let number = integer(value)?;
+                count = usize::try_from(number).ok().filter(|&count| count > 0).ok_or(Failure::SYNTAX)?;
+            }
+            b"TYPE" => kind = Some(value),
+            _ => return Err(Failure::SYNTAX),
+        }
+        rest = after;
+    }
+    let (page, next) = context.db()?.walk(cursor, count);
+    let fits = |key: &[u8], entry: &Entry| {
+        pattern.is_none_or(|pattern| glob::matches(pattern, key))
+            && kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.value.kind().as_bytes()))
+    };
+    let keys = page.into_iter().filter(|(key, entry)| fits(key, entry));
+    let keys = keys.map(|(key, _)| Reply::Bulk(key.clone())).collect();
+    Ok(Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(keys)]))
+}

@@ -1,0 +1,287 @@
+//! One database: keys with their expiry, those who watch them and those who wait for them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::ordered::Ordered;
+use crate::reply::Reply;
+use crate::value::Value;
+
+/// A key's value and when it ends, in milliseconds since the epoch.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) expires: Option<i64>,
+    /// When the key was last used, for OBJECT IDLETIME.
+    pub(crate) used: i64,
+}
+
+/// Which end of a list a client takes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Front,
+    Back,
+}
+
+/// A client that waits for an element of a list.
+#[derive(Debug)]
+struct Waiter {
+    client: u64,
+    end: End,
+    /// Shared between the keys the client waits for; whoever serves it first takes it.
+    reply: oneshot::Sender<Reply>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Db {
+    entries: Ordered<Entry>,
+    expiries: BTreeSet<(i64, Bytes)>,
+    watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
+    waiters: BTreeMap<u64, Waiter>,
+    queues: HashMap<Bytes, VecDeque<u64>>,
+    next_waiter: u64,
+    /// Keys that changed and that somebody waits for, in the order of the changes.
+    ready: Vec<Bytes>,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) expired: u64,
+}
+
+impl Db {
+    /// Removes what has expired. Called before every command, so that nothing else need think of expiry.
+    pub(crate) fn purge(&mut self, now: i64) {
+        while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, key)) = self.expiries.pop_first() else { return };
+            self.entries.remove(&key);
+            self.expired = self.expired.saturating_add(1);
+            self.changed(&key);
+        }
+    }
+
+    /// The entry as of a moment, without removing what has expired.
+    pub(crate) fn entry_at(&self, key: &[u8], now: i64) -> Option<&Entry> {
+        self.entries.get(key).filter(|entry| entry.expires.is_none_or(|at| at > now))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn expiring(&self) -> usize {
+        self.expiries.len()
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.entries.contains(key)
+    }
+
+    pub(crate) fn entry(&self, key: &[u8]) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// The value for a reading command, which counts as a use of the key.
+    pub(crate) fn read(&mut self, key: &[u8], now: i64) -> Option<&Value> {
+        match self.entries.get_mut(key) {
+            Some(entry) => {
+                self.hits = self.hits.saturating_add(1);
+                entry.used = now;
+                Some(&entry.value)
+            }
+            None => {
+                self.misses = self.misses.saturating_add(1);
+                None
+            }
+        }
+    }
+
+    /// The value for a command that changes it in place and then calls [`Self::settle`].
+    pub(crate) fn value_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        self.entries.get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// The value to change in place, put there empty when the key is absent; call [`Self::settle`] after.
+    pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
+        if !self.entries.contains(key) {
+            self.entries.insert(key, Entry { value: empty, expires: None, used: now });
+        }
+        self.value_mut(key)
+    }
+
+    /// Notes that a value was changed in place, and removes the key if nothing is left.
+    pub(crate) fn settle(&mut self, key: &[u8]) {
+        if self.entries.get(key).is_some_and(|entry| entry.value.is_empty()) {
+            self.remove(key);
+        } else {
+            self.changed(key);
+        }
+    }
+
+    /// Stores a value and its expiry in place of whatever was there.
+    pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
+        let before = self.entries.insert(key, Entry { value, expires, used: now });
+        self.reschedule(key, before.and_then(|entry| entry.expires), expires);
+        self.changed(key);
+    }
+
+    /// Stores a value and keeps the expiry that is there.
+    pub(crate) fn put_keeping_expiry(&mut self, key: &[u8], value: Value, now: i64) {
+        let expires = self.expires(key);
+        self.put(key, value, expires, now);
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.reschedule(key, entry.expires, None);
+        self.changed(key);
+        Some(entry)
+    }
+
+    pub(crate) fn expires(&self, key: &[u8]) -> Option<i64> {
+        self.entries.get(key).and_then(|entry| entry.expires)
+    }
+
+    /// Sets or takes away the expiry of a key that exists.
+    pub(crate) fn set_expiry(&mut self, key: &[u8], expires: Option<i64>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let before = std::mem::replace(&mut entry.expires, expires);
+        self.reschedule(key, before, expires);
+        self.changed(key);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        let keys: Vec<Bytes> = self.watchers.keys().filter(|key| self.contains(key)).cloned().collect();
+        self.entries.clear();
+        self.expiries.clear();
+        keys.iter().for_each(|key| self.changed(key));
+    }
+
+    /// Keys and entries, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn walk(&self, cursor: u64, steps: usize) -> (Vec<(&Bytes, &Entry)>, u64) {
+        self.entries.walk(cursor, steps)
+    }
+
+    pub(crate) fn key_near(&self, place: u64) -> Option<&Bytes> {
+        self.entries.near(place)
+    }
+
+    fn reschedule(&mut self, key: &[u8], before: Option<i64>, after: Option<i64>) {
+        if before == after {
+            return;
+        }
+        let key = Bytes::copy_from_slice(key);
+        if let Some(at) = before {
+            self.expiries.remove(&(at, key.clone()));
+        }
+        if let Some(at) = after {
+            self.expiries.insert((at, key));
+        }
+    }
+
+    /// Marks those who watch the key, and the key itself if somebody waits for it.
+    fn changed(&mut self, key: &[u8]) {
+        if let Some(watchers) = self.watchers.get(key) {
+            watchers.iter().for_each(|dirty| dirty.store(true, Ordering::Relaxed));
+        }
+        if let Some((key, _)) = self.queues.get_key_value(key) {
+            self.ready.push(key.clone());
+        }
+    }
+
+    /// Raises `dirty` at the next change of the key.
+    pub(crate) fn watch(&mut self, key: &[u8], dirty: &Arc<AtomicBool>) {
+        self.watchers.entry(Bytes::copy_from_slice(key)).or_default().push(dirty.clone());
+    }
+
+    pub(crate) fn unwatch(&mut self, key: &[u8], dirty: &Arc<AtomicBool>) {
+        if let Some(watchers) = self.watchers.get_mut(key) {
+            watchers.retain(|watcher| !Arc::ptr_eq(watcher, dirty));
+            if watchers.is_empty() {
+                self.watchers.remove(key);
+            }
+        }
+    }
+
+    /// Queues a client up for the first element that arrives at any of the keys.
+    pub(crate) fn wait(&mut self, client: u64, keys: &[Bytes], end: End) -> oneshot::Receiver<Reply> {
+        let (reply, receiver) = oneshot::channel();
+        let number = self.next_waiter;
+        self.next_waiter = number.saturating_add(1);
+        self.waiters.insert(number, Waiter { client, end, reply });
+        let mut queued = HashSet::new();
+        for key in keys.iter().filter(|key| queued.insert(*key)) {
+            self.queues.entry(Bytes::copy_from_slice(key)).or_default().push_back(number);
+        }
+        receiver
+    }
+
+    /// Takes a client out of every queue: it was served, ran out of time or went away.
+    pub(crate) fn stop_waiting(&mut self, client: u64) {
+        self.waiters.retain(|_, waiter| waiter.client != client);
+        let waiters = &self.waiters;
+        self.queues.retain(|_, queue| {
+            queue.retain(|number| waiters.contains_key(number));
+            !queue.is_empty()
+        });
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Hands elements of changed lists to those who wait, the longest waiting first.
+    pub(crate) fn serve_waiters(&mut self) {
+        while !self.ready.is_empty() {
+            for key in std::mem::take(&mut self.ready) {
+                while self.serve_one(&key) {}
+            }
+        }
+    }
+
+    fn serve_one(&mut self, key: &Bytes) -> bool {
+        let Some(&number) = self.queues.get(key).and_then(VecDeque::front) else { return false };
+        let Some(Value::List(list)) = self.entries.get_mut(key).map(|entry| &mut entry.value) else {
+            return false;
+        };
+        let waiter = self.waiters.remove(&number);
+        // A closed one belongs to a connection that is about to take itself out of the queues.
+        if let Some(waiter) = waiter.filter(|waiter| !waiter.reply.is_closed())
+            && let Some(element) = waiter.end.take(list)
+        {
+            let answer = Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Bulk(element)]);
+            // A receiver that is dropped this very moment loses the element, as a connection that is cut does.
+            drop(waiter.reply.send(answer));
+            self.settle(key);
+        }
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.pop_front();
+            if queue.is_empty() {
+                self.queues.remove(key);
+            }
+        }
+        true
+    }
+}
+
+impl End {
+    pub(crate) fn take(self, list: &mut VecDeque<Bytes>) -> Option<Bytes> {
+        match self {
+            Self::Front => list.pop_front(),
+            Self::Back => list.pop_back(),
+        }
+    }
+
+    pub(crate) fn add(self, list: &mut VecDeque<Bytes>, element: Bytes) {
+        match self {
+            Self::Front => list.push_front(element),
+            Self::Back => list.push_back(element),
+        }
+    }
+}

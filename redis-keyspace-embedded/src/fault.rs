@@ -1,0 +1,223 @@
+//! Faults that tests inject: what a server does when it is in trouble.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// A fault to [inject](crate::Server::inject): what goes wrong, for which commands and how often.
+///
+/// Without [`on`](Self::on) it meets every command, also those a client sends while it connects; without
+/// [`times`](Self::times) it lasts until its guard is dropped. Between MULTI and EXEC a command meets it when it is
+/// queued; what shall happen when the transaction is executed is a fault of EXEC.
+///
+/// ```
+/// use redis_keyspace_embedded::{Fault, Server};
+///
+/// let server = Server::new();
+/// let loading = server.inject(Fault::error("LOADING Redis is loading the dataset in memory").on("GET").times(2));
+/// assert_eq!(loading.hits(), 0);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a fault does nothing until it is injected"]
+pub struct Fault {
+    kind: Kind,
+    command: Option<String>,
+    times: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Error(Bytes),
+    Delay(Duration),
+    Stall,
+    CloseBefore,
+    CloseAfter,
+}
+
+impl Fault {
+    /// Answers with this error and does not execute the command. An EXEC answers EXECABORT with it, as a real server does,
+    /// and the transaction is discarded.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::error("READONLY You can't write against a read only replica.");
+    /// ```
+    pub fn error(text: impl Into<String>) -> Self {
+        Self::new(Kind::Error(text.into().into()))
+    }
+
+    /// Waits before it executes the command, which it does also when the client has gone meanwhile. Other connections go
+    /// on.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::delay(std::time::Duration::from_millis(200)).on("GET");
+    /// ```
+    pub fn delay(delay: Duration) -> Self {
+        Self::new(Kind::Delay(delay))
+    }
+
+    /// Neither executes the command nor anything after it on the connection, and never answers.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::stall().on("GET").times(1);
+    /// ```
+    pub fn stall() -> Self {
+        Self::new(Kind::Stall)
+    }
+
+    /// Closes the connection instead of executing the command.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::close_before().on("SET");
+    /// ```
+    pub fn close_before() -> Self {
+        Self::new(Kind::CloseBefore)
+    }
+
+    /// Executes the command and closes the connection without answering: the reply is lost.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::close_after().on("INCR").times(1);
+    /// ```
+    pub fn close_after() -> Self {
+        Self::new(Kind::CloseAfter)
+    }
+
+    /// Only for commands of this name, in either case. A command with a subcommand goes by its first word.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::stall().on("get");
+    /// ```
+    pub fn on(mut self, command: impl Into<String>) -> Self {
+        self.command = Some(command.into());
+        self
+    }
+
+    /// Only for the next so many commands that it fits.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Fault;
+    /// let fault = Fault::error("OOM command not allowed").times(3);
+    /// ```
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self { kind, command: None, times: None }
+    }
+}
+
+/// Removes its fault when dropped.
+///
+/// ```
+/// use redis_keyspace_embedded::{Fault, Server};
+///
+/// let server = Server::new();
+/// let guard = server.inject(Fault::stall().on("GET"));
+/// drop(guard); // GET is answered again
+/// server.inject(Fault::stall().on("SET")).keep(); // this one stays for the life of the server
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the guard removes the fault; call `keep` to leave it in place"]
+pub struct FaultGuard {
+    faults: Arc<Faults>,
+    id: u64,
+    hits: Arc<AtomicU64>,
+    kept: bool,
+}
+
+impl FaultGuard {
+    /// How many commands the fault has met so far.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::{Fault, Server};
+    /// assert_eq!(Server::new().inject(Fault::stall()).hits(), 0);
+    /// ```
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the fault in place: until its `times` are used up, or for the life of the server.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::{Fault, Server};
+    /// Server::new().inject(Fault::close_before().times(1)).keep();
+    /// ```
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for FaultGuard {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.faults.remove(self.id);
+        }
+    }
+}
+
+/// The faults of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    active: Mutex<Vec<Active>>,
+    /// Length of `active`, so that a server without faults takes no second lock per command.
+    count: AtomicUsize,
+    next_id: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Active {
+    id: u64,
+    fault: Fault,
+    hits: Arc<AtomicU64>,
+}
+
+impl Faults {
+    pub(crate) fn add(self: &Arc<Self>, fault: Fault) -> FaultGuard {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let hits = Arc::<AtomicU64>::default();
+        let mut active = self.lock();
+        active.push(Active { id, fault, hits: hits.clone() });
+        self.count.store(active.len(), Ordering::Release);
+        drop(active);
+        FaultGuard { faults: self.clone(), id, hits, kept: false }
+    }
+
+    /// The first fault that this command meets, counted as used.
+    pub(crate) fn meet(&self, command: &[u8]) -> Option<Kind> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut active = self.lock();
+        let met = active.iter_mut().find(|active| {
+            let named = active.fault.command.as_ref();
+            active.fault.times != Some(0)
+                && named.is_none_or(|name| name.as_bytes().eq_ignore_ascii_case(command))
+        })?;
+        met.hits.fetch_add(1, Ordering::Relaxed);
+        met.fault.times = met.fault.times.map(|times| times.saturating_sub(1));
+        let kind = met.fault.kind.clone();
+        active.retain(|active| active.fault.times != Some(0));
+        self.count.store(active.len(), Ordering::Release);
+        Some(kind)
+    }
+
+    fn remove(&self, id: u64) {
+        let mut active = self.lock();
+        active.retain(|active| active.id != id);
+        self.count.store(active.len(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Active>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

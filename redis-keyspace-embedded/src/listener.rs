@@ -1,0 +1,135 @@
+//! Sockets for clients that need an address.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::task::AbortHandle;
+
+use crate::server::Server;
+
+/// Accepts connections until it is dropped; those it has accepted live on.
+///
+/// ```
+/// use redis_keyspace_embedded::Server;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let server = Server::new();
+/// let listener = server.listen().await?;
+/// assert!(listener.url().starts_with("redis://127.0.0.1:"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the listener stops listening"]
+pub struct Listener {
+    address: Option<SocketAddr>,
+    url: String,
+    accepting: AbortHandle,
+    #[cfg(unix)]
+    socket: Option<std::path::PathBuf>,
+}
+
+impl Listener {
+    /// The TCP address; `None` for a unix socket.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = Server::new().listen().await?;
+    /// assert!(listener.addr().is_some_and(|addr| addr.ip().is_loopback()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// What a client connects to: `redis://127.0.0.1:PORT` or `redis+unix:///path`.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = Server::new().listen().await?;
+    /// println!("redis-cli -u {}", listener.url());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    pub(crate) async fn tcp(server: Server, address: SocketAddr) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "the embedded server listens on loopback addresses only, not on {address}: it is made for \
+                     tests and has no defences against a network"
+                ),
+            ));
+        }
+        let listener = tokio::net::TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let accepting = spawn(async move {
+            loop {
+                if let Ok((stream, peer)) = listener.accept().await {
+                    // Replies are written whole; waiting to fill a packet would only delay them.
+                    drop(stream.set_nodelay(true));
+                    tokio::spawn(server.session(stream, peer.to_string()));
+                } else {
+                    pause().await; // out of descriptors, say: others may free some
+                }
+            }
+        });
+        Ok(Self {
+            address: Some(address),
+            url: format!("redis://{address}"),
+            accepting,
+            #[cfg(unix)]
+            socket: None,
+        })
+    }
+
+    #[cfg(unix)]
+    pub(crate) async fn unix(server: Server, path: &std::path::Path) -> io::Result<Self> {
+        let listener = tokio::net::UnixListener::bind(path)?;
+        let path = std::path::absolute(path)?;
+        let name = path.display().to_string();
+        let url = format!("redis+unix://{name}");
+        let accepting = spawn(async move {
+            loop {
+                if let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(server.session(stream, format!("{name}:0")));
+                } else {
+                    pause().await;
+                }
+            }
+        });
+        Ok(Self { address: None, url, accepting, socket: Some(path) })
+    }
+}
+
+fn spawn(accepting: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    tokio::spawn(accepting).abort_handle()
+}
+
+async fn pause() {
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        #[cfg(unix)]
+        if let Some(path) = &self.socket {
+            // Somebody may have removed it already, and a destructor has nobody to tell.
+            drop(std::fs::remove_file(path));
+        }
+    }
+}

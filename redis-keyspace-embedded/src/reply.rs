@@ -1,0 +1,152 @@
+//! What a command answers.
+
+use bytes::Bytes;
+
+/// A reply of the server, before it is encoded for the protocol version of the connection.
+///
+/// Scripts registered with [`Server::register_script`](crate::Server::register_script) read the replies of
+/// the commands they call as this type and answer with it.
+///
+/// ```
+/// use redis_keyspace_embedded::Reply;
+///
+/// assert_eq!(Reply::bulk("hello"), Reply::Bulk("hello".into()));
+/// assert!(Reply::error("ERR no such thing").is_error());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// A short text such as `OK`.
+    Status(Bytes),
+    /// An error; its first word is its kind, such as `ERR` or `WRONGTYPE`.
+    Error(Bytes),
+    /// A whole number.
+    Integer(i64),
+    /// A binary-safe string.
+    Bulk(Bytes),
+    /// Nothing where a string could have been.
+    Nil,
+    /// Nothing where an array could have been; RESP2 tells the two apart.
+    NilArray,
+    /// A floating-point number; a string under RESP2.
+    Double(f64),
+    /// Text meant for people; a string under RESP2.
+    Verbatim(Bytes),
+    /// A sequence.
+    Array(Vec<Reply>),
+    /// A collection without order; an array under RESP2.
+    Set(Vec<Reply>),
+    /// Pairs; a flat array under RESP2.
+    Map(Vec<(Reply, Reply)>),
+    /// A message outside of the flow of requests and replies; an array under RESP2.
+    Push(Vec<Reply>),
+    /// Several replies to one command, as SUBSCRIBE has for several channels.
+    Several(Vec<Reply>),
+}
+
+impl Reply {
+    pub(crate) const OK: Self = Self::Status(Bytes::from_static(b"OK"));
+    pub(crate) const QUEUED: Self = Self::Status(Bytes::from_static(b"QUEUED"));
+
+    /// A binary-safe string.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Reply;
+    /// assert_eq!(Reply::bulk(vec![0, 255]), Reply::Bulk(vec![0, 255].into()));
+    /// ```
+    pub fn bulk(data: impl Into<Bytes>) -> Self {
+        Self::Bulk(data.into())
+    }
+
+    /// An error with this text.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Reply;
+    /// assert!(Reply::error("WRONGTYPE not a list").is_error());
+    /// ```
+    pub fn error(text: impl Into<Bytes>) -> Self {
+        Self::Error(text.into())
+    }
+
+    /// Whether this is an error.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Reply;
+    /// assert!(!Reply::Integer(1).is_error());
+    /// ```
+    pub fn is_error(&self) -> bool {
+        matches!(self, Self::Error(_))
+    }
+
+    pub(crate) const fn text(text: &'static str) -> Self {
+        Self::Bulk(Bytes::from_static(text.as_bytes()))
+    }
+
+    pub(crate) const fn status(text: &'static str) -> Self {
+        Self::Status(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// A count; more than an `i64` holds can't occur in memory.
+    pub(crate) fn count(count: usize) -> Self {
+        Self::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn flag(yes: bool) -> Self {
+        Self::Integer(i64::from(yes))
+    }
+
+    pub(crate) fn bulk_or_nil(data: Option<Bytes>) -> Self {
+        data.map_or(Self::Nil, Self::Bulk)
+    }
+}
+
+/// Why a command did not do its work: the text of an error reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure(pub(crate) Bytes);
+
+impl Failure {
+    pub(crate) const SYNTAX: Self = Self::new("ERR syntax error");
+    pub(crate) const NOT_AN_INTEGER: Self = Self::new("ERR value is not an integer or out of range");
+    pub(crate) const NOT_A_FLOAT: Self = Self::new("ERR value is not a valid float");
+    pub(crate) const WRONG_TYPE: Self =
+        Self::new("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub(crate) const NO_SUCH_KEY: Self = Self::new("ERR no such key");
+    pub(crate) const DB_RANGE: Self = Self::new("ERR DB index is out of range");
+    pub(crate) const OVERFLOW: Self = Self::new("ERR increment or decrement would overflow");
+
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
+        Self(text.into())
+    }
+
+    /// A text that quotes an argument, as C prints one: up to a zero byte.
+    pub(crate) fn quoting(before: &str, argument: &[u8], after: &str) -> Self {
+        let quoted = argument.split(|&byte| byte == 0).next().unwrap_or_default();
+        Self::text([before.as_bytes(), quoted, after.as_bytes()].concat())
+    }
+
+    /// For an option that a real server has.
+    pub(crate) fn lacking(command: &str, option: &str) -> Self {
+        Self::text(format!("ERR the embedded server does not know the option {option} of {command}"))
+    }
+
+    pub(crate) fn arity(command: &str) -> Self {
+        Self::text(format!("ERR wrong number of arguments for '{command}' command"))
+    }
+
+    pub(crate) fn expire_time(command: &str) -> Self {
+        Self::text(format!("ERR invalid expire time in '{command}' command"))
+    }
+}
+
+impl From<Failure> for Reply {
+    fn from(failure: Failure) -> Self {
+        Self::Error(failure.0)
+    }
+}
+
+/// What every handler of a command returns.
+pub(crate) type Answer = Result<Reply, Failure>;

@@ -1,0 +1,288 @@
+//! An incremental parser of requests that trusts nothing it reads.
+//!
+//! It remembers how far it got, so a request that arrives in many pieces is looked at once, and it
+//! allocates for what has arrived, never for what a length announces.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::number::parse_i64;
+
+/// Longest inline command, and longest line that holds a length.
+const MAX_LINE: usize = 64 * 1024;
+/// Most arguments of one command.
+const MAX_ARGUMENTS: i64 = 1024 * 1024;
+/// Longest argument.
+pub(crate) const MAX_BULK: i64 = 512 * 1024 * 1024;
+/// The same two limits for a connection that has not authenticated yet.
+const MAX_ARGUMENTS_UNAUTHENTICATED: i64 = 10;
+const MAX_BULK_UNAUTHENTICATED: i64 = 16 * 1024;
+
+/// Text of a protocol error, without the `ERR Protocol error: ` in front of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProtocolError(pub(crate) Bytes);
+
+impl ProtocolError {
+    const fn new(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+/// Where the parser stands between two calls.
+#[derive(Debug, Default)]
+pub(crate) struct Parser {
+    arguments: Vec<Bytes>,
+    /// Arguments still to come of the command under way.
+    missing: Option<u32>,
+    /// Length of the argument under way, once its header was read.
+    bulk: Option<usize>,
+    /// How much of the input is known to hold no line end.
+    searched: usize,
+}
+
+impl Parser {
+    /// Takes the next complete command off `input`; `None` when it needs more bytes.
+    pub(crate) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        authenticated: bool,
+    ) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+        loop {
+            let missing = match self.missing {
+                Some(missing) => missing,
+                None => match input.first() {
+                    None => return Ok(None),
+                    Some(b'*') => match self.multibulk(input, authenticated)? {
+                        Some(0) => continue, // "*0" and "*-1" are no command at all
+                        Some(count) => count,
+                        None => return Ok(None),
+                    },
+                    Some(_) => match self.inline(input)? {
+                        Some(words) if words.is_empty() => continue,
+                        other => return Ok(other),
+                    },
+                },
+            };
+            self.missing = Some(missing);
+            while let Some(left) = self.missing.filter(|&left| left > 0) {
+                let Some(argument) = self.argument(input, authenticated)? else { return Ok(None) };
+                self.arguments.push(argument);
+                self.missing = Some(left.saturating_sub(1));
+            }
+            self.missing = None;
+            return Ok(Some(std::mem::take(&mut self.arguments)));
+        }
+    }
+
+    /// How many more bytes the argument under way needs, to size the next read.
+    pub(crate) fn wanted(&self, buffered: usize) -> usize {
+        self.bulk.map_or(0, |length| length.saturating_add(2).saturating_sub(buffered))
+    }
+
+    fn multibulk(&mut self, input: &mut BytesMut, authenticated: bool) -> Result<Option<u32>, ProtocolError> {
+        let Some(line) = self.line(input, "too big mbulk count string")? else { return Ok(None) };
+        let count = line.get(1..).and_then(parse_i64).filter(|&count| count <= MAX_ARGUMENTS);
+        let count = count.ok_or(ProtocolError::new("invalid multibulk length"))?;
+        if count > MAX_ARGUMENTS_UNAUTHENTICATED && !authenticated {
+            return Err(ProtocolError::new("unauthenticated multibulk length"));
+        }
+        Ok(Some(u32::try_from(count).unwrap_or(0)))
+    }
+
+    fn argument(
+        &mut self,
+        input: &mut BytesMut,
+        authenticated: bool,
+    ) -> Result<Option<Bytes>, ProtocolError> {
+        let length = match self.bulk {
+            Some(length) => length,
+            None => {
+                let Some(line) = self.line(input, "too big bulk count string")? else { return Ok(None) };
+                let length = bulk_length(&line, authenticated)?;
+                self.bulk = Some(length);
+                length
+            }
+        };
+        if input.len() < length.saturating_add(2) {
+            return Ok(None);
+        }
+        let data = input.split_to(length).freeze();
+        input.advance(2); // what stands in place of CR LF is not looked at, as on a real server
+        self.bulk = None;
+        Ok(Some(data))
+    }
+
+    /// A line that ends in CR LF, without its end. The byte after CR is taken on trust, as on a real server.
+    fn line(&mut self, input: &mut BytesMut, too_long: &'static str) -> Result<Option<Bytes>, ProtocolError> {
+        let unseen = input.get(self.searched..).unwrap_or_default();
+        let Some(end) = unseen.iter().position(|&byte| byte == b'\r').map(|at| at + self.searched) else {
+            self.searched = input.len();
+            if input.len() > MAX_LINE {
+                return Err(ProtocolError::new(too_long));
+            }
+            return Ok(None);
+        };
+        if input.len() < end.saturating_add(2) {
+            self.searched = end;
+            return Ok(None);
+        }
+        self.searched = 0;
+        let line = input.split_to(end).freeze();
+        input.advance(2);
+        Ok(Some(line))
+    }
+
+    fn inline(&mut self, input: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+        let unseen = input.get(self.searched..).unwrap_or_default();
+        let Some(end) = unseen.iter().position(|&byte| byte == b'\n').map(|at| at + self.searched) else {
+            self.searched = input.len();
+            if input.len() > MAX_LINE {
+                return Err(ProtocolError::new("too big inline request"));
+            }
+            return Ok(None);
+        };
+        self.searched = 0;
+        let line = input.split_to(end);
+        input.advance(1);
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        match words(line) {
+            Some(words) => Ok(Some(words)),
+            None => Err(ProtocolError::new("unbalanced quotes in request")),
+        }
+    }
+}
+
+fn bulk_length(line: &[u8], authenticated: bool) -> Result<usize, ProtocolError> {
+    let Some((b'$', digits)) = line.split_first() else {
+        // An empty line: a real server looks at the CR that ended it.
+        let got = line.first().copied().unwrap_or(b'\r');
+        let text = [&b"expected '$', got '"[..], &[got], b"'"].concat();
+        return Err(ProtocolError(text.into()));
+    };
+    let length = parse_i64(digits).filter(|&length| length <= MAX_BULK);
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let length = length.ok_or(ProtocolError::new("invalid bulk length"))?;
+    if !authenticated && i64::try_from(length).unwrap_or(i64::MAX) > MAX_BULK_UNAUTHENTICATED {
+        return Err(ProtocolError::new("unauthenticated bulk length"));
+    }
+    Ok(length)
+}
+
+/// Splits an inline command into words, with the quotes and escapes that redis-cli knows.
+fn words(line: &[u8]) -> Option<Vec<Bytes>> {
+    let mut words = Vec::new();
+    // What follows a zero byte is no text that anybody typed.
+    let mut rest = line.split(|&byte| byte == 0).next().unwrap_or_default();
+    loop {
+        while let [byte, after @ ..] = rest
+            && is_space(*byte)
+        {
+            rest = after;
+        }
+        if rest.is_empty() {
+            return Some(words);
+        }
+        let (word, after) = word(rest)?;
+        words.push(word.into());
+        rest = after;
+    }
+}
+
+/// One word and what follows it; `None` when a quote stays open or is not followed by a space.
+fn word(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut word = Vec::new();
+    let mut rest = line;
+    loop {
+        match rest {
+            [] => return Some((word, rest)),
+            [b' ' | b'\t' | b'\r' | b'\n', ..] => return Some((word, rest)),
+            [b'"', after @ ..] => {
+                rest = double_quoted(after, &mut word)?;
+                return ends_here(rest).then_some((word, rest));
+            }
+            [b'\'', after @ ..] => {
+                rest = single_quoted(after, &mut word)?;
+                return ends_here(rest).then_some((word, rest));
+            }
+            [byte, after @ ..] => {
+                word.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+fn ends_here(rest: &[u8]) -> bool {
+    rest.first().is_none_or(|&byte| is_space(byte))
+}
+
+/// C's `isspace`, which counts the vertical tab where Rust does not.
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0B
+}
+
+fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [] => return None,
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                word.push(hex(*high) * 16 + hex(*low));
+                rest = after;
+            }
+            [b'\\', escaped, after @ ..] => {
+                word.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 8,
+                    b'a' => 7,
+                    other => *other,
+                });
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                word.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+fn single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [] => return None,
+            [b'\\', b'\'', after @ ..] => {
+                word.push(b'\'');
+                rest = after;
+            }
+            [b'\'', after @ ..] => return Some(after),
+            [byte, after @ ..] => {
+                word.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// Value of a hexadecimal digit; 0 for anything else.
+fn hex(digit: u8) -> u8 {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn inline_words() {
+        let split =
+            |line: &[u8]| words(line).map(|words| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
+        assert_eq!(split(b" a  'b c' \"\\x00\""), Some(vec![b"a".to_vec(), b"b c".to_vec(), vec![0]]));
+        assert_eq!(split(b"a\0b"), Some(vec![b"a".to_vec()]));
+        assert_eq!(split(b"\0"), Some(vec![]));
+        assert_eq!(split(b"\x0ba\x0bb"), Some(vec![b"a\x0bb".to_vec()]));
+        assert_eq!(split(b"\"a"), None);
+        assert_eq!(split(b"'a'b"), None);
+    }
+}

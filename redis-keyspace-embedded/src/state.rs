@@ -1,0 +1,124 @@
+//! Everything the connections of a server share, behind one lock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use crate::command::scripts::Scripts;
+use crate::db::Db;
+use crate::reply::Reply;
+use crate::resp::Protocol;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) dbs: Vec<Db>,
+    pub(crate) clients: BTreeMap<u64, Peer>,
+    /// Who listens to which channel.
+    pub(crate) channels: HashMap<Bytes, BTreeSet<u64>>,
+    pub(crate) scripts: Scripts,
+    pub(crate) config: BTreeMap<Vec<u8>, Bytes>,
+    pub(crate) random: u64,
+    next_client: u64,
+    pub(crate) connections_received: u64,
+    pub(crate) commands_processed: u64,
+}
+
+/// What other connections may know of one, and how to reach it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: String,
+    pub(crate) connected: i64,
+    pub(crate) active: i64,
+    pub(crate) name: Bytes,
+    pub(crate) library: Bytes,
+    pub(crate) library_version: Bytes,
+    pub(crate) user: String,
+    pub(crate) db: usize,
+    pub(crate) protocol: Protocol,
+    /// Commands queued by MULTI; -1 outside of a transaction.
+    pub(crate) queued: i64,
+    pub(crate) command: &'static str,
+    pub(crate) subscriptions: BTreeSet<Bytes>,
+    pub(crate) mailbox: mpsc::UnboundedSender<Reply>,
+    pub(crate) cut: Arc<Notify>,
+}
+
+impl State {
+    pub(crate) fn new(databases: usize) -> Self {
+        Self {
+            dbs: (0..databases).map(|_| Db::default()).collect(),
+            clients: BTreeMap::new(),
+            channels: HashMap::new(),
+            scripts: Scripts::default(),
+            config: BTreeMap::new(),
+            random: 0x9E37_79B9_7F4A_7C15,
+            next_client: 1,
+            connections_received: 0,
+            commands_processed: 0,
+        }
+    }
+
+    pub(crate) fn register(
+        &mut self,
+        address: String,
+        now: i64,
+        mailbox: mpsc::UnboundedSender<Reply>,
+        cut: Arc<Notify>,
+    ) -> u64 {
+        let id = self.next_client;
+        self.next_client = id.saturating_add(1);
+        self.connections_received = self.connections_received.saturating_add(1);
+        let peer = Peer {
+            address,
+            connected: now,
+            active: now,
+            name: Bytes::new(),
+            library: Bytes::new(),
+            library_version: Bytes::new(),
+            user: "default".into(),
+            db: 0,
+            protocol: Protocol::Resp2,
+            queued: -1,
+            command: "NULL",
+            subscriptions: BTreeSet::new(),
+            mailbox,
+            cut,
+        };
+        self.clients.insert(id, peer);
+        id
+    }
+
+    pub(crate) fn unregister(&mut self, id: u64) {
+        if let Some(peer) = self.clients.remove(&id) {
+            for channel in &peer.subscriptions {
+                self.leave(channel, id);
+            }
+        }
+        self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(|db| db.stop_waiting(id));
+    }
+
+    /// Takes a client off a channel's list of listeners.
+    pub(crate) fn leave(&mut self, channel: &Bytes, id: u64) {
+        if let Some(listeners) = self.channels.get_mut(channel) {
+            listeners.remove(&id);
+            if listeners.is_empty() {
+                self.channels.remove(channel);
+            }
+        }
+    }
+
+    /// Serves those whom the command just executed made ready.
+    pub(crate) fn serve_waiters(&mut self) {
+        self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(Db::serve_waiters);
+    }
+
+    /// The next number of a splitmix64 sequence: random enough to pick keys, and the same in every run.
+    pub(crate) fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
