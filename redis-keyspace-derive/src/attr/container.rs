@@ -1,0 +1,120 @@
+//! `#[keyspace(..)]` on the struct.
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::{Attribute, LitStr, Path};
+
+use super::value::{self, Ttl};
+use super::{Item, Place, Setting, items, usage};
+use crate::crate_path;
+use crate::diag::Diag;
+
+/// What the struct's attributes state.
+#[derive(Default)]
+pub(crate) struct Container {
+    /// `Good(None)` is `prefix = none`.
+    pub(crate) prefix: Setting<Option<LitStr>>,
+    pub(crate) ttl: Setting<Ttl>,
+    pub(crate) db: Option<u16>,
+    pub(crate) server: Option<String>,
+    pub(crate) timeout_millis: Option<u64>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) lanes: Option<u16>,
+    pub(crate) exclusives: Option<u16>,
+    pub(crate) crate_path: Option<Path>,
+    pub(crate) allow_doubled_prefix: bool,
+}
+
+impl Container {
+    pub(crate) fn new(attributes: &[Attribute], diag: &Diag) -> Self {
+        let mut container = Self::default();
+        for item in items(attributes, Place::Keyspace, diag) {
+            let Some(name) = &item.name else {
+                container.unnamed(&item, diag);
+                continue;
+            };
+            // What only resembles a name was reported; it counts as stated.
+            if item.is_reported() {
+                match name.to_string().as_str() {
+                    "prefix" => container.prefix = Setting::Bad,
+                    "ttl" => container.ttl = Setting::Bad,
+                    _ => {}
+                }
+                continue;
+            }
+            match name.to_string().as_str() {
+                "prefix" => {
+                    let prefix = match &item.value {
+                        Some(tokens) if value::is_none(tokens) => Some(None),
+                        _ => value::text(&item, diag).map(Some),
+                    };
+                    container.prefix = prefix.into();
+                }
+                "ttl" => container.ttl = value::ttl(&item, diag).into(),
+                "db" => container.db = value::integer(&item, 0..=u16::MAX, diag),
+                "server" => container.server = server(value::text(&item, diag), diag),
+                "timeout" => container.timeout_millis = value::timeout(&item, diag),
+                "retries" => container.retries = value::integer(&item, 0..=100, diag),
+                "lanes" => container.lanes = value::integer(&item, 1..=64, diag),
+                "exclusives" => container.exclusives = value::integer(&item, 1..=1024, diag),
+                "allow_doubled_prefix" => {
+                    container.allow_doubled_prefix = true;
+                    if item.value.is_some() {
+                        diag.error(item.span, "`allow_doubled_prefix` is a flag: write it without a value");
+                    }
+                }
+                "crate" => {
+                    container.crate_path =
+                        item.value(diag).and_then(|tokens| crate_path::parse(tokens, item.span, diag));
+                }
+                _ => {}
+            }
+        }
+        container
+    }
+
+    /// A text without a name is taken as the prefix, which is what most would leave unnamed.
+    fn unnamed(&mut self, item: &Item, diag: &Diag) {
+        let literal = item.value.clone().and_then(|tokens| syn::parse2::<LitStr>(tokens).ok());
+        if let Some(literal) = literal
+            && self.prefix.is_absent()
+        {
+            let written = literal.to_token_stream();
+            diag.error(item.span, format!("the prefix is stated by its name: `prefix = {written}`"));
+            self.prefix = Setting::Good(Some(literal));
+            return;
+        }
+        diag.error(
+            item.span,
+            format!("`#[keyspace(..)]` takes names with values: {}", usage(Place::Keyspace)),
+        );
+        // What the proposal states can't be missing too.
+        if self.prefix.is_absent() {
+            self.prefix = Setting::Bad;
+        }
+        if self.ttl.is_absent() {
+            self.ttl = Setting::Bad;
+        }
+    }
+}
+
+fn server(name: Option<LitStr>, diag: &Diag) -> Option<String> {
+    let name = name?;
+    if name.value().trim().is_empty() {
+        diag.error(
+            name.span(),
+            "`server` takes the name that a server is installed under; it can't be empty",
+        );
+    }
+    Some(name.value())
+}
+
+/// Where to complain that something is absent.
+pub(crate) fn span(attributes: &[Attribute], otherwise: Span) -> Span {
+    use syn::spanned::Spanned;
+
+    attributes
+        .iter()
+        .find(|attribute| attribute.path().is_ident("keyspace"))
+        .map_or(otherwise, |attribute| attribute.path().span())
+}

@@ -1,0 +1,69 @@
+//! What is passed on: documentation, `#[deprecated]`, and what a user lets the lints pass over.
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+
+/// The attributes of an item that its generated counterparts carry too.
+#[derive(Default)]
+pub(crate) struct Forwarded<'a> {
+    /// All of `doc`, hidden included, in order.
+    pub(crate) docs: Vec<&'a Attribute>,
+    pub(crate) is_hidden: bool,
+    pub(crate) deprecated: Option<&'a Attribute>,
+    pub(crate) non_exhaustive: Option<&'a Attribute>,
+    /// What stands in the parentheses of each `allow` and `expect`.
+    pub(crate) allowed: Vec<&'a TokenStream>,
+    /// The documentation as text, in parts.
+    pub(crate) text: Vec<Text<'a>>,
+}
+
+/// A part of the documentation.
+pub(crate) enum Text<'a> {
+    Line(String),
+    /// `include_str!(..)` and the like.
+    Macro(&'a Expr),
+}
+
+impl<'a> Forwarded<'a> {
+    pub(crate) fn new(attributes: &'a [Attribute]) -> Self {
+        let mut forwarded = Self::default();
+        for attribute in attributes {
+            let is = |name: &str| attribute.path().is_ident(name);
+            if is("doc") {
+                forwarded.doc(attribute);
+            } else if is("deprecated") {
+                forwarded.deprecated = Some(attribute);
+            } else if is("non_exhaustive") {
+                forwarded.non_exhaustive = Some(attribute);
+            } else if let Meta::List(list) = &attribute.meta
+                && (is("allow") || is("expect"))
+            {
+                forwarded.allowed.push(&list.tokens);
+            }
+        }
+        forwarded
+    }
+
+    fn doc(&mut self, attribute: &'a Attribute) {
+        self.docs.push(attribute);
+        match &attribute.meta {
+            Meta::NameValue(pair) => self.text.push(match &pair.value {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                    let text = text.value();
+                    Text::Line(text.strip_prefix(' ').unwrap_or(&text).to_owned())
+                }
+                value => Text::Macro(value),
+            }),
+            Meta::List(list) => {
+                let is_hidden = |token| matches!(token, TokenTree::Ident(ident) if ident == "hidden");
+                self.is_hidden |= list.tokens.clone().into_iter().any(is_hidden);
+            }
+            Meta::Path(_) => {}
+        }
+    }
+
+    /// Whether there is any text, as opposed to `#[doc(hidden)]`.
+    pub(crate) fn has_text(&self) -> bool {
+        !self.text.is_empty()
+    }
+}

@@ -1,0 +1,305 @@
+//! From attributes to what they state; the only module that looks at [`syn::Attribute`].
+
+pub(crate) mod argument;
+pub(crate) mod container;
+pub(crate) mod entry;
+pub(crate) mod forwarded;
+pub(crate) mod value;
+
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, MetaNameValue};
+
+use crate::diag::{Diag, did_you_mean};
+
+/// Where an attribute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `#[keyspace(..)]` on the struct of a keyspace.
+    Keyspace,
+    /// `#[key(..)]` on a field of a keyspace.
+    Entry,
+    /// `#[key(..)]` on a type that derives `KeyArgument`.
+    Argument,
+    /// `#[key(..)]` on a variant of such an enum.
+    Variant,
+}
+
+impl Place {
+    /// The attribute's name, and what it is put on.
+    fn attribute(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Keyspace => ("keyspace", "the struct"),
+            Self::Entry => ("key", "a field"),
+            Self::Argument => ("key", "the type"),
+            Self::Variant => ("key", "a variant"),
+        }
+    }
+}
+
+/// Everything that can be said, where, and how it is written. Messages come from here.
+const TABLE: &[(&str, &[Place], &str)] = &[
+    ("prefix", &[Place::Keyspace], "prefix = \"cart\""),
+    ("db", &[Place::Keyspace], "db = 2"),
+    ("ttl", &[Place::Keyspace, Place::Entry], "ttl = \"1h\""),
+    ("server", &[Place::Keyspace], "server = \"name\""),
+    ("timeout", &[Place::Keyspace], "timeout = \"250ms\""),
+    ("retries", &[Place::Keyspace], "retries = 3"),
+    ("lanes", &[Place::Keyspace], "lanes = 2"),
+    ("exclusives", &[Place::Keyspace], "exclusives = 8"),
+    ("allow_doubled_prefix", &[Place::Keyspace], "allow_doubled_prefix"),
+    ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
+];
+
+/// What was stated for a name.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Setting<T> {
+    #[default]
+    Absent,
+    /// Stated, but wrongly: reported already, so nothing else may complain that it is absent.
+    Bad,
+    Good(T),
+}
+
+impl<T> Setting<T> {
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    pub(crate) fn good(&self) -> Option<&T> {
+        match self {
+            Self::Good(value) => Some(value),
+            Self::Absent | Self::Bad => None,
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Setting<T> {
+    /// For the result of reading a stated value: `None` is a mistake that was reported.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Bad, Self::Good)
+    }
+}
+
+/// One of the comma-separated parts of an attribute.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// The name before `=`, or of a flag; without it, a literal in first position.
+    pub(crate) name: Option<Ident>,
+    pub(crate) value: Option<TokenStream>,
+    /// Of the name, or else of the value.
+    pub(crate) span: Span,
+    /// It resembles what was written, which was reported: to be taken as stated, and no more.
+    reported: bool,
+}
+
+impl Item {
+    fn new(tokens: TokenStream) -> Self {
+        let span = tokens.span();
+        let mut rest = tokens.clone().into_iter();
+        let (first, second) = (rest.next(), rest.next());
+        match (first, second) {
+            (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(punct))) if punct.as_char() == '=' => {
+                Self { span: name.span(), name: Some(name), value: Some(rest.collect()), reported: false }
+            }
+            (Some(TokenTree::Ident(name)), None) => {
+                Self { span: name.span(), name: Some(name), value: None, reported: false }
+            }
+            _ => Self { name: None, value: Some(tokens), span, reported: false },
+        }
+    }
+
+    fn reported(name: Ident) -> Self {
+        Self { span: name.span(), name: Some(name), value: None, reported: true }
+    }
+
+    pub(crate) fn is_reported(&self) -> bool {
+        self.reported
+    }
+
+    /// The tokens after `=`, or a report that they are absent.
+    pub(crate) fn value(&self, diag: &Diag) -> Option<TokenStream> {
+        match &self.value {
+            Some(value) if !value.is_empty() => Some(value.clone()),
+            _ => {
+                let name = self.name.as_ref().map(ToString::to_string).unwrap_or_default();
+                diag.error(self.span, format!("`{name}` needs a value: `{}`", example(&name)));
+                None
+            }
+        }
+    }
+}
+
+fn example(name: &str) -> &'static str {
+    TABLE.iter().find(|(known, ..)| *known == name).map_or("", |&(.., example)| example)
+}
+
+/// The parts of all attributes for `place`, in order. Reports what does not belong there; a name that is
+/// close to an unknown one is returned with no value, as something that was stated.
+pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<Item> {
+    let (own, on) = place.attribute();
+    let mut items: Vec<Item> = Vec::new();
+    for attribute in attributes {
+        let is_ours = attribute.path().is_ident(own);
+        // `KeyArgument` has no attribute `keyspace`, so there that one is somebody else's.
+        let is_misplaced = matches!(place, Place::Keyspace | Place::Entry)
+            && ["keyspace", "key"].iter().any(|name| attribute.path().is_ident(name));
+        if !is_ours && is_misplaced {
+            let (other, other_on) =
+                if place == Place::Keyspace { Place::Entry } else { Place::Keyspace }.attribute();
+            diag.error(
+                attribute.path().span(),
+                format!("`#[{other}]` goes on {other_on} of a keyspace; {on} takes `#[{own}(..)]`"),
+            );
+        }
+        if !is_ours {
+            continue;
+        }
+        let list = match &attribute.meta {
+            Meta::List(list) => list,
+            Meta::NameValue(pair) => {
+                items.extend(after_equals_sign(pair, place, diag));
+                continue;
+            }
+            Meta::Path(path) => {
+                diag.error(path.span(), format!("`#[{own}]` says nothing: write {}", usage(place)));
+                items.extend(proposed(place, path.span()));
+                continue;
+            }
+        };
+        for tokens in split_at_commas(list.tokens.clone()) {
+            let item = Item::new(tokens);
+            match &item.name {
+                Some(name) if !known(name, &item, place, diag, &mut items) => {}
+                Some(name) => {
+                    let first = items.iter().find(|item| item.name.as_ref() == Some(name) && !item.reported);
+                    if let Some(first) = first {
+                        diag.error(item.span, format!("`{name}` is stated twice: keep one of them"));
+                        diag.error(first.span, format!("`{name}` was first stated here"));
+                    } else {
+                        items.push(item);
+                    }
+                }
+                None => items.push(item),
+            }
+        }
+    }
+    items
+}
+
+/// `#[key = "user:{id}"]`: the value is taken as what it would be in parentheses.
+fn after_equals_sign(pair: &MetaNameValue, place: Place, diag: &Diag) -> Vec<Item> {
+    let value = pair.value.to_token_stream();
+    let written = match (&pair.value, place) {
+        (Expr::Lit(ExprLit { lit: Lit::Str(_), .. }), Place::Keyspace) => format!("prefix = {value}"),
+        (Expr::Lit(ExprLit { lit: Lit::Str(_), .. }), Place::Entry | Place::Variant) => value.to_string(),
+        _ => {
+            diag.error(pair.span(), format!("attributes are written in parentheses: {}", usage(place)));
+            return proposed(place, pair.path.span());
+        }
+    };
+    let (own, _) = place.attribute();
+    diag.error(pair.path.span(), format!("write it in parentheses: `#[{own}({written})]`"));
+    let name = (place == Place::Keyspace).then(|| Ident::new("prefix", pair.value.span()));
+    vec![Item { name, span: pair.value.span(), value: Some(value), reported: false }]
+}
+
+/// What [`usage`] states can't be missing too.
+fn proposed(place: Place, span: Span) -> Vec<Item> {
+    let names: &[&str] = if place == Place::Keyspace { &["prefix", "ttl"] } else { &[] };
+    names.iter().map(|name| Item::reported(Ident::new(name, span))).collect()
+}
+
+/// Whether `name` can be said at `place`; reports it if not.
+fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<Item>) -> bool {
+    let text = name.to_string();
+    let (own, on) = place.attribute();
+    let is_argument = |place: &Place| matches!(place, Place::Argument | Place::Variant);
+    let row = TABLE.iter().find(|(known, places, _)| {
+        *known == text && places.iter().any(|other| is_argument(other) == is_argument(&place))
+    });
+    if let Some((_, places, example)) = row {
+        if places.contains(&place) {
+            return true;
+        }
+        // Of the same derive: the other one's place is none of this item's.
+        let elsewhere = places.iter().copied().find(|other| is_argument(other) == is_argument(&place));
+        let (other, other_on) = elsewhere.unwrap_or(place).attribute();
+        diag.error(
+            name.span(),
+            format!("`{text}` can't be said on {on}: it goes on {other_on}, as `#[{other}({example})]`"),
+        );
+        return false;
+    }
+    let names: Vec<&str> =
+        TABLE.iter().filter(|(_, places, _)| places.contains(&place)).map(|&(name, ..)| name).collect();
+    match did_you_mean(&text, &names) {
+        Some(close) => {
+            diag.error(name.span(), format!("unknown attribute `{text}`; did you mean `{close}`?"));
+            // It was meant to be stated: a second error that it is absent would mislead.
+            let name = Ident::new(close, name.span());
+            items.push(Item::reported(name));
+        }
+        None if item.value.is_none() && matches!(place, Place::Entry | Place::Variant) => {
+            let what = if place == Place::Entry { "a template" } else { "a variant's text" };
+            diag.error(name.span(), format!("{what} is a string literal, not a constant: {}", usage(place)));
+        }
+        None if names.is_empty() => {
+            diag.error(name.span(), format!("unknown attribute `{text}`: {on} takes {}", usage(place)));
+        }
+        None => {
+            let template = if place == Place::Entry { "a template and " } else { "" };
+            diag.error(
+                name.span(),
+                format!(
+                    "unknown attribute `{text}`: `#[{own}(..)]` on {on} takes {template}{}",
+                    list(&names)
+                ),
+            );
+        }
+    }
+    false
+}
+
+fn usage(place: Place) -> &'static str {
+    match place {
+        Place::Keyspace => "`#[keyspace(prefix = \"cart\", ttl = \"1h\")]`",
+        Place::Entry => "`#[key(\"user:{id}\", ttl = \"1h\")]`",
+        Place::Argument => "`#[key(crate = path)]`",
+        Place::Variant => "`#[key(\"text\")]`",
+    }
+}
+
+/// `` `a`, `b` and `c` ``
+pub(crate) fn list(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut parts = vec![TokenStream::new()];
+    for token in tokens {
+        match (&token, parts.last_mut()) {
+            (TokenTree::Punct(punct), _) if punct.as_char() == ',' => parts.push(TokenStream::new()),
+            (_, Some(part)) => part.extend(plain(token)),
+            (_, None) => {}
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// What a `macro_rules!` passes on is wrapped in invisible groups.
+fn plain(token: TokenTree) -> TokenStream {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            group.stream().into_iter().flat_map(plain).collect()
+        }
+        token => token.into(),
+    }
+}

@@ -1,0 +1,225 @@
+//! The values of attributes: texts, numbers within a range, durations.
+
+use std::ops::RangeInclusive;
+
+use proc_macro2::{Span, TokenStream};
+use syn::spanned::Spanned;
+use syn::{Ident, Lit, LitInt, LitStr};
+
+use super::Item;
+use crate::diag::Diag;
+
+/// How long keys live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ttl {
+    Millis(u64),
+    Forever,
+}
+
+/// Longer than this is a mistake in the unit.
+const MAX_MILLIS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+
+pub(crate) fn is_none(tokens: &TokenStream) -> bool {
+    syn::parse2::<Ident>(tokens.clone()).is_ok_and(|ident| ident == "none")
+}
+
+/// `"text"`.
+pub(crate) fn text(item: &Item, diag: &Diag) -> Option<LitStr> {
+    let tokens = item.value(diag)?;
+    let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let span = tokens.span();
+    match syn::parse2::<LitStr>(tokens) {
+        Ok(text) => Some(text),
+        Err(_) => {
+            diag.error(span, format!("`{name}` takes a string literal: `{}`", super::example(&name)));
+            None
+        }
+    }
+}
+
+/// An integer within `range`.
+pub(crate) fn integer<N>(item: &Item, range: RangeInclusive<N>, diag: &Diag) -> Option<N>
+where
+    N: TryFrom<u64> + PartialOrd + std::fmt::Display,
+{
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    let number = match syn::parse2::<Lit>(tokens) {
+        Ok(Lit::Int(literal)) if literal.suffix().is_empty() => literal.base10_parse::<u64>().ok(),
+        _ => None,
+    };
+    let number = number.and_then(|number| N::try_from(number).ok()).filter(|number| range.contains(number));
+    if number.is_none() {
+        let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (min, max) = (range.start(), range.end());
+        diag.error(span, format!("`{name}` takes an integer from {min} to {max}"));
+    }
+    number
+}
+
+/// `3600`, `"1h"` or `none`.
+pub(crate) fn ttl(item: &Item, diag: &Diag) -> Option<Ttl> {
+    let tokens = item.value(diag)?;
+    if is_none(&tokens) {
+        return Some(Ttl::Forever);
+    }
+    let span = tokens.span();
+    let millis = match syn::parse2::<Lit>(tokens) {
+        Ok(Lit::Int(literal)) => unquoted(&literal).unwrap_or_else(|| whole_seconds(literal.base10_digits())),
+        Ok(Lit::Str(literal)) => duration(&literal.value()),
+        Ok(Lit::Float(_)) => Err(DurationError::Fraction),
+        _ => Err(DurationError::Unreadable),
+    };
+    report(millis, span, "ttl", " (keys that stay: `ttl = none`)", diag).map(Ttl::Millis)
+}
+
+/// `"250ms"`.
+pub(crate) fn timeout(item: &Item, diag: &Diag) -> Option<u64> {
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    let millis = match syn::parse2::<Lit>(tokens) {
+        Ok(Lit::Str(literal)) => duration(&literal.value()),
+        // Seconds for ttls, but who would expect that here?
+        Ok(Lit::Int(literal)) => {
+            unquoted(&literal).unwrap_or_else(|| Err(without_unit(literal.base10_digits())))
+        }
+        Ok(Lit::Float(_)) => Err(DurationError::Fraction),
+        _ => Err(DurationError::Unreadable),
+    };
+    report(millis, span, "timeout", "", diag)
+}
+
+fn report(millis: Result<u64, DurationError>, span: Span, name: &str, or: &str, diag: &Diag) -> Option<u64> {
+    let sentence = match millis {
+        Ok(millis) => return Some(millis),
+        Err(DurationError::Zero) => format!("`{name}` must be greater than zero{or}"),
+        Err(DurationError::TooLong) => {
+            format!("`{name}` is longer than 100 years: check its unit{or}")
+        }
+        Err(DurationError::Fraction) => {
+            format!("`{name}` takes whole numbers: use a smaller unit, as in `{name} = \"1500ms\"`")
+        }
+        Err(DurationError::NoUnit(number)) => {
+            format!("`{name}` needs a unit: `{name} = \"{number}s\"` or `{name} = \"{number}ms\"`")
+        }
+        Err(DurationError::Unquoted(duration)) => {
+            format!("`{name}` with a unit is a string: `{name} = \"{duration}\"`")
+        }
+        Err(DurationError::Unit(unit)) => {
+            format!("`{unit}` is no unit of `{name}`: the units are `ms`, `s`, `m`, `h`, `d` and `w`")
+        }
+        Err(DurationError::Unreadable) if name == "ttl" => {
+            "`ttl` takes seconds, a number with a unit, or `none`: `ttl = 3600`, `ttl = \"1h\"`, `ttl = none`"
+                .to_owned()
+        }
+        Err(DurationError::Unreadable) => {
+            format!("`{name}` takes a number with a unit: `{}`", super::example(name))
+        }
+    };
+    diag.error(span, sentence);
+    None
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum DurationError {
+    Zero,
+    TooLong,
+    Fraction,
+    NoUnit(String),
+    Unquoted(String),
+    Unit(String),
+    Unreadable,
+}
+
+/// `30m` instead of `"30m"`.
+fn unquoted(literal: &LitInt) -> Option<Result<u64, DurationError>> {
+    let text = format!("{}{}", literal.base10_digits(), literal.suffix());
+    let is_unquoted = !literal.suffix().is_empty();
+    is_unquoted.then(|| duration(&text).and(Err(DurationError::Unquoted(text))))
+}
+
+fn whole_seconds(digits: &str) -> Result<u64, DurationError> {
+    scaled(digits, 1000)
+}
+
+/// What to say of a number that lacks its unit, unless no unit would help.
+fn without_unit(digits: &str) -> DurationError {
+    scaled(digits, 1).err().unwrap_or_else(|| DurationError::NoUnit(digits.to_owned()))
+}
+
+/// A whole number directly followed by a unit, in milliseconds.
+fn duration(text: &str) -> Result<u64, DurationError> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at_checked(end).unwrap_or((text, ""));
+    let unit = unit.trim_start();
+    if digits.is_empty() {
+        return Err(DurationError::Unreadable);
+    }
+    let scale = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        "w" => 7 * 24 * 60 * 60 * 1000,
+        "" => return Err(without_unit(digits)),
+        unit if unit.starts_with(['.', ',']) => return Err(DurationError::Fraction),
+        unit => return Err(DurationError::Unit(unit.to_owned())),
+    };
+    scaled(digits, scale)
+}
+
+fn scaled(digits: &str, scale: u64) -> Result<u64, DurationError> {
+    if digits.starts_with('-') {
+        return Err(DurationError::Zero);
+    }
+    // Digits only, so the one way to fail is too many of them.
+    let number: u64 = digits.parse().map_err(|_| DurationError::TooLong)?;
+    match number.checked_mul(scale) {
+        Some(0) => Err(DurationError::Zero),
+        Some(millis) if millis <= MAX_MILLIS => Ok(millis),
+        _ => Err(DurationError::TooLong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("90s", 90_000),
+            ("15m", 900_000),
+            ("1h", 3_600_000),
+            ("1 h", 3_600_000),
+            ("30d", 2_592_000_000),
+            ("2w", 1_209_600_000),
+            ("36500d", MAX_MILLIS),
+        ] {
+            assert_eq!(duration(text), Ok(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_durations() {
+        for (text, error) in [
+            ("0s", DurationError::Zero),
+            ("36501d", DurationError::TooLong),
+            ("99999999999999999999999s", DurationError::TooLong),
+            ("18446744073709551615w", DurationError::TooLong),
+            ("1.5h", DurationError::Fraction),
+            ("60", DurationError::NoUnit("60".to_owned())),
+            ("0", DurationError::Zero),
+            ("99999999999999999999999", DurationError::TooLong),
+            ("3y", DurationError::Unit("y".to_owned())),
+            ("1h30m", DurationError::Unit("h30m".to_owned())),
+            ("", DurationError::Unreadable),
+            ("-1h", DurationError::Unreadable),
+            ("soon", DurationError::Unreadable),
+        ] {
+            assert_eq!(duration(text), Err(error), "{text}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The rules of a declaration. Reports all that are broken, changes nothing, gives nothing back.
+
+mod placeholders;
+mod prefix;
+mod signature;
+
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use crate::diag::Diag;
+use crate::model::{Entry, Keyspace, Shape};
+use crate::names::snake_case;
+
+/// Said of parameters and of newtypes.
+pub(crate) const NO_FLOATS: &str = "floats can't be part of a key: equal numbers may print differently, and `NaN` equals nothing; use an integer in a smaller unit, or a `String` that you format";
+
+pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
+    shape(model, diag);
+    prefix::prefix(model, diag);
+    for entry in &model.entries {
+        signature::signature(entry, diag);
+        placeholders::template(model, entry, diag);
+        signature::params(entry, diag);
+        prefix::doubled(model, entry, diag);
+        ttl(model, entry, diag);
+        reserved(model, entry, diag);
+    }
+    distinct(model, diag);
+}
+
+fn shape(model: &Keyspace<'_>, diag: &Diag) {
+    let name = model.ident;
+    let what = match model.shape {
+        Shape::Named if model.entries.is_empty() => {
+            diag.error(
+                name.span(),
+                format!(
+                    "`{name}` declares no keys: give it a field for each, as in `user: fn(id: u64) -> Text`"
+                ),
+            );
+            return;
+        }
+        Shape::Named => None,
+        Shape::Tuple => Some("a tuple struct has no names for them"),
+        Shape::Unit => Some("a unit struct has none"),
+        Shape::Enum => Some("an enum has none"),
+        Shape::Union => Some("a union is none"),
+    };
+    if let Some(what) = what {
+        diag.error(
+            name.span(),
+            format!("a keyspace is a struct whose named fields are its keys, and {what}: write `struct {name} {{ user: fn(id: u64) -> Text }}`"),
+        );
+    }
+    if !model.generics.params.is_empty() {
+        diag.error(
+            model.generics.params.span(),
+            "a keyspace can't be generic, since its keys are fixed when it compiles: name concrete types in the fields (parameters of an `fn` may borrow without a lifetime)",
+        );
+    } else if let Some(clause) = &model.generics.where_clause {
+        diag.error(
+            clause.span(),
+            "a keyspace has no parameters that a `where` clause could be about: leave it out",
+        );
+    }
+}
+
+fn ttl(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
+    if entry.ttl.is_absent() && model.container.ttl.is_absent() {
+        let name = entry.ident;
+        diag.error(
+            name.span(),
+            format!("`{name}` states no lifetime: write `ttl = \"1h\"`, or `ttl = none` for keys that stay, in `#[key(..)]` here or in `#[keyspace(..)]` for all fields"),
+        );
+    }
+}
+
+fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
+    let name = entry.name();
+    let keyspace = model.ident.unraw().to_string();
+    let reason = match name.as_str() {
+        "parse" | "identify" | "from_captures" => "is a function of every keyspace".to_owned(),
+        "META" => "is a constant of every keyspace".to_owned(),
+        _ if name.starts_with("__") => "starts with `__`, as names of generated code do".to_owned(),
+        _ if name == snake_case(&keyspace) => {
+            format!("is kept free for the function that gives the pattern of all keys of `{keyspace}`")
+        }
+        _ => return,
+    };
+    // A template that is written out does not change with the name.
+    let keep = match (&entry.written, &entry.template) {
+        (None, Some(default)) => {
+            format!(", and keep its keys with `#[key({:?})]`", default.to_string())
+        }
+        _ => String::new(),
+    };
+    diag.error(entry.ident.span(), format!("`{name}` {reason}: name the field otherwise{keep}"));
+}
+
+/// Fields that would collide in what is generated, or share their keys.
+fn distinct(model: &Keyspace<'_>, diag: &Diag) {
+    for (index, entry) in model.entries.iter().enumerate() {
+        let before = || model.entries.iter().take(index);
+        if let Some(other) = before().find(|other| other.variant == entry.variant) {
+            diag.error(
+                entry.ident.span(),
+                format!(
+                    "`{}` and `{}` would both be the variant `{}` of `Parsed{}`: rename one of them",
+                    other.ident,
+                    entry.ident,
+                    entry.variant,
+                    model.ident.unraw(),
+                ),
+            );
+        }
+        let Some(template) = entry.template.as_ref().filter(|template| template.problems.is_empty()) else {
+            continue;
+        };
+        let same = before().find(|other| {
+            other
+                .template
+                .as_ref()
+                .is_some_and(|other| other.problems.is_empty() && other.shape() == template.shape())
+        });
+        if let Some(other) = same {
+            let shown = other.template.as_ref().map(ToString::to_string).unwrap_or_default();
+            diag.error(
+                entry.template_span,
+                format!("`{template}` could make the same keys as `{shown}` of `{}`: give one of them a text of its own, as in `{}:{template}`", other.ident, entry.name()),
+            );
+        }
+    }
+}

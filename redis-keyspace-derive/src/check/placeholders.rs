@@ -1,0 +1,102 @@
+//! The template by itself, and its placeholders against the parameters.
+
+use proc_macro2::Ident;
+
+use crate::attr::list;
+use crate::diag::{Diag, did_you_mean};
+use crate::model::{Entry, Keyspace, Param};
+use crate::template::{Hole, Mistake, Piece, Template, caret};
+
+pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
+    let Some(template) = &entry.template else { return };
+    let written = entry.written.as_deref();
+    let mark = |at| {
+        written
+            .filter(|text| !text.is_empty())
+            .map(|text| format!("\n{}", caret(text, at)))
+            .unwrap_or_default()
+    };
+    for problem in &template.problems {
+        let reason = match problem.what {
+            Mistake::LeadingColon if model.prefix().is_some() => "; the one after the prefix comes by itself",
+            _ => "",
+        };
+        diag.error(entry.template_span, format!("{}{reason}{}", problem.what, mark(&problem.at)));
+    }
+    for hole in unfilled(entry, template) {
+        // Where the name itself is wrong, or may stand for a parameter that has none, that is reported.
+        if template.problems.iter().any(|problem| problem.at == hole.at)
+            || entry.params.iter().any(|param| param.ident.is_none())
+        {
+            continue;
+        }
+        let (name, field) = (&hole.name, entry.name());
+        let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let advice = match meant(hole, entry, template) {
+            Some(close) => format!("did you mean `{{{close}}}`?"),
+            None if names.is_empty() => {
+                format!("`{field}` has no parameters; declare it as `fn({name}: ..) -> ..`")
+            }
+            None => format!(
+                "the parameters of `{field}` are {}; add `{name}: ..` to its `fn`, or remove the placeholder",
+                list(&names),
+            ),
+        };
+        diag.error(
+            entry.template_span,
+            format!("unknown placeholder `{{{name}}}`: {advice}{}", mark(&hole.at)),
+        );
+    }
+}
+
+/// The placeholders that are no parameter's name.
+fn unfilled<'t>(entry: &Entry<'_>, template: &'t Template) -> impl Iterator<Item = &'t Hole> {
+    template.holes().filter(|hole| entry.param(hole).is_none())
+}
+
+/// The parameter that a misspelled placeholder stands for, out of those that stand nowhere yet.
+fn meant(hole: &Hole, entry: &Entry<'_>, template: &Template) -> Option<String> {
+    let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
+    let is_free = |name: &&str| template.holes().all(|hole| hole.name != **name);
+    let free: Vec<&str> = names.iter().map(String::as_str).filter(is_free).collect();
+    did_you_mean(&hole.name, &free).map(str::to_owned)
+}
+
+/// A parameter that stands nowhere in the template.
+pub(super) fn unused(entry: &Entry<'_>, ident: &Ident, name: &str, diag: &Diag) {
+    let Some(template) = &entry.template else { return };
+    let is_meant_by = |mistake: &Mistake| match mistake {
+        // The name is in there, in a spelling that was reported.
+        Mistake::TypedHole(hole, _) | Mistake::RawHole(hole) => hole == name,
+        Mistake::NoName(hole) => hole.contains(name),
+        // The hole that was never closed, the one without a name or with a number may be for any parameter.
+        Mistake::Empty
+        | Mistake::Unclosed
+        | Mistake::Unopened
+        | Mistake::EmptyHole
+        | Mistake::NumberedHole => true,
+        _ => false,
+    };
+    if template.holes().any(|hole| hole.name == name)
+        || template.problems.iter().any(|problem| is_meant_by(&problem.what))
+        || unfilled(entry, template)
+            .any(|hole| meant(hole, entry, template).is_some_and(|meant| meant == name))
+    {
+        return;
+    }
+    let is_in_doubled_braces = template
+        .pieces
+        .iter()
+        .any(|piece| matches!(piece, Piece::Literal(text) if text.contains(&format!("{{{name}}}"))));
+    let advice = if is_in_doubled_braces {
+        format!(
+            "`{{{{{name}}}}}` is plain text in braces; a placeholder in literal braces is `{{{{{{{name}}}}}}}`"
+        )
+    } else {
+        format!(
+            "put `{{{name}}}` into the template, or every `{name}` makes the same key; or remove the parameter"
+        )
+    };
+    diag.error(ident.span(), format!("the parameter `{name}` is not in the template: {advice}"));
+}

@@ -1,0 +1,84 @@
+//! What every key starts with.
+
+use syn::ext::IdentExt;
+
+use crate::attr::Setting;
+use crate::diag::Diag;
+use crate::model::{Entry, Keyspace};
+use crate::names::snake_case;
+use crate::template::{Template, caret};
+
+pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
+    let literal = match &model.container.prefix {
+        Setting::Absent => {
+            let name = model.ident.unraw().to_string();
+            let stem = name
+                .strip_suffix("Keys")
+                .or_else(|| name.strip_suffix("Keyspace"))
+                .filter(|stem| !stem.is_empty());
+            let proposal = snake_case(stem.unwrap_or(&name));
+            let message = format!(
+                "a keyspace states what its keys start with: `#[keyspace(prefix = \"{proposal}\")]`, or `prefix = none` for keys without a prefix"
+            );
+            diag.error(model.attribute_span, message);
+            return;
+        }
+        Setting::Bad | Setting::Good(None) => return,
+        Setting::Good(Some(literal)) => literal,
+    };
+    let text = literal.value();
+    let refuse = |message: String| diag.error(literal.span(), message);
+    let bare = text.trim_matches(':');
+    if bare.is_empty() {
+        refuse("the prefix is empty: write `prefix = none` for keys without one".to_owned());
+        return;
+    }
+    if bare != text {
+        refuse(format!(
+            "the `:` between the prefix and the template comes by itself: write `prefix = {bare:?}`"
+        ));
+    }
+    if bare.contains(['{', '}']) {
+        refuse(
+            "a prefix is plain text, without placeholders and braces: write those in the templates, as in `#[key(\"{{user:{id}}}\")]`"
+                .to_owned(),
+        );
+        return;
+    }
+    for problem in Template::parse(bare).problems {
+        let sentence = problem.what.to_string().replace("in a template", "in a prefix");
+        refuse(format!("{sentence}\n{}", caret(bare, &problem.at)));
+    }
+}
+
+/// `cart:cart:user` is seldom meant.
+pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
+    let (Some(prefix), Some(template), false) =
+        (model.prefix(), &entry.template, model.container.allow_doubled_prefix)
+    else {
+        return;
+    };
+    let text = template.to_string();
+    let rest = without_prefix(&text, &prefix);
+    if prefix.is_empty() || rest == text {
+        return;
+    }
+    let advice = match (&entry.written, rest) {
+        (_, "") => format!("write what comes after it, as in `#[key({:?})]`", entry.name()),
+        (Some(_), rest) => format!("write the template without it, `{rest:?}`"),
+        (None, rest) => format!("state a template without it, `#[key({rest:?})]`"),
+    };
+    diag.error(
+        entry.template_span,
+        format!("the prefix stands in the key twice, `{prefix}:{text}`: {advice}; if that is meant, add `allow_doubled_prefix` to `#[keyspace(..)]`"),
+    );
+}
+
+/// However often it stands there, or the advice would be the next mistake.
+fn without_prefix<'t>(template: &'t str, prefix: &str) -> &'t str {
+    let mut rest = template;
+    while let Some(shorter) = rest.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(':')) {
+        rest = shorter.trim_start_matches(':');
+    }
+    rest
+}

@@ -1,0 +1,148 @@
+//! The generated documentation: the user's own, then the facts.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
+
+use super::{site, types};
+use crate::attr::forwarded::{Forwarded, Text};
+use crate::attr::value::Ttl;
+use crate::model::{Entry, Keyspace, Kind, name};
+
+/// `#[doc = ".."]`
+pub(super) fn line(text: &str) -> TokenStream {
+    // As `///` gives it, so that it is indented like the lines of the user's.
+    let text = if text.is_empty() { String::new() } else { format!(" {text}") };
+    quote_spanned!(site()=> #[doc = #text])
+}
+
+/// What stands above a constructor.
+pub(super) fn constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
+    let mut docs: TokenStream = entry.forwarded.docs.iter().map(|doc| doc.to_token_stream()).collect();
+    if entry.forwarded.has_text() {
+        docs.extend(line(""));
+    }
+    docs.extend(line(&facts(model, entry)));
+    docs
+}
+
+/// ``Key `cart:user:{id}`, database 2, expires after 1 h, value `Json<Cart>`, stored as JSON.``
+fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
+    let mut facts = format!("Key {}", code(&whole_template(model, entry)));
+    if let Some(db) = model.container.db {
+        facts.push_str(&format!(", database {db}"));
+    }
+    match model.ttl(entry) {
+        Some(Ttl::Millis(millis)) => facts.push_str(&format!(", expires after {}", words(millis))),
+        Some(Ttl::Forever) => facts.push_str(", never expires"),
+        None => {}
+    }
+    if let Some(kind) = &entry.kind {
+        facts.push_str(&format!(", value {}", code(&types::text(kind.written))));
+        if let Some(wire) = wire(kind) {
+            facts.push_str(&format!(", stored as {wire}"));
+        }
+    }
+    facts.push('.');
+    facts
+}
+
+/// How any other client sees the value. Of kinds that only their name is known of, the runtime's are told.
+fn wire(kind: &Kind<'_>) -> Option<&'static str> {
+    match name(kind.written)?.to_string().as_str() {
+        "Json" => Some("JSON"),
+        "Text" => Some("UTF-8 text"),
+        "Bytes" => Some("bytes"),
+        "bool" => Some("`1` or `0`"),
+        "Counter" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64"
+        | "i128" | "isize" => Some("a decimal integer"),
+        _ => None,
+    }
+}
+
+pub(super) fn parsed(model: &Keyspace<'_>) -> TokenStream {
+    let name = model.ident.unraw();
+    line(&format!("A key of [`{name}`], read back: one variant per template, its arguments typed."))
+}
+
+pub(super) fn variant(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
+    line(&format!("A key of the form {}.", code(&whole_template(model, entry))))
+}
+
+pub(super) fn argument(name: &str) -> TokenStream {
+    line(&format!("The argument `{name}`."))
+}
+
+/// The template as it is written, the prefix included.
+pub(super) fn whole_template(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
+    let template = entry.template.as_ref().map(ToString::to_string).unwrap_or_default();
+    match model.prefix() {
+        Some(prefix) => format!("{prefix}:{template}"),
+        None => template,
+    }
+}
+
+/// A code span, also of text that contains backticks.
+fn code(text: &str) -> String {
+    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+}
+
+/// The largest unit that it is a whole number of.
+fn words(millis: u64) -> String {
+    const SECOND: u64 = 1000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let (number, unit) = match millis {
+        DAY => (1, "day"),
+        _ if millis.is_multiple_of(DAY) => (millis / DAY, "days"),
+        _ if millis.is_multiple_of(HOUR) => (millis / HOUR, "h"),
+        _ if millis.is_multiple_of(MINUTE) => (millis / MINUTE, "min"),
+        _ if millis.is_multiple_of(SECOND) => (millis / SECOND, "s"),
+        _ => (millis, "ms"),
+    };
+    format!("{number} {unit}")
+}
+
+/// The user's documentation as an expression of type `&'static str`.
+pub(super) fn text(forwarded: &Forwarded<'_>) -> TokenStream {
+    let mut parts: Vec<TokenStream> = Vec::new();
+    let mut lines = String::new();
+    for (index, text) in forwarded.text.iter().enumerate() {
+        if index > 0 {
+            lines.push('\n');
+        }
+        match text {
+            Text::Line(line) => lines.push_str(line),
+            Text::Macro(expression) => {
+                let before = std::mem::take(&mut lines);
+                parts.push(quote_spanned!(site()=> #before, #expression,));
+            }
+        }
+    }
+    if parts.is_empty() {
+        lines.into_token_stream()
+    } else {
+        quote_spanned!(site()=> ::core::concat!(#(#parts)* #lines))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn lifetimes_in_words() {
+        for (millis, words) in [
+            (1, "1 ms"),
+            (1500, "1500 ms"),
+            (90_000, "90 s"),
+            (60_000, "1 min"),
+            (3_600_000, "1 h"),
+            (90 * 60_000, "90 min"),
+            (86_400_000, "1 day"),
+            (36 * 3_600_000, "36 h"),
+            (30 * 86_400_000, "30 days"),
+        ] {
+            assert_eq!(super::words(millis), words);
+        }
+    }
+}

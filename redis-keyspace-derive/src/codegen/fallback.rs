@@ -1,0 +1,161 @@
+//! What is emitted beside errors: every name that the rest of the program may use, so that one mistake is one
+//! error.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::Token;
+use syn::spanned::Spanned;
+
+use super::parsed_impls::Variant;
+use super::{checks, docs, lints, named, parsed, parsed_ident, parsed_impls, private, site};
+use crate::model::{Entry, Keyspace, Param, Refused};
+
+pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
+    // Constants and statics can't depend on parameters, and a type with some can't be named without them.
+    if !model.generics.params.is_empty() || model.generics.where_clause.is_some() {
+        return constructors(model);
+    }
+    let rk = private(model.container.crate_path.as_ref());
+    let ident = model.ident;
+    let parsed_ident = parsed_ident(model);
+
+    let (parsed, variants) = parsed(model, &rk);
+    let parsed_impls = parsed_impls::all(&parsed_ident, &variants);
+    let constructors = constructors(model);
+    let allowed = lints::expansion();
+    let aliases = named::aliases(model);
+    let name = docs::text(&model.forwarded);
+    let params = model.entries.iter().flat_map(|entry| &entry.params);
+    let asked = params.filter(|param| param.refused().is_none()).map(|param| named::asked(param, &rk));
+    let kinds = checks::kinds(model, &rk);
+    let boundaries = checks::boundaries(model, &rk);
+
+    quote_spanned! {site()=>
+        #parsed
+        #constructors
+
+        #allowed
+        const _: () = {
+            #aliases
+            static __META: #rk::KeyspaceMeta = #rk::KeyspaceMeta::new("", "", #name, #rk::Overrides::NONE, &[]);
+
+            #[automatically_derived]
+            impl #rk::Keyspace for #ident {
+                const META: &'static #rk::KeyspaceMeta = &__META;
+                type Parsed = #parsed_ident;
+                fn from_captures(_: usize, _: &#rk::Captures<'_>) -> #rk::Option<#parsed_ident> {
+                    #(#asked)*
+                    #rk::Option::None
+                }
+            }
+
+            #parsed_impls
+            #kinds
+            #boundaries
+        };
+    }
+}
+
+/// The constructors with their signatures as far as they are known, and no body to speak of.
+fn constructors(model: &Keyspace<'_>) -> TokenStream {
+    let rk = private(model.container.crate_path.as_ref());
+    let ident = model.ident;
+    let (impl_generics, type_generics, where_clause) = model.generics.split_for_impl();
+    let allowed = lints::expansion();
+    let allowed_in_impl = lints::constructors();
+    let impl_token = quote_spanned!(named::item(model)=> impl);
+    let functions = model.entries.iter().map(|entry| {
+        let docs = docs::constructor(model, entry);
+        let deprecated = entry.forwarded.deprecated;
+        let (vis, name) = (entry.vis, entry.ident);
+        let params = params(entry).into_iter().map(|(name, index)| {
+            let param = entry.params.get(index);
+            let ty = param.map(|param| param.ty);
+            let and = param.filter(|param| param.refused() == Some(Refused::Str)).map(|_| Token![&](site()));
+            quote_spanned!(site()=> #name: #and #ty)
+        });
+        let kind = kind(entry);
+        // Refused, but named by the parameters.
+        let lifetimes = entry.signature.and_then(|signature| signature.lifetimes.as_ref()).map(|bound| {
+            let lifetimes = &bound.lifetimes;
+            quote_spanned!(site()=> <#lifetimes>)
+        });
+        let mentioned =
+            self::params(entry).into_iter().map(|(name, _)| quote_spanned!(site()=> let _ = #name;));
+        quote_spanned! {site()=>
+            #docs
+            #deprecated
+            #vis fn #name #lifetimes (#(#params),*) -> #rk::Key<Self, #kind> {
+                #(#mentioned)*
+                ::core::unreachable!()
+            }
+        }
+    });
+    quote_spanned! {site()=>
+        #allowed
+        const _: () = {
+            #allowed_in_impl
+            #impl_token #impl_generics #ident #type_generics #where_clause {
+                #(#functions)*
+            }
+        };
+    }
+}
+
+/// Of an `fn` without a return type, the unit type.
+fn kind(entry: &Entry<'_>) -> TokenStream {
+    match &entry.kind {
+        Some(kind) => named::kind(kind),
+        None => quote_spanned!(site()=> ()),
+    }
+}
+
+/// A name for each parameter: its own if it has one that no other has before it.
+fn params(entry: &Entry<'_>) -> Vec<(Ident, usize)> {
+    let mut taken = BTreeSet::new();
+    entry
+        .params
+        .iter()
+        .enumerate()
+        .map(|(index, param)| match param.ident.filter(|ident| taken.insert(ident.to_string())) {
+            Some(ident) => (ident.clone(), index),
+            None => (format_ident!("__argument{index}", span = param.ty.span()), index),
+        })
+        .collect()
+}
+
+/// The enum, and its variants for the impls.
+fn parsed<'a>(model: &Keyspace<'a>, rk: &TokenStream) -> (TokenStream, Vec<Variant<'a>>) {
+    let mut taken = BTreeSet::new();
+    let mut definitions = Vec::new();
+    let mut variants = Vec::new();
+    for entry in &model.entries {
+        let mut name = entry.variant.clone();
+        while !taken.insert(name.clone()) {
+            name.push('_');
+        }
+        let name = Ident::new(&name, site());
+        let params: Vec<(Ident, &Param<'a>)> = params(entry)
+            .into_iter()
+            .filter_map(|(name, index)| Some((name, entry.params.get(index)?)))
+            .collect();
+        let fields: Vec<TokenStream> = params.iter().map(|(name, param)| field(name, param, rk)).collect();
+        definitions.push(parsed::definition_of_variant(model, entry, &name, &fields));
+        let fields = params.into_iter().map(|(name, param)| (name, param.ty)).collect();
+        variants.push(Variant { name, fields });
+    }
+    (parsed::around(model, definitions.into_iter()), variants)
+}
+
+fn field(name: &Ident, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+    let docs = docs::argument(&name.to_string());
+    let ty = match param.refused() {
+        None => named::parsed(param, rk),
+        // The compiler need not refuse it again.
+        Some(Refused::Float) => param.ty.to_token_stream(),
+        Some(Refused::Impl | Refused::Str) => quote_spanned!(site()=> ()),
+    };
+    quote_spanned!(site()=> #docs #name: #ty)
+}

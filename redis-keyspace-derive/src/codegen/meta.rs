@@ -1,0 +1,112 @@
+//! The declaration as data.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
+
+use super::{docs, named, site, types};
+use crate::attr::value::Ttl;
+use crate::model::{Entry, Keyspace};
+use crate::template::Piece;
+
+/// `static __TEMPLATES`, one element per field. The names are in the scope of the user's types: those have no `__`.
+pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    let count = model.entries.len();
+    let templates = model.entries.iter().map(|entry| template(model, entry, rk));
+    quote_spanned!(site()=> static __TEMPLATES: [#rk::TemplateMeta; #count] = [#(#templates),*];)
+}
+
+fn template(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> TokenStream {
+    let keyspace = model.ident.unraw().to_string();
+    let field = entry.name();
+    let template = docs::whole_template(model, entry);
+    let pieces = pieces(model, entry).into_iter().map(|piece| match piece {
+        Part::Literal(text) => quote_spanned!(site()=> #rk::Piece::Literal(#text)),
+        Part::Argument(param) => {
+            let name = param.name();
+            let class = named::class(param, rk);
+            let type_name = types::text(param.ty);
+            quote_spanned! {site()=>
+                #rk::Piece::Argument(#rk::ArgumentMeta::new(
+                    #name,
+                    #type_name,
+                    #class,
+                ))
+            }
+        }
+    });
+    let kind = entry.kind.as_ref().map(|kind| types::text(kind.written)).unwrap_or_default();
+    let lifetime = match model.ttl(entry) {
+        Some(Ttl::Millis(millis)) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
+        Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),
+    };
+    let docs = docs::text(&entry.forwarded);
+    quote_spanned! {site()=>
+        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs)
+    }
+}
+
+/// `static __META`.
+pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    let name = model.ident.unraw().to_string();
+    let prefix = model.prefix().unwrap_or_default();
+    let docs = docs::text(&model.forwarded);
+    let container = &model.container;
+    let overrides: Vec<TokenStream> = [
+        stated(rk, "db", container.db.as_ref()),
+        stated(rk, "server", container.server.as_ref()),
+        container.timeout_millis.map(
+            |millis| quote_spanned!(site()=> timeout: #rk::Option::Some(#rk::Duration::from_millis(#millis))),
+        ),
+        stated(rk, "retries", container.retries.as_ref()),
+        stated(rk, "lanes", container.lanes.as_ref()),
+        stated(rk, "exclusives", container.exclusives.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let overrides = if overrides.is_empty() {
+        quote_spanned!(site()=> #rk::Overrides::NONE)
+    } else {
+        quote_spanned!(site()=> #rk::Overrides { #(#overrides,)* ..#rk::Overrides::NONE })
+    };
+    quote_spanned! {site()=>
+        static __META: #rk::KeyspaceMeta =
+            #rk::KeyspaceMeta::new(#name, #prefix, #docs, #overrides, &__TEMPLATES);
+    }
+}
+
+fn stated(rk: &TokenStream, name: &str, value: Option<&impl ToTokens>) -> Option<TokenStream> {
+    let value = value?;
+    let name = proc_macro2::Ident::new(name, site());
+    Some(quote_spanned!(site()=> #name: #rk::Option::Some(#value)))
+}
+
+/// A part of the whole key, the prefix included.
+pub(super) enum Part<'m, 'a> {
+    Literal(String),
+    Argument(&'m crate::model::Param<'a>),
+}
+
+/// The template with its holes resolved; those that no parameter fills are left out, which an error has said.
+pub(super) fn pieces<'m, 'a>(model: &Keyspace<'a>, entry: &'m Entry<'a>) -> Vec<Part<'m, 'a>> {
+    let mut parts = Vec::new();
+    let mut literal = model.prefix().map(|prefix| prefix + ":").unwrap_or_default();
+    for piece in entry.template.iter().flat_map(|template| &template.pieces) {
+        match piece {
+            Piece::Literal(text) => literal.push_str(text),
+            Piece::Hole(hole) => {
+                if let Some(param) = entry.param(hole) {
+                    if !literal.is_empty() {
+                        parts.push(Part::Literal(std::mem::take(&mut literal)));
+                    }
+                    parts.push(Part::Argument(param));
+                }
+            }
+        }
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    parts
+}

@@ -1,0 +1,63 @@
+//! The user's types, named in the expansion.
+//!
+//! A type that can't be found, or is no argument, is one mistake and should be one error, in however many places
+//! the expansion needs it. The compiler's errors are told once if they agree in span and text, hence the care.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{PathArguments, Type};
+
+use super::site;
+use crate::model::{Keyspace, Kind, Param};
+
+/// Where items that name the user's types are put: of a type that it can't find, the compiler says that the item
+/// lacks a parameter of that name, and the item is then always the struct.
+pub(super) fn item(model: &Keyspace<'_>) -> Span {
+    model.ident.span()
+}
+
+/// What the parameter reads back as.
+pub(super) fn parsed(param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+    let ty = &param.closed;
+    quote_spanned!(param.ty.span()=> <#ty as #rk::KeyArgument>::Parsed)
+}
+
+/// Which texts the parameter's type can write.
+pub(super) fn class(param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+    let ty = alias(param);
+    quote_spanned!(param.ty.span()=> <#ty as #rk::KeyArgument>::CLASS)
+}
+
+/// The parameter's type in one token, at the place where all errors about it are shown. A type of several tokens
+/// would be shown whole where the compiler can tell that it is to blame, and by its first token elsewhere.
+pub(super) fn alias(param: &Param<'_>) -> Ident {
+    format_ident!("__A{}", param.number, span = param.ty.span())
+}
+
+/// What the aliases stand for.
+pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
+    let params = model.entries.iter().flat_map(|entry| &entry.params);
+    let aliases = params.filter(|param| param.refused().is_none()).map(|param| {
+        let (mut alias, ty) = (alias(param), &param.closed);
+        alias.set_span(item(model));
+        quote_spanned!(site()=> type #alias = #ty;)
+    });
+    aliases.collect()
+}
+
+/// Asks in so many words whether the parameter's type is an argument. Where the first to ask is a function, the
+/// compiler adds which bound of it asked; where it is the size of a type, at which place. Either is another error.
+pub(super) fn asked(param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+    let class = class(param, rk);
+    quote_spanned!(site()=> let _ = #class;)
+}
+
+/// What lives at the key, as an argument of another type. There the compiler would propose a parameter for the
+/// item, which it does not where the user wrote the name; it never does for a name with arguments, even none.
+pub(super) fn kind(kind: &Kind<'_>) -> TokenStream {
+    let ty = &kind.closed;
+    let is_bare = matches!(ty, Type::Path(ty) if ty.qself.is_none() && ty.path.segments.len() == 1
+        && ty.path.segments.iter().all(|segment| matches!(segment.arguments, PathArguments::None)));
+    if is_bare { quote_spanned!(ty.span()=> #ty<>) } else { ty.to_token_stream() }
+}

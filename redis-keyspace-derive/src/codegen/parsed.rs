@@ -1,0 +1,114 @@
+//! The way back: the enum of parsed keys, and the function that makes one.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
+use syn::spanned::Spanned;
+
+use super::parsed_impls::{Variant, at_type};
+use super::{at, docs, lints, named, parsed_ident, site};
+use crate::model::{Entry, Keyspace, Param};
+
+pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
+    let variants = model.entries.iter().map(|entry| Variant {
+        name: variant(entry),
+        fields: arguments(entry).into_iter().map(|(ident, param)| (ident.clone(), param.ty)).collect(),
+    });
+    variants.collect()
+}
+
+pub(super) fn definition(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    let definitions = model.entries.iter().map(|entry| {
+        let fields = arguments(entry).into_iter().map(|(ident, param)| {
+            let docs = docs::argument(&param.name().unwrap_or_default());
+            let parsed = named::parsed(param, rk);
+            quote_spanned!(site()=> #docs #ident: #parsed)
+        });
+        definition_of_variant(model, entry, &variant(entry), &fields.collect::<Vec<_>>())
+    });
+    around(model, definitions)
+}
+
+pub(super) fn definition_of_variant(
+    model: &Keyspace<'_>,
+    entry: &Entry<'_>,
+    name: &Ident,
+    fields: &[TokenStream],
+) -> TokenStream {
+    let docs = docs::variant(model, entry);
+    let allowed = lints::forwarded(&entry.forwarded);
+    let fields = (!fields.is_empty()).then(|| quote_spanned!(site()=> { #(#fields),* }));
+    quote_spanned!(site()=> #docs #allowed #name #fields)
+}
+
+/// The enum around its variants.
+pub(super) fn around(model: &Keyspace<'_>, definitions: impl Iterator<Item = TokenStream>) -> TokenStream {
+    let (docs, forwarded) = (docs::parsed(model), &model.forwarded);
+    let hidden = forwarded.is_hidden.then(|| quote_spanned!(site()=> #[doc(hidden)]));
+    let (deprecated, non_exhaustive) = (forwarded.deprecated, forwarded.non_exhaustive);
+    let (ours, theirs) = (lints::parsed(), lints::forwarded(forwarded));
+    let (vis, ident) = (model.vis, parsed_ident(model));
+    quote_spanned! {site()=>
+        #docs
+        #hidden
+        #deprecated
+        #non_exhaustive
+        #ours
+        #theirs
+        #vis enum #ident {
+            #(#definitions),*
+        }
+    }
+}
+
+pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    let parsed = parsed_ident(model);
+    let arms = model.entries.iter().enumerate().map(|(index, entry)| {
+        let name = variant(entry);
+        // Captures come in the template's order, fields in that of the parameters.
+        let holes: Vec<&str> = entry
+            .template
+            .iter()
+            .flat_map(|template| template.holes())
+            .map(|hole| hole.name.as_str())
+            .collect();
+        let fields = arguments(entry).into_iter().filter_map(|(ident, param)| {
+            let name = param.name()?;
+            let position = holes.iter().position(|hole| *hole == name)?;
+            let (ty, ident) = (named::alias(param), at_type(ident, param.ty));
+            let mut captures = captures_ident();
+            captures.set_span(at(param.ty.span()));
+            // The parentheses have the type's span, which the call has not, since it starts with a name of ours.
+            Some(quote_spanned!(param.ty.span()=> #ident: (#captures.get::<#ty>(#position))?))
+        });
+        let span = entry.params.first().map_or_else(site, |param| param.ty.span());
+        let fields = (!entry.params.is_empty()).then(|| quote_spanned!(span=> { #(#fields),* }));
+        let mut parsed = parsed.clone();
+        parsed.set_span(span);
+        let value = quote_spanned!(span=> #parsed::#name #fields);
+        quote_spanned!(site()=> #index => #rk::Option::Some(#value))
+    });
+    let has_arguments = model.entries.iter().any(|entry| !entry.params.is_empty());
+    let captures = captures_ident();
+    let captures =
+        if has_arguments { quote_spanned!(site()=> #captures) } else { quote_spanned!(site()=> _) };
+    quote_spanned! {site()=>
+        fn from_captures(template: usize, #captures: &#rk::Captures<'_>) -> #rk::Option<#parsed> {
+            match template {
+                #(#arms,)*
+                _ => #rk::Option::None,
+            }
+        }
+    }
+}
+
+fn captures_ident() -> Ident {
+    Ident::new("captures", site())
+}
+
+fn variant(entry: &Entry<'_>) -> Ident {
+    Ident::new(&entry.variant, site())
+}
+
+fn arguments<'m, 'a>(entry: &'m Entry<'a>) -> Vec<(&'m Ident, &'m Param<'a>)> {
+    entry.params.iter().filter_map(|param| Some((param.ident?, param))).collect()
+}

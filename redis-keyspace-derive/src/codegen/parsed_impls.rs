@@ -1,0 +1,135 @@
+//! What `#[derive(Debug, Clone, PartialEq)]` would write for the enum of parsed keys.
+//!
+//! Written out, because each derive would report an argument type that is none once more, and at a place of
+//! its own. Here every token that depends on a type has exactly the type's span, so that the compiler sees one
+//! error and says it once.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::site;
+
+/// A variant, its fields as declared.
+pub(super) struct Variant<'a> {
+    pub(super) name: Ident,
+    pub(super) fields: Vec<(Ident, &'a syn::Type)>,
+}
+
+impl Variant<'_> {
+    /// Where an expression of it is shown: at its first argument.
+    pub(super) fn span(&self) -> Span {
+        self.fields.first().map_or_else(site, |(_, ty)| ty.span())
+    }
+}
+
+pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>]) -> TokenStream {
+    let debug = debug(variants);
+    let clone = clone(variants);
+    let eq = eq(variants);
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        impl ::core::fmt::Debug for #parsed {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                match *self { #debug }
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::clone::Clone for #parsed {
+            fn clone(&self) -> Self {
+                match *self { #clone }
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::cmp::PartialEq for #parsed {
+            fn eq(&self, other: &Self) -> bool {
+                match (self, other) { #eq }
+            }
+        }
+    }
+}
+
+fn debug(variants: &[Variant<'_>]) -> TokenStream {
+    let arms = variants.iter().map(|variant| {
+        let name = &variant.name;
+        let text = name.to_string();
+        if variant.fields.is_empty() {
+            return quote_spanned!(site()=> Self::#name => f.write_str(#text),);
+        }
+        let pattern = pattern(variant, "a");
+        let fields = variant.fields.iter().enumerate().map(|(index, (field, ty))| {
+            let text = field.unraw().to_string();
+            let binding = binding("a", index, ty);
+            quote_spanned!(ty.span()=> .field(#text, #binding))
+        });
+        quote_spanned!(site()=> #pattern => f.debug_struct(#text)#(#fields)*.finish(),)
+    });
+    arms.collect()
+}
+
+fn clone(variants: &[Variant<'_>]) -> TokenStream {
+    let arms = variants.iter().map(|variant| {
+        let name = &variant.name;
+        if variant.fields.is_empty() {
+            return quote_spanned!(site()=> Self::#name => Self::#name,);
+        }
+        let pattern = pattern(variant, "a");
+        let fields = variant.fields.iter().enumerate().map(|(index, (field, ty))| {
+            let field = at_type(field, ty);
+            let binding = binding("a", index, ty);
+            quote_spanned!(ty.span()=> #field: ::core::clone::Clone::clone(#binding))
+        });
+        let span = variant.span();
+        let value = quote_spanned!(span=> Self::#name { #(#fields),* });
+        quote_spanned!(site()=> #pattern => #value,)
+    });
+    arms.collect()
+}
+
+fn eq(variants: &[Variant<'_>]) -> TokenStream {
+    let mut arms: TokenStream = variants
+        .iter()
+        .map(|variant| {
+            let name = &variant.name;
+            if variant.fields.is_empty() {
+                return quote_spanned!(site()=> (Self::#name, Self::#name) => true,);
+            }
+            let (left, right) = (pattern(variant, "a"), pattern(variant, "b"));
+            let equal = variant.fields.iter().enumerate().map(|(index, (_, ty))| {
+                let (a, b) = (binding("a", index, ty), binding("b", index, ty));
+                quote_spanned!(ty.span()=> *#a == *#b)
+            });
+            quote_spanned!(site()=> (&#left, &#right) => #(#equal)&&*,)
+        })
+        .collect();
+    // For one variant it would be unreachable; for none, a pair of references still asks for it.
+    if variants.len() != 1 {
+        arms.extend(quote_spanned!(site()=> _ => false,));
+    }
+    arms
+}
+
+/// `Self::User { id: ref __a0 }`
+fn pattern(variant: &Variant<'_>, side: &str) -> TokenStream {
+    let name = &variant.name;
+    let fields = variant.fields.iter().enumerate().map(|(index, (field, ty))| {
+        let field = at_type(field, ty);
+        let binding = binding(side, index, ty);
+        quote_spanned!(ty.span()=> #field: ref #binding)
+    });
+    quote_spanned!(variant.span()=> Self::#name { #(#fields),* })
+}
+
+fn binding(side: &str, index: usize, ty: &syn::Type) -> Ident {
+    format_ident!("__{side}{index}", span = ty.span())
+}
+
+/// The field's name, shown at its type.
+pub(super) fn at_type(field: &Ident, ty: &syn::Type) -> Ident {
+    let mut field = field.clone();
+    field.set_span(field.span().located_at(ty.span()));
+    field
+}

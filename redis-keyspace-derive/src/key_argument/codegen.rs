@@ -1,0 +1,86 @@
+//! The impl, or with errors something that keeps the compiler from adding its own.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use syn::spanned::Spanned;
+
+use super::model::{Argument, Form};
+use crate::codegen::{allowed, at, private, site};
+
+pub(crate) fn argument(model: &Argument<'_>, has_errors: bool) -> TokenStream {
+    // Without its parameters a generic type can't even be named.
+    if model.is_generic {
+        return TokenStream::new();
+    }
+    let rk = private(model.crate_path.as_ref());
+    let body = match &model.form {
+        Some(form) if !has_errors => body(form, &rk),
+        _ => stub(&rk),
+    };
+    let parsed = if model.is_union { quote_spanned!(site()=> ()) } else { quote_spanned!(site()=> Self) };
+    let ident = model.ident;
+    let allowed = allowed("deprecated", "who declares a deprecated variant knows; who uses it is told");
+    quote_spanned! {site()=>
+        #allowed
+        const _: () = {
+            #[automatically_derived]
+            impl #rk::KeyArgument for #ident {
+                type Parsed = #parsed;
+                #body
+            }
+        };
+    }
+}
+
+fn body(form: &Form<'_>, rk: &TokenStream) -> TokenStream {
+    match form {
+        Form::Newtype { member, ty } => {
+            let span = at(ty.span());
+            let inner = quote_spanned!(span=> <#ty as #rk::KeyArgument>);
+            // `Box<str>` and the like read back as a `String`, and are made from one.
+            let wrapped = quote_spanned!(span=> ::core::convert::Into::into(#inner::parse(text)?));
+            quote_spanned! {site()=>
+                const CLASS: #rk::ArgumentClass = #inner::CLASS;
+
+                #[inline]
+                fn write(&self, out: &mut #rk::KeyWriter) {
+                    #inner::write(&self.#member, out);
+                }
+
+                fn parse(text: &str) -> #rk::Option<Self> {
+                    #rk::Option::Some(Self { #member: #wrapped })
+                }
+            }
+        }
+        Form::Enum(variants) => {
+            let (idents, texts): (Vec<&&proc_macro2::Ident>, Vec<&str>) =
+                variants.iter().map(|(ident, text)| (ident, text.as_str())).unzip();
+            quote_spanned! {site()=>
+                const CLASS: #rk::ArgumentClass = #rk::ArgumentClass::one_of(&[#(#texts),*]);
+
+                fn write(&self, out: &mut #rk::KeyWriter) {
+                    out.text(match self {
+                        #(Self::#idents => #texts,)*
+                    });
+                }
+
+                fn parse(text: &str) -> #rk::Option<Self> {
+                    match text {
+                        #(#texts => #rk::Option::Some(Self::#idents),)*
+                        _ => #rk::Option::None,
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stub(rk: &TokenStream) -> TokenStream {
+    quote_spanned! {site()=>
+        fn write(&self, _: &mut #rk::KeyWriter) {}
+
+        fn parse(_: &str) -> #rk::Option<Self::Parsed> {
+            #rk::Option::None
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! `#[derive(KeyArgument)]`.
+
+pub(crate) mod codegen;
+pub(crate) mod model;

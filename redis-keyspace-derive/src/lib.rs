@@ -1,0 +1,73 @@
+//! The derives of [`redis-keyspace`]: depend on that crate, which re-exports them beside everything that their
+//! output needs. The two are released together and fit only each other.
+//!
+//! [`redis-keyspace`]: https://docs.rs/redis-keyspace
+
+mod attr;
+mod check;
+mod closed;
+mod codegen;
+mod crate_path;
+mod diag;
+mod expand;
+mod key_argument;
+mod model;
+mod names;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use proc_macro::TokenStream;
+
+/// Declares a keyspace: a struct whose fields are the signatures of its keys.
+///
+/// A field's name becomes a constructor, its parameters are the holes of the template, and its return type says
+/// what lives at the key. A field whose type is not `fn(..)` has no parameters. Beside the constructors there is
+/// an enum `Parsed<Struct>`, what a key reads back as.
+///
+/// # On the struct: `#[keyspace(..)]`
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `prefix = "cart"` | what every key starts with, before a `:`; mandatory; `prefix = none` for keys without one |
+/// | `db = 2` | the logical database, 0 to 65535; without it, the server's |
+/// | `ttl = 3600`, `ttl = "1h"`, `ttl = none` | the lifetime of entries that state none; an integer is in seconds, the units are `ms` `s` `m` `h` `d` `w`, `none` is for ever |
+/// | `server = "name"` | the named server that the keys live on |
+/// | `timeout = "250ms"` | the deadline of each command |
+/// | `retries = 3` | how often a failed command is repeated where that can't hurt, 0 to 100 |
+/// | `lanes = 2` | shared connections, 1 to 64 |
+/// | `exclusives = 8` | connections for blocking commands and raw access, 1 to 1024 |
+/// | `crate = path` | where `redis_keyspace` is found, if not as a dependency of that name |
+/// | `allow_doubled_prefix` | lets a template start with the prefix once more |
+///
+/// # On a field: `#[key(..)]`
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `"user:{id}"` | the template; without it, the field's name followed by its parameters: `user:{id}` |
+/// | `ttl = ..` | the lifetime, as above; an entry must have one, its own or the struct's |
+///
+/// `{{` and `}}` are literal braces: `{{user:{id}}}` is a template with a cluster hash tag. Several attributes
+/// of one name are merged.
+///
+/// Constructors are as visible as the struct; a visibility written on a field wins. Documentation and
+/// `#[deprecated]` go to the constructors, followed by the facts: the key's shape, database, lifetime and kind.
+#[proc_macro_derive(Keyspace, attributes(keyspace, key))]
+pub fn derive_keyspace(input: TokenStream) -> TokenStream {
+    expand::keyspace(input.into()).into()
+}
+
+/// Lets a type stand in a key: for newtypes, and for enums of unit variants.
+///
+/// A newtype is written and read as what it wraps. An enum's variants are written in `snake_case`.
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `#[key("text")]` on a variant | its text, out of `A-Z a-z 0-9 _ . -` |
+/// | `#[key(crate = path)]` on the type | where `redis_keyspace` is found, if not as a dependency of that name |
+///
+/// The type must also implement `Debug`, `Clone` and `PartialEq`, which `Parsed<Keyspace>` asks of its fields.
+#[proc_macro_derive(KeyArgument, attributes(key))]
+pub fn derive_key_argument(input: TokenStream) -> TokenStream {
+    expand::key_argument(input.into()).into()
+}

@@ -1,0 +1,237 @@
+//! What a declaration says, with the spans to point at.
+
+use proc_macro2::{Ident, Span};
+use syn::ext::IdentExt;
+use syn::{Data, DataStruct, DeriveInput, Field, Fields, Generics, ReturnType, Type, TypeFnPtr, Visibility};
+
+use crate::attr::Setting;
+use crate::attr::container::{self, Container};
+use crate::attr::entry;
+use crate::attr::forwarded::Forwarded;
+use crate::attr::value::Ttl;
+use crate::closed::closed;
+use crate::diag::Diag;
+use crate::names::pascal_case;
+use crate::template::{Hole, Piece, Template};
+
+/// A struct with `#[derive(Keyspace)]`.
+pub(crate) struct Keyspace<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) vis: &'a Visibility,
+    pub(crate) generics: &'a Generics,
+    pub(crate) forwarded: Forwarded<'a>,
+    pub(crate) container: Container,
+    /// Where to say that an attribute of the struct is absent.
+    pub(crate) attribute_span: Span,
+    pub(crate) shape: Shape,
+    pub(crate) entries: Vec<Entry<'a>>,
+}
+
+/// What the derive stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Named,
+    Tuple,
+    Unit,
+    Enum,
+    Union,
+}
+
+/// A field.
+pub(crate) struct Entry<'a> {
+    pub(crate) ident: &'a Ident,
+    /// The field's visibility if it states one, else the struct's.
+    pub(crate) vis: &'a Visibility,
+    pub(crate) forwarded: Forwarded<'a>,
+    /// Without the prefix. The default if none is stated; `None` if it can't be read at all.
+    pub(crate) template: Option<Template>,
+    /// The text that `template` was read from, for marks below it; `None` for the default.
+    pub(crate) written: Option<String>,
+    pub(crate) template_span: Span,
+    pub(crate) ttl: Setting<Ttl>,
+    pub(crate) signature: Option<&'a TypeFnPtr>,
+    pub(crate) params: Vec<Param<'a>>,
+    /// What lives at the key; `None` for an `fn` that returns nothing.
+    pub(crate) kind: Option<Kind<'a>>,
+    /// The variant of the enum of parsed keys.
+    pub(crate) variant: String,
+}
+
+/// What lives at the key.
+pub(crate) struct Kind<'a> {
+    pub(crate) written: &'a Type,
+    /// For code outside of the struct's own impl.
+    pub(crate) closed: Type,
+}
+
+/// A parameter of an `fn`.
+pub(crate) struct Param<'a> {
+    /// Among all parameters of the keyspace.
+    pub(crate) number: usize,
+    /// `None` for `fn(u64)` and `fn(_: u64)`.
+    pub(crate) ident: Option<&'a Ident>,
+    pub(crate) ty: &'a Type,
+    /// With `'static` for every lifetime and the struct's name for `Self`: what stands where nothing is borrowed.
+    pub(crate) closed: Type,
+}
+
+/// Why a parameter can't have its type, as far as the type's name tells; of others the compiler says that they are
+/// no arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Float,
+    Impl,
+    Str,
+}
+
+impl Param<'_> {
+    /// The name as it stands in templates.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.ident.map(|ident| ident.unraw().to_string())
+    }
+
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        match bare(self.ty) {
+            ty if is_float(ty) => Some(Refused::Float),
+            Type::ImplTrait(_) => Some(Refused::Impl),
+            ty if name(ty).is_some_and(|name| name == "str") => Some(Refused::Str),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Keyspace<'a> {
+    pub(crate) fn new(input: &'a DeriveInput, diag: &Diag) -> Self {
+        let container = Container::new(&input.attrs, diag);
+        let (shape, fields) = match &input.data {
+            Data::Struct(DataStruct { fields: Fields::Named(fields), .. }) => {
+                (Shape::Named, Some(&fields.named))
+            }
+            Data::Struct(DataStruct { fields: Fields::Unnamed(_), .. }) => (Shape::Tuple, None),
+            Data::Struct(DataStruct { fields: Fields::Unit, .. }) => (Shape::Unit, None),
+            Data::Enum(_) => (Shape::Enum, None),
+            Data::Union(_) => (Shape::Union, None),
+        };
+        let mut entries: Vec<Entry<'a>> = fields
+            .into_iter()
+            .flatten()
+            .filter_map(|field| Entry::new(field, field.ident.as_ref()?, input, diag))
+            .collect();
+        for (number, param) in entries.iter_mut().flat_map(|entry| &mut entry.params).enumerate() {
+            param.number = number;
+        }
+        Self {
+            ident: &input.ident,
+            vis: &input.vis,
+            generics: &input.generics,
+            forwarded: Forwarded::new(&input.attrs),
+            attribute_span: container::span(&input.attrs, input.ident.span()),
+            container,
+            shape,
+            entries,
+        }
+    }
+
+    /// What every key starts with, without the separator.
+    pub(crate) fn prefix(&self) -> Option<String> {
+        self.container.prefix.good()?.as_ref().map(syn::LitStr::value)
+    }
+
+    /// The lifetime of an entry: its own, or else the struct's.
+    pub(crate) fn ttl(&self, entry: &Entry<'_>) -> Option<Ttl> {
+        if entry.ttl.is_absent() { self.container.ttl.good() } else { entry.ttl.good() }.copied()
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn new(field: &'a Field, ident: &'a Ident, input: &'a DeriveInput, diag: &Diag) -> Option<Self> {
+        let attributes = entry::Entry::new(&field.attrs, diag);
+        let signature = match bare(&field.ty) {
+            Type::FnPtr(signature) => Some(signature),
+            _ => None,
+        };
+        let kind = match signature.map(|signature| &signature.output) {
+            None => Some(&field.ty),
+            Some(ReturnType::Type(_, ty)) => Some(ty.as_ref()),
+            Some(ReturnType::Default) => None,
+        };
+        let params: Vec<Param<'a>> = signature
+            .into_iter()
+            .flat_map(|signature| &signature.inputs)
+            .map(|argument| Param {
+                number: 0,
+                ident: argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_"),
+                ty: &argument.ty,
+                closed: closed(&argument.ty, &input.ident),
+            })
+            .collect();
+        let written = attributes.template.good().map(syn::LitStr::value);
+        let template = match &attributes.template {
+            Setting::Good(_) => written.as_deref().map(Template::parse),
+            Setting::Absent => Some(default_template(ident, &params)),
+            Setting::Bad => None,
+        };
+        Some(Self {
+            ident,
+            vis: if matches!(field.vis, Visibility::Inherited) { &input.vis } else { &field.vis },
+            forwarded: Forwarded::new(&field.attrs),
+            template,
+            written,
+            template_span: attributes.template.good().map_or_else(|| ident.span(), syn::LitStr::span),
+            ttl: attributes.ttl,
+            signature,
+            params,
+            kind: kind.map(|written| Kind { written, closed: closed(written, &input.ident) }),
+            variant: pascal_case(&ident.unraw().to_string()),
+        })
+    }
+
+    /// The name as it stands in templates and messages.
+    pub(crate) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// The parameter that fills a hole, and its position in the `fn`.
+    pub(crate) fn param(&self, hole: &Hole) -> Option<&Param<'a>> {
+        self.params.iter().find(|param| param.name().as_deref() == Some(&hole.name))
+    }
+}
+
+/// Whether a type is a float by name.
+pub(crate) fn is_float(ty: &Type) -> bool {
+    name(ty).is_some_and(|name| name == "f32" || name == "f64")
+}
+
+/// The last part of a path, which is how a type is known where nothing can be resolved.
+pub(crate) fn name(ty: &Type) -> Option<&Ident> {
+    match bare(ty) {
+        Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| &last.ident),
+        _ => None,
+    }
+}
+
+/// `user:{id}` for `user: fn(id: u64)`.
+fn default_template(ident: &Ident, params: &[Param<'_>]) -> Template {
+    let mut template = Template::default();
+    let mut literal = ident.unraw().to_string();
+    for name in params.iter().filter_map(Param::name) {
+        literal.push(':');
+        template.pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+        template.pieces.push(Piece::Hole(Hole { name, at: 0..0 }));
+    }
+    if !literal.is_empty() {
+        template.pieces.push(Piece::Literal(literal));
+    }
+    template
+}
+
+/// Without parentheses, and without the invisible ones of `macro_rules!`.
+fn bare(mut ty: &Type) -> &Type {
+    loop {
+        ty = match ty {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            _ => return ty,
+        };
+    }
+}

@@ -1,0 +1,114 @@
+//! Snapshots. After a change, `INSTA_UPDATE=always cargo test` writes them; the diff is for reading.
+
+use quote::quote;
+
+use super::pretty;
+use crate::expand::{key_argument, keyspace};
+
+/// Without the expression, which would repeat the test.
+macro_rules! snapshot {
+    ($tokens:expr) => {
+        insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(pretty($tokens)) })
+    };
+}
+
+#[test]
+fn carts() {
+    snapshot!(keyspace(quote! {
+        /// Shopping carts.
+        #[derive(Keyspace)]
+        #[keyspace(prefix = "cart", db = 2, ttl = 3600)]
+        pub struct CartKeys {
+            /// The open cart of one shopper.
+            #[key("user:{id}")]
+            user: fn(id: u64) -> Json<Cart>,
+
+            #[key("user:{id}:views", ttl = "30d")]
+            pub(crate) views: fn(id: u64) -> Counter,
+
+            /// What the shop front shows.
+            #[key("featured", ttl = none)]
+            featured: Json<Vec<Sku>>,
+        }
+    }));
+}
+
+#[test]
+fn unusual() {
+    snapshot!(keyspace(quote! {
+        #[keyspace(prefix = none, ttl = "90s", timeout = "250ms", crate = facade::redis_keyspace)]
+        #[keyspace(server = "shop", retries = 3, lanes = 2, exclusives = 8)]
+        #[doc(hidden)]
+        #[non_exhaustive]
+        #[deprecated = "old"]
+        #[allow(non_camel_case_types)]
+        struct r#type {
+            #[doc = include_str!("match.md")]
+            #[doc(hidden)]
+            #[deprecated = "old"]
+            #[expect(non_snake_case, reason = "old")]
+            r#match: fn(r#type: &'static str, alias: Cow<str>, digest: [u8; Self::LEN]) -> Json<Self>,
+
+            #[key("{{order:{id}}}-{name}", ttl = none)]
+            order: fn(name: Raw<&str>, id: &u64) -> Text,
+        }
+    }));
+}
+
+#[test]
+fn mistakes_still_give_every_name() {
+    snapshot!(keyspace(quote! {
+        #[keyspace(prefix = "cart")]
+        pub struct CartKeys {
+            /// The open cart of one shopper.
+            #[key("user:{ids}")]
+            user: fn(id: u64) -> Json<Cart>,
+            near: fn(f64, f32),
+            user_: fn(id: u64, id: u64) -> Text,
+        }
+    }));
+}
+
+#[test]
+fn generics_still_give_constructors() {
+    snapshot!(keyspace(quote! {
+        #[keyspace(prefix = "cart", ttl = none)]
+        struct CartKeys<T> where T: Clone {
+            user: fn(id: u64) -> Json<T>,
+        }
+    }));
+}
+
+#[test]
+fn newtype() {
+    snapshot!(key_argument(quote! {
+        #[key(crate = renamed)]
+        pub struct UserId(u64);
+    }));
+}
+
+#[test]
+fn newtype_with_name() {
+    snapshot!(key_argument(quote! {
+        struct Name { text: Box<str> }
+    }));
+}
+
+#[test]
+fn unit_enum() {
+    snapshot!(key_argument(quote! {
+        enum Device {
+            Phone,
+            #[key("desk-top")]
+            Desktop,
+            SmartTV,
+        }
+    }));
+}
+
+#[test]
+fn no_argument() {
+    snapshot!(key_argument(quote! {
+        struct Point { x: u32, y: u32 }
+    }));
+}

@@ -1,0 +1,176 @@
+//! Rules that a ui test would only repeat: which mistakes are reported together, and which not twice.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::messages;
+use crate::expand::{key_argument, keyspace};
+
+fn count(tokens: TokenStream) -> usize {
+    messages(keyspace(tokens)).len()
+}
+
+#[test]
+fn correct_declarations_say_nothing() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart", ttl = 3_600)]
+        struct CartKeys { user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(count(tokens), 0);
+}
+
+#[test]
+fn a_misspelled_attribute_is_not_also_missing() {
+    let tokens = quote! {
+        #[keyspace(prefx = "cart", tll = "1h")]
+        struct CartKeys { user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(count(tokens), 2);
+}
+
+#[test]
+fn a_misspelled_attribute_does_not_repeat_the_right_one() {
+    let tokens = quote! {
+        #[keyspace(prefx = "cart", prefix = "cart", ttl = none)]
+        struct CartKeys { user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(count(tokens), 1);
+}
+
+#[test]
+fn a_bad_lifetime_is_not_also_missing() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart")]
+        struct CartKeys { #[key(ttl = "1y")] user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(count(tokens), 1);
+}
+
+#[test]
+fn a_misspelled_placeholder_is_not_also_an_unused_parameter() {
+    for template in ["{idd}", "{}", "{id:u64}", "{0}", "{id", "{r#id}", "{ id }"] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { #[key(#template)] user: fn(id: u64) -> Text, }
+        };
+        assert_eq!(count(tokens), 1, "{template}");
+    }
+}
+
+#[test]
+fn an_unknown_placeholder_and_an_unused_parameter_are_two() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart", ttl = none)]
+        struct CartKeys { #[key("user:{shopper}")] user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(count(tokens), 2);
+}
+
+#[test]
+fn repeated_names_are_shown_at_both_places() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart", ttl = none)]
+        #[keyspace(db = 1, prefix = "cart")]
+        struct CartKeys { user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(
+        messages(keyspace(tokens)),
+        ["`prefix` is stated twice: keep one of them", "`prefix` was first stated here",]
+    );
+}
+
+#[test]
+fn the_proposed_prefix_is_the_struct_s_name() {
+    for (name, proposal) in [
+        ("CartKeys", "cart"),
+        ("Carts", "carts"),
+        ("HTTPCacheKeys", "http_cache"),
+        ("Keys", "keys"),
+        ("r#type", "type"),
+    ] {
+        let name: syn::Ident = syn::parse_str(name).unwrap();
+        let messages = messages(keyspace(quote! {
+            #[keyspace(ttl = none)]
+            struct #name { user: fn(id: u64) -> Text, }
+        }));
+        assert!(messages[0].contains(&format!("prefix = \"{proposal}\"")), "{messages:?}");
+    }
+}
+
+#[test]
+fn key_arguments_report_everything_at_once() {
+    let tokens = quote! {
+        enum Device<T> {
+            Phone(T),
+            #[key("a b")]
+            Desktop,
+            #[key("phone")]
+            Mobile,
+            Größe,
+        }
+    };
+    assert_eq!(messages(key_argument(tokens)).len(), 5);
+}
+
+#[test]
+fn the_proposed_units_are_no_mistakes() {
+    for timeout in [quote!(-5), quote!(0), quote!("0"), quote!(5m), quote!(99999999999999999999)] {
+        let messages = messages(keyspace(quote! {
+            #[keyspace(prefix = "cart", ttl = none, timeout = #timeout)]
+            struct CartKeys { user: fn(id: u64) -> Text, }
+        }));
+        assert!(!messages[0].contains("0s") && !messages[0].contains("-5"), "{messages:?}");
+        assert_eq!(messages.len(), 1);
+    }
+}
+
+#[test]
+fn numbers_have_no_suffixes() {
+    for setting in [quote!(db = 2u8), quote!(retries = 3x), quote!(ttl = 30m), quote!(timeout = 30s)] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", #setting)]
+            struct CartKeys { #[key(ttl = none)] user: fn(id: u64) -> Text, }
+        };
+        assert_eq!(count(tokens), 1, "{setting}");
+    }
+}
+
+#[test]
+fn the_proposed_template_has_the_prefix_once() {
+    for (template, proposal) in [
+        ("cart:user", "\"user\""),
+        ("cart:cart:user", "\"user\""),
+        ("cart:::user", "\"user\""),
+        ("cart:", "#[key(\"entry\")]"),
+        ("cart:cart:", "#[key(\"entry\")]"),
+    ] {
+        let messages = messages(keyspace(quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { #[key(#template)] entry: Text, }
+        }));
+        let doubled = messages.iter().find(|message| message.contains("twice")).unwrap();
+        assert!(doubled.contains(proposal), "{doubled}");
+    }
+}
+
+#[test]
+fn what_follows_an_equals_sign_is_checked_as_well() {
+    let tokens = quote! {
+        #[keyspace = "cart*"]
+        struct CartKeys { #[key = "user:*"] #[key(ttl = none)] user: Text, }
+    };
+    assert_eq!(count(tokens), 4);
+}
+
+#[test]
+fn no_items_no_panic() {
+    assert_eq!(
+        messages(keyspace(quote!(
+            fn main() {}
+        )))
+        .len(),
+        1
+    );
+    assert_eq!(messages(keyspace(TokenStream::new())).len(), 1);
+    assert_eq!(messages(key_argument(quote!(struct))).len(), 1);
+}

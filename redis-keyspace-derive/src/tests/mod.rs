@@ -1,0 +1,25 @@
+//! The expansion as a whole: what it looks like, and what it says when it can't be.
+
+mod expansion;
+mod messages;
+mod template;
+
+use proc_macro2::TokenStream;
+
+/// The expansion, formatted.
+fn pretty(tokens: TokenStream) -> String {
+    prettyplease::unparse(&syn::parse2(tokens).expect("an expansion is a list of items"))
+}
+
+/// The messages of the `compile_error!`s in an expansion.
+fn messages(tokens: TokenStream) -> Vec<String> {
+    let file: syn::File = syn::parse2(tokens).expect("an expansion is a list of items");
+    file.items
+        .into_iter()
+        .filter_map(|item| match item {
+            syn::Item::Macro(item) => item.mac.parse_body::<syn::LitStr>().ok(),
+            _ => None,
+        })
+        .map(|message| message.value())
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! Running one command.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::Command;
+use crate::connect::lane::Submitted;
+use crate::connect::lane::{Receiver, Replies};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::handle::{Binding, target, with_target};
+use crate::run::run;
+
+/// A running [`Command`]. Its first poll sends the command.
+///
+/// Written by hand, because this is the path that every operation takes: while a lane is open it allocates
+/// nothing but the place for the reply.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct CommandFuture<T> {
+    command: Command<T>,
+    progress: Progress,
+}
+
+enum Progress {
+    New,
+    /// Sent on an open lane.
+    Sent {
+        receiver: Receiver,
+        deadline: Deadline,
+        /// Where it was sent, by the address of its binding.
+        sent_to: usize,
+    },
+    /// Whatever takes more than that: connecting first, or trying again.
+    Slow(Pin<Box<dyn Future<Output = Result<Replies>> + Send>>),
+    Done,
+}
+
+impl<T> CommandFuture<T> {
+    pub(super) fn new(command: Command<T>) -> Self {
+        Self { command, progress: Progress::New }
+    }
+
+    /// Sends the command where a lane is open, else starts the long way; an error ends it.
+    fn start(&mut self) -> Result<Progress> {
+        let Command { request, subject, redis, timeout, .. } = &self.command;
+        let request = request.as_ref().map_err(Error::clone)?;
+        let (submitted, deadline, sent_to) = with_target(redis.as_ref(), subject.keyspace, |binding| {
+            let deadline = Deadline::after(timeout.unwrap_or(binding.timeout));
+            let sent_to = std::ptr::from_ref(binding).addr();
+            (binding.pool().submit(request, &binding.namespace, deadline), deadline, sent_to)
+        })?;
+        match submitted {
+            Submitted::Waiting(receiver) => Ok(Progress::Sent { receiver, deadline, sent_to }),
+            Submitted::NoLane => {
+                let Command { subject, redis, .. } = &self.command;
+                self.slowly(target(redis.as_ref(), subject.keyspace)?, deadline, None)
+            }
+            Submitted::Refused(error) => Err(error),
+        }
+    }
+
+    fn slowly(&self, binding: Arc<Binding>, deadline: Deadline, failure: Option<Error>) -> Result<Progress> {
+        let Command { request, repeatable, .. } = &self.command;
+        let request = request.as_ref().map_err(Error::clone)?.clone();
+        Ok(Progress::Slow(Box::pin(run(binding, request, deadline, *repeatable, failure))))
+    }
+
+    /// Goes on after the first attempt, if another one may be made; else its failure is the outcome.
+    fn again(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Result<Progress> {
+        let Command { subject, redis, repeatable, .. } = &self.command;
+        if !repeatable || !failure.is_connection_lost() {
+            return Err(failure);
+        }
+        match target(redis.as_ref(), subject.keyspace) {
+            Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
+                self.slowly(binding, deadline, Some(failure))
+            }
+            // Another server was installed meanwhile, or none is any more: this was about the first.
+            _ => Err(failure),
+        }
+    }
+
+    fn finish(&self, replies: Result<Replies>) -> Result<T> {
+        let request = self.command.request.as_ref();
+        replies
+            .and_then(|replies| (self.command.decode)(request.map_err(Error::clone)?, replies))
+            .map_err(|error| self.command.subject.explain(error, request.ok()))
+    }
+}
+
+impl<T> Future for CommandFuture<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        loop {
+            let step = match &mut this.progress {
+                Progress::New if matches!(this.command.request, Ok(super::Request::Empty)) => {
+                    Step::Done(Ok(Replies::Many(Vec::new())))
+                }
+                Progress::New => Step::of(this.start()),
+                Progress::Sent { receiver, deadline, sent_to } => {
+                    let (deadline, sent_to) = (*deadline, *sent_to);
+                    let answer = std::task::ready!(Pin::new(receiver).poll(context));
+                    match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
+                        Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
+                        replies => Step::Done(replies),
+                    }
+                }
+                Progress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),
+                // Polled again after it was ready, which futures need not allow; saying so beats a panic.
+                Progress::Done => {
+                    Step::Done(Err(Error::invalid_input("this command has already given its result")))
+                }
+            };
+            match step {
+                Step::GoOn(progress) => this.progress = progress,
+                Step::Done(replies) => {
+                    this.progress = Progress::Done;
+                    return Poll::Ready(this.finish(replies));
+                }
+            }
+        }
+    }
+}
+
+/// What a poll has come to.
+enum Step {
+    GoOn(Progress),
+    Done(Result<Replies>),
+}
+
+impl Step {
+    fn of(progress: Result<Progress>) -> Self {
+        match progress {
+            Ok(progress) => Self::GoOn(progress),
+            Err(error) => Self::Done(Err(error)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for CommandFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CommandFuture").field(&self.command).finish()
+    }
+}

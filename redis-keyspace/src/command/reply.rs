@@ -1,0 +1,134 @@
+//! Checked reading of replies. Nothing wraps, nothing is guessed: what does not fit is an error.
+
+use super::packet::Request;
+use crate::connect::lane::Replies;
+use crate::connect::lane::resp::Reply;
+use crate::error::{Error, Result};
+use crate::kind::Readable;
+
+/// Turns the replies to a request into its result.
+pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
+
+/// The reply to a request of one command.
+pub(crate) fn one(replies: Replies) -> Result<Reply> {
+    let reply = match replies {
+        Replies::One(reply) => Some(reply),
+        Replies::Many(replies) => replies.into_iter().next(),
+    };
+    checked(reply.ok_or_else(|| Error::protocol("no reply to a command"))?)
+}
+
+/// The replies to several commands, errors still among them.
+pub(crate) fn many(replies: Replies) -> Vec<Reply> {
+    match replies {
+        Replies::One(reply) => vec![reply],
+        Replies::Many(replies) => replies,
+    }
+}
+
+/// The results of the commands between MULTI and EXEC, errors still among them.
+pub(crate) fn executed(replies: Replies) -> Result<Vec<Reply>> {
+    let mut replies = many(replies);
+    let exec = replies.pop().ok_or_else(|| Error::protocol("no reply to EXEC"))?;
+    // A command that could not be queued says more than the EXEC that was refused because of it.
+    for (nth, queued) in replies.into_iter().enumerate() {
+        checked(queued).map_err(|error| match nth {
+            // Whether it takes one was asked at the login. It has changed its mind since.
+            0 => error.explained("it refused the MULTI, and may have run what followed"),
+            _ => error,
+        })?;
+    }
+    match checked(exec)? {
+        Reply::Array(results) => Ok(results),
+        _ => Err(unexpected("EXEC did not give a list")),
+    }
+}
+
+/// An error reply as an error.
+pub(crate) fn checked(reply: Reply) -> Result<Reply> {
+    match reply {
+        Reply::Error(text) => Err(Error::server(&text)),
+        reply => Ok(reply),
+    }
+}
+
+fn unexpected(problem: &'static str) -> Error {
+    Error::protocol(format!("the server's reply has an unexpected shape: {problem}"))
+}
+
+pub(crate) fn to_unit(reply: Reply) -> Result<()> {
+    match checked(reply)? {
+        Reply::Ok => Ok(()),
+        _ => Err(unexpected("OK was expected")),
+    }
+}
+
+pub(crate) fn to_int(reply: Reply) -> Result<i64> {
+    match checked(reply)? {
+        Reply::Int(number) => Ok(number),
+        _ => Err(unexpected("an integer was expected")),
+    }
+}
+
+pub(crate) fn to_count(reply: Reply) -> Result<u64> {
+    u64::try_from(to_int(reply)?).map_err(|_| unexpected("a count is negative"))
+}
+
+pub(crate) fn to_bool(reply: Reply) -> Result<bool> {
+    match checked(reply)? {
+        Reply::Int(1) | Reply::Bool(true) => Ok(true),
+        Reply::Int(0) | Reply::Bool(false) => Ok(false),
+        _ => Err(unexpected("1 or 0 was expected")),
+    }
+}
+
+/// `OK`, or nil when a condition did not hold.
+pub(crate) fn to_done(reply: Reply) -> Result<bool> {
+    match checked(reply)? {
+        Reply::Ok => Ok(true),
+        Reply::Nil => Ok(false),
+        _ => Err(unexpected("OK or nil was expected")),
+    }
+}
+
+pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Vec<u8>>> {
+    match checked(reply)? {
+        Reply::Bulk(bytes) => Ok(Some(bytes)),
+        Reply::Nil => Ok(None),
+        _ => Err(unexpected("a string or nil was expected")),
+    }
+}
+
+pub(crate) fn to_value<V: Readable>(reply: Reply) -> Result<V::Read> {
+    V::read(to_bytes(reply)?.as_deref()).map_err(Error::decode)
+}
+
+// The decoders of whole requests, as plain functions, so that a command holds one as a pointer.
+
+pub(crate) fn unit(_: &Request, replies: Replies) -> Result<()> {
+    to_unit(one(replies)?)
+}
+
+pub(crate) fn pong(_: &Request, replies: Replies) -> Result<()> {
+    match one(replies)? {
+        Reply::Status(text) if text == "PONG" => Ok(()),
+        _ => Err(unexpected("PONG was expected")),
+    }
+}
+
+pub(crate) fn count(_: &Request, replies: Replies) -> Result<u64> {
+    to_count(one(replies)?)
+}
+
+pub(crate) fn boolean(_: &Request, replies: Replies) -> Result<bool> {
+    to_bool(one(replies)?)
+}
+
+pub(crate) fn done(_: &Request, replies: Replies) -> Result<bool> {
+    to_done(one(replies)?)
+}
+
+#[inline]
+pub(crate) fn value<V: Readable>(_: &Request, replies: Replies) -> Result<V::Read> {
+    to_value::<V>(one(replies)?)
+}

@@ -1,0 +1,230 @@
+//! The task that drives a lane's connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::time::{Instant, Sleep};
+
+use super::queue::{Queue, Sender, State};
+use super::resp::{Decoder, Malformed, Reply};
+use super::wire::Reader;
+use super::{Patience, Replies};
+use crate::error::Error;
+
+const READ_SIZE: usize = 32 * 1024;
+/// Buffers that grew beyond this for one large value give their memory back.
+const KEEP_SIZE: usize = 256 * 1024;
+
+pub(crate) struct Driver {
+    reader: Reader,
+    queue: Arc<Queue>,
+    patience: Patience,
+    decoder: Decoder,
+    input: BytesMut,
+    output: Vec<u8>,
+    written: usize,
+    /// Whether the callers that were ready have had their turn to add to what is about to be written.
+    gathered: bool,
+    replies: Vec<Reply>,
+    told: Vec<(Sender, Result<Replies, Error>)>,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer goes off, if it is set.
+    armed: Option<Instant>,
+    /// Since when nothing has arrived, as far as the timer has seen.
+    silent_since: Instant,
+    heard: bool,
+}
+
+/// Why a driver stops.
+enum End {
+    /// Every handle is gone, and so is everybody who waited.
+    Finished,
+    Lost(String),
+}
+
+impl Driver {
+    pub(crate) fn new(reader: Reader, unread: BytesMut, queue: Arc<Queue>, patience: Patience) -> Self {
+        let now = Instant::now();
+        Self {
+            reader,
+            queue,
+            patience,
+            decoder: Decoder::default(),
+            input: unread,
+            output: Vec::new(),
+            written: 0,
+            gathered: false,
+            replies: Vec::new(),
+            told: Vec::new(),
+            timer: Box::pin(tokio::time::sleep_until(now)),
+            armed: None,
+            silent_since: now,
+            // Until somebody asks, silence is none.
+            heard: true,
+        }
+    }
+
+    /// Reads what is there and hands out the replies.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        loop {
+            self.input.reserve(READ_SIZE);
+            let read = ready!(self.reader.poll_read(context, &mut self.input));
+            match read {
+                Ok(0) => return Poll::Ready(End::Lost("closed by the server".to_owned())),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(End::Lost(error.to_string())),
+            }
+            self.heard = true;
+            if let Err(Malformed(problem)) = self.decode() {
+                return Poll::Ready(End::Lost(format!("the server sent {problem}")));
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Result<(), Malformed> {
+        while let Some(reply) = self.decoder.decode(&mut self.input)? {
+            // Pushes answer nobody; without this a stray one would shift every later reply by one.
+            if !matches!(reply, Reply::Push(_)) {
+                self.replies.push(reply);
+            }
+        }
+        if self.replies.is_empty() {
+            return Ok(());
+        }
+        let asked = self.queue.lock().assign(&mut self.replies, &mut self.told);
+        self.tell();
+        if asked { Ok(()) } else { Err(Malformed("a reply that nobody asked for")) }
+    }
+
+    fn tell(&mut self) {
+        for (sender, result) in self.told.drain(..) {
+            // A caller that is gone needs no answer.
+            let _ = sender.send(result);
+        }
+    }
+
+    /// Writes what the callers have queued.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        loop {
+            if self.written == self.output.len() {
+                self.output.clear();
+                self.written = 0;
+                if self.output.capacity() > KEEP_SIZE {
+                    self.output = Vec::new();
+                }
+                let mut state = self.queue.lock();
+                state.writing = false;
+                if state.out.is_empty() {
+                    self.gathered = false;
+                    if state.is_done() {
+                        return Poll::Ready(End::Finished);
+                    }
+                    state.sleep(context, &mut self.armed, self.timer.as_mut());
+                    return Poll::Pending;
+                }
+                // More than one caller is about: let those that are ready add theirs, and write once. A lone
+                // caller would only wait for itself.
+                if !self.gathered && state.pending.len() > 1 {
+                    self.gathered = true;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                std::mem::swap(&mut self.output, &mut state.out);
+                state.writing = true;
+                self.gathered = false;
+            }
+            let chunk = self.output.get(self.written..).unwrap_or_default();
+            let Poll::Ready(written) = self.queue.writer().poll_write(context, chunk) else {
+                // The server reads no more for now; deadlines pass all the same.
+                let mut state = self.queue.lock();
+                if state.is_done() {
+                    return Poll::Ready(End::Finished);
+                }
+                state.sleep(context, &mut self.armed, self.timer.as_mut());
+                return Poll::Pending;
+            };
+            match written {
+                Ok(0) => return Poll::Ready(End::Lost("nothing more can be written".to_owned())),
+                Ok(written) => self.written += written,
+                Err(error) => return Poll::Ready(End::Lost(error.to_string())),
+            }
+        }
+    }
+
+    /// Tells callers whose deadline has passed, and gives up on a server that owes replies and says nothing at all.
+    fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        while self.armed.is_some() {
+            ready!(self.timer.as_mut().poll(context));
+            let now = Instant::now();
+            if std::mem::take(&mut self.heard) {
+                self.silent_since = now;
+            }
+            let mut state = self.queue.lock();
+            let owed = state.expire(now, &mut self.told);
+            let gives_up = owed.overdue.then(|| self.silent_since + self.patience.with(owed.longest));
+            self.armed = owed.next.into_iter().chain(gives_up).min();
+            state.armed = self.armed;
+            let done = state.is_done();
+            drop(state);
+            self.tell();
+            if done {
+                return Poll::Ready(End::Finished);
+            }
+            if gives_up.is_some_and(|at| at <= now) {
+                let silence = now.duration_since(self.silent_since);
+                return Poll::Ready(End::Lost(format!("nothing was heard of the server for {silence:.1?}")));
+            }
+            match self.armed {
+                Some(next) => self.timer.as_mut().reset(next),
+                // Nothing is owed: until somebody asks again, silence is none.
+                None => self.heard = true,
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl State {
+    /// What the driver leaves behind before it sleeps: how to wake it, and its timer set to the earliest deadline.
+    fn sleep(&mut self, context: &Context<'_>, armed: &mut Option<Instant>, timer: Pin<&mut Sleep>) {
+        if let Some(earlier) = self.earlier.take() {
+            self.armed = Some(earlier);
+            *armed = Some(earlier);
+            timer.reset(earlier);
+        }
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            self.waker = Some(context.waker().clone());
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.input.capacity() > KEEP_SIZE && !this.input.has_remaining() {
+            this.input = BytesMut::new();
+        }
+        // Reading first frees the server to go on when both sides have full buffers.
+        for step in [Self::poll_read, Self::poll_write, Self::poll_deadlines] {
+            if let Poll::Ready(end) = step(this, context) {
+                if let End::Lost(cause) = end {
+                    this.queue.fail(&Error::connection_lost(cause));
+                }
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Also when the runtime goes away under the lane: nobody may wait for a driver that is gone.
+        self.queue.fail(&Error::connection_lost("its runtime has ended"));
+    }
+}

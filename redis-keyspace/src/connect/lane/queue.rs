@@ -1,0 +1,230 @@
+//! What the callers and the driver of a lane share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::resp::Reply;
+use super::wire::Writer;
+use super::{Replies, Submitted};
+use crate::command::Request;
+use crate::deadline::Deadline;
+use crate::error::{Budget, Error};
+
+pub(crate) type Sender = oneshot::Sender<Result<Replies, Error>>;
+
+pub(crate) struct Queue {
+    writer: Writer,
+    state: Mutex<State>,
+    /// Mirrors `State::closed`, so that choosing a lane takes no lock.
+    closed: AtomicBool,
+    ended: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Encoded commands that the driver has not taken yet.
+    pub(crate) out: Vec<u8>,
+    /// Requests whose replies are outstanding, in the order of their commands.
+    pub(crate) pending: VecDeque<Pending>,
+    /// When the driver's timer goes off, if it is set.
+    pub(crate) armed: Option<Instant>,
+    /// A deadline before that, for which the driver has to set it anew.
+    pub(crate) earlier: Option<Instant>,
+    /// The driver has taken commands that are not written yet: nobody may overtake them.
+    pub(crate) writing: bool,
+    /// Set while the driver sleeps.
+    pub(crate) waker: Option<Waker>,
+    /// No more requests are taken.
+    pub(crate) closed: bool,
+    /// The driver is gone.
+    pub(crate) ended: bool,
+}
+
+pub(crate) struct Pending {
+    /// `None` once the caller has its answer, for example that the deadline passed.
+    sender: Option<Sender>,
+    missing: usize,
+    several: bool,
+    replies: Vec<Reply>,
+    deadline: Deadline,
+}
+
+impl Queue {
+    pub(crate) fn new(writer: Writer) -> Self {
+        Self { writer, state: Mutex::default(), closed: AtomicBool::new(false), ended: Notify::new() }
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic can't leave the state torn: nothing under the lock calls code of others.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        let missing = request.replies();
+        let (sender, receiver) = oneshot::channel();
+        let pending = Pending {
+            sender: Some(sender),
+            missing,
+            several: !matches!(request, Request::One(_)),
+            replies: Vec::new(),
+            deadline,
+        };
+        let mut state = self.lock();
+        if state.closed {
+            return Submitted::NoLane;
+        }
+        let alone = state.pending.is_empty() && state.out.is_empty() && !state.writing;
+        request.encode(namespace, &mut state.out);
+        state.pending.push_back(pending);
+        let mut wake = true;
+        if alone {
+            // Nobody to share a write with: writing here spares waking the driver, which only has to read then.
+            // Whatever does not fit, an error included, is left to it.
+            let written = self.writer.try_write(&state.out).unwrap_or(0);
+            if written == state.out.len() {
+                state.out.clear();
+                wake = false;
+            } else {
+                state.out.drain(..written);
+            }
+        }
+        let at = deadline.at();
+        if state.armed.is_none_or(|armed| at < armed) {
+            state.earlier = Some(state.earlier.map_or(at, |earlier| earlier.min(at)));
+            wake = true;
+        }
+        let waker = if wake { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Submitted::Waiting(receiver)
+    }
+
+    /// No more requests; the driver ends when nobody waits for an answer any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        self.closed.store(true, Ordering::Release);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The connection is gone: everybody who waits learns why.
+    pub(crate) fn fail(&self, error: &Error) {
+        let mut state = self.lock();
+        state.closed = true;
+        self.closed.store(true, Ordering::Release);
+        state.ended = true;
+        let pending = std::mem::take(&mut state.pending);
+        state.out = Vec::new();
+        drop(state);
+        for pending in pending {
+            pending.fail(error);
+        }
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) async fn ended(&self) {
+        loop {
+            let notified = self.ended.notified();
+            if self.lock().ended {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Pending {
+    fn fail(self, error: &Error) {
+        if let Some(sender) = self.sender {
+            let _ = sender.send(Err(error.clone()));
+        }
+    }
+}
+
+impl State {
+    /// Assigns replies to their requests, in order; gives back who is to be told what, so that it happens
+    /// outside the lock. `false` when more replies arrived than were asked for.
+    pub(crate) fn assign(
+        &mut self,
+        replies: &mut Vec<Reply>,
+        told: &mut Vec<(Sender, Result<Replies, Error>)>,
+    ) -> bool {
+        for reply in replies.drain(..) {
+            let Some(pending) = self.pending.front_mut() else { return false };
+            pending.missing -= 1;
+            let whole = if pending.several {
+                pending.replies.push(reply);
+                (pending.missing == 0).then(|| Replies::Many(std::mem::take(&mut pending.replies)))
+            } else {
+                Some(Replies::One(reply))
+            };
+            if let Some(whole) = whole {
+                let sender = self.pending.pop_front().and_then(|pending| pending.sender);
+                told.extend(sender.map(|sender| (sender, Ok(whole))));
+            }
+        }
+        true
+    }
+
+    /// Tells those whose deadline has passed, and says what the server still owes.
+    pub(crate) fn expire(&mut self, now: Instant, told: &mut Vec<(Sender, Result<Replies, Error>)>) -> Owed {
+        let mut owed = Owed::default();
+        for pending in &mut self.pending {
+            let at = pending.deadline.at();
+            owed.longest = owed.longest.max(pending.deadline.limit());
+            if at <= now
+                && let Some(sender) = pending.sender.take()
+            {
+                told.push((sender, Err(pending.deadline.passed(Budget::Reply))));
+            }
+            if pending.sender.is_none() {
+                owed.overdue = true;
+            } else {
+                owed.next = Some(owed.next.map_or(at, |next| next.min(at)));
+            }
+        }
+        owed
+    }
+
+    /// Whether no requests are taken any more and nobody waits for an answer.
+    pub(crate) fn is_done(&self) -> bool {
+        let waits = |pending: &Pending| pending.sender.as_ref().is_some_and(|sender| !sender.is_closed());
+        self.closed && !self.pending.iter().any(waits)
+    }
+}
+
+/// The replies that are outstanding.
+#[derive(Debug, Default)]
+pub(crate) struct Owed {
+    /// The earliest deadline of those who wait.
+    pub(crate) next: Option<Instant>,
+    /// The longest time that was given for any of them.
+    pub(crate) longest: Duration,
+    /// Whether one is late: its caller was told so.
+    pub(crate) overdue: bool,
+}

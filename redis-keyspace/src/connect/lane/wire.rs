@@ -1,0 +1,110 @@
+//! The two directions of a lane's connection. Reading is the driver's alone; a writer is shared, because a caller that
+//! is alone on the lane writes its command itself and saves the driver the trip.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::net::tcp;
+#[cfg(unix)]
+use tokio::net::unix;
+use tokio_util::io::poll_read_buf;
+
+use crate::connect::stream::Stream;
+
+pub(crate) enum Reader {
+    Tcp(tcp::OwnedReadHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedReadHalf),
+    #[cfg(feature = "embedded")]
+    Memory(tokio::io::ReadHalf<tokio::io::DuplexStream>),
+}
+
+pub(crate) enum Writer {
+    Tcp(tcp::OwnedWriteHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedWriteHalf),
+    #[cfg(feature = "embedded")]
+    Memory(std::sync::Mutex<tokio::io::WriteHalf<tokio::io::DuplexStream>>),
+}
+
+pub(crate) fn split(stream: Stream) -> (Reader, Writer) {
+    match stream {
+        Stream::Tcp(stream) => {
+            let (reader, writer) = stream.into_split();
+            (Reader::Tcp(reader), Writer::Tcp(writer))
+        }
+        #[cfg(unix)]
+        Stream::Unix(stream) => {
+            let (reader, writer) = stream.into_split();
+            (Reader::Unix(reader), Writer::Unix(writer))
+        }
+        #[cfg(feature = "embedded")]
+        Stream::Memory(stream) => {
+            let (reader, writer) = tokio::io::split(stream);
+            (Reader::Memory(reader), Writer::Memory(std::sync::Mutex::new(writer)))
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(reader) => poll_read_buf(Pin::new(reader), context, input),
+            #[cfg(unix)]
+            Self::Unix(reader) => poll_read_buf(Pin::new(reader), context, input),
+            #[cfg(feature = "embedded")]
+            Self::Memory(reader) => poll_read_buf(Pin::new(reader), context, input),
+        }
+    }
+}
+
+impl Writer {
+    /// Writes what fits now. Does not arrange for anyone to be woken when more fits.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(writer) => writer.try_write(bytes),
+            #[cfg(unix)]
+            Self::Unix(writer) => writer.try_write(bytes),
+            #[cfg(feature = "embedded")]
+            Self::Memory(_) => {
+                match self.poll_write(&mut Context::from_waker(std::task::Waker::noop()), bytes) {
+                    Poll::Ready(written) => written,
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                }
+            }
+        }
+    }
+
+    /// Writes what fits now, or has the driver woken when something does.
+    pub(crate) fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        macro_rules! socket {
+            ($writer:expr) => {
+                loop {
+                    match $writer.try_write(bytes) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            ready!($writer.as_ref().poll_write_ready(context))?;
+                        }
+                        written => return Poll::Ready(written),
+                    }
+                }
+            };
+        }
+        match self {
+            Self::Tcp(writer) => socket!(writer),
+            #[cfg(unix)]
+            Self::Unix(writer) => socket!(writer),
+            #[cfg(feature = "embedded")]
+            Self::Memory(writer) => {
+                use tokio::io::AsyncWrite;
+                let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Pin::new(&mut *writer).poll_write(context, bytes)
+            }
+        }
+    }
+}

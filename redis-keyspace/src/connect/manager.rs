@@ -1,0 +1,80 @@
+//! How bb8 makes our connections.
+//!
+//! bb8 keeps a failed attempt to itself and lets everybody wait for their timeout. So an attempt never fails as
+//! far as bb8 knows: its outcome is what gets pooled, and a failed one is handed to whoever asked, once.
+
+use std::sync::Arc;
+
+use bb8_redis::bb8;
+
+use super::lane::{Lane, Patience};
+use super::login::{Login, login};
+use super::pool::Health;
+use super::settings::Settings;
+use super::stream::Stream;
+use crate::error::{Budget, Error};
+use tokio::time::Instant;
+
+/// The outcome of an attempt to connect.
+pub(crate) enum Attempt<C> {
+    Connected(C),
+    /// Why, and when: one whose asker has gone away waits in the pool, and is no answer to a later one.
+    Failed(Error, Instant),
+}
+
+/// What the managers of a pool know.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) health: Arc<Health>,
+}
+
+impl Origin {
+    /// Runs one attempt within the limit for connecting, and notes how it went.
+    pub(crate) async fn attempt<C>(
+        &self,
+        connect: impl Future<Output = Result<C, Error>> + Send,
+    ) -> Attempt<C> {
+        let limit = self.settings.connect_timeout;
+        let outcome = tokio::time::timeout(limit, connect)
+            .await
+            .unwrap_or_else(|_| Err(Error::timeout(Budget::Connect, limit)));
+        self.health.note(outcome.as_ref().err());
+        match outcome {
+            Ok(connection) => Attempt::Connected(connection),
+            Err(error) => Attempt::Failed(error, Instant::now()),
+        }
+    }
+}
+
+/// Makes lanes.
+pub(crate) struct LaneManager {
+    pub(crate) origin: Origin,
+}
+
+impl bb8::ManageConnection for LaneManager {
+    type Connection = Attempt<Lane>;
+    type Error = std::convert::Infallible;
+
+    async fn connect(&self) -> Result<Attempt<Lane>, Self::Error> {
+        let settings = &self.origin.settings;
+        let connect = async {
+            let mut stream = Stream::open(&settings.endpoint).await?;
+            let Login { unread, no_transactions, .. } = login(&mut stream, settings).await?;
+            Ok(Lane::spawn(stream, unread, Patience::new(settings.timeout), no_transactions))
+        };
+        Ok(self.origin.attempt(connect).await)
+    }
+
+    async fn is_valid(&self, _: &mut Attempt<Lane>) -> Result<(), Self::Error> {
+        // A lane knows by itself when it is broken: its driver reads all the time.
+        Ok(())
+    }
+
+    fn has_broken(&self, lane: &mut Attempt<Lane>) -> bool {
+        match lane {
+            Attempt::Connected(lane) => !lane.is_open(),
+            Attempt::Failed(..) => true,
+        }
+    }
+}

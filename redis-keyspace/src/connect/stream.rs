@@ -1,0 +1,89 @@
+//! The bytes under a connection, whatever carries them.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::settings::Endpoint;
+use crate::error::Error;
+
+/// How long a peer may stay silent at the TCP level before the system asks whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+    #[cfg(feature = "embedded")]
+    Memory(tokio::io::DuplexStream),
+}
+
+impl Stream {
+    /// Opens a stream; the caller bounds the time.
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, Error> {
+        let opened = match endpoint {
+            Endpoint::Tcp { host, port } => Self::open_tcp(host, *port).await,
+            #[cfg(unix)]
+            Endpoint::Unix(path) => tokio::net::UnixStream::connect(path).await.map(Self::Unix),
+            #[cfg(not(unix))]
+            Endpoint::Unix(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets"))
+            }
+            #[cfg(feature = "embedded")]
+            Endpoint::Embedded(embedded) => embedded.server.connect().map(Self::Memory),
+            Endpoint::Pool(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "the application's pool connects by itself"))
+            }
+        };
+        opened.map_err(|error| Error::io(&endpoint.to_string(), error))
+    }
+
+    async fn open_tcp(host: &str, port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
+        // Off by default in the driver; with it on, a lone small command would wait for an acknowledgement.
+        stream.set_nodelay(true)?;
+        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+        socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        Ok(Self::Tcp(stream))
+    }
+}
+
+macro_rules! each {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Stream::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $call,
+            #[cfg(feature = "embedded")]
+            Stream::Memory($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}

@@ -1,0 +1,25 @@
+//! How keys are written: format version 1.
+//!
+//! A key is `[namespace:][prefix:]template`, with every hole of the template filled by an argument.
+//!
+//! | argument | written as |
+//! | --- | --- |
+//! | integers, `NonZero` | decimal, no leading zeros, `-` for negative ones |
+//! | `bool` | `true`, `false` |
+//! | `str`, `String`, `Cow<str>`, `char` | UTF-8, escaped |
+//! | `Uuid` | hyphenated, lower-case |
+//! | `IpAddr`, `Ipv4Addr`, `Ipv6Addr` | as they print, escaped |
+//! | `[u8; N]` | lower-case hex |
+//! | `#[derive(KeyArgument)]` newtypes | as what they wrap |
+//! | `#[derive(KeyArgument)]` enums | the variant in `snake_case`, or as its `#[key("..")]` says |
+//! | `Raw<T>` | verbatim |
+//!
+//! Escaped text has `%XX`, with upper-case hex digits, in place of `%`, `:`, `*`, `?`, `[`, `]`, `\`, `{`, `}` and of the
+//! control bytes `00` to `1F` and `7F`. All else, UTF-8 included, stands for itself, so that ordinary ids are the same
+//! as in keys written by hand. The empty text is written `%_`.
+//!
+//! The encoding is injective: distinct arguments give distinct keys, and every key reads back to its arguments. Only the
+//! canonical spelling reads back: `%3a`, `%41` or `007` are not what this crate writes, and no key of a template.
+//!
+//! This text describes version 1. A change of what is written would be version 2, opted into by the declaration: keys in
+//! production never move because of an update.

@@ -1,0 +1,409 @@
+//! What may fill the hole of a template.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZero;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::class::ArgumentClass;
+use super::escape;
+use super::text::KeyWriter;
+
+/// A value that can stand in a key.
+///
+/// Distinct values of a type must be written as distinct texts, and [`parse`](Self::parse) must undo
+/// [`write`](Self::write). Implemented for integers, `NonZero`, `bool`, `char`, strings, `IpAddr`, byte arrays
+/// (as lower-case hex), `Uuid` behind the feature `uuid`, and references to all of these. Not for floats: `1`
+/// and `1.0` would be two keys, `-0` and `NaN` none.
+///
+/// `#[derive(KeyArgument)]` writes it for newtypes and for enums of unit variants:
+///
+/// ```
+/// use redis_keyspace::{Json, KeyArgument, Keyspace};
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// pub struct UserId(u64);
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// pub enum Device { Phone, Desktop }
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "session", ttl = "1d")]
+/// pub struct SessionKeys {
+///     #[key("{user}:{device}")]
+///     session: fn(user: UserId, device: Device) -> Json<String>,
+/// }
+///
+/// let key = SessionKeys::session(UserId(7), Device::Phone);
+/// assert_eq!(key.to_string(), "session:7:phone");
+/// ```
+///
+/// By hand, for a type of your own:
+///
+/// ```
+/// use redis_keyspace::{KeyArgument, KeyWriter};
+///
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Tenant { region: char, number: u32 }
+///
+/// impl KeyArgument for Tenant {
+///     type Parsed = Tenant;
+///
+///     fn write(&self, out: &mut KeyWriter) {
+///         out.text(&format!("{}{}", self.region, self.number));
+///     }
+///
+///     fn parse(text: &str) -> Option<Tenant> {
+///         let text = <String as KeyArgument>::parse(text)?; // undoes the escaping
+///         let region = text.chars().next()?;
+///         // Refuses `007`, which `write` never makes: two keys must not read as one.
+///         let number = <u32 as KeyArgument>::parse(text.strip_prefix(region)?)?;
+///         Some(Tenant { region, number })
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an argument of a key",
+    label = "not a `KeyArgument`",
+    note = "integers, `bool`, `char`, strings, `Uuid` (feature `uuid`), `IpAddr` and byte arrays can; a newtype or an enum of unit variants becomes one with `#[derive(KeyArgument)]`",
+    note = "floats can't: equal numbers may print differently; round to an integer or format to a `String` yourself"
+)]
+pub trait KeyArgument {
+    /// What parsing a key gives back: the type itself, owned.
+    type Parsed: Clone + std::fmt::Debug + PartialEq;
+
+    /// Which texts [`write`](Self::write) can produce. The default fits everything that is written by
+    /// [`KeyWriter`]; a narrower one lets more templates compile, and must be true.
+    const CLASS: ArgumentClass = ArgumentClass::TEXT;
+
+    /// Writes the value's one and only text.
+    fn write(&self, out: &mut KeyWriter);
+
+    /// Reads it back; `None` when the text is not exactly what `write` produces for some value.
+    fn parse(text: &str) -> Option<Self::Parsed>;
+}
+
+macro_rules! integers {
+    ($($class:ident($max:literal): $($int:ty),+;)+) => {$($(
+        impl KeyArgument for $int {
+            type Parsed = Self;
+            const CLASS: ArgumentClass = ArgumentClass::$class($max);
+
+            #[inline]
+            fn write(&self, out: &mut KeyWriter) {
+                out.integer(*self);
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                canonical(text, text.parse().ok()?)
+            }
+        }
+
+        impl KeyArgument for NonZero<$int> {
+            type Parsed = Self;
+            const CLASS: ArgumentClass = ArgumentClass::$class($max);
+
+            #[inline]
+            fn write(&self, out: &mut KeyWriter) {
+                out.integer(self.get());
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                Self::new(<$int>::parse(text)?)
+            }
+        }
+    )+)+};
+}
+
+integers! {
+    unsigned(39): u8, u16, u32, u64, u128, usize;
+    signed(40): i8, i16, i32, i64, i128, isize;
+}
+
+/// Refuses `007` and `+7`, which `FromStr` takes: two keys must not read as one.
+fn canonical<I: itoa::Integer + Copy>(text: &str, integer: I) -> Option<I> {
+    (itoa::Buffer::new().format(integer) == text).then_some(integer)
+}
+
+impl KeyArgument for bool {
+    type Parsed = Self;
+    const CLASS: ArgumentClass = ArgumentClass::one_of(&["true", "false"]);
+
+    fn write(&self, out: &mut KeyWriter) {
+        out.verbatim(if *self { "true" } else { "false" });
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl KeyArgument for char {
+    type Parsed = Self;
+
+    fn write(&self, out: &mut KeyWriter) {
+        out.text(self.encode_utf8(&mut [0; 4]));
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = escape::unescape(text)?;
+        let mut chars = text.chars();
+        chars.next().filter(|_| chars.next().is_none())
+    }
+}
+
+impl KeyArgument for str {
+    type Parsed = String;
+
+    #[inline]
+    fn write(&self, out: &mut KeyWriter) {
+        out.text(self);
+    }
+
+    fn parse(text: &str) -> Option<String> {
+        escape::unescape(text).map(Cow::into_owned)
+    }
+}
+
+impl KeyArgument for String {
+    type Parsed = Self;
+
+    #[inline]
+    fn write(&self, out: &mut KeyWriter) {
+        out.text(self);
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        str::parse_key(text)
+    }
+}
+
+/// `str::parse` is taken by the standard library.
+trait ParseKey {
+    fn parse_key(text: &str) -> Option<String>;
+}
+
+impl ParseKey for str {
+    fn parse_key(text: &str) -> Option<String> {
+        <Self as KeyArgument>::parse(text)
+    }
+}
+
+macro_rules! by_reference {
+    ($($pointer:ty),+ $(,)?) => {$(
+        impl<T: KeyArgument + ?Sized> KeyArgument for $pointer {
+            type Parsed = T::Parsed;
+            const CLASS: ArgumentClass = T::CLASS;
+
+            #[inline]
+            fn write(&self, out: &mut KeyWriter) {
+                (**self).write(out);
+            }
+
+            fn parse(text: &str) -> Option<Self::Parsed> {
+                T::parse(text)
+            }
+        }
+    )+};
+}
+
+by_reference!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+impl<T: KeyArgument + ToOwned + ?Sized> KeyArgument for Cow<'_, T> {
+    type Parsed = T::Parsed;
+    const CLASS: ArgumentClass = T::CLASS;
+
+    fn write(&self, out: &mut KeyWriter) {
+        (**self).write(out);
+    }
+
+    fn parse(text: &str) -> Option<Self::Parsed> {
+        T::parse(text)
+    }
+}
+
+macro_rules! addresses {
+    ($($address:ty: $class:expr),+ $(,)?) => {$(
+        /// Colons are escaped like everyone's, so an IPv6 address can't be mistaken for segments.
+        impl KeyArgument for $address {
+            type Parsed = Self;
+            const CLASS: ArgumentClass = $class;
+
+            fn write(&self, out: &mut KeyWriter) {
+                out.text(&self.to_string());
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                let text = escape::unescape(text)?;
+                let address: Self = text.parse().ok()?;
+                (address.to_string() == text).then_some(address)
+            }
+        }
+    )+};
+}
+
+addresses! {
+    // `0.0.0.0` to `255.255.255.255`.
+    Ipv4Addr: ArgumentClass::alphabet("0123456789.", 7, 15),
+    // `::` to eight groups of four digits, with `%3A` for each colon.
+    Ipv6Addr: ArgumentClass::alphabet("0123456789abcdef.%A", 6, 53),
+    IpAddr: ArgumentClass::alphabet("0123456789abcdef.%A", 6, 53),
+}
+
+/// Exactly two digits a byte. No bytes are written as every empty argument is, and there are more than a class can
+/// state: of both it says no more than that they are text.
+#[expect(clippy::cast_possible_truncation, reason = "checked right before; `try_from` is not const")]
+const fn hex_class(bytes: usize) -> ArgumentClass {
+    match bytes.checked_mul(2) {
+        Some(digits @ 1..0xffff) => ArgumentClass::alphabet("0123456789abcdef", digits as u16, digits as u16),
+        _ => ArgumentClass::TEXT,
+    }
+}
+
+/// Lower-case hex, two digits a byte: digests and binary ids.
+impl<const N: usize> KeyArgument for [u8; N] {
+    type Parsed = Self;
+    const CLASS: ArgumentClass = hex_class(N);
+
+    fn write(&self, out: &mut KeyWriter) {
+        if N == 0 {
+            out.verbatim(escape::EMPTY);
+        }
+        for byte in self {
+            let digits = [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16));
+            for digit in digits.into_iter().flatten() {
+                out.verbatim(digit.encode_utf8(&mut [0; 4]));
+            }
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; N];
+        if N == 0 {
+            return (text == escape::EMPTY).then_some(bytes);
+        }
+        let lower_hex = text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
+        if !lower_hex || text.len() != N * 2 {
+            return None;
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+        }
+        Some(bytes)
+    }
+}
+
+#[cfg(feature = "uuid")]
+impl KeyArgument for uuid::Uuid {
+    type Parsed = Self;
+    const CLASS: ArgumentClass = ArgumentClass::alphabet("0123456789abcdef-", 36, 36);
+
+    fn write(&self, out: &mut KeyWriter) {
+        out.verbatim(self.hyphenated().encode_lower(&mut Self::encode_buffer()));
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let uuid = Self::try_parse(text).ok()?;
+        (*uuid.hyphenated().encode_lower(&mut Self::encode_buffer()) == *text).then_some(uuid)
+    }
+}
+
+/// An argument that is written verbatim, for keys that another system owns.
+///
+/// It gives up what escaping promises: a `Raw` argument can contain separators, globs and braces. The checks
+/// take it as 'anything', so a template can have one only at its end.
+///
+/// ```
+/// use redis_keyspace::{Keyspace, Raw, Text};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "legacy", ttl = none)]
+/// pub struct LegacyKeys {
+///     #[key("{path}")]
+///     entry: fn(path: Raw<&str>) -> Text,
+/// }
+///
+/// assert_eq!(LegacyKeys::entry(Raw("a:b")).to_string(), "legacy:a:b");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Raw<T>(pub T);
+
+impl<T: AsRef<str>> KeyArgument for Raw<T> {
+    type Parsed = Raw<String>;
+    const CLASS: ArgumentClass = ArgumentClass::RAW;
+
+    fn write(&self, out: &mut KeyWriter) {
+        out.verbatim(self.0.as_ref());
+    }
+
+    fn parse(text: &str) -> Option<Raw<String>> {
+        Some(Raw(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes an argument, and checks that its class takes exactly what was written.
+    fn written<A: KeyArgument + std::fmt::Debug>(argument: &A) -> String {
+        let mut writer = KeyWriter::new();
+        argument.write(&mut writer);
+        let text = writer.finish().as_str().to_owned();
+        assert_eq!(A::CLASS.run(text.as_bytes()), Some(text.len()), "{argument:?} as {text}");
+        text
+    }
+
+    #[test]
+    fn addresses_are_of_their_class() {
+        for (address, text) in [
+            ("0.0.0.0", "0.0.0.0"),
+            ("255.255.255.255", "255.255.255.255"),
+            ("::", "%3A%3A"),
+            ("::1", "%3A%3A1"),
+            ("::ffff:255.255.255.255", "%3A%3Affff%3A255.255.255.255"),
+            (
+                "1234:5678:9abc:def0:1234:5678:9abc:def0",
+                "1234%3A5678%3A9abc%3Adef0%3A1234%3A5678%3A9abc%3Adef0",
+            ),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(written(&address), text);
+            match address {
+                IpAddr::V4(address) => assert_eq!(written(&address), text),
+                IpAddr::V6(address) => assert_eq!(written(&address), text),
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_end_before_what_they_do_not_contain() {
+        assert!(Ipv4Addr::CLASS.ends_before(b'-') && Ipv4Addr::CLASS.ends_before(b'/'));
+        assert!(!Ipv4Addr::CLASS.ends_before(b'.') && !Ipv4Addr::CLASS.ends_before(b'0'));
+        for class in [Ipv6Addr::CLASS, IpAddr::CLASS] {
+            assert!(class.ends_before(b'-') && class.ends_before(b'/') && class.ends_before(b'x'));
+            assert!(!class.ends_before(b'%') && !class.ends_before(b'A') && !class.ends_before(b'.'));
+        }
+    }
+
+    #[test]
+    fn bytes_are_of_their_class() {
+        assert_eq!(written(&[0x00, 0x9a, 0xff]), "009aff");
+        assert_eq!(written(&[7; 32_767]).len(), 65_534);
+        // Longer than a class can state.
+        assert_eq!(written(&[7; 32_768]).len(), 65_536);
+        assert_eq!(<[u8; 32_768]>::CLASS, ArgumentClass::TEXT);
+        // Empty, which is written with characters that hex does not have.
+        assert_eq!(written(&[0; 0]), escape::EMPTY);
+        assert_eq!(<[u8; 0]>::CLASS, ArgumentClass::TEXT);
+    }
+
+    #[test]
+    fn bytes_end_after_their_digits() {
+        assert!(<[u8; 16]>::CLASS.ends_before(b'-') && <[u8; 16]>::CLASS.ends_before(b'g'));
+        assert!(!<[u8; 16]>::CLASS.ends_before(b'f') && !<[u8; 16]>::CLASS.ends_before(b'0'));
+        assert_eq!(<[u8; 2]>::CLASS.run(b"00ff00"), Some(4));
+        assert_eq!(<[u8; 2]>::CLASS.run(b"00f-"), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! The escaping of arguments: injective, glob-safe, brace-safe, and the identity on ordinary ids.
+
+use std::borrow::Cow;
+
+/// How an empty argument is written. `_` is no hex digit, so no escape sequence reads like it.
+pub(crate) const EMPTY: &str = "%_";
+
+/// Bytes that never stand for themselves in an argument: the separator, what globs and hash tags are made
+/// of, the escape itself and control bytes.
+pub(crate) const fn is_reserved(byte: u8) -> bool {
+    matches!(byte, b'%' | b':' | b'*' | b'?' | b'[' | b']' | b'\\' | b'{' | b'}' | 0..=0x1f | 0x7f)
+}
+
+/// Appends `text` escaped.
+pub(crate) fn escape_into(text: &str, out: &mut impl Extend<u8>) {
+    if text.is_empty() {
+        out.extend(EMPTY.bytes());
+        return;
+    }
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| is_reserved(byte)) {
+        let (plain, tail) = rest.split_at(at);
+        out.extend(plain.iter().copied());
+        let Some((&byte, tail)) = tail.split_first() else { return };
+        out.extend([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        rest = tail;
+    }
+    out.extend(rest.iter().copied());
+}
+
+/// Reads an escaped text back; `None` when no argument is written like that. Only the canonical spelling
+/// counts, or two keys would read as one.
+pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
+    if text == EMPTY {
+        return Some(Cow::Borrowed(""));
+    }
+    if text.is_empty() || text.bytes().any(|byte| byte != b'%' && is_reserved(byte)) {
+        return None;
+    }
+    let Some((head, tail)) = text.split_once('%') else { return Some(Cow::Borrowed(text)) };
+    let mut plain = String::with_capacity(text.len());
+    plain.push_str(head);
+    for part in tail.split('%') {
+        let (digits, literal) = part.split_at_checked(2)?;
+        let byte = u8::from_str_radix(digits, 16).ok()?;
+        let canonical = digits.bytes().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(&digit));
+        if !canonical || !is_reserved(byte) {
+            return None;
+        }
+        plain.push(char::from(byte));
+        plain.push_str(literal);
+    }
+    Some(Cow::Owned(plain))
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'A' + (nibble - 10),
+    }
+}

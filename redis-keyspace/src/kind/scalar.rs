@@ -1,0 +1,115 @@
+//! Texts, bytes, integers and booleans, each as any other client would write them.
+
+use super::{DecodeError, EncodeError, Kind, SingleValue};
+
+/// A UTF-8 text, stored as it is. Read as `String`, written from `&str`.
+#[derive(Debug)]
+pub struct Text(());
+
+impl Kind for Text {
+    const WIRE: &'static str = "UTF-8 text";
+}
+
+impl SingleValue for Text {
+    type Owned = String;
+    type Borrowed = str;
+
+    fn encode(value: &str, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.extend_from_slice(value.as_bytes());
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err(DecodeError::new(format!("not UTF-8 from byte {}", error.valid_up_to()))),
+        }
+    }
+
+    fn borrow(owned: &String) -> &str {
+        owned
+    }
+}
+
+/// Bytes, stored as they are. Read as `Vec<u8>`, written from `&[u8]`.
+#[derive(Debug)]
+pub struct Bytes(());
+
+impl Kind for Bytes {
+    const WIRE: &'static str = "bytes";
+}
+
+impl SingleValue for Bytes {
+    type Owned = Vec<u8>;
+    type Borrowed = [u8];
+
+    fn encode(value: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        Ok(bytes.to_vec())
+    }
+
+    fn borrow(owned: &Vec<u8>) -> &[u8] {
+        owned
+    }
+}
+
+macro_rules! integers {
+    ($($int:ty),+) => {$(
+        impl Kind for $int {
+            const WIRE: &'static str = concat!("a decimal integer (", stringify!($int), ")");
+        }
+
+        impl SingleValue for $int {
+            type Owned = $int;
+            type Borrowed = $int;
+
+            fn encode(value: &$int, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes());
+                Ok(())
+            }
+
+            fn decode(bytes: &[u8]) -> Result<$int, DecodeError> {
+                std::str::from_utf8(bytes)
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| DecodeError::new(concat!("not a decimal integer that fits ", stringify!($int))))
+            }
+
+            fn borrow(owned: &$int) -> &$int {
+                owned
+            }
+        }
+    )+};
+}
+
+integers!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+impl Kind for bool {
+    const WIRE: &'static str = "1 or 0";
+}
+
+impl SingleValue for bool {
+    type Owned = Self;
+    type Borrowed = Self;
+
+    fn encode(value: &Self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.push(if *value { b'1' } else { b'0' });
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        match bytes {
+            b"1" => Ok(true),
+            b"0" => Ok(false),
+            _ => Err(DecodeError::new("neither 1 nor 0")),
+        }
+    }
+
+    fn borrow(owned: &Self) -> &Self {
+        owned
+    }
+}

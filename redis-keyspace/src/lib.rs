@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The derives write `::redis_keyspace`, here too.
+extern crate self as redis_keyspace;
+
+#[macro_use]
+mod observe;
+
+mod batch;
+mod cache;
+mod command;
+mod connect;
+mod deadline;
+mod error;
+mod expiry;
+pub mod format;
+mod handle;
+mod key;
+mod keyspace;
+mod kind;
+mod ops;
+#[doc(hidden)]
+pub mod private;
+mod run;
+mod stats;
+
+pub use batch::{Batch, Commands};
+pub use cache::{FillError, GetOrSet, TryGetOrSet};
+pub use command::{Command, CommandFuture, GetEx, IntoCommand, Set};
+pub use connect::builder::{KeyspaceOptions, RedisBuilder};
+pub use connect::exclusive::RawConnection;
+pub use connect::settings::{Fingerprint, Protocol};
+pub use error::{Budget, Error, ErrorKind, Result};
+pub use expiry::Ttl;
+pub use handle::Redis;
+pub use key::{ArgumentClass, Key, KeyArgument, KeyParseError, KeyWriter, Raw};
+pub use keyspace::{ArgumentMeta, Identified, Keyspace, KeyspaceMeta, Lifetime, Piece, TemplateMeta};
+#[cfg(feature = "json")]
+pub use kind::Json;
+pub use kind::{Bytes, Counter, DecodeError, EncodeError, Kind, Readable, SingleValue, Text};
+#[cfg(feature = "derive")]
+pub use redis_keyspace_derive::{KeyArgument, Keyspace};
+pub use stats::{FillStats, PoolStats, Stats, Status};

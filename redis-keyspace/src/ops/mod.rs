@@ -1,0 +1,8 @@
+//! What can be done with a key: its methods, by kind.
+
+mod any;
+mod counter;
+#[cfg(feature = "json")]
+mod json;
+mod many;
+mod value;

@@ -1,0 +1,10 @@
+//! Everything that generated code may touch. Not public: it changes with any release.
+
+pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyWriter};
+pub use crate::keyspace::{ArgumentMeta, Keyspace, KeyspaceMeta, Lifetime, Overrides, Piece, TemplateMeta};
+pub use crate::kind::Kind;
+pub use core::option::Option;
+pub use core::time::Duration;
+
+/// Checks that a field's type says what lives at the key, where the user wrote the type.
+pub const fn assert_kind<V: Kind>() {}

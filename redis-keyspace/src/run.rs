@@ -1,0 +1,77 @@
+//! Running a request when it is not done by handing it to an open lane: connecting, and trying again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::command::Request;
+use crate::connect::lane::Replies;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::handle::Binding;
+
+/// Runs a request within its deadline. `failure` is how a first attempt ended, if there was one.
+///
+/// An attempt that could not connect has sent nothing, so every request may be tried again then; one whose connection
+/// was lost may have been executed, so only a repeatable one is.
+pub(crate) async fn run(
+    binding: Arc<Binding>,
+    request: Request,
+    deadline: Deadline,
+    repeatable: bool,
+    mut failure: Option<Error>,
+) -> Result<Replies> {
+    let mut retries = 0;
+    loop {
+        if let Some(failure) = failure.take() {
+            let pause = backoff(binding.retry_delay, retries);
+            if retries == binding.retries || Instant::now() + pause >= deadline.at() {
+                return Err(failure);
+            }
+            observe!(debug, retry = retries + 1, error = %failure, "trying again");
+            retries += 1;
+            tokio::time::sleep(pause).await;
+        }
+        if binding.closed.load(Ordering::Acquire) {
+            return Err(Error::closed());
+        }
+        match binding.pool().run(&request, &binding.namespace, deadline, &binding.closed).await {
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable || (repeatable && error.is_connection_lost()) =>
+            {
+                failure = Some(error);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Doubles with each retry; the jitter keeps a thousand callers from coming back as one.
+fn backoff(first: Duration, retries: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(1);
+    let pause = first.saturating_mul(1 << retries.min(16)).min(LONGEST.max(first));
+    jittered(pause)
+}
+
+/// Between half of a pause and one and a half.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_vary_and_stay_bounded() {
+        let first = Duration::from_millis(20);
+        for retries in 0..100 {
+            let pause = backoff(first, retries);
+            let middle = first.saturating_mul(1 << retries.min(16)).min(Duration::from_secs(1));
+            assert!(pause >= middle / 2 && pause <= middle * 3 / 2, "{retries}: {pause:?}");
+        }
+        assert!((0..100).map(|_| backoff(first, 3)).collect::<std::collections::HashSet<_>>().len() > 50);
+    }
+}

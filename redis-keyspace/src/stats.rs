@@ -1,0 +1,142 @@
+//! What connections are doing, as data.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::connect::pool::Pool;
+use crate::connect::settings::Fingerprint;
+
+/// What [`Redis::stats`](crate::Redis::stats) says; serialises for a status page.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many pools this handle uses.
+    pub total: usize,
+    /// Whether the handle was closed; it has no pools then.
+    pub closed: bool,
+    /// Each of them.
+    pub connections: Vec<PoolStats>,
+    /// What the fills of `get_or_set` came to.
+    pub fills: FillStats,
+}
+
+/// One pool: the connections of one configuration on one runtime.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// The identity of the configuration.
+    pub key: Fingerprint,
+    /// How many keyspaces of this process use the pool.
+    pub refs: usize,
+    /// Whether commands can be expected to go through.
+    pub status: Status,
+    /// The server's address, without user and password.
+    pub endpoint: String,
+    /// The logical database.
+    pub db: u16,
+    /// Open lanes: connections that stateless commands share.
+    pub lanes: usize,
+    /// Requests on the lanes that wait for their replies.
+    pub in_flight: usize,
+    /// Connections that are checked out exclusively.
+    pub exclusives_in_use: u32,
+    /// Exclusive connections that wait for a user.
+    pub exclusives_idle: u32,
+    /// Connections made so far.
+    pub connects: u64,
+    /// Attempts to connect that failed.
+    pub failed_connects: u64,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+}
+
+/// Whether commands can be expected to go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// Nothing has needed a connection yet.
+    Idle,
+    /// Connected.
+    Ready,
+    /// The last attempt to connect failed, or the connections were lost and nothing has asked for new ones.
+    Disconnected,
+}
+
+/// What became of `get_or_set`, since the handle was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FillStats {
+    /// The value was there.
+    pub hits: u64,
+    /// The value was not there, and the loader ran.
+    pub misses: u64,
+    /// The value was there but could not be decoded, and the loader ran.
+    pub undecodable: u64,
+    /// What the loader gave could not be stored; its caller got it all the same.
+    pub not_stored: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Fills {
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+    pub(crate) undecodable: AtomicU64,
+    pub(crate) not_stored: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn new<'p>(pools: impl Iterator<Item = &'p Arc<Pool>>, closed: bool, fills: &Fills) -> Self {
+        // Several keyspaces may share a pool.
+        let pools: HashMap<_, _> = pools.map(|pool| (Arc::as_ptr(pool), pool)).collect();
+        let mut connections: Vec<_> = pools.values().map(|pool| PoolStats::new(pool)).collect();
+        connections.sort_by_key(|pool| (pool.db, pool.key));
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            total: connections.len(),
+            closed,
+            connections,
+            fills: FillStats {
+                hits: read(&fills.hits),
+                misses: read(&fills.misses),
+                undecodable: read(&fills.undecodable),
+                not_stored: read(&fills.not_stored),
+            },
+        }
+    }
+}
+
+impl PoolStats {
+    fn new(pool: &Pool) -> Self {
+        let (lanes, in_flight) = pool.lanes();
+        let (exclusives, exclusives_idle) = pool.exclusives();
+        let connects = pool.health.connects.load(Ordering::Relaxed);
+        let failed_connects = pool.health.failed_connects.load(Ordering::Relaxed);
+        let status = if lanes > 0 || (pool.is_external() && exclusives > 0) {
+            Status::Ready
+        } else if connects + failed_connects == 0 {
+            Status::Idle
+        } else if exclusives > 0 && !pool.health.is_failing() {
+            Status::Ready
+        } else {
+            Status::Disconnected
+        };
+        Self {
+            key: pool.fingerprint,
+            refs: pool.refs.load(Ordering::Relaxed),
+            status,
+            endpoint: pool.settings.endpoint.to_string(),
+            db: pool.settings.db,
+            lanes,
+            in_flight,
+            exclusives_in_use: exclusives.saturating_sub(exclusives_idle),
+            exclusives_idle,
+            connects,
+            failed_connects,
+            last_error: pool.health.last_error(),
+        }
+    }
+}
