@@ -1,0 +1,32 @@
+//! Compiles expansions in edition 2021, where the expansion's own edition is a later one, with every warning
+//! and the documentation of every item demanded, and among names that shadow what expansions usually take for
+//! granted.
+#![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![deny(clippy::all, clippy::pedantic)]
+
+pub mod lints;
+pub mod shadowed;
+pub mod shop;
+
+/// Private items may be used by a public keyspace whose constructors are narrower.
+mod narrowed {
+    use redis_keyspace::{Json, KeyArgument, Keyspace};
+
+    #[derive(Debug, Clone, PartialEq, KeyArgument)]
+    pub(crate) struct Secret(pub(crate) u64);
+
+    /// A public keyspace with a constructor that is not.
+    #[derive(Debug, Keyspace)]
+    #[keyspace(prefix = "narrowed", ttl = none)]
+    pub struct NarrowedKeys {
+        pub(crate) secret: fn(secret: Secret) -> Json<u8>,
+        open: fn(id: u64) -> Json<u8>,
+    }
+}
+pub use narrowed::{NarrowedKeys, ParsedNarrowedKeys};
+
+#[test]
+fn narrowed_constructors_work() {
+    assert_eq!(NarrowedKeys::secret(narrowed::Secret(3)).as_str(), "narrowed:secret:3");
+    assert_eq!(NarrowedKeys::open(3).as_str(), "narrowed:open:3");
+}

@@ -1,0 +1,70 @@
+//! Compiles expansions without the prelude: nothing is in scope but what is written out.
+#![no_implicit_prelude]
+#![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![deny(clippy::all, clippy::pedantic)]
+
+/// What a shopper is about to buy.
+#[derive(::std::fmt::Debug, ::serde::Serialize, ::serde::Deserialize)]
+pub struct Cart {
+    /// Stock keeping units.
+    pub items: ::std::vec::Vec<::std::string::String>,
+}
+
+/// Who is shopping.
+#[derive(::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
+pub struct ShopperId {
+    number: u64,
+}
+
+/// Where they are shopping.
+#[derive(::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
+pub enum Device {
+    /// In the hand.
+    Phone,
+    /// On the table.
+    #[key("desk-top")]
+    Desktop,
+}
+
+/// Shopping carts.
+#[derive(::std::fmt::Debug, ::redis_keyspace::Keyspace)]
+#[keyspace(prefix = "cart", db = 2, ttl = 3600, server = "shop", timeout = "250ms", retries = 3, lanes = 1)]
+pub struct CartKeys {
+    /// The open cart of one shopper.
+    #[key("user:{id}")]
+    user: fn(id: ShopperId) -> ::redis_keyspace::Json<Cart>,
+    #[key("user:{id}:{device}:views", ttl = "30d")]
+    views: fn(id: ShopperId, device: &Device) -> ::redis_keyspace::Counter,
+    #[key("featured", ttl = none)]
+    featured: ::redis_keyspace::Json<::std::vec::Vec<Cart>>,
+    name: fn(name: &str, alias: ::std::borrow::Cow<'_, str>) -> ::redis_keyspace::Text,
+    #[deprecated]
+    basket: fn(id: u64) -> ::redis_keyspace::Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use ::core::assert_eq;
+    use ::redis_keyspace::Keyspace;
+    use ::std::convert::Into;
+    use ::std::string::ToString;
+
+    use super::{CartKeys, Device, ParsedCartKeys, ShopperId};
+
+    #[test]
+    fn there_and_back() {
+        let key = CartKeys::views(ShopperId { number: 7 }, &Device::Phone);
+        assert_eq!(key.to_string(), "cart:user:7:phone:views");
+    }
+
+    #[test]
+    fn texts_read_back_owned() {
+        let key = CartKeys::name("a:b", "c".into());
+        assert_eq!(key.as_str(), "cart:name:a%3Ab:c");
+        let parsed = ParsedCartKeys::Name { name: "a:b".to_string(), alias: "c".to_string() };
+        assert_eq!(CartKeys::parse(key.as_str()).unwrap(), parsed);
+        assert_eq!(CartKeys::featured().as_str(), "cart:featured");
+        assert_eq!(CartKeys::user(ShopperId { number: 1 }).as_str(), "cart:user:1");
+        let _ = Device::Desktop;
+    }
+}

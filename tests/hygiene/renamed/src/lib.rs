@@ -1,0 +1,106 @@
+//! Compiles expansions that find the runtime under another name, and through a facade's macro.
+#![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![deny(clippy::all, clippy::pedantic)]
+#![forbid(dead_code)]
+
+/// What a facade would re-export.
+pub mod facade {
+    pub use renamed as redis_keyspace;
+}
+
+/// Declares a keyspace of one counter, in crates that know nothing of the library behind it.
+#[macro_export]
+macro_rules! counters {
+    ($(#[$attribute:meta])* $vis:vis $name:ident, $prefix:literal, $field:ident($($argument:ident: $ty:ty),*)) => {
+        $(#[$attribute])*
+        #[derive(Debug, $crate::facade::redis_keyspace::Keyspace)]
+        #[keyspace(prefix = $prefix, ttl = none, crate = $crate::facade::redis_keyspace)]
+        $vis struct $name {
+            $field: fn($($argument: $ty),*) -> $crate::facade::redis_keyspace::Counter,
+        }
+    };
+}
+
+counters! {
+    /// Views of pages.
+    pub ViewKeys, "views", page(site: u64, path: &str)
+}
+
+/// Who is shopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, renamed::KeyArgument)]
+#[key(crate = renamed)]
+pub struct ShopperId(pub u64);
+
+/// Where they are shopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, renamed::KeyArgument)]
+#[key(crate = ::renamed)]
+pub enum Device {
+    /// In the hand.
+    Phone,
+    /// On the table.
+    Desktop,
+}
+
+/// Shopping carts.
+#[derive(Debug, renamed::Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h", db = 3, crate = renamed)]
+pub struct CartKeys {
+    /// The open cart of one shopper.
+    user: fn(id: ShopperId, device: Device) -> renamed::Json<Vec<String>>,
+    featured: renamed::Text,
+}
+
+/// The path may also go through the crate itself.
+#[derive(Debug, renamed::Keyspace)]
+#[keyspace(prefix = "own", ttl = "1h", crate = crate::facade::redis_keyspace)]
+pub struct OwnKeys {
+    entry: fn(id: u64) -> renamed::Text,
+}
+
+/// Nothing uses these keys, and that is no dead code: a keyspace says what there is.
+mod unused {
+    #[derive(renamed::Keyspace)]
+    #[keyspace(prefix = "unused", ttl = none, crate = renamed)]
+    struct PrivateKeys {
+        user: fn(id: u64, name: &str) -> renamed::Text,
+        motd: renamed::Text,
+    }
+
+    #[derive(renamed::Keyspace)]
+    #[keyspace(prefix = "single", ttl = none, crate = renamed)]
+    struct SingleKeys {
+        user: fn(id: u64) -> renamed::Text,
+    }
+
+    #[derive(renamed::Keyspace)]
+    #[keyspace(prefix = "plain", ttl = none, crate = renamed)]
+    pub(crate) struct PlainKeys {
+        pub(self) motd: renamed::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use renamed::Keyspace;
+
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let key = CartKeys::user(ShopperId(7), Device::Phone);
+        assert_eq!(key.as_str(), "cart:user:7:phone");
+        let parsed = ParsedCartKeys::User { id: ShopperId(7), device: Device::Phone };
+        assert_eq!(CartKeys::parse(key.as_str()).unwrap(), parsed);
+        assert_eq!(CartKeys::featured().as_str(), "cart:featured");
+        assert_eq!(OwnKeys::entry(7).as_str(), "own:entry:7");
+        let _ = Device::Desktop;
+    }
+
+    #[test]
+    fn through_a_macro() {
+        let key = ViewKeys::page(1, "/a:b");
+        assert_eq!(key.as_str(), "views:page:1:/a%3Ab");
+        let parsed = ParsedViewKeys::Page { site: 1, path: "/a:b".to_owned() };
+        assert_eq!(ViewKeys::parse(key.as_str()).unwrap(), parsed);
+    }
+}

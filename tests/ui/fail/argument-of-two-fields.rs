@@ -1,0 +1,9 @@
+use redis_keyspace::{KeyArgument};
+
+#[derive(Debug, Clone, PartialEq, KeyArgument)]
+struct Point {
+    x: u32,
+    y: u32,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use redis_keyspace::{KeyArgument};
+
+#[derive(KeyArgument)]
+struct Id(u64);
+
+fn main() {}

@@ -1,0 +1,9 @@
+use redis_keyspace::{Keyspace};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+enum CartKeys {
+    User,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use redis_keyspace::{Keyspace, Text};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    #[key("user:*")]
+    user: Text,
+
+    #[key("item:[{id}]")]
+    item: fn(id: u64) -> Text,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use redis_keyspace::{Keyspace, Text};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = none, ttl = "1h")]
+struct CartKeys {
+    #[key(":user:{id}")]
+    user: fn(id: u64) -> Text,
+}
+
+fn main() {}

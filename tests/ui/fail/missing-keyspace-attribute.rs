@@ -1,0 +1,9 @@
+use redis_keyspace::{Keyspace, Text};
+
+#[derive(Keyspace)]
+struct CartKeys {
+    #[key(ttl = none)]
+    user: fn(id: u64) -> Text,
+}
+
+fn main() {}

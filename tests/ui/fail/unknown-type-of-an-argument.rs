@@ -1,0 +1,12 @@
+use redis_keyspace::{Keyspace, Text};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    user: fn(shopper: ShoperId) -> Text,
+    users: fn(shoppers: Vec<ShoperId>) -> Text,
+}
+
+struct ShopperId;
+
+fn main() {}

@@ -1,0 +1,12 @@
+use redis_keyspace::{Keyspace, Text};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys
+where
+    u64: Copy,
+{
+    user: fn(id: u64) -> Text,
+}
+
+fn main() {}
