@@ -1,0 +1,163 @@
+//! How long `cargo check` takes over a keyspace of many entries, beside the serde derives on as many fields.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use redis_keyspace_benches::{Args, Error};
+
+const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The same package with different contents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    /// Nothing: what cargo and rustc take before they see any code.
+    Empty,
+    Keyspace(usize),
+    Serde(usize),
+}
+
+impl Contents {
+    fn name(self) -> String {
+        match self {
+            Self::Empty => "empty".to_owned(),
+            Self::Keyspace(entries) => format!("keyspace-{entries}"),
+            Self::Serde(fields) => format!("serde-{fields}"),
+        }
+    }
+
+    fn source(self) -> String {
+        let mut source = String::from("#![allow(dead_code)]\n");
+        match self {
+            Self::Empty => {}
+            Self::Keyspace(entries) => {
+                source.push_str(
+                    "use redis_keyspace::{Bytes, Counter, Json, Keyspace, Text};\n\
+                     #[derive(Keyspace)]\n#[keyspace(prefix = \"shop\", ttl = 3600)]\npub struct ShopKeys {\n",
+                );
+                for entry in 0..entries {
+                    let (template, signature) = match entry % 4 {
+                        0 => (":{id}", "fn(id: u64) -> Json<Vec<String>>"),
+                        1 => (":{id}:views", "fn(id: u64) -> Counter"),
+                        2 => (":{shop}:{name}", "fn(shop: u32, name: &str) -> Text"),
+                        _ => ("", "Bytes"),
+                    };
+                    let _ = writeln!(
+                        source,
+                        "    /// Entry {entry}.\n    #[key(\"part{entry}{template}\")]\n    \
+                         pub(crate) part_{entry}: {signature},"
+                    );
+                }
+                source.push_str("}\n");
+            }
+            Self::Serde(fields) => {
+                source.push_str(
+                    "use serde::{Deserialize, Serialize};\n#[derive(Serialize, Deserialize)]\npub struct Shop {\n",
+                );
+                for field in 0..fields {
+                    let ty = ["Vec<String>", "u64", "String", "Option<u32>"][field % 4];
+                    let _ = writeln!(source, "    /// Field {field}.\n    pub(crate) part_{field}: {ty},");
+                }
+                source.push_str("}\n");
+            }
+        }
+        source
+    }
+}
+
+fn main() -> Result<(), Error> {
+    let mut args = Args::from_env();
+    let smoke = args.smoke();
+    let rounds = args.option("--rounds")?.unwrap_or(if smoke { 1 } else { 5_usize }).max(1);
+    let sizes =
+        args.list("--entries")?.unwrap_or_else(|| if smoke { vec![1, 10] } else { vec![1, 100, 500] });
+    args.words()?;
+
+    let all: Vec<Contents> = [Contents::Empty]
+        .into_iter()
+        .chain(sizes.iter().flat_map(|&size| [Contents::Keyspace(size), Contents::Serde(size)]))
+        .collect();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("expansion");
+    let packages: Vec<_> = all.iter().map(|&contents| generate(&dir, contents)).collect::<Result<_, _>>()?;
+    write_workspace(&dir, &all)?;
+    let mut times = vec![Vec::new(); all.len()];
+    // The first pass builds the dependencies. Then each round has everyone's turn, for noise comes in minutes.
+    for round in 0..=rounds {
+        for ((contents, source), times) in all.iter().zip(&packages).zip(&mut times) {
+            let time = check(&dir, *contents, source)?;
+            if round > 0 {
+                times.push(time);
+            }
+        }
+    }
+    let median = |wanted: Contents| {
+        let mut times = all.iter().position(|&contents| contents == wanted).map(|at| times[at].clone())?;
+        times.sort();
+        times.get(times.len() / 2).map(Duration::as_secs_f64)
+    };
+    let empty = median(Contents::Empty).unwrap_or_default();
+    println!(
+        "`cargo check` of one package, its dependencies built; medians of {rounds}; an empty one takes {empty:.3} s\n"
+    );
+    println!(
+        "| entries or fields | Keyspace, s | Serialize + Deserialize, s | ratio | ratio without the empty one |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for size in sizes {
+        let (Some(ours), Some(serde)) = (median(Contents::Keyspace(size)), median(Contents::Serde(size)))
+        else {
+            continue;
+        };
+        println!(
+            "| {size} | {ours:.3} | {serde:.3} | {:.2} | {:.2} |",
+            ours / serde,
+            (ours - empty) / (serde - empty)
+        );
+    }
+    Ok(())
+}
+
+/// Writes a package; gives the path of its source.
+fn generate(dir: &Path, contents: Contents) -> Result<PathBuf, Error> {
+    let name = contents.name();
+    let source = dir.join(&name).join("lib.rs");
+    std::fs::create_dir_all(dir.join(&name))?;
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\n\
+         [dependencies]\nredis-keyspace = {{ path = {:?} }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n",
+        Path::new(WORKSPACE).join("redis-keyspace")
+    );
+    std::fs::write(dir.join(&name).join("Cargo.toml"), manifest)?;
+    std::fs::write(&source, contents.source())?;
+    Ok(source)
+}
+
+fn write_workspace(dir: &Path, all: &[Contents]) -> Result<(), Error> {
+    let members: Vec<_> = all.iter().map(|contents| contents.name()).collect();
+    std::fs::write(
+        dir.join("Cargo.toml"),
+        format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"),
+    )?;
+    // The versions that this workspace is built with are the ones that are already downloaded.
+    std::fs::copy(Path::new(WORKSPACE).join("Cargo.lock"), dir.join("Cargo.lock"))?;
+    Ok(())
+}
+
+/// Checks a package whose source has changed as far as cargo can tell.
+fn check(dir: &Path, contents: Contents, source: &Path) -> Result<Duration, Error> {
+    std::fs::File::options().append(true).open(source)?.set_modified(SystemTime::now())?;
+    let start = Instant::now();
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["check", "--quiet", "--offline", "--package", &contents.name()])
+        .current_dir(dir)
+        .env("CARGO_TARGET_DIR", dir.join("target"))
+        .env("CARGO_INCREMENTAL", "0") // else an unchanged expansion would not be checked again
+        .output()?;
+    let time = start.elapsed();
+    if !output.status.success() {
+        let problem = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("cargo check of {} failed:\n{problem}", contents.name()).into());
+    }
+    Ok(time)
+}

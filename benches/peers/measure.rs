@@ -1,0 +1,242 @@
+//! Rounds: each runs every peer once, for a short time, so that what disturbs the machine disturbs them all.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, Server};
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+/// What to run.
+pub struct Plan {
+    pub ops: Vec<Op>,
+    pub tasks: Vec<usize>,
+    pub rounds: usize,
+    pub time: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// GET and decode.
+    Get,
+    /// Encode and SET with EX.
+    Set,
+}
+
+impl FromStr for Op {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "get" => Ok(Self::Get),
+            "set" => Ok(Self::Set),
+            _ => Err("an operation is get or set"),
+        }
+    }
+}
+
+/// A client under test; every task has a clone of its own, as a program would.
+pub trait Peer: Clone + Send + 'static {
+    fn get(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send;
+    fn set(&mut self, cart: &Cart) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Tasks of any peer. Boxed once per round; what they do inside is static.
+pub trait Runner {
+    fn name(&self) -> &'static str;
+    fn run(&self, op: Op, tasks: usize, span: Span) -> Pin<Box<dyn Future<Output = Tally> + '_>>;
+}
+
+/// How long tasks go on.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    Time(Duration),
+    /// So many operations, all tasks together.
+    Count(usize),
+}
+
+pub struct Named<P>(pub &'static str, pub P);
+
+/// What the tasks of one peer did in one round.
+#[derive(Default)]
+pub struct Tally {
+    nanoseconds: Vec<u32>,
+    errors: usize,
+    first_error: Option<Error>,
+}
+
+/// One round of one cell.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Round {
+    pub ops_per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub client_cpu_us: f64,
+    /// 0 where the system does not tell.
+    pub server_cpu_us: f64,
+    pub errors: usize,
+}
+
+/// One peer at one operation and number of tasks.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cell {
+    pub peer: &'static str,
+    pub op: Op,
+    pub tasks: usize,
+    pub rounds: Vec<Round>,
+}
+
+impl<P: Peer + Sync> Runner for Named<P> {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn run(&self, op: Op, tasks: usize, span: Span) -> Pin<Box<dyn Future<Output = Tally> + '_>> {
+        Box::pin(async move {
+            let stop = Arc::new(AtomicBool::new(false));
+            let limit = match span {
+                Span::Time(_) => usize::MAX,
+                Span::Count(operations) => operations / tasks,
+            };
+            let start = |task| tokio::spawn(work(self.1.clone(), op, task, limit, Arc::clone(&stop)));
+            let started: Vec<_> = (0..tasks).map(start).collect();
+            if let Span::Time(time) = span {
+                tokio::time::sleep(time).await;
+                stop.store(true, Ordering::Relaxed);
+            }
+            let mut tally = Tally::default();
+            for task in started {
+                match task.await {
+                    Ok(done) => tally.add(done),
+                    Err(error) => tally.fail(error.into()),
+                }
+            }
+            tally
+        })
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.nanoseconds.extend(other.nanoseconds);
+        self.errors += other.errors;
+        self.first_error = self.first_error.take().or(other.first_error);
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.errors += 1;
+        self.first_error.get_or_insert(error);
+    }
+}
+
+/// One task: the next operation as soon as the last one is done.
+async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc<AtomicBool>) -> Tally {
+    let mut tally = Tally::default();
+    let mut cart = Cart::of(FIRST_ID);
+    // Spread over the ids, and not in step with the other tasks.
+    let mut random = (task as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut last = Instant::now();
+    while !stop.load(Ordering::Relaxed) && tally.nanoseconds.len() + tally.errors < limit {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let user = FIRST_ID + random % IDS;
+        let outcome = match op {
+            Op::Get => peer.get(user).await.map(|found| {
+                assert_eq!(found.user, user, "a reply reached the wrong caller");
+                black_box(&found);
+            }),
+            Op::Set => {
+                cart.user = user;
+                peer.set(&cart).await
+            }
+        };
+        let now = Instant::now();
+        match outcome {
+            Ok(()) => tally.nanoseconds.push(u32::try_from((now - last).as_nanos()).unwrap_or(u32::MAX)),
+            Err(error) => tally.fail(error),
+        }
+        last = now;
+    }
+    tally
+}
+
+/// All cells of the plan. In each round every peer has its turn, another one first each time.
+pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Result<Vec<Cell>, Error> {
+    let mut cells = Vec::new();
+    for &op in &plan.ops {
+        for &tasks in &plan.tasks {
+            let mut rounds = vec![Vec::new(); peers.len()];
+            for peer in peers {
+                // Fills pools and buffers, and finds out early what does not work at all.
+                let tally = peer.run(op, tasks, Span::Time(plan.time / 4)).await;
+                if tally.nanoseconds.is_empty() {
+                    let why = tally.first_error.map(|error| error.to_string()).unwrap_or_default();
+                    return Err(format!("{} does nothing: {why}", peer.name()).into());
+                }
+            }
+            for round in 0..plan.rounds {
+                for turn in 0..peers.len() {
+                    let index = (turn + round) % peers.len();
+                    rounds[index].push(one(&*peers[index], op, tasks, plan.time, server).await);
+                }
+            }
+            eprintln!("{op:?} at {tasks} done"); // minutes pass without a word otherwise
+            for (peer, rounds) in peers.iter().zip(rounds) {
+                cells.push(Cell { peer: peer.name(), op, tasks, rounds });
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// A fixed amount of work without a clock, for profilers and counters around the whole process.
+pub async fn count(plan: &Plan, peers: &[Box<dyn Runner>], operations: usize) {
+    for &op in &plan.ops {
+        for &tasks in &plan.tasks {
+            for peer in peers {
+                let tally = peer.run(op, tasks, Span::Count(operations)).await;
+                let (done, errors) = (tally.nanoseconds.len(), tally.errors);
+                println!("{} {op:?} at {tasks}: {done} done, {errors} failed", peer.name());
+            }
+        }
+    }
+}
+
+async fn one(peer: &dyn Runner, op: Op, tasks: usize, time: Duration, server: &Server) -> Round {
+    let (server_before, client_before, start) = (server.cpu(), client_cpu(), Instant::now());
+    let mut tally = peer.run(op, tasks, Span::Time(time)).await;
+    let (elapsed, client, server) = (start.elapsed(), client_cpu(), server.cpu());
+    if let Some(error) = &tally.first_error {
+        eprintln!("{} failed {} times, first with: {error}", peer.name(), tally.errors);
+    }
+    let ops = tally.nanoseconds.len().max(1) as f64;
+    let per_op = |time: Duration| time.as_secs_f64() * 1e6 / ops;
+    Round {
+        ops_per_second: ops / elapsed.as_secs_f64(),
+        p50_us: percentile(&mut tally.nanoseconds, 50),
+        p99_us: percentile(&mut tally.nanoseconds, 99),
+        client_cpu_us: per_op(client - client_before),
+        server_cpu_us: server.zip(server_before).map_or(0.0, |(after, before)| per_op(after - before)),
+        errors: tally.errors,
+    }
+}
+
+fn client_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+fn percentile(nanoseconds: &mut [u32], percent: usize) -> f64 {
+    if nanoseconds.is_empty() {
+        return f64::NAN;
+    }
+    let rank = (nanoseconds.len() * percent / 100).min(nanoseconds.len() - 1);
+    f64::from(*nanoseconds.select_nth_unstable(rank).1) / 1000.0
+}

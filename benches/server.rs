@@ -1,0 +1,153 @@
+//! A real server in a process of its own, on a core of its own.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::Error;
+
+const VARIABLE: &str = "REDIS_KEYSPACE_SERVER_BIN";
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// How long a server may take to answer its first PING.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts the server, tells its process id, and ends it as soon as its own input ends: it does so when the benchmark is
+/// done, and also when it was killed.
+const WATCH: &str = r#""$@" </dev/null >/dev/null 2>&1 & echo $!; read -r _; kill $! 2>/dev/null; wait"#;
+
+/// A server that persists nothing and ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    watch: Child,
+    pid: u32,
+    port: u16,
+    version: String,
+    dir: TempDir, // the last field: the server works in it until it has ended
+}
+
+impl Server {
+    /// Starts a server on a free port of loopback, pinned to a core if one is named.
+    pub fn start(core: Option<usize>) -> Result<Self, Error> {
+        let program = find_program()?;
+        let dir = tempfile::Builder::new().prefix("rk-bench-").tempdir()?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCH, "sh"]);
+        if let Some(core) = core {
+            command.args(["taskset", "-c", &core.to_string()]);
+        }
+        command.arg(&program).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--appendonly", "no", "--daemonize", "no"]).arg("--dir").arg(dir.path());
+        command.arg("--unixsocket").arg(dir.path().join("s"));
+        let mut watch = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(output) = watch.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let mut server = Self { watch, pid: line.trim().parse()?, port, version: String::new(), dir };
+        server.version = server.wait_until_it_answers()?;
+        Ok(server)
+    }
+
+    /// The address, without a database.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The TCP port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path of its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("s")
+    }
+
+    /// What the server calls itself.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The CPU time that its threads used so far, where the system tells.
+    pub fn cpu(&self) -> Option<Duration> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
+        let nanoseconds = threads.map_while(Result::ok).filter_map(|thread| {
+            let statistics = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            statistics.split(' ').next()?.parse::<u64>().ok()
+        });
+        Some(Duration::from_nanos(nanoseconds.sum()))
+    }
+
+    fn wait_until_it_answers(&self) -> Result<String, Error> {
+        let started = Instant::now();
+        loop {
+            if let Ok(info) = self.info()
+                && let Some(version) = field(&info, "redis_version:")
+            {
+                // Somebody else's server may have taken the port between our looking and this one's binding.
+                if field(&info, "process_id:") != Some(&self.pid.to_string()) {
+                    return Err("another server answers on the port that was chosen; try again".into());
+                }
+                return Ok(match field(&info, "valkey_version:") {
+                    Some(version) => format!("Valkey {version}"),
+                    None => format!("Redis {version}"),
+                });
+            }
+            if started.elapsed() > PATIENCE {
+                return Err("the server does not answer".into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn info(&self) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+        let mut info = String::new();
+        stream.read_to_string(&mut info)?;
+        Ok(info)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.watch.stdin.take());
+        let _ = self.watch.wait();
+    }
+}
+
+fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+fn find_program() -> Result<PathBuf, Error> {
+    if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
+        return Ok(PathBuf::from(named));
+    }
+    PROGRAMS.iter().find_map(|name| on_path(name.as_ref())).ok_or_else(|| {
+        format!("PATH has none of {PROGRAMS:?}: install one, or set {VARIABLE} to the path of one").into()
+    })
+}
+
+fn on_path(name: &OsStr) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir: PathBuf| dir.join(Path::new(name))).find(|file| file.is_file())
+}
+
+/// Pins this process, threads that it will start included, to a core; `false` where that is not possible.
+pub fn pin_process(core: usize) -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
+        && Command::new("taskset")
+            .args(["-a", "-p", "-c", &core.to_string(), &std::process::id().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+}
