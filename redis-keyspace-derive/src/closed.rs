@@ -14,8 +14,8 @@ pub(crate) fn closed(ty: &Type, this: &Ident) -> Type {
     closed
 }
 
-/// On tokens, since `Self` can stand anywhere: in the length of an array, in an argument of an argument.
-fn without_self(tokens: TokenStream, this: &Ident) -> TokenStream {
+/// With the struct's name for `Self`. On tokens, since it can stand anywhere: in the length of an array, in an argument of an argument.
+pub(crate) fn without_self(tokens: TokenStream, this: &Ident) -> TokenStream {
     let replaced = tokens.into_iter().map(|token| match token {
         TokenTree::Ident(ident) if ident == "Self" => {
             // Not made anew from its text: it may be raw.

@@ -22,8 +22,14 @@ use proc_macro::TokenStream;
 /// Declares a keyspace: a struct whose fields are the signatures of its keys.
 ///
 /// A field's name becomes a constructor, its parameters are the holes of the template, and its return type says
-/// what lives at the key. A field whose type is not `fn(..)` has no parameters. Beside the constructors there is
-/// an enum `Parsed<Struct>`, what a key reads back as.
+/// what lives at the key. A field whose type is not `fn(..)` has no parameters. Beside the constructors there are
+///
+/// - the enum `Parsed<Struct>`, what a key reads back as;
+/// - for each field with parameters, `<field>_keys()`: the pattern of all its keys, with a method that binds each
+///   parameter, and the type `<Struct>Pattern` of them all;
+/// - `delete_pattern(glob)`, which deletes by a raw glob within the prefix.
+///
+/// Templates that can make the same key do not compile.
 ///
 /// # On the struct: `#[keyspace(..)]`
 ///
@@ -46,12 +52,21 @@ use proc_macro::TokenStream;
 /// | --- | --- |
 /// | `"user:{id}"` | the template; without it, the field's name followed by its parameters: `user:{id}` |
 /// | `ttl = ..` | the lifetime, as above; an entry must have one, its own or the struct's |
+/// | `hash_tag = id` | the parameter that decides on which node of a cluster a key is; its place gets literal braces |
 ///
-/// `{{` and `}}` are literal braces: `{{user:{id}}}` is a template with a cluster hash tag. Several attributes
-/// of one name are merged.
+/// `{{` and `}}` are literal braces: with `hash_tag = id` the template `"user:{id}"` is `"user:{{{id}}}"`. Several
+/// attributes of one name are merged.
+///
+/// A parameter may borrow without naming the lifetime: `name: &str`, `name: Cow<str>`. A type of your own that has a
+/// lifetime is written with it, `Name<'_>`, since the enum needs it and the derive can't know that it is there.
+///
+/// # What goes where
 ///
 /// Constructors are as visible as the struct; a visibility written on a field wins. Documentation and
-/// `#[deprecated]` go to the constructors, followed by the facts: the key's shape, database, lifetime and kind.
+/// `#[deprecated]` go to the constructors, followed by the facts: the key's shape, database, lifetime, kind and, for
+/// the kinds of this library, how other clients see the value. `#[non_exhaustive]`, `#[doc(hidden)]` and
+/// `#[deprecated]` on the struct hold for the enum, too, and lints that are allowed or expected on the struct or on a
+/// field are allowed in what is generated from it.
 #[proc_macro_derive(Keyspace, attributes(keyspace, key))]
 pub fn derive_keyspace(input: TokenStream) -> TokenStream {
     expand::keyspace(input.into()).into()

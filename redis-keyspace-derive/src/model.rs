@@ -49,6 +49,10 @@ pub(crate) struct Entry<'a> {
     pub(crate) written: Option<String>,
     pub(crate) template_span: Span,
     pub(crate) ttl: Setting<Ttl>,
+    /// Whether literal braces were written into the template.
+    pub(crate) has_braces: bool,
+    /// The parameter that is the key's hash tag; `template` has the braces.
+    pub(crate) hash_tag: Setting<Ident>,
     pub(crate) signature: Option<&'a TypeFnPtr>,
     pub(crate) params: Vec<Param<'a>>,
     /// What lives at the key; `None` for an `fn` that returns nothing.
@@ -171,6 +175,11 @@ impl<'a> Entry<'a> {
             Setting::Absent => Some(default_template(ident, &params)),
             Setting::Bad => None,
         };
+        let has_braces = template.as_ref().is_some_and(Template::has_braces);
+        let template = match attributes.hash_tag.good() {
+            Some(tag) => template.map(|template| template.tagged(&tag.unraw().to_string())),
+            None => template,
+        };
         Some(Self {
             ident,
             vis: if matches!(field.vis, Visibility::Inherited) { &input.vis } else { &field.vis },
@@ -179,6 +188,8 @@ impl<'a> Entry<'a> {
             written,
             template_span: attributes.template.good().map_or_else(|| ident.span(), syn::LitStr::span),
             ttl: attributes.ttl,
+            hash_tag: attributes.hash_tag,
+            has_braces,
             signature,
             params,
             kind: kind.map(|written| Kind { written, closed: closed(written, &input.ident) }),

@@ -56,7 +56,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => {
-                f.write_str("the template holds no text: write the key's, or leave it out and the field's name is used")
+                f.write_str("the template says nothing: write the key's text, or leave it out and the field's name is used")
             }
             Self::Unclosed => f.write_str(
                 "this `{` is never closed: close the placeholder with `}`, or write `{{` for a brace in the key",
@@ -112,22 +112,35 @@ impl Template {
         parser.template
     }
 
+    /// Whether its text has braces of its own.
+    pub(crate) fn has_braces(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains(['{', '}'])))
+    }
+
+    /// With literal braces around the hole of this name: what a cluster hashes instead of the whole key.
+    pub(crate) fn tagged(mut self, name: &str) -> Self {
+        let pieces = std::mem::take(&mut self.pieces);
+        let mut add = |piece: Piece| match (self.pieces.last_mut(), piece) {
+            (Some(Piece::Literal(before)), Piece::Literal(text)) => before.push_str(&text),
+            (_, piece) => self.pieces.push(piece),
+        };
+        for piece in pieces {
+            if matches!(&piece, Piece::Hole(hole) if hole.name == name) {
+                add(Piece::Literal("{".to_owned()));
+                add(piece);
+                add(Piece::Literal("}".to_owned()));
+            } else {
+                add(piece);
+            }
+        }
+        self
+    }
+
     pub(crate) fn holes(&self) -> impl Iterator<Item = &Hole> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Hole(hole) => Some(hole),
             Piece::Literal(_) => None,
         })
-    }
-
-    /// The template with the holes' names left out: templates of one shape make the same keys.
-    pub(crate) fn shape(&self) -> Vec<Option<&str>> {
-        self.pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Literal(text) => Some(text.as_str()),
-                Piece::Hole(_) => None,
-            })
-            .collect()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
 use crate::key::{ArgumentClass, Captures, KeyParseError, capture};
 
 /// A declared set of keys: what `#[derive(Keyspace)]` implements.
@@ -23,12 +25,17 @@ use crate::key::{ArgumentClass, Captures, KeyParseError, capture};
 /// assert!(CartKeys::parse("cart:user:seven").is_err());
 /// assert_eq!(CartKeys::identify("cart:user:7").unwrap().template().field(), "user");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no keyspace",
+    label = "not a `Keyspace`",
+    note = "a struct becomes one with `#[derive(Keyspace)]`"
+)]
 pub trait Keyspace: Sized + 'static {
     /// The declaration as data.
     const META: &'static KeyspaceMeta;
 
     /// One variant per template, its arguments typed: what [`parse`](Self::parse) gives.
-    type Parsed;
+    type Parsed: Clone + std::fmt::Debug + PartialEq;
 
     /// Turns the captured arguments of one template into typed ones.
     #[doc(hidden)]
@@ -158,7 +165,7 @@ pub struct TemplateMeta {
     #[doc(hidden)]
     pub pieces: &'static [Piece],
     #[doc(hidden)]
-    pub kind: &'static str,
+    pub kind: KindMeta,
     #[doc(hidden)]
     pub lifetime: Lifetime,
     #[doc(hidden)]
@@ -173,7 +180,7 @@ impl TemplateMeta {
         field: &'static str,
         template: &'static str,
         pieces: &'static [Piece],
-        kind: &'static str,
+        kind: KindMeta,
         lifetime: Lifetime,
         docs: &'static str,
     ) -> Self {
@@ -207,7 +214,19 @@ impl TemplateMeta {
     /// What lives at its keys, as declared: `Json<Cart>`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        self.kind
+        self.kind.name
+    }
+
+    /// How the values look to any other client.
+    #[must_use]
+    pub const fn wire(&self) -> &'static str {
+        self.kind.wire
+    }
+
+    /// The type that Redis gives the keys.
+    #[must_use]
+    pub const fn redis_type(&self) -> &'static str {
+        self.kind.redis_type
     }
 
     /// How long its keys live.
@@ -221,6 +240,61 @@ impl TemplateMeta {
     pub const fn docs(&self) -> &'static str {
         self.docs
     }
+}
+
+impl Serialize for KeyspaceMeta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut keyspace = serializer.serialize_struct("Keyspace", 6)?;
+        keyspace.serialize_field("name", self.name)?;
+        keyspace.serialize_field("prefix", self.prefix)?;
+        keyspace.serialize_field("db", &self.overrides.db)?;
+        keyspace.serialize_field("server", &self.overrides.server)?;
+        keyspace.serialize_field("docs", self.docs)?;
+        keyspace.serialize_field("templates", self.templates)?;
+        keyspace.end()
+    }
+}
+
+impl Serialize for TemplateMeta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let arguments: Vec<_> = self
+            .pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Argument(argument) => Some(argument),
+                Piece::Literal(_) => None,
+            })
+            .collect();
+        let ttl = self.lifetime.duration().map(|lifetime| lifetime.as_millis());
+        let mut template = serializer.serialize_struct("Template", 8)?;
+        template.serialize_field("field", self.field)?;
+        template.serialize_field("template", self.template)?;
+        template.serialize_field("arguments", &arguments)?;
+        template.serialize_field("kind", self.kind())?;
+        template.serialize_field("wire", self.wire())?;
+        template.serialize_field("redis_type", self.redis_type())?;
+        template.serialize_field("ttl_ms", &ttl)?;
+        template.serialize_field("docs", self.docs)?;
+        template.end()
+    }
+}
+
+impl Serialize for ArgumentMeta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut argument = serializer.serialize_struct("Argument", 2)?;
+        argument.serialize_field("name", self.name)?;
+        argument.serialize_field("type", self.type_name)?;
+        argument.end()
+    }
+}
+
+/// What lives at the keys of a template, as data.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct KindMeta {
+    pub(crate) name: &'static str,
+    pub(crate) wire: &'static str,
+    pub(crate) redis_type: &'static str,
 }
 
 /// How long the keys of a template live, as declared.

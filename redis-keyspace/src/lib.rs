@@ -9,6 +9,7 @@ mod observe;
 
 mod batch;
 mod cache;
+mod catalog;
 mod command;
 mod connect;
 mod deadline;
@@ -23,10 +24,12 @@ mod ops;
 #[doc(hidden)]
 pub mod private;
 mod run;
+mod scan;
 mod stats;
 
 pub use batch::{Batch, Commands};
 pub use cache::{FillError, GetOrSet, TryGetOrSet};
+pub use catalog::Catalog;
 pub use command::{Command, CommandFuture, GetEx, IntoCommand, Set};
 pub use connect::builder::{KeyspaceOptions, RedisBuilder};
 pub use connect::exclusive::RawConnection;
@@ -41,4 +44,5 @@ pub use kind::Json;
 pub use kind::{Bytes, Counter, DecodeError, EncodeError, Kind, Readable, SingleValue, Text};
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
+pub use scan::{Found, Pattern, Progress, Scan, Sweep, SweepError, Values};
 pub use stats::{FillStats, PoolStats, Stats, Status};

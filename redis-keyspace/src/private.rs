@@ -1,8 +1,12 @@
 //! Everything that generated code may touch. Not public: it changes with any release.
 
-pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyWriter};
-pub use crate::keyspace::{ArgumentMeta, Keyspace, KeyspaceMeta, Lifetime, Overrides, Piece, TemplateMeta};
+pub use crate::catalog::{assert_compatible, assert_snapshot};
+pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyWriter, assert_distinct};
+pub use crate::keyspace::{
+    ArgumentMeta, Keyspace, KeyspaceMeta, KindMeta, Lifetime, Overrides, Piece, TemplateMeta,
+};
 pub use crate::kind::Kind;
+pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use core::option::Option;
 pub use core::time::Duration;
 

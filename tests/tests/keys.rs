@@ -344,3 +344,31 @@ proptest! {
         }
     }
 }
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "tagged", ttl = "1h")]
+struct TaggedKeys {
+    #[key("user:{id}", hash_tag = id)]
+    user: fn(id: &str) -> Json<Vec<String>>,
+    #[key("{kind}:of:{id}", hash_tag = id)]
+    of: fn(kind: u8, id: &str) -> Json<Vec<String>>,
+    plain: fn(id: &str) -> Json<Vec<String>>,
+}
+
+/// A server that runs as a cluster is the referee, also of its one node.
+#[test]
+fn slots_are_those_of_a_real_server() {
+    let server = redis_keyspace_tests::RealServer::builder().arg("--cluster-enabled").arg("yes").start();
+    for id in ["7", "", "a}b", "{", "a{b}c", "ä", "*", "a long id with spaces"] {
+        let (user, of, plain) = (TaggedKeys::user(id), TaggedKeys::of(3, id), TaggedKeys::plain(id));
+        assert_eq!(user.slot(), of.slot(), "{user} and {of}");
+        for (key, slot) in
+            [(user.as_str(), user.slot()), (of.as_str(), of.slot()), (plain.as_str(), plain.slot())]
+        {
+            assert_eq!(server.redis_cli(&["CLUSTER", "KEYSLOT", key]), slot.to_string(), "{key}");
+        }
+        assert_eq!(user.arguments(), Some(ParsedTaggedKeys::User { id: id.to_owned() }));
+    }
+    assert_eq!(TaggedKeys::of(3, "7").as_str(), "tagged:3:of:{7}");
+    assert_eq!(TaggedKeys::META.templates()[1].template(), "tagged:{kind}:of:{{{id}}}");
+}

@@ -1,10 +1,12 @@
 //! `#[key(..)]` on a field.
 
 use proc_macro2::Span;
-use syn::{Attribute, LitStr};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Ident, LitStr};
 
 use super::value::{self, Ttl};
-use super::{Place, Setting, items, usage};
+use super::{Item, Place, Setting, items, usage};
 use crate::diag::Diag;
 
 /// What a field's attributes state.
@@ -12,6 +14,8 @@ use crate::diag::Diag;
 pub(crate) struct Entry {
     pub(crate) template: Setting<LitStr>,
     pub(crate) ttl: Setting<Ttl>,
+    /// The parameter whose place in the key decides the slot on a cluster.
+    pub(crate) hash_tag: Setting<Ident>,
 }
 
 impl Entry {
@@ -20,6 +24,7 @@ impl Entry {
         let mut first: Option<Span> = None;
         for item in items(attributes, Place::Entry, diag) {
             match (&item.name, &item.value) {
+                (Some(name), _) if name == "hash_tag" => entry.hash_tag = hash_tag(&item, diag).into(),
                 (Some(_), _) if item.is_reported() => entry.ttl = Setting::Bad,
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {
@@ -45,4 +50,19 @@ impl Entry {
         }
         entry
     }
+}
+
+/// `hash_tag = id`, the name of a parameter.
+fn hash_tag(item: &Item, diag: &Diag) -> Option<Ident> {
+    if item.is_reported() {
+        return None;
+    }
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    // Any word, since a parameter may have a raw name.
+    let name = syn::parse::Parser::parse2(Ident::parse_any, tokens).ok();
+    if name.is_none() {
+        diag.error(span, "`hash_tag` takes the name of a parameter, without quotes: `hash_tag = id`");
+    }
+    name
 }

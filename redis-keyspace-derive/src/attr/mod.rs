@@ -43,6 +43,7 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("prefix", &[Place::Keyspace], "prefix = \"cart\""),
     ("db", &[Place::Keyspace], "db = 2"),
     ("ttl", &[Place::Keyspace, Place::Entry], "ttl = \"1h\""),
+    ("hash_tag", &[Place::Entry], "hash_tag = id"),
     ("server", &[Place::Keyspace], "server = \"name\""),
     ("timeout", &[Place::Keyspace], "timeout = \"250ms\""),
     ("retries", &[Place::Keyspace], "retries = 3"),

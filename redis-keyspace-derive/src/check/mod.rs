@@ -1,5 +1,6 @@
 //! The rules of a declaration. Reports all that are broken, changes nothing, gives nothing back.
 
+mod hash_tag;
 mod placeholders;
 mod prefix;
 mod signature;
@@ -7,9 +8,9 @@ mod signature;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
+use crate::codegen::pattern::constructor_name;
 use crate::diag::Diag;
 use crate::model::{Entry, Keyspace, Shape};
-use crate::names::snake_case;
 
 /// Said of parameters and of newtypes.
 pub(crate) const NO_FLOATS: &str = "floats can't be part of a key: equal numbers may print differently, and `NaN` equals nothing; use an integer in a smaller unit, or a `String` that you format";
@@ -20,6 +21,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
     for entry in &model.entries {
         signature::signature(entry, diag);
         placeholders::template(model, entry, diag);
+        hash_tag::hash_tag(entry, diag);
         signature::params(entry, diag);
         prefix::doubled(model, entry, diag);
         ttl(model, entry, diag);
@@ -77,15 +79,24 @@ fn ttl(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
 
 fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     let name = entry.name();
-    let keyspace = model.ident.unraw().to_string();
     let reason = match name.as_str() {
-        "parse" | "identify" | "from_captures" => "is a function of every keyspace".to_owned(),
+        "parse" | "identify" | "from_captures" | "delete_pattern" => {
+            "is a function of every keyspace".to_owned()
+        }
         "META" => "is a constant of every keyspace".to_owned(),
         _ if name.starts_with("__") => "starts with `__`, as names of generated code do".to_owned(),
-        _ if name == snake_case(&keyspace) => {
-            format!("is kept free for the function that gives the pattern of all keys of `{keyspace}`")
+        _ => {
+            let pattern_of = model
+                .entries
+                .iter()
+                .find(|other| !other.params.is_empty() && constructor_name(&other.name()) == name);
+            match pattern_of {
+                Some(other) => {
+                    format!("is the function that gives the pattern of all keys of `{}`", other.name())
+                }
+                None => return,
+            }
         }
-        _ => return,
     };
     // A template that is written out does not change with the name.
     let keep = match (&entry.written, &entry.template) {
@@ -97,7 +108,7 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     diag.error(entry.ident.span(), format!("`{name}` {reason}: name the field otherwise{keep}"));
 }
 
-/// Fields that would collide in what is generated, or share their keys.
+/// Fields that would collide in what is generated. That they share no key, the compiler checks.
 fn distinct(model: &Keyspace<'_>, diag: &Diag) {
     for (index, entry) in model.entries.iter().enumerate() {
         let before = || model.entries.iter().take(index);
@@ -111,22 +122,6 @@ fn distinct(model: &Keyspace<'_>, diag: &Diag) {
                     entry.variant,
                     model.ident.unraw(),
                 ),
-            );
-        }
-        let Some(template) = entry.template.as_ref().filter(|template| template.problems.is_empty()) else {
-            continue;
-        };
-        let same = before().find(|other| {
-            other
-                .template
-                .as_ref()
-                .is_some_and(|other| other.problems.is_empty() && other.shape() == template.shape())
-        });
-        if let Some(other) = same {
-            let shown = other.template.as_ref().map(ToString::to_string).unwrap_or_default();
-            diag.error(
-                entry.template_span,
-                format!("`{template}` could make the same keys as `{shown}` of `{}`: give one of them a text of its own, as in `{}:{template}`", other.ident, entry.name()),
             );
         }
     }

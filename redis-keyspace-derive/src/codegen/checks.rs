@@ -1,11 +1,11 @@
 //! What only the compiler can check, emitted where its errors should point.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::meta::{Part, pieces};
-use super::{at, docs, named, site, types};
+use super::{at, docs, named, pattern, site, types};
 use crate::model::Keyspace;
 
 /// Fields are declarations that nobody reads, and a program need not use every key: bound in a pattern, and
@@ -21,7 +21,8 @@ pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
         let constructor = entry.ident;
         quote_spanned!(site()=> let _ = #this::#constructor;)
     });
-    quote_spanned!(site()=> const _: fn(&#this) = |#this { #(#fields),* }| { #(#constructors)* };)
+    let patterns = pattern::mentions(model);
+    quote_spanned!(site()=> const _: fn(&#this) = |#this { #(#fields),* }| { #(#constructors)* #patterns };)
 }
 
 /// What lives at a key must be a kind; said at the type as the user wrote it.
@@ -32,6 +33,45 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     });
     let name = quote_spanned!(named::item(model)=> _);
     quote_spanned!(site()=> const #name: () = { #(#asserts)* };)
+}
+
+/// No two templates may make the same key. One constant per pair, so that several can fail; shown at the later of the
+/// two. Most pairs begin with different texts, which is seen here in no time, and takes the compiler long.
+pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    let starts: Vec<Option<String>> = model.entries.iter().map(|entry| start(model, entry)).collect();
+    let mut asserts = TokenStream::new();
+    for (later, entry) in model.entries.iter().enumerate() {
+        let start = starts.get(later).and_then(Option::as_deref).unwrap_or_default();
+        for (earlier, other) in starts.iter().take(later).enumerate() {
+            let other = other.as_deref().unwrap_or_default();
+            if start.starts_with(other) || other.starts_with(start) {
+                let span = at(entry.template_span);
+                let index = |index| {
+                    let mut index = Literal::usize_suffixed(index);
+                    index.set_span(span);
+                    index
+                };
+                let (earlier, later) = (index(earlier), index(later));
+                asserts.extend(
+                    quote_spanned!(span=> const _: () = __assert_distinct(&__TEMPLATES, #earlier, #later);),
+                );
+            }
+        }
+    }
+    // By a name of one token, so that all of the call is at the template.
+    quote_spanned! {site()=>
+        #[allow(unused_imports, reason = "a single template is distinct")]
+        use #rk::assert_distinct as __assert_distinct;
+        #asserts
+    }
+}
+
+/// The text that all keys of a template start with.
+fn start(model: &Keyspace<'_>, entry: &crate::model::Entry<'_>) -> Option<String> {
+    match pieces(model, entry).into_iter().next() {
+        Some(Part::Literal(text)) => Some(text),
+        _ => None,
+    }
 }
 
 /// Where text follows an argument, the argument must not be able to contain how the text starts. One constant
@@ -66,7 +106,7 @@ pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream 
             // The message of a panic is a format string.
             let message = message.replace('{', "{{").replace('}', "}}");
             let class = named::class(param, rk);
-            let byte = proc_macro2::Literal::byte_character(byte);
+            let byte = Literal::byte_character(byte);
             asserts.extend(quote_spanned! {at(entry.template_span)=>
                 const _: () = ::core::assert!(#class.ends_before(#byte), #message);
             });

@@ -69,6 +69,39 @@ pub(super) fn variant(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
     line(&format!("A key of the form {}.", code(&whole_template(model, entry))))
 }
 
+pub(super) fn pattern(model: &Keyspace<'_>) -> TokenStream {
+    let name = model.ident.unraw();
+    let mut docs = line(&format!(
+        "Keys of one template of [`{name}`], of the field with this number, some of their arguments bound."
+    ));
+    docs.extend(line(""));
+    docs.extend(line("What can be done with them are the methods of what it dereferences to: `scan`, `values`, `count`, `exists`, `delete`, `expire`."));
+    docs
+}
+
+pub(super) fn pattern_constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
+    let template = code(&whole_template(model, entry));
+    line(&format!("All keys of the form {template}; bind an argument to mean fewer."))
+}
+
+pub(super) fn binding(name: &str) -> TokenStream {
+    line(&format!("Only keys with this `{name}`."))
+}
+
+pub(super) fn delete_pattern(model: &Keyspace<'_>) -> TokenStream {
+    let reach = match model.prefix() {
+        Some(prefix) => format!("among the keys that start with {}", code(&format!("{prefix}:"))),
+        None => "in the whole database, since this keyspace has no prefix".to_owned(),
+    };
+    let mut docs = line(&format!("Deletes whatever this raw glob matches {reach}."));
+    docs.extend(line(""));
+    docs.extend(line(
+        "It bypasses the templates: keys of every type and form go, also those that no template makes, and what is put into \
+         the glob is not escaped, so an id of `*` is everything. For the keys of one template there are patterns.",
+    ));
+    docs
+}
+
 pub(super) fn argument(name: &str) -> TokenStream {
     line(&format!("The argument `{name}`."))
 }

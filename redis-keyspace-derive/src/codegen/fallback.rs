@@ -9,7 +9,7 @@ use syn::Token;
 use syn::spanned::Spanned;
 
 use super::parsed_impls::Variant;
-use super::{checks, docs, lints, named, parsed, parsed_ident, parsed_impls, private, site};
+use super::{checks, docs, lints, named, parsed, parsed_ident, parsed_impls, pattern, private, site};
 use crate::model::{Entry, Keyspace, Param, Refused};
 
 pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
@@ -24,6 +24,9 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let (parsed, variants) = parsed(model, &rk);
     let parsed_impls = parsed_impls::all(&parsed_ident, &variants);
     let constructors = constructors(model);
+    let patterns = pattern::definition(model, &rk);
+    let pattern_impls = pattern::impls(model, pattern::Bodies::Empty, &rk);
+    let pattern_constructors = pattern::constructors(model, pattern::Bodies::Empty, &rk);
     let allowed = lints::expansion();
     let aliases = named::aliases(model);
     let name = docs::text(&model.forwarded);
@@ -34,6 +37,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
 
     quote_spanned! {site()=>
         #parsed
+        #patterns
         #constructors
 
         #allowed
@@ -51,7 +55,12 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
                 }
             }
 
+            impl #ident {
+                #pattern_constructors
+            }
+
             #parsed_impls
+            #pattern_impls
             #kinds
             #boundaries
         };

@@ -46,6 +46,29 @@ pub(super) fn constructors() -> TokenStream {
     .collect()
 }
 
+/// On the type of patterns.
+pub(super) fn pattern() -> TokenStream {
+    [
+        allowed("deprecated", "it names the struct, which may be"),
+        allowed("non_camel_case_types", "the name is made of the struct's, which is told once"),
+        allowed("unreachable_pub", "the patterns are as visible as the struct, which is told once"),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// On the methods of patterns.
+pub(super) fn pattern_methods() -> TokenStream {
+    [
+        allowed("non_snake_case", "methods are named as the parameters, of which the constructors tell"),
+        allowed("unreachable_pub", "a pattern is as visible as its key, which is told once"),
+        allowed("clippy::should_implement_trait", "methods are named as the parameters"),
+        allowed("clippy::wrong_self_convention", "methods are named as the parameters"),
+    ]
+    .into_iter()
+    .collect()
+}
+
 /// On the enum of parsed keys.
 pub(super) fn parsed() -> TokenStream {
     [

@@ -1,10 +1,11 @@
 //! The declaration as data.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
-use super::{docs, named, site, types};
+use super::{at, docs, named, site, types};
 use crate::attr::value::Ttl;
 use crate::model::{Entry, Keyspace};
 use crate::template::Piece;
@@ -12,11 +13,25 @@ use crate::template::Piece;
 /// `static __TEMPLATES`, one element per field. The names are in the scope of the user's types: those have no `__`.
 pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let count = model.entries.len();
-    let templates = model.entries.iter().map(|entry| template(model, entry, rk));
-    quote_spanned!(site()=> static __TEMPLATES: [#rk::TemplateMeta; #count] = [#(#templates),*];)
+    let templates = model.entries.iter().enumerate().map(|(index, entry)| template(model, entry, index, rk));
+    // What lives at a key must be a kind; said at the type as the user wrote it.
+    let kinds = model.entries.iter().enumerate().filter_map(|(index, entry)| {
+        let (kind, ident) = (entry.kind.as_ref()?, kind_ident(model, index));
+        let (ty, text, span) = (named::kind(kind), types::text(kind.written), at(kind.written.span()));
+        let of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
+        Some(quote_spanned!(site()=> const #ident: #rk::KindMeta = #of;))
+    });
+    quote_spanned! {site()=>
+        #(#kinds)*
+        static __TEMPLATES: [#rk::TemplateMeta; #count] = [#(#templates),*];
+    }
 }
 
-fn template(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> TokenStream {
+fn kind_ident(model: &Keyspace<'_>, index: usize) -> Ident {
+    format_ident!("__K{index}", span = named::item(model))
+}
+
+fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream) -> TokenStream {
     let keyspace = model.ident.unraw().to_string();
     let field = entry.name();
     let template = docs::whole_template(model, entry);
@@ -35,7 +50,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> TokenS
             }
         }
     });
-    let kind = entry.kind.as_ref().map(|kind| types::text(kind.written)).unwrap_or_default();
+    let kind = kind_ident(model, index);
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Millis(millis)) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),
@@ -78,7 +93,7 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 
 fn stated(rk: &TokenStream, name: &str, value: Option<&impl ToTokens>) -> Option<TokenStream> {
     let value = value?;
-    let name = proc_macro2::Ident::new(name, site());
+    let name = Ident::new(name, site());
     Some(quote_spanned!(site()=> #name: #rk::Option::Some(#value)))
 }
 

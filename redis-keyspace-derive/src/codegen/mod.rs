@@ -12,6 +12,7 @@ mod meta;
 mod named;
 mod parsed;
 mod parsed_impls;
+pub(crate) mod pattern;
 mod types;
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -68,12 +69,16 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let allowed_in_impl = lints::constructors();
     let impl_token = quote_spanned!(named::item(model)=> impl);
     let parsed_impls = parsed_impls::all(&parsed_ident, &parsed::variants(model));
+    let patterns = pattern::definition(model, &rk);
+    let pattern_impls = pattern::impls(model, pattern::Bodies::Working, &rk);
+    let pattern_constructors = pattern::constructors(model, pattern::Bodies::Working, &rk);
     let everything_is_used = checks::everything_is_used(model);
-    let kinds = checks::kinds(model, &rk);
+    let distinct = checks::distinct(model, &rk);
     let boundaries = checks::boundaries(model, &rk);
 
     quote_spanned! {site()=>
         #parsed
+        #patterns
 
         #allowed
         #forwarded
@@ -92,12 +97,14 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
             #allowed_in_impl
             #impl_token #ident {
                 #constructors
+                #pattern_constructors
             }
 
             #parsed_impls
+            #pattern_impls
             #everything_is_used
-            #kinds
             #boundaries
+            #distinct
         };
     }
 }

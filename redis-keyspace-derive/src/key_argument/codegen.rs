@@ -1,10 +1,12 @@
 //! The impl, or with errors something that keeps the compiler from adding its own.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
+use syn::Type;
 use syn::spanned::Spanned;
 
 use super::model::{Argument, Form};
+use crate::closed::closed;
 use crate::codegen::{allowed, at, private, site};
 
 pub(crate) fn argument(model: &Argument<'_>, has_errors: bool) -> TokenStream {
@@ -17,12 +19,18 @@ pub(crate) fn argument(model: &Argument<'_>, has_errors: bool) -> TokenStream {
         Some(form) if !has_errors => body(form, &rk),
         _ => stub(&rk),
     };
+    let alias = match &model.form {
+        Some(Form::Newtype { ty, .. }) if !has_errors => alias(model, ty),
+        _ => TokenStream::new(),
+    };
     let parsed = if model.is_union { quote_spanned!(site()=> ()) } else { quote_spanned!(site()=> Self) };
     let ident = model.ident;
     let allowed = allowed("deprecated", "who declares a deprecated variant knows; who uses it is told");
     quote_spanned! {site()=>
         #allowed
         const _: () = {
+            #alias
+
             #[automatically_derived]
             impl #rk::KeyArgument for #ident {
                 type Parsed = #parsed;
@@ -32,19 +40,33 @@ pub(crate) fn argument(model: &Argument<'_>, has_errors: bool) -> TokenStream {
     }
 }
 
+/// What a newtype wraps, in one token of its own. As with parameters, a type that is no argument is then one error.
+fn inner(ty: &Type) -> Ident {
+    Ident::new("__Inner", ty.span())
+}
+
+fn alias(model: &Argument<'_>, ty: &Type) -> TokenStream {
+    let (mut alias, ty) = (inner(ty), closed(ty, model.ident));
+    alias.set_span(model.ident.span());
+    quote_spanned!(site()=> type #alias = #ty;)
+}
+
 fn body(form: &Form<'_>, rk: &TokenStream) -> TokenStream {
     match form {
         Form::Newtype { member, ty } => {
-            let span = at(ty.span());
-            let inner = quote_spanned!(span=> <#ty as #rk::KeyArgument>);
+            let (inner, span) = (inner(ty), ty.span());
+            let inner = quote_spanned!(span=> <#inner as #rk::KeyArgument>);
+            let [value, out, text] = ["self", "out", "text"].map(|name| Ident::new(name, at(span)));
+            let class = quote_spanned!(span=> #inner::CLASS);
+            let write = quote_spanned!(span=> #inner::write(&#value.#member, #out));
             // `Box<str>` and the like read back as a `String`, and are made from one.
-            let wrapped = quote_spanned!(span=> ::core::convert::Into::into(#inner::parse(text)?));
+            let wrapped = quote_spanned!(span=> ::core::convert::Into::into((#inner::parse(#text))?));
             quote_spanned! {site()=>
-                const CLASS: #rk::ArgumentClass = #inner::CLASS;
+                const CLASS: #rk::ArgumentClass = #class;
 
                 #[inline]
                 fn write(&self, out: &mut #rk::KeyWriter) {
-                    #inner::write(&self.#member, out);
+                    #write;
                 }
 
                 fn parse(text: &str) -> #rk::Option<Self> {
@@ -53,7 +75,7 @@ fn body(form: &Form<'_>, rk: &TokenStream) -> TokenStream {
             }
         }
         Form::Enum(variants) => {
-            let (idents, texts): (Vec<&&proc_macro2::Ident>, Vec<&str>) =
+            let (idents, texts): (Vec<&&Ident>, Vec<&str>) =
                 variants.iter().map(|(ident, text)| (ident, text.as_str())).unzip();
             quote_spanned! {site()=>
                 const CLASS: #rk::ArgumentClass = #rk::ArgumentClass::one_of(&[#(#texts),*]);

@@ -128,7 +128,7 @@ fn variants<'a>(ident: &Ident, data: &'a DataEnum, diag: &Diag) -> Option<Form<'
             };
             diag.error(
                 span,
-                format!("the text of a variant consists of letters and digits of ASCII, `_`, `.` and `-`, and `{text}` contains `{}`: {advice}", c.escape_default()),
+                format!("the text of a variant consists of letters and digits of ASCII, `_`, `.` and `-`, and `{text}` contains `{}`: {advice}", c.escape_debug()),
             );
         } else if let Some(other) = taken.get(&text) {
             diag.error(span, format!("`{other}` is written as `{text}` too: give one of them another text with `#[key(\"text\")]`"));

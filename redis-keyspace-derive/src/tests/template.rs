@@ -68,15 +68,6 @@ fn marks_are_below_their_place() {
     assert_eq!(caret("", &(0..0)), "  \n  ^ column 1");
 }
 
-#[test]
-fn shapes_ignore_names() {
-    let shape =
-        |text| Template::parse(text).shape().iter().map(|part| part.map(str::to_owned)).collect::<Vec<_>>();
-    assert_eq!(shape("user:{id}"), shape("user:{name}"));
-    assert_ne!(shape("user:{id}"), shape("user:{id}:x"));
-    assert_ne!(shape("user:{id}"), shape("user:{{id}}"));
-}
-
 proptest! {
     #[test]
     fn any_text_is_read(text in "\\PC*|[a{}:*%\\\\\n\u{e4}]{0,24}") {

@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::keyspace::{Keyspace, KeyspaceMeta, TemplateMeta};
 
+/// How many keys go into one command, so that it does not hold up the server for long.
+pub(crate) const KEYS_PER_COMMAND: usize = 1000;
+
 /// A Redis command that has not run yet: await it, or hand it to [`Redis::batch`] with others.
 ///
 /// ```

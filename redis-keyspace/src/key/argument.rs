@@ -71,7 +71,7 @@ use super::text::KeyWriter;
 )]
 pub trait KeyArgument {
     /// What parsing a key gives back: the type itself, owned.
-    type Parsed: Clone + std::fmt::Debug + PartialEq;
+    type Parsed: Clone + std::fmt::Debug + PartialEq + Send + 'static;
 
     /// Which texts [`write`](Self::write) can produce. The default fits everything that is written by
     /// [`KeyWriter`]; a narrower one lets more templates compile, and must be true.
@@ -85,10 +85,10 @@ pub trait KeyArgument {
 }
 
 macro_rules! integers {
-    ($($class:ident($max:literal): $($int:ty),+;)+) => {$($(
+    ($($class:ident $limits:tt: $($int:ty),+;)+) => {$($(
         impl KeyArgument for $int {
             type Parsed = Self;
-            const CLASS: ArgumentClass = ArgumentClass::$class($max);
+            const CLASS: ArgumentClass = ArgumentClass::$class $limits;
 
             #[inline]
             fn write(&self, out: &mut KeyWriter) {
@@ -102,7 +102,7 @@ macro_rules! integers {
 
         impl KeyArgument for NonZero<$int> {
             type Parsed = Self;
-            const CLASS: ArgumentClass = ArgumentClass::$class($max);
+            const CLASS: ArgumentClass = ArgumentClass::$class $limits.without_zero();
 
             #[inline]
             fn write(&self, out: &mut KeyWriter) {
@@ -116,9 +116,18 @@ macro_rules! integers {
     )+)+};
 }
 
+// `usize` and `isize` are as on the widest machines: a declaration means the same everywhere.
 integers! {
-    unsigned(39): u8, u16, u32, u64, u128, usize;
-    signed(40): i8, i16, i32, i64, i128, isize;
+    unsigned("255"): u8;
+    unsigned("65535"): u16;
+    unsigned("4294967295"): u32;
+    unsigned("18446744073709551615"): u64, usize;
+    unsigned("340282366920938463463374607431768211455"): u128;
+    signed("128", "127"): i8;
+    signed("32768", "32767"): i16;
+    signed("2147483648", "2147483647"): i32;
+    signed("9223372036854775808", "9223372036854775807"): i64, isize;
+    signed("170141183460469231731687303715884105728", "170141183460469231731687303715884105727"): i128;
 }
 
 /// Refuses `007` and `+7`, which `FromStr` takes: two keys must not read as one.
@@ -141,6 +150,7 @@ impl KeyArgument for bool {
 
 impl KeyArgument for char {
     type Parsed = Self;
+    const CLASS: ArgumentClass = ArgumentClass::CHAR;
 
     fn write(&self, out: &mut KeyWriter) {
         out.text(self.encode_utf8(&mut [0; 4]));
@@ -402,7 +412,8 @@ mod tests {
     #[test]
     fn bytes_end_after_their_digits() {
         assert!(<[u8; 16]>::CLASS.ends_before(b'-') && <[u8; 16]>::CLASS.ends_before(b'g'));
-        assert!(!<[u8; 16]>::CLASS.ends_before(b'f') && !<[u8; 16]>::CLASS.ends_before(b'0'));
+        // There are as many digits as there are, so that even another one is no part of them.
+        assert!(<[u8; 16]>::CLASS.ends_before(b'f') && <[u8; 16]>::CLASS.ends_before(b'0'));
         assert_eq!(<[u8; 2]>::CLASS.run(b"00ff00"), Some(4));
         assert_eq!(<[u8; 2]>::CLASS.run(b"00f-"), None);
     }

@@ -1,16 +1,28 @@
 //! Which texts the encoding of an argument type can consist of.
 //!
-//! Templates are regular: literals, and for each argument a first byte from one set followed by bytes from
-//! another. That is all the checks need to know of a type, and all of it is known at compile time.
+//! Each is a regular language, read by a small deterministic automaton that runs at compile time as well as at run time:
+//! the checks of templates, their overlap and the way back from a key to its arguments all step through it.
 
-/// The set of texts that a type's encoding is drawn from: a first byte, then more bytes, within a length.
+#![expect(clippy::indexing_slicing, reason = "behind a look at the length; `get` is not const")]
+
+/// The set of texts that a type's encoding is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArgumentClass {
-    first: ByteSet,
-    rest: ByteSet,
-    min: u16,
-    max: u16,
+pub struct ArgumentClass(Language);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    /// Bytes of a set, within a length.
+    Bytes { set: ByteSet, min: u16, max: u16 },
+    /// A canonical decimal up to `max`; down to minus `min` for signed ones.
+    Integer { zero: bool, min: &'static str, max: &'static str },
+    /// One character, escaped where it is reserved.
+    Char,
+    /// One of these, in any order.
+    OneOf(&'static [&'static str]),
 }
+
+/// Where an automaton is after some bytes of a text.
+pub(crate) type State = u32;
 
 /// No upper bound on the length.
 const UNBOUNDED: u16 = u16::MAX;
@@ -19,87 +31,315 @@ impl ArgumentClass {
     /// Escaped text of any length: everything but the bytes that [escaping](crate::format) takes out. The
     /// default of [`KeyArgument`](crate::KeyArgument), and right for every type that writes through
     /// [`KeyWriter`](crate::KeyWriter).
-    pub const TEXT: Self = Self { first: ByteSet::TEXT, rest: ByteSet::TEXT, min: 1, max: UNBOUNDED };
+    pub const TEXT: Self = Self(Language::Bytes { set: ByteSet::TEXT, min: 1, max: UNBOUNDED });
 
     /// Verbatim text: anything at all, nothing included.
-    pub const RAW: Self = Self { first: ByteSet::ALL, rest: ByteSet::ALL, min: 0, max: UNBOUNDED };
+    pub const RAW: Self = Self(Language::Bytes { set: ByteSet::ALL, min: 0, max: UNBOUNDED });
 
-    /// An unsigned decimal of at most `max` digits.
+    /// One character.
+    pub const CHAR: Self = Self(Language::Char);
+
+    /// Decimals without leading zeros from 0 to `max`, which is written the same way.
     #[must_use]
-    pub const fn unsigned(max: u16) -> Self {
-        Self { first: ByteSet::DIGITS, rest: ByteSet::DIGITS, min: 1, max }
+    pub const fn unsigned(max: &'static str) -> Self {
+        Self(Language::Integer { zero: true, min: "", max })
     }
 
-    /// A signed decimal of at most `max` characters, the sign included.
+    /// Decimals without leading zeros from `-min` to `max`, both written without a sign.
     #[must_use]
-    pub const fn signed(max: u16) -> Self {
-        Self { first: ByteSet::DIGITS.with(b'-'), rest: ByteSet::DIGITS, min: 1, max }
+    pub const fn signed(min: &'static str, max: &'static str) -> Self {
+        Self(Language::Integer { zero: true, min, max })
+    }
+
+    /// The same without zero.
+    #[must_use]
+    pub const fn without_zero(self) -> Self {
+        match self.0 {
+            Language::Integer { min, max, .. } => Self(Language::Integer { zero: false, min, max }),
+            _ => self,
+        }
     }
 
     /// Texts of `min` to `max` bytes out of `alphabet`, which must need no escaping.
     #[must_use]
     pub const fn alphabet(alphabet: &str, min: u16, max: u16) -> Self {
-        let set = ByteSet::of(alphabet.as_bytes());
-        Self { first: set, rest: set, min, max }
+        Self(Language::Bytes { set: ByteSet::of(alphabet.as_bytes()), min, max })
     }
 
     /// One of a fixed list of texts, none of which may need escaping.
     #[must_use]
-    pub const fn one_of(texts: &[&str]) -> Self {
-        let (mut first, mut rest) = (ByteSet::EMPTY, ByteSet::EMPTY);
-        let (mut min, mut max) = (UNBOUNDED, 0);
-        let mut texts = texts;
-        while let Some((text, others)) = texts.split_first() {
-            if let Some((head, tail)) = text.as_bytes().split_first() {
-                first = first.with(*head);
-                rest = rest.union(ByteSet::of(tail));
-            }
-            let length = short_length(text);
-            if length < min {
-                min = length;
-            }
-            if length > max {
-                max = length;
-            }
-            texts = others;
-        }
-        Self { first, rest, min, max }
+    pub const fn one_of(texts: &'static [&'static str]) -> Self {
+        Self(Language::OneOf(texts))
     }
 
-    /// Whether a reader can tell that the argument is over when it meets `next`.
+    /// Whether a reader can tell that the argument is over when it meets `next`: no text of the class goes on with it.
     #[must_use]
     pub const fn ends_before(self, next: u8) -> bool {
-        !self.rest.contains(next) && (self.min > 0 || !self.first.contains(next))
+        match self.0 {
+            Language::Bytes { set, min, max } => max <= min || !set.contains(next),
+            // Behind a whole number another digit makes another one; a sign only starts one.
+            Language::Integer { .. } => !next.is_ascii_digit(),
+            Language::Char => true,
+            Language::OneOf(texts) => {
+                let mut rest = texts;
+                while let Some((text, others)) = rest.split_first() {
+                    if goes_on(text, next, texts) {
+                        return false;
+                    }
+                    rest = others;
+                }
+                true
+            }
+        }
     }
 
-    /// How many bytes at the start of `text` the argument takes: the longest run that fits.
+    /// Before the first byte.
+    pub(crate) const START: State = 0;
+
+    /// Goes on by one byte; `None` when no text of the class goes on like that.
+    pub(crate) const fn step(self, state: State, byte: u8) -> Option<State> {
+        match self.0 {
+            Language::Bytes { set, min, max } => {
+                let length = state;
+                if !set.contains(byte) || (max != UNBOUNDED && length >= max as u32) {
+                    None
+                } else if max == UNBOUNDED && length >= min as u32 {
+                    Some(length) // longer makes no difference
+                } else {
+                    Some(length + 1)
+                }
+            }
+            Language::Integer { zero, min, max } => step_integer(zero, min, max, state, byte),
+            Language::Char => step_char(state, byte),
+            Language::OneOf(texts) => step_one_of(texts, state, byte),
+        }
+    }
+
+    /// Whether the text up to here is one of the class.
+    pub(crate) const fn accepts(self, state: State) -> bool {
+        match self.0 {
+            Language::Bytes { min, .. } => state >= min as u32,
+            Language::Integer { .. } => state != Self::START && state != MINUS,
+            Language::Char => state == CHAR_DONE,
+            Language::OneOf(texts) => {
+                let (index, length) = (state >> 16, state & 0xffff);
+                let Some(prefix) = nth(texts, index) else { return false };
+                let mut rest = texts;
+                while let Some((text, others)) = rest.split_first() {
+                    if text.len() == length as usize && have_common(text, prefix, length as usize) {
+                        return true;
+                    }
+                    rest = others;
+                }
+                false
+            }
+        }
+    }
+
+    /// Whether the classes are the same. `==` is not const.
+    pub(crate) const fn is_same(self, other: Self) -> bool {
+        match (self.0, other.0) {
+            (Language::Bytes { set, min, max }, Language::Bytes { set: other, min: least, max: most }) => {
+                set.ascii == other.ascii && set.beyond == other.beyond && min == least && max == most
+            }
+            (
+                Language::Integer { zero, min, max },
+                Language::Integer { zero: other, min: least, max: most },
+            ) => zero == other && are_equal(min, least) && are_equal(max, most),
+            (Language::Char, Language::Char) => true,
+            (Language::OneOf(texts), Language::OneOf(others)) => {
+                let (mut texts, mut others) = (texts, others);
+                while let (Some((text, rest)), Some((other, more))) =
+                    (texts.split_first(), others.split_first())
+                {
+                    if !are_equal(text, other) {
+                        return false;
+                    }
+                    (texts, others) = (rest, more);
+                }
+                texts.is_empty() && others.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all bytes that go on lead to the same: only their number matters.
+    pub(crate) const fn counts_only(self) -> bool {
+        matches!(self.0, Language::Bytes { .. })
+    }
+
+    /// Whether the byte is in any text of the class; quicker than a step, for bytes that are in none.
+    pub(crate) const fn may_step(self, byte: u8) -> bool {
+        match self.0 {
+            Language::Bytes { set, .. } => set.contains(byte),
+            Language::Integer { .. } => byte.is_ascii_digit() || byte == b'-',
+            Language::Char | Language::OneOf(_) => true,
+        }
+    }
+
+    /// How many bytes at the start of `text` the argument takes: the longest text of the class.
     #[must_use]
     pub(crate) fn run(self, text: &[u8]) -> Option<usize> {
-        let fits = text
-            .iter()
-            .take(usize::from(self.max))
-            .enumerate()
-            .take_while(|&(index, &byte)| if index == 0 { self.first } else { self.rest }.contains(byte))
-            .count();
-        // An unbounded class takes more than the bound's own value.
-        let run = if self.max == UNBOUNDED && fits == usize::from(UNBOUNDED) {
-            fits + text.iter().skip(fits).take_while(|&&byte| self.rest.contains(byte)).count()
-        } else {
-            fits
-        };
-        (run >= usize::from(self.min)).then_some(run)
+        let mut state = Self::START;
+        let mut longest = self.accepts(state).then_some(0);
+        for (index, &byte) in text.iter().enumerate() {
+            let Some(next) = self.step(state, byte) else { break };
+            state = next;
+            if self.accepts(state) {
+                longest = Some(index + 1);
+            }
+        }
+        longest
     }
 }
 
-/// A length, or 'unbounded' for one that does not fit.
-#[expect(clippy::cast_possible_truncation, reason = "checked right before; `try_from` is not const")]
-const fn short_length(text: &str) -> u16 {
-    if text.len() < UNBOUNDED as usize { text.len() as u16 } else { UNBOUNDED }
+// An integer's states: nothing yet, a sign, a zero, and else how many digits there are and how they compare with the
+// limit's first ones.
+const MINUS: State = 1;
+const ZERO: State = 2;
+const NEGATIVE: State = 1 << 16;
+const EQUAL: State = 1;
+const LESS: State = 2;
+const GREATER: State = 3;
+
+const fn step_integer(
+    zero: bool,
+    min: &'static str,
+    max: &'static str,
+    state: State,
+    byte: u8,
+) -> Option<State> {
+    match (state, byte) {
+        (ArgumentClass::START, b'-') if !min.is_empty() => Some(MINUS),
+        (ArgumentClass::START, b'0') => {
+            if zero {
+                Some(ZERO)
+            } else {
+                None
+            }
+        }
+        (ZERO, _) | (MINUS, b'0') => None,
+        (_, b'0'..=b'9') => {
+            let negative = state == MINUS || state & NEGATIVE != 0;
+            let limit = if negative { min } else { max };
+            // Digits so far, and the comparison so far, which the first digit starts as equal.
+            let (digits, compared) =
+                if state <= MINUS { (0, EQUAL) } else { ((state & 0xffff) >> 2, state & 3) };
+            let Some(limits) = nth_byte(limit, digits) else { return None };
+            let compared = if compared != EQUAL {
+                compared
+            } else if byte == limits {
+                EQUAL
+            } else if byte < limits {
+                LESS
+            } else {
+                GREATER
+            };
+            // Of as many digits as the limit, but more than it.
+            if digits as usize + 1 == limit.len() && compared == GREATER {
+                return None;
+            }
+            Some((if negative { NEGATIVE } else { 0 }) | ((digits + 1) << 2) | compared)
+        }
+        _ => None,
+    }
+}
+
+// A character's states: how many bytes of its UTF-8 or digits of its escape are missing.
+const CHAR_DONE: State = 1;
+const CHAR_MISSING: State = 2;
+const ESCAPE_TWO: State = 16;
+const ESCAPE_ONE: State = 17;
+
+const fn step_char(state: State, byte: u8) -> Option<State> {
+    match (state, byte) {
+        (ArgumentClass::START, b'%') => Some(ESCAPE_TWO),
+        (ArgumentClass::START, 0..=0x7f) if ByteSet::TEXT.contains(byte) => Some(CHAR_DONE),
+        (ArgumentClass::START, 0xc2..=0xdf) => Some(CHAR_MISSING + 1),
+        (ArgumentClass::START, 0xe0..=0xef) => Some(CHAR_MISSING + 2),
+        (ArgumentClass::START, 0xf0..=0xf4) => Some(CHAR_MISSING + 3),
+        (ESCAPE_TWO, b'0'..=b'9' | b'A'..=b'F') => Some(ESCAPE_ONE),
+        (ESCAPE_ONE, b'0'..=b'9' | b'A'..=b'F') => Some(CHAR_DONE),
+        (_, 0x80..=0xbf) if state > CHAR_MISSING && state < ESCAPE_TWO => {
+            Some(if state == CHAR_MISSING + 1 { CHAR_DONE } else { state - 1 })
+        }
+        _ => None,
+    }
+}
+
+/// A state is the first text that starts like what was read, and how much that was.
+const fn step_one_of(texts: &'static [&'static str], state: State, byte: u8) -> Option<State> {
+    let (index, length) = (state >> 16, (state & 0xffff) as usize);
+    let Some(prefix) = nth(texts, index) else { return None };
+    let (mut rest, mut at) = (texts, 0);
+    while let Some((text, others)) = rest.split_first() {
+        if have_common(text, prefix, length)
+            && let Some(next) = nth_byte(text, state & 0xffff)
+            && next == byte
+        {
+            return Some((at << 16) | ((state & 0xffff) + 1));
+        }
+        rest = others;
+        at += 1;
+    }
+    None
+}
+
+/// Whether one of the texts starts with `text` followed by `next`.
+const fn goes_on(text: &str, next: u8, texts: &[&str]) -> bool {
+    let mut rest = texts;
+    while let Some((other, others)) = rest.split_first() {
+        if have_common(text, other, text.len())
+            && let Some(byte) = nth_byte(other, short(text.len()))
+            && byte == next
+        {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+// With indices, because the compiler interprets these, and the methods of slices take it ten times as long.
+
+const fn nth<'t>(texts: &[&'t str], index: u32) -> Option<&'t str> {
+    if (index as usize) < texts.len() { Some(texts[index as usize]) } else { None }
+}
+
+pub(crate) const fn nth_byte(text: &str, index: u32) -> Option<u8> {
+    let (bytes, index) = (text.as_bytes(), index as usize);
+    if index < bytes.len() { Some(bytes[index]) } else { None }
+}
+
+const fn are_equal(one: &str, other: &str) -> bool {
+    one.len() == other.len() && have_common(one, other, one.len())
+}
+
+/// Whether both texts have the same first `length` bytes.
+const fn have_common(one: &str, other: &str, length: usize) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() < length || other.len() < length {
+        return false;
+    }
+    let mut at = 0;
+    while at < length {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// A length of a text in a declaration; none is longer than 4 GiB.
+#[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
+const fn short(length: usize) -> u32 {
+    length as u32
 }
 
 /// A set of byte values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ByteSet {
+pub(crate) struct ByteSet {
     ascii: u128,
     beyond: u128,
 }
@@ -107,7 +347,6 @@ struct ByteSet {
 impl ByteSet {
     const EMPTY: Self = Self { ascii: 0, beyond: 0 };
     const ALL: Self = Self { ascii: u128::MAX, beyond: u128::MAX };
-    const DIGITS: Self = Self::of(b"0123456789");
     const TEXT: Self = {
         let mut set = Self::ALL;
         let mut byte = 0_u8;
@@ -140,10 +379,6 @@ impl ByteSet {
         self
     }
 
-    const fn union(self, other: Self) -> Self {
-        Self { ascii: self.ascii | other.ascii, beyond: self.beyond | other.beyond }
-    }
-
     const fn contains(self, byte: u8) -> bool {
         let half = if byte < 128 { self.ascii } else { self.beyond };
         half & (1 << (byte & 127)) != 0
@@ -153,14 +388,19 @@ impl ByteSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::KeyArgument;
 
     #[test]
-    fn a_class_ends_where_none_of_its_bytes_go_on() {
+    fn a_class_ends_where_none_of_its_texts_goes_on() {
         for (class, ends, goes_on) in [
             (ArgumentClass::TEXT, &b":*{}"[..], &b"-a0_%."[..]),
-            (ArgumentClass::unsigned(20), b":-a", b"09"),
-            (ArgumentClass::signed(20), b":-a", b"09"),
-            (ArgumentClass::one_of(&["true", "false"]), b":-ft", b"rueals"),
+            (u64::CLASS, b":-a", b"09"),
+            (i64::CLASS, b":-a", b"09"),
+            (bool::CLASS, b":-ftrueals", b""),
+            (ArgumentClass::one_of(&["me", "men"]), b":ae", b"n"),
+            (ArgumentClass::alphabet("ab", 2, 2), b":ab", b""),
+            (ArgumentClass::alphabet("ab", 2, 3), b":", b"ab"),
+            (ArgumentClass::CHAR, b":a0%", b""),
             (ArgumentClass::RAW, b"", b":-a%"),
         ] {
             for &byte in ends {
@@ -173,12 +413,43 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_the_longest_that_fits() {
-        assert_eq!(ArgumentClass::unsigned(20).run(b"123:4"), Some(3));
-        assert_eq!(ArgumentClass::unsigned(2).run(b"123"), Some(2));
-        assert_eq!(ArgumentClass::signed(20).run(b"-12-3"), Some(3));
-        assert_eq!(ArgumentClass::unsigned(20).run(b"x"), None);
-        assert_eq!(ArgumentClass::RAW.run(b""), Some(0));
+    fn a_run_is_the_longest_text_of_the_class() {
+        for (class, text, run) in [
+            (u64::CLASS, &b"123:4"[..], Some(3)),
+            (u8::CLASS, b"256", Some(2)),
+            (u8::CLASS, b"2551", Some(3)),
+            (u8::CLASS, b"01", Some(1)),
+            (i8::CLASS, b"-12-3", Some(3)),
+            (i8::CLASS, b"-", None),
+            (u64::CLASS, b"x", None),
+            (bool::CLASS, b"trues", Some(4)),
+            (bool::CLASS, b"tru", None),
+            (ArgumentClass::RAW, b"", Some(0)),
+            (ArgumentClass::CHAR, "éa".as_bytes(), Some(2)),
+            (ArgumentClass::CHAR, b"%2A*", Some(3)),
+            (ArgumentClass::one_of(&["men", "me", "mentor"]), b"mento", Some(3)),
+        ] {
+            assert_eq!(class.run(text), run, "{class:?} of {:?}", String::from_utf8_lossy(text));
+        }
         assert_eq!(ArgumentClass::TEXT.run(&vec![b'a'; 200_000]), Some(200_000));
+    }
+
+    #[test]
+    fn every_integer_is_of_its_class_and_no_other_number() {
+        for number in 0..=999_u32 {
+            let text = number.to_string();
+            let whole = u8::CLASS.run(text.as_bytes()) == Some(text.len());
+            assert_eq!(whole, u8::try_from(number).is_ok(), "{number}");
+        }
+        for number in -999..=999_i32 {
+            let text = number.to_string();
+            let whole = i8::CLASS.run(text.as_bytes()) == Some(text.len());
+            assert_eq!(whole, i8::try_from(number).is_ok(), "{number}");
+        }
+        for text in [u64::MAX.to_string(), i64::MIN.to_string(), i128::MIN.to_string(), u128::MAX.to_string()]
+        {
+            let fits = |class: ArgumentClass| class.run(text.as_bytes()) == Some(text.len());
+            assert!([u64::CLASS, i64::CLASS, i128::CLASS, u128::CLASS].into_iter().any(fits), "{text}");
+        }
     }
 }

@@ -3,7 +3,9 @@
 mod argument;
 mod class;
 mod escape;
+mod overlap;
 mod parse;
+mod slot;
 mod text;
 
 use std::fmt;
@@ -13,6 +15,8 @@ use std::marker::PhantomData;
 pub use argument::{KeyArgument, Raw};
 pub use class::ArgumentClass;
 pub(crate) use escape::is_reserved;
+pub use overlap::assert_distinct;
+pub(crate) use overlap::{Text, assert_apart};
 pub(crate) use parse::capture;
 pub use parse::{Captures, KeyParseError};
 pub(crate) use text::KeyText;
@@ -20,7 +24,7 @@ pub use text::{KeyBuilder, KeyWriter};
 
 use crate::Redis;
 use crate::handle::Stated;
-use crate::keyspace::TemplateMeta;
+use crate::keyspace::{Keyspace, TemplateMeta};
 
 /// A finished key of the keyspace `S` with a value of kind `V`.
 ///
@@ -48,6 +52,15 @@ pub struct Key<S, V> {
     /// The server that it is on, if that was stated.
     stated: Option<Stated>,
     types: PhantomData<fn() -> (S, V)>,
+}
+
+impl<S: Keyspace, V> Key<S, V> {
+    /// The typed arguments that the key was made from: what [`parse`](Keyspace::parse) gives for its text. `None` only for
+    /// a key with an argument whose own `KeyArgument` does not read back what it writes.
+    #[must_use]
+    pub fn arguments(&self) -> Option<S::Parsed> {
+        S::parse(self.as_str()).ok()
+    }
 }
 
 impl<S, V> Key<S, V> {
@@ -78,6 +91,33 @@ impl<S, V> Key<S, V> {
     pub fn on(mut self, redis: &Redis) -> Self {
         self.stated = Some(redis.as_stated());
         self
+    }
+
+    /// The slot of a Redis cluster that the key is in, from 0 to 16,383. Keys with the same [hash tag] are in the same, and
+    /// only such can be used in one command or transaction there. A namespace in front changes the slot of a key without a
+    /// hash tag.
+    ///
+    /// Two templates with the same `hash_tag` are together by construction:
+    ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Keyspace, Text};
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "cart", ttl = "1h")]
+    /// struct CartKeys {
+    ///     #[key("user:{id}", hash_tag = id)]
+    ///     user: fn(id: u64) -> Text,
+    ///     #[key("user:{id}:views", hash_tag = id)]
+    ///     views: fn(id: u64) -> Counter,
+    /// }
+    ///
+    /// assert_eq!(CartKeys::views(7).as_str(), "cart:user:{7}:views");
+    /// assert_eq!(CartKeys::user(7).slot(), CartKeys::views(7).slot());
+    /// ```
+    ///
+    /// [hash tag]: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+    #[must_use]
+    pub fn slot(&self) -> u16 {
+        slot::slot(self.as_str())
     }
 
     /// The template that the key was made from.

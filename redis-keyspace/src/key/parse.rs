@@ -22,6 +22,11 @@ impl Captures<'_> {
         A::parse(self.texts.get(index)?)
     }
 
+    /// The argument at `index`, as it stands in the key.
+    pub(crate) fn text(&self, index: usize) -> Option<&str> {
+        self.texts.get(index).copied()
+    }
+
     pub(crate) fn named(&self, pieces: &'static [Piece]) -> Vec<(&'static str, String)> {
         let arguments = pieces.iter().filter_map(|piece| match piece {
             Piece::Argument(argument) => Some(argument),

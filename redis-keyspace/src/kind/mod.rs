@@ -10,6 +10,8 @@ use std::fmt;
 pub use json::Json;
 pub use scalar::{Bytes, Text};
 
+use crate::keyspace::KindMeta;
+
 /// What lives at a key: the return type of a field of a keyspace.
 ///
 /// The kind decides which operations a [`Key`](crate::Key) has.
@@ -24,6 +26,17 @@ pub trait Kind: 'static {
     /// What the derive writes above a constructor says the same of the kinds of this crate. It sees only their names, so
     /// of a kind of your own it says nothing.
     const WIRE: &'static str;
+
+    /// The type that Redis gives the keys, as `TYPE` answers: scans ask for keys of it only.
+    const REDIS_TYPE: &'static str = "string";
+}
+
+impl KindMeta {
+    /// Of the type that is written like this in the declaration, which only the derive knows.
+    #[must_use]
+    pub const fn of<V: Kind>(name: &'static str) -> Self {
+        Self { name, wire: V::WIRE, redis_type: V::REDIS_TYPE }
+    }
 }
 
 /// A kind that holds one value in a Redis string, with its codec.
@@ -111,8 +124,18 @@ impl Kind for Counter {
     label = "for kinds with one value and counters"
 )]
 pub trait Readable: Kind {
+    /// What a value is read as.
+    type Value: Send + 'static;
+
     /// What reading a key gives, whether there is a value or not.
     type Read: Send + 'static;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no value of this kind.
+    fn read_present(bytes: &[u8]) -> Result<Self::Value, DecodeError>;
 
     /// Reads what is at a key; `None` for nothing.
     ///
@@ -123,7 +146,12 @@ pub trait Readable: Kind {
 }
 
 impl<V: SingleValue> Readable for V {
+    type Value = V::Owned;
     type Read = Option<V::Owned>;
+
+    fn read_present(bytes: &[u8]) -> Result<V::Owned, DecodeError> {
+        V::decode(bytes)
+    }
 
     fn read(bytes: Option<&[u8]>) -> Result<Self::Read, DecodeError> {
         bytes.map(V::decode).transpose()
@@ -131,11 +159,16 @@ impl<V: SingleValue> Readable for V {
 }
 
 impl Readable for Counter {
+    type Value = i64;
     type Read = i64;
+
+    fn read_present(bytes: &[u8]) -> Result<i64, DecodeError> {
+        <i64 as SingleValue>::decode(bytes)
+    }
 
     /// A counter that is not there stands at zero.
     fn read(bytes: Option<&[u8]>) -> Result<i64, DecodeError> {
-        bytes.map_or(Ok(0), <i64 as SingleValue>::decode)
+        bytes.map_or(Ok(0), Self::read_present)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use crate::Redis;
-use crate::command::{Command, Keys, Packet, Request, reply};
+use crate::command::{Command, KEYS_PER_COMMAND, Keys, Packet, Request, reply};
 use crate::connect::lane::Replies;
 use crate::connect::lane::resp::Reply;
 use crate::error::{Error, Result};
@@ -11,9 +11,6 @@ use crate::handle::same_server;
 use crate::key::Key;
 use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::{Kind, Readable, SingleValue};
-
-/// How many keys go into one command, so that it does not hold up the server for long.
-const KEYS_PER_COMMAND: usize = 1000;
 
 /// Many keys of a keyspace read in one round trip.
 impl<S: Keyspace, V: Readable> Key<S, V> {

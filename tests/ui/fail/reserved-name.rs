@@ -4,15 +4,12 @@ use redis_keyspace::{Keyspace, Text};
 #[keyspace(prefix = "cart", ttl = "1h")]
 struct CartKeys {
     parse: fn(id: u64) -> Text,
-    identify: Text,
+    #[key("who:{id}")]
+    identify: fn(id: u64) -> Text,
     from_captures: Text,
     #[allow(non_snake_case)]
     META: Text,
-    cart_keys: Text,
     __user: fn(id: u64) -> Text,
-
-    #[key("parsed")]
-    r#parse: Text,
 }
 
 fn main() {}

@@ -5,6 +5,7 @@ use redis_keyspace::{Counter, Keyspace};
 struct CartKeys {
     user: fn(id: u64) -> Conuter,
     featured: Conuter,
+    visits: Counter,
 }
 
 fn main() {}

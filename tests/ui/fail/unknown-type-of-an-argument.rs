@@ -4,7 +4,7 @@ use redis_keyspace::{Keyspace, Text};
 #[keyspace(prefix = "cart", ttl = "1h")]
 struct CartKeys {
     user: fn(shopper: ShoperId) -> Text,
-    users: fn(shoppers: Vec<ShoperId>) -> Text,
+    basket: fn(shopper: &ShoperId) -> Text,
 }
 
 struct ShopperId;

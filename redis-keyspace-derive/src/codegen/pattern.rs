@@ -1,0 +1,197 @@
+//! Patterns: for each template with arguments a method that binds each of them, and the function that makes one with all
+//! of them free.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::parsed_impls::at_type;
+use super::{docs, lints, named, site};
+use crate::closed::without_self;
+use crate::model::{Entry, Keyspace, Param};
+
+/// What the functions do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bodies {
+    Working,
+    /// Beside an error: nothing, since nobody will run them.
+    Empty,
+}
+
+/// The type of all patterns of the keyspace, at the level of the struct, so that users can name it. One for all
+/// templates, told apart by their number: one for each would double what the compiler has to do.
+pub(super) fn definition(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    if with_arguments(model).next().is_none() {
+        return TokenStream::new();
+    }
+    let (keyspace, vis, ident) = (model.ident, model.vis, ident(model));
+    let docs = docs::pattern(model);
+    let hidden = model.forwarded.is_hidden.then(|| quote_spanned!(site()=> #[doc(hidden)]));
+    let (ours, theirs) = (lints::pattern(), lints::forwarded(&model.forwarded));
+    // Of any kind, so that the kind, which may be private, is no part of what the impls promise.
+    quote_spanned! {site()=>
+        #docs
+        #hidden
+        #ours
+        #theirs
+        #[must_use = "a pattern does nothing by itself: call an operation on it and await that"]
+        #vis struct #ident<V, const TEMPLATE: usize>(#rk::Pattern<#keyspace, V>);
+    }
+}
+
+pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
+    if with_arguments(model).next().is_none() {
+        return TokenStream::new();
+    }
+    let (keyspace, ident) = (model.ident, ident(model));
+    let allowed = lints::pattern_methods();
+    let impl_token = quote_spanned!(named::item(model)=> impl);
+    let impls = with_arguments(model).map(|(index, entry)| {
+        let methods = arguments(entry).map(|(name, param)| method(model, entry, name, param, bodies, rk));
+        quote_spanned! {site()=>
+            #allowed
+            #impl_token<V> #ident<V, #index> {
+                #(#methods)*
+            }
+        }
+    });
+    let impls: TokenStream = impls.collect();
+    quote_spanned! {site()=>
+        #impls
+
+        #[automatically_derived]
+        impl<V, const TEMPLATE: usize> ::core::ops::Deref for #ident<V, TEMPLATE> {
+            type Target = #rk::Pattern<#keyspace, V>;
+            fn deref(&self) -> &#rk::Pattern<#keyspace, V> {
+                &self.0
+            }
+        }
+
+        #[automatically_derived]
+        impl<V, const TEMPLATE: usize> ::core::clone::Clone for #ident<V, TEMPLATE> {
+            fn clone(&self) -> Self {
+                Self(::core::clone::Clone::clone(&self.0))
+            }
+        }
+
+        #[automatically_derived]
+        impl<V, const TEMPLATE: usize> ::core::fmt::Debug for #ident<V, TEMPLATE> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    }
+}
+
+fn method(
+    model: &Keyspace<'_>,
+    entry: &Entry<'_>,
+    name: &Ident,
+    param: &Param<'_>,
+    bodies: Bodies,
+    rk: &TokenStream,
+) -> TokenStream {
+    // `Self` is the pattern here.
+    let (vis, ty) = (entry.vis, without_self(param.ty.to_token_stream(), model.ident));
+    let docs = docs::binding(&name.unraw().to_string());
+    let holes = entry.template.iter().flat_map(|template| template.holes());
+    let hole = holes.into_iter().position(|hole| param.name().as_deref() == Some(&hole.name));
+    let body = match (bodies, hole) {
+        (Bodies::Working, Some(hole)) => {
+            let (asked, argument) = (named::asked(param, rk), at_type(name, param.ty));
+            let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
+            quote_spanned!(site()=> #asked Self(self.0 #bind))
+        }
+        _ => quote_spanned!(site()=> let _ = #name; self),
+    };
+    quote_spanned! {site()=>
+        #docs
+        #vis fn #name(self, #name: #ty) -> Self {
+            #body
+        }
+    }
+}
+
+/// `user_keys`, for the keyspace's own impl.
+pub(super) fn constructors(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
+    // Names that a field has taken are reported, and would be there twice.
+    let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
+    let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
+    let constructors = free.map(|(index, entry)| {
+        let (docs, allowed) = (docs::pattern_constructor(model, entry), lints::forwarded(&entry.forwarded));
+        let deprecated = entry.forwarded.deprecated;
+        let (vis, name, ty) = (entry.vis, constructor(entry), ident(model));
+        let kind = match &entry.kind {
+            Some(kind) => named::kind(kind),
+            None => quote_spanned!(site()=> ()),
+        };
+        let body = match bodies {
+            Bodies::Working => quote_spanned!(site()=> #ty(#rk::Pattern::new(&__TEMPLATES[#index], #index))),
+            Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
+        };
+        quote_spanned! {site()=>
+            #docs
+            #deprecated
+            #allowed
+            #vis fn #name() -> #ty<#kind, #index> {
+                #body
+            }
+        }
+    });
+    let mut functions: TokenStream = constructors.collect();
+    if !is_taken("delete_pattern") {
+        let (docs, vis) = (docs::delete_pattern(model), model.vis);
+        functions.extend(quote_spanned! {site()=>
+            #docs
+            #vis fn delete_pattern(glob: &str) -> #rk::Sweep<'static> {
+                #rk::delete_pattern::<Self>(glob)
+            }
+        });
+    }
+    functions
+}
+
+/// Mentions of all that is generated here, so that it is no dead code.
+pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
+    let this = model.ident;
+    let patterns = with_arguments(model).map(|(index, entry)| {
+        let (constructor, ident) = (constructor(entry), ident(model));
+        let methods =
+            arguments(entry).map(|(name, _)| quote_spanned!(site()=> let _ = #ident::<(), #index>::#name;));
+        quote_spanned!(site()=> let _ = #this::#constructor; #(#methods)*)
+    });
+    let patterns: TokenStream = patterns.collect();
+    quote_spanned!(site()=> let _ = #this::delete_pattern; #patterns)
+}
+
+/// The name of the function that makes the pattern of a field.
+pub(crate) fn constructor_name(field: &str) -> String {
+    format!("{field}_keys")
+}
+
+fn constructor(entry: &Entry<'_>) -> Ident {
+    Ident::new(&constructor_name(&entry.name()), entry.ident.span())
+}
+
+fn ident(model: &Keyspace<'_>) -> Ident {
+    format_ident!("{}Pattern", model.ident.unraw(), span = named::item(model))
+}
+
+/// The entries that have a pattern. Beside an error, those have none whose parameters name lifetimes.
+fn with_arguments<'m, 'a>(model: &'m Keyspace<'a>) -> impl Iterator<Item = (usize, &'m Entry<'a>)> {
+    model.entries.iter().enumerate().filter(|(_, entry)| {
+        let names_lifetimes = entry.signature.is_some_and(|signature| signature.lifetimes.is_some());
+        !names_lifetimes && arguments(entry).next().is_some()
+    })
+}
+
+/// The parameters that can be named; of two of one name, the first.
+fn arguments<'m, 'a>(entry: &'m Entry<'a>) -> impl Iterator<Item = (&'m Ident, &'m Param<'a>)> {
+    let named = entry.params.iter().enumerate();
+    named.filter_map(|(index, param)| {
+        let ident = param.ident?;
+        let is_first = !entry.params.iter().take(index).any(|other| other.ident == Some(ident));
+        (is_first && param.refused().is_none()).then_some((ident, param))
+    })
+}

@@ -1,0 +1,116 @@
+//! The catalog in a file, for reviewers: what changes in it changes what is in Redis.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::Catalog;
+use super::reference::{arguments, lifetime};
+
+/// Set to `update`, it has the file written instead of compared.
+const VARIABLE: &str = "REDIS_KEYSPACE_SNAPSHOT";
+
+impl Catalog {
+    /// The catalog as lines of text, one for each template: what [`catalog_test!`](crate::catalog_test) compares. Part of
+    /// it is all that decides what stands in Redis: templates, argument types, kinds, wire formats, lifetimes, databases.
+    #[must_use]
+    pub fn to_snapshot(&self) -> String {
+        let mut text = String::from(
+            "# What the program keeps in Redis. A change here moves or rereads what is there.\n",
+        );
+        for keyspace in self.keyspaces {
+            let db = keyspace.db().map_or_else(|| "as configured".to_owned(), |db| db.to_string());
+            let _ = write!(text, "\n[{}] db: {db}", keyspace.name());
+            if let Some(server) = keyspace.server() {
+                let _ = write!(text, ", server: {server}");
+            }
+            text.push('\n');
+            for template in keyspace.templates() {
+                let _ = write!(
+                    text,
+                    "{} = {} ({}), ttl: {}",
+                    template.template(),
+                    template.kind(),
+                    template.wire(),
+                    lifetime(template.lifetime()),
+                );
+                let arguments = arguments(template);
+                if !arguments.is_empty() {
+                    let _ = write!(text, ", with {arguments}");
+                }
+                text.push('\n');
+            }
+        }
+        text
+    }
+}
+
+/// Panics when the file does not say what the catalog says, with the lines that differ.
+#[expect(clippy::panic, reason = "it is a test that fails")]
+pub fn assert_snapshot(catalog: &Catalog, path: &str) {
+    let now = catalog.to_snapshot();
+    if std::env::var(VARIABLE).is_ok_and(|value| value == "update") {
+        if let Err(error) = std::fs::write(path, &now) {
+            panic!("{path} can't be written: {error}");
+        }
+        return;
+    }
+    let advice = format!("run the test with {VARIABLE}=update to write it, and commit it");
+    let then = match std::fs::read_to_string(path) {
+        Ok(then) => then.replace("\r\n", "\n"),
+        Err(error) => panic!("{path} can't be read ({error}): {advice}"),
+    };
+    if then != now {
+        let name = Path::new(path).file_name().unwrap_or_default().display();
+        panic!(
+            "the declarations and {name} differ:\n\n{}\nKeys that are in Redis already do not change with them. If that is \
+             meant, {advice}.",
+            difference(&then, &now)
+        );
+    }
+}
+
+/// The lines that are only in one of two texts, in order, with the section that they are in.
+fn difference(then: &str, now: &str) -> String {
+    let mut text = String::new();
+    let only_in = |one: &str, other: &str, sign: char, text: &mut String| {
+        let mut section = "";
+        for line in one.lines() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            if !line.is_empty() && !other.lines().any(|other| other == line) {
+                let _ = writeln!(text, "{sign} {section}{}{line}", if section == line { "" } else { "  " });
+            }
+        }
+    };
+    only_in(then, now, '-', &mut text);
+    only_in(now, then, '+', &mut text);
+    if text.is_empty() {
+        text.push_str("the order of the lines\n");
+    }
+    text
+}
+
+/// A test that fails when the catalog says something else than a file that is committed: a template, kind, wire format or
+/// lifetime that changed is a line in the diff that a reviewer reads. The path is relative to the package's manifest.
+///
+/// ```
+/// # use redis_keyspace::{Keyspace, Text, catalog, catalog_test};
+/// # #[derive(Keyspace)]
+/// # #[keyspace(prefix = "motd", ttl = "1h")]
+/// # struct Motd { today: Text }
+/// catalog!(CATALOG = [Motd]);
+/// catalog_test!(CATALOG, "keys.txt");
+/// # fn main() {}
+/// ```
+///
+/// Written the first time, and after a change that is meant, by `REDIS_KEYSPACE_SNAPSHOT=update cargo test`.
+#[macro_export]
+macro_rules! catalog_test {
+    ($catalog:expr, $path:literal $(,)?) => {
+        #[test]
+        fn the_catalog_is_as_committed() {
+            $crate::private::assert_snapshot(&$catalog, concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
+        }
+    };
+}

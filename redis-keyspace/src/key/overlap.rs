@@ -1,0 +1,551 @@
+//! Whether two templates can make the same key, decided at compile time.
+//!
+//! A template is a deterministic automaton: literals, and arguments whose end is known by the byte that follows (the
+//! derive has checked that). Two of them can make the same key if a text leads both to their ends; the search for one
+//! goes through the pairs of states, the shortest text first, and finds an example or that there is none.
+//!
+//! The compiler interprets all of this. It is written with indices, because the methods of slices and strings take it ten
+//! times as long.
+
+#![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
+
+use super::class::{ArgumentClass, State, nth_byte};
+use crate::keyspace::{Piece, TemplateMeta};
+
+/// How much of an example is kept.
+const LONGEST: usize = 160;
+/// How many pairs of states are looked at. Few pairs of templates need more than a hundred.
+const MOST: usize = 1024;
+
+/// What two templates have in common.
+#[derive(Clone, Copy)]
+pub(crate) enum Overlap {
+    /// No key.
+    Nothing,
+    /// This one, for example.
+    Key(Text<LONGEST>),
+    /// The search took too long.
+    Unknown,
+}
+
+/// A text that is put together at compile time.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<const CAPACITY: usize> {
+    bytes: [u8; CAPACITY],
+    length: usize,
+}
+
+/// Where the automaton of a template is: in which piece, and how far.
+#[derive(Clone, Copy)]
+struct Place {
+    piece: u16,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum Expects {
+    Nothing,
+    Byte(u8),
+    Argument {
+        class: ArgumentClass,
+        /// The byte that ends it here, if it can end here.
+        exit: Option<u8>,
+    },
+}
+
+/// The bytes that are worth a try: among those left out are only such as lead nowhere that these do not lead.
+struct Candidates {
+    bytes: [u8; 256],
+    count: usize,
+}
+
+impl Candidates {
+    const fn of(one: Place, ones: &[Piece], other: Place, others: &[Piece]) -> Self {
+        let none = Self { bytes: [0; 256], count: 0 };
+        match (one.expects(ones), other.expects(others)) {
+            (Expects::Nothing, _) | (_, Expects::Nothing) => none,
+            (Expects::Byte(byte), _) | (_, Expects::Byte(byte)) => none.with(byte),
+            (
+                Expects::Argument { class, exit },
+                Expects::Argument { class: other_class, exit: other_exit },
+            ) => {
+                let exits = none.with_exit(exit).with_exit(other_exit);
+                if one.state == other.state && class.is_same(other_class) {
+                    // Both read the same text from their start on, and end with it: any one will do.
+                    return if class.accepts(one.state) {
+                        exits
+                    } else {
+                        exits.with_first(class, one.state, class, one.state)
+                    };
+                }
+                if class.counts_only() && other_class.counts_only() {
+                    // How much was read is all that matters to both.
+                    return exits.with_first(class, one.state, other_class, other.state);
+                }
+                exits.with_all(class, one.state, other_class, other.state)
+            }
+        }
+    }
+
+    const fn with(mut self, byte: u8) -> Self {
+        self.bytes[self.count] = byte;
+        self.count += 1;
+        self
+    }
+
+    const fn with_exit(self, exit: Option<u8>) -> Self {
+        match exit {
+            Some(byte) if self.count == 0 || self.bytes[0] != byte => self.with(byte),
+            _ => self,
+        }
+    }
+
+    /// With the first byte with which both arguments go on.
+    const fn with_first(self, one: ArgumentClass, state: State, other: ArgumentClass, others: State) -> Self {
+        let mut nth = 0;
+        while nth < ORDER.len() {
+            let byte = ORDER[nth];
+            if one.step(state, byte).is_some() && other.step(others, byte).is_some() {
+                return if self.has(byte) { self } else { self.with(byte) };
+            }
+            nth += 1;
+        }
+        self
+    }
+
+    /// With all bytes with which both arguments go on.
+    const fn with_all(
+        mut self,
+        one: ArgumentClass,
+        state: State,
+        other: ArgumentClass,
+        others: State,
+    ) -> Self {
+        let mut nth = 0;
+        while nth < ORDER.len() {
+            let byte = ORDER[nth];
+            nth += 1;
+            if one.may_step(byte)
+                && other.may_step(byte)
+                && one.step(state, byte).is_some()
+                && other.step(others, byte).is_some()
+                && !self.has(byte)
+            {
+                self = self.with(byte);
+            }
+        }
+        self
+    }
+
+    const fn has(&self, byte: u8) -> bool {
+        let mut nth = 0;
+        while nth < self.count {
+            if self.bytes[nth] == byte {
+                return true;
+            }
+            nth += 1;
+        }
+        false
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    one: Place,
+    other: Place,
+    /// The node from which `byte` leads here.
+    before: u16,
+    byte: u8,
+}
+
+impl Place {
+    const START: Self = Self { piece: 0, state: ArgumentClass::START };
+
+    /// Goes on by one byte.
+    const fn step(self, pieces: &[Piece], byte: u8) -> Option<Self> {
+        let Self { piece, state } = self;
+        match nth_piece(pieces, piece) {
+            None => None,
+            Some(Piece::Literal(text)) => match nth_byte(text, state) {
+                Some(expected) if expected == byte => {
+                    let state = state + 1;
+                    Some(if state as usize == text.len() {
+                        Self { piece: piece + 1, state: ArgumentClass::START }
+                    } else {
+                        Self { piece, state }
+                    })
+                }
+                _ => None,
+            },
+            Some(Piece::Argument(argument)) => match argument.class.step(state, byte) {
+                Some(state) => Some(Self { piece, state }),
+                None if argument.class.accepts(state) => {
+                    Self { piece: piece + 1, state: ArgumentClass::START }.step(pieces, byte)
+                }
+                None => None,
+            },
+        }
+    }
+
+    /// Whether the text up to here is a key of the template.
+    const fn is_end(self, pieces: &[Piece]) -> bool {
+        match nth_piece(pieces, self.piece) {
+            None => true,
+            Some(Piece::Literal(_)) => false,
+            Some(Piece::Argument(argument)) => {
+                argument.class.accepts(self.state) && self.piece as usize + 1 == pieces.len()
+            }
+        }
+    }
+
+    /// What the automaton waits for.
+    const fn expects(self, pieces: &[Piece]) -> Expects {
+        match nth_piece(pieces, self.piece) {
+            None => Expects::Nothing,
+            Some(Piece::Literal(text)) => match nth_byte(text, self.state) {
+                Some(byte) => Expects::Byte(byte),
+                None => Expects::Nothing,
+            },
+            Some(Piece::Argument(argument)) => Expects::Argument {
+                class: argument.class,
+                exit: match nth_piece(pieces, self.piece + 1) {
+                    Some(Piece::Literal(text)) if argument.class.accepts(self.state) => nth_byte(text, 0),
+                    _ => None,
+                },
+            },
+        }
+    }
+
+    const fn is(self, other: Self) -> bool {
+        self.piece == other.piece && self.state == other.state
+    }
+}
+
+const fn nth_piece(pieces: &[Piece], index: u16) -> Option<Piece> {
+    if (index as usize) < pieces.len() { Some(pieces[index as usize]) } else { None }
+}
+
+/// The index of a node, of which there are at most [`MOST`].
+#[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
+const fn index(node: usize) -> u16 {
+    node as u16
+}
+
+/// Bytes in the order in which examples should use them.
+const ORDER: [u8; 256] = {
+    let mut order = [0; 256];
+    let (mut filled, mut round) = (0, 0);
+    while round < 5 {
+        let mut byte = 0_u8;
+        loop {
+            let rank = match byte {
+                b'a'..=b'z' => 0,
+                b'0'..=b'9' => 1,
+                b'A'..=b'Z' => 2,
+                b'!'..=b'~' => 3,
+                _ => 4,
+            };
+            if rank == round {
+                order[filled] = byte;
+                filled += 1;
+            }
+            if byte == u8::MAX {
+                break;
+            }
+            byte += 1;
+        }
+        round += 1;
+    }
+    order
+};
+
+/// Whether the literal starts of two templates already differ, which is the case for most pairs.
+const fn start_differently(one: &[Piece], other: &[Piece]) -> bool {
+    let ([Piece::Literal(one), ..], [Piece::Literal(other), ..]) = (one, other) else { return false };
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = if one.len() < other.len() { one.len() } else { other.len() };
+    // From the end: what templates of one keyspace have in common, the prefix, is at the start.
+    while at > 0 {
+        at -= 1;
+        if one[at] != other[at] {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether two templates can make the same key.
+pub(crate) const fn overlap(one: &[Piece], other: &[Piece]) -> Overlap {
+    if start_differently(one, other) {
+        return Overlap::Nothing;
+    }
+    let start = Node { one: Place::START, other: Place::START, before: 0, byte: 0 };
+    let mut nodes = [start; MOST];
+    let (mut count, mut next) = (1, 0);
+    while next < count {
+        let node = nodes[next];
+        if node.one.is_end(one) && node.other.is_end(other) {
+            return Overlap::Key(Text::leading_to(&nodes, next));
+        }
+        let candidates = Candidates::of(node.one, one, node.other, other);
+        let mut nth = 0;
+        while nth < candidates.count {
+            let byte = candidates.bytes[nth];
+            nth += 1;
+            let (Some(after_one), Some(after_other)) =
+                (node.one.step(one, byte), node.other.step(other, byte))
+            else {
+                continue;
+            };
+            let mut known = 0;
+            while known < count && !(nodes[known].one.is(after_one) && nodes[known].other.is(after_other)) {
+                known += 1;
+            }
+            if known < count {
+                continue;
+            }
+            if count == MOST {
+                return Overlap::Unknown;
+            }
+            nodes[count] = Node { one: after_one, other: after_other, before: index(next), byte };
+            count += 1;
+        }
+        next += 1;
+    }
+    Overlap::Nothing
+}
+
+/// Fails the compilation when the templates at two places can make the same key.
+pub const fn assert_distinct(templates: &[TemplateMeta], one: usize, other: usize) {
+    if one < templates.len() && other < templates.len() {
+        assert_apart(&templates[one], &templates[other]);
+    }
+}
+
+/// Fails the compilation when two templates can make the same key.
+#[expect(clippy::panic, reason = "it is how a constant fails to compile")]
+pub(crate) const fn assert_apart(one: &TemplateMeta, other: &TemplateMeta) {
+    let example = match overlap(one.pieces, other.pieces) {
+        Overlap::Nothing => return,
+        Overlap::Key(example) => Some(example),
+        Overlap::Unknown => None,
+    };
+    let message = Text::<1024>::EMPTY
+        .with("the template \"")
+        .with(other.template)
+        .with("\" of `")
+        .with(other.keyspace)
+        .with("::")
+        .with(other.field)
+        .with("` and \"")
+        .with(one.template)
+        .with("\" of `")
+        .with(one.keyspace)
+        .with("::")
+        .with(one.field);
+    let message = match &example {
+        Some(example) => message
+            .with("` can make the same key, for example `")
+            .with(example.as_str())
+            .with("`: put a text of its own into one of them, before the argument, or use an argument type that can't be that"),
+        None => message.with("` are too much alike to tell whether they can make the same key: put a text of its own into one of them, before the first argument"),
+    };
+    panic!("{}", message.as_str());
+}
+
+impl<const CAPACITY: usize> Text<CAPACITY> {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; CAPACITY], length: 0 };
+
+    /// With more at its end; what does not fit is left out.
+    pub(crate) const fn with(mut self, text: &str) -> Self {
+        let mut rest = text.as_bytes();
+        while let Some((byte, others)) = rest.split_first()
+            && self.length < CAPACITY
+        {
+            self.bytes[self.length] = *byte;
+            self.length += 1;
+            rest = others;
+        }
+        self
+    }
+
+    /// The bytes on the way from the start to a node.
+    const fn leading_to(nodes: &[Node; MOST], node: usize) -> Self {
+        let (mut length, mut at) = (0, node);
+        while at != 0 {
+            length += 1;
+            at = nodes[at].before as usize;
+        }
+        let mut text = Self::EMPTY;
+        text.length = if length < CAPACITY { length } else { CAPACITY };
+        let mut at = node;
+        while at != 0 {
+            length -= 1;
+            if length < CAPACITY {
+                text.bytes[length] = nodes[at].byte;
+            }
+            at = nodes[at].before as usize;
+        }
+        text
+    }
+
+    pub(crate) const fn as_str(&self) -> &str {
+        match self.bytes.split_at_checked(self.length) {
+            Some((bytes, _)) => match str::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(_) => "(bytes that are no text)",
+            },
+            None => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::{KeyArgument, capture};
+    use crate::keyspace::ArgumentMeta;
+
+    const U8: ArgumentClass = u8::CLASS;
+    const TEXT: ArgumentClass = ArgumentClass::TEXT;
+    const HEX: ArgumentClass = ArgumentClass::alphabet("0123456789abcdef", 2, 4);
+    const WORDS: ArgumentClass = ArgumentClass::one_of(&["me", "men", "7", "true"]);
+
+    fn argument(class: ArgumentClass) -> Piece {
+        Piece::Argument(ArgumentMeta::new("a", "A", class))
+    }
+
+    fn example(one: &[Piece], other: &[Piece]) -> Option<String> {
+        match overlap(one, other) {
+            Overlap::Nothing => None,
+            Overlap::Key(text) => Some(text.as_str().to_owned()),
+            Overlap::Unknown => panic!("the search gave up"),
+        }
+    }
+
+    #[test]
+    fn what_can_meet_and_what_can_not() {
+        use Piece::Literal;
+        let u64 = argument(u64::CLASS);
+        let cases: &[(&[Piece], &[Piece], Option<&str>)] = &[
+            (&[Literal("user:"), argument(TEXT)], &[Literal("user:me")], Some("user:me")),
+            (&[Literal("user:"), u64], &[Literal("user:me")], None),
+            (&[Literal("user:"), u64], &[Literal("user:"), argument(TEXT)], Some("user:0")),
+            (&[Literal("user:"), u64], &[Literal("user:"), argument(bool::CLASS)], None),
+            (&[Literal("user:"), argument(U8)], &[Literal("user:255")], Some("user:255")),
+            (&[Literal("user:"), argument(U8)], &[Literal("user:256")], None),
+            (&[Literal("user:"), argument(U8)], &[Literal("user:007")], None),
+            (&[Literal("user:"), argument(i8::CLASS)], &[Literal("user:-128")], Some("user:-128")),
+            (&[Literal("user:"), argument(i8::CLASS)], &[Literal("user:-129")], None),
+            (&[Literal("user:"), argument(i8::CLASS)], &[Literal("user:-0")], None),
+            (&[Literal("n:"), argument(std::num::NonZero::<u8>::CLASS)], &[Literal("n:0")], None),
+            (&[Literal("user:"), u64], &[Literal("user:"), u64, Literal(":views")], None),
+            (
+                &[Literal("a:"), argument(TEXT), Literal(":x")],
+                &[Literal("a:"), u64, Literal(":"), argument(TEXT)],
+                Some("a:0:x"),
+            ),
+            (&[Literal("a:"), argument(TEXT), Literal(":x")], &[Literal("a:"), u64, Literal(":y")], None),
+            (&[argument(ArgumentClass::RAW)], &[Literal("a:"), u64], Some("a:0")),
+            (&[Literal("c:"), argument(char::CLASS)], &[Literal("c:é")], Some("c:é")),
+            (&[Literal("c:"), argument(char::CLASS)], &[Literal("c:me")], None),
+            (&[Literal("w:"), argument(WORDS)], &[Literal("w:men")], Some("w:men")),
+            (&[Literal("w:"), argument(WORDS)], &[Literal("w:tr")], None),
+        ];
+        for (one, other, expected) in cases {
+            assert_eq!(example(one, other).as_deref(), *expected, "{one:?} {other:?}");
+            assert_eq!(example(other, one).is_some(), expected.is_some(), "{other:?} {one:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_example_is_cut() {
+        static LONG: [u8; 300] = [b'a'; 300];
+        let long = Piece::Literal(str::from_utf8(&LONG).unwrap());
+        assert_eq!(example(&[long], &[long]).unwrap().len(), LONGEST);
+    }
+
+    /// Templates as the derive lets them through: an argument between two literals ends before the second.
+    fn template() -> impl Strategy<Value = Vec<Piece>> {
+        let literal = prop::sample::select(vec!["a:", "b", "a", ":", ":7", "me", ":me", "-", "x:1:", "0"]);
+        let class = prop::sample::select(vec![
+            U8,
+            TEXT,
+            HEX,
+            WORDS,
+            i8::CLASS,
+            bool::CLASS,
+            char::CLASS,
+            ArgumentClass::RAW,
+        ]);
+        prop::collection::vec((literal, class), 1..4).prop_map(|parts| {
+            let mut pieces: Vec<Piece> = Vec::new();
+            for (literal, class) in parts {
+                match pieces.last() {
+                    Some(Piece::Argument(before)) if !before.class.ends_before(literal.as_bytes()[0]) => {
+                        break;
+                    }
+                    _ => pieces.push(Piece::Literal(literal)),
+                }
+                pieces.push(argument(class));
+            }
+            pieces
+        })
+    }
+
+    /// A key of the template by this seed, if it leads to one.
+    fn key(pieces: &[Piece], seed: u64) -> Option<String> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut key = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Literal(text) => key.extend(text.bytes()),
+                Piece::Argument(argument) => {
+                    let (mut state, mut length) = (ArgumentClass::START, 0);
+                    while !argument.class.accepts(state) || (random.bool() && length < 6) {
+                        let step = |&byte: &u8| Some((byte, argument.class.step(state, byte)?));
+                        let steps: Vec<_> = b"me7-0true:1ax".iter().filter_map(step).collect();
+                        let Some(&(byte, next)) = random.choice(&steps) else { break };
+                        key.push(byte);
+                        (state, length) = (next, length + 1);
+                    }
+                    if !argument.class.accepts(state) {
+                        return None;
+                    }
+                }
+            }
+        }
+        String::from_utf8(key).ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn an_example_is_a_key_of_both(one in template(), other in template()) {
+            if let Some(example) = example(&one, &other) {
+                prop_assert!(capture(&one, &example).is_some(), "{:?} in {:?}", example, one);
+                prop_assert!(capture(&other, &example).is_some(), "{:?} in {:?}", example, other);
+            }
+        }
+
+        #[test]
+        fn what_is_a_key_of_both_is_found(one in template(), other in template(), seed: u64) {
+            for nth in 0..50 {
+                let Some(key) = key(&one, seed.wrapping_add(nth)) else { continue };
+                if capture(&other, &key).is_some() {
+                    prop_assert!(example(&one, &other).is_some(), "{:?} is a key of {:?} and {:?}", key, one, other);
+                }
+            }
+        }
+
+        #[test]
+        fn every_key_reads_back(one in template(), seed: u64) {
+            if let Some(key) = key(&one, seed) {
+                prop_assert!(capture(&one, &key).is_some(), "{:?} of {:?}", key, one);
+            }
+        }
+    }
+}

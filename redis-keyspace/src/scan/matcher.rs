@@ -1,0 +1,87 @@
+//! Which keys a pattern means: the glob for the server, and the judgement on what it lets through.
+
+use std::marker::PhantomData;
+
+use smallvec::SmallVec;
+
+use crate::key::{KeyText, capture};
+use crate::keyspace::{Keyspace, Piece, TemplateMeta};
+
+/// A template with some of its arguments bound.
+pub(crate) struct Matcher<S> {
+    template: &'static TemplateMeta,
+    index: usize,
+    /// By hole; a missing one is free.
+    bound: SmallVec<[Option<KeyText>; 4]>,
+    keyspace: PhantomData<fn() -> S>,
+}
+
+impl<S> Clone for Matcher<S> {
+    fn clone(&self) -> Self {
+        let Self { template, index, bound, .. } = self;
+        Self { template, index: *index, bound: bound.clone(), keyspace: PhantomData }
+    }
+}
+
+impl<S> Matcher<S> {
+    pub(crate) fn new(template: &'static TemplateMeta, index: usize) -> Self {
+        Self { template, index, bound: SmallVec::new(), keyspace: PhantomData }
+    }
+
+    pub(crate) fn bind(&mut self, hole: usize, text: KeyText) {
+        if self.bound.len() <= hole {
+            self.bound.resize(hole + 1, None);
+        }
+        if let Some(place) = self.bound.get_mut(hole) {
+            *place = Some(text);
+        }
+    }
+
+    pub(crate) fn template(&self) -> &'static TemplateMeta {
+        self.template
+    }
+
+    /// The narrowest glob that matches all keys of the pattern.
+    pub(crate) fn glob(&self) -> String {
+        let (mut glob, mut hole) = (String::new(), 0);
+        for piece in self.template.pieces {
+            match piece {
+                Piece::Literal(text) => escape_glob(text, &mut glob),
+                Piece::Argument(_) => {
+                    match self.bound.get(hole).and_then(Option::as_ref) {
+                        // An escaped argument contains no glob character; a verbatim one may.
+                        Some(text) => escape_glob(text.as_str(), &mut glob),
+                        None => glob.push('*'),
+                    }
+                    hole += 1;
+                }
+            }
+        }
+        glob
+    }
+}
+
+impl<S: Keyspace> Matcher<S> {
+    /// The arguments of a key of the pattern; `None` for a key that is none.
+    pub(crate) fn arguments(&self, key: &str) -> Option<S::Parsed> {
+        let captures = capture(self.template.pieces, key)?;
+        for (hole, bound) in self.bound.iter().enumerate() {
+            if let Some(bound) = bound
+                && captures.text(hole) != Some(bound.as_str())
+            {
+                return None;
+            }
+        }
+        S::from_captures(self.index, &captures)
+    }
+}
+
+/// Appends text so that a glob takes it literally.
+pub(crate) fn escape_glob(text: &str, glob: &mut String) {
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            glob.push('\\');
+        }
+        glob.push(c);
+    }
+}

@@ -1,0 +1,110 @@
+//! Going through a database page by page.
+
+use std::sync::Arc;
+
+use super::Options;
+use crate::command::{Keys, Packet, Request, reply};
+use crate::connect::lane::resp::Reply;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::handle::{Binding, target};
+use crate::keyspace::KeyspaceMeta;
+use crate::run::run;
+
+/// A scan under way.
+pub(crate) struct Walk {
+    binding: Arc<Binding>,
+    /// Of the keys as they stand on the server.
+    glob: String,
+    kind: Option<&'static str>,
+    options: Options,
+    /// Where the next page starts; `None` when there is none.
+    cursor: Option<u64>,
+}
+
+/// What one round trip brought.
+pub(crate) struct Turn {
+    /// The replies to what was sent along.
+    pub(crate) replies: Vec<Reply>,
+    /// The keys of the page, without the namespace.
+    pub(crate) keys: Vec<String>,
+    /// How many keys the glob let through that are no text.
+    pub(crate) unreadable: u64,
+}
+
+impl Walk {
+    pub(crate) fn new(
+        glob: &str,
+        kind: Option<&'static str>,
+        options: Options,
+        keyspace: &'static KeyspaceMeta,
+    ) -> Result<Self> {
+        let binding = target(options.redis.as_ref(), Some(keyspace))?;
+        // A namespace contains nothing that a glob could take for its own.
+        let glob = format!("{}{glob}", binding.namespace);
+        Ok(Self { binding, glob, kind, options, cursor: Some(0) })
+    }
+
+    pub(crate) fn page_size(&self) -> u32 {
+        self.options.page_size
+    }
+
+    /// Whether there is another page.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// Sends these commands together with the `SCAN` of the next page, if there is one.
+    pub(crate) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<Turn> {
+        packets.extend(self.cursor.map(|cursor| self.scan(cursor)));
+        let mut turn = Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0 };
+        if packets.is_empty() {
+            return Ok(turn);
+        }
+        let deadline = Deadline::after(self.options.timeout.unwrap_or(self.binding.timeout));
+        let binding = Arc::clone(&self.binding);
+        let replies = run(binding, Request::Pipeline(packets), deadline, repeatable, None).await?;
+        turn.replies = reply::many(replies);
+        if self.cursor.is_some() {
+            let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
+            self.read_page(page, &mut turn)?;
+        }
+        Ok(turn)
+    }
+
+    fn scan(&self, cursor: u64) -> Packet {
+        let mut packet = Packet::new("SCAN", Keys::None);
+        packet.args.push_int(cursor);
+        packet.args.push(b"MATCH");
+        packet.args.push(self.glob.as_bytes());
+        packet.args.push(b"COUNT");
+        packet.args.push_int(self.options.page_size);
+        if let Some(kind) = self.kind {
+            packet.args.push(b"TYPE");
+            packet.args.push(kind.as_bytes());
+        }
+        packet
+    }
+
+    fn read_page(&mut self, page: Reply, turn: &mut Turn) -> Result<()> {
+        let unexpected = || Error::protocol("SCAN did not give a cursor and a list of keys");
+        let Reply::Array(parts) = reply::checked(page)? else { return Err(unexpected()) };
+        let Ok([Reply::Bulk(cursor), Reply::Array(keys)]) = <[Reply; 2]>::try_from(parts) else {
+            return Err(unexpected());
+        };
+        let cursor: Option<u64> = str::from_utf8(&cursor).ok().and_then(|cursor| cursor.parse().ok());
+        self.cursor = Some(cursor.ok_or_else(unexpected)?).filter(|&cursor| cursor != 0);
+        turn.keys.reserve(keys.len());
+        for key in keys {
+            let Reply::Bulk(key) = key else { return Err(unexpected()) };
+            match String::from_utf8(key) {
+                Ok(mut key) if key.starts_with(&*self.binding.namespace) => {
+                    key.drain(..self.binding.namespace.len());
+                    turn.keys.push(key);
+                }
+                _ => turn.unreadable += 1,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+use redis_keyspace::catalog;
+
+struct CartKeys;
+
+catalog!(CATALOG = [CartKeys]);
+
+fn main() {}

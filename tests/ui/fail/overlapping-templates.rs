@@ -1,0 +1,31 @@
+use redis_keyspace::{KeyArgument, Keyspace, Text};
+
+#[derive(Debug, Clone, PartialEq, KeyArgument)]
+enum Device {
+    Phone,
+    Desktop,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    #[key("user:{name}")]
+    by_name: fn(name: &str) -> Text,
+    #[key("user:me")]
+    me: Text,
+    // Apart from the others: a number is no device, and `me` neither.
+    #[key("on:{device}")]
+    by_device: fn(device: Device) -> Text,
+    #[key("on:{id}")]
+    by_id: fn(id: u64) -> Text,
+    #[key("on:desk")]
+    desk: Text,
+    #[key("on:desktop")]
+    desktop: Text,
+    #[key("on:{id}:x")]
+    x: fn(id: u64) -> Text,
+    #[key("on:{a}:{b}")]
+    pair: fn(a: u8, b: &str) -> Text,
+}
+
+fn main() {}

@@ -1,0 +1,62 @@
+//! What has no key in common compiles, and so does what is on another database or server.
+
+use redis_keyspace::{Catalog, Counter, KeyArgument, Keyspace, Text, catalog};
+
+#[derive(Debug, Clone, PartialEq, KeyArgument)]
+enum Device {
+    Phone,
+    Desktop,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "session", db = 1, ttl = "1h")]
+pub struct SessionKeys {
+    #[key("{user}")]
+    by_user: fn(user: u64) -> Text,
+    #[key("{device}")]
+    by_device: fn(device: Device) -> Text,
+    #[key("me")]
+    me: Text,
+    #[key("{user}:{device}")]
+    session: fn(user: u64, device: &str) -> Text,
+    #[key("{user}:{device}:at")]
+    at: fn(user: u64, device: &str) -> Counter,
+    #[key("u:{user}:x")]
+    x: fn(user: &str) -> Text,
+    #[key("u:{user}:y")]
+    y: fn(user: &str) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "session", db = 2, ttl = "1h")]
+struct OtherDatabase {
+    #[key("{user}")]
+    by_user: fn(user: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "session", server = "other", ttl = "1h")]
+struct OtherServer {
+    #[key("{user}")]
+    by_user: fn(user: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "sessions", ttl = "1h")]
+struct OtherPrefix {
+    #[key("{user}")]
+    by_user: fn(user: u64) -> Text,
+}
+
+catalog!(
+    /// All of it.
+    pub CATALOG = [SessionKeys, OtherDatabase, OtherServer, OtherPrefix]
+);
+
+fn main() {
+    let catalog: Catalog = CATALOG;
+    assert_eq!(catalog.keyspaces().len(), 4);
+    let pattern: SessionKeysPattern<Text, 3> = SessionKeys::session_keys().user(7).device("*");
+    assert_eq!(pattern.glob(), "session:7:%2A");
+    assert_eq!(SessionKeys::session_keys().device("a[b]").glob(), "session:*:a%5Bb%5D");
+}
