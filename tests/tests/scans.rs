@@ -110,7 +110,7 @@ both_servers! {
             assert_eq!(Keys::doc_keys().page_size(page).count().await.unwrap(), 2500, "{page}");
         }
         assert_eq!(docs(&Keys::doc_keys().user("odd")).await.len(), 1250);
-        let mut values = Keys::doc_keys().user("even").page_size(300).values();
+        let mut values = Keys::doc_keys().user("even").page_size(100_000).values();
         let mut seen = 0;
         while let Some((found, value)) = values.next().await.transpose().unwrap() {
             let ParsedKeys::Doc { id, .. } = found.arguments() else { panic!("{found:?}") };
@@ -245,6 +245,25 @@ fn namespaces_keep_to_themselves() {
         for redis in [&other, &bare] {
             assert!(Keys::note("ada").exists().on(redis).await.unwrap());
         }
+    });
+}
+
+/// Keys that were found on a stated server are on it.
+#[test]
+fn what_is_found_somewhere_is_there() {
+    within(MINUTE, async {
+        let (one, other) = (Redis::embedded(), Redis::embedded());
+        other
+            .scope(async {
+                for redis in [&one, &other] {
+                    Keys::doc("ada", 1).set(&vec![1]).on(redis).await.unwrap();
+                }
+                let found = Keys::doc_keys().on(&one).scan().next().await.unwrap().unwrap();
+                assert!(found.key().del().await.unwrap());
+                assert!(!Keys::doc("ada", 1).exists().on(&one).await.unwrap());
+                assert!(Keys::doc("ada", 1).exists().await.unwrap(), "the one in scope is not meant");
+            })
+            .await;
     });
 }
 

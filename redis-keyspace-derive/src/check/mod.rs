@@ -26,6 +26,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
         prefix::doubled(model, entry, diag);
         ttl(model, entry, diag);
         reserved(model, entry, diag);
+        hidden_operations(entry, diag);
     }
     distinct(model, diag);
 }
@@ -106,6 +107,22 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         _ => String::new(),
     };
     diag.error(entry.ident.span(), format!("`{name}` {reason}: name the field otherwise{keep}"));
+}
+
+/// A pattern has a method for each parameter, which would hide the operation of that name.
+fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
+    const OPERATIONS: [&str; 10] =
+        ["count", "delete", "exists", "expire", "glob", "on", "page_size", "scan", "timeout", "values"];
+    for param in &entry.params {
+        if let (Some(ident), Some(name)) = (param.ident, param.name())
+            && OPERATIONS.contains(&name.as_str())
+        {
+            diag.error(
+                ident.span(),
+                format!("`{name}` is an operation of patterns, which a method of that name would hide: name the parameter otherwise, its keys stay the same"),
+            );
+        }
+    }
 }
 
 /// Fields that would collide in what is generated. That they share no key, the compiler checks.

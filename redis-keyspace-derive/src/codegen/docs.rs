@@ -96,7 +96,7 @@ pub(super) fn delete_pattern(model: &Keyspace<'_>) -> TokenStream {
     let mut docs = line(&format!("Deletes whatever this raw glob matches {reach}."));
     docs.extend(line(""));
     docs.extend(line(
-        "It bypasses the templates: keys of every type and form go, also those that no template makes, and what is put into \
+        "It bypasses the templates: keys of every type and form that are UTF-8 go, also those that no template makes, and what is put into \
          the glob is not escaped, so an id of `*` is everything. For the keys of one template there are patterns.",
     ));
     docs

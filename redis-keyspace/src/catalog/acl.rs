@@ -18,8 +18,8 @@ impl Catalog {
     /// The narrowest Redis ACL rules under which the program works: a `~` for the keys of each template, a `+` for each
     /// command that is sent. For `ACL SETUSER name on >password ..`.
     ///
-    /// `namespace` is the application namespace that the program is run with, if any. Where a template starts with an
-    /// argument, its keys can't be told from others, and the rule lets in more than the template.
+    /// `namespace` is the application namespace that the program is run with, if any. The rules are for the keyspaces of all
+    /// servers together. A `*` of Redis matches colons too, so the rule of a template lets in more than its keys.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -33,7 +33,8 @@ impl Catalog {
     /// ```
     #[must_use]
     pub fn acl_rules(&self, namespace: Option<&str>) -> String {
-        let namespace = namespace.map(|namespace| format!("{namespace}:")).unwrap_or_default();
+        let namespace =
+            namespace.map(|namespace| format!("{}:", without_spaces(namespace))).unwrap_or_default();
         let templates = || self.keyspaces.iter().flat_map(|keyspace| keyspace.templates());
         let keys: BTreeSet<String> = templates().map(|template| glob(&namespace, template)).collect();
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
@@ -48,12 +49,17 @@ impl Catalog {
     }
 }
 
+/// Rules end at a space.
+fn without_spaces(text: &str) -> String {
+    text.replace(' ', "?")
+}
+
 fn glob(namespace: &str, template: &TemplateMeta) -> String {
     let mut glob = namespace.to_owned();
     for piece in template.pieces() {
         match piece {
-            // Of what a glob would take for its own, templates contain nothing; rules end at a space.
-            Piece::Literal(text) => glob.extend(text.chars().map(|c| if c == ' ' { '?' } else { c })),
+            // Of what a glob would take for its own, templates contain nothing.
+            Piece::Literal(text) => glob.push_str(&without_spaces(text)),
             Piece::Argument(_) => glob.push('*'),
         }
     }

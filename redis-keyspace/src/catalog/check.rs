@@ -22,7 +22,8 @@ pub const fn assert_compatible(keyspaces: &[&KeyspaceMeta]) {
     }
 }
 
-/// Whether both may be on the same database. Which one a keyspace without `db` gets is known at run time only.
+/// Whether both may be on the same database. Which one a keyspace without `db` or `server` gets is known at run time
+/// only.
 const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     let same_db = match (one.overrides.db, other.overrides.db) {
         (Some(one), Some(other)) => one == other,
@@ -30,8 +31,8 @@ const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     };
     let same_server = match (one.overrides.server, other.overrides.server) {
         (Some(one), Some(other)) => equal(one, other),
-        (None, None) => true,
-        _ => false,
+        // A program may install one server under a name and as the default.
+        _ => true,
     };
     same_db && same_server
 }

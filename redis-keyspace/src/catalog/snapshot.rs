@@ -10,8 +10,9 @@ use super::reference::{arguments, lifetime};
 const VARIABLE: &str = "REDIS_KEYSPACE_SNAPSHOT";
 
 impl Catalog {
-    /// The catalog as lines of text, one for each template: what [`catalog_test!`](crate::catalog_test) compares. Part of
-    /// it is all that decides what stands in Redis: templates, argument types, kinds, wire formats, lifetimes, databases.
+    /// The catalog as lines of text, one for each template: what [`catalog_test!`](crate::catalog_test) compares. It
+    /// has templates, kinds, wire formats, lifetimes, databases, and argument types by name: what a type of your own is
+    /// written as is not part of it.
     #[must_use]
     pub fn to_snapshot(&self) -> String {
         let mut text = String::from(

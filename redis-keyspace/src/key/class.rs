@@ -168,6 +168,15 @@ impl ArgumentClass {
         matches!(self.0, Language::Bytes { .. })
     }
 
+    /// Whether it takes any text, so that nothing about what it has taken matters, once it has taken something.
+    pub(crate) const fn is_free(self) -> bool {
+        self.is_same(Self::TEXT) || self.is_same(Self::RAW)
+    }
+
+    pub(crate) const fn is_integer(self) -> bool {
+        matches!(self.0, Language::Integer { .. })
+    }
+
     /// Whether the byte is in any text of the class; quicker than a step, for bytes that are in none.
     pub(crate) const fn may_step(self, byte: u8) -> bool {
         match self.0 {

@@ -82,6 +82,12 @@ impl Candidates {
                     // How much was read is all that matters to both.
                     return exits.with_first(class, one.state, other_class, other.state);
                 }
+                if class.is_free() {
+                    return exits.with_way_out(other_class, other.state, class, one.state);
+                }
+                if other_class.is_free() {
+                    return exits.with_way_out(class, one.state, other_class, other.state);
+                }
                 exits.with_all(class, one.state, other_class, other.state)
             }
         }
@@ -113,6 +119,22 @@ impl Candidates {
         self
     }
 
+    /// Free text goes along with anything and is the same after it, so one way to the end of the other argument stands for
+    /// all.
+    const fn with_way_out(
+        self,
+        other: ArgumentClass,
+        others: State,
+        free: ArgumentClass,
+        state: State,
+    ) -> Self {
+        if other.accepts(others) && free.accepts(state) {
+            self
+        } else {
+            self.with_first(other, others, free, state)
+        }
+    }
+
     /// With all bytes with which both arguments go on.
     const fn with_all(
         mut self,
@@ -121,9 +143,12 @@ impl Candidates {
         other: ArgumentClass,
         others: State,
     ) -> Self {
+        // An integer has few; of the rest, only classes of few texts and of single characters come here.
+        const DIGITS: [u8; 11] = *b"0123456789-";
+        let few = one.is_integer() || other.is_integer();
         let mut nth = 0;
-        while nth < ORDER.len() {
-            let byte = ORDER[nth];
+        while nth < if few { DIGITS.len() } else { ORDER.len() } {
+            let byte = if few { DIGITS[nth] } else { ORDER[nth] };
             nth += 1;
             if one.may_step(byte)
                 && other.may_step(byte)
@@ -428,7 +453,7 @@ mod tests {
     #[test]
     fn what_can_meet_and_what_can_not() {
         use Piece::Literal;
-        let u64 = argument(u64::CLASS);
+        let (u64, i64, text) = (argument(u64::CLASS), argument(i64::CLASS), argument(TEXT));
         let cases: &[(&[Piece], &[Piece], Option<&str>)] = &[
             (&[Literal("user:"), argument(TEXT)], &[Literal("user:me")], Some("user:me")),
             (&[Literal("user:"), u64], &[Literal("user:me")], None),
@@ -453,6 +478,34 @@ mod tests {
             (&[Literal("c:"), argument(char::CLASS)], &[Literal("c:me")], None),
             (&[Literal("w:"), argument(WORDS)], &[Literal("w:men")], Some("w:men")),
             (&[Literal("w:"), argument(WORDS)], &[Literal("w:tr")], None),
+            // Of many arguments of different classes, apart only at the end.
+            (
+                &[
+                    Literal("p:"),
+                    i64,
+                    Literal(":"),
+                    i64,
+                    Literal(":"),
+                    argument(WORDS),
+                    Literal(":"),
+                    i64,
+                    Literal(":x"),
+                ],
+                &[
+                    Literal("p:"),
+                    text,
+                    Literal(":"),
+                    text,
+                    Literal(":"),
+                    text,
+                    Literal(":"),
+                    text,
+                    Literal(":y"),
+                ],
+                None,
+            ),
+            (&[Literal("p:"), i64, Literal(":x")], &[Literal("p:"), u64, Literal(":y")], None),
+            (&[Literal("p:"), i64], &[Literal("p:"), argument(WORDS)], Some("p:7")),
         ];
         for (one, other, expected) in cases {
             assert_eq!(example(one, other).as_deref(), *expected, "{one:?} {other:?}");

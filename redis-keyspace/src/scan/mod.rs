@@ -25,7 +25,8 @@ use crate::kind::{Kind, Readable};
 /// else: an argument of `*` is the text `*`. Other keys that the server's glob lets through are skipped and counted.
 ///
 /// The work goes page by page with `SCAN`, which does not hold up the server. As Redis has it, keys that are there from
-/// beginning to end are found; those that come or go meanwhile may be.
+/// beginning to end are found; those that come or go meanwhile may be. That holds for one run of the server: one that
+/// restarts, or is replaced, in the middle of a scan may pass over keys.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -123,7 +124,7 @@ impl<S: Keyspace, V> Pattern<S, V> {
 }
 
 impl<S: Keyspace, V: Kind> Pattern<S, V> {
-    /// The keys, as a stream. Each is given once, for which the stream remembers 16 bytes of every key that it has given.
+    /// The keys, as a stream. Each is given once, for which the stream remembers a hash of 16 bytes of every key that it has given.
     ///
     /// A page of the database is one round trip. Dropping the stream ends the scan and leaves nothing on the server.
     pub fn scan(&self) -> Scan<S, V> {
@@ -153,7 +154,7 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     }
 
     /// Deletes the keys, a page at a time; see [`Sweep`] for dry runs, progress and stopping. `UNLINK` of a page and the
-    /// `SCAN` of the next are one round trip, and no more than a page of keys is held in memory.
+    /// `SCAN` of the next are one round trip, and no more than two pages of keys are held in memory.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -170,13 +171,15 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     /// # Ok(()) }).await }
     /// ```
     pub fn delete(&self) -> Sweep<'static> {
-        Sweep::delete(self.filter(), self.glob(), Some(V::REDIS_TYPE), self.options.clone(), S::META)
+        let (glob, options) = (self.glob(), self.options.clone());
+        Sweep::delete(self.filter(), glob, Some(V::REDIS_TYPE), options, S::META).of(self.matcher.template())
     }
 
     /// Gives the keys a lifetime, counted from when each is reached. Zero deletes them. See [`Sweep`].
     pub fn expire(&self, lifetime: Duration) -> Sweep<'static> {
-        let glob = self.glob();
-        Sweep::expire(lifetime, self.filter(), glob, Some(V::REDIS_TYPE), self.options.clone(), S::META)
+        let (glob, options) = (self.glob(), self.options.clone());
+        Sweep::expire(lifetime, self.filter(), glob, Some(V::REDIS_TYPE), options, S::META)
+            .of(self.matcher.template())
     }
 
     fn filter(&self) -> sweep::Filter {

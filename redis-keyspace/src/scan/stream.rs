@@ -10,7 +10,8 @@ use futures_core::Stream;
 
 use super::walk::{Turn, Walk};
 use super::{Matcher, Options};
-use crate::command::{Keys, Packet, reply};
+use crate::Redis;
+use crate::command::{KEYS_PER_COMMAND, Keys, Packet, reply};
 use crate::connect::lane::resp::Reply;
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyText};
@@ -71,6 +72,8 @@ pub struct Scan<S: Keyspace, V> {
     matcher: Matcher<S>,
     kind: &'static str,
     progress: Progress,
+    /// Where the keys are, if that was stated: then those that are given are there too.
+    redis: Option<Redis>,
     ready: VecDeque<Found<S, V>>,
     seen: Seen,
     skipped: u64,
@@ -81,6 +84,7 @@ impl<S: Keyspace, V> Scan<S, V> {
         Self {
             matcher,
             kind,
+            redis: options.redis.clone(),
             progress: Progress::New(options),
             ready: VecDeque::new(),
             seen: Seen::default(),
@@ -151,11 +155,11 @@ impl<S: Keyspace, V> Scan<S, V> {
                         return Poll::Pending;
                     };
                     return Poll::Ready(Some(match turn {
+                        Ok(Turn { failure: Some(error), .. }) | Err(error) => Err(self.explain(error)),
                         Ok(turn) => {
                             self.progress = Progress::Between(walk);
                             Ok(turn)
                         }
-                        Err(error) => Err(self.explain(error)),
                     }));
                 }
                 Progress::Done => return Poll::Ready(None),
@@ -170,6 +174,10 @@ impl<S: Keyspace, V> Scan<S, V> {
                 None => self.skipped += 1,
                 Some(arguments) if self.seen.is_new(&text) => {
                     let key = Key::new(KeyText::Shared(text.into()), self.matcher.template());
+                    let key = match &self.redis {
+                        Some(redis) => key.on(redis),
+                        None => key,
+                    };
                     self.ready.push_back(Found { key, arguments });
                 }
                 Some(_) => {}
@@ -257,15 +265,14 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
             let turn = scan.poll_turn(context, |scan| {
                 asked.extend(scan.ready.drain(..));
                 let keys: Vec<_> = asked.iter().map(|found| found.key.text()).collect();
-                if keys.is_empty() { Vec::new() } else { vec![Packet::new("MGET", Keys::Many(keys))] }
+                let chunks = keys.chunks(KEYS_PER_COMMAND);
+                chunks.map(|keys| Packet::new("MGET", Keys::Many(keys.to_vec()))).collect()
             });
             match ready!(turn) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(mut turn)) => {
-                    if let Some(values) = turn.replies.pop()
-                        && let Err(error) = self.take(values)
-                    {
+                    if let Err(error) = self.take(std::mem::take(&mut turn.replies)) {
                         self.scan.progress = Progress::Done;
                         return Poll::Ready(Some(Err(error)));
                     }
@@ -275,12 +282,19 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
         }
     }
 
-    fn take(&mut self, values: Reply) -> Result<()> {
+    fn take(&mut self, replies: Vec<Reply>) -> Result<()> {
         let template = Some(self.scan.matcher.template());
         let about = |error: Error| error.about("MGET", template, None);
-        let Reply::Array(values) = reply::checked(values).map_err(about)? else {
-            return Err(about(Error::protocol("MGET did not give a list")));
-        };
+        let mut values = Vec::with_capacity(self.asked.len());
+        for reply in replies {
+            let Reply::Array(some) = reply::checked(reply).map_err(about)? else {
+                return Err(about(Error::protocol("MGET did not give a list")));
+            };
+            values.extend(some);
+        }
+        if values.len() != self.asked.len() {
+            return Err(about(Error::protocol("MGET did not give one value a key")));
+        }
         for (found, value) in self.asked.drain(..).zip(values) {
             let read = reply::to_bytes(value).and_then(|bytes| {
                 bytes.map(|bytes| V::read_present(&bytes).map_err(Error::decode)).transpose()

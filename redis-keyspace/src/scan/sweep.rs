@@ -8,11 +8,10 @@ use super::Options;
 use super::walk::Walk;
 use crate::Redis;
 use crate::command::{KEYS_PER_COMMAND, Keys, Packet, reply};
-use crate::connect::lane::resp::Reply;
 use crate::error::{Error, Result};
 use crate::expiry::millis;
 use crate::key::KeyText;
-use crate::keyspace::KeyspaceMeta;
+use crate::keyspace::{KeyspaceMeta, TemplateMeta};
 
 /// Whether a key that the glob let through is meant.
 pub(crate) type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -32,6 +31,7 @@ pub struct Sweep<'c> {
     kind: Option<&'static str>,
     options: Options,
     keyspace: &'static KeyspaceMeta,
+    template: Option<&'static TemplateMeta>,
     dry_run: bool,
     on_progress: Option<Watcher<'c, ()>>,
     stop_if: Option<Watcher<'c, bool>>,
@@ -53,7 +53,8 @@ pub struct Progress {
     pub looked_at: u64,
     /// How many keys the database had at the start, which `looked_at` approaches.
     pub total: u64,
-    /// How many keys of the pattern were found. One that the server comes upon twice counts twice.
+    /// How many keys of the pattern were found. One that the server comes upon twice counts twice, here and, for a
+    /// lifetime, in `affected`.
     pub matched: u64,
     /// How many of them were deleted, or given their lifetime.
     pub affected: u64,
@@ -126,6 +127,7 @@ impl<'c> Sweep<'c> {
             kind,
             options,
             keyspace,
+            template: None,
             dry_run: false,
             on_progress: None,
             stop_if: None,
@@ -141,6 +143,12 @@ impl<'c> Sweep<'c> {
         keyspace: &'static KeyspaceMeta,
     ) -> Self {
         Self { work: Work::Expire(lifetime), ..Self::delete(filter, glob, kind, options, keyspace) }
+    }
+
+    /// Says which template its keys are of.
+    pub(crate) fn of(mut self, template: &'static TemplateMeta) -> Self {
+        self.template = Some(template);
+        self
     }
 
     /// Changes nothing, and counts what would have been reached as [`matched`](Progress::matched).
@@ -199,7 +207,9 @@ impl<'c> Sweep<'c> {
         let mut progress = Progress::default();
         match self.go_through(&mut progress).await {
             Ok(()) => Ok(progress),
-            Err(error) => Err(SweepError { error: error.about(self.command(), None, None), progress }),
+            Err(error) => {
+                Err(SweepError { error: error.about(self.command(), self.template, None), progress })
+            }
         }
     }
 
@@ -218,11 +228,20 @@ impl<'c> Sweep<'c> {
             let has_page = walk.goes_on();
             let turn = walk.turn(packets, repeatable || sent == 0).await?;
             let mut replies = turn.replies.into_iter();
+            let mut failure = None;
             for reply in replies.by_ref().take(sent) {
-                progress.affected += reply::to_count(reply)?;
+                match reply::to_count(reply) {
+                    Ok(count) => progress.affected += count,
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            // What was done is counted before anything that failed ends the whole.
+            if let Some(error) = failure.or(turn.failure) {
+                return Err(error);
             }
             if std::mem::take(&mut asks_size) {
-                progress.total = reply::to_count(replies.next().unwrap_or(Reply::Nil))?;
+                // For the bar only: a user who may not ask sees none.
+                progress.total = replies.next().and_then(|reply| reply::to_count(reply).ok()).unwrap_or(0);
             }
             if has_page {
                 progress.looked_at =

@@ -30,6 +30,8 @@ pub(crate) struct Turn {
     pub(crate) keys: Vec<String>,
     /// How many keys the glob let through that are no text.
     pub(crate) unreadable: u64,
+    /// Why there is no page, while what was sent along has its replies.
+    pub(crate) failure: Option<Error>,
 }
 
 impl Walk {
@@ -57,7 +59,7 @@ impl Walk {
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
     pub(crate) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<Turn> {
         packets.extend(self.cursor.map(|cursor| self.scan(cursor)));
-        let mut turn = Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0 };
+        let mut turn = Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0, failure: None };
         if packets.is_empty() {
             return Ok(turn);
         }
@@ -67,7 +69,9 @@ impl Walk {
         turn.replies = reply::many(replies);
         if self.cursor.is_some() {
             let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
-            self.read_page(page, &mut turn)?;
+            if let Err(error) = self.read_page(page, &mut turn) {
+                turn.failure = Some(error.about("SCAN", None, None));
+            }
         }
         Ok(turn)
     }

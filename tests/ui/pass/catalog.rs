@@ -35,7 +35,14 @@ struct OtherDatabase {
 }
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "session", server = "other", ttl = "1h")]
+#[keyspace(prefix = "elsewhere", server = "third", ttl = "1h")]
+struct ThirdServer {
+    #[key("{user}")]
+    by_user: fn(user: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "elsewhere", server = "other", ttl = "1h")]
 struct OtherServer {
     #[key("{user}")]
     by_user: fn(user: u64) -> Text,
@@ -50,12 +57,12 @@ struct OtherPrefix {
 
 catalog!(
     /// All of it.
-    pub CATALOG = [SessionKeys, OtherDatabase, OtherServer, OtherPrefix]
+    pub CATALOG = [SessionKeys, OtherDatabase, OtherServer, ThirdServer, OtherPrefix]
 );
 
 fn main() {
     let catalog: Catalog = CATALOG;
-    assert_eq!(catalog.keyspaces().len(), 4);
+    assert_eq!(catalog.keyspaces().len(), 5);
     let pattern: SessionKeysPattern<Text, 3> = SessionKeys::session_keys().user(7).device("*");
     assert_eq!(pattern.glob(), "session:7:%2A");
     assert_eq!(SessionKeys::session_keys().device("a[b]").glob(), "session:*:a%5Bb%5D");

@@ -1,0 +1,10 @@
+use redis_keyspace::{Keyspace, Text};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    #[key("pages:{count}")]
+    pages: fn(count: u64) -> Text,
+}
+
+fn main() {}
