@@ -171,20 +171,23 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     /// # Ok(()) }).await }
     /// ```
     pub fn delete(&self) -> Sweep<'static> {
-        let (glob, options) = (self.glob(), self.options.clone());
-        Sweep::delete(self.filter(), glob, Some(V::REDIS_TYPE), options, S::META).of(self.matcher.template())
+        Sweep::delete(self.target(), self.options.clone())
     }
 
     /// Gives the keys a lifetime, counted from when each is reached. Zero deletes them. See [`Sweep`].
     pub fn expire(&self, lifetime: Duration) -> Sweep<'static> {
-        let (glob, options) = (self.glob(), self.options.clone());
-        Sweep::expire(lifetime, self.filter(), glob, Some(V::REDIS_TYPE), options, S::META)
-            .of(self.matcher.template())
+        Sweep::expire(lifetime, self.target(), self.options.clone())
     }
 
-    fn filter(&self) -> sweep::Filter {
+    fn target(&self) -> sweep::Target {
         let matcher = self.matcher.clone();
-        Box::new(move |key| matcher.arguments(key).is_some())
+        sweep::Target {
+            filter: Box::new(move |key| matcher.arguments(key).is_some()),
+            glob: self.glob(),
+            kind: Some(V::REDIS_TYPE),
+            keyspace: S::META,
+            template: Some(self.matcher.template()),
+        }
     }
 }
 
@@ -215,5 +218,12 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
     let mut whole = String::new();
     matcher::escape_glob(&prefix, &mut whole);
     whole.push_str(glob);
-    Sweep::delete(Box::new(move |key| key.starts_with(&prefix)), whole, None, Options::default(), S::META)
+    let target = sweep::Target {
+        filter: Box::new(move |key| key.starts_with(&prefix)),
+        glob: whole,
+        kind: None,
+        keyspace: S::META,
+        template: None,
+    };
+    Sweep::delete(target, Options::default())
 }

@@ -16,6 +16,16 @@ use crate::keyspace::{KeyspaceMeta, TemplateMeta};
 /// Whether a key that the glob let through is meant.
 pub(crate) type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
+/// The keys that are meant.
+pub(crate) struct Target {
+    pub(crate) filter: Filter,
+    pub(crate) glob: String,
+    /// The type that Redis gives them, if it matters.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) keyspace: &'static KeyspaceMeta,
+    pub(crate) template: Option<&'static TemplateMeta>,
+}
+
 /// Work on many keys under way: [`Pattern::delete`](super::Pattern::delete) and
 /// [`Pattern::expire`](super::Pattern::expire) with their options. Await it.
 ///
@@ -26,12 +36,8 @@ pub(crate) type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
 #[must_use = "nothing is done unless it is awaited"]
 pub struct Sweep<'c> {
     work: Work,
-    filter: Filter,
-    glob: String,
-    kind: Option<&'static str>,
+    target: Target,
     options: Options,
-    keyspace: &'static KeyspaceMeta,
-    template: Option<&'static TemplateMeta>,
     dry_run: bool,
     on_progress: Option<Watcher<'c, ()>>,
     stop_if: Option<Watcher<'c, bool>>,
@@ -113,42 +119,12 @@ impl From<SweepError> for Error {
 }
 
 impl<'c> Sweep<'c> {
-    pub(crate) fn delete(
-        filter: Filter,
-        glob: String,
-        kind: Option<&'static str>,
-        options: Options,
-        keyspace: &'static KeyspaceMeta,
-    ) -> Self {
-        Self {
-            work: Work::Delete,
-            filter,
-            glob,
-            kind,
-            options,
-            keyspace,
-            template: None,
-            dry_run: false,
-            on_progress: None,
-            stop_if: None,
-        }
+    pub(crate) fn delete(target: Target, options: Options) -> Self {
+        Self { work: Work::Delete, target, options, dry_run: false, on_progress: None, stop_if: None }
     }
 
-    pub(crate) fn expire(
-        lifetime: Duration,
-        filter: Filter,
-        glob: String,
-        kind: Option<&'static str>,
-        options: Options,
-        keyspace: &'static KeyspaceMeta,
-    ) -> Self {
-        Self { work: Work::Expire(lifetime), ..Self::delete(filter, glob, kind, options, keyspace) }
-    }
-
-    /// Says which template its keys are of.
-    pub(crate) fn of(mut self, template: &'static TemplateMeta) -> Self {
-        self.template = Some(template);
-        self
+    pub(crate) fn expire(lifetime: Duration, target: Target, options: Options) -> Self {
+        Self { work: Work::Expire(lifetime), ..Self::delete(target, options) }
     }
 
     /// Changes nothing, and counts what would have been reached as [`matched`](Progress::matched).
@@ -208,13 +184,14 @@ impl<'c> Sweep<'c> {
         match self.go_through(&mut progress).await {
             Ok(()) => Ok(progress),
             Err(error) => {
-                Err(SweepError { error: error.about(self.command(), self.template, None), progress })
+                Err(SweepError { error: error.about(self.command(), self.target.template, None), progress })
             }
         }
     }
 
     async fn go_through(&mut self, progress: &mut Progress) -> Result<()> {
-        let mut walk = Walk::new(&self.glob, self.kind, self.options.clone(), self.keyspace)?;
+        let mut walk =
+            Walk::new(&self.target.glob, self.target.kind, self.options.clone(), self.target.keyspace)?;
         // A second UNLINK would count what the first, whose reply was lost, has deleted as not there.
         let repeatable = self.dry_run || !matches!(self.work, Work::Delete);
         let mut keys: Vec<KeyText> = Vec::new();
@@ -249,7 +226,7 @@ impl<'c> Sweep<'c> {
             }
             progress.skipped += turn.unreadable;
             for key in turn.keys {
-                if (self.filter)(&key) {
+                if (self.target.filter)(&key) {
                     progress.matched += 1;
                     keys.push(KeyText::Shared(key.into()));
                 } else {
@@ -310,7 +287,7 @@ impl fmt::Debug for Sweep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep")
             .field("work", &self.work)
-            .field("glob", &self.glob)
+            .field("glob", &self.target.glob)
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
     }

@@ -9,7 +9,14 @@
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
-use super::class::{ArgumentClass, State, nth_byte};
+mod automaton;
+mod candidates;
+mod text;
+
+use automaton::Place;
+use candidates::Candidates;
+pub(crate) use text::Text;
+
 use crate::keyspace::{Piece, TemplateMeta};
 
 /// How much of an example is kept.
@@ -28,152 +35,6 @@ pub(crate) enum Overlap {
     Unknown,
 }
 
-/// A text that is put together at compile time.
-#[derive(Clone, Copy)]
-pub(crate) struct Text<const CAPACITY: usize> {
-    bytes: [u8; CAPACITY],
-    length: usize,
-}
-
-/// Where the automaton of a template is: in which piece, and how far.
-#[derive(Clone, Copy)]
-struct Place {
-    piece: u16,
-    state: State,
-}
-
-#[derive(Clone, Copy)]
-enum Expects {
-    Nothing,
-    Byte(u8),
-    Argument {
-        class: ArgumentClass,
-        /// The byte that ends it here, if it can end here.
-        exit: Option<u8>,
-    },
-}
-
-/// The bytes that are worth a try: among those left out are only such as lead nowhere that these do not lead.
-struct Candidates {
-    bytes: [u8; 256],
-    count: usize,
-}
-
-impl Candidates {
-    const fn of(one: Place, ones: &[Piece], other: Place, others: &[Piece]) -> Self {
-        let none = Self { bytes: [0; 256], count: 0 };
-        match (one.expects(ones), other.expects(others)) {
-            (Expects::Nothing, _) | (_, Expects::Nothing) => none,
-            (Expects::Byte(byte), _) | (_, Expects::Byte(byte)) => none.with(byte),
-            (
-                Expects::Argument { class, exit },
-                Expects::Argument { class: other_class, exit: other_exit },
-            ) => {
-                let exits = none.with_exit(exit).with_exit(other_exit);
-                if one.state == other.state && class.is_same(other_class) {
-                    // Both read the same text from their start on, and end with it: any one will do.
-                    return if class.accepts(one.state) {
-                        exits
-                    } else {
-                        exits.with_first(class, one.state, class, one.state)
-                    };
-                }
-                if class.counts_only() && other_class.counts_only() {
-                    // How much was read is all that matters to both.
-                    return exits.with_first(class, one.state, other_class, other.state);
-                }
-                if class.is_free() {
-                    return exits.with_way_out(other_class, other.state, class, one.state);
-                }
-                if other_class.is_free() {
-                    return exits.with_way_out(class, one.state, other_class, other.state);
-                }
-                exits.with_all(class, one.state, other_class, other.state)
-            }
-        }
-    }
-
-    const fn with(mut self, byte: u8) -> Self {
-        self.bytes[self.count] = byte;
-        self.count += 1;
-        self
-    }
-
-    const fn with_exit(self, exit: Option<u8>) -> Self {
-        match exit {
-            Some(byte) if self.count == 0 || self.bytes[0] != byte => self.with(byte),
-            _ => self,
-        }
-    }
-
-    /// With the first byte with which both arguments go on.
-    const fn with_first(self, one: ArgumentClass, state: State, other: ArgumentClass, others: State) -> Self {
-        let mut nth = 0;
-        while nth < ORDER.len() {
-            let byte = ORDER[nth];
-            if one.step(state, byte).is_some() && other.step(others, byte).is_some() {
-                return if self.has(byte) { self } else { self.with(byte) };
-            }
-            nth += 1;
-        }
-        self
-    }
-
-    /// Free text goes along with anything and is the same after it, so one way to the end of the other argument stands for
-    /// all.
-    const fn with_way_out(
-        self,
-        other: ArgumentClass,
-        others: State,
-        free: ArgumentClass,
-        state: State,
-    ) -> Self {
-        if other.accepts(others) && free.accepts(state) {
-            self
-        } else {
-            self.with_first(other, others, free, state)
-        }
-    }
-
-    /// With all bytes with which both arguments go on.
-    const fn with_all(
-        mut self,
-        one: ArgumentClass,
-        state: State,
-        other: ArgumentClass,
-        others: State,
-    ) -> Self {
-        // An integer has few; of the rest, only classes of few texts and of single characters come here.
-        const DIGITS: [u8; 11] = *b"0123456789-";
-        let few = one.is_integer() || other.is_integer();
-        let mut nth = 0;
-        while nth < if few { DIGITS.len() } else { ORDER.len() } {
-            let byte = if few { DIGITS[nth] } else { ORDER[nth] };
-            nth += 1;
-            if one.may_step(byte)
-                && other.may_step(byte)
-                && one.step(state, byte).is_some()
-                && other.step(others, byte).is_some()
-                && !self.has(byte)
-            {
-                self = self.with(byte);
-            }
-        }
-        self
-    }
-
-    const fn has(&self, byte: u8) -> bool {
-        let mut nth = 0;
-        while nth < self.count {
-            if self.bytes[nth] == byte {
-                return true;
-            }
-            nth += 1;
-        }
-        false
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Node {
     one: Place,
@@ -183,106 +44,11 @@ struct Node {
     byte: u8,
 }
 
-impl Place {
-    const START: Self = Self { piece: 0, state: ArgumentClass::START };
-
-    /// Goes on by one byte.
-    const fn step(self, pieces: &[Piece], byte: u8) -> Option<Self> {
-        let Self { piece, state } = self;
-        match nth_piece(pieces, piece) {
-            None => None,
-            Some(Piece::Literal(text)) => match nth_byte(text, state) {
-                Some(expected) if expected == byte => {
-                    let state = state + 1;
-                    Some(if state as usize == text.len() {
-                        Self { piece: piece + 1, state: ArgumentClass::START }
-                    } else {
-                        Self { piece, state }
-                    })
-                }
-                _ => None,
-            },
-            Some(Piece::Argument(argument)) => match argument.class.step(state, byte) {
-                Some(state) => Some(Self { piece, state }),
-                None if argument.class.accepts(state) => {
-                    Self { piece: piece + 1, state: ArgumentClass::START }.step(pieces, byte)
-                }
-                None => None,
-            },
-        }
-    }
-
-    /// Whether the text up to here is a key of the template.
-    const fn is_end(self, pieces: &[Piece]) -> bool {
-        match nth_piece(pieces, self.piece) {
-            None => true,
-            Some(Piece::Literal(_)) => false,
-            Some(Piece::Argument(argument)) => {
-                argument.class.accepts(self.state) && self.piece as usize + 1 == pieces.len()
-            }
-        }
-    }
-
-    /// What the automaton waits for.
-    const fn expects(self, pieces: &[Piece]) -> Expects {
-        match nth_piece(pieces, self.piece) {
-            None => Expects::Nothing,
-            Some(Piece::Literal(text)) => match nth_byte(text, self.state) {
-                Some(byte) => Expects::Byte(byte),
-                None => Expects::Nothing,
-            },
-            Some(Piece::Argument(argument)) => Expects::Argument {
-                class: argument.class,
-                exit: match nth_piece(pieces, self.piece + 1) {
-                    Some(Piece::Literal(text)) if argument.class.accepts(self.state) => nth_byte(text, 0),
-                    _ => None,
-                },
-            },
-        }
-    }
-
-    const fn is(self, other: Self) -> bool {
-        self.piece == other.piece && self.state == other.state
-    }
-}
-
-const fn nth_piece(pieces: &[Piece], index: u16) -> Option<Piece> {
-    if (index as usize) < pieces.len() { Some(pieces[index as usize]) } else { None }
-}
-
 /// The index of a node, of which there are at most [`MOST`].
 #[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
 const fn index(node: usize) -> u16 {
     node as u16
 }
-
-/// Bytes in the order in which examples should use them.
-const ORDER: [u8; 256] = {
-    let mut order = [0; 256];
-    let (mut filled, mut round) = (0, 0);
-    while round < 5 {
-        let mut byte = 0_u8;
-        loop {
-            let rank = match byte {
-                b'a'..=b'z' => 0,
-                b'0'..=b'9' => 1,
-                b'A'..=b'Z' => 2,
-                b'!'..=b'~' => 3,
-                _ => 4,
-            };
-            if rank == round {
-                order[filled] = byte;
-                filled += 1;
-            }
-            if byte == u8::MAX {
-                break;
-            }
-            byte += 1;
-        }
-        round += 1;
-    }
-    order
-};
 
 /// Whether the literal starts of two templates already differ, which is the case for most pairs.
 const fn start_differently(one: &[Piece], other: &[Piece]) -> bool {
@@ -379,21 +145,6 @@ pub(crate) const fn assert_apart(one: &TemplateMeta, other: &TemplateMeta) {
 }
 
 impl<const CAPACITY: usize> Text<CAPACITY> {
-    pub(crate) const EMPTY: Self = Self { bytes: [0; CAPACITY], length: 0 };
-
-    /// With more at its end; what does not fit is left out.
-    pub(crate) const fn with(mut self, text: &str) -> Self {
-        let mut rest = text.as_bytes();
-        while let Some((byte, others)) = rest.split_first()
-            && self.length < CAPACITY
-        {
-            self.bytes[self.length] = *byte;
-            self.length += 1;
-            rest = others;
-        }
-        self
-    }
-
     /// The bytes on the way from the start to a node.
     const fn leading_to(nodes: &[Node; MOST], node: usize) -> Self {
         let (mut length, mut at) = (0, node);
@@ -413,16 +164,6 @@ impl<const CAPACITY: usize> Text<CAPACITY> {
         }
         text
     }
-
-    pub(crate) const fn as_str(&self) -> &str {
-        match self.bytes.split_at_checked(self.length) {
-            Some((bytes, _)) => match str::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(_) => "(bytes that are no text)",
-            },
-            None => "",
-        }
-    }
 }
 
 #[cfg(test)]
@@ -430,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key::{KeyArgument, capture};
+    use crate::key::{ArgumentClass, KeyArgument, capture};
     use crate::keyspace::ArgumentMeta;
 
     const U8: ArgumentClass = u8::CLASS;
@@ -518,6 +259,10 @@ mod tests {
         static LONG: [u8; 300] = [b'a'; 300];
         let long = Piece::Literal(str::from_utf8(&LONG).unwrap());
         assert_eq!(example(&[long], &[long]).unwrap().len(), LONGEST);
+        // An odd number of bytes, so that the cut is within a character.
+        let umlauts = Piece::Literal(format!("x{}", "ä".repeat(100)).leak());
+        let cut = example(&[umlauts], &[umlauts]).unwrap();
+        assert!(cut.len() == LONGEST - 1 && cut.starts_with("xää"), "{cut}");
     }
 
     /// Templates as the derive lets them through: an argument between two literals ends before the second.

@@ -1,0 +1,91 @@
+//! A template as an automaton.
+
+#![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
+
+use crate::key::class::{ArgumentClass, State, nth_byte};
+use crate::keyspace::Piece;
+
+/// Where the automaton of a template is: in which piece, and how far.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) piece: u16,
+    pub(super) state: State,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Expects {
+    Nothing,
+    Byte(u8),
+    Argument {
+        class: ArgumentClass,
+        /// The byte that ends it here, if it can end here.
+        exit: Option<u8>,
+    },
+}
+
+impl Place {
+    pub(super) const START: Self = Self { piece: 0, state: ArgumentClass::START };
+
+    /// Goes on by one byte.
+    pub(super) const fn step(self, pieces: &[Piece], byte: u8) -> Option<Self> {
+        let Self { piece, state } = self;
+        match nth_piece(pieces, piece) {
+            None => None,
+            Some(Piece::Literal(text)) => match nth_byte(text, state) {
+                Some(expected) if expected == byte => {
+                    let state = state + 1;
+                    Some(if state as usize == text.len() {
+                        Self { piece: piece + 1, state: ArgumentClass::START }
+                    } else {
+                        Self { piece, state }
+                    })
+                }
+                _ => None,
+            },
+            Some(Piece::Argument(argument)) => match argument.class.step(state, byte) {
+                Some(state) => Some(Self { piece, state }),
+                None if argument.class.accepts(state) => {
+                    Self { piece: piece + 1, state: ArgumentClass::START }.step(pieces, byte)
+                }
+                None => None,
+            },
+        }
+    }
+
+    /// Whether the text up to here is a key of the template.
+    pub(super) const fn is_end(self, pieces: &[Piece]) -> bool {
+        match nth_piece(pieces, self.piece) {
+            None => true,
+            Some(Piece::Literal(_)) => false,
+            Some(Piece::Argument(argument)) => {
+                argument.class.accepts(self.state) && self.piece as usize + 1 == pieces.len()
+            }
+        }
+    }
+
+    /// What the automaton waits for.
+    pub(super) const fn expects(self, pieces: &[Piece]) -> Expects {
+        match nth_piece(pieces, self.piece) {
+            None => Expects::Nothing,
+            Some(Piece::Literal(text)) => match nth_byte(text, self.state) {
+                Some(byte) => Expects::Byte(byte),
+                None => Expects::Nothing,
+            },
+            Some(Piece::Argument(argument)) => Expects::Argument {
+                class: argument.class,
+                exit: match nth_piece(pieces, self.piece + 1) {
+                    Some(Piece::Literal(text)) if argument.class.accepts(self.state) => nth_byte(text, 0),
+                    _ => None,
+                },
+            },
+        }
+    }
+
+    pub(super) const fn is(self, other: Self) -> bool {
+        self.piece == other.piece && self.state == other.state
+    }
+}
+
+const fn nth_piece(pieces: &[Piece], index: u16) -> Option<Piece> {
+    if (index as usize) < pieces.len() { Some(pieces[index as usize]) } else { None }
+}

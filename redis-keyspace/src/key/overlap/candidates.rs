@@ -1,0 +1,156 @@
+//! With which bytes it is worth going on.
+
+#![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
+
+use super::automaton::{Expects, Place};
+use crate::key::class::{ArgumentClass, State};
+use crate::keyspace::Piece;
+
+/// The bytes that are worth a try: among those left out are only such as lead nowhere that these do not lead.
+pub(super) struct Candidates {
+    pub(super) bytes: [u8; 256],
+    pub(super) count: usize,
+}
+
+impl Candidates {
+    pub(super) const fn of(one: Place, ones: &[Piece], other: Place, others: &[Piece]) -> Self {
+        let none = Self { bytes: [0; 256], count: 0 };
+        match (one.expects(ones), other.expects(others)) {
+            (Expects::Nothing, _) | (_, Expects::Nothing) => none,
+            (Expects::Byte(byte), _) | (_, Expects::Byte(byte)) => none.with(byte),
+            (
+                Expects::Argument { class, exit },
+                Expects::Argument { class: other_class, exit: other_exit },
+            ) => {
+                let exits = none.with_exit(exit).with_exit(other_exit);
+                if one.state == other.state && class.is_same(other_class) {
+                    // Both read the same text from their start on, and end with it: any one will do.
+                    return if class.accepts(one.state) {
+                        exits
+                    } else {
+                        exits.with_first(class, one.state, class, one.state)
+                    };
+                }
+                if class.counts_only() && other_class.counts_only() {
+                    // How much was read is all that matters to both.
+                    return exits.with_first(class, one.state, other_class, other.state);
+                }
+                if class.is_free() {
+                    return exits.with_way_out(other_class, other.state, class, one.state);
+                }
+                if other_class.is_free() {
+                    return exits.with_way_out(class, one.state, other_class, other.state);
+                }
+                exits.with_all(class, one.state, other_class, other.state)
+            }
+        }
+    }
+
+    const fn with(mut self, byte: u8) -> Self {
+        self.bytes[self.count] = byte;
+        self.count += 1;
+        self
+    }
+
+    const fn with_exit(self, exit: Option<u8>) -> Self {
+        match exit {
+            Some(byte) if self.count == 0 || self.bytes[0] != byte => self.with(byte),
+            _ => self,
+        }
+    }
+
+    /// With the first byte with which both arguments go on.
+    const fn with_first(self, one: ArgumentClass, state: State, other: ArgumentClass, others: State) -> Self {
+        let mut nth = 0;
+        while nth < ORDER.len() {
+            let byte = ORDER[nth];
+            if one.step(state, byte).is_some() && other.step(others, byte).is_some() {
+                return if self.has(byte) { self } else { self.with(byte) };
+            }
+            nth += 1;
+        }
+        self
+    }
+
+    /// Free text goes along with anything and is the same after it, so one way to the end of the other argument stands for
+    /// all.
+    const fn with_way_out(
+        self,
+        other: ArgumentClass,
+        others: State,
+        free: ArgumentClass,
+        state: State,
+    ) -> Self {
+        if other.accepts(others) && free.accepts(state) {
+            self
+        } else {
+            self.with_first(other, others, free, state)
+        }
+    }
+
+    /// With all bytes with which both arguments go on.
+    const fn with_all(
+        mut self,
+        one: ArgumentClass,
+        state: State,
+        other: ArgumentClass,
+        others: State,
+    ) -> Self {
+        // An integer has few; of the rest, only classes of few texts and of single characters come here.
+        const DIGITS: [u8; 11] = *b"0123456789-";
+        let few = one.is_integer() || other.is_integer();
+        let mut nth = 0;
+        while nth < if few { DIGITS.len() } else { ORDER.len() } {
+            let byte = if few { DIGITS[nth] } else { ORDER[nth] };
+            nth += 1;
+            if one.may_step(byte)
+                && other.may_step(byte)
+                && one.step(state, byte).is_some()
+                && other.step(others, byte).is_some()
+                && !self.has(byte)
+            {
+                self = self.with(byte);
+            }
+        }
+        self
+    }
+
+    const fn has(&self, byte: u8) -> bool {
+        let mut nth = 0;
+        while nth < self.count {
+            if self.bytes[nth] == byte {
+                return true;
+            }
+            nth += 1;
+        }
+        false
+    }
+}
+
+/// Bytes in the order in which examples should use them.
+const ORDER: [u8; 256] = {
+    let mut order = [0; 256];
+    let (mut filled, mut round) = (0, 0);
+    while round < 5 {
+        let mut byte = 0_u8;
+        loop {
+            let rank = match byte {
+                b'a'..=b'z' => 0,
+                b'0'..=b'9' => 1,
+                b'A'..=b'Z' => 2,
+                b'!'..=b'~' => 3,
+                _ => 4,
+            };
+            if rank == round {
+                order[filled] = byte;
+                filled += 1;
+            }
+            if byte == u8::MAX {
+                break;
+            }
+            byte += 1;
+        }
+        round += 1;
+    }
+    order
+};

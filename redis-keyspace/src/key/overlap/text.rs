@@ -1,0 +1,41 @@
+//! Texts that are put together at compile time.
+
+#![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
+
+/// A text that is put together at compile time.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<const CAPACITY: usize> {
+    pub(super) bytes: [u8; CAPACITY],
+    pub(super) length: usize,
+}
+
+impl<const CAPACITY: usize> Text<CAPACITY> {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; CAPACITY], length: 0 };
+
+    /// With more at its end; what does not fit is left out.
+    pub(crate) const fn with(mut self, text: &str) -> Self {
+        let mut rest = text.as_bytes();
+        while let Some((byte, others)) = rest.split_first()
+            && self.length < CAPACITY
+        {
+            self.bytes[self.length] = *byte;
+            self.length += 1;
+            rest = others;
+        }
+        self
+    }
+
+    pub(crate) const fn as_str(&self) -> &str {
+        match self.bytes.split_at_checked(self.length) {
+            Some((bytes, _)) => match str::from_utf8(bytes) {
+                Ok(text) => text,
+                // Cut within a character.
+                Err(error) => match str::from_utf8(bytes.split_at(error.valid_up_to()).0) {
+                    Ok(text) => text,
+                    Err(_) => "",
+                },
+            },
+            None => "",
+        }
+    }
+}
