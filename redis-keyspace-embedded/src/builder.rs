@@ -18,11 +18,17 @@ pub struct ServerBuilder {
     pub(crate) databases: usize,
     pub(crate) users: HashMap<String, Option<String>>,
     pub(crate) logged_commands: usize,
+    pub(crate) cluster: bool,
 }
 
 impl ServerBuilder {
     pub(crate) fn new() -> Self {
-        Self { databases: 16, users: HashMap::from([("default".to_owned(), None)]), logged_commands: 0 }
+        Self {
+            databases: 16,
+            users: HashMap::from([("default".to_owned(), None)]),
+            logged_commands: 0,
+            cluster: false,
+        }
     }
 
     /// How many databases SELECT can choose from; 16 unless said otherwise, at least 1.
@@ -73,6 +79,19 @@ impl ServerBuilder {
         self
     }
 
+    /// Runs as the one node of a cluster that has all slots: with one database, and without commands on keys of several
+    /// slots, which get `CROSSSLOT` as on any cluster.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::builder().cluster().build();
+    /// # drop(server);
+    /// ```
+    pub fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self
+    }
+
     /// The server. It needs no runtime until something connects.
     ///
     /// ```
@@ -94,6 +113,7 @@ impl std::fmt::Debug for ServerBuilder {
             .field("databases", &self.databases)
             .field("users", &users) // names only: passwords stay out of logs
             .field("logged_commands", &self.logged_commands)
+            .field("cluster", &self.cluster)
             .finish()
     }
 }

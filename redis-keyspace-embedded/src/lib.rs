@@ -41,8 +41,9 @@
 //! # Differences from a real server
 //!
 //! * It knows the commands for strings, lists, hashes, sets and sorted sets that everyday work needs, with
-//!   transactions, blocking pops and channels; no streams, no ACL rules, no cluster. An unknown command gets
-//!   the error that a real server gives.
+//!   transactions, blocking pops and channels; no streams, no ACL rules. An unknown command gets the error
+//!   that a real server gives.
+//! * As a [cluster](ServerBuilder::cluster) it is the one node that has all slots, and knows CLUSTER INFO and KEYSLOT.
 //! * ZADD has no INCR, and ZRANGE no REV, BYSCORE and BYLEX; asked for, they are refused as such.
 //! * CONFIG SET takes the settings that concern memory, disk and timeouts, and nothing comes of them.
 //! * There is no Lua: scripts are registered as Rust functions with [`Server::register_script`].

@@ -53,6 +53,7 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) users: HashMap<String, Option<String>>,
+    pub(crate) is_cluster: bool,
     pub(crate) faults: Arc<Faults>,
     pub(crate) round_trips: AtomicU64,
     state: Mutex<State>,
@@ -111,10 +112,11 @@ impl Server {
             users: builder.users,
             faults: Arc::default(),
             round_trips: AtomicU64::new(0),
-            state: Mutex::new(State::new(builder.databases)),
+            state: Mutex::new(State::new(if builder.cluster { 1 } else { builder.databases })),
             refusing: AtomicBool::new(false),
             log: Mutex::default(),
             log_limit: builder.logged_commands,
+            is_cluster: builder.cluster,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -416,6 +418,10 @@ impl Default for Server {
 }
 
 impl Shared {
+    pub(crate) fn mode(&self) -> &'static str {
+        if self.is_cluster { "cluster" } else { "standalone" }
+    }
+
     /// The state, locked. A panic in a registered script leaves nothing half done that later commands mind.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -14,6 +14,7 @@ use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target};
+use crate::keyspace::KeyspaceMeta;
 use crate::run::run;
 
 impl Redis {
@@ -42,7 +43,8 @@ impl Redis {
     /// # Errors
     ///
     /// When a command failed: the error is the first failure and says how many there were; the others have run.
-    /// [`each`](Batch::each) gives every result instead.
+    /// [`each`](Batch::each) gives every result instead. [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing
+    /// sent, when the server is a node of a cluster and the keys are in several [slots](crate::Key::slot).
     pub fn batch<C: Commands>(&self, commands: C) -> Batch<C> {
         Batch { redis: self.clone(), commands, timeout: None, atomic: false }
     }
@@ -347,6 +349,7 @@ struct Group {
     binding: Arc<Binding>,
     indices: Vec<usize>,
     requests: Vec<Request>,
+    keyspaces: Vec<&'static KeyspaceMeta>,
     repeatable: bool,
 }
 
@@ -360,7 +363,7 @@ async fn send(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) -> Vec
             Err(error) => Some(Err(error)),
             Ok((Request::Empty, _)) => Some(Ok(PartReplies(Replies::Many(Vec::new())))),
             Ok((request, binding)) => {
-                Group::of(&mut groups, binding).add(index, request.clone(), part.request.repeatable);
+                Group::of(&mut groups, binding).add(index, request.clone(), &part.request);
                 None
             }
         });
@@ -386,25 +389,30 @@ impl Group {
         });
         let place = place.unwrap_or(groups.len());
         if place == groups.len() {
-            groups.push(Self { binding, indices: Vec::new(), requests: Vec::new(), repeatable: true });
+            let (indices, requests, keyspaces) = (Vec::new(), Vec::new(), Vec::new());
+            groups.push(Self { binding, indices, requests, keyspaces, repeatable: true });
         }
         #[expect(clippy::indexing_slicing, reason = "the place was found or made right above")]
         &mut groups[place]
     }
 
-    fn add(&mut self, index: usize, request: Request, repeatable: bool) {
+    fn add(&mut self, index: usize, request: Request, part: &PartRequest) {
         self.indices.push(index);
         self.requests.push(request);
-        self.repeatable &= repeatable;
+        self.keyspaces.extend(part.subject.keyspace);
+        self.repeatable &= part.repeatable;
     }
 
     /// Sends the group and divides the replies among its commands.
     async fn send(self, timeout: Option<Duration>) -> Answers {
-        let Self { binding, indices, requests, repeatable } = self;
+        let Self { binding, indices, requests, keyspaces, repeatable } = self;
         let shares: Vec<_> = requests.iter().map(Request::replies).collect();
         let deadline = Deadline::after(timeout.unwrap_or(binding.timeout));
         match run(binding, Request::Batch(requests), deadline, repeatable, None).await {
-            Err(error) => indices.into_iter().map(|index| (index, Err(error.clone()))).collect(),
+            Err(error) => {
+                let error = error.naming_templates(&mut keyspaces.into_iter());
+                indices.into_iter().map(|index| (index, Err(error.clone()))).collect()
+            }
             Ok(replies) => {
                 let mut replies = reply::many(replies).into_iter();
                 (indices.into_iter().zip(shares))
@@ -450,7 +458,10 @@ async fn transact(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) ->
     };
     let mut results = match replies {
         Ok(results) => Ok(results.into_iter()),
-        Err(error) => Err(error),
+        Err(error) => {
+            let keyspaces = bindings.iter().filter_map(|(_, subject)| subject.keyspace);
+            Err(error.naming_templates(&mut { keyspaces }))
+        }
     };
     Ok(parts
         .into_iter()

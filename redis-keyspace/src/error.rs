@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::keyspace::TemplateMeta;
+use crate::command::Apart;
+use crate::keyspace::{KeyspaceMeta, TemplateMeta};
 
 /// The result of everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,6 +42,8 @@ struct Inner {
     message: String,
     code: Option<String>,
     subject: Option<Subject>,
+    /// Keys that a cluster does not take together, as long as the message does not name their templates.
+    apart: Option<Box<Apart>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -107,6 +110,7 @@ impl Error {
                 message: message.into(),
                 code: None,
                 subject: None,
+                apart: None,
                 source: None,
             }),
         }
@@ -189,6 +193,24 @@ impl Error {
         self.with(|inner| {
             if inner.kind != ErrorKind::Denied {
                 inner.kind = ErrorKind::Unavailable;
+            }
+        })
+    }
+
+    /// Keys of one request that a cluster does not take together.
+    pub(crate) fn across_slots(apart: Apart) -> Self {
+        let message = apart.message(&mut std::iter::empty());
+        Self::invalid_input(message).with(|inner| inner.apart = Some(Box::new(apart)))
+    }
+
+    /// Names the templates of the keys that the message is about, once it is known which keyspaces they can be of.
+    pub(crate) fn naming_templates(self, keyspaces: &mut dyn Iterator<Item = &'static KeyspaceMeta>) -> Self {
+        if self.inner.apart.is_none() {
+            return self;
+        }
+        self.with(|inner| {
+            if let Some(apart) = inner.apart.take() {
+                inner.message = apart.message(keyspaces);
             }
         })
     }

@@ -118,7 +118,7 @@ fn hello(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         (Reply::text("version"), Reply::text(super::server::VERSION)),
         (Reply::text("proto"), Reply::Integer(version)),
         (Reply::text("id"), Reply::Integer(i64::try_from(context.client.id).unwrap_or(i64::MAX))),
-        (Reply::text("mode"), Reply::text("standalone")),
+        (Reply::text("mode"), Reply::text(context.shared.mode())),
         (Reply::text("role"), Reply::text("master")),
         (Reply::text("modules"), Reply::Array(Vec::new())),
     ]))
@@ -151,6 +151,13 @@ fn log_in(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(),
 
 fn select(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let [index] = exactly(arguments)?;
+    if context.shared.is_cluster {
+        // Checked after the number, as there.
+        return match integer(index)? {
+            0 => Ok(Reply::OK),
+            _ => Err(Failure::new("ERR SELECT is not allowed in cluster mode")),
+        };
+    }
     context.client.db = database(index, context.state.dbs.len())?;
     Ok(Reply::OK)
 }

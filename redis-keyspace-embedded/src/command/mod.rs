@@ -1,6 +1,7 @@
 //! The table of commands, and the way of one command through it.
 
 mod arguments;
+mod cluster;
 mod connection;
 mod counters;
 mod expiry;
@@ -65,6 +66,7 @@ const ONE_KEY: (i64, i64, i64) = (1, 1, 1);
 const ALL_KEYS: (i64, i64, i64) = (1, -1, 1);
 
 static TABLES: &[&[Spec]] = &[
+    cluster::TABLE,
     connection::TABLE,
     counters::TABLE,
     expiry::TABLE,
@@ -175,6 +177,7 @@ fn admit(context: &Context<'_>, arguments: &[Bytes]) -> Result<&'static Spec, Fa
             spec.name
         )));
     }
+    cluster::check_slots(context, [(spec, arguments)])?;
     Ok(spec)
 }
 

@@ -183,6 +183,7 @@ type Section = (&'static str, Vec<(String, String)>);
 fn sections(context: &mut Context<'_>) -> Vec<Section> {
     let now = context.now;
     let uptime = context.shared.clock.uptime().as_secs();
+    let mode = context.shared.mode();
     let state = &mut *context.state;
     state.dbs.iter_mut().for_each(|db| db.purge(now));
     let sum =
@@ -195,7 +196,7 @@ fn sections(context: &mut Context<'_>) -> Vec<Section> {
             "Server",
             vec![
                 field("redis_version", &VERSION),
-                field("redis_mode", &"standalone"),
+                field("redis_mode", &mode),
                 field("server_name", &"redis-keyspace-embedded"),
                 field("server_version", &env!("CARGO_PKG_VERSION")),
                 field("process_id", &std::process::id()),

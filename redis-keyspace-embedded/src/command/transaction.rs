@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ALL_KEYS, Context, Effect, IMMEDIATE, NO_KEYS, NO_SCRIPT, Spec, command, execute};
+use super::{ALL_KEYS, Context, Effect, IMMEDIATE, NO_KEYS, NO_SCRIPT, Spec, cluster, command, execute};
 use crate::client::Transaction;
 use crate::reply::{Answer, Failure, Reply};
 
@@ -45,6 +45,8 @@ pub(super) fn abort(context: &mut Context<'_>, failure: &Failure) -> Failure {
 fn exec(context: &mut Context<'_>, _: &[Bytes]) -> Answer {
     let transaction = context.client.transaction.take().ok_or(Failure::new("ERR EXEC without MULTI"))?;
     let changed = context.client.unwatch(context.state, context.now);
+    let queue = || transaction.queue.iter().map(|(spec, arguments)| (*spec, arguments.as_slice()));
+    cluster::check_slots(context, queue())?;
     if transaction.broken {
         return Err(Failure::new("EXECABORT Transaction discarded because of previous errors."));
     }
@@ -52,8 +54,7 @@ fn exec(context: &mut Context<'_>, _: &[Bytes]) -> Answer {
         return Ok(Reply::NilArray);
     }
     context.nested = true;
-    let replies =
-        transaction.queue.iter().map(|(spec, arguments)| execute(context, spec, arguments)).collect();
+    let replies = queue().map(|(spec, arguments)| execute(context, spec, arguments)).collect();
     context.nested = false;
     if matches!(context.effect, Some(Effect::Wait { .. })) {
         context.effect = None; // nothing waits inside of a transaction

@@ -5,6 +5,7 @@ mod get_ex;
 mod packet;
 pub(crate) mod reply;
 mod set;
+mod slots;
 
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use get_ex::GetEx;
 pub(crate) use packet::{Args, Keys, Packet, Request, Wire};
 use reply::Decode;
 pub use set::Set;
+pub(crate) use slots::Apart;
 
 use crate::Redis;
 use crate::error::{Error, Result};
@@ -62,6 +64,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn explain(&self, error: Error, request: Option<&Request>) -> Error {
+        let error = error.naming_templates(&mut self.keyspace.into_iter());
         let mut keys =
             request.iter().flat_map(|request| request.packets()).flat_map(|packet| packet.keys.as_slice());
         // The keys of a command on many are too many to name; where one is to blame, its error names it already.

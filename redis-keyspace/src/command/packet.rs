@@ -132,6 +132,8 @@ pub(crate) enum Request {
     One(Packet),
     /// One round trip, each command for itself.
     Pipeline(Vec<Packet>),
+    /// The same, of a scan: the commands on keys of one page, each on keys of one slot, and the `SCAN` of the next.
+    Page(Vec<Packet>),
     /// One round trip between MULTI and EXEC: all or, where a command can't be queued, none.
     Atomic(Vec<Packet>),
     /// Several requests in one round trip, each answered for itself.
@@ -150,7 +152,7 @@ impl Request {
         match self {
             Self::Empty | Self::Batch(_) => &[],
             Self::One(packet) => std::slice::from_ref(packet),
-            Self::Pipeline(packets) | Self::Atomic(packets) => packets,
+            Self::Pipeline(packets) | Self::Page(packets) | Self::Atomic(packets) => packets,
         }
     }
 
@@ -168,7 +170,7 @@ impl Request {
         match self {
             Self::Atomic(_) => true,
             Self::Batch(requests) => requests.iter().any(Self::is_transactional),
-            Self::Empty | Self::One(_) | Self::Pipeline(_) => false,
+            Self::Empty | Self::One(_) | Self::Pipeline(_) | Self::Page(_) => false,
         }
     }
 
@@ -177,7 +179,9 @@ impl Request {
         match self {
             Self::Empty => {}
             Self::One(packet) => each(Wire::Packet(packet)),
-            Self::Pipeline(packets) => packets.iter().for_each(|packet| each(Wire::Packet(packet))),
+            Self::Pipeline(packets) | Self::Page(packets) => {
+                packets.iter().for_each(|packet| each(Wire::Packet(packet)));
+            }
             Self::Atomic(packets) => {
                 each(Wire::Bare("MULTI"));
                 packets.iter().for_each(|packet| each(Wire::Packet(packet)));

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bb8_redis::{RedisConnectionManager, bb8};
 use redis::Pipeline;
@@ -12,9 +12,9 @@ use tokio::time::timeout_at;
 
 use super::exclusive::RawConnection;
 use super::lane::{Replies, resp::Reply};
-use super::login::without_transactions;
+use super::login::{says_cluster, without_transactions};
 use super::settings::unique_id;
-use crate::command::{Request, Wire};
+use crate::command::{Keys, Packet, Request, Wire};
 use crate::deadline::Deadline;
 use crate::error::{Budget, Error, ErrorKind, without_arguments};
 
@@ -24,11 +24,13 @@ pub(crate) struct External {
     pool: bb8::Pool<RedisConnectionManager>,
     /// Whether the server is known to take MULTI.
     has_transactions: Arc<AtomicBool>,
+    /// Whether the server is a node of a cluster, once it was asked.
+    is_cluster: Arc<OnceLock<bool>>,
 }
 
 impl External {
     pub(crate) fn new(pool: bb8::Pool<RedisConnectionManager>) -> Self {
-        Self { id: unique_id(), pool, has_transactions: Arc::default() }
+        Self { id: unique_id(), pool, has_transactions: Arc::default(), is_cluster: Arc::default() }
     }
 
     async fn check_out(
@@ -80,6 +82,9 @@ impl External {
         if request.is_transactional() {
             self.check_transactions(&mut connection, deadline).await?;
         }
+        if request.may_span_slots() && self.ask_for_cluster(&mut connection, deadline).await? {
+            request.across_slots(namespace).map_or(Ok(()), Err)?;
+        }
         let pipeline = pipeline(request, namespace);
         let sent = connection.send_packed_commands(&pipeline, 0, request.replies());
         let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
@@ -125,6 +130,27 @@ impl External {
                 Ok(())
             }
         }
+    }
+
+    /// Asks whether the server is a node of a cluster, once. One that does not say, because it is older than version 6.2, is
+    /// taken for none.
+    async fn ask_for_cluster(
+        &self,
+        connection: &mut MultiplexedConnection,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        if let Some(is_cluster) = self.is_cluster.get() {
+            return Ok(*is_cluster);
+        }
+        let hello = pipeline(&Request::One(Packet::new("HELLO", Keys::None)), "");
+        let sent = connection.send_packed_commands(&hello, 0, 1);
+        let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
+        let hello = replies.into_iter().next().map(Reply::from);
+        Ok(*self.is_cluster.get_or_init(|| hello.is_some_and(|hello| says_cluster(&hello))))
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.is_cluster.get().copied().unwrap_or_default()
     }
 
     pub(crate) fn state(&self) -> bb8::State {

@@ -14,14 +14,22 @@ pub(crate) struct Login {
     /// What arrived too early: nothing, unless the server pushes.
     pub(crate) unread: BytesMut,
     pub(crate) speaks_resp3: bool,
-    /// Why the server refuses MULTI, if it does.
+    pub(crate) server: Server,
+}
+
+/// What a server says of itself to whoever logs in.
+#[derive(Default)]
+pub(crate) struct Server {
+    /// Whether it is a node of a cluster, as far as it says: servers before version 6 don't.
+    pub(crate) is_cluster: bool,
+    /// Why it refuses MULTI, if it does.
     pub(crate) no_transactions: Option<Error>,
 }
 
 /// Brings a fresh connection to where commands can be sent.
 pub(crate) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Login, Error> {
     let mut conversation = Conversation { stream, decoder: Decoder::default(), input: BytesMut::new() };
-    let (speaks_resp3, no_transactions) = if settings.protocol == Protocol::Resp2 {
+    let (speaks_resp3, server) = if settings.protocol == Protocol::Resp2 {
         (false, conversation.resp2(settings).await?)
     } else {
         match conversation.resp3(settings).await {
@@ -36,7 +44,7 @@ pub(crate) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Lo
             outcome => (true, outcome?),
         }
     };
-    Ok(Login { unread: conversation.input, speaks_resp3, no_transactions })
+    Ok(Login { unread: conversation.input, speaks_resp3, server })
 }
 
 /// The error of a transaction on a server that refuses MULTI. Such a server would run what stands between MULTI and
@@ -45,6 +53,19 @@ pub(crate) fn without_transactions(refusal: &Error) -> Error {
     refusal
         .clone()
         .explained("this takes a MULTI, so nothing was sent; connections made after the user is allowed it (`+@transaction`) take it")
+}
+
+/// Whether the reply to HELLO is that of a node of a cluster.
+pub(crate) fn says_cluster(hello: &Reply) -> bool {
+    let (Reply::Map(entries) | Reply::Array(entries)) = hello else { return false };
+    let says = |reply: &Reply, what: &str| match reply {
+        Reply::Bulk(bytes) => bytes == what.as_bytes(),
+        Reply::Status(text) => text == what,
+        _ => false,
+    };
+    entries
+        .chunks_exact(2)
+        .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
 }
 
 /// What an error in answer to a command of the login means.
@@ -90,7 +111,7 @@ struct Conversation<'s> {
 }
 
 impl Conversation<'_> {
-    async fn resp3(&mut self, settings: &Settings) -> Result<Option<Error>, Error> {
+    async fn resp3(&mut self, settings: &Settings) -> Result<Server, Error> {
         let mut hello = vec!["HELLO", "3"];
         if let Some((username, password)) = credentials(settings) {
             hello.extend(["AUTH", username.unwrap_or("default"), password]);
@@ -98,7 +119,7 @@ impl Conversation<'_> {
         self.ask("HELLO", &hello, settings).await
     }
 
-    async fn resp2(&mut self, settings: &Settings) -> Result<Option<Error>, Error> {
+    async fn resp2(&mut self, settings: &Settings) -> Result<Server, Error> {
         let Some((username, password)) = credentials(settings) else {
             return self.ask("PING", &["PING"], settings).await;
         };
@@ -108,16 +129,21 @@ impl Conversation<'_> {
         self.ask("AUTH", &auth, settings).await
     }
 
-    /// Sends the greeting and all that follows it at once, and reads all the replies. Gives why MULTI is refused.
+    /// Sends the greeting and all that follows it at once, and reads all the replies.
     async fn ask(
         &mut self,
         name: &'static str,
         greeting: &[&str],
         settings: &Settings,
-    ) -> Result<Option<Error>, Error> {
+    ) -> Result<Server, Error> {
         let mut out = Vec::new();
         write_command(&mut out, greeting);
         let mut expected = vec![(name, Answer::Required)];
+        if name != "HELLO" {
+            // For what the server says of itself only; one that is too old for it says nothing.
+            write_command(&mut out, &["HELLO", "2"]);
+            expected.push(("HELLO", Answer::Optional));
+        }
         let db = settings.db.to_string();
         if settings.db != 0 {
             write_command(&mut out, &["SELECT", &db]);
@@ -137,11 +163,14 @@ impl Conversation<'_> {
 
         let endpoint = settings.endpoint.to_string();
         self.stream.write_all(&out).await.map_err(|error| Error::io(&endpoint, error))?;
-        let (mut failure, mut no_transactions) = (None::<Error>, None);
+        let (mut failure, mut server) = (None::<Error>, Server::default());
         for (command, answer) in expected {
             let said = match self.reply(&endpoint).await {
                 Ok(Reply::Error(said)) => said,
-                Ok(_) => continue,
+                Ok(reply) => {
+                    server.is_cluster |= command == "HELLO" && says_cluster(&reply);
+                    continue;
+                }
                 // A server that has no room for us says so and closes.
                 Err(error) => return Err(failure.map_or(error, Error::unavailable)),
             };
@@ -151,15 +180,16 @@ impl Conversation<'_> {
                 }
                 Answer::Optional => {}
                 // Within a MULTI that can't be ended, every command would wait in its queue for ever.
-                Answer::Transactions if command == "EXEC" && no_transactions.is_none() => {
+                Answer::Transactions if command == "EXEC" && server.no_transactions.is_none() => {
                     failure.get_or_insert_with(|| refused(&said, settings).about(command, None, None));
                 }
                 Answer::Transactions => {
-                    no_transactions.get_or_insert_with(|| without_transactions(&refused(&said, settings)));
+                    let why = || without_transactions(&refused(&said, settings));
+                    server.no_transactions.get_or_insert_with(why);
                 }
             }
         }
-        failure.map_or(Ok(no_transactions), Err)
+        failure.map_or(Ok(server), Err)
     }
 
     async fn reply(&mut self, endpoint: &str) -> Result<Reply, Error> {

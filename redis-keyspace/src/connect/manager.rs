@@ -60,8 +60,9 @@ impl bb8::ManageConnection for LaneManager {
         let settings = &self.origin.settings;
         let connect = async {
             let mut stream = Stream::open(&settings.endpoint).await?;
-            let Login { unread, no_transactions, .. } = login(&mut stream, settings).await?;
-            Ok(Lane::spawn(stream, unread, Patience::new(settings.timeout), no_transactions))
+            let Login { unread, server, .. } = login(&mut stream, settings).await?;
+            self.origin.health.note_cluster(server.is_cluster);
+            Ok(Lane::spawn(stream, unread, Patience::new(settings.timeout), server.no_transactions))
         };
         Ok(self.origin.attempt(connect).await)
     }

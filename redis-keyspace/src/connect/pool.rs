@@ -72,6 +72,8 @@ struct Held {
 pub(crate) struct Health {
     last_error: Mutex<Option<String>>,
     failing: AtomicBool,
+    /// Whether the server was a node of a cluster when a lane was connected last.
+    cluster: AtomicBool,
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
 }
@@ -89,6 +91,10 @@ impl Health {
                 observe!(warn, error = %error, "can't connect to Redis");
             }
         }
+    }
+
+    pub(crate) fn note_cluster(&self, is_cluster: bool) {
+        self.cluster.store(is_cluster, Ordering::Relaxed);
     }
 
     pub(crate) fn is_failing(&self) -> bool {
@@ -138,6 +144,9 @@ impl Pool {
             && let Some(held) = &*slot.lane.load()
             && held.lane.is_open()
         {
+            if let Err(error) = self.check_slots(request, namespace) {
+                return Submitted::Refused(error);
+            }
             held.lane.submit(request, namespace, deadline)
         } else {
             Submitted::NoLane
@@ -166,6 +175,7 @@ impl Pool {
             if closed.load(Ordering::Acquire) {
                 return Err(Error::closed());
             }
+            self.check_slots(request, namespace)?;
             match lane.submit(request, namespace, deadline) {
                 Submitted::Waiting(receiver) => {
                     return receiver
@@ -177,6 +187,19 @@ impl Pool {
                 Submitted::NoLane => {}
             }
         }
+    }
+
+    /// Whether the server is a node of a cluster; known once a lane was connected, or a page of a scan was read.
+    pub(crate) fn is_cluster(&self) -> bool {
+        match &self.kind {
+            Kind::Own { .. } => self.health.cluster.load(Ordering::Relaxed),
+            Kind::External(external) => external.is_cluster(),
+        }
+    }
+
+    /// Refuses what a cluster would refuse in part, after having done the rest.
+    fn check_slots(&self, request: &Request, namespace: &str) -> Result<(), Error> {
+        if self.is_cluster() { request.across_slots(namespace).map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     /// Checks a connection out for one user alone.

@@ -19,6 +19,7 @@ pub use overlap::assert_distinct;
 pub(crate) use overlap::{Text, assert_apart};
 pub(crate) use parse::capture;
 pub use parse::{Captures, KeyParseError};
+pub(crate) use slot::slot_within;
 pub(crate) use text::KeyText;
 pub use text::{KeyBuilder, KeyWriter};
 
@@ -94,7 +95,8 @@ impl<S, V> Key<S, V> {
     }
 
     /// The slot of a Redis cluster that the key is in, from 0 to 16,383. Keys with the same [hash tag] are in the same, and
-    /// only such can be used in one command or transaction there. A namespace in front changes the slot of a key without a
+    /// only such can be used in one command, batch or transaction there: others fail with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent. A namespace in front changes the slot of a key without a
     /// hash tag.
     ///
     /// Two templates with the same `hash_tag` are together by construction:

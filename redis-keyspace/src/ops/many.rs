@@ -1,4 +1,4 @@
-//! Operations on many keys of one template.
+//! Operations on many keys of one keyspace.
 
 use std::borrow::Borrow;
 

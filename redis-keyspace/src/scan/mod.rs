@@ -26,7 +26,8 @@ use crate::kind::{Kind, Readable};
 ///
 /// The work goes page by page with `SCAN`, which does not hold up the server. As Redis has it, keys that are there from
 /// beginning to end are found; those that come or go meanwhile may be. That holds for one run of the server: one that
-/// restarts, or is replaced, in the middle of a scan may pass over keys.
+/// restarts, or is replaced, in the middle of a scan may pass over keys. Of a cluster, the node that is talked to gives its
+/// own keys.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::walk::{Turn, Walk};
 use super::{Matcher, Options};
 use crate::Redis;
-use crate::command::{KEYS_PER_COMMAND, Keys, Packet, reply};
+use crate::command::{Keys, Packet, reply};
 use crate::connect::lane::resp::Reply;
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyText};
@@ -116,7 +116,7 @@ impl<S: Keyspace, V> Scan<S, V> {
             if let Some(found) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(found)));
             }
-            match ready!(self.poll_turn(context, |_| Vec::new())) {
+            match ready!(self.poll_turn(context, |_, _| Vec::new())) {
                 None => return Poll::Ready(None),
                 Some(Ok(turn)) => self.take(turn),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -128,7 +128,7 @@ impl<S: Keyspace, V> Scan<S, V> {
     fn poll_turn(
         &mut self,
         context: &mut Context<'_>,
-        send_along: impl FnOnce(&mut Self) -> Vec<Packet>,
+        send_along: impl FnOnce(&mut Self, &Walk) -> Vec<Packet>,
     ) -> Poll<Option<Result<Turn>>> {
         let mut send_along = Some(send_along);
         loop {
@@ -140,7 +140,7 @@ impl<S: Keyspace, V> Scan<S, V> {
                     }
                 }
                 Progress::Between(mut walk) => {
-                    let packets = send_along.take().map(|packets| packets(self)).unwrap_or_default();
+                    let packets = send_along.take().map(|packets| packets(self, &walk)).unwrap_or_default();
                     if packets.is_empty() && !walk.goes_on() {
                         return Poll::Ready(None);
                     }
@@ -262,11 +262,11 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
                 return Poll::Ready(Some(ready));
             }
             let Self { scan, asked, .. } = self;
-            let turn = scan.poll_turn(context, |scan| {
+            let turn = scan.poll_turn(context, |scan, walk| {
                 asked.extend(scan.ready.drain(..));
-                let keys: Vec<_> = asked.iter().map(|found| found.key.text()).collect();
-                let chunks = keys.chunks(KEYS_PER_COMMAND);
-                chunks.map(|keys| Packet::new("MGET", Keys::Many(keys.to_vec()))).collect()
+                let groups = walk.divide(asked, |found| found.key.as_str());
+                let texts = |group: &[Found<S, V>]| group.iter().map(|found| found.key.text()).collect();
+                groups.map(|group| Packet::new("MGET", Keys::Many(texts(group)))).collect()
             });
             match ready!(turn) {
                 None => return Poll::Ready(None),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Options;
 use super::walk::Walk;
 use crate::Redis;
-use crate::command::{KEYS_PER_COMMAND, Keys, Packet, reply};
+use crate::command::{Keys, Packet, reply};
 use crate::error::{Error, Result};
 use crate::expiry::millis;
 use crate::key::KeyText;
@@ -197,7 +197,7 @@ impl<'c> Sweep<'c> {
         let mut keys: Vec<KeyText> = Vec::new();
         let mut asks_size = true;
         loop {
-            let mut packets = self.packets(std::mem::take(&mut keys))?;
+            let mut packets = self.packets(std::mem::take(&mut keys), &walk)?;
             let sent = packets.len();
             if asks_size {
                 packets.push(Packet::new("DBSIZE", Keys::None));
@@ -255,11 +255,11 @@ impl<'c> Sweep<'c> {
     }
 
     /// The commands for the keys of a page.
-    fn packets(&self, keys: Vec<KeyText>) -> Result<Vec<Packet>> {
+    fn packets(&self, mut keys: Vec<KeyText>, walk: &Walk) -> Result<Vec<Packet>> {
         match self.work {
             Work::Delete => {
-                let chunks = keys.chunks(KEYS_PER_COMMAND);
-                Ok(chunks.map(|keys| Packet::new("UNLINK", Keys::Many(keys.to_vec()))).collect())
+                let groups = walk.divide(&mut keys, KeyText::as_str);
+                Ok(groups.map(|keys| Packet::new("UNLINK", Keys::Many(keys.to_vec()))).collect())
             }
             Work::Expire(lifetime) => {
                 let lifetime = millis(lifetime)?;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::Options;
-use crate::command::{Keys, Packet, Request, reply};
+use crate::command::{KEYS_PER_COMMAND, Keys, Packet, Request, reply};
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target};
+use crate::key::slot_within;
 use crate::keyspace::KeyspaceMeta;
 use crate::run::run;
 
@@ -56,6 +57,22 @@ impl Walk {
         self.cursor.is_some()
     }
 
+    /// Divides the keys of a page, or what stands for them, into those that can be in one command. They may change places.
+    pub(crate) fn divide<'k, T>(
+        &self,
+        keys: &'k mut [T],
+        text: impl Fn(&T) -> &str + Copy + 'k,
+    ) -> impl Iterator<Item = &'k [T]> {
+        let is_cluster = self.binding.pool().is_cluster();
+        let binding = Arc::clone(&self.binding);
+        let slot = move |key: &T| if is_cluster { slot_within(&binding.namespace, text(key)) } else { 0 };
+        if is_cluster {
+            keys.sort_by_cached_key(&slot);
+        }
+        let of_one_slot = keys.chunk_by(move |one, other| !is_cluster || slot(one) == slot(other));
+        of_one_slot.flat_map(|keys| keys.chunks(KEYS_PER_COMMAND))
+    }
+
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
     pub(crate) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<Turn> {
         packets.extend(self.cursor.map(|cursor| self.scan(cursor)));
@@ -65,7 +82,7 @@ impl Walk {
         }
         let deadline = Deadline::after(self.options.timeout.unwrap_or(self.binding.timeout));
         let binding = Arc::clone(&self.binding);
-        let replies = run(binding, Request::Pipeline(packets), deadline, repeatable, None).await?;
+        let replies = run(binding, Request::Page(packets), deadline, repeatable, None).await?;
         turn.replies = reply::many(replies);
         if self.cursor.is_some() {
             let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;

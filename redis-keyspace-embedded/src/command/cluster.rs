@@ -1,0 +1,73 @@
+//! What a server is like that runs as the one node of a cluster.
+
+use bytes::Bytes;
+use crc16::{State, XMODEM};
+
+use super::arguments::{exactly, integer};
+use super::{CONTAINER, Context, NO_KEYS, Spec, command};
+use crate::reply::{Answer, Failure, Reply};
+
+const SLOTS: u16 = 16_384;
+
+pub(super) const TABLE: &[Spec] = &[
+    command("cluster", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
+    command("cluster|info", 2, 0, NO_KEYS, |context, _| {
+        enabled(context)?;
+        Ok(Reply::Verbatim(
+            format!("cluster_enabled:1\r\ncluster_state:ok\r\ncluster_slots_assigned:{SLOTS}\r\n").into(),
+        ))
+    }),
+    command("cluster|keyslot", 3, 0, NO_KEYS, key_slot),
+];
+
+fn key_slot(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    enabled(context)?;
+    let [key] = exactly(arguments)?;
+    Ok(Reply::Integer(slot(key).into()))
+}
+
+fn enabled(context: &Context<'_>) -> Result<(), Failure> {
+    let is_cluster = context.shared.is_cluster;
+    is_cluster.then_some(()).ok_or(Failure::new("ERR This instance has cluster support disabled"))
+}
+
+/// Refuses commands, one or those of a transaction, whose keys are in several slots.
+pub(super) fn check_slots<'a>(
+    context: &Context<'_>,
+    commands: impl IntoIterator<Item = (&'static Spec, &'a [Bytes])>,
+) -> Result<(), Failure> {
+    if !context.shared.is_cluster {
+        return Ok(());
+    }
+    let keys = commands.into_iter().flat_map(|(spec, arguments)| keys(spec, arguments));
+    let mut slots = keys.map(|key| slot(key));
+    let first = slots.next();
+    if slots.all(|slot| Some(slot) == first) {
+        Ok(())
+    } else {
+        Err(Failure::new("CROSSSLOT Keys in request don't hash to the same slot"))
+    }
+}
+
+fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
+    if matches!(spec.name, "eval" | "evalsha") {
+        let count = arguments.get(2).and_then(|count| usize::try_from(integer(count).ok()?).ok());
+        return arguments.iter().skip(3).take(count.unwrap_or_default()).collect();
+    }
+    let (first, last, step) = spec.keys;
+    let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
+    let last = if last < 0 { count.saturating_add(last) } else { last };
+    let [Ok(first), Ok(last), Ok(step)] = [first, last, step].map(usize::try_from) else { return Vec::new() };
+    if first == 0 || step == 0 {
+        return Vec::new();
+    }
+    arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
+}
+
+/// Of what is between the first `{` and the next `}`, if there is anything.
+fn slot(key: &[u8]) -> u16 {
+    let rest = key.iter().position(|&byte| byte == b'{').and_then(|open| key.get(open + 1..));
+    let tag = rest.and_then(|rest| rest.get(..rest.iter().position(|&byte| byte == b'}')?));
+    let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
+    State::<XMODEM>::calculate(hashed) % SLOTS
+}
