@@ -48,7 +48,7 @@ fn main() {
         return;
     }
     println!("{}", CATALOG.to_markdown());
-    println!("# Rights\n\n    ACL SETUSER shop on >PASSWORD {}", CATALOG.acl_rules(None));
+    println!("# Rights\n\n    ACL SETUSER shop on >PASSWORD {}", CATALOG.acl_rules());
     println!("\n# Snapshot, as catalog_test! compares it\n\n{}", CATALOG.to_snapshot());
     println!("# A key from a log\n\n{:?}", CartKeys::parse("cart:user:7:views"));
     println!("{}", CartKeys::parse("cart:user:seven").expect_err("no id"));

@@ -70,7 +70,7 @@ async fn main() -> redis_keyspace::Result<()> {
 
     let gone = SessionKeys::session_keys().delete().await?;
     println!(
-        "\ndeleted all {} sessions; {} foreign key(s) matched the glob and survive",
+        "\ndeleted all {} sessions; {} other keys matched the glob and survive, one of them foreign",
         gone.affected, gone.skipped
     );
     println!("last seen, of another template: {:?}", SessionKeys::last_seen("ada").get().await?);

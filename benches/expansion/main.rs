@@ -1,6 +1,8 @@
-//! How long `cargo check` takes over a keyspace of many entries, beside the serde derives on as many fields.
+//! How long `cargo check` takes over keyspaces of many entries and over a catalog, beside the serde derives on as many
+//! fields.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +18,21 @@ enum Contents {
     Empty,
     Keyspace(usize),
     Serde(usize),
+    /// So many entries in keyspaces of ten.
+    Keyspaces(usize, Checked),
+    /// So many fields in structs of ten.
+    Structs(usize),
+}
+
+/// What is checked between keyspaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    /// Nothing: there is no catalog.
+    Nothing,
+    /// Their prefixes.
+    Prefixes,
+    /// All pairs of templates, because no keyspace has a prefix.
+    Templates,
 }
 
 impl Contents {
@@ -24,6 +41,10 @@ impl Contents {
             Self::Empty => "empty".to_owned(),
             Self::Keyspace(entries) => format!("keyspace-{entries}"),
             Self::Serde(fields) => format!("serde-{fields}"),
+            Self::Structs(fields) => format!("structs-{fields}"),
+            Self::Keyspaces(entries, Checked::Nothing) => format!("keyspaces-{entries}"),
+            Self::Keyspaces(entries, Checked::Prefixes) => format!("catalog-{entries}"),
+            Self::Keyspaces(entries, Checked::Templates) => format!("catalog-no-prefix-{entries}"),
         }
     }
 
@@ -32,38 +53,68 @@ impl Contents {
         match self {
             Self::Empty => {}
             Self::Keyspace(entries) => {
-                source.push_str(
-                    "use redis_keyspace::{Bytes, Counter, Json, Keyspace, Text};\n\
-                     #[derive(Keyspace)]\n#[keyspace(prefix = \"shop\", ttl = 3600)]\npub struct ShopKeys {\n",
-                );
-                for entry in 0..entries {
-                    let (template, signature) = match entry % 4 {
-                        0 => (":{id}", "fn(id: u64) -> Json<Vec<String>>"),
-                        1 => (":{id}:views", "fn(id: u64) -> Counter"),
-                        2 => (":{shop}:{name}", "fn(shop: u32, name: &str) -> Text"),
-                        _ => ("", "Bytes"),
+                source.push_str("use redis_keyspace::{Bytes, Counter, Json, Keyspace, Text};\n");
+                keyspace(&mut source, "Shop", "\"shop\"", 0..entries);
+            }
+            Self::Keyspaces(entries, checked) => {
+                source.push_str("use redis_keyspace::{Bytes, Counter, Json, Keyspace, Text};\n");
+                let mut names = Vec::new();
+                for first in (0..entries).step_by(10) {
+                    let name = format!("Shop{first}");
+                    let prefix = match checked {
+                        Checked::Templates => "none".to_owned(),
+                        Checked::Nothing | Checked::Prefixes => format!("\"shop{first}\""),
                     };
-                    let _ = writeln!(
-                        source,
-                        "    /// Entry {entry}.\n    #[key(\"part{entry}{template}\")]\n    \
-                         pub(crate) part_{entry}: {signature},"
-                    );
+                    keyspace(&mut source, &name, &prefix, first..entries.min(first + 10));
+                    names.push(format!("{name}Keys"));
                 }
-                source.push_str("}\n");
+                if checked != Checked::Nothing {
+                    let names = names.join(", ");
+                    let _ = writeln!(source, "redis_keyspace::catalog!(pub CATALOG = [{names}]);");
+                }
             }
             Self::Serde(fields) => {
-                source.push_str(
-                    "use serde::{Deserialize, Serialize};\n#[derive(Serialize, Deserialize)]\npub struct Shop {\n",
-                );
-                for field in 0..fields {
-                    let ty = ["Vec<String>", "u64", "String", "Option<u32>"][field % 4];
-                    let _ = writeln!(source, "    /// Field {field}.\n    pub(crate) part_{field}: {ty},");
+                source.push_str("use serde::{Deserialize, Serialize};\n");
+                serde_struct(&mut source, "Shop", 0..fields);
+            }
+            Self::Structs(fields) => {
+                source.push_str("use serde::{Deserialize, Serialize};\n");
+                for first in (0..fields).step_by(10) {
+                    serde_struct(&mut source, &format!("Shop{first}"), first..fields.min(first + 10));
                 }
-                source.push_str("}\n");
             }
         }
         source
     }
+}
+
+fn keyspace(source: &mut String, name: &str, prefix: &str, entries: Range<usize>) {
+    let _ = writeln!(
+        source,
+        "#[derive(Keyspace)]\n#[keyspace(prefix = {prefix}, ttl = 3600)]\npub struct {name}Keys {{"
+    );
+    for entry in entries {
+        let (template, signature) = match entry % 4 {
+            0 => (":{id}", "fn(id: u64) -> Json<Vec<String>>"),
+            1 => (":{id}:views", "fn(id: u64) -> Counter"),
+            2 => (":{shop}:{name}", "fn(shop: u32, name: &str) -> Text"),
+            _ => ("", "Bytes"),
+        };
+        let _ = writeln!(
+            source,
+            "    /// Entry {entry}.\n    #[key(\"part{entry}{template}\")]\n    pub(crate) part_{entry}: {signature},"
+        );
+    }
+    source.push_str("}\n");
+}
+
+fn serde_struct(source: &mut String, name: &str, fields: Range<usize>) {
+    let _ = writeln!(source, "#[derive(Serialize, Deserialize)]\npub struct {name} {{");
+    for field in fields {
+        let ty = ["Vec<String>", "u64", "String", "Option<u32>"][field % 4];
+        let _ = writeln!(source, "    /// Field {field}.\n    pub(crate) part_{field}: {ty},");
+    }
+    source.push_str("}\n");
 }
 
 fn main() -> Result<(), Error> {
@@ -72,11 +123,15 @@ fn main() -> Result<(), Error> {
     let rounds = args.option("--rounds")?.unwrap_or(if smoke { 1 } else { 5_usize }).max(1);
     let sizes =
         args.list("--entries")?.unwrap_or_else(|| if smoke { vec![1, 10] } else { vec![1, 100, 500] });
+    let catalog = args.option("--catalog")?.unwrap_or(if smoke { 20 } else { 500_usize });
     args.words()?;
 
+    let catalogs = [Checked::Nothing, Checked::Prefixes, Checked::Templates];
     let all: Vec<Contents> = [Contents::Empty]
         .into_iter()
         .chain(sizes.iter().flat_map(|&size| [Contents::Keyspace(size), Contents::Serde(size)]))
+        .chain([Contents::Structs(catalog)])
+        .chain(catalogs.map(|checked| Contents::Keyspaces(catalog, checked)))
         .collect();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("expansion");
     let packages: Vec<_> = all.iter().map(|&contents| generate(&dir, contents)).collect::<Result<_, _>>()?;
@@ -114,6 +169,18 @@ fn main() -> Result<(), Error> {
             ours / serde,
             (ours - empty) / (serde - empty)
         );
+    }
+    println!("\n| {catalog} entries or fields, ten in each type | s | ratio to serde |\n| --- | --- | --- |");
+    let serde = median(Contents::Structs(catalog)).unwrap_or_default();
+    println!("| Serialize + Deserialize | {serde:.3} | 1 |");
+    for checked in catalogs {
+        let what = match checked {
+            Checked::Nothing => "keyspaces, no catalog",
+            Checked::Prefixes => "and a catalog of them",
+            Checked::Templates => "a catalog of keyspaces without prefixes",
+        };
+        let time = median(Contents::Keyspaces(catalog, checked)).unwrap_or_default();
+        println!("| {what} | {time:.3} | {:.2} |", time / serde);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use crate::fault::{Fault, FaultGuard, Faults};
 use crate::listener::Listener;
 use crate::reply::Reply;
 use crate::session;
+use crate::sha1::hex_digest;
 use crate::state::State;
 use crate::value::Value;
 
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) users: HashMap<String, Option<String>>,
     pub(crate) is_cluster: bool,
+    /// As INFO tells it: another one for each server.
+    pub(crate) run_id: String,
     pub(crate) faults: Arc<Faults>,
     pub(crate) round_trips: AtomicU64,
     state: Mutex<State>,
@@ -117,6 +121,8 @@ impl Server {
             log: Mutex::default(),
             log_limit: builder.logged_commands,
             is_cluster: builder.cluster,
+            // A hasher's keys are random, and there is no need for more than being different.
+            run_id: hex_digest(&RandomState::new().build_hasher().finish().to_be_bytes()),
         };
         Self { shared: Arc::new(shared) }
     }

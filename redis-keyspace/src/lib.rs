@@ -29,7 +29,7 @@ mod stats;
 
 pub use batch::{Batch, Commands};
 pub use cache::{FillError, GetOrSet, TryGetOrSet};
-pub use catalog::Catalog;
+pub use catalog::{AclRules, Catalog};
 pub use command::{Command, CommandFuture, GetEx, IntoCommand, Set};
 pub use connect::builder::{KeyspaceOptions, RedisBuilder};
 pub use connect::exclusive::RawConnection;

@@ -67,13 +67,25 @@ fn a_reference_in_json() {
     assert_eq!(catalog["keyspaces"][1]["db"], 1);
 }
 
+#[test]
+fn rules_for_one_server_have_its_keys_only() {
+    let keys = |rules: redis_keyspace::AclRules| {
+        let rules = rules.to_string();
+        rules.split(' ').filter(|rule| rule.starts_with('~')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), ["~feature:all"]);
+    assert_eq!(keys(CATALOG.acl_rules().server(None)), ["~session:*:*", "~session:seen?on:*"]);
+    assert_eq!(keys(CATALOG.acl_rules()), ["~feature:all", "~session:*:*", "~session:seen?on:*"]);
+    assert_eq!(CATALOG.acl_rules().server(Some("none")).to_string().split(' ').nth(1), Some("-@all"));
+}
+
 /// Everything that the program can do works under the rules, and nothing beyond its keys.
 #[test]
 fn the_rules_are_enough_and_no_more() {
     within(MINUTE, async {
         let server = RealServer::start();
         for namespace in [None, Some("shop")] {
-            let rules = CATALOG.acl_rules(namespace);
+            let rules = CATALOG.acl_rules().namespace(namespace.unwrap_or_default()).to_string();
             let mut command = vec!["ACL", "SETUSER", "app", "reset", "on", ">pass"];
             command.extend(rules.split(' '));
             server.redis_cli(&command);
@@ -128,6 +140,7 @@ async fn everything(redis: &Redis) {
     assert_eq!(SessionKeys::token_keys().count().await.unwrap(), 2);
     assert_eq!(SessionKeys::token_keys().expire(MINUTE).await.unwrap().affected, 2);
     assert!(SessionKeys::token_keys().values().next().await.unwrap().is_ok());
+    assert!(SessionKeys::token_keys().user(7).device("a").exists().await.unwrap());
     assert_eq!(SessionKeys::token_keys().delete().await.unwrap().affected, 2);
     one.del().await.unwrap();
     Key::del_many([one, two]).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis_keyspace::{Counter, Error, ErrorKind, Json, Key, Keyspace, Pattern, Raw, Redis, Text, Ttl};
 use redis_keyspace_embedded::{Fault, Server};
-use redis_keyspace_tests::{both_servers, raw, unique_namespace, wired, within};
+use redis_keyspace_tests::{RealServer, both_servers, eventually, raw, unique_namespace, wired, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -294,6 +294,76 @@ fn an_error_says_how_far_it_came() {
         let plain: Error = error.into();
         assert!(plain.is_unavailable());
         assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 700);
+    });
+}
+
+/// A cursor means nothing to another run of the server.
+#[test]
+fn a_scan_starts_anew_when_the_server_does() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let redis = Redis::builder().url(&server.url()).unwrap().lanes(2).build().unwrap();
+        let fill = || async {
+            let docs = (0..4000).map(|id| (Keys::doc("ada", id), vec![id]));
+            Key::set_many(docs).on(&redis).await.unwrap();
+        };
+        let restart = || async {
+            server.restart();
+            eventually("the server is back", async || redis.ping().await.is_ok()).await;
+            fill().await;
+        };
+        fill().await;
+        let mut scan = Keys::doc_keys().on(&redis).page_size(100).scan();
+        let mut found = BTreeSet::new();
+        while let Some(next) = scan.next().await {
+            let ParsedKeys::Doc { id, .. } = next.unwrap().arguments() else { panic!("no doc") };
+            assert!(found.insert(id), "{id} was given twice");
+            if found.len() == 1500 {
+                restart().await;
+            }
+        }
+        assert_eq!(found.len(), 4000);
+
+        let mut pages = 0;
+        let gone = Keys::doc_keys().on(&redis).page_size(100).delete().stop_if(|_| {
+            pages += 1;
+            pages == 15
+        });
+        assert!(!gone.await.unwrap().finished);
+        let (mut pages, handle) = (0, tokio::runtime::Handle::current());
+        let gone = Keys::doc_keys().on(&redis).page_size(100).delete().on_progress(|_| {
+            pages += 1;
+            if pages == 15 {
+                tokio::task::block_in_place(|| handle.block_on(restart()));
+            }
+        });
+        assert!(gone.await.unwrap().finished);
+        assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 0);
+    });
+}
+
+/// With all arguments bound, there is one key to ask for.
+#[test]
+fn a_pattern_of_one_key_goes_through_no_database() {
+    within(MINUTE, async {
+        let server = Server::builder().log_commands(10_000).build();
+        let redis = Redis::builder().embedded(server.clone()).lanes(1).build().unwrap();
+        Key::set_many((0..5000).map(|id| (Keys::doc("ada", id), vec![id]))).on(&redis).await.unwrap();
+        raw::<()>(&redis, &["RPUSH", "scans:doc:bob:1", "not what the template says"]).await;
+        let before = server.round_trips();
+        let one = Keys::doc_keys().user("ada").id(7).on(&redis);
+        assert_eq!(docs(&one).await, pairs(&["ada"], &[7]));
+        assert_eq!((one.count().await.unwrap(), one.exists().await.unwrap()), (1, true));
+        assert_eq!(one.values().next().await.unwrap().unwrap().1, [7]);
+        let given = one.expire(MINUTE).await.unwrap();
+        assert_eq!((given.matched, given.affected, given.finished), (1, 1, true));
+        assert_eq!(one.delete().dry_run().await.unwrap().matched, 1);
+        assert_eq!(one.delete().await.unwrap().affected, 1);
+        assert_eq!((one.count().await.unwrap(), one.exists().await.unwrap()), (0, false));
+        assert!(server.round_trips() - before <= 14, "{}", server.round_trips() - before);
+        let foreign = Keys::doc_keys().user("bob").id(1).on(&redis);
+        assert_eq!((foreign.count().await.unwrap(), foreign.delete().await.unwrap().affected), (0, 0));
+        assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 4999);
     });
 }
 

@@ -183,7 +183,7 @@ type Section = (&'static str, Vec<(String, String)>);
 fn sections(context: &mut Context<'_>) -> Vec<Section> {
     let now = context.now;
     let uptime = context.shared.clock.uptime().as_secs();
-    let mode = context.shared.mode();
+    let (mode, run_id) = (context.shared.mode(), &context.shared.run_id);
     let state = &mut *context.state;
     state.dbs.iter_mut().for_each(|db| db.purge(now));
     let sum =
@@ -199,6 +199,7 @@ fn sections(context: &mut Context<'_>) -> Vec<Section> {
                 field("redis_mode", &mode),
                 field("server_name", &"redis-keyspace-embedded"),
                 field("server_version", &env!("CARGO_PKG_VERSION")),
+                field("run_id", &run_id),
                 field("process_id", &std::process::id()),
                 field("uptime_in_seconds", &uptime),
                 field("uptime_in_days", &(uptime / 86_400)),

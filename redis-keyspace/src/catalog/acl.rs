@@ -1,25 +1,25 @@
 //! The rights that a program needs.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::Catalog;
-use crate::keyspace::{Piece, TemplateMeta};
+use crate::keyspace::{KeyspaceMeta, Piece, TemplateMeta};
 
 /// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
-/// which may be refused.
+/// not `info`: both may be refused.
 const ALWAYS: [&str; 7] = ["client|setname", "dbsize", "exec", "multi", "ping", "scan", "select"];
 /// What can be done with every key.
-const EVERY_KEY: [&str; 8] =
-    ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "unlink"];
+const EVERY_KEY: [&str; 9] =
+    ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
 /// What can be done with a Redis string.
 const STRING: [&str; 7] = ["get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
 
 impl Catalog {
     /// The narrowest Redis ACL rules under which the program works: a `~` for the keys of each template, a `+` for each
-    /// command that is sent. For `ACL SETUSER name on >password ..`.
+    /// command that is sent. They print as the end of `ACL SETUSER name on >password ..`.
     ///
-    /// `namespace` is the application namespace that the program is run with, if any. The rules are for the keyspaces of all
-    /// servers together. A `*` of Redis matches colons too, so the rule of a template lets in more than its keys.
+    /// A `*` of Redis matches colons too, so the rule of a template lets in more than its keys.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -27,25 +27,59 @@ impl Catalog {
     /// # #[keyspace(prefix = "session", ttl = "1d")]
     /// # pub struct SessionKeys { token: fn(user: u64) -> Text }
     /// catalog!(CATALOG = [SessionKeys]);
-    /// let rules = CATALOG.acl_rules(None);
-    /// assert!(rules.starts_with("resetkeys ~session:token:* -@all "));
+    /// let rules = CATALOG.acl_rules().namespace("staging").to_string();
+    /// assert!(rules.starts_with("resetkeys ~staging:session:token:* -@all "));
     /// assert!(rules.contains("+get "));
     /// ```
-    #[must_use]
-    pub fn acl_rules(&self, namespace: Option<&str>) -> String {
-        let namespace =
-            namespace.map(|namespace| format!("{}:", without_spaces(namespace))).unwrap_or_default();
-        let templates = || self.keyspaces.iter().flat_map(|keyspace| keyspace.templates());
-        let keys: BTreeSet<String> = templates().map(|template| glob(&namespace, template)).collect();
+    pub fn acl_rules(&self) -> AclRules {
+        AclRules { catalog: *self, namespace: String::new(), server: None }
+    }
+}
+
+/// The rights that a program needs: see [`Catalog::acl_rules`]. Prints as rules for `ACL SETUSER`.
+#[derive(Debug, Clone)]
+#[must_use = "print it"]
+pub struct AclRules {
+    catalog: Catalog,
+    /// With its separator, if there is one.
+    namespace: String,
+    server: Option<Option<String>>,
+}
+
+impl AclRules {
+    /// For a program that is run with this application namespace.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = if namespace.is_empty() { String::new() } else { format!("{namespace}:") };
+        self
+    }
+
+    /// For one server only: that of the keyspaces which state this name, or, with `None`, of those that state none. Without
+    /// it, the rules are for the keyspaces of all servers together.
+    pub fn server(mut self, name: Option<&str>) -> Self {
+        self.server = Some(name.map(str::to_owned));
+        self
+    }
+
+    fn templates(&self) -> impl Iterator<Item = &'static TemplateMeta> {
+        let is_meant = |keyspace: &&&'static KeyspaceMeta| {
+            self.server.as_ref().is_none_or(|server| server.as_deref() == keyspace.server())
+        };
+        self.catalog.keyspaces.iter().filter(is_meant).flat_map(|keyspace| keyspace.templates())
+    }
+}
+
+impl fmt::Display for AclRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("resetkeys")?;
+        let namespace = without_spaces(&self.namespace);
+        let keys: BTreeSet<_> = self.templates().map(|template| glob(&namespace, template)).collect();
+        keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
-        if templates().any(|template| template.redis_type() == "string") {
+        if self.templates().any(|template| template.redis_type() == "string") {
             commands.extend(STRING);
         }
-        let mut rules = vec!["resetkeys".to_owned()];
-        rules.extend(keys.iter().map(|glob| format!("~{glob}")));
-        rules.push("-@all".to_owned());
-        rules.extend(commands.iter().map(|command| format!("+{command}")));
-        rules.join(" ")
+        f.write_str(" -@all")?;
+        commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }
 }
 

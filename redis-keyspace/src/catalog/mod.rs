@@ -5,6 +5,7 @@ mod check;
 mod reference;
 mod snapshot;
 
+pub use acl::AclRules;
 pub use check::assert_compatible;
 use serde::Serialize;
 pub use snapshot::assert_snapshot;

@@ -22,6 +22,8 @@ pub(crate) struct Login {
 pub(crate) struct Server {
     /// Whether it is a node of a cluster, as far as it says: servers before version 6 don't.
     pub(crate) is_cluster: bool,
+    /// The name of this run of it, where the user may ask.
+    pub(crate) run_id: Option<String>,
     /// Why it refuses MULTI, if it does.
     pub(crate) no_transactions: Option<Error>,
 }
@@ -66,6 +68,14 @@ pub(crate) fn says_cluster(hello: &Reply) -> bool {
     entries
         .chunks_exact(2)
         .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
+}
+
+/// The line of INFO that names the run of the server.
+fn run_id(info: &Reply) -> Option<String> {
+    let Reply::Bulk(text) = info else { return None };
+    let mut lines = text.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    let id = lines.find_map(|line| line.trim_end().strip_prefix("run_id:"))?;
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// What an error in answer to a command of the login means.
@@ -157,6 +167,8 @@ impl Conversation<'_> {
         write_command(&mut out, &["CLIENT", "SETINFO", "LIB-NAME", "redis-keyspace"]);
         write_command(&mut out, &["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]);
         expected.extend([("CLIENT SETINFO", Answer::Optional), ("CLIENT SETINFO", Answer::Optional)]);
+        write_command(&mut out, &["INFO", "server"]);
+        expected.push(("INFO", Answer::Optional));
         write_command(&mut out, &["MULTI"]);
         write_command(&mut out, &["EXEC"]);
         expected.extend([("MULTI", Answer::Transactions), ("EXEC", Answer::Transactions)]);
@@ -168,7 +180,11 @@ impl Conversation<'_> {
             let said = match self.reply(&endpoint).await {
                 Ok(Reply::Error(said)) => said,
                 Ok(reply) => {
-                    server.is_cluster |= command == "HELLO" && says_cluster(&reply);
+                    match command {
+                        "HELLO" => server.is_cluster |= says_cluster(&reply),
+                        "INFO" => server.run_id = run_id(&reply),
+                        _ => {}
+                    }
                     continue;
                 }
                 // A server that has no room for us says so and closes.

@@ -61,7 +61,7 @@ impl bb8::ManageConnection for LaneManager {
         let connect = async {
             let mut stream = Stream::open(&settings.endpoint).await?;
             let Login { unread, server, .. } = login(&mut stream, settings).await?;
-            self.origin.health.note_cluster(server.is_cluster);
+            self.origin.health.note_server(&server);
             Ok(Lane::spawn(stream, unread, Patience::new(settings.timeout), server.no_transactions))
         };
         Ok(self.origin.attempt(connect).await)

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::exclusive::{ExclusiveManager, RawConnection};
 use super::external::External;
 use super::lane::{Lane, Replies, Submitted};
+use super::login::Server;
 use super::manager::{Attempt, LaneManager, Origin};
 use super::settings::{Endpoint, Fingerprint, Settings};
 use crate::command::Request;
@@ -74,6 +75,10 @@ pub(crate) struct Health {
     failing: AtomicBool,
     /// Whether the server was a node of a cluster when a lane was connected last.
     cluster: AtomicBool,
+    /// The run of the server that a lane was connected to last, by the name that it gives itself.
+    run_id: Mutex<Option<String>>,
+    /// How often it was another one than before.
+    incarnation: AtomicU64,
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
 }
@@ -93,8 +98,14 @@ impl Health {
         }
     }
 
-    pub(crate) fn note_cluster(&self, is_cluster: bool) {
-        self.cluster.store(is_cluster, Ordering::Relaxed);
+    /// Notes whom a lane was connected to. A server that does not say who it is may be another one each time.
+    pub(crate) fn note_server(&self, server: &Server) {
+        self.cluster.store(server.is_cluster, Ordering::Relaxed);
+        let mut run_id = self.run_id.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.run_id.is_none() || *run_id != server.run_id {
+            run_id.clone_from(&server.run_id);
+            self.incarnation.fetch_add(1, Ordering::Release);
+        }
     }
 
     pub(crate) fn is_failing(&self) -> bool {
@@ -195,6 +206,12 @@ impl Pool {
             Kind::Own { .. } => self.health.cluster.load(Ordering::Relaxed),
             Kind::External(external) => external.is_cluster(),
         }
+    }
+
+    /// Counts the runs of the server as far as they are known: 0 before the first connection, and for a pool of the
+    /// application's.
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.health.incarnation.load(Ordering::Acquire)
     }
 
     /// Refuses what a cluster would refuse in part, after having done the rest.

@@ -7,6 +7,16 @@ use smallvec::SmallVec;
 use crate::key::{KeyText, capture};
 use crate::keyspace::{Keyspace, Piece, TemplateMeta};
 
+/// What a server is asked for, page by page.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    pub(crate) glob: String,
+    /// The key, where there can be only one.
+    pub(crate) only: Option<String>,
+    /// The type that Redis gives the keys, if it matters.
+    pub(crate) kind: Option<&'static str>,
+}
+
 /// A template with some of its arguments bound.
 pub(crate) struct Matcher<S> {
     template: &'static TemplateMeta,
@@ -39,6 +49,26 @@ impl<S> Matcher<S> {
 
     pub(crate) fn template(&self) -> &'static TemplateMeta {
         self.template
+    }
+
+    /// The one key of the pattern, when every argument is bound.
+    fn only(&self) -> Option<String> {
+        let (mut key, mut hole) = (String::new(), 0);
+        for piece in self.template.pieces {
+            match piece {
+                Piece::Literal(text) => key.push_str(text),
+                Piece::Argument(_) => {
+                    key.push_str(self.bound.get(hole)?.as_ref()?.as_str());
+                    hole += 1;
+                }
+            }
+        }
+        Some(key)
+    }
+
+    /// What the server is asked for.
+    pub(crate) fn wanted(&self, kind: &'static str) -> Wanted {
+        Wanted { glob: self.glob(), only: self.only(), kind: Some(kind) }
     }
 
     /// The narrowest glob that matches all keys of the pattern.

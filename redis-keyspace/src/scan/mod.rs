@@ -8,7 +8,7 @@ mod walk;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use matcher::Matcher;
+pub(crate) use matcher::{Matcher, Wanted};
 pub use stream::{Found, Scan, Values};
 pub use sweep::{Progress, Sweep, SweepError};
 
@@ -25,9 +25,10 @@ use crate::kind::{Kind, Readable};
 /// else: an argument of `*` is the text `*`. Other keys that the server's glob lets through are skipped and counted.
 ///
 /// The work goes page by page with `SCAN`, which does not hold up the server. As Redis has it, keys that are there from
-/// beginning to end are found; those that come or go meanwhile may be. That holds for one run of the server: one that
-/// restarts, or is replaced, in the middle of a scan may pass over keys. Of a cluster, the node that is talked to gives its
-/// own keys.
+/// beginning to end are found; those that come or go meanwhile may be. When the server restarts or is replaced meanwhile,
+/// the scan starts anew on the one that is there then; only by a pool of the application's it can't know, and may pass over
+/// keys. Of a cluster, the node that is talked to gives its own keys. With all arguments bound there is one key to ask for,
+/// and no scan.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -184,8 +185,7 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
         let matcher = self.matcher.clone();
         sweep::Target {
             filter: Box::new(move |key| matcher.arguments(key).is_some()),
-            glob: self.glob(),
-            kind: Some(V::REDIS_TYPE),
+            wanted: self.matcher.wanted(V::REDIS_TYPE),
             keyspace: S::META,
             template: Some(self.matcher.template()),
         }
@@ -221,8 +221,7 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
     whole.push_str(glob);
     let target = sweep::Target {
         filter: Box::new(move |key| key.starts_with(&prefix)),
-        glob: whole,
-        kind: None,
+        wanted: Wanted { glob: whole, only: None, kind: None },
         keyspace: S::META,
         template: None,
     };

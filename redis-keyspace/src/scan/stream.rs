@@ -134,7 +134,7 @@ impl<S: Keyspace, V> Scan<S, V> {
         loop {
             match std::mem::replace(&mut self.progress, Progress::Done) {
                 Progress::New(options) => {
-                    match Walk::new(&self.matcher.glob(), Some(self.kind), options, S::META) {
+                    match Walk::new(&self.matcher.wanted(self.kind), options, S::META) {
                         Ok(walk) => self.progress = Progress::Between(walk),
                         Err(error) => return Poll::Ready(Some(Err(self.explain(error)))),
                     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::Options;
 use super::walk::Walk;
+use super::{Options, Wanted};
 use crate::Redis;
 use crate::command::{Keys, Packet, reply};
 use crate::error::{Error, Result};
@@ -19,9 +19,7 @@ pub(crate) type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
 /// The keys that are meant.
 pub(crate) struct Target {
     pub(crate) filter: Filter,
-    pub(crate) glob: String,
-    /// The type that Redis gives them, if it matters.
-    pub(crate) kind: Option<&'static str>,
+    pub(crate) wanted: Wanted,
     pub(crate) keyspace: &'static KeyspaceMeta,
     pub(crate) template: Option<&'static TemplateMeta>,
 }
@@ -190,8 +188,7 @@ impl<'c> Sweep<'c> {
     }
 
     async fn go_through(&mut self, progress: &mut Progress) -> Result<()> {
-        let mut walk =
-            Walk::new(&self.target.glob, self.target.kind, self.options.clone(), self.target.keyspace)?;
+        let mut walk = Walk::new(&self.target.wanted, self.options.clone(), self.target.keyspace)?;
         // A second UNLINK would count what the first, whose reply was lost, has deleted as not there.
         let repeatable = self.dry_run || !matches!(self.work, Work::Delete);
         let mut keys: Vec<KeyText> = Vec::new();
@@ -287,7 +284,7 @@ impl fmt::Debug for Sweep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep")
             .field("work", &self.work)
-            .field("glob", &self.target.glob)
+            .field("glob", &self.target.wanted.glob)
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
     }

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use super::Options;
+use super::{Options, Wanted};
 use crate::command::{KEYS_PER_COMMAND, Keys, Packet, Request, reply};
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target};
-use crate::key::slot_within;
+use crate::key::{KeyText, slot_within};
 use crate::keyspace::KeyspaceMeta;
 use crate::run::run;
 
 /// A scan under way.
 pub(crate) struct Walk {
     binding: Arc<Binding>,
-    /// Of the keys as they stand on the server.
-    glob: String,
-    kind: Option<&'static str>,
+    /// The glob is of the keys as they stand on the server.
+    wanted: Wanted,
     options: Options,
     /// Where the next page starts; `None` when there is none.
     cursor: Option<u64>,
+    /// The run of the server that the cursor is of, once that is known.
+    incarnation: Option<u64>,
 }
 
 /// What one round trip brought.
@@ -36,16 +37,12 @@ pub(crate) struct Turn {
 }
 
 impl Walk {
-    pub(crate) fn new(
-        glob: &str,
-        kind: Option<&'static str>,
-        options: Options,
-        keyspace: &'static KeyspaceMeta,
-    ) -> Result<Self> {
+    pub(crate) fn new(wanted: &Wanted, options: Options, keyspace: &'static KeyspaceMeta) -> Result<Self> {
         let binding = target(options.redis.as_ref(), Some(keyspace))?;
         // A namespace contains nothing that a glob could take for its own.
-        let glob = format!("{}{glob}", binding.namespace);
-        Ok(Self { binding, glob, kind, options, cursor: Some(0) })
+        let glob = format!("{}{}", binding.namespace, wanted.glob);
+        let wanted = Wanted { glob, ..wanted.clone() };
+        Ok(Self { binding, wanted, options, cursor: Some(0), incarnation: None })
     }
 
     pub(crate) fn page_size(&self) -> u32 {
@@ -75,13 +72,14 @@ impl Walk {
 
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
     pub(crate) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<Turn> {
-        packets.extend(self.cursor.map(|cursor| self.scan(cursor)));
+        packets.extend(self.cursor.map(|cursor| self.page(cursor)));
         let mut turn = Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0, failure: None };
         if packets.is_empty() {
             return Ok(turn);
         }
         let deadline = Deadline::after(self.options.timeout.unwrap_or(self.binding.timeout));
         let binding = Arc::clone(&self.binding);
+        let before = self.binding.pool().incarnation();
         let replies = run(binding, Request::Page(packets), deadline, repeatable, None).await?;
         turn.replies = reply::many(replies);
         if self.cursor.is_some() {
@@ -89,18 +87,34 @@ impl Walk {
             if let Err(error) = self.read_page(page, &mut turn) {
                 turn.failure = Some(error.about("SCAN", None, None));
             }
+            self.check_incarnation(before);
         }
         Ok(turn)
     }
 
-    fn scan(&self, cursor: u64) -> Packet {
+    /// A cursor says where the next page starts in the tables of one run of the server, and nothing to another.
+    fn check_incarnation(&mut self, before: u64) {
+        let now = self.binding.pool().incarnation();
+        // Without any before this turn, the page came from the one that is there now.
+        let known = self.incarnation.unwrap_or(if before == 0 { now } else { before });
+        if known != now {
+            self.cursor = Some(0);
+        }
+        self.incarnation = Some(now);
+    }
+
+    /// Asks for the page that starts here.
+    fn page(&self, cursor: u64) -> Packet {
+        if let Some(only) = &self.wanted.only {
+            return Packet::new("TYPE", Keys::One(KeyText::Shared(only.as_str().into())));
+        }
         let mut packet = Packet::new("SCAN", Keys::None);
         packet.args.push_int(cursor);
         packet.args.push(b"MATCH");
-        packet.args.push(self.glob.as_bytes());
+        packet.args.push(self.wanted.glob.as_bytes());
         packet.args.push(b"COUNT");
         packet.args.push_int(self.options.page_size);
-        if let Some(kind) = self.kind {
+        if let Some(kind) = self.wanted.kind {
             packet.args.push(b"TYPE");
             packet.args.push(kind.as_bytes());
         }
@@ -108,6 +122,16 @@ impl Walk {
     }
 
     fn read_page(&mut self, page: Reply, turn: &mut Turn) -> Result<()> {
+        if let Some(only) = &self.wanted.only {
+            self.cursor = None;
+            return match reply::checked(page)? {
+                Reply::Status(kind) => {
+                    turn.keys.extend((self.wanted.kind == Some(&kind)).then(|| only.clone()));
+                    Ok(())
+                }
+                _ => Err(Error::protocol("TYPE did not give the name of one")),
+            };
+        }
         let unexpected = || Error::protocol("SCAN did not give a cursor and a list of keys");
         let Reply::Array(parts) = reply::checked(page)? else { return Err(unexpected()) };
         let Ok([Reply::Bulk(cursor), Reply::Array(keys)]) = <[Reply; 2]>::try_from(parts) else {

@@ -1,0 +1,10 @@
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_keyspace_fuzz::parse(data));
+
+/// Without the fuzzer: replays the files that are named.
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    redis_keyspace_fuzz::replay(redis_keyspace_fuzz::parse)
+}
