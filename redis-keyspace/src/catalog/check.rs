@@ -1,24 +1,148 @@
 //! What must hold between the keyspaces of a catalog, checked at compile time.
 
+#![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
+
 use crate::key::{Text, assert_apart};
-use crate::keyspace::KeyspaceMeta;
+use crate::keyspace::{KeyspaceMeta, Piece, TemplateMeta};
+
+/// How many templates there are, for [`assert_compatible`].
+pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
+    let (mut count, mut rest) = (0, keyspaces);
+    while let Some((keyspace, others)) = rest.split_first() {
+        count += keyspace.templates.len();
+        rest = others;
+    }
+    count
+}
 
 /// Fails the compilation when two keyspaces could share a key, or the keys of one are among those of the other's prefix.
-pub const fn assert_compatible(keyspaces: &[&KeyspaceMeta]) {
-    let mut rest = keyspaces;
+pub const fn assert_compatible<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) {
+    let (mut rest, mut all_have_prefixes) = (keyspaces, true);
     while let Some((one, others)) = rest.split_first() {
+        all_have_prefixes &= !one.prefix.is_empty();
         let mut later = others;
         while let Some((other, more)) = later.split_first() {
             if may_meet(one, other) {
                 assert_prefixes(one, other);
-                // Keys of two prefixes, of which none is within the other, differ in them.
-                if one.prefix.is_empty() || other.prefix.is_empty() {
-                    assert_templates(one, other);
-                }
             }
             later = more;
         }
         rest = others;
+    }
+    // Keys of two prefixes, of which none is within the other, differ in them.
+    if !all_have_prefixes {
+        assert_templates(&sorted::<TEMPLATES>(keyspaces), keyspaces);
+    }
+}
+
+/// Compares the templates of which at least one has no prefix. They are in the order of their starts, so those that could
+/// make the same key are near each other: the start of one is where the other one's begins.
+const fn assert_templates(order: &[Entry], keyspaces: &[&KeyspaceMeta]) {
+    let mut at = 0;
+    while at < order.len() {
+        let (keyspace, template) = order[at].of(keyspaces);
+        let mut other = at + 1;
+        while other < order.len() {
+            let (others_keyspace, others_template) = order[other].of(keyspaces);
+            if !starts_with(start(others_template).as_bytes(), start(template).as_bytes()) {
+                break;
+            }
+            if order[at].keyspace != order[other].keyspace
+                && (keyspace.prefix.is_empty() || others_keyspace.prefix.is_empty())
+                && may_meet(keyspace, others_keyspace)
+            {
+                assert_apart(template, others_template);
+            }
+            other += 1;
+        }
+        at += 1;
+    }
+}
+
+/// A template by its place in the catalog.
+#[derive(Clone, Copy)]
+struct Entry {
+    keyspace: usize,
+    template: usize,
+}
+
+impl Entry {
+    const fn of<'k>(self, keyspaces: &[&'k KeyspaceMeta]) -> (&'k KeyspaceMeta, &'k TemplateMeta) {
+        let keyspace = keyspaces[self.keyspace];
+        (keyspace, &keyspace.templates[self.template])
+    }
+}
+
+/// All templates in the order of their starts, by merging runs of 1, 2, 4, ..
+const fn sorted<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> [Entry; TEMPLATES] {
+    let mut from = [Entry { keyspace: 0, template: 0 }; TEMPLATES];
+    let (mut at, mut keyspace) = (0, 0);
+    while keyspace < keyspaces.len() {
+        let mut template = 0;
+        while template < keyspaces[keyspace].templates.len() && at < TEMPLATES {
+            from[at] = Entry { keyspace, template };
+            at += 1;
+            template += 1;
+        }
+        keyspace += 1;
+    }
+    let (mut to, mut run) = (from, 1);
+    while run < TEMPLATES {
+        let mut first = 0;
+        while first < TEMPLATES {
+            let middle = least(first + run, TEMPLATES);
+            let end = least(middle + run, TEMPLATES);
+            let (mut one, mut other, mut next) = (first, middle, first);
+            while next < end {
+                let takes_one = other == end
+                    || (one < middle
+                        && !comes_before(
+                            start(from[other].of(keyspaces).1).as_bytes(),
+                            start(from[one].of(keyspaces).1).as_bytes(),
+                        ));
+                to[next] = if takes_one { from[one] } else { from[other] };
+                if takes_one {
+                    one += 1;
+                } else {
+                    other += 1;
+                }
+                next += 1;
+            }
+            first = end;
+        }
+        (from, to) = (to, from);
+        run *= 2;
+    }
+    from
+}
+
+const fn least(one: usize, other: usize) -> usize {
+    if one < other { one } else { other }
+}
+
+/// The text that every key of a template starts with.
+const fn start(template: &TemplateMeta) -> &str {
+    match template.pieces {
+        [Piece::Literal(text), ..] => text,
+        _ => "",
+    }
+}
+
+const fn comes_before(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() {
+        if one[at] != other[at] {
+            return one[at] < other[at];
+        }
+        at += 1;
+    }
+    one.len() < other.len()
+}
+
+const fn starts_with(text: &[u8], start: &[u8]) -> bool {
+    match text.split_at_checked(start.len()) {
+        Some((beginning, _)) => equal_bytes(beginning, start),
+        None => false,
     }
 }
 
@@ -35,18 +159,6 @@ const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
         _ => true,
     };
     same_db && same_server
-}
-
-const fn assert_templates(one: &KeyspaceMeta, other: &KeyspaceMeta) {
-    let mut rest = one.templates;
-    while let Some((template, more)) = rest.split_first() {
-        let mut others = other.templates;
-        while let Some((other, more)) = others.split_first() {
-            assert_apart(template, other);
-            others = more;
-        }
-        rest = more;
-    }
 }
 
 #[expect(clippy::panic, reason = "it is how a constant fails to compile")]
@@ -102,4 +214,61 @@ const fn equal_bytes(mut one: &[u8], mut other: &[u8]) -> bool {
         (one, other) = (rest, others);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::{ArgumentClass, KeyArgument};
+    use crate::keyspace::{ArgumentMeta, KindMeta, Lifetime, Overrides};
+
+    const COUNT: usize = 4;
+
+    /// A keyspace of one template without a prefix.
+    fn keyspace(literal: &'static str, class: Option<ArgumentClass>) -> &'static KeyspaceMeta {
+        let mut pieces = Vec::new();
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        pieces.extend(class.map(|class| Piece::Argument(ArgumentMeta::new("a", "A", class))));
+        let kind = KindMeta { name: "Text", wire: "text", redis_type: "string" };
+        let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
+        Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))
+    }
+
+    fn passes(check: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+        std::panic::catch_unwind(check).is_ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// Comparing neighbours finds what comparing all pairs finds.
+        #[test]
+        fn no_pair_is_missed(
+            choices in prop::collection::vec(
+                (prop::sample::select(vec!["", "a", "ab", "abc", "b:", "b:a", "b:1", "c", "ca"]), 0..4_usize),
+                COUNT,
+            ),
+        ) {
+            let classes = [None, Some(u8::CLASS), Some(ArgumentClass::TEXT), Some(bool::CLASS)];
+            let choices = choices.into_iter().filter(|(literal, class)| !literal.is_empty() || *class > 0);
+            let mut keyspaces: Vec<_> =
+                choices.map(|(literal, class)| keyspace(literal, classes[class])).collect();
+            // Others that are like nothing fill the places.
+            for literal in ["0:", "1:", "2:", "3:"] {
+                if keyspaces.len() < COUNT {
+                    keyspaces.push(keyspace(literal, None));
+                }
+            }
+            let in_pairs = keyspaces.iter().enumerate().all(|(at, one)| {
+                keyspaces.iter().skip(at + 1).all(|other| {
+                    passes(|| assert_apart(&one.templates[0], &other.templates[0]))
+                })
+            });
+            prop_assert_eq!(passes(|| assert_compatible::<COUNT>(&keyspaces)), in_pairs, "{:?}", keyspaces);
+        }
+    }
 }
