@@ -44,6 +44,8 @@ struct Inner {
     subject: Option<Subject>,
     /// Keys that a cluster does not take together, as long as the message does not name their templates.
     apart: Option<Box<Apart>>,
+    /// Nothing was tried, because of failures before.
+    breaker_open: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -71,7 +73,8 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The deadline passed while the command was under way: it may still be executed.
     Timeout,
-    /// All connections stayed busy until the deadline. Nothing was sent.
+    /// All connections stayed busy until the deadline, or so many requests wait for replies that no more are taken. Nothing
+    /// was sent.
     PoolBusy,
     /// User name or password are wrong, or lack a right.
     Denied,
@@ -87,6 +90,8 @@ pub enum ErrorKind {
     Encode,
     /// An argument is out of range. Nothing was sent.
     InvalidInput,
+    /// A value is longer than `max_value`. One to be stored was not sent; one that was read was thrown away.
+    TooLarge,
 }
 
 /// A part of the deadline.
@@ -111,6 +116,7 @@ impl Error {
                 code: None,
                 subject: None,
                 apart: None,
+                breaker_open: false,
                 source: None,
             }),
         }
@@ -138,6 +144,35 @@ impl Error {
             Budget::Reply => (ErrorKind::Timeout, "no reply in time; the command may still be executed"),
         };
         Self::new(kind, message).with(|inner| inner.budget = Some((budget, limit)))
+    }
+
+    /// More requests than a lane takes.
+    pub(crate) fn overloaded(requests: usize, bytes: usize) -> Self {
+        Self::new(
+            ErrorKind::PoolBusy,
+            format!(
+                "{requests} requests wait for their replies on this connection and {bytes} bytes to be written, which is as \
+                 much as is taken, so nothing was sent: the server does not keep up, or `max_in_flight` or \
+                 `max_queued_bytes` is too low"
+            ),
+        )
+    }
+
+    pub(crate) fn too_large(length: usize, most: Option<usize>) -> Self {
+        let message = match most {
+            Some(most) => format!(
+                "a value of {length} bytes is longer than `max_value`, which is {most}, so nothing was sent"
+            ),
+            None => {
+                format!("the value has {length} bytes, which is more than `max_value`; it was thrown away")
+            }
+        };
+        Self::new(ErrorKind::TooLarge, message)
+    }
+
+    /// Marks the refusal of a breaker.
+    pub(crate) fn of_breaker(self) -> Self {
+        self.with(|inner| inner.breaker_open = true)
     }
 
     pub(crate) fn connection_lost(cause: impl fmt::Display) -> Self {
@@ -273,6 +308,13 @@ impl Error {
         self.inner.kind
     }
 
+    /// Whether the server said that it does not run commands now, and did not run this one.
+    pub(crate) fn is_not_run(&self) -> bool {
+        self.code().is_some_and(|code| {
+            matches!(code, "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY")
+        })
+    }
+
     /// Whether Redis could not be reached or was lost: no connection, a broken one, or a server that is still
     /// loading. Another try later may succeed.
     #[must_use]
@@ -284,6 +326,13 @@ impl Error {
     #[must_use]
     pub fn is_connection_lost(&self) -> bool {
         self.kind() == ErrorKind::ConnectionLost
+    }
+
+    /// Whether nothing was tried because the server failed several times in a row before, and is taken to be away. Such an
+    /// error is also [`is_unavailable`](Self::is_unavailable).
+    #[must_use]
+    pub fn is_breaker_open(&self) -> bool {
+        self.inner.breaker_open
     }
 
     /// Whether a part of the deadline ran out; [`budget`](Self::budget) says which, where it was one of ours.

@@ -45,4 +45,4 @@ pub use kind::{Bytes, Counter, DecodeError, EncodeError, Kind, Readable, SingleV
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
 pub use scan::{Found, Pattern, Progress, Scan, Sweep, SweepError, Values};
-pub use stats::{FillStats, PoolStats, Stats, Status};
+pub use stats::{BreakerState, ClosedStats, FillStats, PoolStats, Stats, Status};

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::command::Request;
 use crate::connect::lane::Replies;
+use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Binding;
@@ -38,13 +39,47 @@ pub(crate) async fn run(
             return Err(Error::closed());
         }
         match binding.pool().run(&request, &binding.namespace, deadline, &binding.closed).await {
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable || (repeatable && error.is_connection_lost()) =>
-            {
-                failure = Some(error);
-            }
+            Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
+            Ok(replies) => match not_run(&replies) {
+                Some(error) => {
+                    renew_if_replica(&error, &binding);
+                    failure = Some(error);
+                }
+                None => return Ok(replies),
+            },
             outcome => return outcome,
         }
+    }
+}
+
+/// Whether a request that failed like this may run again. Without a connection nothing was sent; with one that was lost it
+/// may have been executed.
+pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
+    // An open breaker is not asked again: it finds out by itself when there is something to try.
+    (error.kind() == ErrorKind::Unavailable && !error.is_breaker_open())
+        || (repeatable && error.is_connection_lost())
+        || error.is_not_run()
+}
+
+/// The error by which a server says that it has run nothing of a request, and may later.
+pub(crate) fn not_run(replies: &Replies) -> Option<Error> {
+    let refusal = |reply: &Reply| match reply {
+        Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
+        _ => None,
+    };
+    match replies {
+        Replies::One(reply) => refusal(reply),
+        Replies::Many(replies) => {
+            let refusals: Option<Vec<_>> = replies.iter().map(refusal).collect();
+            refusals?.into_iter().next()
+        }
+    }
+}
+
+/// A master that has become a replica: the name of the server stands for another one now, or will soon.
+pub(crate) fn renew_if_replica(error: &Error, binding: &Binding) {
+    if error.code() == Some("READONLY") {
+        binding.pool().renew();
     }
 }
 

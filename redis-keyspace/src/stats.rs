@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bb8_redis::bb8;
 use serde::Serialize;
 
 use crate::connect::pool::Pool;
@@ -45,12 +46,51 @@ pub struct PoolStats {
     pub exclusives_in_use: u32,
     /// Exclusive connections that wait for a user.
     pub exclusives_idle: u32,
+    /// Callers that wait for an exclusive connection.
+    pub exclusives_waiting: usize,
+    /// How long callers have waited for exclusive connections so far, all together, in milliseconds.
+    pub exclusives_wait_ms: u64,
+    /// Exclusive connections that were closed, and why.
+    pub exclusives_closed: ClosedStats,
     /// Connections made so far.
     pub connects: u64,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
-    /// Why the last one failed.
+    /// Lanes that broke.
+    pub lost_lanes: u64,
+    /// Whether commands are tried at all.
+    pub breaker: BreakerState,
+    /// How often the breaker has opened.
+    pub breaker_opened: u64,
+    /// What went wrong last: why an attempt to connect failed, or a lane broke.
     pub last_error: Option<String>,
+}
+
+/// How many exclusive connections of a pool were closed for which reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ClosedStats {
+    /// The connection broke, its last user left it in a state that nobody else can use, or it could not be made at all.
+    pub broken: u64,
+    /// It gave no sign of life after a while idle.
+    pub invalid: u64,
+    /// Nobody used it for long.
+    pub idle: u64,
+    /// It was old.
+    pub old: u64,
+}
+
+/// Whether a pool tries commands at all; see [`RedisBuilder::breaker`](crate::RedisBuilder::breaker).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Commands go to the server.
+    Closed,
+    /// The server failed several times in a row: commands fail at once.
+    Open,
+    /// As open, and just now the pool looks whether the server is back.
+    HalfOpen,
 }
 
 /// Whether commands can be expected to go through.
@@ -112,7 +152,8 @@ impl Stats {
 impl PoolStats {
     fn new(pool: &Pool) -> Self {
         let (lanes, in_flight) = pool.lanes();
-        let (exclusives, exclusives_idle) = pool.exclusives();
+        let bb8::State { connections: exclusives, idle_connections: exclusives_idle, statistics, .. } =
+            pool.checked_out();
         let connects = pool.health.connects.load(Ordering::Relaxed);
         let failed_connects = pool.health.failed_connects.load(Ordering::Relaxed);
         let status = if lanes > 0 || (pool.is_external() && exclusives > 0) {
@@ -134,8 +175,19 @@ impl PoolStats {
             in_flight,
             exclusives_in_use: exclusives.saturating_sub(exclusives_idle),
             exclusives_idle,
+            exclusives_waiting: pool.waiting(),
+            exclusives_wait_ms: u64::try_from(statistics.get_wait_time.as_millis()).unwrap_or(u64::MAX),
+            exclusives_closed: ClosedStats {
+                broken: statistics.connections_closed_broken,
+                invalid: statistics.connections_closed_invalid,
+                idle: statistics.connections_closed_idle_timeout,
+                old: statistics.connections_closed_max_lifetime,
+            },
             connects,
             failed_connects,
+            lost_lanes: pool.health.lost_lanes.load(Ordering::Relaxed),
+            breaker: pool.health.breaker.state(),
+            breaker_opened: pool.health.breaker.opened(),
             last_error: pool.health.last_error(),
         }
     }

@@ -1224,16 +1224,22 @@ fn stats_are_json_for_a_status_page() {
         assert_eq!(pools.len(), 2);
         for (pool, typed) in pools.iter().zip(redis.stats().connections) {
             let known = [
+                "breaker",
+                "breaker_opened",
                 "connects",
                 "db",
                 "endpoint",
+                "exclusives_closed",
                 "exclusives_idle",
                 "exclusives_in_use",
+                "exclusives_wait_ms",
+                "exclusives_waiting",
                 "failed_connects",
                 "in_flight",
                 "key",
                 "lanes",
                 "last_error",
+                "lost_lanes",
                 "refs",
                 "status",
             ];

@@ -12,7 +12,7 @@ use crate::connect::lane::{Receiver, Replies};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target, with_target};
-use crate::run::run;
+use crate::run::{may_be_repeated, not_run, renew_if_replica, run};
 
 /// A running [`Command`]. Its first poll sends the command.
 ///
@@ -71,11 +71,12 @@ impl<T> CommandFuture<T> {
     /// Goes on after the first attempt, if another one may be made; else its failure is the outcome.
     fn again(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Result<Progress> {
         let Command { subject, redis, repeatable, .. } = &self.command;
-        if !repeatable || !failure.is_connection_lost() {
+        if !may_be_repeated(&failure, *repeatable) {
             return Err(failure);
         }
         match target(redis.as_ref(), subject.keyspace) {
             Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
+                renew_if_replica(&failure, &binding);
                 self.slowly(binding, deadline, Some(failure))
             }
             // Another server was installed meanwhile, or none is any more: this was about the first.
@@ -107,7 +108,10 @@ impl<T> Future for CommandFuture<T> {
                     let answer = std::task::ready!(Pin::new(receiver).poll(context));
                     match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
                         Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
-                        replies => Step::Done(replies),
+                        Ok(replies) => match not_run(&replies) {
+                            Some(failure) => Step::of(this.again(failure, deadline, sent_to)),
+                            None => Step::Done(Ok(replies)),
+                        },
                     }
                 }
                 Progress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),

@@ -1,6 +1,7 @@
 //! Commands as bytes for the wire, with their keys still apart, because the application namespace is added
 //! when a command is sent.
 
+use crate::error::{Error, Result};
 use crate::key::KeyText;
 
 /// Arguments that are already in wire form.
@@ -171,6 +172,36 @@ impl Request {
             Self::Atomic(_) => true,
             Self::Batch(requests) => requests.iter().any(Self::is_transactional),
             Self::Empty | Self::One(_) | Self::Pipeline(_) | Self::Page(_) => false,
+        }
+    }
+
+    /// Whether its values are longer than this, about.
+    #[inline]
+    pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {
+        match self {
+            Self::One(packet) => packet.args.bytes.len() > bytes,
+            _ => self.length() > bytes,
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Batch(requests) => requests.iter().map(Self::length).sum(),
+            _ => self.packets().iter().map(|packet| packet.args.bytes.len()).sum(),
+        }
+    }
+
+    /// Refuses values that are longer than this.
+    pub(crate) fn check_size(&self, most: usize) -> Result<()> {
+        match self {
+            Self::Batch(requests) => requests.iter().try_for_each(|request| request.check_size(most)),
+            _ => self.packets().iter().try_for_each(|packet| {
+                if packet.args.bytes.len() <= most {
+                    return Ok(());
+                }
+                let longest = packet.args.iter().map(<[u8]>::len).max().unwrap_or_default();
+                if longest > most { Err(Error::too_large(longest, Some(most))) } else { Ok(()) }
+            }),
         }
     }
 

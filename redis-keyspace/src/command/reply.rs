@@ -48,6 +48,7 @@ pub(crate) fn executed(replies: Replies) -> Result<Vec<Reply>> {
 pub(crate) fn checked(reply: Reply) -> Result<Reply> {
     match reply {
         Reply::Error(text) => Err(Error::server(&text)),
+        Reply::TooLong(length) => Err(Error::too_large(length, None)),
         reply => Ok(reply),
     }
 }

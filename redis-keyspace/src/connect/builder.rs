@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::breaker::BreakerSettings;
 use super::external::External;
 use super::settings::{Endpoint, Protocol, Secret, Settings};
 use super::{environment, url};
@@ -52,6 +53,7 @@ pub struct KeyspaceOptions {
     timeout: Option<Duration>,
     retries: Option<u32>,
     retry_delay: Option<Duration>,
+    max_value: Option<usize>,
 }
 
 impl KeyspaceOptions {
@@ -88,6 +90,12 @@ impl KeyspaceOptions {
     /// The pause before the first retry.
     pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.retry_delay = Some(delay);
+        self
+    }
+
+    /// The longest value, in bytes.
+    pub fn max_value(mut self, bytes: usize) -> Self {
+        self.max_value = Some(bytes);
         self
     }
 }
@@ -213,6 +221,41 @@ impl RedisBuilder {
         self
     }
 
+    /// After how many failures in a row, attempts to connect and connections that were lost, the server is taken to be away: then
+    /// commands fail at once instead of waiting, and [`is_breaker_open`](Error::is_breaker_open) tells. Meanwhile the pool
+    /// itself looks whether the server is back, soon at first and then after growing pauses of at most `cooldown`, so that
+    /// it finds it back after it was away for about as long again. 5 and 30 s unless stated; 0 failures for no breaker.
+    ///
+    /// What a server answers, a wrong password and a full pool are no failures of this kind. Not for a
+    /// [pool of your own](Self::pool).
+    pub fn breaker(mut self, failures: u32, cooldown: Duration) -> Self {
+        self.base.breaker = BreakerSettings { failures, cooldown };
+        self
+    }
+
+    /// How many requests may wait for their replies on the lanes of a pool, divided among them; 16,384 unless stated. When
+    /// the server does not keep up, more would only wait for their deadlines: they fail at once, with
+    /// [`PoolBusy`](crate::ErrorKind::PoolBusy).
+    pub fn max_in_flight(mut self, requests: u32) -> Self {
+        self.base.max_in_flight = requests;
+        self
+    }
+
+    /// How many bytes of requests may wait to be written on the lanes of a pool, divided among them; 64 MiB unless stated.
+    /// More fail as with [`max_in_flight`](Self::max_in_flight); a single request is taken at any length where none waits.
+    pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
+        self.base.max_queued_bytes = bytes;
+        self
+    }
+
+    /// The longest value, in bytes, that is sent or read; 512 MiB unless stated, which is what servers take. A longer one
+    /// fails with [`TooLarge`](crate::ErrorKind::TooLarge): it is not sent, or thrown away as it arrives. (By a
+    /// [pool of your own](Self::pool), all is read.)
+    pub fn max_value(mut self, bytes: usize) -> Self {
+        self.base.max_value = bytes;
+        self
+    }
+
     /// An application namespace: it stands, with a `:`, in front of every key that is sent, so that several
     /// programs, stages or tests can share a server. Keys print without it.
     ///
@@ -325,6 +368,7 @@ impl RedisBuilder {
         settings.timeout = options.timeout.or(declared.timeout).unwrap_or(settings.timeout);
         settings.retries = options.retries.or(declared.retries).unwrap_or(settings.retries);
         settings.retry_delay = options.retry_delay.unwrap_or(settings.retry_delay);
+        settings.max_value = options.max_value.unwrap_or(settings.max_value);
         validate(&settings).map_err(|error| {
             Error::configuration(format!("the options of {} are unusable: {error}", meta.name()))
         })?;
@@ -357,8 +401,19 @@ fn validate(settings: &Settings) -> Result<()> {
             )));
         }
     }
-    if settings.retry_delay > LONGEST {
-        return Err(Error::configuration("`retry_delay` is longer than 7 days".to_owned()));
+    for (name, duration) in [("retry_delay", settings.retry_delay), ("cooldown", settings.breaker.cooldown)] {
+        if duration > LONGEST {
+            return Err(Error::configuration(format!("`{name}` is longer than 7 days")));
+        }
+    }
+    for (name, limit) in [
+        ("max_in_flight", usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX)),
+        ("max_queued_bytes", settings.max_queued_bytes),
+        ("max_value", settings.max_value),
+    ] {
+        if limit == 0 {
+            return Err(Error::configuration(format!("`{name}` is 0, so nothing could be done")));
+        }
     }
     if let Some(name) = &settings.client_name
         && (name.is_empty() || !name.bytes().all(|byte| (b'!'..=b'~').contains(&byte)))

@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use bb8_redis::bb8;
+use tokio::time::{Duration, Instant};
 
-use super::lane::{Lane, Patience};
+use super::health::Health;
+use super::lane::Lane;
 use super::login::{Login, login};
-use super::pool::Health;
 use super::settings::Settings;
 use super::stream::Stream;
 use crate::error::{Budget, Error};
-use tokio::time::Instant;
+use crate::run::jittered;
 
 /// The outcome of an attempt to connect.
 pub(crate) enum Attempt<C> {
@@ -30,6 +31,10 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    pub(crate) fn new(settings: Arc<Settings>, health: Arc<Health>) -> Self {
+        Self { settings, health }
+    }
+
     /// Runs one attempt within the limit for connecting, and notes how it went.
     pub(crate) async fn attempt<C>(
         &self,
@@ -39,13 +44,53 @@ impl Origin {
         let outcome = tokio::time::timeout(limit, connect)
             .await
             .unwrap_or_else(|_| Err(Error::timeout(Budget::Connect, limit)));
-        self.health.note(outcome.as_ref().err());
+        if self.health.note(outcome.as_ref().err()) {
+            self.probe();
+        }
         match outcome {
             Ok(connection) => Attempt::Connected(connection),
             Err(error) => Attempt::Failed(error, Instant::now()),
         }
     }
 }
+
+impl Origin {
+    /// Notes that a lane was lost.
+    pub(crate) fn lost(&self, error: &Error) {
+        if self.health.note_loss(error) {
+            self.probe();
+        }
+    }
+
+    /// Connects now and then until the server is back, or the pool is gone. The pauses grow, so that it is found to be back
+    /// after it was away for about as long again, or for the cooldown.
+    fn probe(&self) {
+        let (settings, health) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.health));
+        let (mut pause, cooldown) = (FIRST_PROBE, self.health.breaker.cooldown());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(jittered(pause.min(cooldown))).await;
+                pause = pause.saturating_mul(2);
+                let (Some(settings), Some(health)) = (settings.upgrade(), health.upgrade()) else { return };
+                if !health.breaker.probing(true) {
+                    return;
+                }
+                let origin = Self { settings, health };
+                let settings = Arc::clone(&origin.settings);
+                let connect = async move {
+                    let mut stream = Stream::open(&settings.endpoint).await?;
+                    login(&mut stream, &settings).await.map(drop)
+                };
+                // What it finds is noted as of any other attempt, which closes the breaker if it succeeds.
+                let _ = origin.attempt(connect).await;
+                origin.health.breaker.probing(false);
+            }
+        });
+    }
+}
+
+/// The first pause before a probe.
+const FIRST_PROBE: Duration = Duration::from_millis(50);
 
 /// Makes lanes.
 pub(crate) struct LaneManager {
@@ -62,7 +107,7 @@ impl bb8::ManageConnection for LaneManager {
             let mut stream = Stream::open(&settings.endpoint).await?;
             let Login { unread, server, .. } = login(&mut stream, settings).await?;
             self.origin.health.note_server(&server);
-            Ok(Lane::spawn(stream, unread, Patience::new(settings.timeout), server.no_transactions))
+            Ok(Lane::spawn(stream, unread, self.origin.clone(), server.no_transactions))
         };
         Ok(self.origin.attempt(connect).await)
     }

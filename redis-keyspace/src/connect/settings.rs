@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::breaker::BreakerSettings;
+
 /// Where a server is.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
@@ -133,6 +135,13 @@ pub(crate) struct Settings {
     pub(crate) retries: u32,
     /// The pause before the first retry; it doubles, with jitter.
     pub(crate) retry_delay: Duration,
+    pub(crate) breaker: BreakerSettings,
+    /// How many requests may wait for their replies on all lanes together.
+    pub(crate) max_in_flight: u32,
+    /// How many bytes of them may wait to be written.
+    pub(crate) max_queued_bytes: usize,
+    /// The longest value that is sent, and that is kept of what arrives.
+    pub(crate) max_value: usize,
 }
 
 impl Default for Settings {
@@ -150,6 +159,10 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(2),
             retries: 2,
             retry_delay: Duration::from_millis(20),
+            breaker: BreakerSettings::default(),
+            max_in_flight: 16_384,
+            max_queued_bytes: 64 << 20,
+            max_value: 512 << 20, // what servers take themselves, unless told otherwise
         }
     }
 }

@@ -12,6 +12,8 @@ use super::queue::{Queue, Sender, State};
 use super::resp::{Decoder, Malformed, Reply};
 use super::wire::Reader;
 use super::{Patience, Replies};
+use crate::connect::manager::Origin;
+use crate::connect::settings::Settings;
 use crate::error::Error;
 
 const READ_SIZE: usize = 32 * 1024;
@@ -21,6 +23,7 @@ const KEEP_SIZE: usize = 256 * 1024;
 pub(crate) struct Driver {
     reader: Reader,
     queue: Arc<Queue>,
+    origin: Origin,
     patience: Patience,
     decoder: Decoder,
     input: BytesMut,
@@ -46,13 +49,15 @@ enum End {
 }
 
 impl Driver {
-    pub(crate) fn new(reader: Reader, unread: BytesMut, queue: Arc<Queue>, patience: Patience) -> Self {
+    pub(crate) fn new(reader: Reader, unread: BytesMut, queue: Arc<Queue>, origin: Origin) -> Self {
         let now = Instant::now();
+        let Settings { timeout, max_value, .. } = *origin.settings;
         Self {
             reader,
             queue,
-            patience,
-            decoder: Decoder::default(),
+            origin,
+            patience: Patience::new(timeout),
+            decoder: Decoder::new(max_value),
             input: unread,
             output: Vec::new(),
             written: 0,
@@ -94,6 +99,7 @@ impl Driver {
         if self.replies.is_empty() {
             return Ok(());
         }
+        self.origin.health.breaker.succeeded();
         let asked = self.queue.lock().assign(&mut self.replies, &mut self.told);
         self.tell();
         if asked { Ok(()) } else { Err(Malformed("a reply that nobody asked for")) }
@@ -213,7 +219,9 @@ impl Future for Driver {
         for step in [Self::poll_read, Self::poll_write, Self::poll_deadlines] {
             if let Poll::Ready(end) = step(this, context) {
                 if let End::Lost(cause) = end {
-                    this.queue.fail(&Error::connection_lost(cause));
+                    let error = Error::connection_lost(cause);
+                    this.origin.lost(&error);
+                    this.queue.fail(&error);
                 }
                 return Poll::Ready(());
             }

@@ -18,6 +18,8 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 
 use crate::command::Request;
+use crate::connect::manager::Origin;
+use crate::connect::settings::Settings;
 use crate::connect::stream::Stream;
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -84,18 +86,38 @@ impl Patience {
     }
 }
 
+/// How much may wait on a lane. What comes beyond is refused at once: it would only wait for its deadline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Requests without a reply.
+    requests: usize,
+    /// Bytes that are not written yet.
+    bytes: usize,
+}
+
+impl Room {
+    fn new(settings: &Settings) -> Self {
+        let lanes = u32::from(settings.lanes.max(1));
+        let requests = settings.max_in_flight.div_ceil(lanes);
+        Self {
+            requests: usize::try_from(requests).unwrap_or(usize::MAX),
+            bytes: settings.max_queued_bytes / usize::from(settings.lanes.max(1)),
+        }
+    }
+}
+
 impl Lane {
     /// Starts the driver of a connection that is logged in. `unread` is what arrived behind the last reply.
     /// Must be called within a runtime.
     pub(crate) fn spawn(
         stream: Stream,
         unread: BytesMut,
-        patience: Patience,
+        origin: Origin,
         no_transactions: Option<Error>,
     ) -> Self {
         let (reader, writer) = wire::split(stream);
-        let queue = Arc::new(Queue::new(writer));
-        tokio::spawn(driver::Driver::new(reader, unread, Arc::clone(&queue), patience));
+        let queue = Arc::new(Queue::new(writer, Room::new(&origin.settings)));
+        tokio::spawn(driver::Driver::new(reader, unread, Arc::clone(&queue), origin));
         Self { handle: Arc::new(Handle { queue, no_transactions }) }
     }
 

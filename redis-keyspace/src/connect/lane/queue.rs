@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::resp::Reply;
 use super::wire::Writer;
-use super::{Replies, Submitted};
+use super::{Replies, Room, Submitted};
 use crate::command::Request;
 use crate::deadline::Deadline;
 use crate::error::{Budget, Error};
@@ -20,6 +20,7 @@ pub(crate) type Sender = oneshot::Sender<Result<Replies, Error>>;
 
 pub(crate) struct Queue {
     writer: Writer,
+    room: Room,
     state: Mutex<State>,
     /// Mirrors `State::closed`, so that choosing a lane takes no lock.
     closed: AtomicBool,
@@ -56,8 +57,8 @@ pub(crate) struct Pending {
 }
 
 impl Queue {
-    pub(crate) fn new(writer: Writer) -> Self {
-        Self { writer, state: Mutex::default(), closed: AtomicBool::new(false), ended: Notify::new() }
+    pub(crate) fn new(writer: Writer, room: Room) -> Self {
+        Self { writer, room, state: Mutex::default(), closed: AtomicBool::new(false), ended: Notify::new() }
     }
 
     pub(crate) fn writer(&self) -> &Writer {
@@ -91,6 +92,9 @@ impl Queue {
         let mut state = self.lock();
         if state.closed {
             return Submitted::NoLane;
+        }
+        if state.pending.len() >= self.room.requests || state.out.len() > self.room.bytes {
+            return Submitted::Refused(Error::overloaded(state.pending.len(), state.out.len()));
         }
         let alone = state.pending.is_empty() && state.out.is_empty() && !state.writing;
         request.encode(namespace, &mut state.out);

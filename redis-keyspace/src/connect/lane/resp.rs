@@ -20,6 +20,8 @@ pub(crate) enum Reply {
     Array(Vec<Reply>),
     /// A map as its keys and values in turn.
     Map(Vec<Reply>),
+    /// A bulk of so many bytes that is longer than the reader takes; its content is thrown away.
+    TooLong(usize),
     /// Out of band data; answers nothing.
     Push(Vec<Reply>),
     Error(String),
@@ -41,9 +43,19 @@ const MAX_RESERVE: usize = 1 << 20;
 pub(crate) struct Malformed(pub(crate) &'static str);
 
 /// Reads replies out of a buffer that is filled bit by bit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Decoder {
     open: Vec<Aggregate>,
+    /// The longest bulk that is kept.
+    longest: usize,
+    /// A bulk that is not kept: its length, and how much of it and its end has not arrived yet.
+    dropping: Option<(usize, usize)>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(MAX_BULK)
+    }
 }
 
 #[derive(Debug)]
@@ -64,15 +76,39 @@ enum Shape {
 
 enum Element {
     Whole(Reply),
+    /// The start of a bulk that is not kept.
+    TooLong(usize),
     Open(Shape, usize),
 }
 
 impl Decoder {
+    /// A decoder that keeps bulks up to this length.
+    pub(crate) fn new(longest: usize) -> Self {
+        Self { open: Vec::new(), longest: longest.min(MAX_BULK), dropping: None }
+    }
+
+    /// Throws away what has arrived of a bulk that is too long; gives what stands for it once all has.
+    fn drop_bulk(&mut self, buffer: &mut BytesMut) -> Option<Element> {
+        let (length, missing) = self.dropping?;
+        let arrived = missing.min(buffer.len());
+        buffer.advance(arrived);
+        self.dropping = Some((length, missing - arrived)).filter(|_| arrived < missing);
+        self.dropping.is_none().then_some(Element::Whole(Reply::TooLong(length)))
+    }
+
     /// Takes the next whole reply out of `buffer`, or `None` when more bytes are needed.
     pub(crate) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Reply>, Malformed> {
         loop {
-            let Some(element) = element(buffer)? else { return Ok(None) };
+            let element = match self.dropping {
+                Some(_) => self.drop_bulk(buffer),
+                None => element(buffer, self.longest)?,
+            };
+            let Some(element) = element else { return Ok(None) };
             let mut reply = match element {
+                Element::TooLong(length) => {
+                    self.dropping = Some((length, length + 2));
+                    continue;
+                }
                 Element::Whole(reply) => reply,
                 Element::Open(Shape::Attribute, 0) => continue,
                 Element::Open(shape, 0) => shape.close(Vec::new()),
@@ -114,7 +150,7 @@ impl Shape {
 }
 
 /// Takes one element, leaving the buffer alone when it is not complete.
-fn element(buffer: &mut BytesMut) -> Result<Option<Element>, Malformed> {
+fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Malformed> {
     let Some(end) = buffer.iter().position(|&byte| byte == b'\r') else {
         return if buffer.len() > MAX_LINE { Err(Malformed("a line without end")) } else { Ok(None) };
     };
@@ -147,6 +183,10 @@ fn element(buffer: &mut BytesMut) -> Result<Option<Element>, Malformed> {
             };
             if length > MAX_BULK {
                 return Err(Malformed("a bulk of more than 1 GiB"));
+            }
+            if length > longest {
+                buffer.advance(end + 2);
+                return Ok(Some(Element::TooLong(length)));
             }
             let Some(body) = buffer.get(end + 2..end + 2 + length + 2) else {
                 let missing = (end + 2 + length + 2).saturating_sub(buffer.len());
@@ -283,6 +323,26 @@ mod tests {
             assert!(decode_all(bytes, 1).is_err(), "{:?}", String::from_utf8_lossy(bytes));
         }
         assert!(decode_all(&b"*1\r\n".repeat(1000), 7).is_err(), "nesting is bounded");
+    }
+
+    #[test]
+    fn a_bulk_that_is_too_long_is_thrown_away_as_it_arrives() {
+        let bytes = b"$5\r\nabcde\r\n$6\r\nabcdef\r\n*2\r\n$2\r\nab\r\n$7\r\n\r\n\r\n\r\nx\r\n:1\r\n";
+        for step in 1..=bytes.len() {
+            let (mut decoder, mut buffer, mut replies) = (Decoder::new(5), BytesMut::new(), Vec::new());
+            for chunk in bytes.chunks(step) {
+                buffer.extend_from_slice(chunk);
+                while let Some(reply) = decoder.decode(&mut buffer).unwrap() {
+                    replies.push(reply);
+                }
+            }
+            let list = Reply::Array(vec![bulk("ab"), Reply::TooLong(7)]);
+            assert_eq!(
+                replies,
+                [bulk("abcde"), Reply::TooLong(6), list, Reply::Int(1)],
+                "in steps of {step}"
+            );
+        }
     }
 
     proptest! {

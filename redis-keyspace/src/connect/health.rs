@@ -1,0 +1,99 @@
+//! What is known about a server from trying.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::breaker::{Breaker, BreakerSettings};
+use super::login::Server;
+use crate::error::Error;
+
+/// What is known about the server from trying.
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) breaker: Breaker,
+    last_error: Mutex<Option<String>>,
+    failing: AtomicBool,
+    /// Whether the server was a node of a cluster when a lane was connected last.
+    cluster: AtomicBool,
+    /// The run of the server that a lane was connected to last, by the name that it gives itself.
+    run_id: Mutex<Option<String>>,
+    /// How often it was another one than before.
+    incarnation: AtomicU64,
+    pub(crate) connects: AtomicU64,
+    pub(crate) failed_connects: AtomicU64,
+    pub(crate) lost_lanes: AtomicU64,
+}
+
+impl Health {
+    pub(crate) fn new(breaker: BreakerSettings) -> Self {
+        Self {
+            breaker: Breaker::new(breaker),
+            last_error: Mutex::default(),
+            failing: AtomicBool::new(false),
+            cluster: AtomicBool::new(false),
+            run_id: Mutex::default(),
+            incarnation: AtomicU64::new(0),
+            connects: AtomicU64::new(0),
+            failed_connects: AtomicU64::new(0),
+            lost_lanes: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes how an attempt to connect ended; gives whether that has opened the breaker.
+    pub(crate) fn note(&self, error: Option<&Error>) -> bool {
+        self.failing.store(error.is_some(), Ordering::Relaxed);
+        match error {
+            None => {
+                self.connects.fetch_add(1, Ordering::Relaxed);
+                self.breaker.succeeded();
+                false
+            }
+            Some(error) => {
+                self.failed_connects.fetch_add(1, Ordering::Relaxed);
+                self.set_last_error(error);
+                observe!(warn, error = %error, "can't connect to Redis");
+                self.breaker.failed(error)
+            }
+        }
+    }
+
+    /// Notes that a connection broke; gives whether that has opened the breaker.
+    pub(crate) fn note_loss(&self, error: &Error) -> bool {
+        self.lost_lanes.fetch_add(1, Ordering::Relaxed);
+        self.set_last_error(error);
+        observe!(warn, error = %error, "a connection to Redis was lost");
+        self.breaker.failed(error)
+    }
+
+    fn set_last_error(&self, error: &Error) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    /// Notes whom a lane was connected to. A server that does not say who it is may be another one each time.
+    pub(crate) fn note_server(&self, server: &Server) {
+        self.cluster.store(server.is_cluster, Ordering::Relaxed);
+        let mut run_id = self.run_id.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.run_id.is_none() || *run_id != server.run_id {
+            run_id.clone_from(&server.run_id);
+            self.incarnation.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Whether the server was a node of a cluster when a lane was connected last.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.cluster.load(Ordering::Relaxed)
+    }
+
+    /// How many runs of the server are known; 0 before the first connection.
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

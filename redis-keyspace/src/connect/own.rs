@@ -1,0 +1,239 @@
+//! The connections that we make ourselves.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bb8_redis::bb8;
+use tokio::time::{Instant, timeout_at};
+
+use super::exclusive::{ExclusiveManager, RawConnection};
+use super::lane::{Lane, Replies, Submitted};
+use super::manager::{Attempt, LaneManager, Origin};
+use super::settings::Settings;
+use super::slot::{Slot, fresh, to_connect};
+use crate::command::Request;
+use crate::deadline::Deadline;
+use crate::error::{Budget, Error};
+
+/// bb8's own limit on waiting. It must never be the one that runs out: every wait has a deadline of ours.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Exclusive connections that nobody used for this long are closed.
+const IDLE: Duration = Duration::from_secs(300);
+/// A request of more bytes goes by a lane of its own, so that small ones do not wait behind it.
+const BIG: usize = 64 * 1024;
+
+/// Lanes for stateless commands, exclusives for the rest.
+pub(crate) struct Own {
+    origin: Origin,
+    lanes: bb8::Pool<LaneManager>,
+    slots: Box<[Slot]>,
+    next: AtomicUsize,
+    /// For big requests; connected when there is the first.
+    big: Slot,
+    exclusives: bb8::Pool<ExclusiveManager>,
+    /// How many wait for an exclusive.
+    waiting: AtomicUsize,
+}
+
+impl Own {
+    pub(crate) fn new(origin: Origin) -> Self {
+        let Settings { lanes, exclusives, .. } = *origin.settings;
+        let lanes = lanes.max(1);
+        let pool = bb8::Pool::builder()
+            .max_size(u32::from(lanes) + 1)
+            .connection_timeout(NEVER)
+            .test_on_check_out(false)
+            // Lanes are always checked out and notice by themselves when they break.
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .build_unchecked(LaneManager { origin: origin.clone() });
+        let exclusives = bb8::Pool::builder()
+            .max_size(u32::from(exclusives.max(1)))
+            .connection_timeout(NEVER)
+            // Asks our manager, which sends a PING only to a connection that was idle long.
+            .test_on_check_out(true)
+            .idle_timeout(IDLE)
+            // The one used last is the one least likely to have been cut.
+            .queue_strategy(bb8::QueueStrategy::Lifo)
+            .build_unchecked(ExclusiveManager { origin: origin.clone() });
+        Self {
+            origin,
+            lanes: pool,
+            slots: (0..lanes).map(|_| Slot::default()).collect(),
+            next: AtomicUsize::new(0),
+            big: Slot::default(),
+            exclusives,
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Queues a request on an open lane, without waiting.
+    #[inline]
+    pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.pick() };
+        if let Some(slot) = slot
+            && let Some(held) = &*slot.held()
+            && held.lane.is_open()
+        {
+            match self.check(request, namespace) {
+                Ok(()) => held.lane.submit(request, namespace, deadline),
+                Err(error) => Submitted::Refused(error),
+            }
+        } else {
+            Submitted::NoLane
+        }
+    }
+
+    /// Runs a request once, connecting first where needed. Nothing is sent once `closed` is set.
+    pub(crate) async fn run(
+        &self,
+        request: &Request,
+        namespace: &str,
+        deadline: Deadline,
+        closed: &AtomicBool,
+    ) -> Result<Replies, Error> {
+        loop {
+            let slot = match request.is_longer_than(BIG) {
+                true => Some(&self.big),
+                false => to_connect(&self.slots).or_else(|| self.pick()),
+            };
+            let slot = slot.ok_or_else(|| Error::configuration("a pool needs at least one lane"))?;
+            let lane = self.connected(slot, deadline).await?;
+            if closed.load(Ordering::Acquire) {
+                return Err(Error::closed());
+            }
+            self.check(request, namespace)?;
+            match lane.submit(request, namespace, deadline) {
+                Submitted::Waiting(receiver) => {
+                    return receiver
+                        .await
+                        .unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended")));
+                }
+                Submitted::Refused(error) => return Err(error),
+                // It closed since then and took nothing: the next turn of the loop makes another.
+                Submitted::NoLane => {}
+            }
+        }
+    }
+
+    async fn connected(&self, slot: &Slot, deadline: Deadline) -> Result<Lane, Error> {
+        slot.lane(&self.lanes, &self.origin, deadline).await
+    }
+
+    /// Refuses what a cluster would refuse in part, after having done the rest.
+    fn check(&self, request: &Request, namespace: &str) -> Result<(), Error> {
+        request.check_size(self.origin.settings.max_value)?;
+        if self.origin.health.is_cluster() {
+            request.across_slots(namespace).map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    /// Checks a connection out for one user alone.
+    pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
+        self.origin.health.breaker.admit()?;
+        let asked = Instant::now();
+        let waiting = Waiting::new(&self.waiting);
+        match timeout_at(deadline.at(), fresh(&self.exclusives, asked)).await {
+            Ok(Ok(connection)) => match &*connection {
+                Attempt::Connected(_) => Ok(RawConnection::pooled(connection)),
+                Attempt::Failed(error, _) => Err(error.clone()),
+            },
+            Ok(Err(_)) | Err(_) => {
+                drop(waiting);
+                Err(self.busy(deadline))
+            }
+        }
+    }
+
+    /// Why no exclusive connection was to be had in time.
+    fn busy(&self, deadline: Deadline) -> Error {
+        let state = self.exclusives.state();
+        let busy = state.connections.saturating_sub(state.idle_connections);
+        let most = self.origin.settings.exclusives;
+        if busy < u32::from(most) {
+            // With room for more, nobody holds us up: it is the server that does not answer.
+            return deadline.passed(Budget::Connect);
+        }
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let mut message = format!(
+            "all {most} exclusive connections stayed busy, and {waiting} more callers wait for one; raise `exclusives` or \
+             hold them for less time"
+        );
+        if let Some(error) = self.origin.health.last_error() {
+            message.push_str("; the last error of the pool's connections: ");
+            message.push_str(&error);
+        }
+        deadline.passed(Budget::Checkout).reworded(&message)
+    }
+
+    /// Connects every lane that is not, so that the first commands find them open.
+    pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
+        for slot in &self.slots {
+            self.connected(slot, deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the lanes connected anew by the commands to come: the name of the server may stand for another one now.
+    pub(crate) fn renew(&self) {
+        for slot in self.slots() {
+            slot.renew();
+        }
+    }
+
+    /// Takes no more commands. What it gives waits until those under way are answered, or their deadlines pass.
+    pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
+        let open: Vec<_> = self.slots().filter_map(Slot::take).collect();
+        for lane in &open {
+            lane.close();
+        }
+        async move {
+            for lane in &open {
+                lane.ended().await;
+            }
+        }
+    }
+
+    /// How many lanes are open, and how many requests wait for replies on them.
+    pub(crate) fn lanes(&self) -> (usize, usize) {
+        let open = self.slots().filter_map(Slot::open);
+        open.fold((0, 0), |(lanes, waiting), lane| (lanes + 1, waiting + lane.in_flight()))
+    }
+
+    pub(crate) fn exclusives(&self) -> bb8::State {
+        self.exclusives.state()
+    }
+
+    /// How many wait for an exclusive.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().chain([&self.big])
+    }
+
+    fn pick(&self) -> Option<&Slot> {
+        match &*self.slots {
+            [only] => Some(only),
+            slots => slots.get(self.next.fetch_add(1, Ordering::Relaxed) % slots.len().max(1)),
+        }
+    }
+}
+
+/// Counts one who waits, for as long as it lives.
+struct Waiting<'c>(&'c AtomicUsize);
+
+impl<'c> Waiting<'c> {
+    fn new(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,139 @@
+//! The places of a pool's lanes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use bb8_redis::bb8;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
+
+use super::lane::Lane;
+use super::manager::{Attempt, LaneManager, Origin};
+use crate::deadline::Deadline;
+use crate::error::{Budget, Error};
+use crate::run::jittered;
+
+/// The longest pause between two attempts to connect a lane: whoever asks right after the server came back waits so long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// A lane that is younger is not renewed.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// A place for a lane. It keeps the lane checked out, so that bb8 hands every slot one of its own, and asks for
+/// another when that one has broken.
+#[derive(Default)]
+pub(crate) struct Slot {
+    lane: ArcSwapOption<Held>,
+    /// Held while connecting, so that a thousand waiting commands make one attempt.
+    connecting: AsyncMutex<Option<Failure>>,
+}
+
+/// How the last attempt to connect ended.
+struct Failure {
+    at: Instant,
+    error: Error,
+}
+
+pub(crate) struct Held {
+    pub(crate) lane: Lane,
+    since: Instant,
+    _checked_out: bb8::PooledConnection<'static, LaneManager>,
+}
+
+/// The slot that a command should connect, if any: one without a lane that nobody is connecting yet. While somebody is,
+/// another lane that is open will do, and without one the choice is free.
+pub(crate) fn to_connect(slots: &[Slot]) -> Option<&Slot> {
+    let is_open = |slot: &&Slot| slot.open().is_some();
+    let is_idle = |slot: &&Slot| slot.connecting.try_lock().is_ok();
+    slots.iter().filter(|slot| !is_open(slot)).find(is_idle).or_else(|| slots.iter().find(is_open))
+}
+
+/// A connection, or the failure of an attempt that was made since `asked`.
+pub(crate) async fn fresh<M, C>(
+    pool: &bb8::Pool<M>,
+    asked: Instant,
+) -> Result<bb8::PooledConnection<'static, M>, bb8::RunError<M::Error>>
+where
+    M: bb8::ManageConnection<Connection = Attempt<C>>,
+{
+    loop {
+        let checked_out = pool.get_owned().await?;
+        if !matches!(&*checked_out, Attempt::Failed(_, at) if *at < asked) {
+            return Ok(checked_out);
+        }
+    }
+}
+
+impl Slot {
+    /// The lane, open or not.
+    #[inline]
+    pub(crate) fn held(&self) -> Guard<Option<Arc<Held>>> {
+        self.lane.load()
+    }
+
+    /// The lane, if it is open.
+    pub(crate) fn open(&self) -> Option<Lane> {
+        self.lane.load().as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()).cloned()
+    }
+
+    /// Takes the lane out.
+    pub(crate) fn take(&self) -> Option<Lane> {
+        self.lane.swap(None).map(|held| held.lane.clone())
+    }
+
+    /// Closes the lane for new commands, if it is not as good as new; the next one connects.
+    pub(crate) fn renew(&self) {
+        if let Some(held) = &*self.lane.load()
+            && held.since.elapsed() > YOUNG
+        {
+            held.lane.close();
+        }
+    }
+
+    /// The slot's lane, connected if it is not. After a failed attempt the next is made after a pause of about
+    /// `retry_delay`, however many want one.
+    pub(crate) async fn lane(
+        &self,
+        lanes: &bb8::Pool<LaneManager>,
+        origin: &Origin,
+        deadline: Deadline,
+    ) -> Result<Lane, Error> {
+        if let Some(lane) = self.open() {
+            return Ok(lane);
+        }
+        origin.health.breaker.admit()?;
+        let arrived = Instant::now();
+        let mut last_failure = deadline.bound(Budget::Connect, self.connecting.lock()).await?;
+        if let Some(lane) = self.open() {
+            return Ok(lane);
+        }
+        if let Some(failure) = &*last_failure {
+            let again = failure.at + jittered(origin.settings.retry_delay.min(LONGEST_PAUSE));
+            // Somebody tried while we waited: their answer is as good as ours would be. So it is if there is no time
+            // left for another.
+            if failure.at > arrived || again >= deadline.at() {
+                return Err(failure.error.clone());
+            }
+            tokio::time::sleep_until(again).await;
+        }
+        // It may have opened while we waited.
+        origin.health.breaker.admit()?;
+        // The broken lane goes back to bb8 first, or there would be no room for a new one.
+        self.lane.store(None);
+        let asked = Instant::now();
+        let Ok(checked_out) = deadline.bound(Budget::Connect, fresh(lanes, asked)).await? else {
+            return Err(deadline.passed(Budget::Connect));
+        };
+        let lane = match &*checked_out {
+            Attempt::Connected(lane) => lane.clone(),
+            Attempt::Failed(error, _) => {
+                *last_failure = Some(Failure { at: Instant::now(), error: error.clone() });
+                return Err(error.clone());
+            }
+        };
+        let held = Held { lane: lane.clone(), since: Instant::now(), _checked_out: checked_out };
+        self.lane.store(Some(Arc::new(held)));
+        *last_failure = None;
+        Ok(lane)
+    }
+}

@@ -1,0 +1,254 @@
+//! The breaker: a server that is away costs nobody their deadline, and is found back soon.
+
+use std::time::{Duration, Instant};
+
+use redis_keyspace::{BreakerState, Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace_embedded::{Fault as Injected, Server};
+use redis_keyspace_tests::{Fault, Proxy, RealServer, eventually, within};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "breaker", ttl = 3600)]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    #[key("count:{id}", ttl = none)]
+    count: fn(id: u32) -> Counter,
+}
+
+fn state(redis: &Redis) -> BreakerState {
+    redis.stats().connections[0].breaker
+}
+
+/// Commands until the breaker is open.
+async fn open(redis: &Redis) -> Error {
+    for _ in 0..100 {
+        let error = Keys::text(1).get().on(redis).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+        if error.is_breaker_open() {
+            return error;
+        }
+    }
+    panic!("it does not open: {:?}", redis.stats());
+}
+
+async fn away_and_back(redis: Redis, leave: impl Fn(), come_back: impl Fn()) {
+    Keys::text(1).set("x").on(&redis).await.unwrap();
+    for round in 1..=3 {
+        assert_eq!(state(&redis), BreakerState::Closed);
+        leave();
+        let error = open(&redis).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let message = error.to_string();
+        assert!(message.contains("failures in a row"), "{message}");
+        assert!(message.contains("nothing was tried") && message.contains("the last of them: "), "{message}");
+        assert_ne!(state(&redis), BreakerState::Closed);
+        assert_eq!(redis.stats().connections[0].breaker_opened, round);
+
+        // Nobody waits, and nobody but the pool itself tries.
+        let (before, start) = (redis.stats().connections[0].failed_connects, Instant::now());
+        for _ in 0..1000 {
+            assert!(Keys::count(1).incr().on(&redis).await.unwrap_err().is_breaker_open());
+        }
+        let raw = redis.raw(|mut c| async move { redis::cmd("PING").query_async::<()>(&mut c).await }).await;
+        assert!(raw.unwrap_err().is_breaker_open());
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        let tried = redis.stats().connections[0].failed_connects - before;
+        assert!(tried < 10, "{tried} attempts to connect");
+
+        come_back();
+        eventually("it is found back", async || state(&redis) == BreakerState::Closed).await;
+        assert_eq!(Keys::count(2).incr().on(&redis).await.unwrap(), i64::try_from(round).unwrap());
+    }
+}
+
+fn quick(builder: RedisBuilder) -> Redis {
+    builder.lanes(1).connect_timeout(Duration::from_millis(300)).build().unwrap()
+}
+
+#[test]
+fn it_opens_and_closes_by_itself() {
+    within(MINUTE, async {
+        let server = Server::new();
+        let redis = quick(Redis::builder().embedded(server.clone()));
+        let leave = || {
+            server.refuse_connections(true);
+            server.disconnect_all();
+        };
+        away_and_back(redis, leave, || server.refuse_connections(false)).await;
+
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let redis = quick(Redis::builder().url(&server.url_through(&proxy)).unwrap());
+        let leave = || {
+            proxy.refuse(true);
+            proxy.cut_all();
+        };
+        away_and_back(redis, leave, || proxy.refuse(false)).await;
+    });
+}
+
+/// A server that accepts connections and is silent.
+#[test]
+fn a_server_that_hangs_opens_it_too() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let redis = quick(Redis::builder().url(&server.url()).unwrap().timeout(Duration::from_millis(500)));
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        server.pause();
+        eventually("it opens", async || {
+            let failed = Keys::text(1).get().on(&redis).await.unwrap_err();
+            failed.is_breaker_open()
+        })
+        .await;
+        let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+        assert!(error.is_breaker_open(), "{error}");
+        server.resume();
+        eventually("it closes", async || state(&redis) == BreakerState::Closed).await;
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
+    });
+}
+
+#[test]
+fn one_probe_at_a_time_whoever_waits() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let builder = Redis::builder().url(&server.url_through(&proxy)).unwrap();
+        let redis = builder.lanes(4).connect_timeout(Duration::from_millis(200)).build().unwrap();
+        proxy.set(Fault::BlackHole);
+        open(&redis).await;
+        let before = proxy.traffic().connections;
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let redis = redis.clone();
+                tokio::spawn(async move {
+                    let until = Instant::now() + Duration::from_millis(900);
+                    while Instant::now() < until {
+                        assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let probes = proxy.traffic().connections - before;
+        // 200 ms each, with growing pauses between them.
+        assert!((1..=6).contains(&probes), "{probes} probes");
+    });
+}
+
+#[test]
+fn what_is_not_the_servers_fault_does_not_count() {
+    within(MINUTE, async {
+        let server = RealServer::builder().password("right").start();
+        let host = || Redis::builder().host("127.0.0.1").port(server.port()).breaker(2, MINUTE);
+        let wrong = host().password("wrong").build().unwrap();
+        for _ in 0..20 {
+            let error = Keys::text(1).get().on(&wrong).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        }
+        let right =
+            host().password("right").timeout(Duration::from_millis(200)).exclusives(1).build().unwrap();
+        Keys::text(1).set("no number").on(&right).await.unwrap();
+        let other = right.clone();
+        let hold = right.raw(|connection| async move {
+            for _ in 0..3 {
+                let busy = other.raw(|_connection| async { Ok(()) }).await.unwrap_err();
+                assert_eq!(busy.kind(), ErrorKind::PoolBusy, "{busy}");
+            }
+            drop(connection);
+            Ok(())
+        });
+        hold.await.unwrap();
+        assert_eq!((state(&wrong), state(&right)), (BreakerState::Closed, BreakerState::Closed));
+    });
+}
+
+#[test]
+fn without_a_breaker_every_command_tries() {
+    within(MINUTE, async {
+        let server = Server::new();
+        server.refuse_connections(true);
+        let redis = Redis::builder().embedded(server.clone()).breaker(0, MINUTE).retries(0).build().unwrap();
+        for _ in 0..20 {
+            let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+            assert!(error.is_unavailable() && !error.is_breaker_open(), "{error}");
+        }
+        server.refuse_connections(false);
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+    });
+}
+
+/// The time is the runtime's, so an hour takes none.
+#[tokio::test(start_paused = true)]
+async fn probes_grow_rare_and_never_stop() {
+    let server = Server::new();
+    server.refuse_connections(true);
+    let redis = quick(Redis::builder().embedded(server.clone()));
+    open(&redis).await;
+    let failed = || redis.stats().connections[0].failed_connects;
+    let before = failed();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let first = failed() - before;
+    assert!((6..=16).contains(&first), "{first} probes in the first minute");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let later = failed() - before - first;
+    // One in 15 to 45 seconds.
+    assert!((80..=240).contains(&later), "{later} probes in an hour");
+    server.refuse_connections(false);
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert_eq!(state(&redis), BreakerState::Closed);
+    Keys::text(1).set("x").on(&redis).await.unwrap();
+}
+
+/// What a server says that runs no commands now: nothing was run, so everything may run again.
+#[test]
+fn a_server_that_is_not_ready_is_asked_again() {
+    within(MINUTE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).retries(5).build().unwrap();
+        for refusal in [
+            "LOADING Redis is loading the dataset in memory",
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "CLUSTERDOWN The cluster is down",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "READONLY You can't write against a read only replica.",
+            "BUSY Redis is busy running a script.",
+        ] {
+            let before = Keys::count(1).get().on(&redis).await.unwrap();
+            let fault = server.inject(Injected::error(refusal).on("INCRBY").times(3));
+            assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), before + 1, "{refusal}");
+            assert_eq!(fault.hits(), 3);
+            let fault = server.inject(Injected::error(refusal).on("INCRBY"));
+            let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
+            assert_eq!(error.code(), refusal.split(' ').next(), "{error}");
+            assert_eq!(fault.hits(), 6, "the retries are bounded");
+        }
+        let fault = server.inject(Injected::error("OOM command not allowed").on("INCRBY"));
+        Keys::count(1).incr().on(&redis).await.unwrap_err();
+        assert_eq!(fault.hits(), 1, "what another try does not mend is not tried again");
+    });
+}
+
+/// A master that became a replica: its lanes are connected anew, and writes go on when there is a master again.
+#[test]
+fn a_failover_is_waited_for() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let builder = Redis::builder().url(&server.url()).unwrap().lanes(1).retries(50);
+        let redis = builder.retry_delay(Duration::from_millis(5)).build().unwrap();
+        assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), 1);
+        tokio::time::sleep(Duration::from_millis(1100)).await; // a lane that is younger would not be renewed
+        assert_eq!(server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
+        let connects = redis.stats().connections[0].connects;
+        let counting = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        eventually("the lane is connected anew", async || redis.stats().connections[0].connects > connects)
+            .await;
+        assert!(!counting.is_finished());
+        assert_eq!(server.redis_cli(&["REPLICAOF", "NO", "ONE"]), "OK");
+        assert_eq!(counting.await.unwrap().unwrap(), 2);
+    });
+}
