@@ -43,6 +43,7 @@ use proc_macro::TokenStream;
 /// | `retries = 3` | how often a failed command is repeated where that can't hurt, 0 to 100 |
 /// | `lanes = 2` | shared connections, 1 to 64 |
 /// | `exclusives = 8` | connections for blocking commands and raw access, 1 to 1024 |
+/// | `on_unavailable = "miss"` | reads are answered as if there were nothing when Redis is away; without it, `"error"` |
 /// | `crate = path` | where `redis_keyspace` is found, if not as a dependency of that name |
 /// | `allow_doubled_prefix` | lets a template start with the prefix once more |
 ///

@@ -377,7 +377,15 @@ async fn send(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) -> Vec
     }
     let unanswered = || Err(Error::protocol("a command of the batch got no answer"));
     (parts.into_iter().zip(answers))
-        .map(|(part, answer)| Outcome { request: part.request, replies: answer.unwrap_or_else(unanswered) })
+        .map(|(part, answer)| {
+            let Part { request, redis: stated, .. } = part;
+            let mut replies = answer.unwrap_or_else(unanswered);
+            if let (Err(error), Ok(asked)) = (&replies, &request.request) {
+                let degraded = request.subject.degraded(error, asked, stated.as_ref().or(Some(redis)));
+                replies = degraded.map(PartReplies).ok_or_else(|| error.clone());
+            }
+            Outcome { request, replies }
+        })
         .collect()
 }
 

@@ -19,7 +19,7 @@ use crate::connect::pool::Pool;
 use crate::connect::registry::PoolRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyspace::{Keyspace, KeyspaceMeta};
-use crate::stats::{Fills, Stats};
+use crate::stats::{Counters, Fills, Stats};
 
 /// A Redis server with its configuration: what commands run on.
 ///
@@ -41,7 +41,7 @@ struct Inner {
     /// Taken to change `bindings`.
     changing: Mutex<()>,
     closed: AtomicBool,
-    fills: Fills,
+    counters: Counters,
 }
 
 /// By the address of the keyspace's declaration (0 for none) and the runtime.
@@ -196,7 +196,7 @@ impl Redis {
                 bindings: ArcSwap::default(),
                 changing: Mutex::new(()),
                 closed: AtomicBool::new(false),
-                fills: Fills::default(),
+                counters: Counters::default(),
             }),
         }
     }
@@ -345,7 +345,7 @@ impl Redis {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let bindings = self.inner.bindings.load();
-        Stats::new(bindings.values().map(|binding| binding.pool()), self.is_closed(), &self.inner.fills)
+        Stats::new(bindings.values().map(|binding| binding.pool()), self.is_closed(), &self.inner.counters)
     }
 
     /// Closes this handle and all its clones: later commands on it fail, and so do those that still wait for a
@@ -392,7 +392,14 @@ impl Redis {
     }
 
     pub(crate) fn fills(&self) -> &Fills {
-        &self.inner.fills
+        &self.inner.counters.fills
+    }
+
+    /// Notes a read that was answered without Redis.
+    pub(crate) fn note_degraded(&self, error: &Error) {
+        self.inner.counters.degraded.fetch_add(1, Ordering::Relaxed);
+        observe!(warn, error = %error, "Redis is away: a read is answered by a miss");
+        let _ = error;
     }
 
     fn base(&self) -> Result<Arc<Binding>> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::command::OnUnavailable;
 use crate::key::{ArgumentClass, Captures, KeyParseError, capture};
 
 /// A declared set of keys: what `#[derive(Keyspace)]` implements.
@@ -144,12 +145,20 @@ pub struct Overrides {
     pub retries: Option<u32>,
     pub lanes: Option<u16>,
     pub exclusives: Option<u16>,
+    pub on_unavailable: OnUnavailable,
 }
 
 impl Overrides {
     /// Nothing stated; the derive sets what the attributes say.
-    pub const NONE: Self =
-        Self { db: None, server: None, timeout: None, retries: None, lanes: None, exclusives: None };
+    pub const NONE: Self = Self {
+        db: None,
+        server: None,
+        timeout: None,
+        retries: None,
+        lanes: None,
+        exclusives: None,
+        on_unavailable: OnUnavailable::Error,
+    };
 }
 
 /// One template of a keyspace as data.

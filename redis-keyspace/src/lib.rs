@@ -30,7 +30,7 @@ mod stats;
 pub use batch::{Batch, Commands};
 pub use cache::{FillError, GetOrSet, TryGetOrSet};
 pub use catalog::{AclRules, Catalog};
-pub use command::{Command, CommandFuture, GetEx, IntoCommand, Set};
+pub use command::{Command, CommandFuture, GetEx, IntoCommand, OnUnavailable, Set};
 pub use connect::builder::{KeyspaceOptions, RedisBuilder};
 pub use connect::exclusive::RawConnection;
 pub use connect::settings::{Fingerprint, Protocol};

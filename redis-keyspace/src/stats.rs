@@ -22,6 +22,8 @@ pub struct Stats {
     pub connections: Vec<PoolStats>,
     /// What the fills of `get_or_set` came to.
     pub fills: FillStats,
+    /// How many reads were answered by a miss because Redis was away; see [`OnUnavailable`](crate::OnUnavailable).
+    pub degraded: u64,
 }
 
 /// One pool: the connections of one configuration on one runtime.
@@ -120,6 +122,13 @@ pub struct FillStats {
     pub not_stored: u64,
 }
 
+/// What a handle counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) fills: Fills,
+    pub(crate) degraded: AtomicU64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Fills {
     pub(crate) hits: AtomicU64,
@@ -129,7 +138,12 @@ pub(crate) struct Fills {
 }
 
 impl Stats {
-    pub(crate) fn new<'p>(pools: impl Iterator<Item = &'p Arc<Pool>>, closed: bool, fills: &Fills) -> Self {
+    pub(crate) fn new<'p>(
+        pools: impl Iterator<Item = &'p Arc<Pool>>,
+        closed: bool,
+        counters: &Counters,
+    ) -> Self {
+        let Counters { fills, degraded } = counters;
         // Several keyspaces may share a pool.
         let pools: HashMap<_, _> = pools.map(|pool| (Arc::as_ptr(pool), pool)).collect();
         let mut connections: Vec<_> = pools.values().map(|pool| PoolStats::new(pool)).collect();
@@ -145,6 +159,7 @@ impl Stats {
                 undecodable: read(&fills.undecodable),
                 not_stored: read(&fills.not_stored),
             },
+            degraded: read(degraded),
         }
     }
 }

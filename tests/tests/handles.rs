@@ -1211,6 +1211,7 @@ fn stats_are_json_for_a_status_page() {
             "total": 0,
             "closed": false,
             "connections": [],
+            "degraded": 0,
             "fills": { "hits": 0, "misses": 0, "undecodable": 0, "not_stored": 0 },
         });
         assert_eq!(json(&redis), fresh, "nothing has needed a connection yet");
@@ -1218,7 +1219,7 @@ fn stats_are_json_for_a_status_page() {
         Keys::text(1).set("x").on(&redis).await.unwrap();
         Second::text(1).get_or_set(|| async { "x".into() }).on(&redis).await.unwrap();
         let stats = json(&redis);
-        assert_eq!(names(&stats), ["closed", "connections", "fills", "total"]);
+        assert_eq!(names(&stats), ["closed", "connections", "degraded", "fills", "total"]);
         assert_eq!((&stats["total"], &stats["fills"]["misses"]), (&2.into(), &1.into()));
         let pools = stats["connections"].as_array().unwrap();
         assert_eq!(pools.len(), 2);

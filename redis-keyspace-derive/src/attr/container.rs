@@ -21,6 +21,8 @@ pub(crate) struct Container {
     pub(crate) retries: Option<u32>,
     pub(crate) lanes: Option<u16>,
     pub(crate) exclusives: Option<u16>,
+    /// `on_unavailable = "miss"`
+    pub(crate) misses_when_away: bool,
     pub(crate) crate_path: Option<Path>,
     pub(crate) allow_doubled_prefix: bool,
 }
@@ -57,6 +59,10 @@ impl Container {
                 "retries" => container.retries = value::integer(&item, 0..=100, diag),
                 "lanes" => container.lanes = value::integer(&item, 1..=64, diag),
                 "exclusives" => container.exclusives = value::integer(&item, 1..=1024, diag),
+                "on_unavailable" => {
+                    container.misses_when_away =
+                        value::one_of(&item, &["error", "miss"], diag).as_deref() == Some("miss");
+                }
                 "allow_doubled_prefix" => {
                     container.allow_doubled_prefix = true;
                     if item.value.is_some() {

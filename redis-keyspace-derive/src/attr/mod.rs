@@ -49,6 +49,7 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("retries", &[Place::Keyspace], "retries = 3"),
     ("lanes", &[Place::Keyspace], "lanes = 2"),
     ("exclusives", &[Place::Keyspace], "exclusives = 8"),
+    ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
     ("allow_doubled_prefix", &[Place::Keyspace], "allow_doubled_prefix"),
     ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
 ];

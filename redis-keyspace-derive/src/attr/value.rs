@@ -37,6 +37,19 @@ pub(crate) fn text(item: &Item, diag: &Diag) -> Option<LitStr> {
     }
 }
 
+/// One of a few texts.
+pub(crate) fn one_of(item: &Item, texts: &[&str], diag: &Diag) -> Option<String> {
+    let text = text(item, diag)?;
+    let value = text.value();
+    if texts.contains(&value.as_str()) {
+        return Some(value);
+    }
+    let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let known: Vec<_> = texts.iter().map(|text| format!("`{name} = {text:?}`")).collect();
+    diag.error(text.span(), format!("`{name}` is not {value:?}: write {}", known.join(" or ")));
+    None
+}
+
 /// An integer within `range`.
 pub(crate) fn integer<N>(item: &Item, range: RangeInclusive<N>, diag: &Diag) -> Option<N>
 where

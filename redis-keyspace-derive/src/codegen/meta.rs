@@ -76,6 +76,7 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
         stated(rk, "retries", container.retries.as_ref()),
         stated(rk, "lanes", container.lanes.as_ref()),
         stated(rk, "exclusives", container.exclusives.as_ref()),
+        container.misses_when_away.then(|| quote_spanned!(site()=> on_unavailable: #rk::OnUnavailable::Miss)),
     ]
     .into_iter()
     .flatten()

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::Redis;
-use crate::command::IntoCommand;
+use crate::command::{IntoCommand, OnUnavailable, is_away};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::chosen;
 use crate::key::Key;
@@ -63,6 +63,7 @@ macro_rules! fill_builder {
             ttl: Option<Duration>,
             redis: Option<Redis>,
             timeout: Option<Duration>,
+            on_unavailable: Option<OnUnavailable>,
             /// For how long what the loader borrows is there.
             borrows: PhantomData<&'l ()>,
         }
@@ -70,7 +71,15 @@ macro_rules! fill_builder {
         impl<S, V, F> $name<'_, S, V, F> {
             pub(crate) fn new(key: Key<S, V>, loader: F) -> Self {
                 let redis = key.redis();
-                Self { key, loader, ttl: None, redis, timeout: None, borrows: PhantomData }
+                Self {
+                    key,
+                    loader,
+                    ttl: None,
+                    redis,
+                    timeout: None,
+                    on_unavailable: None,
+                    borrows: PhantomData,
+                }
             }
 
             /// A lifetime other than the template's for a value that is loaded.
@@ -82,6 +91,13 @@ macro_rules! fill_builder {
             /// Runs it on this server, whatever is installed or in scope.
             pub fn on(mut self, redis: &Redis) -> Self {
                 self.redis = Some(redis.clone());
+                self
+            }
+
+            /// What it comes to when Redis is away, whatever the keyspace declares: an error before the loader has run, or,
+            /// for a miss, what the loader gives, which is stored nowhere.
+            pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
+                self.on_unavailable = Some(answer);
                 self
             }
 
@@ -125,9 +141,9 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, loader, ttl, redis, timeout, .. } = self;
+            let Self { key, loader, ttl, redis, timeout, on_unavailable, .. } = self;
             let loader = || async { Ok::<_, Infallible>(loader().await) };
-            match get_or_load(&key, loader, ttl, redis, timeout).await {
+            match get_or_load(&key, loader, ttl, redis, timeout, on_unavailable).await {
                 Ok(value) => Ok(value),
                 Err(FillError::Redis(error)) => Err(error),
                 Err(FillError::Loader(never)) => match never {},
@@ -150,8 +166,8 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, loader, ttl, redis, timeout, .. } = self;
-            get_or_load(&key, loader, ttl, redis, timeout).await
+            let Self { key, loader, ttl, redis, timeout, on_unavailable, .. } = self;
+            get_or_load(&key, loader, ttl, redis, timeout, on_unavailable).await
         })
     }
 }
@@ -162,6 +178,7 @@ async fn get_or_load<S, V, F, Fut, E>(
     ttl: Option<Duration>,
     redis: Option<Redis>,
     timeout: Option<Duration>,
+    on_unavailable: Option<OnUnavailable>,
 ) -> Result<V::Owned, FillError<E>>
 where
     S: Keyspace,
@@ -174,7 +191,9 @@ where
     let count = |counter: &std::sync::atomic::AtomicU64| {
         counter.fetch_add(1, Ordering::Relaxed);
     };
-    let replaces = match key.get().on(&redis).with_timeout(timeout).await {
+    let on_unavailable = on_unavailable.unwrap_or(S::META.overrides.on_unavailable);
+    let read = key.get().on(&redis).with_timeout(timeout).on_unavailable(OnUnavailable::Error);
+    let replaces = match read.await {
         Ok(Some(value)) => {
             count(&redis.fills().hits);
             return Ok(value);
@@ -189,6 +208,11 @@ where
             observe!(warn, error = %error, "a value that can't be decoded is loaded anew");
             true
         }
+        Err(error) if on_unavailable == OnUnavailable::Miss && is_away(&error) => {
+            redis.note_degraded(&error);
+            // Storing it would only wait for the next failure.
+            return loader().await.map_err(FillError::Loader);
+        }
         Err(error) => return Err(FillError::Redis(error)),
     };
     // No connection is held here: loaders take their time, and may need Redis themselves.
@@ -201,7 +225,7 @@ where
     // Whoever has set the key since the miss knows better than the loader, which began before. What was no value has
     // to be looked at again for that.
     let replaces = replaces && {
-        let there = key.get().on(&redis).with_timeout(timeout).await;
+        let there = key.get().on(&redis).with_timeout(timeout).on_unavailable(OnUnavailable::Error).await;
         there.is_err_and(|error| error.is_decode())
     };
     let stored = if replaces {

@@ -46,6 +46,7 @@ impl<T> CommandFuture<T> {
     /// Sends the command where a lane is open, else starts the long way; an error ends it.
     fn start(&mut self) -> Result<Progress> {
         let Command { request, subject, redis, timeout, .. } = &self.command;
+        subject.check_degrading()?;
         let request = request.as_ref().map_err(Error::clone)?;
         let (submitted, deadline, sent_to) = with_target(redis.as_ref(), subject.keyspace, |binding| {
             let deadline = Deadline::after(timeout.unwrap_or(binding.timeout));
@@ -85,10 +86,15 @@ impl<T> CommandFuture<T> {
     }
 
     fn finish(&self, replies: Result<Replies>) -> Result<T> {
-        let request = self.command.request.as_ref();
+        let Command { request, subject, redis, .. } = &self.command;
+        let request = request.as_ref();
+        let replies = match (replies, request) {
+            (Err(error), Ok(request)) => subject.degraded(&error, request, redis.as_ref()).ok_or(error),
+            (replies, _) => replies,
+        };
         replies
             .and_then(|replies| (self.command.decode)(request.map_err(Error::clone)?, replies))
-            .map_err(|error| self.command.subject.explain(error, request.ok()))
+            .map_err(|error| subject.explain(error, request.ok()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use super::{Command, IntoCommand, command_builder, reply};
+use super::{Command, IntoCommand, OnUnavailable, command_builder, reply};
 use crate::Redis;
 use crate::error::Result;
 use crate::expiry::{Expiry, push_duration, unix_millis};
@@ -23,6 +23,7 @@ pub struct GetEx<S, V> {
     expiry: Expiry,
     pub(crate) redis: Option<Redis>,
     pub(crate) timeout: Option<Duration>,
+    on_unavailable: Option<OnUnavailable>,
     types: PhantomData<fn() -> (S, V)>,
 }
 
@@ -33,6 +34,7 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
             expiry: key.template().lifetime().into(),
             redis: key.redis(),
             timeout: None,
+            on_unavailable: None,
             types: PhantomData,
         }
     }
@@ -46,6 +48,12 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
     /// A moment at which the value expires. One in the past deletes the key.
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
+        self
+    }
+
+    /// What it comes to when Redis is away, whatever the keyspace declares.
+    pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
+        self.on_unavailable = Some(answer);
         self
     }
 
@@ -78,7 +86,9 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
         };
         let command = Command::on_key(&key, "GETEX", fill, reply::value::<V>)
             .with_redis(self.redis)
-            .with_timeout(self.timeout);
+            .with_timeout(self.timeout)
+            .with_on_unavailable(self.on_unavailable)
+            .reading();
         // A moment that has passed deletes the value: a second run would not find what the first one read.
         if matches!(expiry, Expiry::At(_)) { command } else { command.repeatable() }
     }

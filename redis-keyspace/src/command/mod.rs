@@ -1,5 +1,6 @@
 //! Commands as values: what to send, on which server, and how to read the answer.
 
+mod degrade;
 mod future;
 mod get_ex;
 mod packet;
@@ -10,6 +11,8 @@ mod slots;
 use std::fmt;
 use std::time::Duration;
 
+pub use degrade::OnUnavailable;
+pub(crate) use degrade::is_away;
 pub use future::CommandFuture;
 pub use get_ex::GetEx;
 pub(crate) use packet::{Args, Keys, Packet, Request, Wire};
@@ -60,9 +63,20 @@ pub(crate) struct Subject {
     pub(crate) keyspace: Option<&'static KeyspaceMeta>,
     pub(crate) template: Option<&'static TemplateMeta>,
     pub(crate) command: &'static str,
+    /// Whether it reads values, and can be answered as if there were none.
+    pub(crate) reads: bool,
+    pub(crate) on_unavailable: Option<OnUnavailable>,
 }
 
 impl Subject {
+    fn new(
+        keyspace: Option<&'static KeyspaceMeta>,
+        template: Option<&'static TemplateMeta>,
+        command: &'static str,
+    ) -> Self {
+        Self { keyspace, template, command, reads: false, on_unavailable: None }
+    }
+
     pub(crate) fn explain(&self, error: Error, request: Option<&Request>) -> Error {
         let error = error.naming_templates(&mut self.keyspace.into_iter());
         let mut keys =
@@ -85,7 +99,7 @@ impl<T> Command<T> {
         request: Result<Request>,
         decode: Decode<T>,
     ) -> Self {
-        let subject = Subject { keyspace: Some(S::META), template, command };
+        let subject = Subject::new(Some(S::META), template, command);
         Self { request, subject, repeatable: false, decode, redis: None, timeout: None }
     }
 
@@ -110,6 +124,12 @@ impl<T> Command<T> {
         self
     }
 
+    /// Marks a command that reads values.
+    pub(crate) fn reading(mut self) -> Self {
+        self.subject.reads = true;
+        self
+    }
+
     /// Runs it on this server, whatever is installed or in scope.
     pub fn on(mut self, redis: &Redis) -> Self {
         self.redis = Some(redis.clone());
@@ -120,6 +140,18 @@ impl<T> Command<T> {
     /// [batch](Redis::batch), whose commands share their way, the shortest deadline is that of all.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// What it comes to when Redis is away, whatever the keyspace declares; for commands that read values. Another one that
+    /// is to be answered by a miss fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
+        self.subject.on_unavailable = Some(answer);
+        self
+    }
+
+    pub(crate) fn with_on_unavailable(mut self, answer: Option<OnUnavailable>) -> Self {
+        self.subject.on_unavailable = answer.or(self.subject.on_unavailable);
         self
     }
 
@@ -139,7 +171,8 @@ impl<T> Command<T> {
     }
 
     pub(crate) fn into_parts(self) -> (Result<Request>, Subject, bool, Decode<T>, Option<Redis>) {
-        (self.request, self.subject, self.repeatable, self.decode, self.redis)
+        let request = self.subject.check_degrading().and(self.request);
+        (request, self.subject, self.repeatable, self.decode, self.redis)
     }
 }
 
@@ -147,7 +180,7 @@ impl Command<()> {
     pub(crate) fn ping() -> Self {
         Self {
             request: Ok(Request::One(Packet::new("PING", Keys::None))),
-            subject: Subject { keyspace: None, template: None, command: "PING" },
+            subject: Subject::new(None, None, "PING"),
             repeatable: true,
             decode: reply::pong,
             redis: None,

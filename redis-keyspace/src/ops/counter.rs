@@ -14,7 +14,7 @@ use crate::kind::Counter;
 impl<S: Keyspace> Key<S, Counter> {
     /// Where the counter stands; 0 when there is none.
     pub fn get(&self) -> Command<i64> {
-        Command::on_key(self, "GET", |_| Ok(()), reply::value::<Counter>).repeatable()
+        Command::on_key(self, "GET", |_| Ok(()), reply::value::<Counter>).repeatable().reading()
     }
 
     /// Sets the counter, with the template's lifetime. Options are methods on what this gives, as for every value:

@@ -34,7 +34,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     /// ```
     pub fn get_many(keys: impl IntoIterator<Item = Self>) -> Command<Vec<V::Read>> {
         let (template, redis, request) = chunked("MGET", keys);
-        Command::new::<S>("MGET", template, request, values::<V>).repeatable().with_redis(redis)
+        Command::new::<S>("MGET", template, request, values::<V>).repeatable().reading().with_redis(redis)
     }
 }
 

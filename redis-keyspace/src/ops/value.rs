@@ -16,7 +16,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// Fails with [`Decode`](crate::ErrorKind::Decode) when what is there is no value of this kind.
     pub fn get(&self) -> Command<Option<V::Owned>> {
-        Command::on_key(self, "GET", |_| Ok(()), reply::value::<V>).repeatable()
+        Command::on_key(self, "GET", |_| Ok(()), reply::value::<V>).repeatable().reading()
     }
 
     /// Stores a value, with the lifetime that the template declares, in one command. Options are methods on what
