@@ -290,9 +290,10 @@ impl Serialize for TemplateMeta {
 
 impl Serialize for ArgumentMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut argument = serializer.serialize_struct("Argument", 2)?;
+        let mut argument = serializer.serialize_struct("Argument", 3)?;
         argument.serialize_field("name", self.name)?;
         argument.serialize_field("type", self.type_name)?;
+        argument.serialize_field("class", &self.class.to_string())?;
         argument.end()
     }
 }

@@ -1,8 +1,8 @@
 //! Everything that generated code may touch. Not public: it changes with any release.
 
-pub use crate::catalog::{assert_compatible, assert_snapshot, count_templates};
+pub use crate::catalog::{assert_snapshot, conflict_between, count_templates};
 pub use crate::command::OnUnavailable;
-pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyWriter, assert_distinct};
+pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyWriter, Message, conflict};
 pub use crate::keyspace::{
     ArgumentMeta, Keyspace, KeyspaceMeta, KindMeta, Lifetime, Overrides, Piece, TemplateMeta,
 };

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, Redis, Text, catalog, catalog_test};
+use redis_keyspace::{
+    Counter, ErrorKind, Json, Key, KeyArgument, Keyspace, Redis, Text, catalog, catalog_test,
+};
 use redis_keyspace_tests::{RealServer, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -20,15 +22,27 @@ struct SessionKeys {
     seen: fn(user: u64) -> Counter,
 }
 
+#[derive(Debug, Clone, PartialEq, KeyArgument)]
+enum Stage {
+    Beta,
+    Public,
+}
+
+#[derive(Debug, Clone, PartialEq, KeyArgument)]
+struct Team(u16);
+
 #[derive(Keyspace)]
 #[keyspace(prefix = "feature", db = 1, server = "config", ttl = "90s")]
 struct FeatureKeys {
     #[key("all")]
     all: Json<Vec<String>>,
+    of: fn(team: Team, stage: Stage, owner: std::num::NonZero<u8>) -> Json<bool>,
 }
 
 catalog!(CATALOG = [SessionKeys, FeatureKeys]);
 catalog_test!(CATALOG, "keys.txt");
+catalog!(SESSIONS = [SessionKeys]);
+catalog_test!(the_sessions, SESSIONS, "sessions.txt");
 
 #[test]
 fn a_reference_in_markdown() {
@@ -54,7 +68,10 @@ fn a_reference_in_json() {
         serde_json::json!({
             "field": "token",
             "template": "session:{user}:{device}",
-            "arguments": [{ "name": "user", "type": "u64" }, { "name": "device", "type": "&str" }],
+            "arguments": [
+                { "name": "user", "type": "u64", "class": "u64" },
+                { "name": "device", "type": "&str", "class": "text" },
+            ],
             "kind": "Text",
             "wire": "UTF-8 text",
             "redis_type": "string",
@@ -73,9 +90,12 @@ fn rules_for_one_server_have_its_keys_only() {
         let rules = rules.to_string();
         rules.split(' ').filter(|rule| rule.starts_with('~')).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), ["~feature:all"]);
+    assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), ["~feature:all", "~feature:of:*:*:*"]);
     assert_eq!(keys(CATALOG.acl_rules().server(None)), ["~session:*:*", "~session:seen?on:*"]);
-    assert_eq!(keys(CATALOG.acl_rules()), ["~feature:all", "~session:*:*", "~session:seen?on:*"]);
+    assert_eq!(
+        keys(CATALOG.acl_rules()),
+        ["~feature:all", "~feature:of:*:*:*", "~session:*:*", "~session:seen?on:*"]
+    );
     assert_eq!(CATALOG.acl_rules().server(Some("none")).to_string().split(' ').nth(1), Some("-@all"));
 }
 

@@ -45,6 +45,13 @@ pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
         );
         return;
     }
+    let segments: Vec<_> = bare.split(':').collect();
+    let twice = segments.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first());
+    if let (Some(segment), false) = (twice, model.container.allow_doubled_prefix) {
+        refuse(format!(
+            "`{segment}` stands in the prefix twice in a row: write it once; if that is meant, add `allow_doubled_prefix`"
+        ));
+    }
     for problem in Template::parse(bare).problems {
         let sentence = problem.what.to_string().replace("in a template", "in a prefix");
         refuse(format!("{sentence}\n{}", caret(bare, &problem.at)));
@@ -59,10 +66,14 @@ pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         return;
     };
     let text = template.to_string();
-    let rest = without_prefix(&text, &prefix);
-    if prefix.is_empty() || rest == text {
+    // All of the prefix, or what it ends with: `shop:cart:cart:7` is meant as seldom.
+    let last = prefix.rsplit(':').next().unwrap_or_default();
+    let twice = [prefix.as_str(), last].into_iter().map(|what| (what, without_prefix(&text, what)));
+    let Some((what, rest)) = twice.into_iter().find(|(what, rest)| !what.is_empty() && *rest != text) else {
         return;
-    }
+    };
+    let what =
+        if what == prefix { "the prefix".to_owned() } else { format!("`{what}`, the end of the prefix,") };
     let advice = match (&entry.written, rest) {
         (_, "") => format!("write what comes after it, as in `#[key({:?})]`", entry.name()),
         (Some(_), rest) => format!("write the template without it, `{rest:?}`"),
@@ -70,7 +81,7 @@ pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     };
     diag.error(
         entry.template_span,
-        format!("the prefix stands in the key twice, `{prefix}:{text}`: {advice}; if that is meant, add `allow_doubled_prefix` to `#[keyspace(..)]`"),
+        format!("{what} stands in the key twice, `{prefix}:{text}`: {advice}; if that is meant, add `allow_doubled_prefix` to `#[keyspace(..)]`"),
     );
 }
 

@@ -36,15 +36,13 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 }
 
 /// No two templates may make the same key. One constant per pair, so that several can fail; shown at the later of the
-/// two. Most pairs begin with different texts, which is seen here in no time, and takes the compiler long.
+/// two. Most pairs differ in a text behind equal beginnings, which is seen here in no time, and takes the compiler long.
 pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
-    let starts: Vec<Option<String>> = model.entries.iter().map(|entry| start(model, entry)).collect();
+    let outlines: Vec<_> = model.entries.iter().map(|entry| outline(model, entry)).collect();
     let mut asserts = TokenStream::new();
-    for (later, entry) in model.entries.iter().enumerate() {
-        let start = starts.get(later).and_then(Option::as_deref).unwrap_or_default();
-        for (earlier, other) in starts.iter().take(later).enumerate() {
-            let other = other.as_deref().unwrap_or_default();
-            if start.starts_with(other) || other.starts_with(start) {
+    for (later, (entry, outline)) in model.entries.iter().zip(&outlines).enumerate() {
+        for (earlier, other) in outlines.iter().take(later).enumerate() {
+            if may_meet(outline, other) {
                 let span = at(entry.template_span);
                 let index = |index| {
                     let mut index = Literal::usize_suffixed(index);
@@ -54,24 +52,46 @@ pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
                 let (earlier, later) = (index(earlier), index(later));
                 asserts.extend(quote_spanned! {span=>
                     #[allow(long_running_const_eval, reason = "templates of many arguments take their time")]
-                    const _: () = __assert_distinct(&__TEMPLATES, #earlier, #later);
+                    const _: () = if let #rk::Option::Some(conflict) = #rk::conflict(&__TEMPLATES, #earlier, #later) {
+                        ::core::panic!("{}", conflict.as_str())
+                    };
                 });
             }
         }
     }
-    // By a name of one token, so that all of the call is at the template.
-    quote_spanned! {site()=>
-        #[allow(unused_imports, reason = "a single template is distinct")]
-        use #rk::assert_distinct as __assert_distinct;
-        #asserts
-    }
+    asserts
 }
 
-/// The text that all keys of a template start with.
-fn start(model: &Keyspace<'_>, entry: &crate::model::Entry<'_>) -> Option<String> {
-    match pieces(model, entry).into_iter().next() {
-        Some(Part::Literal(text)) => Some(text),
-        _ => None,
+/// A part of a template as far as it can be compared without the compiler.
+#[derive(PartialEq)]
+enum Outline {
+    Literal(String),
+    /// An argument by its type as written: the same words mean the same type.
+    Argument(String),
+}
+
+fn outline(model: &Keyspace<'_>, entry: &crate::model::Entry<'_>) -> Vec<Outline> {
+    let outline = |part| match part {
+        Part::Literal(text) => Outline::Literal(text),
+        Part::Argument(param) => Outline::Argument(types::text(param.ty)),
+    };
+    pieces(model, entry).into_iter().map(outline).collect()
+}
+
+/// Whether two templates could make the same key, as far as can be seen here: not if behind the same texts and types stand
+/// texts that differ, nor if their last texts do.
+fn may_meet(one: &[Outline], other: &[Outline]) -> bool {
+    if let (Some(Outline::Literal(end)), Some(Outline::Literal(other))) = (one.last(), other.last())
+        && !end.ends_with(other.as_str())
+        && !other.ends_with(end.as_str())
+    {
+        return false;
+    }
+    match one.iter().zip(other).find(|(one, other)| one != other) {
+        Some((Outline::Literal(text), Outline::Literal(other))) => {
+            text.starts_with(other.as_str()) || other.starts_with(text.as_str())
+        }
+        _ => true,
     }
 }
 

@@ -2,10 +2,10 @@
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
-use crate::key::{Text, assert_apart};
-use crate::keyspace::{KeyspaceMeta, Piece, TemplateMeta};
+use crate::key::{ArgumentClass, Message, Overlap, conflict_of, overlap};
+use crate::keyspace::{ArgumentMeta, KeyspaceMeta, Piece, TemplateMeta};
 
-/// How many templates there are, for [`assert_compatible`].
+/// How many templates there are, for [`conflict_between`].
 pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     let (mut count, mut rest) = (0, keyspaces);
     while let Some((keyspace, others)) = rest.split_first() {
@@ -15,29 +15,87 @@ pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     count
 }
 
-/// Fails the compilation when two keyspaces could share a key, or the keys of one are among those of the other's prefix.
-pub const fn assert_compatible<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) {
+/// What is wrong, if two keyspaces could share a key, or the keys of one are among those of the other's prefix.
+pub const fn conflict_between<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     let (mut rest, mut all_have_prefixes) = (keyspaces, true);
     while let Some((one, others)) = rest.split_first() {
         all_have_prefixes &= !one.prefix.is_empty();
         let mut later = others;
         while let Some((other, more)) = later.split_first() {
-            if may_meet(one, other) {
-                assert_prefixes(one, other);
+            if may_meet(one, other)
+                && let Some(message) = conflict_of_prefixes(one, other)
+            {
+                return Some(message);
             }
             later = more;
         }
         rest = others;
     }
     // Keys of two prefixes, of which none is within the other, differ in them.
-    if !all_have_prefixes {
-        assert_templates(&sorted::<TEMPLATES>(keyspaces), keyspaces);
+    if all_have_prefixes {
+        return None;
     }
+    match conflict_of_templates(&sorted::<TEMPLATES>(keyspaces), keyspaces) {
+        None => conflict_with_prefix(keyspaces),
+        conflict => conflict,
+    }
+}
+
+/// Finds a template without a prefix that makes keys of another keyspace's prefix.
+const fn conflict_with_prefix(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
+    let mut outer = 0;
+    while outer < keyspaces.len() {
+        let mut inner = 0;
+        while inner < keyspaces.len() {
+            let (one, other) = (keyspaces[outer], keyspaces[inner]);
+            if !one.prefix.is_empty() && other.prefix.is_empty() && may_meet(one, other) {
+                let mut nth = 0;
+                while nth < other.templates.len() {
+                    if let Some(message) = conflict_of_prefix_and_template(one, &other.templates[nth]) {
+                        return Some(message);
+                    }
+                    nth += 1;
+                }
+            }
+            inner += 1;
+        }
+        outer += 1;
+    }
+    None
+}
+
+const fn conflict_of_prefix_and_template(outer: &KeyspaceMeta, template: &TemplateMeta) -> Option<Message> {
+    const ANYTHING: Piece = Piece::Argument(ArgumentMeta::new("", "", ArgumentClass::RAW));
+    let within = [Piece::Literal(outer.prefix), Piece::Literal(":"), ANYTHING];
+    let example = match overlap(&within, template.pieces) {
+        Overlap::Nothing => return None,
+        Overlap::Key(example) => Some(example),
+        Overlap::Unknown => None,
+    };
+    let message = Message::EMPTY
+        .with("the template \"")
+        .with(template.template)
+        .with("\" of `")
+        .with(template.keyspace)
+        .with("::")
+        .with(template.field)
+        .with("` can make keys within the prefix \"")
+        .with(outer.prefix)
+        .with("\" of `")
+        .with(outer.name);
+    let message = match &example {
+        Some(example) => message.with("`, for example `").with(example.as_str()),
+        None => message,
+    };
+    Some(message.with(
+        "`, so what is done to all keys of the prefix reaches them: let it begin with a text of its own, or state \
+         different databases",
+    ))
 }
 
 /// Compares the templates of which at least one has no prefix. They are in the order of their starts, so those that could
 /// make the same key are near each other: the start of one is where the other one's begins.
-const fn assert_templates(order: &[Entry], keyspaces: &[&KeyspaceMeta]) {
+const fn conflict_of_templates(order: &[Entry], keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     let mut at = 0;
     while at < order.len() {
         let (keyspace, template) = order[at].of(keyspaces);
@@ -50,13 +108,15 @@ const fn assert_templates(order: &[Entry], keyspaces: &[&KeyspaceMeta]) {
             if order[at].keyspace != order[other].keyspace
                 && (keyspace.prefix.is_empty() || others_keyspace.prefix.is_empty())
                 && may_meet(keyspace, others_keyspace)
+                && let Some(message) = conflict_of(template, others_template)
             {
-                assert_apart(template, others_template);
+                return Some(message);
             }
             other += 1;
         }
         at += 1;
     }
+    None
 }
 
 /// A template by its place in the catalog.
@@ -161,18 +221,19 @@ const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     same_db && same_server
 }
 
-#[expect(clippy::panic, reason = "it is how a constant fails to compile")]
-const fn assert_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) {
+const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Option<Message> {
     let (outer, inner) = if one.prefix.len() <= other.prefix.len() { (one, other) } else { (other, one) };
     if outer.prefix.is_empty() {
-        return;
+        return None;
     }
-    let Some((start, rest)) = inner.prefix.as_bytes().split_at_checked(outer.prefix.len()) else { return };
+    let Some((start, rest)) = inner.prefix.as_bytes().split_at_checked(outer.prefix.len()) else {
+        return None;
+    };
     if !equal_bytes(start, outer.prefix.as_bytes()) || !matches!(rest, [] | [b':', ..]) {
-        return;
+        return None;
     }
-    let message = Text::<1024>::EMPTY;
-    let message = if rest.is_empty() {
+    let message = Message::EMPTY;
+    Some(if rest.is_empty() {
         message
             .with("the keyspaces `")
             .with(one.name)
@@ -195,8 +256,7 @@ const fn assert_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) {
                 "`, so what is done to all keys of one reaches the other's: give it a prefix of its own, \
                    or state different databases",
             )
-    };
-    panic!("{}", message.as_str());
+    })
 }
 
 const fn equal(one: &str, other: &str) -> bool {
@@ -221,8 +281,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key::{ArgumentClass, KeyArgument};
-    use crate::keyspace::{ArgumentMeta, KindMeta, Lifetime, Overrides};
+    use crate::key::KeyArgument;
+    use crate::keyspace::{KindMeta, Lifetime, Overrides};
 
     const COUNT: usize = 4;
 
@@ -236,10 +296,6 @@ mod tests {
         let kind = KindMeta { name: "Text", wire: "text", redis_type: "string" };
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))
-    }
-
-    fn passes(check: impl FnOnce() + std::panic::UnwindSafe) -> bool {
-        std::panic::catch_unwind(check).is_ok()
     }
 
     proptest! {
@@ -264,11 +320,10 @@ mod tests {
                 }
             }
             let in_pairs = keyspaces.iter().enumerate().all(|(at, one)| {
-                keyspaces.iter().skip(at + 1).all(|other| {
-                    passes(|| assert_apart(&one.templates[0], &other.templates[0]))
-                })
+                let later = &keyspaces[at + 1..];
+                later.iter().all(|other| conflict_of(&one.templates[0], &other.templates[0]).is_none())
             });
-            prop_assert_eq!(passes(|| assert_compatible::<COUNT>(&keyspaces)), in_pairs, "{:?}", keyspaces);
+            prop_assert_eq!(conflict_between::<COUNT>(&keyspaces).is_none(), in_pairs, "{:?}", keyspaces);
         }
     }
 }

@@ -67,7 +67,7 @@ fn cell(text: &str) -> String {
 }
 
 /// `id: u64, name: &str`
-pub(super) fn arguments(template: &TemplateMeta) -> String {
+fn arguments(template: &TemplateMeta) -> String {
     let arguments = template.pieces().iter().filter_map(|piece| match piece {
         Piece::Argument(argument) => Some(format!("{}: {}", argument.name(), argument.type_name())),
         Piece::Literal(_) => None,

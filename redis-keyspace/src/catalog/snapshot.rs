@@ -4,15 +4,16 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::Catalog;
-use super::reference::{arguments, lifetime};
+use super::reference::lifetime;
+use crate::keyspace::{Piece, TemplateMeta};
 
 /// Set to `update`, it has the file written instead of compared.
 const VARIABLE: &str = "REDIS_KEYSPACE_SNAPSHOT";
 
 impl Catalog {
     /// The catalog as lines of text, one for each template: what [`catalog_test!`](crate::catalog_test) compares. It
-    /// has templates, kinds, wire formats, lifetimes, databases, and argument types by name: what a type of your own is
-    /// written as is not part of it.
+    /// has templates, kinds, wire formats, lifetimes, databases, and argument types: by name, and what a type of your own is
+    /// written as.
     #[must_use]
     pub fn to_snapshot(&self) -> String {
         let mut text = String::from(
@@ -34,7 +35,7 @@ impl Catalog {
                     template.wire(),
                     lifetime(template.lifetime()),
                 );
-                let arguments = arguments(template);
+                let arguments = arguments_written(template);
                 if !arguments.is_empty() {
                     let _ = write!(text, ", with {arguments}");
                 }
@@ -43,6 +44,26 @@ impl Catalog {
         }
         text
     }
+}
+
+/// `id: u64, device: Device = phone|desktop`
+fn arguments_written(template: &TemplateMeta) -> String {
+    let arguments = template.pieces().iter().filter_map(|piece| match piece {
+        Piece::Argument(argument) => Some(argument),
+        Piece::Literal(_) => None,
+    });
+    let written = arguments.map(|argument| {
+        let (name, type_name) = (argument.name(), argument.type_name());
+        let class = argument.class().to_string();
+        let bare = type_name.rsplit("::").next().unwrap_or_default().trim_start_matches('&');
+        // Of a type of the language's, the name says it.
+        let says_it = match class.as_str() {
+            "text" => ["str", "String", "'static str", "'_ str"].contains(&bare) || bare.starts_with("Cow<"),
+            class => class == bare,
+        };
+        if says_it { format!("{name}: {type_name}") } else { format!("{name}: {type_name} = {class}") }
+    });
+    written.collect::<Vec<_>>().join(", ")
 }
 
 /// Panics when the file does not say what the catalog says, with the lines that differ.
@@ -105,12 +126,17 @@ fn difference(then: &str, now: &str) -> String {
 /// # fn main() {}
 /// ```
 ///
+/// A second one in the same module is given a name of its own: `catalog_test!(jobs, JOBS, "jobs.txt")`.
+///
 /// Written the first time, and after a change that is meant, by `REDIS_KEYSPACE_SNAPSHOT=update cargo test`.
 #[macro_export]
 macro_rules! catalog_test {
     ($catalog:expr, $path:literal $(,)?) => {
+        $crate::catalog_test!(the_catalog_is_as_committed, $catalog, $path);
+    };
+    ($name:ident, $catalog:expr, $path:literal $(,)?) => {
         #[test]
-        fn the_catalog_is_as_committed() {
+        fn $name() {
             $crate::private::assert_snapshot(&$catalog, concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
         }
     };

@@ -74,7 +74,8 @@ pub trait KeyArgument {
     type Parsed: Clone + std::fmt::Debug + PartialEq + Send + 'static;
 
     /// Which texts [`write`](Self::write) can produce. The default fits everything that is written by
-    /// [`KeyWriter`]; a narrower one lets more templates compile, and must be true.
+    /// [`KeyWriter`]; a narrower one lets more templates compile, and must be true: which templates can make the same key is
+    /// decided by it. In debug builds, writing anything else panics.
     const CLASS: ArgumentClass = ArgumentClass::TEXT;
 
     /// Writes the value's one and only text.
@@ -254,11 +255,9 @@ macro_rules! addresses {
 }
 
 addresses! {
-    // `0.0.0.0` to `255.255.255.255`.
-    Ipv4Addr: ArgumentClass::alphabet("0123456789.", 7, 15),
-    // `::` to eight groups of four digits, with `%3A` for each colon.
-    Ipv6Addr: ArgumentClass::alphabet("0123456789abcdef.%A", 6, 53),
-    IpAddr: ArgumentClass::alphabet("0123456789abcdef.%A", 6, 53),
+    Ipv4Addr: ArgumentClass::V4,
+    Ipv6Addr: ArgumentClass::V6,
+    IpAddr: ArgumentClass::ADDRESS,
 }
 
 /// Exactly two digits a byte. No bytes are written as every empty argument is, and there are more than a class can
@@ -307,7 +306,7 @@ impl<const N: usize> KeyArgument for [u8; N] {
 #[cfg(feature = "uuid")]
 impl KeyArgument for uuid::Uuid {
     type Parsed = Self;
-    const CLASS: ArgumentClass = ArgumentClass::alphabet("0123456789abcdef-", 36, 36);
+    const CLASS: ArgumentClass = ArgumentClass::shape("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
 
     fn write(&self, out: &mut KeyWriter) {
         out.verbatim(self.hyphenated().encode_lower(&mut Self::encode_buffer()));
@@ -393,7 +392,7 @@ mod tests {
         assert!(!Ipv4Addr::CLASS.ends_before(b'.') && !Ipv4Addr::CLASS.ends_before(b'0'));
         for class in [Ipv6Addr::CLASS, IpAddr::CLASS] {
             assert!(class.ends_before(b'-') && class.ends_before(b'/') && class.ends_before(b'x'));
-            assert!(!class.ends_before(b'%') && !class.ends_before(b'A') && !class.ends_before(b'.'));
+            assert!(!class.ends_before(b'%') && !class.ends_before(b'7') && !class.ends_before(b'.'));
         }
     }
 

@@ -5,6 +5,10 @@
 
 #![expect(clippy::indexing_slicing, reason = "behind a look at the length; `get` is not const")]
 
+use std::fmt;
+
+use super::{KeyArgument, address};
+
 /// The set of texts that a type's encoding is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArgumentClass(Language);
@@ -19,6 +23,14 @@ enum Language {
     Char,
     /// One of these, in any order.
     OneOf(&'static [&'static str]),
+    /// As many bytes as the shape has, in which `x` stands for a lower-case hexadecimal digit and all else for itself.
+    Shape(&'static str),
+    /// Four numbers up to 255 with dots between them.
+    V4,
+    /// Hexadecimal digits, dots and escaped colons, of which there are two at least.
+    V6,
+    /// An address of either kind.
+    Address,
 }
 
 /// Where an automaton is after some bytes of a text.
@@ -60,26 +72,59 @@ impl ArgumentClass {
         }
     }
 
-    /// Texts of `min` to `max` bytes out of `alphabet`, which must need no escaping.
+    /// Texts of `min` to `max` bytes out of `alphabet`, which must need no escaping; a `max` of 65,535 is no limit.
+    ///
+    /// # Panics
+    ///
+    /// When it contains a byte that is [escaped](crate::format), or `min` is 0: no argument is written as nothing. In a
+    /// constant, this does not compile.
     #[must_use]
     pub const fn alphabet(alphabet: &str, min: u16, max: u16) -> Self {
+        assert!(is_plain(alphabet), "an alphabet contains no byte that is escaped in keys");
+        assert!(min > 0 && max >= min, "no argument is written as nothing");
         Self(Language::Bytes { set: ByteSet::of(alphabet.as_bytes()), min, max })
     }
 
     /// One of a fixed list of texts, none of which may need escaping.
+    ///
+    /// # Panics
+    ///
+    /// When one of them is empty or contains a byte that is [escaped](crate::format). In a constant, this does not compile.
     #[must_use]
     pub const fn one_of(texts: &'static [&'static str]) -> Self {
+        let mut rest = texts;
+        while let Some((text, others)) = rest.split_first() {
+            assert!(
+                !text.is_empty() && is_plain(text),
+                "a text of an argument is not empty, and contains no byte that is escaped in keys"
+            );
+            rest = others;
+        }
         Self(Language::OneOf(texts))
     }
+
+    /// Texts as long as the shape, in which `x` stands for a lower-case hexadecimal digit and everything else for itself.
+    pub(crate) const fn shape(shape: &'static str) -> Self {
+        Self(Language::Shape(shape))
+    }
+
+    /// IPv4 addresses.
+    pub(crate) const V4: Self = Self(Language::V4);
+    /// IPv6 addresses with their colons escaped, and a few texts that look like ones.
+    pub(crate) const V6: Self = Self(Language::V6);
+    /// Both.
+    pub(crate) const ADDRESS: Self = Self(Language::Address);
 
     /// Whether a reader can tell that the argument is over when it meets `next`: no text of the class goes on with it.
     #[must_use]
     pub const fn ends_before(self, next: u8) -> bool {
         match self.0 {
-            Language::Bytes { set, min, max } => max <= min || !set.contains(next),
+            Language::Bytes { set, min, max } => (max <= min && max != UNBOUNDED) || !set.contains(next),
             // Behind a whole number another digit makes another one; a sign only starts one.
             Language::Integer { .. } => !next.is_ascii_digit(),
-            Language::Char => true,
+            Language::Char | Language::Shape(_) => true,
+            Language::V4 => !matches!(next, b'0'..=b'9' | b'.'),
+            Language::V6 | Language::Address => !matches!(next, b'0'..=b'9' | b'a'..=b'f' | b'.' | b'%'),
             Language::OneOf(texts) => {
                 let mut rest = texts;
                 while let Some((text, others)) = rest.split_first() {
@@ -112,6 +157,14 @@ impl ArgumentClass {
             Language::Integer { zero, min, max } => step_integer(zero, min, max, state, byte),
             Language::Char => step_char(state, byte),
             Language::OneOf(texts) => step_one_of(texts, state, byte),
+            Language::Shape(shape) => match nth_byte(shape, state) {
+                Some(b'x') if matches!(byte, b'0'..=b'9' | b'a'..=b'f') => Some(state + 1),
+                Some(expected) if expected != b'x' && expected == byte => Some(state + 1),
+                _ => None,
+            },
+            Language::V4 => address::step_v4(state, byte),
+            Language::V6 => address::step_v6(state, byte),
+            Language::Address => address::step(state, byte),
         }
     }
 
@@ -121,6 +174,10 @@ impl ArgumentClass {
             Language::Bytes { min, .. } => state >= min as u32,
             Language::Integer { .. } => state != Self::START && state != MINUS,
             Language::Char => state == CHAR_DONE,
+            Language::Shape(shape) => state as usize == shape.len(),
+            Language::V4 => address::accepts_v4(state),
+            Language::V6 => address::accepts_v6(state),
+            Language::Address => address::accepts(state),
             Language::OneOf(texts) => {
                 let (index, length) = (state >> 16, state & 0xffff);
                 let Some(prefix) = nth(texts, index) else { return false };
@@ -146,7 +203,11 @@ impl ArgumentClass {
                 Language::Integer { zero, min, max },
                 Language::Integer { zero: other, min: least, max: most },
             ) => zero == other && are_equal(min, least) && are_equal(max, most),
-            (Language::Char, Language::Char) => true,
+            (Language::Char, Language::Char)
+            | (Language::V4, Language::V4)
+            | (Language::V6, Language::V6)
+            | (Language::Address, Language::Address) => true,
+            (Language::Shape(shape), Language::Shape(other)) => are_equal(shape, other),
             (Language::OneOf(texts), Language::OneOf(others)) => {
                 let (mut texts, mut others) = (texts, others);
                 while let (Some((text, rest)), Some((other, more))) =
@@ -173,8 +234,21 @@ impl ArgumentClass {
         self.is_same(Self::TEXT) || self.is_same(Self::RAW)
     }
 
-    pub(crate) const fn is_integer(self) -> bool {
-        matches!(self.0, Language::Integer { .. })
+    /// Whether every byte brings its texts nearer to an end, so that any way through it is as good as another. In an IPv6
+    /// address, digits lead nowhere without colons.
+    pub(crate) const fn leads_to_an_end(self) -> bool {
+        !matches!(self.0, Language::V6 | Language::Address)
+    }
+
+    /// The bytes that its texts are of, where they are few.
+    pub(crate) const fn few_bytes(self) -> Option<&'static [u8]> {
+        match self.0 {
+            Language::Integer { .. } => Some(b"0123456789-"),
+            Language::Shape(_) | Language::V4 | Language::V6 | Language::Address => {
+                Some(b"0123456789abcdef-.%A")
+            }
+            _ => None,
+        }
     }
 
     /// Whether the byte is in any text of the class; quicker than a step, for bytes that are in none.
@@ -182,7 +256,7 @@ impl ArgumentClass {
         match self.0 {
             Language::Bytes { set, .. } => set.contains(byte),
             Language::Integer { .. } => byte.is_ascii_digit() || byte == b'-',
-            Language::Char | Language::OneOf(_) => true,
+            _ => true,
         }
     }
 
@@ -199,6 +273,67 @@ impl ArgumentClass {
             }
         }
         longest
+    }
+}
+
+const fn is_plain(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some((byte, others)) = rest.split_first() {
+        if super::escape::is_reserved(*byte) {
+            return false;
+        }
+        rest = others;
+    }
+    true
+}
+
+/// In few words: `u64`, `text`, `phone|desktop`.
+impl fmt::Display for ArgumentClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const INTEGERS: [(&str, ArgumentClass); 10] = [
+            ("u8", u8::CLASS),
+            ("u16", u16::CLASS),
+            ("u32", u32::CLASS),
+            ("u64", u64::CLASS),
+            ("u128", u128::CLASS),
+            ("i8", i8::CLASS),
+            ("i16", i16::CLASS),
+            ("i32", i32::CLASS),
+            ("i64", i64::CLASS),
+            ("i128", i128::CLASS),
+        ];
+        if let Some((name, _)) = INTEGERS.iter().find(|(_, class)| class == self) {
+            return f.write_str(name);
+        }
+        if *self == bool::CLASS {
+            return f.write_str("bool");
+        }
+        match self.0 {
+            _ if *self == Self::TEXT => f.write_str("text"),
+            _ if *self == Self::RAW => f.write_str("anything"),
+            Language::Bytes { set, min, max } => {
+                let alphabet: String =
+                    (0..=u8::MAX).filter(|&byte| set.contains(byte)).map(char::from).collect();
+                match max {
+                    UNBOUNDED => write!(f, "{min} or more of {alphabet:?}"),
+                    max if max == min => write!(f, "{min} of {alphabet:?}"),
+                    max => write!(f, "{min} to {max} of {alphabet:?}"),
+                }
+            }
+            Language::Integer { zero, min, max } => {
+                if min.is_empty() {
+                    write!(f, "{} to {max}", if zero { "0" } else { "1" })
+                } else {
+                    write!(f, "-{min} to {max}{}", if zero { "" } else { " without 0" })
+                }
+            }
+            Language::Char => f.write_str("char"),
+            Language::OneOf(texts) => f.write_str(&texts.join("|")),
+            Language::Shape(shape) => f.write_str(shape),
+            Language::V4 => f.write_str("Ipv4Addr"),
+            Language::V6 => f.write_str("Ipv6Addr"),
+            Language::Address => f.write_str("IpAddr"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Finished keys and what they are made from.
 
+mod address;
 mod argument;
 mod class;
 mod escape;
@@ -15,8 +16,8 @@ use std::marker::PhantomData;
 pub use argument::{KeyArgument, Raw};
 pub use class::ArgumentClass;
 pub(crate) use escape::is_reserved;
-pub use overlap::assert_distinct;
-pub(crate) use overlap::{Text, assert_apart};
+pub use overlap::{Message, conflict};
+pub(crate) use overlap::{Overlap, conflict_of, overlap};
 pub(crate) use parse::capture;
 pub use parse::{Captures, KeyParseError};
 pub(crate) use slot::slot_within;

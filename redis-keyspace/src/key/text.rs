@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::Key;
 use super::escape;
+use super::{ArgumentClass, Key, KeyArgument};
 use crate::Keyspace;
 use crate::keyspace::TemplateMeta;
 
@@ -59,6 +59,25 @@ impl KeyWriter {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
+    /// Writes an argument.
+    ///
+    /// One that writes nothing is written as every empty argument is. In debug builds, one that writes what its `CLASS` does not
+    /// have is a panic: the checks of all templates rely on it.
+    #[inline]
+    pub(crate) fn argument<A: KeyArgument + ?Sized>(&mut self, argument: &A) {
+        let start = self.bytes.len();
+        argument.write(self);
+        if self.bytes.len() == start && !A::CLASS.accepts(ArgumentClass::START) {
+            self.verbatim(escape::EMPTY);
+        }
+        debug_assert!(
+            self.bytes.get(start..).is_some_and(|text| A::CLASS.run(text) == Some(text.len())),
+            "`KeyArgument::write` of {} has written {:?}, which is none of the texts that its `CLASS` states",
+            std::any::type_name::<A>(),
+            String::from_utf8_lossy(self.bytes.get(start..).unwrap_or_default()),
+        );
+    }
+
     pub(crate) fn finish(&self) -> KeyText {
         // Only whole `str`s and ASCII were written, so the lossy branch is never taken; it is cheaper to
         // check than to argue.
@@ -96,8 +115,8 @@ impl KeyBuilder {
 
     #[inline]
     #[must_use]
-    pub fn argument<A: super::KeyArgument + ?Sized>(mut self, argument: &A) -> Self {
-        argument.write(&mut self.writer);
+    pub fn argument<A: KeyArgument + ?Sized>(mut self, argument: &A) -> Self {
+        self.writer.argument(argument);
         self
     }
 

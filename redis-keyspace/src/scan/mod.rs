@@ -91,7 +91,7 @@ impl<S: Keyspace, V> Pattern<S, V> {
     #[doc(hidden)]
     pub fn bind<A: KeyArgument + ?Sized>(mut self, hole: usize, argument: &A) -> Self {
         let mut writer = KeyWriter::new();
-        argument.write(&mut writer);
+        writer.argument(argument);
         self.matcher.bind(hole, writer.finish());
         self
     }

@@ -24,7 +24,14 @@ pub(super) enum Expects {
 }
 
 impl Place {
-    pub(super) const START: Self = Self { piece: 0, state: ArgumentClass::START };
+    /// Before the first byte of a piece.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "`try_from` is not const, and no template has so many pieces"
+    )]
+    pub(super) const fn at(piece: usize) -> Self {
+        Self { piece: piece as u16, state: ArgumentClass::START }
+    }
 
     /// Goes on by one byte.
     pub(super) const fn step(self, pieces: &[Piece], byte: u8) -> Option<Self> {

@@ -27,18 +27,20 @@ impl Candidates {
                     // Both read the same text from their start on, and end with it: any one will do.
                     return if class.accepts(one.state) {
                         exits
-                    } else {
+                    } else if class.leads_to_an_end() {
                         exits.with_first(class, one.state, class, one.state)
+                    } else {
+                        exits.with_all(class, one.state, class, one.state)
                     };
                 }
                 if class.counts_only() && other_class.counts_only() {
                     // How much was read is all that matters to both.
                     return exits.with_first(class, one.state, other_class, other.state);
                 }
-                if class.is_free() {
+                if class.is_free() && other_class.leads_to_an_end() {
                     return exits.with_way_out(other_class, other.state, class, one.state);
                 }
-                if other_class.is_free() {
+                if other_class.is_free() && class.leads_to_an_end() {
                     return exits.with_way_out(class, one.state, other_class, other.state);
                 }
                 exits.with_all(class, one.state, other_class, other.state)
@@ -96,12 +98,14 @@ impl Candidates {
         other: ArgumentClass,
         others: State,
     ) -> Self {
-        // An integer has few; of the rest, only classes of few texts and of single characters come here.
-        const DIGITS: [u8; 11] = *b"0123456789-";
-        let few = one.is_integer() || other.is_integer();
+        let bytes: &[u8] = match (one.few_bytes(), other.few_bytes()) {
+            (Some(few), Some(others)) if few.len() <= others.len() => few,
+            (Some(_), Some(few)) | (Some(few), None) | (None, Some(few)) => few,
+            (None, None) => &ORDER,
+        };
         let mut nth = 0;
-        while nth < if few { DIGITS.len() } else { ORDER.len() } {
-            let byte = if few { DIGITS[nth] } else { ORDER[nth] };
+        while nth < bytes.len() {
+            let byte = bytes[nth];
             nth += 1;
             if one.may_step(byte)
                 && other.may_step(byte)

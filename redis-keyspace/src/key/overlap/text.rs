@@ -3,8 +3,8 @@
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
 /// A text that is put together at compile time.
-#[derive(Clone, Copy)]
-pub(crate) struct Text<const CAPACITY: usize> {
+#[derive(Debug, Clone, Copy)]
+pub struct Text<const CAPACITY: usize> {
     pub(super) bytes: [u8; CAPACITY],
     pub(super) length: usize,
 }
@@ -25,7 +25,9 @@ impl<const CAPACITY: usize> Text<CAPACITY> {
         self
     }
 
-    pub(crate) const fn as_str(&self) -> &str {
+    /// What was put together, whole characters only.
+    #[must_use]
+    pub const fn as_str(&self) -> &str {
         match self.bytes.split_at_checked(self.length) {
             Some((bytes, _)) => match str::from_utf8(bytes) {
                 Ok(text) => text,
