@@ -18,6 +18,8 @@ enum Contents {
     Empty,
     Keyspace(usize),
     Serde(usize),
+    /// The same, each entry behind an argument that all have: `{tenant}:part7:{id}`.
+    Tenants(usize),
     /// So many entries in keyspaces of ten.
     Keyspaces(usize, Checked),
     /// So many fields in structs of ten.
@@ -41,6 +43,7 @@ impl Contents {
             Self::Empty => "empty".to_owned(),
             Self::Keyspace(entries) => format!("keyspace-{entries}"),
             Self::Serde(fields) => format!("serde-{fields}"),
+            Self::Tenants(entries) => format!("tenants-{entries}"),
             Self::Structs(fields) => format!("structs-{fields}"),
             Self::Keyspaces(entries, Checked::Nothing) => format!("keyspaces-{entries}"),
             Self::Keyspaces(entries, Checked::Prefixes) => format!("catalog-{entries}"),
@@ -55,6 +58,18 @@ impl Contents {
             Self::Keyspace(entries) => {
                 source.push_str("use redis_keyspace::{Bytes, Counter, Json, Keyspace, Text};\n");
                 keyspace(&mut source, "Shop", "\"shop\"", 0..entries);
+            }
+            Self::Tenants(entries) => {
+                source.push_str("use redis_keyspace::{Keyspace, Text};\n");
+                source.push_str("#[derive(Keyspace)]\n#[keyspace(prefix = \"shop\", ttl = 3600)]\npub struct ShopKeys {\n");
+                for entry in 0..entries {
+                    let _ = writeln!(
+                        source,
+                        "    /// Entry {entry}.\n    #[key(\"{{tenant}}:part{entry}:{{id}}\")]\n    \
+                         pub(crate) part_{entry}: fn(tenant: &str, id: u64) -> Text,"
+                    );
+                }
+                source.push_str("}\n");
             }
             Self::Keyspaces(entries, checked) => {
                 source.push_str("use redis_keyspace::{Bytes, Counter, Json, Keyspace, Text};\n");
@@ -129,7 +144,11 @@ fn main() -> Result<(), Error> {
     let catalogs = [Checked::Nothing, Checked::Prefixes, Checked::Templates];
     let all: Vec<Contents> = [Contents::Empty]
         .into_iter()
-        .chain(sizes.iter().flat_map(|&size| [Contents::Keyspace(size), Contents::Serde(size)]))
+        .chain(
+            sizes
+                .iter()
+                .flat_map(|&size| [Contents::Keyspace(size), Contents::Tenants(size), Contents::Serde(size)]),
+        )
         .chain([Contents::Structs(catalog)])
         .chain(catalogs.map(|checked| Contents::Keyspaces(catalog, checked)))
         .collect();
@@ -156,16 +175,16 @@ fn main() -> Result<(), Error> {
         "`cargo check` of one package, its dependencies built; medians of {rounds}; an empty one takes {empty:.3} s\n"
     );
     println!(
-        "| entries or fields | Keyspace, s | Serialize + Deserialize, s | ratio | ratio without the empty one |"
+        "| entries or fields | Keyspace, s | behind a tenant, s | Serialize + Deserialize, s | ratio | ratio without the \
+         empty one |"
     );
-    println!("| --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- |");
     for size in sizes {
-        let (Some(ours), Some(serde)) = (median(Contents::Keyspace(size)), median(Contents::Serde(size)))
-        else {
-            continue;
-        };
+        let [ours, tenants, serde] =
+            [Contents::Keyspace(size), Contents::Tenants(size), Contents::Serde(size)].map(&median);
+        let (Some(ours), Some(tenants), Some(serde)) = (ours, tenants, serde) else { continue };
         println!(
-            "| {size} | {ours:.3} | {serde:.3} | {:.2} | {:.2} |",
+            "| {size} | {ours:.3} | {tenants:.3} | {serde:.3} | {:.2} | {:.2} |",
             ours / serde,
             (ours - empty) / (serde - empty)
         );

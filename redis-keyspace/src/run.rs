@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::command::Request;
+use crate::connect::health::ServerRun;
 use crate::connect::lane::Replies;
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
@@ -22,8 +23,21 @@ pub(crate) async fn run(
     request: Request,
     deadline: Deadline,
     repeatable: bool,
-    mut failure: Option<Error>,
+    failure: Option<Error>,
 ) -> Result<Replies> {
+    let outcome = run_on(binding, request, deadline, repeatable, failure, None).await;
+    outcome.map(|(replies, _)| replies)
+}
+
+/// The same, preferably on this server; says which one has answered, where that is known.
+pub(crate) async fn run_on(
+    binding: Arc<Binding>,
+    request: Request,
+    deadline: Deadline,
+    repeatable: bool,
+    mut failure: Option<Error>,
+    preferred: Option<ServerRun>,
+) -> Result<(Replies, Option<ServerRun>)> {
     let mut retries = 0;
     loop {
         if let Some(failure) = failure.take() {
@@ -38,16 +52,17 @@ pub(crate) async fn run(
         if binding.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        match binding.pool().run(&request, &binding.namespace, deadline, &binding.closed).await {
+        let pool = binding.pool();
+        match pool.run(&request, &binding.namespace, deadline, &binding.closed, preferred).await {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
-            Ok(replies) => match not_run(&replies) {
+            Ok((replies, server)) => match not_run(&replies) {
                 Some(error) => {
                     renew_if_replica(&error, &binding);
                     failure = Some(error);
                 }
-                None => return Ok(replies),
+                None => return Ok((replies, server)),
             },
-            outcome => return outcome,
+            Err(error) => return Err(error),
         }
     }
 }

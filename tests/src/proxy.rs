@@ -71,7 +71,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     plan: Mutex<Plan>,
     traffic: watch::Sender<Traffic>,
     links: Mutex<Vec<Weak<Link>>>,
@@ -104,7 +104,7 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let shared = Arc::new(Shared {
-            upstream,
+            upstream: Mutex::new(upstream),
             plan: Mutex::new(Plan { standing: Fault::Pass, once: Vec::new() }),
             traffic: watch::Sender::default(),
             links: Mutex::default(),
@@ -159,6 +159,22 @@ impl Proxy {
                 *door = open(retry(|| TcpListener::bind(self.address())), &self.shared);
             }
             (same, _) => *door = same,
+        }
+    }
+
+    /// Leads new connections to another server, as a name does that stands for another one now. Open ones live on.
+    pub fn redirect(&self, upstream: SocketAddr) {
+        *lock(&self.shared.upstream) = upstream;
+    }
+
+    /// Closes the connection that is open for longest.
+    pub fn cut_oldest(&self) {
+        let mut links = lock(&self.shared.links);
+        links.retain(|link| link.strong_count() > 0);
+        if !links.is_empty()
+            && let Some(link) = links.remove(0).upgrade()
+        {
+            link.cut();
         }
     }
 
@@ -281,7 +297,7 @@ enum End {
 
 impl Link {
     fn start(client: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
-        let server = TcpStream::connect(shared.upstream)?;
+        let server = TcpStream::connect(*lock(&shared.upstream))?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let link = Arc::new(Self { client, server, state: Mutex::default(), shared: Arc::clone(shared) });

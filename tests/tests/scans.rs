@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use redis_keyspace::{Counter, Error, ErrorKind, Json, Key, Keyspace, Pattern, Raw, Redis, Text, Ttl};
 use redis_keyspace_embedded::{Fault, Server};
-use redis_keyspace_tests::{RealServer, both_servers, eventually, raw, unique_namespace, wired, within};
+use redis_keyspace_tests::{
+    Proxy, RealServer, both_servers, eventually, raw, unique_namespace, wired, within,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -339,6 +341,55 @@ fn a_scan_starts_anew_when_the_server_does() {
         });
         assert!(gone.await.unwrap().finished);
         assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 0);
+    });
+}
+
+/// Two lanes that go over to another server one after the other, in the middle of a scan.
+#[test]
+fn a_failover_of_one_connection_at_a_time() {
+    within(MINUTE, async {
+        let servers = [RealServer::start(), RealServer::start()];
+        for server in &servers {
+            let redis = Redis::connect(&server.url()).unwrap();
+            let docs = (0..6000).map(|id| (Keys::doc("ada", id), vec![id]));
+            Key::set_many(docs).on(&redis).await.unwrap();
+            redis.close().await;
+        }
+        let proxy = Proxy::start(servers[0].address());
+        let redis = Redis::builder().url(&servers[0].url_through(&proxy)).unwrap().lanes(2).build().unwrap();
+        redis.connect_now().await.unwrap();
+        let mut scan = Keys::doc_keys().on(&redis).page_size(100).scan();
+        let mut found = BTreeSet::new();
+        while let Some(next) = scan.next().await {
+            let ParsedKeys::Doc { id, .. } = next.unwrap().arguments() else { panic!("no doc") };
+            found.insert(id);
+            if [1000, 3000].contains(&found.len()) {
+                proxy.redirect(servers[1].address());
+                let before = proxy.traffic().open;
+                proxy.cut_oldest();
+                proxy.until(|traffic| traffic.open < before).await;
+            }
+        }
+        assert_eq!(found.len(), 6000);
+    });
+}
+
+/// A user who may not ask the server who it is.
+#[test]
+fn lanes_that_connect_meanwhile_are_no_other_server() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-info"]);
+        let builder = || {
+            let host = Redis::builder().host("127.0.0.1").port(server.port());
+            host.username("app").password("pass").lanes(8)
+        };
+        let docs = (0..3000).map(|id| (Keys::doc("ada", id), vec![id]));
+        Key::set_many(docs).on(&builder().build().unwrap()).await.unwrap();
+        let fresh = || Keys::doc_keys().on(&builder().retries(9).build().unwrap()).page_size(100);
+        assert_eq!(fresh().delete().dry_run().await.unwrap().matched, 3000);
+        assert_eq!(fresh().expire(MINUTE).await.unwrap().affected, 3000);
+        assert_eq!(fresh().allow_repeats().count().await.unwrap(), 3000);
     });
 }
 

@@ -5,7 +5,21 @@ use std::sync::{Mutex, PoisonError};
 
 use super::breaker::{Breaker, BreakerSettings};
 use super::login::Server;
+use super::settings::unique_id;
 use crate::error::Error;
+
+/// How many runs are remembered. What has been forgotten counts as another one when it comes back.
+const RUNS: usize = 16;
+
+/// One run of a server, from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServerRun(u64);
+
+impl ServerRun {
+    fn new() -> Self {
+        Self(unique_id())
+    }
+}
 
 /// What is known about the server from trying.
 #[derive(Debug)]
@@ -15,10 +29,8 @@ pub(crate) struct Health {
     failing: AtomicBool,
     /// Whether the server was a node of a cluster when a lane was connected last.
     cluster: AtomicBool,
-    /// The run of the server that a lane was connected to last, by the name that it gives itself.
-    run_id: Mutex<Option<String>>,
-    /// How often it was another one than before.
-    incarnation: AtomicU64,
+    /// The runs of servers that lanes were connected to last, by the names that they give themselves.
+    runs: Mutex<Vec<(String, ServerRun)>>,
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) lost_lanes: AtomicU64,
@@ -31,8 +43,7 @@ impl Health {
             last_error: Mutex::default(),
             failing: AtomicBool::new(false),
             cluster: AtomicBool::new(false),
-            run_id: Mutex::default(),
-            incarnation: AtomicU64::new(0),
+            runs: Mutex::default(),
             connects: AtomicU64::new(0),
             failed_connects: AtomicU64::new(0),
             lost_lanes: AtomicU64::new(0),
@@ -69,24 +80,26 @@ impl Health {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
-    /// Notes whom a lane was connected to. A server that does not say who it is may be another one each time.
-    pub(crate) fn note_server(&self, server: &Server) {
+    /// Notes whom a lane was connected to, and says which run of a server that is. One that does not say who it is may be
+    /// another one each time.
+    pub(crate) fn note_server(&self, server: &Server) -> ServerRun {
         self.cluster.store(server.is_cluster, Ordering::Relaxed);
-        let mut run_id = self.run_id.lock().unwrap_or_else(PoisonError::into_inner);
-        if server.run_id.is_none() || *run_id != server.run_id {
-            run_id.clone_from(&server.run_id);
-            self.incarnation.fetch_add(1, Ordering::Release);
+        let Some(run_id) = &server.run_id else { return ServerRun::new() };
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, run)) = runs.iter().find(|(known, _)| known == run_id) {
+            return *run;
         }
+        let run = ServerRun::new();
+        runs.push((run_id.clone(), run));
+        if runs.len() > RUNS {
+            runs.remove(0);
+        }
+        run
     }
 
     /// Whether the server was a node of a cluster when a lane was connected last.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster.load(Ordering::Relaxed)
-    }
-
-    /// How many runs of the server are known; 0 before the first connection.
-    pub(crate) fn incarnation(&self) -> u64 {
-        self.incarnation.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_failing(&self) -> bool {

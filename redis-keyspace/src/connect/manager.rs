@@ -106,8 +106,8 @@ impl bb8::ManageConnection for LaneManager {
         let connect = async {
             let mut stream = Stream::open(&settings.endpoint).await?;
             let Login { unread, server, .. } = login(&mut stream, settings).await?;
-            self.origin.health.note_server(&server);
-            Ok(Lane::spawn(stream, unread, self.origin.clone(), server.no_transactions))
+            let run = self.origin.health.note_server(&server);
+            Ok(Lane::spawn(stream, unread, self.origin.clone(), run, server.no_transactions))
         };
         Ok(self.origin.attempt(connect).await)
     }

@@ -7,6 +7,7 @@ use bb8_redis::bb8;
 use tokio::time::{Instant, timeout_at};
 
 use super::exclusive::{ExclusiveManager, RawConnection};
+use super::health::ServerRun;
 use super::lane::{Lane, Replies, Submitted};
 use super::manager::{Attempt, LaneManager, Origin};
 use super::settings::Settings;
@@ -84,19 +85,18 @@ impl Own {
         }
     }
 
-    /// Runs a request once, connecting first where needed. Nothing is sent once `closed` is set.
+    /// Runs a request once, connecting first where needed, and says which server has answered: the preferred one where that
+    /// is possible. Nothing is sent once `closed` is set.
     pub(crate) async fn run(
         &self,
         request: &Request,
         namespace: &str,
         deadline: Deadline,
         closed: &AtomicBool,
-    ) -> Result<Replies, Error> {
+        preferred: Option<ServerRun>,
+    ) -> Result<(Replies, ServerRun), Error> {
         loop {
-            let slot = match request.is_longer_than(BIG) {
-                true => Some(&self.big),
-                false => to_connect(&self.slots).or_else(|| self.pick()),
-            };
+            let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
             let slot = slot.ok_or_else(|| Error::configuration("a pool needs at least one lane"))?;
             let lane = self.connected(slot, deadline).await?;
             if closed.load(Ordering::Acquire) {
@@ -105,9 +105,8 @@ impl Own {
             self.check(request, namespace)?;
             match lane.submit(request, namespace, deadline) {
                 Submitted::Waiting(receiver) => {
-                    return receiver
-                        .await
-                        .unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended")));
+                    let lost = |_| Err(Error::connection_lost("its driver has ended"));
+                    return Ok((receiver.await.unwrap_or_else(lost)?, lane.server()));
                 }
                 Submitted::Refused(error) => return Err(error),
                 // It closed since then and took nothing: the next turn of the loop makes another.
@@ -212,6 +211,19 @@ impl Own {
 
     fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().chain([&self.big])
+    }
+
+    /// The slot for a request that can wait for a connection: one of the preferred server, else one that nobody has
+    /// connected yet, else an open one.
+    fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
+        let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
+        let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
+        (slots().find(is_preferred))
+            .or_else(|| to_connect(&self.slots))
+            .or_else(|| slots().find(|slot| slot.open().is_some()))
+            .or_else(|| slots().next())
     }
 
     fn pick(&self) -> Option<&Slot> {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::exclusive::RawConnection;
 use super::external::External;
-use super::health::Health;
+use super::health::{Health, ServerRun};
 use super::lane::{Replies, Submitted};
 use super::manager::Origin;
 use super::own::Own;
@@ -70,19 +70,25 @@ impl Pool {
         }
     }
 
-    /// Runs a request once, connecting first where needed. Nothing is sent once `closed` is set.
+    /// Runs a request once, connecting first where needed, and says which server has answered, where that is known: the
+    /// preferred one if possible. Nothing is sent once `closed` is set.
     pub(crate) async fn run(
         &self,
         request: &Request,
         namespace: &str,
         deadline: Deadline,
         closed: &AtomicBool,
-    ) -> Result<Replies, Error> {
+        preferred: Option<ServerRun>,
+    ) -> Result<(Replies, Option<ServerRun>), Error> {
         match &self.kind {
-            Kind::Own(own) => own.run(request, namespace, deadline, closed).await,
+            Kind::Own(own) => {
+                let (replies, server) = own.run(request, namespace, deadline, closed, preferred).await?;
+                Ok((replies, Some(server)))
+            }
             Kind::External(external) => {
                 request.check_size(self.settings.max_value)?;
-                external.run(request, namespace, self.settings.db, deadline, closed).await
+                let db = self.settings.db;
+                Ok((external.run(request, namespace, db, deadline, closed).await?, None))
             }
         }
     }
@@ -93,12 +99,6 @@ impl Pool {
             Kind::Own(_) => self.health.is_cluster(),
             Kind::External(external) => external.is_cluster(),
         }
-    }
-
-    /// Counts the runs of the server as far as they are known: 0 before the first connection, and for a pool of the
-    /// application's.
-    pub(crate) fn incarnation(&self) -> u64 {
-        self.health.incarnation()
     }
 
     /// Has the connections made anew: the server is not what it was.

@@ -40,12 +40,10 @@ pub(crate) struct Held {
     _checked_out: bb8::PooledConnection<'static, LaneManager>,
 }
 
-/// The slot that a command should connect, if any: one without a lane that nobody is connecting yet. While somebody is,
-/// another lane that is open will do, and without one the choice is free.
+/// The slot that a command should connect, if any: one without a lane that nobody is connecting yet.
 pub(crate) fn to_connect(slots: &[Slot]) -> Option<&Slot> {
-    let is_open = |slot: &&Slot| slot.open().is_some();
     let is_idle = |slot: &&Slot| slot.connecting.try_lock().is_ok();
-    slots.iter().filter(|slot| !is_open(slot)).find(is_idle).or_else(|| slots.iter().find(is_open))
+    slots.iter().filter(|slot| slot.open().is_none()).find(is_idle)
 }
 
 /// A connection, or the failure of an attempt that was made since `asked`.

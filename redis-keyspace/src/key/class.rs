@@ -103,8 +103,18 @@ impl ArgumentClass {
         Self(Language::OneOf(texts))
     }
 
-    /// Texts as long as the shape, in which `x` stands for a lower-case hexadecimal digit and everything else for itself.
-    pub(crate) const fn shape(shape: &'static str) -> Self {
+    /// Texts as long as the shape, in which `x` stands for a lower-case hexadecimal digit and everything else for itself:
+    /// `"xxxx-xxxx"`.
+    ///
+    /// # Panics
+    ///
+    /// When it is empty or contains a byte that is [escaped](crate::format). In a constant, this does not compile.
+    #[must_use]
+    pub const fn shape(shape: &'static str) -> Self {
+        assert!(
+            !shape.is_empty() && is_plain(shape),
+            "a shape is not empty, and contains no byte that is escaped in keys"
+        );
         Self(Language::Shape(shape))
     }
 

@@ -68,12 +68,14 @@ pub(crate) struct Options {
     pub(crate) redis: Option<Redis>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) page_size: u32,
+    /// Keys may be given twice, and none is remembered.
+    pub(crate) repeats: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         // Fewer round trips cost less; more than this holds up the server for longer than a millisecond.
-        Self { redis: None, timeout: None, page_size: 1000 }
+        Self { redis: None, timeout: None, page_size: 1000, repeats: false }
     }
 }
 
@@ -117,6 +119,15 @@ impl<S: Keyspace, V> Pattern<S, V> {
         sized
     }
 
+    /// Lets a key be given twice, which the server may do while its table of keys shrinks: then no key is remembered, and a
+    /// scan, its values or a count take memory for a page, whatever the number of keys. Otherwise they take some 50 bytes
+    /// for each key given.
+    pub fn allow_repeats(&self) -> Self {
+        let mut repeating = self.clone();
+        repeating.options.repeats = true;
+        repeating
+    }
+
     /// The glob that the server is given, without an application namespace. It matches every key of the pattern, and may
     /// match others, which are skipped.
     #[must_use]
@@ -126,14 +137,16 @@ impl<S: Keyspace, V> Pattern<S, V> {
 }
 
 impl<S: Keyspace, V: Kind> Pattern<S, V> {
-    /// The keys, as a stream. Each is given once, for which the stream remembers a hash of 16 bytes of every key that it has given.
+    /// The keys, as a stream. Each is given once, for which the stream remembers a hash of every key that it has given, some
+    /// 50 bytes each; see [`allow_repeats`](Self::allow_repeats).
     ///
     /// A page of the database is one round trip. Dropping the stream ends the scan and leaves nothing on the server.
     pub fn scan(&self) -> Scan<S, V> {
         Scan::new(self.matcher.clone(), self.options.clone(), V::REDIS_TYPE)
     }
 
-    /// How many keys there are. Goes through the whole database, page by page, as [`scan`](Self::scan) does.
+    /// How many keys there are. Goes through the whole database, page by page, as [`scan`](Self::scan) does, and remembers
+    /// every key; with [`allow_repeats`](Self::allow_repeats) it does not, and may count one twice.
     ///
     /// # Errors
     ///

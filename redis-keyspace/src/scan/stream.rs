@@ -75,7 +75,8 @@ pub struct Scan<S: Keyspace, V> {
     /// Where the keys are, if that was stated: then those that are given are there too.
     redis: Option<Redis>,
     ready: VecDeque<Found<S, V>>,
-    seen: Seen,
+    /// `None` where keys may be given twice.
+    seen: Option<Seen>,
     skipped: u64,
 }
 
@@ -85,9 +86,9 @@ impl<S: Keyspace, V> Scan<S, V> {
             matcher,
             kind,
             redis: options.redis.clone(),
+            seen: (!options.repeats).then(Seen::default),
             progress: Progress::New(options),
             ready: VecDeque::new(),
-            seen: Seen::default(),
             skipped: 0,
         }
     }
@@ -172,7 +173,7 @@ impl<S: Keyspace, V> Scan<S, V> {
         for text in turn.keys {
             match self.matcher.arguments(&text) {
                 None => self.skipped += 1,
-                Some(arguments) if self.seen.is_new(&text) => {
+                Some(arguments) if self.seen.as_mut().is_none_or(|seen| seen.is_new(&text)) => {
                     let key = Key::new(KeyText::Shared(text.into()), self.matcher.template());
                     let key = match &self.redis {
                         Some(redis) => key.on(redis),

@@ -58,7 +58,7 @@ pub struct Progress {
     /// How many keys the database had at the start, which `looked_at` approaches.
     pub total: u64,
     /// How many keys of the pattern were found. One that the server comes upon twice counts twice, here and, for a
-    /// lifetime, in `affected`.
+    /// lifetime, in `affected`: while its table shrinks, and when another server takes its place.
     pub matched: u64,
     /// How many of them were deleted, or given their lifetime.
     pub affected: u64,
@@ -216,6 +216,12 @@ impl<'c> Sweep<'c> {
             if std::mem::take(&mut asks_size) {
                 // For the bar only: a user who may not ask sees none.
                 progress.total = replies.next().and_then(|reply| reply::to_count(reply).ok()).unwrap_or(0);
+            }
+            if turn.restarted {
+                progress.looked_at = 0;
+                if self.dry_run {
+                    progress.matched = 0;
+                }
             }
             if has_page {
                 progress.looked_at =

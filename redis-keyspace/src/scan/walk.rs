@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use super::{Options, Wanted};
 use crate::command::{KEYS_PER_COMMAND, Keys, Packet, Request, reply};
+use crate::connect::health::ServerRun;
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Binding, target};
 use crate::key::{KeyText, slot_within};
 use crate::keyspace::KeyspaceMeta;
-use crate::run::run;
+use crate::run::run_on;
+
+/// How often a scan starts anew. A server that is another one all the time is none to scan.
+const RESTARTS: u32 = 64;
 
 /// A scan under way.
 pub(crate) struct Walk {
@@ -21,7 +25,9 @@ pub(crate) struct Walk {
     /// Where the next page starts; `None` when there is none.
     cursor: Option<u64>,
     /// The run of the server that the cursor is of, once that is known.
-    incarnation: Option<u64>,
+    server: Option<ServerRun>,
+    /// How often it was another one.
+    restarts: u32,
 }
 
 /// What one round trip brought.
@@ -34,6 +40,8 @@ pub(crate) struct Turn {
     pub(crate) unreadable: u64,
     /// Why there is no page, while what was sent along has its replies.
     pub(crate) failure: Option<Error>,
+    /// Whether the server is another one than before, so that the walk has started anew.
+    pub(crate) restarted: bool,
 }
 
 impl Walk {
@@ -42,7 +50,7 @@ impl Walk {
         // A namespace contains nothing that a glob could take for its own.
         let glob = format!("{}{}", binding.namespace, wanted.glob);
         let wanted = Wanted { glob, ..wanted.clone() };
-        Ok(Self { binding, wanted, options, cursor: Some(0), incarnation: None })
+        Ok(Self { binding, wanted, options, cursor: Some(0), server: None, restarts: 0 })
     }
 
     pub(crate) fn page_size(&self) -> u32 {
@@ -73,34 +81,36 @@ impl Walk {
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
     pub(crate) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<Turn> {
         packets.extend(self.cursor.map(|cursor| self.page(cursor)));
-        let mut turn = Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0, failure: None };
+        let mut turn =
+            Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0, failure: None, restarted: false };
         if packets.is_empty() {
             return Ok(turn);
         }
         let deadline = Deadline::after(self.options.timeout.unwrap_or(self.binding.timeout));
         let binding = Arc::clone(&self.binding);
-        let before = self.binding.pool().incarnation();
-        let replies = run(binding, Request::Page(packets), deadline, repeatable, None).await?;
+        let request = Request::Page(packets);
+        let (replies, server) = run_on(binding, request, deadline, repeatable, None, self.server).await?;
         turn.replies = reply::many(replies);
         if self.cursor.is_some() {
             let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
             if let Err(error) = self.read_page(page, &mut turn) {
                 turn.failure = Some(error.about("SCAN", None, None));
             }
-            self.check_incarnation(before);
+        }
+        turn.restarted = self.server.is_some() && self.server != server;
+        self.server = server;
+        if turn.restarted {
+            // A cursor says where the next page starts in the tables of one run of a server, and nothing to another.
+            self.cursor = Some(0);
+            self.restarts += 1;
+            if self.restarts > RESTARTS {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("the server was another one {RESTARTS} times since the scan began"),
+                ));
+            }
         }
         Ok(turn)
-    }
-
-    /// A cursor says where the next page starts in the tables of one run of the server, and nothing to another.
-    fn check_incarnation(&mut self, before: u64) {
-        let now = self.binding.pool().incarnation();
-        // Without any before this turn, the page came from the one that is there now.
-        let known = self.incarnation.unwrap_or(if before == 0 { now } else { before });
-        if known != now {
-            self.cursor = Some(0);
-        }
-        self.incarnation = Some(now);
     }
 
     /// Asks for the page that starts here.

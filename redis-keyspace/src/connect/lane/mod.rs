@@ -18,6 +18,7 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 
 use crate::command::Request;
+use crate::connect::health::ServerRun;
 use crate::connect::manager::Origin;
 use crate::connect::settings::Settings;
 use crate::connect::stream::Stream;
@@ -53,6 +54,7 @@ pub(crate) struct Lane {
 
 struct Handle {
     queue: Arc<Queue>,
+    server: ServerRun,
     /// Why the server would refuse MULTI. It would run the commands behind a MULTI that it refused one by one, so none
     /// may be sent.
     no_transactions: Option<Error>,
@@ -113,18 +115,24 @@ impl Lane {
         stream: Stream,
         unread: BytesMut,
         origin: Origin,
+        server: ServerRun,
         no_transactions: Option<Error>,
     ) -> Self {
         let (reader, writer) = wire::split(stream);
         let queue = Arc::new(Queue::new(writer, Room::new(&origin.settings)));
         tokio::spawn(driver::Driver::new(reader, unread, Arc::clone(&queue), origin));
-        Self { handle: Arc::new(Handle { queue, no_transactions }) }
+        Self { handle: Arc::new(Handle { queue, server, no_transactions }) }
     }
 
     /// Whether the lane still takes commands.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.handle.queue.is_open()
+    }
+
+    /// The run of the server that it is connected to.
+    pub(crate) fn server(&self) -> ServerRun {
+        self.handle.server
     }
 
     /// Queues a request.
