@@ -402,7 +402,7 @@ impl Redis {
         let _ = error;
     }
 
-    fn base(&self) -> Result<Arc<Binding>> {
+    pub(crate) fn base(&self) -> Result<Arc<Binding>> {
         self.bind(None)
     }
 

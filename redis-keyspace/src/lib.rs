@@ -17,6 +17,7 @@ mod error;
 mod expiry;
 pub mod format;
 mod handle;
+mod health;
 mod key;
 mod keyspace;
 mod kind;
@@ -37,6 +38,7 @@ pub use connect::settings::{Fingerprint, Protocol};
 pub use error::{Budget, Error, ErrorKind, Result};
 pub use expiry::Ttl;
 pub use handle::Redis;
+pub use health::{Health, HealthCheck, Role};
 pub use key::{ArgumentClass, Key, KeyArgument, KeyParseError, KeyWriter, Raw};
 pub use keyspace::{ArgumentMeta, Identified, Keyspace, KeyspaceMeta, Lifetime, Piece, TemplateMeta};
 #[cfg(feature = "json")]

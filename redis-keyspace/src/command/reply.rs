@@ -53,6 +53,14 @@ pub(crate) fn checked(reply: Reply) -> Result<Reply> {
     }
 }
 
+/// What a line of `INFO` says.
+pub(crate) fn info_line<'r>(info: &'r Reply, name: &str) -> Option<&'r str> {
+    let Reply::Bulk(text) = info else { return None };
+    let mut lines = text.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    let value = lines.find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))?;
+    (!value.is_empty()).then_some(value)
+}
+
 fn unexpected(problem: &'static str) -> Error {
     Error::protocol(format!("the server's reply has an unexpected shape: {problem}"))
 }

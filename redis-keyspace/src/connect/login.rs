@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::lane::resp::{Decoder, Malformed, Reply};
 use super::settings::{Protocol, Secret, Settings};
 use super::stream::Stream;
+use crate::command::reply;
 use crate::error::{Error, ErrorKind};
 
 /// What logging in has brought.
@@ -68,14 +69,6 @@ pub(crate) fn says_cluster(hello: &Reply) -> bool {
     entries
         .chunks_exact(2)
         .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
-}
-
-/// The line of INFO that names the run of the server.
-fn run_id(info: &Reply) -> Option<String> {
-    let Reply::Bulk(text) = info else { return None };
-    let mut lines = text.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
-    let id = lines.find_map(|line| line.trim_end().strip_prefix("run_id:"))?;
-    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// What an error in answer to a command of the login means.
@@ -182,7 +175,7 @@ impl Conversation<'_> {
                 Ok(reply) => {
                     match command {
                         "HELLO" => server.is_cluster |= says_cluster(&reply),
-                        "INFO" => server.run_id = run_id(&reply),
+                        "INFO" => server.run_id = reply::info_line(&reply, "run_id").map(str::to_owned),
                         _ => {}
                     }
                     continue;
