@@ -15,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target};
 use crate::keyspace::KeyspaceMeta;
+use crate::observe::Observed;
 use crate::run::run;
 
 impl Redis {
@@ -89,11 +90,15 @@ impl<C: Commands> Batch<C> {
         let mut parts = Vec::new();
         let decoders = self.commands.split(&mut parts);
         let timeout = parts.iter().filter_map(|part| part.timeout).chain(self.timeout).min();
+        let observed = Observed::batch(if self.atomic { "MULTI" } else { "PIPELINE" }, parts.len());
         let outcomes = if self.atomic {
             transact(&self.redis, parts, timeout).await?
         } else {
             send(&self.redis, parts, timeout).await
         };
+        for Outcome { request, replies } in &outcomes {
+            observed.outcome(&request.subject, replies.as_ref().err());
+        }
         Ok(C::join(decoders, &mut outcomes.into_iter()))
     }
 }

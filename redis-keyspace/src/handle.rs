@@ -18,7 +18,7 @@ use crate::connect::exclusive::RawConnection;
 use crate::connect::pool::Pool;
 use crate::connect::registry::PoolRef;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyspace::{Keyspace, KeyspaceMeta};
+use crate::keyspace::{Keyspace, KeyspaceMeta, TemplateMeta};
 use crate::stats::{Counters, Fills, Stats};
 
 /// A Redis server with its configuration: what commands run on.
@@ -396,10 +396,15 @@ impl Redis {
     }
 
     /// Notes a read that was answered without Redis.
-    pub(crate) fn note_degraded(&self, error: &Error) {
+    pub(crate) fn note_degraded(&self, error: &Error, template: Option<&'static TemplateMeta>) {
         self.inner.counters.degraded.fetch_add(1, Ordering::Relaxed);
+        count!(
+            "redis_keyspace_degraded_total",
+            "keyspace" => template.map_or("", TemplateMeta::keyspace),
+            "template" => template.map_or("", TemplateMeta::template)
+        );
         observe!(warn, error = %error, "Redis is away: a read is answered by a miss");
-        let _ = error;
+        let _ = (error, template);
     }
 
     pub(crate) fn base(&self) -> Result<Arc<Binding>> {

@@ -27,6 +27,7 @@ pub mod private;
 mod run;
 mod scan;
 mod stats;
+pub mod telemetry;
 
 pub use batch::{Batch, Commands};
 pub use cache::{FillError, GetOrSet, TryGetOrSet};

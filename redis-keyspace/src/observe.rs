@@ -1,8 +1,168 @@
-//! Events, where the feature `tracing` is on; without it they compile to nothing.
+//! Events, spans and metrics, where their features are on; without them they compile to nothing.
+//!
+//! The names are listed in [`crate::telemetry`].
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+use crate::ErrorKind;
+use crate::command::Subject;
+use crate::error::Error;
+use crate::handle::Binding;
 
 macro_rules! observe {
     ($level:ident, $($event:tt)+) => {{
         #[cfg(feature = "tracing")]
         ::tracing::$level!(target: "redis_keyspace", $($event)+);
     }};
+}
+
+/// Counts one more.
+macro_rules! count {
+    ($name:literal $(, $label:literal => $value:expr)*) => {{
+        #[cfg(feature = "metrics")]
+        ::metrics::counter!($name $(, $label => $value)*).increment(1);
+    }};
+}
+
+/// A command, or several in one round trip, under observation.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+    #[cfg(feature = "metrics")]
+    started: std::time::Instant,
+}
+
+impl Observed {
+    /// Starts with a command.
+    #[inline]
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "for the span only"))]
+    pub(crate) fn command(subject: &Subject) -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: span(subject),
+            #[cfg(feature = "metrics")]
+            started: std::time::Instant::now(),
+        }
+    }
+
+    /// Starts with so many commands together.
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "for the span only"))]
+    pub(crate) fn batch(name: &'static str, size: usize) -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: tracing::debug_span!(
+                target: "redis_keyspace",
+                "redis_keyspace.batch",
+                "otel.name" = name,
+                "otel.kind" = "client",
+                "db.system.name" = "redis",
+                "db.operation.name" = name,
+                "db.operation.batch.size" = size,
+                "error.type" = tracing::field::Empty,
+                "db.response.status_code" = tracing::field::Empty,
+            ),
+            #[cfg(feature = "metrics")]
+            started: std::time::Instant::now(),
+        }
+    }
+
+    /// It is known where it goes.
+    #[inline]
+    #[cfg_attr(
+        not(feature = "tracing"),
+        allow(unused_variables, clippy::unused_self, reason = "for the span only")
+    )]
+    pub(crate) fn to(&self, binding: &Binding) {
+        #[cfg(feature = "tracing")]
+        if !self.span.is_disabled() {
+            let settings = &binding.pool().settings;
+            self.span.record("server.address", tracing::field::display(&settings.endpoint));
+            self.span.record("db.namespace", tracing::field::display(settings.db));
+        }
+    }
+
+    /// A command has come to this.
+    #[inline]
+    #[cfg_attr(
+        not(all(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for spans and metrics only")
+    )]
+    pub(crate) fn outcome(&self, subject: &Subject, error: Option<&Error>) {
+        #[cfg(feature = "tracing")]
+        if let Some(error) = error
+            && !self.span.is_disabled()
+        {
+            self.span.record("error.type", kind_name(error.kind()));
+            if let Some(code) = error.code() {
+                self.span.record("db.response.status_code", code);
+            }
+        }
+        #[cfg(feature = "metrics")]
+        metrics::histogram!(
+            "redis_keyspace_command_duration_seconds",
+            "keyspace" => subject.keyspace.map_or("", |keyspace| keyspace.name()),
+            "template" => subject.template.map_or("", |template| template.template()),
+            "command" => subject.command,
+            "outcome" => error.map_or("ok", |error| kind_name(error.kind())),
+        )
+        .record(self.started.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn span(subject: &Subject) -> tracing::Span {
+    use tracing::field::Empty;
+
+    let span = tracing::debug_span!(
+        target: "redis_keyspace",
+        "redis_keyspace.command",
+        "otel.name" = Empty,
+        "otel.kind" = "client",
+        "db.system.name" = "redis",
+        "db.operation.name" = subject.command,
+        "db.namespace" = Empty,
+        "server.address" = Empty,
+        "error.type" = Empty,
+        "db.response.status_code" = Empty,
+        "redis_keyspace.keyspace" = Empty,
+        "redis_keyspace.template" = Empty,
+    );
+    if span.is_disabled() {
+        return span;
+    }
+    if let Some(keyspace) = subject.keyspace {
+        span.record("redis_keyspace.keyspace", keyspace.name());
+    }
+    match subject.template {
+        Some(template) => {
+            span.record("redis_keyspace.template", template.template());
+            span.record("otel.name", format!("{} {}", subject.command, template.template()));
+        }
+        None => {
+            span.record("otel.name", subject.command);
+        }
+    }
+    span
+}
+
+/// The kind as labels and fields have it.
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+fn kind_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Configuration => "configuration",
+        ErrorKind::NoServer => "no_server",
+        ErrorKind::Closed => "closed",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::ConnectionLost => "connection_lost",
+        ErrorKind::Timeout => "timeout",
+        ErrorKind::PoolBusy => "pool_busy",
+        ErrorKind::Denied => "denied",
+        ErrorKind::WrongType => "wrong_type",
+        ErrorKind::Server => "server",
+        ErrorKind::Protocol => "protocol",
+        ErrorKind::Decode => "decode",
+        ErrorKind::Encode => "encode",
+        ErrorKind::InvalidInput => "invalid_input",
+        ErrorKind::TooLarge => "too_large",
+    }
 }

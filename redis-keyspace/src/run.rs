@@ -45,6 +45,7 @@ pub(crate) async fn run_on(
             if retries == binding.retries || Instant::now() + pause >= deadline.at() {
                 return Err(failure);
             }
+            count!("redis_keyspace_retries_total");
             observe!(debug, retry = retries + 1, error = %failure, "trying again");
             retries += 1;
             tokio::time::sleep(pause).await;

@@ -1,6 +1,9 @@
 //! The examples as a newcomer runs them: as processes, on nothing and on a real server.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use redis_keyspace_tests::RealServer;
 
@@ -84,4 +87,77 @@ fn templates_that_overlap_do_not_compile() {
 fn a_catalog_prints_the_reference_and_the_rights() {
     let output = example("catalog", &[]);
     says(&output, &["| `cart:user:{id}` | `Json<Cart>` |", "~cart:user:*", "+unlink", "ttl: 30d"]);
+}
+
+/// A running example of a service, ended with this.
+struct Service {
+    process: std::process::Child,
+    address: String,
+}
+
+impl Service {
+    fn start(variables: &[(&str, &str)]) -> Self {
+        // As a program of its own: ending `cargo run` would leave it running.
+        let build = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", "health"])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .status();
+        assert!(build.unwrap().success());
+        let this = std::env::current_exe().unwrap();
+        let program = this.ancestors().nth(2).unwrap().join("examples/health");
+        let mut command = Command::new(program);
+        command.arg("127.0.0.1:0").env_remove("REDIS_URL").envs(variables.iter().copied());
+        let mut process = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit('/').next().unwrap().to_owned();
+        assert!(line.starts_with("listening on"), "{line}");
+        Self { process, address }
+    }
+
+    /// The status and the body.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_service_tells_operators_how_redis_is() {
+    let server = RealServer::start();
+    let service = Service::start(&[("REDIS_URL", &server.url())]);
+    let (status, body) = service.get("/health");
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"healthy\":true") && body.contains("\"role\":\"master\""), "{body}");
+    assert_eq!(service.get("/page/7"), (200, "page 7, made with much work".to_owned()));
+    assert_eq!(server.redis_cli(&["GET", "page:7"]), "page 7, made with much work");
+
+    server.kill();
+    let (status, body) = service.get("/health");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("\"healthy\":false") && body.contains("\"error\":\""), "{body}");
+    assert_eq!(service.get("/page/7"), (200, "page 7, made with much work".to_owned()), "without Redis");
+    let (status, body) = service.get("/stats");
+    assert!(status == 200 && body.contains("\"degraded\":1") && body.contains("\"breaker\":"), "{body}");
+    let (status, body) = service.get("/metrics");
+    assert!(status == 200 && body.contains("redis_keyspace_degraded_total{keyspace=\"PageKeys\""), "{body}");
+
+    server.restart();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while service.get("/health").0 != 200 {
+        assert!(Instant::now() < deadline, "it is not found back");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

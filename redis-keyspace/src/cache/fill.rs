@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::Redis;
@@ -12,7 +12,7 @@ use crate::command::{IntoCommand, OnUnavailable, is_away};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::chosen;
 use crate::key::Key;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::SingleValue;
 
 /// Why [`try_get_or_set`](Key::try_get_or_set) gave no value.
@@ -172,6 +172,17 @@ where
     }
 }
 
+/// Counts what a fill has come to.
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "for the metric only"))]
+fn note_fill(template: &'static TemplateMeta, result: &'static str) {
+    count!(
+        "redis_keyspace_fills_total",
+        "keyspace" => template.keyspace(),
+        "template" => template.template(),
+        "result" => result
+    );
+}
+
 async fn get_or_load<S, V, F, Fut, E>(
     key: &Key<S, V>,
     loader: F,
@@ -188,28 +199,30 @@ where
 {
     // Chosen once, so that reading, storing and counting are about the same server.
     let redis = chosen(redis.as_ref(), Some(S::META))?;
-    let count = |counter: &std::sync::atomic::AtomicU64| {
+    let template = key.template();
+    let note = |counter: &AtomicU64, result: &'static str| {
         counter.fetch_add(1, Ordering::Relaxed);
+        note_fill(template, result);
     };
     let on_unavailable = on_unavailable.unwrap_or(S::META.overrides.on_unavailable);
     let read = key.get().on(&redis).with_timeout(timeout).on_unavailable(OnUnavailable::Error);
     let replaces = match read.await {
         Ok(Some(value)) => {
-            count(&redis.fills().hits);
+            note(&redis.fills().hits, "hit");
             return Ok(value);
         }
         Ok(None) => {
-            count(&redis.fills().misses);
+            note(&redis.fills().misses, "miss");
             false
         }
         // What an older version of the program has left there is as good as nothing.
         Err(error) if error.is_decode() => {
-            count(&redis.fills().undecodable);
+            note(&redis.fills().undecodable, "undecodable");
             observe!(warn, error = %error, "a value that can't be decoded is loaded anew");
             true
         }
         Err(error) if on_unavailable == OnUnavailable::Miss && is_away(&error) => {
-            redis.note_degraded(&error);
+            redis.note_degraded(&error, Some(template));
             // Storing it would only wait for the next failure.
             return loader().await.map_err(FillError::Loader);
         }
@@ -240,7 +253,7 @@ where
             Err(FillError::Redis(error))
         }
         Err(error) => {
-            count(&redis.fills().not_stored);
+            note(&redis.fills().not_stored, "not_stored");
             observe!(warn, error = %error, "a value that was loaded could not be stored");
             let _ = error;
             Ok(value)

@@ -63,7 +63,7 @@ impl Subject {
             return None;
         }
         if let Ok(redis) = chosen(redis, self.keyspace) {
-            redis.note_degraded(error);
+            redis.note_degraded(error, self.template);
         }
         Some(misses(request))
     }

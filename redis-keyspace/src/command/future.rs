@@ -12,6 +12,7 @@ use crate::connect::lane::{Receiver, Replies};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target, with_target};
+use crate::observe::Observed;
 use crate::run::{may_be_repeated, not_run, renew_if_replica, run};
 
 /// A running [`Command`]. Its first poll sends the command.
@@ -22,6 +23,8 @@ use crate::run::{may_be_repeated, not_run, renew_if_replica, run};
 pub struct CommandFuture<T> {
     command: Command<T>,
     progress: Progress,
+    /// Since it was sent.
+    observed: Option<Observed>,
 }
 
 enum Progress {
@@ -40,17 +43,19 @@ enum Progress {
 
 impl<T> CommandFuture<T> {
     pub(super) fn new(command: Command<T>) -> Self {
-        Self { command, progress: Progress::New }
+        Self { command, progress: Progress::New, observed: None }
     }
 
     /// Sends the command where a lane is open, else starts the long way; an error ends it.
     fn start(&mut self) -> Result<Progress> {
+        let observed = self.observed.insert(Observed::command(&self.command.subject));
         let Command { request, subject, redis, timeout, .. } = &self.command;
         subject.check_degrading()?;
         let request = request.as_ref().map_err(Error::clone)?;
         let (submitted, deadline, sent_to) = with_target(redis.as_ref(), subject.keyspace, |binding| {
             let deadline = Deadline::after(timeout.unwrap_or(binding.timeout));
             let sent_to = std::ptr::from_ref(binding).addr();
+            observed.to(binding);
             (binding.pool().submit(request, &binding.namespace, deadline), deadline, sent_to)
         })?;
         match submitted {
@@ -88,13 +93,20 @@ impl<T> CommandFuture<T> {
     fn finish(&self, replies: Result<Replies>) -> Result<T> {
         let Command { request, subject, redis, .. } = &self.command;
         let request = request.as_ref();
+        if let (Some(observed), Err(error)) = (&self.observed, &replies) {
+            observed.outcome(subject, Some(error));
+        }
+        let failed = replies.is_err();
         let replies = match (replies, request) {
             (Err(error), Ok(request)) => subject.degraded(&error, request, redis.as_ref()).ok_or(error),
             (replies, _) => replies,
         };
-        replies
-            .and_then(|replies| (self.command.decode)(request.map_err(Error::clone)?, replies))
-            .map_err(|error| subject.explain(error, request.ok()))
+        let result =
+            replies.and_then(|replies| (self.command.decode)(request.map_err(Error::clone)?, replies));
+        if let (Some(observed), false) = (&self.observed, failed) {
+            observed.outcome(subject, result.as_ref().err());
+        }
+        result.map_err(|error| subject.explain(error, request.ok()))
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    fn new(
+    pub(crate) fn new(
         keyspace: Option<&'static KeyspaceMeta>,
         template: Option<&'static TemplateMeta>,
         command: &'static str,

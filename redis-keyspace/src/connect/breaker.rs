@@ -102,6 +102,7 @@ impl Breaker {
                 *open = Some(Open { since: Instant::now(), failures, cause: cause.clone(), probing: false });
                 self.is_open.store(true, Ordering::Release);
                 self.opened.fetch_add(1, Ordering::Relaxed);
+                count!("redis_keyspace_breaker_opened_total");
                 observe!(warn, failures, error = %cause, "the breaker is open: commands fail at once");
                 true
             }

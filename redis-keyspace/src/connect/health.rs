@@ -56,11 +56,13 @@ impl Health {
         match error {
             None => {
                 self.connects.fetch_add(1, Ordering::Relaxed);
+                count!("redis_keyspace_connects_total", "outcome" => "ok");
                 self.breaker.succeeded();
                 false
             }
             Some(error) => {
                 self.failed_connects.fetch_add(1, Ordering::Relaxed);
+                count!("redis_keyspace_connects_total", "outcome" => "error");
                 self.set_last_error(error);
                 observe!(warn, error = %error, "can't connect to Redis");
                 self.breaker.failed(error)
@@ -71,6 +73,7 @@ impl Health {
     /// Notes that a connection broke; gives whether that has opened the breaker.
     pub(crate) fn note_loss(&self, error: &Error) -> bool {
         self.lost_lanes.fetch_add(1, Ordering::Relaxed);
+        count!("redis_keyspace_lost_connections_total");
         self.set_last_error(error);
         observe!(warn, error = %error, "a connection to Redis was lost");
         self.breaker.failed(error)

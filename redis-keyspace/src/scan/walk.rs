@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Options, Wanted};
-use crate::command::{KEYS_PER_COMMAND, Keys, Packet, Request, reply};
+use crate::command::{KEYS_PER_COMMAND, Keys, Packet, Request, Subject, reply};
 use crate::connect::health::ServerRun;
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{Binding, target};
 use crate::key::{KeyText, slot_within};
 use crate::keyspace::KeyspaceMeta;
+use crate::observe::Observed;
 use crate::run::run_on;
 
 /// How often a scan starts anew. A server that is another one all the time is none to scan.
@@ -19,6 +20,7 @@ const RESTARTS: u32 = 64;
 /// A scan under way.
 pub(crate) struct Walk {
     binding: Arc<Binding>,
+    keyspace: &'static KeyspaceMeta,
     /// The glob is of the keys as they stand on the server.
     wanted: Wanted,
     options: Options,
@@ -50,7 +52,7 @@ impl Walk {
         // A namespace contains nothing that a glob could take for its own.
         let glob = format!("{}{}", binding.namespace, wanted.glob);
         let wanted = Wanted { glob, ..wanted.clone() };
-        Ok(Self { binding, wanted, options, cursor: Some(0), server: None, restarts: 0 })
+        Ok(Self { binding, keyspace, wanted, options, cursor: Some(0), server: None, restarts: 0 })
     }
 
     pub(crate) fn page_size(&self) -> u32 {
@@ -89,7 +91,12 @@ impl Walk {
         let deadline = Deadline::after(self.options.timeout.unwrap_or(self.binding.timeout));
         let binding = Arc::clone(&self.binding);
         let request = Request::Page(packets);
-        let (replies, server) = run_on(binding, request, deadline, repeatable, None, self.server).await?;
+        let subject = Subject::new(Some(self.keyspace), None, "SCAN");
+        let observed = Observed::command(&subject);
+        observed.to(&binding);
+        let outcome = run_on(binding, request, deadline, repeatable, None, self.server).await;
+        observed.outcome(&subject, outcome.as_ref().err());
+        let (replies, server) = outcome?;
         turn.replies = reply::many(replies);
         if self.cursor.is_some() {
             let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;

@@ -1,0 +1,1 @@
+//! The example is in the file beside this one: `cargo run --example health`.
