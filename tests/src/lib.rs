@@ -1,6 +1,7 @@
 //! The harness of the suites: private real servers, a proxy that fails on command, and small helpers.
 //!
-//! Nothing here but [`both_servers`] uses the library under test, so a fault of the library can't hide in its own referee.
+//! Nothing here but [`both_servers`] and what [`chaos`] attacks uses the library under test, so a fault of the library can't
+//! hide in its own referee.
 
 mod both;
 mod frame;
@@ -9,6 +10,7 @@ mod proxy;
 mod server;
 mod watchdog;
 
+pub mod chaos;
 pub mod resp;
 pub mod secrets;
 

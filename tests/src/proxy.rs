@@ -31,6 +31,8 @@ pub enum Fault {
     CutReply,
     /// It is forwarded, and the connection closed after so many bytes of the reply.
     TruncateReply(usize),
+    /// It is forwarded, and the first byte of its reply replaced, which says what the reply is.
+    CorruptReply,
     /// It and all that follows on the connection is swallowed; the connection stays open and silent.
     BlackHole,
     /// It is forwarded, and its reply and all that follows on the connection is swallowed.
@@ -286,6 +288,7 @@ struct LinkState {
 enum Fate {
     Deliver,
     Truncate(usize),
+    Corrupt,
     Swallow,
 }
 
@@ -354,6 +357,7 @@ impl Link {
                     Fault::Pass | Fault::Delay(_) => Some(Fate::Deliver),
                     Fault::CutReply => Some(Fate::Truncate(0)),
                     Fault::TruncateReply(len) => Some(Fate::Truncate(len)),
+                    Fault::CorruptReply => Some(Fate::Corrupt),
                     Fault::BlackHoleReply => Some(Fate::Swallow),
                     Fault::CutRequest | Fault::BlackHole => None,
                 };
@@ -368,7 +372,7 @@ impl Link {
                         state.fates.push_back(fate);
                     }
                     match fate {
-                        Fate::Deliver => {}
+                        Fate::Deliver | Fate::Corrupt => {}
                         Fate::Truncate(_) => state.end = Some(End::Cut),
                         Fate::Swallow => state.end = Some(End::Silence),
                     }
@@ -424,6 +428,10 @@ impl Link {
                 match fate {
                     Fate::Deliver => outgoing.extend_from_slice(&message),
                     Fate::Truncate(len) => outgoing.extend_from_slice(&message[..len.min(message.len())]),
+                    Fate::Corrupt => {
+                        outgoing.push(b'?');
+                        outgoing.extend_from_slice(&message[1..]);
+                    }
                     Fate::Swallow => {}
                 }
                 if !frame.push && state.fates.is_empty() {

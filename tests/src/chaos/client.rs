@@ -1,0 +1,103 @@
+//! What is attacked: the library, and what most would use without it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bb8_redis::{RedisConnectionManager, bb8};
+use redis_keyspace::{Counter, Keyspace, Redis, Text};
+
+/// How long a command may take.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "chaos", ttl = none)]
+struct Keys {
+    cell: fn(id: u64) -> Text,
+    count: fn(id: u64) -> Counter,
+}
+
+/// A client of Redis, with what the attacks need of it. A failure leaves open whether the command has run.
+pub trait Client: Clone + Send + Sync + 'static {
+    /// What it is called in the report.
+    const NAME: &'static str;
+
+    /// A client of the server at this URL. Connects when it is used.
+    fn new(url: &str) -> impl Future<Output = Self> + Send;
+    /// Reads a cell.
+    fn get(&self, id: u64) -> impl Future<Output = Result<Option<String>, String>> + Send;
+    /// Writes a cell.
+    fn set(&self, id: u64, value: String) -> impl Future<Output = Result<(), String>> + Send;
+    /// Counts.
+    fn incr(&self, id: u64) -> impl Future<Output = Result<i64, String>> + Send;
+    /// Closes what there is to close.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The library.
+#[derive(Clone, Debug)]
+pub struct Ours(pub Redis);
+
+impl Client for Ours {
+    const NAME: &'static str = "redis-keyspace";
+
+    async fn new(url: &str) -> Self {
+        let builder = Redis::builder().url(url).expect("a good URL").timeout(TIMEOUT);
+        Self(builder.connect_timeout(TIMEOUT / 2).build().expect("good options"))
+    }
+
+    async fn get(&self, id: u64) -> Result<Option<String>, String> {
+        Keys::cell(id).get().on(&self.0).await.map_err(|error| error.to_string())
+    }
+
+    async fn set(&self, id: u64, value: String) -> Result<(), String> {
+        Keys::cell(id).set(&value).on(&self.0).await.map_err(|error| error.to_string())
+    }
+
+    async fn incr(&self, id: u64) -> Result<i64, String> {
+        Keys::count(id).incr().on(&self.0).await.map_err(|error| error.to_string())
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// A pool of bb8-redis as it comes, but for the time that it waits.
+#[derive(Clone, Debug)]
+pub struct Stock(bb8::Pool<RedisConnectionManager>);
+
+impl Stock {
+    async fn ask<T: redis::FromRedisValue>(&self, command: redis::Cmd) -> Result<T, String> {
+        let mut connection = self.0.get().await.map_err(|error| error.to_string())?;
+        command.query_async(&mut *connection).await.map_err(|error| error.to_string())
+    }
+}
+
+impl Client for Stock {
+    const NAME: &'static str = "stock bb8-redis";
+
+    async fn new(url: &str) -> Self {
+        let manager = RedisConnectionManager::new(url).expect("a good URL");
+        Self(bb8::Pool::builder().connection_timeout(TIMEOUT).build_unchecked(manager))
+    }
+
+    async fn get(&self, id: u64) -> Result<Option<String>, String> {
+        let mut command = redis::cmd("GET");
+        command.arg(format!("chaos:cell:{id}"));
+        self.ask(command).await
+    }
+
+    async fn set(&self, id: u64, value: String) -> Result<(), String> {
+        let mut command = redis::cmd("SET");
+        command.arg(format!("chaos:cell:{id}")).arg(value);
+        self.ask(command).await
+    }
+
+    async fn incr(&self, id: u64) -> Result<i64, String> {
+        let mut command = redis::cmd("INCRBY");
+        command.arg(format!("chaos:count:{id}")).arg(1);
+        self.ask(command).await
+    }
+
+    async fn close(&self) {}
+}

@@ -1,0 +1,138 @@
+//! What was acknowledged, and whether the server has it.
+
+use crate::RealServer;
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Commands that were tried.
+    pub tried: u64,
+    /// Of them, those that failed.
+    pub failed: u64,
+    /// Writes and counts that were acknowledged.
+    pub acknowledged: u64,
+    /// Of them, those that are not there.
+    pub lost: u64,
+    /// Counts that were made more than once.
+    pub doubled: u64,
+    /// Replies that were somebody else's.
+    pub foreign: u64,
+}
+
+impl Tally {
+    /// Adds what another one has.
+    pub fn add(&mut self, other: &Self) {
+        self.tried += other.tried;
+        self.failed += other.failed;
+        self.acknowledged += other.acknowledged;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.foreign += other.foreign;
+    }
+
+    /// Notes an outcome.
+    pub fn note<T>(&mut self, outcome: &Result<T, String>) {
+        self.tried += 1;
+        self.failed += u64::from(outcome.is_err());
+    }
+}
+
+/// A cell that its one writer has left, because it is in doubt what is in it.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    id: u64,
+    acknowledged: u64,
+    in_doubt: u64,
+}
+
+/// What one worker knows of its cells and its counter.
+#[derive(Debug)]
+pub struct Ledger {
+    /// The cell that it writes now, and what was acknowledged there last; 0 for nothing.
+    pub cell: u64,
+    pub sequence: u64,
+    step: u64,
+    left: Vec<Left>,
+    pub counter: u64,
+    counted: u64,
+    in_doubt: u64,
+    pub tally: Tally,
+}
+
+impl Ledger {
+    /// The ledger of one of so many workers.
+    pub fn new(worker: u64, workers: u64) -> Self {
+        Self {
+            cell: worker,
+            sequence: 0,
+            step: workers,
+            left: Vec::new(),
+            counter: worker,
+            counted: 0,
+            in_doubt: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// What to write next: the value names its cell.
+    pub fn next_value(&self) -> String {
+        format!("{}#{}", self.cell, self.sequence + 1)
+    }
+
+    pub fn wrote(&mut self, outcome: &Result<(), String>) {
+        self.tally.note(outcome);
+        if outcome.is_ok() {
+            self.sequence += 1;
+            self.tally.acknowledged += 1;
+        } else {
+            // It may still come, whenever that is: what follows goes elsewhere.
+            self.left.push(Left { id: self.cell, acknowledged: self.sequence, in_doubt: self.sequence + 1 });
+            self.cell += self.step;
+            self.sequence = 0;
+        }
+    }
+
+    pub fn read(&mut self, outcome: &Result<Option<String>, String>) {
+        self.tally.note(outcome);
+        let Ok(value) = outcome else { return };
+        match value.as_deref().map(|value| value.split_once('#')) {
+            None => self.tally.lost += u64::from(self.sequence > 0),
+            Some(Some((cell, sequence))) if cell == self.cell.to_string() => {
+                self.tally.lost += u64::from(sequence != self.sequence.to_string());
+            }
+            Some(_) => self.tally.foreign += 1,
+        }
+    }
+
+    pub fn counted(&mut self, outcome: &Result<i64, String>) {
+        self.tally.note(outcome);
+        let Ok(count) = outcome else {
+            self.in_doubt += 1;
+            return;
+        };
+        self.tally.acknowledged += 1;
+        self.counted += 1;
+        self.judge_count(u64::try_from(*count).unwrap_or(0));
+    }
+
+    fn judge_count(&mut self, count: u64) {
+        self.tally.lost += u64::from(count < self.counted);
+        self.tally.doubled += u64::from(count > self.counted + self.in_doubt);
+    }
+
+    /// Compares with what the server has in the end.
+    pub fn audit(&mut self, server: &RealServer) {
+        let read = |key: String| server.redis_cli(&["GET", &key]);
+        let last = Left { id: self.cell, acknowledged: self.sequence, in_doubt: self.sequence };
+        for Left { id, acknowledged, in_doubt } in self.left.iter().copied().chain([last]) {
+            let value = read(format!("chaos:cell:{id}"));
+            let fits = [acknowledged, in_doubt].iter().any(|&sequence| match sequence {
+                0 => value == "(nil)" || value.is_empty(),
+                sequence => value == format!("{id}#{sequence}"),
+            });
+            self.tally.lost += u64::from(!fits);
+        }
+        let count = read(format!("chaos:count:{}", self.counter));
+        self.judge_count(count.parse().unwrap_or(0));
+    }
+}

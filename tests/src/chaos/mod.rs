@@ -1,0 +1,303 @@
+//! Attacks on a client, and what comes of its promises: that what was acknowledged is there, that nothing is counted twice,
+//! that a reply belongs to who asked.
+
+mod client;
+mod ledger;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+pub use client::{Client, Ours, Stock};
+use ledger::Ledger;
+pub use ledger::Tally;
+
+use crate::{Fault, Proxy, RealServer};
+
+/// A server that keeps what it has acknowledged, whatever happens to it.
+pub fn durable_server() -> RealServer {
+    let builder = RealServer::builder().arg("--appendonly").arg("yes");
+    builder.arg("--appendfsync").arg("always").start()
+}
+
+/// Something that goes wrong for a while.
+#[derive(Clone, Copy, Debug)]
+pub enum Attack {
+    /// What the proxy does to commands, every other moment.
+    Fault(Fault),
+    /// Connections are cut, and new ones refused.
+    Refuse,
+    /// The server crashes and is started again.
+    Kill,
+    /// The server freezes.
+    Pause,
+    /// The server becomes a replica, and a master again.
+    Demote,
+}
+
+impl Attack {
+    /// Each of them once.
+    pub const ALL: [Self; 11] = [
+        Self::Fault(Fault::Delay(Duration::from_millis(5))),
+        Self::Fault(Fault::CutRequest),
+        Self::Fault(Fault::CutReply),
+        Self::Fault(Fault::TruncateReply(3)),
+        Self::Fault(Fault::CorruptReply),
+        Self::Fault(Fault::BlackHole),
+        Self::Fault(Fault::BlackHoleReply),
+        Self::Refuse,
+        Self::Kill,
+        Self::Pause,
+        Self::Demote,
+    ];
+
+    async fn run(self, server: &RealServer, proxy: &Proxy, span: Duration) {
+        const MOMENT: Duration = Duration::from_millis(20);
+        match self {
+            Self::Fault(fault) => {
+                let end = Instant::now() + span;
+                while Instant::now() < end {
+                    proxy.set(fault);
+                    tokio::time::sleep(MOMENT).await;
+                    proxy.set(Fault::Pass);
+                    tokio::time::sleep(MOMENT).await;
+                }
+            }
+            Self::Refuse => {
+                proxy.refuse(true);
+                proxy.cut_all();
+                tokio::time::sleep(span).await;
+                proxy.refuse(false);
+            }
+            Self::Kill => {
+                server.kill();
+                tokio::time::sleep(span).await;
+                server.restart();
+            }
+            Self::Pause => {
+                server.pause();
+                tokio::time::sleep(span).await;
+                server.resume();
+            }
+            Self::Demote => {
+                server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]);
+                tokio::time::sleep(span).await;
+                server.redis_cli(&["REPLICAOF", "NO", "ONE"]);
+            }
+        }
+    }
+}
+
+/// What the attacks on one client came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The client.
+    pub client: &'static str,
+    /// How many attacks there were.
+    pub attacks: usize,
+    /// What its workers have seen, and what the server has.
+    pub tally: Tally,
+    /// After the end of each attack, how long until every worker had a success; sorted.
+    pub recoveries: Vec<Duration>,
+    /// Connections that were open in the end, before the client was closed, and after.
+    pub open: (usize, usize),
+    /// How much memory of the process grew from the first quarter of the attacks to the end, in KiB.
+    pub growth: i64,
+}
+
+/// Attacks a client in so many rounds of all attacks, each for a while, while workers write, read and count.
+pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
+    const WORKERS: u64 = 16;
+    const GIVEN_UP: Duration = Duration::from_secs(40);
+    let server = durable_server();
+    let proxy = Proxy::start(server.address());
+    let client = C::new(&server.url_through(&proxy)).await;
+    let (stop, start) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let successes: Arc<Vec<AtomicU64>> = Arc::new((0..WORKERS).map(|_| AtomicU64::new(0)).collect());
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| {
+            let (client, stop, successes) = (client.clone(), Arc::clone(&stop), Arc::clone(&successes));
+            tokio::spawn(async move {
+                let mut ledger = Ledger::new(worker, WORKERS);
+                let place = &successes[usize::try_from(worker).expect("few workers")];
+                while !stop.load(Ordering::Relaxed) {
+                    let written = client.set(ledger.cell, ledger.next_value()).await;
+                    ledger.wrote(&written);
+                    let read = client.get(ledger.cell).await;
+                    ledger.read(&read);
+                    let counted = client.incr(ledger.counter).await;
+                    ledger.counted(&counted);
+                    if written.is_ok() && read.is_ok() && counted.is_ok() {
+                        let now = u64::try_from(start.elapsed().as_nanos()).expect("hours");
+                        place.store(now, Ordering::Relaxed);
+                    } else {
+                        // A program would not try again at once either.
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                }
+                ledger
+            })
+        })
+        .collect();
+    let (mut recoveries, mut attacks, mut memory) = (Vec::new(), 0, None);
+    for round in 0..rounds {
+        for attack in Attack::ALL {
+            attack.run(&server, &proxy, span).await;
+            attacks += 1;
+            let end = start.elapsed();
+            let end_nanos = u64::try_from(end.as_nanos()).expect("hours");
+            let back = || successes.iter().all(|success| success.load(Ordering::Relaxed) > end_nanos);
+            while !back() && start.elapsed() - end < GIVEN_UP {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            recoveries.push(start.elapsed() - end);
+        }
+        if round >= rounds / 4 && memory.is_none() {
+            memory = Some(resident());
+        }
+    }
+    let growth = resident() - memory.unwrap_or_default();
+    stop.store(true, Ordering::Relaxed);
+    let mut tally = Tally::default();
+    for worker in workers {
+        let mut ledger = worker.await.expect("workers do not panic");
+        ledger.audit(&server);
+        tally.add(&ledger.tally);
+    }
+    let open = proxy.traffic().open;
+    client.close().await;
+    drop(client);
+    let closing = Instant::now();
+    while proxy.traffic().open > 0 && closing.elapsed() < Duration::from_secs(5) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    recoveries.sort();
+    let open = (open, proxy.traffic().open);
+    Report { client: C::NAME, attacks, tally, recoveries, open, growth }
+}
+
+/// The memory of the process, in KiB; 0 where the system does not tell.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+/// What random cancellations came to.
+#[derive(Clone, Debug)]
+pub struct Cancelled {
+    /// The client.
+    pub client: &'static str,
+    /// Futures that were dropped before they were done.
+    pub cancelled: u64,
+    /// Those that were let go on to their ends.
+    pub finished: u64,
+    /// Of them, those that failed.
+    pub failed: u64,
+    /// And those whose reply was somebody else's.
+    pub foreign: u64,
+}
+
+/// Drops so many futures at random points, among others that go on, and looks whether each gets its own reply.
+pub async fn cancel<C: Client>(cancellations: u64) -> Cancelled {
+    const TASKS: u64 = 64;
+    const CELLS: u64 = 1000;
+    let server = RealServer::start();
+    let client = C::new(&server.url()).await;
+    for id in 0..CELLS {
+        client.set(id, format!("{id}#1")).await.expect("nothing disturbs this");
+    }
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut random = Random(task + 1);
+                let (mut cancelled, mut finished, mut failed, mut foreign) = (0, 0, 0, 0);
+                while cancelled < cancellations.div_ceil(TASKS) {
+                    let id = random.below(CELLS);
+                    let polls = if random.below(8) == 0 { u64::MAX } else { random.below(4) };
+                    match polled(client.get(id), polls).await {
+                        None => cancelled += 1,
+                        Some(Ok(value)) => {
+                            finished += 1;
+                            foreign += u64::from(value != Some(format!("{id}#1")));
+                        }
+                        Some(Err(_)) => failed += 1,
+                    }
+                }
+                (cancelled, finished, failed, foreign)
+            })
+        })
+        .collect();
+    let mut report = Cancelled { client: C::NAME, cancelled: 0, finished: 0, failed: 0, foreign: 0 };
+    for task in tasks {
+        let (cancelled, finished, failed, foreign) = task.await.expect("tasks do not panic");
+        report.cancelled += cancelled;
+        report.finished += finished;
+        report.failed += failed;
+        report.foreign += foreign;
+    }
+    report
+}
+
+/// Polls a future at most so often, and drops it then.
+async fn polled<T>(future: impl Future<Output = T>, polls: u64) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        if let Poll::Ready(value) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(value));
+        }
+        if polls < u64::MAX {
+            // Not woken by a reply, but to be polled again or dropped.
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Numbers that are random enough, and the same each time (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, attacks, tally, recoveries, open, growth } = self;
+        let Tally { tried, failed, acknowledged, lost, doubled, foreign } = tally;
+        let at = |part: usize| recoveries.get(recoveries.len() * part / 100).copied().unwrap_or_default();
+        let most = recoveries.last().copied().unwrap_or_default();
+        write!(
+            f,
+            "| {client} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} | {} / {} | {growth} |",
+            at(50).as_secs_f64() * 1000.0,
+            at(90).as_secs_f64() * 1000.0,
+            most.as_secs_f64() * 1000.0,
+            open.0,
+            open.1,
+        )
+    }
+}
+
+impl Report {
+    /// The head of a table of reports.
+    pub const HEAD: &'static str = "| client | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
+        back after, ms (median / 90 % / most) | connections at the end / after closing | memory grown, KiB |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+}
