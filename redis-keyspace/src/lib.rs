@@ -35,6 +35,8 @@ pub use catalog::{AclRules, Catalog};
 pub use command::{Command, CommandFuture, GetEx, IntoCommand, OnUnavailable, Set};
 pub use connect::builder::{KeyspaceOptions, RedisBuilder};
 pub use connect::exclusive::RawConnection;
+#[cfg(feature = "profiles")]
+pub use connect::profiles::Profiles;
 pub use connect::settings::{Fingerprint, Protocol};
 pub use error::{Budget, Error, ErrorKind, Result};
 pub use expiry::Ttl;

@@ -41,6 +41,8 @@ pub struct RedisBuilder {
     pub(crate) namespace: String,
     /// What the application states for single keyspaces, by the address of their declaration.
     pub(crate) keyspaces: HashMap<usize, KeyspaceOptions>,
+    /// The profile that has no server of its own, as long as none is stated.
+    pub(crate) unstated: Option<&'static str>,
 }
 
 /// What one keyspace uses instead of what its declaration or its server states; see [`RedisBuilder::keyspace`].
@@ -109,6 +111,7 @@ impl RedisBuilder {
     /// When the URL can't be understood; the message never repeats it.
     pub fn url(mut self, url: &str) -> Result<Self> {
         let parts = url::parse(url)?;
+        self.unstated = None;
         self.base.endpoint = parts.endpoint;
         self.base.username = parts.username.or(self.base.username);
         self.base.password = parts.password.or(self.base.password);
@@ -121,6 +124,7 @@ impl RedisBuilder {
     /// with stays as it is: of the options here, the namespace, deadlines, retries and the database count, which must
     /// be that of the pool's connections.
     pub fn pool(mut self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
+        self.unstated = None;
         self.base.endpoint = Endpoint::Pool(External::new(pool));
         self
     }
@@ -131,6 +135,7 @@ impl RedisBuilder {
             Endpoint::Tcp { port, .. } => *port,
             _ => 6379,
         };
+        self.unstated = None;
         self.base.endpoint = Endpoint::Tcp { host: host.into(), port };
         self
     }
@@ -147,6 +152,7 @@ impl RedisBuilder {
 
     /// The server's unix socket.
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unstated = None;
         self.base.endpoint = Endpoint::Unix(path.into());
         self
     }
@@ -299,7 +305,7 @@ impl RedisBuilder {
     }
 
     /// Takes what environment variables state: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`; `REDIS_USERNAME`,
-    /// `REDIS_PASSWORD`, `REDIS_DB`, `REDIS_NAMESPACE`. Unset and empty ones change nothing.
+    /// `REDIS_PASSWORD` or `REDIS_PASSWORD_FILE`, which names a file with it, `REDIS_DB`, `REDIS_NAMESPACE`. Unset and empty ones change nothing.
     ///
     /// # Errors
     ///
@@ -336,12 +342,24 @@ impl RedisBuilder {
         environment::apply(self, variables)
     }
 
+    /// Refuses to build as long as no server is stated: the default is meant for development.
+    #[cfg(feature = "profiles")]
+    pub(crate) fn requiring_a_server(mut self, profile: &'static str) -> Self {
+        self.unstated = Some(profile);
+        self
+    }
+
     /// Makes the handle. Does no I/O and needs no runtime.
     ///
     /// # Errors
     ///
     /// When options are out of range: a timeout of zero, no lanes or too many.
     pub fn build(self) -> Result<Redis> {
+        if let Some(profile) = self.unstated {
+            return Err(Error::configuration(format!(
+                "the profile `{profile}` has no server of its own: state one, in the file, by REDIS_URL or REDIS_HOST, or in code"
+            )));
+        }
         validate(&self.base)?;
         Ok(Redis::from_builder(self))
     }

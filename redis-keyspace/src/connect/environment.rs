@@ -8,12 +8,13 @@ use super::url;
 use crate::error::{Error, Result};
 
 /// The variables that are looked at.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
+    "REDIS_PASSWORD_FILE",
     "REDIS_DB",
     "REDIS_TLS",
     "REDIS_NAMESPACE",
@@ -21,6 +22,30 @@ pub(crate) const NAMES: [&str; 8] = [
 
 pub(crate) fn wrong(name: &str, problem: &str) -> Error {
     Error::configuration(format!("the environment variable {name} {problem}"))
+}
+
+/// A password out of a file, which usually ends in a line end that is not part of it.
+pub(crate) fn read_secret(path: &str) -> std::result::Result<String, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text
+            .strip_suffix('\n')
+            .map(|text| text.strip_suffix('\r').unwrap_or(text))
+            .unwrap_or(&text)
+            .to_owned()),
+        Err(error) => Err(format!("names {path}, which can't be read: {error}")),
+    }
+}
+
+/// A variable; an empty one is an unset one.
+#[cfg(feature = "profiles")]
+pub(crate) fn without_empty(
+    variable: std::result::Result<String, std::env::VarError>,
+) -> std::result::Result<Option<String>, &'static str> {
+    match variable {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err("is not UTF-8"),
+    }
 }
 
 pub(crate) fn apply(
@@ -82,10 +107,20 @@ pub(crate) fn apply(
         }
         builder = builder.username(username);
     }
-    if let Some(password) = get("REDIS_PASSWORD") {
+    let file = get("REDIS_PASSWORD_FILE");
+    if file.is_some() && get("REDIS_PASSWORD").is_some() {
+        return Err(wrong(
+            "REDIS_PASSWORD_FILE",
+            "contradicts REDIS_PASSWORD, which is set too; unset one of them",
+        ));
+    }
+    let read = file.map(|path| read_secret(path).map_err(|problem| wrong("REDIS_PASSWORD_FILE", &problem)));
+    let read = read.transpose()?;
+    if let Some(password) = read.as_deref().or(get("REDIS_PASSWORD")) {
         let stated = by_url.and_then(|url| url.password.as_ref());
         if stated.is_some_and(|stated| *stated != Secret::new(password)) {
-            return Err(wrong("REDIS_PASSWORD", "differs from the password in REDIS_URL; state one of them"));
+            let name = if read.is_some() { "REDIS_PASSWORD_FILE" } else { "REDIS_PASSWORD" };
+            return Err(wrong(name, "differs from the password in REDIS_URL; state one of them"));
         }
         builder = builder.password(password);
     }
@@ -134,6 +169,24 @@ mod tests {
         assert_eq!(builder.base.username.as_deref(), Some("app"));
         assert_eq!(builder.base.password.as_ref().map(Secret::expose), Some("hunter2"));
         assert_eq!((builder.base.db, builder.namespace.as_str()), (4, "staging:"));
+    }
+
+    #[test]
+    fn a_password_out_of_a_file() {
+        let path = std::env::temp_dir().join(format!("redis-keyspace-secret-{}", std::process::id()));
+        let name = path.to_str().unwrap();
+        for text in ["hunter2", "hunter2\n", "hunter2\r\n"] {
+            std::fs::write(&path, text).unwrap();
+            let base = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap().base;
+            assert_eq!(base.password.as_ref().map(Secret::expose), Some("hunter2"));
+        }
+        let both = from(&[("REDIS_PASSWORD_FILE", name), ("REDIS_PASSWORD", "hunter2")]).unwrap_err();
+        assert!(both.to_string().contains("contradicts REDIS_PASSWORD"), "{both}");
+        let other = from(&[("REDIS_PASSWORD_FILE", name), ("REDIS_URL", "redis://:hunter3@h")]).unwrap_err();
+        assert!(!other.to_string().contains("hunter"), "{other}");
+        std::fs::remove_file(&path).unwrap();
+        let gone = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err();
+        assert!(gone.is_configuration() && gone.to_string().contains(name), "{gone}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod login;
 mod manager;
 mod own;
 pub(crate) mod pool;
+#[cfg(feature = "profiles")]
+pub(crate) mod profiles;
 pub(crate) mod registry;
 pub(crate) mod settings;
 mod slot;
