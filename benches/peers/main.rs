@@ -3,6 +3,8 @@
 mod measure;
 mod peer;
 mod report;
+#[cfg(feature = "telemetry")]
+mod telemetry;
 
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ fn main() -> Result<(), Error> {
     let pinned = !args.flag("--no-pin");
     let unix = args.flag("--unix");
     let count = args.option::<usize>("--count")?;
+    #[cfg(feature = "telemetry")]
+    telemetry::start(args.flag("--metrics"), args.flag("--spans"))?;
     let workers = args.option("--workers")?.unwrap_or(2_usize);
     let plan = Plan {
         ops: args.list("--ops")?.unwrap_or_else(|| vec![Op::Get, Op::Set]),

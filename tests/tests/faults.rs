@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis_keyspace::{Budget, Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Status, Text};
+use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{Fault, Proxy, RealServer, eventually, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -288,5 +289,27 @@ fn many_in_flight_when_the_connection_is_cut() {
             }
         }
         redis.ping().await.unwrap();
+    });
+}
+
+/// A server that takes no more connections: what there is serves all.
+#[test]
+fn one_lane_is_enough() {
+    within(MINUTE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).lanes(4).build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        Keys::text(2).set("x").on(&redis).await.unwrap();
+        assert!(redis.stats().connections[0].lanes < 4);
+        server.refuse_connections(true);
+        for _ in 0..20 {
+            assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
+            let [text] = redis.batch([Keys::text(1).get()]).await.unwrap();
+            assert_eq!(text.as_deref(), Some("x"));
+            assert_eq!(Keys::text_keys().on(&redis).count().await.unwrap(), 2);
+            Keys::text(2).set(&"x".repeat(100_000)).on(&redis).await.unwrap();
+        }
+        let stats = &redis.stats().connections[0];
+        assert!(stats.lanes < 4 && stats.breaker == redis_keyspace::BreakerState::Closed, "{stats:?}");
     });
 }

@@ -98,7 +98,11 @@ impl Own {
         loop {
             let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
             let slot = slot.ok_or_else(|| Error::configuration("a pool needs at least one lane"))?;
-            let lane = self.connected(slot, deadline).await?;
+            let lane = match self.connected(slot, deadline).await {
+                Ok(lane) => lane,
+                // A server that takes no more connections still answers on those that there are.
+                Err(error) => self.slots.iter().find_map(Slot::open).ok_or(error)?,
+            };
             if closed.load(Ordering::Acquire) {
                 return Err(Error::closed());
             }

@@ -40,10 +40,14 @@ pub(crate) struct Held {
     _checked_out: bb8::PooledConnection<'static, LaneManager>,
 }
 
-/// The slot that a command should connect, if any: one without a lane that nobody is connecting yet.
+/// The slot that a command should connect, if any: one without a lane that nobody is connecting yet, or has just tried to.
 pub(crate) fn to_connect(slots: &[Slot]) -> Option<&Slot> {
-    let is_idle = |slot: &&Slot| slot.connecting.try_lock().is_ok();
-    slots.iter().filter(|slot| slot.open().is_none()).find(is_idle)
+    let is_due = |slot: &&Slot| {
+        let failure = slot.connecting.try_lock();
+        failure
+            .is_ok_and(|failure| failure.as_ref().is_none_or(|failure| failure.at.elapsed() > LONGEST_PAUSE))
+    };
+    slots.iter().filter(|slot| slot.open().is_none()).find(is_due)
 }
 
 /// A connection, or the failure of an attempt that was made since `asked`.
