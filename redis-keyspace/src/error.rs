@@ -90,6 +90,8 @@ pub enum ErrorKind {
     Encode,
     /// An argument is out of range. Nothing was sent.
     InvalidInput,
+    /// Others have written the key each time that an update was about to. Nothing was changed.
+    Conflict,
     /// A value is longer than `max_value`. One to be stored was not sent; one that was read was thrown away.
     TooLarge,
 }

@@ -28,6 +28,7 @@ mod run;
 mod scan;
 mod stats;
 pub mod telemetry;
+mod update;
 
 pub use batch::{Batch, Commands};
 pub use cache::{FillError, GetOrSet, TryGetOrSet};
@@ -51,3 +52,4 @@ pub use kind::{Bytes, Counter, DecodeError, EncodeError, Kind, Readable, SingleV
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
 pub use scan::{Found, Pattern, Progress, Scan, Sweep, SweepError, Values};
 pub use stats::{BreakerState, ClosedStats, FillStats, PoolStats, Stats, Status};
+pub use update::{Change, Update};

@@ -163,6 +163,7 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Decode => "decode",
         ErrorKind::Encode => "encode",
         ErrorKind::InvalidInput => "invalid_input",
+        ErrorKind::Conflict => "conflict",
         ErrorKind::TooLarge => "too_large",
     }
 }

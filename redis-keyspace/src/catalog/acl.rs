@@ -13,7 +13,7 @@ const ALWAYS: [&str; 7] = ["client|setname", "dbsize", "exec", "multi", "ping", 
 const EVERY_KEY: [&str; 9] =
     ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
 /// What can be done with a Redis string.
-const STRING: [&str; 7] = ["get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
+const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
 
 impl Catalog {
     /// The narrowest Redis ACL rules under which the program works: a `~` for the keys of each template, a `+` for each

@@ -88,13 +88,21 @@ impl Keys {
 #[derive(Clone)]
 pub(crate) struct Packet {
     pub(crate) name: &'static str,
+    /// What comes before the keys: the script of one that runs one.
+    pub(crate) head: Option<Box<Args>>,
     pub(crate) keys: Keys,
     pub(crate) args: Args,
 }
 
 impl Packet {
     pub(crate) fn new(name: &'static str, keys: Keys) -> Self {
-        Self { name, keys, args: Args::default() }
+        Self { name, head: None, keys, args: Args::default() }
+    }
+
+    /// With arguments before the keys.
+    pub(crate) fn with_head(mut self, head: Args) -> Self {
+        self.head = Some(Box::new(head));
+        self
     }
 
     /// Appends the command in wire form, each key behind the namespace (which ends in its separator or is empty).
@@ -103,9 +111,13 @@ impl Packet {
         let mut digits = itoa::Buffer::new();
         out.reserve(64 + self.args.bytes.len());
         out.push(b'*');
-        out.extend_from_slice(digits.format(1 + keys.len() + self.args.count).as_bytes());
+        let before = self.head.as_ref().map_or(0, |head| head.count);
+        out.extend_from_slice(digits.format(1 + before + keys.len() + self.args.count).as_bytes());
         out.extend_from_slice(b"\r\n");
         write_bulk(out, &[self.name.as_bytes()]);
+        if let Some(head) = &self.head {
+            out.extend_from_slice(&head.bytes);
+        }
         for key in keys {
             write_bulk(out, &[namespace.as_bytes(), key.as_str().as_bytes()]);
         }

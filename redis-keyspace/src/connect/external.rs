@@ -197,6 +197,9 @@ fn pipeline(request: &Request, namespace: &str) -> Pipeline {
         }
         Wire::Packet(packet) => {
             pipeline.cmd(packet.name);
+            for argument in packet.head.iter().flat_map(|head| head.iter()) {
+                pipeline.arg(argument);
+            }
             for key in packet.keys.as_slice() {
                 pipeline.arg(format!("{namespace}{}", key.as_str()));
             }

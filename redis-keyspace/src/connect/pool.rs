@@ -16,6 +16,7 @@ use super::settings::{Endpoint, Fingerprint, Settings};
 use crate::command::Request;
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::update::Turns;
 
 pub(crate) struct Pool {
     pub(crate) settings: Arc<Settings>,
@@ -23,6 +24,8 @@ pub(crate) struct Pool {
     pub(crate) health: Arc<Health>,
     /// How many keyspaces use it.
     pub(crate) refs: AtomicUsize,
+    /// Who updates which key.
+    pub(crate) updates: Turns,
     kind: Kind,
     /// Set when the runtime that drives the connections is gone.
     orphaned: Arc<AtomicBool>,
@@ -53,7 +56,16 @@ impl Pool {
         let orphaned = Arc::new(AtomicBool::new(false));
         let (alive, pool_is_gone) = oneshot::channel();
         tokio::spawn(watch_runtime(Arc::clone(&orphaned), pool_is_gone));
-        Self { settings, fingerprint, health, refs: AtomicUsize::new(0), kind, orphaned, _alive: alive }
+        Self {
+            settings,
+            fingerprint,
+            health,
+            refs: AtomicUsize::new(0),
+            updates: Turns::default(),
+            kind,
+            orphaned,
+            _alive: alive,
+        }
     }
 
     /// Whether the runtime that drives the connections has ended.

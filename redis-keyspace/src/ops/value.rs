@@ -44,8 +44,9 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         Set::new(self, value).returning_old()
     }
 
-    /// Reads the value and deletes the key. If its connection is lost on the way, it is not tried again: the value might
+    /// Takes the value away: reads it and deletes the key. If its connection is lost on the way, it is not tried again: the value might
     /// be gone already.
+    #[doc(alias = "take")]
     pub fn get_del(&self) -> Command<Option<V::Owned>> {
         Command::on_key(self, "GETDEL", |_| Ok(()), reply::value::<V>)
     }
