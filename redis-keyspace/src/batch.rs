@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::handle::{Binding, target};
 use crate::keyspace::KeyspaceMeta;
 use crate::observe::Observed;
-use crate::run::run;
+use crate::run::{not_run, run};
 
 impl Redis {
     /// Runs several commands in one round trip, with exactly typed results: a tuple of up to 16 commands, or a `Vec` or
@@ -90,15 +90,18 @@ impl<C: Commands> Batch<C> {
         let mut parts = Vec::new();
         let decoders = self.commands.split(&mut parts);
         let timeout = parts.iter().filter_map(|part| part.timeout).chain(self.timeout).min();
-        let observed = Observed::batch(if self.atomic { "MULTI" } else { "PIPELINE" }, parts.len());
+        let name = if self.atomic { "MULTI" } else { "PIPELINE" };
+        let observed = Arc::new(Observed::batch(name, parts.len()));
         let outcomes = if self.atomic {
-            transact(&self.redis, parts, timeout).await?
+            let subject = parts.first().map(|part| part.request.subject);
+            let outcomes = transact(&self.redis, parts, timeout, &observed).await;
+            if let (Err(error), Some(subject)) = (&outcomes, subject) {
+                observed.outcome(&subject, Some(error));
+            }
+            outcomes?
         } else {
-            send(&self.redis, parts, timeout).await
+            send(&self.redis, parts, timeout, &observed).await
         };
-        for Outcome { request, replies } in &outcomes {
-            observed.outcome(&request.subject, replies.as_ref().err());
-        }
         Ok(C::join(decoders, &mut outcomes.into_iter()))
     }
 }
@@ -144,6 +147,9 @@ pub struct Part {
 pub struct Outcome {
     request: PartRequest,
     replies: Result<PartReplies>,
+    /// What a degraded answer stands for.
+    instead_of: Option<Error>,
+    observed: Arc<Observed>,
 }
 
 // Named apart so that nothing private shows in the signatures of the hidden trait.
@@ -185,13 +191,13 @@ impl<T> Decoder<T> {
     }
 
     fn join(self, outcome: Option<Outcome>) -> Result<T> {
-        let Some(Outcome { request, replies }) = outcome else {
+        let Some(Outcome { request, replies, instead_of, observed }) = outcome else {
             return Err(Error::protocol("a command of the batch got no answer"));
         };
         let sent = request.request.as_ref();
-        replies
-            .and_then(|PartReplies(replies)| (self.0)(sent.map_err(Error::clone)?, replies))
-            .map_err(|error| request.subject.explain(error, sent.ok()))
+        let result = replies.and_then(|PartReplies(replies)| (self.0)(sent.map_err(Error::clone)?, replies));
+        observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));
+        result.map_err(|error| request.subject.explain(error, sent.ok()))
     }
 }
 
@@ -358,7 +364,12 @@ struct Group {
     repeatable: bool,
 }
 
-async fn send(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) -> Vec<Outcome> {
+async fn send(
+    redis: &Redis,
+    parts: Vec<Part>,
+    timeout: Option<Duration>,
+    observed: &Arc<Observed>,
+) -> Vec<Outcome> {
     let mut groups: Vec<Group> = Vec::new();
     let mut answers: Vec<Option<Result<PartReplies>>> = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter().enumerate() {
@@ -368,6 +379,7 @@ async fn send(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) -> Vec
             Err(error) => Some(Err(error)),
             Ok((Request::Empty, _)) => Some(Ok(PartReplies(Replies::Many(Vec::new())))),
             Ok((request, binding)) => {
+                observed.to(&binding);
                 Group::of(&mut groups, binding).add(index, request.clone(), &part.request);
                 None
             }
@@ -384,12 +396,21 @@ async fn send(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) -> Vec
     (parts.into_iter().zip(answers))
         .map(|(part, answer)| {
             let Part { request, redis: stated, .. } = part;
-            let mut replies = answer.unwrap_or_else(unanswered);
-            if let (Err(error), Ok(asked)) = (&replies, &request.request) {
-                let degraded = request.subject.degraded(error, asked, stated.as_ref().or(Some(redis)));
-                replies = degraded.map(PartReplies).ok_or_else(|| error.clone());
+            let (mut replies, mut instead_of) = (answer.unwrap_or_else(unanswered), None);
+            // A server that does not run commands now is as good as away.
+            if let (Ok(PartReplies(answer)), Ok(asked)) = (&replies, &request.request)
+                && let Some(error) = not_run(asked, answer, false)
+            {
+                replies = Err(error);
             }
-            Outcome { request, replies }
+            if let (Err(error), Ok(asked)) = (&replies, &request.request)
+                && let Some(degraded) =
+                    request.subject.degraded(error, asked, stated.as_ref().or(Some(redis)))
+            {
+                instead_of = Some(error.clone());
+                replies = Ok(PartReplies(degraded));
+            }
+            Outcome { request, replies, instead_of, observed: Arc::clone(observed) }
         })
         .collect()
 }
@@ -437,7 +458,12 @@ impl Group {
 }
 
 /// Runs the commands of all parts as one transaction.
-async fn transact(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) -> Result<Vec<Outcome>> {
+async fn transact(
+    redis: &Redis,
+    parts: Vec<Part>,
+    timeout: Option<Duration>,
+    observed: &Arc<Observed>,
+) -> Result<Vec<Outcome>> {
     let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();
     let mut packets = Vec::new();
     for part in &parts {
@@ -462,6 +488,7 @@ async fn transact(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) ->
         }
     }
     let binding = Arc::clone(first);
+    observed.to(&binding);
     let deadline = Deadline::after(timeout.unwrap_or(binding.timeout));
     let replies = if packets.is_empty() {
         Ok(Vec::new())
@@ -487,7 +514,7 @@ async fn transact(redis: &Redis, parts: Vec<Part>, timeout: Option<Duration>) ->
                     Ok(PartReplies(as_if_alone(request, share)))
                 }
             };
-            Outcome { request: part.request, replies }
+            Outcome { request: part.request, replies, instead_of: None, observed: Arc::clone(observed) }
         })
         .collect())
 }

@@ -403,7 +403,12 @@ impl Redis {
             "keyspace" => template.map_or("", TemplateMeta::keyspace),
             "template" => template.map_or("", TemplateMeta::template)
         );
-        observe!(warn, error = %error, "Redis is away: a read is answered by a miss");
+        observe!(
+            warn,
+            template = template.map_or("", TemplateMeta::template),
+            error = %error,
+            "Redis is away: a read is answered by a miss"
+        );
         let _ = (error, template);
     }
 

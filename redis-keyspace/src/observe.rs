@@ -5,6 +5,8 @@
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 use crate::ErrorKind;
 use crate::command::Subject;
+#[cfg(feature = "tracing")]
+use crate::connect::settings::Endpoint;
 use crate::error::Error;
 use crate::handle::Binding;
 
@@ -58,6 +60,10 @@ impl Observed {
                 "db.system.name" = "redis",
                 "db.operation.name" = name,
                 "db.operation.batch.size" = size,
+                "db.namespace" = tracing::field::Empty,
+                "server.address" = tracing::field::Empty,
+                "server.port" = tracing::field::Empty,
+                "otel.status_code" = tracing::field::Empty,
                 "error.type" = tracing::field::Empty,
                 "db.response.status_code" = tracing::field::Empty,
             ),
@@ -76,7 +82,15 @@ impl Observed {
         #[cfg(feature = "tracing")]
         if !self.span.is_disabled() {
             let settings = &binding.pool().settings;
-            self.span.record("server.address", tracing::field::display(&settings.endpoint));
+            match &settings.endpoint {
+                Endpoint::Tcp { host, port } => {
+                    self.span.record("server.address", host);
+                    self.span.record("server.port", port);
+                }
+                endpoint => {
+                    self.span.record("server.address", tracing::field::display(endpoint));
+                }
+            }
             self.span.record("db.namespace", tracing::field::display(settings.db));
         }
     }
@@ -92,6 +106,7 @@ impl Observed {
         if let Some(error) = error
             && !self.span.is_disabled()
         {
+            self.span.record("otel.status_code", "ERROR");
             self.span.record("error.type", kind_name(error.kind()));
             if let Some(code) = error.code() {
                 self.span.record("db.response.status_code", code);
@@ -122,6 +137,8 @@ fn span(subject: &Subject) -> tracing::Span {
         "db.operation.name" = subject.command,
         "db.namespace" = Empty,
         "server.address" = Empty,
+        "server.port" = Empty,
+        "otel.status_code" = Empty,
         "error.type" = Empty,
         "db.response.status_code" = Empty,
         "redis_keyspace.keyspace" = Empty,

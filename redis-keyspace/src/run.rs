@@ -42,7 +42,7 @@ pub(crate) async fn run_on(
     loop {
         if let Some(failure) = failure.take() {
             let pause = backoff(binding.retry_delay, retries);
-            if retries == binding.retries || Instant::now() + pause >= deadline.at() {
+            if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
                 return Err(failure);
             }
             count!("redis_keyspace_retries_total");
@@ -56,16 +56,24 @@ pub(crate) async fn run_on(
         let pool = binding.pool();
         match pool.run(&request, &binding.namespace, deadline, &binding.closed, preferred).await {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
-            Ok((replies, server)) => match not_run(&replies) {
-                Some(error) => {
-                    renew_if_replica(&error, &binding);
-                    failure = Some(error);
+            Ok((replies, server)) => {
+                renew_if_replica(&replies, &binding);
+                match not_run(&request, &replies, repeatable) {
+                    // With the replies at hand, the caller learns most from them.
+                    Some(_) if !may_go_on(&binding, retries, deadline) => return Ok((replies, server)),
+                    Some(error) => failure = Some(error),
+                    None => return Ok((replies, server)),
                 }
-                None => return Ok((replies, server)),
-            },
+            }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether there are retries and time left for another attempt.
+fn may_go_on(binding: &Binding, retries: u32, deadline: Deadline) -> bool {
+    let longest = backoff(binding.retry_delay, retries).mul_f32(3.0);
+    retries < binding.retries && Instant::now() + longest < deadline.at()
 }
 
 /// Whether a request that failed like this may run again. Without a connection nothing was sent; with one that was lost it
@@ -77,8 +85,8 @@ pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
         || error.is_not_run()
 }
 
-/// The error by which a server says that it has run nothing of a request, and may later.
-pub(crate) fn not_run(replies: &Replies) -> Option<Error> {
+/// The error by which a server says that it has not run a request, or, of one that may run twice, not all of it, and may later.
+pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
     let refusal = |reply: &Reply| match reply {
         Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
         _ => None,
@@ -86,16 +94,31 @@ pub(crate) fn not_run(replies: &Replies) -> Option<Error> {
     match replies {
         Replies::One(reply) => refusal(reply),
         Replies::Many(replies) => {
-            let refusals: Option<Vec<_>> = replies.iter().map(refusal).collect();
-            refusals?.into_iter().next()
+            let mut refusals = replies.iter().filter_map(refusal);
+            let first = refusals.next()?;
+            let all = refusals.count() + 1 == replies.len();
+            // A command that could not be queued has its EXEC refused, and nothing is run.
+            let aborted = matches!(request, Request::Atomic(_))
+                && matches!(replies.last(), Some(Reply::Error(said)) if said.starts_with("EXECABORT"));
+            (all || aborted || repeatable).then_some(first)
         }
     }
 }
 
-/// A master that has become a replica: the name of the server stands for another one now, or will soon.
-pub(crate) fn renew_if_replica(error: &Error, binding: &Binding) {
-    if error.code() == Some("READONLY") {
+/// A master that has become a replica: the name of the server stands for another one now, or will soon. Whatever else was
+/// answered, the connections to it are no good any longer.
+pub(crate) fn renew_if_replica(replies: &Replies, binding: &Binding) {
+    if says_replica(replies) {
         binding.pool().renew();
+    }
+}
+
+/// Whether a command was refused because the server is a replica.
+pub(crate) fn says_replica(replies: &Replies) -> bool {
+    let says = |reply: &Reply| matches!(reply, Reply::Error(said) if said.starts_with("READONLY"));
+    match replies {
+        Replies::One(reply) => says(reply),
+        Replies::Many(replies) => replies.iter().any(says),
     }
 }
 

@@ -44,6 +44,8 @@ pub struct PoolStats {
     pub lanes: usize,
     /// Requests on the lanes that wait for their replies.
     pub in_flight: usize,
+    /// Requests that wait for a lane to be connected.
+    pub queued: usize,
     /// Connections that are checked out exclusively.
     pub exclusives_in_use: u32,
     /// Exclusive connections that wait for a user.
@@ -188,6 +190,7 @@ impl PoolStats {
             db: pool.settings.db,
             lanes,
             in_flight,
+            queued: pool.queued(),
             exclusives_in_use: exclusives.saturating_sub(exclusives_idle),
             exclusives_idle,
             exclusives_waiting: pool.waiting(),

@@ -16,7 +16,8 @@
 //! | `db.operation.name` | `GET`; `PIPELINE` or `MULTI` for batches and transactions |
 //! | `db.operation.batch.size` | commands of a batch or transaction |
 //! | `db.namespace` | `2`, the database |
-//! | `server.address` | `127.0.0.1:6379` |
+//! | `server.address`, `server.port` | `127.0.0.1`, `6379`; the path of a unix socket |
+//! | `otel.status_code` | `ERROR`, for one that failed |
 //! | `error.type` | `timeout`, the [kind](crate::ErrorKind) of the error |
 //! | `db.response.status_code` | `WRONGTYPE`, the first word of the server's error |
 //! | `redis_keyspace.keyspace`, `redis_keyspace.template` | `SessionKeys`, `session:{user}` |

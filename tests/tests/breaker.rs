@@ -12,6 +12,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[keyspace(prefix = "breaker", ttl = 3600)]
 struct Keys {
     text: fn(id: u32) -> Text,
+    ending: fn(id: u32) -> Counter,
     #[key("count:{id}", ttl = none)]
     count: fn(id: u32) -> Counter,
 }
@@ -250,5 +251,97 @@ fn a_failover_is_waited_for() {
         assert!(!counting.is_finished());
         assert_eq!(server.redis_cli(&["REPLICAOF", "NO", "ONE"]), "OK");
         assert_eq!(counting.await.unwrap().unwrap(), 2);
+    });
+}
+
+/// A name that stands for another server: whatever is asked of the old one leads to the new one.
+#[test]
+fn every_kind_of_request_notices_a_failover() {
+    within(MINUTE, async {
+        async fn counter(redis: &Redis) -> redis_keyspace::Result<()> {
+            Keys::ending(1).incr().on(redis).await.map(drop)
+        }
+        async fn batch(redis: &Redis) -> redis_keyspace::Result<()> {
+            redis.batch((Keys::text(1).get(), Keys::text(2).set("x"))).await.map(drop)
+        }
+        async fn transaction(redis: &Redis) -> redis_keyspace::Result<()> {
+            redis.transaction((Keys::text(1).get(), Keys::text(2).set("x"))).await.map(drop)
+        }
+        async fn update(redis: &Redis) -> redis_keyspace::Result<()> {
+            Keys::text(3).update_or_insert(String::new, |text| text.push('x')).on(redis).await.map(drop)
+        }
+        async fn raw(redis: &Redis) -> redis_keyspace::Result<()> {
+            let set = |mut connection| async move {
+                redis::cmd("SET").arg("k").arg("v").query_async::<()>(&mut connection).await
+            };
+            redis.raw(set).await
+        }
+        macro_rules! each {
+            ($($request:ident),*) => {$({
+                let servers = [RealServer::start(), RealServer::start()];
+                let proxy = Proxy::start(servers[0].address());
+                let url = servers[0].url_through(&proxy);
+                let redis = Redis::builder().url(&url).unwrap().lanes(2).build().unwrap();
+                for _ in 0..4 {
+                    $request(&redis).await.unwrap();
+                }
+                // Lanes that are younger are not made anew.
+                tokio::time::sleep(Duration::from_millis(1100)).await;
+                servers[0].redis_cli(&["REPLICAOF", "127.0.0.1", "1"]);
+                proxy.redirect(servers[1].address());
+                let mut failed = 0;
+                for _ in 0..20 {
+                    failed += usize::from($request(&redis).await.is_err());
+                }
+                assert!(failed <= 2, "{}: {failed} of 20 failed", stringify!($request));
+                assert_ne!(servers[1].redis_cli(&["DBSIZE"]), "0", "{}", stringify!($request));
+            })*};
+        }
+        each!(counter, batch, transaction, update, raw);
+    });
+}
+
+/// One lane is lost and can't be connected again: the others do.
+#[test]
+fn a_lane_that_is_gone_for_good_keeps_nobody_from_the_others() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let redis =
+            Redis::builder().url(&server.url_through(&proxy)).unwrap().lanes(2).retries(0).build().unwrap();
+        redis.connect_now().await.unwrap();
+        proxy.refuse(true);
+        let open = proxy.traffic().open;
+        proxy.cut_oldest();
+        proxy.until(|traffic| traffic.open < open).await;
+        let mut failed = 0;
+        for _ in 0..200 {
+            failed += usize::from(Keys::text(1).get().on(&redis).await.is_err());
+        }
+        assert!(failed <= 1, "{failed} of 200 failed");
+        proxy.refuse(false);
+        eventually("the other one is connected again", async || {
+            Keys::text(1).get().on(&redis).await.unwrap();
+            redis.stats().connections[0].lanes == 2
+        })
+        .await;
+    });
+}
+
+/// Many lanes that end together, for whatever harmless reason.
+#[test]
+fn losing_all_lanes_at_once_is_one_failure() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let redis = Redis::builder().url(&server.url()).unwrap().lanes(8).build().unwrap();
+        redis.connect_now().await.unwrap();
+        for _ in 0..5 {
+            server.redis_cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+            eventually("the lanes are lost", async || redis.stats().connections[0].lanes == 0).await;
+            Keys::text(1).get().on(&redis).await.unwrap();
+            redis.connect_now().await.unwrap();
+        }
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.breaker_opened, stats.failed_connects), (0, 0), "{stats:?}");
     });
 }

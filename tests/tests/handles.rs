@@ -1241,6 +1241,7 @@ fn stats_are_json_for_a_status_page() {
                 "lanes",
                 "last_error",
                 "lost_lanes",
+                "queued",
                 "refs",
                 "status",
             ];

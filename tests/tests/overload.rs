@@ -52,14 +52,15 @@ fn more_requests_than_are_taken_fail_at_once() {
     within(MINUTE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().lanes(1).timeout(Duration::from_secs(20));
-        let redis = builder.max_in_flight(100).build().unwrap();
+        // A half of it is for big ones.
+        let redis = builder.max_in_flight(200).build().unwrap();
         redis.connect_now().await.unwrap();
         server.pause();
         assert_eq!(flood(&redis, 1000, || server.resume()).await, 900);
 
         let server = Server::new();
         let builder = Redis::builder().embedded(server.clone()).lanes(1).timeout(Duration::from_secs(20));
-        let redis = builder.max_in_flight(100).build().unwrap();
+        let redis = builder.max_in_flight(200).build().unwrap();
         redis.connect_now().await.unwrap();
         let slow = server.inject(Fault::delay(Duration::from_secs(2)).on("INCRBY").times(1));
         let slower = server.inject(Fault::delay(Duration::from_secs(2)).on("INCR").times(1));
@@ -92,8 +93,34 @@ fn bytes_that_wait_are_bounded() {
     });
 }
 
+/// Whoever waits for a connection is counted as well.
+#[test]
+fn requests_without_a_connection_are_bounded() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let builder = Redis::builder().url(&server.url()).unwrap().timeout(Duration::from_secs(2));
+        let redis = builder.max_in_flight(100).max_queued_bytes(1 << 20).breaker(0, MINUTE).build().unwrap();
+        server.pause();
+        let value = "x".repeat(32 * 1024);
+        let tasks: Vec<_> =
+            (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis).into_future())).collect();
+        let refused = || tasks.iter().filter(|task| task.is_finished()).count();
+        eventually("all but a few are refused", async || refused() >= 1900).await;
+        let stats = redis.stats();
+        assert!((1..=100).contains(&stats.connections[0].queued), "{stats:?}");
+        server.resume();
+        let mut kinds = std::collections::BTreeMap::new();
+        for task in tasks {
+            let kind = task.await.unwrap().map_err(|error| format!("{:?}", error.kind()));
+            *kinds.entry(kind).or_insert(0) += 1;
+        }
+        assert!(kinds[&Err("PoolBusy".to_owned())] >= 1900, "{kinds:?}");
+        assert_eq!(redis.stats().connections[0].queued, 0);
+    });
+}
+
 async fn limited(redis: Redis, limited: Redis) {
-    const LIMIT: usize = 1000;
+    const LIMIT: usize = 5000;
     let (fits, long) = ("x".repeat(LIMIT), "x".repeat(LIMIT + 1));
     let too_large = |error: redis_keyspace::Error, words: &[&str]| {
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
@@ -103,7 +130,7 @@ async fn limited(redis: Redis, limited: Redis) {
     };
     Keys::text(1).set(&fits).on(&limited).await.unwrap();
     assert_eq!(Keys::text(1).get().on(&limited).await.unwrap().as_deref(), Some(&*fits));
-    let words = ["1001 bytes", "1000", "nothing was sent", "overload:text:1", "Keys::text"];
+    let words = ["5001 bytes", "5000", "nothing was sent", "overload:text:1", "Keys::text"];
     too_large(Keys::text(1).set(&long).on(&limited).await.unwrap_err(), &words);
     too_large(
         Key::set_many([(Keys::text(1), "x"), (Keys::text(2), &long)]).on(&limited).await.unwrap_err(),
@@ -120,7 +147,7 @@ async fn limited(redis: Redis, limited: Redis) {
     Keys::doc(2).set(&long).on(&redis).await.unwrap();
     let lanes = limited.stats().connections.iter().map(|pool| pool.connects).sum::<u64>();
     for _ in 0..3 {
-        too_large(Keys::text(2).get().on(&limited).await.unwrap_err(), &["1001 bytes", "thrown away"]);
+        too_large(Keys::text(2).get().on(&limited).await.unwrap_err(), &["5001 bytes", "thrown away"]);
         too_large(Key::get_many([1, 2].map(Keys::text)).on(&limited).await.unwrap_err(), &[]);
         too_large(Keys::doc(2).get_or_set(|| async { "y".into() }).on(&limited).await.unwrap_err(), &[]);
         let (first, second) = limited.batch((Keys::text(2).get(), Keys::text(1).get())).each().await.unwrap();
@@ -128,7 +155,7 @@ async fn limited(redis: Redis, limited: Redis) {
         assert_eq!(second.unwrap().as_deref(), Some(&*fits));
     }
     assert_eq!(limited.stats().connections.iter().map(|pool| pool.connects).sum::<u64>(), lanes);
-    assert_eq!(Keys::doc(2).strlen().on(&redis).await.unwrap(), 1003, "a fill does not replace it");
+    assert_eq!(Keys::doc(2).strlen().on(&redis).await.unwrap(), 5003, "a fill does not replace it");
 }
 
 #[test]
@@ -136,12 +163,13 @@ fn values_longer_than_the_limit() {
     within(MINUTE, async {
         let server = Server::new();
         let handle = || Redis::builder().embedded(server.clone()).lanes(1);
-        limited(handle().build().unwrap(), handle().max_value(1000).build().unwrap()).await;
+        limited(handle().build().unwrap(), handle().max_value(5000).build().unwrap()).await;
         let own = RealServer::start();
         let handle = || Redis::builder().url(&own.url()).unwrap().lanes(1);
-        limited(handle().build().unwrap(), handle().max_value(1000).build().unwrap()).await;
-        let one = handle().keyspace::<Keys>(|options| options.max_value(10)).build().unwrap();
-        let error = Keys::text(1).set("more than ten").on(&one).await.unwrap_err();
+        limited(handle().build().unwrap(), handle().max_value(5000).build().unwrap()).await;
+        let one = handle().keyspace::<Keys>(|options| options.max_value(4096)).build().unwrap();
+        let error = Keys::text(1).set(&"x".repeat(4097)).on(&one).await.unwrap_err();
+        assert!(one.health().await.version.is_some());
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
     });
 }
@@ -223,7 +251,7 @@ fn limits_of_nothing_are_refused() {
     for (builder, name) in [
         (Redis::builder().max_in_flight(0), "max_in_flight"),
         (Redis::builder().max_queued_bytes(0), "max_queued_bytes"),
-        (Redis::builder().max_value(0), "max_value"),
+        (Redis::builder().max_value(4095), "max_value"),
     ] {
         let error = builder.build().unwrap_err();
         assert!(error.is_configuration() && error.to_string().contains(name), "{error}");

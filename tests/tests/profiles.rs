@@ -39,7 +39,12 @@ fn what_is_not_known_is_an_error_that_names_it() {
         read("[a]\npassword = \"hunter2\"\npassword_file = \"f\""),
         &["`password` contradicts `password_file`"],
     );
-    refused(read("[a]\npassword_file = \"/no/such/file\""), &["/no/such/file", "can't be read"]);
+    refused(read("[a]\npassword_file = \"/no/such/hunter2\""), &["`password_file`", "can't be read"]);
+    refused(read("[a]\nnamespace = \"hunter2*\""), &["`namespace`"]);
+    refused(read("[a]\nurl = \"redis://h/2\"\ndb = 3"), &["`db` contradicts"]);
+    refused(read("[a]\nurl = \"redis://u:hunter2@h\"\npassword = \"b\""), &["`password` contradicts"]);
+    refused(read("[a]\nurl = \"redis://u@h\"\nusername = \"v\""), &["`username` contradicts"]);
+    let _ = read("[a]\nurl = \"redis://u@h/2\"\nusername = \"u\"\ndb = 2\npassword = \"p\"").unwrap();
     refused(read("host = \"h\""), &["`host` is no section"]);
     refused(read("[a]\npassword = hunter2\n"), &["no TOML near line 2"]);
     refused(Profiles::new().file("/no/such/file.toml"), &["/no/such/file.toml"]);
@@ -59,7 +64,7 @@ fn profiles_from_code_and_from_a_file_add_up() {
             "[production]\nhost = \"127.0.0.1\"\nport = {}\npassword_file = {:?}\ndb = 4\nnamespace = \"app\"\n\
              timeout = \"2s\"\nconnect_timeout = \"900ms\"\nretry_delay = \"5ms\"\nretries = 1\nlanes = 1\nexclusives = 2\n\
              client_name = \"shop\"\nprotocol = \"resp2\"\nmax_in_flight = 100\nmax_queued_bytes = 100000\n\
-             max_value = 1000\nbreaker_failures = 2\nbreaker_cooldown = \"1m\"\n",
+             max_value = 5000\nbreaker_failures = 2\nbreaker_cooldown = \"1m\"\n",
             server.port(),
             secret.to_str().unwrap(),
         );
@@ -71,7 +76,7 @@ fn profiles_from_code_and_from_a_file_add_up() {
         let read = server.redis_cli(&["-n", "5", "GET", "app:profiles:text:1"]);
         assert_eq!(read, "x");
         assert!(server.redis_cli(&["CLIENT", "LIST"]).contains("name=shop"));
-        let long = Keys::text(1).set(&"x".repeat(1001)).on(&redis).await.unwrap_err();
+        let long = Keys::text(1).set(&"x".repeat(5001)).on(&redis).await.unwrap_err();
         assert_eq!(long.kind(), redis_keyspace::ErrorKind::TooLarge);
         assert!(!format!("{profiles:?}").contains("hunter2"));
     });

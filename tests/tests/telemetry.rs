@@ -33,6 +33,9 @@ async fn everything(server: &Server, redis: &Redis) {
     let wrong = server.inject(Fault::error("WRONGTYPE Operation against a key").on("GET").times(1));
     Keys::text(ID).get().await.unwrap_err();
     drop(wrong);
+    let full = server.inject(Fault::error("OOM command not allowed").on("SET"));
+    redis.batch([Keys::text(ID).set(SECRET)]).await.unwrap_err();
+    drop(full);
     server.refuse_connections(true);
     server.disconnect_all();
     for _ in 0..10 {
@@ -41,6 +44,9 @@ async fn everything(server: &Server, redis: &Redis) {
     }
     server.refuse_connections(false);
 }
+
+/// What is told of goes to whoever listens on this thread; that nobody does on another one must not be remembered meanwhile.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn run() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -53,6 +59,7 @@ fn run() {
 
 #[test]
 fn metrics_are_labelled_by_template_and_never_by_key() {
+    let _alone = ONE_AT_A_TIME.lock();
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     metrics::with_local_recorder(&recorder, run);
@@ -76,6 +83,7 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
         command("telemetry:text:{id}", "GET", "wrong_type") + " 1",
         command("telemetry:views:{id}", "INCRBY", "ok") + " 2",
         command("telemetry:views:{id}", "INCRBY", "unavailable"),
+        command("telemetry:text:{id}", "SET", "server") + " 1",
         "keyspace=\"\",template=\"\",command=\"PING\",outcome=\"ok\"} 1".to_owned(),
         "keyspace=\"Keys\",template=\"\",command=\"SCAN\",outcome=\"ok\"".to_owned(),
         fills("hit"),
@@ -137,6 +145,7 @@ impl tracing::Subscriber for Capture {
 
 #[test]
 fn spans_follow_the_conventions() {
+    let _alone = ONE_AT_A_TIME.lock();
     let capture = Capture::default();
     tracing::subscriber::with_default(capture.clone(), run);
     let spans = capture.0.lock().unwrap().clone();
@@ -160,7 +169,10 @@ fn spans_follow_the_conventions() {
     assert!(get["server.address"].contains("embedded"), "{get:?}");
     let wrong = find("GET telemetry:text:{id}", Some("wrong_type"));
     assert_eq!(wrong["db.response.status_code"], "WRONGTYPE");
-    assert_eq!(find("PIPELINE", None)["db.operation.batch.size"], "2");
+    assert_eq!(wrong["otel.status_code"], "ERROR");
+    let batch = find("PIPELINE", None);
+    assert_eq!((batch["db.operation.batch.size"].as_str(), batch["db.namespace"].as_str()), ("2", "3"));
+    assert_eq!(find("PIPELINE", Some("server"))["db.response.status_code"], "OOM");
     assert_eq!(find("MULTI", None)["db.operation.batch.size"], "1");
     find("SCAN", None);
     find("PING", None);

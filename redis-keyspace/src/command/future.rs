@@ -13,7 +13,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, target, with_target};
 use crate::observe::Observed;
-use crate::run::{may_be_repeated, not_run, renew_if_replica, run};
+use crate::run::{may_be_repeated, not_run, renew_if_replica, run, says_replica};
 
 /// A running [`Command`]. Its first poll sends the command.
 ///
@@ -82,7 +82,6 @@ impl<T> CommandFuture<T> {
         }
         match target(redis.as_ref(), subject.keyspace) {
             Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
-                renew_if_replica(&failure, &binding);
                 self.slowly(binding, deadline, Some(failure))
             }
             // Another server was installed meanwhile, or none is any more: this was about the first.
@@ -90,9 +89,33 @@ impl<T> CommandFuture<T> {
         }
     }
 
+    /// What comes of an answer: the server may have said that it has run nothing.
+    fn judge(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
+        let Command { request: Ok(request), subject, redis, repeatable, .. } = &self.command else {
+            return Step::Done(Ok(replies));
+        };
+        if says_replica(&replies)
+            && let Ok(binding) = target(redis.as_ref(), subject.keyspace)
+        {
+            renew_if_replica(&replies, &binding);
+        }
+        match not_run(request, &replies, *repeatable) {
+            Some(failure) => Step::of(self.again(failure, deadline, sent_to)),
+            None => Step::Done(Ok(replies)),
+        }
+    }
+
     fn finish(&self, replies: Result<Replies>) -> Result<T> {
         let Command { request, subject, redis, .. } = &self.command;
         let request = request.as_ref();
+        let replies = match (replies, request) {
+            // A server that does not run commands now is as good as away.
+            (Ok(replies), Ok(request)) if subject.reads => match not_run(request, &replies, false) {
+                Some(error) => Err(error),
+                None => Ok(replies),
+            },
+            (replies, _) => replies,
+        };
         if let (Some(observed), Err(error)) = (&self.observed, &replies) {
             observed.outcome(subject, Some(error));
         }
@@ -126,10 +149,7 @@ impl<T> Future for CommandFuture<T> {
                     let answer = std::task::ready!(Pin::new(receiver).poll(context));
                     match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
                         Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
-                        Ok(replies) => match not_run(&replies) {
-                            Some(failure) => Step::of(this.again(failure, deadline, sent_to)),
-                            None => Step::Done(Ok(replies)),
-                        },
+                        Ok(replies) => this.judge(replies, deadline, sent_to),
                     }
                 }
                 Progress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),

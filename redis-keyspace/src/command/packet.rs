@@ -196,7 +196,8 @@ impl Request {
         }
     }
 
-    fn length(&self) -> usize {
+    /// How long its values are, about.
+    pub(crate) fn length(&self) -> usize {
         match self {
             Self::Batch(requests) => requests.iter().map(Self::length).sum(),
             _ => self.packets().iter().map(|packet| packet.args.bytes.len()).sum(),

@@ -1,7 +1,7 @@
 //! The breaker: after a few failures in a row nobody waits for a server any more, until it shows that it is back.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,10 +28,19 @@ impl Default for BreakerSettings {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: BreakerSettings,
-    failures: AtomicU32,
-    is_open: AtomicBool,
+    /// There is nothing that a success could change, which is so nearly always. Written with the state locked only.
+    quiet: AtomicBool,
     opened: AtomicU64,
-    open: Mutex<Option<Open>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In a row.
+    failures: u32,
+    /// Whether a lost connection is among them. Those that are lost together count as one failure.
+    lost: bool,
+    open: Option<Open>,
 }
 
 #[derive(Debug)]
@@ -44,65 +53,76 @@ struct Open {
 
 impl Breaker {
     pub(crate) fn new(settings: BreakerSettings) -> Self {
-        Self {
-            settings,
-            failures: AtomicU32::new(0),
-            is_open: AtomicBool::new(false),
-            opened: AtomicU64::new(0),
-            open: Mutex::new(None),
-        }
+        Self { settings, quiet: AtomicBool::new(true), opened: AtomicU64::new(0), state: Mutex::default() }
     }
 
     pub(crate) fn cooldown(&self) -> Duration {
         self.settings.cooldown
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses to try while the breaker is open.
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        if !self.is_open.load(Ordering::Acquire) {
+        if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_ref().map_or(Ok(()), |open| Err(open.error()))
+        self.lock().open.as_ref().map_or(Ok(()), |open| Err(open.error()))
     }
 
     /// The server answered.
     pub(crate) fn succeeded(&self) {
-        // Mostly there is nothing to forget, and a load is all that it costs.
-        if self.failures.load(Ordering::Relaxed) == 0 {
+        if self.quiet.load(Ordering::Acquire) {
             return;
         }
-        self.failures.store(0, Ordering::Relaxed);
-        if self.is_open.load(Ordering::Acquire) {
-            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-            self.is_open.store(false, Ordering::Release);
-            if let Some(open) = open {
-                observe!(info, after = ?open.since.elapsed(), "the server is back: the breaker is closed");
-                let _ = open;
-            }
+        let mut state = self.lock();
+        let was_open = std::mem::take(&mut *state).open;
+        self.quiet.store(true, Ordering::Release);
+        drop(state);
+        if let Some(open) = was_open {
+            observe!(info, after = ?open.since.elapsed(), "the server is back: the breaker is closed");
+            let _ = open;
         }
     }
 
-    /// The server failed; gives whether that has opened the breaker.
+    /// An attempt to connect failed; gives whether that has opened the breaker.
     pub(crate) fn failed(&self, cause: &Error) -> bool {
+        self.count(cause, false)
+    }
+
+    /// A connection with commands under way was lost; gives whether that has opened the breaker.
+    pub(crate) fn lost(&self, cause: &Error) -> bool {
+        self.count(cause, true)
+    }
+
+    fn count(&self, cause: &Error, is_loss: bool) -> bool {
         // A wrong password is a mistake of the program's.
         let is_the_servers =
             matches!(cause.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost | ErrorKind::Timeout);
         if !is_the_servers || self.settings.failures == 0 {
             return false;
         }
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *open {
+        let mut state = self.lock();
+        // One restart takes all lanes at once, and says no more than that it was one.
+        if is_loss && std::mem::replace(&mut state.lost, true) {
+            return false;
+        }
+        self.quiet.store(false, Ordering::Release);
+        state.failures = state.failures.saturating_add(1);
+        let failures = state.failures;
+        match &mut state.open {
             Some(open) => {
                 (open.failures, open.cause) = (failures, cause.clone());
                 false
             }
             None if failures >= self.settings.failures => {
-                *open = Some(Open { since: Instant::now(), failures, cause: cause.clone(), probing: false });
-                self.is_open.store(true, Ordering::Release);
+                state.open =
+                    Some(Open { since: Instant::now(), failures, cause: cause.clone(), probing: false });
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 count!("redis_keyspace_breaker_opened_total");
+                drop(state);
                 observe!(warn, failures, error = %cause, "the breaker is open: commands fail at once");
                 true
             }
@@ -112,12 +132,11 @@ impl Breaker {
 
     /// Notes whether a probe is under way; gives whether there is anything to probe for.
     pub(crate) fn probing(&self, probing: bool) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_mut().map(|open| open.probing = probing).is_some()
+        self.lock().open.as_mut().map(|open| open.probing = probing).is_some()
     }
 
     pub(crate) fn state(&self) -> BreakerState {
-        match &*self.open.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &self.lock().open {
             None => BreakerState::Closed,
             Some(open) if open.probing => BreakerState::HalfOpen,
             Some(_) => BreakerState::Open,
@@ -185,5 +204,31 @@ mod tests {
         assert!(breaker.failed(&Error::new(ErrorKind::Unavailable, "no")));
         let never = Breaker::new(BreakerSettings { failures: 0, ..BreakerSettings::default() });
         assert!((0..100).all(|_| !never.failed(&lost())) && never.admit().is_ok());
+    }
+
+    #[test]
+    fn connections_lost_together_are_one_failure() {
+        let breaker = Breaker::new(BreakerSettings { failures: 2, cooldown: Duration::from_secs(1) });
+        assert!((0..100).all(|_| !breaker.lost(&lost())));
+        assert!(breaker.failed(&lost()), "and an attempt to connect is another");
+        breaker.succeeded();
+        assert!(!breaker.lost(&lost()) && breaker.failed(&lost()));
+    }
+
+    /// Successes and failures at the same time: whatever happens, a success closes it.
+    #[test]
+    fn it_never_sticks() {
+        for _ in 0..20_000 {
+            let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(1) });
+            breaker.failed(&lost());
+            std::thread::scope(|scope| {
+                scope.spawn(|| breaker.succeeded());
+                scope.spawn(|| breaker.failed(&lost()));
+            });
+            breaker.succeeded();
+            assert!(breaker.admit().is_ok() && breaker.state() == BreakerState::Closed);
+            breaker.failed(&lost());
+            assert!(breaker.admit().is_err());
+        }
     }
 }

@@ -239,22 +239,23 @@ impl RedisBuilder {
         self
     }
 
-    /// How many requests may wait for their replies on the lanes of a pool, divided among them; 16,384 unless stated. When
-    /// the server does not keep up, more would only wait for their deadlines: they fail at once, with
-    /// [`PoolBusy`](crate::ErrorKind::PoolBusy).
-    pub fn max_in_flight(mut self, requests: u32) -> Self {
-        self.base.max_in_flight = requests;
+    /// How many commands may wait for their replies on the lanes of a pool, divided among them and the one for big requests,
+    /// and how many requests may wait for a connection; 65,536 unless stated. When the server does not keep up, more would only
+    /// wait for their deadlines: they fail at once, with [`PoolBusy`](crate::ErrorKind::PoolBusy).
+    pub fn max_in_flight(mut self, commands: u32) -> Self {
+        self.base.max_in_flight = commands;
         self
     }
 
-    /// How many bytes of requests may wait to be written on the lanes of a pool, divided among them; 64 MiB unless stated.
-    /// More fail as with [`max_in_flight`](Self::max_in_flight); a single request is taken at any length where none waits.
+    /// How many bytes of requests may wait to be written on the lanes of a pool, divided in the same way, or wait for a
+    /// connection; 64 MiB unless stated. More fail as with [`max_in_flight`](Self::max_in_flight). A single request is taken at any
+    /// length where no more than that waits already.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.base.max_queued_bytes = bytes;
         self
     }
 
-    /// The longest value, in bytes, that is sent or read; 512 MiB unless stated, which is what servers take. A longer one
+    /// The longest value, in bytes, that is sent or read; 512 MiB unless stated, which is what servers take; 4096 at least. A longer one
     /// fails with [`TooLarge`](crate::ErrorKind::TooLarge): it is not sent, or thrown away as it arrives. (By a
     /// [pool of your own](Self::pool), all is read.)
     pub fn max_value(mut self, bytes: usize) -> Self {
@@ -399,6 +400,8 @@ pub(crate) fn address(meta: &'static KeyspaceMeta) -> usize {
     std::ptr::from_ref(meta).addr()
 }
 
+/// The least limit on values.
+const LEAST_VALUE: usize = 4096;
 /// The longest deadline that can be stated.
 const LONGEST: Duration = Deadline::LONGEST;
 
@@ -427,11 +430,16 @@ fn validate(settings: &Settings) -> Result<()> {
     for (name, limit) in [
         ("max_in_flight", usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX)),
         ("max_queued_bytes", settings.max_queued_bytes),
-        ("max_value", settings.max_value),
     ] {
         if limit == 0 {
             return Err(Error::configuration(format!("`{name}` is 0, so nothing could be done")));
         }
+    }
+    if settings.max_value < LEAST_VALUE {
+        return Err(Error::configuration(format!(
+            "`max_value` is {}; it must be at least {LEAST_VALUE}, or what a server says of itself would be too long",
+            settings.max_value
+        )));
     }
     if let Some(name) = &settings.client_name
         && (name.is_empty() || !name.bytes().all(|byte| (b'!'..=b'~').contains(&byte)))

@@ -24,16 +24,14 @@ pub(crate) fn wrong(name: &str, problem: &str) -> Error {
     Error::configuration(format!("the environment variable {name} {problem}"))
 }
 
-/// A password out of a file, which usually ends in a line end that is not part of it.
+/// A password out of a file, which usually ends in a line end that is not part of it. The path is not repeated: some write the
+/// password itself there.
 pub(crate) fn read_secret(path: &str) -> std::result::Result<String, String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text
-            .strip_suffix('\n')
-            .map(|text| text.strip_suffix('\r').unwrap_or(text))
-            .unwrap_or(&text)
-            .to_owned()),
-        Err(error) => Err(format!("names {path}, which can't be read: {error}")),
-    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("names a file that can't be read: {error}"))?;
+    let secret =
+        text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if secret.is_empty() { Err("names a file that is empty".to_owned()) } else { Ok(secret.to_owned()) }
 }
 
 /// A variable; an empty one is an unset one.
@@ -186,7 +184,11 @@ mod tests {
         assert!(!other.to_string().contains("hunter"), "{other}");
         std::fs::remove_file(&path).unwrap();
         let gone = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err();
-        assert!(gone.is_configuration() && gone.to_string().contains(name), "{gone}");
+        assert!(gone.is_configuration() && gone.to_string().contains("REDIS_PASSWORD_FILE"), "{gone}");
+        assert!(!gone.to_string().contains(name), "it may be the password itself: {gone}");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err().to_string().contains("is empty"));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Exclusive {
     connection: MultiplexedConnection,
     driver: AbortHandle,
     last_used: Instant,
+    generation: u64,
     /// What the last user left behind makes it useless for the next one.
     tainted: bool,
 }
@@ -33,7 +34,7 @@ impl Drop for Exclusive {
 }
 
 impl Exclusive {
-    async fn connect(settings: &Settings) -> Result<Self, Error> {
+    async fn connect(settings: &Settings, generation: u64) -> Result<Self, Error> {
         let mut stream = Stream::open(&settings.endpoint).await?;
         // By ourselves, so that what goes wrong is said as on a lane; the driver is never told the password.
         let Login { speaks_resp3, .. } = login(&mut stream, settings).await?;
@@ -48,7 +49,7 @@ impl Exclusive {
             .await
             .map_err(|error| Error::while_connecting(&settings.endpoint.to_string(), error))?;
         let driver = tokio::spawn(driver).abort_handle();
-        Ok(Self { connection, driver, last_used: Instant::now(), tainted: false })
+        Ok(Self { connection, driver, last_used: Instant::now(), generation, tainted: false })
     }
 
     fn is_usable(&self) -> bool {
@@ -66,13 +67,14 @@ impl bb8::ManageConnection for ExclusiveManager {
     type Error = Error;
 
     async fn connect(&self) -> Result<Attempt<Exclusive>, Error> {
-        Ok(self.origin.attempt(Exclusive::connect(&self.origin.settings)).await)
+        let Origin { settings, health } = &self.origin;
+        Ok(self.origin.attempt(Exclusive::connect(settings, health.generation())).await)
     }
 
     async fn is_valid(&self, connection: &mut Attempt<Exclusive>) -> Result<(), Error> {
         // A failure is for whoever asked, and reaches them only if it passes.
         let Attempt::Connected(exclusive) = connection else { return Ok(()) };
-        if !exclusive.is_usable() {
+        if !exclusive.is_usable() || exclusive.generation != self.origin.health.generation() {
             return Err(Error::connection_lost("found broken in the pool"));
         }
         if exclusive.last_used.elapsed() > PROBE_AFTER {
@@ -122,6 +124,8 @@ struct Session {
     watching: bool,
     queueing: bool,
     changed: bool,
+    /// The server has said that it is a replica: its name stands for another one, or will soon.
+    demoted: bool,
 }
 
 impl Session {
@@ -140,7 +144,7 @@ impl Session {
     }
 
     fn is_clean(&self) -> bool {
-        !(self.busy || self.watching || self.queueing || self.changed)
+        !(self.busy || self.watching || self.queueing || self.changed || self.demoted)
     }
 }
 
@@ -164,6 +168,34 @@ impl RawConnection {
     }
 }
 
+fn says_replica(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if error.code() == "READONLY")
+}
+
+trait Says {
+    fn says_replica(&self) -> bool;
+}
+
+impl Says for Value {
+    fn says_replica(&self) -> bool {
+        says_replica(self)
+    }
+}
+
+impl Says for Vec<Value> {
+    fn says_replica(&self) -> bool {
+        self.iter().any(says_replica)
+    }
+}
+
+/// Whether the server has refused a write because it is a replica.
+fn is_of_replica(reply: &redis::RedisResult<impl Says>) -> bool {
+    match reply {
+        Ok(reply) => reply.says_replica(),
+        Err(error) => error.code() == Some("READONLY"),
+    }
+}
+
 /// Cannot happen: a failed attempt is never lent.
 fn never_lent() -> redis::RedisError {
     redis::RedisError::from((redis::ErrorKind::Client, "the connection was never made"))
@@ -177,6 +209,7 @@ impl ConnectionLike for RawConnection {
             self.session.busy = true;
             let reply = self.driver().ok_or_else(never_lent)?.send_packed_command(command).await;
             self.session.busy = false;
+            self.session.demoted |= is_of_replica(&reply);
             reply
         })
     }
@@ -193,6 +226,7 @@ impl ConnectionLike for RawConnection {
             let driver = self.driver().ok_or_else(never_lent)?;
             let replies = driver.send_packed_commands(pipeline, offset, count).await;
             self.session.busy = false;
+            self.session.demoted |= is_of_replica(&replies);
             if pipeline.is_transaction() {
                 // EXEC ends a WATCH whatever its outcome.
                 self.session.watching = false;

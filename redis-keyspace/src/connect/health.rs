@@ -34,6 +34,8 @@ pub(crate) struct Health {
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) lost_lanes: AtomicU64,
+    /// Raised when connections that were made before are not to be used any longer.
+    generation: AtomicU64,
 }
 
 impl Health {
@@ -47,6 +49,7 @@ impl Health {
             connects: AtomicU64::new(0),
             failed_connects: AtomicU64::new(0),
             lost_lanes: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
         }
     }
 
@@ -70,13 +73,14 @@ impl Health {
         }
     }
 
-    /// Notes that a connection broke; gives whether that has opened the breaker.
-    pub(crate) fn note_loss(&self, error: &Error) -> bool {
+    /// Notes that a connection broke, with commands under way or idle; gives whether that has opened the breaker.
+    pub(crate) fn note_loss(&self, error: &Error, was_idle: bool) -> bool {
         self.lost_lanes.fetch_add(1, Ordering::Relaxed);
         count!("redis_keyspace_lost_connections_total");
         self.set_last_error(error);
         observe!(warn, error = %error, "a connection to Redis was lost");
-        self.breaker.failed(error)
+        // Servers and what is between end idle connections as they like.
+        !was_idle && self.breaker.lost(error)
     }
 
     fn set_last_error(&self, error: &Error) {
@@ -103,6 +107,15 @@ impl Health {
     /// Whether the server was a node of a cluster when a lane was connected last.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster.load(Ordering::Relaxed)
+    }
+
+    /// Connections that are made from now on are of another generation.
+    pub(crate) fn new_generation(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_failing(&self) -> bool {

@@ -56,8 +56,8 @@ impl Origin {
 
 impl Origin {
     /// Notes that a lane was lost.
-    pub(crate) fn lost(&self, error: &Error) {
-        if self.health.note_loss(error) {
+    pub(crate) fn lost(&self, error: &Error, was_idle: bool) {
+        if self.health.note_loss(error, was_idle) {
             self.probe();
         }
     }
@@ -69,8 +69,15 @@ impl Origin {
         let (mut pause, cooldown) = (FIRST_PROBE, self.health.breaker.cooldown());
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(jittered(pause.min(cooldown))).await;
-                pause = pause.saturating_mul(2);
+                let next = Instant::now() + jittered(pause).min(cooldown);
+                pause = pause.saturating_mul(2).min(cooldown.saturating_mul(2));
+                while Instant::now() < next {
+                    // Not all at once: the pool may go meanwhile.
+                    tokio::time::sleep_until(next.min(Instant::now() + LOOK)).await;
+                    if health.strong_count() == 0 {
+                        return;
+                    }
+                }
                 let (Some(settings), Some(health)) = (settings.upgrade(), health.upgrade()) else { return };
                 if !health.breaker.probing(true) {
                     return;
@@ -89,6 +96,8 @@ impl Origin {
     }
 }
 
+/// How often a probe that waits looks whether it is still wanted.
+const LOOK: Duration = Duration::from_secs(1);
 /// The first pause before a probe.
 const FIRST_PROBE: Duration = Duration::from_millis(50);
 

@@ -1,5 +1,6 @@
 //! The connections that we make ourselves.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -27,8 +28,10 @@ const BIG: usize = 64 * 1024;
 pub(crate) struct Own {
     origin: Origin,
     lanes: bb8::Pool<LaneManager>,
-    slots: Box<[Slot]>,
+    slots: Arc<[Slot]>,
     next: AtomicUsize,
+    /// The requests that wait for a connection.
+    queued: Queued,
     /// For big requests; connected when there is the first.
     big: Slot,
     exclusives: bb8::Pool<ExclusiveManager>,
@@ -62,6 +65,7 @@ impl Own {
             lanes: pool,
             slots: (0..lanes).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
+            queued: Queued::default(),
             big: Slot::default(),
             exclusives,
             waiting: AtomicUsize::new(0),
@@ -71,18 +75,49 @@ impl Own {
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
-        let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.pick() };
+        let is_big = request.is_longer_than(BIG);
+        let slot = if is_big { Some(&self.big) } else { self.pick() };
         if let Some(slot) = slot
             && let Some(held) = &*slot.held()
             && held.lane.is_open()
         {
-            match self.check(request, namespace) {
-                Ok(()) => held.lane.submit(request, namespace, deadline),
-                Err(error) => Submitted::Refused(error),
-            }
-        } else {
-            Submitted::NoLane
+            return self.submit_on(&held.lane, request, namespace, deadline);
         }
+        // Another lane does as well, while that one is connected.
+        if !is_big && let Some(lane) = self.slots.iter().find_map(Slot::open) {
+            self.revive();
+            return self.submit_on(&lane, request, namespace, deadline);
+        }
+        Submitted::NoLane
+    }
+
+    #[inline]
+    fn submit_on(&self, lane: &Lane, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        match self.check(request, namespace) {
+            Ok(()) => lane.submit(request, namespace, deadline),
+            Err(error) => Submitted::Refused(error),
+        }
+    }
+
+    /// Connects a lane that is not, for those to come.
+    fn revive(&self) {
+        if self.origin.health.breaker.admit().is_err() {
+            return;
+        }
+        let Some(nth) = to_connect(&self.slots) else { return };
+        let Some(slot) = self.slots.get(nth) else { return };
+        if slot.is_being_revived() {
+            return;
+        }
+        let (slots, lanes, origin) = (Arc::clone(&self.slots), self.lanes.clone(), self.origin.clone());
+        tokio::spawn(async move {
+            if let Some(slot) = slots.get(nth) {
+                let deadline = Deadline::after(origin.settings.timeout);
+                // Whether it succeeds shows when somebody wants it.
+                let _ = slot.lane(&lanes, &origin, deadline).await;
+                slot.is_revived();
+            }
+        });
     }
 
     /// Runs a request once, connecting first where needed, and says which server has answered: the preferred one where that
@@ -96,6 +131,7 @@ impl Own {
         preferred: Option<ServerRun>,
     ) -> Result<(Replies, ServerRun), Error> {
         loop {
+            let waiting = self.queued.enter(request, &self.origin.settings)?;
             let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
             let slot = slot.ok_or_else(|| Error::configuration("a pool needs at least one lane"))?;
             let lane = match self.connected(slot, deadline).await {
@@ -103,6 +139,7 @@ impl Own {
                 // A server that takes no more connections still answers on those that there are.
                 Err(error) => self.slots.iter().find_map(Slot::open).ok_or(error)?,
             };
+            drop(waiting);
             if closed.load(Ordering::Acquire) {
                 return Err(Error::closed());
             }
@@ -135,6 +172,11 @@ impl Own {
     /// Checks a connection out for one user alone.
     pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
         self.origin.health.breaker.admit()?;
+        let most = usize::try_from(self.origin.settings.max_in_flight).unwrap_or(usize::MAX);
+        let before = self.waiting.load(Ordering::Relaxed);
+        if before >= most {
+            return Err(Error::overloaded(before, 0));
+        }
         let asked = Instant::now();
         let waiting = Waiting::new(&self.waiting);
         match timeout_at(deadline.at(), fresh(&self.exclusives, asked)).await {
@@ -172,14 +214,15 @@ impl Own {
 
     /// Connects every lane that is not, so that the first commands find them open.
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
-        for slot in &self.slots {
+        for slot in self.slots.iter() {
             self.connected(slot, deadline).await?;
         }
         Ok(())
     }
 
-    /// Has the lanes connected anew by the commands to come: the name of the server may stand for another one now.
+    /// Has the connections made anew by the commands to come: the name of the server may stand for another one now.
     pub(crate) fn renew(&self) {
+        self.origin.health.new_generation();
         for slot in self.slots() {
             slot.renew();
         }
@@ -213,21 +256,28 @@ impl Own {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// How many requests wait for a lane.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.count.load(Ordering::Relaxed)
+    }
+
     fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().chain([&self.big])
     }
 
-    /// The slot for a request that can wait for a connection: one of the preferred server, else one that nobody has
-    /// connected yet, else an open one.
+    /// The slot for a request that can wait for a connection: one of the preferred server, else an open one, while the others
+    /// are connected; else one that nobody is connecting yet.
     fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
-        let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let first = self.next.load(Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
         let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
-        (slots().find(is_preferred))
-            .or_else(|| to_connect(&self.slots))
-            .or_else(|| slots().find(|slot| slot.open().is_some()))
-            .or_else(|| slots().next())
+        let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
+        if let Some(slot) = slots().find(is_preferred).or_else(|| slots().find(|slot| slot.open().is_some()))
+        {
+            self.revive();
+            return Some(slot);
+        }
+        to_connect(&self.slots).and_then(|nth| self.slots.get(nth)).or_else(|| slots().next())
     }
 
     fn pick(&self) -> Option<&Slot> {
@@ -235,6 +285,40 @@ impl Own {
             [only] => Some(only),
             slots => slots.get(self.next.fetch_add(1, Ordering::Relaxed) % slots.len().max(1)),
         }
+    }
+}
+
+/// The requests that wait for a connection: as bounded as those on one.
+#[derive(Default)]
+struct Queued {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One of them, for as long as it lives.
+struct Place<'q> {
+    queued: &'q Queued,
+    bytes: usize,
+}
+
+impl Queued {
+    fn enter(&self, request: &Request, settings: &Settings) -> Result<Place<'_>, Error> {
+        let bytes = request.length();
+        let place = Place { queued: self, bytes };
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let most = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
+        if count >= most || waiting > settings.max_queued_bytes {
+            return Err(Error::overloaded(count, waiting));
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.queued.count.fetch_sub(1, Ordering::Relaxed);
+        self.queued.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

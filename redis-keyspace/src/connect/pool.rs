@@ -167,6 +167,14 @@ impl Pool {
         }
     }
 
+    /// How many requests wait for a lane.
+    pub(crate) fn queued(&self) -> usize {
+        match &self.kind {
+            Kind::Own(own) => own.queued(),
+            Kind::External(_) => 0,
+        }
+    }
+
     /// How many wait for an exclusive connection of ours.
     pub(crate) fn waiting(&self) -> usize {
         match &self.kind {

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::builder::RedisBuilder;
 use super::environment::{read_secret, without_empty};
 use super::settings::Protocol;
+use super::url;
 use crate::Redis;
 use crate::error::{Error, Result};
 
@@ -102,7 +103,11 @@ impl Profiles {
     ///
     /// As [`file`](Self::file).
     pub fn optional_file(self, path: impl AsRef<Path>) -> Result<Self> {
-        if path.as_ref().exists() { self.file(path) } else { Ok(self) }
+        match path.as_ref().try_exists() {
+            Ok(false) => Ok(self),
+            // One that can't be looked at is not taken for none.
+            _ => self.file(path),
+        }
     }
 
     /// Adds what a text states that is of the form of such a file.
@@ -196,12 +201,42 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             return Err(format!("`{one}` contradicts `{other}`: state one of them"));
         }
     }
+    // What a URL states of them, the section may state too, but not otherwise.
+    if let Some(url) = section.get("url").and_then(Value::as_str) {
+        let parts = url::parse(url).map_err(|error| format!("`url` is unusable: {error}"))?;
+        builder = builder.url(url).map_err(|error| format!("`url` is unusable: {error}"))?;
+        let stated = |name: &str| section.get(name);
+        let differs = [
+            (
+                "db",
+                parts.db.is_some_and(|db| stated("db").is_some_and(|it| it.as_integer() != Some(db.into()))),
+            ),
+            (
+                "username",
+                parts
+                    .username
+                    .is_some_and(|user| stated("username").is_some_and(|it| it.as_str() != Some(&user))),
+            ),
+            (
+                "password",
+                parts.password.is_some()
+                    && (stated("password").is_some() || stated("password_file").is_some()),
+            ),
+            ("protocol", parts.protocol.is_some() && stated("protocol").is_some()),
+        ];
+        if let Some((name, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            return Err(format!("`{name}` contradicts what `url` states: state it once"));
+        }
+    }
     let (mut failures, mut cooldown) = (builder.base.breaker.failures, builder.base.breaker.cooldown);
     for (name, value) in section {
         let entry = Entry { name, value };
-        let problem = |error: Error| format!("`{name}` is unusable: {error}");
         builder = match name.as_str() {
-            "url" => builder.url(entry.text()?).map_err(problem)?,
+            // Taken before all others.
+            "url" => {
+                entry.text()?;
+                builder
+            }
             "host" => builder.host(entry.text()?),
             "port" => builder.port(entry.number()?),
             "unix_socket" => builder.unix_socket(entry.text()?),
@@ -212,7 +247,9 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 builder.password(secret)
             }
             "db" => builder.db(entry.number()?),
-            "namespace" => builder.namespace(entry.text()?).map_err(problem)?,
+            "namespace" => builder.namespace(entry.text()?).map_err(|_| {
+                format!("`{name}` is unusable: it must not be empty, start or end with `:`, or contain % * ? [ ] \\ {{ }}")
+            })?,
             "client_name" => builder.client_name(entry.text()?),
             "protocol" => builder.protocol(match entry.text()? {
                 "auto" => Protocol::Auto,

@@ -136,7 +136,7 @@ pub(crate) struct Settings {
     /// The pause before the first retry; it doubles, with jitter.
     pub(crate) retry_delay: Duration,
     pub(crate) breaker: BreakerSettings,
-    /// How many requests may wait for their replies on all lanes together.
+    /// How many commands may wait for their replies on all lanes together.
     pub(crate) max_in_flight: u32,
     /// How many bytes of them may wait to be written.
     pub(crate) max_queued_bytes: usize,
@@ -160,7 +160,7 @@ impl Default for Settings {
             retries: 2,
             retry_delay: Duration::from_millis(20),
             breaker: BreakerSettings::default(),
-            max_in_flight: 16_384,
+            max_in_flight: 65_536,
             max_queued_bytes: 64 << 20,
             max_value: 512 << 20, // what servers take themselves, unless told otherwise
         }

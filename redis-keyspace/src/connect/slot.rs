@@ -1,6 +1,7 @@
 //! The places of a pool's lanes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -26,6 +27,8 @@ pub(crate) struct Slot {
     lane: ArcSwapOption<Held>,
     /// Held while connecting, so that a thousand waiting commands make one attempt.
     connecting: AsyncMutex<Option<Failure>>,
+    /// A task is about to connect it.
+    reviving: AtomicBool,
 }
 
 /// How the last attempt to connect ended.
@@ -40,14 +43,14 @@ pub(crate) struct Held {
     _checked_out: bb8::PooledConnection<'static, LaneManager>,
 }
 
-/// The slot that a command should connect, if any: one without a lane that nobody is connecting yet, or has just tried to.
-pub(crate) fn to_connect(slots: &[Slot]) -> Option<&Slot> {
-    let is_due = |slot: &&Slot| {
+/// The place of the slot that a command should connect, if any: one without a lane that nobody is connecting yet, or has just tried to.
+pub(crate) fn to_connect(slots: &[Slot]) -> Option<usize> {
+    let is_due = |slot: &Slot| {
         let failure = slot.connecting.try_lock();
         failure
             .is_ok_and(|failure| failure.as_ref().is_none_or(|failure| failure.at.elapsed() > LONGEST_PAUSE))
     };
-    slots.iter().filter(|slot| slot.open().is_none()).find(is_due)
+    slots.iter().position(|slot| slot.open().is_none() && is_due(slot))
 }
 
 /// A connection, or the failure of an attempt that was made since `asked`.
@@ -76,6 +79,16 @@ impl Slot {
     /// The lane, if it is open.
     pub(crate) fn open(&self) -> Option<Lane> {
         self.lane.load().as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()).cloned()
+    }
+
+    /// Says whether somebody is about to connect it; if nobody is, it is whoever asks.
+    pub(crate) fn is_being_revived(&self) -> bool {
+        self.reviving.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nobody is any longer.
+    pub(crate) fn is_revived(&self) {
+        self.reviving.store(false, Ordering::Release);
     }
 
     /// Takes the lane out.

@@ -13,6 +13,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 #[keyspace(prefix = "chaos", ttl = none)]
 struct Keys {
     cell: fn(id: u64) -> Text,
+    // With a lifetime, so that it takes a transaction.
+    #[key(ttl = "1d")]
     count: fn(id: u64) -> Counter,
 }
 
@@ -46,11 +48,23 @@ impl Client for Ours {
     }
 
     async fn get(&self, id: u64) -> Result<Option<String>, String> {
-        Keys::cell(id).get().on(&self.0).await.map_err(|error| error.to_string())
+        match id % 3 {
+            0 => {
+                let batch = self.0.batch((Keys::cell(id).get(), Keys::cell(id).exists()));
+                batch.await.map(|(value, _)| value).map_err(|error| error.to_string())
+            }
+            _ => Keys::cell(id).get().on(&self.0).await.map_err(|error| error.to_string()),
+        }
     }
 
     async fn set(&self, id: u64, value: String) -> Result<(), String> {
-        Keys::cell(id).set(&value).on(&self.0).await.map_err(|error| error.to_string())
+        match id % 3 {
+            1 => {
+                let transaction = self.0.transaction([Keys::cell(id).set(&value)]);
+                transaction.await.map(drop).map_err(|error| error.to_string())
+            }
+            _ => Keys::cell(id).set(&value).on(&self.0).await.map_err(|error| error.to_string()),
+        }
     }
 
     async fn incr(&self, id: u64) -> Result<i64, String> {

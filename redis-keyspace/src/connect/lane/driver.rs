@@ -122,7 +122,7 @@ impl Driver {
                     self.output = Vec::new();
                 }
                 let mut state = self.queue.lock();
-                state.writing = false;
+                state.writing = 0;
                 if state.out.is_empty() {
                     self.gathered = false;
                     if state.is_done() {
@@ -139,7 +139,7 @@ impl Driver {
                     return Poll::Pending;
                 }
                 std::mem::swap(&mut self.output, &mut state.out);
-                state.writing = true;
+                state.writing = self.output.len();
                 self.gathered = false;
             }
             let chunk = self.output.get(self.written..).unwrap_or_default();
@@ -220,8 +220,8 @@ impl Future for Driver {
             if let Poll::Ready(end) = step(this, context) {
                 if let End::Lost(cause) = end {
                     let error = Error::connection_lost(cause);
-                    this.origin.lost(&error);
-                    this.queue.fail(&error);
+                    let was_idle = !this.queue.fail(&error);
+                    this.origin.lost(&error, was_idle);
                 }
                 return Poll::Ready(());
             }

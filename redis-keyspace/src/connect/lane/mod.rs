@@ -91,19 +91,20 @@ impl Patience {
 /// How much may wait on a lane. What comes beyond is refused at once: it would only wait for its deadline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
-    /// Requests without a reply.
-    requests: usize,
+    /// Replies that are owed.
+    replies: usize,
     /// Bytes that are not written yet.
     bytes: usize,
 }
 
 impl Room {
     fn new(settings: &Settings) -> Self {
-        let lanes = u32::from(settings.lanes.max(1));
-        let requests = settings.max_in_flight.div_ceil(lanes);
+        // The one for big requests has its share as well.
+        let lanes = u32::from(settings.lanes.max(1)) + 1;
+        let replies = settings.max_in_flight.div_ceil(lanes);
         Self {
-            requests: usize::try_from(requests).unwrap_or(usize::MAX),
-            bytes: settings.max_queued_bytes / usize::from(settings.lanes.max(1)),
+            replies: usize::try_from(replies).unwrap_or(usize::MAX),
+            bytes: settings.max_queued_bytes / (usize::from(settings.lanes.max(1)) + 1),
         }
     }
 }

@@ -33,12 +33,14 @@ pub(crate) struct State {
     pub(crate) out: Vec<u8>,
     /// Requests whose replies are outstanding, in the order of their commands.
     pub(crate) pending: VecDeque<Pending>,
+    /// How many replies that are.
+    owed: usize,
     /// When the driver's timer goes off, if it is set.
     pub(crate) armed: Option<Instant>,
     /// A deadline before that, for which the driver has to set it anew.
     pub(crate) earlier: Option<Instant>,
-    /// The driver has taken commands that are not written yet: nobody may overtake them.
-    pub(crate) writing: bool,
+    /// How many bytes the driver has taken that are not written yet: nobody may overtake them.
+    pub(crate) writing: usize,
     /// Set while the driver sleeps.
     pub(crate) waker: Option<Waker>,
     /// No more requests are taken.
@@ -93,10 +95,13 @@ impl Queue {
         if state.closed {
             return Submitted::NoLane;
         }
-        if state.pending.len() >= self.room.requests || state.out.len() > self.room.bytes {
-            return Submitted::Refused(Error::overloaded(state.pending.len(), state.out.len()));
+        let unwritten = state.out.len() + state.writing;
+        // What is taken last may go beyond, or a batch of many commands would only ever fit an idle lane.
+        if state.owed >= self.room.replies || unwritten > self.room.bytes {
+            return Submitted::Refused(Error::overloaded(state.owed, unwritten));
         }
-        let alone = state.pending.is_empty() && state.out.is_empty() && !state.writing;
+        state.owed += missing;
+        let alone = state.pending.is_empty() && state.out.is_empty() && state.writing == 0;
         request.encode(namespace, &mut state.out);
         state.pending.push_back(pending);
         let mut wake = true;
@@ -136,8 +141,8 @@ impl Queue {
         }
     }
 
-    /// The connection is gone: everybody who waits learns why.
-    pub(crate) fn fail(&self, error: &Error) {
+    /// The connection is gone: everybody who waits learns why. Gives whether there was anybody.
+    pub(crate) fn fail(&self, error: &Error) -> bool {
         let mut state = self.lock();
         state.closed = true;
         self.closed.store(true, Ordering::Release);
@@ -145,10 +150,12 @@ impl Queue {
         let pending = std::mem::take(&mut state.pending);
         state.out = Vec::new();
         drop(state);
+        let somebody = !pending.is_empty();
         for pending in pending {
             pending.fail(error);
         }
         self.ended.notify_waiters();
+        somebody
     }
 
     pub(crate) async fn ended(&self) {
@@ -181,6 +188,7 @@ impl State {
         for reply in replies.drain(..) {
             let Some(pending) = self.pending.front_mut() else { return false };
             pending.missing -= 1;
+            self.owed = self.owed.saturating_sub(1);
             let whole = if pending.several {
                 pending.replies.push(reply);
                 (pending.missing == 0).then(|| Replies::Many(std::mem::take(&mut pending.replies)))
