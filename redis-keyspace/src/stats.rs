@@ -118,6 +118,8 @@ pub struct FillStats {
     pub hits: u64,
     /// The value was not there, and the loader ran.
     pub misses: u64,
+    /// The value was not there, and another caller's loader ran for this one too.
+    pub coalesced: u64,
     /// The value was there but could not be decoded, and the loader ran.
     pub undecodable: u64,
     /// What the loader gave could not be stored; its caller got it all the same.
@@ -135,6 +137,7 @@ pub(crate) struct Counters {
 pub(crate) struct Fills {
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
+    pub(crate) coalesced: AtomicU64,
     pub(crate) undecodable: AtomicU64,
     pub(crate) not_stored: AtomicU64,
 }
@@ -158,6 +161,7 @@ impl Stats {
             fills: FillStats {
                 hits: read(&fills.hits),
                 misses: read(&fills.misses),
+                coalesced: read(&fills.coalesced),
                 undecodable: read(&fills.undecodable),
                 not_stored: read(&fills.not_stored),
             },

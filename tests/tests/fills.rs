@@ -149,7 +149,7 @@ both_servers! {
         assert_eq!(Keys::text(21).get().await.unwrap().as_deref(), Some("newer"));
         assert!(Keys::text(21).ttl().await.unwrap().left().unwrap() <= MINUTE);
         assert_eq!(counts(&redis), (0, 2, 0, 0), "nothing failed");
-        // Two loaders at once: the first to be done is the one that stored.
+        // Two loaders at once, as in two processes: the first to be done is the one that stored.
         let (first, second) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
         let slow = Keys::text(22).get_or_set(|| async {
             first.notify_one();
@@ -158,7 +158,8 @@ both_servers! {
         });
         let quick = async {
             first.notified().await;
-            let quick = Keys::text(22).get_or_set(|| async { "quick".to_owned() }).await.unwrap();
+            let alone = Keys::text(22).get_or_set(|| async { "quick".to_owned() }).coalesce(false);
+            let quick = alone.await.unwrap();
             second.notify_one();
             quick
         };

@@ -1212,7 +1212,7 @@ fn stats_are_json_for_a_status_page() {
             "closed": false,
             "connections": [],
             "degraded": 0,
-            "fills": { "hits": 0, "misses": 0, "undecodable": 0, "not_stored": 0 },
+            "fills": { "hits": 0, "misses": 0, "coalesced": 0, "undecodable": 0, "not_stored": 0 },
         });
         assert_eq!(json(&redis), fresh, "nothing has needed a connection yet");
         redis.connect_now().await.unwrap();

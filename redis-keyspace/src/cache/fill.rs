@@ -7,13 +7,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::flight::Part;
 use crate::Redis;
 use crate::command::{IntoCommand, OnUnavailable, is_away};
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::chosen;
+use crate::handle::{chosen, target};
 use crate::key::Key;
 use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::SingleValue;
+use crate::stats::Fills;
 
 /// Why [`try_get_or_set`](Key::try_get_or_set) gave no value.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ macro_rules! fill_builder {
             redis: Option<Redis>,
             timeout: Option<Duration>,
             on_unavailable: Option<OnUnavailable>,
+            coalesces: bool,
             /// For how long what the loader borrows is there.
             borrows: PhantomData<&'l ()>,
         }
@@ -78,6 +81,7 @@ macro_rules! fill_builder {
                     redis,
                     timeout: None,
                     on_unavailable: None,
+                    coalesces: true,
                     borrows: PhantomData,
                 }
             }
@@ -98,6 +102,13 @@ macro_rules! fill_builder {
             /// for a miss, what the loader gives, which is stored nowhere.
             pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
                 self.on_unavailable = Some(answer);
+                self
+            }
+
+            /// Whether callers of this process who miss the key at the same time share one load; they do unless this says
+            /// otherwise.
+            pub fn coalesce(mut self, coalesces: bool) -> Self {
+                self.coalesces = coalesces;
                 self
             }
 
@@ -141,9 +152,10 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, loader, ttl, redis, timeout, on_unavailable, .. } = self;
+            let Self { key, loader, ttl, redis, timeout, on_unavailable, coalesces, .. } = self;
             let loader = || async { Ok::<_, Infallible>(loader().await) };
-            match get_or_load(&key, loader, ttl, redis, timeout, on_unavailable).await {
+            let options = Options { ttl, redis, timeout, on_unavailable, coalesces };
+            match get_or_load(&key, loader, options).await {
                 Ok(value) => Ok(value),
                 Err(FillError::Redis(error)) => Err(error),
                 Err(FillError::Loader(never)) => match never {},
@@ -166,8 +178,8 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, loader, ttl, redis, timeout, on_unavailable, .. } = self;
-            get_or_load(&key, loader, ttl, redis, timeout, on_unavailable).await
+            let Self { key, loader, ttl, redis, timeout, on_unavailable, coalesces, .. } = self;
+            get_or_load(&key, loader, Options { ttl, redis, timeout, on_unavailable, coalesces }).await
         })
     }
 }
@@ -183,13 +195,41 @@ fn note_fill(template: &'static TemplateMeta, result: &'static str) {
     );
 }
 
-async fn get_or_load<S, V, F, Fut, E>(
-    key: &Key<S, V>,
-    loader: F,
+tokio::task_local! {
+    /// The keys whose loaders have led to here.
+    static LEADING: Vec<String>;
+}
+
+/// How a fill goes about it.
+struct Options {
     ttl: Option<Duration>,
     redis: Option<Redis>,
     timeout: Option<Duration>,
     on_unavailable: Option<OnUnavailable>,
+    coalesces: bool,
+}
+
+/// What was found at the key.
+enum Found<T> {
+    Value(T),
+    Nothing,
+    /// What an older version of the program has left there is as good as nothing.
+    Undecodable,
+    /// Redis is away, and the fill goes on without it.
+    Away,
+}
+
+/// One fill, on the server that was chosen for it: reading, storing and counting are about the same one.
+struct Fill<'k, S, V> {
+    key: &'k Key<S, V>,
+    redis: Redis,
+    options: Options,
+}
+
+async fn get_or_load<S, V, F, Fut, E>(
+    key: &Key<S, V>,
+    loader: F,
+    options: Options,
 ) -> Result<V::Owned, FillError<E>>
 where
     S: Keyspace,
@@ -197,66 +237,138 @@ where
     F: FnOnce() -> Fut + Send,
     Fut: Future<Output = Result<V::Owned, E>> + Send,
 {
-    // Chosen once, so that reading, storing and counting are about the same server.
-    let redis = chosen(redis.as_ref(), Some(S::META))?;
-    let template = key.template();
-    let note = |counter: &AtomicU64, result: &'static str| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        note_fill(template, result);
-    };
-    let on_unavailable = on_unavailable.unwrap_or(S::META.overrides.on_unavailable);
-    let read = key.get().on(&redis).with_timeout(timeout).on_unavailable(OnUnavailable::Error);
-    let replaces = match read.await {
-        Ok(Some(value)) => {
-            note(&redis.fills().hits, "hit");
+    let redis = chosen(options.redis.as_ref(), Some(S::META))?;
+    let binding = target(Some(&redis), Some(S::META))?;
+    let (flights, fill) = (&binding.pool().flights, Fill { key, redis, options });
+    loop {
+        let ended = flights.ended();
+        let mut found = fill.look().await?;
+        if let Found::Value(value) = found {
+            fill.note(|fills| &fills.hits, "hit");
             return Ok(value);
         }
-        Ok(None) => {
-            note(&redis.fills().misses, "miss");
-            false
+        let name = format!("{}{}", binding.namespace, key.as_str());
+        let led_here = LEADING.try_with(|keys| keys.contains(&name)).unwrap_or(false);
+        if !fill.options.coalesces || led_here {
+            // To wait for oneself would take for ever.
+            return fill.load(loader, &found).await;
         }
-        // What an older version of the program has left there is as good as nothing.
-        Err(error) if error.is_decode() => {
-            note(&redis.fills().undecodable, "undecodable");
-            observe!(warn, error = %error, "a value that can't be decoded is loaded anew");
-            true
+        let leader = match flights.join(name.clone()) {
+            Part::Leader(leader) => leader,
+            Part::Follower(follower) => match follower.wait().await {
+                Some(bytes) => {
+                    fill.note(|fills| &fills.coalesced, "coalesced");
+                    return V::decode(&bytes).map_err(|problem| fill.about(Error::decode(problem)).into());
+                }
+                // The leader has failed, panicked or gone: another one is to load.
+                None => continue,
+            },
+        };
+        // One that ended between our look and our turn has stored its value since.
+        if flights.ended() != ended {
+            found = fill.look().await?;
         }
-        Err(error) if on_unavailable == OnUnavailable::Miss && is_away(&error) => {
-            redis.note_degraded(&error, Some(template));
-            // Storing it would only wait for the next failure.
-            return loader().await.map_err(FillError::Loader);
+        let value = match found {
+            Found::Value(value) => {
+                fill.note(|fills| &fills.hits, "hit");
+                value
+            }
+            found => {
+                let mut keys = LEADING.try_with(Clone::clone).unwrap_or_default();
+                keys.push(name);
+                LEADING.scope(keys, fill.load(loader, &found)).await?
+            }
+        };
+        leader.finish(|| {
+            let mut bytes = Vec::new();
+            V::encode(V::borrow(&value), &mut bytes).ok().map(|()| bytes)
+        });
+        return Ok(value);
+    }
+}
+
+impl<S: Keyspace, V: SingleValue> Fill<'_, S, V> {
+    fn note(&self, counter: impl FnOnce(&Fills) -> &AtomicU64, result: &'static str) {
+        counter(self.redis.fills()).fetch_add(1, Ordering::Relaxed);
+        note_fill(self.key.template(), result);
+    }
+
+    fn about(&self, error: Error) -> Error {
+        error.about("GET", Some(self.key.template()), Some(self.key.as_str()))
+    }
+
+    async fn look(&self) -> Result<Found<V::Owned>> {
+        let Options { timeout, on_unavailable, .. } = self.options;
+        let on_unavailable = on_unavailable.unwrap_or(S::META.overrides.on_unavailable);
+        let read = self.key.get().on(&self.redis).with_timeout(timeout);
+        match read.on_unavailable(OnUnavailable::Error).await {
+            Ok(value) => Ok(value.map_or(Found::Nothing, Found::Value)),
+            Err(error) if error.is_decode() => {
+                observe!(warn, error = %error, "a value that can't be decoded is loaded anew");
+                Ok(Found::Undecodable)
+            }
+            Err(error) if on_unavailable == OnUnavailable::Miss && is_away(&error) => {
+                self.redis.note_degraded(&error, Some(self.key.template()));
+                Ok(Found::Away)
+            }
+            Err(error) => Err(error),
         }
-        Err(error) => return Err(FillError::Redis(error)),
-    };
-    // No connection is held here: loaders take their time, and may need Redis themselves.
-    let value = loader().await.map_err(FillError::Loader)?;
-    let set = key.set(V::borrow(&value)).on(&redis);
-    let set = match ttl {
-        Some(ttl) => set.ttl(ttl),
-        None => set,
-    };
-    // Whoever has set the key since the miss knows better than the loader, which began before. What was no value has
-    // to be looked at again for that.
-    let replaces = replaces && {
-        let there = key.get().on(&redis).with_timeout(timeout).on_unavailable(OnUnavailable::Error).await;
-        there.is_err_and(|error| error.is_decode())
-    };
-    let stored = if replaces {
-        set.into_command().with_timeout(timeout).await
-    } else {
-        set.only_if_absent().into_command().with_timeout(timeout).await.map(drop)
-    };
-    match stored {
-        Ok(()) => Ok(value),
-        // These are mistakes in the program, and would hide for ever behind a cache that never hits.
-        Err(error) if matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput) => {
-            Err(FillError::Redis(error))
+    }
+
+    /// Loads the value and stores it. No connection is held here: loaders take their time, and may need Redis themselves.
+    async fn load<F, Fut, E>(&self, loader: F, found: &Found<V::Owned>) -> Result<V::Owned, FillError<E>>
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = Result<V::Owned, E>> + Send,
+    {
+        match found {
+            Found::Undecodable => self.note(|fills| &fills.undecodable, "undecodable"),
+            Found::Nothing => self.note(|fills| &fills.misses, "miss"),
+            Found::Away | Found::Value(_) => {}
         }
-        Err(error) => {
-            note(&redis.fills().not_stored, "not_stored");
-            observe!(warn, error = %error, "a value that was loaded could not be stored");
-            let _ = error;
-            Ok(value)
+        let value = loader().await.map_err(FillError::Loader)?;
+        // While Redis is away, storing would only wait for the next failure.
+        if !matches!(found, Found::Away) {
+            self.store(&value, matches!(found, Found::Undecodable)).await?;
+        }
+        Ok(value)
+    }
+
+    async fn store(&self, value: &V::Owned, was_undecodable: bool) -> Result<()> {
+        let timeout = self.options.timeout;
+        let set = self.key.set(V::borrow(value)).on(&self.redis);
+        let set = match self.options.ttl {
+            Some(ttl) => set.ttl(ttl),
+            None => set,
+        };
+        // Whoever has set the key since the miss knows better than the loader, which began before. What was no value has
+        // to be looked at again for that.
+        let replaces = was_undecodable && {
+            let again = self.key.get().on(&self.redis).with_timeout(timeout);
+            again.on_unavailable(OnUnavailable::Error).await.is_err_and(|error| error.is_decode())
+        };
+        let stored = if replaces {
+            set.into_command().with_timeout(timeout).await
+        } else {
+            set.only_if_absent().into_command().with_timeout(timeout).await.map(drop)
+        };
+        match stored {
+            Ok(()) => Ok(()),
+            // These are mistakes in the program, and would hide for ever behind a cache that never hits.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge
+                ) =>
+            {
+                Err(error)
+            }
+            Err(error) => {
+                self.note(|fills| &fills.not_stored, "not_stored");
+                observe!(warn, error = %error, "a value that was loaded could not be stored");
+                let _ = error;
+                Ok(())
+            }
         }
     }
 }

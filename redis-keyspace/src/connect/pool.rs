@@ -13,6 +13,7 @@ use super::lane::{Replies, Submitted};
 use super::manager::Origin;
 use super::own::Own;
 use super::settings::{Endpoint, Fingerprint, Settings};
+use crate::cache::Flights;
 use crate::command::Request;
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     pub(crate) refs: AtomicUsize,
     /// Who updates which key.
     pub(crate) updates: Turns,
+    /// What is being loaded.
+    pub(crate) flights: Flights,
     kind: Kind,
     /// Set when the runtime that drives the connections is gone.
     orphaned: Arc<AtomicBool>,
@@ -62,6 +65,7 @@ impl Pool {
             health,
             refs: AtomicUsize::new(0),
             updates: Turns::default(),
+            flights: Flights::default(),
             kind,
             orphaned,
             _alive: alive,

@@ -63,8 +63,12 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 
     /// Reads the value; when there is none, or one that can't be decoded, runs the loader and stores what it gives.
     ///
+    /// Callers of this process who miss the key at the same time share one load: the first runs its loader, and all get the
+    /// value, read back from its bytes. Should that one fail, panic or be dropped, the next one loads. A loader that waits for
+    /// another key's, which waits for this one's, waits for ever.
+    ///
     /// One round trip on a hit, two on a miss, three on what can't be decoded. No connection is held while the loader
-    /// runs. What was stored meanwhile stays. When what was loaded can't be stored, its caller gets it all the same, and
+    /// runs. What was stored meanwhile stays. When what was loaded can't be stored, its callers get it all the same, and
     /// [`stats`](crate::Redis::stats) count it.
     ///
     /// ```
