@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis_keyspace::{Counter, Keyspace, Redis, RedisBuilder, Status, Text};
+use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{Fault, Proxy, RealServer, eventually, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -218,5 +219,50 @@ fn deadlines_of_any_length() {
                 }
             }
         }
+    });
+}
+
+/// The time is the runtime's, so an hour takes none.
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_asked_for_a_sign_of_life() {
+    let server = Server::builder().log_commands(10_000).build();
+    let redis = Redis::builder().embedded(server.clone()).lanes(1).build().unwrap();
+    Keys::text(1).set("x").ttl(MINUTE * 600).on(&redis).await.unwrap();
+    let pings = || server.command_log().iter().filter(|logged| logged.arguments[0] == "PING").count();
+    tokio::time::sleep(MINUTE * 60).await;
+    let asked = pings();
+    assert!((170..=181).contains(&asked), "{asked} times in an hour");
+    // Who talks is not asked.
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Keys::text(1).get().on(&redis).await.unwrap();
+    }
+    assert!(pings() - asked <= 1, "{}", pings() - asked);
+    assert_eq!(redis.stats().connections[0].connects, 1);
+
+    let silent = server.inject(redis_keyspace_embedded::Fault::stall().on("PING"));
+    tokio::time::sleep(MINUTE).await;
+    let stats = &redis.stats().connections[0];
+    assert_eq!((stats.lanes, stats.lost_lanes), (0, 1), "it is given up before anybody needs it");
+    drop(silent);
+    let start = tokio::time::Instant::now();
+    assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_connection_that_went_dead_while_idle_costs_nobody_a_deadline() {
+    within(MINUTE, async {
+        let (_server, proxy, builder) = proxied();
+        let redis = builder.build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        proxy.set(Fault::BlackHole);
+        let start = Instant::now();
+        while redis.stats().connections[0].lanes > 0 {
+            assert!(start.elapsed() < Duration::from_secs(25), "nobody looks after it");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        proxy.set(Fault::Pass);
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
     });
 }

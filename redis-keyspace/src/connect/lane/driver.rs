@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::time::{Instant, Sleep};
@@ -14,9 +15,12 @@ use super::wire::Reader;
 use super::{Patience, Replies};
 use crate::connect::manager::Origin;
 use crate::connect::settings::Settings;
+use crate::deadline::Deadline;
 use crate::error::Error;
 
 const READ_SIZE: usize = 32 * 1024;
+/// A lane on which nothing was heard for so long, up to twice as long, is asked for a sign of life, before somebody relies on it.
+const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// Buffers that grew beyond this for one large value give their memory back.
 const KEEP_SIZE: usize = 256 * 1024;
 
@@ -39,6 +43,9 @@ pub(crate) struct Driver {
     /// Since when nothing has arrived, as far as the timer has seen.
     silent_since: Instant,
     heard: bool,
+    probe: Pin<Box<Sleep>>,
+    /// Whether anything was heard since the probe's timer was set.
+    heard_since: bool,
 }
 
 /// Why a driver stops.
@@ -69,6 +76,8 @@ impl Driver {
             silent_since: now,
             // Until somebody asks, silence is none.
             heard: true,
+            probe: Box::pin(tokio::time::sleep_until(now + PROBE_AFTER)),
+            heard_since: false,
         }
     }
 
@@ -83,6 +92,7 @@ impl Driver {
                 Err(error) => return Poll::Ready(End::Lost(error.to_string())),
             }
             self.heard = true;
+            self.heard_since = true;
             if let Err(Malformed(problem)) = self.decode() {
                 return Poll::Ready(End::Lost(format!("the server sent {problem}")));
             }
@@ -160,6 +170,22 @@ impl Driver {
         }
     }
 
+    /// Asks a server that was not heard of for long for a sign of life. One that gives none is given up as any that owes
+    /// replies.
+    fn poll_probe(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        while self.probe.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if !std::mem::take(&mut self.heard_since)
+                && self.queue.probe(Deadline::after(self.patience.silence))
+            {
+                // Until now, silence was none.
+                (self.heard, self.silent_since) = (false, now);
+            }
+            self.probe.as_mut().reset(now + PROBE_AFTER);
+        }
+        Poll::Pending
+    }
+
     /// Tells callers whose deadline has passed, and gives up on a server that owes replies and says nothing at all.
     fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.armed.is_some() {
@@ -216,7 +242,7 @@ impl Future for Driver {
             this.input = BytesMut::new();
         }
         // Reading first frees the server to go on when both sides have full buffers.
-        for step in [Self::poll_read, Self::poll_write, Self::poll_deadlines] {
+        for step in [Self::poll_read, Self::poll_probe, Self::poll_write, Self::poll_deadlines] {
             if let Poll::Ready(end) = step(this, context) {
                 if let End::Lost(cause) = end {
                     let error = Error::connection_lost(cause);

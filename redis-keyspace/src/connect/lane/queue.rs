@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::resp::Reply;
 use super::wire::Writer;
 use super::{Replies, Room, Submitted};
-use crate::command::Request;
+use crate::command::{Keys, Packet, Request};
 use crate::deadline::Deadline;
 use crate::error::{Budget, Error};
 
@@ -127,6 +127,26 @@ impl Queue {
             waker.wake();
         }
         Submitted::Waiting(receiver)
+    }
+
+    /// Queues a sign of life that nobody waits for, if nothing else is owed.
+    pub(crate) fn probe(&self, deadline: Deadline) -> bool {
+        let mut state = self.lock();
+        if state.closed || !state.pending.is_empty() {
+            return false;
+        }
+        Packet::new("PING", Keys::None).encode("", &mut state.out);
+        state.pending.push_back(Pending {
+            sender: None,
+            missing: 1,
+            several: false,
+            replies: Vec::new(),
+            deadline,
+        });
+        state.owed += 1;
+        let at = deadline.at();
+        state.earlier = Some(state.earlier.map_or(at, |earlier| earlier.min(at)));
+        true
     }
 
     /// No more requests; the driver ends when nobody waits for an answer any more.
