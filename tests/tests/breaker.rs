@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bb8_redis::{RedisConnectionManager, bb8};
 use redis_keyspace::{BreakerState, Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::{Fault as Injected, Server};
 use redis_keyspace_tests::{Fault, Proxy, RealServer, eventually, within};
@@ -86,6 +87,33 @@ fn it_opens_and_closes_by_itself() {
             proxy.cut_all();
         };
         away_and_back(redis, leave, || proxy.refuse(false)).await;
+    });
+}
+
+/// A pool of the application's, whose connections know nothing of breakers.
+#[test]
+fn a_pool_of_the_applications_has_one_too() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let manager = RedisConnectionManager::new(server.url_through(&proxy)).unwrap();
+        let pool =
+            bb8::Pool::builder().connection_timeout(Duration::from_millis(200)).build(manager).await.unwrap();
+        let redis =
+            Redis::builder().pool(pool).retries(0).timeout(Duration::from_millis(500)).build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        proxy.refuse(true);
+        proxy.cut_all();
+        let error = open(&redis).await;
+        assert!(error.to_string().contains("nothing was tried"), "{error}");
+        let start = Instant::now();
+        for _ in 0..200 {
+            assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
+        }
+        assert!(start.elapsed() < Duration::from_secs(2));
+        proxy.refuse(false);
+        eventually("it is found back", async || state(&redis) == BreakerState::Closed).await;
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
     });
 }
 

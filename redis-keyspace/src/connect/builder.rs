@@ -232,8 +232,7 @@ impl RedisBuilder {
     /// itself looks whether the server is back, soon at first and then after growing pauses of at most `cooldown`, so that
     /// it finds it back after it was away for about as long again. 5 and 30 s unless stated; 0 failures for no breaker.
     ///
-    /// What a server answers, a wrong password and a full pool are no failures of this kind. Not for a
-    /// [pool of your own](Self::pool).
+    /// What a server answers, a wrong password and a full pool are no failures of this kind.
     pub fn breaker(mut self, failures: u32, cooldown: Duration) -> Self {
         self.base.breaker = BreakerSettings { failures, cooldown };
         self

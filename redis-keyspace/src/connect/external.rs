@@ -106,6 +106,11 @@ impl External {
         Ok(RawConnection::external(connection))
     }
 
+    /// Connects, to see whether the server is there.
+    pub(crate) async fn probe(&self, db: u16, deadline: Deadline) -> Result<(), Error> {
+        self.dedicated(db, deadline).await.map(drop)
+    }
+
     pub(crate) async fn connect(&self, db: u16, deadline: Deadline) -> Result<(), Error> {
         self.check_out(db, deadline).await.map(drop)
     }

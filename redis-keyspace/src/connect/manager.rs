@@ -11,8 +11,9 @@ use tokio::time::{Duration, Instant};
 use super::health::Health;
 use super::lane::Lane;
 use super::login::{Login, login};
-use super::settings::Settings;
+use super::settings::{Endpoint, Settings};
 use super::stream::Stream;
+use crate::deadline::Deadline;
 use crate::error::{Budget, Error};
 use crate::run::jittered;
 
@@ -64,7 +65,7 @@ impl Origin {
 
     /// Connects now and then until the server is back, or the pool is gone. The pauses grow, so that it is found to be back
     /// after it was away for about as long again, or for the cooldown.
-    fn probe(&self) {
+    pub(crate) fn probe(&self) {
         let (settings, health) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.health));
         let (mut pause, cooldown) = (FIRST_PROBE, self.health.breaker.cooldown());
         tokio::spawn(async move {
@@ -85,6 +86,9 @@ impl Origin {
                 let origin = Self { settings, health };
                 let settings = Arc::clone(&origin.settings);
                 let connect = async move {
+                    if let Endpoint::Pool(external) = &settings.endpoint {
+                        return external.probe(settings.db, Deadline::after(settings.connect_timeout)).await;
+                    }
                     let mut stream = Stream::open(&settings.endpoint).await?;
                     login(&mut stream, &settings).await.map(drop)
                 };

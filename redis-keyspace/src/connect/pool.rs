@@ -16,7 +16,7 @@ use super::settings::{Endpoint, Fingerprint, Settings};
 use crate::cache::Flights;
 use crate::command::Request;
 use crate::deadline::Deadline;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::update::Turns;
 
 pub(crate) struct Pool {
@@ -103,10 +103,30 @@ impl Pool {
             }
             Kind::External(external) => {
                 request.check_size(self.settings.max_value)?;
-                let db = self.settings.db;
-                Ok((external.run(request, namespace, db, deadline, closed).await?, None))
+                let run = external.run(request, namespace, self.settings.db, deadline, closed);
+                Ok((self.guarded(run).await?, None))
             }
         }
+    }
+
+    /// Work on connections of the application's, which tell the breaker nothing by themselves.
+    async fn guarded<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let breaker = &self.health.breaker;
+        breaker.admit()?;
+        let outcome = work.await;
+        let opened = match &outcome {
+            Ok(_) => {
+                breaker.succeeded();
+                false
+            }
+            Err(error) if error.is_connection_lost() => breaker.lost(error),
+            Err(error) if error.kind() == ErrorKind::Unavailable => breaker.failed(error),
+            Err(_) => false,
+        };
+        if opened {
+            Origin::new(Arc::clone(&self.settings), Arc::clone(&self.health)).probe();
+        }
+        outcome
     }
 
     /// Whether the server is a node of a cluster; known once a lane was connected, or a page of a scan was read.
@@ -129,7 +149,7 @@ impl Pool {
         let deadline = Deadline::after(self.settings.timeout);
         match &self.kind {
             Kind::Own(own) => own.exclusive(deadline).await,
-            Kind::External(external) => external.exclusive(self.settings.db, deadline).await,
+            Kind::External(external) => self.guarded(external.exclusive(self.settings.db, deadline)).await,
         }
     }
 
@@ -138,7 +158,7 @@ impl Pool {
         let deadline = Deadline::after(self.settings.timeout);
         match &self.kind {
             Kind::Own(own) => own.connect(deadline).await,
-            Kind::External(external) => external.connect(self.settings.db, deadline).await,
+            Kind::External(external) => self.guarded(external.connect(self.settings.db, deadline)).await,
         }
     }
 
