@@ -208,6 +208,7 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
 impl<S: Keyspace, V: Readable> Pattern<S, V> {
     /// The keys with their values, as a stream: the values of a page and the `SCAN` of the next are one round trip. A key
     /// that goes between the two is left out; one whose value can't be decoded is an error, after which the stream goes on.
+    /// The values of a page are in memory at once: of big ones, ask for [smaller pages](Self::page_size).
     pub fn values(&self) -> Values<S, V> {
         Values::new(self.scan())
     }
