@@ -1,6 +1,5 @@
 //! Finished keys and what they are made from.
 
-mod address;
 mod argument;
 mod class;
 mod escape;

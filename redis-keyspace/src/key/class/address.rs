@@ -3,7 +3,7 @@
 //! That of IPv4 is exact. That of IPv6 takes what consists of the right characters with two colons at least, which nothing
 //! is that is no address, but hostile text.
 
-use super::class::State;
+use super::State;
 
 // IPv4: which number, and what it is so far; 256 for nothing yet.
 const NUMBER: State = 257;

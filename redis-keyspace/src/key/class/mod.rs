@@ -3,11 +3,17 @@
 //! Each is a regular language, read by a small deterministic automaton that runs at compile time as well as at run time:
 //! the checks of templates, their overlap and the way back from a key to its arguments all step through it.
 
-#![expect(clippy::indexing_slicing, reason = "behind a look at the length; `get` is not const")]
+mod address;
+mod bytes;
+mod character;
+mod display;
+mod index;
+mod integer;
+mod words;
 
-use std::fmt;
-
-use super::{KeyArgument, address};
+use bytes::{ByteSet, is_plain};
+use index::are_equal;
+pub(crate) use index::nth_byte;
 
 /// The set of texts that a type's encoding is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,16 +141,7 @@ impl ArgumentClass {
             Language::Char | Language::Shape(_) => true,
             Language::V4 => !matches!(next, b'0'..=b'9' | b'.'),
             Language::V6 | Language::Address => !matches!(next, b'0'..=b'9' | b'a'..=b'f' | b'.' | b'%'),
-            Language::OneOf(texts) => {
-                let mut rest = texts;
-                while let Some((text, others)) = rest.split_first() {
-                    if goes_on(text, next, texts) {
-                        return false;
-                    }
-                    rest = others;
-                }
-                true
-            }
+            Language::OneOf(texts) => words::end_before(texts, next),
         }
     }
 
@@ -164,9 +161,9 @@ impl ArgumentClass {
                     Some(length + 1)
                 }
             }
-            Language::Integer { zero, min, max } => step_integer(zero, min, max, state, byte),
-            Language::Char => step_char(state, byte),
-            Language::OneOf(texts) => step_one_of(texts, state, byte),
+            Language::Integer { zero, min, max } => integer::step(zero, min, max, state, byte),
+            Language::Char => character::step(state, byte),
+            Language::OneOf(texts) => words::step(texts, state, byte),
             Language::Shape(shape) => match nth_byte(shape, state) {
                 Some(b'x') if matches!(byte, b'0'..=b'9' | b'a'..=b'f') => Some(state + 1),
                 Some(expected) if expected != b'x' && expected == byte => Some(state + 1),
@@ -182,24 +179,13 @@ impl ArgumentClass {
     pub(crate) const fn accepts(self, state: State) -> bool {
         match self.0 {
             Language::Bytes { min, .. } => state >= min as u32,
-            Language::Integer { .. } => state != Self::START && state != MINUS,
-            Language::Char => state == CHAR_DONE,
+            Language::Integer { .. } => integer::accepts(state),
+            Language::Char => character::accepts(state),
             Language::Shape(shape) => state as usize == shape.len(),
             Language::V4 => address::accepts_v4(state),
             Language::V6 => address::accepts_v6(state),
             Language::Address => address::accepts(state),
-            Language::OneOf(texts) => {
-                let (index, length) = (state >> 16, state & 0xffff);
-                let Some(prefix) = nth(texts, index) else { return false };
-                let mut rest = texts;
-                while let Some((text, others)) = rest.split_first() {
-                    if text.len() == length as usize && have_common(text, prefix, length as usize) {
-                        return true;
-                    }
-                    rest = others;
-                }
-                false
-            }
+            Language::OneOf(texts) => words::accepts(texts, state),
         }
     }
 
@@ -207,7 +193,7 @@ impl ArgumentClass {
     pub(crate) const fn is_same(self, other: Self) -> bool {
         match (self.0, other.0) {
             (Language::Bytes { set, min, max }, Language::Bytes { set: other, min: least, max: most }) => {
-                set.ascii == other.ascii && set.beyond == other.beyond && min == least && max == most
+                set.is_same(other) && min == least && max == most
             }
             (
                 Language::Integer { zero, min, max },
@@ -283,259 +269,6 @@ impl ArgumentClass {
             }
         }
         longest
-    }
-}
-
-const fn is_plain(text: &str) -> bool {
-    let mut rest = text.as_bytes();
-    while let Some((byte, others)) = rest.split_first() {
-        if super::escape::is_reserved(*byte) {
-            return false;
-        }
-        rest = others;
-    }
-    true
-}
-
-/// In few words: `u64`, `text`, `phone|desktop`.
-impl fmt::Display for ArgumentClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const INTEGERS: [(&str, ArgumentClass); 10] = [
-            ("u8", u8::CLASS),
-            ("u16", u16::CLASS),
-            ("u32", u32::CLASS),
-            ("u64", u64::CLASS),
-            ("u128", u128::CLASS),
-            ("i8", i8::CLASS),
-            ("i16", i16::CLASS),
-            ("i32", i32::CLASS),
-            ("i64", i64::CLASS),
-            ("i128", i128::CLASS),
-        ];
-        if let Some((name, _)) = INTEGERS.iter().find(|(_, class)| class == self) {
-            return f.write_str(name);
-        }
-        if *self == bool::CLASS {
-            return f.write_str("bool");
-        }
-        match self.0 {
-            _ if *self == Self::TEXT => f.write_str("text"),
-            _ if *self == Self::RAW => f.write_str("anything"),
-            Language::Bytes { set, min, max } => {
-                let alphabet: String =
-                    (0..=u8::MAX).filter(|&byte| set.contains(byte)).map(char::from).collect();
-                match max {
-                    UNBOUNDED => write!(f, "{min} or more of {alphabet:?}"),
-                    max if max == min => write!(f, "{min} of {alphabet:?}"),
-                    max => write!(f, "{min} to {max} of {alphabet:?}"),
-                }
-            }
-            Language::Integer { zero, min, max } => {
-                if min.is_empty() {
-                    write!(f, "{} to {max}", if zero { "0" } else { "1" })
-                } else {
-                    write!(f, "-{min} to {max}{}", if zero { "" } else { " without 0" })
-                }
-            }
-            Language::Char => f.write_str("char"),
-            Language::OneOf(texts) => f.write_str(&texts.join("|")),
-            Language::Shape(shape) => f.write_str(shape),
-            Language::V4 => f.write_str("Ipv4Addr"),
-            Language::V6 => f.write_str("Ipv6Addr"),
-            Language::Address => f.write_str("IpAddr"),
-        }
-    }
-}
-
-// An integer's states: nothing yet, a sign, a zero, and else how many digits there are and how they compare with the
-// limit's first ones.
-const MINUS: State = 1;
-const ZERO: State = 2;
-const NEGATIVE: State = 1 << 16;
-const EQUAL: State = 1;
-const LESS: State = 2;
-const GREATER: State = 3;
-
-const fn step_integer(
-    zero: bool,
-    min: &'static str,
-    max: &'static str,
-    state: State,
-    byte: u8,
-) -> Option<State> {
-    match (state, byte) {
-        (ArgumentClass::START, b'-') if !min.is_empty() => Some(MINUS),
-        (ArgumentClass::START, b'0') => {
-            if zero {
-                Some(ZERO)
-            } else {
-                None
-            }
-        }
-        (ZERO, _) | (MINUS, b'0') => None,
-        (_, b'0'..=b'9') => {
-            let negative = state == MINUS || state & NEGATIVE != 0;
-            let limit = if negative { min } else { max };
-            // Digits so far, and the comparison so far, which the first digit starts as equal.
-            let (digits, compared) =
-                if state <= MINUS { (0, EQUAL) } else { ((state & 0xffff) >> 2, state & 3) };
-            let Some(limits) = nth_byte(limit, digits) else { return None };
-            let compared = if compared != EQUAL {
-                compared
-            } else if byte == limits {
-                EQUAL
-            } else if byte < limits {
-                LESS
-            } else {
-                GREATER
-            };
-            // Of as many digits as the limit, but more than it.
-            if digits as usize + 1 == limit.len() && compared == GREATER {
-                return None;
-            }
-            Some((if negative { NEGATIVE } else { 0 }) | ((digits + 1) << 2) | compared)
-        }
-        _ => None,
-    }
-}
-
-// A character's states: how many bytes of its UTF-8 or digits of its escape are missing.
-const CHAR_DONE: State = 1;
-const CHAR_MISSING: State = 2;
-const ESCAPE_TWO: State = 16;
-const ESCAPE_ONE: State = 17;
-
-const fn step_char(state: State, byte: u8) -> Option<State> {
-    match (state, byte) {
-        (ArgumentClass::START, b'%') => Some(ESCAPE_TWO),
-        (ArgumentClass::START, 0..=0x7f) if ByteSet::TEXT.contains(byte) => Some(CHAR_DONE),
-        (ArgumentClass::START, 0xc2..=0xdf) => Some(CHAR_MISSING + 1),
-        (ArgumentClass::START, 0xe0..=0xef) => Some(CHAR_MISSING + 2),
-        (ArgumentClass::START, 0xf0..=0xf4) => Some(CHAR_MISSING + 3),
-        (ESCAPE_TWO, b'0'..=b'9' | b'A'..=b'F') => Some(ESCAPE_ONE),
-        (ESCAPE_ONE, b'0'..=b'9' | b'A'..=b'F') => Some(CHAR_DONE),
-        (_, 0x80..=0xbf) if state > CHAR_MISSING && state < ESCAPE_TWO => {
-            Some(if state == CHAR_MISSING + 1 { CHAR_DONE } else { state - 1 })
-        }
-        _ => None,
-    }
-}
-
-/// A state is the first text that starts like what was read, and how much that was.
-const fn step_one_of(texts: &'static [&'static str], state: State, byte: u8) -> Option<State> {
-    let (index, length) = (state >> 16, (state & 0xffff) as usize);
-    let Some(prefix) = nth(texts, index) else { return None };
-    let (mut rest, mut at) = (texts, 0);
-    while let Some((text, others)) = rest.split_first() {
-        if have_common(text, prefix, length)
-            && let Some(next) = nth_byte(text, state & 0xffff)
-            && next == byte
-        {
-            return Some((at << 16) | ((state & 0xffff) + 1));
-        }
-        rest = others;
-        at += 1;
-    }
-    None
-}
-
-/// Whether one of the texts starts with `text` followed by `next`.
-const fn goes_on(text: &str, next: u8, texts: &[&str]) -> bool {
-    let mut rest = texts;
-    while let Some((other, others)) = rest.split_first() {
-        if have_common(text, other, text.len())
-            && let Some(byte) = nth_byte(other, short(text.len()))
-            && byte == next
-        {
-            return true;
-        }
-        rest = others;
-    }
-    false
-}
-
-// With indices, because the compiler interprets these, and the methods of slices take it ten times as long.
-
-const fn nth<'t>(texts: &[&'t str], index: u32) -> Option<&'t str> {
-    if (index as usize) < texts.len() { Some(texts[index as usize]) } else { None }
-}
-
-pub(crate) const fn nth_byte(text: &str, index: u32) -> Option<u8> {
-    let (bytes, index) = (text.as_bytes(), index as usize);
-    if index < bytes.len() { Some(bytes[index]) } else { None }
-}
-
-const fn are_equal(one: &str, other: &str) -> bool {
-    one.len() == other.len() && have_common(one, other, one.len())
-}
-
-/// Whether both texts have the same first `length` bytes.
-const fn have_common(one: &str, other: &str, length: usize) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() < length || other.len() < length {
-        return false;
-    }
-    let mut at = 0;
-    while at < length {
-        if one[at] != other[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
-}
-
-/// A length of a text in a declaration; none is longer than 4 GiB.
-#[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
-const fn short(length: usize) -> u32 {
-    length as u32
-}
-
-/// A set of byte values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ByteSet {
-    ascii: u128,
-    beyond: u128,
-}
-
-impl ByteSet {
-    const EMPTY: Self = Self { ascii: 0, beyond: 0 };
-    const ALL: Self = Self { ascii: u128::MAX, beyond: u128::MAX };
-    const TEXT: Self = {
-        let mut set = Self::ALL;
-        let mut byte = 0_u8;
-        while byte < 128 {
-            // `%` stays in: it introduces the escapes.
-            if super::escape::is_reserved(byte) && byte != b'%' {
-                set.ascii &= !(1 << byte);
-            }
-            byte += 1;
-        }
-        set
-    };
-
-    const fn of(bytes: &[u8]) -> Self {
-        let (mut set, mut rest) = (Self::EMPTY, bytes);
-        while let Some((byte, others)) = rest.split_first() {
-            set = set.with(*byte);
-            rest = others;
-        }
-        set
-    }
-
-    const fn with(mut self, byte: u8) -> Self {
-        let bit = 1 << (byte & 127);
-        if byte < 128 {
-            self.ascii |= bit;
-        } else {
-            self.beyond |= bit;
-        }
-        self
-    }
-
-    const fn contains(self, byte: u8) -> bool {
-        let half = if byte < 128 { self.ascii } else { self.beyond };
-        half & (1 << (byte & 127)) != 0
     }
 }
 

@@ -1,0 +1,38 @@
+//! Texts by their places: with indices, because the compiler interprets these, and the methods of slices take it ten times as long.
+
+#![expect(clippy::indexing_slicing, reason = "behind a look at the length; `get` is not const")]
+
+pub(super) const fn nth<'t>(texts: &[&'t str], index: u32) -> Option<&'t str> {
+    if (index as usize) < texts.len() { Some(texts[index as usize]) } else { None }
+}
+
+pub(crate) const fn nth_byte(text: &str, index: u32) -> Option<u8> {
+    let (bytes, index) = (text.as_bytes(), index as usize);
+    if index < bytes.len() { Some(bytes[index]) } else { None }
+}
+
+pub(super) const fn are_equal(one: &str, other: &str) -> bool {
+    one.len() == other.len() && have_common(one, other, one.len())
+}
+
+/// Whether both texts have the same first `length` bytes.
+pub(super) const fn have_common(one: &str, other: &str, length: usize) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() < length || other.len() < length {
+        return false;
+    }
+    let mut at = 0;
+    while at < length {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// A length of a text in a declaration; none is longer than 4 GiB.
+#[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
+pub(super) const fn short(length: usize) -> u32 {
+    length as u32
+}

@@ -1,0 +1,63 @@
+//! The automaton of a fixed list of texts.
+
+use super::State;
+use super::index::{have_common, nth, nth_byte, short};
+
+/// A state is the first text that starts like what was read, and how much that was.
+pub(super) const fn step(texts: &'static [&'static str], state: State, byte: u8) -> Option<State> {
+    let (index, length) = (state >> 16, (state & 0xffff) as usize);
+    let Some(prefix) = nth(texts, index) else { return None };
+    let (mut rest, mut at) = (texts, 0);
+    while let Some((text, others)) = rest.split_first() {
+        if have_common(text, prefix, length)
+            && let Some(next) = nth_byte(text, state & 0xffff)
+            && next == byte
+        {
+            return Some((at << 16) | ((state & 0xffff) + 1));
+        }
+        rest = others;
+        at += 1;
+    }
+    None
+}
+
+/// Whether one of the texts starts with `text` followed by `next`.
+const fn goes_on(text: &str, next: u8, texts: &[&str]) -> bool {
+    let mut rest = texts;
+    while let Some((other, others)) = rest.split_first() {
+        if have_common(text, other, text.len())
+            && let Some(byte) = nth_byte(other, short(text.len()))
+            && byte == next
+        {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+/// Whether the text up to here is one of them.
+pub(super) const fn accepts(texts: &[&str], state: State) -> bool {
+    let (index, length) = (state >> 16, state & 0xffff);
+    let Some(prefix) = nth(texts, index) else { return false };
+    let mut rest = texts;
+    while let Some((text, others)) = rest.split_first() {
+        if text.len() == length as usize && have_common(text, prefix, length as usize) {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+/// Whether none of them goes on with this byte where another one ends.
+pub(super) const fn end_before(texts: &[&str], next: u8) -> bool {
+    let mut rest = texts;
+    while let Some((text, others)) = rest.split_first() {
+        if goes_on(text, next, texts) {
+            return false;
+        }
+        rest = others;
+    }
+    true
+}
