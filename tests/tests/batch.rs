@@ -321,3 +321,21 @@ fn a_batch_with_one_write_that_must_not_run_twice_runs_once() {
         assert_eq!(proxy.unused(), 0);
     });
 }
+
+/// Batches take the lanes in turn, as commands do.
+#[test]
+fn batches_use_all_lanes() {
+    within(Duration::from_secs(60), async {
+        let server = Server::builder().log_commands(1000).build();
+        let redis = Redis::builder().embedded(server.clone()).lanes(4).build().unwrap();
+        redis.connect_now().await.unwrap();
+        for _ in 0..20 {
+            redis.ping().await.unwrap();
+            redis.batch([Keys::text(1).exists()]).await.unwrap();
+        }
+        let log = server.command_log();
+        let of_batches = log.iter().filter(|logged| logged.arguments[0] == "EXISTS");
+        let lanes: std::collections::BTreeSet<_> = of_batches.map(|logged| logged.connection).collect();
+        assert_eq!(lanes.len(), 4);
+    });
+}

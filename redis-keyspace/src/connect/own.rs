@@ -30,6 +30,8 @@ pub(crate) struct Own {
     lanes: bb8::Pool<LaneManager>,
     slots: Arc<[Slot]>,
     next: AtomicUsize,
+    /// The same for requests that can wait, or the two would take turns at each other's lanes.
+    next_patient: AtomicUsize,
     /// The requests that wait for a connection.
     queued: Queued,
     /// For big requests; connected when there is the first.
@@ -65,6 +67,7 @@ impl Own {
             lanes: pool,
             slots: (0..lanes).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
+            next_patient: AtomicUsize::new(0),
             queued: Queued::default(),
             big: Slot::default(),
             exclusives,
@@ -268,7 +271,7 @@ impl Own {
     /// The slot for a request that can wait for a connection: one of the preferred server, else an open one, while the others
     /// are connected; else one that nobody is connecting yet.
     fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
-        let first = self.next.load(Ordering::Relaxed);
+        let first = self.next_patient.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
         let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
         let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
