@@ -8,15 +8,16 @@ use redis_keyspace_tests::within;
 
 #[test]
 fn what_was_acknowledged_is_there_and_nothing_counts_twice() {
-    let report = within(Duration::from_secs(180), attack::<Ours>(1, Duration::from_millis(200)));
+    let report = within(Duration::from_secs(180), attack::<Ours>(2, Duration::from_millis(150)));
     println!("{report}");
-    assert_eq!(report.attacks, Attack::ALL.len());
+    assert_eq!(report.attacks, 2 * Attack::ALL.len());
     let tally = &report.tally;
     assert!(tally.acknowledged > 1000, "{report:?}");
     assert!(tally.failed > 0, "the attacks had no effect: {report:?}");
     assert_eq!((tally.lost, tally.doubled, tally.foreign), (0, 0, 0), "{report:?}");
     // Two lanes, and the proxy's view of one that was just given up.
     assert!(report.open.0 <= 4 && report.open.1 == 0, "{report:?}");
+    assert!(report.growth < 32 * 1024, "memory grows: {report:?}");
     assert!(report.recoveries.iter().all(|recovery| *recovery < Duration::from_secs(20)), "{report:?}");
 }
 

@@ -37,11 +37,59 @@ pub enum Attack {
     Pause,
     /// The server becomes a replica, and a master again.
     Demote,
+    /// Another process takes its place, with all that was acknowledged, and its name.
+    Failover,
+}
+
+/// A master, and a replica that can take its place.
+struct Pair {
+    servers: [RealServer; 2],
+    second_is_master: AtomicBool,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let pair =
+            Self { servers: [durable_server(), durable_server()], second_is_master: AtomicBool::new(false) };
+        pair.other().redis_cli(&["REPLICAOF", "127.0.0.1", &pair.master().port().to_string()]);
+        pair
+    }
+
+    fn place(&self, is_master: bool) -> &RealServer {
+        let second = self.second_is_master.load(Ordering::Relaxed) == is_master;
+        &self.servers[usize::from(second)]
+    }
+
+    fn master(&self) -> &RealServer {
+        self.place(true)
+    }
+
+    fn other(&self) -> &RealServer {
+        self.place(false)
+    }
+
+    /// Has the replica catch up and the two change places: what was acknowledged goes along.
+    async fn fail_over(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let ask = |server: &RealServer, command: &[&str]| {
+            server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
+        };
+        // Refused as long as the replica is not in sync.
+        while ask(self.master(), &["FAILOVER"]) != "OK" {
+            assert!(Instant::now() < deadline, "the replica does not come into sync");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        while !ask(self.other(), &["INFO", "replication"]).contains("role:master") {
+            assert!(Instant::now() < deadline, "the replica does not take over");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.second_is_master.fetch_xor(true, Ordering::Relaxed);
+    }
 }
 
 impl Attack {
     /// Each of them once.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fault(Fault::Delay(Duration::from_millis(5))),
         Self::Fault(Fault::CutRequest),
         Self::Fault(Fault::CutReply),
@@ -53,10 +101,12 @@ impl Attack {
         Self::Kill,
         Self::Pause,
         Self::Demote,
+        Self::Failover,
     ];
 
-    async fn run(self, server: &RealServer, proxy: &Proxy, span: Duration) {
+    async fn run(self, pair: &Pair, proxy: &Proxy, span: Duration) {
         const MOMENT: Duration = Duration::from_millis(20);
+        let server = pair.master();
         match self {
             Self::Fault(fault) => {
                 let end = Instant::now() + span;
@@ -88,6 +138,14 @@ impl Attack {
                 tokio::time::sleep(span).await;
                 server.redis_cli(&["REPLICAOF", "NO", "ONE"]);
             }
+            Self::Failover => {
+                pair.fail_over().await;
+                // For a while, the name still stands for the old one.
+                tokio::time::sleep(span).await;
+                proxy.redirect(pair.master().address());
+                // As a sentinel does with the clients of a master that it has demoted.
+                proxy.cut_all();
+            }
         }
     }
 }
@@ -113,9 +171,9 @@ pub struct Report {
 pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
     const WORKERS: u64 = 16;
     const GIVEN_UP: Duration = Duration::from_secs(40);
-    let server = durable_server();
-    let proxy = Proxy::start(server.address());
-    let client = C::new(&server.url_through(&proxy)).await;
+    let pair = Pair::start();
+    let proxy = Proxy::start(pair.master().address());
+    let client = C::new(&pair.master().url_through(&proxy)).await;
     let (stop, start) = (Arc::new(AtomicBool::new(false)), Instant::now());
     let successes: Arc<Vec<AtomicU64>> = Arc::new((0..WORKERS).map(|_| AtomicU64::new(0)).collect());
     let workers: Vec<_> = (0..WORKERS)
@@ -146,7 +204,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
     let (mut recoveries, mut attacks, mut memory) = (Vec::new(), 0, None);
     for round in 0..rounds {
         for attack in Attack::ALL {
-            attack.run(&server, &proxy, span).await;
+            attack.run(&pair, &proxy, span).await;
             attacks += 1;
             let end = start.elapsed();
             let end_nanos = u64::try_from(end.as_nanos()).expect("hours");
@@ -165,7 +223,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
     let mut tally = Tally::default();
     for worker in workers {
         let mut ledger = worker.await.expect("workers do not panic");
-        ledger.audit(&server);
+        ledger.audit(pair.master());
         tally.add(&ledger.tally);
     }
     let open = proxy.traffic().open;
