@@ -48,7 +48,7 @@ fn the_server_starts_with_the_password_and_tells_its_health() {
 
     let directory = tempfile::Builder::new().prefix("rk-").tempdir().unwrap();
     let secret = directory.path().join("secret");
-    std::fs::write(&secret, "a password, 'quoted'\n").unwrap();
+    std::fs::write(&secret, "a \"pass\\word\", 'quoted'\n").unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = std::env::var("REDIS_KEYSPACE_SERVER_BIN").unwrap_or_else(|_| "redis-server".to_owned());
 
@@ -73,7 +73,7 @@ fn the_server_starts_with_the_password_and_tells_its_health() {
         |password: &str| Redis::builder().host("127.0.0.1").port(port).password(password).build().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     within(Duration::from_secs(40), async {
-        while url_of("a password, 'quoted'").ping().await.is_err() {
+        while url_of("a \"pass\\word\", 'quoted'").ping().await.is_err() {
             assert!(Instant::now() < deadline, "the server does not come up");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
