@@ -101,7 +101,9 @@ impl HealthCheck {
     }
 
     /// Writes as well: the key `redis-keyspace:health`, which goes by itself after a second. A replica, and a server that is out
-    /// of memory, are not healthy then.
+    /// of memory, are not healthy then; nor is a node of a cluster that has not the slot of this key.
+    ///
+    /// Dropping the check leaves it open whether the key is written.
     pub fn with_write_probe(mut self) -> Self {
         self.writes = true;
         self
