@@ -195,7 +195,10 @@ impl<T> Decoder<T> {
             return Err(Error::protocol("a command of the batch got no answer"));
         };
         let sent = request.request.as_ref();
-        let result = replies.and_then(|PartReplies(replies)| (self.0)(sent.map_err(Error::clone)?, replies));
+        let result = replies.and_then(|PartReplies(replies)| {
+            let request = sent.map_err(Error::clone)?;
+            (self.0)(request, reply::asked_for(request, replies)?)
+        });
         observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));
         result.map_err(|error| request.subject.explain(error, sent.ok()))
     }

@@ -578,7 +578,7 @@ impl RedisBuilder {
     pub fn embedded(mut self, server: redis_keyspace_embedded::Server) -> Self {
         use crate::connect::settings::{Embedded, Endpoint};
 
-        crate::update::register(&server);
+        crate::script::register(&server);
         self.unstated = None;
         self.base.endpoint = Endpoint::Embedded(Embedded::new(server));
         self

@@ -26,6 +26,7 @@ mod ops;
 pub mod private;
 mod run;
 mod scan;
+mod script;
 mod stats;
 pub mod telemetry;
 mod update;

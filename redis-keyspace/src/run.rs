@@ -94,9 +94,17 @@ pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) ->
     match replies {
         Replies::One(reply) => refusal(reply),
         Replies::Many(replies) => {
-            let mut refusals = replies.iter().filter_map(refusal);
-            let first = refusals.next()?;
-            let all = refusals.count() + 1 == replies.len();
+            // What goes along may run as often as it likes.
+            let packets = if let Request::Pipeline(packets) = request { packets.as_slice() } else { &[] };
+            let is_aside = |index: usize| packets.get(index).is_some_and(|packet| packet.aside);
+            let asked_for = replies.iter().enumerate().filter(|&(index, _)| !is_aside(index));
+            let mut asked_for = asked_for.map(|(_, reply)| refusal(reply));
+            let mut all = true;
+            let first = asked_for.by_ref().find_map(|refusal| {
+                all &= refusal.is_some();
+                refusal
+            })?;
+            all &= asked_for.all(|refusal| refusal.is_some());
             // A command that could not be queued has its EXEC refused, and nothing is run.
             let aborted = matches!(request, Request::Atomic(_))
                 && matches!(replies.last(), Some(Reply::Error(said)) if said.starts_with("EXECABORT"));

@@ -15,6 +15,12 @@ pub(super) const TABLE: &[Spec] = &[
         let hash = read(context, key)?;
         Ok(Reply::bulk_or_nil(hash.and_then(|hash| hash.get(field)).cloned()))
     }),
+    command("hmget", -3, 0, ONE_KEY, |context, arguments| {
+        let ([key], fields) = first(arguments)?;
+        let hash = read(context, key)?;
+        let value = |field: &Bytes| Reply::bulk_or_nil(hash.and_then(|hash| hash.get(field)).cloned());
+        Ok(Reply::Array(fields.iter().map(value).collect()))
+    }),
     command("hexists", 3, 0, ONE_KEY, |context, arguments| {
         let [key, field] = exactly(arguments)?;
         Ok(Reply::flag(read(context, key)?.is_some_and(|hash| hash.contains(field))))

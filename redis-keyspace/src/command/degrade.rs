@@ -85,6 +85,8 @@ fn misses(request: &Request) -> Replies {
     let miss = |packet: &Packet| match &packet.keys {
         Keys::Many(keys) => Reply::Array(vec![Reply::Nil; keys.len()]),
         Keys::None | Keys::One(_) => Reply::Nil,
+        // No read of a value is about these.
+        Keys::Beside(..) | Keys::BesideMany(..) | Keys::With(..) => Reply::Nil,
     };
     match request {
         Request::One(packet) => Replies::One(miss(packet)),

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::Command;
+use super::{Command, reply};
 use crate::connect::lane::Submitted;
 use crate::connect::lane::{Receiver, Replies};
 use crate::deadline::Deadline;
@@ -125,7 +125,10 @@ impl<T> CommandFuture<T> {
             (replies, _) => replies,
         };
         let result =
-            replies.and_then(|replies| (self.command.decode)(request.map_err(Error::clone)?, replies));
+            replies.and_then(|replies| {
+                let request = request.map_err(Error::clone)?;
+                (self.command.decode)(request, reply::asked_for(request, replies)?)
+            });
         if let (Some(observed), false) = (&self.observed, failed) {
             observed.outcome(subject, result.as_ref().err());
         }

@@ -118,6 +118,14 @@ impl<T> Command<T> {
         Self::new::<S>(command, Some(key.template()), request, decode).with_redis(key.redis())
     }
 
+    /// Has a command end the fills of its keys that are under way, if it writes such as are filled.
+    pub(crate) fn ending_fills(mut self, ends: bool) -> Self {
+        if ends && let Ok(Request::One(packet)) = self.request {
+            self.request = Ok(Request::with(Packet::ending_fills(&packet.keys), packet));
+        }
+        self
+    }
+
     /// Marks a command that may run twice.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;

@@ -2,7 +2,7 @@
 //! when a command is sent.
 
 use crate::error::{Error, Result};
-use crate::key::KeyText;
+use crate::key::{Companion, KeyText};
 
 /// Arguments that are already in wire form.
 #[derive(Debug, Clone, Default)]
@@ -72,14 +72,47 @@ pub(crate) enum Keys {
     None,
     One(KeyText),
     Many(Vec<KeyText>),
+    /// What belongs to a key and is in its slot: of each of these keys, without the key itself.
+    BesideMany(Vec<KeyText>, Companion),
+    /// The same of one key.
+    Beside(KeyText, Companion),
+    /// A key, what belongs to it, and one more key or none: what a script works on.
+    With(KeyText, Companion, Option<KeyText>),
 }
 
 impl Keys {
     pub(crate) fn as_slice(&self) -> &[KeyText] {
         match self {
             Self::None => &[],
-            Self::One(key) => std::slice::from_ref(key),
-            Self::Many(keys) => keys,
+            Self::One(key) | Self::Beside(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
+            Self::Many(keys) | Self::BesideMany(keys, _) => keys,
+        }
+    }
+
+    /// How many names are sent.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::With(_, _, other) => 2 + usize::from(other.is_some()),
+            keys => keys.as_slice().len(),
+        }
+    }
+
+    /// The names as they are sent, each in parts.
+    pub(crate) fn visit(&self, namespace: &str, each: &mut dyn FnMut(&[&str])) {
+        match self {
+            Self::None => {}
+            Self::One(_) | Self::Many(_) => {
+                self.as_slice().iter().for_each(|key| each(&[namespace, key.as_str()]));
+            }
+            Self::Beside(key, companion) => companion.name(namespace, key.as_str(), each),
+            Self::BesideMany(keys, companion) => {
+                keys.iter().for_each(|key| companion.name(namespace, key.as_str(), each));
+            }
+            Self::With(key, companion, other) => {
+                each(&[namespace, key.as_str()]);
+                companion.name(namespace, key.as_str(), each);
+                other.iter().for_each(|other| each(&[namespace, other.as_str()]));
+            }
         }
     }
 }
@@ -92,11 +125,24 @@ pub(crate) struct Packet {
     pub(crate) head: Option<Box<Args>>,
     pub(crate) keys: Keys,
     pub(crate) args: Args,
+    /// Whether it goes along with what was asked for: of its reply only an error is of interest.
+    pub(crate) aside: bool,
 }
 
 impl Packet {
     pub(crate) fn new(name: &'static str, keys: Keys) -> Self {
-        Self { name, head: None, keys, args: Args::default() }
+        Self { name, head: None, keys, args: Args::default(), aside: false }
+    }
+
+    /// The command that ends every fill under way of one or more keys, whoever is at it. It goes before a command that writes
+    /// them: what fills begin after it, they begin after the write was asked for.
+    pub(crate) fn ending_fills(keys: &Keys) -> Self {
+        let beside = match keys.clone() {
+            Keys::One(key) => Keys::Beside(key, Companion::Fill),
+            Keys::Many(keys) => Keys::BesideMany(keys, Companion::Fill),
+            keys => keys,
+        };
+        Self { aside: true, ..Self::new("UNLINK", beside) }
     }
 
     /// With arguments before the keys.
@@ -107,32 +153,32 @@ impl Packet {
 
     /// Appends the command in wire form, each key behind the namespace (which ends in its separator or is empty).
     pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
-        let keys = self.keys.as_slice();
         let mut digits = itoa::Buffer::new();
         out.reserve(64 + self.args.bytes.len());
         out.push(b'*');
         let before = self.head.as_ref().map_or(0, |head| head.count);
-        out.extend_from_slice(digits.format(1 + before + keys.len() + self.args.count).as_bytes());
+        out.extend_from_slice(digits.format(1 + before + self.keys.count() + self.args.count).as_bytes());
         out.extend_from_slice(b"\r\n");
         write_bulk(out, &[self.name.as_bytes()]);
         if let Some(head) = &self.head {
             out.extend_from_slice(&head.bytes);
         }
-        for key in keys {
-            write_bulk(out, &[namespace.as_bytes(), key.as_str().as_bytes()]);
+        match &self.keys {
+            Keys::One(key) => write_bulk(out, &[namespace, key.as_str()]),
+            keys => keys.visit(namespace, &mut |parts| write_bulk(out, parts)),
         }
         out.extend_from_slice(&self.args.bytes);
     }
 }
 
 /// Appends one bulk string, put together from parts.
-fn write_bulk(out: &mut Vec<u8>, parts: &[&[u8]]) {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
+fn write_bulk(out: &mut Vec<u8>, parts: &[impl AsRef<[u8]>]) {
+    let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
     out.push(b'$');
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
     for part in parts {
-        out.extend_from_slice(part);
+        out.extend_from_slice(part.as_ref());
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -167,6 +213,16 @@ impl Request {
             Self::One(packet) => std::slice::from_ref(packet),
             Self::Pipeline(packets) | Self::Page(packets) | Self::Atomic(packets) => packets,
         }
+    }
+
+    /// The same without what goes along with them.
+    pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Packet> {
+        self.packets().iter().filter(|packet| !packet.aside)
+    }
+
+    /// A command with what goes along with it, in front.
+    pub(crate) fn with(aside: Packet, packet: Packet) -> Self {
+        Self::Pipeline(vec![aside, packet])
     }
 
     /// How many replies the server sends.

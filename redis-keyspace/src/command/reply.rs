@@ -9,6 +9,42 @@ use crate::kind::Readable;
 /// Turns the replies to a request into its result.
 pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
 
+/// The replies to what was asked for, as if nothing had gone along with it.
+pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> {
+    let packets = match request {
+        Request::Pipeline(packets) | Request::Atomic(packets)
+            if packets.iter().any(|packet| packet.aside) =>
+        {
+            packets
+        }
+        _ => return Ok(replies),
+    };
+    let sift = |replies: Vec<Reply>| -> Result<Vec<Reply>> {
+        let mut kept = Vec::with_capacity(replies.len());
+        for (index, reply) in replies.into_iter().enumerate() {
+            match packets.get(index) {
+                Some(packet) if packet.aside => {
+                    checked(reply).map_err(|error| error.explained(ASIDE))?;
+                }
+                _ => kept.push(reply),
+            }
+        }
+        Ok(kept)
+    };
+    let mut replies = many(replies);
+    if matches!(request, Request::Pipeline(_)) {
+        return sift(replies).map(Replies::Many);
+    }
+    // Of an EXEC that was refused, the reply says why.
+    if let Some(Reply::Array(results)) = replies.pop_if(|reply| matches!(reply, Reply::Array(_))) {
+        replies.push(Reply::Array(sift(results)?));
+    }
+    Ok(Replies::Many(replies))
+}
+
+const ASIDE: &str = "it was refused for the key beside it, by which fills under way are told that their key was written; \
+                     `Catalog::acl_rules` has the rights that it takes";
+
 /// The reply to a request of one command.
 pub(crate) fn one(replies: Replies) -> Result<Reply> {
     let reply = match replies {

@@ -25,6 +25,7 @@ pub struct Set<S, V, R> {
     expiry: Expiry,
     condition: Option<Condition>,
     returns_old: bool,
+    ends_fills: bool,
     decode: Decode<R>,
     pub(crate) redis: Option<Redis>,
     pub(crate) timeout: Option<Duration>,
@@ -49,6 +50,7 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
             expiry: key.template().lifetime().into(),
             condition: None,
             returns_old: false,
+            ends_fills: V::IS_FILLED,
             decode: unit,
             redis: key.redis(),
             timeout: None,
@@ -59,8 +61,8 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
 
 impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     fn returning<R2>(self, decode: Decode<R2>) -> Set<S, V, R2> {
-        let Self { packet, template, expiry, condition, returns_old, redis, timeout, types, .. } = self;
-        Set { packet, template, expiry, condition, returns_old, decode, redis, timeout, types }
+        let Self { packet, template, expiry, condition, returns_old, ends_fills, redis, timeout, types, .. } = self;
+        Set { packet, template, expiry, condition, returns_old, ends_fills, decode, redis, timeout, types }
     }
 
     /// A lifetime other than the template's. Fractions of a millisecond are rounded up.
@@ -125,8 +127,12 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         if self.returns_old {
             packet.args.push(b"GET");
         }
+        let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));
         if !keep || self.condition.is_some() || matches!(declared, Expiry::Never) {
-            return Ok(Request::One(packet));
+            return Ok(match ending {
+                Some(ending) => Request::with(ending, packet),
+                None => Request::One(packet),
+            });
         }
         // KEEPTTL on a key that is not there would make one without end. So an empty value with the template's
         // lifetime goes first, where there is none.
@@ -134,7 +140,7 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         first.args.push(b"");
         first.args.push(b"NX");
         declared.push_for_set(&mut first.args)?;
-        Ok(Request::Atomic(vec![first, packet]))
+        Ok(Request::Atomic(ending.into_iter().chain([first, packet]).collect()))
     }
 }
 

@@ -19,8 +19,10 @@ impl Request {
             Self::Empty => false,
             Self::Page(_) => true,
             Self::One(packet) => packet.keys.as_slice().len() > 1,
-            Self::Pipeline(packets) | Self::Atomic(packets) => {
-                packets.len() > 1 || packets.iter().any(|packet| packet.keys.as_slice().len() > 1)
+            Self::Pipeline(_) | Self::Atomic(_) => {
+                // What goes along with a command is about its keys.
+                let mut packets = self.asked_for();
+                packets.next().is_some_and(|first| first.keys.as_slice().len() > 1) || packets.next().is_some()
             }
             Self::Batch(requests) => requests.len() > 1 || requests.iter().any(Self::may_span_slots),
         }

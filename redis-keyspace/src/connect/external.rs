@@ -205,9 +205,9 @@ fn pipeline(request: &Request, namespace: &str) -> Pipeline {
             for argument in packet.head.iter().flat_map(|head| head.iter()) {
                 pipeline.arg(argument);
             }
-            for key in packet.keys.as_slice() {
-                pipeline.arg(format!("{namespace}{}", key.as_str()));
-            }
+            packet.keys.visit(namespace, &mut |parts| {
+                pipeline.arg(parts.concat());
+            });
             for argument in packet.args.iter() {
                 pipeline.arg(argument);
             }

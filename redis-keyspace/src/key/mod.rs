@@ -2,6 +2,7 @@
 
 mod argument;
 mod class;
+mod companion;
 mod escape;
 mod overlap;
 mod parse;
@@ -14,6 +15,7 @@ use std::marker::PhantomData;
 
 pub use argument::{KeyArgument, Raw};
 pub use class::ArgumentClass;
+pub(crate) use companion::Companion;
 pub(crate) use escape::is_reserved;
 pub use overlap::{Message, conflict};
 pub(crate) use overlap::{Overlap, conflict_of, overlap};

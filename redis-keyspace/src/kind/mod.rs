@@ -29,6 +29,10 @@ pub trait Kind: 'static {
 
     /// The type that Redis gives the keys, as `TYPE` answers: scans ask for keys of it only.
     const REDIS_TYPE: &'static str = "string";
+
+    /// Whether `get_or_set` can fill keys of it, so that what writes them ends fills under way.
+    #[doc(hidden)]
+    const IS_FILLED: bool = true;
 }
 
 impl KindMeta {
@@ -113,6 +117,7 @@ pub struct Counter(());
 
 impl Kind for Counter {
     const WIRE: &'static str = "a decimal integer";
+    const IS_FILLED: bool = false;
 }
 
 /// A kind whose value is read by one plain command, so that many keys of it are read at once: every single value, and

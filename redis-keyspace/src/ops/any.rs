@@ -16,7 +16,7 @@ use crate::kind::Kind;
 impl<S: Keyspace, V: Kind> Key<S, V> {
     /// Deletes the key; gives whether there was one. `UNLINK`: the server frees large values in the background.
     pub fn del(&self) -> Command<bool> {
-        Command::on_key(self, "UNLINK", |_| Ok(()), reply::boolean)
+        Command::on_key(self, "UNLINK", |_| Ok(()), reply::boolean).ending_fills(V::IS_FILLED)
     }
 
     /// Whether there is such a key.
@@ -36,7 +36,8 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             args.push_int(millis(lifetime)?);
             Ok(())
         };
-        let command = Command::on_key(self, "PEXPIRE", fill, reply::boolean);
+        let command = Command::on_key(self, "PEXPIRE", fill, reply::boolean)
+            .ending_fills(V::IS_FILLED && lifetime.is_zero());
         // Zero deletes: a second run would answer that there was no key.
         if lifetime.is_zero() { command } else { command.repeatable() }
     }
@@ -48,7 +49,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             Ok(())
         };
         // Not repeatable: once the moment has passed, a second run would answer that there was no key.
-        Command::on_key(self, "PEXPIREAT", fill, reply::boolean)
+        Command::on_key(self, "PEXPIREAT", fill, reply::boolean).ending_fills(V::IS_FILLED)
     }
 
     /// Takes its lifetime away, so that it stays until it is deleted; gives whether it had one.
@@ -87,7 +88,9 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             Ok(redis) => (request, redis),
             Err(error) => (Err(error), None),
         };
-        Command::new::<S>(command, Some(self.template()), request, decode).with_redis(redis)
+        Command::new::<S>(command, Some(self.template()), request, decode)
+            .with_redis(redis)
+            .ending_fills(V::IS_FILLED)
     }
 }
 

@@ -56,7 +56,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
         let (request, redis) = match checked {
             Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
-            Ok((packets, redis)) => (Ok(Request::Pipeline(packets)), redis),
+            Ok((packets, redis)) => (Ok(ending_fills(packets)), redis),
             Err(error) => (Err(error), None),
         };
         Command::new::<S>("SET", template, request, stored).repeatable().with_redis(redis)
@@ -68,6 +68,11 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// Deletes many keys; gives how many there were. No keys, no round trip.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
         let (template, redis, request) = chunked("UNLINK", keys);
+        let request = request.map(|request| match request {
+            Request::One(packet) if V::IS_FILLED => ending_fills(vec![packet]),
+            Request::Pipeline(packets) if V::IS_FILLED => ending_fills(packets),
+            request => request,
+        });
         Command::new::<S>("UNLINK", template, request, total).with_redis(redis)
     }
 }
@@ -114,8 +119,15 @@ fn values<V: Readable>(request: &Request, replies: Replies) -> Result<Vec<V::Rea
     Ok(values)
 }
 
+/// The same with what ends the fills of the keys, a thousand at once.
+fn ending_fills(packets: Vec<Packet>) -> Request {
+    let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
+    let endings = keys.chunks(KEYS_PER_COMMAND).map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())));
+    Request::Pipeline(endings.chain(packets).collect())
+}
+
 fn stored(request: &Request, replies: Replies) -> Result<()> {
-    for (packet, reply) in request.packets().iter().zip(reply::many(replies)) {
+    for (packet, reply) in request.asked_for().zip(reply::many(replies)) {
         let key = packet.keys.as_slice().first().map(|key| key.as_str());
         reply::to_unit(reply).map_err(|error| error.about("SET", None, key))?;
     }

@@ -48,7 +48,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// be gone already.
     #[doc(alias = "take")]
     pub fn get_del(&self) -> Command<Option<V::Owned>> {
-        Command::on_key(self, "GETDEL", |_| Ok(()), reply::value::<V>)
+        Command::on_key(self, "GETDEL", |_| Ok(()), reply::value::<V>).ending_fills(true)
     }
 
     /// Reads the value and gives it its template's lifetime anew: a session that lives as long as it is used.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 #[cfg(feature = "embedded")]
 pub(crate) use script::register;
-use script::{Action, Sent, packet};
+use script::{Action, SCRIPT, call};
 pub(crate) use turns::Turns;
 
 use crate::Redis;
@@ -278,16 +278,8 @@ async fn write(
     action: &Action<'_>,
     deadline: Deadline,
 ) -> Result<Result<(), Option<Vec<u8>>>> {
-    let send = async |sent: Sent| {
-        let request = Request::One(packet(key.clone(), expected, action, sent)?);
-        // Not repeatable: a second run would find its own value, and take it for somebody else's.
-        run(Arc::clone(binding), request, deadline, false, None).await.and_then(reply::one)
-    };
-    let outcome = match send(Sent::ByName).await {
-        // A server that was restarted, or has forgotten its scripts.
-        Err(error) if error.code() == Some("NOSCRIPT") => send(Sent::Whole).await?,
-        outcome => outcome?,
-    };
+    // Not repeatable: a second run would find its own value, and take it for somebody else's.
+    let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await?;
     let unexpected = || Error::protocol("the script of an update did not answer as it does");
     let Reply::Array(parts) = outcome else { return Err(unexpected()) };
     let mut parts = parts.into_iter();

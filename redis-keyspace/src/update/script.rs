@@ -2,13 +2,15 @@
 
 use std::sync::LazyLock;
 
-use crate::command::{Args, Keys, Packet};
+use crate::command::{Args, Keys};
 use crate::error::Result;
 use crate::expiry::Expiry;
-use crate::key::KeyText;
+use crate::key::{Companion, KeyText};
+use crate::script::{Call, Script};
 
-/// What is at the key must be what is expected, or nothing; else nothing is done, and what is there is given. `ARGV`: `1` and the
-/// value that is expected, or `0` and anything for nothing; `set`, the new value and what `SET` takes behind it, or `del`.
+/// What is at the key must be what is expected, or nothing; else nothing is done, and what is there is given. Fills of the key
+/// that are under way end with it. `KEYS`: the key, and that beside it. `ARGV`: `1` and the value that is expected, or `0` and
+/// anything for nothing; `set`, the new value and what `SET` takes behind it, or `del`.
 const TEXT: &str = "\
 local there = redis.call('GET', KEYS[1])
 if ARGV[1] == '1' then
@@ -21,18 +23,10 @@ if ARGV[3] == 'set' then
 else
   redis.call('DEL', KEYS[1])
 end
+redis.call('UNLINK', KEYS[2])
 return {1}";
 
-/// The name under which a server knows a script that it has run before.
-static DIGEST: LazyLock<String> = LazyLock::new(|| sha1_smol::Sha1::from(TEXT).digest().to_string());
-
-/// How a script is sent.
-#[derive(Clone, Copy)]
-pub(super) enum Sent {
-    /// By its name, which the server may not know.
-    ByName,
-    Whole,
-}
+pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
 
 /// What is to become of the value.
 pub(super) enum Action<'v> {
@@ -40,33 +34,20 @@ pub(super) enum Action<'v> {
     Delete,
 }
 
-/// The command that does this to the key if there is still what was read.
-pub(super) fn packet(
-    key: KeyText,
-    expected: Option<&[u8]>,
-    action: &Action<'_>,
-    sent: Sent,
-) -> Result<Packet> {
-    let (name, script) = match sent {
-        Sent::ByName => ("EVALSHA", DIGEST.as_str()),
-        Sent::Whole => ("EVAL", TEXT),
-    };
-    let mut head = Args::default();
-    head.push(script.as_bytes());
-    head.push(b"1");
-    let mut packet = Packet::new(name, Keys::One(key)).with_head(head);
-    let args = &mut packet.args;
+/// The run of the script that does this to the key if there is still what was read.
+pub(super) fn call(key: KeyText, expected: Option<&[u8]>, action: &Action<'_>) -> Result<Call> {
+    let mut args = Args::default();
     args.push(if expected.is_some() { b"1" } else { b"0" });
     args.push(expected.unwrap_or_default());
     match action {
         Action::Set(value, expiry) => {
             args.push(b"set");
             args.push(value);
-            expiry.push_for_set(args)?;
+            expiry.push_for_set(&mut args)?;
         }
         Action::Delete => args.push(b"del"),
     }
-    Ok(packet)
+    Ok(Call { keys: Keys::With(key, Companion::Fill, None), args })
 }
 
 /// Teaches an embedded server the script, which it can't read.
@@ -75,8 +56,8 @@ pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
     use redis_keyspace_embedded::Reply;
 
     server.register_script(TEXT, |script, keys, values| {
-        let ([key], [known, expected, action, rest @ ..]) = (keys, values) else {
-            return Reply::error("ERR the script takes one key and at least three values");
+        let ([key, fill], [known, expected, action, rest @ ..]) = (keys, values) else {
+            return Reply::error("ERR the script takes two keys and at least three values");
         };
         let there = script.call(&[&b"GET"[..], key]);
         let fits = match (&there, &known[..] == b"1") {
@@ -91,9 +72,10 @@ pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
         let mut command: Vec<&[u8]> =
             if &action[..] == b"set" { vec![b"SET", key] } else { vec![b"DEL", key] };
         command.extend(rest.iter().map(|word| &word[..]));
-        match script.call(&command) {
-            error @ Reply::Error(_) => error,
-            _ => Reply::Array(vec![Reply::Integer(1)]),
+        if let error @ Reply::Error(_) = script.call(&command) {
+            return error;
         }
+        script.call(&[&b"UNLINK"[..], fill]);
+        Reply::Array(vec![Reply::Integer(1)])
     });
 }

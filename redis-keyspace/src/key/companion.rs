@@ -1,0 +1,77 @@
+//! Keys beside a key: what the library itself keeps about it, in the same slot of a cluster.
+
+/// What is kept beside a key.
+///
+/// Its name starts with the key's, so that rules and tools that go by how names begin treat both alike, and goes on with a `%`
+/// that is no escape, so that no argument of a template can make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Companion {
+    /// Who fills the key, that there is nothing to fill it with, and the stale copy of what was there.
+    Fill,
+    /// The number that the last holder of a lock was given.
+    Fence,
+}
+
+impl Companion {
+    pub(crate) const fn marker(self) -> &'static str {
+        match self {
+            Self::Fill => "%fill",
+            Self::Fence => "%fence",
+        }
+    }
+
+    /// Gives the parts of the name. A key with a hash tag of its own is followed by the marker; any other one is repeated as the
+    /// hash tag, which puts both in one slot.
+    pub(crate) fn name(self, namespace: &str, key: &str, each: &mut dyn FnMut(&[&str])) {
+        let marker = self.marker();
+        if has_tag(key) {
+            each(&[namespace, key, marker]);
+        } else {
+            each(&[namespace, key, marker, "{", namespace, key, "}"]);
+        }
+    }
+
+    /// The key that this is the companion of.
+    pub(crate) fn owner(self, name: &str) -> Option<&str> {
+        let (key, rest) = name.split_once(self.marker())?;
+        let repeated = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        // What stands in front of the repeated key is the namespace.
+        (rest.is_empty() || repeated.is_some_and(|repeated| repeated.ends_with(key))).then_some(key)
+    }
+}
+
+/// Whether a part of the key decides the slot. A namespace has no braces.
+fn has_tag(key: &str) -> bool {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    tag.is_some_and(|(tag, _)| !tag.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::slot::slot;
+
+    fn name(namespace: &str, key: &str) -> String {
+        let mut name = String::new();
+        Companion::Fill.name(namespace, key, &mut |parts| name = parts.concat());
+        name
+    }
+
+    #[test]
+    fn it_is_in_the_slot_of_its_key_and_leads_back_to_it() {
+        for namespace in ["", "staging:"] {
+            for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "a", "cart:\u{e9}"] {
+                let name = name(namespace, key);
+                assert_eq!(slot(&name), slot(&format!("{namespace}{key}")), "{name}");
+                assert!(name.starts_with(&format!("{namespace}{key}%fill")));
+                let without_namespace = &name[namespace.len()..];
+                assert_eq!(Companion::Fill.owner(without_namespace), Some(key), "{name}");
+            }
+        }
+        assert_eq!(name("", "cart:user:7"), "cart:user:7%fill{cart:user:7}");
+        assert_eq!(name("s:", "cart:{7}"), "s:cart:{7}%fill");
+        assert_eq!(Companion::Fill.owner("cart:user:7"), None);
+        assert_eq!(Companion::Fill.owner("cart:user:7%fill{other}"), None);
+        assert_eq!(Companion::Fence.owner("cart:user:7%fill{cart:user:7}"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Scripts that the library runs on the server: by their name, and whole where the server does not know that.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use crate::command::{Args, Keys, Packet, Request, reply};
+use crate::connect::lane::resp::Reply;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::handle::Binding;
+use crate::run::run;
+
+/// A script with the name under which a server knows it once it has run it.
+pub(crate) struct Script {
+    pub(crate) text: &'static str,
+    digest: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
+}
+
+/// How a script is sent.
+#[derive(Clone, Copy)]
+enum Sent {
+    /// By its name, which a server that was restarted, or has forgotten its scripts, does not know.
+    ByName,
+    Whole,
+}
+
+/// One run of a script: its keys and what it takes besides.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) keys: Keys,
+    pub(crate) args: Args,
+}
+
+impl Script {
+    pub(crate) fn new(text: &'static str) -> Self {
+        let digest = move || sha1_smol::Sha1::from(text).digest().to_string();
+        Self { text, digest: LazyLock::new(Box::new(digest)) }
+    }
+
+    fn packet(&self, call: Call, sent: Sent) -> Packet {
+        let (name, script) = match sent {
+            Sent::ByName => ("EVALSHA", self.digest.as_str()),
+            Sent::Whole => ("EVAL", self.text),
+        };
+        let mut head = Args::default();
+        head.push(script.as_bytes());
+        head.push_int(call.keys.count());
+        Packet { args: call.args, ..Packet::new(name, call.keys).with_head(head) }
+    }
+
+    /// Runs it; a second round trip where the server does not know it.
+    pub(crate) async fn run(
+        &self,
+        binding: &Arc<Binding>,
+        call: Call,
+        deadline: Deadline,
+        repeatable: bool,
+    ) -> Result<Reply> {
+        let send = async |sent| {
+            let request = Request::One(self.packet(call.clone(), sent));
+            run(Arc::clone(binding), request, deadline, repeatable, None).await.and_then(reply::one)
+        };
+        match send(Sent::ByName).await {
+            Err(error) if is_unknown(&error) => send(Sent::Whole).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Runs it several times in one round trip, and in another one those that the server did not know it for. Each has an
+    /// outcome of its own.
+    pub(crate) async fn run_many(
+        &self,
+        binding: &Arc<Binding>,
+        calls: Vec<Call>,
+        deadline: Deadline,
+        repeatable: bool,
+    ) -> Result<Vec<Result<Reply>>> {
+        let send = async |calls: &mut dyn Iterator<Item = Call>, sent| -> Result<Vec<Result<Reply>>> {
+            let packets: Vec<_> = calls.map(|call| self.packet(call, sent)).collect();
+            if packets.is_empty() {
+                return Ok(Vec::new());
+            }
+            let request = Request::Pipeline(packets);
+            let replies = run(Arc::clone(binding), request, deadline, repeatable, None).await?;
+            Ok(reply::many(replies).into_iter().map(reply::checked).collect())
+        };
+        let mut outcomes = send(&mut calls.iter().cloned(), Sent::ByName).await?;
+        let unknown: Vec<usize> = (outcomes.iter().enumerate())
+            .filter(|(_, outcome)| outcome.as_ref().is_err_and(is_unknown))
+            .map(|(index, _)| index)
+            .collect();
+        let again = &mut unknown.iter().filter_map(|&index| calls.get(index).cloned());
+        for (index, outcome) in unknown.iter().zip(send(again, Sent::Whole).await?) {
+            if let Some(place) = outcomes.get_mut(*index) {
+                *place = outcome;
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+fn is_unknown(error: &Error) -> bool {
+    error.code() == Some("NOSCRIPT")
+}
+
+/// Teaches an embedded server the scripts, which it can't read.
+#[cfg(feature = "embedded")]
+pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
+    crate::update::register(server);
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Script").field(&self.text).finish()
+    }
+}
