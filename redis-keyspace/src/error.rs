@@ -92,6 +92,8 @@ pub enum ErrorKind {
     InvalidInput,
     /// Others have written the key each time that an update was about to. Nothing was changed.
     Conflict,
+    /// The loader of a fill was not done within its hard timeout. Nothing was stored.
+    LoaderTimeout,
     /// A value is longer than `max_value`. One to be stored was not sent; one that was read was thrown away.
     TooLarge,
 }

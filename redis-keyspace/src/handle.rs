@@ -501,6 +501,19 @@ pub(crate) fn target(
     with_redis(stated, keyspace, |redis| redis.bind(keyspace))?
 }
 
+/// Puts a future that leaves its caller for a task of its own into the caller's scope.
+pub(crate) async fn in_scope_of_caller_given<T>(scope: Option<Redis>, future: impl Future<Output = T>) -> T {
+    match scope {
+        Some(redis) => SCOPE.scope(redis, future).await,
+        None => future.await,
+    }
+}
+
+/// The same, of whoever calls this.
+pub(crate) fn in_scope_of_caller<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    in_scope_of_caller_given(SCOPE.try_with(Redis::clone).ok(), future)
+}
+
 /// The handle that a command of this keyspace runs on.
 pub(crate) fn chosen(stated: Option<&Redis>, keyspace: Option<&'static KeyspaceMeta>) -> Result<Redis> {
     with_redis(stated, keyspace, Redis::clone)

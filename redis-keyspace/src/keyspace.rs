@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::cache::FillPolicy;
 use crate::command::OnUnavailable;
 use crate::key::{ArgumentClass, Captures, KeyParseError, capture};
 
@@ -178,6 +179,8 @@ pub struct TemplateMeta {
     #[doc(hidden)]
     pub lifetime: Lifetime,
     #[doc(hidden)]
+    pub fills: FillPolicy,
+    #[doc(hidden)]
     pub docs: &'static str,
 }
 
@@ -193,7 +196,14 @@ impl TemplateMeta {
         lifetime: Lifetime,
         docs: &'static str,
     ) -> Self {
-        Self { keyspace, field, template, pieces, kind, lifetime, docs }
+        Self { keyspace, field, template, pieces, kind, lifetime, fills: FillPolicy::NONE, docs }
+    }
+
+    /// The same with what its attributes state about fills.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn filled_by(self, fills: FillPolicy) -> Self {
+        Self { fills, ..self }
     }
 
     /// The name of the keyspace that it belongs to.
@@ -242,6 +252,12 @@ impl TemplateMeta {
     #[must_use]
     pub const fn lifetime(&self) -> Lifetime {
         self.lifetime
+    }
+
+    /// How `get_or_set` goes about it, as declared.
+    #[must_use]
+    pub const fn fills(&self) -> FillPolicy {
+        self.fills
     }
 
     /// The documentation of the field.
@@ -305,6 +321,7 @@ pub struct KindMeta {
     pub(crate) name: &'static str,
     pub(crate) wire: &'static str,
     pub(crate) redis_type: &'static str,
+    pub(crate) is_filled: bool,
 }
 
 /// How long the keys of a template live, as declared.

@@ -32,7 +32,10 @@ pub mod telemetry;
 mod update;
 
 pub use batch::{Batch, Commands};
-pub use cache::{FillError, GetOrSet, TryGetOrSet};
+pub use cache::{
+    Always, Fallible, FallibleOptional, FillError, FillPolicy, GetOrSet, GetOrSetLookup, Loader, Lookup,
+    Optional, Source,
+};
 pub use catalog::{AclRules, Catalog};
 pub use command::{Command, CommandFuture, GetEx, IntoCommand, OnUnavailable, Set};
 pub use connect::builder::{KeyspaceOptions, RedisBuilder};

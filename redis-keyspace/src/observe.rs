@@ -181,6 +181,7 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Encode => "encode",
         ErrorKind::InvalidInput => "invalid_input",
         ErrorKind::Conflict => "conflict",
+        ErrorKind::LoaderTimeout => "loader_timeout",
         ErrorKind::TooLarge => "too_large",
     }
 }

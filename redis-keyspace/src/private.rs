@@ -1,5 +1,6 @@
 //! Everything that generated code may touch. Not public: it changes with any release.
 
+pub use crate::cache::FillPolicy;
 pub use crate::catalog::{assert_snapshot, conflict_between, count_templates};
 pub use crate::command::OnUnavailable;
 pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyWriter, Message, conflict};

@@ -1,10 +1,12 @@
 //! Scripts that the library runs on the server: by their name, and whole where the server does not know that.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::LazyLock;
 
 use crate::command::{Args, Keys, Packet, Request, reply};
+use crate::connect::lane::Replies;
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ enum Sent {
     ByName,
     Whole,
 }
+
+type BoxFuture<'r> = Pin<Box<dyn Future<Output = Result<Replies>> + Send + 'r>>;
 
 /// One run of a script: its keys and what it takes besides.
 #[derive(Clone)]
@@ -59,7 +63,9 @@ impl Script {
     ) -> Result<Reply> {
         let send = async |sent| {
             let request = Request::One(self.packet(call.clone(), sent));
-            run(Arc::clone(binding), request, deadline, repeatable, None).await.and_then(reply::one)
+            // Boxed, because whoever runs scripts is deep in futures of its own, and the compiler counts them.
+            let run: BoxFuture<'_> = Box::pin(run(Arc::clone(binding), request, deadline, repeatable, None));
+            run.await.and_then(reply::one)
         };
         match send(Sent::ByName).await {
             Err(error) if is_unknown(&error) => send(Sent::Whole).await,
@@ -82,8 +88,8 @@ impl Script {
                 return Ok(Vec::new());
             }
             let request = Request::Pipeline(packets);
-            let replies = run(Arc::clone(binding), request, deadline, repeatable, None).await?;
-            Ok(reply::many(replies).into_iter().map(reply::checked).collect())
+            let run: BoxFuture<'_> = Box::pin(run(Arc::clone(binding), request, deadline, repeatable, None));
+            Ok(reply::many(run.await?).into_iter().map(reply::checked).collect())
         };
         let mut outcomes = send(&mut calls.iter().cloned(), Sent::ByName).await?;
         let unknown: Vec<usize> = (outcomes.iter().enumerate())
@@ -108,6 +114,7 @@ fn is_unknown(error: &Error) -> bool {
 #[cfg(feature = "embedded")]
 pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
     crate::update::register(server);
+    crate::cache::lease::register(server);
 }
 
 impl fmt::Debug for Script {

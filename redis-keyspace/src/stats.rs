@@ -118,6 +118,16 @@ pub struct FillStats {
     pub hits: u64,
     /// The value was not there, and the loader ran.
     pub misses: u64,
+    /// The value was there, and was loaded anew before its lifetime was over.
+    pub refreshed: u64,
+    /// The lifetime of the value was over, and its stale copy was given.
+    pub stale: u64,
+    /// It was known that there is no value.
+    pub absent: u64,
+    /// The loader failed, or was not done within its hard timeout.
+    pub failed: u64,
+    /// What the loader gave was not stored, because the key was written or deleted while it ran.
+    pub superseded: u64,
     /// The value was not there, and another caller's loader ran for this one too.
     pub coalesced: u64,
     /// The value was there but could not be decoded, and the loader ran.
@@ -137,6 +147,11 @@ pub(crate) struct Counters {
 pub(crate) struct Fills {
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
+    pub(crate) refreshed: AtomicU64,
+    pub(crate) stale: AtomicU64,
+    pub(crate) absent: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) superseded: AtomicU64,
     pub(crate) coalesced: AtomicU64,
     pub(crate) undecodable: AtomicU64,
     pub(crate) not_stored: AtomicU64,
@@ -161,6 +176,11 @@ impl Stats {
             fills: FillStats {
                 hits: read(&fills.hits),
                 misses: read(&fills.misses),
+                refreshed: read(&fills.refreshed),
+                stale: read(&fills.stale),
+                absent: read(&fills.absent),
+                failed: read(&fills.failed),
+                superseded: read(&fills.superseded),
                 coalesced: read(&fills.coalesced),
                 undecodable: read(&fills.undecodable),
                 not_stored: read(&fills.not_stored),

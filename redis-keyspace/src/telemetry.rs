@@ -36,7 +36,7 @@
 //! | name | type | labels |
 //! | --- | --- | --- |
 //! | `redis_keyspace_command_duration_seconds` | histogram | `keyspace`, `template`, `command`, `outcome` |
-//! | `redis_keyspace_fills_total` | counter | `keyspace`, `template`, `result`: `hit`, `miss`, `coalesced`, `undecodable`, `not_stored` |
+//! | `redis_keyspace_fills_total` | counter | `keyspace`, `template`, `result`: `hit`, `miss`, `coalesced`, `stale`, `absent`, `refresh`, `failed`, `undecodable`, `not_stored`, `superseded` |
 //! | `redis_keyspace_degraded_total` | counter | `keyspace`, `template` |
 //! | `redis_keyspace_retries_total` | counter | |
 //! | `redis_keyspace_connects_total` | counter | `outcome`: `ok`, `error` |

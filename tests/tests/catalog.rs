@@ -90,11 +90,13 @@ fn rules_for_one_server_have_its_keys_only() {
         let rules = rules.to_string();
         rules.split(' ').filter(|rule| rule.starts_with('~')).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), ["~feature:all", "~feature:of:*:*:*"]);
-    assert_eq!(keys(CATALOG.acl_rules().server(None)), ["~session:*:*", "~session:seen?on:*"]);
+    let config = ["~feature:all", "~feature:all%*", "~feature:of:%swept", "~feature:of:*:*:*"];
+    assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), config);
+    let others = keys(CATALOG.acl_rules().server(None));
+    assert_eq!(others, ["~session:%swept", "~session:*:*", "~session:seen?on:*"]);
     assert_eq!(
         keys(CATALOG.acl_rules()),
-        ["~feature:all", "~feature:of:*:*:*", "~session:*:*", "~session:seen?on:*"]
+        [&config[..], &others.iter().map(String::as_str).collect::<Vec<_>>()].concat()
     );
     assert_eq!(CATALOG.acl_rules().server(Some("none")).to_string().split(' ').nth(1), Some("-@all"));
 }

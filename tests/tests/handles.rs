@@ -586,6 +586,8 @@ fn a_namespace_is_in_front_of_every_key_on_the_wire_and_nowhere_else() {
         assert!(keys.len() > 40, "{keys:?}");
         for key in keys {
             let rest = key.strip_prefix("shop:staging:handles:");
+            // What is beside a key repeats it.
+            let rest = rest.and_then(|rest| rest.split("%fill").next());
             assert!(rest.is_some_and(|rest| !rest.contains("staging")), "{key}");
         }
     });
@@ -1212,7 +1214,10 @@ fn stats_are_json_for_a_status_page() {
             "closed": false,
             "connections": [],
             "degraded": 0,
-            "fills": { "hits": 0, "misses": 0, "coalesced": 0, "undecodable": 0, "not_stored": 0 },
+            "fills": {
+                "hits": 0, "misses": 0, "coalesced": 0, "stale": 0, "absent": 0, "refreshed": 0, "failed": 0,
+                "undecodable": 0, "not_stored": 0, "superseded": 0,
+            },
         });
         assert_eq!(json(&redis), fresh, "nothing has needed a connection yet");
         redis.connect_now().await.unwrap();

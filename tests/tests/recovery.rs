@@ -77,6 +77,7 @@ fn an_acl_user() {
             "~*:recovery:*",
             "+get",
             "+set",
+            "+unlink",
             "+hello",
             "+select",
             "+ping",
@@ -94,6 +95,7 @@ fn an_acl_user() {
             redis.connect_now().await.unwrap();
             Keys::text(1).set("x").on(&redis).await.unwrap();
             assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
+            assert!(Keys::text(1).del().on(&redis).await.unwrap());
             let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
             assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, Some("NOPERM")), "{error}");
             assert!(error.to_string().to_lowercase().contains("incrby"), "{error}");

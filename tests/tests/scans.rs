@@ -289,13 +289,14 @@ fn an_error_says_how_far_it_came() {
             })
             .await;
         let error = swept.unwrap_err();
-        assert_eq!(error.progress().affected, 300);
+        // One of the keys that were looked at is the mark of the sweep.
+        assert_eq!(error.progress().affected, 299);
         assert!(!error.progress().finished);
         assert_eq!((error.error().kind(), error.error().command()), (ErrorKind::Unavailable, Some("UNLINK")));
-        assert!(error.to_string().contains("after 300 keys"), "{error}");
+        assert!(error.to_string().contains("after 299 keys"), "{error}");
         let plain: Error = error.into();
         assert!(plain.is_unavailable());
-        assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 700);
+        assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 701);
     });
 }
 
@@ -429,10 +430,10 @@ fn a_page_is_one_round_trip() {
         let log = server.command_log();
         let names: Vec<_> =
             log[before.0..].iter().map(|c| String::from_utf8_lossy(&c.arguments[0]).into_owned()).collect();
-        assert_eq!(names[..4], ["DBSIZE", "SCAN", "UNLINK", "SCAN"]);
+        assert_eq!(names[..6], ["HSET", "PEXPIRE", "DBSIZE", "SCAN", "UNLINK", "SCAN"]);
         let (scans, unlinks) =
             (names.iter().filter(|n| *n == "SCAN").count(), names.iter().filter(|n| *n == "UNLINK").count());
-        assert_eq!(server.round_trips() - before.1, scans as u64 + 1, "{unlinks} deletions rode along");
+        assert_eq!(server.round_trips() - before.1, scans as u64 + 2, "{unlinks} deletions rode along");
         assert!(unlinks >= 9);
     });
 }

@@ -1,187 +1,196 @@
 //! Read, or load and store.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::flight::Part;
+use super::error::FillError;
+use super::flight::{Flights, Follower, Leader, Part, Stage};
+use super::job::{Job, LEADING, Spawn};
+use super::lease::{Begun, Lease, Mode, Place};
+use super::loader::Loader;
+use super::lookup::Source;
+use super::policy::Options;
 use crate::Redis;
-use crate::command::{IntoCommand, OnUnavailable, is_away};
-use crate::error::{Error, ErrorKind, Result};
-use crate::handle::{chosen, target};
+use crate::command::{Command, Keys, OnUnavailable, Packet, Request, is_away, reply};
+use crate::connect::lane::Replies;
+use crate::error::{Error, Result};
+use crate::handle::{Binding, chosen, target};
 use crate::key::Key;
 use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::SingleValue;
+use crate::run::jittered;
 use crate::stats::Fills;
 
-/// Why [`try_get_or_set`](Key::try_get_or_set) gave no value.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum FillError<E> {
-    /// The loader failed; nothing was stored.
-    Loader(E),
-    /// Redis could not be asked; the loader did not run.
-    Redis(Error),
+/// The pauses between two looks at what another process loads: they grow from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// One fill, on the server that was chosen for it: reading, storing and counting are about the same one.
+pub(super) struct Fill<S, V: SingleValue> {
+    pub(super) key: Key<S, V>,
+    pub(super) redis: Redis,
+    pub(super) binding: Arc<Binding>,
+    pub(super) options: Options<V::Owned>,
 }
 
-impl<E: fmt::Display> fmt::Display for FillError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loader(error) => write!(f, "the loader failed: {error}"),
-            Self::Redis(error) => error.fmt(f),
+/// What a fill gives.
+pub(super) struct Fetched<T> {
+    pub(super) value: Option<T>,
+    pub(super) source: Source,
+}
+
+/// What was found at the key.
+enum Found<T> {
+    /// `due`: it is to be loaded anew before its lifetime is over.
+    Value {
+        value: T,
+        due: bool,
+    },
+    Nothing,
+    /// What an older version of the program has left there is as good as nothing.
+    Undecodable,
+    /// Redis is away, and the fill goes on without it.
+    Away,
+}
+
+/// What looking for a lease has come to.
+enum Sought<T> {
+    Found(Fetched<T>),
+    Leads(Option<Lease>, Option<Vec<u8>>),
+}
+
+/// Reads the key, and loads what is not there.
+pub(super) async fn fetch<'l, S, V, L>(
+    key: Key<S, V>,
+    loader: L,
+    options: Options<V::Owned>,
+    spawn: Option<Spawn<S, V, L>>,
+) -> Result<Fetched<V::Owned>, FillError<L::Error>>
+where
+    S: Keyspace,
+    V: SingleValue,
+    L: Loader<V> + 'l,
+{
+    let redis = chosen(options.redis.as_ref(), Some(S::META))?;
+    let binding = target(Some(&redis), Some(S::META))?;
+    let fill = Fill { key, redis, binding, options };
+    let came = fill.flights().now();
+    match fill.look().await? {
+        Found::Value { value, due: false } => Ok(fill.hit(value)),
+        found => {
+            let name = format!("{}{}", fill.binding.namespace, fill.key.as_str());
+            let leads = LEADING.try_with(|keys| keys.contains(&name)).unwrap_or(false);
+            let search = Search { fill: Arc::new(fill), name, leads, spawn };
+            // Boxed: hits are many, and need no room for it.
+            let search: Searching<'l, V, L> = Box::pin(search.run(loader, came, found));
+            search.await
         }
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for FillError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Loader(error) => Some(error),
-            Self::Redis(error) => error.source(),
+type Searching<'l, V, L> = Pin<Box<dyn Future<Output = Outcome<V, L>> + Send + 'l>>;
+
+type Outcome<V, L> = Result<Fetched<<V as SingleValue>::Owned>, FillError<<L as Loader<V>>::Error>>;
+
+impl<S: Keyspace, V: SingleValue> Fill<S, V> {
+    fn flights(&self) -> &Flights {
+        &self.binding.pool().flights
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let (binding, template) = (Arc::clone(&self.binding), self.key.template());
+        Place::new(binding, self.key.text(), S::META, template, self.options.timeout)
+    }
+
+    pub(super) fn note(&self, counter: impl FnOnce(&Fills) -> &AtomicU64, result: &'static str) {
+        counter(self.redis.fills()).fetch_add(1, Ordering::Relaxed);
+        note_fill(self.key.template(), result);
+    }
+
+    pub(super) fn about(&self, error: Error) -> Error {
+        error.about("GET", Some(self.key.template()), Some(self.key.as_str()))
+    }
+
+    fn hit(&self, value: V::Owned) -> Fetched<V::Owned> {
+        self.note(|fills| &fills.hits, "hit");
+        Fetched { value: Some(value), source: Source::Hit }
+    }
+
+    fn stale(&self, bytes: &[u8]) -> Result<Fetched<V::Owned>> {
+        let value = self.decode(bytes)?;
+        self.note(|fills| &fills.stale, "stale");
+        Ok(Fetched { value: Some(value), source: Source::Stale })
+    }
+
+    fn absent(&self) -> Fetched<V::Owned> {
+        self.note(|fills| &fills.absent, "absent");
+        Fetched { value: None, source: Source::Absent }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<V::Owned> {
+        V::decode(bytes).map_err(|problem| self.about(Error::decode(problem)))
+    }
+
+    /// Whether it goes on without Redis after this failure.
+    fn goes_on(&self, error: &Error) -> bool {
+        let declared = S::META.overrides.on_unavailable;
+        self.options.on_unavailable.unwrap_or(declared) == OnUnavailable::Miss && is_away(error)
+    }
+
+    /// Whether a caller of it takes something stale rather than wait.
+    fn takes_stale(&self) -> bool {
+        self.options.stale_for.is_some() && !self.options.refreshes
+    }
+
+    async fn look(&self) -> Result<Found<V::Owned>> {
+        let Options { timeout, refreshes, early_refresh, .. } = self.options;
+        if refreshes {
+            return Ok(Found::Nothing);
+        }
+        let lifetime = self.options.ttl.or(self.key.template().lifetime().duration());
+        let read = match early_refresh.zip(lifetime) {
+            None => {
+                let read = self.key.get().on(&self.redis).with_timeout(timeout);
+                let value = read.on_unavailable(OnUnavailable::Error).await;
+                value.map(|value| value.map(|value| (value, false)))
+            }
+            Some((part, lifetime)) => {
+                let read = with_remaining(&self.key).on(&self.redis).with_timeout(timeout);
+                read.on_unavailable(OnUnavailable::Error).await.map(|(value, left)| {
+                    let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+                    value.map(|value| (value, left.is_some_and(|left| left < lifetime.mul_f64(1.0 - part))))
+                })
+            }
+        };
+        match read {
+            Ok(Some((value, due))) => Ok(Found::Value { value, due }),
+            Ok(None) => Ok(Found::Nothing),
+            Err(error) if error.is_decode() => {
+                observe!(warn, error = %error, "a value that can't be decoded is loaded anew");
+                Ok(Found::Undecodable)
+            }
+            Err(error) if self.goes_on(&error) => {
+                self.redis.note_degraded(&error, Some(self.key.template()));
+                Ok(Found::Away)
+            }
+            Err(error) => Err(error),
         }
     }
 }
 
-impl<E> From<Error> for FillError<E> {
-    fn from(error: Error) -> Self {
-        Self::Redis(error)
-    }
-}
-
-macro_rules! fill_builder {
-    ($(#[$docs:meta])* $name:ident) => {
-        $(#[$docs])*
-        ///
-        /// # Cancellation
-        ///
-        /// Dropping the future drops the loader's with it; whether a value that was loaded gets stored is then open.
-        #[must_use = "nothing is read or loaded unless it is awaited"]
-        pub struct $name<'l, S, V, F> {
-            key: Key<S, V>,
-            loader: F,
-            ttl: Option<Duration>,
-            redis: Option<Redis>,
-            timeout: Option<Duration>,
-            on_unavailable: Option<OnUnavailable>,
-            coalesces: bool,
-            /// For how long what the loader borrows is there.
-            borrows: PhantomData<&'l ()>,
-        }
-
-        impl<S, V, F> $name<'_, S, V, F> {
-            pub(crate) fn new(key: Key<S, V>, loader: F) -> Self {
-                let redis = key.redis();
-                Self {
-                    key,
-                    loader,
-                    ttl: None,
-                    redis,
-                    timeout: None,
-                    on_unavailable: None,
-                    coalesces: true,
-                    borrows: PhantomData,
-                }
-            }
-
-            /// A lifetime other than the template's for a value that is loaded.
-            pub fn ttl(mut self, ttl: Duration) -> Self {
-                self.ttl = Some(ttl);
-                self
-            }
-
-            /// Runs it on this server, whatever is installed or in scope.
-            pub fn on(mut self, redis: &Redis) -> Self {
-                self.redis = Some(redis.clone());
-                self
-            }
-
-            /// What it comes to when Redis is away, whatever the keyspace declares: an error before the loader has run, or,
-            /// for a miss, what the loader gives, which is stored nowhere.
-            pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
-                self.on_unavailable = Some(answer);
-                self
-            }
-
-            /// Whether callers of this process who miss the key at the same time share one load; they do unless this says
-            /// otherwise.
-            pub fn coalesce(mut self, coalesces: bool) -> Self {
-                self.coalesces = coalesces;
-                self
-            }
-
-            /// Gives each of its commands a deadline of its own. The loader is not limited by it.
-            pub fn timeout(mut self, timeout: Duration) -> Self {
-                self.timeout = Some(timeout);
-                self
-            }
-        }
-
-        impl<S, V, F> fmt::Debug for $name<'_, S, V, F> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("key", &self.key).field("ttl", &self.ttl).finish_non_exhaustive()
-            }
-        }
+/// Reads a value together with the milliseconds that are left of its lifetime.
+fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>) -> Command<(Option<V::Owned>, Option<i64>)> {
+    let packets = ["GET", "PTTL"].map(|name| Packet::new(name, Keys::One(key.text())));
+    let decode = |_: &Request, replies: Replies| {
+        let mut replies = reply::many(replies).into_iter();
+        let mut next = || replies.next().ok_or_else(|| Error::protocol("no reply to a command"));
+        let value = reply::to_value::<V>(next()?)?;
+        Ok((value, Some(reply::to_int(next()?)?)))
     };
-}
-
-fill_builder! {
-    /// A [`get_or_set`](Key::get_or_set) with its options: await it.
-    GetOrSet
-}
-
-fill_builder! {
-    /// A [`try_get_or_set`](Key::try_get_or_set) with its options: await it.
-    TryGetOrSet
-}
-
-type BoxFuture<'l, T> = Pin<Box<dyn Future<Output = T> + Send + 'l>>;
-
-impl<'l, S, V, F, Fut> IntoFuture for GetOrSet<'l, S, V, F>
-where
-    S: Keyspace,
-    V: SingleValue,
-    V::Owned: Sync,
-    F: FnOnce() -> Fut + Send + 'l,
-    Fut: Future<Output = V::Owned> + Send + 'l,
-{
-    type Output = Result<V::Owned>;
-    type IntoFuture = BoxFuture<'l, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self { key, loader, ttl, redis, timeout, on_unavailable, coalesces, .. } = self;
-            let loader = || async { Ok::<_, Infallible>(loader().await) };
-            let options = Options { ttl, redis, timeout, on_unavailable, coalesces };
-            match get_or_load(&key, loader, options).await {
-                Ok(value) => Ok(value),
-                Err(FillError::Redis(error)) => Err(error),
-                Err(FillError::Loader(never)) => match never {},
-            }
-        })
-    }
-}
-
-impl<'l, S, V, F, Fut, E> IntoFuture for TryGetOrSet<'l, S, V, F>
-where
-    S: Keyspace,
-    V: SingleValue,
-    V::Owned: Sync,
-    F: FnOnce() -> Fut + Send + 'l,
-    Fut: Future<Output = Result<V::Owned, E>> + Send + 'l,
-    E: Send,
-{
-    type Output = Result<V::Owned, FillError<E>>;
-    type IntoFuture = BoxFuture<'l, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self { key, loader, ttl, redis, timeout, on_unavailable, coalesces, .. } = self;
-            get_or_load(&key, loader, Options { ttl, redis, timeout, on_unavailable, coalesces }).await
-        })
-    }
+    let request = Ok(Request::Pipeline(packets.into()));
+    Command::new::<S>("GET", Some(key.template()), request, decode).repeatable().reading()
 }
 
 /// Counts what a fill has come to.
@@ -195,180 +204,232 @@ fn note_fill(template: &'static TemplateMeta, result: &'static str) {
     );
 }
 
-tokio::task_local! {
-    /// The keys whose loaders have led to here.
-    static LEADING: Vec<String>;
+/// A fill that has not found what it looks for.
+struct Search<S, V: SingleValue, L> {
+    fill: Arc<Fill<S, V>>,
+    /// The key as it stands on the server.
+    name: String,
+    /// Whether it is part of the loading of this very key: to wait for oneself would take for ever.
+    leads: bool,
+    spawn: Option<Spawn<S, V, L>>,
 }
 
-/// How a fill goes about it.
-struct Options {
-    ttl: Option<Duration>,
-    redis: Option<Redis>,
-    timeout: Option<Duration>,
-    on_unavailable: Option<OnUnavailable>,
-    coalesces: bool,
-}
-
-/// What was found at the key.
-enum Found<T> {
-    Value(T),
-    Nothing,
-    /// What an older version of the program has left there is as good as nothing.
-    Undecodable,
-    /// Redis is away, and the fill goes on without it.
-    Away,
-}
-
-/// One fill, on the server that was chosen for it: reading, storing and counting are about the same one.
-struct Fill<'k, S, V> {
-    key: &'k Key<S, V>,
-    redis: Redis,
-    options: Options,
-}
-
-async fn get_or_load<S, V, F, Fut, E>(
-    key: &Key<S, V>,
-    loader: F,
-    options: Options,
-) -> Result<V::Owned, FillError<E>>
-where
-    S: Keyspace,
-    V: SingleValue,
-    F: FnOnce() -> Fut + Send,
-    Fut: Future<Output = Result<V::Owned, E>> + Send,
-{
-    let redis = chosen(options.redis.as_ref(), Some(S::META))?;
-    let binding = target(Some(&redis), Some(S::META))?;
-    let (flights, fill) = (&binding.pool().flights, Fill { key, redis, options });
-    loop {
-        let ended = flights.ended();
-        let mut found = fill.look().await?;
-        if let Found::Value(value) = found {
-            fill.note(|fills| &fills.hits, "hit");
-            return Ok(value);
-        }
-        let name = format!("{}{}", binding.namespace, key.as_str());
-        let led_here = LEADING.try_with(|keys| keys.contains(&name)).unwrap_or(false);
-        if !fill.options.coalesces || led_here {
-            // To wait for oneself would take for ever.
-            return fill.load(loader, &found).await;
-        }
-        let leader = match flights.join(name.clone()) {
-            Part::Leader(leader) => leader,
-            Part::Follower(follower) => match follower.wait().await {
-                Some(bytes) => {
-                    fill.note(|fills| &fills.coalesced, "coalesced");
-                    return V::decode(&bytes).map_err(|problem| fill.about(Error::decode(problem)).into());
+impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
+    async fn run(
+        self,
+        loader: L,
+        mut came: u64,
+        mut found: Found<V::Owned>,
+    ) -> Result<Fetched<V::Owned>, FillError<L::Error>> {
+        let fill = &self.fill;
+        let leader = loop {
+            match found {
+                Found::Value { value, due: false } => return Ok(fill.hit(value)),
+                Found::Value { value, due: true } => return Ok(self.refresh(loader, came, value).await),
+                _ if !fill.options.coalesces || self.leads => break None,
+                _ => {}
+            }
+            match self.join(came, matches!(found, Found::Away)).await? {
+                Part::Leader(leader) => break Some(leader),
+                Part::Follower(follower) | Part::Latecomer(follower) => {
+                    if let Some(fetched) = self.follow(follower).await? {
+                        return Ok(fetched);
+                    }
                 }
-                // The leader has failed, panicked or gone: another one is to load.
-                None => continue,
-            },
-        };
-        // One that ended between our look and our turn has stored its value since.
-        if flights.ended() != ended {
+            }
+            // The leader has failed, panicked or gone, or has nothing for us: another one is to load.
+            came = fill.flights().now();
             found = fill.look().await?;
-        }
-        let value = match found {
-            Found::Value(value) => {
-                fill.note(|fills| &fills.hits, "hit");
-                value
-            }
-            found => {
-                let mut keys = LEADING.try_with(Clone::clone).unwrap_or_default();
-                keys.push(name);
-                LEADING.scope(keys, fill.load(loader, &found)).await?
-            }
         };
-        leader.finish(|| {
-            let mut bytes = Vec::new();
-            V::encode(V::borrow(&value), &mut bytes).ok().map(|()| bytes)
-        });
-        return Ok(value);
-    }
-}
-
-impl<S: Keyspace, V: SingleValue> Fill<'_, S, V> {
-    fn note(&self, counter: impl FnOnce(&Fills) -> &AtomicU64, result: &'static str) {
-        counter(self.redis.fills()).fetch_add(1, Ordering::Relaxed);
-        note_fill(self.key.template(), result);
-    }
-
-    fn about(&self, error: Error) -> Error {
-        error.about("GET", Some(self.key.template()), Some(self.key.as_str()))
-    }
-
-    async fn look(&self) -> Result<Found<V::Owned>> {
-        let Options { timeout, on_unavailable, .. } = self.options;
-        let on_unavailable = on_unavailable.unwrap_or(S::META.overrides.on_unavailable);
-        let read = self.key.get().on(&self.redis).with_timeout(timeout);
-        match read.on_unavailable(OnUnavailable::Error).await {
-            Ok(value) => Ok(value.map_or(Found::Nothing, Found::Value)),
-            Err(error) if error.is_decode() => {
-                observe!(warn, error = %error, "a value that can't be decoded is loaded anew");
-                Ok(Found::Undecodable)
+        let (lease, stale) = match self.seek(matches!(found, Found::Away), leader.as_ref()).await? {
+            Sought::Found(fetched) => {
+                // Those who wait get what it is, or look for themselves.
+                return Ok(fetched);
             }
-            Err(error) if on_unavailable == OnUnavailable::Miss && is_away(&error) => {
-                self.redis.note_degraded(&error, Some(self.key.template()));
-                Ok(Found::Away)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Loads the value and stores it. No connection is held here: loaders take their time, and may need Redis themselves.
-    async fn load<F, Fut, E>(&self, loader: F, found: &Found<V::Owned>) -> Result<V::Owned, FillError<E>>
-    where
-        F: FnOnce() -> Fut + Send,
-        Fut: Future<Output = Result<V::Owned, E>> + Send,
-    {
+            Sought::Leads(lease, stale) => (lease, stale),
+        };
         match found {
-            Found::Undecodable => self.note(|fills| &fills.undecodable, "undecodable"),
-            Found::Nothing => self.note(|fills| &fills.misses, "miss"),
-            Found::Away | Found::Value(_) => {}
+            Found::Undecodable => fill.note(|fills| &fills.undecodable, "undecodable"),
+            Found::Nothing => fill.note(|fills| &fills.misses, "miss"),
+            Found::Away | Found::Value { .. } => {}
         }
-        let value = loader().await.map_err(FillError::Loader)?;
-        // While Redis is away, storing would only wait for the next failure.
-        if !matches!(found, Found::Away) {
-            self.store(&value, matches!(found, Found::Undecodable)).await?;
+        let source = if lease.is_some() { Source::Filled } else { Source::Degraded };
+        let stale = stale.filter(|_| fill.takes_stale());
+        if let Some(leader) = &leader {
+            let token = lease.as_ref().map(|lease| Arc::clone(lease.token()));
+            leader.loads(token, stale.as_deref().map(Arc::from));
         }
-        Ok(value)
+        let follower = leader.as_ref().map(Leader::follower);
+        let job = self.job(loader, lease, leader);
+        let Some(stale) = stale else {
+            let value = job.run().await?;
+            return Ok(Fetched { value, source });
+        };
+        match (self.spawn, follower) {
+            (Some(spawn), Some(follower)) => {
+                spawn(job);
+                let soft = fill.options.soft_timeout.unwrap_or_default();
+                let brought = tokio::time::timeout(soft, follower.wait(false)).await;
+                match brought.ok().flatten() {
+                    Some(Stage::Done(Some(bytes))) => {
+                        Ok(Fetched { value: Some(fill.decode(&bytes)?), source })
+                    }
+                    Some(Stage::Done(None)) => Ok(Fetched { value: None, source }),
+                    // The loader is not done yet, or has failed, which its job has noted.
+                    _ => Ok(fill.stale(&stale)?),
+                }
+            }
+            _ => match job.run().await {
+                Ok(value) => Ok(Fetched { value, source }),
+                Err(FillError::Redis(error)) if !is_away(&error) => Err(error.into()),
+                Err(_) => Ok(fill.stale(&stale)?),
+            },
+        }
     }
 
-    async fn store(&self, value: &V::Owned, was_undecodable: bool) -> Result<()> {
-        let timeout = self.options.timeout;
-        let set = self.key.set(V::borrow(value)).on(&self.redis);
-        let set = match self.options.ttl {
-            Some(ttl) => set.ttl(ttl),
-            None => set,
-        };
-        // Whoever has set the key since the miss knows better than the loader, which began before. What was no value has
-        // to be looked at again for that.
-        let replaces = was_undecodable && {
-            let again = self.key.get().on(&self.redis).with_timeout(timeout);
-            again.on_unavailable(OnUnavailable::Error).await.is_err_and(|error| error.is_decode())
-        };
-        let stored = if replaces {
-            set.into_command().with_timeout(timeout).await
-        } else {
-            set.only_if_absent().into_command().with_timeout(timeout).await.map(drop)
-        };
-        match stored {
-            Ok(()) => Ok(()),
-            // These are mistakes in the program, and would hide for ever behind a cache that never hits.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge
-                ) =>
-            {
-                Err(error)
+    fn job(&self, loader: L, lease: Option<Lease>, leader: Option<Leader>) -> Job<S, V, L> {
+        let mut keys = LEADING.try_with(Clone::clone).unwrap_or_default();
+        keys.push(self.name.clone());
+        Job { fill: Arc::clone(&self.fill), loader, lease, leader, keys }
+    }
+
+    /// Finds out who loads.
+    async fn join(&self, came: u64, away: bool) -> Result<Part> {
+        let (fill, flights) = (&self.fill, self.fill.flights());
+        let mut part = flights.join(&self.name, came);
+        if let Part::Latecomer(follower) = &part {
+            // What it loads may have been written between its beginning and our coming; then its lease has ended.
+            let joins = match follower.stage() {
+                Stage::Beginning => true,
+                // Its place is free already.
+                Stage::Done(_) => false,
+                Stage::Loading { .. } if fill.options.refreshes => false,
+                Stage::Loading { token: None, .. } => away,
+                Stage::Loading { token: Some(token), .. } => match fill.place().is_held(&token).await {
+                    Ok(held) => held,
+                    Err(error) if fill.goes_on(&error) => true,
+                    Err(error) => return Err(fill.about(error)),
+                },
+            };
+            if !joins {
+                part = flights.supersede(&self.name, follower);
             }
+        }
+        Ok(part)
+    }
+
+    /// Waits for another one's load; `None` when it has nothing for us.
+    async fn follow(&self, follower: Follower) -> Result<Option<Fetched<V::Owned>>, FillError<L::Error>> {
+        let fill = &self.fill;
+        let waiting = follower.wait(fill.takes_stale());
+        let brought = match fill.options.hard_timeout {
+            Some(limit) => match tokio::time::timeout(limit, waiting).await {
+                Ok(brought) => brought,
+                Err(_) => return Err(FillError::TimedOut(limit)),
+            },
+            None => waiting.await,
+        };
+        match brought {
+            Some(Stage::Done(Some(bytes))) => {
+                fill.note(|fills| &fills.coalesced, "coalesced");
+                Ok(Some(Fetched { value: Some(fill.decode(&bytes)?), source: Source::Filled }))
+            }
+            Some(Stage::Done(None)) if L::FINDS_NONE => Ok(Some(fill.absent())),
+            Some(Stage::Loading { stale: Some(stale), .. }) => Ok(Some(fill.stale(&stale)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Looks for the right to load: a lease, or none when Redis is away.
+    async fn seek(
+        &self,
+        away: bool,
+        leader: Option<&Leader>,
+    ) -> Result<Sought<V::Owned>, FillError<L::Error>> {
+        let fill = &self.fill;
+        if away {
+            return Ok(Sought::Leads(None, None));
+        }
+        let mode = match &fill.options {
+            options if options.refreshes => Mode::Force,
+            options if options.across_processes && !self.leads => Mode::Wait,
+            _ => Mode::Share,
+        };
+        let (place, mut looks, mut pause) = (fill.place(), mode != Mode::Force, FIRST_PAUSE);
+        let waits_until = fill.options.hard_timeout.map(|limit| (tokio::time::Instant::now() + limit, limit));
+        loop {
+            match place.begin(mode, looks).await {
+                Ok(Begun::There(bytes)) => match V::decode(&bytes) {
+                    Ok(value) => {
+                        self.tell(leader, Stage::Done(Some(bytes.into())));
+                        return Ok(Sought::Found(fill.hit(value)));
+                    }
+                    Err(_) => looks = false,
+                },
+                Ok(Begun::Absent) if L::FINDS_NONE => {
+                    self.tell(leader, Stage::Done(None));
+                    return Ok(Sought::Found(fill.absent()));
+                }
+                Ok(Begun::Absent) => looks = false,
+                Ok(Begun::Leads(lease, stale)) => return Ok(Sought::Leads(Some(lease), stale)),
+                Ok(Begun::Held(Some(stale))) if fill.takes_stale() => {
+                    let fetched = fill.stale(&stale)?;
+                    self.tell(leader, Stage::Loading { token: None, stale: Some(stale.into()) });
+                    return Ok(Sought::Found(fetched));
+                }
+                Ok(Begun::Held(_)) => {
+                    if let Some((until, limit)) = waits_until
+                        && tokio::time::Instant::now() + pause >= until
+                    {
+                        return Err(FillError::TimedOut(limit));
+                    }
+                    tokio::time::sleep(jittered(pause)).await;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                    // Another process may have stored it, or found that there is none.
+                    looks = true;
+                }
+                Err(error) if fill.goes_on(&error) => {
+                    fill.redis.note_degraded(&error, Some(fill.key.template()));
+                    return Ok(Sought::Leads(None, None));
+                }
+                Err(error) => return Err(fill.about(error).into()),
+            }
+        }
+    }
+
+    /// Tells those who wait what there is without a load.
+    fn tell(&self, leader: Option<&Leader>, stage: Stage) {
+        if let Some(leader) = leader {
+            leader.tell(stage);
+        }
+    }
+
+    /// Loads a value anew whose lifetime is not over yet, if nobody else does. Should that fail, there is the old one.
+    async fn refresh(self, loader: L, came: u64, value: V::Owned) -> Fetched<V::Owned> {
+        let fill = &self.fill;
+        let leader = match fill.flights().join(&self.name, came) {
+            Part::Leader(leader) if !self.leads => leader,
+            _ => return fill.hit(value),
+        };
+        let lease = match fill.place().begin(Mode::Try, false).await {
+            Ok(Begun::Leads(lease, _)) => lease,
+            Ok(_) => return fill.hit(value),
             Err(error) => {
-                self.note(|fills| &fills.not_stored, "not_stored");
-                observe!(warn, error = %error, "a value that was loaded could not be stored");
+                observe!(warn, error = %error, "a value could not be refreshed early");
                 let _ = error;
-                Ok(())
+                return fill.hit(value);
             }
+        };
+        fill.note(|fills| &fills.refreshed, "refresh");
+        leader.loads(Some(Arc::clone(lease.token())), None);
+        let job = self.job(loader, Some(lease), Some(leader));
+        if let Some(spawn) = self.spawn {
+            spawn(job);
+            return fill.hit(value);
+        }
+        match job.run().await {
+            Ok(value) => Fetched { value, source: Source::Filled },
+            Err(_) => fill.hit(value),
         }
     }
 }

@@ -2,13 +2,24 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::watch;
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, watch};
 
-/// The encoded value that a load has brought.
-type Loaded = Option<Arc<[u8]>>;
+/// How far a load is.
+#[derive(Clone)]
+pub(crate) enum Stage {
+    /// The right to load is not taken yet: whatever has been written, the load comes after it.
+    Beginning,
+    /// The loader runs, under the lease of this token; without one when Redis is away.
+    Loading {
+        token: Option<Arc<str>>,
+        /// What may be given to who does not want to wait.
+        stale: Option<Arc<[u8]>>,
+    },
+    /// It has brought this value, encoded, or that there is none.
+    Done(Option<Arc<[u8]>>),
+}
 
 /// The loads under way, by the name of their key on the server.
 #[derive(Default)]
@@ -18,69 +29,120 @@ pub(crate) struct Flights {
 
 #[derive(Default)]
 struct Shared {
-    under_way: Mutex<HashMap<String, watch::Receiver<Loaded>>>,
-    /// How many have ended.
-    ended: AtomicU64,
+    under_way: Mutex<HashMap<String, Entry>>,
+    /// How many have been begun.
+    begun: AtomicU64,
+}
+
+struct Entry {
+    number: u64,
+    stage: watch::Receiver<Stage>,
 }
 
 /// What becomes of a caller who has found nothing.
 pub(crate) enum Part {
     Leader(Leader),
+    /// The load was begun after the caller came.
     Follower(Follower),
+    /// It was begun before, so what it loads may have been written since.
+    Latecomer(Follower),
 }
 
 /// The one who loads. Without an outcome, because it failed, panicked or was dropped, another one is to.
 pub(crate) struct Leader {
     shared: Arc<Shared>,
     key: String,
-    outcome: watch::Sender<Loaded>,
+    number: u64,
+    stage: watch::Sender<Stage>,
 }
 
 /// One who waits for it.
-pub(crate) struct Follower(watch::Receiver<Loaded>);
+pub(crate) struct Follower {
+    number: u64,
+    stage: watch::Receiver<Stage>,
+}
 
 impl Flights {
-    /// How many loads have ended so far. While that is the same, what was not there before is not there yet.
-    pub(crate) fn ended(&self) -> u64 {
-        self.shared.ended.load(Ordering::Acquire)
+    /// The moment, as far as loads are concerned.
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.begun.load(Ordering::Acquire)
     }
 
-    /// Joins the load of a key, which is begun by the first.
-    pub(crate) fn join(&self, key: String) -> Part {
+    /// Joins the load of a key, which is begun by the first. `came` is the moment at which the caller came.
+    pub(crate) fn join(&self, key: &str, came: u64) -> Part {
         let mut under_way = self.shared.lock();
-        if let Some(receiver) = under_way.get(&key) {
-            return Part::Follower(Follower(receiver.clone()));
+        match under_way.get(key) {
+            Some(entry) => {
+                let follower = Follower { number: entry.number, stage: entry.stage.clone() };
+                if entry.number > came { Part::Follower(follower) } else { Part::Latecomer(follower) }
+            }
+            None => Part::Leader(self.begin(&mut under_way, key)),
         }
-        let (outcome, receiver) = watch::channel(None);
-        under_way.insert(key.clone(), receiver);
-        Part::Leader(Leader { shared: Arc::clone(&self.shared), key, outcome })
+    }
+
+    /// Leads a new load, in the place of an old one that is not to be joined any more; joins one that was begun since.
+    pub(crate) fn supersede(&self, key: &str, old: &Follower) -> Part {
+        let mut under_way = self.shared.lock();
+        match under_way.get(key) {
+            Some(entry) if entry.number != old.number => {
+                Part::Follower(Follower { number: entry.number, stage: entry.stage.clone() })
+            }
+            _ => Part::Leader(self.begin(&mut under_way, key)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.shared.lock().is_empty()
+    }
+
+    fn begin(&self, under_way: &mut HashMap<String, Entry>, key: &str) -> Leader {
+        let number = self.shared.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let (stage, receiver) = watch::channel(Stage::Beginning);
+        under_way.insert(key.to_owned(), Entry { number, stage: receiver });
+        Leader { shared: Arc::clone(&self.shared), key: key.to_owned(), number, stage }
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Loaded>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Leader {
-    /// Hands the value to those who wait, if anybody does: it is encoded for them only.
-    pub(crate) fn finish(self, encode: impl FnOnce() -> Option<Vec<u8>>) {
+    /// Says that the loader runs.
+    pub(crate) fn loads(&self, token: Option<Arc<str>>, stale: Option<Arc<[u8]>>) {
+        self.stage.send_replace(Stage::Loading { token, stale });
+    }
+
+    /// Says what there is, before it leaves.
+    pub(crate) fn tell(&self, stage: Stage) {
+        self.leave();
+        self.stage.send_replace(stage);
+    }
+
+    /// Hands the outcome to those who wait, if anybody does: it is encoded for them only. Without one, they are on their own.
+    pub(crate) fn finish(self, encode: impl FnOnce() -> Option<Stage>) {
         // From here on, nobody joins.
         self.leave();
-        if self.outcome.receiver_count() > 0
-            && let Some(value) = encode()
+        if self.stage.receiver_count() > 0
+            && let Some(outcome) = encode()
         {
-            let _ = self.outcome.send(Some(value.into()));
+            self.stage.send_replace(outcome);
         }
+    }
+
+    /// A follower of this load, for who has given the leading of it away.
+    pub(crate) fn follower(&self) -> Follower {
+        Follower { number: self.number, stage: self.stage.subscribe() }
     }
 
     fn leave(&self) {
         let mut under_way = self.shared.lock();
-        // After `finish`, the place may be another one's already.
-        if under_way.get(&self.key).is_some_and(|receiver| receiver.same_channel(&self.outcome.subscribe())) {
+        // The place may be another one's already.
+        if under_way.get(&self.key).is_some_and(|entry| entry.number == self.number) {
             under_way.remove(&self.key);
-            self.shared.ended.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -92,66 +154,24 @@ impl Drop for Leader {
 }
 
 impl Follower {
-    /// Waits for the value; `None` when the leader has none for us.
-    pub(crate) async fn wait(mut self) -> Option<Arc<[u8]>> {
-        self.0.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage.borrow().clone()
+    }
+
+    /// Waits for what is to be told: the outcome, or with `impatience` that there is something stale; `None` when the leader
+    /// has gone without.
+    pub(crate) async fn wait(mut self, impatience: bool) -> Option<Stage> {
+        let tells = |stage: &Stage| match stage {
+            Stage::Done(_) => true,
+            Stage::Loading { stale, .. } => impatience && stale.is_some(),
+            Stage::Beginning => false,
+        };
+        self.stage.wait_for(tells).await.ok().map(|stage| stage.clone())
     }
 }
 
 impl fmt::Debug for Flights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flights").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leader(flights: &Flights) -> Leader {
-        let Part::Leader(leader) = flights.join("k".to_owned()) else { panic!("somebody leads already") };
-        leader
-    }
-
-    fn follower(flights: &Flights) -> Follower {
-        let Part::Follower(follower) = flights.join("k".to_owned()) else { panic!("nobody leads") };
-        follower
-    }
-
-    #[tokio::test]
-    async fn a_value_reaches_all_who_wait_and_nobody_later() {
-        let flights = Flights::default();
-        let first = leader(&flights);
-        let (one, other) = (follower(&flights), follower(&flights));
-        assert_eq!(flights.ended(), 0);
-        first.finish(|| Some(b"v".to_vec()));
-        let second = leader(&flights);
-        assert_eq!(flights.ended(), 1);
-        assert_eq!(one.wait().await.as_deref(), Some(&b"v"[..]));
-        assert_eq!(other.wait().await.as_deref(), Some(&b"v"[..]));
-        drop(second);
-        assert!(flights.shared.lock().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_leader_that_is_gone_wakes_everybody() {
-        let flights = Flights::default();
-        let first = leader(&flights);
-        let (one, other) = (follower(&flights), follower(&flights));
-        drop(first);
-        assert!(one.wait().await.is_none() && other.wait().await.is_none());
-        // One that ended long ago does not take the place of the next.
-        let second = leader(&flights);
-        let third = follower(&flights);
-        second.finish(|| None);
-        assert!(third.wait().await.is_none());
-        assert!(flights.shared.lock().is_empty());
-    }
-
-    #[test]
-    fn nobody_waits_and_nothing_is_encoded() {
-        let flights = Flights::default();
-        // The map's own receiver does not count.
-        leader(&flights).finish(|| panic!("for nobody"));
     }
 }

@@ -1,7 +1,21 @@
 //! Values that are loaded when they are not there.
 
+mod builder;
+mod error;
 mod fill;
 mod flight;
+#[cfg(test)]
+mod flight_tests;
+mod job;
+pub(crate) mod lease;
+mod loader;
+mod lookup;
+mod policy;
+mod sync;
 
-pub use fill::{FillError, GetOrSet, TryGetOrSet};
+pub use builder::GetOrSet;
+pub use error::FillError;
 pub(crate) use flight::Flights;
+pub use loader::{Always, Fallible, FallibleOptional, Loader, Optional};
+pub use lookup::{GetOrSetLookup, Lookup, Source};
+pub use policy::FillPolicy;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Catalog;
+use crate::cache::lease::sweep_mark;
 use crate::keyspace::{KeyspaceMeta, Piece, TemplateMeta};
 
 /// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
@@ -14,6 +15,8 @@ const EVERY_KEY: [&str; 9] =
     ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
 /// What can be done with a Redis string.
 const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
+/// What is done with what is kept beside a key that can be filled.
+const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
 
 impl Catalog {
     /// The narrowest Redis ACL rules under which the program works: a `~` for the keys of each template, a `+` for each
@@ -72,11 +75,16 @@ impl fmt::Display for AclRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("resetkeys")?;
         let namespace = without_spaces(&self.namespace);
-        let keys: BTreeSet<_> = self.templates().map(|template| glob(&namespace, template)).collect();
+        let mut keys: BTreeSet<_> = self.templates().map(|template| glob(&namespace, template)).collect();
+        let filled = || self.templates().filter(|template| template.kind.is_filled);
+        keys.extend(filled().flat_map(|template| beside(&namespace, template)));
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
         if self.templates().any(|template| template.redis_type() == "string") {
             commands.extend(STRING);
+        }
+        if filled().next().is_some() {
+            commands.extend(FILLED);
         }
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
@@ -86,6 +94,22 @@ impl fmt::Display for AclRules {
 /// Rules end at a space.
 fn without_spaces(text: &str) -> String {
     text.replace(' ', "?")
+}
+
+/// What is kept beside the keys of a template, and the mark of its sweeps, as far as its own glob does not let them in.
+fn beside(namespace: &str, template: &TemplateMeta) -> Vec<String> {
+    let (glob, mark) = (glob(namespace, template), sweep_mark(template));
+    let mark = format!("{namespace}{}", without_spaces(mark.as_str()));
+    let mut beside = Vec::new();
+    if !glob.ends_with('*') {
+        beside.push(format!("{glob}%*"));
+    }
+    // A mark starts as the keys do.
+    let lets_mark_in = glob.strip_suffix('*').is_some_and(|start| mark.starts_with(start));
+    if !lets_mark_in && template.pieces().iter().any(|piece| matches!(piece, Piece::Argument(_))) {
+        beside.push(mark);
+    }
+    beside
 }
 
 fn glob(namespace: &str, template: &TemplateMeta) -> String {

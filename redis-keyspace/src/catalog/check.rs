@@ -293,7 +293,7 @@ mod tests {
             pieces.push(Piece::Literal(literal));
         }
         pieces.extend(class.map(|class| Piece::Argument(ArgumentMeta::new("a", "A", class))));
-        let kind = KindMeta { name: "Text", wire: "text", redis_type: "string" };
+        let kind = KindMeta { name: "Text", wire: "text", redis_type: "string", is_filled: true };
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))
     }

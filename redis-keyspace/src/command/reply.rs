@@ -21,15 +21,20 @@ pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> 
     };
     let sift = |replies: Vec<Reply>| -> Result<Vec<Reply>> {
         let mut kept = Vec::with_capacity(replies.len());
+        let mut refused = None;
         for (index, reply) in replies.into_iter().enumerate() {
             match packets.get(index) {
-                Some(packet) if packet.aside => {
-                    checked(reply).map_err(|error| error.explained(ASIDE))?;
-                }
+                Some(packet) if packet.aside => refused = refused.or(checked(reply).err()),
                 _ => kept.push(reply),
             }
         }
-        Ok(kept)
+        match refused {
+            // What was asked for has failed too, and says so.
+            Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
+                Err(error.explained(ASIDE))
+            }
+            _ => Ok(kept),
+        }
     };
     let mut replies = many(replies);
     if matches!(request, Request::Pipeline(_)) {
@@ -42,8 +47,8 @@ pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> 
     Ok(Replies::Many(replies))
 }
 
-const ASIDE: &str = "it was refused for the key beside it, by which fills under way are told that their key was written; \
-                     `Catalog::acl_rules` has the rights that it takes";
+const ASIDE: &str = "what was asked for was done, but fills of the key that are under way could not be ended, and may store what is \
+                     older; `Catalog::acl_rules` has the rights that it takes";
 
 /// The reply to a request of one command.
 pub(crate) fn one(replies: Replies) -> Result<Reply> {

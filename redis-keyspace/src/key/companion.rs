@@ -31,12 +31,20 @@ impl Companion {
         }
     }
 
+    /// Whether a name looks like that of a companion, in whatever namespace.
+    pub(crate) fn is_one(name: &str) -> bool {
+        [Self::Fill, Self::Fence].iter().any(|companion| {
+            let rest = name.split_once(companion.marker()).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('{') && rest.ends_with('}')))
+        })
+    }
+
     /// The key that this is the companion of.
-    pub(crate) fn owner(self, name: &str) -> Option<&str> {
+    pub(crate) fn owner<'n>(self, name: &'n str, namespace: &str) -> Option<&'n str> {
         let (key, rest) = name.split_once(self.marker())?;
         let repeated = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        // What stands in front of the repeated key is the namespace.
-        (rest.is_empty() || repeated.is_some_and(|repeated| repeated.ends_with(key))).then_some(key)
+        let repeats = |repeated: &str| repeated.strip_prefix(namespace) == Some(key);
+        (rest.is_empty() || repeated.is_some_and(repeats)).then_some(key)
     }
 }
 
@@ -65,13 +73,13 @@ mod tests {
                 assert_eq!(slot(&name), slot(&format!("{namespace}{key}")), "{name}");
                 assert!(name.starts_with(&format!("{namespace}{key}%fill")));
                 let without_namespace = &name[namespace.len()..];
-                assert_eq!(Companion::Fill.owner(without_namespace), Some(key), "{name}");
+                assert_eq!(Companion::Fill.owner(without_namespace, namespace), Some(key), "{name}");
             }
         }
         assert_eq!(name("", "cart:user:7"), "cart:user:7%fill{cart:user:7}");
         assert_eq!(name("s:", "cart:{7}"), "s:cart:{7}%fill");
-        assert_eq!(Companion::Fill.owner("cart:user:7"), None);
-        assert_eq!(Companion::Fill.owner("cart:user:7%fill{other}"), None);
-        assert_eq!(Companion::Fence.owner("cart:user:7%fill{cart:user:7}"), None);
+        assert_eq!(Companion::Fill.owner("cart:user:7", ""), None);
+        assert_eq!(Companion::Fill.owner("cart:user:7%fill{other}", ""), None);
+        assert_eq!(Companion::Fence.owner("cart:user:7%fill{cart:user:7}", ""), None);
     }
 }

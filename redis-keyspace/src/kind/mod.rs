@@ -39,7 +39,7 @@ impl KindMeta {
     /// Of the type that is written like this in the declaration, which only the derive knows.
     #[must_use]
     pub const fn of<V: Kind>(name: &'static str) -> Self {
-        Self { name, wire: V::WIRE, redis_type: V::REDIS_TYPE }
+        Self { name, wire: V::WIRE, redis_type: V::REDIS_TYPE, is_filled: V::IS_FILLED }
     }
 }
 

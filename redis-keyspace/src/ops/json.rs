@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::GetOrSet;
+use crate::cache::{Always, GetOrSet};
 use crate::command::{Command, Set};
 use crate::key::Key;
 use crate::keyspace::Keyspace;
@@ -22,7 +22,7 @@ impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<
     }
 
     /// [`get_or_set`](Self::get_or_set) under another name.
-    pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, F>
+    pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, Always<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: Future<Output = T> + Send + 'l,

@@ -2,6 +2,7 @@
 
 mod any;
 mod counter;
+mod fill;
 #[cfg(feature = "json")]
 mod json;
 mod many;

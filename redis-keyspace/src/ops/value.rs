@@ -1,7 +1,5 @@
 //! What a key of one value can do.
 
-use crate::cache::GetOrSet;
-use crate::cache::TryGetOrSet;
 use crate::command::{Command, GetEx, Set, reply};
 use crate::error::Error;
 use crate::expiry::Expiry;
@@ -59,49 +57,6 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// The length of the stored value in bytes; 0 when there is none.
     pub fn strlen(&self) -> Command<u64> {
         Command::on_key(self, "STRLEN", |_| Ok(()), reply::count).repeatable()
-    }
-
-    /// Reads the value; when there is none, or one that can't be decoded, runs the loader and stores what it gives.
-    ///
-    /// Callers of this process who miss the key at the same time share one load: the first runs its loader, and all get the
-    /// value, read back from its bytes. Should that one fail, panic or be dropped, the next one loads. A loader that waits for
-    /// another key's, which waits for this one's, waits for ever.
-    ///
-    /// One round trip on a hit, two on a miss, three on what can't be decoded. No connection is held while the loader
-    /// runs. What was stored meanwhile stays. When what was loaded can't be stored, its callers get it all the same, and
-    /// [`stats`](crate::Redis::stats) count it.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Json, Keyspace, Redis};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "product", ttl = 300)]
-    /// # struct ProductKeys { names: Json<Vec<String>> }
-    /// # async fn query_the_database() -> Vec<String> { vec!["lamp".into()] }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// let names = ProductKeys::names().get_or_set(|| query_the_database()).await?;
-    /// assert_eq!(names, ["lamp"]);
-    /// assert!(ProductKeys::names().exists().await?);
-    /// # Ok(()) }).await }
-    /// ```
-    ///
-    /// For a loader that can fail there is [`try_get_or_set`](Self::try_get_or_set).
-    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, F>
-    where
-        F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = V::Owned> + Send + 'l,
-    {
-        GetOrSet::new(self.clone(), loader)
-    }
-
-    /// Like [`get_or_set`](Self::get_or_set) with a loader that can fail; nothing is stored then.
-    pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> TryGetOrSet<'l, S, V, F>
-    where
-        F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = Result<V::Owned, E>> + Send + 'l,
-        E: Send,
-    {
-        TryGetOrSet::new(self.clone(), loader)
     }
 
     /// The `SET` of a value of another key of the same template, for several at once.

@@ -1,5 +1,6 @@
 //! Keys of one template found by a scan: counted, read, deleted or given a lifetime.
 
+mod fills;
 mod matcher;
 mod stream;
 mod sweep;
@@ -13,8 +14,9 @@ pub use stream::{Found, Scan, Values};
 pub use sweep::{Progress, Sweep, SweepError};
 
 use crate::Redis;
+use crate::cache::lease::is_sweep_mark;
 use crate::error::Result;
-use crate::key::{KeyArgument, KeyWriter};
+use crate::key::{Companion, KeyArgument, KeyWriter};
 use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::{Kind, Readable};
 
@@ -234,7 +236,9 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
     matcher::escape_glob(&prefix, &mut whole);
     whole.push_str(glob);
     let target = sweep::Target {
-        filter: Box::new(move |key| key.starts_with(&prefix)),
+        filter: Box::new(move |key| {
+            key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_one(key)
+        }),
         wanted: Wanted { glob: whole, only: None, kind: None },
         keyspace: S::META,
         template: None,

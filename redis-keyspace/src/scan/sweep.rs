@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::fills::end_fills;
 use super::walk::Walk;
 use super::{Options, Wanted};
 use crate::Redis;
@@ -188,6 +189,13 @@ impl<'c> Sweep<'c> {
     }
 
     async fn go_through(&mut self, progress: &mut Progress) -> Result<()> {
+        let deletes = match self.work {
+            Work::Delete => true,
+            Work::Expire(lifetime) => lifetime.is_zero(),
+        };
+        if deletes && !self.dry_run {
+            end_fills(&self.target, &self.options).await?;
+        }
         let mut walk = Walk::new(&self.target.wanted, self.options.clone(), self.target.keyspace)?;
         // A second UNLINK would count what the first, whose reply was lost, has deleted as not there.
         let repeatable = self.dry_run || !matches!(self.work, Work::Delete);

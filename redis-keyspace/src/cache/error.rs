@@ -1,0 +1,59 @@
+//! Why a fill gave no value.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+
+/// Why [`try_get_or_set`](crate::Key::try_get_or_set) gave no value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FillError<E> {
+    /// The loader failed; nothing was stored.
+    Loader(E),
+    /// The loader was not done within this time, its [hard timeout](crate::GetOrSet::hard_timeout), and was dropped.
+    TimedOut(Duration),
+    /// Redis could not be asked; the loader did not run.
+    Redis(Error),
+}
+
+impl<E> FillError<E> {
+    /// The error, of a fill whose loader can't fail.
+    pub(super) fn into_error(self, loader: impl FnOnce(E) -> Error) -> Error {
+        match self {
+            Self::Redis(error) => error,
+            Self::Loader(error) => loader(error),
+            Self::TimedOut(limit) => Error::new(ErrorKind::LoaderTimeout, timed_out(limit)),
+        }
+    }
+}
+
+fn timed_out(limit: Duration) -> String {
+    format!("the loader was not done within {limit:?}, its hard timeout, and was dropped; nothing was stored")
+}
+
+impl<E: fmt::Display> fmt::Display for FillError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loader(error) => write!(f, "the loader failed: {error}"),
+            Self::TimedOut(limit) => f.write_str(&timed_out(*limit)),
+            Self::Redis(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for FillError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Loader(error) => Some(error),
+            Self::TimedOut(_) => None,
+            Self::Redis(error) => error.source(),
+        }
+    }
+}
+
+impl<E> From<Error> for FillError<E> {
+    fn from(error: Error) -> Self {
+        Self::Redis(error)
+    }
+}

@@ -1,0 +1,336 @@
+//! Leases: the right to fill a key, kept beside it on the server. Whoever writes the key ends its lease, whatever process holds
+//! it, and a fill without a lease stores nothing.
+
+mod script;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::command::{Args, Keys, Subject};
+use crate::connect::lane::resp::Reply;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::expiry::{Expiry, millis};
+use crate::handle::Binding;
+use crate::key::{Companion, KeyText};
+use crate::keyspace::{KeyspaceMeta, TemplateMeta};
+use crate::observe::Observed;
+use crate::script::Call;
+use script::SCRIPT;
+#[cfg(feature = "embedded")]
+pub(crate) use script::register;
+
+/// How long a lease lasts that nobody renews: for so long do others wait for a process that is gone.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
+
+/// How a lease is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One of another process's is as good as an own one: both may load, and the first to store does.
+    Share,
+    /// Only one is to load.
+    Wait,
+    /// Only if nobody else has it.
+    Try,
+    /// In any case; others lose theirs.
+    Force,
+}
+
+impl Mode {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Share => b"share",
+            Self::Wait => b"wait",
+            Self::Try => b"try",
+            Self::Force => b"force",
+        }
+    }
+}
+
+/// What asking for a lease has come to. Stale copies and values are in bytes.
+pub(crate) enum Begun {
+    /// The key has a value by now.
+    There(Vec<u8>),
+    /// The key is known to have none.
+    Absent,
+    /// It is ours, or as good as.
+    Leads(Lease, Option<Vec<u8>>),
+    /// Another one has it.
+    Held(Option<Vec<u8>>),
+}
+
+/// Where the leases of a key are.
+#[derive(Clone)]
+pub(crate) struct Place {
+    binding: Arc<Binding>,
+    key: KeyText,
+    mark: KeyText,
+    subject: Subject,
+    timeout: Duration,
+}
+
+impl Place {
+    pub(crate) fn new(
+        binding: Arc<Binding>,
+        key: KeyText,
+        keyspace: &'static KeyspaceMeta,
+        template: &'static TemplateMeta,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let timeout = timeout.unwrap_or(binding.timeout);
+        let subject = Subject::new(Some(keyspace), Some(template), "EVALSHA");
+        Self { binding, key, mark: sweep_mark(template), subject, timeout }
+    }
+
+    fn call(&self, what: &[u8], token: &str) -> Call {
+        // In a cluster the mark is in another slot: there, a sweep goes to each key instead.
+        let mark = (!self.binding.pool().is_cluster()).then(|| self.mark.clone());
+        let mut args = Args::default();
+        args.push(what);
+        args.push(token.as_bytes());
+        Call { keys: Keys::With(self.key.clone(), Companion::Fill, mark), args }
+    }
+
+    async fn run(&self, call: Call, repeatable: bool) -> Result<Reply> {
+        let run = SCRIPT.run(&self.binding, call, Deadline::after(self.timeout), repeatable);
+        self.observe(run).await
+    }
+
+    async fn run_many(&self, calls: Vec<Call>, repeatable: bool) -> Result<Vec<Result<Reply>>> {
+        let run = SCRIPT.run_many(&self.binding, calls, Deadline::after(self.timeout), repeatable);
+        self.observe(run).await
+    }
+
+    async fn observe<T>(&self, run: impl Future<Output = Result<T>>) -> Result<T> {
+        let observed = Observed::command(&self.subject);
+        observed.to(&self.binding);
+        let outcome = run.await;
+        observed.outcome(&self.subject, outcome.as_ref().err());
+        outcome.map_err(|error| error.about("EVALSHA", self.subject.template, Some(self.key.as_str())))
+    }
+
+    fn begin_call(&self, token: &str, mode: Mode, looks: bool) -> Call {
+        let mut call = self.call(b"begin", token);
+        call.args.push_int(lease_millis());
+        call.args.push(mode.name());
+        call.args.push(if looks { b"1" } else { b"0" });
+        call
+    }
+
+    /// Asks for the lease; `looks` first whether there is a value.
+    pub(crate) async fn begin(&self, mode: Mode, looks: bool) -> Result<Begun> {
+        let token = new_token();
+        let reply = self.run(self.begin_call(&token, mode, looks), true).await?;
+        self.begun(mode, reply)
+    }
+
+    /// The same for several keys, in one round trip.
+    pub(crate) async fn begin_many(places: &[Self], mode: Mode) -> Result<Vec<Result<Begun>>> {
+        let Some(first) = places.first() else { return Ok(Vec::new()) };
+        let calls = places.iter().map(|place| place.begin_call(&new_token(), mode, true)).collect();
+        let replies = first.run_many(calls, true).await?;
+        Ok(places.iter().zip(replies).map(|(place, reply)| place.begun(mode, reply?)).collect())
+    }
+
+    fn begun(&self, mode: Mode, reply: Reply) -> Result<Begun> {
+        let Reply::Array(parts) = reply else { return Err(unexpected()) };
+        let mut parts = parts.into_iter();
+        let what = parts.next();
+        let mut bytes = || match parts.next() {
+            Some(Reply::Bulk(bytes)) => Some(bytes),
+            _ => None,
+        };
+        match what {
+            Some(Reply::Int(0)) => bytes().map(Begun::There).ok_or_else(unexpected),
+            Some(Reply::Int(3)) => Ok(Begun::Absent),
+            Some(Reply::Int(whose @ (1 | 2))) => {
+                let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;
+                let stale = bytes();
+                if whose == 1 || mode == Mode::Share {
+                    Ok(Begun::Leads(Lease::new(self.clone(), token, mode), stale))
+                } else {
+                    Ok(Begun::Held(stale))
+                }
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Whether the lease of this token stands.
+    pub(crate) async fn is_held(&self, token: &str) -> Result<bool> {
+        let holder = self.run(self.call(b"peek", token), true).await?;
+        Ok(matches!(holder, Reply::Bulk(holder) if holder == token.as_bytes()))
+    }
+}
+
+/// What a fill ends with.
+pub(crate) enum Outcome<'v> {
+    Value {
+        encoded: &'v [u8],
+        expiry: Expiry,
+        /// For how long a copy is kept, from now on; zero for none.
+        stale: Duration,
+    },
+    /// There is no value, and none is to be looked for during this time.
+    Absent(Duration),
+}
+
+/// The right to fill a key. It is renewed in the background for as long as this is there.
+pub(crate) struct Lease {
+    place: Place,
+    token: Arc<str>,
+    mode: Mode,
+    renewal: Option<AbortHandle>,
+    ended: bool,
+}
+
+impl Lease {
+    fn new(place: Place, token: String, mode: Mode) -> Self {
+        let token: Arc<str> = token.into();
+        let renewal = Handle::try_current()
+            .ok()
+            .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token))).abort_handle());
+        Self { place, token, mode, renewal, ended: false }
+    }
+
+    pub(crate) fn token(&self) -> &Arc<str> {
+        &self.token
+    }
+
+    /// Stores what was loaded, if the lease stands; gives whether it did.
+    pub(crate) async fn finish(mut self, outcome: &Outcome<'_>) -> Result<bool> {
+        self.ended = true;
+        let call = self.finish_call(outcome)?;
+        stored(self.place.run(call, false).await?)
+    }
+
+    /// The same for several keys, in one round trip.
+    pub(crate) async fn finish_many(mut ends: Vec<(Self, Outcome<'_>)>) -> Result<Vec<Result<bool>>> {
+        let Some((first, _)) = ends.first() else { return Ok(Vec::new()) };
+        let place = first.place.clone();
+        let calls: Result<Vec<_>> = ends
+            .iter_mut()
+            .map(|(lease, outcome)| {
+                lease.ended = true;
+                lease.finish_call(outcome)
+            })
+            .collect();
+        let replies = place.run_many(calls?, false).await?;
+        Ok(replies.into_iter().map(|reply| reply.and_then(stored)).collect())
+    }
+
+    fn finish_call(&self, outcome: &Outcome<'_>) -> Result<Call> {
+        let kept = |time: Duration| {
+            if time > LONGEST_KEPT {
+                return Err(Error::invalid_input(format!(
+                    "a stale copy, or that there is no value, is kept for {LONGEST_KEPT:?} at most, and not for {time:?}"
+                )));
+            }
+            millis(time)
+        };
+        match outcome {
+            Outcome::Value { encoded, expiry, stale } => {
+                let mut call = self.place.call(b"store", &self.token);
+                call.args.push_int(kept(*stale)?);
+                call.args.push(encoded);
+                expiry.push_for_set(&mut call.args)?;
+                Ok(call)
+            }
+            Outcome::Absent(time) => {
+                let mut call = self.place.call(b"absent", &self.token);
+                call.args.push_int(kept(*time)?);
+                Ok(call)
+            }
+        }
+    }
+
+    /// Gives it back, so that nobody waits for it. One that is shared may be another's too, and is left to end by itself.
+    pub(crate) async fn release(mut self) {
+        self.ended = true;
+        if self.mode != Mode::Share {
+            // Who can't be told waits until it ends by itself.
+            let _ = self.place.run(self.place.call(b"release", &self.token), true).await;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(renewal) = self.renewal.take() {
+            renewal.abort();
+        }
+        if self.ended || self.mode == Mode::Share {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let (place, token) = (self.place.clone(), Arc::clone(&self.token));
+            runtime.spawn(async move { place.run(place.call(b"release", &token), true).await.map(drop) });
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("key", &self.place.key.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// Renews a lease until it has ended.
+async fn renew(place: Place, token: Arc<str>) {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        let mut call = place.call(b"renew", &token);
+        call.args.push_int(lease_millis());
+        match place.run(call, true).await {
+            Ok(Reply::Int(1)) => {}
+            Ok(_) => return,
+            // The next time may be in time still.
+            Err(error) => observe!(debug, error = %error, "a lease could not be renewed"),
+        }
+    }
+}
+
+fn stored(reply: Reply) -> Result<bool> {
+    match reply {
+        Reply::Int(stored) => Ok(stored == 1),
+        _ => Err(unexpected()),
+    }
+}
+
+fn unexpected() -> Error {
+    Error::protocol("the script of a fill did not answer as it does")
+}
+
+fn lease_millis() -> i64 {
+    i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Long enough that nobody else has it.
+pub(crate) fn new_token() -> String {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}
+
+/// For how long the mark of a sweep stays, and so everything that it ends.
+pub(crate) const LONGEST_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Where a sweep of a template leaves that it was: whatever is beside the keys of the template since before has ended.
+pub(crate) fn sweep_mark(template: &TemplateMeta) -> KeyText {
+    use crate::keyspace::Piece;
+
+    let start = match template.pieces.first() {
+        Some(Piece::Literal(text)) => text,
+        _ => "",
+    };
+    KeyText::Shared(format!("{start}{SWEPT}").into())
+}
+
+/// The `%` is no escape, so no argument can make it. A hash, so that scans of values do not come upon it.
+const SWEPT: &str = "%swept";
+
+pub(crate) fn is_sweep_mark(key: &str) -> bool {
+    key.ends_with(SWEPT)
+}

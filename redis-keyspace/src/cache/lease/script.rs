@@ -1,0 +1,298 @@
+//! What the server does for a fill: all that has to be atomic about it.
+
+use std::sync::LazyLock;
+
+use crate::script::Script;
+
+/// `KEYS`: the key, what is beside it, and, on a server by itself, the sweep mark of its template. `ARGV`: what to do, the
+/// token of whoever asks, and what that takes:
+///
+/// - `begin`, a time in milliseconds, a mode, and `1` to look at the key first. Takes the lease. Modes: `share` joins a lease that
+///   another one holds, `wait` and `try` leave it alone, `force` takes it away. Gives `{0, value}`, `{1, token, stale}` for a lease
+///   that is ours, `{2, token, stale}` for one of another's, `{3}` for a key that is known to have no value.
+/// - `store`, the time in milliseconds for a stale copy, the value, and what `SET` takes behind it. `absent`, a time in milliseconds:
+///   there is no value. Both give 1, or 0 when the lease has ended or the key is not as it was, and nothing was done.
+/// - `renew`, a time in milliseconds; `release`. Both give whether it was held.
+/// - `peek` gives the token of whoever holds the lease.
+///
+/// Beside the key is a hash: `lease`, the token; `until`, when it may be taken; `seen`, the digest of what was at the key when it was
+/// taken; `absent`, until when there is known to be no value; `stale` and `kept`, a copy of the value and until when it is one;
+/// `mark`, the sweep mark that all of it is under. Whoever writes the key deletes the hash first, and whoever sweeps the template
+/// changes the mark: what was there before is nothing any more.
+const TEXT: &str = "\
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local mark = KEYS[3] and redis.call('HGET', KEYS[3], 'at') or ''
+local names = {'mark', 'lease', 'until', 'seen', 'absent', 'stale', 'kept'}
+local beside = redis.call('HMGET', KEYS[2], unpack(names))
+if beside[1] ~= mark then
+  if beside[1] then redis.call('UNLINK', KEYS[2]) end
+  beside = {mark, false, false, false, false, false, false}
+end
+local lease, seen = beside[2], beside[4]
+local function left(moment) return moment and tonumber(moment) - now or 0 end
+local function write(...) redis.call('HSET', KEYS[2], 'mark', mark, ...) end
+local function at(ms) return string.format('%.0f', now + ms) end
+local function keep(ms)
+  if redis.call('PTTL', KEYS[2]) < ms then redis.call('PEXPIRE', KEYS[2], string.format('%.0f', ms)) end
+end
+local function free() redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen') end
+local what, token = ARGV[1], ARGV[2]
+if what == 'peek' then return lease end
+if what == 'begin' then
+  local ms, mode = tonumber(ARGV[3]), ARGV[4]
+  local there = redis.call('GET', KEYS[1])
+  if ARGV[5] == '1' then
+    if there then return {0, there} end
+    if left(beside[5]) > 0 then return {3} end
+  end
+  local sight = there and redis.sha1hex(there) or ''
+  local stale = left(beside[7]) > 0 and beside[6]
+  if lease == token then return {1, token, stale} end
+  if lease and mode ~= 'force' and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
+    if mode == 'share' and left(beside[3]) < ms then
+      write('until', at(ms))
+      keep(ms)
+    end
+    return {2, lease, stale}
+  end
+  write('lease', token, 'until', at(ms), 'seen', sight)
+  redis.call('HDEL', KEYS[2], 'absent')
+  keep(ms)
+  return {1, token, stale}
+end
+if lease ~= token then return 0 end
+if what == 'renew' then
+  write('until', at(tonumber(ARGV[3])))
+  keep(tonumber(ARGV[3]))
+  return 1
+end
+free()
+if what == 'release' then return 1 end
+local there, ms = redis.call('GET', KEYS[1]), tonumber(ARGV[3])
+if seen ~= (there and redis.sha1hex(there) or '') then return 0 end
+redis.call('UNLINK', KEYS[2])
+if what == 'store' then
+  redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
+  if ms > 0 then
+    write('stale', ARGV[4], 'kept', at(ms))
+    keep(ms)
+  end
+else
+  redis.call('UNLINK', KEYS[1])
+  if ms > 0 then
+    write('absent', at(ms))
+    keep(ms)
+  end
+end
+return 1";
+
+pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
+
+/// Teaches an embedded server the script, which it can't read.
+#[cfg(feature = "embedded")]
+pub(crate) use native::register;
+
+#[cfg(feature = "embedded")]
+mod native {
+    use redis_keyspace_embedded::{Reply, ScriptContext, Server};
+    use sha1_smol::Sha1;
+
+    use super::TEXT;
+
+    pub(crate) fn register(server: &Server) {
+        server.register_script(TEXT, |script, keys, values| {
+            let ([key, beside, rest @ ..], [what, token, values @ ..]) = (keys, values) else {
+                return Reply::error("ERR the script takes two keys and two values at least");
+            };
+            let mut run = || -> Result<Reply, Reply> {
+                let mut fill = Fill::read(script, key, beside, rest.first().map(|mark| &mark[..]))?;
+                match (&what[..], values) {
+                    (b"peek", _) => Ok(fill.lease.map_or(Reply::Nil, Reply::bulk)),
+                    (b"begin", [ms, mode, look]) => fill.begin(token, number(ms)?, mode, &look[..] == b"1"),
+                    _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
+                    (b"renew", [ms]) => fill.renew(number(ms)?),
+                    (b"release", []) => fill.free().map(|()| Reply::Integer(1)),
+                    (b"store", [ms, value, set @ ..]) => {
+                        let mut command = vec![&b"SET"[..], key, value];
+                        command.extend(set.iter().map(|word| &word[..]));
+                        fill.settle(&command, number(ms)?, Some(value))
+                    }
+                    (b"absent", [ms]) => fill.settle(&[b"UNLINK", key], number(ms)?, None),
+                    _ => Err(Reply::error("ERR the script was called with what it does not know")),
+                }
+            };
+            run().unwrap_or_else(|error| error)
+        });
+    }
+
+    struct Fill<'s, 'c, 'a> {
+        script: &'s mut ScriptContext<'c, 'a>,
+        key: &'s [u8],
+        beside: &'s [u8],
+        now: i64,
+        mark: Vec<u8>,
+        lease: Option<Vec<u8>>,
+        until: i64,
+        seen: Vec<u8>,
+        absent: i64,
+        stale: Option<Vec<u8>>,
+    }
+
+    impl<'s, 'c, 'a> Fill<'s, 'c, 'a> {
+        fn read(
+            script: &'s mut ScriptContext<'c, 'a>,
+            key: &'s [u8],
+            beside: &'s [u8],
+            mark: Option<&[u8]>,
+        ) -> Result<Self, Reply> {
+            let now = script.now_ms();
+            let mark = match mark {
+                Some(mark) => bytes(script.call(&[&b"HGET"[..], mark, b"at"]))?.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            let names =
+                [&b"HMGET"[..], beside, b"mark", b"lease", b"until", b"seen", b"absent", b"stale", b"kept"];
+            let Reply::Array(fields) = checked(script.call(&names))? else {
+                return Err(Reply::error("ERR HMGET did not give a list"));
+            };
+            let fields: Vec<_> = fields.into_iter().map(bytes).collect::<Result<_, _>>()?;
+            let mut fill = Self {
+                script,
+                key,
+                beside,
+                now,
+                mark,
+                lease: None,
+                until: 0,
+                seen: Vec::new(),
+                absent: 0,
+                stale: None,
+            };
+            let Ok([under, lease, until, seen, absent, stale, kept]) = <[_; 7]>::try_from(fields) else {
+                return Err(Reply::error("ERR HMGET did not give what it was asked for"));
+            };
+            if under.as_ref() == Some(&fill.mark) {
+                let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
+                (fill.lease, fill.seen) = (lease, seen.unwrap_or_default());
+                (fill.until, fill.absent) = (moment(until)?, moment(absent)?);
+                fill.stale = stale.filter(|_| moment(kept).is_ok_and(|kept| kept > now));
+            } else if under.is_some() {
+                fill.call(&[b"UNLINK", beside])?;
+            }
+            Ok(fill)
+        }
+
+        fn call(&mut self, command: &[&[u8]]) -> Result<Reply, Reply> {
+            checked(self.script.call(command))
+        }
+
+        fn write(&mut self, fields: &[&[u8]]) -> Result<(), Reply> {
+            let mark = self.mark.clone();
+            let mut command = vec![&b"HSET"[..], self.beside, b"mark", &mark];
+            command.extend(fields);
+            self.call(&command).map(drop)
+        }
+
+        fn at(&self, ms: i64) -> Vec<u8> {
+            (self.now + ms).to_string().into_bytes()
+        }
+
+        fn keep(&mut self, ms: i64) -> Result<(), Reply> {
+            let left = self.call(&[b"PTTL", self.beside])?;
+            if matches!(left, Reply::Integer(left) if left < ms) {
+                self.call(&[b"PEXPIRE", self.beside, ms.to_string().as_bytes()])?;
+            }
+            Ok(())
+        }
+
+        fn sight(&mut self) -> Result<(Option<Vec<u8>>, Vec<u8>), Reply> {
+            let there = bytes(self.call(&[b"GET", self.key])?)?;
+            let digest = there.as_ref().map(|there| Sha1::from(there).digest().to_string().into_bytes());
+            Ok((there, digest.unwrap_or_default()))
+        }
+
+        fn begin(&mut self, token: &[u8], ms: i64, mode: &[u8], looks: bool) -> Result<Reply, Reply> {
+            let (there, sight) = self.sight()?;
+            if looks {
+                if let Some(there) = there {
+                    return Ok(Reply::Array(vec![Reply::Integer(0), Reply::bulk(there)]));
+                }
+                if self.absent > self.now {
+                    return Ok(Reply::Array(vec![Reply::Integer(3)]));
+                }
+            }
+            let stale = self.stale.take().map_or(Reply::Nil, Reply::bulk);
+            let answer = |whose, token: &[u8]| {
+                Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
+            };
+            let (ours, until) = (self.lease.as_deref() == Some(token), self.at(ms));
+            if ours {
+                return answer(1, token);
+            }
+            if let Some(lease) = self.lease.clone()
+                && mode != b"force"
+                && self.until > self.now
+                && (mode != b"share" || self.seen == sight)
+            {
+                if mode == b"share" && self.until - self.now < ms {
+                    self.write(&[b"until", &until])?;
+                    self.keep(ms)?;
+                }
+                return answer(2, &lease);
+            }
+            self.write(&[b"lease", token, b"until", &until, b"seen", &sight])?;
+            self.call(&[b"HDEL", self.beside, b"absent"])?;
+            self.keep(ms)?;
+            answer(1, token)
+        }
+
+        fn renew(&mut self, ms: i64) -> Result<Reply, Reply> {
+            self.write(&[b"until", &self.at(ms)])?;
+            self.keep(ms)?;
+            Ok(Reply::Integer(1))
+        }
+
+        fn free(&mut self) -> Result<(), Reply> {
+            self.call(&[b"HDEL", self.beside, b"lease", b"until", b"seen"]).map(drop)
+        }
+
+        /// Ends the fill with this command, unless the key is not as it was.
+        fn settle(&mut self, command: &[&[u8]], ms: i64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
+            self.free()?;
+            if self.sight()?.1 != self.seen {
+                return Ok(Reply::Integer(0));
+            }
+            self.call(&[b"UNLINK", self.beside])?;
+            self.call(command)?;
+            if ms > 0 {
+                let until = self.at(ms);
+                match copy {
+                    Some(value) => self.write(&[b"stale", value, b"kept", &until])?,
+                    None => self.write(&[b"absent", &until])?,
+                }
+                self.keep(ms)?;
+            }
+            Ok(Reply::Integer(1))
+        }
+    }
+
+    fn checked(reply: Reply) -> Result<Reply, Reply> {
+        match reply {
+            error @ Reply::Error(_) => Err(error),
+            reply => Ok(reply),
+        }
+    }
+
+    fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Reply> {
+        match checked(reply)? {
+            Reply::Bulk(bytes) => Ok(Some(bytes.to_vec())),
+            _ => Ok(None),
+        }
+    }
+
+    fn number(text: &[u8]) -> Result<i64, Reply> {
+        let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        number.ok_or(Reply::error("ERR the script takes a number there"))
+    }
+}

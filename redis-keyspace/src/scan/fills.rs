@@ -1,0 +1,79 @@
+//! Fills of keys that are swept: they end before the first key is looked at, those of keys that are not there too.
+
+use std::sync::Arc;
+
+use super::sweep::Target;
+use super::walk::Walk;
+use super::{Options, Wanted};
+use crate::cache::lease::{LONGEST_KEPT, new_token, sweep_mark};
+use crate::command::{Keys, Packet, Request, reply};
+use crate::connect::lane::Replies;
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::expiry::millis;
+use crate::handle::{Binding, target};
+use crate::key::{Companion, KeyText};
+use crate::run::run;
+
+/// Ends every fill under way of the keys that are meant, and drops what is kept beside them.
+///
+/// On a server by itself, a mark is left for each template: what is beside a key and of before the mark is nothing any more. In
+/// a cluster, whose scripts see one slot, it is looked for and deleted, which takes going through the database once more.
+pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
+    let templates = match meant.template {
+        Some(template) => std::slice::from_ref(template),
+        None => meant.keyspace.templates(),
+    };
+    let filled = || templates.iter().filter(|template| template.kind.is_filled);
+    if filled().next().is_none() {
+        return Ok(());
+    }
+    let binding = target(options.redis.as_ref(), Some(meant.keyspace))?;
+    let send = async |request: Request| -> Result<Replies> {
+        let deadline = Deadline::after(options.timeout.unwrap_or(binding.timeout));
+        run(Arc::clone(&binding), request, deadline, true, None).await
+    };
+    if let Some(only) = &meant.wanted.only {
+        let key = Keys::One(KeyText::Shared(only.as_str().into()));
+        return send(Request::One(Packet::ending_fills(&key))).await.and_then(reply::one).map(drop);
+    }
+    let mut marks: Vec<_> = filled().map(sweep_mark).collect();
+    marks.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    marks.dedup_by(|one, other| one.as_str() == other.as_str());
+    let token = new_token();
+    let longest = millis(LONGEST_KEPT)?;
+    let packets = marks.into_iter().flat_map(|mark| {
+        let mut set = Packet::new("HSET", Keys::One(mark.clone()));
+        set.args.push(b"at");
+        set.args.push(token.as_bytes());
+        let mut expire = Packet::new("PEXPIRE", Keys::One(mark));
+        expire.args.push_int(longest);
+        [set, expire]
+    });
+    let replies = send(Request::Page(packets.collect())).await?;
+    if binding.pool().is_cluster() {
+        return end_each(meant, options, &binding).await;
+    }
+    reply::many(replies).into_iter().try_for_each(|reply| reply::checked(reply).map(drop))
+}
+
+/// Goes through the database for what is beside the keys that are meant, and deletes it.
+async fn end_each(meant: &Target, options: &Options, binding: &Arc<Binding>) -> Result<()> {
+    let glob = format!("{}{}*", meant.wanted.glob, Companion::Fill.marker());
+    let mut walk = Walk::new(&Wanted { glob, only: None, kind: None }, options.clone(), meant.keyspace)?;
+    let mut owners: Vec<KeyText> = Vec::new();
+    loop {
+        let packets = walk
+            .divide(&mut owners, KeyText::as_str)
+            .map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())))
+            .collect();
+        let turn = walk.turn(packets, true).await?;
+        turn.replies.into_iter().try_for_each(|reply| reply::checked(reply).map(drop))?;
+        turn.failure.map_or(Ok(()), Err)?;
+        let beside = turn.keys.iter().filter_map(|name| Companion::Fill.owner(name, &binding.namespace));
+        owners = beside.filter(|key| (meant.filter)(key)).map(|key| KeyText::Shared(key.into())).collect();
+        if owners.is_empty() && !walk.goes_on() {
+            return Ok(());
+        }
+    }
+}
