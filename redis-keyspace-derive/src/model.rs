@@ -7,6 +7,7 @@ use syn::{Data, DataStruct, DeriveInput, Field, Fields, Generics, ReturnType, Ty
 use crate::attr::Setting;
 use crate::attr::container::{self, Container};
 use crate::attr::entry;
+use crate::attr::fills::Fills;
 use crate::attr::forwarded::Forwarded;
 use crate::attr::value::Ttl;
 use crate::closed::closed;
@@ -49,6 +50,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) written: Option<String>,
     pub(crate) template_span: Span,
     pub(crate) ttl: Setting<Ttl>,
+    pub(crate) fills: Fills,
     /// Whether literal braces were written into the template.
     pub(crate) has_braces: bool,
     /// The parameter that is the key's hash tag; `template` has the braces.
@@ -188,6 +190,7 @@ impl<'a> Entry<'a> {
             written,
             template_span: attributes.template.good().map_or_else(|| ident.span(), syn::LitStr::span),
             ttl: attributes.ttl,
+            fills: attributes.fills,
             hash_tag: attributes.hash_tag,
             has_braces,
             signature,

@@ -92,6 +92,10 @@ pub enum ErrorKind {
     InvalidInput,
     /// Others have written the key each time that an update was about to. Nothing was changed.
     Conflict,
+    /// Somebody else is doing what is to be done [once](crate::Once).
+    InProgress,
+    /// What is to be done [once](crate::Once) was done, but its result could not be kept.
+    NotKept,
     /// The loader of a fill was not done within its hard timeout. Nothing was stored.
     LoaderTimeout,
     /// A value is longer than `max_value`. One to be stored was not sent; one that was read was thrown away.

@@ -21,6 +21,7 @@ mod health;
 mod key;
 mod keyspace;
 mod kind;
+mod once;
 mod ops;
 #[doc(hidden)]
 pub mod private;
@@ -33,8 +34,8 @@ mod update;
 
 pub use batch::{Batch, Commands};
 pub use cache::{
-    Always, Fallible, FallibleOptional, FillError, FillPolicy, GetOrSet, GetOrSetLookup, Loader, Lookup,
-    Optional, Source,
+    Always, Fallible, FallibleOptional, FillError, FillPolicy, GetOrSet, GetOrSetLookup, GetOrSetMany,
+    Loader, Lookup, Optional, Source,
 };
 pub use catalog::{AclRules, Catalog};
 pub use command::{Command, CommandFuture, GetEx, IntoCommand, OnUnavailable, Set};
@@ -52,6 +53,7 @@ pub use keyspace::{ArgumentMeta, Identified, Keyspace, KeyspaceMeta, Lifetime, P
 #[cfg(feature = "json")]
 pub use kind::Json;
 pub use kind::{Bytes, Counter, DecodeError, EncodeError, Kind, Readable, SingleValue, Text};
+pub use once::{Once, OnceError, OnceRun, OnceTryRun};
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
 pub use scan::{Found, Pattern, Progress, Scan, Sweep, SweepError, Values};

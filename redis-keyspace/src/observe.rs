@@ -181,6 +181,8 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Encode => "encode",
         ErrorKind::InvalidInput => "invalid_input",
         ErrorKind::Conflict => "conflict",
+        ErrorKind::InProgress => "in_progress",
+        ErrorKind::NotKept => "not_kept",
         ErrorKind::LoaderTimeout => "loader_timeout",
         ErrorKind::TooLarge => "too_large",
     }

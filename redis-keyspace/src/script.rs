@@ -82,8 +82,8 @@ impl Script {
         deadline: Deadline,
         repeatable: bool,
     ) -> Result<Vec<Result<Reply>>> {
-        let send = async |calls: &mut dyn Iterator<Item = Call>, sent| -> Result<Vec<Result<Reply>>> {
-            let packets: Vec<_> = calls.map(|call| self.packet(call, sent)).collect();
+        let send = async |calls: Vec<Call>, sent| -> Result<Vec<Result<Reply>>> {
+            let packets: Vec<_> = calls.into_iter().map(|call| self.packet(call, sent)).collect();
             if packets.is_empty() {
                 return Ok(Vec::new());
             }
@@ -91,12 +91,12 @@ impl Script {
             let run: BoxFuture<'_> = Box::pin(run(Arc::clone(binding), request, deadline, repeatable, None));
             Ok(reply::many(run.await?).into_iter().map(reply::checked).collect())
         };
-        let mut outcomes = send(&mut calls.iter().cloned(), Sent::ByName).await?;
+        let mut outcomes = send(calls.clone(), Sent::ByName).await?;
         let unknown: Vec<usize> = (outcomes.iter().enumerate())
             .filter(|(_, outcome)| outcome.as_ref().is_err_and(is_unknown))
             .map(|(index, _)| index)
             .collect();
-        let again = &mut unknown.iter().filter_map(|&index| calls.get(index).cloned());
+        let again = unknown.iter().filter_map(|&index| calls.get(index).cloned()).collect();
         for (index, outcome) in unknown.iter().zip(send(again, Sent::Whole).await?) {
             if let Some(place) = outcomes.get_mut(*index) {
                 *place = outcome;

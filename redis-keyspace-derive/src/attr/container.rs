@@ -4,6 +4,7 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{Attribute, LitStr, Path};
 
+use super::fills::Fills;
 use super::value::{self, Ttl};
 use super::{Item, Place, Setting, items, usage};
 use crate::crate_path;
@@ -23,6 +24,7 @@ pub(crate) struct Container {
     pub(crate) exclusives: Option<u16>,
     /// `on_unavailable = "miss"`
     pub(crate) misses_when_away: bool,
+    pub(crate) fills: Fills,
     pub(crate) crate_path: Option<Path>,
     pub(crate) allow_doubled_prefix: bool,
 }
@@ -44,6 +46,9 @@ impl Container {
                 }
                 continue;
             }
+            if container.fills.take(&item, diag) {
+                continue;
+            }
             match name.to_string().as_str() {
                 "prefix" => {
                     let prefix = match &item.value {
@@ -55,7 +60,7 @@ impl Container {
                 "ttl" => container.ttl = value::ttl(&item, diag).into(),
                 "db" => container.db = value::integer(&item, 0..=u16::MAX, diag),
                 "server" => container.server = server(value::text(&item, diag), diag),
-                "timeout" => container.timeout_millis = value::timeout(&item, diag),
+                "timeout" => container.timeout_millis = value::time(&item, diag),
                 "retries" => container.retries = value::integer(&item, 0..=100, diag),
                 "lanes" => container.lanes = value::integer(&item, 1..=64, diag),
                 "exclusives" => container.exclusives = value::integer(&item, 1..=1024, diag),

@@ -5,6 +5,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, LitStr};
 
+use super::fills::Fills;
 use super::value::{self, Ttl};
 use super::{Item, Place, Setting, items, usage};
 use crate::diag::Diag;
@@ -14,6 +15,7 @@ use crate::diag::Diag;
 pub(crate) struct Entry {
     pub(crate) template: Setting<LitStr>,
     pub(crate) ttl: Setting<Ttl>,
+    pub(crate) fills: Fills,
     /// The parameter whose place in the key decides the slot on a cluster.
     pub(crate) hash_tag: Setting<Ident>,
 }
@@ -25,7 +27,12 @@ impl Entry {
         for item in items(attributes, Place::Entry, diag) {
             match (&item.name, &item.value) {
                 (Some(name), _) if name == "hash_tag" => entry.hash_tag = hash_tag(&item, diag).into(),
-                (Some(_), _) if item.is_reported() => entry.ttl = Setting::Bad,
+                (Some(name), _) if item.is_reported() => {
+                    if name == "ttl" {
+                        entry.ttl = Setting::Bad;
+                    }
+                }
+                _ if entry.fills.take(&item, diag) => {}
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {
                     if let Some(first) = first {

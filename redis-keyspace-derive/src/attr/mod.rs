@@ -3,6 +3,7 @@
 pub(crate) mod argument;
 pub(crate) mod container;
 pub(crate) mod entry;
+pub(crate) mod fills;
 pub(crate) mod forwarded;
 pub(crate) mod value;
 
@@ -50,6 +51,12 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("lanes", &[Place::Keyspace], "lanes = 2"),
     ("exclusives", &[Place::Keyspace], "exclusives = 8"),
     ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
+    ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
+    ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),
+    ("early_refresh", &[Place::Keyspace, Place::Entry], "early_refresh = \"80%\""),
+    ("negative_ttl", &[Place::Keyspace, Place::Entry], "negative_ttl = \"30s\""),
+    ("hard_timeout", &[Place::Keyspace, Place::Entry], "hard_timeout = \"5s\""),
+    ("across_processes", &[Place::Keyspace, Place::Entry], "across_processes"),
     ("allow_doubled_prefix", &[Place::Keyspace], "allow_doubled_prefix"),
     ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
 ];

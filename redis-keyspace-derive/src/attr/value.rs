@@ -86,8 +86,8 @@ pub(crate) fn ttl(item: &Item, diag: &Diag) -> Option<Ttl> {
     report(millis, span, "ttl", " (keys that stay: `ttl = none`)", diag).map(Ttl::Millis)
 }
 
-/// `"250ms"`.
-pub(crate) fn timeout(item: &Item, diag: &Diag) -> Option<u64> {
+/// `"250ms"`, in milliseconds.
+pub(crate) fn time(item: &Item, diag: &Diag) -> Option<u64> {
     let tokens = item.value(diag)?;
     let span = tokens.span();
     let millis = match syn::parse2::<Lit>(tokens) {
@@ -99,7 +99,8 @@ pub(crate) fn timeout(item: &Item, diag: &Diag) -> Option<u64> {
         Ok(Lit::Float(_)) => Err(DurationError::Fraction),
         _ => Err(DurationError::Unreadable),
     };
-    report(millis, span, "timeout", "", diag)
+    let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    report(millis, span, &name, "", diag)
 }
 
 fn report(millis: Result<u64, DurationError>, span: Span, name: &str, or: &str, diag: &Diag) -> Option<u64> {

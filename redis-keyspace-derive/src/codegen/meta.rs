@@ -56,9 +56,40 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),
     };
     let docs = docs::text(&entry.forwarded);
+    let fills = fills(model, entry, rk);
     quote_spanned! {site()=>
-        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs)
+        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills
     }
+}
+
+/// What is stated about fills, if anything is.
+fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<TokenStream> {
+    let stated = entry.fills.or(model.container.fills);
+    let time = |name: &str, millis: Option<u64>| {
+        let name = Ident::new(name, site());
+        let millis = millis?;
+        Some(quote_spanned!(site()=> #name: #rk::Option::Some(#rk::Duration::from_millis(#millis))))
+    };
+    let fields: Vec<TokenStream> = [
+        stated.ttl_jitter.map(|jitter| quote_spanned!(site()=> jitter: #jitter)),
+        time("stale_for", stated.stale_for),
+        stated.early_refresh.map(|part| quote_spanned!(site()=> early_refresh: #rk::Option::Some(#part))),
+        time("negative_ttl", stated.negative_ttl),
+        time("hard_timeout", stated.hard_timeout),
+        stated.across_processes.map(|across| quote_spanned!(site()=> across_processes: #across)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if fields.is_empty() {
+        return None;
+    }
+    let policy = quote_spanned!(site()=> #rk::FillPolicy { #(#fields,)* ..#rk::FillPolicy::NONE });
+    // What the struct states is for those keys that can be filled; what a field states is for its own.
+    Some(match entry.fills.span {
+        None => quote_spanned!(site()=> .filled_by(#policy)),
+        Some(span) => quote_spanned!(at(span)=> .filled_by_own(#policy)),
+    })
 }
 
 /// `static __META`.

@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::error::FillError;
 use super::flight::{Flights, Follower, Leader, Part, Stage};
-use super::job::{Job, LEADING, Spawn};
+use super::job::{Job, LEADING, Spawn, note};
 use super::lease::{Begun, Lease, Mode, Place};
 use super::loader::Loader;
 use super::lookup::Source;
@@ -18,7 +18,7 @@ use crate::connect::lane::Replies;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, chosen, target};
 use crate::key::Key;
-use crate::keyspace::{Keyspace, TemplateMeta};
+use crate::keyspace::Keyspace;
 use crate::kind::SingleValue;
 use crate::run::jittered;
 use crate::stats::Fills;
@@ -105,8 +105,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 
     pub(super) fn note(&self, counter: impl FnOnce(&Fills) -> &AtomicU64, result: &'static str) {
-        counter(self.redis.fills()).fetch_add(1, Ordering::Relaxed);
-        note_fill(self.key.template(), result);
+        note(&self.redis, self.key.template(), counter, result);
     }
 
     pub(super) fn about(&self, error: Error) -> Error {
@@ -191,17 +190,6 @@ fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>) -> Command<(Opti
     };
     let request = Ok(Request::Pipeline(packets.into()));
     Command::new::<S>("GET", Some(key.template()), request, decode).repeatable().reading()
-}
-
-/// Counts what a fill has come to.
-#[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "for the metric only"))]
-fn note_fill(template: &'static TemplateMeta, result: &'static str) {
-    count!(
-        "redis_keyspace_fills_total",
-        "keyspace" => template.keyspace(),
-        "template" => template.template(),
-        "result" => result
-    );
 }
 
 /// A fill that has not found what it looks for.

@@ -1,19 +1,22 @@
 //! A load under way, in its caller or in a task of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::error::FillError;
 use super::fill::Fill;
 use super::flight::{Leader, Stage};
 use super::lease::{Lease, Outcome};
 use super::loader::Loader;
-use super::policy::shortened;
-use crate::command::is_away;
+use super::policy::{Options, shortened};
+use crate::Redis;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::handle::in_scope_of_caller;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::SingleValue;
+use crate::stats::Fills;
 
 tokio::task_local! {
     /// The keys whose loaders have led to here.
@@ -82,9 +85,15 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
                 return Err(error);
             }
         };
+        let template = fill.key.template();
         if let Some(lease) = lease {
-            store(&fill, lease, value.as_ref().map(|value| lifetime(&fill, value)), encoded.as_deref())
-                .await?;
+            match outcome::<V>(&fill.options, template, value.as_ref(), encoded.as_deref()) {
+                Some(outcome) => {
+                    let stored = lease.finish(&outcome).await;
+                    settle(&fill.redis, template, fill.key.as_str(), stored)?;
+                }
+                None => lease.release().await,
+            }
         }
         if let Some(leader) = leader {
             leader.finish(|| Some(Stage::Done(encoded.map(Arc::from))));
@@ -93,69 +102,76 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
     }
 }
 
-fn encode<V: SingleValue>(value: &V::Owned) -> Result<Vec<u8>> {
+pub(super) fn encode<V: SingleValue>(value: &V::Owned) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     V::encode(V::borrow(value), &mut bytes).map_err(Error::encode)?;
     Ok(bytes)
 }
 
-/// How long a value lives; `None` for one that is not to be stored.
-fn lifetime<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, value: &V::Owned) -> Option<Expiry> {
-    let chosen = fill.options.ttl_by.as_ref().map(|ttl_by| ttl_by(value));
+/// What a load ends with; `None` for a value that is not to be stored.
+pub(super) fn outcome<'v, V: SingleValue>(
+    options: &Options<V::Owned>,
+    template: &TemplateMeta,
+    value: Option<&V::Owned>,
+    encoded: Option<&'v [u8]>,
+) -> Option<Outcome<'v>> {
+    let (Some(value), Some(encoded)) = (value, encoded) else {
+        return Some(Outcome::Absent(options.negative_ttl.unwrap_or_default()));
+    };
+    let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value));
     if chosen.is_some_and(|chosen| chosen.is_zero()) {
         return None;
     }
-    let stated = chosen.or(fill.options.ttl);
-    let expiry = stated.map_or_else(|| fill.key.template().lifetime().into(), Expiry::After);
-    Some(match expiry {
-        Expiry::After(lifetime) => Expiry::After(shortened(lifetime, fill.options.jitter)),
+    let expiry = match chosen.or(options.ttl).map_or_else(|| template.lifetime().into(), Expiry::After) {
+        Expiry::After(lifetime) => Expiry::After(shortened(lifetime, options.jitter)),
         expiry => expiry,
-    })
+    };
+    let stale = match (options.stale_for, expiry) {
+        (Some(stale), Expiry::After(lifetime)) => lifetime.saturating_add(stale),
+        _ => Duration::ZERO,
+    };
+    Some(Outcome::Value { encoded, expiry, stale })
 }
 
-/// Stores what was loaded. That it could not be is no reason to keep it from those who wait for it.
-async fn store<S: Keyspace, V: SingleValue>(
-    fill: &Fill<S, V>,
-    lease: Lease,
-    expiry: Option<Option<Expiry>>,
-    encoded: Option<&[u8]>,
+/// Counts what has become of storing. That a value could not be stored is no reason to keep it from those who wait for it.
+pub(super) fn settle(
+    redis: &Redis,
+    template: &'static TemplateMeta,
+    key: &str,
+    stored: Result<bool>,
 ) -> Result<()> {
-    let outcome = match (expiry.flatten(), encoded) {
-        (Some(expiry), Some(encoded)) => {
-            let stale = match (fill.options.stale_for, expiry) {
-                (Some(stale), Expiry::After(lifetime)) => lifetime.saturating_add(stale),
-                _ => std::time::Duration::ZERO,
-            };
-            Outcome::Value { encoded, expiry, stale }
-        }
-        // Its lifetime was chosen to be none.
-        (None, Some(_)) => {
-            lease.release().await;
-            return Ok(());
-        }
-        (_, None) => Outcome::Absent(fill.options.negative_ttl.unwrap_or_default()),
-    };
-    match lease.finish(&outcome).await {
+    match stored {
         Ok(true) => Ok(()),
         Ok(false) => {
-            fill.note(|fills| &fills.superseded, "superseded");
-            observe!(
-                debug,
-                key = fill.key.as_str(),
-                "what was loaded was not stored: the key was written meanwhile"
-            );
+            note(redis, template, |fills| &fills.superseded, "superseded");
+            observe!(debug, "what was loaded was not stored: the key was written meanwhile");
             Ok(())
         }
-        Err(error) if is_mistake(&error) => {
-            Err(error.about("SET", Some(fill.key.template()), Some(fill.key.as_str())))
-        }
+        Err(error) if is_mistake(&error) => Err(error.about("SET", Some(template), Some(key))),
         Err(error) => {
-            fill.note(|fills| &fills.not_stored, "not_stored");
+            note(redis, template, |fills| &fills.not_stored, "not_stored");
             observe!(warn, error = %error, "a value that was loaded could not be stored");
-            let _ = (is_away(&error), error);
+            let _ = error;
             Ok(())
         }
     }
+}
+
+/// Counts what a fill has come to.
+pub(super) fn note(
+    redis: &Redis,
+    template: &'static TemplateMeta,
+    counter: impl FnOnce(&Fills) -> &AtomicU64,
+    result: &'static str,
+) {
+    counter(redis.fills()).fetch_add(1, Ordering::Relaxed);
+    let _ = (template, result);
+    count!(
+        "redis_keyspace_fills_total",
+        "keyspace" => template.keyspace(),
+        "template" => template.template(),
+        "result" => result
+    );
 }
 
 /// Whether it is a mistake in the program, which would hide for ever behind a cache that never hits.

@@ -10,6 +10,7 @@ mod job;
 pub(crate) mod lease;
 mod loader;
 mod lookup;
+mod many;
 mod policy;
 mod sync;
 
@@ -18,4 +19,5 @@ pub use error::FillError;
 pub(crate) use flight::Flights;
 pub use loader::{Always, Fallible, FallibleOptional, Loader, Optional};
 pub use lookup::{GetOrSetLookup, Lookup, Source};
+pub use many::GetOrSetMany;
 pub use policy::FillPolicy;

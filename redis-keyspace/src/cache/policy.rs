@@ -100,7 +100,10 @@ pub(super) struct Options<T> {
 impl<T> Options<T> {
     /// As the template states.
     pub(super) fn of(template: &TemplateMeta, redis: Option<Redis>) -> Self {
-        let policy = template.fills();
+        Self::of_policy(template.fills(), redis)
+    }
+
+    pub(super) fn of_policy(policy: FillPolicy, redis: Option<Redis>) -> Self {
         Self {
             ttl: None,
             ttl_by: None,

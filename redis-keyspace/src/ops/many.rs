@@ -77,6 +77,26 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     }
 }
 
+/// The values of many keys as they are, for who decodes each by itself.
+pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
+    keys: impl IntoIterator<Item = Key<S, V>>,
+) -> Command<Vec<Option<Vec<u8>>>> {
+    let (template, redis, request) = chunked("MGET", keys);
+    let decode = |_: &Request, replies: Replies| {
+        let mut values = Vec::new();
+        for reply in reply::many(replies) {
+            let Reply::Array(items) = reply::checked(reply)? else {
+                return Err(Error::protocol("MGET did not give a list"));
+            };
+            for item in items {
+                values.push(reply::to_bytes(item)?);
+            }
+        }
+        Ok(values)
+    };
+    Command::new::<S>("MGET", template, request, decode).repeatable().reading().with_redis(redis)
+}
+
 /// One command for up to a thousand keys, several in a pipeline for more.
 fn chunked<S, V>(
     command: &'static str,

@@ -7,3 +7,5 @@ mod fill;
 mod json;
 mod many;
 mod value;
+
+pub(crate) use many::get_many_bytes;

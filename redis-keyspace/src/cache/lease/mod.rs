@@ -71,6 +71,7 @@ pub(crate) struct Place {
     mark: KeyText,
     subject: Subject,
     timeout: Duration,
+    lasts: Duration,
 }
 
 impl Place {
@@ -83,7 +84,17 @@ impl Place {
     ) -> Self {
         let timeout = timeout.unwrap_or(binding.timeout);
         let subject = Subject::new(Some(keyspace), Some(template), "EVALSHA");
-        Self { binding, key, mark: sweep_mark(template), subject, timeout }
+        Self { binding, key, mark: sweep_mark(template), subject, timeout, lasts: LEASE }
+    }
+
+    /// For leases that last longer than usual when nobody renews them.
+    pub(crate) fn lasting(mut self, time: Duration) -> Self {
+        self.lasts = time;
+        self
+    }
+
+    fn lasts_millis(&self) -> i64 {
+        i64::try_from(self.lasts.as_millis()).unwrap_or(i64::MAX)
     }
 
     fn call(&self, what: &[u8], token: &str) -> Call {
@@ -115,7 +126,7 @@ impl Place {
 
     fn begin_call(&self, token: &str, mode: Mode, looks: bool) -> Call {
         let mut call = self.call(b"begin", token);
-        call.args.push_int(lease_millis());
+        call.args.push_int(self.lasts_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
         call
@@ -282,9 +293,9 @@ impl fmt::Debug for Lease {
 /// Renews a lease until it has ended.
 async fn renew(place: Place, token: Arc<str>) {
     loop {
-        tokio::time::sleep(LEASE / 3).await;
+        tokio::time::sleep(place.lasts / 3).await;
         let mut call = place.call(b"renew", &token);
-        call.args.push_int(lease_millis());
+        call.args.push_int(place.lasts_millis());
         match place.run(call, true).await {
             Ok(Reply::Int(1)) => {}
             Ok(_) => return,
@@ -303,10 +314,6 @@ fn stored(reply: Reply) -> Result<bool> {
 
 fn unexpected() -> Error {
     Error::protocol("the script of a fill did not answer as it does")
-}
-
-fn lease_millis() -> i64 {
-    i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Long enough that nobody else has it.

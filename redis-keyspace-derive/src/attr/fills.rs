@@ -1,0 +1,84 @@
+//! What is stated about `get_or_set`, on the struct for all keys and on a field for its own.
+
+use proc_macro2::Span;
+use syn::spanned::Spanned;
+use syn::{LitBool, LitStr};
+
+use super::{Item, value};
+use crate::diag::Diag;
+
+/// The options of fills; times are in milliseconds, parts in thousandths.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fills {
+    pub(crate) ttl_jitter: Option<u16>,
+    pub(crate) stale_for: Option<u64>,
+    pub(crate) early_refresh: Option<u16>,
+    pub(crate) negative_ttl: Option<u64>,
+    pub(crate) hard_timeout: Option<u64>,
+    pub(crate) across_processes: Option<bool>,
+    /// Where one of them was first stated.
+    pub(crate) span: Option<Span>,
+}
+
+impl Fills {
+    /// Takes an item that is about fills; gives whether it is.
+    pub(crate) fn take(&mut self, item: &Item, diag: &Diag) -> bool {
+        let Some(name) = &item.name else { return false };
+        match name.to_string().as_str() {
+            _ if item.is_reported() => return false,
+            "ttl_jitter" => self.ttl_jitter = part(item, diag),
+            "stale_for" => self.stale_for = value::time(item, diag),
+            "early_refresh" => self.early_refresh = part(item, diag),
+            "negative_ttl" => self.negative_ttl = value::time(item, diag),
+            "hard_timeout" => self.hard_timeout = value::time(item, diag),
+            "across_processes" => self.across_processes = flag(item, diag),
+            _ => return false,
+        }
+        self.span = self.span.or(Some(item.span));
+        true
+    }
+
+    /// These, and those of `others` that are not stated here.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self {
+            ttl_jitter: self.ttl_jitter.or(others.ttl_jitter),
+            stale_for: self.stale_for.or(others.stale_for),
+            early_refresh: self.early_refresh.or(others.early_refresh),
+            negative_ttl: self.negative_ttl.or(others.negative_ttl),
+            hard_timeout: self.hard_timeout.or(others.hard_timeout),
+            across_processes: self.across_processes.or(others.across_processes),
+            span: self.span,
+        }
+    }
+}
+
+/// `"10%"`, in thousandths.
+fn part(item: &Item, diag: &Diag) -> Option<u16> {
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    let text = syn::parse2::<LitStr>(tokens).ok().map(|text| text.value());
+    let thousandths = text.as_deref().and_then(|text| text.strip_suffix('%')).and_then(|percent| {
+        let (whole, tenth) = percent.split_once('.').unwrap_or((percent, "0"));
+        let digits =
+            |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+        let tenth = digits(tenth).filter(|_| tenth.len() == 1)?;
+        Some(digits(whole)?.checked_mul(10)? + tenth)
+    });
+    let thousandths = thousandths.filter(|thousandths| (1..=1000).contains(thousandths));
+    if thousandths.is_none() {
+        let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        diag.error(span, format!("`{name}` takes a percentage up to 100: `{}`", super::example(&name)));
+    }
+    thousandths
+}
+
+/// The bare name, or `= true` and `= false`.
+fn flag(item: &Item, diag: &Diag) -> Option<bool> {
+    let Some(tokens) = item.value.clone() else { return Some(true) };
+    let span = tokens.span();
+    let value = syn::parse2::<LitBool>(tokens).ok().map(|value| value.value);
+    if value.is_none() {
+        diag.error(span, "`across_processes` stands alone, or with `= false` where the struct states it");
+    }
+    value
+}
