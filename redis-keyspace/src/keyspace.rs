@@ -206,19 +206,6 @@ impl TemplateMeta {
         Self { fills, ..self }
     }
 
-    /// The same, of attributes of its own, which only a kind that can be filled may have.
-    #[doc(hidden)]
-    #[must_use]
-    #[expect(clippy::panic, reason = "it runs in the compiler, and is its error")]
-    pub const fn filled_by_own(self, fills: FillPolicy) -> Self {
-        if !self.kind.is_filled {
-            panic!(
-                "this says how `get_or_set` fills the key, and the kind of this field has no `get_or_set`"
-            );
-        }
-        self.filled_by(fills)
-    }
-
     /// The name of the keyspace that it belongs to.
     #[must_use]
     pub const fn keyspace(&self) -> &'static str {

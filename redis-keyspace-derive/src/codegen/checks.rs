@@ -35,6 +35,21 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     quote_spanned!(site()=> const #name: () = { #(#asserts)* };)
 }
 
+/// What a field states about fills must be about a kind that is filled; what the struct states is for those that are.
+pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+    let asserts = model.entries.iter().filter_map(|entry| {
+        let (kind, span) = (entry.kind.as_ref()?, at(entry.fills.span?));
+        let ty = named::kind(kind);
+        Some(quote_spanned! {span=>
+            const _: () = ::core::assert!(
+                <#ty as #rk::Kind>::IS_FILLED,
+                "this is about `get_or_set`, which the kind of this field does not have"
+            );
+        })
+    });
+    asserts.collect()
+}
+
 /// No two templates may make the same key. One constant per pair, so that several can fail; shown at the later of the
 /// two. Most pairs differ in a text behind equal beginnings, which is seen here in no time, and takes the compiler long.
 pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {

@@ -85,11 +85,7 @@ fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<To
         return None;
     }
     let policy = quote_spanned!(site()=> #rk::FillPolicy { #(#fields,)* ..#rk::FillPolicy::NONE });
-    // What the struct states is for those keys that can be filled; what a field states is for its own.
-    Some(match entry.fills.span {
-        None => quote_spanned!(site()=> .filled_by(#policy)),
-        Some(span) => quote_spanned!(at(span)=> .filled_by_own(#policy)),
-    })
+    Some(quote_spanned!(site()=> .filled_by(#policy)))
 }
 
 /// `static __META`.

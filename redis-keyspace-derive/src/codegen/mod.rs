@@ -75,6 +75,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let everything_is_used = checks::everything_is_used(model);
     let distinct = checks::distinct(model, &rk);
     let boundaries = checks::boundaries(model, &rk);
+    let fills = checks::fills(model, &rk);
 
     quote_spanned! {site()=>
         #parsed
@@ -104,6 +105,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
             #pattern_impls
             #everything_is_used
             #boundaries
+            #fills
             #distinct
         };
     }

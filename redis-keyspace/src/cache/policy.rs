@@ -9,7 +9,6 @@ use crate::keyspace::TemplateMeta;
 /// What a keyspace or a template states about [`get_or_set`](crate::Key::get_or_set) of its keys; a call may state
 /// otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct FillPolicy {
     /// By how much lifetimes are shortened at random, at most, in thousandths.
     #[doc(hidden)]
