@@ -92,6 +92,10 @@ pub enum ErrorKind {
     InvalidInput,
     /// Others have written the key each time that an update was about to. Nothing was changed.
     Conflict,
+    /// Somebody else held the lock until the limit of waiting for it. Nothing was changed.
+    Locked,
+    /// The lock is not held any more: it expired, or was broken, or given back.
+    LockLost,
     /// A value is longer than `max_value`. One to be stored was not sent; one that was read was thrown away.
     TooLarge,
 }

@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::command::OnUnavailable;
 use crate::key::{ArgumentClass, Captures, KeyParseError, capture};
+use crate::kind::Role;
 
 /// A declared set of keys: what `#[derive(Keyspace)]` implements.
 ///
@@ -305,6 +306,7 @@ pub struct KindMeta {
     pub(crate) name: &'static str,
     pub(crate) wire: &'static str,
     pub(crate) redis_type: &'static str,
+    pub(crate) role: Role,
 }
 
 /// How long the keys of a template live, as declared.

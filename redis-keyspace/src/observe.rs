@@ -181,6 +181,8 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Encode => "encode",
         ErrorKind::InvalidInput => "invalid_input",
         ErrorKind::Conflict => "conflict",
+        ErrorKind::Locked => "locked",
+        ErrorKind::LockLost => "lock_lost",
         ErrorKind::TooLarge => "too_large",
     }
 }

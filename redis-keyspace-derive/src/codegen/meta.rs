@@ -18,7 +18,10 @@ pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let kinds = model.entries.iter().enumerate().filter_map(|(index, entry)| {
         let (kind, ident) = (entry.kind.as_ref()?, kind_ident(model, index));
         let (ty, text, span) = (named::kind(kind), types::text(kind.written), at(kind.written.span()));
-        let of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
+        let mut of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
+        if let Some(Ttl::Forever) = model.ttl(entry) {
+            of = quote_spanned!(span=> #of.without_end());
+        }
         Some(quote_spanned!(site()=> const #ident: #rk::KindMeta = #of;))
     });
     quote_spanned! {site()=>

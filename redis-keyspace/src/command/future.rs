@@ -124,11 +124,10 @@ impl<T> CommandFuture<T> {
             (Err(error), Ok(request)) => subject.degraded(&error, request, redis.as_ref()).ok_or(error),
             (replies, _) => replies,
         };
-        let result =
-            replies.and_then(|replies| {
-                let request = request.map_err(Error::clone)?;
-                (self.command.decode)(request, reply::asked_for(request, replies)?)
-            });
+        let result = replies.and_then(|replies| {
+            let request = request.map_err(Error::clone)?;
+            (self.command.decode)(request, reply::asked_for(request, replies)?)
+        });
         if let (Some(observed), false) = (&self.observed, failed) {
             observed.outcome(subject, result.as_ref().err());
         }

@@ -90,7 +90,11 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
             .with_on_unavailable(self.on_unavailable)
             .reading();
         // A moment that has passed deletes the value: a second run would not find what the first one read.
-        if matches!(expiry, Expiry::At(_)) { command.ending_fills(V::IS_FILLED) } else { command.repeatable() }
+        if matches!(expiry, Expiry::At(_)) {
+            command.ending_fills(V::IS_FILLED)
+        } else {
+            command.repeatable()
+        }
     }
 }
 

@@ -61,7 +61,9 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
 
 impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     fn returning<R2>(self, decode: Decode<R2>) -> Set<S, V, R2> {
-        let Self { packet, template, expiry, condition, returns_old, ends_fills, redis, timeout, types, .. } = self;
+        let Self {
+            packet, template, expiry, condition, returns_old, ends_fills, redis, timeout, types, ..
+        } = self;
         Set { packet, template, expiry, condition, returns_old, ends_fills, decode, redis, timeout, types }
     }
 

@@ -22,7 +22,8 @@ impl Request {
             Self::Pipeline(_) | Self::Atomic(_) => {
                 // What goes along with a command is about its keys.
                 let mut packets = self.asked_for();
-                packets.next().is_some_and(|first| first.keys.as_slice().len() > 1) || packets.next().is_some()
+                packets.next().is_some_and(|first| first.keys.as_slice().len() > 1)
+                    || packets.next().is_some()
             }
             Self::Batch(requests) => requests.len() > 1 || requests.iter().any(Self::may_span_slots),
         }
