@@ -17,6 +17,8 @@ use crate::script::{Call, Script};
 /// microseconds and parts; `1`, or `0` for a look. Gives whether it is allowed, the server's time, and the moment. A key that
 /// holds something else gives `-1`.
 ///
+/// The key stays for up to two milliseconds longer than it takes to recover, since lifetimes are in whole ones.
+///
 /// Numbers stay below 2^53, up to which Lua's are exact. Lines that compare moments compare the parts of equal microseconds.
 const TEXT: &str = "\
 local count = tonumber(ARGV[1])
@@ -50,7 +52,7 @@ if not after(new, newpart, last, lastpart) then
   allowed = 1
   if ARGV[6] == '1' then
     whole, part = new, newpart
-    local left = math.floor((whole - now) / 1000) + 1
+    local left = math.floor((whole - now) / 1000) + 2
     local moment = string.format('%.0f+%.0f/', whole, part) .. ARGV[1]
     redis.call('SET', KEYS[1], moment, 'PX', string.format('%.0f', left))
   end
@@ -126,7 +128,7 @@ pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
         let allowed = new <= last;
         if allowed && &takes[..] == b"1" {
             moment = new;
-            let left = (moment.0.saturating_sub(now) / 1000).saturating_add(1).to_string();
+            let left = (moment.0.saturating_sub(now) / 1000).saturating_add(2).to_string();
             let text = format!("{}+{}/{count}", moment.0, moment.1);
             script.call(&[&b"SET"[..], key, text.as_bytes(), b"PX", left.as_bytes()]);
         }
