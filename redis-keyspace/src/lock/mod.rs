@@ -134,12 +134,12 @@ impl<S: Keyspace> Key<S, Lock> {
     /// # Errors
     ///
     /// As [`LockWait::with_lock`].
-    pub async fn with_lock<F, Fut>(&self, work: F) -> Result<Fut::Output>
+    pub fn with_lock<F, Fut>(&self, work: F) -> impl Future<Output = Result<Fut::Output>> + use<S, F, Fut>
     where
         F: FnOnce(Held) -> Fut,
         Fut: Future,
     {
-        self.lock().with_lock(work).await
+        self.lock().with_lock(work)
     }
 
     /// Whether somebody holds the lock now. By the time that the answer is there, that may have changed.
