@@ -18,10 +18,7 @@ pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let kinds = model.entries.iter().enumerate().filter_map(|(index, entry)| {
         let (kind, ident) = (entry.kind.as_ref()?, kind_ident(model, index));
         let (ty, text, span) = (named::kind(kind), types::text(kind.written), at(kind.written.span()));
-        let mut of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
-        if let Some(Ttl::Forever) = model.ttl(entry) {
-            of = quote_spanned!(span=> #of.without_end());
-        }
+        let of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
         Some(quote_spanned!(site()=> const #ident: #rk::KindMeta = #of;))
     });
     quote_spanned! {site()=>
@@ -53,7 +50,16 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
             }
         }
     });
-    let kind = kind_ident(model, index);
+    let mut kind = kind_ident(model, index);
+    let kind = match (model.ttl(entry), &entry.kind) {
+        // Not every kind can go without one; said at the type, too.
+        (Some(Ttl::Forever), Some(written)) => {
+            let span = written.written.span();
+            kind.set_span(kind.span().located_at(span));
+            quote_spanned!(at(span)=> #kind.without_end())
+        }
+        _ => kind.to_token_stream(),
+    };
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Millis(millis)) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),
