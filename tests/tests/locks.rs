@@ -288,6 +288,28 @@ struct Slow {
     text: Text,
 }
 
+/// By connections of the application's; and as a task of its own.
+#[test]
+fn on_a_pool_of_the_applications() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let manager = bb8_redis::RedisConnectionManager::new(server.url()).unwrap();
+        let pool = bb8_redis::bb8::Pool::builder().max_size(4).build(manager).await.unwrap();
+        let redis = Redis::from_pool(pool);
+        let key = job().on(&redis);
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let (work, redis) = (key.clone(), redis.clone());
+                tokio::spawn(async move { work.with_lock(|_| async { add_one(&redis).await }).await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(Keys::count("x").on(&redis).get().await.unwrap().as_deref(), Some("8"));
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn hours_pass_while_it_is_held() {
     let redis = Redis::embedded();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::script::{Answer, Claim};
@@ -118,10 +117,8 @@ impl Future for Trying {
         let Some(under_way) = &mut self.under_way else { return Poll::Pending };
         let answer = ready!(under_way.as_mut().poll(context));
         self.under_way = None;
-        if is_open(&answer)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(give_back(Arc::clone(&self.claim)));
+        if is_open(&answer) {
+            self.claim.runtime.spawn(give_back(Arc::clone(&self.claim)));
         }
         Poll::Ready(answer)
     }
@@ -131,10 +128,9 @@ impl Drop for Trying {
     fn drop(&mut self) {
         if self.is_sent
             && let Some(under_way) = self.under_way.take()
-            && let Ok(runtime) = Handle::try_current()
         {
             let claim = Arc::clone(&self.claim);
-            runtime.spawn(async move {
+            self.claim.runtime.spawn(async move {
                 let answer = under_way.await;
                 if matches!(answer, Ok(Answer::Taken(_))) || is_open(&answer) {
                     give_back(claim).await;
@@ -152,16 +148,16 @@ fn is_open(answer: &Result<Answer>) -> bool {
     })
 }
 
-/// Gives back what was taken, or may be taken yet by a command that is still on its way.
+/// Gives back what was taken, or may be taken yet by a command that is still on its way: some seconds are enough for most.
 async fn give_back(claim: Arc<Claim>) {
     let mut pause = SHORTEST_PAUSE;
-    for _ in 0..8 {
+    for _ in 0..5 {
         match claim.release(Deadline::after(claim.binding.timeout)).await {
             Ok(true) => return,
             Err(error) if error.kind() == ErrorKind::Closed => return,
             Ok(false) | Err(_) => sleep(jittered(pause)).await,
         }
-        pause *= 2;
+        pause *= 4;
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -36,7 +36,6 @@ pub struct Held {
 pub struct LockGuard {
     held: Held,
     renewal: AbortHandle,
-    runtime: Handle,
     released: bool,
 }
 
@@ -74,9 +73,8 @@ impl LockGuard {
             state: watch::Sender::new(State { until: end(taken.asked, lifetime), ended: None }),
             turn: Mutex::new(turn),
         });
-        let runtime = Handle::current();
-        let renewal = runtime.spawn(keep(Arc::clone(&shared), taken.asked)).abort_handle();
-        Self { held: Held { shared }, renewal, runtime, released: false }
+        let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked)).abort_handle();
+        Self { held: Held { shared }, renewal, released: false }
     }
 
     /// What work under the lock may need to know, apart from the guard.
@@ -98,8 +96,11 @@ impl LockGuard {
     pub async fn release(mut self) -> Result<()> {
         let shared = Arc::clone(&self.held.shared);
         self.renewal.abort();
-        let deadline = Deadline::after(shared.claim.binding.timeout);
-        let was_ours = shared.claim.release(deadline).await.map_err(|error| shared.about(error))?;
+        let claim = Arc::clone(&shared.claim);
+        // Boxed, so that all of the way to the server does not become a part of the caller's future.
+        let release: Pin<Box<dyn Future<Output = Result<bool>> + Send>> =
+            Box::pin(async move { claim.release(Deadline::after(claim.binding.timeout)).await });
+        let was_ours = release.await.map_err(|error| shared.about(error))?;
         self.released = true;
         shared.end(Error::new(ErrorKind::LockLost, if was_ours { RELEASED } else { NOT_OURS }));
         if was_ours { Ok(()) } else { Err(shared.lost(NOT_OURS)) }
@@ -117,8 +118,8 @@ impl Held {
     /// more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen can't be
     /// written by a holder who has lost the lock and does not know yet.
     ///
-    /// The last number is kept beside the lock for a day after the last holder at least; a number that was lost with the server's data
-    /// lets none repeat as long as the server's clock does not go back.
+    /// The last number is kept beside the lock for a day after the last holder at least; one that is lost with the server's
+    /// data comes back only if the clock goes back too, which that of another server may.
     #[must_use]
     pub fn fencing(&self) -> u64 {
         self.shared.fencing
@@ -279,7 +280,8 @@ impl Drop for LockGuard {
         // The next task of this process gets its turn when the answer is there, or it would find the lock held.
         let turn = shared.take_turn();
         shared.end(Error::new(ErrorKind::LockLost, RELEASED));
-        self.runtime.spawn(async move {
+        let runtime = shared.claim.runtime.clone();
+        runtime.spawn(async move {
             let _turn = turn;
             // An error leaves it to expire; to try for longer would make no difference to who waits.
             let deadline = Deadline::after(shared.claim.binding.timeout.min(shared.lifetime));

@@ -21,7 +21,7 @@ use crate::command::{Command, Subject};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expiry::millis;
-use crate::handle::{Binding, target};
+use crate::handle::{Binding, current_runtime, target};
 use crate::key::Key;
 use crate::keyspace::Keyspace;
 use crate::kind::Lock;
@@ -51,8 +51,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 ///
 /// It is not reentrant: who holds it and asks for it again waits for itself.
 ///
-/// What every key can do, this one can too: [`del`](Key::del) breaks the lock, so that the next one gets it, of which the holder is
-/// told at its next renewal; [`ttl`](Key::ttl) is what the holder has left without renewal.
+/// What every key can do, this one can too: [`del`](Key::del) breaks the lock, so that another process can have it, of which the holder is
+/// told at its next renewal, and with it the tasks of its process that wait; [`ttl`](Key::ttl) is what the holder has left without renewal.
 impl<S: Keyspace> Key<S, Lock> {
     /// Takes the lock if nobody has it; `None` if somebody has. One round trip.
     ///
@@ -182,7 +182,7 @@ impl<S: Keyspace> Options<S> {
         }
         let binding = target(self.redis.as_ref(), Some(S::META))?;
         observed.to(&binding);
-        let claim = Claim::new(Arc::clone(&binding), self.key.text(), millis(lifetime)?);
+        let claim = Claim::new(Arc::clone(&binding), current_runtime()?, self.key.text(), millis(lifetime)?);
         let timeout = self.timeout.unwrap_or(binding.timeout);
         Ok((binding, timeout, lifetime.min(Deadline::LONGEST), Arc::new(claim)))
     }
@@ -289,7 +289,7 @@ impl<S: Keyspace> LockWait<S> {
         F: FnOnce(Held) -> Fut,
         Fut: Future,
     {
-        let guard = self.run().await?;
+        let guard = self.into_future().await?;
         let output = {
             let work = pin!(work(guard.held()));
             tokio::select! {

@@ -3,6 +3,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::command::{Args, Keys, reply};
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
@@ -60,6 +62,8 @@ struct Token(String);
 /// One who wants, has or had a lock.
 pub(super) struct Claim {
     pub(super) binding: Arc<Binding>,
+    /// Where what goes on in the background does.
+    pub(super) runtime: Handle,
     pub(super) key: KeyText,
     token: Token,
     ttl: i64,
@@ -75,9 +79,9 @@ pub(super) enum Answer {
 }
 
 impl Claim {
-    pub(super) fn new(binding: Arc<Binding>, key: KeyText, ttl: i64) -> Self {
+    pub(super) fn new(binding: Arc<Binding>, runtime: Handle, key: KeyText, ttl: i64) -> Self {
         let token = Token(format!("{:016x}{:016x}", random::bits(), random::bits()));
-        Self { binding, key, token, ttl }
+        Self { binding, runtime, key, token, ttl }
     }
 
     /// The name by which tasks of this process wait for each other.
