@@ -182,6 +182,20 @@ both_servers! {
         assert_ne!(Groups::short().member(&key).cached_for(hour).await.unwrap(), short);
     }
 
+    async fn a_fill_from_before_an_invalidation_stays_out_of_sight(_redis: Redis) {
+        let key = member(&Shop::name("a")).await;
+        let filled = key.get_or_set(|| async {
+            Groups::user(7).invalidate().await.unwrap();
+            "old".to_owned()
+        });
+        assert_eq!(filled.await.unwrap(), "old", "whoever asked before gets it");
+        let now = member(&Shop::name("a")).await;
+        assert_eq!(now.get().await.unwrap(), None);
+        assert_eq!(now.get_or_set(|| async { "new".to_owned() }).await.unwrap(), "new");
+        assert_eq!(key.update(|text| text.push('!')).await.unwrap().as_deref(), Some("old!"));
+        assert_eq!(now.get().await.unwrap().as_deref(), Some("new"));
+    }
+
     /// A reader must not find what was stored before an invalidation that was done when it began, whatever else goes on.
     async fn nothing_invalidated_is_found_in_a_race(redis: Redis) {
         let (truth, settled) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));

@@ -37,11 +37,12 @@ use crate::run::run;
 /// [`del`](Key::del) on a group invalidates it too; but of that, unlike of [`invalidate`](Key::invalidate), those who ask
 /// with [`cached_for`](Member::cached_for) in this process learn only with time.
 impl<S: Keyspace> Key<S, Group> {
-    /// A key as a member of this group: the same key, with the group's generation in its name. All operations are done on what
-    /// this gives, while the group need not be asked again; what is stored at the key itself is another value.
+    /// A key as a member of this group: the same key, with the group's generation in its name. All operations are done on
+    /// what this gives, while the group need not be asked again; what is stored at the key itself is another value.
     ///
     /// One round trip, which also renews the group's lifetime; none for one that is remembered, see
-    /// [`cached_for`](Member::cached_for). A member of one group can be made a member of another, and is invalidated with either.
+    /// [`cached_for`](Member::cached_for). A member of one group can be made a member of another, and is invalidated with
+    /// either.
     ///
     /// The members of a group do not take part in the patterns of their template: `cart_keys().delete()` neither
     /// finds nor deletes them, since their names are of no template. Nor do they share the slot of their key on a cluster,
@@ -69,9 +70,9 @@ impl<S: Keyspace> Key<S, Group> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the template of the member says `ttl = none`: its values would stay for ever
-    /// where nobody finds them. [`Decode`](crate::ErrorKind::Decode) when another program has written the group's key. And those of any
-    /// command.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the template of the member says `ttl = none`: its values
+    /// would stay for ever where nobody finds them. [`Decode`](crate::ErrorKind::Decode) when another program has written
+    /// the group's key. And those of any command.
     pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> Member<S, M, V> {
         Member { group: self.clone(), key: key.clone(), cached_for: None, redis: self.redis(), timeout: None }
     }
@@ -79,8 +80,8 @@ impl<S: Keyspace> Key<S, Group> {
     /// Invalidates all members: gives the group another generation. One round trip.
     ///
     /// From the moment at which the server does it, who asks for a member gets one without a value. Those who
-    /// [remember](Member::cached_for) the old generation go on with it for as long as they have said, but for those of this process,
-    /// by handles of the same configuration on the same runtime.
+    /// [remember](Member::cached_for) the old generation go on with it for as long as they have said, but for those of
+    /// this process, by handles of the same configuration on the same runtime.
     ///
     /// # Errors
     ///

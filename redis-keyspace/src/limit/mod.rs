@@ -51,9 +51,9 @@ impl<S: Keyspace> Key<S, RateLimit> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a rate that allows nothing, a cost that is never allowed, and a template
-    /// whose lifetime is shorter than the rate takes to recover; and those of any command. If its connection is lost on the way, it
-    /// is not tried again: it might count twice.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a rate that allows nothing, a cost that is never allowed, and
+    /// a template whose lifetime is shorter than the rate takes to recover; and those of any command. If its connection
+    /// is lost on the way, it is not tried again: it might count twice.
     ///
     /// # Cancellation
     ///

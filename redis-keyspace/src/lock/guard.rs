@@ -30,8 +30,9 @@ pub struct Held {
 ///
 /// It is renewed in the background every third of its lifetime. What it says about itself are the methods of [`Held`].
 ///
-/// Dropping it gives the lock back in a task of its own, without anybody being told how that went; on a runtime that has ended, or
-/// ends before the task is done, as a program's does at the end of `main`, the lock stays for the rest of its lifetime.
+/// Dropping it gives the lock back in a task of its own, without anybody being told how that went; on a runtime that has
+/// ended, or ends before the task is done, as a program's does at the end of `main`, the lock stays for the rest of its
+/// lifetime.
 #[must_use = "the lock is given back when this is dropped"]
 pub struct LockGuard {
     held: Held,
@@ -114,9 +115,9 @@ const LATE: &str =
     "the lock could not be renewed in time: it may have expired, and somebody else may hold it";
 
 impl Held {
-    /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or one
-    /// more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen can't be
-    /// written by a holder who has lost the lock and does not know yet.
+    /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or
+    /// one more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen
+    /// can't be written by a holder who has lost the lock and does not know yet.
     ///
     /// The last number is kept beside the lock for a day after the last holder at least; one that is lost with the server's
     /// data comes back only if the clock goes back too, which that of another server may.
@@ -143,8 +144,8 @@ impl Held {
         }
     }
 
-    /// Waits until the lock is not held any more; gives the error that says how it was lost. It is ready no later than when the
-    /// server may let the lock expire; a lock that was broken by a `del` is found out at its next renewal.
+    /// Waits until the lock is not held any more; gives the error that says how it was lost. It is ready no later than
+    /// when the server may let the lock expire; a lock that was broken by a `del` is found out at its next renewal.
     pub async fn lost(&self) -> Error {
         let mut states = self.shared.state.subscribe();
         loop {

@@ -37,13 +37,13 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// The lock is renewed in the background every third of its lifetime. It is lost when that fails until the lifetime is over,
 /// when the key is deleted or overwritten, and when the handle is [closed](Redis::close);
 /// [`lost`](Held::lost) and [`check`](Held::check) tell, by our own clock and a little before the server may give it to
-/// somebody else.
+/// somebody else. A closed handle can't give the lock back either, so release it first.
 ///
 /// **What it is not.** It keeps work from being done twice most of the time; it does not make it impossible.
 ///
 /// - It is on one server. Replicas follow it a little later, so a failover may give a lock to two.
-/// - A holder that is stopped for longer than the lifetime (a suspended machine, whose clock may stand still meanwhile; a debugger; a task
-///   that does not yield) goes on without having been told.
+/// - A holder that is stopped for longer than the lifetime (a suspended machine, whose clock may stand still meanwhile; a
+///   debugger; a task that does not yield) goes on without having been told.
 /// - Work that was already sent elsewhere when the lock was lost gets there all the same.
 ///
 /// Where two at once would do harm, give the number of [`fencing`](Held::fencing) to what is written to, and have it
@@ -51,8 +51,9 @@ const SHORTEST: Duration = Duration::from_millis(10);
 ///
 /// It is not reentrant: who holds it and asks for it again waits for itself.
 ///
-/// What every key can do, this one can too: [`del`](Key::del) breaks the lock, so that another process can have it, of which the holder is
-/// told at its next renewal, and with it the tasks of its process that wait; [`ttl`](Key::ttl) is what the holder has left without renewal.
+/// What every key can do, this one can too: [`del`](Key::del) breaks the lock, so that another process can have it, of
+/// which the holder is told at its next renewal, and with it the tasks of its process that wait; [`ttl`](Key::ttl) is
+/// what the holder has left without renewal.
 impl<S: Keyspace> Key<S, Lock> {
     /// Takes the lock if nobody has it; `None` if somebody has. One round trip.
     ///
@@ -83,9 +84,9 @@ impl<S: Keyspace> Key<S, Lock> {
 
     /// Takes the lock, waiting for whoever has it: up to 10 s, or as [`wait`](LockWait::wait) says.
     ///
-    /// Tasks of this process get it in the order of asking, and one of them at a time asks the server. Among processes there is no
-    /// order, but one that has waited longer asks more often, and one whose tasks hand the lock to each other leaves it to
-    /// others now and then.
+    /// Tasks of this process get it in the order of asking, and one of them at a time asks the server. Among processes
+    /// there is no order, but one that has waited longer asks more often, and one whose tasks hand the lock to each other
+    /// leaves it to others now and then.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -106,8 +107,8 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// # Errors
     ///
-    /// [`Locked`](ErrorKind::Locked) when somebody else still has it at the end of the time; and those of any command, with which
-    /// waiting ends.
+    /// [`Locked`](ErrorKind::Locked) when somebody else still has it at the end of the time; and those of any command,
+    /// with which waiting ends.
     ///
     /// # Cancellation
     ///
@@ -277,13 +278,14 @@ impl<S: Keyspace> LockWait<S> {
 
     /// Takes the lock, runs work, and gives the lock back. The work is given what it may need to know of the lock.
     ///
-    /// As soon as the lock is lost, the work is dropped where it stands, which takes that it yields now and then. When the future
-    /// is dropped, the work is too, and then the lock is given back in the background.
+    /// As soon as the lock is lost, the work is dropped where it stands, which takes that it yields now and then. When
+    /// the future is dropped, the work is too, and then the lock is given back in the background.
     ///
     /// # Errors
     ///
-    /// [`LockLost`](ErrorKind::LockLost) when the lock was lost before the work was done, or turns out to have been when it
-    /// is given back; and those of [`Key::lock`], with which the work does not begin. What the work itself fails with is its output.
+    /// [`LockLost`](ErrorKind::LockLost) when the lock was lost before the work was done, or turns out to have been when
+    /// it is given back; and those of [`Key::lock`], with which the work does not begin. What the work itself fails with
+    /// is its output.
     pub async fn with_lock<F, Fut>(self, work: F) -> Result<Fut::Output>
     where
         F: FnOnce(Held) -> Fut,
