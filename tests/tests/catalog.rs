@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use redis_keyspace::{
-    Counter, ErrorKind, Json, Key, KeyArgument, Keyspace, Redis, Text, catalog, catalog_test,
+    Counter, ErrorKind, Group, Json, Key, KeyArgument, Keyspace, Lock, Rate, RateLimit, Redis, Text, catalog,
+    catalog_test,
 };
 use redis_keyspace_tests::{RealServer, within};
 
@@ -167,6 +168,52 @@ async fn everything(redis: &Redis) {
     one.del().await.unwrap();
     Key::del_many([one, two]).await.unwrap();
     FeatureKeys::all().set(&vec!["x".to_owned()]).await.unwrap();
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "work", ttl = "1h")]
+struct WorkKeys {
+    #[key("{job}:lock", ttl = "10s")]
+    lock: fn(job: u32) -> Lock,
+    #[key("{job}:calls", ttl = none)]
+    calls: fn(job: u32) -> RateLimit,
+    #[key("all")]
+    all: Group,
+    #[key("{job}:result")]
+    result: fn(job: u32) -> Text,
+}
+
+catalog!(WORK = [WorkKeys]);
+
+/// What is kept beside keys and named after them is among the rights, too.
+#[test]
+fn the_rules_are_enough_for_locks_limits_and_groups() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let rules = WORK.acl_rules().to_string();
+        for right in ["~work:*:lock", "~work:*:lock%fence*", "~work:*:result%g*", "+time"] {
+            assert!(rules.split(' ').any(|rule| rule == right), "{right} in {rules}");
+        }
+        assert!(!rules.contains("calls%"), "{rules}");
+        let mut command = vec!["ACL", "SETUSER", "app", "reset", "on", ">pass"];
+        command.extend(rules.split(' '));
+        server.redis_cli(&command);
+        let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
+        let work = async {
+            let guard = WorkKeys::lock(7).lock().ttl(Duration::from_millis(300)).await.unwrap();
+            assert!(WorkKeys::lock(7).try_lock().await.unwrap().is_none());
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            guard.release().await.unwrap();
+            WorkKeys::lock(7).with_lock(|_| async {}).await.unwrap();
+            assert!(WorkKeys::calls(7).check(Rate::per_minute(10)).await.unwrap().allowed);
+            assert!(WorkKeys::calls(7).peek(Rate::per_minute(10)).await.unwrap().allowed);
+            let result = WorkKeys::all().member(&WorkKeys::result(7)).await.unwrap();
+            result.set("x").await.unwrap();
+            assert_eq!(result.get().await.unwrap().as_deref(), Some("x"));
+            WorkKeys::all().invalidate().await.unwrap();
+        };
+        builder.build().unwrap().scope(work).await;
+    });
 }
 
 #[test]

@@ -74,7 +74,11 @@ fn a_sweep_reaches_one_user_and_leaves_what_is_foreign_alone() {
             ],
         );
     }
-    assert_eq!(server.redis_cli(&["DBSIZE"]), "0", "it leaves nothing");
+    assert_eq!(
+        server.redis_cli(&["KEYS", "*"]),
+        "sweep-example:session:%swept",
+        "it leaves the mark of the sweep"
+    );
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn a_catalog_prints_the_reference_and_the_rights() {
     says(&output, &["| `cart:user:{id}` | `Json<Cart>` |", "~cart:user:*", "+unlink", "ttl: 30d"]);
 }
 
-/// On the embedded server and on a real one, on which it leaves nothing but the marks of sweeps.
+/// On the embedded server and on a real one, on which it leaves nothing but what the library keeps beside keys for a while.
 #[track_caller]
 fn says_on_both(name: &str, expected: &[&str]) {
     let server = RealServer::start();
@@ -98,7 +102,7 @@ fn says_on_both(name: &str, expected: &[&str]) {
     }
     for db in ["0", "1"] {
         let left = server.redis_cli(&["-n", db, "KEYS", "*"]);
-        assert!(left.lines().all(|key| key.ends_with("%swept")), "{left}");
+        assert!(left.lines().all(|key| key.contains('%')), "{left}");
     }
 }
 

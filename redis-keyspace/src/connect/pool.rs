@@ -17,6 +17,8 @@ use crate::cache::Flights;
 use crate::command::Request;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
+use crate::group::Generations;
+use crate::lock::Streak;
 use crate::update::Turns;
 
 pub(crate) struct Pool {
@@ -27,6 +29,10 @@ pub(crate) struct Pool {
     pub(crate) refs: AtomicUsize,
     /// Who updates which key.
     pub(crate) updates: Turns,
+    /// Who holds or waits for which lock.
+    pub(crate) locks: Turns<Streak>,
+    /// The generations of groups that are remembered.
+    pub(crate) generations: Generations,
     /// What is being loaded.
     pub(crate) flights: Flights,
     kind: Kind,
@@ -65,6 +71,8 @@ impl Pool {
             health,
             refs: AtomicUsize::new(0),
             updates: Turns::default(),
+            locks: Turns::default(),
+            generations: Generations::default(),
             flights: Flights::default(),
             kind,
             orphaned,

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[cfg(feature = "embedded")]
 pub(crate) use script::register;
 use script::{Action, SCRIPT, call};
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Turn, Turns};
 
 use crate::Redis;
 use crate::command::{Keys, Packet, Request, Subject, reply};
