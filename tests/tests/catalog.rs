@@ -154,6 +154,21 @@ async fn everything(redis: &Redis) {
     two.rename_if_absent(&one).await.unwrap();
     one.get_del().await.unwrap();
     one.get_or_set(|| async { "z".to_owned() }).await.unwrap();
+    // Fills, with all that is kept beside a key.
+    let fill = || one.get_or_set_optional(|| async { Some("z".to_owned()) });
+    fill().refresh().stale_for(MINUTE).await.unwrap();
+    fill().early_refresh(0.0).await.unwrap();
+    one.del().await.unwrap();
+    one.get_or_set_optional(|| async { None }).negative_ttl(MINUTE).across_processes().await.unwrap();
+    let many = Key::get_or_set_many([7, 8], |&user| SessionKeys::token(user, "a"), |users| async move {
+        users.into_iter().map(|user| (user, "z".to_owned())).collect::<Vec<_>>()
+    });
+    many.await.unwrap();
+    one.set("x").await.unwrap();
+    one.update(|text| text.push('y')).await.unwrap();
+    one.update_with(|_| redis_keyspace::Change::Delete).await.unwrap();
+    SessionKeys::token(8, "a").expire(Duration::ZERO).await.unwrap();
+    assert_eq!(SessionKeys::token_keys().user(9).delete().await.unwrap().affected, 0);
     Key::set_many([(one.clone(), "a"), (two.clone(), "b")]).await.unwrap();
     assert_eq!(Key::get_many([one.clone(), two.clone()]).await.unwrap().len(), 2);
     SessionKeys::seen(7).incr().await.unwrap();
@@ -168,6 +183,9 @@ async fn everything(redis: &Redis) {
     one.del().await.unwrap();
     Key::del_many([one, two]).await.unwrap();
     FeatureKeys::all().set(&vec!["x".to_owned()]).await.unwrap();
+    FeatureKeys::all().del().await.unwrap();
+    FeatureKeys::all().get_or_set(|| async { vec![] }).stale_for(MINUTE).await.unwrap();
+    FeatureKeys::delete_pattern("*").await.unwrap();
 }
 
 #[derive(Keyspace)]
