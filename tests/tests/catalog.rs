@@ -160,9 +160,11 @@ async fn everything(redis: &Redis) {
     fill().early_refresh(0.0).await.unwrap();
     one.del().await.unwrap();
     one.get_or_set_optional(|| async { None }).negative_ttl(MINUTE).across_processes().await.unwrap();
-    let many = Key::get_or_set_many([7, 8], |&user| SessionKeys::token(user, "a"), |users| async move {
-        users.into_iter().map(|user| (user, "z".to_owned())).collect::<Vec<_>>()
-    });
+    let many = Key::get_or_set_many(
+        [7, 8],
+        |&user| SessionKeys::token(user, "a"),
+        |users| async move { users.into_iter().map(|user| (user, "z".to_owned())).collect::<Vec<_>>() },
+    );
     many.await.unwrap();
     one.set("x").await.unwrap();
     one.update(|text| text.push('y')).await.unwrap();

@@ -236,6 +236,21 @@ fn a_reply_that_is_lost_leaves_it_open() {
     });
 }
 
+/// Also where there is nothing to delete: whoever loads at this moment may bring it.
+#[test]
+fn deleting_what_is_not_there_ends_loads_of_it() {
+    within(MINUTE, async {
+        let redis = Redis::embedded();
+        let key = Keys::number(1).on(&redis);
+        let load = || async {
+            assert_eq!(key.update_with(|_| Change::Delete).await.unwrap(), None);
+            7
+        };
+        assert_eq!(key.get_or_set(load).await.unwrap(), 7);
+        assert_eq!(key.get().await.unwrap(), None);
+    });
+}
+
 /// Not a test of its own: what the next one runs in several processes.
 #[test]
 fn several_processes_child() {

@@ -31,6 +31,7 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
         return Ok(());
     }
     let binding = target(options.redis.as_ref(), Some(meant.keyspace))?;
+    binding.pool().copies.clear();
     let send = async |request: Request| -> Result<Replies> {
         let deadline = Deadline::after(options.timeout.unwrap_or(binding.timeout));
         run(Arc::clone(&binding), request, deadline, true, None).await
