@@ -83,7 +83,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Many at once: one read, and one query for what is missing.
     let ids = [7, 8, 9];
-    let products = Key::get_or_set_many(ids, |&id| ProductKeys::product(id), |ids| database.find_all(ids));
+    let products = Key::get_or_set_many(ids, ProductKeys::product, |ids| database.find_all(ids));
     println!("{} of {} products: {} query", products.await?.iter().flatten().count(), ids.len(), queries());
 
     // The lifetime is over, and the database is down: better old prices than none.

@@ -162,7 +162,7 @@ async fn everything(redis: &Redis) {
     one.get_or_set_optional(|| async { None }).negative_ttl(MINUTE).across_processes().await.unwrap();
     let many = Key::get_or_set_many(
         [7, 8],
-        |&user| SessionKeys::token(user, "a"),
+        |user| SessionKeys::token(user, "a"),
         |users| async move { users.into_iter().map(|user| (user, "z".to_owned())).collect::<Vec<_>>() },
     );
     many.await.unwrap();
