@@ -6,10 +6,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::error::FillError;
 use super::fill::{Fetched, fetch};
 use super::job::{Spawn, spawn};
 use super::loader::{FallibleOptional, Loader, Optional};
-use super::lookup::{GetOrSetLookup, Lookup};
+use super::lookup::{GetOrSetLookup, Lookup, Source};
 use super::policy::{Options, part};
 use crate::Redis;
 use crate::command::OnUnavailable;
@@ -30,7 +31,8 @@ use crate::kind::SingleValue;
 pub struct GetOrSet<'l, S, V: SingleValue, L> {
     key: Key<S, V>,
     loader: L,
-    options: Options<V::Owned>,
+    /// Boxed, since builders are moved from call to call.
+    options: Box<Options<V::Owned>>,
     spawn: Option<Spawn<S, V, L>>,
     /// For how long what the loader borrows is there.
     borrows: PhantomData<&'l ()>,
@@ -38,7 +40,7 @@ pub struct GetOrSet<'l, S, V: SingleValue, L> {
 
 impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     pub(crate) fn new(key: Key<S, V>, loader: L) -> Self {
-        let options = Options::of(key.template(), key.redis());
+        let options = Box::new(Options::of(key.template(), key.redis()));
         Self { key, loader, options, spawn: None, borrows: PhantomData }
     }
 
@@ -211,13 +213,19 @@ macro_rules! negative {
 negative!(Optional);
 negative!(FallibleOptional);
 
-impl<S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'_, S, V, L> {
+impl<'l, S: Keyspace, V: SingleValue, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
     pub(super) async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {
-        let Self { key, loader, options, spawn, .. } = self;
-        let Fetched { value, source } = fetch(key, loader, options, spawn).await.map_err(L::failure)?;
-        let value = L::value(value).map_err(|error| L::failure(error.into()))?;
-        Ok(Lookup { value, source })
+        let fetched = fetch(self.key, self.loader, self.options, self.spawn).await;
+        finish::<V, L>(fetched).map(|(value, source)| Lookup { value, source })
     }
+}
+
+fn finish<V: SingleValue, L: Loader<V>>(
+    fetched: Result<Fetched<V::Owned>, FillError<L::Error>>,
+) -> Result<(L::Value, Source), L::Failure> {
+    let Fetched { value, source } = fetched.map_err(L::failure)?;
+    let value = L::value(value).map_err(|error| L::failure(error.into()))?;
+    Ok((value, source))
 }
 
 impl<'l, S, V, L> IntoFuture for GetOrSet<'l, S, V, L>
@@ -230,7 +238,8 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'l>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.run().await.map(|lookup| lookup.value) })
+        let fetching = fetch(self.key, self.loader, self.options, self.spawn);
+        Box::pin(async move { finish::<V, L>(fetching.await).map(|(value, _)| value) })
     }
 }
 

@@ -14,7 +14,7 @@ use super::loader::Loader;
 use super::lookup::Source;
 use super::policy::Options;
 use crate::Redis;
-use crate::command::{Command, Keys, OnUnavailable, Packet, Request, is_away, reply};
+use crate::command::{Command, CommandFuture, Keys, OnUnavailable, Packet, Request, is_away, reply};
 use crate::connect::lane::Replies;
 use crate::error::{Error, Result};
 use crate::handle::{Binding, chosen, target};
@@ -33,7 +33,7 @@ pub(super) struct Fill<S, V: SingleValue> {
     pub(super) key: Key<S, V>,
     pub(super) redis: Redis,
     pub(super) binding: Arc<Binding>,
-    pub(super) options: Options<V::Owned>,
+    pub(super) options: Box<Options<V::Owned>>,
     /// Of a fill that takes something stale: the moment before it looked.
     before: Option<Before>,
 }
@@ -70,7 +70,7 @@ enum Sought<T> {
 pub(super) async fn fetch<'l, S, V, L>(
     key: Key<S, V>,
     loader: L,
-    options: Options<V::Owned>,
+    options: Box<Options<V::Owned>>,
     spawn: Option<Spawn<S, V, L>>,
 ) -> Result<Fetched<V::Owned>, FillError<L::Error>>
 where
@@ -85,7 +85,17 @@ where
         fill.before = Some(fill.copies().before(&fill.name()));
     }
     let came = fill.flights().now();
-    match fill.look().await? {
+    let found = if fill.looks_plainly() {
+        // All that most calls come to. What more there may be is boxed, so that this takes little room.
+        match fill.plain_look().await {
+            Ok(Some(value)) => return Ok(fill.hit(value)),
+            read => fill.found(read.map(|_| None))?,
+        }
+    } else {
+        let look: Looking<'_, V> = Box::pin(fill.look());
+        look.await?
+    };
+    match found {
         Found::Value { value, due: false } => Ok(fill.hit(value)),
         Found::Copy(copy) => Ok(fill.stale(&copy)?),
         found => {
@@ -98,6 +108,8 @@ where
         }
     }
 }
+
+type Looking<'f, V> = Pin<Box<dyn Future<Output = Result<Found<<V as SingleValue>::Owned>>> + Send + 'f>>;
 
 type Searching<'l, V, L> = Pin<Box<dyn Future<Output = Outcome<V, L>> + Send + 'l>>;
 
@@ -174,30 +186,43 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         self.options.stale_for.is_some() && !self.options.refreshes
     }
 
+    /// Whether a look is nothing but a `GET`.
+    fn looks_plainly(&self) -> bool {
+        let Options { refreshes, early_refresh, .. } = *self.options;
+        !refreshes && early_refresh.is_none() && self.before.is_none()
+    }
+
+    fn plain_look(&self) -> CommandFuture<Option<V::Owned>> {
+        let read = self.key.get().with_redis(Some(self.redis.clone())).with_timeout(self.options.timeout);
+        read.on_unavailable(OnUnavailable::Error).into_future()
+    }
+
     async fn look(&self) -> Result<Found<V::Owned>> {
-        let Options { timeout, refreshes, early_refresh, .. } = self.options;
+        let Options { timeout, refreshes, early_refresh, .. } = *self.options;
         if refreshes {
             return Ok(Found::Nothing);
         }
+        if self.looks_plainly() {
+            let read = self.plain_look().await;
+            return self.found(read.map(|value| value.map(|value| (value, false))));
+        }
         let lifetime = self.options.ttl.or(self.key.template().lifetime().duration());
         let early = early_refresh.zip(lifetime);
-        let read = if early.is_none() && self.before.is_none() {
-            let read = self.key.get().on(&self.redis).with_timeout(timeout);
-            let value = read.on_unavailable(OnUnavailable::Error).await;
-            value.map(|value| value.map(|value| (value, false)))
-        } else {
-            let read = with_remaining(&self.key, early.is_some()).on(&self.redis).with_timeout(timeout);
-            read.on_unavailable(OnUnavailable::Error).await.and_then(|(bytes, left)| {
-                let Some(bytes) = bytes else { return Ok(None) };
-                let value = self.decode(&bytes)?;
-                self.keep(&bytes);
-                let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
-                let due = early
-                    .zip(left)
-                    .is_some_and(|((part, lifetime), left)| left < lifetime.mul_f64(1.0 - part));
-                Ok(Some((value, due)))
-            })
-        };
+        let read = with_remaining(&self.key, early.is_some()).on(&self.redis).with_timeout(timeout);
+        let read = read.on_unavailable(OnUnavailable::Error).await.and_then(|(bytes, left)| {
+            let Some(bytes) = bytes else { return Ok(None) };
+            let value = self.decode(&bytes)?;
+            self.keep(&bytes);
+            let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+            let due =
+                early.zip(left).is_some_and(|((part, lifetime), left)| left < lifetime.mul_f64(1.0 - part));
+            Ok(Some((value, due)))
+        });
+        self.found(read)
+    }
+
+    /// What reading the key has come to.
+    fn found(&self, read: Result<Option<(V::Owned, bool)>>) -> Result<Found<V::Owned>> {
         match read {
             Ok(Some((value, due))) => Ok(Found::Value { value, due }),
             Ok(None) => Ok(Found::Nothing),
