@@ -28,9 +28,10 @@
 //! | --- | --- |
 //! | `WARN` | an attempt to connect that failed, a connection that was lost, a breaker that opened |
 //! | `WARN` | a read that was answered by a miss, a value that was loaded anew or could not be stored |
+//! | `WARN` | a loader that failed, a value that could not be refreshed early |
 //! | `WARN` | a lock that could not be renewed, or was lost |
 //! | `INFO` | a breaker that closed, the start on the embedded server |
-//! | `DEBUG` | a retry |
+//! | `DEBUG` | a retry, what was loaded and not stored because the key was written, a lease that could not be renewed |
 //!
 //! # Metrics (feature `metrics`, by the `metrics` crate)
 //!
