@@ -48,7 +48,7 @@ pub enum Change<T> {
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// Changes the value that is there, atomically: `change` is given what was read, and what it makes of it is stored only if
     /// nothing was written meanwhile; else it is called again, with what is there then. So it must not do anything besides.
-    /// Gives the new value; `None` when there was none, and nothing was done.
+    /// Gives the new value; `None` when there was none, and nothing was done. Fills of the key that are under way end in any case.
     ///
     /// The remaining lifetime is kept; [`ttl`](Update::ttl) states another one. Any writer counts, `set` and `del` by whatever program
     /// too. Tasks of this process that update one key go one after the other.
@@ -264,10 +264,13 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     }
 }
 
+/// Reads what is there, and ends the fills that are under way: an update that finds nothing to write is told of a change all the
+/// same, and what was loaded before that is not to be stored after it.
 async fn read(binding: &Arc<Binding>, key: KeyText, deadline: Deadline) -> Result<Option<Vec<u8>>> {
-    let get = Request::One(Packet::new("GET", Keys::One(key)));
-    let replies = run(Arc::clone(binding), get, deadline, true, None).await?;
-    reply::one(replies).and_then(reply::to_bytes)
+    let keys = Keys::One(key);
+    let request = Request::with(Packet::ending_fills(&keys), Packet::new("GET", keys));
+    let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
+    reply::asked_for(&request, replies).and_then(reply::one).and_then(reply::to_bytes)
 }
 
 /// Replaces what was read; gives what is there instead, if that is something else by now.
