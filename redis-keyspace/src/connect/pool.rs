@@ -137,6 +137,13 @@ impl Pool {
         }
     }
 
+    /// The server has said that it is one.
+    pub(crate) fn learn_cluster(&self) {
+        if let Kind::External(external) = &self.kind {
+            external.learn_cluster();
+        }
+    }
+
     /// Has the connections made anew: the server is not what it was.
     pub(crate) fn renew(&self) {
         if let Kind::Own(own) = &self.kind {

@@ -109,13 +109,38 @@ impl Place {
     }
 
     async fn run(&self, call: Call, repeatable: bool) -> Result<Reply> {
-        let run = SCRIPT.run(&self.binding, call, Deadline::after(self.timeout), repeatable);
+        let deadline = Deadline::after(self.timeout);
+        let run = async {
+            let outcome = SCRIPT.run(&self.binding, call.clone(), deadline, repeatable).await;
+            match self.without_mark(outcome.as_ref().err(), &call) {
+                Some(call) => SCRIPT.run(&self.binding, call, deadline, repeatable).await,
+                None => outcome,
+            }
+        };
         self.observe(run).await
     }
 
     async fn run_many(&self, calls: Vec<Call>, repeatable: bool) -> Result<Vec<Result<Reply>>> {
-        let run = SCRIPT.run_many(&self.binding, calls, Deadline::after(self.timeout), repeatable);
+        let deadline = Deadline::after(self.timeout);
+        let run = async {
+            let outcomes = SCRIPT.run_many(&self.binding, calls.clone(), deadline, repeatable).await?;
+            let refused =
+                |(call, outcome): (&Call, &Result<Reply>)| self.without_mark(outcome.as_ref().err(), call);
+            let again: Option<Vec<_>> = calls.iter().zip(&outcomes).map(refused).collect();
+            match again.filter(|again| !again.is_empty()) {
+                Some(again) => SCRIPT.run_many(&self.binding, again, deadline, repeatable).await,
+                None => Ok(outcomes),
+            }
+        };
         self.observe(run).await
+    }
+
+    /// The call as a cluster takes it, if it was refused because this is one: before the first answer, that is not known.
+    fn without_mark(&self, error: Option<&Error>, call: &Call) -> Option<Call> {
+        let Keys::With(key, companion, Some(_)) = &call.keys else { return None };
+        error.filter(|error| error.code() == Some("CROSSSLOT"))?;
+        self.binding.pool().learn_cluster();
+        Some(Call { keys: Keys::With(key.clone(), *companion, None), args: call.args.clone() })
     }
 
     async fn observe<T>(&self, run: impl Future<Output = Result<T>>) -> Result<T> {
