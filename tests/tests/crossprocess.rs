@@ -461,21 +461,6 @@ fn who_comes_after_a_delete_does_not_get_what_the_asking_for_a_lease_found() {
     });
 }
 
-/// A node of a cluster that has all slots.
-fn node() -> RealServer {
-    let server = RealServer::builder().arg("--cluster-enabled").arg("yes").start();
-    let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
-    let words: Vec<&str> =
-        ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
-    assert_eq!(server.redis_cli(&words), "OK");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
-        assert!(Instant::now() < deadline, "the cluster did not come up");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    server
-}
-
 #[derive(Keyspace)]
 #[keyspace(prefix = "slots", ttl = "1h")]
 struct SlotKeys {
@@ -484,7 +469,7 @@ struct SlotKeys {
     tagged: fn(id: &str) -> Text,
 }
 
-async fn fills_and_what_ends_them(redis: Redis) {
+async fn fills_and_what_ends_them(redis: Redis, namespace: &str) {
     let (loose, tagged) = (SlotKeys::loose(7), SlotKeys::tagged("a}b{c:*"));
     for across in [false, true] {
         for end in [
@@ -531,7 +516,7 @@ async fn fills_and_what_ends_them(redis: Redis) {
                 };
                 assert_eq!(key.get().await.unwrap().as_deref(), expected, "{end} of {key}");
                 // A copy is there only of what was stored.
-                raw::<()>(&redis, &["PEXPIRE", &key.to_string(), "0"]).await;
+                raw::<()>(&redis, &["PEXPIRE", &format!("{namespace}{key}"), "0"]).await;
                 let copy = key.try_get_or_set(|| async { Err(()) }).stale_for(MINUTE).lookup().await;
                 assert_eq!(
                     copy.ok().map(|copy| copy.source),
@@ -545,17 +530,20 @@ async fn fills_and_what_ends_them(redis: Redis) {
 
 #[test]
 fn on_clusters() {
-    let run = |redis: Redis| {
+    let run_in = |namespace: &str, redis: Redis| {
         within(MINUTE, async {
-            redis.scope(fills_and_what_ends_them(redis.clone())).await;
+            redis.scope(fills_and_what_ends_them(redis.clone(), namespace)).await;
             redis.close().await;
         });
     };
+    let run = |redis: Redis| run_in("", redis);
     run(Redis::builder().embedded(Server::builder().cluster().build()).build().unwrap());
-    let server = node();
+    let server = RealServer::start_node();
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
         run(Redis::builder().url(&server.url()).unwrap().protocol(protocol).build().unwrap());
     }
+    let builder = Redis::builder().url(&server.url()).unwrap();
+    run_in("shop:", builder.namespace("shop").unwrap().build().unwrap());
     // And on servers by themselves, by each protocol and by a pool of the application's.
     let plain = RealServer::start();
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
@@ -566,7 +554,7 @@ fn on_clusters() {
             let manager = bb8_redis::RedisConnectionManager::new(server.url()).unwrap();
             let pool = bb8_redis::bb8::Pool::builder().max_size(2).build(manager).await.unwrap();
             let redis = Redis::from_pool(pool);
-            redis.scope(fills_and_what_ends_them(redis.clone())).await;
+            redis.scope(fills_and_what_ends_them(redis.clone(), "")).await;
         });
     }
 }
