@@ -27,6 +27,8 @@ pub enum Op {
     Get,
     /// Encode and SET with EX.
     Set,
+    /// Read, or load and store; all of it is there.
+    Fill,
 }
 
 impl FromStr for Op {
@@ -36,7 +38,8 @@ impl FromStr for Op {
         match text {
             "get" => Ok(Self::Get),
             "set" => Ok(Self::Set),
-            _ => Err("an operation is get or set"),
+            "fill" => Ok(Self::Fill),
+            _ => Err("an operation is get, set or fill"),
         }
     }
 }
@@ -45,6 +48,10 @@ impl FromStr for Op {
 pub trait Peer: Clone + Send + 'static {
     fn get(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send;
     fn set(&mut self, cart: &Cart) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The value from the cache, or else from where it is cached from. Without one of its own, what a hit takes at least.
+    fn fill(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send {
+        self.get(user)
+    }
 }
 
 /// Tasks of any peer. Boxed once per round; what they do inside is static.
@@ -147,11 +154,13 @@ async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc
         random ^= random >> 7;
         random ^= random << 17;
         let user = FIRST_ID + random % IDS;
+        let check = |found: Cart| {
+            assert_eq!(found.user, user, "a reply reached the wrong caller");
+            black_box(&found);
+        };
         let outcome = match op {
-            Op::Get => peer.get(user).await.map(|found| {
-                assert_eq!(found.user, user, "a reply reached the wrong caller");
-                black_box(&found);
-            }),
+            Op::Get => peer.get(user).await.map(check),
+            Op::Fill => peer.fill(user).await.map(check),
             Op::Set => {
                 cart.user = user;
                 peer.set(&cart).await

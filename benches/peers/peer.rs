@@ -1,8 +1,10 @@
 //! The clients, each used as its own documentation shows: a key by `format!`, JSON by serde_json.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bb8_redis::bb8;
+use cached::ConcurrentCachedAsync as _;
 use fred::interfaces::{ClientLike, KeysInterface};
 use redis::aio::{ConnectionLike, ConnectionManager, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisWrite};
@@ -16,7 +18,7 @@ use crate::measure::{Named, Peer, Runner};
 pub const BASELINE: &str = "redis-rs";
 
 /// Every peer, and whether it runs without being asked for.
-pub const NAMES: [(&str, bool); 13] = [
+pub const NAMES: [(&str, bool); 15] = [
     (BASELINE, true),
     ("keyspace", true),
     ("keyspace-1", false), // with as many lanes
@@ -30,6 +32,8 @@ pub const NAMES: [(&str, bool); 13] = [
     ("fred", true),
     ("rustis", true),
     ("cloned-out", false),
+    ("keyspace-get", false), // a plain GET where others fill
+    ("cached", false),
 ];
 
 /// Connects the peers that are named.
@@ -59,6 +63,8 @@ pub async fn connect(
     for &name in names {
         peers.push(match name {
             "keyspace" => Box::new(Named(name, Typed)),
+            "keyspace-get" => Box::new(Named(name, TypedGet)),
+            "cached" => Box::new(Named(name, Cached::connect(&url).await?)),
             "keyspace-1" => Box::new(Named(name, TypedOneLane)),
             "keyspace-2" => Box::new(Named(name, TypedTwoLanes)),
             "keyspace-4" => Box::new(Named(name, TypedFourLanes)),
@@ -153,7 +159,63 @@ macro_rules! keyspaces {
     )+};
 }
 
-keyspaces!(Typed: CartKeys, TypedOneLane: OneLane, TypedTwoLanes: TwoLanes, TypedFourLanes: FourLanes);
+keyspaces!(TypedGet: GetKeys, TypedOneLane: OneLane, TypedTwoLanes: TwoLanes, TypedFourLanes: FourLanes);
+
+/// Shopping carts.
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = 3600)]
+struct CartKeys {
+    #[key("user:{id}")]
+    user: fn(id: u64) -> Json<Cart>,
+}
+
+#[derive(Clone)]
+struct Typed;
+
+impl Peer for Typed {
+    async fn get(&mut self, user: u64) -> Result<Cart, Error> {
+        CartKeys::user(user).get_json().await?.ok_or_else(missing)
+    }
+
+    async fn set(&mut self, cart: &Cart) -> Result<(), Error> {
+        Ok(CartKeys::user(cart.user).set_json(cart).await?)
+    }
+
+    async fn fill(&mut self, user: u64) -> Result<Cart, Error> {
+        Ok(CartKeys::user(user).get_or_set_json(|| async { Cart::of(user) }).await?)
+    }
+}
+
+/// The crate `cached`, by its asynchronous store on one shared connection. Its values are in an envelope, under keys of its
+/// own.
+#[derive(Clone)]
+struct Cached(Arc<cached::AsyncRedisCache<String, Cart>>);
+
+impl Cached {
+    async fn connect(url: &str) -> Result<Self, Error> {
+        let store = cached::AsyncRedisCache::builder("cached:").ttl(Duration::from_secs(TTL));
+        let store = Arc::new(store.connection_string(url).build().await?);
+        for user in FIRST_ID..FIRST_ID + IDS {
+            store.async_cache_set(key(user), Cart::of(user)).await?;
+        }
+        Ok(Self(store))
+    }
+}
+
+impl Peer for Cached {
+    async fn get(&mut self, user: u64) -> Result<Cart, Error> {
+        self.0.async_cache_get(&key(user)).await?.ok_or_else(missing)
+    }
+
+    async fn set(&mut self, cart: &Cart) -> Result<(), Error> {
+        self.0.async_cache_set(key(cart.user), cart.clone()).await?;
+        Ok(())
+    }
+
+    async fn fill(&mut self, user: u64) -> Result<Cart, Error> {
+        Ok(self.0.async_cache_get_or_set_with(key(user), || async { Cart::of(user) }).await?)
+    }
+}
 
 fn missing() -> Error {
     "a value that was stored is not there".into()
@@ -195,6 +257,16 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Peer for ByHand<C> {
 
     async fn set(&mut self, cart: &Cart) -> Result<(), Error> {
         set_by_hand(&mut self.0, cart).await
+    }
+
+    async fn fill(&mut self, user: u64) -> Result<Cart, Error> {
+        let bytes: Option<Vec<u8>> = get_command(user).query_async(&mut self.0).await?;
+        if let Some(bytes) = bytes {
+            return Ok(serde_json::from_slice(&bytes)?);
+        }
+        let cart = Cart::of(user);
+        set_by_hand(&mut self.0, &cart).await?;
+        Ok(cart)
     }
 }
 

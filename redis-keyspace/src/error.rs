@@ -98,6 +98,10 @@ pub enum ErrorKind {
     NotKept,
     /// The loader of a fill was not done within its hard timeout. Nothing was stored.
     LoaderTimeout,
+    /// Somebody else held the lock until the limit of waiting for it. Nothing was changed.
+    Locked,
+    /// The lock is not held any more: it expired, or was broken, or given back.
+    LockLost,
     /// A value is longer than `max_value`. One to be stored was not sent; one that was read was thrown away.
     TooLarge,
 }

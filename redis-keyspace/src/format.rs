@@ -21,5 +21,15 @@
 //! The encoding is injective: distinct arguments give distinct keys, and every key reads back to its arguments. Only the
 //! canonical spelling reads back: `%3a`, `%41` or `007` are not what this crate writes, and no key of a template.
 //!
+//! What the crate itself keeps is named after a key and goes on with a `%` that is no escape, so that no argument can make it,
+//! and scans pass over it:
+//!
+//! | name | is |
+//! | --- | --- |
+//! | key `%fill`, and `{`key`}` unless the key has a hash tag | leases, a stale copy, or that there is no value |
+//! | the text before the first argument, `%swept` | the mark of the last deletion by pattern |
+//! | key `%fence`, and `{`key`}` unless the key has a hash tag | the last fencing number of a lock |
+//! | key `%g` and 16 hex digits | the key in a generation of a group |
+//!
 //! This text describes version 1. A change of what is written would be version 2, opted into by the declaration: keys in
 //! production never move because of an update.

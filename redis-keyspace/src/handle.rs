@@ -467,7 +467,7 @@ impl Redis {
     }
 }
 
-fn current_runtime() -> Result<Handle> {
+pub(crate) fn current_runtime() -> Result<Handle> {
     Handle::try_current().map_err(|_| {
         Error::new(
             ErrorKind::NoServer,

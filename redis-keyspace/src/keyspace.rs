@@ -7,6 +7,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::cache::FillPolicy;
 use crate::command::OnUnavailable;
 use crate::key::{ArgumentClass, Captures, KeyParseError, capture};
+use crate::kind::Role;
 
 /// A declared set of keys: what `#[derive(Keyspace)]` implements.
 ///
@@ -322,6 +323,7 @@ pub struct KindMeta {
     pub(crate) wire: &'static str,
     pub(crate) redis_type: &'static str,
     pub(crate) is_filled: bool,
+    pub(crate) role: Role,
 }
 
 /// How long the keys of a template live, as declared.

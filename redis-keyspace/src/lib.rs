@@ -16,15 +16,19 @@ mod deadline;
 mod error;
 mod expiry;
 pub mod format;
+mod group;
 mod handle;
 mod health;
 mod key;
 mod keyspace;
 mod kind;
+mod limit;
+mod lock;
 mod once;
 mod ops;
 #[doc(hidden)]
 pub mod private;
+mod random;
 mod run;
 mod scan;
 mod script;
@@ -46,13 +50,18 @@ pub use connect::profiles::Profiles;
 pub use connect::settings::{Fingerprint, Protocol};
 pub use error::{Budget, Error, ErrorKind, Result};
 pub use expiry::Ttl;
+pub use group::{Invalidate, Member};
 pub use handle::Redis;
 pub use health::{Health, HealthCheck, Role};
 pub use key::{ArgumentClass, Key, KeyArgument, KeyParseError, KeyWriter, Raw};
 pub use keyspace::{ArgumentMeta, Identified, Keyspace, KeyspaceMeta, Lifetime, Piece, TemplateMeta};
 #[cfg(feature = "json")]
 pub use kind::Json;
-pub use kind::{Bytes, Counter, DecodeError, EncodeError, Kind, Readable, SingleValue, Text};
+pub use kind::{
+    Bytes, Counter, DecodeError, EncodeError, Group, Kind, Lock, RateLimit, Readable, SingleValue, Text,
+};
+pub use limit::{Allowance, Check, Rate};
+pub use lock::{Held, LockGuard, LockWait, TryLock};
 pub use once::{Once, OnceError, OnceRun, OnceTryRun};
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};

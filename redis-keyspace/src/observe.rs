@@ -184,6 +184,8 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::InProgress => "in_progress",
         ErrorKind::NotKept => "not_kept",
         ErrorKind::LoaderTimeout => "loader_timeout",
+        ErrorKind::Locked => "locked",
+        ErrorKind::LockLost => "lock_lost",
         ErrorKind::TooLarge => "too_large",
     }
 }

@@ -7,7 +7,7 @@ pub use crate::key::{ArgumentClass, Captures, Key, KeyArgument, KeyBuilder, KeyW
 pub use crate::keyspace::{
     ArgumentMeta, Keyspace, KeyspaceMeta, KindMeta, Lifetime, Overrides, Piece, TemplateMeta,
 };
-pub use crate::kind::Kind;
+pub use crate::kind::{Kind, Role};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use core::option::Option;
 pub use core::time::Duration;

@@ -113,8 +113,27 @@ fn is_unknown(error: &Error) -> bool {
 /// Teaches an embedded server the scripts, which it can't read.
 #[cfg(feature = "embedded")]
 pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
+    crate::group::register(server);
+    crate::limit::register(server);
+    crate::lock::register(server);
     crate::update::register(server);
     crate::cache::lease::register(server);
+}
+
+/// The time of an embedded server as the command tells it, in microseconds since 1970.
+#[cfg(feature = "embedded")]
+pub(crate) fn micros(script: &mut redis_keyspace_embedded::ScriptContext<'_, '_>) -> u64 {
+    use redis_keyspace_embedded::Reply;
+
+    let number = |reply: &Reply| match reply {
+        Reply::Bulk(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
+        _ => None,
+    };
+    let time = script.call(&["TIME"]);
+    let Reply::Array(parts) = &time else { return 0 };
+    let [seconds, micros] = parts.as_slice() else { return 0 };
+    let seconds = number(seconds).unwrap_or_default();
+    seconds.saturating_mul(1_000_000).saturating_add(number(micros).unwrap_or_default())
 }
 
 impl fmt::Debug for Script {

@@ -28,6 +28,7 @@
 //! | --- | --- |
 //! | `WARN` | an attempt to connect that failed, a connection that was lost, a breaker that opened |
 //! | `WARN` | a read that was answered by a miss, a value that was loaded anew or could not be stored |
+//! | `WARN` | a lock that could not be renewed, or was lost |
 //! | `INFO` | a breaker that closed, the start on the embedded server |
 //! | `DEBUG` | a retry |
 //!

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use redis_keyspace::{
-    Counter, ErrorKind, Json, Key, KeyArgument, Keyspace, Redis, Text, catalog, catalog_test,
+    Counter, ErrorKind, Group, Json, Key, KeyArgument, Keyspace, Lock, Rate, RateLimit, Redis, Text, catalog,
+    catalog_test,
 };
 use redis_keyspace_tests::{RealServer, within};
 
@@ -153,6 +154,23 @@ async fn everything(redis: &Redis) {
     two.rename_if_absent(&one).await.unwrap();
     one.get_del().await.unwrap();
     one.get_or_set(|| async { "z".to_owned() }).await.unwrap();
+    // Fills, with all that is kept beside a key.
+    let fill = || one.get_or_set_optional(|| async { Some("z".to_owned()) });
+    fill().refresh().stale_for(MINUTE).await.unwrap();
+    fill().early_refresh(0.0).await.unwrap();
+    one.del().await.unwrap();
+    one.get_or_set_optional(|| async { None }).negative_ttl(MINUTE).across_processes().await.unwrap();
+    let many = Key::get_or_set_many(
+        [7, 8],
+        |user| SessionKeys::token(user, "a"),
+        |users| async move { users.into_iter().map(|user| (user, "z".to_owned())).collect::<Vec<_>>() },
+    );
+    many.await.unwrap();
+    one.set("x").await.unwrap();
+    one.update(|text| text.push('y')).await.unwrap();
+    one.update_with(|_| redis_keyspace::Change::Delete).await.unwrap();
+    SessionKeys::token(8, "a").expire(Duration::ZERO).await.unwrap();
+    assert_eq!(SessionKeys::token_keys().user(9).delete().await.unwrap().affected, 0);
     Key::set_many([(one.clone(), "a"), (two.clone(), "b")]).await.unwrap();
     assert_eq!(Key::get_many([one.clone(), two.clone()]).await.unwrap().len(), 2);
     SessionKeys::seen(7).incr().await.unwrap();
@@ -167,6 +185,55 @@ async fn everything(redis: &Redis) {
     one.del().await.unwrap();
     Key::del_many([one, two]).await.unwrap();
     FeatureKeys::all().set(&vec!["x".to_owned()]).await.unwrap();
+    FeatureKeys::all().del().await.unwrap();
+    FeatureKeys::all().get_or_set(|| async { vec![] }).stale_for(MINUTE).await.unwrap();
+    FeatureKeys::delete_pattern("*").await.unwrap();
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "work", ttl = "1h")]
+struct WorkKeys {
+    #[key("{job}:lock", ttl = "10s")]
+    lock: fn(job: u32) -> Lock,
+    #[key("{job}:calls", ttl = none)]
+    calls: fn(job: u32) -> RateLimit,
+    #[key("all")]
+    all: Group,
+    #[key("{job}:result")]
+    result: fn(job: u32) -> Text,
+}
+
+catalog!(WORK = [WorkKeys]);
+
+/// What is kept beside keys and named after them is among the rights, too.
+#[test]
+fn the_rules_are_enough_for_locks_limits_and_groups() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let rules = WORK.acl_rules().to_string();
+        for right in ["~work:*:lock", "~work:*:lock%fence*", "~work:*:result%g*", "+time"] {
+            assert!(rules.split(' ').any(|rule| rule == right), "{right} in {rules}");
+        }
+        assert!(!rules.contains("calls%"), "{rules}");
+        let mut command = vec!["ACL", "SETUSER", "app", "reset", "on", ">pass"];
+        command.extend(rules.split(' '));
+        server.redis_cli(&command);
+        let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
+        let work = async {
+            let guard = WorkKeys::lock(7).lock().ttl(Duration::from_millis(300)).await.unwrap();
+            assert!(WorkKeys::lock(7).try_lock().await.unwrap().is_none());
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            guard.release().await.unwrap();
+            WorkKeys::lock(7).with_lock(|_| async {}).await.unwrap();
+            assert!(WorkKeys::calls(7).check(Rate::per_minute(10)).await.unwrap().allowed);
+            assert!(WorkKeys::calls(7).peek(Rate::per_minute(10)).await.unwrap().allowed);
+            let result = WorkKeys::all().member(&WorkKeys::result(7)).await.unwrap();
+            result.set("x").await.unwrap();
+            assert_eq!(result.get().await.unwrap().as_deref(), Some("x"));
+            WorkKeys::all().invalidate().await.unwrap();
+        };
+        builder.build().unwrap().scope(work).await;
+    });
 }
 
 #[test]

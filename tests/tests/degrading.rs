@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, OnUnavailable, Redis, Text};
+use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, OnUnavailable, Redis, Source, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{RealServer, within};
 
@@ -147,4 +147,51 @@ fn a_write_that_is_to_be_a_miss_is_a_mistake() {
         redis.scope(test).await;
         assert_eq!(redis.stats().degraded, 0);
     });
+}
+
+/// With something stale to give, what the process has seen; what it has written since is not.
+#[test]
+fn what_was_seen_last_stands_in_for_redis() {
+    within(MINUTE, async {
+        let server = RealServer::start();
+        let builder = Redis::builder().url(&server.url()).unwrap().retries(0);
+        let redis = builder.timeout(Duration::from_secs(2)).build().unwrap();
+        let text = |id| Stale::text(id).on(&redis);
+        let load = |id: u32| text(id).get_or_set(move || async move { format!("text {id}") });
+        for id in 1..=4 {
+            load(id).await.unwrap();
+        }
+        // Set by another program, and seen in a hit.
+        server.redis_cli(&["SET", "stale:text:5", "foreign"]);
+        assert_eq!(load(5).await.unwrap(), "foreign");
+        text(2).set("newer").await.unwrap();
+        text(3).del().await.unwrap();
+        text(4).update(|text| text.push('!')).await.unwrap();
+        server.kill();
+        let never = || async { panic!("Redis is away, and that is an error here") };
+        for (id, expected) in [(1, "text 1"), (5, "foreign")] {
+            let got = text(id).get_or_set(never).lookup().await.unwrap();
+            assert_eq!((got.value.as_str(), got.source), (expected, Source::Stale));
+        }
+        for id in [2, 3, 4, 6] {
+            assert!(text(id).get_or_set(never).await.unwrap_err().is_unavailable(), "{id}");
+        }
+        // Only who takes something stale is given it, and for as long as that says.
+        let fresh = text(1).get_or_set(never).stale_for(Duration::ZERO);
+        assert!(fresh.await.unwrap_err().is_unavailable());
+        // The loader is asked first where it may be.
+        let miss = OnUnavailable::Miss;
+        let got =
+            text(1).get_or_set(|| async { "loaded".to_owned() }).on_unavailable(miss).lookup().await.unwrap();
+        assert_eq!((got.value.as_str(), got.source), ("loaded", Source::Degraded));
+        let failing = || async { Err::<String, _>("no database either") };
+        let got = text(5).try_get_or_set(failing).on_unavailable(miss).lookup().await.unwrap();
+        assert_eq!((got.value.as_str(), got.source), ("foreign", Source::Stale));
+    });
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "stale", ttl = "1h", stale_for = "1h")]
+struct Stale {
+    text: fn(id: u32) -> Text,
 }

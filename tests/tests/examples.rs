@@ -74,7 +74,11 @@ fn a_sweep_reaches_one_user_and_leaves_what_is_foreign_alone() {
             ],
         );
     }
-    assert_eq!(server.redis_cli(&["DBSIZE"]), "0", "it leaves nothing");
+    assert_eq!(
+        server.redis_cli(&["KEYS", "*"]),
+        "sweep-example:session:%swept",
+        "it leaves the mark of the sweep"
+    );
 }
 
 #[test]
@@ -87,6 +91,85 @@ fn templates_that_overlap_do_not_compile() {
 fn a_catalog_prints_the_reference_and_the_rights() {
     let output = example("catalog", &[]);
     says(&output, &["| `cart:user:{id}` | `Json<Cart>` |", "~cart:user:*", "+unlink", "ttl: 30d"]);
+}
+
+/// On the embedded server and on a real one, on which it leaves nothing but what the library keeps beside keys for a while.
+#[track_caller]
+fn says_on_both(name: &str, expected: &[&str]) {
+    let server = RealServer::start();
+    for variables in [&[][..], &[("REDIS_URL", server.url().as_str())]] {
+        says(&example(name, variables), expected);
+    }
+    for db in ["0", "1"] {
+        let left = server.redis_cli(&["-n", db, "KEYS", "*"]);
+        assert!(left.lines().all(|key| key.contains('%')), "{left}");
+    }
+}
+
+#[test]
+fn without_redis_the_shop_goes_on() {
+    let expected = [
+        "with Redis:\nproduct:7: product 7 (Filled)\n  stored\n",
+        "without Redis:\nproduct:7: product 7 (Degraded)\n",
+        "not stored: Unavailable",
+        "reads answered without Redis so far: 1",
+    ];
+    says_on_both("degrade", &expected);
+}
+
+#[test]
+fn a_cache_asks_the_database_once_and_gives_what_is_stale() {
+    let expected = [
+        "1000 callers: 1 query",
+        "3 callers of what does not exist: 1 query",
+        "3 of 3 products: 1 query",
+        "the database is down: Some(\"product 7\"), Stale",
+        "of product 50 nothing is known",
+        "deleted: nothing stale is left",
+    ];
+    says_on_both("cache", &expected);
+}
+
+#[test]
+fn sessions_live_as_long_as_their_tokens() {
+    let expected = [
+        "before it is used: 1 minute",
+        "Some([\"buyer\"]), for 60 minutes",
+        "our token: 15 minutes",
+        "token of 7: 4 minutes",
+        "after logging out: None",
+    ];
+    says_on_both("session", &expected);
+}
+
+#[test]
+fn a_change_of_a_user_is_written_and_stays() {
+    let expected = [
+        "cached:  ada@old.example",
+        "changed: ada@new.example",
+        "the slow reader was given \"Ada\"",
+        "who comes after reads \"Ada Lovelace\"",
+        "not stored because the key was written: 1",
+        "in place: Some(\"ADA@NEW.EXAMPLE\")",
+    ];
+    says_on_both("user", &expected);
+}
+
+#[test]
+fn a_cart_loses_nothing() {
+    let expected =
+        ["additions lost", "update: 10 products, 50 pieces", "all taken out: the cart is there: false"];
+    says_on_both("cart", &expected);
+}
+
+#[test]
+fn clearing_a_user_reaches_that_user() {
+    let expected = [
+        "\"*\": 4 keys are gone\n  \"ada\" has 2 sessions, a cart: true\n  \"*\" has 0 sessions, a cart: false\n  \"ada:admin\" has 2 sessions",
+        "\"ada\": 4 keys are gone",
+        "  \"ada:admin\" has 2 sessions, a cart: true\nthe product cache is for all: Some(\"a lamp\")",
+    ];
+    says_on_both("clear_user", &expected);
 }
 
 /// A running example of a service, ended with this.

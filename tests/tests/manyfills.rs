@@ -37,19 +37,19 @@ both_servers! {
             texts(ids)
         };
         let ids = [1, 2, 3, 1];
-        let got = Key::get_or_set_many(ids, |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many(ids, Keys::text, &load).await.unwrap();
         assert_eq!(got, some(&["text 1", "there", "text 3", "text 1"]));
         assert_eq!(*asked.lock().unwrap(), [[1, 3]]);
-        let got = Key::get_or_set_many(ids, |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many(ids, Keys::text, &load).await.unwrap();
         assert_eq!(got, some(&["text 1", "there", "text 3", "text 1"]));
         assert_eq!(asked.lock().unwrap().len(), 1);
         let fills = redis.stats().fills;
         assert_eq!((fills.hits, fills.misses, fills.superseded), (4, 2, 0));
         assert!(Keys::text(3).ttl().await.unwrap().left().unwrap() > 59 * MINUTE);
         let none: [u32; 0] = [];
-        let got = Key::get_or_set_many(none, |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many(none, Keys::text, &load).await.unwrap();
         assert!(got.is_empty());
-        let got = Key::get_or_set_many([9], |&id| Keys::text(id), |ids| load(ids)).ttl(MINUTE).await.unwrap();
+        let got = Key::get_or_set_many([9], Keys::text, &load).ttl(MINUTE).await.unwrap();
         assert_eq!(got, some(&["text 9"]));
         assert!(Keys::text(9).ttl().await.unwrap().left().unwrap() <= MINUTE);
     }
@@ -61,18 +61,18 @@ both_servers! {
             ids.into_iter().filter(|id| id % 2 == 0).map(|id| (id, id.to_string())).collect::<Vec<_>>()
         };
         for _ in 0..2 {
-            let got = Key::get_or_set_many(1..=4, |&id| Keys::maybe(id), |ids| load(ids)).await.unwrap();
+            let got = Key::get_or_set_many(1..=4, Keys::maybe, &load).await.unwrap();
             assert_eq!(got, [None, Some("2".to_owned()), None, Some("4".to_owned())]);
         }
         assert_eq!(loads.load(Ordering::Relaxed), 1);
         assert_eq!(redis.stats().fills.hits, 2);
         assert_eq!(Keys::maybe(1).get().await.unwrap(), None);
         Keys::maybe(1).set("one").await.unwrap();
-        let got = Key::get_or_set_many([1], |&id| Keys::maybe(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many([1], Keys::maybe, &load).await.unwrap();
         assert_eq!(got, some(&["one"]));
         // Without a time to remember it for, it is asked for each time.
         for _ in 0..2 {
-            let got = Key::get_or_set_many([1], |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+            let got = Key::get_or_set_many([1], Keys::text, &load).await.unwrap();
             assert_eq!(got, [None]);
         }
         assert_eq!(loads.load(Ordering::Relaxed), 3);
@@ -82,7 +82,7 @@ both_servers! {
         raw::<()>(&redis, &["SET", &wire(&Keys::list(1)), "nonsense"]).await;
         Keys::list(2).set(&vec![2]).await.unwrap();
         let load = async |ids: Vec<u32>| ids.into_iter().map(|id| (id, vec![id])).collect::<HashMap<_, _>>();
-        let got = Key::get_or_set_many([1, 2], |&id| Keys::list(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many([1, 2], Keys::list, &load).await.unwrap();
         assert_eq!(got, [Some(vec![1]), Some(vec![2])]);
         assert_eq!(Keys::list(1).get().await.unwrap(), Some(vec![1]));
         assert_eq!(redis.stats().fills.undecodable, 1);
@@ -108,7 +108,7 @@ both_servers! {
                 tokio::spawn(async move {
                     // Each in its own order, so that everybody waits for everybody.
                     let ids: Vec<u32> = (0..20).map(|id| (id * 7 + task) % 20).collect();
-                    let got = Key::get_or_set_many(ids.clone(), |&id| Keys::text(id), |ids| load(ids)).on(&redis);
+                    let got = Key::get_or_set_many(ids.clone(), Keys::text, &load).on(&redis);
                     let got = got.await.unwrap();
                     assert_eq!(got, ids.iter().map(|id| Some(format!("text {id}"))).collect::<Vec<_>>());
                     let one = Keys::text(task % 20).get_or_set(|| async { panic!("it is there") }).on(&redis);
@@ -136,7 +136,7 @@ both_servers! {
                         Err::<Vec<(u32, String)>, _>("no database")
                     }
                 };
-                Key::try_get_or_set_many([1, 2], |&id| Keys::text(id), load).on(&redis).await
+                Key::try_get_or_set_many([1, 2], Keys::text, load).on(&redis).await
             }
         });
         eventually("the loader runs", async || started.load(Ordering::Relaxed) == 1).await;
@@ -145,7 +145,7 @@ both_servers! {
             asked.lock().unwrap().push(ids.clone());
             texts(ids)
         };
-        let got = Key::get_or_set_many([1, 2, 3], |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many([1, 2, 3], Keys::text, &load).await.unwrap();
         assert_eq!(got, some(&["text 1", "text 2", "text 3"]));
         assert_eq!(*asked.lock().unwrap(), [vec![3], vec![1, 2]], "what is left is asked for once more");
         let failed = failing.await.unwrap();
@@ -158,7 +158,7 @@ both_servers! {
             Keys::text(2).del().await.unwrap();
             texts(ids)
         };
-        let got = Key::get_or_set_many([1, 2, 3], |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many([1, 2, 3], Keys::text, &load).await.unwrap();
         assert_eq!(got, some(&["text 1", "text 2", "text 3"]));
         let there = Key::get_many([1, 2, 3].map(Keys::text)).await.unwrap();
         assert_eq!(there, [Some("newer".to_owned()), None, Some("text 3".to_owned())]);
@@ -168,11 +168,11 @@ both_servers! {
     async fn a_loader_that_asks_for_the_same_keys(redis: Redis) {
         let _ = redis;
         let load = async |ids: Vec<u32>| {
-            let inner = Key::get_or_set_many(ids, |&id| Keys::text(id), |ids| async { texts(ids) });
+            let inner = Key::get_or_set_many(ids, Keys::text, |ids| async { texts(ids) });
             let inner = inner.await.unwrap();
             inner.into_iter().flatten().zip(1..).map(|(text, id)| (id, text)).collect::<Vec<(u32, String)>>()
         };
-        let got = Key::get_or_set_many([1, 2], |&id| Keys::text(id), |ids| load(ids)).await.unwrap();
+        let got = Key::get_or_set_many([1, 2], Keys::text, &load).await.unwrap();
         assert_eq!(got, some(&["text 1", "text 2"]));
     }
 }
@@ -181,8 +181,7 @@ both_servers! {
 fn without_redis_all_is_loaded_or_nothing() {
     within(MINUTE, async {
         let away = Redis::builder().url("redis://127.0.0.1:1").unwrap().retries(0).build().unwrap();
-        let many =
-            || Key::get_or_set_many([1, 2], |&id| Keys::text(id), |ids| async { texts(ids) }).on(&away);
+        let many = || Key::get_or_set_many([1, 2], Keys::text, |ids| async { texts(ids) }).on(&away);
         let error = many().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert_eq!(many().on_unavailable(OnUnavailable::Miss).await.unwrap(), some(&["text 1", "text 2"]));
@@ -198,8 +197,7 @@ fn all_there_is_one_round_trip_and_missing_three() {
         redis.connect_now().await.unwrap();
         let trips = async || {
             let before = server.round_trips();
-            let many =
-                Key::get_or_set_many(0..20, |&id| Keys::text(id), |ids| async { texts(ids) }).on(&redis);
+            let many = Key::get_or_set_many(0..20, Keys::text, |ids| async { texts(ids) }).on(&redis);
             assert_eq!(many.await.unwrap().len(), 20);
             server.round_trips() - before
         };

@@ -54,6 +54,9 @@ fn wire(kind: &Kind<'_>) -> Option<&'static str> {
         "Text" => Some("UTF-8 text"),
         "Bytes" => Some("bytes"),
         "bool" => Some("`1` or `0`"),
+        "Lock" => Some("the token of the holder"),
+        "RateLimit" => Some("the moment of recovery in microseconds since 1970"),
+        "Group" => Some("a generation in hex"),
         "Counter" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64"
         | "i128" | "isize" => Some("a decimal integer"),
         _ => None,

@@ -50,7 +50,16 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
             }
         }
     });
-    let kind = kind_ident(model, index);
+    let mut kind = kind_ident(model, index);
+    let kind = match (model.ttl(entry), &entry.kind) {
+        // Not every kind can go without one; said at the type, too.
+        (Some(Ttl::Forever), Some(written)) => {
+            let span = written.written.span();
+            kind.set_span(kind.span().located_at(span));
+            quote_spanned!(at(span)=> #kind.without_end())
+        }
+        _ => kind.to_token_stream(),
+    };
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Millis(millis)) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),

@@ -88,6 +88,10 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// The copy is kept beside the key, not at it: whoever reads the key, by [`get`](Key::get) or by another program, finds
     /// a plain value with its plain lifetime, and nothing afterwards. It takes the memory of the value once more. Whatever writes
     /// or deletes the key deletes the copy. For 30 days at most, lifetime included.
+    ///
+    /// When Redis itself is away, the process gives what it has seen of the key no longer ago than this, if it has and has not
+    /// written the key since; what others have written it can't know. With [`OnUnavailable::Miss`], the loader is asked before
+    /// that. The process keeps 16 MiB of such values at most, and none above 1 MiB.
     pub fn stale_for(mut self, time: Duration) -> Self {
         self.options.stale_for = Some(time).filter(|time| !time.is_zero());
         self

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::copies::{Before, Copies};
 use super::error::FillError;
 use super::flight::{Flights, Follower, Leader, Part, Stage};
 use super::job::{Job, LEADING, Spawn, note};
@@ -33,6 +34,8 @@ pub(super) struct Fill<S, V: SingleValue> {
     pub(super) redis: Redis,
     pub(super) binding: Arc<Binding>,
     pub(super) options: Options<V::Owned>,
+    /// Of a fill that takes something stale: the moment before it looked.
+    before: Option<Before>,
 }
 
 /// What a fill gives.
@@ -53,6 +56,8 @@ enum Found<T> {
     Undecodable,
     /// Redis is away, and the fill goes on without it.
     Away,
+    /// Redis is away, and this is what was seen last.
+    Copy(Arc<[u8]>),
 }
 
 /// What looking for a lease has come to.
@@ -75,12 +80,16 @@ where
 {
     let redis = chosen(options.redis.as_ref(), Some(S::META))?;
     let binding = target(Some(&redis), Some(S::META))?;
-    let fill = Fill { key, redis, binding, options };
+    let mut fill = Fill { key, redis, binding, options, before: None };
+    if fill.options.stale_for.is_some() {
+        fill.before = Some(fill.copies().before(&fill.name()));
+    }
     let came = fill.flights().now();
     match fill.look().await? {
         Found::Value { value, due: false } => Ok(fill.hit(value)),
+        Found::Copy(copy) => Ok(fill.stale(&copy)?),
         found => {
-            let name = format!("{}{}", fill.binding.namespace, fill.key.as_str());
+            let name = fill.name();
             let leads = LEADING.try_with(|keys| keys.contains(&name)).unwrap_or(false);
             let search = Search { fill: Arc::new(fill), name, leads, spawn };
             // Boxed: hits are many, and need no room for it.
@@ -97,6 +106,28 @@ type Outcome<V, L> = Result<Fetched<<V as SingleValue>::Owned>, FillError<<L as 
 impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     fn flights(&self) -> &Flights {
         &self.binding.pool().flights
+    }
+
+    fn copies(&self) -> &Copies {
+        &self.binding.pool().copies
+    }
+
+    /// The key as it stands on the server.
+    pub(super) fn name(&self) -> String {
+        format!("{}{}", self.binding.namespace, self.key.as_str())
+    }
+
+    /// Keeps a value in the process, for when Redis is away.
+    pub(super) fn keep(&self, encoded: &[u8]) {
+        if let Some(before) = &self.before {
+            self.copies().keep(&self.name(), encoded, before);
+        }
+    }
+
+    /// What was seen last, if it may still be given.
+    fn copy(&self) -> Option<Arc<[u8]>> {
+        let time = self.options.stale_for.filter(|_| self.takes_stale())?;
+        self.copies().get(&self.name(), time)
     }
 
     pub(super) fn place(&self) -> Place {
@@ -149,19 +180,23 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
             return Ok(Found::Nothing);
         }
         let lifetime = self.options.ttl.or(self.key.template().lifetime().duration());
-        let read = match early_refresh.zip(lifetime) {
-            None => {
-                let read = self.key.get().on(&self.redis).with_timeout(timeout);
-                let value = read.on_unavailable(OnUnavailable::Error).await;
-                value.map(|value| value.map(|value| (value, false)))
-            }
-            Some((part, lifetime)) => {
-                let read = with_remaining(&self.key).on(&self.redis).with_timeout(timeout);
-                read.on_unavailable(OnUnavailable::Error).await.map(|(value, left)| {
-                    let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
-                    value.map(|value| (value, left.is_some_and(|left| left < lifetime.mul_f64(1.0 - part))))
-                })
-            }
+        let early = early_refresh.zip(lifetime);
+        let read = if early.is_none() && self.before.is_none() {
+            let read = self.key.get().on(&self.redis).with_timeout(timeout);
+            let value = read.on_unavailable(OnUnavailable::Error).await;
+            value.map(|value| value.map(|value| (value, false)))
+        } else {
+            let read = with_remaining(&self.key, early.is_some()).on(&self.redis).with_timeout(timeout);
+            read.on_unavailable(OnUnavailable::Error).await.and_then(|(bytes, left)| {
+                let Some(bytes) = bytes else { return Ok(None) };
+                let value = self.decode(&bytes)?;
+                self.keep(&bytes);
+                let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+                let due = early
+                    .zip(left)
+                    .is_some_and(|((part, lifetime), left)| left < lifetime.mul_f64(1.0 - part));
+                Ok(Some((value, due)))
+            })
         };
         match read {
             Ok(Some((value, due))) => Ok(Found::Value { value, due }),
@@ -174,21 +209,30 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
                 self.redis.note_degraded(&error, Some(self.key.template()));
                 Ok(Found::Away)
             }
-            Err(error) => Err(error),
+            Err(error) => match self.copy() {
+                Some(copy) if is_away(&error) => {
+                    self.redis.note_degraded(&error, Some(self.key.template()));
+                    Ok(Found::Copy(copy))
+                }
+                _ => Err(error),
+            },
         }
     }
 }
 
-/// Reads a value together with the milliseconds that are left of its lifetime.
-fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>) -> Command<(Option<V::Owned>, Option<i64>)> {
-    let packets = ["GET", "PTTL"].map(|name| Packet::new(name, Keys::One(key.text())));
+/// The bytes of a value, and the milliseconds that are left of its lifetime.
+type WithRemaining = (Option<Vec<u8>>, Option<i64>);
+
+/// Reads a value as it is, and what is left of its lifetime if that is wanted.
+fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>, remaining: bool) -> Command<WithRemaining> {
+    let names: &[&'static str] = if remaining { &["GET", "PTTL"] } else { &["GET"] };
+    let packets = names.iter().map(|name| Packet::new(name, Keys::One(key.text()))).collect();
     let decode = |_: &Request, replies: Replies| {
         let mut replies = reply::many(replies).into_iter();
-        let mut next = || replies.next().ok_or_else(|| Error::protocol("no reply to a command"));
-        let value = reply::to_value::<V>(next()?)?;
-        Ok((value, Some(reply::to_int(next()?)?)))
+        let value = replies.next().ok_or_else(|| Error::protocol("no reply to a command"))?;
+        Ok((reply::to_bytes(value)?, replies.next().map(reply::to_int).transpose()?))
     };
-    let request = Ok(Request::Pipeline(packets.into()));
+    let request = Ok(Request::Pipeline(packets));
     Command::new::<S>("GET", Some(key.template()), request, decode).repeatable().reading()
 }
 
@@ -213,6 +257,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         let leader = loop {
             match found {
                 Found::Value { value, due: false } => return Ok(fill.hit(value)),
+                Found::Copy(copy) => return Ok(fill.stale(&copy)?),
                 Found::Value { value, due: true } => return Ok(self.refresh(loader, came, value).await),
                 _ if !fill.options.coalesces || self.leads => break None,
                 _ => {}
@@ -239,7 +284,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         match found {
             Found::Undecodable => fill.note(|fills| &fills.undecodable, "undecodable"),
             Found::Nothing => fill.note(|fills| &fills.misses, "miss"),
-            Found::Away | Found::Value { .. } => {}
+            Found::Away | Found::Copy(_) | Found::Value { .. } => {}
         }
         let source = if lease.is_some() { Source::Filled } else { Source::Degraded };
         let stale = stale.filter(|_| fill.takes_stale());
@@ -342,8 +387,9 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         leader: Option<&Leader>,
     ) -> Result<Sought<V::Owned>, FillError<L::Error>> {
         let fill = &self.fill;
+        let without_redis = || Ok(Sought::Leads(None, fill.copy().map(|copy| copy.to_vec())));
         if away {
-            return Ok(Sought::Leads(None, None));
+            return without_redis();
         }
         let mode = match &fill.options {
             options if options.refreshes => Mode::Force,
@@ -385,7 +431,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                 }
                 Err(error) if fill.goes_on(&error) => {
                     fill.redis.note_degraded(&error, Some(fill.key.template()));
-                    return Ok(Sought::Leads(None, None));
+                    return without_redis();
                 }
                 Err(error) => return Err(fill.about(error).into()),
             }

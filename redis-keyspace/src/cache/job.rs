@@ -95,6 +95,9 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
                 None => lease.release().await,
             }
         }
+        if let Some(encoded) = &encoded {
+            fill.keep(encoded);
+        }
         if let Some(leader) = leader {
             leader.finish(|| Some(Stage::Done(encoded.map(Arc::from))));
         }

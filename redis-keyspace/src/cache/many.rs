@@ -51,7 +51,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
     /// UserKeys::name(7).set("Ada").await?;
-    /// let names = Key::get_or_set_many([7, 8, 9], |&id| UserKeys::name(id), |missing| find_users(missing)).await?;
+    /// let names = Key::get_or_set_many([7, 8, 9], UserKeys::name, find_users).await?;
     /// assert_eq!(names, [Some("Ada".to_owned()), Some("user 8".to_owned()), None]);
     /// # Ok(()) }).await }
     /// ```
@@ -61,7 +61,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// Those of any command, before the loader has run.
     pub fn get_or_set_many<'l, I, F, Fut, R>(
         ids: impl IntoIterator<Item = I>,
-        key: impl Fn(&I) -> Self,
+        key: impl Fn(I) -> Self,
         loader: F,
     ) -> GetOrSetMany<'l, S, V, I, Always<F>>
     where
@@ -70,14 +70,14 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         Fut: Future<Output = R> + Send + 'l,
         R: IntoIterator<Item = (I, V::Owned)>,
     {
-        let wanted = ids.into_iter().map(|id| (key(&id), id)).collect();
+        let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
         GetOrSetMany::new(wanted, Always(loader))
     }
 
     /// Like [`get_or_set_many`](Self::get_or_set_many) with a loader that can fail; nothing is stored then.
     pub fn try_get_or_set_many<'l, I, F, Fut, R, E>(
         ids: impl IntoIterator<Item = I>,
-        key: impl Fn(&I) -> Self,
+        key: impl Fn(I) -> Self,
         loader: F,
     ) -> GetOrSetMany<'l, S, V, I, Fallible<F>>
     where
@@ -87,7 +87,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         R: IntoIterator<Item = (I, V::Owned)>,
         E: Send,
     {
-        let wanted = ids.into_iter().map(|id| (key(&id), id)).collect();
+        let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
         GetOrSetMany::new(wanted, Fallible(loader))
     }
 }

@@ -1,6 +1,7 @@
 //! Values that are loaded when they are not there.
 
 mod builder;
+mod copies;
 mod error;
 mod fill;
 mod flight;
@@ -15,6 +16,7 @@ mod policy;
 mod sync;
 
 pub use builder::GetOrSet;
+pub(crate) use copies::Copies;
 pub use error::FillError;
 pub(crate) use flight::Flights;
 pub use loader::{Always, Fallible, FallibleOptional, Loader, Optional};

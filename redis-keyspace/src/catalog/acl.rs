@@ -5,7 +5,9 @@ use std::fmt;
 
 use super::Catalog;
 use crate::cache::lease::sweep_mark;
+use crate::key::{Companion, GENERATION_MARKER};
 use crate::keyspace::{KeyspaceMeta, Piece, TemplateMeta};
+use crate::kind::Role;
 
 /// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
 /// not `info`: both may be refused.
@@ -17,6 +19,8 @@ const EVERY_KEY: [&str; 9] =
 const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
 /// What is done with what is kept beside a key that can be filled.
 const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
+/// What the scripts of locks and rate limits take besides.
+const TIMED: [&str; 1] = ["time"];
 
 impl Catalog {
     /// The narrowest Redis ACL rules under which the program works: a `~` for the keys of each template, a `+` for each
@@ -75,7 +79,21 @@ impl fmt::Display for AclRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("resetkeys")?;
         let namespace = without_spaces(&self.namespace);
-        let mut keys: BTreeSet<_> = self.templates().map(|template| glob(&namespace, template)).collect();
+        let has = |role| self.templates().any(|template| template.kind.role == role);
+        let mut keys = BTreeSet::new();
+        for template in self.templates() {
+            let glob = glob(&namespace, template);
+            // One that ends in a `*` lets in all that is named after a key.
+            if !glob.ends_with('*') {
+                if template.kind.role == Role::Lock {
+                    keys.insert(format!("{glob}{}*", Companion::Fence.marker()));
+                }
+                if has(Role::Group) && template.lifetime().duration().is_some() {
+                    keys.insert(format!("{glob}{GENERATION_MARKER}*"));
+                }
+            }
+            keys.insert(glob);
+        }
         let filled = || self.templates().filter(|template| template.kind.is_filled);
         keys.extend(filled().flat_map(|template| beside(&namespace, template)));
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
@@ -85,6 +103,9 @@ impl fmt::Display for AclRules {
         }
         if filled().next().is_some() {
             commands.extend(FILLED);
+        }
+        if has(Role::Lock) || has(Role::RateLimit) {
+            commands.extend(TIMED);
         }
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))

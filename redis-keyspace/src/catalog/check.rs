@@ -283,6 +283,7 @@ mod tests {
     use super::*;
     use crate::key::KeyArgument;
     use crate::keyspace::{KindMeta, Lifetime, Overrides};
+    use crate::kind::Role;
 
     const COUNT: usize = 4;
 
@@ -293,7 +294,8 @@ mod tests {
             pieces.push(Piece::Literal(literal));
         }
         pieces.extend(class.map(|class| Piece::Argument(ArgumentMeta::new("a", "A", class))));
-        let kind = KindMeta { name: "Text", wire: "text", redis_type: "string", is_filled: true };
+        let kind =
+            KindMeta { name: "Text", wire: "text", redis_type: "string", is_filled: true, role: Role::Data };
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))
     }

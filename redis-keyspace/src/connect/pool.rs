@@ -13,10 +13,12 @@ use super::lane::{Replies, Submitted};
 use super::manager::Origin;
 use super::own::Own;
 use super::settings::{Endpoint, Fingerprint, Settings};
-use crate::cache::Flights;
-use crate::command::Request;
+use crate::cache::{Copies, Flights};
+use crate::command::{Request, Wire};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
+use crate::group::Generations;
+use crate::lock::Streak;
 use crate::update::Turns;
 
 pub(crate) struct Pool {
@@ -27,8 +29,14 @@ pub(crate) struct Pool {
     pub(crate) refs: AtomicUsize,
     /// Who updates which key.
     pub(crate) updates: Turns,
+    /// Who holds or waits for which lock.
+    pub(crate) locks: Turns<Streak>,
+    /// The generations of groups that are remembered.
+    pub(crate) generations: Generations,
     /// What is being loaded.
     pub(crate) flights: Flights,
+    /// What has been seen of values that may be given when they are stale.
+    pub(crate) copies: Copies,
     kind: Kind,
     /// Set when the runtime that drives the connections is gone.
     orphaned: Arc<AtomicBool>,
@@ -65,7 +73,10 @@ impl Pool {
             health,
             refs: AtomicUsize::new(0),
             updates: Turns::default(),
+            locks: Turns::default(),
+            generations: Generations::default(),
             flights: Flights::default(),
+            copies: Copies::default(),
             kind,
             orphaned,
             _alive: alive,
@@ -80,6 +91,7 @@ impl Pool {
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        self.forget_written(request, namespace);
         match &self.kind {
             Kind::Own(own) => own.submit(request, namespace, deadline),
             Kind::External(_) => Submitted::NoLane,
@@ -96,6 +108,7 @@ impl Pool {
         closed: &AtomicBool,
         preferred: Option<ServerRun>,
     ) -> Result<(Replies, Option<ServerRun>), Error> {
+        self.forget_written(request, namespace);
         match &self.kind {
             Kind::Own(own) => {
                 let (replies, server) = own.run(request, namespace, deadline, closed, preferred).await?;
@@ -106,6 +119,22 @@ impl Pool {
                 let run = external.run(request, namespace, self.settings.db, deadline, closed);
                 Ok((self.guarded(run).await?, None))
             }
+        }
+    }
+
+    /// What is about to be written is not to be given as stale any more.
+    #[inline]
+    fn forget_written(&self, request: &Request, namespace: &str) {
+        if self.copies.is_used() {
+            request.visit(&mut |wire| {
+                if let Wire::Packet(packet) = wire
+                    && packet.aside
+                {
+                    packet.keys.as_slice().iter().for_each(|key| {
+                        self.copies.forget(&format!("{namespace}{}", key.as_str()));
+                    });
+                }
+            });
         }
     }
 

@@ -13,6 +13,8 @@ pub(crate) enum Companion {
 }
 
 impl Companion {
+    pub(crate) const ALL: [Self; 2] = [Self::Fill, Self::Fence];
+
     pub(crate) const fn marker(self) -> &'static str {
         match self {
             Self::Fill => "%fill",
@@ -33,7 +35,7 @@ impl Companion {
 
     /// Whether a name looks like that of a companion, in whatever namespace.
     pub(crate) fn is_one(name: &str) -> bool {
-        [Self::Fill, Self::Fence].iter().any(|companion| {
+        Self::ALL.iter().any(|companion| {
             let rest = name.split_once(companion.marker()).map(|(_, rest)| rest);
             rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('{') && rest.ends_with('}')))
         })
@@ -68,7 +70,8 @@ mod tests {
     #[test]
     fn it_is_in_the_slot_of_its_key_and_leads_back_to_it() {
         for namespace in ["", "staging:"] {
-            for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "a", "cart:\u{e9}"] {
+            let member = "cart:user:7%g00000000000000ff";
+            for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "a", "cart:\u{e9}", member] {
                 let name = name(namespace, key);
                 assert_eq!(slot(&name), slot(&format!("{namespace}{key}")), "{name}");
                 assert!(name.starts_with(&format!("{namespace}{key}%fill")));

@@ -4,6 +4,7 @@ mod argument;
 mod class;
 mod companion;
 mod escape;
+mod generation;
 mod overlap;
 mod parse;
 mod slot;
@@ -17,6 +18,8 @@ pub use argument::{KeyArgument, Raw};
 pub use class::ArgumentClass;
 pub(crate) use companion::Companion;
 pub(crate) use escape::is_reserved;
+pub(crate) use generation::{MARKER as GENERATION_MARKER, is_member};
+pub(crate) use generation::{parse as parse_generation, text as generation_text};
 pub use overlap::{Message, conflict};
 pub(crate) use overlap::{Overlap, conflict_of, overlap};
 pub(crate) use parse::capture;
@@ -58,11 +61,12 @@ pub struct Key<S, V> {
 }
 
 impl<S: Keyspace, V> Key<S, V> {
-    /// The typed arguments that the key was made from: what [`parse`](Keyspace::parse) gives for its text. `None` only for
-    /// a key with an argument whose own `KeyArgument` does not read back what it writes.
+    /// The typed arguments that the key was made from: what [`parse`](Keyspace::parse) gives for its text, of a
+    /// [member](Self::member) of a group for that of the key it was made of. `None` only for a key with an argument whose own
+    /// `KeyArgument` does not read back what it writes.
     #[must_use]
     pub fn arguments(&self) -> Option<S::Parsed> {
-        S::parse(self.as_str()).ok()
+        S::parse(self.text.own()).ok()
     }
 }
 
@@ -137,6 +141,11 @@ impl<S, V> Key<S, V> {
 
     pub(crate) fn text(&self) -> KeyText {
         self.text.clone()
+    }
+
+    /// The same key in this generation of a group.
+    pub(crate) fn in_generation(&self, generation: u64) -> Self {
+        Self { stated: self.stated.clone(), ..Self::new(self.text.in_generation(generation), self.template) }
     }
 
     pub(crate) fn redis(&self) -> Option<Redis> {

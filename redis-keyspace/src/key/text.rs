@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::escape;
+use super::generation;
 use super::{ArgumentClass, Key, KeyArgument};
 use crate::Keyspace;
 use crate::keyspace::TemplateMeta;
@@ -16,14 +17,36 @@ pub(crate) enum KeyText {
     /// A template without arguments is its own key.
     Static(&'static str),
     Shared(Arc<str>),
+    /// With the generations of its groups behind it; `own` is the length of what the template has made.
+    Member {
+        text: Arc<str>,
+        own: u32,
+    },
 }
 
 impl KeyText {
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
-            Self::Shared(text) => text,
+            Self::Shared(text) | Self::Member { text, .. } => text,
         }
+    }
+
+    /// What the template has made.
+    pub(crate) fn own(&self) -> &str {
+        let text = self.as_str();
+        match self {
+            Self::Member { own, .. } => {
+                usize::try_from(*own).ok().and_then(|own| text.get(..own)).unwrap_or(text)
+            }
+            Self::Static(_) | Self::Shared(_) => text,
+        }
+    }
+
+    /// The same in this generation of a group.
+    pub(crate) fn in_generation(&self, generation: u64) -> Self {
+        let own = u32::try_from(self.own().len()).unwrap_or(u32::MAX);
+        Self::Member { text: generation::name(self.as_str(), generation).into(), own }
     }
 }
 

@@ -1,13 +1,19 @@
 //! What can live at a key.
 
+mod group;
 #[cfg(feature = "json")]
 mod json;
+mod limit;
+mod lock;
 mod scalar;
 
 use std::fmt;
 
+pub use group::Group;
 #[cfg(feature = "json")]
 pub use json::Json;
+pub use limit::RateLimit;
+pub use lock::Lock;
 pub use scalar::{Bytes, Text};
 
 use crate::keyspace::KindMeta;
@@ -33,13 +39,44 @@ pub trait Kind: 'static {
     /// Whether `get_or_set` can fill keys of it, so that what writes them ends fills under way.
     #[doc(hidden)]
     const IS_FILLED: bool = true;
+
+    /// What the keys are for, where that is not to hold data.
+    #[doc(hidden)]
+    const ROLE: Role = Role::Data;
+}
+
+/// What the keys of a kind are for.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// To hold data.
+    Data,
+    /// To be held by one at a time.
+    Lock,
+    /// To count what is done.
+    RateLimit,
+    /// To invalidate others.
+    Group,
 }
 
 impl KindMeta {
     /// Of the type that is written like this in the declaration, which only the derive knows.
     #[must_use]
     pub const fn of<V: Kind>(name: &'static str) -> Self {
-        Self { name, wire: V::WIRE, redis_type: V::REDIS_TYPE, is_filled: V::IS_FILLED }
+        Self { name, wire: V::WIRE, redis_type: V::REDIS_TYPE, is_filled: V::IS_FILLED, role: V::ROLE }
+    }
+
+    /// The same of a template with `ttl = none`. Fails to compile for a kind that can't go without a lifetime.
+    #[must_use]
+    #[track_caller]
+    pub const fn without_end(self) -> Self {
+        assert!(
+            !matches!(self.role, Role::Lock),
+            "a lock needs a lifetime, or one whose holder has died would be held for ever: write `ttl = \"30s\"`, say, \
+             instead of `ttl = none`; while its holder lives, it is renewed"
+        );
+        self
     }
 }
 

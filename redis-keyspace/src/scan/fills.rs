@@ -8,6 +8,7 @@ use super::{Options, Wanted};
 use crate::cache::lease::{LONGEST_KEPT, new_token, sweep_mark};
 use crate::command::{Keys, Packet, Request, reply};
 use crate::connect::lane::Replies;
+use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::expiry::millis;
@@ -17,8 +18,9 @@ use crate::run::run;
 
 /// Ends every fill under way of the keys that are meant, and drops what is kept beside them.
 ///
-/// On a server by itself, a mark is left for each template: what is beside a key and of before the mark is nothing any more. In
-/// a cluster, whose scripts see one slot, it is looked for and deleted, which takes going through the database once more.
+/// On a server by itself, a mark is left for each template: what is beside a key and of before the mark is nothing any more. Where
+/// stale copies have been kept, and in a cluster, whose scripts see one slot, it is looked for and deleted, which takes going
+/// through the database once more.
 pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
     let templates = match meant.template {
         Some(template) => std::slice::from_ref(template),
@@ -29,6 +31,7 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
         return Ok(());
     }
     let binding = target(options.redis.as_ref(), Some(meant.keyspace))?;
+    binding.pool().copies.clear();
     let send = async |request: Request| -> Result<Replies> {
         let deadline = Deadline::after(options.timeout.unwrap_or(binding.timeout));
         run(Arc::clone(&binding), request, deadline, true, None).await
@@ -43,18 +46,25 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
     let token = new_token();
     let longest = millis(LONGEST_KEPT)?;
     let packets = marks.into_iter().flat_map(|mark| {
+        let mut copies = Packet::new("HGET", Keys::One(mark.clone()));
+        copies.args.push(b"copies");
         let mut set = Packet::new("HSET", Keys::One(mark.clone()));
         set.args.push(b"at");
         set.args.push(token.as_bytes());
         let mut expire = Packet::new("PEXPIRE", Keys::One(mark));
         expire.args.push_int(longest);
-        [set, expire]
+        [copies, set, expire]
     });
     let replies = send(Request::Page(packets.collect())).await?;
     if binding.pool().is_cluster() {
         return end_each(meant, options, &binding).await;
     }
-    reply::many(replies).into_iter().try_for_each(|reply| reply::checked(reply).map(drop))
+    let mut has_copies = false;
+    for reply in reply::many(replies) {
+        has_copies |= matches!(reply::checked(reply)?, Reply::Bulk(_));
+    }
+    // They would go by themselves, but what was deleted is not to lie around.
+    if has_copies { end_each(meant, options, &binding).await } else { Ok(()) }
 }
 
 /// Goes through the database for what is beside the keys that are meant, and deletes it.

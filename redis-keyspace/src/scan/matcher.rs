@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use crate::key::{KeyText, capture};
+use crate::cache::lease::is_sweep_mark;
+use crate::key::{Companion, KeyText, capture, is_member};
 use crate::keyspace::{Keyspace, Piece, TemplateMeta};
 
 /// What a server is asked for, page by page.
@@ -94,6 +95,10 @@ impl<S> Matcher<S> {
 impl<S: Keyspace> Matcher<S> {
     /// The arguments of a key of the pattern; `None` for a key that is none.
     pub(crate) fn arguments(&self, key: &str) -> Option<S::Parsed> {
+        // What no argument can be told by, but a verbatim one.
+        if is_member(key) || Companion::is_one(key) || is_sweep_mark(key) {
+            return None;
+        }
         let captures = capture(self.template.pieces, key)?;
         for (hole, bound) in self.bound.iter().enumerate() {
             if let Some(bound) = bound

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[cfg(feature = "embedded")]
 pub(crate) use script::register;
 use script::{Action, SCRIPT, call};
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Turn, Turns};
 
 use crate::Redis;
 use crate::command::{Keys, Packet, Request, Subject, reply};
@@ -234,7 +234,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                     }
                     (Action::Set(&encoded, expiry), Some(value))
                 }
-                Change::Delete if there.is_none() => return Ok(None),
+                // Also of what is not there: a fill under way is not to bring it back.
                 Change::Delete => (Action::Delete, None),
             };
             let key = self.key.text();
@@ -281,6 +281,10 @@ async fn write(
     action: &Action<'_>,
     deadline: Deadline,
 ) -> Result<Result<(), Option<Vec<u8>>>> {
+    let copies = &binding.pool().copies;
+    if copies.is_used() {
+        copies.forget(&format!("{}{}", binding.namespace, key.as_str()));
+    }
     // Not repeatable: a second run would find its own value, and take it for somebody else's.
     let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await?;
     let unexpected = || Error::protocol("the script of an update did not answer as it does");

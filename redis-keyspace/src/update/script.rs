@@ -21,7 +21,7 @@ end
 if ARGV[3] == 'set' then
   redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
 else
-  redis.call('DEL', KEYS[1])
+  redis.call('UNLINK', KEYS[1])
 end
 redis.call('UNLINK', KEYS[2])
 return {1}";
@@ -70,7 +70,7 @@ pub(crate) fn register(server: &redis_keyspace_embedded::Server) {
             return Reply::Array(vec![Reply::Integer(0), there]);
         }
         let mut command: Vec<&[u8]> =
-            if &action[..] == b"set" { vec![b"SET", key] } else { vec![b"DEL", key] };
+            if &action[..] == b"set" { vec![b"SET", key] } else { vec![b"UNLINK", key] };
         command.extend(rest.iter().map(|word| &word[..]));
         if let error @ Reply::Error(_) = script.call(&command) {
             return error;

@@ -369,7 +369,10 @@ async fn renew(place: Place, token: Arc<str>) {
             Ok(Reply::Int(1)) => {}
             Ok(_) => return,
             // The next time may be in time still.
-            Err(error) => observe!(debug, error = %error, "a lease could not be renewed"),
+            Err(error) => {
+                observe!(debug, error = %error, "a lease could not be renewed");
+                let _ = error;
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::script::Script;
 ///
 /// Beside the key is a hash: `lease`, the token; `until`, when it may be taken; `seen`, the digest of what was at the key when it was
 /// taken; `absent`, until when there is known to be no value; `stale` and `kept`, a copy of the value and until when it is one;
-/// `mark`, the sweep mark that all of it is under. Whoever writes the key deletes the hash first, and whoever sweeps the template
+/// `mark`, the sweep mark that all of it is under. Where the mark is kept, `copies` says that there have been stale copies. Whoever writes the key deletes the hash first, and whoever sweeps the template
 /// changes the mark: what was there before is nothing any more.
 const TEXT: &str = "\
 local time = redis.call('TIME')
@@ -77,6 +77,10 @@ if what == 'store' then
   if ms > 0 then
     write('stale', ARGV[4], 'kept', at(ms))
     keep(ms)
+    if KEYS[3] then
+      redis.call('HSET', KEYS[3], 'copies', '1')
+      redis.call('PEXPIRE', KEYS[3], '2592000000')
+    end
   end
 else
   redis.call('UNLINK', KEYS[1])
@@ -99,6 +103,9 @@ mod native {
     use sha1_smol::Sha1;
 
     use super::TEXT;
+
+    /// As in the script.
+    const MARK_LASTS: &[u8] = b"2592000000";
 
     pub(crate) fn register(server: &Server) {
         server.register_script(TEXT, |script, keys, values| {
@@ -132,6 +139,7 @@ mod native {
         beside: &'s [u8],
         now: i64,
         mark: Vec<u8>,
+        mark_key: Option<&'s [u8]>,
         lease: Option<Vec<u8>>,
         until: i64,
         seen: Vec<u8>,
@@ -144,10 +152,10 @@ mod native {
             script: &'s mut ScriptContext<'c, 'a>,
             key: &'s [u8],
             beside: &'s [u8],
-            mark: Option<&[u8]>,
+            mark_key: Option<&'s [u8]>,
         ) -> Result<Self, Reply> {
             let now = script.now_ms();
-            let mark = match mark {
+            let mark = match mark_key {
                 Some(mark) => bytes(script.call(&[&b"HGET"[..], mark, b"at"]))?.unwrap_or_default(),
                 None => Vec::new(),
             };
@@ -163,6 +171,7 @@ mod native {
                 beside,
                 now,
                 mark,
+                mark_key,
                 lease: None,
                 until: 0,
                 seen: Vec::new(),
@@ -268,7 +277,13 @@ mod native {
             if ms > 0 {
                 let until = self.at(ms);
                 match copy {
-                    Some(value) => self.write(&[b"stale", value, b"kept", &until])?,
+                    Some(value) => {
+                        self.write(&[b"stale", value, b"kept", &until])?;
+                        if let Some(mark_key) = self.mark_key {
+                            self.call(&[b"HSET", mark_key, b"copies", b"1"])?;
+                            self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
+                        }
+                    }
                     None => self.write(&[b"absent", &until])?,
                 }
                 self.keep(ms)?;
@@ -294,5 +309,16 @@ mod native {
     fn number(text: &[u8]) -> Result<i64, Reply> {
         let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
         number.ok_or(Reply::error("ERR the script takes a number there"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::lease::LONGEST_KEPT;
+
+    #[test]
+    fn a_mark_lasts_as_long_as_what_is_under_it() {
+        assert!(TEXT.contains(&format!("'{}'", LONGEST_KEPT.as_millis())));
     }
 }

@@ -1,0 +1,89 @@
+//! A cart that loses nothing: every addition is a change of what is there at that moment.
+//!
+//! `cargo run --example cart` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+
+use redis_keyspace::{Change, Json, Keyspace, Redis};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Line {
+    product: u64,
+    quantity: u32,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    user: fn(id: u64) -> Json<Vec<Line>>,
+}
+
+/// As it is written too often: what another device adds between the two is lost.
+async fn add_and_lose(user: u64, line: Line) -> redis_keyspace::Result<()> {
+    let mut cart = CartKeys::user(user).get().await?.unwrap_or_default();
+    cart.push(line);
+    CartKeys::user(user).set(&cart).await
+}
+
+/// Adds to the cart that is there, or begins one.
+async fn add(user: u64, line: Line) -> redis_keyspace::Result<Vec<Line>> {
+    CartKeys::user(user)
+        .update_or_insert(Vec::new, |cart| {
+            match cart.iter_mut().find(|there| there.product == line.product) {
+                Some(there) => there.quantity += line.quantity,
+                None => cart.push(line.clone()),
+            }
+        })
+        .await
+}
+
+/// Takes a product out; an empty cart goes.
+async fn remove(user: u64, product: u64) -> redis_keyspace::Result<Option<Vec<Line>>> {
+    CartKeys::user(user)
+        .update_with(|cart| match cart {
+            None => Change::Keep,
+            Some(mut cart) => {
+                cart.retain(|line| line.product != product);
+                if cart.is_empty() { Change::Delete } else { Change::Set(cart) }
+            }
+        })
+        .await
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let builder = Redis::builder().namespace("cart-example")?;
+    let redis = match std::env::var_os("REDIS_URL") {
+        Some(_) => builder.env()?.build()?,
+        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+    };
+    redis.clone().install();
+
+    let adding: Vec<_> =
+        (0..50).map(|product| tokio::spawn(add_and_lose(1, Line { product, quantity: 1 }))).collect();
+    for added in adding {
+        added.await??;
+    }
+    let kept = CartKeys::user(1).get().await?.unwrap_or_default().len();
+    println!("read, change, write: {} of 50 additions lost", 50 - kept);
+
+    let adding: Vec<_> =
+        (0..50).map(|n| tokio::spawn(add(2, Line { product: n % 10, quantity: 1 }))).collect();
+    for added in adding {
+        added.await??;
+    }
+    let cart = CartKeys::user(2).get().await?.unwrap_or_default();
+    println!(
+        "update: {} products, {} pieces",
+        cart.len(),
+        cart.iter().map(|line| line.quantity).sum::<u32>()
+    );
+
+    for product in 0..10 {
+        remove(2, product).await?;
+    }
+    println!("all taken out: the cart is there: {}", CartKeys::user(2).exists().await?);
+
+    CartKeys::user(1).del().await?;
+    redis.close().await;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Graceful degradation: the shop goes on without Redis, slower, and says so.
+//!
+//! `cargo run --example degrade` takes Redis away by itself. With `REDIS_URL` set, it first shows the same on that server.
+
+use std::time::Duration;
+
+use redis_keyspace::{Json, Keyspace, Redis, Source};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Product {
+    name: String,
+    cents: u64,
+}
+
+/// What products look like. When Redis is away, reads find nothing instead of failing.
+#[derive(Keyspace)]
+#[keyspace(prefix = "product", ttl = "5m", on_unavailable = "miss", timeout = "500ms")]
+struct ProductKeys {
+    #[key("{id}")]
+    product: fn(id: u64) -> Json<Product>,
+}
+
+async fn find_product(id: u64) -> Product {
+    Product { name: format!("product {id}"), cents: 100 * id }
+}
+
+async fn show(redis: &Redis) -> redis_keyspace::Result<()> {
+    let product = ProductKeys::product(7).on(redis);
+    // A loader that borrows nothing and always works: the page is shown, whatever Redis does.
+    let found = product.get_or_set(|| find_product(7)).lookup().await?;
+    println!("{}: {} ({:?})", product, found.value.name, found.source);
+    if found.source == Source::Degraded {
+        println!("  Redis is away: the database was asked, and nothing was stored");
+    }
+    // A write that was not done is not to be taken for one that was.
+    match product.set(&Product { name: "lamp".into(), cents: 1999 }).await {
+        Ok(()) => println!("  stored"),
+        Err(error) => println!("  not stored: {:?}", error.kind()),
+    }
+    println!("  reads answered without Redis so far: {}", redis.stats().degraded);
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> redis_keyspace::Result<()> {
+    let redis = match std::env::var_os("REDIS_URL") {
+        Some(_) => Redis::builder().namespace("degrade-example")?.env()?.build()?,
+        None => Redis::embedded(),
+    };
+    println!("with Redis:");
+    show(&redis).await?;
+    ProductKeys::product(7).del().on(&redis).await?;
+
+    println!("\nwithout Redis:");
+    let away = Redis::builder().url("redis://127.0.0.1:1")?.retry_delay(Duration::from_millis(1)).build()?;
+    show(&away).await
+}

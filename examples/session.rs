@@ -1,0 +1,83 @@
+//! Sessions: with the lifetime of the token that they are about, and renewed as long as they are used.
+//!
+//! `cargo run --example session` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+
+use std::time::{Duration, SystemTime};
+
+use redis_keyspace::{Json, Keyspace, Redis, Text};
+use serde::{Deserialize, Serialize};
+
+/// What the identity provider gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Token {
+    access: String,
+    /// In seconds, from when it was given.
+    expires_in: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Session {
+    user: u64,
+    roles: Vec<String>,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "session", ttl = "1h")]
+struct SessionKeys {
+    #[key("{id}")]
+    session: fn(id: &str) -> Json<Session>,
+    #[key("auth:{user}")]
+    access: fn(user: u64) -> Text,
+    #[key("provider:{user}")]
+    token: fn(user: u64) -> Json<Token>,
+}
+
+async fn ask_the_provider(user: u64) -> Token {
+    Token { access: format!("token of {user}"), expires_in: 300 }
+}
+
+#[tokio::main]
+async fn main() -> redis_keyspace::Result<()> {
+    let builder = Redis::builder().namespace("session-example")?;
+    let redis = match std::env::var_os("REDIS_URL") {
+        Some(_) => builder.env()?.build()?,
+        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+    };
+    redis.clone().install();
+    let minutes = |lifetime: Option<Duration>| lifetime.map_or(0, |lifetime| lifetime.as_secs().div_ceil(60));
+
+    // A session lives for an hour after its last use: reading renews it, in the same round trip.
+    let session = SessionKeys::session("s-1");
+    session.set(&Session { user: 7, roles: vec!["buyer".into()] }).ttl(Duration::from_secs(60)).await?;
+    println!("before it is used: {} minute", minutes(session.ttl().await?.left()));
+    let found = session.get_ex().await?;
+    println!(
+        "{:?}, for {} minutes",
+        found.map(|session| session.roles),
+        minutes(session.ttl().await?.left())
+    );
+
+    // A token of our own ends when it says so, to the millisecond, not when the template would have it.
+    let ends = SystemTime::now() + Duration::from_secs(900);
+    SessionKeys::access(7).set("eyJhbGciOi..").expire_at(ends).await?;
+    println!("our token: {} minutes", minutes(SessionKeys::access(7).ttl().await?.left()));
+
+    // A token of somebody else's is fetched once, and kept for as long as it says, less some time to use it.
+    let token = SessionKeys::token(7)
+        .get_or_set(|| ask_the_provider(7))
+        .ttl_by(|token| Duration::from_secs(token.expires_in.saturating_sub(60)))
+        .await?;
+    println!("{}: {} minutes", token.access, minutes(SessionKeys::token(7).ttl().await?.left()));
+
+    // Logging out takes it away, and a fetch that is under way does not bring it back.
+    let late = SessionKeys::token(8).get_or_set(|| async {
+        SessionKeys::token(8).del().await.ok();
+        ask_the_provider(8).await
+    });
+    late.await?;
+    println!("after logging out: {:?}", SessionKeys::token(8).get().await?);
+
+    redis.batch((session.del(), SessionKeys::access(7).del(), SessionKeys::token(7).del())).await?;
+    redis.close().await;
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Groups: many keys invalidated in one step, by a generation that is a part of their names.
+
+mod cache;
+mod script;
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::time::Duration;
+
+pub(crate) use cache::Generations;
+#[cfg(feature = "embedded")]
+pub(crate) use script::register;
+
+use crate::Redis;
+use crate::command::{Keys, Packet, Request, Subject, reply};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::expiry::Expiry;
+use crate::handle::target;
+use crate::key::{Key, generation_text};
+use crate::keyspace::Keyspace;
+use crate::kind::{Group, Kind};
+use crate::observe::Observed;
+use crate::random;
+use crate::run::run;
+
+/// Groups: keys that are invalidated together, in one step however many they are.
+///
+/// The key of a group holds a random *generation*, and the name of each member ends in it. To invalidate the group is to
+/// give it another one: what is stored under the old names is found by nobody any more, and goes by its own lifetime. No
+/// list of members is kept, so nothing has to be tidied up.
+///
+/// A fill or an update that was begun under an old generation stores its value there: what was invalidated never comes
+/// back. A generation that was lost or has expired is never made again either.
+///
+/// [`del`](Key::del) on a group invalidates it too; but of that, unlike of [`invalidate`](Key::invalidate), those who ask
+/// with [`cached_for`](Member::cached_for) in this process learn only with time.
+impl<S: Keyspace> Key<S, Group> {
+    /// A key as a member of this group: the same key, with the group's generation in its name. All operations are done on
+    /// what this gives, while the group need not be asked again; what is stored at the key itself is another value.
+    ///
+    /// One round trip, which also renews the group's lifetime; none for one that is remembered, see
+    /// [`cached_for`](Member::cached_for). A member of one group can be made a member of another, and is invalidated with
+    /// either.
+    ///
+    /// The members of a group do not take part in the patterns of their template: `cart_keys().delete()` neither
+    /// finds nor deletes them, since their names are of no template. Nor do they share the slot of their key on a cluster,
+    /// unless it has a hash tag. [`arguments`](Key::arguments) gives what the key was made from.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Group, Json, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "shop", ttl = "1h")]
+    /// # struct ShopKeys { orders: fn(user: u64, page: u32) -> Json<Vec<String>> }
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "group", ttl = "30d")]
+    /// # struct Groups { user: fn(id: u64) -> Group }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// for page in 0..10 {
+    ///     let key = Groups::user(7).member(&ShopKeys::orders(7, page)).await?;
+    ///     key.set(&vec![format!("page {page}")]).await?;
+    /// }
+    /// Groups::user(7).invalidate().await?; // all pages at once
+    /// let key = Groups::user(7).member(&ShopKeys::orders(7, 3)).await?;
+    /// assert_eq!(key.get().await?, None);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the template of the member says `ttl = none`: its values
+    /// would stay for ever where nobody finds them. [`Decode`](crate::ErrorKind::Decode) when another program has written
+    /// the group's key. And those of any command.
+    pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> Member<S, M, V> {
+        Member { group: self.clone(), key: key.clone(), cached_for: None, redis: self.redis(), timeout: None }
+    }
+
+    /// Invalidates all members: gives the group another generation. One round trip.
+    ///
+    /// From the moment at which the server does it, who asks for a member gets one without a value. Those who
+    /// [remember](Member::cached_for) the old generation go on with it for as long as they have said, but for those of
+    /// this process, by handles of the same configuration on the same runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of any command.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves it open whether the members are invalidated.
+    pub fn invalidate(&self) -> Invalidate<S> {
+        Invalidate { group: self.clone(), redis: self.redis(), timeout: None }
+    }
+}
+
+/// A key that becomes a member of a group, with its options: await it. See [`Key::member`](Key::member).
+#[must_use = "nothing is asked for unless it is awaited"]
+pub struct Member<S, M, V> {
+    group: Key<S, Group>,
+    key: Key<M, V>,
+    cached_for: Option<Duration>,
+    redis: Option<Redis>,
+    timeout: Option<Duration>,
+}
+
+impl<S: Keyspace, M: Keyspace, V: Kind> Member<S, M, V> {
+    /// Takes a generation that this process has read no longer ago than this, without asking the server. So long may
+    /// values be read and written that another process has invalidated. At most the lifetime of the group.
+    ///
+    /// Up to 10,000 groups are remembered.
+    pub fn cached_for(mut self, duration: Duration) -> Self {
+        self.cached_for = Some(duration);
+        self
+    }
+
+    /// Asks this server for the generation, whatever is installed or in scope. Where the member is, its own key says.
+    pub fn on(mut self, redis: &Redis) -> Self {
+        self.redis = Some(redis.clone());
+        self
+    }
+
+    /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    async fn run(self) -> Result<Key<M, V>> {
+        let subject = Subject::new(Some(S::META), Some(self.group.template()), "EVALSHA");
+        let observed = Observed::command(&subject);
+        let outcome = self.generation(&observed).await;
+        observed.outcome(&subject, outcome.as_ref().err());
+        let generation = outcome.map_err(|error| about(error, "EVALSHA", &self.group))?;
+        Ok(self.key.in_generation(generation))
+    }
+
+    async fn generation(&self, observed: &Observed) -> Result<u64> {
+        if self.key.template().lifetime().duration().is_none() {
+            return Err(Error::invalid_input(format!(
+                "the template `{}` says `ttl = none`, so values at its keys would stay for ever once they are invalidated; \
+                 members of a group need a lifetime",
+                self.key.template().template(),
+            )));
+        }
+        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        observed.to(&binding);
+        let generations = &binding.pool().generations;
+        let name = format!("{}{}", binding.namespace, self.group.as_str());
+        let lifetime = self.group.template().lifetime();
+        // With a longer one, the group could have expired and been made anew by others.
+        let cached_for =
+            self.cached_for.map(|wanted| wanted.min(lifetime.duration().unwrap_or(Duration::MAX)));
+        if let Some(generation) = cached_for.and_then(|duration| generations.get(&name, duration)) {
+            return Ok(generation);
+        }
+        let reading = generations.reading(name);
+        let deadline = Deadline::after(self.timeout.unwrap_or(binding.timeout));
+        let call = script::call(self.group.text(), lifetime)?;
+        // Repeatable: a second run finds what the first one has made.
+        let answer = script::SCRIPT.run(&binding, call, deadline, true).await?;
+        let generation = script::read(answer)?;
+        if cached_for.is_some() {
+            reading.done(generation);
+        }
+        Ok(generation)
+    }
+}
+
+impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for Member<S, M, V> {
+    type Output = Result<Key<M, V>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// Invalidating a group, with its options: await it. See [`Key::invalidate`].
+#[must_use = "nothing is invalidated unless it is awaited"]
+pub struct Invalidate<S> {
+    group: Key<S, Group>,
+    redis: Option<Redis>,
+    timeout: Option<Duration>,
+}
+
+impl<S: Keyspace> Invalidate<S> {
+    /// Runs it on this server, whatever is installed or in scope.
+    pub fn on(mut self, redis: &Redis) -> Self {
+        self.redis = Some(redis.clone());
+        self
+    }
+
+    /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    async fn run(self) -> Result<()> {
+        let subject = Subject::new(Some(S::META), Some(self.group.template()), "SET");
+        let observed = Observed::command(&subject);
+        let outcome = self.replace(&observed).await;
+        observed.outcome(&subject, outcome.as_ref().err());
+        outcome.map_err(|error| about(error, "SET", &self.group))
+    }
+
+    async fn replace(&self, observed: &Observed) -> Result<()> {
+        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        observed.to(&binding);
+        let mut packet = Packet::new("SET", Keys::One(self.group.text()));
+        packet.args.push(generation_text(random::bits()).as_bytes());
+        Expiry::from(self.group.template().lifetime()).push_for_set(&mut packet.args)?;
+        let name = format!("{}{}", binding.namespace, self.group.as_str());
+        let _invalidating = binding.pool().generations.invalidating(name);
+        let deadline = Deadline::after(self.timeout.unwrap_or(binding.timeout));
+        // Repeatable: a second run invalidates what nobody can have stored for long.
+        let replies = run(binding.clone(), Request::One(packet), deadline, true, None).await?;
+        reply::one(replies).and_then(reply::to_unit)
+    }
+}
+
+impl<S: Keyspace> IntoFuture for Invalidate<S> {
+    type Output = Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+fn about<S>(error: Error, command: &'static str, group: &Key<S, Group>) -> Error {
+    error.about(command, Some(group.template()), Some(group.as_str()))
+}
+
+impl<S, M, V> fmt::Debug for Member<S, M, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("group", &self.group).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Invalidate<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invalidate").field("group", &self.group).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+//! The names of keys that belong to a group: the key's own, and the generation behind it.
+//!
+//! The `%` is no escape, so that no argument of a template can make it.
+
+/// What stands between the key and the generation.
+pub(crate) const MARKER: &str = "%g";
+/// The digits of a generation, in lower-case hex.
+const DIGITS: usize = 16;
+
+/// The name of a key in a generation of a group.
+pub(crate) fn name(key: &str, generation: u64) -> String {
+    format!("{key}{MARKER}{}", text(generation))
+}
+
+/// The generation as it is written.
+pub(crate) fn text(generation: u64) -> String {
+    format!("{generation:016x}")
+}
+
+/// Reads a generation; `None` for what is not written like one.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    is_written_like_one(text).then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+fn is_written_like_one(text: &str) -> bool {
+    text.len() == DIGITS && text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
+}
+
+/// Whether this is the name of a key in a generation.
+pub(crate) fn is_member(name: &str) -> bool {
+    name.rsplit_once(MARKER).is_some_and(|(_, generation)| is_written_like_one(generation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_read_back_and_are_told_from_arguments() {
+        for generation in [0, 1, 0xdead_beef, u64::MAX] {
+            assert_eq!(parse(&text(generation)), Some(generation));
+            let member = name("cart:user:7", generation);
+            assert!(is_member(&member) && is_member(&name(&member, 3)), "{member}");
+        }
+        for text in ["", "1", "000000000000000G", "ABCDEF0123456789", "00000000000000001", "+00000000000000a"]
+        {
+            assert_eq!(parse(text), None);
+            assert!(!is_member(&format!("cart:user:7%g{text}")), "{text}");
+        }
+        assert!(!is_member("cart:user:7") && !is_member("cart:user:%2A"));
+    }
+}

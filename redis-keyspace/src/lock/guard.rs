@@ -1,0 +1,324 @@
+//! A lock that is held: kept by renewal, given back, or lost.
+
+use std::fmt;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::acquire::{Streak, Taken};
+use super::script::Claim;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::keyspace::TemplateMeta;
+use crate::run::jittered;
+use crate::update::Turn;
+
+/// A lock that is held, as work done under it sees it: is it still, and which number goes with it. Cheap to clone.
+///
+/// A guard dereferences to it, and [`with_lock`](crate::Key::with_lock) hands it to the work.
+#[derive(Clone)]
+pub struct Held {
+    shared: Arc<Shared>,
+}
+
+/// A lock that is held until this is [released](Self::release) or dropped. See [`Key::lock`](crate::Key::lock).
+///
+/// It is renewed in the background every third of its lifetime. What it says about itself are the methods of [`Held`].
+///
+/// Dropping it gives the lock back in a task of its own, without anybody being told how that went; on a runtime that has
+/// ended, or ends before the task is done, as a program's does at the end of `main`, the lock stays for the rest of its
+/// lifetime.
+#[must_use = "the lock is given back when this is dropped"]
+pub struct LockGuard {
+    held: Held,
+    renewal: AbortHandle,
+    released: bool,
+}
+
+struct Shared {
+    claim: Arc<Claim>,
+    template: &'static TemplateMeta,
+    fencing: u64,
+    /// For how long it is held without renewal.
+    lifetime: Duration,
+    state: watch::Sender<State>,
+    /// Tasks of this process wait for this, and need not ask the server.
+    turn: Mutex<Option<Turn<Streak>>>,
+}
+
+struct State {
+    /// By our own clock, and a little earlier than the server may let it expire.
+    until: Instant,
+    /// Why it is not held any more; once lost is lost.
+    ended: Option<Error>,
+}
+
+impl LockGuard {
+    pub(super) fn new(
+        claim: Arc<Claim>,
+        template: &'static TemplateMeta,
+        taken: &Taken,
+        lifetime: Duration,
+        turn: Option<Turn<Streak>>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            claim,
+            template,
+            fencing: taken.fencing,
+            lifetime,
+            state: watch::Sender::new(State { until: end(taken.asked, lifetime), ended: None }),
+            turn: Mutex::new(turn),
+        });
+        let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked)).abort_handle();
+        Self { held: Held { shared }, renewal, released: false }
+    }
+
+    /// What work under the lock may need to know, apart from the guard.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        self.held.clone()
+    }
+
+    /// Gives the lock back, if it is still ours.
+    ///
+    /// # Errors
+    ///
+    /// [`LockLost`](ErrorKind::LockLost) when it was not ours any more: somebody else may have held it meanwhile. After any
+    /// other error the lock is given back in the background, as if the guard had been dropped.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future is as good as dropping the guard.
+    pub async fn release(mut self) -> Result<()> {
+        let shared = Arc::clone(&self.held.shared);
+        self.renewal.abort();
+        let claim = Arc::clone(&shared.claim);
+        // Boxed, so that all of the way to the server does not become a part of the caller's future.
+        let release: Pin<Box<dyn Future<Output = Result<bool>> + Send>> =
+            Box::pin(async move { claim.release(Deadline::after(claim.binding.timeout)).await });
+        let was_ours = release.await.map_err(|error| shared.about(error))?;
+        self.released = true;
+        shared.end(Error::new(ErrorKind::LockLost, if was_ours { RELEASED } else { NOT_OURS }));
+        if was_ours { Ok(()) } else { Err(shared.lost(NOT_OURS)) }
+    }
+}
+
+const RELEASED: &str = "the lock was given back";
+const NOT_OURS: &str =
+    "the lock is not held any more: it was deleted, or expired, and somebody else may hold it";
+const LATE: &str =
+    "the lock could not be renewed in time: it may have expired, and somebody else may hold it";
+
+impl Held {
+    /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or
+    /// one more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen
+    /// can't be written by a holder who has lost the lock and does not know yet.
+    ///
+    /// The last number is kept beside the lock for a day after the last holder at least; one that is lost with the server's
+    /// data comes back only if the clock goes back too, which that of another server may.
+    #[must_use]
+    pub fn fencing(&self) -> u64 {
+        self.shared.fencing
+    }
+
+    /// Whether the lock is not held any more, as far as is known. No I/O.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.check().is_err()
+    }
+
+    /// Fails if the lock is not held any more, as far as is known; for work to call before each step. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`LockLost`](ErrorKind::LockLost), saying how it was lost.
+    pub fn check(&self) -> Result<()> {
+        match self.shared.state.borrow().why() {
+            None => Ok(()),
+            Some(why) => Err(self.shared.about(why)),
+        }
+    }
+
+    /// Waits until the lock is not held any more; gives the error that says how it was lost. It is ready no later than
+    /// when the server may let the lock expire; a lock that was broken by a `del` is found out at its next renewal.
+    pub async fn lost(&self) -> Error {
+        let mut states = self.shared.state.subscribe();
+        loop {
+            let until = {
+                let state = states.borrow_and_update();
+                if let Some(why) = state.why() {
+                    return self.shared.about(why);
+                }
+                state.until
+            };
+            tokio::select! {
+                // The sender is ours, so it is there.
+                _ = states.changed() => {}
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+impl State {
+    /// Why it is not held any more. Its moment is looked up while nobody can renew it, so that what was lost stays lost.
+    fn why(&self) -> Option<Error> {
+        let late = || (Instant::now() >= self.until).then(|| Error::new(ErrorKind::LockLost, LATE));
+        self.ended.clone().or_else(late)
+    }
+}
+
+impl Shared {
+    fn about(&self, error: Error) -> Error {
+        error.about("EVALSHA", Some(self.template), Some(self.claim.key.as_str()))
+    }
+
+    fn lost(&self, how: &str) -> Error {
+        self.about(Error::new(ErrorKind::LockLost, how))
+    }
+
+    /// Notes that it is not held any more, and lets the next task of this process try.
+    fn end(&self, why: Error) {
+        self.state.send_if_modified(|state| {
+            let is_news = state.ended.is_none();
+            state.ended.get_or_insert(why);
+            is_news
+        });
+        drop(self.take_turn());
+    }
+
+    fn take_turn(&self) -> Option<Turn<Streak>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes a renewal that was asked for at this moment; false if that came too late.
+    fn extend(&self, asked: Instant) -> bool {
+        let mut is_ours = false;
+        self.state.send_if_modified(|state| {
+            is_ours = state.why().is_none();
+            if is_ours {
+                state.until = end(asked, self.lifetime);
+            }
+            is_ours
+        });
+        is_ours
+    }
+
+    /// Renews it, trying again as long as there is time; gives when that was asked for, or why it is lost.
+    async fn renew(&self) -> Result<Instant, Error> {
+        let timeout = self.claim.binding.timeout;
+        let mut failure: Option<Error> = None;
+        loop {
+            let (asked, until) = (Instant::now(), self.state.borrow().until);
+            let rest = until.saturating_duration_since(asked);
+            if rest.is_zero() {
+                let late = Error::new(ErrorKind::LockLost, LATE);
+                return Err(match failure {
+                    Some(failure) => {
+                        late.explained(&format!("the last try failed with: {failure}")).sourced(failure)
+                    }
+                    None => late,
+                });
+            }
+            // A connection that has gone silent is not to take all of the time.
+            let deadline = Deadline::after(timeout.min((rest / 2).max(SHORTEST_TRY)));
+            match self.claim.renew(deadline).await {
+                Ok(true) if self.extend(asked) => return Ok(asked),
+                Ok(true) => {}
+                Ok(false) => return Err(Error::new(ErrorKind::LockLost, NOT_OURS)),
+                Err(error) if error.kind() == ErrorKind::Closed => {
+                    let closed = "the Redis handle was closed, so the lock is not renewed any more";
+                    return Err(Error::new(ErrorKind::LockLost, closed).sourced(error));
+                }
+                Err(error) => {
+                    observe!(warn, error = %error, "a lock could not be renewed, and is tried again");
+                    failure = Some(error);
+                    let pause = jittered((self.lifetime / 24).clamp(SHORTEST_TRY, LONGEST_PAUSE));
+                    sleep_until(until.min(Instant::now() + pause)).await;
+                }
+            }
+        }
+    }
+}
+
+const SHORTEST_TRY: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Until when a lock is ours that was asked for at this moment: less than its lifetime, by as much as two clocks may run
+/// apart in that time.
+fn end(asked: Instant, lifetime: Duration) -> Instant {
+    let margin = lifetime / 100 + Duration::from_millis(2);
+    asked + lifetime.saturating_sub(margin)
+}
+
+/// Renews a lock until it is lost; it is aborted when it is given back.
+async fn keep(shared: Arc<Shared>, mut asked: Instant) {
+    loop {
+        sleep_until(asked + shared.lifetime / 3).await;
+        match shared.renew().await {
+            Ok(renewed) => asked = renewed,
+            Err(lost) => {
+                observe!(warn, error = %lost, template = shared.template.template(), "a lock is lost");
+                shared.end(lost);
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.renewal.abort();
+        if self.released {
+            return;
+        }
+        let shared = Arc::clone(&self.held.shared);
+        // The next task of this process gets its turn when the answer is there, or it would find the lock held.
+        let turn = shared.take_turn();
+        shared.end(Error::new(ErrorKind::LockLost, RELEASED));
+        let runtime = shared.claim.runtime.clone();
+        runtime.spawn(async move {
+            let _turn = turn;
+            // An error leaves it to expire; to try for longer would make no difference to who waits.
+            let deadline = Deadline::after(shared.claim.binding.timeout.min(shared.lifetime));
+            if shared.claim.release(deadline).await.is_err_and(|error| error.is_connection_lost()) {
+                let _ = shared.claim.release(deadline).await;
+            }
+        });
+    }
+}
+
+impl Deref for LockGuard {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.held
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.held.print("LockGuard", f)
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.print("Held", f)
+    }
+}
+
+impl Held {
+    fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("key", &self.shared.claim.key.as_str())
+            .field("fencing", &self.shared.fencing)
+            .field("is_lost", &self.is_lost())
+            .finish_non_exhaustive()
+    }
+}

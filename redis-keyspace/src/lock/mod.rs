@@ -1,0 +1,328 @@
+//! Locks: held by one at a time, renewed while they are held, and whoever loses one is told.
+
+mod acquire;
+mod guard;
+mod script;
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use acquire::Streak;
+pub use guard::{Held, LockGuard};
+use script::Claim;
+#[cfg(feature = "embedded")]
+pub(crate) use script::register;
+
+use crate::Redis;
+use crate::command::{Command, Subject};
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expiry::millis;
+use crate::handle::{Binding, current_runtime, target};
+use crate::key::Key;
+use crate::keyspace::Keyspace;
+use crate::kind::Lock;
+use crate::observe::Observed;
+
+/// How long `lock` waits unless stated.
+const WAIT: Duration = Duration::from_secs(10);
+/// A lock that lasts for less can't be renewed in time.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// Locks: one holder at a time, among all programs that use the key.
+///
+/// The lock is renewed in the background every third of its lifetime. It is lost when that fails until the lifetime is over,
+/// when the key is deleted or overwritten, and when the handle is [closed](Redis::close);
+/// [`lost`](Held::lost) and [`check`](Held::check) tell, by our own clock and a little before the server may give it to
+/// somebody else. A closed handle can't give the lock back either, so release it first.
+///
+/// **What it is not.** It keeps work from being done twice most of the time; it does not make it impossible.
+///
+/// - It is on one server. Replicas follow it a little later, so a failover may give a lock to two.
+/// - A holder that is stopped for longer than the lifetime (a suspended machine, whose clock may stand still meanwhile; a
+///   debugger; a task that does not yield) goes on without having been told.
+/// - Work that was already sent elsewhere when the lock was lost gets there all the same.
+///
+/// Where two at once would do harm, give the number of [`fencing`](Held::fencing) to what is written to, and have it
+/// refuse lower ones than it has seen.
+///
+/// It is not reentrant: who holds it and asks for it again waits for itself.
+///
+/// What every key can do, this one can too: [`del`](Key::del) breaks the lock, so that another process can have it, of
+/// which the holder is told at its next renewal, and with it the tasks of its process that wait; [`ttl`](Key::ttl) is
+/// what the holder has left without renewal.
+impl<S: Keyspace> Key<S, Lock> {
+    /// Takes the lock if nobody has it; `None` if somebody has. One round trip.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// if let Some(guard) = JobKeys::lock("nightly").try_lock().await? {
+    ///     assert!(JobKeys::lock("nightly").try_lock().await?.is_none());
+    ///     guard.release().await?;
+    /// }
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of any command.
+    ///
+    /// # Cancellation
+    ///
+    /// When the future is dropped, a lock that it may have taken is given back in the background.
+    pub fn try_lock(&self) -> TryLock<S> {
+        TryLock { options: Options::new(self) }
+    }
+
+    /// Takes the lock, waiting for whoever has it: up to 10 s, or as [`wait`](LockWait::wait) says.
+    ///
+    /// Tasks of this process get it in the order of asking, and one of them at a time asks the server. Among processes
+    /// there is no order, but one that has waited longer asks more often, and one whose tasks hand the lock to each other
+    /// leaves it to others now and then.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let guard = JobKeys::lock("nightly").lock().wait(Duration::from_secs(60)).await?;
+    /// for step in 0..3 {
+    ///     guard.check()?; // still ours
+    ///     println!("step {step}, as holder number {}", guard.fencing());
+    /// }
+    /// guard.release().await?;
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Locked`](ErrorKind::Locked) when somebody else still has it at the end of the time; and those of any command,
+    /// with which waiting ends.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`try_lock`](Self::try_lock).
+    pub fn lock(&self) -> LockWait<S> {
+        LockWait { options: Options::new(self), wait: WAIT }
+    }
+
+    /// Runs work while the lock is held, and gives the lock back: [`LockWait::with_lock`] without options.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # async fn tidy_up(_: u64) -> u32 { 3 }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let tidied = JobKeys::lock("nightly").with_lock(|held| tidy_up(held.fencing())).await?;
+    /// assert_eq!(tidied, 3);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`LockWait::with_lock`].
+    pub fn with_lock<F, Fut>(&self, work: F) -> impl Future<Output = Result<Fut::Output>> + use<S, F, Fut>
+    where
+        F: FnOnce(Held) -> Fut,
+        Fut: Future,
+    {
+        self.lock().with_lock(work)
+    }
+
+    /// Whether somebody holds the lock now. By the time that the answer is there, that may have changed.
+    pub fn is_locked(&self) -> Command<bool> {
+        self.exists()
+    }
+}
+
+/// What all ways to take a lock have.
+struct Options<S> {
+    key: Key<S, Lock>,
+    ttl: Option<Duration>,
+    redis: Option<Redis>,
+    timeout: Option<Duration>,
+}
+
+impl<S: Keyspace> Options<S> {
+    fn new(key: &Key<S, Lock>) -> Self {
+        Self { key: key.clone(), ttl: None, redis: key.redis(), timeout: None }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA")
+    }
+
+    fn about(&self, error: Error) -> Error {
+        error.about("EVALSHA", Some(self.key.template()), Some(self.key.as_str()))
+    }
+
+    /// Where it is, how long a command may take, how long the lock lasts, and who asks for it.
+    fn prepare(&self, observed: &Observed) -> Result<(Arc<Binding>, Duration, Duration, Arc<Claim>)> {
+        let lifetime = self
+            .ttl
+            .or(self.key.template().lifetime().duration())
+            .ok_or_else(|| Error::invalid_input("a lock needs a lifetime: state one with `.ttl(..)`"))?;
+        if lifetime < SHORTEST {
+            return Err(Error::invalid_input(format!(
+                "a lock of {lifetime:?} could not be renewed in time; {SHORTEST:?} is the least"
+            )));
+        }
+        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        observed.to(&binding);
+        let claim = Claim::new(Arc::clone(&binding), current_runtime()?, self.key.text(), millis(lifetime)?);
+        let timeout = self.timeout.unwrap_or(binding.timeout);
+        Ok((binding, timeout, lifetime.min(Deadline::LONGEST), Arc::new(claim)))
+    }
+}
+
+macro_rules! lock_builder {
+    ($name:ident => $output:ty) => {
+        impl<S: Keyspace> $name<S> {
+            /// How long the lock stays without renewal, instead of the template's lifetime. At least 10 ms; what is to
+            /// survive a pause of the program, or a server that is away for a moment, should be much longer.
+            pub fn ttl(mut self, ttl: Duration) -> Self {
+                self.options.ttl = Some(ttl);
+                self
+            }
+
+            /// Runs it on this server, whatever is installed or in scope.
+            pub fn on(mut self, redis: &Redis) -> Self {
+                self.options.redis = Some(redis.clone());
+                self
+            }
+
+            /// Gives each command by which the lock is asked for a deadline of its own.
+            pub fn timeout(mut self, timeout: Duration) -> Self {
+                self.options.timeout = Some(timeout);
+                self
+            }
+
+            async fn run(self) -> Result<$output> {
+                let subject = self.options.subject();
+                let observed = Observed::command(&subject);
+                let outcome = self.take(&observed).await;
+                observed.outcome(&subject, outcome.as_ref().err());
+                outcome.map_err(|error| self.options.about(error))
+            }
+        }
+
+        impl<S: Keyspace> IntoFuture for $name<S> {
+            type Output = Result<$output>;
+            type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.run())
+            }
+        }
+
+        impl<S> fmt::Debug for $name<S> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("key", &self.options.key)
+                    .field("ttl", &self.options.ttl)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// Taking a lock that nobody has, with its options: await it. See [`Key::try_lock`].
+#[must_use = "nothing is locked unless it is awaited"]
+pub struct TryLock<S> {
+    options: Options<S>,
+}
+
+lock_builder!(TryLock => Option<LockGuard>);
+
+impl<S: Keyspace> TryLock<S> {
+    async fn take(&self, observed: &Observed) -> Result<Option<LockGuard>> {
+        let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
+        // With it, tasks of this process that want the lock next need not ask the server.
+        let turn = binding.pool().locks.try_take(claim.name());
+        let taken = acquire::try_once(&claim, timeout).await?;
+        let template = self.options.key.template();
+        Ok(taken.ok().map(|taken| LockGuard::new(claim, template, &taken, lifetime, turn)))
+    }
+}
+
+/// Taking a lock and waiting for it, with its options: await it. See [`Key::lock`].
+#[must_use = "nothing is locked unless it is awaited"]
+pub struct LockWait<S> {
+    options: Options<S>,
+    wait: Duration,
+}
+
+lock_builder!(LockWait => LockGuard);
+
+impl<S: Keyspace> LockWait<S> {
+    /// How long to wait for the lock while somebody else has it; 10 s unless stated. The last command by which it is asked
+    /// for may go beyond that by its own deadline.
+    pub fn wait(mut self, limit: Duration) -> Self {
+        self.wait = limit;
+        self
+    }
+
+    /// Takes the lock, runs work, and gives the lock back. The work is given what it may need to know of the lock.
+    ///
+    /// As soon as the lock is lost, the work is dropped where it stands, which takes that it yields now and then. When
+    /// the future is dropped, the work is too, and then the lock is given back in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`LockLost`](ErrorKind::LockLost) when the lock was lost before the work was done, or turns out to have been when
+    /// it is given back; and those of [`Key::lock`], with which the work does not begin. What the work itself fails with
+    /// is its output.
+    pub async fn with_lock<F, Fut>(self, work: F) -> Result<Fut::Output>
+    where
+        F: FnOnce(Held) -> Fut,
+        Fut: Future,
+    {
+        let guard = self.into_future().await?;
+        let output = {
+            let work = pin!(work(guard.held()));
+            tokio::select! {
+                biased;
+                lost = guard.lost() => return Err(lost),
+                output = work => output,
+            }
+        };
+        match guard.release().await {
+            Err(error) if error.kind() == ErrorKind::LockLost => Err(error),
+            // The work is done; a lock that can't be given back expires.
+            Ok(()) | Err(_) => Ok(output),
+        }
+    }
+
+    async fn take(&self, observed: &Observed) -> Result<LockGuard> {
+        let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
+        let limit = Deadline::after(self.wait);
+        let turn = binding.pool().locks.take(claim.name());
+        let mut turn = tokio::time::timeout_at(limit.at(), turn)
+            .await
+            .map_err(|_| locked(limit, "a task of this process"))?;
+        let taken = acquire::wait(&claim, &mut turn, timeout, limit).await?;
+        let taken = taken.ok_or_else(|| locked(limit, "somebody else"))?;
+        Ok(LockGuard::new(claim, self.options.key.template(), &taken, lifetime, Some(turn)))
+    }
+}
+
+fn locked(limit: Deadline, holder: &str) -> Error {
+    Error::new(
+        ErrorKind::Locked,
+        format!("{holder} held the lock for all of the {:?} that it was waited for", limit.limit()),
+    )
+}

@@ -1,0 +1,225 @@
+//! Coalescing under thousands of schedules: the flights of the library, on a scheduler that decides who goes on at every lock,
+//! counter and wait. What the fill does around them is played here, with a store, a lease and a database of its own.
+
+// The module itself, with the locks of the scheduler under it.
+#[allow(dead_code, unreachable_pub, reason = "it is made for the library")]
+#[path = "../../redis-keyspace/src/cache"]
+mod cache {
+    pub(crate) mod sync {
+        pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
+        pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+        pub(crate) use std::sync::PoisonError;
+        pub(crate) use tokio::sync::watch;
+    }
+    pub(crate) mod flight;
+}
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use cache::flight::{Flights, Follower, Part, Stage};
+use shuttle::future::{block_on, spawn, yield_now};
+use shuttle::sync::Mutex;
+
+const SCHEDULES: usize = 3000;
+
+/// What a leader does instead of loading.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Fails,
+    IsDropped,
+}
+
+/// A server with one key, and the database behind it.
+#[derive(Default)]
+struct World {
+    flights: Flights,
+    database: Mutex<u64>,
+    server: Mutex<Server>,
+    loads: Mutex<u32>,
+    fates: Mutex<VecDeque<Fate>>,
+}
+
+#[derive(Default)]
+struct Server {
+    value: Option<u64>,
+    lease: Option<u64>,
+    leases: u64,
+}
+
+impl World {
+    /// The value as `get_or_set` finds or loads it.
+    async fn get_or_set(&self) -> u64 {
+        loop {
+            let came = self.flights.now();
+            if let Some(value) = self.server.lock().unwrap().value {
+                return value;
+            }
+            let part = match self.flights.join("k", came) {
+                Part::Latecomer(follower) if !self.joins(&follower) => self.flights.supersede("k", &follower),
+                part => part,
+            };
+            let leader = match part {
+                Part::Leader(leader) => leader,
+                Part::Follower(follower) | Part::Latecomer(follower) => match follower.wait(false).await {
+                    Some(Stage::Done(Some(bytes))) => return number(&bytes),
+                    _ => continue,
+                },
+            };
+            // One step of the server's: it looks, and gives the lease.
+            let (there, token) = {
+                let mut server = self.server.lock().unwrap();
+                if server.value.is_none() && server.lease.is_none() {
+                    server.leases += 1;
+                    server.lease = Some(server.leases);
+                }
+                (server.value, server.lease)
+            };
+            if let Some(value) = there {
+                leader.tell(done(value));
+                return value;
+            }
+            leader.loads(token.map(|token| token.to_string().into()), None);
+            yield_now().await;
+            let fate = self.fates.lock().unwrap().pop_front();
+            match fate {
+                Some(Fate::Fails) => {
+                    leader.finish(|| None);
+                    continue;
+                }
+                Some(Fate::IsDropped) => {
+                    drop(leader);
+                    continue;
+                }
+                None => {}
+            }
+            *self.loads.lock().unwrap() += 1;
+            let value = *self.database.lock().unwrap();
+            // Long enough for others to do all that they do.
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            {
+                let mut server = self.server.lock().unwrap();
+                if server.lease == token && server.value.is_none() {
+                    (server.value, server.lease) = (Some(value), None);
+                }
+            }
+            leader.finish(|| Some(done(value)));
+            return value;
+        }
+    }
+
+    fn joins(&self, follower: &Follower) -> bool {
+        match follower.stage() {
+            Stage::Beginning => true,
+            Stage::Loading { token: Some(token), .. } => {
+                self.server.lock().unwrap().lease.is_some_and(|lease| lease.to_string() == *token)
+            }
+            _ => false,
+        }
+    }
+
+    /// A write of the database, and the deletion of the key: in two steps, as it is sent.
+    async fn write(&self) -> u64 {
+        let now = {
+            let mut database = self.database.lock().unwrap();
+            *database += 1;
+            *database
+        };
+        yield_now().await;
+        self.server.lock().unwrap().lease = None;
+        yield_now().await;
+        self.server.lock().unwrap().value = None;
+        now
+    }
+}
+
+fn done(value: u64) -> Stage {
+    Stage::Done(Some(value.to_be_bytes().as_slice().into()))
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes.try_into().unwrap())
+}
+
+fn callers(world: &Arc<World>, count: usize) -> Vec<shuttle::future::JoinHandle<u64>> {
+    (0..count)
+        .map(|_| {
+            let world = Arc::clone(world);
+            spawn(async move { world.get_or_set().await })
+        })
+        .collect()
+}
+
+fn under_many_schedules(test: impl Fn() + Send + Sync + Copy + 'static) {
+    shuttle::check_random(test, SCHEDULES);
+    // Few changes of turn, at every place: what random schedules hardly come upon.
+    shuttle::check_pct(test, SCHEDULES, 3);
+}
+
+#[test]
+fn however_many_miss_one_loads() {
+    under_many_schedules(|| {
+        block_on(async {
+            let world = Arc::new(World::default());
+            for caller in callers(&world, 5) {
+                assert_eq!(caller.await.unwrap(), 0);
+            }
+            assert_eq!(*world.loads.lock().unwrap(), 1);
+        });
+    });
+}
+
+#[test]
+fn a_leader_that_is_gone_leaves_one_more_load() {
+    for fates in [vec![Fate::Fails], vec![Fate::IsDropped], vec![Fate::Fails, Fate::IsDropped]] {
+        under_many_schedules_of(&fates);
+    }
+}
+
+fn under_many_schedules_of(fates: &[Fate]) {
+    let fates: Arc<[Fate]> = fates.into();
+    let test = move || {
+        let fates = Arc::clone(&fates);
+        block_on(async move {
+            let world = Arc::new(World::default());
+            world.fates.lock().unwrap().extend(fates.iter());
+            for caller in callers(&world, 4) {
+                assert_eq!(caller.await.unwrap(), 0);
+            }
+            assert_eq!(*world.loads.lock().unwrap(), 1, "of those that were done");
+            assert!(world.fates.lock().unwrap().is_empty());
+        });
+    };
+    shuttle::check_random(test.clone(), SCHEDULES);
+    shuttle::check_pct(test, SCHEDULES, 3);
+}
+
+/// Who comes after a write is given nothing from before, and nothing from before stays.
+#[test]
+fn nothing_from_before_a_write_reaches_who_comes_after() {
+    under_many_schedules(|| {
+        block_on(async {
+            let world = Arc::new(World::default());
+            let before = callers(&world, 2);
+            let writer = {
+                let world = Arc::clone(&world);
+                spawn(async move {
+                    let written = world.write().await;
+                    let after = callers(&world, 2);
+                    for caller in after {
+                        let got = caller.await.unwrap();
+                        assert!(got >= written, "{got} is from before {written}");
+                    }
+                })
+            };
+            for caller in before {
+                caller.await.unwrap();
+            }
+            writer.await.unwrap();
+            let there = world.server.lock().unwrap().value;
+            assert!(there.is_none_or(|there| there == 1), "{there:?} stays");
+        });
+    });
+}
