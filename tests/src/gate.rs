@@ -34,8 +34,9 @@ impl Stepper {
         (Self { inner: Arc::new(inner) }, stopped)
     }
 
-    /// From now on, each step is waited for.
+    /// From now on, each step is waited for. What was allowed before and not taken is allowed no more.
     pub fn close(&self) {
+        self.inner.permits.forget_permits(self.inner.permits.available_permits());
         self.inner.open.store(false, Ordering::SeqCst);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use redis_keyspace::{Key, Keyspace, Protocol, Redis, Source, Text};
+use redis_keyspace::{Change, Key, Keyspace, Protocol, Redis, Source, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{Gate, RealServer, Stepper, both_servers, eventually, raw, wire, within};
 
@@ -555,6 +555,60 @@ fn on_clusters() {
             let pool = bb8_redis::bb8::Pool::builder().max_size(2).build(manager).await.unwrap();
             let redis = Redis::from_pool(pool);
             redis.scope(fills_and_what_ends_them(redis.clone(), "")).await;
+        });
+    }
+}
+
+/// What a process has seen of a key is for when Redis is away, and not for after it has deleted it: not even what was seen
+/// while it did.
+#[test]
+fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
+    for how in ["del", "sweep", "update"] {
+        let server = RealServer::start();
+        within(MINUTE, async {
+            let (stepper, mut stops) = Stepper::new();
+            let gate = Gate::start(server.address(), stepper.clone(), |_| false).await;
+            let builder = Redis::builder().url(&gate.url()).unwrap().lanes(4).retries(0);
+            let redis = builder.build().unwrap();
+            redis.connect_now().await.unwrap();
+            let key = Keys::text(9).on(&redis);
+            key.get_or_set(|| async { "old".to_owned() }).stale_for(MINUTE).await.unwrap();
+            key.update_with(|_| Change::Keep).await.unwrap();
+            Keys::text(10).on(&redis).update_with(|_| Change::Delete).await.unwrap();
+            stepper.close();
+            let deleting = tokio::spawn({
+                let (redis, key) = (redis.clone(), key.clone());
+                async move {
+                    match how {
+                        "del" => assert!(key.del().await.unwrap()),
+                        "sweep" => drop(Keys::text_keys().delete().on(&redis).await.unwrap()),
+                        _ => drop(key.update_with(|_| Change::Delete).await.unwrap()),
+                    }
+                }
+            });
+            let last = if how == "update" { "EVALSHA 1".to_owned() } else { format!("UNLINK {key}") };
+            while stops.recv().await.unwrap() != last {
+                stepper.go();
+            }
+            stepper.open();
+            let (seen, mut sees) = tokio::sync::mpsc::channel(100);
+            let readers: Vec<_> = (0..16)
+                .map(|_| {
+                    let (key, seen) = (key.clone(), seen.clone());
+                    tokio::spawn(async move {
+                        let value = key.get_or_set(std::future::pending).stale_for(MINUTE).await;
+                        let _ = seen.send(value.unwrap()).await;
+                    })
+                })
+                .collect();
+            assert_eq!(sees.recv().await.unwrap(), "old", "by a connection that does not wait");
+            stepper.go();
+            deleting.await.unwrap();
+            readers.iter().for_each(tokio::task::JoinHandle::abort);
+            server.kill();
+            let away = key.try_get_or_set(|| async { Ok::<_, ()>("new".to_owned()) }).stale_for(MINUTE);
+            let away = away.lookup().await;
+            assert!(away.is_err(), "{how}: {away:?}");
         });
     }
 }

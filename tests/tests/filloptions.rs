@@ -467,8 +467,6 @@ async fn the_life_of_a_value() {
 
 /// The sweep mark has to outlive whatever it ends.
 #[test]
-#[ignore = "a server that evicts the sweep mark (maxmemory with an allkeys or volatile policy) lets what a sweep has ended \
-            come back: nothing is known of a mark that is not there"]
 fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
     within(MINUTE, async {
         let redis = Redis::embedded();

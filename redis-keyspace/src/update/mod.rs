@@ -282,11 +282,14 @@ async fn write(
     deadline: Deadline,
 ) -> Result<Result<(), Option<Vec<u8>>>> {
     let copies = &binding.pool().copies;
-    if copies.is_used() {
-        copies.forget(&format!("{}{}", binding.namespace, key.as_str()));
-    }
+    let written = copies.is_used().then(|| format!("{}{}", binding.namespace, key.as_str()));
+    let forget = || written.iter().for_each(|name| copies.forget(name));
+    forget();
     // Not repeatable: a second run would find its own value, and take it for somebody else's.
-    let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await?;
+    let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await;
+    // And what was read while it was under way.
+    forget();
+    let outcome = outcome?;
     let unexpected = || Error::protocol("the script of an update did not answer as it does");
     let Reply::Array(parts) = outcome else { return Err(unexpected()) };
     let mut parts = parts.into_iter();
