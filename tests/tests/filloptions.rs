@@ -478,3 +478,53 @@ fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
         assert!(copy.is_err(), "{copy:?}");
     });
 }
+
+#[tokio::test(start_paused = true)]
+#[ignore = "callers whose loader fails take turns, each after the one before: the last waits as often as there are callers"]
+async fn a_loader_that_fails_does_not_keep_others_waiting_for_its_failures() {
+    let redis = Redis::embedded();
+    let began = tokio::time::Instant::now();
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let key = Keys::text(1).on(&redis);
+            let load = || async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                failing()
+            };
+            tokio::spawn(async move { key.try_get_or_set(load).await })
+        })
+        .collect();
+    for caller in callers {
+        assert!(caller.await.unwrap().is_err());
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "an early refresh that ends after the lifetime is over stores nothing: an expired key is taken for a deleted one"]
+async fn an_early_refresh_that_ends_late_is_stored() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.set("0").ttl(MINUTE).await.unwrap();
+    tokio::time::advance(MINUTE - Duration::from_secs(5)).await;
+    let load = || async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        "1".to_owned()
+    };
+    assert_eq!(key.get_or_set(load).ttl(MINUTE).early_refresh(0.9).await.unwrap(), "1");
+    assert_eq!(key.get().await.unwrap().as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loads_alone_has_it_done_in_the_background_too() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
+    raw::<bool>(&redis, &["PEXPIRE", "options:text:1", "0"]).await;
+    let load = || async {
+        tokio::time::sleep(HOUR / 2).await;
+        "1".to_owned()
+    };
+    let fill = key.get_or_set(load).stale_for(HOUR).coalesce(false).in_background().lookup().await.unwrap();
+    assert_eq!((&*fill.value, fill.source), ("0", Source::Stale));
+}

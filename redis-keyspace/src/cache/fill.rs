@@ -292,6 +292,8 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             let token = lease.as_ref().map(|lease| Arc::clone(lease.token()));
             leader.loads(token, stale.as_deref().map(Arc::from));
         }
+        // Who loads alone, but not here, waits for it as others do.
+        let leader = leader.or_else(|| self.spawn.is_some().then(|| Flights::alone(&self.name)));
         let follower = leader.as_ref().map(Leader::follower);
         let job = self.job(loader, lease, leader);
         let Some(stale) = stale else {

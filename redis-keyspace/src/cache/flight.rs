@@ -93,6 +93,13 @@ impl Flights {
         }
     }
 
+    /// The leader of a load that nobody joins.
+    pub(crate) fn alone(key: &str) -> Leader {
+        let flights = Self::default();
+        let mut under_way = flights.shared.lock();
+        flights.begin(&mut under_way, key)
+    }
+
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.shared.lock().is_empty()
