@@ -5,6 +5,7 @@
 
 mod both;
 mod frame;
+mod gate;
 mod namespace;
 mod proxy;
 mod server;
@@ -15,6 +16,7 @@ pub mod resp;
 pub mod secrets;
 
 pub use both::{eventually, on_embedded, on_real, raw, wire, wired, within};
+pub use gate::{Gate, Stepper};
 pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};
 pub use server::{RealServer, RealServerBuilder, shared_server};

@@ -96,6 +96,22 @@ impl RealServer {
         Self::builder().start()
     }
 
+    /// Starts a node of a cluster that has all slots.
+    pub fn start_node() -> Self {
+        let server = Self::builder().arg("--cluster-enabled").arg("yes").start();
+        let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
+        let words: Vec<&str> =
+            ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+        assert_eq!(server.redis_cli(&words), "OK");
+        // A node that has just started is down for two seconds.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+            assert!(Instant::now() < deadline, "the cluster did not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
     /// Options first.
     pub fn builder() -> RealServerBuilder {
         RealServerBuilder::default()

@@ -317,6 +317,8 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             let token = lease.as_ref().map(|lease| Arc::clone(lease.token()));
             leader.loads(token, stale.as_deref().map(Arc::from));
         }
+        // Who loads alone, but not here, waits for it as others do.
+        let leader = leader.or_else(|| self.spawn.is_some().then(|| Flights::alone(&self.name)));
         let follower = leader.as_ref().map(Leader::follower);
         let job = self.job(loader, lease, leader);
         let Some(stale) = stale else {
@@ -355,12 +357,15 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
     async fn join(&self, came: u64, away: bool) -> Result<Part> {
         let (fill, flights) = (&self.fill, self.fill.flights());
         let mut part = flights.join(&self.name, came);
-        if let Part::Latecomer(follower) = &part {
+        if let Part::Latecomer(follower) = &mut part {
             // What it loads may have been written between its beginning and our coming; then its lease has ended.
             let joins = match follower.stage() {
-                Stage::Beginning => true,
+                Stage::Beginning => {
+                    follower.is_late = true;
+                    true
+                }
                 // Its place is free already.
-                Stage::Done(_) => false,
+                Stage::Done(_) | Stage::Found(_) => false,
                 Stage::Loading { .. } if fill.options.refreshes => false,
                 Stage::Loading { token: None, .. } => away,
                 Stage::Loading { token: Some(token), .. } => match fill.place().is_held(&token).await {
@@ -393,6 +398,10 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                 Ok(Some(Fetched { value: Some(fill.decode(&bytes)?), source: Source::Filled }))
             }
             Some(Stage::Done(None)) if L::FINDS_NONE => Ok(Some(fill.absent())),
+            // Who refreshes wants it loaded.
+            Some(Stage::Found(_)) if fill.options.refreshes => Ok(None),
+            Some(Stage::Found(Some(bytes))) => Ok(Some(fill.hit(fill.decode(&bytes)?))),
+            Some(Stage::Found(None)) if L::FINDS_NONE => Ok(Some(fill.absent())),
             Some(Stage::Loading { stale: Some(stale), .. }) => Ok(Some(fill.stale(&stale)?)),
             _ => Ok(None),
         }
@@ -420,13 +429,13 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             match place.begin(mode, looks).await {
                 Ok(Begun::There(bytes)) => match V::decode(&bytes) {
                     Ok(value) => {
-                        self.tell(leader, Stage::Done(Some(bytes.into())));
+                        self.tell(leader, Stage::Found(Some(bytes.into())));
                         return Ok(Sought::Found(fill.hit(value)));
                     }
                     Err(_) => looks = false,
                 },
                 Ok(Begun::Absent) if L::FINDS_NONE => {
-                    self.tell(leader, Stage::Done(None));
+                    self.tell(leader, Stage::Found(None));
                     return Ok(Sought::Found(fill.absent()));
                 }
                 Ok(Begun::Absent) => looks = false,

@@ -17,6 +17,8 @@ pub(crate) enum Stage {
         /// What may be given to who does not want to wait.
         stale: Option<Arc<[u8]>>,
     },
+    /// Without it: this value was there when the right to load was asked for, or it was known that there is none.
+    Found(Option<Arc<[u8]>>),
     /// It has brought this value, encoded, or that there is none.
     Done(Option<Arc<[u8]>>),
 }
@@ -60,6 +62,8 @@ pub(crate) struct Leader {
 pub(crate) struct Follower {
     number: u64,
     stage: watch::Receiver<Stage>,
+    /// It came while the right to load was being asked for: what was found by that may have been written before it came.
+    pub(crate) is_late: bool,
 }
 
 impl Flights {
@@ -73,7 +77,7 @@ impl Flights {
         let mut under_way = self.shared.lock();
         match under_way.get(key) {
             Some(entry) => {
-                let follower = Follower { number: entry.number, stage: entry.stage.clone() };
+                let follower = Follower::of(entry);
                 if entry.number > came { Part::Follower(follower) } else { Part::Latecomer(follower) }
             }
             None => Part::Leader(self.begin(&mut under_way, key)),
@@ -84,11 +88,16 @@ impl Flights {
     pub(crate) fn supersede(&self, key: &str, old: &Follower) -> Part {
         let mut under_way = self.shared.lock();
         match under_way.get(key) {
-            Some(entry) if entry.number != old.number => {
-                Part::Follower(Follower { number: entry.number, stage: entry.stage.clone() })
-            }
+            Some(entry) if entry.number != old.number => Part::Follower(Follower::of(entry)),
             _ => Part::Leader(self.begin(&mut under_way, key)),
         }
+    }
+
+    /// The leader of a load that nobody joins.
+    pub(crate) fn alone(key: &str) -> Leader {
+        let flights = Self::default();
+        let mut under_way = flights.shared.lock();
+        flights.begin(&mut under_way, key)
     }
 
     #[cfg(test)]
@@ -135,7 +144,7 @@ impl Leader {
 
     /// A follower of this load, for who has given the leading of it away.
     pub(crate) fn follower(&self) -> Follower {
-        Follower { number: self.number, stage: self.stage.subscribe() }
+        Follower { number: self.number, stage: self.stage.subscribe(), is_late: false }
     }
 
     fn leave(&self) {
@@ -154,19 +163,24 @@ impl Drop for Leader {
 }
 
 impl Follower {
+    fn of(entry: &Entry) -> Self {
+        Self { number: entry.number, stage: entry.stage.clone(), is_late: false }
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         self.stage.borrow().clone()
     }
 
     /// Waits for what is to be told: the outcome, or with `impatience` that there is something stale; `None` when the leader
-    /// has gone without.
+    /// has gone without, or all that it has is of before this one came.
     pub(crate) async fn wait(mut self, impatience: bool) -> Option<Stage> {
         let tells = |stage: &Stage| match stage {
-            Stage::Done(_) => true,
+            Stage::Done(_) | Stage::Found(_) => true,
             Stage::Loading { stale, .. } => impatience && stale.is_some(),
             Stage::Beginning => false,
         };
-        self.stage.wait_for(tells).await.ok().map(|stage| stage.clone())
+        let told = self.stage.wait_for(tells).await.ok().map(|stage| stage.clone());
+        told.filter(|stage| !self.is_late || matches!(stage, Stage::Done(_)))
     }
 }
 

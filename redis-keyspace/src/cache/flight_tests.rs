@@ -18,7 +18,7 @@ fn done(text: &str) -> Stage {
 
 fn text(stage: Option<Stage>) -> Option<String> {
     match stage? {
-        Stage::Done(value) => Some(String::from_utf8(value?.to_vec()).unwrap()),
+        Stage::Done(value) | Stage::Found(value) => Some(String::from_utf8(value?.to_vec()).unwrap()),
         Stage::Loading { stale, .. } => {
             Some(format!("stale {}", String::from_utf8(stale?.to_vec()).unwrap()))
         }
@@ -74,6 +74,32 @@ async fn who_comes_later_does_not_join_as_if_it_were_nothing() {
     second.loads(None, Some(b"older".as_slice().into()));
     assert_eq!(text(joined.wait(true).await).as_deref(), Some("stale older"));
     drop(second);
+    assert!(flights.is_idle());
+}
+
+#[tokio::test]
+async fn who_comes_while_it_begins_gets_nothing_of_before() {
+    let flights = Flights::default();
+    let came = flights.now();
+    let first = leader(&flights);
+    let early = follower(&flights, came);
+    let late = |flights: &Flights| {
+        let Part::Latecomer(mut late) = flights.join("k", flights.now()) else { panic!("it is older") };
+        late.is_late = true;
+        late
+    };
+    let (one, other) = (late(&flights), late(&flights));
+    first.loads(Some("token".into()), Some(b"old".as_slice().into()));
+    assert!(one.wait(true).await.is_none(), "the stale copy may be gone");
+    first.tell(Stage::Found(Some(b"old".as_slice().into())));
+    assert_eq!(text(early.wait(false).await).as_deref(), Some("old"));
+    assert!(other.wait(false).await.is_none(), "it may have been deleted since");
+    drop(first);
+    // What is loaded is loaded after they came.
+    let second = leader(&flights);
+    let joined = late(&flights);
+    second.finish(|| Some(done("new")));
+    assert_eq!(text(joined.wait(false).await).as_deref(), Some("new"));
     assert!(flights.is_idle());
 }
 

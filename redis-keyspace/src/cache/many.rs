@@ -297,7 +297,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
             // Only now: whoever is waited for here may be waiting for what was just loaded.
             for (id, follower) in followed {
                 match follower.wait(false).await {
-                    Some(Stage::Done(value)) => {
+                    Some(Stage::Done(value) | Stage::Found(value)) => {
                         self.note(&id, |fills| &fills.coalesced, "coalesced");
                         known.insert(id, value);
                     }
@@ -360,12 +360,12 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 led.push(Led { id, leader: None, lease: None });
                 continue;
             }
-            let part = match self.flights().join(&name, came) {
-                Part::Latecomer(follower) if !self.joins(key, &follower).await? => {
-                    self.flights().supersede(&name, &follower)
-                }
-                part => part,
-            };
+            let mut part = self.flights().join(&name, came);
+            if let Part::Latecomer(follower) = &mut part
+                && !self.joins(key, follower).await?
+            {
+                part = self.flights().supersede(&name, follower);
+            }
             match part {
                 Part::Leader(leader) => led.push(Led { id, leader: Some(leader), lease: None }),
                 Part::Follower(follower) | Part::Latecomer(follower) => followed.push((id, follower)),
@@ -375,11 +375,14 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
     }
 
     /// Whether a load that was begun before can't have missed what was written since.
-    async fn joins(&self, key: &Key<S, V>, follower: &Follower) -> Result<bool> {
+    async fn joins(&self, key: &Key<S, V>, follower: &mut Follower) -> Result<bool> {
         match follower.stage() {
-            Stage::Beginning => Ok(true),
+            Stage::Beginning => {
+                follower.is_late = true;
+                Ok(true)
+            }
             Stage::Loading { token: Some(token), .. } => self.place(key).is_held(&token).await,
-            Stage::Loading { token: None, .. } | Stage::Done(_) => Ok(false),
+            Stage::Loading { token: None, .. } | Stage::Found(_) | Stage::Done(_) => Ok(false),
         }
     }
 
@@ -419,7 +422,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 }
             };
             if let Some(leader) = led.leader {
-                leader.tell(Stage::Done(there.clone()));
+                leader.tell(Stage::Found(there.clone()));
             }
             known.insert(led.id, there);
         }

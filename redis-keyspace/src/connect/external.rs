@@ -154,6 +154,10 @@ impl External {
         Ok(*self.is_cluster.get_or_init(|| hello.is_some_and(|hello| says_cluster(&hello))))
     }
 
+    pub(crate) fn learn_cluster(&self) {
+        self.is_cluster.get_or_init(|| true);
+    }
+
     pub(crate) fn is_cluster(&self) -> bool {
         self.is_cluster.get().copied().unwrap_or_default()
     }

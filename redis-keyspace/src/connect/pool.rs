@@ -91,7 +91,10 @@ impl Pool {
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
-        self.forget_written(request, namespace);
+        if self.copies.is_used() && self.forget_written(request, namespace) {
+            // `run` sees to it that what is read meanwhile is forgotten too.
+            return Submitted::NoLane;
+        }
         match &self.kind {
             Kind::Own(own) => own.submit(request, namespace, deadline),
             Kind::External(_) => Submitted::NoLane,
@@ -108,7 +111,9 @@ impl Pool {
         closed: &AtomicBool,
         preferred: Option<ServerRun>,
     ) -> Result<(Replies, Option<ServerRun>), Error> {
-        self.forget_written(request, namespace);
+        // What is read while it is under way may be of before it.
+        let forgets = self.copies.is_used() && self.forget_written(request, namespace);
+        let _forgetting = forgets.then(|| Forgetting { pool: self, request, namespace });
         match &self.kind {
             Kind::Own(own) => {
                 let (replies, server) = own.run(request, namespace, deadline, closed, preferred).await?;
@@ -122,20 +127,20 @@ impl Pool {
         }
     }
 
-    /// What is about to be written is not to be given as stale any more.
-    #[inline]
-    fn forget_written(&self, request: &Request, namespace: &str) {
-        if self.copies.is_used() {
-            request.visit(&mut |wire| {
-                if let Wire::Packet(packet) = wire
-                    && packet.aside
-                {
-                    packet.keys.as_slice().iter().for_each(|key| {
-                        self.copies.forget(&format!("{namespace}{}", key.as_str()));
-                    });
-                }
-            });
-        }
+    /// What is written is not to be given as stale any more. Gives whether anything is.
+    fn forget_written(&self, request: &Request, namespace: &str) -> bool {
+        let mut writes = false;
+        request.visit(&mut |wire| {
+            if let Wire::Packet(packet) = wire
+                && packet.aside
+            {
+                writes = true;
+                packet.keys.as_slice().iter().for_each(|key| {
+                    self.copies.forget(&format!("{namespace}{}", key.as_str()));
+                });
+            }
+        });
+        writes
     }
 
     /// Work on connections of the application's, which tell the breaker nothing by themselves.
@@ -163,6 +168,13 @@ impl Pool {
         match &self.kind {
             Kind::Own(_) => self.health.is_cluster(),
             Kind::External(external) => external.is_cluster(),
+        }
+    }
+
+    /// The server has said that it is one.
+    pub(crate) fn learn_cluster(&self) {
+        if let Kind::External(external) = &self.kind {
+            external.learn_cluster();
         }
     }
 
@@ -251,4 +263,17 @@ async fn watch_runtime(orphaned: Arc<AtomicBool>, pool_is_gone: oneshot::Receive
     }
     let _mark = Mark(orphaned);
     let _ = pool_is_gone.await;
+}
+
+/// A request that writes, under way: once it is over, or given up, what was read meanwhile is forgotten.
+struct Forgetting<'r> {
+    pool: &'r Pool,
+    request: &'r Request,
+    namespace: &'r str,
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.pool.forget_written(self.request, self.namespace);
+    }
 }

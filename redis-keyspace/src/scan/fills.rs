@@ -67,6 +67,11 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
     if has_copies { end_each(meant, options, &binding).await } else { Ok(()) }
 }
 
+/// Forgets what was seen while keys were being deleted.
+pub(super) fn forget_copies(meant: &Target, options: &Options) -> Result<()> {
+    target(options.redis.as_ref(), Some(meant.keyspace)).map(|binding| binding.pool().copies.clear())
+}
+
 /// Goes through the database for what is beside the keys that are meant, and deletes it.
 async fn end_each(meant: &Target, options: &Options, binding: &Arc<Binding>) -> Result<()> {
     let glob = format!("{}{}*", meant.wanted.glob, Companion::Fill.marker());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::fills::end_fills;
+use super::fills::{end_fills, forget_copies};
 use super::walk::Walk;
 use super::{Options, Wanted};
 use crate::Redis;
@@ -189,11 +189,23 @@ impl<'c> Sweep<'c> {
     }
 
     async fn go_through(&mut self, progress: &mut Progress) -> Result<()> {
-        let deletes = match self.work {
+        let outcome = self.go_through_pages(progress).await;
+        if self.deletes() {
+            forget_copies(&self.target, &self.options)?;
+        }
+        outcome
+    }
+
+    fn deletes(&self) -> bool {
+        match self.work {
+            _ if self.dry_run => false,
             Work::Delete => true,
             Work::Expire(lifetime) => lifetime.is_zero(),
-        };
-        if deletes && !self.dry_run {
+        }
+    }
+
+    async fn go_through_pages(&mut self, progress: &mut Progress) -> Result<()> {
+        if self.deletes() {
             end_fills(&self.target, &self.options).await?;
         }
         let mut walk = Walk::new(&self.target.wanted, self.options.clone(), self.target.keyspace)?;

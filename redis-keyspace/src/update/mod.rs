@@ -48,7 +48,7 @@ pub enum Change<T> {
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// Changes the value that is there, atomically: `change` is given what was read, and what it makes of it is stored only if
     /// nothing was written meanwhile; else it is called again, with what is there then. So it must not do anything besides.
-    /// Gives the new value; `None` when there was none, and nothing was done.
+    /// Gives the new value; `None` when there was none, and nothing was done. Fills of the key that are under way end in any case.
     ///
     /// The remaining lifetime is kept; [`ttl`](Update::ttl) states another one. Any writer counts, `set` and `del` by whatever program
     /// too. Tasks of this process that update one key go one after the other.
@@ -264,10 +264,13 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     }
 }
 
+/// Reads what is there, and ends the fills that are under way: an update that finds nothing to write is told of a change all the
+/// same, and what was loaded before that is not to be stored after it.
 async fn read(binding: &Arc<Binding>, key: KeyText, deadline: Deadline) -> Result<Option<Vec<u8>>> {
-    let get = Request::One(Packet::new("GET", Keys::One(key)));
-    let replies = run(Arc::clone(binding), get, deadline, true, None).await?;
-    reply::one(replies).and_then(reply::to_bytes)
+    let keys = Keys::One(key);
+    let request = Request::with(Packet::ending_fills(&keys), Packet::new("GET", keys));
+    let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
+    reply::asked_for(&request, replies).and_then(reply::one).and_then(reply::to_bytes)
 }
 
 /// Replaces what was read; gives what is there instead, if that is something else by now.
@@ -279,11 +282,14 @@ async fn write(
     deadline: Deadline,
 ) -> Result<Result<(), Option<Vec<u8>>>> {
     let copies = &binding.pool().copies;
-    if copies.is_used() {
-        copies.forget(&format!("{}{}", binding.namespace, key.as_str()));
-    }
+    let written = copies.is_used().then(|| format!("{}{}", binding.namespace, key.as_str()));
+    let forget = || written.iter().for_each(|name| copies.forget(name));
+    forget();
     // Not repeatable: a second run would find its own value, and take it for somebody else's.
-    let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await?;
+    let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await;
+    // And what was read while it was under way.
+    forget();
+    let outcome = outcome?;
     let unexpected = || Error::protocol("the script of an update did not answer as it does");
     let Reply::Array(parts) = outcome else { return Err(unexpected()) };
     let mut parts = parts.into_iter();

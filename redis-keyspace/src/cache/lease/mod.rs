@@ -4,7 +4,9 @@
 mod script;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -107,13 +109,38 @@ impl Place {
     }
 
     async fn run(&self, call: Call, repeatable: bool) -> Result<Reply> {
-        let run = SCRIPT.run(&self.binding, call, Deadline::after(self.timeout), repeatable);
+        let deadline = Deadline::after(self.timeout);
+        let run = async {
+            let outcome = SCRIPT.run(&self.binding, call.clone(), deadline, repeatable).await;
+            match self.without_mark(outcome.as_ref().err(), &call) {
+                Some(call) => SCRIPT.run(&self.binding, call, deadline, repeatable).await,
+                None => outcome,
+            }
+        };
         self.observe(run).await
     }
 
     async fn run_many(&self, calls: Vec<Call>, repeatable: bool) -> Result<Vec<Result<Reply>>> {
-        let run = SCRIPT.run_many(&self.binding, calls, Deadline::after(self.timeout), repeatable);
+        let deadline = Deadline::after(self.timeout);
+        let run = async {
+            let outcomes = SCRIPT.run_many(&self.binding, calls.clone(), deadline, repeatable).await?;
+            let refused =
+                |(call, outcome): (&Call, &Result<Reply>)| self.without_mark(outcome.as_ref().err(), call);
+            let again: Option<Vec<_>> = calls.iter().zip(&outcomes).map(refused).collect();
+            match again.filter(|again| !again.is_empty()) {
+                Some(again) => SCRIPT.run_many(&self.binding, again, deadline, repeatable).await,
+                None => Ok(outcomes),
+            }
+        };
         self.observe(run).await
+    }
+
+    /// The call as a cluster takes it, if it was refused because this is one: before the first answer, that is not known.
+    fn without_mark(&self, error: Option<&Error>, call: &Call) -> Option<Call> {
+        let Keys::With(key, companion, Some(_)) = &call.keys else { return None };
+        error.filter(|error| error.code() == Some("CROSSSLOT"))?;
+        self.binding.pool().learn_cluster();
+        Some(Call { keys: Keys::With(key.clone(), *companion, None), args: call.args.clone() })
     }
 
     async fn observe<T>(&self, run: impl Future<Output = Result<T>>) -> Result<T> {
@@ -135,8 +162,17 @@ impl Place {
     /// Asks for the lease; `looks` first whether there is a value.
     pub(crate) async fn begin(&self, mode: Mode, looks: bool) -> Result<Begun> {
         let token = new_token();
-        let reply = self.run(self.begin_call(&token, mode, looks), true).await?;
-        self.begun(mode, reply)
+        let (place, call) = (self.clone(), self.begin_call(&token, mode, looks));
+        let asking = async move { place.run(call, true).await };
+        let reply = match mode {
+            Mode::Share => asking.await,
+            // Who goes while it is under way may have been given the lease.
+            Mode::Wait | Mode::Try | Mode::Force => {
+                let token = token.into();
+                Asking { place: self, token, asking: Some(Box::pin(asking)) }.await
+            }
+        };
+        self.begun(mode, reply?)
     }
 
     /// The same for several keys, in one round trip.
@@ -178,6 +214,37 @@ impl Place {
     }
 }
 
+/// Asking for a lease that others wait for. Dropped before the answer, it is seen through in the background, and what was given is
+/// given back.
+struct Asking<'p> {
+    place: &'p Place,
+    token: Arc<str>,
+    asking: Option<Pin<Box<dyn Future<Output = Result<Reply>> + Send>>>,
+}
+
+impl Future for Asking<'_> {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(asking) = &mut self.asking else { return Poll::Pending };
+        let reply = ready!(asking.as_mut().poll(context));
+        self.asking = None;
+        Poll::Ready(reply)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let (Some(asking), Ok(runtime)) = (self.asking.take(), Handle::try_current()) {
+            let (place, token) = (self.place.clone(), Arc::clone(&self.token));
+            runtime.spawn(async move {
+                asking.await?;
+                place.run(place.call(b"release", &token), true).await.map(drop)
+            });
+        }
+    }
+}
+
 /// What a fill ends with.
 pub(crate) enum Outcome<'v> {
     Value {
@@ -214,9 +281,11 @@ impl Lease {
 
     /// Stores what was loaded, if the lease stands; gives whether it did.
     pub(crate) async fn finish(mut self, outcome: &Outcome<'_>) -> Result<bool> {
-        self.ended = true;
         let call = self.finish_call(outcome)?;
-        stored(self.place.run(call, false).await?)
+        let reply = self.place.run(call, false).await?;
+        // Not before: should this fail or be dropped on the way, nobody is to wait for it either.
+        self.ended = true;
+        stored(reply)
     }
 
     /// The same for several keys, in one round trip.
@@ -261,11 +330,11 @@ impl Lease {
 
     /// Gives it back, so that nobody waits for it. One that is shared may be another's too, and is left to end by itself.
     pub(crate) async fn release(mut self) {
-        self.ended = true;
         if self.mode != Mode::Share {
             // Who can't be told waits until it ends by itself.
             let _ = self.place.run(self.place.call(b"release", &self.token), true).await;
         }
+        self.ended = true;
     }
 }
 
