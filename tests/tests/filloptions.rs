@@ -480,7 +480,6 @@ fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "callers whose loader fails take turns, each after the one before: the last waits as often as there are callers"]
 async fn a_loader_that_fails_does_not_keep_others_waiting_for_its_failures() {
     let redis = Redis::embedded();
     let began = tokio::time::Instant::now();
@@ -501,7 +500,6 @@ async fn a_loader_that_fails_does_not_keep_others_waiting_for_its_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "an early refresh that ends after the lifetime is over stores nothing: an expired key is taken for a deleted one"]
 async fn an_early_refresh_that_ends_late_is_stored() {
     let redis = Redis::embedded();
     let key = Keys::text(1).on(&redis);

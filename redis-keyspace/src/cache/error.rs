@@ -13,6 +13,8 @@ pub enum FillError<E> {
     Loader(E),
     /// The loader was not done within this time, its [hard timeout](crate::GetOrSet::hard_timeout), and was dropped.
     TimedOut(Duration),
+    /// The loader did not run: those of two other callers, for which this one waited, have failed one after the other.
+    Coalesced,
     /// Redis could not be asked; the loader did not run.
     Redis(Error),
 }
@@ -24,9 +26,13 @@ impl<E> FillError<E> {
             Self::Redis(error) => error,
             Self::Loader(error) => loader(error),
             Self::TimedOut(limit) => Error::new(ErrorKind::LoaderTimeout, timed_out(limit)),
+            Self::Coalesced => Error::new(ErrorKind::LoaderTimeout, COALESCED),
         }
     }
 }
+
+const COALESCED: &str =
+    "the loaders of two other callers, for which this one waited, have failed one after the other";
 
 fn timed_out(limit: Duration) -> String {
     format!("the loader was not done within {limit:?}, its hard timeout, and was dropped; nothing was stored")
@@ -37,6 +43,7 @@ impl<E: fmt::Display> fmt::Display for FillError<E> {
         match self {
             Self::Loader(error) => write!(f, "the loader failed: {error}"),
             Self::TimedOut(limit) => f.write_str(&timed_out(*limit)),
+            Self::Coalesced => f.write_str(COALESCED),
             Self::Redis(error) => error.fmt(f),
         }
     }
@@ -46,7 +53,7 @@ impl<E: std::error::Error + 'static> std::error::Error for FillError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Loader(error) => Some(error),
-            Self::TimedOut(_) => None,
+            Self::TimedOut(_) | Self::Coalesced => None,
             Self::Redis(error) => error.source(),
         }
     }

@@ -24,6 +24,8 @@ use crate::kind::SingleValue;
 use crate::run::jittered;
 use crate::stats::Fills;
 
+/// How many failures of other callers' loaders one waits for.
+pub(super) const FAILURES: u32 = 2;
 /// The pauses between two looks at what another process loads: they grow from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(100);
@@ -58,6 +60,14 @@ enum Found<T> {
     Away,
     /// Redis is away, and this is what was seen last.
     Copy(Arc<[u8]>),
+}
+
+/// What waiting for another caller's load has come to.
+enum Followed<T> {
+    Told(Fetched<T>),
+    Failed,
+    /// It has gone, or has nothing for us.
+    Nothing,
 }
 
 /// What looking for a lease has come to.
@@ -279,6 +289,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         mut found: Found<V::Owned>,
     ) -> Result<Fetched<V::Owned>, FillError<L::Error>> {
         let fill = &self.fill;
+        let mut failures = 0;
         let leader = loop {
             match found {
                 Found::Value { value, due: false } => return Ok(fill.hit(value)),
@@ -290,8 +301,14 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             match self.join(came, matches!(found, Found::Away)).await? {
                 Part::Leader(leader) => break Some(leader),
                 Part::Follower(follower) | Part::Latecomer(follower) => {
-                    if let Some(fetched) = self.follow(follower).await? {
-                        return Ok(fetched);
+                    match self.follow(follower).await? {
+                        Followed::Told(fetched) => return Ok(fetched),
+                        Followed::Failed => failures += 1,
+                        Followed::Nothing => {}
+                    }
+                    // What fails takes its time: one after the other, the last would wait for all of them.
+                    if failures == FAILURES {
+                        return Err(FillError::Coalesced);
                     }
                 }
             }
@@ -365,7 +382,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                     true
                 }
                 // Its place is free already.
-                Stage::Done(_) | Stage::Found(_) => false,
+                Stage::Done(_) | Stage::Found(_) | Stage::Failed => false,
                 Stage::Loading { .. } if fill.options.refreshes => false,
                 Stage::Loading { token: None, .. } => away,
                 Stage::Loading { token: Some(token), .. } => match fill.place().is_held(&token).await {
@@ -381,8 +398,8 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         Ok(part)
     }
 
-    /// Waits for another one's load; `None` when it has nothing for us.
-    async fn follow(&self, follower: Follower) -> Result<Option<Fetched<V::Owned>>, FillError<L::Error>> {
+    /// Waits for another one's load.
+    async fn follow(&self, follower: Follower) -> Result<Followed<V::Owned>, FillError<L::Error>> {
         let fill = &self.fill;
         let waiting = follower.wait(fill.takes_stale());
         let brought = match fill.options.hard_timeout {
@@ -392,19 +409,20 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             },
             None => waiting.await,
         };
-        match brought {
+        Ok(Followed::Told(match brought {
             Some(Stage::Done(Some(bytes))) => {
                 fill.note(|fills| &fills.coalesced, "coalesced");
-                Ok(Some(Fetched { value: Some(fill.decode(&bytes)?), source: Source::Filled }))
+                Fetched { value: Some(fill.decode(&bytes)?), source: Source::Filled }
             }
-            Some(Stage::Done(None)) if L::FINDS_NONE => Ok(Some(fill.absent())),
+            Some(Stage::Done(None)) if L::FINDS_NONE => fill.absent(),
             // Who refreshes wants it loaded.
-            Some(Stage::Found(_)) if fill.options.refreshes => Ok(None),
-            Some(Stage::Found(Some(bytes))) => Ok(Some(fill.hit(fill.decode(&bytes)?))),
-            Some(Stage::Found(None)) if L::FINDS_NONE => Ok(Some(fill.absent())),
-            Some(Stage::Loading { stale: Some(stale), .. }) => Ok(Some(fill.stale(&stale)?)),
-            _ => Ok(None),
-        }
+            Some(Stage::Found(_)) if fill.options.refreshes => return Ok(Followed::Nothing),
+            Some(Stage::Found(Some(bytes))) => fill.hit(fill.decode(&bytes)?),
+            Some(Stage::Found(None)) if L::FINDS_NONE => fill.absent(),
+            Some(Stage::Loading { stale: Some(stale), .. }) => fill.stale(&stale)?,
+            Some(Stage::Failed) => return Ok(Followed::Failed),
+            _ => return Ok(Followed::Nothing),
+        }))
     }
 
     /// Looks for the right to load: a lease, or none when Redis is away.

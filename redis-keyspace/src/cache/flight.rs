@@ -21,6 +21,8 @@ pub(crate) enum Stage {
     Found(Option<Arc<[u8]>>),
     /// It has brought this value, encoded, or that there is none.
     Done(Option<Arc<[u8]>>),
+    /// The loader has failed.
+    Failed,
 }
 
 /// The loads under way, by the name of their key on the server.
@@ -175,12 +177,12 @@ impl Follower {
     /// has gone without, or all that it has is of before this one came.
     pub(crate) async fn wait(mut self, impatience: bool) -> Option<Stage> {
         let tells = |stage: &Stage| match stage {
-            Stage::Done(_) | Stage::Found(_) => true,
+            Stage::Done(_) | Stage::Found(_) | Stage::Failed => true,
             Stage::Loading { stale, .. } => impatience && stale.is_some(),
             Stage::Beginning => false,
         };
         let told = self.stage.wait_for(tells).await.ok().map(|stage| stage.clone());
-        told.filter(|stage| !self.is_late || matches!(stage, Stage::Done(_)))
+        told.filter(|stage| !self.is_late || matches!(stage, Stage::Done(_) | Stage::Failed))
     }
 }
 

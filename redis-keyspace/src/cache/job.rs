@@ -82,6 +82,9 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
                 if let Some(lease) = lease {
                     lease.release().await;
                 }
+                if let Some(leader) = leader {
+                    leader.tell(Stage::Failed);
+                }
                 return Err(error);
             }
         };

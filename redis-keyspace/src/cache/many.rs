@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::error::FillError;
+use super::fill::FAILURES;
 use super::flight::{Flights, Follower, Leader, Part, Stage};
 use super::job::{LEADING, encode, note, outcome, settle};
 use super::lease::{Begun, Lease, Mode, Outcome, Place};
@@ -288,6 +289,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
             }
             Err(error) => return Err(error.into()),
         };
+        let mut failures = 0;
         while !missing.is_empty() {
             let (led, followed) = self.divide(std::mem::take(&mut missing), came).await?;
             let led = self.seek(led, &mut known).await?;
@@ -295,14 +297,22 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 self.load(led, &mut load, &mut known).await?;
             }
             // Only now: whoever is waited for here may be waiting for what was just loaded.
+            let mut failed = false;
             for (id, follower) in followed {
                 match follower.wait(false).await {
                     Some(Stage::Done(value) | Stage::Found(value)) => {
                         self.note(&id, |fills| &fills.coalesced, "coalesced");
                         known.insert(id, value);
                     }
-                    _ => missing.push(id),
+                    told => {
+                        failed |= matches!(told, Some(Stage::Failed));
+                        missing.push(id);
+                    }
                 }
+            }
+            failures += u32::from(failed);
+            if failures == FAILURES {
+                return Err(FillError::Coalesced);
             }
             came = self.flights().now();
         }
@@ -382,7 +392,9 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 Ok(true)
             }
             Stage::Loading { token: Some(token), .. } => self.place(key).is_held(&token).await,
-            Stage::Loading { token: None, .. } | Stage::Found(_) | Stage::Done(_) => Ok(false),
+            Stage::Loading { token: None, .. } | Stage::Found(_) | Stage::Done(_) | Stage::Failed => {
+                Ok(false)
+            }
         }
     }
 
@@ -451,9 +463,21 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 Err(_) => Err(FillError::TimedOut(limit)),
             },
         };
-        let loaded = loaded.inspect_err(|_| {
-            led.iter().for_each(|led| self.note(&led.id, |fills| &fills.failed, "failed"));
-        })?;
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                // Before the places are free: whoever comes next is not to wait for what nobody holds.
+                let leases = led.iter_mut().filter_map(|led| led.lease.take());
+                Lease::release_many(leases.collect()).await;
+                for Led { id, leader, .. } in led {
+                    self.note(&id, |fills| &fills.failed, "failed");
+                    if let Some(leader) = leader {
+                        leader.tell(Stage::Failed);
+                    }
+                }
+                return Err(error);
+            }
+        };
         let mut encoded = Vec::new();
         for Led { id, .. } in &led {
             encoded.push(loaded.get(id).map(encode::<V>).transpose()?);

@@ -10,7 +10,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// Reads the value; when there is none, or one that can't be decoded, runs the loader and stores what it gives.
     ///
     /// Callers of this process who miss the key at the same time share one load: the first runs its loader, and all get the
-    /// value, read back from its bytes. Should that one fail, panic or be dropped, the next one loads. With
+    /// value, read back from its bytes. Should that one panic or be dropped, the next one loads; should it fail, one more does,
+    /// and if that fails as well, those who wait fail with [`Coalesced`](crate::FillError::Coalesced). With
     /// [`across_processes`](GetOrSet::across_processes), so do those of all processes. A loader that waits for another key's,
     /// which waits for this one's, waits for ever.
     ///

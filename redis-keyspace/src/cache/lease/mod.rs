@@ -164,14 +164,8 @@ impl Place {
         let token = new_token();
         let (place, call) = (self.clone(), self.begin_call(&token, mode, looks));
         let asking = async move { place.run(call, true).await };
-        let reply = match mode {
-            Mode::Share => asking.await,
-            // Who goes while it is under way may have been given the lease.
-            Mode::Wait | Mode::Try | Mode::Force => {
-                let token = token.into();
-                Asking { place: self, token, asking: Some(Box::pin(asking)) }.await
-            }
-        };
+        // Who goes while it is under way may have been given the lease.
+        let reply = Asking { place: self, token: token.into(), asking: Some(Box::pin(asking)) }.await;
         self.begun(mode, reply?)
     }
 
@@ -198,7 +192,7 @@ impl Place {
                 let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();
                 if whose == 1 || mode == Mode::Share {
-                    Ok(Begun::Leads(Lease::new(self.clone(), token, mode), stale))
+                    Ok(Begun::Leads(Lease::new(self.clone(), token), stale))
                 } else {
                     Ok(Begun::Held(stale))
                 }
@@ -261,18 +255,17 @@ pub(crate) enum Outcome<'v> {
 pub(crate) struct Lease {
     place: Place,
     token: Arc<str>,
-    mode: Mode,
     renewal: Option<AbortHandle>,
     ended: bool,
 }
 
 impl Lease {
-    fn new(place: Place, token: String, mode: Mode) -> Self {
+    fn new(place: Place, token: String) -> Self {
         let token: Arc<str> = token.into();
         let renewal = Handle::try_current()
             .ok()
             .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token))).abort_handle());
-        Self { place, token, mode, renewal, ended: false }
+        Self { place, token, renewal, ended: false }
     }
 
     pub(crate) fn token(&self) -> &Arc<str> {
@@ -328,13 +321,22 @@ impl Lease {
         }
     }
 
-    /// Gives it back, so that nobody waits for it. One that is shared may be another's too, and is left to end by itself.
+    /// Gives it back, so that nobody waits for it. One that others have joined stays theirs.
     pub(crate) async fn release(mut self) {
-        if self.mode != Mode::Share {
-            // Who can't be told waits until it ends by itself.
-            let _ = self.place.run(self.place.call(b"release", &self.token), true).await;
-        }
+        // Who can't be told waits until it ends by itself.
+        let _ = self.place.run(self.place.call(b"release", &self.token), true).await;
         self.ended = true;
+    }
+}
+
+impl Lease {
+    /// Gives several back, in one round trip.
+    pub(crate) async fn release_many(mut leases: Vec<Self>) {
+        let Some(first) = leases.first() else { return };
+        let place = first.place.clone();
+        let calls = leases.iter().map(|lease| lease.place.call(b"release", &lease.token)).collect();
+        let _ = place.run_many(calls, true).await;
+        leases.iter_mut().for_each(|lease| lease.ended = true);
     }
 }
 
@@ -343,7 +345,7 @@ impl Drop for Lease {
         if let Some(renewal) = self.renewal.take() {
             renewal.abort();
         }
-        if self.ended || self.mode == Mode::Share {
+        if self.ended {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {

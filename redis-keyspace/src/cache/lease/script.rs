@@ -12,22 +12,22 @@ use crate::script::Script;
 ///   that is ours, `{2, token, stale}` for one of another's, `{3}` for a key that is known to have no value.
 /// - `store`, the time in milliseconds for a stale copy, the value, and what `SET` takes behind it. `absent`, a time in milliseconds:
 ///   there is no value. Both give 1, or 0 when the lease has ended or the key is not as it was, and nothing was done.
-/// - `renew`, a time in milliseconds; `release`. Both give whether it was held.
+/// - `renew`, a time in milliseconds; `release`, which leaves a lease that others have joined. Both give whether it was held.
 /// - `peek` gives the token of whoever holds the lease.
 ///
 /// Beside the key is a hash: `lease`, the token; `until`, when it may be taken; `seen`, the digest of what was at the key when it was
-/// taken; `absent`, until when there is known to be no value; `stale` and `kept`, a copy of the value and until when it is one;
+/// taken; `ends`, when that expires; `shared`, that somebody has joined it; `absent`, until when there is known to be no value; `stale` and `kept`, a copy of the value and until when it is one;
 /// `mark`, the sweep mark that all of it is under. Where the mark is kept, `copies` says that there have been stale copies. Whoever writes the key deletes the hash first, and whoever sweeps the template
 /// changes the mark: what was there before is nothing any more.
 const TEXT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mark = KEYS[3] and redis.call('HGET', KEYS[3], 'at') or ''
-local names = {'mark', 'lease', 'until', 'seen', 'absent', 'stale', 'kept'}
+local names = {'mark', 'lease', 'until', 'seen', 'absent', 'stale', 'kept', 'ends', 'shared'}
 local beside = redis.call('HMGET', KEYS[2], unpack(names))
 if beside[1] ~= mark then
   if beside[1] then redis.call('UNLINK', KEYS[2]) end
-  beside = {mark, false, false, false, false, false, false}
+  beside = {mark, false, false, false, false, false, false, false, false}
 end
 local lease, seen = beside[2], beside[4]
 local function left(moment) return moment and tonumber(moment) - now or 0 end
@@ -36,7 +36,7 @@ local function at(ms) return string.format('%.0f', now + ms) end
 local function keep(ms)
   if redis.call('PTTL', KEYS[2]) < ms then redis.call('PEXPIRE', KEYS[2], string.format('%.0f', ms)) end
 end
-local function free() redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen') end
+local function free() redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen', 'ends', 'shared') end
 local what, token = ARGV[1], ARGV[2]
 if what == 'peek' then return lease end
 if what == 'begin' then
@@ -50,14 +50,18 @@ if what == 'begin' then
   local stale = left(beside[7]) > 0 and beside[6]
   if lease == token then return {1, token, stale} end
   if lease and mode ~= 'force' and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
-    if mode == 'share' and left(beside[3]) < ms then
-      write('until', at(ms))
-      keep(ms)
+    if mode == 'share' then
+      write('shared', '1')
+      if left(beside[3]) < ms then
+        write('until', at(ms))
+        keep(ms)
+      end
     end
     return {2, lease, stale}
   end
-  write('lease', token, 'until', at(ms), 'seen', sight)
-  redis.call('HDEL', KEYS[2], 'absent')
+  local lives = there and redis.call('PTTL', KEYS[1]) or 0
+  write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0')
+  redis.call('HDEL', KEYS[2], 'absent', 'shared')
   keep(ms)
   return {1, token, stale}
 end
@@ -67,10 +71,14 @@ if what == 'renew' then
   keep(tonumber(ARGV[3]))
   return 1
 end
+if what == 'release' then
+  if not beside[9] then free() end
+  return 1
+end
 free()
-if what == 'release' then return 1 end
 local there, ms = redis.call('GET', KEYS[1]), tonumber(ARGV[3])
-if seen ~= (there and redis.sha1hex(there) or '') then return 0 end
+local expired = not there and beside[8] and beside[8] ~= '0' and left(beside[8]) <= 0
+if seen ~= (there and redis.sha1hex(there) or '') and not expired then return 0 end
 redis.call('UNLINK', KEYS[2])
 if what == 'store' then
   redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
@@ -119,6 +127,7 @@ mod native {
                     (b"begin", [ms, mode, look]) => fill.begin(token, number(ms)?, mode, &look[..] == b"1"),
                     _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
                     (b"renew", [ms]) => fill.renew(number(ms)?),
+                    (b"release", []) if fill.shared => Ok(Reply::Integer(1)),
                     (b"release", []) => fill.free().map(|()| Reply::Integer(1)),
                     (b"store", [ms, value, set @ ..]) => {
                         let mut command = vec![&b"SET"[..], key, value];
@@ -145,6 +154,9 @@ mod native {
         seen: Vec<u8>,
         absent: i64,
         stale: Option<Vec<u8>>,
+        /// 0 for never, or of nothing.
+        ends: i64,
+        shared: bool,
     }
 
     impl<'s, 'c, 'a> Fill<'s, 'c, 'a> {
@@ -159,8 +171,19 @@ mod native {
                 Some(mark) => bytes(script.call(&[&b"HGET"[..], mark, b"at"]))?.unwrap_or_default(),
                 None => Vec::new(),
             };
-            let names =
-                [&b"HMGET"[..], beside, b"mark", b"lease", b"until", b"seen", b"absent", b"stale", b"kept"];
+            let names = [
+                &b"HMGET"[..],
+                beside,
+                b"mark",
+                b"lease",
+                b"until",
+                b"seen",
+                b"absent",
+                b"stale",
+                b"kept",
+                b"ends",
+                b"shared",
+            ];
             let Reply::Array(fields) = checked(script.call(&names))? else {
                 return Err(Reply::error("ERR HMGET did not give a list"));
             };
@@ -177,14 +200,19 @@ mod native {
                 seen: Vec::new(),
                 absent: 0,
                 stale: None,
+                ends: 0,
+                shared: false,
             };
-            let Ok([under, lease, until, seen, absent, stale, kept]) = <[_; 7]>::try_from(fields) else {
+            let Ok([under, lease, until, seen, absent, stale, kept, ends, shared]) =
+                <[_; 9]>::try_from(fields)
+            else {
                 return Err(Reply::error("ERR HMGET did not give what it was asked for"));
             };
             if under.as_ref() == Some(&fill.mark) {
                 let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
                 (fill.lease, fill.seen) = (lease, seen.unwrap_or_default());
-                (fill.until, fill.absent) = (moment(until)?, moment(absent)?);
+                (fill.until, fill.absent, fill.ends) = (moment(until)?, moment(absent)?, moment(ends)?);
+                fill.shared = shared.is_some();
                 fill.stale = stale.filter(|_| moment(kept).is_ok_and(|kept| kept > now));
             } else if under.is_some() {
                 fill.call(&[b"UNLINK", beside])?;
@@ -244,14 +272,21 @@ mod native {
                 && self.until > self.now
                 && (mode != b"share" || self.seen == sight)
             {
-                if mode == b"share" && self.until - self.now < ms {
-                    self.write(&[b"until", &until])?;
-                    self.keep(ms)?;
+                if mode == b"share" {
+                    self.write(&[b"shared", b"1"])?;
+                    if self.until - self.now < ms {
+                        self.write(&[b"until", &until])?;
+                        self.keep(ms)?;
+                    }
                 }
                 return answer(2, &lease);
             }
-            self.write(&[b"lease", token, b"until", &until, b"seen", &sight])?;
-            self.call(&[b"HDEL", self.beside, b"absent"])?;
+            let lives = match self.call(&[b"PTTL", self.key])? {
+                Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives),
+                _ => b"0".to_vec(),
+            };
+            self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives])?;
+            self.call(&[b"HDEL", self.beside, b"absent", b"shared"])?;
             self.keep(ms)?;
             answer(1, token)
         }
@@ -263,13 +298,15 @@ mod native {
         }
 
         fn free(&mut self) -> Result<(), Reply> {
-            self.call(&[b"HDEL", self.beside, b"lease", b"until", b"seen"]).map(drop)
+            self.call(&[b"HDEL", self.beside, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
         }
 
         /// Ends the fill with this command, unless the key is not as it was.
         fn settle(&mut self, command: &[&[u8]], ms: i64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
             self.free()?;
-            if self.sight()?.1 != self.seen {
+            let (there, sight) = self.sight()?;
+            let expired = there.is_none() && self.ends > 0 && self.ends <= self.now;
+            if sight != self.seen && !expired {
                 return Ok(Reply::Integer(0));
             }
             self.call(&[b"UNLINK", self.beside])?;
