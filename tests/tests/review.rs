@@ -1,0 +1,1055 @@
+//! What a review found: each test says what is wrong, and fails until it is mended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use redis_keyspace::{
+    ErrorKind, FillError, Json, Key, Keyspace, OnUnavailable, Once, Raw, Redis, Source, Text,
+};
+use redis_keyspace_embedded::{Fault, Server};
+use redis_keyspace_tests::{RealServer, within};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "review", ttl = 3600)]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    #[key("text:{id}:more")]
+    more: fn(id: u32) -> Text,
+    list: fn(id: u32) -> Json<Vec<u32>>,
+    once: fn(id: u32) -> Once<Text>,
+    #[key("limited:{id}", hard_timeout = "1s")]
+    limited: fn(id: u32) -> Text,
+    featured: Text,
+}
+
+/// The same key in an older version of the program.
+#[derive(Keyspace)]
+#[keyspace(prefix = "review", ttl = 3600)]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Older {
+    list: fn(id: u32) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "month", ttl = "30d", stale_for = "1h")]
+struct Month {
+    text: fn(id: u32) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "raw", ttl = "1h")]
+struct Raws {
+    #[key("{name}")]
+    of: fn(name: Raw<&str>) -> Text,
+}
+
+/// Handles of two programs on one server.
+fn two(server: &Server) -> (Redis, Redis) {
+    let one = |name: &str| Redis::builder().embedded(server.clone()).client_name(name).build().unwrap();
+    (one("one"), one("two"))
+}
+
+fn cluster() -> RealServer {
+    let server = RealServer::builder().arg("--cluster-enabled").arg("yes").start();
+    let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
+    let words: Vec<&str> =
+        ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+    assert_eq!(server.redis_cli(&words), "OK");
+    while !server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server
+}
+
+async fn own_pool(server: &RealServer) -> Redis {
+    let manager = bb8_redis::RedisConnectionManager::new(server.url()).unwrap();
+    Redis::from_pool(bb8_redis::bb8::Pool::builder().max_size(2).build(manager).await.unwrap())
+}
+
+/// A fill of an application's own pool on a cluster names the sweep mark, which is in another slot: every miss is an error.
+#[test]
+fn own_pool_on_a_cluster_can_fill() {
+    let server = cluster();
+    within(MINUTE, async {
+        let redis = own_pool(&server).await;
+        let got = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
+        assert_eq!(got.unwrap(), "a");
+    });
+}
+
+/// The first operation of a program on a cluster, when it is `Once`, `refresh` or a fill of a cold handle, does not know yet that
+/// it is one.
+#[test]
+fn first_operation_on_a_cluster_may_be_once() {
+    let server = cluster();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        let got = Keys::once(1).on(&redis).run(|| async { "a".to_owned() }).await;
+        assert_eq!(got.unwrap(), "a");
+    });
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        let got = Keys::text(7).on(&redis).get_or_set(|| async { "a".to_owned() }).refresh().await;
+        assert_eq!(got.unwrap(), "a");
+    });
+}
+
+/// A verbatim key with an unmatched brace has its companion in another slot.
+#[test]
+fn verbatim_keys_with_braces_can_be_filled_on_a_cluster() {
+    let redis = Redis::builder().embedded(Server::builder().cluster().build()).build().unwrap();
+    within(MINUTE, async {
+        redis
+            .scope(async {
+                for name in ["a", "a{b", "a{}b", "a}b{c", "{}", "{a", "a{b}c{d}"] {
+                    let got = Raws::of(Raw(name)).get_or_set(|| async { "a".to_owned() }).await;
+                    assert_eq!(got.unwrap_or_else(|error| panic!("{name}: {error}")), "a");
+                    Raws::of(Raw(name)).update(|text| text.push('b')).await.unwrap();
+                }
+            })
+            .await;
+    });
+}
+
+/// Dropped while it asks for the right to do the work, it leaves that right to nobody: for half a minute the work is `InProgress`.
+#[tokio::test(start_paused = true)]
+async fn once_dropped_while_it_begins_is_not_in_progress() {
+    let server = Server::new();
+    let (redis, _) = two(&server);
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let fault = server.inject(Fault::delay(Duration::from_millis(20)).on("EVAL").times(1));
+    let asking = Keys::once(1).on(&redis).run(|| async { unreachable!() }).into_future();
+    assert!(tokio::time::timeout(Duration::from_millis(10), asking).await.is_err());
+    assert_eq!(fault.hits(), 1);
+    tokio::time::sleep(SECOND).await;
+    let got = Keys::once(1).on(&redis).run(|| async { "a".to_owned() }).await;
+    assert_eq!(got.unwrap(), "a");
+}
+
+/// The same of a fill across processes: others wait five seconds for nobody.
+#[tokio::test(start_paused = true)]
+async fn a_fill_dropped_while_it_begins_holds_up_nobody() {
+    let server = Server::new();
+    let (redis, other) = two(&server);
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let fault = server.inject(Fault::delay(Duration::from_millis(20)).on("EVAL").times(1));
+    let key = Keys::text(1).on(&redis);
+    let asking = key.get_or_set(|| async { unreachable!() }).across_processes().into_future();
+    assert!(tokio::time::timeout(Duration::from_millis(10), asking).await.is_err());
+    assert_eq!(fault.hits(), 1);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let since = Instant::now();
+    Keys::text(1).on(&other).get_or_set(|| async { "a".to_owned() }).across_processes().await.unwrap();
+    assert!(since.elapsed() < SECOND, "{:?}", since.elapsed());
+}
+
+/// A plain fill that has failed leaves its lease behind: fills across processes wait five seconds for nobody.
+#[tokio::test(start_paused = true)]
+async fn a_plain_fill_that_failed_holds_up_nobody() {
+    let server = Server::new();
+    let (redis, _) = two(&server);
+    let failed = Keys::text(1).on(&redis).try_get_or_set(|| async { Err::<String, _>("no") }).await;
+    assert!(matches!(failed, Err(FillError::Loader("no"))));
+    let since = Instant::now();
+    Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).across_processes().await.unwrap();
+    assert!(since.elapsed() < SECOND, "{:?}", since.elapsed());
+}
+
+/// `Once` whose result is too long: the work was done, and for half a minute it is said to be in progress.
+#[tokio::test(start_paused = true)]
+async fn once_whose_result_can_not_be_kept_is_over() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server).max_value(4096).build().unwrap();
+    let got = Keys::once(1).on(&redis).run(|| async { "a".repeat(5000) }).await;
+    assert_eq!(got.unwrap_err().kind(), ErrorKind::NotKept);
+    let got = Keys::once(1).on(&redis).run(|| async { "a".to_owned() }).await;
+    assert_eq!(got.unwrap(), "a");
+}
+
+/// A stale copy that an older version has left, and that can't be decoded, is an error instead of a miss.
+#[tokio::test(start_paused = true)]
+async fn a_stale_copy_that_can_not_be_decoded_is_none() {
+    let redis = Redis::embedded();
+    let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
+    old.await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    // A loader in the background, and its caller; then one who follows.
+    let load = || async {
+        tokio::time::sleep(SECOND).await;
+        vec![1]
+    };
+    let key = Keys::list(1).on(&redis);
+    let got = tokio::join!(
+        key.get_or_set(load).stale_for(HOUR).in_background().into_future(),
+        key.get_or_set(load).stale_for(HOUR).in_background().into_future(),
+    );
+    assert_eq!((got.0.unwrap(), got.1.unwrap()), (vec![1], vec![1]));
+}
+
+/// The same without a background, for who waits.
+#[tokio::test(start_paused = true)]
+async fn a_follower_gets_no_stale_copy_that_can_not_be_decoded() {
+    let redis = Redis::embedded();
+    let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
+    old.await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    let load = || async {
+        tokio::time::sleep(SECOND).await;
+        vec![1]
+    };
+    let key = Keys::list(1).on(&redis);
+    let got = tokio::join!(
+        key.get_or_set(load).stale_for(HOUR).into_future(),
+        key.get_or_set(load).stale_for(HOUR).into_future(),
+    );
+    assert_eq!((got.0.unwrap(), got.1.unwrap()), (vec![1], vec![1]));
+}
+
+/// A loader's own error is replaced by that of the copy.
+#[tokio::test(start_paused = true)]
+async fn the_error_of_the_loader_is_told() {
+    let redis = Redis::embedded();
+    let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
+    old.await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    let got =
+        Keys::list(1).on(&redis).try_get_or_set(|| async { Err::<Vec<u32>, _>("no") }).stale_for(HOUR).await;
+    assert!(matches!(got, Err(FillError::Loader("no"))), "{got:?}");
+}
+
+/// The hard timeout starts anew with each leader that fails: twenty callers of a loader that fails after 0.9 s wait up to 18 s.
+#[tokio::test(start_paused = true)]
+async fn the_hard_timeout_limits_waiting_for_others() {
+    let redis = Redis::embedded();
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let key = Keys::text(1).on(&redis);
+            tokio::spawn(async move {
+                let since = Instant::now();
+                let load = || async {
+                    tokio::time::sleep(Duration::from_millis(900)).await;
+                    Err::<String, _>("no")
+                };
+                let _ = key.try_get_or_set(load).hard_timeout(SECOND).await;
+                since.elapsed()
+            })
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    for task in tasks {
+        longest = longest.max(task.await.unwrap());
+    }
+    assert!(longest <= 2 * SECOND + SECOND / 10, "{longest:?}");
+}
+
+/// Many keys wait for another one's load without limit, whatever hard timeout their template states.
+#[tokio::test(start_paused = true)]
+async fn the_hard_timeout_limits_waiting_of_many() {
+    let redis = Redis::embedded();
+    let first = Keys::limited(1).on(&redis);
+    // What it states at the call rules, so it takes its time.
+    let load = || async {
+        tokio::time::sleep(HOUR).await;
+        "a".to_owned()
+    };
+    let first = tokio::spawn(async move { first.get_or_set(load).hard_timeout(2 * HOUR).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let many = Key::get_or_set_many(
+        [1, 2],
+        |&id| Keys::limited(id).on(&redis),
+        async |ids: Vec<u32>| ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>(),
+    );
+    let got = tokio::time::timeout(MINUTE, many.into_future()).await;
+    assert!(got.is_ok(), "waited for more than a minute, with a hard timeout of a second");
+    first.abort();
+}
+
+/// Ids that others load are asked about one by one: a round trip each.
+#[tokio::test(start_paused = true)]
+async fn many_keys_that_others_load_take_few_round_trips() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).build().unwrap();
+    let load = |ids: Vec<u32>| async move {
+        tokio::time::sleep(SECOND).await;
+        ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>()
+    };
+    let first = {
+        let redis = redis.clone();
+        tokio::spawn(
+            Key::get_or_set_many(0..200, move |&id| Keys::text(id).on(&redis), move |ids| load(ids))
+                .into_future(),
+        )
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let before = server.round_trips();
+    let second = tokio::spawn({
+        let redis = redis.clone();
+        Key::get_or_set_many(0..200, move |&id| Keys::text(id).on(&redis), move |ids| load(ids)).into_future()
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let taken = server.round_trips() - before;
+    assert!(taken < 10, "{taken} round trips");
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+}
+
+/// So are those whose value can't be decoded.
+#[tokio::test(start_paused = true)]
+async fn many_keys_that_can_not_be_decoded_take_few_round_trips() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).build().unwrap();
+    Key::set_many((0..200).map(|id| (Older::list(id).on(&redis), "old".to_owned()))).await.unwrap();
+    let before = server.round_trips();
+    let got = Key::get_or_set_many(
+        0..200,
+        |&id| Keys::list(id).on(&redis),
+        async |ids: Vec<u32>| ids.into_iter().map(|id| (id, vec![id])).collect::<Vec<_>>(),
+    );
+    assert_eq!(got.await.unwrap().len(), 200);
+    let taken = server.round_trips() - before;
+    assert!(taken < 10, "{taken} round trips");
+}
+
+/// `misses` of the stats is documented as "the loader ran"; ids that are coalesced are counted as both.
+#[tokio::test(start_paused = true)]
+async fn many_coalesced_ids_are_no_misses() {
+    let redis = Redis::embedded();
+    let load = |ids: Vec<u32>| async move {
+        tokio::time::sleep(SECOND).await;
+        ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>()
+    };
+    let ask = || Key::get_or_set_many(0..10, |&id| Keys::text(id).on(&redis), load).into_future();
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!(one.unwrap(), two.unwrap());
+    let fills = redis.stats().fills;
+    assert_eq!((fills.misses, fills.coalesced), (10, 10));
+}
+
+/// Who comes after a delete gets what was deleted: joined to a load that had only begun to look, and found the value before it.
+#[tokio::test(start_paused = true)]
+async fn what_was_deleted_is_not_given_to_who_comes_later() {
+    let redis = Redis::embedded();
+    // The server knows the script.
+    Keys::text(2).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
+    let key = Keys::text(1).on(&redis);
+    let settle = || tokio::time::sleep(Duration::from_millis(1));
+    let mut leader = Box::pin(key.get_or_set(|| async { "loaded by the leader".to_owned() }).into_future());
+    let mut poll_leader = || {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        leader.as_mut().poll(&mut context)
+    };
+    // It asks for the value, which is not there.
+    assert!(poll_leader().is_pending());
+    settle().await;
+    // Another one writes it.
+    key.set("old").await.unwrap();
+    // It hears that there was none, and asks for the lease; the server answers that there is a value now.
+    assert!(poll_leader().is_pending());
+    settle().await;
+    // The database is changed, and the key deleted.
+    assert!(key.del().await.unwrap());
+    // Who comes now is to load anew.
+    let late = tokio::spawn(key.get_or_set(|| async { "new".to_owned() }).into_future());
+    settle().await;
+    assert!(poll_leader().is_ready());
+    assert_eq!(late.await.unwrap().unwrap(), "new");
+}
+
+/// A value whose lifetime was cut short stays as a copy for as long as if it had not been, far beyond `stale_for`.
+#[tokio::test(start_paused = true)]
+async fn a_stale_copy_ends_with_the_lifetime_that_was_set() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "old".to_owned() }).stale_for(10 * SECOND).await.unwrap();
+    assert!(key.expire(SECOND).await.unwrap());
+    tokio::time::sleep(30 * MINUTE).await;
+    let got = key.try_get_or_set(|| async { Err::<String, _>("no") }).stale_for(10 * SECOND).await;
+    assert!(got.is_err(), "{got:?}, half an hour after it ended");
+}
+
+/// With a lifetime chosen by the loader that is shorter than what `early_refresh` leaves, nothing is ever a hit.
+#[tokio::test(start_paused = true)]
+async fn early_refresh_and_a_chosen_lifetime_go_together() {
+    let redis = Redis::embedded();
+    let loads = AtomicU32::new(0);
+    for _ in 0..10 {
+        let load = || async {
+            loads.fetch_add(1, Ordering::Relaxed);
+            "a".to_owned()
+        };
+        let got = Keys::text(1).on(&redis).get_or_set(load).ttl_by(|_| MINUTE).early_refresh(0.8);
+        got.await.unwrap();
+    }
+    assert_eq!(loads.load(Ordering::Relaxed), 1);
+}
+
+/// `ttl = "30d", stale_for = "1h"` compiles, and each call fails after its loader has run.
+#[tokio::test(start_paused = true)]
+async fn what_is_declared_works() {
+    let redis = Redis::embedded();
+    let got = Month::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
+    assert_eq!(got.unwrap(), "a");
+}
+
+/// A value that can't be stored at all is loaded by each caller, one after the other, and said to be an error "before the loader
+/// has run".
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_too_long_is_loaded_once() {
+    let redis = Redis::builder().embedded(Server::new()).max_value(4096).build().unwrap();
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let loads = Arc::new(AtomicU32::new(0));
+    let since = Instant::now();
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let (key, loads) = (Keys::text(1).on(&redis), Arc::clone(&loads));
+            tokio::spawn(async move {
+                let load = || async move {
+                    loads.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(SECOND).await;
+                    "a".repeat(5000)
+                };
+                key.get_or_set(load).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+    assert_eq!((loads.load(Ordering::Relaxed), since.elapsed().as_secs()), (1, 1));
+}
+
+/// Who waits for a load without Redis is told `Filled`, though nothing was stored.
+#[tokio::test(start_paused = true)]
+async fn followers_of_a_degraded_load_are_degraded() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
+    server.refuse_connections(true);
+    let load = || async {
+        tokio::time::sleep(SECOND).await;
+        "a".to_owned()
+    };
+    let key = Keys::text(1).on(&redis);
+    let ask = || key.get_or_set(load).on_unavailable(OnUnavailable::Miss).lookup().into_future();
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!((one.unwrap().source, two.unwrap().source), (Source::Degraded, Source::Degraded));
+}
+
+/// One load that finds nothing is `Filled` to its leader and `Absent` to who waited for it.
+#[tokio::test(start_paused = true)]
+async fn one_load_has_one_source() {
+    let redis = Redis::embedded();
+    let load = || async {
+        tokio::time::sleep(SECOND).await;
+        None::<String>
+    };
+    let key = Keys::text(1).on(&redis);
+    let ask = || key.get_or_set_optional(load).lookup().into_future();
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!(one.unwrap().source, two.unwrap().source);
+}
+
+/// `in_background` waits after all when it is not coalesced.
+#[tokio::test(start_paused = true)]
+async fn in_background_without_coalescing_waits_for_nobody() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR).await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    let since = Instant::now();
+    let load = || async {
+        tokio::time::sleep(10 * SECOND).await;
+        "new".to_owned()
+    };
+    key.get_or_set(load).stale_for(HOUR).coalesce(false).in_background().await.unwrap();
+    assert!(since.elapsed() < SECOND, "{:?}", since.elapsed());
+}
+
+/// A loader that keeps its thread busy for longer than five seconds is never stored on a runtime of one thread.
+#[tokio::test]
+async fn a_loader_that_does_not_yield_is_stored() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    let load = || async {
+        std::thread::sleep(Duration::from_millis(5500));
+        "a".to_owned()
+    };
+    key.get_or_set(load).await.unwrap();
+    assert_eq!(key.get().await.unwrap().as_deref(), Some("a"));
+}
+
+/// A cache of two servers, the same key on each: the inner one is not coalesced across processes any more.
+#[tokio::test(start_paused = true)]
+async fn a_second_tier_is_coalesced_too() {
+    let (near, far) = (Server::new(), Server::new());
+    let loads = Arc::new(AtomicU32::new(0));
+    let task = |name: &str| {
+        let handle =
+            |server: &Server| Redis::builder().embedded(server.clone()).client_name(name).build().unwrap();
+        let (near, far, loads) = (handle(&near), handle(&far), Arc::clone(&loads));
+        tokio::spawn(async move {
+            let inner = || async {
+                let load = || async {
+                    loads.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(SECOND).await;
+                    "a".to_owned()
+                };
+                Keys::text(1).on(&far).get_or_set(load).across_processes().await.unwrap()
+            };
+            Keys::text(1).on(&near).get_or_set(inner).await.unwrap()
+        })
+    };
+    let (one, two) = (task("one"), task("two"));
+    one.await.unwrap();
+    two.await.unwrap();
+    assert_eq!(loads.load(Ordering::Relaxed), 1);
+}
+
+/// A loader that panics in the background is not counted as failed.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_background_is_counted() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR).await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    let got = key.get_or_set(|| async { panic!("in the background") }).stale_for(HOUR).in_background().await;
+    assert_eq!(got.unwrap(), "old");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(redis.stats().fills.failed, 1);
+    // and the next one loads
+    let got = key.get_or_set(|| async { "new".to_owned() }).stale_for(HOUR).await;
+    assert_eq!(got.unwrap(), "new");
+}
+
+/// A sweep of one template takes the stale copies and known absences of another one that begins alike.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_is_about_its_template() {
+    let redis = Redis::embedded();
+    redis
+        .scope(async {
+            let loads = AtomicU32::new(0);
+            let find = || async {
+                loads.fetch_add(1, Ordering::Relaxed);
+                None::<String>
+            };
+            Keys::more(1).get_or_set_optional(find).negative_ttl(HOUR).await.unwrap();
+            Keys::text_keys().delete().await.unwrap();
+            Keys::more(1).get_or_set_optional(find).negative_ttl(HOUR).await.unwrap();
+            assert_eq!(loads.load(Ordering::Relaxed), 1);
+        })
+        .await;
+}
+
+/// A `set` that was not done, because there is a value, ends the refresh of that and deletes its stale copy.
+#[tokio::test(start_paused = true)]
+async fn a_set_that_was_not_done_ends_nothing() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "old".to_owned() }).ttl(SECOND * 10).stale_for(HOUR).await.unwrap();
+    assert!(!key.set("other").only_if_absent().await.unwrap());
+    tokio::time::sleep(MINUTE).await;
+    let got = key.try_get_or_set(|| async { Err::<String, _>("no") }).stale_for(HOUR).await;
+    assert_eq!(got.unwrap(), "old");
+}
+
+/// A user who may `SET` but not `UNLINK` is told that what was done has failed; and of a transaction nothing is done at all.
+#[test]
+fn rights_as_before_are_enough_to_set() {
+    let server = RealServer::start();
+    server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pw", "~review:featured", "+@all"]);
+    within(MINUTE, async {
+        let url = server.url().replace("redis://", "redis://app:pw@");
+        let redis = Redis::builder().url(&url).unwrap().build().unwrap();
+        redis
+            .scope(async {
+                let one = Keys::featured().set("a").await;
+                let all = redis.transaction((Keys::featured().set("b"), Keys::featured().get())).await;
+                let fill = Keys::featured().get_or_set(|| async { "c".to_owned() }).refresh().await;
+                println!("set: {one:?}\ntransaction: {all:?}\nfill: {fill:?}");
+                println!("set: {}", one.as_ref().unwrap_err());
+                println!("transaction: {}", all.as_ref().unwrap_err());
+                println!("fill: {}", fill.as_ref().unwrap_err());
+                assert!(one.is_ok() && all.is_ok());
+            })
+            .await;
+    });
+}
+
+/// Where nothing but lifetimes of loaders is at stake.
+#[tokio::test(start_paused = true)]
+async fn holds_loaders_of_many_seconds() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    let load = || async {
+        tokio::time::sleep(12 * SECOND).await;
+        "a".to_owned()
+    };
+    key.get_or_set(load).await.unwrap();
+    assert_eq!(key.get().await.unwrap().as_deref(), Some("a"));
+    let got = Key::get_or_set_many(
+        0..3000,
+        |&id| Keys::text(10 + id).on(&redis),
+        async |ids: Vec<u32>| {
+            tokio::time::sleep(12 * SECOND).await;
+            ids.into_iter()
+                .map(|id| (id, id.to_string()))
+                .chain([(7777, "x".to_owned())])
+                .collect::<HashMap<_, _>>()
+        },
+    );
+    assert_eq!(got.await.unwrap().len(), 3000);
+    assert_eq!(redis.stats().fills.superseded, 0);
+}
+
+/// `Once` loses its right when another template that begins alike is swept: the work is done twice at the same time.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_of_another_template_ends_no_work_that_is_done_once() {
+    let redis = Redis::embedded();
+    let done = Arc::new(AtomicU32::new(0));
+    let first = tokio::spawn({
+        let (key, done) = (Payments::payment("r-1").on(&redis), Arc::clone(&done));
+        async move {
+            let work = || async move {
+                done.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(10 * SECOND).await;
+                "paid".to_owned()
+            };
+            key.run(work).await
+        }
+    });
+    tokio::time::sleep(SECOND).await;
+    redis.scope(async { Payments::log_keys().delete().await.unwrap() }).await;
+    let work = || async {
+        done.fetch_add(1, Ordering::Relaxed);
+        "paid again".to_owned()
+    };
+    let second = Payments::payment("r-1").on(&redis).run(work).await;
+    println!("{second:?} {:?}", first.await.unwrap());
+    assert_eq!(done.load(Ordering::Relaxed), 1);
+}
+
+/// The same when what is swept is of one user, and the work of another one.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_of_a_part_ends_no_work_of_others() {
+    let redis = Redis::embedded();
+    let first = tokio::spawn({
+        let key = Payments::of_user(8, "r-1").on(&redis);
+        async move {
+            let work = || async {
+                tokio::time::sleep(10 * SECOND).await;
+                "paid".to_owned()
+            };
+            key.run(work).await
+        }
+    });
+    tokio::time::sleep(SECOND).await;
+    redis.scope(async { Payments::of_user_keys().user(7).delete().await.unwrap() }).await;
+    assert_eq!(first.await.unwrap().unwrap(), "paid");
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "payment", ttl = "1d")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Payments {
+    #[key("{request}")]
+    payment: fn(request: &str) -> Once<Text>,
+    #[key("{request}:log")]
+    log: fn(request: &str) -> Text,
+    #[key("of:{user}:{request}")]
+    of_user: fn(user: u64, request: &str) -> Once<Text>,
+}
+
+/// `refresh` joins a load that still looks for its lease, and is given what another process began to load before it.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_loads_while_others_wait_for_a_lease() {
+    let server = Server::new();
+    let (redis, other) = two(&server);
+    let key = Keys::text(1).on(&other);
+    let load = || async {
+        tokio::time::sleep(10 * SECOND).await;
+        "old".to_owned()
+    };
+    let elsewhere = tokio::spawn(key.get_or_set(load).across_processes().into_future());
+    tokio::time::sleep(SECOND).await;
+    let key = Keys::text(1).on(&redis);
+    let waits = tokio::spawn(key.get_or_set(|| async { unreachable!() }).across_processes().into_future());
+    tokio::time::sleep(SECOND).await;
+    let got = key.get_or_set(|| async { "new".to_owned() }).refresh().await.unwrap();
+    assert_eq!(got, "new");
+    waits.abort();
+    elsewhere.abort();
+}
+
+/// A server that serves reads but takes no writes, because its memory is full: what is not there is an error, though it could be
+/// loaded. Promised is that who can't store it gets it all the same.
+#[test]
+fn a_full_server_is_no_reason_to_give_nothing() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        Keys::text(2).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
+        assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
+        let got = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
+        assert_eq!(got.unwrap(), "a");
+    });
+}
+
+/// The same of one that can't write its disk.
+#[test]
+fn a_server_that_refuses_writes_is_no_reason_to_give_nothing() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        Keys::text(2).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
+        assert_eq!(server.redis_cli(&["CONFIG", "SET", "min-replicas-to-write", "3"]), "OK");
+        let got = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
+        assert_eq!(got.unwrap(), "a");
+        let degrades = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() });
+        assert_eq!(degrades.on_unavailable(OnUnavailable::Miss).await.unwrap(), "a");
+    });
+}
+
+/// Even with `on_unavailable = "miss"`.
+#[test]
+fn a_full_server_is_missed() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        Keys::text(2).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
+        assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
+        let got = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() });
+        assert_eq!(got.on_unavailable(OnUnavailable::Miss).await.unwrap(), "a");
+    });
+}
+
+/// Holds: scripts that are forgotten in the middle, by an own pool too, in pipelines too.
+#[test]
+fn holds_script_flush_with_an_own_pool() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = own_pool(&server).await;
+        for round in 0..3 {
+            server.redis_cli(&["SCRIPT", "FLUSH"]);
+            let ids = round * 100..(round + 1) * 100;
+            let got = Key::get_or_set_many(
+                ids,
+                |&id| Keys::text(id).on(&redis),
+                async |ids: Vec<u32>| {
+                    server.redis_cli(&["SCRIPT", "FLUSH"]);
+                    ids.into_iter().map(|id| (id, format!("\u{0}\r\n{id}"))).collect::<Vec<_>>()
+                },
+            );
+            assert_eq!(got.await.unwrap().len(), 100);
+            assert_eq!(
+                Keys::text(round * 100).on(&redis).get().await.unwrap(),
+                Some(format!("\u{0}\r\n{}", round * 100))
+            );
+        }
+    });
+}
+
+/// Two refreshes at once: the one that began last rules, and the first stores nothing; if the last one fails, nothing is stored.
+#[tokio::test(start_paused = true)]
+async fn holds_two_refreshes() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.set("old").await.unwrap();
+    let slow = || async {
+        tokio::time::sleep(2 * SECOND).await;
+        "first".to_owned()
+    };
+    let one = tokio::spawn(key.get_or_set(slow).refresh().into_future());
+    tokio::time::sleep(SECOND).await;
+    let failed = key.try_get_or_set(|| async { Err::<String, _>("no") }).refresh().await;
+    assert!(failed.is_err());
+    assert_eq!(one.await.unwrap().unwrap(), "first");
+    println!("{:?} {:?}", key.get().await.unwrap(), redis.stats().fills);
+}
+
+/// Holds: writes of several keys in a transaction and in a batch.
+#[test]
+fn holds_transactions() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        redis
+            .scope(async {
+                let (a, b, c, d) = redis
+                    .transaction((
+                        Keys::text(1).set("a").returning_old(),
+                        Keys::text(1).get(),
+                        Keys::text(1).rename(&Keys::text(2)),
+                        Keys::text(2).get_del(),
+                    ))
+                    .await
+                    .unwrap();
+                println!("{a:?} {b:?} {c:?} {d:?}");
+                let each = redis
+                    .batch((Keys::text(1).set("a"), Keys::text(1).del(), Keys::text(1).del()))
+                    .each()
+                    .await
+                    .unwrap();
+                println!("{each:?}");
+            })
+            .await;
+    });
+}
+
+/// Thousands of ids, after the server has forgotten its scripts: the text of the script is sent once for each of them.
+#[test]
+fn many_thousand_ids_after_a_restart() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        Keys::text(0).on(&redis).get().await.unwrap();
+        let read = || -> u64 {
+            let info = server.redis_cli(&["INFO", "stats"]);
+            let line = info.lines().find_map(|line| line.strip_prefix("total_net_input_bytes:")).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let before = read();
+        let got = Key::get_or_set_many(
+            0..20_000,
+            |&id| Keys::text(id).on(&redis),
+            async |ids: Vec<u32>| ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>(),
+        );
+        let got = got.await;
+        println!("{:?}", got.as_ref().map(Vec::len));
+        let each = (read() - before) / 20_000;
+        assert!(got.is_ok());
+        assert!(each < 1000, "{each} bytes an id were sent");
+    });
+}
+
+/// Looking whether a lease stands, and renewing it, reads the whole stale copy each time.
+#[test]
+fn looking_at_a_lease_does_not_read_the_stale_copy() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        let key = Keys::text(1).on(&redis);
+        let long = "a".repeat(5_000_000);
+        key.get_or_set(|| async { long.clone() })
+            .ttl(Duration::from_millis(50))
+            .stale_for(HOUR)
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let leader = tokio::spawn({
+            let key = key.clone();
+            async move {
+                let load = || async {
+                    tokio::time::sleep(4 * SECOND).await;
+                    "new".to_owned()
+                };
+                key.get_or_set(load).await
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.redis_cli(&["CONFIG", "RESETSTAT"]);
+        let late: Vec<_> = (0..100)
+            .map(|_| tokio::spawn(key.get_or_set(|| async { unreachable!() }).into_future()))
+            .collect();
+        tokio::time::sleep(SECOND).await;
+        let stats = server.redis_cli(&["INFO", "commandstats"]);
+        let evals: Vec<_> = stats.lines().filter(|line| line.contains("eval")).collect();
+        println!("{evals:?}");
+        leader.await.unwrap().unwrap();
+        for one in late {
+            assert_eq!(one.await.unwrap().unwrap(), "new");
+        }
+        let each = evals[0].split("usec_per_call=").nth(1).unwrap().split(',').next().unwrap();
+        assert!(each.parse::<f64>().unwrap() < 200.0, "{each} us for a look");
+    });
+}
+
+/// Without Redis, the loader of many is not limited by the hard timeout that its template states.
+#[tokio::test(start_paused = true)]
+async fn the_hard_timeout_limits_the_loader_of_many_without_redis() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
+    server.refuse_connections(true);
+    let many = Key::get_or_set_many(
+        [1, 2],
+        |&id| Keys::limited(id).on(&redis),
+        async |ids: Vec<u32>| {
+            tokio::time::sleep(HOUR).await;
+            ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>()
+        },
+    );
+    let got = tokio::time::timeout(MINUTE, many.on_unavailable(OnUnavailable::Miss).into_future()).await;
+    assert!(got.is_ok(), "a loader with a hard timeout of a second runs for more than a minute");
+}
+
+/// Holds: callers that are dropped at any moment leave nothing behind.
+#[tokio::test]
+async fn holds_callers_that_are_dropped() {
+    let server = Server::new();
+    let (redis, _) = two(&server);
+    for round in 0..5_u32 {
+        let tasks: Vec<_> = (0..400_u64)
+            .map(|n| {
+                let redis = redis.clone();
+                tokio::spawn(async move {
+                    let load = || async {
+                        tokio::time::sleep(Duration::from_micros(300)).await;
+                        "a".to_owned()
+                    };
+                    let limit = Duration::from_micros(50 + n * 7919 % 1500);
+                    if n % 3 == 0 {
+                        let many = Key::get_or_set_many(
+                            [round, round + 1, round],
+                            |&id| Keys::text(id).on(&redis),
+                            async |ids: Vec<u32>| {
+                                tokio::time::sleep(Duration::from_micros(300)).await;
+                                ids.into_iter().map(|id| (id, "a".to_owned())).collect::<Vec<_>>()
+                            },
+                        );
+                        let _ = tokio::time::timeout(limit, many.into_future()).await;
+                    } else {
+                        let key = Keys::text(round).on(&redis);
+                        let _ =
+                            tokio::time::timeout(limit, key.get_or_set(load).refresh().into_future()).await;
+                        let _ = tokio::time::timeout(limit, key.get_or_set(load).into_future()).await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let key = Keys::text(round).on(&redis);
+        let got =
+            tokio::time::timeout(SECOND, key.get_or_set(|| async { "b".to_owned() }).into_future()).await;
+        println!("{:?}", got.unwrap().unwrap());
+    }
+    println!("{:?}", redis.stats().fills);
+}
+
+/// A full server can't be emptied by pattern any more: the mark of the sweep needs memory, and its error comes before the first
+/// key is deleted.
+#[test]
+fn a_full_server_can_be_swept() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        redis
+            .scope(async {
+                Keys::text(1).set("a").await.unwrap();
+                assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
+                assert!(Keys::text(1).del().await.unwrap());
+                Keys::text_keys().delete().await.unwrap();
+            })
+            .await;
+    });
+}
+
+/// `soft_timeout` of an early refresh is no time at all: what comes in time is not given.
+#[tokio::test(start_paused = true)]
+async fn a_soft_timeout_waits_for_an_early_refresh() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "old".to_owned() }).ttl(10 * SECOND).await.unwrap();
+    tokio::time::sleep(9 * SECOND).await;
+    let load = || async {
+        tokio::time::sleep(SECOND / 10).await;
+        "new".to_owned()
+    };
+    let got = key.get_or_set(load).ttl(10 * SECOND).early_refresh(0.8).soft_timeout(SECOND).await;
+    assert_eq!(got.unwrap(), "new");
+}
+
+/// A hundred callers of a loader that fails are served one after the other: the last one waits for a hundred loads.
+#[tokio::test(start_paused = true)]
+async fn a_loader_that_fails_is_not_run_once_for_each_caller_in_turn() {
+    let redis = Redis::embedded();
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let since = Instant::now();
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let key = Keys::text(1).on(&redis);
+            tokio::spawn(async move {
+                let load = || async {
+                    tokio::time::sleep(SECOND).await;
+                    Err::<String, _>("no")
+                };
+                let _ = key.try_get_or_set(load).await;
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(since.elapsed() < 10 * SECOND, "the last of a hundred callers waits for {:?}", since.elapsed());
+}
+
+/// Holds: RESP2, binary values, and the longest value that fits, with a stale copy of it.
+#[test]
+fn holds_resp2_and_long_values() {
+    let server = RealServer::start();
+    within(MINUTE, async {
+        let builder = Redis::builder().url(&server.url()).unwrap().protocol(redis_keyspace::Protocol::Resp2);
+        let redis = builder.max_value(10_000).build().unwrap();
+        redis
+            .scope(async {
+                let long = "\r\n\u{0}a".repeat(2500);
+                let load = || async { long.clone() };
+                let stale = |key: Key<Keys, Text>| key.get_or_set(load).stale_for(HOUR);
+                assert_eq!(stale(Keys::text(1)).ttl(SECOND / 10).await.unwrap(), long);
+                tokio::time::sleep(SECOND / 5).await;
+                let got = Keys::text(1)
+                    .try_get_or_set(|| async { Err::<String, _>("no") })
+                    .stale_for(HOUR)
+                    .lookup()
+                    .await;
+                let got = got.unwrap();
+                assert_eq!((got.value == long, got.source), (true, Source::Stale));
+                assert_eq!(Keys::once(1).run(load).await.unwrap(), long);
+                assert_eq!(Keys::once(1).result().await.unwrap(), Some(long.clone()));
+                Keys::text(1).set("b").await.unwrap();
+                Keys::text(1).update(|text| text.push('c')).await.unwrap();
+                assert_eq!(stale(Keys::text(1)).await.unwrap(), "bc");
+                assert_eq!(Keys::text(1).rename(&Keys::text(3)).await.unwrap(), true);
+                assert_eq!(
+                    Keys::text(1).get_or_set(|| async { "new".to_owned() }).stale_for(HOUR).await.unwrap(),
+                    "new"
+                );
+            })
+            .await;
+    });
+}
+
+/// A loader in the background that hangs, without a hard timeout, takes all later callers with it for ever: nobody can drop it.
+#[tokio::test(start_paused = true)]
+async fn a_loader_that_hangs_in_the_background_does_not_stop_everybody() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(10 * SECOND).await.unwrap();
+    tokio::time::sleep(2 * SECOND).await;
+    let hangs = key.get_or_set(|| std::future::pending()).stale_for(10 * SECOND).in_background();
+    assert_eq!(hangs.await.unwrap(), "old");
+    tokio::time::sleep(HOUR).await;
+    let got = tokio::time::timeout(HOUR, key.get_or_set(|| async { "new".to_owned() }).into_future()).await;
+    assert!(got.is_ok(), "waited for an hour");
+}
+
+/// What another program writes leaves the stale copy, which is given after it as if it were newer.
+#[tokio::test(start_paused = true)]
+async fn no_copy_is_given_that_is_older_than_what_was_there() {
+    let redis = Redis::embedded();
+    let key = Keys::text(1).on(&redis);
+    key.get_or_set(|| async { "first".to_owned() }).stale_for(2 * HOUR).await.unwrap();
+    let _: String = redis_keyspace_tests::raw(&redis, &["SET", "review:text:1", "second", "EX", "60"]).await;
+    assert_eq!(key.get().await.unwrap().as_deref(), Some("second"));
+    tokio::time::sleep(2 * MINUTE).await;
+    let got = key.try_get_or_set(|| async { Err::<String, _>("no") }).stale_for(2 * HOUR).await;
+    assert!(got.is_err(), "{got:?}");
+}
