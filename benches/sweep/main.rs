@@ -47,6 +47,8 @@ async fn compare(keys: u64, mine: u64, rounds: usize) -> Result<(), Error> {
             fill(&mut connection, 7, mine).await?;
             let Some(result) = measure(ARMS[arm], &server)? else { continue };
             results[arm].push(result);
+            // The mark that a sweep leaves is none of them.
+            redis::cmd("UNLINK").arg("session:%swept:session").query_async::<()>(&mut connection).await?;
             let left: u64 = redis::cmd("DBSIZE").query_async(&mut connection).await?;
             if left != keys - mine {
                 return Err(format!("{} left {left} keys instead of {}", ARMS[arm], keys - mine).into());

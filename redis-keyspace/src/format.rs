@@ -27,7 +27,7 @@
 //! | name | is |
 //! | --- | --- |
 //! | key `%fill`, and `{`key`}` unless the key has a hash tag | leases, a stale copy, or that there is no value |
-//! | the text before the first argument, `%swept` | the mark of the last deletion by pattern |
+//! | the text before the first argument, `%swept:` and the field | the mark of the last deletion by pattern |
 //! | key `%fence`, and `{`key`}` unless the key has a hash tag | the last fencing number of a lock |
 //! | key `%g` and 16 hex digits | the key in a generation of a group |
 //!

@@ -33,14 +33,16 @@ mod run;
 mod scan;
 mod script;
 mod stats;
+pub mod loader {
+    //! The kinds of loaders of `get_or_set` and its family, as they stand in the types of its builders.
+
+    pub use crate::cache::{Always, Fallible, FallibleOptional, Loader, Optional};
+}
 pub mod telemetry;
 mod update;
 
 pub use batch::{Batch, Commands};
-pub use cache::{
-    Always, Fallible, FallibleOptional, FillError, FillPolicy, GetOrSet, GetOrSetLookup, GetOrSetMany,
-    Loader, Lookup, Optional, Source,
-};
+pub use cache::{FillError, FillPolicy, GetOrSet, GetOrSetLookup, GetOrSetMany, Lookup, Source};
 pub use catalog::{AclRules, Catalog};
 pub use command::{Command, CommandFuture, GetEx, IntoCommand, OnUnavailable, Set};
 pub use connect::builder::{KeyspaceOptions, RedisBuilder};

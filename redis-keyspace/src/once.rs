@@ -193,7 +193,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         let about = |error: Error| error.about("EVALSHA", Some(key.template()), Some(key.as_str()));
         let binding = target(redis.as_ref(), Some(S::META)).map_err(about)?;
         let place =
-            Place::new(Arc::clone(&binding), key.text(), S::META, key.template(), timeout).lasting(LEASE);
+            Place::new(Arc::clone(&binding), key.text(), S::META, key.template(), timeout).of_work(LEASE);
         let lease = match begin(&place, wait).await.map_err(about)? {
             Begun::Leads(lease, _) => lease,
             Begun::There(bytes) => {

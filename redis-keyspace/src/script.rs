@@ -82,8 +82,11 @@ impl Script {
         deadline: Deadline,
         repeatable: bool,
     ) -> Result<Vec<Result<Reply>>> {
-        let send = async |calls: Vec<Call>, sent| -> Result<Vec<Result<Reply>>> {
-            let packets: Vec<_> = calls.into_iter().map(|call| self.packet(call, sent)).collect();
+        // Once is enough to make a script known to those that come after it on the same connection.
+        let send = async |calls: Vec<Call>, first| -> Result<Vec<Result<Reply>>> {
+            let sent = std::iter::once(first).chain(std::iter::repeat(Sent::ByName));
+            let packets: Vec<_> =
+                calls.into_iter().zip(sent).map(|(call, sent)| self.packet(call, sent)).collect();
             if packets.is_empty() {
                 return Ok(Vec::new());
             }

@@ -76,7 +76,7 @@ fn a_sweep_reaches_one_user_and_leaves_what_is_foreign_alone() {
     }
     assert_eq!(
         server.redis_cli(&["KEYS", "*"]),
-        "sweep-example:session:%swept",
+        "sweep-example:session:%swept:session",
         "it leaves the mark of the sweep"
     );
 }

@@ -473,7 +473,7 @@ fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
         let key = Keys::text(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         Keys::text_keys().delete().on(&redis).await.unwrap();
-        assert_eq!(raw::<i64>(&redis, &["DEL", "options:text:%swept"]).await, 1);
+        assert_eq!(raw::<i64>(&redis, &["DEL", "options:text:%swept:text"]).await, 1);
         let copy = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).await;
         assert!(copy.is_err(), "{copy:?}");
     });

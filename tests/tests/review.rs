@@ -265,7 +265,7 @@ async fn the_hard_timeout_limits_waiting_of_many() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let many = Key::get_or_set_many(
         [1, 2],
-        |&id| Keys::limited(id).on(&redis),
+        |id| Keys::limited(id).on(&redis),
         async |ids: Vec<u32>| ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>(),
     );
     let got = tokio::time::timeout(MINUTE, many.into_future()).await;
@@ -285,7 +285,7 @@ async fn many_keys_that_others_load_take_few_round_trips() {
     let first = {
         let redis = redis.clone();
         tokio::spawn(
-            Key::get_or_set_many(0..200, move |&id| Keys::text(id).on(&redis), move |ids| load(ids))
+            Key::get_or_set_many(0..200, move |id| Keys::text(id).on(&redis), move |ids| load(ids))
                 .into_future(),
         )
     };
@@ -293,7 +293,7 @@ async fn many_keys_that_others_load_take_few_round_trips() {
     let before = server.round_trips();
     let second = tokio::spawn({
         let redis = redis.clone();
-        Key::get_or_set_many(0..200, move |&id| Keys::text(id).on(&redis), move |ids| load(ids)).into_future()
+        Key::get_or_set_many(0..200, move |id| Keys::text(id).on(&redis), move |ids| load(ids)).into_future()
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
     let taken = server.round_trips() - before;
@@ -311,7 +311,7 @@ async fn many_keys_that_can_not_be_decoded_take_few_round_trips() {
     let before = server.round_trips();
     let got = Key::get_or_set_many(
         0..200,
-        |&id| Keys::list(id).on(&redis),
+        |id| Keys::list(id).on(&redis),
         async |ids: Vec<u32>| ids.into_iter().map(|id| (id, vec![id])).collect::<Vec<_>>(),
     );
     assert_eq!(got.await.unwrap().len(), 200);
@@ -327,7 +327,7 @@ async fn many_coalesced_ids_are_no_misses() {
         tokio::time::sleep(SECOND).await;
         ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>()
     };
-    let ask = || Key::get_or_set_many(0..10, |&id| Keys::text(id).on(&redis), load).into_future();
+    let ask = || Key::get_or_set_many(0..10, |id| Keys::text(id).on(&redis), load).into_future();
     let (one, two) = tokio::join!(ask(), ask());
     assert_eq!(one.unwrap(), two.unwrap());
     let fills = redis.stats().fills;
@@ -596,7 +596,7 @@ async fn holds_loaders_of_many_seconds() {
     assert_eq!(key.get().await.unwrap().as_deref(), Some("a"));
     let got = Key::get_or_set_many(
         0..3000,
-        |&id| Keys::text(10 + id).on(&redis),
+        |id| Keys::text(10 + id).on(&redis),
         async |ids: Vec<u32>| {
             tokio::time::sleep(12 * SECOND).await;
             ids.into_iter()
@@ -741,7 +741,7 @@ fn holds_script_flush_with_an_own_pool() {
             let ids = round * 100..(round + 1) * 100;
             let got = Key::get_or_set_many(
                 ids,
-                |&id| Keys::text(id).on(&redis),
+                |id| Keys::text(id).on(&redis),
                 async |ids: Vec<u32>| {
                     server.redis_cli(&["SCRIPT", "FLUSH"]);
                     ids.into_iter().map(|id| (id, format!("\u{0}\r\n{id}"))).collect::<Vec<_>>()
@@ -818,7 +818,7 @@ fn many_thousand_ids_after_a_restart() {
         let before = read();
         let got = Key::get_or_set_many(
             0..20_000,
-            |&id| Keys::text(id).on(&redis),
+            |id| Keys::text(id).on(&redis),
             async |ids: Vec<u32>| ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>(),
         );
         let got = got.await;
@@ -879,7 +879,7 @@ async fn the_hard_timeout_limits_the_loader_of_many_without_redis() {
     server.refuse_connections(true);
     let many = Key::get_or_set_many(
         [1, 2],
-        |&id| Keys::limited(id).on(&redis),
+        |id| Keys::limited(id).on(&redis),
         async |ids: Vec<u32>| {
             tokio::time::sleep(HOUR).await;
             ids.into_iter().map(|id| (id, id.to_string())).collect::<Vec<_>>()
@@ -907,7 +907,7 @@ async fn holds_callers_that_are_dropped() {
                     if n % 3 == 0 {
                         let many = Key::get_or_set_many(
                             [round, round + 1, round],
-                            |&id| Keys::text(id).on(&redis),
+                            |id| Keys::text(id).on(&redis),
                             async |ids: Vec<u32>| {
                                 tokio::time::sleep(Duration::from_micros(300)).await;
                                 ids.into_iter().map(|id| (id, "a".to_owned())).collect::<Vec<_>>()

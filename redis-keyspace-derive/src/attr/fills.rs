@@ -62,7 +62,7 @@ fn part(item: &Item, diag: &Diag) -> Option<u16> {
         let digits =
             |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         let tenth = digits(tenth).filter(|_| tenth.len() == 1)?;
-        Some(digits(whole)?.checked_mul(10)? + tenth)
+        digits(whole)?.checked_mul(10)?.checked_add(tenth)
     });
     let thousandths = thousandths.filter(|thousandths| (1..=1000).contains(thousandths));
     if thousandths.is_none() {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::copies::{Before, Copies};
 use super::error::FillError;
 use super::flight::{Flights, Follower, Leader, Part, Stage};
-use super::job::{Job, LEADING, Spawn, note};
-use super::lease::{Begun, Lease, Mode, Place};
+use super::job::{Job, LEADING, Led, Spawn, note};
+use super::lease::{Begun, Lease, Mode, Place, takes_no_writes};
 use super::loader::Loader;
 use super::lookup::Source;
 use super::policy::Options;
@@ -109,9 +111,10 @@ where
         Found::Value { value, due: false } => Ok(fill.hit(value)),
         Found::Copy(copy) => Ok(fill.stale(&copy)?),
         found => {
-            let name = fill.name();
-            let leads = LEADING.try_with(|keys| keys.contains(&name)).unwrap_or(false);
-            let search = Search { fill: Arc::new(fill), name, leads, spawn };
+            let (name, place) = (fill.name(), fill.leading());
+            let leads = LEADING.try_with(|keys| keys.contains(&place)).unwrap_or(false);
+            let waits = fill.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
+            let search = Search { fill: Arc::new(fill), name, leads, spawn, waits };
             // Boxed: hits are many, and need no room for it.
             let search: Searching<'l, V, L> = Box::pin(search.run(loader, came, found));
             search.await
@@ -139,6 +142,11 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         format!("{}{}", self.binding.namespace, self.key.as_str())
     }
 
+    /// The key among those of all servers.
+    fn leading(&self) -> Led {
+        (Arc::as_ptr(self.binding.pool()).addr(), self.name())
+    }
+
     /// Keeps a value in the process, for when Redis is away.
     pub(super) fn keep(&self, encoded: &[u8]) {
         if let Some(before) = &self.before {
@@ -149,7 +157,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     /// What was seen last, if it may still be given.
     fn copy(&self) -> Option<Arc<[u8]>> {
         let time = self.options.stale_for.filter(|_| self.takes_stale())?;
-        self.copies().get(&self.name(), time)
+        self.copies().get(&self.name(), time).filter(|copy| V::decode(copy).is_ok())
     }
 
     pub(super) fn place(&self) -> Place {
@@ -216,16 +224,16 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
             let read = self.plain_look().await;
             return self.found(read.map(|value| value.map(|value| (value, false))));
         }
-        let lifetime = self.options.ttl.or(self.key.template().lifetime().duration());
-        let early = early_refresh.zip(lifetime);
-        let read = with_remaining(&self.key, early.is_some()).on(&self.redis).with_timeout(timeout);
+        let read = with_remaining(&self.key, early_refresh.is_some()).on(&self.redis).with_timeout(timeout);
         let read = read.on_unavailable(OnUnavailable::Error).await.and_then(|(bytes, left)| {
             let Some(bytes) = bytes else { return Ok(None) };
             let value = self.decode(&bytes)?;
             self.keep(&bytes);
             let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
-            let due =
-                early.zip(left).is_some_and(|((part, lifetime), left)| left < lifetime.mul_f64(1.0 - part));
+            let lifetime = self.options.ttl_by.as_ref().map(|ttl_by| ttl_by(&value)).or(self.options.ttl);
+            let lifetime = lifetime.or(self.key.template().lifetime().duration());
+            let due = early_refresh.zip(lifetime).zip(left);
+            let due = due.is_some_and(|((part, lifetime), left)| left < lifetime.mul_f64(1.0 - part));
             Ok(Some((value, due)))
         });
         self.found(read)
@@ -279,6 +287,8 @@ struct Search<S, V: SingleValue, L> {
     /// Whether it is part of the loading of this very key: to wait for oneself would take for ever.
     leads: bool,
     spawn: Option<Spawn<S, V, L>>,
+    /// Until when it waits for others, and for how long that is.
+    waits: Option<(Instant, Duration)>,
 }
 
 impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
@@ -329,7 +339,6 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             Found::Away | Found::Copy(_) | Found::Value { .. } => {}
         }
         let source = if lease.is_some() { Source::Filled } else { Source::Degraded };
-        let stale = stale.filter(|_| fill.takes_stale());
         if let Some(leader) = &leader {
             let token = lease.as_ref().map(|lease| Arc::clone(lease.token()));
             leader.loads(token, stale.as_deref().map(Arc::from));
@@ -366,7 +375,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
 
     fn job(&self, loader: L, lease: Option<Lease>, leader: Option<Leader>) -> Job<S, V, L> {
         let mut keys = LEADING.try_with(Clone::clone).unwrap_or_default();
-        keys.push(self.name.clone());
+        keys.push(self.fill.leading());
         Job { fill: Arc::clone(&self.fill), loader, lease, leader, keys }
     }
 
@@ -402,8 +411,8 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
     async fn follow(&self, follower: Follower) -> Result<Followed<V::Owned>, FillError<L::Error>> {
         let fill = &self.fill;
         let waiting = follower.wait(fill.takes_stale());
-        let brought = match fill.options.hard_timeout {
-            Some(limit) => match tokio::time::timeout(limit, waiting).await {
+        let brought = match self.waits {
+            Some((until, limit)) => match tokio::time::timeout_at(until, waiting).await {
                 Ok(brought) => brought,
                 Err(_) => return Err(FillError::TimedOut(limit)),
             },
@@ -442,7 +451,8 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             _ => Mode::Share,
         };
         let (place, mut looks, mut pause) = (fill.place(), mode != Mode::Force, FIRST_PAUSE);
-        let waits_until = fill.options.hard_timeout.map(|limit| (tokio::time::Instant::now() + limit, limit));
+        // What an older version of the program has left is no copy.
+        let usable = |stale: &Vec<u8>| fill.takes_stale() && V::decode(stale).is_ok();
         loop {
             match place.begin(mode, looks).await {
                 Ok(Begun::There(bytes)) => match V::decode(&bytes) {
@@ -457,15 +467,17 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                     return Ok(Sought::Found(fill.absent()));
                 }
                 Ok(Begun::Absent) => looks = false,
-                Ok(Begun::Leads(lease, stale)) => return Ok(Sought::Leads(Some(lease), stale)),
-                Ok(Begun::Held(Some(stale))) if fill.takes_stale() => {
+                Ok(Begun::Leads(lease, stale)) => {
+                    return Ok(Sought::Leads(Some(lease), stale.filter(usable)));
+                }
+                Ok(Begun::Held(Some(stale))) if usable(&stale) => {
                     let fetched = fill.stale(&stale)?;
                     self.tell(leader, Stage::Loading { token: None, stale: Some(stale.into()) });
                     return Ok(Sought::Found(fetched));
                 }
                 Ok(Begun::Held(_)) => {
-                    if let Some((until, limit)) = waits_until
-                        && tokio::time::Instant::now() + pause >= until
+                    if let Some((until, limit)) = self.waits
+                        && Instant::now() + pause >= until
                     {
                         return Err(FillError::TimedOut(limit));
                     }
@@ -477,6 +489,12 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                 Err(error) if fill.goes_on(&error) => {
                     fill.redis.note_degraded(&error, Some(fill.key.template()));
                     return without_redis();
+                }
+                Err(error) if takes_no_writes(&error) => {
+                    fill.note(|fills| &fills.not_stored, "not_stored");
+                    observe!(warn, error = %error, "what is loaded can't be stored");
+                    let _ = error;
+                    return Ok(Sought::Leads(None, None));
                 }
                 Err(error) => return Err(fill.about(error).into()),
             }
@@ -508,10 +526,19 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         };
         fill.note(|fills| &fills.refreshed, "refresh");
         leader.loads(Some(Arc::clone(lease.token())), None);
+        let follower = leader.follower();
         let job = self.job(loader, Some(lease), Some(leader));
         if let Some(spawn) = self.spawn {
             spawn(job);
-            return fill.hit(value);
+            let soft = fill.options.soft_timeout.unwrap_or_default();
+            let brought = tokio::time::timeout(soft, follower.wait(false)).await;
+            return match brought.ok().flatten() {
+                Some(Stage::Done(Some(bytes))) => match fill.decode(&bytes) {
+                    Ok(value) => Fetched { value: Some(value), source: Source::Filled },
+                    Err(_) => fill.hit(value),
+                },
+                _ => fill.hit(value),
+            };
         }
         match job.run().await {
             Ok(value) => Fetched { value, source: Source::Filled },

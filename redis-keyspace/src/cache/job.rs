@@ -20,8 +20,14 @@ use crate::stats::Fills;
 
 tokio::task_local! {
     /// The keys whose loaders have led to here.
-    pub(super) static LEADING: Vec<String>;
+    pub(super) static LEADING: Vec<Led>;
 }
+
+/// A key by the address of the pool that it is on, and its name there.
+pub(super) type Led = (usize, String);
+
+/// How long a loader may take that nobody waits for and nobody could give up, unless its hard timeout is stated.
+const BACKGROUND: Duration = Duration::from_secs(300);
 
 /// One run of a loader, with what becomes of its value.
 pub(super) struct Job<S, V: SingleValue, L> {
@@ -31,7 +37,7 @@ pub(super) struct Job<S, V: SingleValue, L> {
     pub(super) lease: Option<Lease>,
     pub(super) leader: Option<Leader>,
     /// The keys whose loaders have led to here, this one among them.
-    pub(super) keys: Vec<String>,
+    pub(super) keys: Vec<Led>,
 }
 
 /// Gives a job a task of its own: there is one only for loaders that can be in one.
@@ -43,10 +49,27 @@ where
     V: SingleValue,
     L: Loader<V> + 'static,
 {
+    let limit =
+        job.fill.options.hard_timeout.map_or(BACKGROUND, |limit| limit.saturating_mul(2).max(BACKGROUND));
     // What the loader asks for, it asks of the same servers.
     tokio::spawn(in_scope_of_caller(async move {
-        let _ = job.run().await;
+        let mut unfinished = Unfinished(Some(Arc::clone(&job.fill)));
+        if tokio::time::timeout(limit, job.run()).await.is_ok() {
+            unfinished.0 = None;
+        }
     }));
+}
+
+/// Counts a load in the background that panicked, or was given up.
+struct Unfinished<S: Keyspace, V: SingleValue>(Option<Arc<Fill<S, V>>>);
+
+impl<S: Keyspace, V: SingleValue> Drop for Unfinished<S, V> {
+    fn drop(&mut self) {
+        if let Some(fill) = &self.0 {
+            fill.note(|fills| &fills.failed, "failed");
+            observe!(warn, key = fill.key.as_str(), "a loader in the background has not ended");
+        }
+    }
 }
 
 impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
@@ -89,21 +112,27 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
             }
         };
         let template = fill.key.template();
-        if let Some(lease) = lease {
-            match outcome::<V>(&fill.options, template, value.as_ref(), encoded.as_deref()) {
+        let stored = match lease {
+            Some(lease) => match outcome::<V>(&fill.options, template, value.as_ref(), encoded.as_deref()) {
                 Some(outcome) => {
                     let stored = lease.finish(&outcome).await;
-                    settle(&fill.redis, template, fill.key.as_str(), stored)?;
+                    settle(&fill.redis, template, fill.key.as_str(), stored)
                 }
-                None => lease.release().await,
-            }
-        }
-        if let Some(encoded) = &encoded {
+                None => {
+                    lease.release().await;
+                    Ok(())
+                }
+            },
+            None => Ok(()),
+        };
+        if let (Some(encoded), Ok(())) = (&encoded, &stored) {
             fill.keep(encoded);
         }
         if let Some(leader) = leader {
             leader.finish(|| Some(Stage::Done(encoded.map(Arc::from))));
         }
+        // A mistake of the program's is told to who has loaded. Those who have waited need not load it again for that.
+        stored?;
         Ok(value)
     }
 }

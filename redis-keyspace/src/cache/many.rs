@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::error::FillError;
 use super::fill::FAILURES;
 use super::flight::{Flights, Follower, Leader, Part, Stage};
-use super::job::{LEADING, encode, note, outcome, settle};
-use super::lease::{Begun, Lease, Mode, Outcome, Place};
+use super::job::{LEADING, Led as LedKey, encode, note, outcome, settle};
+use super::lease::{Begun, Lease, Mode, Outcome, Place, takes_no_writes};
 use super::loader::{Always, Fallible};
-use super::policy::{FillPolicy, Options};
+use super::policy::{FillPolicy, Options, part};
 use crate::Redis;
 use crate::command::{OnUnavailable, is_away};
 use crate::error::{Error, Result};
@@ -102,29 +104,48 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 pub struct GetOrSetMany<'l, S, V, I, L> {
     wanted: Vec<(Key<S, V>, I)>,
     loader: L,
-    ttl: Option<Duration>,
     redis: Option<Redis>,
+    options: Stated,
+    borrows: PhantomData<&'l ()>,
+}
+
+/// What a call states.
+#[derive(Default)]
+struct Stated {
+    ttl: Option<Duration>,
+    jitter: Option<f64>,
+    negative_ttl: Option<Duration>,
+    hard_timeout: Option<Duration>,
     timeout: Option<Duration>,
     on_unavailable: Option<OnUnavailable>,
-    borrows: PhantomData<&'l ()>,
 }
 
 impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
     fn new(wanted: Vec<(Key<S, V>, I)>, loader: L) -> Self {
-        Self {
-            wanted,
-            loader,
-            ttl: None,
-            redis: None,
-            timeout: None,
-            on_unavailable: None,
-            borrows: PhantomData,
-        }
+        Self { wanted, loader, redis: None, options: Stated::default(), borrows: PhantomData }
     }
 
     /// A lifetime other than the template's for the values that are loaded.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// Shortens each lifetime at random, by this part of it at most: 0.1 for a tenth.
+    pub fn ttl_jitter(mut self, jitter: f64) -> Self {
+        self.options.jitter = Some(part(jitter));
+        self
+    }
+
+    /// Remembers for this long which ids the loader has not found.
+    pub fn negative_ttl(mut self, time: Duration) -> Self {
+        self.options.negative_ttl = Some(time);
+        self
+    }
+
+    /// Limits how long the loader may take, and waiting for other callers', as for [`GetOrSet`](crate::GetOrSet::hard_timeout).
+    pub fn hard_timeout(mut self, limit: Duration) -> Self {
+        self.options.hard_timeout = Some(limit);
         self
     }
 
@@ -137,13 +158,13 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
     /// What it comes to when Redis is away, whatever the keyspace declares: an error before the loader has run, or, for a miss,
     /// what the loader gives for all of them, which is stored nowhere.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
-        self.on_unavailable = Some(answer);
+        self.options.on_unavailable = Some(answer);
         self
     }
 
     /// Gives each of its commands a deadline of its own. The loader is not limited by it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.options.timeout = Some(timeout);
         self
     }
 }
@@ -174,7 +195,7 @@ where
                     Box::pin(async { Ok(loading.await.into_iter().collect()) });
                 loaded
             };
-            let many = Many::new(self.wanted, self.ttl, self.redis, self.timeout, self.on_unavailable)?;
+            let many = Many::new(self.wanted, self.redis, &self.options)?;
             many.run(load).await.map_err(|error| error.into_error(|never| match never {}))
         })
     }
@@ -202,7 +223,7 @@ where
                     Box::pin(async { Ok(loading.await?.into_iter().collect()) });
                 loaded
             };
-            let many = Many::new(self.wanted, self.ttl, self.redis, self.timeout, self.on_unavailable)?;
+            let many = Many::new(self.wanted, self.redis, &self.options)?;
             many.run(load).await
         })
     }
@@ -230,22 +251,18 @@ struct Led<I> {
 }
 
 impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
-    fn new(
-        wanted: Vec<(Key<S, V>, I)>,
-        ttl: Option<Duration>,
-        redis: Option<Redis>,
-        timeout: Option<Duration>,
-        on_unavailable: Option<OnUnavailable>,
-    ) -> Result<Self> {
+    fn new(wanted: Vec<(Key<S, V>, I)>, redis: Option<Redis>, stated: &Stated) -> Result<Self> {
         let ids: Vec<I> = wanted.iter().map(|(_, id)| id.clone()).collect();
-        let stated = redis.or_else(|| wanted.first().and_then(|(key, _)| key.redis()));
+        let on = redis.or_else(|| wanted.first().and_then(|(key, _)| key.redis()));
         let policy = wanted.first().map_or(FillPolicy::NONE, |(key, _)| key.template().fills());
-        let redis = chosen(stated.as_ref(), Some(S::META))?;
+        let redis = chosen(on.as_ref(), Some(S::META))?;
         let binding = target(Some(&redis), Some(S::META))?;
         let mut options = Options::of_policy(policy, Some(redis.clone()));
-        options.ttl = ttl;
-        options.stale_for = None;
-        (options.timeout, options.on_unavailable) = (timeout, on_unavailable);
+        (options.ttl, options.stale_for) = (stated.ttl, None);
+        options.jitter = stated.jitter.unwrap_or(options.jitter);
+        options.negative_ttl = stated.negative_ttl.or(options.negative_ttl);
+        options.hard_timeout = stated.hard_timeout.or(options.hard_timeout);
+        (options.timeout, options.on_unavailable) = (stated.timeout, stated.on_unavailable);
         let keys = wanted.into_iter().map(|(key, id)| (id, key)).collect();
         Ok(Self { ids, keys, redis, binding, options })
     }
@@ -269,17 +286,32 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
         format!("{}{}", self.binding.namespace, key.as_str())
     }
 
+    /// The key among those of all servers.
+    fn leading(&self, key: &Key<S, V>) -> LedKey {
+        (Arc::as_ptr(self.binding.pool()).addr(), self.name(key))
+    }
+
+    /// Awaits a load, for so long as it may take.
+    async fn limited<T>(&self, loading: impl Future<Output = T>) -> Result<T, Duration> {
+        match self.options.hard_timeout {
+            None => Ok(loading.await),
+            Some(limit) => tokio::time::timeout(limit, loading).await.map_err(|_| limit),
+        }
+    }
+
     async fn run<'l, E>(
         self,
         mut load: impl FnMut(Vec<I>) -> BoxFuture<'l, Loaded<I, V::Owned, E>>,
     ) -> Result<Vec<Option<V::Owned>>, FillError<E>> {
-        let mut known = Known::new();
+        let (mut known, mut undecodable) = (Known::new(), HashSet::new());
         let mut came = self.flights().now();
-        let mut missing = match self.look(&mut known).await {
+        let waits = self.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
+        let mut missing = match self.look(&mut known, &mut undecodable).await {
             Ok(missing) => missing,
             Err(error) if self.goes_on(&error) => {
                 self.redis.note_degraded(&error, self.keys.values().next().map(Key::template));
-                let mut loaded = load(self.unique()).await.map_err(FillError::Loader)?;
+                let loaded = self.limited(load(self.unique())).await.map_err(FillError::TimedOut)?;
+                let mut loaded = loaded.map_err(FillError::Loader)?;
                 let encode = |(_, value): (I, V::Owned)| encode::<V>(&value);
                 for id in self.unique() {
                     let value = loaded.remove_entry(&id).map(encode).transpose()?;
@@ -294,12 +326,22 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
             let (led, followed) = self.divide(std::mem::take(&mut missing), came).await?;
             let led = self.seek(led, &mut known).await?;
             if !led.is_empty() {
+                for Led { id, .. } in led.iter().filter(|led| !undecodable.contains(&led.id)) {
+                    self.note(id, |fills| &fills.misses, "miss");
+                }
                 self.load(led, &mut load, &mut known).await?;
             }
             // Only now: whoever is waited for here may be waiting for what was just loaded.
             let mut failed = false;
             for (id, follower) in followed {
-                match follower.wait(false).await {
+                let told = match waits {
+                    None => follower.wait(false).await,
+                    Some((until, limit)) => {
+                        let waiting = tokio::time::timeout_at(until, follower.wait(false)).await;
+                        waiting.map_err(|_| FillError::TimedOut(limit))?
+                    }
+                };
+                match told {
                     Some(Stage::Done(value) | Stage::Found(value)) => {
                         self.note(&id, |fills| &fills.coalesced, "coalesced");
                         known.insert(id, value);
@@ -334,7 +376,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
     }
 
     /// Reads all keys; gives those that are to be loaded.
-    async fn look(&self, known: &mut Known<I>) -> Result<Vec<I>> {
+    async fn look(&self, known: &mut Known<I>, undecodable: &mut HashSet<I>) -> Result<Vec<I>> {
         let ids = self.unique();
         let keys = ids.iter().filter_map(|id| self.keys.get(id)).cloned();
         let read = get_many_bytes(keys).on(&self.redis).with_timeout(self.options.timeout);
@@ -348,12 +390,10 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 }
                 Some(_) => {
                     self.note(&id, |fills| &fills.undecodable, "undecodable");
+                    undecodable.insert(id.clone());
                     missing.push(id);
                 }
-                None => {
-                    self.note(&id, |fills| &fills.misses, "miss");
-                    missing.push(id);
-                }
+                None => missing.push(id),
             }
         }
         Ok(missing)
@@ -362,40 +402,55 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
     /// Divides the ids into those that are loaded here, and those that another caller loads.
     async fn divide(&self, ids: Vec<I>, came: u64) -> Result<(Vec<Led<I>>, Vec<(I, Follower)>)> {
         let (mut led, mut followed) = (Vec::new(), Vec::new());
+        // Of loads that were begun before: what was written since may be missing in them, and then their leases have ended.
+        let (mut late, mut asked) = (Vec::new(), Vec::new());
+        let lead = |id, leader| Led { id, leader: Some(leader), lease: None };
         for id in ids {
             let Some(key) = self.keys.get(&id) else { continue };
-            let name = self.name(key);
             // To wait for oneself would take for ever.
-            if LEADING.try_with(|keys| keys.contains(&name)).unwrap_or(false) {
+            if LEADING.try_with(|keys| keys.contains(&self.leading(key))).unwrap_or(false) {
                 led.push(Led { id, leader: None, lease: None });
                 continue;
             }
-            let mut part = self.flights().join(&name, came);
-            if let Part::Latecomer(follower) = &mut part
-                && !self.joins(key, follower).await?
-            {
-                part = self.flights().supersede(&name, follower);
+            let name = self.name(key);
+            match self.flights().join(&name, came) {
+                Part::Leader(leader) => led.push(lead(id, leader)),
+                Part::Follower(follower) => followed.push((id, follower)),
+                Part::Latecomer(mut follower) => match follower.stage() {
+                    Stage::Beginning => {
+                        follower.is_late = true;
+                        followed.push((id, follower));
+                    }
+                    Stage::Loading { token: Some(token), .. } => {
+                        asked.push((self.place(key), token));
+                        late.push((id, name, follower));
+                    }
+                    Stage::Loading { token: None, .. } | Stage::Found(_) | Stage::Done(_) | Stage::Failed => {
+                        match self.flights().supersede(&name, &follower) {
+                            Part::Leader(leader) => led.push(lead(id, leader)),
+                            Part::Follower(follower) | Part::Latecomer(follower) => {
+                                followed.push((id, follower))
+                            }
+                        }
+                    }
+                },
             }
-            match part {
-                Part::Leader(leader) => led.push(Led { id, leader: Some(leader), lease: None }),
+        }
+        let held = match Place::are_held(&asked).await {
+            Err(error) if self.goes_on(&error) => vec![true; asked.len()],
+            held => held?,
+        };
+        for ((id, name, follower), held) in late.into_iter().zip(held) {
+            if held {
+                followed.push((id, follower));
+                continue;
+            }
+            match self.flights().supersede(&name, &follower) {
+                Part::Leader(leader) => led.push(lead(id, leader)),
                 Part::Follower(follower) | Part::Latecomer(follower) => followed.push((id, follower)),
             }
         }
         Ok((led, followed))
-    }
-
-    /// Whether a load that was begun before can't have missed what was written since.
-    async fn joins(&self, key: &Key<S, V>, follower: &mut Follower) -> Result<bool> {
-        match follower.stage() {
-            Stage::Beginning => {
-                follower.is_late = true;
-                Ok(true)
-            }
-            Stage::Loading { token: Some(token), .. } => self.place(key).is_held(&token).await,
-            Stage::Loading { token: None, .. } | Stage::Found(_) | Stage::Done(_) | Stage::Failed => {
-                Ok(false)
-            }
-        }
     }
 
     fn place(&self, key: &Key<S, V>) -> Place {
@@ -405,30 +460,22 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
 
     /// Takes the leases of what is loaded here; leaves out what is there by now.
     async fn seek(&self, led: Vec<Led<I>>, known: &mut Known<I>) -> Result<Vec<Led<I>>> {
-        let places: Vec<_> =
-            led.iter().filter_map(|led| self.keys.get(&led.id)).map(|key| self.place(key)).collect();
-        let begun = match Place::begin_many(&places, Mode::Share).await {
-            Ok(begun) => begun,
-            Err(error) if self.goes_on(&error) => {
-                self.redis.note_degraded(&error, self.keys.values().next().map(Key::template));
-                return Ok(led);
-            }
-            Err(error) => return Err(error),
-        };
-        let mut loads = Vec::new();
-        for ((mut led, place), begun) in led.into_iter().zip(&places).zip(begun) {
-            let there = match begun? {
-                Begun::There(bytes) if V::decode(&bytes).is_ok() => Some(bytes.into()),
-                Begun::Absent => None,
-                Begun::There(_) | Begun::Held(_) => {
-                    if let Begun::Leads(lease, _) = place.begin(Mode::Share, false).await? {
-                        led.lease = Some(lease);
-                    }
+        let (mut loads, mut again) = (Vec::new(), Vec::new());
+        let begun = self.begin(&led, true).await?;
+        for (mut led, begun) in led.into_iter().zip(begun) {
+            let there = match begun {
+                Some(Begun::There(bytes)) if V::decode(&bytes).is_ok() => Some(bytes.into()),
+                Some(Begun::Absent) => None,
+                Some(Begun::Leads(lease, _)) => {
+                    led.lease = Some(lease);
                     loads.push(led);
                     continue;
                 }
-                Begun::Leads(lease, _) => {
-                    led.lease = Some(lease);
+                Some(Begun::There(_) | Begun::Held(_)) => {
+                    again.push(led);
+                    continue;
+                }
+                None => {
                     loads.push(led);
                     continue;
                 }
@@ -438,7 +485,36 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
             }
             known.insert(led.id, there);
         }
+        // What is there and can't be decoded is not looked at again.
+        let begun = self.begin(&again, false).await?;
+        for (mut led, begun) in again.into_iter().zip(begun) {
+            if let Some(Begun::Leads(lease, _)) = begun {
+                led.lease = Some(lease);
+            }
+            loads.push(led);
+        }
         Ok(loads)
+    }
+
+    /// Asks for the leases; `None` for those that can't be had, so that what is loaded is not stored.
+    async fn begin(&self, led: &[Led<I>], looks: bool) -> Result<Vec<Option<Begun>>> {
+        let keys = led.iter().filter_map(|led| self.keys.get(&led.id));
+        let places: Vec<_> = keys.map(|key| self.place(key)).collect();
+        let can_do_without = |error: &Error| self.goes_on(error) || takes_no_writes(error);
+        match Place::begin_many(&places, Mode::Share, looks).await {
+            Ok(begun) => begun
+                .into_iter()
+                .map(|begun| match begun {
+                    Err(error) if can_do_without(&error) => Ok(None),
+                    begun => begun.map(Some),
+                })
+                .collect(),
+            Err(error) if can_do_without(&error) => {
+                self.redis.note_degraded(&error, self.keys.values().next().map(Key::template));
+                Ok(led.iter().map(|_| None).collect())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Loads what is led here, and stores it.
@@ -450,18 +526,15 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
     ) -> Result<(), FillError<E>> {
         let mut keys = LEADING.try_with(Clone::clone).unwrap_or_default();
         for Led { id, leader, lease } in &led {
-            keys.extend(self.keys.get(id).map(|key| self.name(key)));
+            keys.extend(self.keys.get(id).map(|key| self.leading(key)));
             if let Some(leader) = leader {
                 leader.loads(lease.as_ref().map(|lease| Arc::clone(lease.token())), None);
             }
         }
         let loading = LEADING.scope(keys, load(led.iter().map(|led| led.id.clone()).collect()));
-        let loaded = match self.options.hard_timeout {
-            None => loading.await.map_err(FillError::Loader),
-            Some(limit) => match tokio::time::timeout(limit, loading).await {
-                Ok(loaded) => loaded.map_err(FillError::Loader),
-                Err(_) => Err(FillError::TimedOut(limit)),
-            },
+        let loaded = match self.limited(loading).await {
+            Ok(loaded) => loaded.map_err(FillError::Loader),
+            Err(limit) => Err(FillError::TimedOut(limit)),
         };
         let loaded = match loaded {
             Ok(loaded) => loaded,
@@ -494,17 +567,14 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
         }
         drop(loaded);
         let outcomes = Lease::finish_many(ends).await;
-        match outcomes {
-            Ok(outcomes) => {
-                for (key, outcome) in stored.into_iter().zip(outcomes) {
-                    settle(&self.redis, key.template(), key.as_str(), outcome)?;
-                }
-            }
-            Err(error) => {
-                for key in stored {
-                    settle(&self.redis, key.template(), key.as_str(), Err(error.clone()))?;
-                }
-            }
+        let mut mistake = None;
+        let outcomes = match outcomes {
+            Ok(outcomes) => outcomes,
+            Err(error) => stored.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (key, outcome) in stored.into_iter().zip(outcomes) {
+            let settled = settle(&self.redis, key.template(), key.as_str(), outcome);
+            mistake = mistake.or(settled.err());
         }
         for (led, encoded) in led.into_iter().zip(encoded) {
             let value: Option<Arc<[u8]>> = encoded.map(Arc::from);
@@ -514,7 +584,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
             }
             known.insert(led.id, value);
         }
-        Ok(())
+        mistake.map_or(Ok(()), |mistake| Err(mistake.into()))
     }
 }
 

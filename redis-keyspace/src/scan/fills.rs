@@ -61,7 +61,11 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
     }
     let mut has_copies = false;
     for reply in reply::many(replies) {
-        has_copies |= matches!(reply::checked(reply)?, Reply::Bulk(_));
+        has_copies |= match reply::checked(reply) {
+            // A full server takes no mark, and lets go of what is deleted.
+            Err(error) if error.code() == Some("OOM") => true,
+            reply => matches!(reply?, Reply::Bulk(_)),
+        };
     }
     // They would go by themselves, but what was deleted is not to lie around.
     if has_copies { end_each(meant, options, &binding).await } else { Ok(()) }

@@ -21,6 +21,7 @@ use crate::handle::Binding;
 use crate::key::{Companion, KeyText};
 use crate::keyspace::{KeyspaceMeta, TemplateMeta};
 use crate::observe::Observed;
+use crate::random::bits;
 use crate::script::Call;
 use script::SCRIPT;
 #[cfg(feature = "embedded")]
@@ -28,6 +29,8 @@ pub(crate) use script::register;
 
 /// How long a lease lasts that nobody renews: for so long do others wait for a process that is gone.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
+
+const RIGHTS: &str = "`Catalog::acl_rules` has the rights that it takes to fill a key";
 
 /// How a lease is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,8 @@ pub(crate) enum Begun {
 pub(crate) struct Place {
     binding: Arc<Binding>,
     key: KeyText,
-    mark: KeyText,
+    /// None for what a sweep does not end.
+    mark: Option<KeyText>,
     subject: Subject,
     timeout: Duration,
     lasts: Duration,
@@ -86,12 +90,12 @@ impl Place {
     ) -> Self {
         let timeout = timeout.unwrap_or(binding.timeout);
         let subject = Subject::new(Some(keyspace), Some(template), "EVALSHA");
-        Self { binding, key, mark: sweep_mark(template), subject, timeout, lasts: LEASE }
+        Self { binding, key, mark: Some(sweep_mark(template)), subject, timeout, lasts: LEASE }
     }
 
-    /// For leases that last longer than usual when nobody renews them.
-    pub(crate) fn lasting(mut self, time: Duration) -> Self {
-        self.lasts = time;
+    /// For work that is done once: a lease that lasts longer than usual when nobody renews it, and that a sweep leaves alone.
+    pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
+        (self.lasts, self.mark) = (lasts, None);
         self
     }
 
@@ -101,7 +105,7 @@ impl Place {
 
     fn call(&self, what: &[u8], token: &str) -> Call {
         // In a cluster the mark is in another slot: there, a sweep goes to each key instead.
-        let mark = (!self.binding.pool().is_cluster()).then(|| self.mark.clone());
+        let mark = self.mark.clone().filter(|_| !self.binding.pool().is_cluster());
         let mut args = Args::default();
         args.push(what);
         args.push(token.as_bytes());
@@ -148,7 +152,10 @@ impl Place {
         observed.to(&self.binding);
         let outcome = run.await;
         observed.outcome(&self.subject, outcome.as_ref().err());
-        outcome.map_err(|error| error.about("EVALSHA", self.subject.template, Some(self.key.as_str())))
+        outcome.map_err(|error| {
+            let error = error.about("EVALSHA", self.subject.template, Some(self.key.as_str()));
+            if error.code() == Some("NOPERM") { error.explained(RIGHTS) } else { error }
+        })
     }
 
     fn begin_call(&self, token: &str, mode: Mode, looks: bool) -> Call {
@@ -170,9 +177,9 @@ impl Place {
     }
 
     /// The same for several keys, in one round trip.
-    pub(crate) async fn begin_many(places: &[Self], mode: Mode) -> Result<Vec<Result<Begun>>> {
+    pub(crate) async fn begin_many(places: &[Self], mode: Mode, looks: bool) -> Result<Vec<Result<Begun>>> {
         let Some(first) = places.first() else { return Ok(Vec::new()) };
-        let calls = places.iter().map(|place| place.begin_call(&new_token(), mode, true)).collect();
+        let calls = places.iter().map(|place| place.begin_call(&new_token(), mode, looks)).collect();
         let replies = first.run_many(calls, true).await?;
         Ok(places.iter().zip(replies).map(|(place, reply)| place.begun(mode, reply?)).collect())
     }
@@ -199,6 +206,17 @@ impl Place {
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// Whether the leases of these tokens stand, in one round trip.
+    pub(crate) async fn are_held(asked: &[(Self, Arc<str>)]) -> Result<Vec<bool>> {
+        let Some((first, _)) = asked.first() else { return Ok(Vec::new()) };
+        let calls = asked.iter().map(|(place, token)| place.call(b"peek", token)).collect();
+        let holders = first.run_many(calls, true).await?;
+        let is_held = |((_, token), holder): (&(Self, Arc<str>), Result<Reply>)| {
+            Ok(matches!(holder?, Reply::Bulk(holder) if holder == token.as_bytes()))
+        };
+        asked.iter().zip(holders).map(is_held).collect()
     }
 
     /// Whether the lease of this token stands.
@@ -297,14 +315,7 @@ impl Lease {
     }
 
     fn finish_call(&self, outcome: &Outcome<'_>) -> Result<Call> {
-        let kept = |time: Duration| {
-            if time > LONGEST_KEPT {
-                return Err(Error::invalid_input(format!(
-                    "a stale copy, or that there is no value, is kept for {LONGEST_KEPT:?} at most, and not for {time:?}"
-                )));
-            }
-            millis(time)
-        };
+        let kept = |time: Duration| millis(time.min(LONGEST_KEPT));
         match outcome {
             Outcome::Value { encoded, expiry, stale } => {
                 let mut call = self.place.call(b"store", &self.token);
@@ -392,7 +403,7 @@ fn unexpected() -> Error {
 
 /// Long enough that nobody else has it.
 pub(crate) fn new_token() -> String {
-    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+    format!("{:016x}{:016x}", bits(), bits())
 }
 
 /// For how long the mark of a sweep stays, and so everything that it ends.
@@ -406,12 +417,17 @@ pub(crate) fn sweep_mark(template: &TemplateMeta) -> KeyText {
         Some(Piece::Literal(text)) => text,
         _ => "",
     };
-    KeyText::Shared(format!("{start}{SWEPT}").into())
+    KeyText::Shared(format!("{start}{SWEPT}{}", template.field()).into())
 }
 
 /// The `%` is no escape, so no argument can make it. A hash, so that scans of values do not come upon it.
-const SWEPT: &str = "%swept";
+const SWEPT: &str = "%swept:";
 
 pub(crate) fn is_sweep_mark(key: &str) -> bool {
-    key.ends_with(SWEPT)
+    key.contains(SWEPT)
+}
+
+/// Whether a server that can be read from takes no writes, so that what is loaded can't be stored.
+pub(crate) fn takes_no_writes(error: &Error) -> bool {
+    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))
 }

@@ -17,19 +17,16 @@ use crate::script::Script;
 ///
 /// Beside the key is a hash: `lease`, the token; `until`, when it may be taken; `seen`, the digest of what was at the key when it was
 /// taken; `ends`, when that expires; `shared`, that somebody has joined it; `absent`, until when there is known to be no value; `stale` and `kept`, a copy of the value and until when it is one;
-/// `mark`, the sweep mark that all of it is under. Where the mark is kept, `copies` says that there have been stale copies. Whoever writes the key deletes the hash first, and whoever sweeps the template
-/// changes the mark: what was there before is nothing any more.
+/// `mark`, the sweep mark that the lease is under. Where the mark is kept, `copies` says that there is more than leases. Whoever writes the key deletes the hash first, and whoever sweeps the template
+/// changes the mark: a lease of before is none any more.
 const TEXT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mark = KEYS[3] and redis.call('HGET', KEYS[3], 'at') or ''
-local names = {'mark', 'lease', 'until', 'seen', 'absent', 'stale', 'kept', 'ends', 'shared'}
+local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared'}
 local beside = redis.call('HMGET', KEYS[2], unpack(names))
-if beside[1] ~= mark then
-  if beside[1] then redis.call('UNLINK', KEYS[2]) end
-  beside = {mark, false, false, false, false, false, false, false, false}
-end
 local lease, seen = beside[2], beside[4]
+if beside[1] ~= mark then lease = false end
 local function left(moment) return moment and tonumber(moment) - now or 0 end
 local function write(...) redis.call('HSET', KEYS[2], 'mark', mark, ...) end
 local function at(ms) return string.format('%.0f', now + ms) end
@@ -47,7 +44,7 @@ if what == 'begin' then
     if left(beside[5]) > 0 then return {3} end
   end
   local sight = there and redis.sha1hex(there) or ''
-  local stale = left(beside[7]) > 0 and beside[6]
+  local stale = left(beside[6]) > 0 and redis.call('HGET', KEYS[2], 'stale')
   if lease == token then return {1, token, stale} end
   if lease and mode ~= 'force' and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
     if mode == 'share' then
@@ -72,29 +69,26 @@ if what == 'renew' then
   return 1
 end
 if what == 'release' then
-  if not beside[9] then free() end
+  if not beside[8] then free() end
   return 1
 end
 free()
 local there, ms = redis.call('GET', KEYS[1]), tonumber(ARGV[3])
-local expired = not there and beside[8] and beside[8] ~= '0' and left(beside[8]) <= 0
+local expired = not there and beside[7] and beside[7] ~= '0' and left(beside[7]) <= 0
 if seen ~= (there and redis.sha1hex(there) or '') and not expired then return 0 end
 redis.call('UNLINK', KEYS[2])
 if what == 'store' then
   redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
-  if ms > 0 then
-    write('stale', ARGV[4], 'kept', at(ms))
-    keep(ms)
-    if KEYS[3] then
-      redis.call('HSET', KEYS[3], 'copies', '1')
-      redis.call('PEXPIRE', KEYS[3], '2592000000')
-    end
-  end
+  if ms > 0 then write('stale', ARGV[4], 'kept', at(ms)) end
 else
   redis.call('UNLINK', KEYS[1])
-  if ms > 0 then
-    write('absent', at(ms))
-    keep(ms)
+  if ms > 0 then write('absent', at(ms)) end
+end
+if ms > 0 then
+  keep(ms)
+  if KEYS[3] then
+    redis.call('HSET', KEYS[3], 'copies', '1')
+    redis.call('PEXPIRE', KEYS[3], '2592000000')
   end
 end
 return 1";
@@ -153,7 +147,7 @@ mod native {
         until: i64,
         seen: Vec<u8>,
         absent: i64,
-        stale: Option<Vec<u8>>,
+        has_stale: bool,
         /// 0 for never, or of nothing.
         ends: i64,
         shared: bool,
@@ -179,7 +173,6 @@ mod native {
                 b"until",
                 b"seen",
                 b"absent",
-                b"stale",
                 b"kept",
                 b"ends",
                 b"shared",
@@ -199,24 +192,19 @@ mod native {
                 until: 0,
                 seen: Vec::new(),
                 absent: 0,
-                stale: None,
+                has_stale: false,
                 ends: 0,
                 shared: false,
             };
-            let Ok([under, lease, until, seen, absent, stale, kept, ends, shared]) =
-                <[_; 9]>::try_from(fields)
+            let Ok([under, lease, until, seen, absent, kept, ends, shared]) = <[_; 8]>::try_from(fields)
             else {
                 return Err(Reply::error("ERR HMGET did not give what it was asked for"));
             };
-            if under.as_ref() == Some(&fill.mark) {
-                let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
-                (fill.lease, fill.seen) = (lease, seen.unwrap_or_default());
-                (fill.until, fill.absent, fill.ends) = (moment(until)?, moment(absent)?, moment(ends)?);
-                fill.shared = shared.is_some();
-                fill.stale = stale.filter(|_| moment(kept).is_ok_and(|kept| kept > now));
-            } else if under.is_some() {
-                fill.call(&[b"UNLINK", beside])?;
-            }
+            let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
+            fill.lease = lease.filter(|_| under.as_ref() == Some(&fill.mark));
+            fill.seen = seen.unwrap_or_default();
+            (fill.until, fill.absent, fill.ends) = (moment(until)?, moment(absent)?, moment(ends)?);
+            (fill.has_stale, fill.shared) = (moment(kept)? > now, shared.is_some());
             Ok(fill)
         }
 
@@ -259,7 +247,8 @@ mod native {
                     return Ok(Reply::Array(vec![Reply::Integer(3)]));
                 }
             }
-            let stale = self.stale.take().map_or(Reply::Nil, Reply::bulk);
+            let stale =
+                if self.has_stale { self.call(&[b"HGET", self.beside, b"stale"])? } else { Reply::Nil };
             let answer = |whose, token: &[u8]| {
                 Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
             };
@@ -314,14 +303,12 @@ mod native {
             if ms > 0 {
                 let until = self.at(ms);
                 match copy {
-                    Some(value) => {
-                        self.write(&[b"stale", value, b"kept", &until])?;
-                        if let Some(mark_key) = self.mark_key {
-                            self.call(&[b"HSET", mark_key, b"copies", b"1"])?;
-                            self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
-                        }
-                    }
+                    Some(value) => self.write(&[b"stale", value, b"kept", &until])?,
                     None => self.write(&[b"absent", &until])?,
+                }
+                if let Some(mark_key) = self.mark_key {
+                    self.call(&[b"HSET", mark_key, b"copies", b"1"])?;
+                    self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
                 }
                 self.keep(ms)?;
             }
