@@ -496,8 +496,12 @@ async fn transact(
     let replies = if packets.is_empty() {
         Ok(Vec::new())
     } else {
+        let ends_fills = packets.iter().any(|packet| packet.aside);
         let sent = run(binding, Request::Atomic(packets), deadline, false, None).await;
-        sent.and_then(reply::executed)
+        sent.and_then(reply::executed).map_err(|error| match error.code() {
+            Some("NOPERM") if ends_fills => error.explained(reply::RIGHTS),
+            _ => error,
+        })
     };
     let mut results = match replies {
         Ok(results) => Ok(results.into_iter()),

@@ -91,10 +91,10 @@ fn rules_for_one_server_have_its_keys_only() {
         let rules = rules.to_string();
         rules.split(' ').filter(|rule| rule.starts_with('~')).map(str::to_owned).collect::<Vec<_>>()
     };
-    let config = ["~feature:all", "~feature:all%*", "~feature:of:%swept", "~feature:of:*:*:*"];
+    let config = ["~feature:all", "~feature:all%*", "~feature:of:%swept:of", "~feature:of:*:*:*"];
     assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), config);
     let others = keys(CATALOG.acl_rules().server(None));
-    assert_eq!(others, ["~session:%swept", "~session:*:*", "~session:seen?on:*"]);
+    assert_eq!(others, ["~session:%swept:token", "~session:*:*", "~session:seen?on:*"]);
     assert_eq!(
         keys(CATALOG.acl_rules()),
         [&config[..], &others.iter().map(String::as_str).collect::<Vec<_>>()].concat()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis_keyspace::{ErrorKind, FillError, Key, Keyspace, OnUnavailable, Redis, Source, Text};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{both_servers, eventually, raw, wire, within};
+use redis_keyspace_tests::{both_servers, eventually, raw, wire, wired, within};
 use tokio::sync::Notify;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -128,9 +128,11 @@ both_servers! {
         key.get_or_set(|| async { "0".to_owned() }).ttl(short).stale_for(short).await.unwrap();
         let copy = async || key.try_get_or_set(|| async { failing() }).stale_for(short).await;
         eventually("the copy is gone", async || copy().await.is_err()).await;
-        // One that is to be kept for longer than can be is refused.
-        let too_long = key.get_or_set(|| async { "1".to_owned() }).stale_for(1000 * 24 * HOUR).await.unwrap_err();
-        assert_eq!(too_long.kind(), ErrorKind::InvalidInput);
+        // One that is to be kept for longer than can be is kept for as long as can be.
+        let long = key.get_or_set(|| async { "1".to_owned() }).refresh().stale_for(1000 * 24 * HOUR);
+        assert_eq!(long.await.unwrap(), "1");
+        let kept: i64 = raw(&redis, &["TTL", &wired("options:text:1%fill*").replace('*', &format!("{{{}}}", wire(&key)))]).await;
+        assert!((29 * 24 * 3600..=30 * 24 * 3600).contains(&kept), "{kept}");
     }
 
     async fn in_the_background_nobody_waits(redis: Redis) {
@@ -235,7 +237,7 @@ both_servers! {
             })
         };
         assert_eq!(seek(None).await.unwrap(), None);
-        assert_eq!(seek(None).negative_ttl(HOUR).lookup().await.unwrap().source, Source::Filled);
+        assert_eq!(seek(None).negative_ttl(HOUR).lookup().await.unwrap().source, Source::Absent);
         assert_eq!(asked.count(), 2, "unless that is asked for");
         for _ in 0..5 {
             let nothing = seek(Some("not asked")).lookup().await.unwrap();

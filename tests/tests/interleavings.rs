@@ -62,7 +62,7 @@ impl World {
             let leader = match part {
                 Part::Leader(leader) => leader,
                 Part::Follower(follower) | Part::Latecomer(follower) => match follower.wait(false).await {
-                    Some(Stage::Done(Some(bytes))) => return number(&bytes),
+                    Some(Stage::Done { value: Some(bytes), .. }) => return number(&bytes),
                     _ => continue,
                 },
             };
@@ -136,7 +136,7 @@ impl World {
 }
 
 fn done(value: u64) -> Stage {
-    Stage::Done(Some(value.to_be_bytes().as_slice().into()))
+    Stage::Done { value: Some(value.to_be_bytes().as_slice().into()), degraded: false }
 }
 
 fn number(bytes: &[u8]) -> u64 {

@@ -263,6 +263,11 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 }
 
+fn loaded<T>(value: Option<T>, source: Source) -> Fetched<T> {
+    let source = if value.is_some() { source } else { Source::Absent };
+    Fetched { value, source }
+}
+
 /// The bytes of a value, and the milliseconds that are left of its lifetime.
 type WithRemaining = (Option<Vec<u8>>, Option<i64>);
 
@@ -348,8 +353,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         let follower = leader.as_ref().map(Leader::follower);
         let job = self.job(loader, lease, leader);
         let Some(stale) = stale else {
-            let value = job.run().await?;
-            return Ok(Fetched { value, source });
+            return Ok(loaded(job.run().await?, source));
         };
         match (self.spawn, follower) {
             (Some(spawn), Some(follower)) => {
@@ -357,16 +361,18 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                 let soft = fill.options.soft_timeout.unwrap_or_default();
                 let brought = tokio::time::timeout(soft, follower.wait(false)).await;
                 match brought.ok().flatten() {
-                    Some(Stage::Done(Some(bytes))) => {
+                    Some(Stage::Done { value: Some(bytes), .. }) => {
                         Ok(Fetched { value: Some(fill.decode(&bytes)?), source })
                     }
-                    Some(Stage::Done(None)) => Ok(Fetched { value: None, source }),
+                    Some(Stage::Done { value: None, .. }) => {
+                        Ok(Fetched { value: None, source: Source::Absent })
+                    }
                     // The loader is not done yet, or has failed, which its job has noted.
                     _ => Ok(fill.stale(&stale)?),
                 }
             }
             _ => match job.run().await {
-                Ok(value) => Ok(Fetched { value, source }),
+                Ok(value) => Ok(loaded(value, source)),
                 Err(FillError::Redis(error)) if !is_away(&error) => Err(error.into()),
                 Err(_) => Ok(fill.stale(&stale)?),
             },
@@ -391,7 +397,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                     true
                 }
                 // Its place is free already.
-                Stage::Done(_) | Stage::Found(_) | Stage::Failed => false,
+                Stage::Done { .. } | Stage::Found(_) | Stage::Failed => false,
                 Stage::Loading { .. } if fill.options.refreshes => false,
                 Stage::Loading { token: None, .. } => away,
                 Stage::Loading { token: Some(token), .. } => match fill.place().is_held(&token).await {
@@ -419,11 +425,12 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             None => waiting.await,
         };
         Ok(Followed::Told(match brought {
-            Some(Stage::Done(Some(bytes))) => {
+            Some(Stage::Done { value: Some(bytes), degraded }) => {
                 fill.note(|fills| &fills.coalesced, "coalesced");
-                Fetched { value: Some(fill.decode(&bytes)?), source: Source::Filled }
+                let source = if degraded { Source::Degraded } else { Source::Filled };
+                Fetched { value: Some(fill.decode(&bytes)?), source }
             }
-            Some(Stage::Done(None)) if L::FINDS_NONE => fill.absent(),
+            Some(Stage::Done { value: None, .. }) if L::FINDS_NONE => fill.absent(),
             // Who refreshes wants it loaded.
             Some(Stage::Found(_)) if fill.options.refreshes => return Ok(Followed::Nothing),
             Some(Stage::Found(Some(bytes))) => fill.hit(fill.decode(&bytes)?),
@@ -533,7 +540,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             let soft = fill.options.soft_timeout.unwrap_or_default();
             let brought = tokio::time::timeout(soft, follower.wait(false)).await;
             return match brought.ok().flatten() {
-                Some(Stage::Done(Some(bytes))) => match fill.decode(&bytes) {
+                Some(Stage::Done { value: Some(bytes), .. }) => match fill.decode(&bytes) {
                     Ok(value) => Fetched { value: Some(value), source: Source::Filled },
                     Err(_) => fill.hit(value),
                 },
@@ -541,7 +548,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             };
         }
         match job.run().await {
-            Ok(value) => Fetched { value, source: Source::Filled },
+            Ok(value) => loaded(value, Source::Filled),
             Err(_) => fill.hit(value),
         }
     }

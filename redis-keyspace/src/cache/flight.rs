@@ -20,7 +20,11 @@ pub(crate) enum Stage {
     /// Without it: this value was there when the right to load was asked for, or it was known that there is none.
     Found(Option<Arc<[u8]>>),
     /// It has brought this value, encoded, or that there is none.
-    Done(Option<Arc<[u8]>>),
+    Done {
+        value: Option<Arc<[u8]>>,
+        /// Without Redis.
+        degraded: bool,
+    },
     /// The loader has failed.
     Failed,
 }
@@ -177,12 +181,12 @@ impl Follower {
     /// has gone without, or all that it has is of before this one came.
     pub(crate) async fn wait(mut self, impatience: bool) -> Option<Stage> {
         let tells = |stage: &Stage| match stage {
-            Stage::Done(_) | Stage::Found(_) | Stage::Failed => true,
+            Stage::Done { .. } | Stage::Found(_) | Stage::Failed => true,
             Stage::Loading { stale, .. } => impatience && stale.is_some(),
             Stage::Beginning => false,
         };
         let told = self.stage.wait_for(tells).await.ok().map(|stage| stage.clone());
-        told.filter(|stage| !self.is_late || matches!(stage, Stage::Done(_) | Stage::Failed))
+        told.filter(|stage| !self.is_late || matches!(stage, Stage::Done { .. } | Stage::Failed))
     }
 }
 

@@ -13,12 +13,12 @@ fn follower(flights: &Flights, came: u64) -> Follower {
 }
 
 fn done(text: &str) -> Stage {
-    Stage::Done(Some(text.as_bytes().into()))
+    Stage::Done { value: Some(text.as_bytes().into()), degraded: false }
 }
 
 fn text(stage: Option<Stage>) -> Option<String> {
     match stage? {
-        Stage::Done(value) | Stage::Found(value) => Some(String::from_utf8(value?.to_vec()).unwrap()),
+        Stage::Done { value, .. } | Stage::Found(value) => Some(String::from_utf8(value?.to_vec()).unwrap()),
         Stage::Loading { stale, .. } => {
             Some(format!("stale {}", String::from_utf8(stale?.to_vec()).unwrap()))
         }

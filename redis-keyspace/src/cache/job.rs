@@ -112,6 +112,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
             }
         };
         let template = fill.key.template();
+        let degraded = lease.is_none();
         let stored = match lease {
             Some(lease) => match outcome::<V>(&fill.options, template, value.as_ref(), encoded.as_deref()) {
                 Some(outcome) => {
@@ -129,7 +130,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Job<S, V, L> {
             fill.keep(encoded);
         }
         if let Some(leader) = leader {
-            leader.finish(|| Some(Stage::Done(encoded.map(Arc::from))));
+            leader.finish(|| Some(Stage::Done { value: encoded.map(Arc::from), degraded }));
         }
         // A mistake of the program's is told to who has loaded. Those who have waited need not load it again for that.
         stored?;

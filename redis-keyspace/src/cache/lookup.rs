@@ -26,7 +26,7 @@ pub enum Source {
     Hit,
     /// Its lifetime was over, and it was kept for such a case: see [`GetOrSet::stale_for`].
     Stale,
-    /// It is known that there is none: see [`GetOrSet::negative_ttl`].
+    /// There is none: the loader has said so, now or [a while ago](GetOrSet::negative_ttl).
     Absent,
     /// It was loaded, for this caller or for another one at the same time.
     Filled,

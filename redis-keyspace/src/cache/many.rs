@@ -342,7 +342,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                     }
                 };
                 match told {
-                    Some(Stage::Done(value) | Stage::Found(value)) => {
+                    Some(Stage::Done { value, .. } | Stage::Found(value)) => {
                         self.note(&id, |fills| &fills.coalesced, "coalesced");
                         known.insert(id, value);
                     }
@@ -425,14 +425,13 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                         asked.push((self.place(key), token));
                         late.push((id, name, follower));
                     }
-                    Stage::Loading { token: None, .. } | Stage::Found(_) | Stage::Done(_) | Stage::Failed => {
-                        match self.flights().supersede(&name, &follower) {
-                            Part::Leader(leader) => led.push(lead(id, leader)),
-                            Part::Follower(follower) | Part::Latecomer(follower) => {
-                                followed.push((id, follower))
-                            }
-                        }
-                    }
+                    Stage::Loading { token: None, .. }
+                    | Stage::Found(_)
+                    | Stage::Done { .. }
+                    | Stage::Failed => match self.flights().supersede(&name, &follower) {
+                        Part::Leader(leader) => led.push(lead(id, leader)),
+                        Part::Follower(follower) | Part::Latecomer(follower) => followed.push((id, follower)),
+                    },
                 },
             }
         }
@@ -551,6 +550,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
                 return Err(error);
             }
         };
+        let degraded = led.iter().all(|led| led.lease.is_none());
         let mut encoded = Vec::new();
         for Led { id, .. } in &led {
             encoded.push(loaded.get(id).map(encode::<V>).transpose()?);
@@ -580,7 +580,7 @@ impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
             let value: Option<Arc<[u8]>> = encoded.map(Arc::from);
             if let Some(leader) = led.leader {
                 let value = value.clone();
-                leader.finish(|| Some(Stage::Done(value)));
+                leader.finish(|| Some(Stage::Done { value, degraded }));
             }
             known.insert(led.id, value);
         }

@@ -47,6 +47,10 @@ pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> 
     Ok(Replies::Many(replies))
 }
 
+/// Where to look for the rights that writes take.
+pub(crate) const RIGHTS: &str =
+    "it takes the right to end fills of the keys that are under way: see `Catalog::acl_rules`";
+
 const ASIDE: &str = "what was asked for was done, but fills of the key that are under way could not be ended, and may store what is \
                      older; `Catalog::acl_rules` has the rights that it takes";
 

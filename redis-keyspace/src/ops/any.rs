@@ -36,8 +36,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             args.push_int(millis(lifetime)?);
             Ok(())
         };
-        let command = Command::on_key(self, "PEXPIRE", fill, reply::boolean)
-            .ending_fills(V::IS_FILLED && lifetime.is_zero());
+        let command = Command::on_key(self, "PEXPIRE", fill, reply::boolean).ending_fills(V::IS_FILLED);
         // Zero deletes: a second run would answer that there was no key.
         if lifetime.is_zero() { command } else { command.repeatable() }
     }

@@ -53,7 +53,8 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
         set.args.push(token.as_bytes());
         let mut expire = Packet::new("PEXPIRE", Keys::One(mark));
         expire.args.push_int(longest);
-        [copies, set, expire]
+        // In this order: what is kept before the mark is known of after it, and what comes after it is not kept.
+        [set, expire, copies]
     });
     let replies = send(Request::Page(packets.collect())).await?;
     if binding.pool().is_cluster() {

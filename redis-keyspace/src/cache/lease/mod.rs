@@ -28,7 +28,9 @@ use script::SCRIPT;
 pub(crate) use script::register;
 
 /// How long a lease lasts that nobody renews: for so long do others wait for a process that is gone.
-pub(crate) const LEASE: Duration = Duration::from_secs(5);
+const LEASE: Duration = Duration::from_secs(5);
+/// The same of one that others may join, and need not wait for: a loader that keeps its thread busy may take so long.
+const SHARED: Duration = Duration::from_secs(30);
 
 const RIGHTS: &str = "`Catalog::acl_rules` has the rights that it takes to fill a key";
 
@@ -77,7 +79,8 @@ pub(crate) struct Place {
     mark: Option<KeyText>,
     subject: Subject,
     timeout: Duration,
-    lasts: Duration,
+    /// How long leases last, if that is not as usual.
+    lasts: Option<Duration>,
 }
 
 impl Place {
@@ -90,17 +93,17 @@ impl Place {
     ) -> Self {
         let timeout = timeout.unwrap_or(binding.timeout);
         let subject = Subject::new(Some(keyspace), Some(template), "EVALSHA");
-        Self { binding, key, mark: Some(sweep_mark(template)), subject, timeout, lasts: LEASE }
+        Self { binding, key, mark: Some(sweep_mark(template)), subject, timeout, lasts: None }
     }
 
     /// For work that is done once: a lease that lasts longer than usual when nobody renews it, and that a sweep leaves alone.
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
-        (self.lasts, self.mark) = (lasts, None);
+        (self.lasts, self.mark) = (Some(lasts), None);
         self
     }
 
-    fn lasts_millis(&self) -> i64 {
-        i64::try_from(self.lasts.as_millis()).unwrap_or(i64::MAX)
+    fn lasts(&self, mode: Mode) -> Duration {
+        self.lasts.unwrap_or(if mode == Mode::Share { SHARED } else { LEASE })
     }
 
     fn call(&self, what: &[u8], token: &str) -> Call {
@@ -160,7 +163,7 @@ impl Place {
 
     fn begin_call(&self, token: &str, mode: Mode, looks: bool) -> Call {
         let mut call = self.call(b"begin", token);
-        call.args.push_int(self.lasts_millis());
+        call.args.push_int(self.lasts(mode).as_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
         call
@@ -199,7 +202,7 @@ impl Place {
                 let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();
                 if whose == 1 || mode == Mode::Share {
-                    Ok(Begun::Leads(Lease::new(self.clone(), token), stale))
+                    Ok(Begun::Leads(Lease::new(self.clone(), token, self.lasts(mode)), stale))
                 } else {
                     Ok(Begun::Held(stale))
                 }
@@ -278,11 +281,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn new(place: Place, token: String) -> Self {
+    fn new(place: Place, token: String, lasts: Duration) -> Self {
         let token: Arc<str> = token.into();
         let renewal = Handle::try_current()
             .ok()
-            .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token))).abort_handle());
+            .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token), lasts)).abort_handle());
         Self { place, token, renewal, ended: false }
     }
 
@@ -373,11 +376,11 @@ impl fmt::Debug for Lease {
 }
 
 /// Renews a lease until it has ended.
-async fn renew(place: Place, token: Arc<str>) {
+async fn renew(place: Place, token: Arc<str>, lasts: Duration) {
     loop {
-        tokio::time::sleep(place.lasts / 3).await;
+        tokio::time::sleep(lasts / 3).await;
         let mut call = place.call(b"renew", &token);
-        call.args.push_int(place.lasts_millis());
+        call.args.push_int(lasts.as_millis());
         match place.run(call, true).await {
             Ok(Reply::Int(1)) => {}
             Ok(_) => return,
