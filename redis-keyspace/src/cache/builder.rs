@@ -88,8 +88,9 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// others are given the copy; so is that one when the loader fails or takes longer than its timeouts.
     ///
     /// The copy is kept beside the key, not at it: whoever reads the key, by [`get`](Key::get) or by another program, finds
-    /// a plain value with its plain lifetime, and nothing afterwards. It takes the memory of the value once more. Whatever writes
-    /// or deletes the key deletes the copy. For 30 days at most, lifetime included.
+    /// a plain value with its plain lifetime, and nothing afterwards. It takes the memory of the value once more. Whatever writes,
+    /// deletes or [`expire`](Key::expire)s the key by this library deletes the copy, a `set` that is not done because of its
+    /// condition too. For 30 days at most, lifetime included. A template with `ttl = none` has none: its values don't end.
     ///
     /// When Redis itself is away, the process gives what it has seen of the key no longer ago than this, if it has and has not
     /// written the key since; what others have written it can't know. With [`OnUnavailable::Miss`], the loader is asked before
@@ -103,15 +104,16 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// one waits for it, unless it is done [in the background](Self::in_background); others are given what is there. If the
     /// loader fails, so is that one.
     ///
-    /// The part is of the lifetime that [`ttl`](Self::ttl) or the template states. A hit costs a command more, in the same round trip.
+    /// The part is of the lifetime that [`ttl_by`](Self::ttl_by) gives for the value, or else [`ttl`](Self::ttl) or the template.
+    /// A template with `ttl = none` has none. A hit costs a command more, in the same round trip.
     pub fn early_refresh(mut self, after: f64) -> Self {
         self.options.early_refresh = Some(part(after));
         self
     }
 
     /// Has processes load once together: one loads, and the others look every now and then whether it is done, at most a tenth
-    /// of a second apart. Should that process end, another one goes on after five seconds. Without this, each process loads
-    /// once.
+    /// of a second apart. Should that process end, another one goes on after five seconds, or half a minute if its caller had not
+    /// asked for this. Without it, each process loads once.
     ///
     /// A loader that in turn waits for a key which another process loads, whose loader waits for this one's, waits for ever; a
     /// [hard timeout](Self::hard_timeout) ends that.
@@ -183,12 +185,12 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
 /// What takes a task of its own, so that the loader may not borrow.
 impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
     /// With something to give meanwhile, a [stale copy](Self::stale_for) or what is there still, has the loader run in a task of
-    /// its own, and nobody wait for it.
+    /// its own, and nobody wait for it. There it may take five minutes, unless its [hard timeout](Self::hard_timeout) is stated.
     pub fn in_background(self) -> Self {
         self.soft_timeout(Duration::ZERO)
     }
 
-    /// With a [stale copy](Self::stale_for) to give instead, waits this long for the loader at most; then it goes on in a task
+    /// With a [stale copy](Self::stale_for) to give instead, or what is there still, waits this long for the loader at most; then it goes on in a task
     /// of its own.
     pub fn soft_timeout(mut self, limit: Duration) -> Self {
         self.options.soft_timeout = Some(limit);

@@ -40,7 +40,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// what is left. What was written meanwhile is not stored. Options that a declaration states hold, but for
     /// `early_refresh`, `stale_for` and `across_processes`: many keys are loaded in each process, and without anything stale.
     ///
-    /// One round trip when all are there, else three. On a cluster, all keys must be in one slot.
+    /// One round trip when all are there, else three, and one more when others load some of them. On a cluster, all keys must be in one slot.
     ///
     /// ```
     /// # use std::collections::HashMap;
@@ -61,7 +61,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// Those of any command, before the loader has run.
+    /// Those of any command, before the loader has run; mistakes after it, as of [`get_or_set`](Self::get_or_set).
     pub fn get_or_set_many<'l, I, F, Fut, R>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,

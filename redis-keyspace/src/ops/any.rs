@@ -30,7 +30,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     }
 
     /// Gives it a lifetime, counted from now; gives whether there is such a key. Zero deletes it. Fractions of a
-    /// millisecond are rounded up.
+    /// millisecond are rounded up. Ends loads of the key that are under way, and drops its stale copy.
     pub fn expire(&self, lifetime: Duration) -> Command<bool> {
         let fill = |args: &mut crate::command::Args| {
             args.push_int(millis(lifetime)?);

@@ -22,7 +22,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// if the value is another one than before.
     ///
     /// One round trip on a hit, three on a miss. No connection is held while the loader runs. When what was loaded can't be stored,
-    /// its callers get it all the same, and [`stats`](crate::Redis::stats) count it.
+    /// its callers get it all the same, also from a server that takes no writes (`OOM`, `MISCONF`, ..), and
+    /// [`stats`](crate::Redis::stats) count it.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -44,7 +45,9 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Errors
     ///
     /// Those of any command, before the loader has run; [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) after a
-    /// [hard timeout](GetOrSet::hard_timeout).
+    /// [hard timeout](GetOrSet::hard_timeout). And mistakes that would hide behind a cache that never hits: a value that has no
+    /// encoding, is longer than `max_value` ([`TooLarge`](crate::ErrorKind::TooLarge)), or is given a lifetime that can't be, after
+    /// the loader has run; those who wait for it get the value.
     pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Always<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -54,6 +57,10 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     }
 
     /// Like [`get_or_set`](Self::get_or_set) with a loader that can fail; nothing is stored then.
+    ///
+    /// # Errors
+    ///
+    /// The loader's as [`FillError::Loader`](crate::FillError::Loader), and those of [`get_or_set`](Self::get_or_set) as the others.
     pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fallible<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -92,6 +99,10 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     }
 
     /// Like [`get_or_set_optional`](Self::get_or_set_optional) with a loader that can fail.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get_or_set`](Self::try_get_or_set).
     pub fn try_get_or_set_optional<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, FallibleOptional<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
