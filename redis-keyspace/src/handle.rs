@@ -519,7 +519,8 @@ pub(crate) fn chosen(stated: Option<&Redis>, keyspace: Option<&'static KeyspaceM
     with_redis(stated, keyspace, Redis::clone)
 }
 
-fn with_redis<R>(
+/// Hands the handle that a command of this keyspace runs on to `work`.
+pub(crate) fn with_redis<R>(
     stated: Option<&Redis>,
     keyspace: Option<&'static KeyspaceMeta>,
     work: impl FnOnce(&Redis) -> R,

@@ -31,8 +31,8 @@ use crate::kind::SingleValue;
 pub struct GetOrSet<'l, S, V: SingleValue, L> {
     key: Key<S, V>,
     loader: L,
-    /// Boxed, since builders are moved from call to call.
-    options: Box<Options<V::Owned>>,
+    /// Where a call states any: most don't.
+    options: Option<Box<Options<V::Owned>>>,
     spawn: Option<Spawn<S, V, L>>,
     /// For how long what the loader borrows is there.
     borrows: PhantomData<&'l ()>,
@@ -40,13 +40,17 @@ pub struct GetOrSet<'l, S, V: SingleValue, L> {
 
 impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     pub(crate) fn new(key: Key<S, V>, loader: L) -> Self {
-        let options = Box::new(Options::of(key.template(), key.redis()));
-        Self { key, loader, options, spawn: None, borrows: PhantomData }
+        Self { key, loader, options: None, spawn: None, borrows: PhantomData }
+    }
+
+    fn options(&mut self) -> &mut Options<V::Owned> {
+        let key = &self.key;
+        self.options.get_or_insert_with(|| Box::new(Options::of(key.template(), key.redis())))
     }
 
     /// A lifetime other than the template's for a value that is loaded.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.options.ttl = Some(ttl);
+        self.options().ttl = Some(ttl);
         self
     }
 
@@ -73,14 +77,14 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// # Ok(()) }).await }
     /// ```
     pub fn ttl_by(mut self, ttl: impl Fn(&V::Owned) -> Duration + Send + Sync + 'static) -> Self {
-        self.options.ttl_by = Some(Box::new(ttl));
+        self.options().ttl_by = Some(Box::new(ttl));
         self
     }
 
     /// Shortens each lifetime at random, by this part of it at most (0.1 for a tenth), so that what was loaded at once is not
     /// gone at once. A lifetime is never longer than stated.
     pub fn ttl_jitter(mut self, jitter: f64) -> Self {
-        self.options.jitter = part(jitter);
+        self.options().jitter = part(jitter);
         self
     }
 
@@ -96,7 +100,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// written the key since; what others have written it can't know. With [`OnUnavailable::Miss`], the loader is asked before
     /// that. The process keeps 16 MiB of such values at most, and none above 1 MiB.
     pub fn stale_for(mut self, time: Duration) -> Self {
-        self.options.stale_for = Some(time).filter(|time| !time.is_zero());
+        self.options().stale_for = Some(time).filter(|time| !time.is_zero());
         self
     }
 
@@ -107,7 +111,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// The part is of the lifetime that [`ttl_by`](Self::ttl_by) gives for the value, or else [`ttl`](Self::ttl) or the template.
     /// A template with `ttl = none` has none. A hit costs a command more, in the same round trip.
     pub fn early_refresh(mut self, after: f64) -> Self {
-        self.options.early_refresh = Some(part(after));
+        self.options().early_refresh = Some(part(after));
         self
     }
 
@@ -118,21 +122,21 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// A loader that in turn waits for a key which another process loads, whose loader waits for this one's, waits for ever; a
     /// [hard timeout](Self::hard_timeout) ends that.
     pub fn across_processes(mut self) -> Self {
-        self.options.across_processes = true;
+        self.options().across_processes = true;
         self
     }
 
     /// Whether callers of this process who miss the key at the same time share one load; they do unless this says
     /// otherwise.
     pub fn coalesce(mut self, coalesces: bool) -> Self {
-        self.options.coalesces = coalesces;
+        self.options().coalesces = coalesces;
         self
     }
 
     /// Loads the value whatever is there, and stores it in the place of that. A load of another caller's that began before is
     /// not waited for, and stores nothing any more. What is written to the key while the loader runs stays.
     pub fn refresh(mut self) -> Self {
-        self.options.refreshes = true;
+        self.options().refreshes = true;
         self
     }
 
@@ -140,7 +144,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// something [stale](Self::stale_for), or fails: with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout), or
     /// [`FillError::TimedOut`](crate::FillError::TimedOut).
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
-        self.options.hard_timeout = Some(limit);
+        self.options().hard_timeout = Some(limit);
         self
     }
 
@@ -164,20 +168,20 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
 
     /// Runs it on this server, whatever is installed or in scope.
     pub fn on(mut self, redis: &Redis) -> Self {
-        self.options.redis = Some(redis.clone());
+        self.options().redis = Some(redis.clone());
         self
     }
 
     /// What it comes to when Redis is away, whatever the keyspace declares: an error before the loader has run, or,
     /// for a miss, what the loader gives, which is stored nowhere.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
-        self.options.on_unavailable = Some(answer);
+        self.options().on_unavailable = Some(answer);
         self
     }
 
     /// Gives each of its commands a deadline of its own. The loader is not limited by it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options().timeout = Some(timeout);
         self
     }
 }
@@ -193,7 +197,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> 
     /// With a [stale copy](Self::stale_for) to give instead, or what is there still, waits this long for the loader at most; then it goes on in a task
     /// of its own.
     pub fn soft_timeout(mut self, limit: Duration) -> Self {
-        self.options.soft_timeout = Some(limit);
+        self.options().soft_timeout = Some(limit);
         self.spawn = Some(spawn::<S, V, L>);
         self
     }
@@ -201,11 +205,14 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> 
 
 macro_rules! negative {
     ($loader:ident) => {
-        impl<S, V: SingleValue, F> GetOrSet<'_, S, V, $loader<F>> {
+        impl<S: Keyspace, V: SingleValue, F> GetOrSet<'_, S, V, $loader<F>>
+        where
+            $loader<F>: Loader<V>,
+        {
             /// Remembers for this long that the loader has found no value, so that it is not asked again: beside the key, where
             /// readers of the key find nothing. Without it, a loader that finds none is asked each time.
             pub fn negative_ttl(mut self, time: Duration) -> Self {
-                self.options.negative_ttl = Some(time);
+                self.options().negative_ttl = Some(time);
                 self
             }
         }
@@ -249,7 +256,7 @@ impl<S, V: SingleValue, L> fmt::Debug for GetOrSet<'_, S, V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetOrSet")
             .field("key", &self.key)
-            .field("ttl", &self.options.ttl)
+            .field("ttl", &self.options.as_ref().and_then(|options| options.ttl))
             .finish_non_exhaustive()
     }
 }

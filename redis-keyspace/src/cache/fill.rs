@@ -16,10 +16,10 @@ use super::loader::Loader;
 use super::lookup::Source;
 use super::policy::Options;
 use crate::Redis;
-use crate::command::{Command, CommandFuture, Keys, OnUnavailable, Packet, Request, is_away, reply};
+use crate::command::{Command, Keys, OnUnavailable, Packet, Request, is_away, reply};
 use crate::connect::lane::Replies;
 use crate::error::{Error, Result};
-use crate::handle::{Binding, chosen, target};
+use crate::handle::{Binding, chosen, target, with_redis, with_target};
 use crate::key::Key;
 use crate::keyspace::Keyspace;
 use crate::kind::SingleValue;
@@ -82,7 +82,7 @@ enum Sought<T> {
 pub(super) async fn fetch<'l, S, V, L>(
     key: Key<S, V>,
     loader: L,
-    options: Box<Options<V::Owned>>,
+    options: Option<Box<Options<V::Owned>>>,
     spawn: Option<Spawn<S, V, L>>,
 ) -> Result<Fetched<V::Owned>, FillError<L::Error>>
 where
@@ -90,22 +90,57 @@ where
     V: SingleValue,
     L: Loader<V> + 'l,
 {
+    let mut looked = None;
+    // What most calls are: nothing is stated, and the value is there. That takes a `GET`, and room for nothing else.
+    if options.is_none() && key.redis().is_none() && key.template().fills().looks_plainly() {
+        let (pool, came) = with_target(None, Some(S::META), |binding| {
+            (Arc::as_ptr(binding.pool()).addr(), binding.pool().flights.now())
+        })?;
+        match key.get().on_unavailable(OnUnavailable::Error).await {
+            Ok(Some(value)) => {
+                let hit = |redis: &Redis| note(redis, key.template(), |fills| &fills.hits, "hit");
+                with_redis(None, Some(S::META), hit)?;
+                return Ok(Fetched { value: Some(value), source: Source::Hit });
+            }
+            read => looked = Some(Looked { pool, came, failure: read.err() }),
+        }
+    }
+    let options = options.unwrap_or_else(|| Box::new(Options::of(key.template(), key.redis())));
+    let more: Searching<'l, V, L> = Box::pin(fetch_more(key, loader, options, spawn, looked));
+    more.await
+}
+
+/// A look at the key that has found nothing.
+struct Looked {
+    /// By its address.
+    pool: usize,
+    came: u64,
+    failure: Option<Error>,
+}
+
+async fn fetch_more<S, V, L>(
+    key: Key<S, V>,
+    loader: L,
+    options: Box<Options<V::Owned>>,
+    spawn: Option<Spawn<S, V, L>>,
+    looked: Option<Looked>,
+) -> Result<Fetched<V::Owned>, FillError<L::Error>>
+where
+    S: Keyspace,
+    V: SingleValue,
+    L: Loader<V>,
+{
     let redis = chosen(options.redis.as_ref(), Some(S::META))?;
     let binding = target(Some(&redis), Some(S::META))?;
     let mut fill = Fill { key, redis, binding, options, before: None };
     if fill.options.stale_for.is_some() {
         fill.before = Some(fill.copies().before(&fill.name()));
     }
-    let came = fill.flights().now();
-    let found = if fill.looks_plainly() {
-        // All that most calls come to. What more there may be is boxed, so that this takes little room.
-        match fill.plain_look().await {
-            Ok(Some(value)) => return Ok(fill.hit(value)),
-            read => fill.found(read.map(|_| None))?,
-        }
-    } else {
-        let look: Looking<'_, V> = Box::pin(fill.look());
-        look.await?
+    // Unless another server was installed in between.
+    let looked = looked.filter(|looked| looked.pool == Arc::as_ptr(fill.binding.pool()).addr());
+    let (came, found) = match looked {
+        Some(Looked { came, failure, .. }) => (came, fill.found(failure.map_or(Ok(None), Err))?),
+        None => (fill.flights().now(), fill.look().await?),
     };
     match found {
         Found::Value { value, due: false } => Ok(fill.hit(value)),
@@ -114,15 +149,10 @@ where
             let (name, place) = (fill.name(), fill.leading());
             let leads = LEADING.try_with(|keys| keys.contains(&place)).unwrap_or(false);
             let waits = fill.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
-            let search = Search { fill: Arc::new(fill), name, leads, spawn, waits };
-            // Boxed: hits are many, and need no room for it.
-            let search: Searching<'l, V, L> = Box::pin(search.run(loader, came, found));
-            search.await
+            Search { fill: Arc::new(fill), name, leads, spawn, waits }.run(loader, came, found).await
         }
     }
 }
-
-type Looking<'f, V> = Pin<Box<dyn Future<Output = Result<Found<<V as SingleValue>::Owned>>> + Send + 'f>>;
 
 type Searching<'l, V, L> = Pin<Box<dyn Future<Output = Outcome<V, L>> + Send + 'l>>;
 
@@ -204,24 +234,14 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         self.options.stale_for.is_some() && !self.options.refreshes
     }
 
-    /// Whether a look is nothing but a `GET`.
-    fn looks_plainly(&self) -> bool {
-        let Options { refreshes, early_refresh, .. } = *self.options;
-        !refreshes && early_refresh.is_none() && self.before.is_none()
-    }
-
-    fn plain_look(&self) -> CommandFuture<Option<V::Owned>> {
-        let read = self.key.get().with_redis(Some(self.redis.clone())).with_timeout(self.options.timeout);
-        read.on_unavailable(OnUnavailable::Error).into_future()
-    }
-
     async fn look(&self) -> Result<Found<V::Owned>> {
         let Options { timeout, refreshes, early_refresh, .. } = *self.options;
         if refreshes {
             return Ok(Found::Nothing);
         }
-        if self.looks_plainly() {
-            let read = self.plain_look().await;
+        if early_refresh.is_none() && self.before.is_none() {
+            let read = self.key.get().on(&self.redis).with_timeout(timeout);
+            let read = read.on_unavailable(OnUnavailable::Error).await;
             return self.found(read.map(|value| value.map(|value| (value, false))));
         }
         let read = with_remaining(&self.key, early_refresh.is_some()).on(&self.redis).with_timeout(timeout);

@@ -22,7 +22,7 @@ fn text(stage: Option<Stage>) -> Option<String> {
         Stage::Loading { stale, .. } => {
             Some(format!("stale {}", String::from_utf8(stale?.to_vec()).unwrap()))
         }
-        Stage::Beginning => None,
+        Stage::Beginning | Stage::Failed => None,
     }
 }
 

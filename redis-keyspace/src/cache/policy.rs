@@ -38,6 +38,11 @@ impl FillPolicy {
         across_processes: false,
     };
 
+    /// Whether looking for a value is nothing but a `GET`.
+    pub(crate) fn looks_plainly(&self) -> bool {
+        self.stale_for.is_none() && self.early_refresh.is_none()
+    }
+
     /// By how much the lifetimes of what is loaded are shortened at random, at most: a part from 0 to 1.
     #[must_use]
     pub fn ttl_jitter(&self) -> f64 {
