@@ -99,7 +99,8 @@ where
         match key.get().on_unavailable(OnUnavailable::Error).await {
             Ok(Some(value)) => {
                 let hit = |redis: &Redis| note(redis, key.template(), |fills| &fills.hits, "hit");
-                with_redis(None, Some(S::META), hit)?;
+                // Nobody to count it for is no reason to keep it back.
+                let _ = with_redis(None, Some(S::META), hit);
                 return Ok(Fetched { value: Some(value), source: Source::Hit });
             }
             read => looked = Some(Looked { pool, came, failure: read.err() }),
@@ -352,10 +353,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
             found = fill.look().await?;
         };
         let (lease, stale) = match self.seek(matches!(found, Found::Away), leader.as_ref()).await? {
-            Sought::Found(fetched) => {
-                // Those who wait get what it is, or look for themselves.
-                return Ok(fetched);
-            }
+            Sought::Found(fetched) => return Ok(fetched),
             Sought::Leads(lease, stale) => (lease, stale),
         };
         match found {

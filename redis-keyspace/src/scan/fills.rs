@@ -18,9 +18,9 @@ use crate::run::run;
 
 /// Ends every fill under way of the keys that are meant, and drops what is kept beside them.
 ///
-/// On a server by itself, a mark is left for each template: what is beside a key and of before the mark is nothing any more. Where
-/// stale copies have been kept, and in a cluster, whose scripts see one slot, it is looked for and deleted, which takes going
-/// through the database once more.
+/// On a server by itself, a mark is left for each template: a lease of before the mark is none any more. Where more than leases has
+/// been kept beside keys, and in a cluster, whose scripts see one slot, that is looked for and deleted, which takes going through
+/// the database once more.
 pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
     let templates = match meant.template {
         Some(template) => std::slice::from_ref(template),
