@@ -52,7 +52,7 @@ pub use connect::profiles::Profiles;
 pub use connect::settings::{Fingerprint, Protocol};
 pub use error::{Budget, Error, ErrorKind, Result};
 pub use expiry::Ttl;
-pub use group::{Invalidate, Member};
+pub use group::{GroupMember, InvalidateGroup};
 pub use handle::Redis;
 pub use health::{Health, HealthCheck, Role};
 pub use key::{ArgumentClass, Key, KeyArgument, KeyParseError, KeyWriter, Raw};
@@ -62,7 +62,7 @@ pub use kind::Json;
 pub use kind::{
     Bytes, Counter, DecodeError, EncodeError, Group, Kind, Lock, RateLimit, Readable, SingleValue, Text,
 };
-pub use limit::{Allowance, Check, Rate};
+pub use limit::{Allowance, Rate, RateCheck};
 pub use lock::{Held, LockGuard, LockWait, TryLock};
 pub use once::{Once, OnceError, OnceRun, OnceTryRun};
 #[cfg(feature = "derive")]

@@ -35,13 +35,13 @@ use crate::run::run;
 /// back. A generation that was lost or has expired is never made again either.
 ///
 /// [`del`](Key::del) on a group invalidates it too; but of that, unlike of [`invalidate`](Key::invalidate), those who ask
-/// with [`cached_for`](Member::cached_for) in this process learn only with time.
+/// with [`cached_for`](GroupMember::cached_for) in this process learn only with time.
 impl<S: Keyspace> Key<S, Group> {
     /// A key as a member of this group: the same key, with the group's generation in its name. All operations are done on
     /// what this gives, while the group need not be asked again; what is stored at the key itself is another value.
     ///
     /// One round trip, which also renews the group's lifetime; none for one that is remembered, see
-    /// [`cached_for`](Member::cached_for). A member of one group can be made a member of another, and is invalidated with
+    /// [`cached_for`](GroupMember::cached_for). A member of one group can be made a member of another, and is invalidated with
     /// either.
     ///
     /// The members of a group do not take part in the patterns of their template: `cart_keys().delete()` neither
@@ -73,14 +73,20 @@ impl<S: Keyspace> Key<S, Group> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the template of the member says `ttl = none`: its values
     /// would stay for ever where nobody finds them. [`Decode`](crate::ErrorKind::Decode) when another program has written
     /// the group's key. And those of any command.
-    pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> Member<S, M, V> {
-        Member { group: self.clone(), key: key.clone(), cached_for: None, redis: self.redis(), timeout: None }
+    pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> GroupMember<S, M, V> {
+        GroupMember {
+            group: self.clone(),
+            key: key.clone(),
+            cached_for: None,
+            redis: self.redis(),
+            timeout: None,
+        }
     }
 
     /// Invalidates all members: gives the group another generation. One round trip.
     ///
     /// From the moment at which the server does it, who asks for a member gets one without a value. Those who
-    /// [remember](Member::cached_for) the old generation go on with it for as long as they have said, but for those of
+    /// [remember](GroupMember::cached_for) the old generation go on with it for as long as they have said, but for those of
     /// this process, by handles of the same configuration on the same runtime.
     ///
     /// # Errors
@@ -90,14 +96,14 @@ impl<S: Keyspace> Key<S, Group> {
     /// # Cancellation
     ///
     /// Dropping the future leaves it open whether the members are invalidated.
-    pub fn invalidate(&self) -> Invalidate<S> {
-        Invalidate { group: self.clone(), redis: self.redis(), timeout: None }
+    pub fn invalidate(&self) -> InvalidateGroup<S> {
+        InvalidateGroup { group: self.clone(), redis: self.redis(), timeout: None }
     }
 }
 
 /// A key that becomes a member of a group, with its options: await it. See [`Key::member`](Key::member).
 #[must_use = "nothing is asked for unless it is awaited"]
-pub struct Member<S, M, V> {
+pub struct GroupMember<S, M, V> {
     group: Key<S, Group>,
     key: Key<M, V>,
     cached_for: Option<Duration>,
@@ -105,7 +111,7 @@ pub struct Member<S, M, V> {
     timeout: Option<Duration>,
 }
 
-impl<S: Keyspace, M: Keyspace, V: Kind> Member<S, M, V> {
+impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
     /// Takes a generation that this process has read no longer ago than this, without asking the server. So long may
     /// values be read and written that another process has invalidated. At most the lifetime of the group.
     ///
@@ -168,7 +174,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> Member<S, M, V> {
     }
 }
 
-impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for Member<S, M, V> {
+impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for GroupMember<S, M, V> {
     type Output = Result<Key<M, V>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -179,13 +185,13 @@ impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for Member<S, M, V> {
 
 /// Invalidating a group, with its options: await it. See [`Key::invalidate`].
 #[must_use = "nothing is invalidated unless it is awaited"]
-pub struct Invalidate<S> {
+pub struct InvalidateGroup<S> {
     group: Key<S, Group>,
     redis: Option<Redis>,
     timeout: Option<Duration>,
 }
 
-impl<S: Keyspace> Invalidate<S> {
+impl<S: Keyspace> InvalidateGroup<S> {
     /// Runs it on this server, whatever is installed or in scope.
     pub fn on(mut self, redis: &Redis) -> Self {
         self.redis = Some(redis.clone());
@@ -221,7 +227,7 @@ impl<S: Keyspace> Invalidate<S> {
     }
 }
 
-impl<S: Keyspace> IntoFuture for Invalidate<S> {
+impl<S: Keyspace> IntoFuture for InvalidateGroup<S> {
     type Output = Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -234,14 +240,17 @@ fn about<S>(error: Error, command: &'static str, group: &Key<S, Group>) -> Error
     error.about(command, Some(group.template()), Some(group.as_str()))
 }
 
-impl<S, M, V> fmt::Debug for Member<S, M, V> {
+impl<S, M, V> fmt::Debug for GroupMember<S, M, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Member").field("group", &self.group).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("GroupMember")
+            .field("group", &self.group)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
-impl<S> fmt::Debug for Invalidate<S> {
+impl<S> fmt::Debug for InvalidateGroup<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Invalidate").field("group", &self.group).finish_non_exhaustive()
+        f.debug_struct("InvalidateGroup").field("group", &self.group).finish_non_exhaustive()
     }
 }

@@ -58,13 +58,13 @@ impl<S: Keyspace> Key<S, RateLimit> {
     /// # Cancellation
     ///
     /// Dropping the future leaves it open whether it counts.
-    pub fn check(&self, rate: Rate) -> Check<S> {
-        Check::new(self, rate, true)
+    pub fn check(&self, rate: Rate) -> RateCheck<S> {
+        RateCheck::new(self, rate, true)
     }
 
     /// How the limit stands, as [`check`](Self::check) would find it; takes nothing.
-    pub fn peek(&self, rate: Rate) -> Check<S> {
-        Check::new(self, rate, false)
+    pub fn peek(&self, rate: Rate) -> RateCheck<S> {
+        RateCheck::new(self, rate, false)
     }
 }
 
@@ -87,7 +87,7 @@ pub struct Allowance {
 
 /// Checking a rate limit, with its options: await it. See [`Key::check`] and [`Key::peek`].
 #[must_use = "nothing is checked unless it is awaited"]
-pub struct Check<S> {
+pub struct RateCheck<S> {
     key: Key<S, RateLimit>,
     rate: Rate,
     takes: bool,
@@ -96,7 +96,7 @@ pub struct Check<S> {
     timeout: Option<Duration>,
 }
 
-impl<S: Keyspace> Check<S> {
+impl<S: Keyspace> RateCheck<S> {
     fn new(key: &Key<S, RateLimit>, rate: Rate, takes: bool) -> Self {
         Self { key: key.clone(), rate, takes, cost: 1, redis: key.redis(), timeout: None }
     }
@@ -154,7 +154,7 @@ impl<S: Keyspace> Check<S> {
     }
 }
 
-impl<S: Keyspace> IntoFuture for Check<S> {
+impl<S: Keyspace> IntoFuture for RateCheck<S> {
     type Output = Result<Allowance>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -163,9 +163,9 @@ impl<S: Keyspace> IntoFuture for Check<S> {
     }
 }
 
-impl<S> fmt::Debug for Check<S> {
+impl<S> fmt::Debug for RateCheck<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check")
+        f.debug_struct("RateCheck")
             .field("key", &self.key)
             .field("rate", &self.rate)
             .field("cost", &self.cost)
