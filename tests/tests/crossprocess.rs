@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use redis_keyspace::{Change, Key, Keyspace, Protocol, Redis, Source, Text};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{Gate, RealServer, Stepper, both_servers, eventually, raw, wire, within};
+use redis_keyspace_tests::{Gate, Proxy, RealServer, Stepper, both_servers, eventually, raw, wire, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -612,4 +612,47 @@ fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
             assert!(away.is_err(), "{how}: {away:?}");
         });
     }
+}
+
+/// The server that takes over has the lease, and knows none of the scripts.
+#[test]
+fn another_server_takes_over_while_the_loader_runs() {
+    within(MINUTE, async {
+        for deletes in [false, true] {
+            let (master, replica) = (RealServer::start(), RealServer::start());
+            replica.redis_cli(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+            let proxy = Proxy::start(master.address());
+            let redis = Redis::builder().url(&master.url_through(&proxy)).unwrap().build().unwrap();
+            let key = Keys::text(1).on(&redis);
+            let (begun, ends) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+            let load = || async {
+                begun.notify_one();
+                ends.notified().await;
+                "loaded".to_owned()
+            };
+            let fail_over = async {
+                begun.notified().await;
+                let ask = |server: &RealServer, command: &[&str]| {
+                    server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
+                };
+                // Refused as long as the replica is not in sync.
+                eventually("a failover begins", async || ask(&master, &["FAILOVER"]) == "OK").await;
+                let replication = ["INFO", "replication"];
+                let took_over = async || ask(&replica, &replication).contains("role:master");
+                eventually("the replica takes over", took_over).await;
+                // The name moves. Connections of before are to what is a replica now.
+                proxy.redirect(replica.address());
+                if deletes {
+                    key.del().await.unwrap();
+                }
+                ends.notify_one();
+            };
+            let (loaded, ()) = tokio::join!(key.get_or_set(load).into_future(), fail_over);
+            assert_eq!(loaded.unwrap(), "loaded");
+            let there = replica.redis_cli(&["EXISTS", key.as_str()]);
+            assert_eq!(there, if deletes { "0" } else { "1" }, "deleted meanwhile: {deletes}");
+            let fills = redis.stats().fills;
+            assert_eq!((fills.superseded, fills.not_stored), (u64::from(deletes), 0));
+        }
+    });
 }
