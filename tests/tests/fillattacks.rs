@@ -56,18 +56,6 @@ fn two(server: &Server) -> (Redis, Redis) {
     (one("one"), one("two"))
 }
 
-fn cluster() -> RealServer {
-    let server = RealServer::builder().arg("--cluster-enabled").arg("yes").start();
-    let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
-    let words: Vec<&str> =
-        ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
-    assert_eq!(server.redis_cli(&words), "OK");
-    while !server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    server
-}
-
 async fn own_pool(server: &RealServer) -> Redis {
     let manager = bb8_redis::RedisConnectionManager::new(server.url()).unwrap();
     Redis::from_pool(bb8_redis::bb8::Pool::builder().max_size(2).build(manager).await.unwrap())
@@ -75,7 +63,7 @@ async fn own_pool(server: &RealServer) -> Redis {
 
 #[test]
 fn own_pool_on_a_cluster_can_fill() {
-    let server = cluster();
+    let server = RealServer::start_node();
     within(MINUTE, async {
         let redis = own_pool(&server).await;
         let got = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
@@ -85,7 +73,7 @@ fn own_pool_on_a_cluster_can_fill() {
 
 #[test]
 fn first_operation_on_a_cluster_may_be_once() {
-    let server = cluster();
+    let server = RealServer::start_node();
     within(MINUTE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
         let got = Keys::once(1).on(&redis).run(|| async { "a".to_owned() }).await;

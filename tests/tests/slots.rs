@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bb8_redis::{RedisConnectionManager, bb8};
 use redis_keyspace::{Counter, ErrorKind, Key, Keyspace, Protocol, Redis, RedisBuilder, Text};
@@ -27,22 +27,6 @@ struct PageKeys {
     title: fn(id: u64) -> Text,
 }
 
-/// A node of a cluster that has all slots.
-fn node() -> RealServer {
-    let server = RealServer::builder().arg("--cluster-enabled").arg("yes").start();
-    let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
-    let words: Vec<&str> =
-        ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
-    assert_eq!(server.redis_cli(&words), "OK");
-    // A node that has just started is down for two seconds.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
-        assert!(Instant::now() < deadline, "the cluster did not come up");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    server
-}
-
 /// Runs a body on an embedded cluster, on a real one by each protocol, and on the same by a pool of the application's.
 fn on_clusters<F: Future<Output = ()>>(body: impl Fn(Redis) -> F) {
     let run = |builder: RedisBuilder| {
@@ -53,7 +37,7 @@ fn on_clusters<F: Future<Output = ()>>(body: impl Fn(Redis) -> F) {
         });
     };
     run(Redis::builder().embedded(Server::builder().cluster().build()));
-    let server = node();
+    let server = RealServer::start_node();
     let flush = || assert_eq!(server.redis_cli(&["FLUSHALL"]), "OK"); // it is this test's own
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
         run(Redis::builder().url(&server.url()).unwrap().protocol(protocol));
@@ -188,7 +172,7 @@ fn a_database_other_than_the_first_is_refused_with_the_reason() {
 /// The embedded cluster answers what a real one does.
 #[test]
 fn both_clusters_give_the_same_replies() {
-    let (real, embedded) = (node(), Server::builder().cluster().build());
+    let (real, embedded) = (RealServer::start_node(), Server::builder().cluster().build());
     within(Duration::from_secs(60), async {
         let real = Redis::connect(&real.url()).unwrap();
         let embedded = Redis::builder().embedded(embedded).build().unwrap();
