@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::Redis;
 use crate::cache::lease::{Begun, Lease, Mode, Outcome, Place};
-use crate::command::{Command, reply};
+use crate::command::{Command, on_and_timeout, reply};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::target;
 use crate::key::Key;
@@ -95,6 +95,10 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
     }
 
     /// Like [`run`](Self::run) of work that can fail: then it is not done, and whoever asks next does it.
+    ///
+    /// # Errors
+    ///
+    /// The work's as [`OnceError::Work`], and those of [`run`](Self::run) as [`OnceError::Redis`].
     pub fn try_run<'l, F, Fut, E>(&self, work: F) -> OnceTryRun<'l, S, V, F>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -172,16 +176,8 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         self
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives each of its commands a deadline of its own. The work is not limited by it.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    on_and_timeout! {
+        /// Gives each of its commands a deadline of its own. The work is not limited by it.
     }
 
     async fn once<Fut, E>(self) -> Result<V::Owned, OnceError<E>>
@@ -272,7 +268,6 @@ impl<'l, S, V, F, Fut> IntoFuture for OnceRun<'l, S, V, F>
 where
     S: Keyspace,
     V: SingleValue,
-    V::Owned: Sync,
     F: FnOnce() -> Fut + Send + 'l,
     Fut: Future<Output = V::Owned> + Send + 'l,
 {
@@ -313,7 +308,6 @@ impl<'l, S, V, F, Fut, E> IntoFuture for OnceTryRun<'l, S, V, F>
 where
     S: Keyspace,
     V: SingleValue,
-    V::Owned: Sync,
     F: FnOnce() -> Fut + Send + 'l,
     Fut: Future<Output = Result<V::Owned, E>> + Send + 'l,
     E: Send + 'l,

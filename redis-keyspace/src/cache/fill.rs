@@ -376,9 +376,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         match (self.spawn, follower) {
             (Some(spawn), Some(follower)) => {
                 spawn(job);
-                let soft = fill.options.soft_timeout.unwrap_or_default();
-                let brought = tokio::time::timeout(soft, follower.wait(false)).await;
-                match brought.ok().flatten() {
+                match self.softly(follower).await {
                     Some(Stage::Done { value: Some(bytes), .. }) => {
                         Ok(Fetched { value: Some(fill.decode(&bytes)?), source })
                     }
@@ -395,6 +393,12 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
                 Err(_) => Ok(fill.stale(&stale)?),
             },
         }
+    }
+
+    /// Waits for a load that has a task of its own, for so long as somebody with something else to give does.
+    async fn softly(&self, follower: Follower) -> Option<Stage> {
+        let soft = self.fill.options.soft_timeout.unwrap_or_default();
+        tokio::time::timeout(soft, follower.wait(false)).await.ok().flatten()
     }
 
     fn job(&self, loader: L, lease: Option<Lease>, leader: Option<Leader>) -> Job<S, V, L> {
@@ -555,9 +559,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> Search<S, V, L> {
         let job = self.job(loader, Some(lease), Some(leader));
         if let Some(spawn) = self.spawn {
             spawn(job);
-            let soft = fill.options.soft_timeout.unwrap_or_default();
-            let brought = tokio::time::timeout(soft, follower.wait(false)).await;
-            return match brought.ok().flatten() {
+            return match self.softly(follower).await {
                 Some(Stage::Done { value: Some(bytes), .. }) => match fill.decode(&bytes) {
                     Ok(value) => Fetched { value: Some(value), source: Source::Filled },
                     Err(_) => fill.hit(value),

@@ -49,12 +49,14 @@ where
     V: SingleValue,
     L: Loader<V> + 'static,
 {
-    let limit =
-        job.fill.options.hard_timeout.map_or(BACKGROUND, |limit| limit.saturating_mul(2).max(BACKGROUND));
     // What the loader asks for, it asks of the same servers.
     tokio::spawn(in_scope_of_caller(async move {
         let mut unfinished = Unfinished(Some(Arc::clone(&job.fill)));
-        if tokio::time::timeout(limit, job.run()).await.is_ok() {
+        let ended = match job.fill.options.hard_timeout {
+            Some(_) => Some(job.run().await),
+            None => tokio::time::timeout(BACKGROUND, job.run()).await.ok(),
+        };
+        if ended.is_some() {
             unfinished.0 = None;
         }
     }));

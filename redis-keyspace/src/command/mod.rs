@@ -25,6 +25,24 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::keyspace::{Keyspace, KeyspaceMeta, TemplateMeta};
 
+/// A server and a deadline of its own, for a builder with the fields for them; what the deadline is of, the docs say.
+macro_rules! on_and_timeout {
+    ($(#[$of_what:meta])+) => {
+        /// Runs it on this server, whatever is installed or in scope.
+        pub fn on(mut self, redis: &$crate::Redis) -> Self {
+            self.redis = Some(redis.clone());
+            self
+        }
+
+        $(#[$of_what])+
+        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.timeout = Some(timeout);
+            self
+        }
+    };
+}
+pub(crate) use on_and_timeout;
+
 /// How many keys go into one command, so that it does not hold up the server for long.
 pub(crate) const KEYS_PER_COMMAND: usize = 1000;
 
@@ -138,17 +156,9 @@ impl<T> Command<T> {
         self
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply. In a
-    /// [batch](Redis::batch), whose commands share their way, the shortest deadline is that of all.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    on_and_timeout! {
+        /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply. In a
+        /// [batch](Redis::batch), whose commands share their way, the shortest deadline is that of all.
     }
 
     /// What it comes to when Redis is away, whatever the keyspace declares; for commands that read values. Another one that
@@ -242,17 +252,9 @@ impl<T> IntoCommand for Command<T> {
 macro_rules! command_builder {
     ($builder:ident<$($parameter:ident),+> => $output:ty $(, where $($bounds:tt)+)?) => {
         impl<$($parameter),+> $builder<$($parameter),+> $(where $($bounds)+)? {
-            /// Runs it on this server, whatever is installed or in scope.
-            pub fn on(mut self, redis: &$crate::Redis) -> Self {
-                self.redis = Some(redis.clone());
-                self
-            }
-
-            /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply. In a
-            /// [batch](crate::Redis::batch), whose commands share their way, the shortest deadline is that of all.
-            pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
-                self.timeout = Some(timeout);
-                self
+            $crate::command::on_and_timeout! {
+                /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply. In a
+                /// [batch](crate::Redis::batch), whose commands share their way, the shortest deadline is that of all.
             }
         }
 

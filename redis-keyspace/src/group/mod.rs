@@ -13,7 +13,7 @@ pub(crate) use cache::Generations;
 pub(crate) use script::register;
 
 use crate::Redis;
-use crate::command::{Keys, Packet, Request, Subject, reply};
+use crate::command::{Keys, Packet, Request, Subject, on_and_timeout, reply};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
@@ -73,6 +73,10 @@ impl<S: Keyspace> Key<S, Group> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the template of the member says `ttl = none`: its values
     /// would stay for ever where nobody finds them. [`Decode`](crate::ErrorKind::Decode) when another program has written
     /// the group's key. And those of any command.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves it open whether the group's lifetime is renewed.
     pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> GroupMember<S, M, V> {
         GroupMember {
             group: self.clone(),
@@ -192,16 +196,8 @@ pub struct InvalidateGroup<S> {
 }
 
 impl<S: Keyspace> InvalidateGroup<S> {
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    on_and_timeout! {
+        /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
     }
 
     async fn run(self) -> Result<()> {

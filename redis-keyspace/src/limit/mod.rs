@@ -15,6 +15,7 @@ pub(crate) use script::register;
 
 use crate::Redis;
 use crate::command::Subject;
+use crate::command::on_and_timeout;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::target;
@@ -62,7 +63,12 @@ impl<S: Keyspace> Key<S, RateLimit> {
         RateCheck::new(self, rate, true)
     }
 
-    /// How the limit stands, as [`check`](Self::check) would find it; takes nothing.
+    /// How the limit stands, as [`check`](Self::check) would find it; takes nothing, so dropping the future changes nothing. One
+    /// round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check); after a lost connection it is tried again.
     pub fn peek(&self, rate: Rate) -> RateCheck<S> {
         RateCheck::new(self, rate, false)
     }
@@ -107,16 +113,8 @@ impl<S: Keyspace> RateCheck<S> {
         self
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    on_and_timeout! {
+        /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
     }
 
     async fn run(self) -> Result<Allowance> {

@@ -45,9 +45,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Errors
     ///
     /// Those of any command, before the loader has run; [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) after a
-    /// [hard timeout](GetOrSet::hard_timeout). And mistakes that would hide behind a cache that never hits: a value that has no
+    /// [hard timeout](GetOrSet::hard_timeout), its own or those of the callers waited for. And mistakes that would hide behind a cache that never hits: a value that has no
     /// encoding, is longer than `max_value` ([`TooLarge`](crate::ErrorKind::TooLarge)), or is given a lifetime that can't be, after
     /// the loader has run; those who wait for it get the value.
+    ///
+    /// # Cancellation
+    ///
+    /// As of [`GetOrSet`].
     pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Always<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -90,6 +94,10 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// assert_eq!(UserKeys::name(8).get_or_set_optional(|| find_user(8)).await?.as_deref(), Some("Bob"));
     /// # Ok(()) }).await }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_set`](Self::get_or_set).
     pub fn get_or_set_optional<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Optional<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,

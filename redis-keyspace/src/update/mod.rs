@@ -15,7 +15,7 @@ use script::{Action, SCRIPT, call};
 pub(crate) use turns::{Turn, Turns};
 
 use crate::Redis;
-use crate::command::{Keys, Packet, Request, Subject, reply};
+use crate::command::{Keys, Packet, Request, Subject, on_and_timeout, reply};
 use crate::connect::lane::resp::Reply;
 use crate::deadline::Deadline;
 use crate::error::{Budget, Error, ErrorKind, Result};
@@ -184,16 +184,8 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         self
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives the whole of it a deadline of its own, all attempts and waiting for other tasks included.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    on_and_timeout! {
+        /// Gives the whole of it a deadline of its own, all attempts and waiting for other tasks included.
     }
 
     async fn run(mut self) -> Result<R> {
