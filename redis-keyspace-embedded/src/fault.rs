@@ -1,10 +1,12 @@
 //! Faults that tests inject: what a server does when it is in trouble.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use crate::sync::lock;
 
 /// A fault to [inject](crate::Server::inject): what goes wrong, for which commands and how often.
 ///
@@ -22,13 +24,13 @@ use bytes::Bytes;
 #[derive(Clone, Debug)]
 #[must_use = "a fault does nothing until it is injected"]
 pub struct Fault {
-    kind: Kind,
+    kind: FaultKind,
     command: Option<String>,
     times: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     Error(Bytes),
     Delay(Duration),
     Stall,
@@ -45,7 +47,7 @@ impl Fault {
     /// let fault = Fault::error("READONLY You can't write against a read only replica.");
     /// ```
     pub fn error(text: impl Into<String>) -> Self {
-        Self::new(Kind::Error(text.into().into()))
+        Self::new(FaultKind::Error(text.into().into()))
     }
 
     /// Waits before it executes the command, which it does also when the client has gone meanwhile. Other connections go
@@ -56,7 +58,7 @@ impl Fault {
     /// let fault = Fault::delay(std::time::Duration::from_millis(200)).on("GET");
     /// ```
     pub fn delay(delay: Duration) -> Self {
-        Self::new(Kind::Delay(delay))
+        Self::new(FaultKind::Delay(delay))
     }
 
     /// Neither executes the command nor anything after it on the connection, and never answers.
@@ -66,7 +68,7 @@ impl Fault {
     /// let fault = Fault::stall().on("GET").times(1);
     /// ```
     pub fn stall() -> Self {
-        Self::new(Kind::Stall)
+        Self::new(FaultKind::Stall)
     }
 
     /// Closes the connection instead of executing the command.
@@ -76,7 +78,7 @@ impl Fault {
     /// let fault = Fault::close_before().on("SET");
     /// ```
     pub fn close_before() -> Self {
-        Self::new(Kind::CloseBefore)
+        Self::new(FaultKind::CloseBefore)
     }
 
     /// Executes the command and closes the connection without answering: the reply is lost.
@@ -86,7 +88,7 @@ impl Fault {
     /// let fault = Fault::close_after().on("INCR").times(1);
     /// ```
     pub fn close_after() -> Self {
-        Self::new(Kind::CloseAfter)
+        Self::new(FaultKind::CloseAfter)
     }
 
     /// Only for commands of this name, in either case. A command with a subcommand goes by its first word.
@@ -111,7 +113,7 @@ impl Fault {
         self
     }
 
-    fn new(kind: Kind) -> Self {
+    fn new(kind: FaultKind) -> Self {
         Self { kind, command: None, times: None }
     }
 }
@@ -168,14 +170,14 @@ impl Drop for FaultGuard {
 /// The faults of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    active: Mutex<Vec<Active>>,
+    active: Mutex<Vec<ActiveFault>>,
     /// Length of `active`, so that a server without faults takes no second lock per command.
     count: AtomicUsize,
     next_id: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Active {
+struct ActiveFault {
     id: u64,
     fault: Fault,
     hits: Arc<AtomicU64>,
@@ -185,19 +187,19 @@ impl Faults {
     pub(crate) fn add(self: &Arc<Self>, fault: Fault) -> FaultGuard {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let hits = Arc::<AtomicU64>::default();
-        let mut active = self.lock();
-        active.push(Active { id, fault, hits: hits.clone() });
+        let mut active = lock(&self.active);
+        active.push(ActiveFault { id, fault, hits: hits.clone() });
         self.count.store(active.len(), Ordering::Release);
         drop(active);
         FaultGuard { faults: self.clone(), id, hits, kept: false }
     }
 
     /// The first fault that this command meets, counted as used.
-    pub(crate) fn meet(&self, command: &[u8]) -> Option<Kind> {
+    pub(crate) fn meet(&self, command: &[u8]) -> Option<FaultKind> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let mut active = self.lock();
+        let mut active = lock(&self.active);
         let met = active.iter_mut().find(|active| {
             let named = active.fault.command.as_ref();
             active.fault.times != Some(0)
@@ -212,12 +214,8 @@ impl Faults {
     }
 
     fn remove(&self, id: u64) {
-        let mut active = self.lock();
+        let mut active = lock(&self.active);
         active.retain(|active| active.id != id);
         self.count.store(active.len(), Ordering::Release);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Active>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,8 +68,8 @@ mod reply;
 mod resp;
 mod server;
 mod session;
-mod sha1;
 mod state;
+mod sync;
 mod value;
 
 pub use builder::ServerBuilder;

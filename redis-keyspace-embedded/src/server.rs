@@ -6,10 +6,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sha1_smol::Sha1;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::builder::ServerBuilder;
@@ -19,8 +20,8 @@ use crate::fault::{Fault, FaultGuard, Faults};
 use crate::listener::Listener;
 use crate::reply::Reply;
 use crate::session;
-use crate::sha1::hex_digest;
 use crate::state::State;
+use crate::sync::lock;
 use crate::value::Value;
 
 /// How much an in-memory connection holds in each direction before a writer has to wait.
@@ -122,7 +123,7 @@ impl Server {
             log_limit: builder.logged_commands,
             is_cluster: builder.cluster,
             // A hasher's keys are random, and there is no need for more than being different.
-            run_id: hex_digest(&RandomState::new().build_hasher().finish().to_be_bytes()),
+            run_id: Sha1::from(RandomState::new().build_hasher().finish().to_be_bytes()).digest().to_string(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -428,9 +429,9 @@ impl Shared {
         if self.is_cluster { "cluster" } else { "standalone" }
     }
 
-    /// The state, locked. A panic in a registered script leaves nothing half done that later commands mind.
+    /// Locks the state.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(crate) fn record(&self, connection: u64, arguments: &[Bytes]) {
@@ -445,7 +446,7 @@ impl Shared {
     }
 
     fn log(&self) -> MutexGuard<'_, VecDeque<LoggedCommand>> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.log)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::command::{self, Context, Effect};
-use crate::fault::Kind;
+use crate::fault::FaultKind;
 use crate::reply::Reply;
 use crate::resp::parse::Parser;
 use crate::resp::write::write;
@@ -212,23 +212,23 @@ impl Connection {
                 let reply = self.execute(arguments);
                 self.answer_optional(reply);
             }
-            Some(Kind::Error(text)) => {
+            Some(FaultKind::Error(text)) => {
                 self.count_only();
                 let reply = self.refuse(&arguments, text);
                 self.answer(&reply);
             }
-            Some(Kind::Delay(delay)) => {
+            Some(FaultKind::Delay(delay)) => {
                 self.pending = Pending::Delayed { arguments, at: after(delay) };
             }
-            Some(Kind::Stall) => {
+            Some(FaultKind::Stall) => {
                 self.count_only();
                 self.pending = Pending::Stalled;
             }
-            Some(Kind::CloseBefore) => {
+            Some(FaultKind::CloseBefore) => {
                 self.count_only();
                 self.closing = true;
             }
-            Some(Kind::CloseAfter) => {
+            Some(FaultKind::CloseAfter) => {
                 drop(self.execute(arguments));
                 self.closing = true;
             }

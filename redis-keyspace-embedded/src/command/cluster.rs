@@ -1,7 +1,7 @@
 //! What a server is like that runs as the one node of a cluster.
 
 use bytes::Bytes;
-use crc16::{State, XMODEM};
+use crc16::XMODEM;
 
 use super::arguments::{exactly, integer};
 use super::{CONTAINER, Context, NO_KEYS, Spec, command};
@@ -69,5 +69,5 @@ fn slot(key: &[u8]) -> u16 {
     let rest = key.iter().position(|&byte| byte == b'{').and_then(|open| key.get(open + 1..));
     let tag = rest.and_then(|rest| rest.get(..rest.iter().position(|&byte| byte == b'}')?));
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
-    State::<XMODEM>::calculate(hashed) % SLOTS
+    crc16::State::<XMODEM>::calculate(hashed) % SLOTS
 }

@@ -69,14 +69,14 @@ fn nearest_second(milliseconds: i64) -> i64 {
 
 /// The conditions of EXPIRE.
 #[derive(Default)]
-struct Conditions {
+struct ExpireConditions {
     none: bool,
     some: bool,
     greater: bool,
     less: bool,
 }
 
-impl Conditions {
+impl ExpireConditions {
     fn parse(arguments: &[Bytes]) -> Result<Self, Failure> {
         let mut conditions = Self::default();
         for argument in arguments {
@@ -108,7 +108,7 @@ impl Conditions {
 
 fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: bool, name: &str) -> Answer {
     let ([key, time], options) = first(arguments)?;
-    let conditions = Conditions::parse(options)?;
+    let conditions = ExpireConditions::parse(options)?;
     let base = if absolute { 0 } else { context.now };
     let at = unit.to_milliseconds(integer(time)?).and_then(|time| time.checked_add(base));
     let at = at.ok_or_else(|| Failure::expire_time(name))?;

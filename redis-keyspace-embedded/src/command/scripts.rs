@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sha1_smol::Sha1;
 
 use super::arguments::{exactly, first, integer};
 use super::{CONTAINER, Context, NO_KEYS, NO_SCRIPT, Spec, command, execute, find};
 use crate::reply::{Answer, Failure, Reply};
-use crate::sha1::hex_digest;
 
 pub(super) const TABLE: &[Spec] = &[
     command("eval", -3, NO_SCRIPT, NO_KEYS, eval),
@@ -26,7 +26,7 @@ pub(super) const TABLE: &[Spec] = &[
     command("script", -2, CONTAINER | NO_SCRIPT, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
     command("script|load", 3, NO_SCRIPT, NO_KEYS, |context, arguments| {
         let [text] = exactly(arguments)?;
-        let digest = hex_digest(text);
+        let digest = digest_of(text);
         context.state.scripts.learn(&digest)?;
         Ok(Reply::bulk(digest))
     }),
@@ -57,7 +57,7 @@ pub(crate) struct Scripts {
 
 impl Scripts {
     pub(crate) fn register(&mut self, text: &[u8], script: Arc<Script>) {
-        self.registered.insert(hex_digest(text), script);
+        self.registered.insert(digest_of(text), script);
     }
 
     fn known(&self, digest: &str) -> Option<Arc<Script>> {
@@ -144,7 +144,7 @@ impl std::fmt::Debug for ScriptContext<'_, '_> {
 fn eval(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([text], rest) = first(arguments)?;
     let (keys, values) = keys_and_values(rest)?;
-    let script = context.state.scripts.learn(&hex_digest(text))?;
+    let script = context.state.scripts.learn(&digest_of(text))?;
     run(context, &script, keys, values)
 }
 
@@ -164,4 +164,19 @@ fn run(context: &mut Context<'_>, script: &Arc<Script>, keys: &[Bytes], values: 
     // A SELECT of the script's is over with it.
     (context.nested, context.client.db) = (nested, db);
     Ok(reply)
+}
+
+/// Returns the name of a script: the SHA-1 of its text in lower-case hexadecimal.
+fn digest_of(text: &[u8]) -> String {
+    Sha1::from(text).digest().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digest_of;
+
+    #[test]
+    fn a_script_is_named_by_its_sha1() {
+        assert_eq!(digest_of(b"return 1"), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+    }
 }

@@ -28,7 +28,7 @@ fn read<'a>(context: &'a mut Context<'_>, key: &[u8]) -> Result<Option<&'a Sorte
 
 /// The conditions under which ZADD touches a member.
 #[derive(Clone, Copy, Default)]
-struct Conditions {
+struct ZaddConditions {
     only_new: bool,
     only_present: bool,
     only_greater: bool,
@@ -36,7 +36,7 @@ struct Conditions {
     count_changed: bool,
 }
 
-impl Conditions {
+impl ZaddConditions {
     /// Reads the options before the first score.
     fn parse(mut rest: &[Bytes]) -> Result<(Self, &[Bytes]), Failure> {
         let mut conditions = Self::default();
@@ -80,7 +80,7 @@ impl Conditions {
 
 fn zadd(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key], rest) = first(arguments)?;
-    let (conditions, rest) = Conditions::parse(rest)?;
+    let (conditions, rest) = ZaddConditions::parse(rest)?;
     let (pairs, []) = rest.as_chunks::<2>() else { return Err(Failure::SYNTAX) };
     if pairs.is_empty() {
         return Err(Failure::SYNTAX);
