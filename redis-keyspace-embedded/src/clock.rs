@@ -1,10 +1,11 @@
-//! The one source of time: TTLs, TIME, idle times and blocking timeouts all read it.
+//! The clock of a server, for TTLs, TIME, idle times and blocking timeouts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Wall time at the start plus what tokio's clock has run since, so that a paused clock pauses everything.
+/// The wall time at the start, plus the time on tokio's clock since then. A paused tokio clock
+/// pauses it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     since_epoch: Duration,
@@ -17,12 +18,12 @@ impl Clock {
         Self { since_epoch, started: Instant::now() }
     }
 
-    /// Time since the Unix epoch.
+    /// Returns the time since the Unix epoch.
     pub(crate) fn now(&self) -> Duration {
         self.since_epoch.saturating_add(self.uptime())
     }
 
-    /// The same in milliseconds, the unit of every expiry.
+    /// Returns the same in milliseconds, the unit of expiries.
     pub(crate) fn now_ms(&self) -> i64 {
         i64::try_from(self.now().as_millis()).unwrap_or(i64::MAX)
     }

@@ -1,4 +1,4 @@
-//! One database: keys with their expiry, those who watch them and those who wait for them.
+//! One database: keys with their expiry, their watchers and the clients that wait for them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::ordered::Ordered;
 use crate::reply::Reply;
 use crate::value::Value;
 
-/// A key's value and when it ends, in milliseconds since the epoch.
+/// The value of a key and its expiry, in milliseconds since the epoch.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) value: Value,
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) used: i64,
 }
 
-/// Which end of a list a client takes from.
+/// An end of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     Front,
@@ -32,7 +32,7 @@ pub(crate) enum End {
 struct Waiter {
     client: u64,
     end: End,
-    /// Shared between the keys the client waits for; whoever serves it first takes it.
+    /// Takes the first element that arrives at any of the client's keys.
     reply: oneshot::Sender<Reply>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Db {
     waiters: BTreeMap<u64, Waiter>,
     queues: HashMap<Bytes, VecDeque<u64>>,
     next_waiter: u64,
-    /// Keys that changed and that somebody waits for, in the order of the changes.
+    /// Changed keys that clients wait for, in the order of the changes.
     ready: Vec<Bytes>,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// Removes what has expired. Called before every command, so that nothing else need think of expiry.
+    /// Removes expired keys. Called before every command, so that no other code deals with expiry.
     pub(crate) fn purge(&mut self, now: i64) {
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, key)) = self.expiries.pop_first() else { return };
@@ -62,7 +62,7 @@ impl Db {
         }
     }
 
-    /// The entry as of a moment, without removing what has expired.
+    /// Returns the entry if it has not expired at `now`. Does not remove expired keys.
     pub(crate) fn entry_at(&self, key: &[u8], now: i64) -> Option<&Entry> {
         self.entries.get(key).filter(|entry| entry.expires.is_none_or(|at| at > now))
     }
@@ -83,7 +83,7 @@ impl Db {
         self.entries.get(key)
     }
 
-    /// The value for a reading command, which counts as a use of the key.
+    /// Returns the value for a reading command, and counts the use of the key.
     pub(crate) fn read(&mut self, key: &[u8], now: i64) -> Option<&Value> {
         match self.entries.get_mut(key) {
             Some(entry) => {
@@ -98,12 +98,13 @@ impl Db {
         }
     }
 
-    /// The value for a command that changes it in place and then calls [`Self::settle`].
+    /// Returns the value for a change in place. Call [`Self::settle`] after the change.
     pub(crate) fn value_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
         self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    /// The value to change in place, put there empty when the key is absent; call [`Self::settle`] after.
+    /// Returns the value for a change in place, and inserts `empty` if the key does not exist. Call
+    /// [`Self::settle`] after the change.
     pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
         if !self.entries.contains(key) {
             self.entries.insert(key, Entry { value: empty, expires: None, used: now });
@@ -111,7 +112,7 @@ impl Db {
         self.value_mut(key)
     }
 
-    /// Notes that a value was changed in place, and removes the key if nothing is left.
+    /// Records a change in place, and removes the key if its value is empty.
     pub(crate) fn settle(&mut self, key: &[u8]) {
         if self.entries.get(key).is_some_and(|entry| entry.value.is_empty()) {
             self.remove(key);
@@ -120,14 +121,14 @@ impl Db {
         }
     }
 
-    /// Stores a value and its expiry in place of whatever was there.
+    /// Stores a value and its expiry, and replaces those that exist.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });
         self.reschedule(key, before.and_then(|entry| entry.expires), expires);
         self.changed(key);
     }
 
-    /// Stores a value and keeps the expiry that is there.
+    /// Stores a value and keeps the current expiry.
     pub(crate) fn put_keeping_expiry(&mut self, key: &[u8], value: Value, now: i64) {
         let expires = self.expires(key);
         self.put(key, value, expires, now);
@@ -144,7 +145,7 @@ impl Db {
         self.entries.get(key).and_then(|entry| entry.expires)
     }
 
-    /// Sets or takes away the expiry of a key that exists.
+    /// Sets or removes the expiry of an existing key.
     pub(crate) fn set_expiry(&mut self, key: &[u8], expires: Option<i64>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         let before = std::mem::replace(&mut entry.expires, expires);
@@ -159,7 +160,7 @@ impl Db {
         keys.iter().for_each(|key| self.changed(key));
     }
 
-    /// Keys and entries, oldest first.
+    /// Returns keys and entries, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
         self.entries.iter()
     }
@@ -185,7 +186,7 @@ impl Db {
         }
     }
 
-    /// Marks those who watch the key, and the key itself if somebody waits for it.
+    /// Notifies the watchers of the key, and marks the key if a client waits for it.
     fn changed(&mut self, key: &[u8]) {
         if let Some(watchers) = self.watchers.get(key) {
             watchers.iter().for_each(|dirty| dirty.store(true, Ordering::Relaxed));
@@ -195,7 +196,7 @@ impl Db {
         }
     }
 
-    /// Raises `dirty` at the next change of the key.
+    /// Sets `dirty` at the next change of the key.
     pub(crate) fn watch(&mut self, key: &[u8], dirty: &Arc<AtomicBool>) {
         self.watchers.entry(Bytes::copy_from_slice(key)).or_default().push(dirty.clone());
     }
@@ -209,7 +210,7 @@ impl Db {
         }
     }
 
-    /// Queues a client up for the first element that arrives at any of the keys.
+    /// Queues a client for the first element that arrives at any of the keys.
     pub(crate) fn wait(&mut self, client: u64, keys: &[Bytes], end: End) -> oneshot::Receiver<Reply> {
         let (reply, receiver) = oneshot::channel();
         let number = self.next_waiter;
@@ -222,7 +223,7 @@ impl Db {
         receiver
     }
 
-    /// Takes a client out of every queue: it was served, ran out of time or went away.
+    /// Removes a client from all queues: it was served, timed out or disconnected.
     pub(crate) fn stop_waiting(&mut self, client: u64) {
         self.waiters.retain(|_, waiter| waiter.client != client);
         let waiters = &self.waiters;
@@ -236,7 +237,7 @@ impl Db {
         self.waiters.len()
     }
 
-    /// Hands elements of changed lists to those who wait, the longest waiting first.
+    /// Sends elements of changed lists to waiting clients, the longest waiting first.
     pub(crate) fn serve_waiters(&mut self) {
         while !self.ready.is_empty() {
             for key in std::mem::take(&mut self.ready) {
@@ -251,12 +252,13 @@ impl Db {
             return false;
         };
         let waiter = self.waiters.remove(&number);
-        // A closed one belongs to a connection that is about to take itself out of the queues.
+        // If the receiver is closed, the connection is ending and removes itself from the queues.
         if let Some(waiter) = waiter.filter(|waiter| !waiter.reply.is_closed())
             && let Some(element) = waiter.end.take(list)
         {
             let answer = Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Bulk(element)]);
-            // A receiver that is dropped this very moment loses the element, as a connection that is cut does.
+            // If the receiver is dropped at this moment, the element is lost, as on a cut
+            // connection.
             drop(waiter.reply.send(answer));
             self.settle(key);
         }

@@ -1,4 +1,4 @@
-//! Faults that tests inject: what a server does when it is in trouble.
+//! Faults that tests inject: errors, delays and lost connections.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use crate::sync::lock;
 
-/// A fault to [inject](crate::Server::inject): what goes wrong, for which commands and how often.
+/// A fault to [inject](crate::Server::inject): what happens, to which commands and how often.
 ///
-/// Without [`on`](Self::on) it meets every command, also those a client sends while it connects; without
-/// [`times`](Self::times) it lasts until its guard is dropped. Between MULTI and EXEC a command meets it when it is
-/// queued; what shall happen when the transaction is executed is a fault of EXEC.
+/// Without [`on`](Self::on) it applies to every command, including those that a client sends while
+/// it connects. Without [`times`](Self::times) it lasts until its guard is dropped. Between MULTI
+/// and EXEC it applies when a command is queued. For a fault when the transaction is executed, use
+/// `on("EXEC")`.
 ///
 /// ```
 /// use redis_keyspace_embedded::{Fault, Server};
@@ -39,8 +40,9 @@ pub(crate) enum FaultKind {
 }
 
 impl Fault {
-    /// Answers with this error and does not execute the command. An EXEC answers EXECABORT with it, as a real server does,
-    /// and the transaction is discarded.
+    /// Replies with this error and does not execute the command.
+    ///
+    /// EXEC replies EXECABORT with this error and discards the transaction, as on a real server.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -50,8 +52,9 @@ impl Fault {
         Self::new(FaultKind::Error(text.into().into()))
     }
 
-    /// Waits before it executes the command, which it does also when the client has gone meanwhile. Other connections go
-    /// on.
+    /// Waits before it executes the command. Other connections are not delayed.
+    ///
+    /// The command is executed even if the client has disconnected in the meantime.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -61,7 +64,7 @@ impl Fault {
         Self::new(FaultKind::Delay(delay))
     }
 
-    /// Neither executes the command nor anything after it on the connection, and never answers.
+    /// Never replies: executes neither the command nor any later one on the connection.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -81,7 +84,7 @@ impl Fault {
         Self::new(FaultKind::CloseBefore)
     }
 
-    /// Executes the command and closes the connection without answering: the reply is lost.
+    /// Executes the command and closes the connection without a reply: the reply is lost.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -91,7 +94,8 @@ impl Fault {
         Self::new(FaultKind::CloseAfter)
     }
 
-    /// Only for commands of this name, in either case. A command with a subcommand goes by its first word.
+    /// Limits the fault to commands with this name, case-insensitively. For a subcommand, pass its
+    /// first word.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -102,7 +106,7 @@ impl Fault {
         self
     }
 
-    /// Only for the next so many commands that it fits.
+    /// Limits the fault to the next `times` matching commands.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -118,15 +122,15 @@ impl Fault {
     }
 }
 
-/// Removes its fault when dropped.
+/// Removes the fault when dropped.
 ///
 /// ```
 /// use redis_keyspace_embedded::{Fault, Server};
 ///
 /// let server = Server::new();
 /// let guard = server.inject(Fault::stall().on("GET"));
-/// drop(guard); // GET is answered again
-/// server.inject(Fault::stall().on("SET")).keep(); // this one stays for the life of the server
+/// drop(guard); // GET works again
+/// server.inject(Fault::stall().on("SET")).keep(); // lasts as long as the server
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard removes the fault; call `keep` to leave it in place"]
@@ -138,7 +142,7 @@ pub struct FaultGuard {
 }
 
 impl FaultGuard {
-    /// How many commands the fault has met so far.
+    /// Returns how many commands the fault has applied to so far.
     ///
     /// ```
     /// # use redis_keyspace_embedded::{Fault, Server};
@@ -148,7 +152,7 @@ impl FaultGuard {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// Leaves the fault in place: until its `times` are used up, or for the life of the server.
+    /// Keeps the fault until its `times` are used up, or as long as the server lives.
     ///
     /// ```
     /// # use redis_keyspace_embedded::{Fault, Server};
@@ -171,7 +175,7 @@ impl Drop for FaultGuard {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     active: Mutex<Vec<ActiveFault>>,
-    /// Length of `active`, so that a server without faults takes no second lock per command.
+    /// The length of `active`: without faults, a command takes no second lock.
     count: AtomicUsize,
     next_id: AtomicU64,
 }
@@ -194,7 +198,7 @@ impl Faults {
         FaultGuard { faults: self.clone(), id, hits, kept: false }
     }
 
-    /// The first fault that this command meets, counted as used.
+    /// Returns the first fault that applies to this command, and counts the hit.
     pub(crate) fn meet(&self, command: &[u8]) -> Option<FaultKind> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;

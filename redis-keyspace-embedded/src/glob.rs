@@ -1,8 +1,8 @@
-//! Glob patterns as KEYS and SCAN know them.
+//! The glob patterns of KEYS and SCAN.
 
-/// Whether the whole of `text` matches `pattern`: `*`, `?`, `[a-z]`, `[^a]` and `\` as an escape.
+/// Whether all of `text` matches `pattern`: `*`, `?`, `[a-z]`, `[^a]` and `\` as an escape.
 ///
-/// Only the last `*` is ever reconsidered, so the time is at most the product of the two lengths.
+/// Only the last `*` is retried, so the time is at most the product of the two lengths.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut pattern, mut text) = (pattern, text);
     let mut retry: Option<(&[u8], &[u8])> = None;
@@ -23,7 +23,7 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
             (None, Some(_)) | (Some(_), None) => {}
         }
         match retry {
-            // Let the last star swallow one byte more.
+            // Let the last star match one more byte.
             Some((after_star, [_, swallowed @ ..])) => {
                 retry = Some((after_star, swallowed));
                 (pattern, text) = (after_star, swallowed);
@@ -45,7 +45,7 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     }
 }
 
-/// A character class after its `[` or `[^`; one that is never closed ends with the pattern.
+/// Matches a character class after its `[` or `[^`. An unclosed class ends with the pattern.
 fn class(mut pattern: &[u8], byte: u8, negated: bool) -> Option<&[u8]> {
     let mut found = false;
     let rest = loop {

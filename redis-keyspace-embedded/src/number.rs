@@ -1,6 +1,6 @@
-//! Numbers as the protocol writes them: stricter than Rust's own parsing, and with C's formatting.
+//! Numbers in the protocol: parsed more strictly than in Rust, printed as in C.
 
-/// A whole number in its one canonical spelling: no plus sign, spaces, leading zeros or `-0`.
+/// Parses an integer in canonical form: no plus sign, spaces, leading zeros or `-0`.
 pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     match digits {
@@ -10,7 +10,7 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// A floating-point number; infinities are numbers here, NaN is not.
+/// Parses a floating-point number. Accepts infinities, but not NaN.
 pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let value: f64 = text.parse().ok()?;
@@ -18,7 +18,7 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     (!value.is_nan() && !overflowed).then_some(value)
 }
 
-/// As C's `%.17g`, which is how the server of reference writes scores.
+/// Prints a number like `%.17g` in C, as a real server prints scores.
 pub(crate) fn format_double(value: f64) -> String {
     const DIGITS: i32 = 17;
     if value.is_infinite() {
@@ -42,11 +42,11 @@ fn trim_zeros(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
-/// `left + right` as INCRBYFLOAT computes and prints it; `None` when the sum is no finite number.
+/// Returns `left + right` as INCRBYFLOAT computes and prints it; `None` if the sum is not finite.
 ///
-/// The server of reference adds numbers of 64 significant bits and prints 17 decimals. Doubles would differ
-/// in the last digits (0.1 + 0.2), so that arithmetic is done here in integers; numbers that are too long
-/// for it fall back to doubles.
+/// A real server adds numbers with 64 significant bits and prints 17 decimals. An `f64` differs in
+/// the last digits (0.1 + 0.2), so this code uses integers. Numbers that are too long for them use
+/// `f64`.
 pub(crate) fn add_floats(left: &[u8], right: &[u8]) -> Option<String> {
     if let (Some(left), Some(right)) = (Extended::parse(left), Extended::parse(right))
         && let Some(sum) = left.add(right).and_then(Extended::print)
@@ -57,7 +57,8 @@ pub(crate) fn add_floats(left: &[u8], right: &[u8]) -> Option<String> {
     sum.is_finite().then(|| trim_zeros(&format!("{sum:.17}")).to_owned())
 }
 
-/// A number `mantissa * 2^exponent` with 64 significant bits, the highest one set (or all of them 0).
+/// The number `mantissa * 2^exponent`. The highest bit of the mantissa is set, unless the number is
+/// 0.
 #[derive(Clone, Copy, Debug)]
 struct Extended {
     negative: bool,
@@ -66,7 +67,8 @@ struct Extended {
 }
 
 impl Extended {
-    /// Decimal digits, at most 38 of them and 19 after the point, once the exponent has moved it.
+    /// Parses at most 38 decimal digits, at most 19 of them after the point, with the exponent
+    /// applied.
     fn parse(text: &[u8]) -> Option<Self> {
         let negative = text.first() == Some(&b'-');
         let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
@@ -95,7 +97,7 @@ impl Extended {
         Self::round(negative, quotient, remainder != 0, -i32::try_from(shift).ok()?)
     }
 
-    /// Rounds to 64 bits, halves to even; `inexact` says that some of the value lies below `bits`.
+    /// Rounds to 64 bits, halves to even. `inexact`: part of the value lies below `bits`.
     fn round(negative: bool, bits: u128, inexact: bool, exponent: i32) -> Option<Self> {
         if bits == 0 {
             return Some(Self { negative, mantissa: 0, exponent: 0 });
@@ -125,7 +127,8 @@ impl Extended {
         if distance > 62 {
             return None;
         }
-        // 64 bits and a shift of at most 62 leave room for the carry: the sum is exact before it is rounded.
+        // 64 bits and a shift of at most 62 leave room for the carry, so the sum is exact before
+        // rounding.
         let (a, b) = (u128::from(high.mantissa) << distance, u128::from(low.mantissa));
         let (negative, bits) = if high.negative == low.negative {
             (high.negative, a + b)
@@ -137,7 +140,7 @@ impl Extended {
         Self::round(negative, bits, false, low.exponent)
     }
 
-    /// 17 decimals without trailing zeros.
+    /// Prints 17 decimals without trailing zeros.
     fn print(self) -> Option<String> {
         const SCALE: u128 = 100_000_000_000_000_000;
         if self.exponent > 0 {
@@ -151,7 +154,7 @@ impl Extended {
     }
 }
 
-/// `bits / 2^by`, halves to even.
+/// Returns `bits / 2^by`, halves to even.
 fn shift_rounding(bits: u128, by: u32, inexact: bool) -> u128 {
     if by == 0 {
         return bits;

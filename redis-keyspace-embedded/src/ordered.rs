@@ -1,13 +1,13 @@
-//! A map from bytes that remembers the order of insertion, by which it can be walked in steps.
+//! A map with byte keys that keeps the order of insertion, for iteration in steps.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-/// Every entry keeps the number it was inserted under until it is removed; overwriting keeps the number.
+/// Every entry has a number, in the order of insertion. Overwriting keeps the number.
 ///
-/// Walking from the newest number down therefore meets every entry that was there the whole time exactly
-/// once, whatever is inserted or removed meanwhile, and ends.
+/// A walk from the newest number down always ends. It visits each entry that exists all the time
+/// exactly once, even if other entries are inserted or removed during the walk.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered<V> {
     entries: HashMap<Bytes, (u64, V)>,
@@ -42,12 +42,12 @@ impl<V> Ordered<V> {
         self.entries.get_mut(key).map(|(_, value)| value)
     }
 
-    /// Puts `value` under `key` and returns what was there.
+    /// Inserts `value` at `key` and returns the previous value.
     pub(crate) fn insert(&mut self, key: &[u8], value: V) -> Option<V> {
         if let Some((_, present)) = self.entries.get_mut(key) {
             return Some(std::mem::replace(present, value));
         }
-        // A copy, because a key that arrived in a request would keep the whole read buffer alive.
+        // A copy: a slice of a request would keep the whole read buffer alive.
         let key = Bytes::copy_from_slice(key);
         self.last = self.last.saturating_add(1);
         self.order.insert(self.last, key.clone());
@@ -62,17 +62,18 @@ impl<V> Ordered<V> {
     }
 
     pub(crate) fn clear(&mut self) {
-        // The numbers go on, so that a cursor from before does not skip entries from after.
+        // `last` stays, so that an old cursor does not skip new entries.
         self.entries.clear();
         self.order.clear();
     }
 
-    /// Entries, oldest first.
+    /// Returns the entries, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, &V)> {
         self.order.values().filter_map(|key| self.get(key).map(|value| (key, value)))
     }
 
-    /// At most `steps` entries from `cursor` on, and the cursor to go on with (0: that was all).
+    /// Returns at most `steps` entries from `cursor` on, and the next cursor (0: no entries
+    /// remain).
     pub(crate) fn walk(&self, cursor: u64, steps: usize) -> (Vec<(&Bytes, &V)>, u64) {
         let newest = if cursor == 0 { u64::MAX } else { cursor };
         let mut walk = self.order.range(..=newest).rev();
@@ -80,7 +81,7 @@ impl<V> Ordered<V> {
         (page.collect(), walk.next().map_or(0, |(&number, _)| number))
     }
 
-    /// The first key at or after a place between 0 and 1 of the order.
+    /// Returns a key that `place` selects: any number, taken modulo the range of entry numbers.
     pub(crate) fn near(&self, place: u64) -> Option<&Bytes> {
         let (&first, _) = self.order.first_key_value()?;
         let from = first + place % (self.last.saturating_sub(first).saturating_add(1));

@@ -1,11 +1,11 @@
-//! What a command answers.
+//! The reply to a command, and why a command fails.
 
 use bytes::Bytes;
 
 /// A reply of the server, before it is encoded for the protocol version of the connection.
 ///
-/// Scripts registered with [`Server::register_script`](crate::Server::register_script) read the replies of
-/// the commands they call as this type and answer with it.
+/// Scripts registered with [`Server::register_script`](crate::Server::register_script) receive
+/// replies of this type from the commands they call, and return one.
 ///
 /// ```
 /// use redis_keyspace_embedded::Reply;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// A short text such as `OK`.
+    /// A short status such as `OK`.
     Status(Bytes),
     /// An error; its first word is its kind, such as `ERR` or `WRONGTYPE`.
     Error(Bytes),
@@ -24,23 +24,23 @@ pub enum Reply {
     Integer(i64),
     /// A binary-safe string.
     Bulk(Bytes),
-    /// Nothing where a string could have been.
+    /// No value, in place of a string.
     Nil,
-    /// Nothing where an array could have been; RESP2 tells the two apart.
+    /// No value, in place of an array. Only RESP2 distinguishes it from [`Nil`](Self::Nil).
     NilArray,
     /// A floating-point number; a string under RESP2.
     Double(f64),
-    /// Text meant for people; a string under RESP2.
+    /// Human-readable text; a string under RESP2.
     Verbatim(Bytes),
     /// A sequence.
     Array(Vec<Reply>),
-    /// A collection without order; an array under RESP2.
+    /// An unordered collection; an array under RESP2.
     Set(Vec<Reply>),
     /// Pairs; a flat array under RESP2.
     Map(Vec<(Reply, Reply)>),
-    /// A message outside of the flow of requests and replies; an array under RESP2.
+    /// An out-of-band message; an array under RESP2.
     Push(Vec<Reply>),
-    /// Several replies to one command, as SUBSCRIBE has for several channels.
+    /// Several replies to one command, for example to SUBSCRIBE with several channels.
     Several(Vec<Reply>),
 }
 
@@ -48,7 +48,7 @@ impl Reply {
     pub(crate) const OK: Self = Self::Status(Bytes::from_static(b"OK"));
     pub(crate) const QUEUED: Self = Self::Status(Bytes::from_static(b"QUEUED"));
 
-    /// A binary-safe string.
+    /// Creates a binary-safe string.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Reply;
@@ -58,7 +58,7 @@ impl Reply {
         Self::Bulk(data.into())
     }
 
-    /// An error with this text.
+    /// Creates an error with this text.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Reply;
@@ -86,7 +86,7 @@ impl Reply {
         Self::Status(Bytes::from_static(text.as_bytes()))
     }
 
-    /// A count; more than an `i64` holds can't occur in memory.
+    /// Creates an integer from a count. Counts of things in memory fit an `i64`.
     pub(crate) fn count(count: usize) -> Self {
         Self::Integer(i64::try_from(count).unwrap_or(i64::MAX))
     }
@@ -100,7 +100,7 @@ impl Reply {
     }
 }
 
-/// Why a command did not do its work: the text of an error reply.
+/// Why a command failed: the text of an error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure(pub(crate) Bytes);
 
@@ -122,13 +122,13 @@ impl Failure {
         Self(text.into())
     }
 
-    /// A text that quotes an argument, as C prints one: up to a zero byte.
+    /// Quotes an argument as C prints it: up to a zero byte.
     pub(crate) fn quoting(before: &str, argument: &[u8], after: &str) -> Self {
         let quoted = argument.split(|&byte| byte == 0).next().unwrap_or_default();
         Self::text([before.as_bytes(), quoted, after.as_bytes()].concat())
     }
 
-    /// For an option that a real server has.
+    /// For an option that only a real server supports.
     pub(crate) fn lacking(command: &str, option: &str) -> Self {
         Self::text(format!("ERR the embedded server does not know the option {option} of {command}"))
     }
@@ -148,5 +148,5 @@ impl From<Failure> for Reply {
     }
 }
 
-/// What every handler of a command returns.
+/// The result of a command's handler.
 pub(crate) type Answer = Result<Reply, Failure>;

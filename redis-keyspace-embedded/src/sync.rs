@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks `mutex`, even if a thread panicked while it held the lock.
 ///
-/// Only registered scripts can panic under a lock of this crate. They change the data command by command, so the data
-/// is consistent after a panic.
+/// Only registered scripts can panic under a lock of this crate. They change the data command by
+/// command, so the data is consistent after a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,21 +1,21 @@
-//! Taking arguments apart.
+//! Parsing of arguments.
 
 use bytes::Bytes;
 
 use crate::number::{parse_f64, parse_i64};
 use crate::reply::Failure;
 
-/// Exactly `N` arguments. Arity is checked before, so the error is for options only.
+/// Returns exactly `N` arguments. Arity is checked before, so only options can cause the error.
 pub(super) fn exactly<const N: usize>(arguments: &[Bytes]) -> Result<&[Bytes; N], Failure> {
     arguments.try_into().map_err(|_| Failure::SYNTAX)
 }
 
-/// The first `N` arguments and the others.
+/// Returns the first `N` arguments and the rest.
 pub(super) fn first<const N: usize>(arguments: &[Bytes]) -> Result<(&[Bytes; N], &[Bytes]), Failure> {
     arguments.split_first_chunk().ok_or(Failure::SYNTAX)
 }
 
-/// All arguments in pairs; the error is that of a wrong number of arguments.
+/// Returns all arguments in pairs, or the error for a wrong number of arguments.
 pub(super) fn pairs<'a>(arguments: &'a [Bytes], command: &str) -> Result<&'a [[Bytes; 2]], Failure> {
     match arguments.as_chunks() {
         (pairs, []) if !pairs.is_empty() => Ok(pairs),
@@ -27,7 +27,7 @@ pub(super) fn integer(argument: &[u8]) -> Result<i64, Failure> {
     parse_i64(argument).ok_or(Failure::NOT_AN_INTEGER)
 }
 
-/// The index of one of `databases`.
+/// Parses the index of a database; `databases` is their number.
 pub(super) fn database(argument: &[u8], databases: usize) -> Result<usize, Failure> {
     let index = i32::try_from(integer(argument)?).map_err(|_| {
         Failure::new("ERR value is out of range, value must between -2147483648 and 2147483647")
@@ -39,13 +39,13 @@ pub(super) fn float(argument: &[u8]) -> Result<f64, Failure> {
     parse_f64(argument).ok_or(Failure::NOT_A_FLOAT)
 }
 
-/// An option's name in the one case in which it is compared.
+/// Returns the name of an option in upper case, for comparisons.
 pub(super) fn option(argument: &[u8]) -> Vec<u8> {
     argument.to_ascii_uppercase()
 }
 
-/// The part of a sequence of `len` elements from `start` to `stop`, both included and counted from the end
-/// when negative.
+/// Returns the range from `start` to `stop`, both inclusive, of a sequence of `len` elements.
+/// Negative positions count from the end.
 pub(super) fn range(start: i64, stop: i64, len: usize) -> std::ops::Range<usize> {
     let count = i64::try_from(len).unwrap_or(i64::MAX);
     let from_front = |index: i64| if index < 0 { count.saturating_add(index) } else { index };

@@ -1,23 +1,23 @@
-//! An incremental parser of requests that trusts nothing it reads.
+//! An incremental parser of requests from untrusted clients.
 //!
-//! It remembers how far it got, so a request that arrives in many pieces is looked at once, and it
-//! allocates for what has arrived, never for what a length announces.
+//! It scans each byte once, even if a request arrives in many pieces. It allocates memory for data
+//! that has arrived, never for a length that a client announces.
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::number::parse_i64;
 
-/// Longest inline command, and longest line that holds a length.
+/// The maximum length of an inline command, and of a line that holds a length.
 const MAX_LINE: usize = 64 * 1024;
-/// Most arguments of one command.
+/// The maximum number of arguments of a command.
 const MAX_ARGUMENTS: i64 = 1024 * 1024;
-/// Longest argument.
+/// The maximum length of an argument.
 pub(crate) const MAX_BULK: i64 = 512 * 1024 * 1024;
-/// The same two limits for a connection that has not authenticated yet.
+/// The same limits before authentication.
 const MAX_ARGUMENTS_UNAUTHENTICATED: i64 = 10;
 const MAX_BULK_UNAUTHENTICATED: i64 = 16 * 1024;
 
-/// Text of a protocol error, without the `ERR Protocol error: ` in front of it.
+/// The text of a protocol error, without the prefix `ERR Protocol error: `.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProtocolError(pub(crate) Bytes);
 
@@ -27,20 +27,20 @@ impl ProtocolError {
     }
 }
 
-/// Where the parser stands between two calls.
+/// The state of the parser between two calls.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     arguments: Vec<Bytes>,
-    /// Arguments still to come of the command under way.
+    /// How many arguments of the current command are missing.
     missing: Option<u32>,
-    /// Length of the argument under way, once its header was read.
+    /// The length of the current argument, after its header was read.
     bulk: Option<usize>,
-    /// How much of the input is known to hold no line end.
+    /// How many bytes of the input contain no line end.
     searched: usize,
 }
 
 impl Parser {
-    /// Takes the next complete command off `input`; `None` when it needs more bytes.
+    /// Takes the next complete command from `input`; `None` if it needs more bytes.
     pub(crate) fn next(
         &mut self,
         input: &mut BytesMut,
@@ -52,7 +52,7 @@ impl Parser {
                 None => match input.first() {
                     None => return Ok(None),
                     Some(b'*') => match self.multibulk(input, authenticated)? {
-                        Some(0) => continue, // "*0" and "*-1" are no command at all
+                        Some(0) => continue, // "*0" and "*-1" are not commands
                         Some(count) => count,
                         None => return Ok(None),
                     },
@@ -73,7 +73,7 @@ impl Parser {
         }
     }
 
-    /// How many more bytes the argument under way needs, to size the next read.
+    /// Returns how many more bytes the current argument needs, to size the next read.
     pub(crate) fn wanted(&self, buffered: usize) -> usize {
         self.bulk.map_or(0, |length| length.saturating_add(2).saturating_sub(buffered))
     }
@@ -106,12 +106,12 @@ impl Parser {
             return Ok(None);
         }
         let data = input.split_to(length).freeze();
-        input.advance(2); // what stands in place of CR LF is not looked at, as on a real server
+        input.advance(2); // CR LF is not checked, as on a real server
         self.bulk = None;
         Ok(Some(data))
     }
 
-    /// A line that ends in CR LF, without its end. The byte after CR is taken on trust, as on a real server.
+    /// Takes a line, without CR LF. The byte after CR is not checked, as on a real server.
     fn line(&mut self, input: &mut BytesMut, too_long: &'static str) -> Result<Option<Bytes>, ProtocolError> {
         let unseen = input.get(self.searched..).unwrap_or_default();
         let Some(end) = unseen.iter().position(|&byte| byte == b'\r').map(|at| at + self.searched) else {
@@ -153,7 +153,7 @@ impl Parser {
 
 fn bulk_length(line: &[u8], authenticated: bool) -> Result<usize, ProtocolError> {
     let Some((b'$', digits)) = line.split_first() else {
-        // An empty line: a real server looks at the CR that ended it.
+        // For an empty line, a real server quotes its CR.
         let got = line.first().copied().unwrap_or(b'\r');
         let text = [&b"expected '$', got '"[..], &[got], b"'"].concat();
         return Err(ProtocolError(text.into()));
@@ -167,10 +167,10 @@ fn bulk_length(line: &[u8], authenticated: bool) -> Result<usize, ProtocolError>
     Ok(length)
 }
 
-/// Splits an inline command into words, with the quotes and escapes that redis-cli knows.
+/// Splits an inline command into words, with the quotes and escapes of redis-cli.
 fn words(line: &[u8]) -> Option<Vec<Bytes>> {
     let mut words = Vec::new();
-    // What follows a zero byte is no text that anybody typed.
+    // A real server ignores the text after a zero byte.
     let mut rest = line.split(|&byte| byte == 0).next().unwrap_or_default();
     loop {
         while let [byte, after @ ..] = rest
@@ -187,7 +187,7 @@ fn words(line: &[u8]) -> Option<Vec<Bytes>> {
     }
 }
 
-/// One word and what follows it; `None` when a quote stays open or is not followed by a space.
+/// Returns a word and the rest; `None` if a quote is not closed, or not followed by a space.
 fn word(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut word = Vec::new();
     let mut rest = line;
@@ -215,7 +215,7 @@ fn ends_here(rest: &[u8]) -> bool {
     rest.first().is_none_or(|&byte| is_space(byte))
 }
 
-/// C's `isspace`, which counts the vertical tab where Rust does not.
+/// Like `isspace` in C, which includes the vertical tab; Rust's function does not.
 fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0B
 }
@@ -265,7 +265,7 @@ fn single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]>
     }
 }
 
-/// Value of a hexadecimal digit; 0 for anything else.
+/// Returns the value of a hexadecimal digit; 0 for any other byte.
 fn hex(digit: u8) -> u8 {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
 }
