@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::server::Server;
-
-/// Options of a [`Server`], from [`Server::builder`].
+/// Options of a server, from [`Server::builder`](crate::Server::builder).
 ///
 /// ```
 /// use redis_keyspace_embedded::Server;
@@ -31,7 +29,7 @@ impl ServerBuilder {
         }
     }
 
-    /// How many databases SELECT can choose from; 16 unless said otherwise, at least 1.
+    /// Sets the number of databases. The default is 16, the minimum 1.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -43,7 +41,7 @@ impl ServerBuilder {
         self
     }
 
-    /// The password of the user `default`; connections must then authenticate.
+    /// Sets the password of the user `default`. Connections must then authenticate.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -54,8 +52,10 @@ impl ServerBuilder {
         self.user("default", password)
     }
 
-    /// One more user who may do everything. Connections start as `default`, which has no password unless
-    /// [`password`](Self::password) gives it one.
+    /// Adds a user with all permissions.
+    ///
+    /// Connections start as `default`, which has no password unless [`password`](Self::password)
+    /// sets one.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -67,7 +67,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Keeps the last so many commands for [`Server::command_log`]; none unless asked.
+    /// Logs the last `limit` commands for [`Server::command_log`](crate::Server::command_log). The
+    /// default is 0.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -79,8 +80,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Runs as the one node of a cluster that has all slots: with one database, and without commands on keys of several
-    /// slots, which get `CROSSSLOT` as on any cluster.
+    /// Runs the server as a cluster with a single node that owns all slots.
+    ///
+    /// It has one database, and commands on keys of several slots fail with `CROSSSLOT`, as on any
+    /// cluster.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -90,18 +93,6 @@ impl ServerBuilder {
     pub fn cluster(mut self) -> Self {
         self.cluster = true;
         self
-    }
-
-    /// The server. It needs no runtime until something connects.
-    ///
-    /// ```
-    /// # use redis_keyspace_embedded::Server;
-    /// let server = Server::builder().build();
-    /// assert_eq!(server.connection_count(), 0);
-    /// ```
-    #[must_use]
-    pub fn build(self) -> Server {
-        Server::from_builder(self)
     }
 }
 

@@ -1,11 +1,10 @@
-//! What a connection knows of itself between two commands.
+//! What a connection knows about itself between two commands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use crate::command::Spec;
 use crate::resp::Protocol;
 use crate::state::State;
 
@@ -14,21 +13,12 @@ pub(crate) struct Client {
     pub(crate) id: u64,
     pub(crate) db: usize,
     pub(crate) protocol: Protocol,
-    /// Who the connection speaks for; nobody before it has authenticated.
+    /// The user of the connection; `None` until it has authenticated.
     pub(crate) user: Option<String>,
-    pub(crate) transaction: Option<Transaction>,
     watched: Vec<(usize, Bytes)>,
-    /// Raised by whoever changes a watched key.
+    /// Set by every change of a watched key.
     dirty: Arc<AtomicBool>,
     pub(crate) subscribed: bool,
-}
-
-/// Commands between MULTI and EXEC.
-#[derive(Debug, Default)]
-pub(crate) struct Transaction {
-    pub(crate) queue: Vec<(&'static Spec, Vec<Bytes>)>,
-    /// A command could not be queued, so EXEC will refuse.
-    pub(crate) broken: bool,
 }
 
 impl Client {
@@ -38,7 +28,6 @@ impl Client {
             db: 0,
             protocol: Protocol::Resp2,
             user,
-            transaction: None,
             watched: Vec::new(),
             dirty: Arc::default(),
             subscribed: false,
@@ -55,21 +44,14 @@ impl Client {
         }
     }
 
-    /// Forgets the watched keys and says whether one of them has changed.
+    /// Forgets the watched keys. Returns whether one of them has changed.
     pub(crate) fn unwatch(&mut self, state: &mut State, now: i64) -> bool {
         for (index, key) in self.watched.drain(..) {
             if let Some(db) = state.dbs.get_mut(index) {
-                db.purge(now); // an expiry is a change, also when nobody has looked since
+                db.purge(now); // an expiry is a change, even if no command has noticed it yet
                 db.unwatch(&key, &self.dirty);
             }
         }
         self.dirty.swap(false, Ordering::Relaxed)
-    }
-
-    /// Marks a transaction under way so that EXEC refuses it.
-    pub(crate) fn break_transaction(&mut self) {
-        if let Some(transaction) = &mut self.transaction {
-            transaction.broken = true;
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! An in-process server that speaks the Redis protocol, for quick starts and unit tests.
 //!
-//! Nothing has to be installed or started, every test can have a server of its own, and with tokio's
-//! paused clock a TTL of an hour is tested in no time. It speaks RESP2 and RESP3 over an in-memory
-//! connection, any stream of yours, a loopback port or a unix socket.
+//! No installation is needed, and every test can have its own server. With tokio's paused clock, a
+//! test of a one-hour TTL takes no time. The server speaks RESP2 and RESP3 over in-memory
+//! connections, over any stream, on a loopback port or on a unix socket.
 //!
-//! It keeps everything in memory, persists nothing and has no defences against a network: it is no
-//! substitute for a real server outside of tests.
+//! It keeps all data in memory, persists nothing and has no defences against a network. Use it for
+//! tests, not in place of a real server.
 //!
 //! ```
 //! use redis_keyspace_embedded::Server;
@@ -29,10 +29,10 @@
 //!
 //! # Time
 //!
-//! TTLs, TIME and blocking timeouts follow the wall clock as of [`Server::new`], plus what tokio's clock has
-//! run since. In a test with a paused clock, create the server inside the test, and `tokio::time::advance`
-//! expires its keys. [`Server::get`], [`Server::keys`] and [`Server::ttl`] go by the clock of where they are called, so call
-//! them within the test too.
+//! [`Server::new`] reads the wall clock once. From then on, TTLs, TIME and blocking timeouts follow
+//! tokio's clock. In a test with a paused clock, create the server inside the test;
+//! `tokio::time::advance` then expires its keys. [`Server::get`], [`Server::keys`] and
+//! [`Server::ttl`] use the tokio clock of their caller, so call them inside the test, too.
 //!
 //! # Faults
 //!
@@ -40,41 +40,62 @@
 //!
 //! # Differences from a real server
 //!
-//! * It knows the commands for strings, lists, hashes, sets and sorted sets that everyday work needs, with
-//!   transactions, blocking pops and channels; no streams, no ACL rules. An unknown command gets the error
-//!   that a real server gives.
-//! * As a [cluster](ServerBuilder::cluster) it is the one node that has all slots, and knows CLUSTER INFO and KEYSLOT.
-//! * ZADD has no INCR, and ZRANGE no REV, BYSCORE and BYLEX; asked for, they are refused as such.
-//! * CONFIG SET takes the settings that concern memory, disk and timeouts, and nothing comes of them.
-//! * There is no Lua: scripts are registered as Rust functions with [`Server::register_script`].
-//! * A key is gone at the millisecond its time is up; a real server keeps it until that millisecond is over,
-//!   and DBSIZE there counts expired keys that nobody has looked at yet.
-//! * INCRBYFLOAT adds with the precision of a real server up to 38 digits, and in doubles beyond.
-//! * SCAN walks from the newest key to the oldest; KEYS, SMEMBERS and HGETALL answer in the order of insertion.
-//! * DEBUG SLEEP stops the connection that asked for it, not the server.
+//! * The server supports the everyday commands for strings, lists, hashes, sets and sorted sets,
+//!   with transactions, blocking pops and channels. Streams and ACL rules are not supported. An
+//!   unknown command gets the same error as on a real server.
+//! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
+//!   CLUSTER INFO and CLUSTER KEYSLOT.
+//! * ZADD does not support INCR. ZRANGE does not support REV, BYSCORE and BYLEX. These options get
+//!   an error that says so.
+//! * CONFIG SET accepts the settings for memory, disk and timeouts, but they have no effect.
+//! * There is no Lua: register scripts as Rust functions with [`Server::register_script`].
+//! * A key expires at the start of the millisecond in which its TTL ends. A real server keeps it
+//!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
+//!   touched yet.
+//! * INCRBYFLOAT has the precision of a real server up to 38 digits, and that of `f64` beyond.
+//! * SCAN returns the newest keys first. KEYS, SMEMBERS and HGETALL return the order of insertion.
+//! * DEBUG SLEEP blocks the connection that sends it, not the server.
 //! * A command has at most 1,048,576 arguments.
 
-mod builder;
-mod client;
+// Foundations: no data of a server, no protocol.
 mod clock;
-mod command;
-mod db;
-mod fault;
 mod glob;
-mod listener;
 mod number;
 mod ordered;
+mod sync;
+
+// The protocol: replies, and requests and replies as bytes.
 mod reply;
 mod resp;
-mod server;
-mod session;
-mod state;
-mod sync;
+
+// One database: values, keys, expiry, watchers and waiters.
+mod db;
+mod sorted_set;
 mod value;
 
+// A server as data: options, and the state that all its connections share.
+mod builder;
+mod client;
+mod fault;
+mod log;
+mod script;
+mod shared;
+mod state;
+
+// The commands, executed on that state.
+mod command;
+
+// Connections that send commands.
+mod listener;
+mod session;
+
+// The handle.
+mod server;
+
 pub use builder::ServerBuilder;
-pub use command::scripts::ScriptContext;
 pub use fault::{Fault, FaultGuard};
 pub use listener::Listener;
+pub use log::LoggedCommand;
 pub use reply::Reply;
-pub use server::{LoggedCommand, Server};
+pub use script::ScriptContext;
+pub use server::Server;

@@ -1,14 +1,16 @@
-//! Sockets for clients that need an address.
+//! Sockets, for clients that need an address.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use crate::server::Server;
+use crate::session;
+use crate::shared::Shared;
 
-/// Accepts connections until it is dropped; those it has accepted live on.
+/// Accepts connections until it is dropped. Accepted connections stay open.
 ///
 /// ```
 /// use redis_keyspace_embedded::Server;
@@ -32,7 +34,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The TCP address; `None` for a unix socket.
+    /// Returns the TCP address; `None` for a unix socket.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -48,7 +50,7 @@ impl Listener {
         self.address
     }
 
-    /// What a client connects to: `redis://127.0.0.1:PORT` or `redis+unix:///path`.
+    /// Returns the URL that clients connect to: `redis://127.0.0.1:PORT` or `redis+unix:///path`.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -64,7 +66,7 @@ impl Listener {
         self.url.clone()
     }
 
-    pub(crate) async fn tcp(server: Server, address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn tcp(shared: Arc<Shared>, address: SocketAddr) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -79,11 +81,11 @@ impl Listener {
         let accepting = spawn(async move {
             loop {
                 if let Ok((stream, peer)) = listener.accept().await {
-                    // Replies are written whole; waiting to fill a packet would only delay them.
+                    // Replies are written whole; Nagle's algorithm would only delay them.
                     drop(stream.set_nodelay(true));
-                    tokio::spawn(server.session(stream, peer.to_string()));
+                    tokio::spawn(session::open(&shared, stream, peer.to_string()));
                 } else {
-                    pause().await; // out of descriptors, say: others may free some
+                    pause().await; // the process may be out of file descriptors; retry when some are free
                 }
             }
         });
@@ -97,7 +99,7 @@ impl Listener {
     }
 
     #[cfg(unix)]
-    pub(crate) async fn unix(server: Server, path: &std::path::Path) -> io::Result<Self> {
+    pub(crate) async fn unix(shared: Arc<Shared>, path: &std::path::Path) -> io::Result<Self> {
         let listener = tokio::net::UnixListener::bind(path)?;
         let path = std::path::absolute(path)?;
         let name = path.display().to_string();
@@ -105,7 +107,7 @@ impl Listener {
         let accepting = spawn(async move {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(server.session(stream, format!("{name}:0")));
+                    tokio::spawn(session::open(&shared, stream, format!("{name}:0")));
                 } else {
                     pause().await;
                 }
@@ -128,7 +130,7 @@ impl Drop for Listener {
         self.accepting.abort();
         #[cfg(unix)]
         if let Some(path) = &self.socket {
-            // Somebody may have removed it already, and a destructor has nobody to tell.
+            // The file may be gone already, and a destructor cannot report an error.
             drop(std::fs::remove_file(path));
         }
     }

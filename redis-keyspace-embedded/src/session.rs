@@ -1,8 +1,9 @@
 //! One connection: reads requests, executes them in order, writes the replies.
 //!
-//! Reading never waits for writing: a client that sends a large pipeline before it reads any reply would
-//! otherwise wait for the server while the server waits for it.
+//! Reading never waits for writing. Otherwise a client that sends a large pipeline before it reads
+//! any reply would wait for the server while the server waits for the client.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,34 +15,36 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::command::{self, Context, Effect};
+use crate::command::{self, Context, Effect, Transaction};
 use crate::fault::FaultKind;
 use crate::reply::Reply;
-use crate::resp::parse::Parser;
-use crate::resp::write::write;
-use crate::server::Shared;
+use crate::resp::{Parser, write};
+use crate::shared::Shared;
 
-/// How much room a read makes at least and at most.
+/// The least and the most buffer space reserved for a read.
 const READ_SIZE: usize = 16 * 1024;
 const MOST_READ: usize = 1024 * 1024;
-/// A connection that sends more than this while a command blocks is closed, as by a real server. Reading goes on until
-/// then, for only reading tells that the client has gone.
+/// A connection that sends more than this while a command blocks is closed, as on a real server.
+/// Reading continues until then, because only a read shows that the client has disconnected.
 const QUERY_BUFFER_LIMIT: usize = 1024 * 1024 * 1024;
 
-/// A connection's state; it counts as open until this is dropped.
+/// The state of a connection. The connection counts as open until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Connection {
+struct Connection {
     shared: Arc<Shared>,
     client: Client,
+    /// The commands since MULTI.
+    transaction: Option<Transaction>,
     parser: Parser,
     input: BytesMut,
     output: BytesMut,
     pending: Pending,
     mailbox: mpsc::UnboundedReceiver<Reply>,
     cut: Arc<Notify>,
-    /// Close once the output is written; nothing more is executed.
+    /// Closes after the output is written; executes no more commands.
     closing: bool,
-    /// The client sends no more. What it has sent is executed all the same, as it is where it has arrived in time.
+    /// The client sends no more. The commands that it has sent are still executed, as on a real
+    /// server.
     ended: bool,
 }
 
@@ -49,12 +52,12 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 enum Pending {
     Nothing,
-    /// A list element, or the end of the time.
+    /// A list element, or the deadline.
     Element {
         receiver: oneshot::Receiver<Reply>,
         deadline: Option<Instant>,
     },
-    /// A reply that is ready, but late.
+    /// A reply that is ready, but delayed.
     Late {
         reply: Reply,
         at: Instant,
@@ -64,11 +67,11 @@ enum Pending {
         arguments: Vec<Bytes>,
         at: Instant,
     },
-    /// Nothing will ever happen again.
+    /// The connection never continues.
     Stalled,
 }
 
-/// What a wait came to.
+/// How a wait ended.
 enum Waited {
     Served(Reply),
     TimedOut,
@@ -84,8 +87,27 @@ enum Event {
     Waited(Waited),
 }
 
-/// Serves the connection until either side closes it.
-pub(crate) async fn run<S>(mut connection: Connection, stream: S)
+/// Opens a connection, and returns the future that serves it until either side closes it.
+///
+/// The connection counts as open from this call on. While connections are refused, the future only
+/// closes the stream.
+pub(crate) fn open<S>(
+    shared: &Arc<Shared>,
+    stream: S,
+    address: String,
+) -> impl Future<Output = ()> + Send + use<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = (!shared.is_refusing()).then(|| Connection::new(shared.clone(), address));
+    async move {
+        if let Some(connection) = connection {
+            run(connection, stream).await;
+        }
+    }
+}
+
+async fn run<S>(mut connection: Connection, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -95,7 +117,7 @@ where
     loop {
         let writing = unflushed || !connection.output.is_empty();
         if (connection.closing || connection.has_nothing_left()) && !writing {
-            // Says goodbye properly where the stream knows how; the client may be gone already.
+            // Closes streams that support it properly. Fails if the client has disconnected.
             drop(writer.shutdown().await);
             return;
         }
@@ -123,7 +145,7 @@ where
                 if connection.has_nothing_left() {
                     return;
                 }
-                connection.output.clear(); // nobody is there to read it
+                connection.output.clear(); // the client has disconnected
                 unflushed = false;
             }
             Event::Read(Ok(0) | Err(_)) => connection.ended = true,
@@ -139,7 +161,7 @@ where
     }
 }
 
-/// Writes some of the output; whatever it wrote is gone from `output`, also when it is cancelled.
+/// Writes some of `output` and removes what was written, also when cancelled.
 async fn write_some<W: AsyncWrite + Unpin>(
     writer: &mut W,
     output: &mut BytesMut,
@@ -159,13 +181,13 @@ async fn write_some<W: AsyncWrite + Unpin>(
 }
 
 impl Connection {
-    pub(crate) fn new(shared: Arc<Shared>, address: String) -> Self {
+    fn new(shared: Arc<Shared>, address: String) -> Self {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let cut = Arc::<Notify>::default();
         let id = shared.state().register(address, shared.clock.now_ms(), sender, cut.clone());
-        let open = shared.users.get("default").is_some_and(Option::is_none);
         Self {
-            client: Client::new(id, open.then(|| "default".to_owned())),
+            client: Client::new(id, shared.initial_user()),
+            transaction: None,
             shared,
             parser: Parser::default(),
             input: BytesMut::new(),
@@ -178,7 +200,8 @@ impl Connection {
         }
     }
 
-    /// Executes every complete command that was read, as far as none has to wait; says if there was any.
+    /// Executes the complete commands in the input until one has to wait. Returns whether there was
+    /// one.
     fn execute_all(&mut self) -> bool {
         let mut any = false;
         while matches!(self.pending, Pending::Nothing) && !self.closing {
@@ -198,14 +221,14 @@ impl Connection {
         any
     }
 
-    /// Whether the client has gone and nothing that it sent will still be executed. Nobody waits for an element in its
-    /// place.
+    /// Whether the client has disconnected and none of its commands remains to be executed. A
+    /// command that waits for a list element ends with the connection.
     fn has_nothing_left(&self) -> bool {
         self.ended && !matches!(self.pending, Pending::Delayed { .. })
     }
 
     fn meet_faults(&mut self, arguments: Vec<Bytes>) {
-        self.shared.record(self.client.id, &arguments);
+        self.shared.log.record(self.client.id, &arguments);
         let fault = arguments.first().and_then(|name| self.shared.faults.meet(name));
         match fault {
             None => {
@@ -235,19 +258,27 @@ impl Connection {
         }
     }
 
-    /// A transaction that a refused command was meant for can't be executed; a refused EXEC ends it.
+    /// Refuses a command. A refused EXEC ends the transaction; any other command makes its EXEC
+    /// fail.
     fn refuse(&mut self, arguments: &[Bytes], text: Bytes) -> Reply {
         let exec = arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
-        if exec && self.client.transaction.is_some() {
-            let mut state = self.shared.state();
-            let mut context = Context::new(&mut state, &mut self.client, &self.shared);
-            return command::abort(&mut context, text);
+        match &mut self.transaction {
+            Some(_) if exec => {
+                let mut state = self.shared.state();
+                let (client, transaction) = (&mut self.client, &mut self.transaction);
+                let mut context =
+                    Context::new(&mut state, client, transaction, &self.shared, &command::COMMANDS);
+                command::abort(&mut context, text)
+            }
+            Some(transaction) => {
+                transaction.mark_broken();
+                Reply::Error(text)
+            }
+            None => Reply::Error(text),
         }
-        self.client.break_transaction();
-        Reply::Error(text)
     }
 
-    /// A command that is not executed counts as sent all the same.
+    /// Counts a command that is not executed: it was sent.
     fn count_only(&self) {
         let mut state = self.shared.state();
         state.commands_processed = state.commands_processed.saturating_add(1);
@@ -255,10 +286,12 @@ impl Connection {
 
     fn execute(&mut self, arguments: Vec<Bytes>) -> Option<Reply> {
         let mut state = self.shared.state();
-        let mut context = Context::new(&mut state, &mut self.client, &self.shared);
+        let (client, transaction) = (&mut self.client, &mut self.transaction);
+        let mut context = Context::new(&mut state, client, transaction, &self.shared, &command::COMMANDS);
         let reply = command::dispatch(&mut context, arguments);
         let effect = context.take_effect();
-        // Under the lock, so that no message published later overtakes this command's reply.
+        // Under the lock, so that a message published later cannot come before this command's
+        // reply.
         while let Ok(message) = self.mailbox.try_recv() {
             write(&mut self.output, &message, self.client.protocol);
         }
@@ -294,7 +327,7 @@ impl Connection {
             }
             Waited::TimedOut => {
                 self.stop_waiting();
-                // An element may have come between the end of the time and the lock just taken.
+                // An element may have arrived between the deadline and the lock.
                 let late = match pending {
                     Pending::Element { mut receiver, .. } => receiver.try_recv().ok(),
                     _ => None,
@@ -321,7 +354,7 @@ impl Connection {
 }
 
 impl Pending {
-    /// Completes when the wait is over; nothing is lost when it is cancelled before.
+    /// Completes when the wait ends. Loses nothing if cancelled before.
     async fn wait(&mut self) -> Waited {
         match self {
             Self::Element { receiver, deadline } => {
@@ -346,7 +379,7 @@ impl Pending {
     }
 }
 
-/// A moment from now on; a wait that is too long to be computed with ends in 30 years.
+/// Returns the time after `delay`. A delay that overflows the clock ends in 30 years.
 fn after(delay: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(60 * 60 * 24 * 365 * 30))

@@ -1,4 +1,4 @@
-//! Everything the connections of a server share, behind one lock.
+//! The data that the connections of a server share behind one lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use crate::command::scripts::Scripts;
 use crate::db::Db;
 use crate::reply::Reply;
 use crate::resp::Protocol;
+use crate::script::Scripts;
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) dbs: Vec<Db>,
     pub(crate) clients: BTreeMap<u64, Peer>,
-    /// Who listens to which channel.
+    /// The subscribers of each channel.
     pub(crate) channels: HashMap<Bytes, BTreeSet<u64>>,
     pub(crate) scripts: Scripts,
     pub(crate) config: BTreeMap<Vec<u8>, Bytes>,
@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) commands_processed: u64,
 }
 
-/// What other connections may know of one, and how to reach it.
+/// What other connections know about a connection, and how they reach it.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: String,
@@ -37,7 +37,7 @@ pub(crate) struct Peer {
     pub(crate) user: String,
     pub(crate) db: usize,
     pub(crate) protocol: Protocol,
-    /// Commands queued by MULTI; -1 outside of a transaction.
+    /// The number of commands queued since MULTI; -1 outside a transaction.
     pub(crate) queued: i64,
     pub(crate) command: &'static str,
     pub(crate) subscriptions: BTreeSet<Bytes>,
@@ -99,7 +99,7 @@ impl State {
         self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(|db| db.stop_waiting(id));
     }
 
-    /// Takes a client off a channel's list of listeners.
+    /// Unsubscribes a client from a channel.
     pub(crate) fn leave(&mut self, channel: &Bytes, id: u64) {
         if let Some(listeners) = self.channels.get_mut(channel) {
             listeners.remove(&id);
@@ -109,12 +109,13 @@ impl State {
         }
     }
 
-    /// Serves those whom the command just executed made ready.
+    /// Serves the clients that wait for elements which the last command added.
     pub(crate) fn serve_waiters(&mut self) {
         self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(Db::serve_waiters);
     }
 
-    /// The next number of a splitmix64 sequence: random enough to pick keys, and the same in every run.
+    /// Returns the next number of a splitmix64 sequence. It picks keys, and is the same in every
+    /// run.
     pub(crate) fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,13 +1,13 @@
-//! What lives at a key.
+//! The value of a key.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use crate::number::parse_i64;
 use crate::ordered::Ordered;
 use crate::reply::Failure;
+use crate::sorted_set::SortedSet;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -19,7 +19,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The name that TYPE answers.
+    /// Returns the name of the type, as TYPE does.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::String(_) => "string",
@@ -30,7 +30,7 @@ impl Value {
         }
     }
 
-    /// Whether nothing is left; a key with an empty collection does not exist.
+    /// Whether the collection is empty; the key of an empty collection does not exist.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::String(_) => false,
@@ -41,7 +41,7 @@ impl Value {
         }
     }
 
-    /// The encoding a real server would choose for a value of this size that was written at once.
+    /// Returns the encoding that a real server would choose if the value was written at once.
     pub(crate) fn encoding(&self) -> &'static str {
         const SMALL: usize = 64;
         match self {
@@ -65,78 +65,13 @@ impl Value {
     }
 }
 
-/// A copy of an argument to keep. A short slice of a request would pin the whole read buffer.
+/// Copies an argument to store. A short slice of a request would keep the whole read buffer alive.
 pub(crate) fn keep(argument: &Bytes) -> Bytes {
     const WORTH_SHARING: usize = 32 * 1024;
     if argument.len() >= WORTH_SHARING { argument.clone() } else { Bytes::copy_from_slice(argument) }
 }
 
-/// Members by score, then by their bytes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SortedSet {
-    scores: HashMap<Bytes, f64>,
-    order: BTreeSet<Ranked>,
-}
-
-#[derive(Clone, Debug)]
-struct Ranked {
-    score: f64,
-    member: Bytes,
-}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // NaN is refused when a score is read.
-        self.score.total_cmp(&other.score).then_with(|| self.member.cmp(&other.member))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Ranked {}
-
-impl SortedSet {
-    pub(crate) fn len(&self) -> usize {
-        self.scores.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.scores.is_empty()
-    }
-
-    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        self.scores.get(member).copied()
-    }
-
-    /// Gives `member` this score and returns the one it had.
-    pub(crate) fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        let score = score + 0.0; // makes the two zeros one
-        let member = Bytes::copy_from_slice(member);
-        let before = self.scores.insert(member.clone(), score);
-        if let Some(score) = before {
-            self.order.remove(&Ranked { score, member: member.clone() });
-        }
-        self.order.insert(Ranked { score, member });
-        before
-    }
-
-    /// Members and scores, lowest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Bytes, f64)> {
-        self.order.iter().map(|ranked| (&ranked.member, ranked.score))
-    }
-}
-
-/// Takes the inside of one kind of value out, or reports the wrong type.
+/// Returns the content of one kind of value, or an error for the other kinds.
 macro_rules! accessor {
     ($name:ident, ref $variant:ident, $inner:ty) => {
         pub(crate) fn $name(&self) -> Result<&$inner, Failure> {

@@ -1,10 +1,11 @@
-//! What a server is like that runs as the one node of a cluster.
+//! CLUSTER, and the slots of keys, on a server that runs as a cluster with a single node.
 
 use bytes::Bytes;
 use crc16::XMODEM;
 
 use super::arguments::{exactly, integer};
-use super::{CONTAINER, Context, NO_KEYS, Spec, command};
+use super::context::{Context, Spec, command};
+use super::flags::{CONTAINER, NO_KEYS};
 use crate::reply::{Answer, Failure, Reply};
 
 const SLOTS: u16 = 16_384;
@@ -31,7 +32,8 @@ fn enabled(context: &Context<'_>) -> Result<(), Failure> {
     is_cluster.then_some(()).ok_or(Failure::new("ERR This instance has cluster support disabled"))
 }
 
-/// Refuses commands, one or those of a transaction, whose keys are in several slots.
+/// Returns an error if the keys of the commands, one or those of a transaction, are in several
+/// slots.
 pub(super) fn check_slots<'a>(
     context: &Context<'_>,
     commands: impl IntoIterator<Item = (&'static Spec, &'a [Bytes])>,
@@ -64,7 +66,8 @@ fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
 }
 
-/// Of what is between the first `{` and the next `}`, if there is anything.
+/// Returns the slot of a key. If text is between the first `{` and the next `}`, only that text
+/// counts.
 fn slot(key: &[u8]) -> u16 {
     let rest = key.iter().position(|&byte| byte == b'{').and_then(|open| key.get(open + 1..));
     let tag = rest.and_then(|rest| rest.get(..rest.iter().position(|&byte| byte == b'}')?));

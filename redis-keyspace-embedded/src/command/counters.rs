@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::arguments::{exactly, float, integer};
-use super::{Context, ONE_KEY, Spec, WRITE, command};
+use super::context::{Context, Spec, command};
+use super::flags::{ONE_KEY, WRITE};
 use crate::number::add_floats;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;

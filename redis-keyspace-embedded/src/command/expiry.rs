@@ -1,9 +1,10 @@
-//! How long keys live.
+//! EXPIRE, TTL and their variants.
 
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, option};
-use super::{Context, ONE_KEY, Spec, WRITE, command};
+use super::context::{Context, Spec, command};
+use super::flags::{ONE_KEY, WRITE};
 use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
@@ -56,7 +57,8 @@ impl Unit {
     }
 }
 
-/// The moment an option such as `EX 10` or `PXAT 1700000000000` means; SET and its kin refuse 0 and less.
+/// Returns the expiry that an option such as `EX 10` or `PXAT 1700000000000` means. SET and its
+/// variants reject times of 0 and below.
 pub(super) fn moment(now: i64, unit: Unit, absolute: bool, time: i64, command: &str) -> Result<i64, Failure> {
     let base = if absolute { 0 } else { now };
     let time = Some(time).filter(|&time| time > 0).and_then(|time| unit.to_milliseconds(time));
@@ -97,7 +99,7 @@ impl ExpireConditions {
         Ok(conditions)
     }
 
-    /// Whether a key that now ends at `before` may end at `after`; one that never ends counts as infinite.
+    /// Whether the expiry may change from `before` to `after`. No expiry counts as infinite.
     fn allow(&self, before: Option<i64>, after: i64) -> bool {
         !(self.none && before.is_some()
             || self.some && before.is_none()
@@ -125,7 +127,7 @@ fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: 
     Ok(Reply::Integer(1))
 }
 
-/// -2 without the key, -1 without an expiry, else what `of` makes of the moment.
+/// Returns -2 if the key does not exist, -1 if it has no expiry, else `of` the expiry.
 fn tell(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(i64) -> i64) -> Answer {
     let [key] = exactly(arguments)?;
     let db = context.db()?;

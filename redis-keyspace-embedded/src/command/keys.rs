@@ -1,9 +1,10 @@
-//! Keys, whatever lives at them.
+//! Keys of any type.
 
 use bytes::Bytes;
 
 use super::arguments::{database, exactly, first, integer, option};
-use super::{ALL_KEYS, CONTAINER, Context, NO_KEYS, ONE_KEY, Spec, WRITE, command};
+use super::context::{Context, Spec, command};
+use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, WRITE};
 use crate::db::{Db, Entry};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};

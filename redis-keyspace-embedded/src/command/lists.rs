@@ -1,4 +1,4 @@
-//! Lists, and waiting for their elements.
+//! Lists, and blocking pops.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, range};
-use super::{Context, Effect, NO_SCRIPT, ONE_KEY, Spec, WRITE, command};
+use super::context::{Context, Effect, Spec, command};
+use super::flags::{NO_SCRIPT, ONE_KEY, WRITE};
 use crate::db::End;
 use crate::number::parse_f64;
 use crate::reply::{Answer, Failure, Reply};
@@ -102,16 +103,16 @@ fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], end: End) -> Ans
     Ok(Reply::NilArray)
 }
 
-/// How long to wait; `None` for ever.
+/// Parses the timeout; `None`: no timeout.
 fn timeout_of(argument: &[u8]) -> Result<Option<Duration>, Failure> {
     let seconds = parse_f64(argument).ok_or(Failure::new("ERR timeout is not a float or out of range"))?;
     if seconds < 0.0 {
         return Err(Failure::new("ERR timeout is negative"));
     }
-    // Whole milliseconds, rounded up, as a real server counts them.
+    // Whole milliseconds, rounded up, as on a real server.
     let milliseconds = (seconds * 1000.0).ceil();
     if milliseconds >= 9_223_372_036_854_775_807.0 {
-        // What a real server says, in whose integer it wraps.
+        // The error of a real server, where the value wraps around.
         return Err(Failure::new("ERR timeout is negative"));
     }
     let timeout = Duration::try_from_secs_f64(milliseconds / 1000.0);

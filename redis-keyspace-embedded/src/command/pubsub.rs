@@ -1,9 +1,10 @@
-//! Channels.
+//! PUBLISH, SUBSCRIBE and PUBSUB.
 
 use bytes::Bytes;
 
 use super::arguments::exactly;
-use super::{CONTAINER, Context, NO_KEYS, NO_SCRIPT, SUBSCRIBED, Spec, command};
+use super::context::{Context, Spec, command};
+use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT, SUBSCRIBED};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 
@@ -36,7 +37,7 @@ fn publish(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         if let Some(peer) = context.state.clients.get(id) {
             let push =
                 vec![Reply::text("message"), Reply::Bulk(channel.clone()), Reply::Bulk(message.clone())];
-            // A listener that is just closing its connection misses the message, as it would on a real server.
+            // A subscriber whose connection is closing misses the message, as on a real server.
             drop(peer.mailbox.send(Reply::Push(push)));
         }
     }
@@ -78,7 +79,7 @@ fn unsubscribe(context: &mut Context<'_>, channels: &[Bytes]) -> Answer {
     Ok(Reply::Several(replies))
 }
 
-/// Ends every subscription without a word.
+/// Ends all subscriptions of the client without a reply.
 pub(super) fn leave_all(context: &mut Context<'_>) {
     let peer = context.state.clients.get(&context.client.id);
     let channels: Vec<Bytes> =
@@ -88,7 +89,7 @@ pub(super) fn leave_all(context: &mut Context<'_>) {
     }
 }
 
-/// Ends one subscription and says how many are left.
+/// Ends a subscription. Returns how many remain.
 fn leave(context: &mut Context<'_>, channel: &Bytes) -> usize {
     let id = context.client.id;
     context.state.leave(channel, id);

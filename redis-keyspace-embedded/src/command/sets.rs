@@ -1,7 +1,8 @@
 //! Sets.
 
 use super::arguments::{exactly, first};
-use super::{Context, ONE_KEY, Spec, WRITE, command};
+use super::context::{Context, Spec, command};
+use super::flags::{ONE_KEY, WRITE};
 use crate::ordered::Ordered;
 use crate::reply::{Failure, Reply};
 use crate::value::Value;

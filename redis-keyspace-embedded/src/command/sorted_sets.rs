@@ -3,10 +3,12 @@
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, float, integer, option, range};
-use super::{Context, ONE_KEY, Spec, WRITE, command};
+use super::context::{Context, Spec, command};
+use super::flags::{ONE_KEY, WRITE};
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
-use crate::value::{SortedSet, Value};
+use crate::sorted_set::SortedSet;
+use crate::value::Value;
 
 pub(super) const TABLE: &[Spec] = &[
     command("zadd", -4, WRITE, ONE_KEY, zadd),
@@ -26,7 +28,7 @@ fn read<'a>(context: &'a mut Context<'_>, key: &[u8]) -> Result<Option<&'a Sorte
     context.db()?.read(key, now).map(Value::sorted_set).transpose()
 }
 
-/// The conditions under which ZADD touches a member.
+/// The conditions under which ZADD changes a member.
 #[derive(Clone, Copy, Default)]
 struct ZaddConditions {
     only_new: bool,

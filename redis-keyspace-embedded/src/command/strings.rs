@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, option, pairs, range};
+use super::context::{Context, Spec, command};
 use super::expiry::{Unit, moment};
-use super::{ALL_KEYS, Context, ONE_KEY, Spec, WRITE, command};
+use super::flags::{ALL_KEYS, ONE_KEY, WRITE};
 use crate::reply::{Answer, Failure, Reply};
-use crate::resp::parse::MAX_BULK;
+use crate::resp::MAX_BULK;
 use crate::value::{Value, keep};
 
 pub(super) const TABLE: &[Spec] = &[
@@ -82,7 +83,7 @@ pub(super) const TABLE: &[Spec] = &[
     command("setrange", 4, WRITE, ONE_KEY, setrange),
 ];
 
-/// What GET answers.
+/// Returns the reply to GET.
 fn read(context: &mut Context<'_>, key: &[u8]) -> Answer {
     let now = context.now;
     match context.db()?.read(key, now) {
@@ -91,7 +92,7 @@ fn read(context: &mut Context<'_>, key: &[u8]) -> Answer {
     }
 }
 
-/// The options of SET and GETEX that say how long the key lives.
+/// The expiry options of SET and GETEX.
 #[derive(Clone, Copy)]
 enum Lifetime<'a> {
     Unsaid,
@@ -100,7 +101,7 @@ enum Lifetime<'a> {
     Until { unit: Unit, absolute: bool, time: &'a Bytes },
 }
 
-/// Reads an expiry option such as `EX 10`; `None` when the option is something else.
+/// Reads an expiry option such as `EX 10`; `None` for any other option.
 fn lifetime<'a>(
     before: Lifetime<'a>,
     name: &[u8],
@@ -113,7 +114,7 @@ fn lifetime<'a>(
         b"PXAT" => (Unit::Milliseconds, true),
         _ => return Ok(None),
     };
-    // The same option twice is fine and the last one counts; two different ones are not.
+    // The same option may repeat, and the last one counts. Two different options are an error.
     let fits = match before {
         Lifetime::Unsaid => true,
         Lifetime::Until { unit: other, absolute: also, .. } => other == unit && also == absolute,
@@ -221,7 +222,7 @@ fn getrange(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if start < 0 && stop < 0 && start > stop {
         return Ok(Reply::text(""));
     }
-    // Unlike elsewhere, an end before the start of the string means its first byte.
+    // Unlike in other commands, an end before the start of the string means the first byte.
     let count = i64::try_from(data.len()).unwrap_or(i64::MAX);
     let stop = if stop < 0 { count.saturating_add(stop).max(0) } else { stop };
     Ok(Reply::Bulk(data.slice(range(start, stop, data.len()))))

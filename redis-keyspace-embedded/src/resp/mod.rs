@@ -1,11 +1,9 @@
-//! The wire: requests in ([`parse`]) and replies out ([`write`]).
+//! The wire: requests in, replies out.
 
-pub(crate) mod parse;
-pub(crate) mod write;
+mod parse;
+mod protocol;
+mod write;
 
-/// The protocol version a connection speaks; a connection starts with version 2, as on a real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Resp2,
-    Resp3,
-}
+pub(crate) use parse::{MAX_BULK, Parser};
+pub(crate) use protocol::Protocol;
+pub(crate) use write::write;

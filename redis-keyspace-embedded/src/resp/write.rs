@@ -1,12 +1,12 @@
-//! Encoding of replies, the same value differently for the two protocol versions.
+//! Encoding of replies for the two protocol versions.
 
 use bytes::{BufMut, BytesMut};
 
-use super::Protocol;
+use super::protocol::Protocol;
 use crate::number::format_double;
 use crate::reply::Reply;
 
-/// Appends `reply` to `out` in the form that `protocol` gives it.
+/// Appends `reply` to `out`, encoded for `protocol`.
 pub(crate) fn write(out: &mut BytesMut, reply: &Reply, protocol: Protocol) {
     let resp3 = protocol == Protocol::Resp3;
     match reply {
@@ -62,7 +62,8 @@ fn line(out: &mut BytesMut, marker: u8, text: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-/// An error line; what it quotes from a request may contain line ends, which would break the protocol.
+/// Writes an error. Text quoted from a request may contain line ends, which would break the
+/// protocol.
 fn error(out: &mut BytesMut, text: &[u8]) {
     let ends = text.iter().rev().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
     let text = text.get(..text.len().saturating_sub(ends)).unwrap_or_default();

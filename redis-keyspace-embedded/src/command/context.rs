@@ -1,0 +1,154 @@
+//! A command, and what its handler works on.
+//!
+//! A handler gets the context, the context has the queue of MULTI and the table of commands, and
+//! both hold commands. Types that refer to each other in a circle share a file.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::flags::KeyPositions;
+use crate::client::Client;
+use crate::db::Db;
+use crate::reply::{Answer, Failure, Reply};
+use crate::shared::Shared;
+use crate::state::State;
+
+/// A command and its handler.
+#[derive(Debug)]
+pub(super) struct Spec {
+    /// The full name; `client|id` for a subcommand.
+    pub(super) name: &'static str,
+    /// The number of arguments, including the name. Negative: at least that many.
+    pub(super) arity: i64,
+    pub(super) flags: u8,
+    pub(super) keys: KeyPositions,
+    run: Handler,
+}
+
+/// Executes a command. Its arguments are those after the command's name.
+type Handler = fn(&mut Context<'_>, &[Bytes]) -> Answer;
+
+/// An entry of a table of commands.
+pub(super) const fn command(
+    name: &'static str,
+    arity: i64,
+    flags: u8,
+    keys: KeyPositions,
+    run: Handler,
+) -> Spec {
+    Spec { name, arity, flags, keys, run }
+}
+
+/// All commands of the server.
+pub(crate) struct Commands {
+    tables: &'static [&'static [Spec]],
+    by_name: HashMap<&'static [u8], &'static Spec>,
+}
+
+impl Commands {
+    pub(super) fn new(tables: &'static [&'static [Spec]]) -> Self {
+        let specs = tables.iter().copied().flatten();
+        Self { tables, by_name: specs.map(|spec| (spec.name.as_bytes(), spec)).collect() }
+    }
+
+    /// Finds a command by its full name, in either case.
+    pub(super) fn by_name(&self, name: &[u8]) -> Option<&'static Spec> {
+        self.by_name.get(name.to_ascii_lowercase().as_slice()).copied()
+    }
+
+    /// Returns commands and subcommands in the order of the tables.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static Spec> + use<> {
+        self.tables.iter().copied().flatten()
+    }
+}
+
+/// The commands between MULTI and EXEC.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    pub(super) queue: Vec<(&'static Spec, Vec<Bytes>)>,
+    /// A command could not be queued, so EXEC fails.
+    broken: bool,
+}
+
+impl Transaction {
+    /// Makes the next EXEC fail.
+    pub(crate) fn mark_broken(&mut self) {
+        self.broken = true;
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+}
+
+/// What a command does to its connection, in addition to its reply.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Closes it after the reply.
+    Close,
+    /// Delays the reply.
+    Sleep(Duration),
+    /// Lets the receiver answer, or nil after the timeout.
+    Wait { receiver: oneshot::Receiver<Reply>, timeout: Option<Duration> },
+}
+
+/// What a handler works on. The time does not change during a command or transaction.
+pub(crate) struct Context<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) client: &'a mut Client,
+    /// The open transaction of the client.
+    pub(super) transaction: &'a mut Option<Transaction>,
+    pub(super) shared: &'a Shared,
+    pub(super) commands: &'static Commands,
+    pub(super) now: i64,
+    /// The command runs inside a transaction or a script, where no command may block.
+    pub(super) nested: bool,
+    effect: Option<Effect>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        state: &'a mut State,
+        client: &'a mut Client,
+        transaction: &'a mut Option<Transaction>,
+        shared: &'a Shared,
+        commands: &'static Commands,
+    ) -> Self {
+        let now = shared.clock.now_ms();
+        Self { state, client, transaction, shared, commands, now, nested: false, effect: None }
+    }
+
+    pub(crate) fn take_effect(self) -> Option<Effect> {
+        self.effect
+    }
+
+    pub(super) fn set_effect(&mut self, effect: Effect) {
+        self.effect = Some(effect);
+    }
+
+    /// Drops a wait: no command waits inside a transaction.
+    pub(super) fn cancel_wait(&mut self) {
+        self.effect.take_if(|effect| matches!(effect, Effect::Wait { .. }));
+    }
+
+    /// Runs the handler on the arguments after the command's name.
+    pub(super) fn execute(&mut self, spec: &'static Spec, arguments: &[Bytes]) -> Reply {
+        let words = if spec.name.contains('|') { 2 } else { 1 };
+        (spec.run)(self, arguments.get(words..).unwrap_or_default()).unwrap_or_else(Reply::from)
+    }
+
+    /// Returns the selected database without expired keys.
+    pub(super) fn db(&mut self) -> Result<&mut Db, Failure> {
+        self.db_at(self.client.db)
+    }
+
+    pub(super) fn db_at(&mut self, index: usize) -> Result<&mut Db, Failure> {
+        let now = self.now;
+        let db = self.state.dbs.get_mut(index).ok_or(Failure::DB_RANGE)?;
+        db.purge(now);
+        Ok(db)
+    }
+}

@@ -1,0 +1,32 @@
+//! The table of all commands.
+
+use std::sync::LazyLock;
+
+use super::context::Commands;
+use super::{
+    clients, cluster, config, connection, counters, expiry, hashes, info, introspection, keys, lists, pubsub,
+    scripts, server, sets, sorted_sets, strings, transaction,
+};
+
+pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
+    Commands::new(&[
+        cluster::TABLE,
+        connection::TABLE,
+        clients::TABLE,
+        counters::TABLE,
+        expiry::TABLE,
+        hashes::TABLE,
+        keys::TABLE,
+        lists::TABLE,
+        pubsub::TABLE,
+        scripts::TABLE,
+        server::TABLE,
+        info::TABLE,
+        introspection::TABLE,
+        config::TABLE,
+        sets::TABLE,
+        sorted_sets::TABLE,
+        strings::TABLE,
+        transaction::TABLE,
+    ])
+});

@@ -1,0 +1,141 @@
+//! Registered scripts: Rust functions that run in place of Lua.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha1_smol::Sha1;
+
+use crate::reply::{Failure, Reply};
+
+/// What a script needs from the server. The commands implement it, so that scripts can be stored
+/// below them.
+pub(crate) trait ScriptHost {
+    /// Executes a command; errors are replies.
+    fn call(&mut self, arguments: &[Bytes]) -> Reply;
+
+    /// Returns the time of the running command, in milliseconds since the Unix epoch.
+    fn now_ms(&self) -> i64;
+}
+
+/// A registered script. Its arguments are the context, the keys and the other arguments.
+pub(crate) type Script = dyn Fn(&mut ScriptContext<'_, '_>, &[Bytes], &[Bytes]) -> Reply + Send + Sync;
+
+/// The registered scripts, and which of them EVALSHA knows.
+#[derive(Default)]
+pub(crate) struct Scripts {
+    registered: HashMap<String, Arc<Script>>,
+    loaded: HashSet<String>,
+}
+
+impl Scripts {
+    pub(crate) fn register(&mut self, text: &[u8], script: Arc<Script>) {
+        self.registered.insert(digest_of(text), script);
+    }
+
+    /// Returns the script with this digest if EVALSHA may run it.
+    pub(crate) fn known(&self, digest: &str) -> Option<Arc<Script>> {
+        self.loaded.get(digest).and_then(|digest| self.registered.get(digest)).cloned()
+    }
+
+    /// Makes a registered script known to EVALSHA.
+    pub(crate) fn learn(&mut self, digest: &str) -> Result<Arc<Script>, Failure> {
+        let script = self.registered.get(digest).cloned().ok_or(Failure::new(
+            "ERR this embedded server runs no Lua, only scripts registered with Server::register_script",
+        ))?;
+        self.loaded.insert(digest.to_owned());
+        Ok(script)
+    }
+
+    /// Makes EVALSHA forget all scripts; they stay registered.
+    pub(crate) fn forget_loaded(&mut self) {
+        self.loaded.clear();
+    }
+}
+
+impl std::fmt::Debug for Scripts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scripts").field("registered", &self.registered.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Runs commands for a [registered script](crate::Server::register_script).
+///
+/// ```
+/// use redis_keyspace_embedded::{Reply, ScriptContext, Server};
+///
+/// const DELETE_IF_EQUAL: &str =
+///     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+///
+/// let server = Server::new();
+/// server.register_script(DELETE_IF_EQUAL, |script: &mut ScriptContext, keys, values| {
+///     match (keys, values) {
+///         ([key], [value]) if script.call(&[&b"GET"[..], key]) == Reply::Bulk(value.clone()) => {
+///             script.call(&[&b"DEL"[..], key])
+///         }
+///         _ => Reply::Integer(0),
+///     }
+/// });
+/// ```
+pub struct ScriptContext<'c, 'a> {
+    host: &'c mut (dyn ScriptHost + Send + Sync + 'a),
+}
+
+impl<'c, 'a> ScriptContext<'c, 'a> {
+    pub(crate) fn new(host: &'c mut (dyn ScriptHost + Send + Sync + 'a)) -> Self {
+        Self { host }
+    }
+}
+
+impl ScriptContext<'_, '_> {
+    /// Executes a command in the database that the connection of the script has selected.
+    ///
+    /// If the command fails, the reply is [`Reply::Error`].
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::{Reply, Server};
+    /// # let server = Server::new();
+    /// server.register_script("return redis.call('INCR', KEYS[1])", |script, keys, _| {
+    ///     script.call(&[&b"INCR"[..], &keys[0]])
+    /// });
+    /// ```
+    pub fn call(&mut self, command: &[impl AsRef<[u8]>]) -> Reply {
+        let arguments: Vec<Bytes> =
+            command.iter().map(|argument| Bytes::copy_from_slice(argument.as_ref())).collect();
+        self.host.call(&arguments)
+    }
+
+    /// Returns the time in milliseconds since the Unix epoch. It does not change while the script
+    /// runs.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::{Reply, Server};
+    /// # let server = Server::new();
+    /// server.register_script("return redis.call('TIME')[1] * 1000", |script, _, _| Reply::Integer(script.now_ms()));
+    /// ```
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.host.now_ms()
+    }
+}
+
+impl std::fmt::Debug for ScriptContext<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScriptContext").finish_non_exhaustive()
+    }
+}
+
+/// Returns the name of a script: the SHA-1 of its text in lower-case hexadecimal.
+pub(crate) fn digest_of(text: &[u8]) -> String {
+    Sha1::from(text).digest().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digest_of;
+
+    #[test]
+    fn a_script_is_named_by_its_sha1() {
+        assert_eq!(digest_of(b"return 1"), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+    }
+}

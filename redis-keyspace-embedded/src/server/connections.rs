@@ -1,0 +1,182 @@
+//! Opening, refusing and cutting connections.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+
+use super::handle::Server;
+use crate::listener::Listener;
+use crate::session;
+
+/// How much an in-memory connection buffers in each direction before a writer has to wait.
+const IN_MEMORY_BUFFER: usize = 64 * 1024;
+
+impl Server {
+    /// Opens an in-memory connection, served by a task on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails outside a tokio runtime, and while connections are
+    /// [refused](Self::refuse_connections).
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::Server;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let server = Server::new();
+    /// let connection = server.connect()?;
+    /// assert_eq!(server.connection_count(), 1);
+    /// # drop(connection);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect(&self) -> io::Result<DuplexStream> {
+        if self.shared.is_refusing() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "the embedded server was told to refuse connections",
+            ));
+        }
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+            io::Error::other("the embedded server can be connected to only from within a tokio runtime")
+        })?;
+        let (near, far) = tokio::io::duplex(IN_MEMORY_BUFFER);
+        runtime.spawn(session::open(&self.shared, far, "embedded:0".into()));
+        Ok(near)
+    }
+
+    /// Serves one connection over any stream until either side closes it.
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::Server;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let server = Server::new();
+    /// let (client, stream) = tokio::io::duplex(4096);
+    /// let serving = tokio::spawn(server.serve(stream));
+    /// drop(client);
+    /// serving.await.expect("the session ends with the connection");
+    /// # }
+    /// ```
+    pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let shared = self.shared.clone();
+        async move { session::open(&shared, stream, "stream:0".into()).await }
+    }
+
+    /// Listens on a free port of 127.0.0.1, for clients that need an address.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the operating system offers no port.
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::Server;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = Server::new().listen().await?;
+    /// println!("redis-cli -u {}", listener.url());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn listen(&self) -> io::Result<Listener> {
+        self.listen_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    /// Listens on this address. Port 0 picks a free port.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address is not a loopback address, because the server has no defences against a
+    /// network. Fails if the address is in use.
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::Server;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let server = Server::new();
+    /// let listener = server.listen_tcp(([127, 0, 0, 1], 0).into()).await?;
+    /// # drop(listener);
+    /// assert!(server.listen_tcp(([0, 0, 0, 0], 0).into()).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn listen_tcp(&self, address: SocketAddr) -> io::Result<Listener> {
+        Listener::tcp(self.shared.clone(), address).await
+    }
+
+    /// Listens on a unix socket at this path.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the path exists already, or if the socket cannot be created there.
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::Server;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("redis.sock");
+    /// let listener = Server::new().listen_unix(&path).await?;
+    /// assert!(listener.url().starts_with("redis+unix:///"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(unix)]
+    pub async fn listen_unix(&self, path: impl AsRef<std::path::Path>) -> io::Result<Listener> {
+        Listener::unix(self.shared.clone(), path.as_ref()).await
+    }
+
+    /// Returns the number of open connections.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// assert_eq!(Server::new().connection_count(), 0);
+    /// ```
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.shared.state().clients.len()
+    }
+
+    /// Closes all open connections at once, without a reply to commands in flight.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// # use tokio::io::AsyncReadExt;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let server = Server::new();
+    /// let mut connection = server.connect()?;
+    /// server.disconnect_all();
+    /// assert_eq!(connection.read(&mut [0; 16]).await?, 0); // end of stream
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn disconnect_all(&self) {
+        self.shared.state().clients.values().for_each(|peer| peer.cut.notify_one());
+    }
+
+    /// Refuses new connections, or accepts them again. Open connections are not affected.
+    ///
+    /// While connections are refused, [`connect`](Self::connect) fails, and a listener closes each
+    /// connection that it accepts.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::Server;
+    /// let server = Server::new();
+    /// server.refuse_connections(true);
+    /// assert!(server.connect().is_err());
+    /// ```
+    pub fn refuse_connections(&self, refuse: bool) {
+        self.shared.refuse(refuse);
+    }
+}

@@ -1,0 +1,77 @@
+//! What the handles and the connections of one server share.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sha1_smol::Sha1;
+
+use crate::builder::ServerBuilder;
+use crate::clock::Clock;
+use crate::fault::Faults;
+use crate::log::CommandLog;
+use crate::state::State;
+use crate::sync::lock;
+
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    /// The users and their passwords; `None`: no password.
+    pub(crate) users: HashMap<String, Option<String>>,
+    pub(crate) is_cluster: bool,
+    /// The id in INFO: a different one for each server.
+    pub(crate) run_id: String,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) round_trips: AtomicU64,
+    pub(crate) log: CommandLog,
+    state: Mutex<State>,
+    refusing: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(options: ServerBuilder) -> Self {
+        Self {
+            clock: Clock::new(),
+            users: options.users,
+            is_cluster: options.cluster,
+            // The keys of a hasher are random. An id must be unique, not secret.
+            run_id: Sha1::from(RandomState::new().build_hasher().finish().to_be_bytes()).digest().to_string(),
+            faults: Arc::default(),
+            round_trips: AtomicU64::new(0),
+            log: CommandLog::new(options.logged_commands),
+            state: Mutex::new(State::new(if options.cluster { 1 } else { options.databases })),
+            refusing: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn mode(&self) -> &'static str {
+        if self.is_cluster { "cluster" } else { "standalone" }
+    }
+
+    /// Returns the user of a new connection: `default` if it has no password.
+    pub(crate) fn initial_user(&self) -> Option<String> {
+        let (name, _) = self.users.get_key_value("default").filter(|(_, password)| password.is_none())?;
+        Some(name.clone())
+    }
+
+    /// Locks the state.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Whether new connections are refused.
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.refusing.store(refuse, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Shows no data and no passwords, and takes no lock.
+        f.debug_struct("Shared").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
