@@ -144,7 +144,7 @@ struct Selection {
     address: Option<String>,
     user: Option<String>,
     subscribed: Option<bool>,
-    nobody: bool,
+    none: bool,
     spare_me: bool,
 }
 
@@ -166,12 +166,12 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
                 selection.id = Some(id.ok_or(Failure::new("ERR client-id should be greater than 0"))?);
             }
             b"ADDR" => selection.address = Some(lossy(value)),
-            b"LADDR" => selection.nobody = lossy(value) != "embedded:0",
+            b"LADDR" => selection.none = lossy(value) != "embedded:0",
             b"USER" => selection.user = Some(lossy(value)),
             b"TYPE" => match option(value).as_slice() {
                 b"NORMAL" => selection.subscribed = Some(false),
                 b"PUBSUB" => selection.subscribed = Some(true),
-                b"MASTER" | b"REPLICA" | b"SLAVE" => selection.nobody = true,
+                b"MASTER" | b"REPLICA" | b"SLAVE" => selection.none = true,
                 _ => return Err(unknown_type(value)),
             },
             b"SKIPME" => match option(value).as_slice() {
@@ -189,7 +189,7 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
 fn cut(context: &mut Context<'_>, selection: &Selection) -> usize {
     let me = context.client.id;
     let selected = |id: u64, peer: &Peer| {
-        !selection.nobody
+        !selection.none
             && (id != me || !selection.spare_me)
             && selection.id.is_none_or(|wanted| wanted == id)
             && selection.address.as_ref().is_none_or(|wanted| *wanted == peer.address)
