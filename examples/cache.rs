@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use redis_keyspace::{FillError, Json, Key, Keyspace, Redis};
+use redis_keyspace::cache::FillError;
+use redis_keyspace::{Json, Key, Keyspace, Redis};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

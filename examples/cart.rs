@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example cart` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
 
-use redis_keyspace::{Change, Json, Keyspace, Redis};
+use redis_keyspace::update::Change;
+use redis_keyspace::{Json, Keyspace, Redis};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use redis_keyspace::{Json, Keyspace, Redis, Source};
+use redis_keyspace::cache::ValueSource;
+use redis_keyspace::{Json, Keyspace, Redis};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ async fn show(redis: &Redis) -> redis_keyspace::Result<()> {
     // A loader that borrows nothing and always works: the page is shown, whatever Redis does.
     let found = product.get_or_set(|| find_product(7)).lookup().await?;
     println!("{}: {} ({:?})", product, found.value.name, found.source);
-    if found.source == Source::Degraded {
+    if found.source == ValueSource::Degraded {
         println!("  Redis is away: the database was asked, and nothing was stored");
     }
     // A write that was not done is not to be taken for one that was.

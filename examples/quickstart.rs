@@ -44,7 +44,7 @@ struct CartKeys {
 async fn main() -> redis_keyspace::Result<()> {
     let redis = if ["REDIS_URL", "REDIS_HOST"].iter().any(|name| std::env::var_os(name).is_some()) {
         let redis = Redis::from_env()?;
-        redis.connect_now().await?;
+        redis.connect().await?;
         println!("Running on a real server: {redis:?}\n");
         redis
     } else {

@@ -49,25 +49,25 @@ async fn main() -> redis_keyspace::Result<()> {
     // A session lives for an hour after its last use: reading renews it, in the same round trip.
     let session = SessionKeys::session("s-1");
     session.set(&Session { user: 7, roles: vec!["buyer".into()] }).ttl(Duration::from_secs(60)).await?;
-    println!("before it is used: {} minute", minutes(session.ttl().await?.left()));
+    println!("before it is used: {} minute", minutes(session.ttl().await?.remaining()));
     let found = session.get_ex().await?;
     println!(
         "{:?}, for {} minutes",
         found.map(|session| session.roles),
-        minutes(session.ttl().await?.left())
+        minutes(session.ttl().await?.remaining())
     );
 
     // A token of our own ends when it says so, to the millisecond, not when the template would have it.
     let ends = SystemTime::now() + Duration::from_secs(900);
     SessionKeys::access(7).set("eyJhbGciOi..").expire_at(ends).await?;
-    println!("our token: {} minutes", minutes(SessionKeys::access(7).ttl().await?.left()));
+    println!("our token: {} minutes", minutes(SessionKeys::access(7).ttl().await?.remaining()));
 
     // A token of somebody else's is fetched once, and kept for as long as it says, less some time to use it.
     let token = SessionKeys::token(7)
         .get_or_set(|| ask_the_provider(7))
         .ttl_by(|token| Duration::from_secs(token.expires_in.saturating_sub(60)))
         .await?;
-    println!("{}: {} minutes", token.access, minutes(SessionKeys::token(7).ttl().await?.left()));
+    println!("{}: {} minutes", token.access, minutes(SessionKeys::token(7).ttl().await?.remaining()));
 
     // Logging out takes it away, and a fetch that is under way does not bring it back.
     let late = SessionKeys::token(8).get_or_set(|| async {

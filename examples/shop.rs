@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use redis_keyspace::{FillError, Json, KeyArgument, Keyspace, Redis, Text};
+use redis_keyspace::cache::FillError;
+use redis_keyspace::{Json, KeyArgument, Keyspace, Redis, Text};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]

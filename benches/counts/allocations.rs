@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use redis::AsyncConnectionConfig;
-use redis_keyspace::{IntoCommand, Redis};
+use redis_keyspace::Redis;
+use redis_keyspace::command::IntoCommand;
 use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, Server, TTL};
 
 use crate::{CartKeys, PLAIN, RUDE};
@@ -88,7 +89,7 @@ pub fn report(operations: u64) -> Result<(), Error> {
 
 /// Whole operations, the decoding of the value included.
 async fn round_trips(server: &Server, operations: u64) -> Result<(), Error> {
-    Redis::connect(&server.url())?.install().connect_now().await?;
+    Redis::open(&server.url())?.install().connect().await?;
     let client = redis::Client::open(server.url())?;
     let config = AsyncConnectionConfig::new();
     let driver = client.get_multiplexed_async_connection_with_config(&config).await?;

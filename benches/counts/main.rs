@@ -6,7 +6,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use redis_keyspace::{IntoCommand, Json, Keyspace, SingleValue, Text};
+use redis_keyspace::command::IntoCommand;
+use redis_keyspace::kind::SingleValue;
+use redis_keyspace::{Json, Keyspace, Text};
 use redis_keyspace_benches::{Args, Cart, Error};
 
 /// Shopping carts.

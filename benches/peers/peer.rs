@@ -8,7 +8,8 @@ use cached::ConcurrentCachedAsync as _;
 use fred::interfaces::{ClientLike, KeysInterface};
 use redis::aio::{ConnectionLike, ConnectionManager, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ConnectionInfo, IntoConnectionInfo, RedisWrite};
-use redis_keyspace::{Json, Keyspace, KeyspaceOptions, Redis};
+use redis_keyspace::config::KeyspaceOptions;
+use redis_keyspace::{Json, Keyspace, Redis};
 use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, Server, TTL};
 use rustis::commands::{SetExpiration, StringCommands};
 
@@ -48,7 +49,7 @@ pub async fn connect(
     // would turn a slow moment of the machine into errors.
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(TIMEOUT));
 
-    let lanes = |lanes| move |options: KeyspaceOptions| options.lanes(lanes);
+    let lanes = |lanes| move |options: KeyspaceOptions| options.shared_connections(lanes);
     let keyspaces = Redis::builder()
         .url(&url)?
         .timeout(TIMEOUT)
@@ -57,7 +58,7 @@ pub async fn connect(
         .keyspace::<FourLanes>(lanes(4))
         .build()?
         .install();
-    keyspaces.connect_now().await?;
+    keyspaces.connect().await?;
 
     let mut peers: Vec<Box<dyn Runner>> = Vec::new();
     for &name in names {

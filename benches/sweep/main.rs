@@ -114,8 +114,8 @@ async fn run_arm(arm: &str, url: &str) -> Result<(), Error> {
     let start;
     match arm {
         "redis-keyspace" => {
-            let redis = Redis::connect(url)?;
-            redis.connect_now().await?;
+            let redis = Redis::open(url)?;
+            redis.connect().await?;
             start = Instant::now();
             SessionKeys::session_keys().user(7).on(&redis).page_size(PAGE).delete().await?;
         }

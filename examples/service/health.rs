@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use redis_keyspace::{Health, Keyspace, Redis, Stats, Text};
+use redis_keyspace::health::Health;
+use redis_keyspace::stats::Stats;
+use redis_keyspace::{Keyspace, Redis, Text};
 
 /// A cache: without it, pages are made anew each time.
 #[derive(Keyspace)]

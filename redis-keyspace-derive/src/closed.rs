@@ -55,7 +55,9 @@ fn close(ty: &mut Type) {
 }
 
 fn close_path(path: &mut Path) {
+    let mut is_borrow = path.segments.len() == 1;
     for segment in &mut path.segments {
+        let is_std = std::mem::replace(&mut is_borrow, segment.ident == "borrow");
         // Those in parentheses, of `Fn(&str)`, have lifetimes of their own.
         let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
         for argument in &mut arguments.args {
@@ -66,14 +68,14 @@ fn close_path(path: &mut Path) {
                 _ => {}
             }
         }
-        if segment.ident == "Cow" {
+        if segment.ident == "Cow" && is_std {
             state_lifetime(arguments, segment.ident.span());
         }
     }
 }
 
-/// `Cow<str>` may leave its lifetime out where it is a parameter, but not where it is a field. Of a user's own
-/// type nobody knows here whether it has one.
+/// `Cow<str>` may leave its lifetime out where it is a parameter, but not where it is a field. Whether a user's own
+/// type has one is not known here, so one that is called `Cow` needs a path, as `self::Cow<..>`.
 fn state_lifetime(arguments: &mut AngleBracketedGenericArguments, span: Span) {
     if !arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_))) {
         arguments.args.insert(0, GenericArgument::Lifetime(static_lifetime(span)));

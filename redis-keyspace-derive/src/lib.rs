@@ -10,6 +10,7 @@ mod codegen;
 mod crate_path;
 mod diag;
 mod expand;
+mod floats;
 mod key_argument;
 mod model;
 mod names;
@@ -26,7 +27,7 @@ use proc_macro::TokenStream;
 ///
 /// - the enum `Parsed<Struct>`, what a key reads back as;
 /// - for each field with parameters, `<field>_keys()`: the pattern of all its keys, with a method that binds each
-///   parameter, and the type `<Struct>Pattern` of them all;
+///   parameter, and their type `<Struct>Pattern<V, Field>`, which dereferences to `Pattern<Struct, V>`;
 /// - `delete_pattern(glob)`, which deletes by a raw glob within the prefix.
 ///
 /// Templates that can make the same key do not compile.
@@ -41,8 +42,8 @@ use proc_macro::TokenStream;
 /// | `server = "name"` | the named server that the keys live on |
 /// | `timeout = "250ms"` | the deadline of each command |
 /// | `retries = 3` | how often a failed command is repeated where that can't hurt, 0 to 100 |
-/// | `lanes = 2` | shared connections, 1 to 64 |
-/// | `exclusives = 8` | connections for blocking commands and raw access, 1 to 1024 |
+/// | `shared_connections = 2` | connections that many tasks use at once, 1 to 64 |
+/// | `exclusive_connections = 8` | connections for blocking commands and raw access, 1 to 1024 |
 /// | `on_unavailable = "miss"` | reads are answered as if there were nothing when Redis is away; without it, `"error"` |
 /// | `stale_for = "1h"` | `get_or_set` keeps a copy beyond the lifetime, for when the value is loaded anew or can't be |
 /// | `ttl_jitter = "10%"` | lifetimes of what `get_or_set` loads are shortened at random, by this much at most |
@@ -67,6 +68,10 @@ use proc_macro::TokenStream;
 ///
 /// A parameter may borrow without naming the lifetime: `name: &str`, `name: Cow<str>`. A type of your own that has a
 /// lifetime is written with it, `Name<'_>`, since the enum needs it and the derive can't know that it is there.
+///
+/// No name in scope changes what the derive generates. A type of your own that is called `str`, `f32`, `f64` or `Cow` is
+/// taken for the usual one, except with a path: `self::Cow`. As in any function, a parameter can't have the name of a
+/// constant, static or unit struct that is in scope.
 ///
 /// # What goes where
 ///

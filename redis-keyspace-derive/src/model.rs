@@ -1,18 +1,20 @@
 //! What a declaration says, with the spans to point at.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::{Data, DataStruct, DeriveInput, Field, Fields, Generics, ReturnType, Type, TypeFnPtr, Visibility};
 
 use crate::attr::Setting;
 use crate::attr::container::{self, Container};
-use crate::attr::entry;
+use crate::attr::entry::EntryAttributes;
 use crate::attr::fills::Fills;
 use crate::attr::forwarded::Forwarded;
 use crate::attr::value::Ttl;
 use crate::closed::closed;
 use crate::diag::Diag;
-use crate::names::pascal_case;
+use crate::names::{Names, pascal_case};
 use crate::template::{Hole, Piece, Template};
 
 /// A struct with `#[derive(Keyspace)]`.
@@ -26,6 +28,8 @@ pub(crate) struct Keyspace<'a> {
     pub(crate) attribute_span: Span,
     pub(crate) shape: Shape,
     pub(crate) entries: Vec<Entry<'a>>,
+    /// Those that the declaration leaves free.
+    pub(crate) names: Names,
 }
 
 /// What the derive stands on.
@@ -61,6 +65,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) kind: Option<Kind<'a>>,
     /// The variant of the enum of parsed keys.
     pub(crate) variant: String,
+    /// The type that tells its pattern from those of other fields.
+    pub(crate) marker: String,
 }
 
 /// What lives at the key.
@@ -100,14 +106,14 @@ impl Param<'_> {
         match bare(self.ty) {
             ty if is_float(ty) => Some(Refused::Float),
             Type::ImplTrait(_) => Some(Refused::Impl),
-            ty if name(ty).is_some_and(|name| name == "str") => Some(Refused::Str),
+            ty if is_primitive(ty, &["str"]) => Some(Refused::Str),
             _ => None,
         }
     }
 }
 
 impl<'a> Keyspace<'a> {
-    pub(crate) fn new(input: &'a DeriveInput, diag: &Diag) -> Self {
+    pub(crate) fn new(input: &'a DeriveInput, names: Names, diag: &Diag) -> Self {
         let container = Container::new(&input.attrs, diag);
         let (shape, fields) = match &input.data {
             Data::Struct(DataStruct { fields: Fields::Named(fields), .. }) => {
@@ -126,6 +132,13 @@ impl<'a> Keyspace<'a> {
         for (number, param) in entries.iter_mut().flat_map(|entry| &mut entry.params).enumerate() {
             param.number = number;
         }
+        let mut taken = BTreeSet::new();
+        for entry in &mut entries {
+            // Two fields of one variant are an error that need not be followed by others.
+            while !taken.insert(entry.marker.clone()) {
+                entry.marker.push('_');
+            }
+        }
         Self {
             ident: &input.ident,
             vis: &input.vis,
@@ -135,6 +148,7 @@ impl<'a> Keyspace<'a> {
             container,
             shape,
             entries,
+            names,
         }
     }
 
@@ -144,14 +158,14 @@ impl<'a> Keyspace<'a> {
     }
 
     /// The lifetime of an entry: its own, or else the struct's.
-    pub(crate) fn ttl(&self, entry: &Entry<'_>) -> Option<Ttl> {
-        if entry.ttl.is_absent() { self.container.ttl.good() } else { entry.ttl.good() }.copied()
+    pub(crate) fn ttl<'m>(&'m self, entry: &'m Entry<'_>) -> Option<&'m Ttl> {
+        if entry.ttl.is_absent() { self.container.ttl.good() } else { entry.ttl.good() }
     }
 }
 
 impl<'a> Entry<'a> {
     fn new(field: &'a Field, ident: &'a Ident, input: &'a DeriveInput, diag: &Diag) -> Option<Self> {
-        let attributes = entry::Entry::new(&field.attrs, diag);
+        let attributes = EntryAttributes::new(&field.attrs, diag);
         let signature = match bare(&field.ty) {
             Type::FnPtr(signature) => Some(signature),
             _ => None,
@@ -177,6 +191,7 @@ impl<'a> Entry<'a> {
             Setting::Absent => Some(default_template(ident, &params)),
             Setting::Bad => None,
         };
+        let variant = pascal_case(&ident.unraw().to_string());
         let has_braces = template.as_ref().is_some_and(Template::has_braces);
         let template = match attributes.hash_tag.good() {
             Some(tag) => template.map(|template| template.tagged(&tag.unraw().to_string())),
@@ -196,7 +211,8 @@ impl<'a> Entry<'a> {
             signature,
             params,
             kind: kind.map(|written| Kind { written, closed: closed(written, &input.ident) }),
-            variant: pascal_case(&ident.unraw().to_string()),
+            marker: format!("{variant}Keys"),
+            variant,
         })
     }
 
@@ -213,7 +229,18 @@ impl<'a> Entry<'a> {
 
 /// Whether a type is a float by name.
 pub(crate) fn is_float(ty: &Type) -> bool {
-    name(ty).is_some_and(|name| name == "f32" || name == "f64")
+    is_primitive(ty, &["f32", "f64"])
+}
+
+/// Whether a type is one of these primitives by name. A type of the user's own that is called so has another path.
+fn is_primitive(ty: &Type, names: &[&str]) -> bool {
+    let Type::Path(path) = bare(ty) else { return false };
+    let segments = &path.path.segments;
+    let is_qualified =
+        segments.len() > 1 && segments.iter().rev().nth(1).is_none_or(|module| module.ident != "primitive");
+    path.qself.is_none()
+        && !is_qualified
+        && segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
 
 /// The last part of a path, which is how a type is known where nothing can be resolved.

@@ -1,4 +1,66 @@
-//! Names made from names.
+//! Names made from names, and names that no declaration contains.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+
+/// The names of generated code.
+///
+/// The user's types are named in the same blocks as generated items, and procedural macros have no hygiene for items.
+/// So a generated name must be one that the declaration itself does not contain: whatever else is in the user's scope
+/// is hidden by it without harm.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// Those of the declaration, without `r#`.
+    declared: BTreeSet<String>,
+    /// What the names of internals start with: no name of the declaration does.
+    prefix: String,
+}
+
+impl Names {
+    /// The names that are free in a declaration of these tokens.
+    pub(crate) fn new(declaration: TokenStream) -> Self {
+        let mut declared = BTreeSet::new();
+        collect(declaration, &mut declared);
+        let mut prefix = "__".to_owned();
+        while declared.iter().any(|name| name.starts_with(&prefix)) {
+            prefix.push('_');
+        }
+        Self { declared, prefix }
+    }
+
+    /// The name of an internal: `__{name}`.
+    pub(crate) fn internal(&self, name: &str, span: Span) -> Ident {
+        Ident::new(&format!("{}{name}", self.prefix), span)
+    }
+
+    /// The name of something that users see: `name`, if the declaration does not contain it.
+    pub(crate) fn visible(&self, name: &str, span: Span) -> Ident {
+        let mut name = name.to_owned();
+        while self.declared.contains(&name) {
+            name.push('_');
+        }
+        Ident::new(&name, span)
+    }
+
+    /// Whether the runtime's module of bindings may be imported: it has names that start with `__`, and `glob`.
+    pub(crate) fn can_import_bindings(&self) -> bool {
+        self.prefix == "__" && !self.declared.contains("glob")
+    }
+}
+
+fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                names.insert(ident.unraw().to_string());
+            }
+            TokenTree::Group(group) => collect(group.stream(), names),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
 
 /// `user_by_id` becomes `UserById`.
 pub(crate) fn pascal_case(name: &str) -> String {
@@ -41,7 +103,49 @@ pub(crate) fn snake_case(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use quote::quote;
+
     use super::*;
+
+    #[test]
+    fn internals_start_as_no_declared_name_does() {
+        let name = |tokens| Names::new(tokens).internal("rk", Span::call_site()).to_string();
+        assert_eq!(
+            name(quote!(
+                struct A {
+                    _a: u8,
+                }
+            )),
+            "__rk"
+        );
+        assert_eq!(
+            name(quote!(
+                struct A {
+                    a: fn(id: [r#__B; 2]),
+                }
+            )),
+            "___rk"
+        );
+        assert_eq!(
+            name(quote!(
+                struct ___A;
+            )),
+            "____rk"
+        );
+    }
+
+    #[test]
+    fn visible_names_are_not_declared_twice() {
+        let names = Names::new(quote!(
+            struct A {
+                user: fn(id: UserKeys) -> Json<r#type>,
+            }
+        ));
+        let name = |name| names.visible(name, Span::call_site()).to_string();
+        assert_eq!(name("UserKeys"), "UserKeys_");
+        assert_eq!(name("type"), "type_");
+        assert_eq!(name("OrderKeys"), "OrderKeys");
+    }
 
     #[test]
     fn pascal() {

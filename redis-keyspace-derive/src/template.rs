@@ -80,7 +80,7 @@ impl fmt::Display for Mistake {
             ),
             Self::Adjacent(first, second) => write!(
                 f,
-                "nothing tells where `{first}` ends and `{second}` begins: put text between them, as in `{{{first}}}:{{{second}}}`"
+                "ambiguous template: no separator between `{{{first}}}` and `{{{second}}}`; write `{{{first}}}:{{{second}}}`"
             ),
             Self::Duplicate(name) => write!(
                 f,

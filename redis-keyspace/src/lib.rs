@@ -4,69 +4,68 @@
 // The derives write `::redis_keyspace`, here too.
 extern crate self as redis_keyspace;
 
+// A module uses the layers above its own in this list, and its own layer without a cycle. `scripts/test` checks that.
+
+// Foundations: errors, time, the text of keys, kinds of values, and declarations as data. No I/O.
 #[macro_use]
-mod observe;
-
-mod batch;
-mod cache;
-mod catalog;
-mod command;
-mod connect;
-mod deadline;
-mod error;
-mod expiry;
-pub mod format;
-mod group;
-mod handle;
-mod health;
-mod key;
-mod keyspace;
-mod kind;
-mod limit;
-mod lock;
-mod once;
-mod ops;
-#[doc(hidden)]
-pub mod private;
+mod trace;
+pub mod error;
+pub mod key;
+pub mod kind;
+mod local;
 mod random;
-mod run;
-mod scan;
-mod script;
-mod stats;
-pub mod loader {
-    //! The kinds of loaders of `get_or_set` and its family, as they stand in the types of its builders.
+mod schema;
+mod sync;
+mod time;
 
-    pub use crate::cache::{Always, Fallible, FallibleOptional, Loader, Optional};
-}
+// The wire: requests and replies as bytes. No I/O.
+mod protocol;
+
+// Connections: from a configuration to an open connection, and pools of connections.
+pub mod config;
+mod connect;
+
+// The handle, and commands on it.
+mod client;
+pub mod command;
+
+// Built from commands: one module for each feature.
+pub mod cache;
+pub mod group;
+pub mod lock;
+pub mod once;
+pub mod rate_limit;
+pub mod scan;
+pub mod update;
+
+// The whole program: its catalog, what it tells about itself, an in-process server, and the entry of generated code.
+#[doc(hidden)]
+pub mod __private;
+pub mod catalog;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod format;
+pub mod health;
+mod macros;
+pub mod raw;
+pub mod stats;
 pub mod telemetry;
-mod update;
 
-pub use batch::{Batch, Commands};
-pub use cache::{FillError, FillPolicy, GetOrSet, GetOrSetLookup, GetOrSetMany, Lookup, Source};
-pub use catalog::{AclRules, Catalog};
-pub use command::{Command, CommandFuture, GetEx, IntoCommand, OnUnavailable, Set};
-pub use connect::builder::{KeyspaceOptions, RedisBuilder};
-pub use connect::exclusive::RawConnection;
-#[cfg(feature = "profiles")]
-pub use connect::profiles::Profiles;
-pub use connect::settings::{Fingerprint, Protocol};
-pub use error::{Budget, Error, ErrorKind, Result};
-pub use expiry::Ttl;
-pub use group::{GroupMember, InvalidateGroup};
-pub use handle::Redis;
-pub use health::{Health, HealthCheck, Role};
-pub use key::{ArgumentClass, Key, KeyArgument, KeyParseError, KeyWriter, Raw};
-pub use keyspace::{ArgumentMeta, Identified, Keyspace, KeyspaceMeta, Lifetime, Piece, TemplateMeta};
+#[doc(no_inline)]
+pub use bb8_redis;
+#[doc(no_inline)]
+pub use bytes;
+#[doc(no_inline)]
+pub use redis;
+
+pub use client::Redis;
+pub use command::Command;
+pub use config::RedisBuilder;
+pub use error::{Error, ErrorKind, Result};
+pub use key::{KeyArgument, Raw};
 #[cfg(feature = "json")]
 pub use kind::Json;
-pub use kind::{
-    Bytes, Counter, DecodeError, EncodeError, Group, Kind, Lock, RateLimit, Readable, SingleValue, Text,
-};
-pub use limit::{Allowance, Rate, RateCheck};
-pub use lock::{Held, LockGuard, LockWait, TryLock};
-pub use once::{Once, OnceError, OnceRun, OnceTryRun};
+pub use kind::{Bytes, Counter, Group, Lock, Once, RateLimit, Text};
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
-pub use scan::{Found, Pattern, Progress, Scan, Sweep, SweepError, Values};
-pub use stats::{BreakerState, ClosedStats, FillStats, PoolStats, Stats, Status};
-pub use update::{Change, Update};
+pub use schema::{Key, Keyspace};

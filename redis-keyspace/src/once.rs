@@ -4,21 +4,20 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::Redis;
-use crate::cache::lease::{Begun, Lease, Mode, Outcome, Place};
-use crate::command::{Command, on_and_timeout, reply};
+use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace};
+use crate::client::{CallOptions, Redis, Target, call_options};
+use crate::command::{Command, get_many_bytes};
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::target;
-use crate::key::Key;
-use crate::keyspace::Keyspace;
-use crate::kind::{Kind, SingleValue};
-use crate::run::jittered;
+use crate::kind::{Once, SingleValue};
+use crate::protocol::read;
+use crate::schema::{Key, Keyspace, OnUnavailable};
+use crate::time::{Backoff, Deadline};
 
 /// How long the right to do the work lasts beyond the last sign of life of who has it: for so long is it in progress after a
 /// process is gone.
@@ -26,49 +25,6 @@ const LEASE: Duration = Duration::from_secs(30);
 /// The pauses between two looks at what another one does: they grow from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
-
-/// An idempotency key: work that is done once, and its result, a value of the kind `V`.
-///
-/// Declared as the return type of a field; the template's lifetime is how long the work is known to be done.
-///
-/// ```
-/// use redis_keyspace::{Json, Keyspace, Once, Redis};
-///
-/// #[derive(serde::Serialize, serde::Deserialize, Debug, PartialEq)]
-/// pub struct Receipt { number: u32 }
-///
-/// #[derive(Keyspace)]
-/// #[keyspace(prefix = "payment", ttl = "1d")]
-/// pub struct PaymentKeys {
-///     request: fn(id: &str) -> Once<Json<Receipt>>,
-/// }
-///
-/// # async fn charge_the_card() -> Receipt { Receipt { number: 1 } }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-/// # Redis::embedded().scope(async {
-/// let receipt = PaymentKeys::request("r-17").run(|| charge_the_card()).await?;
-/// // The client has not got the answer, and asks again.
-/// let again = PaymentKeys::request("r-17").run(|| async { unreachable!("it is paid") }).await?;
-/// assert_eq!(again, receipt);
-/// # Ok(()) }).await }
-/// ```
-///
-/// # What it is not
-///
-/// Exactly once, whatever happens: work whose process ends before its result is kept is done again by who asks next, after half
-/// a minute, and so is work whose process stands still for longer than that, or whose key a failover of the server forgets.
-/// Make the work itself recognise what must never be done twice.
-pub struct Once<V>(PhantomData<fn() -> V>);
-
-impl<V> fmt::Debug for Once<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Once")
-    }
-}
-
-impl<V: SingleValue> Kind for Once<V> {
-    const WIRE: &'static str = V::WIRE;
-}
 
 /// Work that is done once. [`del`](Key::del) forgets that it was done.
 impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
@@ -80,7 +36,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
     /// # Errors
     ///
     /// [`InProgress`](ErrorKind::InProgress) when somebody else is doing it; [`wait`](OnceRun::wait) waits for that.
-    /// [`NotKept`](ErrorKind::NotKept) when the work was done, but its result could not be kept. [`Decode`](ErrorKind::Decode) when
+    /// [`ResultNotStored`](ErrorKind::ResultNotStored) when the work was done, but its result could not be kept. [`Decode`](ErrorKind::Decode) when
     /// the result that is there can't be read: the work is not done again. And those of any command, before the work has begun.
     ///
     /// # Cancellation
@@ -110,7 +66,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
 
     /// The result, if the work was done. One round trip.
     pub fn result(&self) -> Command<Option<V::Owned>> {
-        Command::on_key(self, "GET", |_| Ok(()), reply::value::<V>).repeatable()
+        Command::on_key(self, "GET", |_| Ok(()), read::value::<V>).repeatable()
     }
 }
 
@@ -154,8 +110,7 @@ pub struct OnceRun<'l, S, V, F> {
     key: Key<S, Once<V>>,
     work: F,
     wait: Duration,
-    redis: Option<Redis>,
-    timeout: Option<Duration>,
+    options: CallOptions,
     borrows: PhantomData<&'l ()>,
 }
 
@@ -165,8 +120,8 @@ pub struct OnceTryRun<'l, S, V, F>(OnceRun<'l, S, V, F>);
 
 impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
     fn new(key: Key<S, Once<V>>, work: F) -> Self {
-        let redis = key.redis();
-        Self { key, work, wait: Duration::ZERO, redis, timeout: None, borrows: PhantomData }
+        let options = CallOptions::of_key(&key);
+        Self { key, work, wait: Duration::ZERO, options, borrows: PhantomData }
     }
 
     /// Waits this long for somebody else who is doing it, looking every now and then, at most a quarter of a second apart;
@@ -176,8 +131,8 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         self
     }
 
-    on_and_timeout! {
-        /// Gives each of its commands a deadline of its own. The work is not limited by it.
+    call_options! { self => self.options;
+        /// Sets the timeout of each command. It does not limit the work.
     }
 
     async fn once<Fut, E>(self) -> Result<V::Owned, OnceError<E>>
@@ -185,84 +140,87 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V::Owned, E>>,
     {
-        let Self { key, work, wait, redis, timeout, .. } = self;
-        let about = |error: Error| error.about("EVALSHA", Some(key.template()), Some(key.as_str()));
-        let binding = target(redis.as_ref(), Some(S::META)).map_err(about)?;
-        let place =
-            Place::new(Arc::clone(&binding), key.text(), S::META, key.template(), timeout).of_work(LEASE);
-        let lease = match begin(&place, wait).await.map_err(about)? {
-            Begun::Leads(lease, _) => lease,
-            Begun::There(bytes) => {
-                return Ok(V::decode(&bytes).map_err(|problem| about(Error::decode(problem)))?);
+        let Self { key, work, wait, options, .. } = self;
+        let explain = |error| key.explain("EVALSHA", error);
+        let binding = options.resolve::<S>().map_err(explain)?;
+        let place = LeasePlace::new(Arc::clone(&binding), &key, options.timeout).of_work(LEASE);
+        let lease = match begin(&place, wait).await.map_err(explain)? {
+            LeaseAnswer::Leads(lease, _) => lease,
+            LeaseAnswer::Value(bytes) => {
+                return Ok(V::decode(&bytes).map_err(|problem| explain(Error::decode(problem)))?);
             }
-            Begun::Absent | Begun::Held(_) => {
-                return Err(about(Error::new(ErrorKind::InProgress, in_progress(wait))).into());
+            LeaseAnswer::Absent | LeaseAnswer::Held(_) => {
+                return Err(explain(Error::new(ErrorKind::InProgress, in_progress(wait))).into());
             }
         };
         let value = match work().await {
             Ok(value) => value,
             Err(error) => {
-                lease.release().await;
+                Lease::release(vec![lease]).await;
                 return Err(OnceError::Work(error));
             }
         };
         let mut encoded = Vec::new();
-        let kept = match V::encode(V::borrow(&value), &mut encoded) {
-            Ok(()) => keep(lease, &key, &encoded).await,
-            Err(error) => Err(Error::encode(error)),
+        let stored = match V::encode(V::borrow(&value), &mut encoded) {
+            Ok(()) => store(lease, &key, &encoded).await,
+            Err(error) => {
+                Lease::release(vec![lease]).await;
+                Err(Error::encode(error))
+            }
         };
-        let lost = match kept {
+        let lost = match stored {
             Ok(true) => return Ok(value),
             Ok(false) => None,
             Err(error) => {
-                // The answer may be what was lost.
-                let there = crate::ops::get_many_bytes([key.clone()]).with_redis(redis).with_timeout(timeout);
+                // Perhaps only the reply was lost.
+                let there = get_many_bytes([key.clone()])
+                    .on_target(Target::Bound(binding))
+                    .with_timeout(options.timeout)
+                    .on_unavailable(OnUnavailable::Error);
                 if there.await.is_ok_and(|there| there == [Some(encoded)]) {
                     return Ok(value);
                 }
                 Some(error)
             }
         };
-        Err(about(not_kept(lost)).into())
+        Err(explain(not_stored(lost)).into())
     }
 }
 
 /// Asks for the right to do the work, for so long as may be waited.
-async fn begin(place: &Place, wait: Duration) -> Result<Begun> {
-    let until = Instant::now() + wait.min(crate::deadline::Deadline::LONGEST);
-    let mut pause = FIRST_PAUSE;
+async fn begin(place: &LeasePlace, wait: Duration) -> Result<LeaseAnswer<Lease>> {
+    let until = Instant::now() + wait.min(Deadline::LONGEST);
+    let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
     loop {
-        let begun = place.begin(Mode::Wait, true).await?;
-        if !matches!(begun, Begun::Held(_)) || Instant::now() >= until {
-            return Ok(begun);
+        let answer = place.begin_one(LeaseMode::Wait, true).await?;
+        if !matches!(answer, LeaseAnswer::Held(_)) || Instant::now() >= until {
+            return Ok(answer);
         }
-        tokio::time::sleep_until((Instant::now() + jittered(pause)).min(until)).await;
-        pause = (pause * 2).min(LAST_PAUSE);
+        tokio::time::sleep_until((Instant::now() + backoff.pause()).min(until)).await;
     }
 }
 
-async fn keep<S, V>(lease: Lease, key: &Key<S, V>, encoded: &[u8]) -> Result<bool> {
+async fn store<S, V>(lease: Lease, key: &Key<S, V>, encoded: &[u8]) -> Result<bool> {
     let expiry = key.template().lifetime().into();
-    lease.finish(&Outcome::Value { encoded, expiry, stale: Duration::ZERO }).await
+    let outcome = FillOutcome::Value { encoded, expiry, stale: Duration::ZERO };
+    Lease::finish(vec![(lease, outcome)]).await.pop().unwrap_or(Ok(false))
 }
 
 fn in_progress(waited: Duration) -> String {
     let waited = if waited.is_zero() { String::new() } else { format!(", still after {waited:?}") };
-    format!("somebody else is doing this{waited}; ask again later, or wait with `wait`")
+    format!("another caller is running this{waited}; retry later, or wait with `wait`")
 }
 
-fn not_kept(cause: Option<Error>) -> Error {
-    let done = "the work was done, but its result could not be kept, so that it will be done again when it is asked for";
+fn not_stored(cause: Option<Error>) -> Error {
+    let done = "the work completed, but its result could not be stored; the next call runs it again";
     match cause {
-        Some(cause) => Error::new(ErrorKind::NotKept, format!("{done}: {cause}")),
+        Some(cause) => Error::new(ErrorKind::ResultNotStored, format!("{done}: {cause}")),
         None => Error::new(
-            ErrorKind::NotKept,
-            format!("{done}: the key was deleted meanwhile, or somebody else took it for abandoned"),
+            ErrorKind::ResultNotStored,
+            format!("{done}: the key was deleted meanwhile, or another caller took the work for abandoned"),
         ),
     }
 }
-
-type BoxFuture<'l, T> = Pin<Box<dyn Future<Output = T> + Send + 'l>>;
 
 impl<'l, S, V, F, Fut> IntoFuture for OnceRun<'l, S, V, F>
 where
@@ -276,9 +234,9 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, work, wait, redis, timeout, borrows } = self;
+            let Self { key, work, wait, options, borrows } = self;
             let work = || async { Ok::<_, Infallible>(work().await) };
-            let run = OnceRun { key, work, wait, redis, timeout, borrows };
+            let run = OnceRun { key, work, wait, options, borrows };
             run.once().await.map_err(|error| match error {
                 OnceError::Redis(error) => error,
                 OnceError::Work(never) => match never {},
@@ -293,12 +251,12 @@ impl<S: Keyspace, V: SingleValue, F> OnceTryRun<'_, S, V, F> {
         Self(self.0.wait(limit))
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
+    /// See [`OnceRun::on`].
     pub fn on(self, redis: &Redis) -> Self {
         Self(self.0.on(redis))
     }
 
-    /// Gives each of its commands a deadline of its own. The work is not limited by it.
+    /// See [`OnceRun::timeout`].
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
     }

@@ -1,13 +1,23 @@
-//! Randomness for what nobody else may come to by chance: the token of a lock's holder, the generation of a group.
+//! Random numbers for names that no other process may choose by chance: tokens of leases and locks, generations of groups.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-static DRAWN: AtomicU64 = AtomicU64::new(0);
-
-/// 64 bits that can't be foreseen. The seed of what draws pauses comes from the time, which two processes may share; the
-/// keys of a hasher come from the system.
+/// Returns 64 bits from the operating system.
+///
+/// Where the system has no source of randomness, which no supported platform lacks after it has booted, the bits come
+/// from the keys that the standard library's hasher drew when the thread started.
 pub(crate) fn bits() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| from_a_hasher())
+}
+
+/// Returns a token that nobody can guess, 128 bits in hexadecimal.
+pub(crate) fn token() -> String {
+    format!("{:016x}{:016x}", bits(), bits())
+}
+
+fn from_a_hasher() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
     RandomState::new().hash_one(DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -16,11 +26,13 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn nothing_is_drawn_twice() {
-        let threads: Vec<_> = (0..4)
-            .map(|_| std::thread::spawn(|| (0..1000).map(|_| super::bits()).collect::<Vec<_>>()))
-            .collect();
-        let drawn: HashSet<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-        assert_eq!(drawn.len(), 4000);
+    fn no_number_is_drawn_twice() {
+        for source in [super::bits, super::from_a_hasher] {
+            let threads: Vec<_> = (0..4)
+                .map(|_| std::thread::spawn(move || (0..1000).map(|_| source()).collect::<Vec<_>>()))
+                .collect();
+            let drawn: HashSet<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+            assert_eq!(drawn.len(), 4000);
+        }
     }
 }

@@ -19,11 +19,11 @@ async fn main() {
     let (rounds, cancellations) = if long { (20, 1_000_000) } else { (2, 100_000) };
     let rounds = number("--rounds").map_or(rounds, |rounds| usize::try_from(rounds).expect("few rounds"));
     let cancellations = number("--cancellations").unwrap_or(cancellations);
-    let span = Duration::from_millis(300);
+    let (span, given_up) = (Duration::from_millis(300), Duration::from_secs(40));
     if rounds > 0 {
         println!("{}", Report::HEAD);
-        println!("{}", attack::<Ours>(rounds, span).await);
-        println!("{}\n", attack::<Stock>(rounds, span).await);
+        println!("{}", attack::<Ours>(rounds, span, given_up).await);
+        println!("{}\n", attack::<Stock>(rounds, span, given_up).await);
     }
     if cancellations > 0 {
         println!(

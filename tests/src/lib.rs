@@ -1,22 +1,16 @@
-//! The harness of the suites: private real servers, a proxy that fails on command, and small helpers.
+//! What the suites share: the harness, every test on both servers, and attacks on a client.
 //!
-//! Nothing here but [`both_servers`] and what [`chaos`] attacks uses the library under test, so a fault of the library can't
-//! hide in its own referee.
+//! Servers, proxies and waiting are in the harness, which doesn't know the library under test.
 
 mod both;
-mod frame;
-mod gate;
-mod namespace;
-mod proxy;
-mod server;
-mod watchdog;
+mod own_pool;
 
 pub mod chaos;
-pub mod resp;
-pub mod secrets;
 
-pub use both::{eventually, on_embedded, on_real, raw, wire, wired, within};
-pub use gate::{Gate, Stepper};
-pub use namespace::unique_namespace;
-pub use proxy::{Fault, Proxy, Traffic};
-pub use server::{RealServer, RealServerBuilder, shared_server};
+pub use both::{on_embedded, on_real, raw, wire, wired};
+pub use own_pool::{manager, pool_builder};
+pub use redis_keyspace_harness::{
+    ChildTest, Fault, Gate, PATIENCE, Proxy, RealServer, RealServerBuilder, RunningTest, Stepper, Traffic,
+    child_test, eventually, eventually_blocking, eventually_rises, resp, secrets, shared_server,
+    unique_namespace, within,
+};

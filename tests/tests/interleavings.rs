@@ -3,21 +3,21 @@
 
 // The module itself, with the locks of the scheduler under it.
 #[allow(dead_code, unreachable_pub, reason = "it is made for the library")]
-#[path = "../../redis-keyspace/src/cache"]
-mod cache {
+#[path = "../../redis-keyspace/src/local"]
+mod local {
     pub(crate) mod sync {
         pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
         pub(crate) use shuttle::sync::{Mutex, MutexGuard};
         pub(crate) use std::sync::PoisonError;
         pub(crate) use tokio::sync::watch;
     }
-    pub(crate) mod flight;
+    pub(crate) mod flights;
 }
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cache::flight::{Flights, Follower, Part, Stage};
+use local::flights::{Flights, Follower, LoadRole, LoadStage};
 use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::sync::Mutex;
 
@@ -56,15 +56,19 @@ impl World {
                 return value;
             }
             let part = match self.flights.join("k", came) {
-                Part::Latecomer(follower) if !self.joins(&follower) => self.flights.supersede("k", &follower),
+                LoadRole::Latecomer(follower) if !self.joins(&follower) => {
+                    self.flights.supersede("k", &follower)
+                }
                 part => part,
             };
             let leader = match part {
-                Part::Leader(leader) => leader,
-                Part::Follower(follower) | Part::Latecomer(follower) => match follower.wait(false).await {
-                    Some(Stage::Done { value: Some(bytes), .. }) => return number(&bytes),
-                    _ => continue,
-                },
+                LoadRole::Leader(leader) => leader,
+                LoadRole::Follower(follower) | LoadRole::Latecomer(follower) => {
+                    match follower.wait(false).await {
+                        Some(LoadStage::Done { value: Some(bytes), .. }) => return number(&bytes),
+                        _ => continue,
+                    }
+                }
             };
             // One step of the server's: it looks, and gives the lease.
             let (there, token) = {
@@ -112,8 +116,8 @@ impl World {
 
     fn joins(&self, follower: &Follower) -> bool {
         match follower.stage() {
-            Stage::Beginning => true,
-            Stage::Loading { token: Some(token), .. } => {
+            LoadStage::Beginning => true,
+            LoadStage::Loading { token: Some(token), .. } => {
                 self.server.lock().unwrap().lease.is_some_and(|lease| lease.to_string() == *token)
             }
             _ => false,
@@ -135,8 +139,8 @@ impl World {
     }
 }
 
-fn done(value: u64) -> Stage {
-    Stage::Done { value: Some(value.to_be_bytes().as_slice().into()), degraded: false }
+fn done(value: u64) -> LoadStage {
+    LoadStage::Done { value: Some(value.to_be_bytes().as_slice().into()), degraded: false }
 }
 
 fn number(bytes: &[u8]) -> u64 {

@@ -20,8 +20,8 @@ pub(crate) struct Container {
     pub(crate) server: Option<String>,
     pub(crate) timeout_millis: Option<u64>,
     pub(crate) retries: Option<u32>,
-    pub(crate) lanes: Option<u16>,
-    pub(crate) exclusives: Option<u16>,
+    pub(crate) shared_connections: Option<u16>,
+    pub(crate) exclusive_connections: Option<u16>,
     /// `on_unavailable = "miss"`
     pub(crate) misses_when_away: bool,
     pub(crate) fills: Fills,
@@ -62,8 +62,12 @@ impl Container {
                 "server" => container.server = server(value::text(&item, diag), diag),
                 "timeout" => container.timeout_millis = value::time(&item, diag),
                 "retries" => container.retries = value::integer(&item, 0..=100, diag),
-                "lanes" => container.lanes = value::integer(&item, 1..=64, diag),
-                "exclusives" => container.exclusives = value::integer(&item, 1..=1024, diag),
+                "shared_connections" => {
+                    container.shared_connections = value::integer(&item, 1..=64, diag);
+                }
+                "exclusive_connections" => {
+                    container.exclusive_connections = value::integer(&item, 1..=1024, diag);
+                }
                 "on_unavailable" => {
                     container.misses_when_away =
                         value::one_of(&item, &["error", "miss"], diag).as_deref() == Some("miss");

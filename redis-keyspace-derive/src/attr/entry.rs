@@ -12,7 +12,7 @@ use crate::diag::Diag;
 
 /// What a field's attributes state.
 #[derive(Default)]
-pub(crate) struct Entry {
+pub(crate) struct EntryAttributes {
     pub(crate) template: Setting<LitStr>,
     pub(crate) ttl: Setting<Ttl>,
     pub(crate) fills: Fills,
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) hash_tag: Setting<Ident>,
 }
 
-impl Entry {
+impl EntryAttributes {
     pub(crate) fn new(attributes: &[Attribute], diag: &Diag) -> Self {
         let mut entry = Self::default();
         let mut first: Option<Span> = None;

@@ -11,14 +11,14 @@ pub(crate) struct Forwarded<'a> {
     pub(crate) is_hidden: bool,
     pub(crate) deprecated: Option<&'a Attribute>,
     pub(crate) non_exhaustive: Option<&'a Attribute>,
-    /// What stands in the parentheses of each `allow` and `expect`.
-    pub(crate) allowed: Vec<&'a TokenStream>,
+    /// The lints of each `allow` and `expect`, without their reasons.
+    pub(crate) allowed: Vec<TokenStream>,
     /// The documentation as text, in parts.
-    pub(crate) text: Vec<Text<'a>>,
+    pub(crate) text: Vec<DocText<'a>>,
 }
 
 /// A part of the documentation.
-pub(crate) enum Text<'a> {
+pub(crate) enum DocText<'a> {
     Line(String),
     /// `include_str!(..)` and the like.
     Macro(&'a Expr),
@@ -38,7 +38,8 @@ impl<'a> Forwarded<'a> {
             } else if let Meta::List(list) = &attribute.meta
                 && (is("allow") || is("expect"))
             {
-                forwarded.allowed.push(&list.tokens);
+                let lints = super::split_at_commas(list.tokens.clone());
+                forwarded.allowed.extend(lints.into_iter().filter(|lint| !is_reason(lint)));
             }
         }
         forwarded
@@ -50,9 +51,9 @@ impl<'a> Forwarded<'a> {
             Meta::NameValue(pair) => self.text.push(match &pair.value {
                 Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
                     let text = text.value();
-                    Text::Line(text.strip_prefix(' ').unwrap_or(&text).to_owned())
+                    DocText::Line(text.strip_prefix(' ').unwrap_or(&text).to_owned())
                 }
-                value => Text::Macro(value),
+                value => DocText::Macro(value),
             }),
             Meta::List(list) => {
                 let is_hidden = |token| matches!(token, TokenTree::Ident(ident) if ident == "hidden");
@@ -66,4 +67,13 @@ impl<'a> Forwarded<'a> {
     pub(crate) fn has_text(&self) -> bool {
         !self.text.is_empty()
     }
+}
+
+/// `reason = ".."`, which follows the lints.
+fn is_reason(part: &TokenStream) -> bool {
+    let mut tokens = part.clone().into_iter();
+    matches!(
+        (tokens.next(), tokens.next()),
+        (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(punct))) if name == "reason" && punct.as_char() == '='
+    )
 }

@@ -48,8 +48,8 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("server", &[Place::Keyspace], "server = \"name\""),
     ("timeout", &[Place::Keyspace], "timeout = \"250ms\""),
     ("retries", &[Place::Keyspace], "retries = 3"),
-    ("lanes", &[Place::Keyspace], "lanes = 2"),
-    ("exclusives", &[Place::Keyspace], "exclusives = 8"),
+    ("shared_connections", &[Place::Keyspace], "shared_connections = 2"),
+    ("exclusive_connections", &[Place::Keyspace], "exclusive_connections = 8"),
     ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
     ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
     ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),
@@ -60,6 +60,9 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("allow_doubled_prefix", &[Place::Keyspace], "allow_doubled_prefix"),
     ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
 ];
+
+/// Names of earlier versions, and what they are called now.
+const RENAMED: &[(&str, &str)] = &[("lanes", "shared_connections"), ("exclusives", "exclusive_connections")];
 
 /// What was stated for a name.
 #[derive(Debug, Clone, Default)]
@@ -243,9 +246,15 @@ fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<I
     }
     let names: Vec<&str> =
         TABLE.iter().filter(|(_, places, _)| places.contains(&place)).map(|&(name, ..)| name).collect();
-    match did_you_mean(&text, &names) {
+    let renamed = RENAMED.iter().find(|(old, new)| *old == text && names.contains(new)).map(|&(_, new)| new);
+    match renamed.or_else(|| did_you_mean(&text, &names)) {
         Some(close) => {
-            diag.error(name.span(), format!("unknown attribute `{text}`; did you mean `{close}`?"));
+            let sentence = if renamed.is_some() {
+                format!("`{text}` was renamed: use `{close}`")
+            } else {
+                format!("unknown attribute `{text}`; did you mean `{close}`?")
+            };
+            diag.error(name.span(), sentence);
             // It was meant to be stated: a second error that it is absent would mislead.
             let name = Ident::new(close, name.span());
             items.push(Item::reported(name));

@@ -10,9 +10,13 @@ use super::Item;
 use crate::diag::Diag;
 
 /// How long keys live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ttl {
-    Millis(u64),
+    Expires {
+        millis: u64,
+        /// As declared, for documentation: `1h` for `ttl = "1h"`, `3600 s` for `ttl = 3600`.
+        declared: String,
+    },
     Forever,
 }
 
@@ -77,13 +81,21 @@ pub(crate) fn ttl(item: &Item, diag: &Diag) -> Option<Ttl> {
         return Some(Ttl::Forever);
     }
     let span = tokens.span();
+    let mut declared = String::new();
     let millis = match syn::parse2::<Lit>(tokens) {
-        Ok(Lit::Int(literal)) => unquoted(&literal).unwrap_or_else(|| whole_seconds(literal.base10_digits())),
-        Ok(Lit::Str(literal)) => duration(&literal.value()),
+        Ok(Lit::Int(literal)) => {
+            declared = format!("{} s", literal.base10_digits());
+            unquoted(&literal).unwrap_or_else(|| whole_seconds(literal.base10_digits()))
+        }
+        Ok(Lit::Str(literal)) => {
+            declared = literal.value();
+            duration(&declared)
+        }
         Ok(Lit::Float(_)) => Err(DurationError::Fraction),
         _ => Err(DurationError::Unreadable),
     };
-    report(millis, span, "ttl", " (keys that stay: `ttl = none`)", diag).map(Ttl::Millis)
+    let millis = report(millis, span, "ttl", " (keys that stay: `ttl = none`)", diag)?;
+    Some(Ttl::Expires { millis, declared })
 }
 
 /// `"250ms"`, in milliseconds.

@@ -12,9 +12,6 @@ use crate::codegen::pattern::constructor_name;
 use crate::diag::Diag;
 use crate::model::{Entry, Keyspace, Shape};
 
-/// Said of parameters and of newtypes.
-pub(crate) const NO_FLOATS: &str = "floats can't be part of a key: equal numbers may print differently, and `NaN` equals nothing; use an integer in a smaller unit, or a `String` that you format";
-
 pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
     shape(model, diag);
     prefix::prefix(model, diag);
@@ -73,7 +70,7 @@ fn ttl(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         let name = entry.ident;
         diag.error(
             name.span(),
-            format!("`{name}` states no lifetime: write `ttl = \"1h\"`, or `ttl = none` for keys that stay, in `#[key(..)]` here or in `#[keyspace(..)]` for all fields"),
+            format!("`{name}` has no TTL: set `ttl = ..`, or `ttl = none` for keys that never expire"),
         );
     }
 }

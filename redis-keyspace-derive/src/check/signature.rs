@@ -2,8 +2,9 @@
 
 use syn::spanned::Spanned;
 
-use super::{NO_FLOATS, placeholders};
+use super::placeholders;
 use crate::diag::Diag;
+use crate::floats::NO_FLOATS;
 use crate::model::{Entry, Refused};
 
 pub(super) fn signature(entry: &Entry<'_>, diag: &Diag) {

@@ -1,28 +1,28 @@
 //! What only the compiler can check, emitted where its errors should point.
 
-use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote_spanned};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote_spanned;
 use syn::spanned::Spanned;
 
-use super::meta::{Part, pieces};
-use super::{at, docs, named, pattern, site, types};
+use super::meta::{Part, pieces, templates_ident};
+use super::paths::{at, site};
+use super::{docs, lints, named, pattern, types};
 use crate::model::Keyspace;
 
-/// Fields are declarations that nobody reads, and a program need not use every key: bound in a pattern, and
-/// mentioned, they are no dead code. To allow dead code instead is an error where a crate forbids it.
+/// No code reads the fields, and a program need not use every key: mentioned here, they are no dead code. To allow dead code instead is an error where a crate forbids it.
 pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
-    let fields = model.entries.iter().enumerate().map(|(index, entry)| {
+    let value = model.names.internal("this", site());
+    let fields = model.entries.iter().map(|entry| {
         let field = entry.ident;
-        let binding: Ident = format_ident!("__f{index}", span = site());
-        quote_spanned!(site()=> #field: #binding)
+        quote_spanned!(site()=> let _ = &#value.#field;)
     });
     let constructors = model.entries.iter().map(|entry| {
         let constructor = entry.ident;
         quote_spanned!(site()=> let _ = #this::#constructor;)
     });
     let patterns = pattern::mentions(model);
-    quote_spanned!(site()=> const _: fn(&#this) = |#this { #(#fields),* }| { #(#constructors)* #patterns };)
+    quote_spanned!(site()=> const _: fn(&#this) = |#value| { #(#fields)* #(#constructors)* #patterns };)
 }
 
 /// What lives at a key must be a kind; said at the type as the user wrote it.
@@ -54,6 +54,8 @@ pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 /// two. Most pairs differ in a text behind equal beginnings, which is seen here in no time, and takes the compiler long.
 pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let outlines: Vec<_> = model.entries.iter().map(|entry| outline(model, entry)).collect();
+    let (conflict, templates) = (model.names.internal("conflict", site()), templates_ident(model));
+    let allowed = lints::allow(lints::OVERLAP, None);
     let mut asserts = TokenStream::new();
     for (later, (entry, outline)) in model.entries.iter().zip(&outlines).enumerate() {
         for (earlier, other) in outlines.iter().take(later).enumerate() {
@@ -66,9 +68,9 @@ pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
                 };
                 let (earlier, later) = (index(earlier), index(later));
                 asserts.extend(quote_spanned! {span=>
-                    #[allow(long_running_const_eval, reason = "templates of many arguments take their time")]
-                    const _: () = if let #rk::Option::Some(conflict) = #rk::conflict(&__TEMPLATES, #earlier, #later) {
-                        ::core::panic!("{}", conflict.as_str())
+                    #allowed
+                    const _: () = if let #rk::Option::Some(#conflict) = #rk::conflict(&#templates, #earlier, #later) {
+                        ::core::panic!("{}", #rk::Message::as_str(&#conflict))
                     };
                 });
             }
@@ -141,7 +143,7 @@ pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream 
             );
             // The message of a panic is a format string.
             let message = message.replace('{', "{{").replace('}', "}}");
-            let class = named::class(param, rk);
+            let class = named::class(model, param, rk);
             let byte = Literal::byte_character(byte);
             asserts.extend(quote_spanned! {at(entry.template_span)=>
                 const _: () = ::core::assert!(#class.ends_before(#byte), #message);

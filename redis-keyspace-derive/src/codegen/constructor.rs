@@ -4,16 +4,17 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 
-use super::meta::{Part, pieces};
-use super::{docs, lints, named, site};
+use super::meta::{self, Part, pieces};
+use super::paths::site;
+use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace};
 
-pub(super) fn all(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn all(model: &Keyspace<'_>, root: &TokenStream, rk: &TokenStream) -> TokenStream {
     model
         .entries
         .iter()
         .enumerate()
-        .map(|(index, entry)| signature(model, entry, &body(model, entry, index, rk), rk))
+        .map(|(index, entry)| signature(model, entry, &body(model, entry, index, rk), root))
         .collect()
 }
 
@@ -22,11 +23,11 @@ pub(super) fn signature(
     model: &Keyspace<'_>,
     entry: &Entry<'_>,
     body: &TokenStream,
-    rk: &TokenStream,
+    root: &TokenStream,
 ) -> TokenStream {
     let docs = docs::constructor(model, entry);
     let deprecated = entry.forwarded.deprecated;
-    let allowed = lints::forwarded(&entry.forwarded);
+    let allowed = lints::allow(&[], Some(&entry.forwarded));
     let (vis, ident) = (entry.vis, entry.ident);
     let params = entry.params.iter().filter_map(|param| {
         let (ident, ty) = (param.ident?, param.ty);
@@ -38,7 +39,7 @@ pub(super) fn signature(
         #deprecated
         #allowed
         #[inline]
-        #vis fn #ident(#(#params),*) -> #rk::Key<Self, #kind> {
+        #vis fn #ident(#(#params),*) -> #root::Key<Self, #kind> {
             #body
         }
     }
@@ -46,10 +47,11 @@ pub(super) fn signature(
 
 fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream) -> TokenStream {
     let parts = pieces(model, entry);
+    let templates = meta::templates_ident(model);
     if let [Part::Literal(text)] = parts.as_slice() {
-        return quote_spanned!(site()=> #rk::Key::from_static(&__TEMPLATES[#index], #text));
+        return quote_spanned!(site()=> #rk::Key::from_static(&#templates[#index], #text));
     }
-    let asked = entry.params.iter().map(|param| named::asked(param, rk));
+    let asked = entry.params.iter().map(|param| named::asked(model, param, rk));
     let calls = parts.into_iter().map(|part| match part {
         Part::Literal(text) => quote_spanned!(site()=> .literal(#text)),
         Part::Argument(param) => {
@@ -65,6 +67,6 @@ fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream)
     });
     quote_spanned! {site()=>
         #(#asked)*
-        #rk::KeyBuilder::new(&__TEMPLATES[#index]) #(#calls)* .finish()
+        #rk::KeyBuilder::new(&#templates[#index]) #(#calls)* .finish()
     }
 }

@@ -4,8 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{site, types};
-use crate::attr::forwarded::{Forwarded, Text};
+use super::paths::site;
+use super::types;
+use crate::attr::forwarded::{DocText, Forwarded};
 use crate::attr::value::Ttl;
 use crate::model::{Entry, Keyspace, Kind, name};
 
@@ -26,14 +27,14 @@ pub(super) fn constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStrea
     docs
 }
 
-/// ``Key `cart:user:{id}`, database 2, expires after 1 h, value `Json<Cart>`, stored as JSON.``
+/// ``Key `cart:user:{id}`, database 2, expires after 1h, value `Json<Cart>`, stored as JSON.``
 fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
     let mut facts = format!("Key {}", code(&whole_template(model, entry)));
     if let Some(db) = model.container.db {
         facts.push_str(&format!(", database {db}"));
     }
     match model.ttl(entry) {
-        Some(Ttl::Millis(millis)) => facts.push_str(&format!(", expires after {}", words(millis))),
+        Some(Ttl::Expires { declared, .. }) => facts.push_str(&format!(", expires after {declared}")),
         Some(Ttl::Forever) => facts.push_str(", never expires"),
         None => {}
     }
@@ -75,16 +76,16 @@ pub(super) fn variant(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
 pub(super) fn pattern(model: &Keyspace<'_>) -> TokenStream {
     let name = model.ident.unraw();
     let mut docs = line(&format!(
-        "Keys of one template of [`{name}`], of the field with this number, some of their arguments bound."
+        "Keys of one template of [`{name}`], with some of their arguments bound. `V` is their kind, `Field` the field that declares them."
     ));
     docs.extend(line(""));
-    docs.extend(line("What can be done with them are the methods of what it dereferences to: `scan`, `values`, `count`, `exists`, `delete`, `expire`."));
+    docs.extend(line("It dereferences to the pattern whose methods do the work: `scan`, `values`, `count`, `exists`, `delete`, `expire`."));
     docs
 }
 
 pub(super) fn pattern_constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
     let template = code(&whole_template(model, entry));
-    line(&format!("All keys of the form {template}; bind an argument to mean fewer."))
+    line(&format!("All keys of the form {template}. Bind arguments to select fewer."))
 }
 
 pub(super) fn binding(name: &str) -> TokenStream {
@@ -123,23 +124,6 @@ fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
-/// The largest unit that it is a whole number of.
-fn words(millis: u64) -> String {
-    const SECOND: u64 = 1000;
-    const MINUTE: u64 = 60 * SECOND;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
-    let (number, unit) = match millis {
-        DAY => (1, "day"),
-        _ if millis.is_multiple_of(DAY) => (millis / DAY, "days"),
-        _ if millis.is_multiple_of(HOUR) => (millis / HOUR, "h"),
-        _ if millis.is_multiple_of(MINUTE) => (millis / MINUTE, "min"),
-        _ if millis.is_multiple_of(SECOND) => (millis / SECOND, "s"),
-        _ => (millis, "ms"),
-    };
-    format!("{number} {unit}")
-}
-
 /// The user's documentation as an expression of type `&'static str`.
 pub(super) fn text(forwarded: &Forwarded<'_>) -> TokenStream {
     let mut parts: Vec<TokenStream> = Vec::new();
@@ -149,8 +133,8 @@ pub(super) fn text(forwarded: &Forwarded<'_>) -> TokenStream {
             lines.push('\n');
         }
         match text {
-            Text::Line(line) => lines.push_str(line),
-            Text::Macro(expression) => {
+            DocText::Line(line) => lines.push_str(line),
+            DocText::Macro(expression) => {
                 let before = std::mem::take(&mut lines);
                 parts.push(quote_spanned!(site()=> #before, #expression,));
             }
@@ -160,25 +144,5 @@ pub(super) fn text(forwarded: &Forwarded<'_>) -> TokenStream {
         lines.into_token_stream()
     } else {
         quote_spanned!(site()=> ::core::concat!(#(#parts)* #lines))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn lifetimes_in_words() {
-        for (millis, words) in [
-            (1, "1 ms"),
-            (1500, "1500 ms"),
-            (90_000, "90 s"),
-            (60_000, "1 min"),
-            (3_600_000, "1 h"),
-            (90 * 60_000, "90 min"),
-            (86_400_000, "1 day"),
-            (36 * 3_600_000, "36 h"),
-            (30 * 86_400_000, "30 days"),
-        ] {
-            assert_eq!(super::words(millis), words);
-        }
     }
 }

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::Token;
 use syn::spanned::Spanned;
 
 use super::parsed_impls::Variant;
-use super::{checks, docs, lints, named, parsed, parsed_ident, parsed_impls, pattern, private, site};
+use super::paths::{imports, private, root, site};
+use super::{checks, docs, lints, meta, named, parsed, parsed_impls, pattern};
 use crate::model::{Entry, Keyspace, Param, Refused};
 
 pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
@@ -17,21 +18,23 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     if !model.generics.params.is_empty() || model.generics.where_clause.is_some() {
         return constructors(model);
     }
-    let rk = private(model.container.crate_path.as_ref());
+    let (root, rk) = (root(model.container.crate_path.as_ref()), private(&model.names));
     let ident = model.ident;
-    let parsed_ident = parsed_ident(model);
+    let parsed_ident = parsed::ident(model);
 
-    let (parsed, variants) = parsed(model, &rk);
-    let parsed_impls = parsed_impls::all(&parsed_ident, &variants);
+    let (parsed, variants) = parsed(model, &root);
+    let parsed_impls = parsed_impls::all(&parsed_ident, &variants, &model.names, &rk);
     let constructors = constructors(model);
-    let patterns = pattern::definition(model, &rk);
+    let patterns = pattern::definition(model, &root);
+    let pattern_fields = pattern::fields(model);
     let pattern_impls = pattern::impls(model, pattern::Bodies::Empty, &rk);
-    let pattern_constructors = pattern::constructors(model, pattern::Bodies::Empty, &rk);
-    let allowed = lints::expansion();
+    let pattern_constructors = pattern::constructors(model, pattern::Bodies::Empty, &root, &rk);
+    let (allowed, imports) = (lints::allow(lints::BLOCK, None), imports(&model.names, &root));
+    let meta_ident = meta::meta_ident(model);
     let aliases = named::aliases(model);
     let name = docs::text(&model.forwarded);
     let params = model.entries.iter().flat_map(|entry| &entry.params);
-    let asked = params.filter(|param| param.refused().is_none()).map(|param| named::asked(param, &rk));
+    let asked = params.filter(|param| param.refused().is_none()).map(|param| named::asked(model, param, &rk));
     let kinds = checks::kinds(model, &rk);
     let boundaries = checks::boundaries(model, &rk);
 
@@ -42,14 +45,16 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
 
         #allowed
         const _: () = {
+            #imports
             #aliases
-            static __META: #rk::KeyspaceMeta = #rk::KeyspaceMeta::new("", "", #name, #rk::Overrides::NONE, &[]);
+            #pattern_fields
+            static #meta_ident: #rk::KeyspaceMeta = #rk::KeyspaceMeta::new("", "", #name, #rk::Overrides::NONE, &[]);
 
             #[automatically_derived]
             impl #rk::Keyspace for #ident {
-                const META: &'static #rk::KeyspaceMeta = &__META;
+                const META: &'static #rk::KeyspaceMeta = &#meta_ident;
                 type Parsed = #parsed_ident;
-                fn from_captures(_: usize, _: &#rk::Captures<'_>) -> #rk::Option<#parsed_ident> {
+                fn from_captures(_: ::core::primitive::usize, _: &#rk::Captures<'_>) -> #rk::Option<#parsed_ident> {
                     #(#asked)*
                     #rk::Option::None
                 }
@@ -69,17 +74,16 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
 
 /// The constructors with their signatures as far as they are known, and no body to speak of.
 fn constructors(model: &Keyspace<'_>) -> TokenStream {
-    let rk = private(model.container.crate_path.as_ref());
+    let root = root(model.container.crate_path.as_ref());
     let ident = model.ident;
     let (impl_generics, type_generics, where_clause) = model.generics.split_for_impl();
-    let allowed = lints::expansion();
-    let allowed_in_impl = lints::constructors();
+    let allowed = lints::allow(lints::BLOCK, None);
     let impl_token = quote_spanned!(named::item(model)=> impl);
     let functions = model.entries.iter().map(|entry| {
         let docs = docs::constructor(model, entry);
         let deprecated = entry.forwarded.deprecated;
         let (vis, name) = (entry.vis, entry.ident);
-        let params = params(entry).into_iter().map(|(name, index)| {
+        let params = params(model, entry).into_iter().map(|(name, index)| {
             let param = entry.params.get(index);
             let ty = param.map(|param| param.ty);
             let and = param.filter(|param| param.refused() == Some(Refused::Str)).map(|_| Token![&](site()));
@@ -92,11 +96,11 @@ fn constructors(model: &Keyspace<'_>) -> TokenStream {
             quote_spanned!(site()=> <#lifetimes>)
         });
         let mentioned =
-            self::params(entry).into_iter().map(|(name, _)| quote_spanned!(site()=> let _ = #name;));
+            self::params(model, entry).into_iter().map(|(name, _)| quote_spanned!(site()=> let _ = #name;));
         quote_spanned! {site()=>
             #docs
             #deprecated
-            #vis fn #name #lifetimes (#(#params),*) -> #rk::Key<Self, #kind> {
+            #vis fn #name #lifetimes (#(#params),*) -> #root::Key<Self, #kind> {
                 #(#mentioned)*
                 ::core::unreachable!()
             }
@@ -105,7 +109,6 @@ fn constructors(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned! {site()=>
         #allowed
         const _: () = {
-            #allowed_in_impl
             #impl_token #impl_generics #ident #type_generics #where_clause {
                 #(#functions)*
             }
@@ -122,7 +125,7 @@ fn kind(entry: &Entry<'_>) -> TokenStream {
 }
 
 /// A name for each parameter: its own if it has one that no other has before it.
-fn params(entry: &Entry<'_>) -> Vec<(Ident, usize)> {
+fn params(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<(Ident, usize)> {
     let mut taken = BTreeSet::new();
     entry
         .params
@@ -130,13 +133,13 @@ fn params(entry: &Entry<'_>) -> Vec<(Ident, usize)> {
         .enumerate()
         .map(|(index, param)| match param.ident.filter(|ident| taken.insert(ident.to_string())) {
             Some(ident) => (ident.clone(), index),
-            None => (format_ident!("__argument{index}", span = param.ty.span()), index),
+            None => (model.names.internal(&format!("argument{index}"), param.ty.span()), index),
         })
         .collect()
 }
 
 /// The enum, and its variants for the impls.
-fn parsed<'a>(model: &Keyspace<'a>, rk: &TokenStream) -> (TokenStream, Vec<Variant<'a>>) {
+fn parsed<'a>(model: &Keyspace<'a>, root: &TokenStream) -> (TokenStream, Vec<Variant<'a>>) {
     let mut taken = BTreeSet::new();
     let mut definitions = Vec::new();
     let mut variants = Vec::new();
@@ -146,11 +149,11 @@ fn parsed<'a>(model: &Keyspace<'a>, rk: &TokenStream) -> (TokenStream, Vec<Varia
             name.push('_');
         }
         let name = Ident::new(&name, site());
-        let params: Vec<(Ident, &Param<'a>)> = params(entry)
+        let params: Vec<(Ident, &Param<'a>)> = params(model, entry)
             .into_iter()
             .filter_map(|(name, index)| Some((name, entry.params.get(index)?)))
             .collect();
-        let fields: Vec<TokenStream> = params.iter().map(|(name, param)| field(name, param, rk)).collect();
+        let fields: Vec<TokenStream> = params.iter().map(|(name, param)| field(name, param, root)).collect();
         definitions.push(parsed::definition_of_variant(model, entry, &name, &fields));
         let fields = params.into_iter().map(|(name, param)| (name, param.ty)).collect();
         variants.push(Variant { name, fields });
@@ -158,10 +161,10 @@ fn parsed<'a>(model: &Keyspace<'a>, rk: &TokenStream) -> (TokenStream, Vec<Varia
     (parsed::around(model, definitions.into_iter()), variants)
 }
 
-fn field(name: &Ident, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+fn field(name: &Ident, param: &Param<'_>, root: &TokenStream) -> TokenStream {
     let docs = docs::argument(&name.to_string());
     let ty = match param.refused() {
-        None => named::parsed(param, rk),
+        None => named::parsed(param, root),
         // The compiler need not refuse it again.
         Some(Refused::Float) => param.ty.to_token_stream(),
         Some(Refused::Impl | Refused::Str) => quote_spanned!(site()=> ()),

@@ -1,83 +1,76 @@
-//! The lints that are off in the expansion: ours, each with its reason, and those that the user turned off.
+//! The lints that are off in generated code: ours, each with its reason, and those that the user turned off.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
-use super::site;
+use super::paths::site;
 use crate::attr::forwarded::Forwarded;
 
-/// `#[allow(lint, reason = "..")]`.
-pub(crate) fn allowed(lint: &str, reason: &str) -> TokenStream {
-    let segments = lint.split("::").map(|segment| Ident::new(segment, site()).into_token_stream());
-    let separator = quote_spanned!(site()=> ::);
-    let path = joined(segments, &separator);
-    quote_spanned!(site()=> #[allow(#path, reason = #reason)])
-}
-
-fn joined(parts: impl Iterator<Item = TokenStream>, separator: &TokenStream) -> TokenStream {
-    let mut joined = TokenStream::new();
-    for part in parts {
-        if !joined.is_empty() {
-            joined.extend(separator.clone());
-        }
-        joined.extend(part);
-    }
-    joined
-}
-
-/// What the user lets pass on the item, for what is generated from it. An `expect` becomes an `allow`: it was
-/// met at the item itself, and need not be met again.
-pub(super) fn forwarded(forwarded: &Forwarded<'_>) -> TokenStream {
-    forwarded.allowed.iter().map(|lints| quote_spanned!(site()=> #[allow(#lints)])).collect()
-}
-
-/// On everything but the enum.
-pub(super) fn expansion() -> TokenStream {
-    allowed("deprecated", "who declares a deprecated key knows; who uses it is told")
-}
-
-/// On the constructors.
-pub(super) fn constructors() -> TokenStream {
-    [
-        allowed("unreachable_pub", "the constructors are as visible as the struct, which is told once"),
-        allowed("clippy::too_many_arguments", "there are as many as the key has holes"),
-    ]
-    .into_iter()
-    .collect()
-}
+/// In everything that is generated for a keyspace, except the types that users name.
+pub(super) const BLOCK: &[&str] = &[
+    "deprecated",                     // callers of a deprecated key are warned, its declaration is not
+    "missing_debug_implementations",  // the types in here have no values
+    "unreachable_pub",                // functions are as visible as the struct, which is linted itself
+    "clippy::too_many_arguments",     // a constructor has as many as the template has placeholders
+    "clippy::needless_update",        // a declaration may set every option
+    "clippy::should_implement_trait", // methods of patterns are named like the parameters
+    "clippy::wrong_self_convention",  // as above
+];
 
 /// On the type of patterns.
-pub(super) fn pattern() -> TokenStream {
-    [
-        allowed("deprecated", "it names the struct, which may be"),
-        allowed("non_camel_case_types", "the name is made of the struct's, which is told once"),
-        allowed("unreachable_pub", "the patterns are as visible as the struct, which is told once"),
-    ]
-    .into_iter()
-    .collect()
-}
+pub(super) const PATTERN: &[&str] = &[
+    "deprecated",           // it names the struct, which may be
+    "non_camel_case_types", // its name is made from the struct's, which is linted itself
+    "unreachable_pub",      // it is as visible as the struct, which is linted itself
+];
 
 /// On the methods of patterns.
-pub(super) fn pattern_methods() -> TokenStream {
-    [
-        allowed("non_snake_case", "methods are named as the parameters, of which the constructors tell"),
-        allowed("unreachable_pub", "a pattern is as visible as its key, which is told once"),
-        allowed("clippy::should_implement_trait", "methods are named as the parameters"),
-        allowed("clippy::wrong_self_convention", "methods are named as the parameters"),
-    ]
-    .into_iter()
-    .collect()
-}
+pub(super) const PATTERN_METHODS: &[&str] = &[
+    "non_snake_case", // they are named like the parameters, which are linted in the constructors
+];
 
 /// On the enum of parsed keys.
-pub(super) fn parsed() -> TokenStream {
-    [
-        allowed("deprecated", "an argument's type may be"),
-        allowed("non_camel_case_types", "the name is made of the struct's, which is told once"),
-        allowed("non_snake_case", "fields are named as the parameters, of which the constructors tell"),
-        allowed("private_interfaces", "the constructor of a key may be less visible than the keyspace"),
-        allowed("unreachable_pub", "the enum is as visible as the struct, which is told once"),
-    ]
-    .into_iter()
-    .collect()
+pub(super) const PARSED: &[&str] = &[
+    "deprecated",           // the type of an argument may be
+    "non_camel_case_types", // its name is made from the struct's, which is linted itself
+    "non_snake_case",       // fields are named like the parameters, which are linted in the constructors
+    "private_interfaces",   // the constructor of a key may be less visible than the keyspace
+    "unreachable_pub",      // it is as visible as the struct, which is linted itself
+];
+
+/// On the check of two templates.
+pub(super) const OVERLAP: &[&str] = &[
+    "long_running_const_eval", // templates of many arguments take a while
+];
+
+/// On the impl for an argument.
+pub(crate) const ARGUMENT: &[&str] = &[
+    "deprecated", // users of a deprecated variant are warned, its declaration is not
+];
+
+/// One attribute for our lints and for those that the user allows or expects on the declaration. An `expect` becomes an
+/// `allow`: the declaration itself meets it.
+pub(crate) fn allow(ours: &[&str], theirs: Option<&Forwarded<'_>>) -> TokenStream {
+    let theirs: Vec<&TokenStream> = theirs.into_iter().flat_map(|forwarded| &forwarded.allowed).collect();
+    let mut lints: Vec<TokenStream> = ours.iter().map(|lint| path(lint)).collect();
+    for lint in theirs {
+        if !lints.iter().any(|other| other.to_string() == lint.to_string()) {
+            lints.push(lint.clone());
+        }
+    }
+    if lints.is_empty() {
+        return TokenStream::new();
+    }
+    quote_spanned!(site()=> #[allow(#(#lints),*, reason = "generated code: these lints check the declaration instead")])
+}
+
+fn path(lint: &str) -> TokenStream {
+    let mut path = TokenStream::new();
+    for segment in lint.split("::") {
+        if !path.is_empty() {
+            path.extend(quote_spanned!(site()=> ::));
+        }
+        path.extend(Ident::new(segment, site()).into_token_stream());
+    }
+    path
 }

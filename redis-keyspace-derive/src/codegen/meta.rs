@@ -1,16 +1,17 @@
 //! The declaration as data.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::{at, docs, named, site, types};
+use super::paths::{at, site};
+use super::{docs, named, types};
 use crate::attr::value::Ttl;
 use crate::model::{Entry, Keyspace};
 use crate::template::Piece;
 
-/// `static __TEMPLATES`, one element per field. The names are in the scope of the user's types: those have no `__`.
+/// `static __TEMPLATES`, one element per field.
 pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let count = model.entries.len();
     let templates = model.entries.iter().enumerate().map(|(index, entry)| template(model, entry, index, rk));
@@ -21,14 +22,23 @@ pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
         let of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
         Some(quote_spanned!(site()=> const #ident: #rk::KindMeta = #of;))
     });
+    let name = templates_ident(model);
     quote_spanned! {site()=>
         #(#kinds)*
-        static __TEMPLATES: [#rk::TemplateMeta; #count] = [#(#templates),*];
+        static #name: [#rk::TemplateMeta; #count] = [#(#templates),*];
     }
 }
 
 fn kind_ident(model: &Keyspace<'_>, index: usize) -> Ident {
-    format_ident!("__K{index}", span = named::item(model))
+    model.names.internal(&format!("K{index}"), named::item(model))
+}
+
+pub(super) fn templates_ident(model: &Keyspace<'_>) -> Ident {
+    model.names.internal("TEMPLATES", site())
+}
+
+pub(super) fn meta_ident(model: &Keyspace<'_>) -> Ident {
+    model.names.internal("META", site())
 }
 
 fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream) -> TokenStream {
@@ -39,7 +49,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         Part::Literal(text) => quote_spanned!(site()=> #rk::Piece::Literal(#text)),
         Part::Argument(param) => {
             let name = param.name();
-            let class = named::class(param, rk);
+            let class = named::class(model, param, rk);
             let type_name = types::text(param.ty);
             quote_spanned! {site()=>
                 #rk::Piece::Argument(#rk::ArgumentMeta::new(
@@ -61,7 +71,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         _ => kind.to_token_stream(),
     };
     let lifetime = match model.ttl(entry) {
-        Some(Ttl::Millis(millis)) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
+        Some(Ttl::Expires { millis, .. }) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),
     };
     let docs = docs::text(&entry.forwarded);
@@ -110,8 +120,8 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
             |millis| quote_spanned!(site()=> timeout: #rk::Option::Some(#rk::Duration::from_millis(#millis))),
         ),
         stated(rk, "retries", container.retries.as_ref()),
-        stated(rk, "lanes", container.lanes.as_ref()),
-        stated(rk, "exclusives", container.exclusives.as_ref()),
+        stated(rk, "shared_connections", container.shared_connections.as_ref()),
+        stated(rk, "exclusive_connections", container.exclusive_connections.as_ref()),
         container.misses_when_away.then(|| quote_spanned!(site()=> on_unavailable: #rk::OnUnavailable::Miss)),
     ]
     .into_iter()
@@ -122,9 +132,10 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     } else {
         quote_spanned!(site()=> #rk::Overrides { #(#overrides,)* ..#rk::Overrides::NONE })
     };
+    let (meta, templates) = (meta_ident(model), templates_ident(model));
     quote_spanned! {site()=>
-        static __META: #rk::KeyspaceMeta =
-            #rk::KeyspaceMeta::new(#name, #prefix, #docs, #overrides, &__TEMPLATES);
+        static #meta: #rk::KeyspaceMeta =
+            #rk::KeyspaceMeta::new(#name, #prefix, #docs, #overrides, &#templates);
     }
 }
 

@@ -4,11 +4,11 @@
 //! the expansion needs it. The compiler's errors are told once if they agree in span and text, hence the care.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{PathArguments, Type};
 
-use super::site;
+use super::paths::{at, site};
 use crate::model::{Keyspace, Kind, Param};
 
 /// Where items that name the user's types are put: of a type that it can't find, the compiler says that the item
@@ -17,29 +17,31 @@ pub(super) fn item(model: &Keyspace<'_>) -> Span {
     model.ident.span()
 }
 
-/// What the parameter reads back as.
-pub(super) fn parsed(param: &Param<'_>, rk: &TokenStream) -> TokenStream {
-    let ty = &param.closed;
-    quote_spanned!(param.ty.span()=> <#ty as #rk::KeyArgument>::Parsed)
+/// What the parameter reads back as. It stands outside of blocks.
+pub(super) fn parsed(param: &Param<'_>, root: &TokenStream) -> TokenStream {
+    let (ty, span) = (&param.closed, param.ty.span());
+    // From the expansion, or lints would check `crate = ..` as a path that the user wrote here.
+    let name = Ident::new("KeyArgument", at(span));
+    quote_spanned!(span=> <#ty as #root::#name>::Parsed)
 }
 
 /// Which texts the parameter's type can write.
-pub(super) fn class(param: &Param<'_>, rk: &TokenStream) -> TokenStream {
-    let ty = alias(param);
+pub(super) fn class(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+    let ty = alias(model, param);
     quote_spanned!(param.ty.span()=> <#ty as #rk::KeyArgument>::CLASS)
 }
 
 /// The parameter's type in one token, at the place where all errors about it are shown. A type of several tokens
 /// would be shown whole where the compiler can tell that it is to blame, and by its first token elsewhere.
-pub(super) fn alias(param: &Param<'_>) -> Ident {
-    format_ident!("__A{}", param.number, span = param.ty.span())
+pub(super) fn alias(model: &Keyspace<'_>, param: &Param<'_>) -> Ident {
+    model.names.internal(&format!("A{}", param.number), param.ty.span())
 }
 
 /// What the aliases stand for.
 pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
     let params = model.entries.iter().flat_map(|entry| &entry.params);
     let aliases = params.filter(|param| param.refused().is_none()).map(|param| {
-        let (mut alias, ty) = (alias(param), &param.closed);
+        let (mut alias, ty) = (alias(model, param), &param.closed);
         alias.set_span(item(model));
         quote_spanned!(site()=> type #alias = #ty;)
     });
@@ -48,8 +50,8 @@ pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
 
 /// Asks in so many words whether the parameter's type is an argument. Where the first to ask is a function, the
 /// compiler adds which bound of it asked; where it is the size of a type, at which place. Either is another error.
-pub(super) fn asked(param: &Param<'_>, rk: &TokenStream) -> TokenStream {
-    let class = class(param, rk);
+pub(super) fn asked(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+    let class = class(model, param, rk);
     quote_spanned!(site()=> let _ = #class;)
 }
 

@@ -1,11 +1,13 @@
 //! The way back: the enum of parsed keys, and the function that makes one.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote_spanned;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::parsed_impls::{Variant, at_type};
-use super::{at, docs, lints, named, parsed_ident, site};
+use super::paths::{at, site};
+use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace, Param};
 
 pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
@@ -16,11 +18,11 @@ pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
     variants.collect()
 }
 
-pub(super) fn definition(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     let definitions = model.entries.iter().map(|entry| {
         let fields = arguments(entry).into_iter().map(|(ident, param)| {
             let docs = docs::argument(&param.name().unwrap_or_default());
-            let parsed = named::parsed(param, rk);
+            let parsed = named::parsed(param, root);
             quote_spanned!(site()=> #docs #ident: #parsed)
         });
         definition_of_variant(model, entry, &variant(entry), &fields.collect::<Vec<_>>())
@@ -35,7 +37,7 @@ pub(super) fn definition_of_variant(
     fields: &[TokenStream],
 ) -> TokenStream {
     let docs = docs::variant(model, entry);
-    let allowed = lints::forwarded(&entry.forwarded);
+    let allowed = lints::allow(&[], Some(&entry.forwarded));
     let fields = (!fields.is_empty()).then(|| quote_spanned!(site()=> { #(#fields),* }));
     quote_spanned!(site()=> #docs #allowed #name #fields)
 }
@@ -45,15 +47,14 @@ pub(super) fn around(model: &Keyspace<'_>, definitions: impl Iterator<Item = Tok
     let (docs, forwarded) = (docs::parsed(model), &model.forwarded);
     let hidden = forwarded.is_hidden.then(|| quote_spanned!(site()=> #[doc(hidden)]));
     let (deprecated, non_exhaustive) = (forwarded.deprecated, forwarded.non_exhaustive);
-    let (ours, theirs) = (lints::parsed(), lints::forwarded(forwarded));
-    let (vis, ident) = (model.vis, parsed_ident(model));
+    let allowed = lints::allow(lints::PARSED, Some(forwarded));
+    let (vis, ident) = (model.vis, ident(model));
     quote_spanned! {site()=>
         #docs
         #hidden
         #deprecated
         #non_exhaustive
-        #ours
-        #theirs
+        #allowed
         #vis enum #ident {
             #(#definitions),*
         }
@@ -61,7 +62,7 @@ pub(super) fn around(model: &Keyspace<'_>, definitions: impl Iterator<Item = Tok
 }
 
 pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
-    let parsed = parsed_ident(model);
+    let parsed = ident(model);
     let arms = model.entries.iter().enumerate().map(|(index, entry)| {
         let name = variant(entry);
         // Captures come in the template's order, fields in that of the parameters.
@@ -74,9 +75,8 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
         let fields = arguments(entry).into_iter().filter_map(|(ident, param)| {
             let name = param.name()?;
             let position = holes.iter().position(|hole| *hole == name)?;
-            let (ty, ident) = (named::alias(param), at_type(ident, param.ty));
-            let mut captures = captures_ident();
-            captures.set_span(at(param.ty.span()));
+            let (ty, ident) = (named::alias(model, param), at_type(ident, param.ty));
+            let captures = captures_ident(model, at(param.ty.span()));
             // The parentheses have the type's span, which the call has not, since it starts with a name of ours.
             Some(quote_spanned!(param.ty.span()=> #ident: (#captures.get::<#ty>(#position))?))
         });
@@ -88,12 +88,12 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
         quote_spanned!(site()=> #index => #rk::Option::Some(#value))
     });
     let has_arguments = model.entries.iter().any(|entry| !entry.params.is_empty());
-    let captures = captures_ident();
+    let (template, captures) = (model.names.internal("template", site()), captures_ident(model, site()));
     let captures =
         if has_arguments { quote_spanned!(site()=> #captures) } else { quote_spanned!(site()=> _) };
     quote_spanned! {site()=>
-        fn from_captures(template: usize, #captures: &#rk::Captures<'_>) -> #rk::Option<#parsed> {
-            match template {
+        fn from_captures(#template: ::core::primitive::usize, #captures: &#rk::Captures<'_>) -> #rk::Option<#parsed> {
+            match #template {
                 #(#arms,)*
                 _ => #rk::Option::None,
             }
@@ -101,8 +101,8 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
     }
 }
 
-fn captures_ident() -> Ident {
-    Ident::new("captures", site())
+fn captures_ident(model: &Keyspace<'_>, span: Span) -> Ident {
+    model.names.internal("captures", span)
 }
 
 fn variant(entry: &Entry<'_>) -> Ident {
@@ -111,4 +111,9 @@ fn variant(entry: &Entry<'_>) -> Ident {
 
 fn arguments<'m, 'a>(entry: &'m Entry<'a>) -> Vec<(&'m Ident, &'m Param<'a>)> {
     entry.params.iter().filter_map(|param| Some((param.ident?, param))).collect()
+}
+
+/// The enum of parsed keys.
+pub(super) fn ident(model: &Keyspace<'_>) -> Ident {
+    format_ident!("Parsed{}", model.ident.unraw(), span = named::item(model))
 }

@@ -5,11 +5,12 @@
 //! error and says it once.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::site;
+use super::paths::site;
+use crate::names::Names;
 
 /// A variant, its fields as declared.
 pub(super) struct Variant<'a> {
@@ -24,14 +25,15 @@ impl Variant<'_> {
     }
 }
 
-pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>]) -> TokenStream {
-    let debug = debug(variants);
-    let clone = clone(variants);
-    let eq = eq(variants);
+pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStream {
+    let (f, other) = (names.internal("f", site()), names.internal("other", site()));
+    let debug = debug(variants, &f, names, rk);
+    let clone = clone(variants, names);
+    let eq = eq(variants, names);
     quote_spanned! {site()=>
         #[automatically_derived]
         impl ::core::fmt::Debug for #parsed {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            fn fmt(&self, #f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match *self { #debug }
             }
         }
@@ -45,41 +47,41 @@ pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>]) -> TokenStream {
 
         #[automatically_derived]
         impl ::core::cmp::PartialEq for #parsed {
-            fn eq(&self, other: &Self) -> bool {
-                match (self, other) { #eq }
+            fn eq(&self, #other: &Self) -> ::core::primitive::bool {
+                match (self, #other) { #eq }
             }
         }
     }
 }
 
-fn debug(variants: &[Variant<'_>]) -> TokenStream {
+fn debug(variants: &[Variant<'_>], f: &Ident, names: &Names, rk: &TokenStream) -> TokenStream {
     let arms = variants.iter().map(|variant| {
         let name = &variant.name;
         let text = name.to_string();
         if variant.fields.is_empty() {
-            return quote_spanned!(site()=> Self::#name => f.write_str(#text),);
+            return quote_spanned!(site()=> Self::#name => #rk::debug_variant(#f, #text, &[]),);
         }
-        let pattern = pattern(variant, "a");
+        let pattern = pattern(variant, "a", names);
         let fields = variant.fields.iter().enumerate().map(|(index, (field, ty))| {
             let text = field.unraw().to_string();
-            let binding = binding("a", index, ty);
-            quote_spanned!(ty.span()=> .field(#text, #binding))
+            let binding = binding("a", index, ty, names);
+            quote_spanned!(ty.span()=> (#text, #binding))
         });
-        quote_spanned!(site()=> #pattern => f.debug_struct(#text)#(#fields)*.finish(),)
+        quote_spanned!(site()=> #pattern => #rk::debug_variant(#f, #text, &[#(#fields),*]),)
     });
     arms.collect()
 }
 
-fn clone(variants: &[Variant<'_>]) -> TokenStream {
+fn clone(variants: &[Variant<'_>], names: &Names) -> TokenStream {
     let arms = variants.iter().map(|variant| {
         let name = &variant.name;
         if variant.fields.is_empty() {
             return quote_spanned!(site()=> Self::#name => Self::#name,);
         }
-        let pattern = pattern(variant, "a");
+        let pattern = pattern(variant, "a", names);
         let fields = variant.fields.iter().enumerate().map(|(index, (field, ty))| {
             let field = at_type(field, ty);
-            let binding = binding("a", index, ty);
+            let binding = binding("a", index, ty, names);
             quote_spanned!(ty.span()=> #field: ::core::clone::Clone::clone(#binding))
         });
         let span = variant.span();
@@ -89,7 +91,7 @@ fn clone(variants: &[Variant<'_>]) -> TokenStream {
     arms.collect()
 }
 
-fn eq(variants: &[Variant<'_>]) -> TokenStream {
+fn eq(variants: &[Variant<'_>], names: &Names) -> TokenStream {
     let mut arms: TokenStream = variants
         .iter()
         .map(|variant| {
@@ -97,9 +99,9 @@ fn eq(variants: &[Variant<'_>]) -> TokenStream {
             if variant.fields.is_empty() {
                 return quote_spanned!(site()=> (Self::#name, Self::#name) => true,);
             }
-            let (left, right) = (pattern(variant, "a"), pattern(variant, "b"));
+            let (left, right) = (pattern(variant, "a", names), pattern(variant, "b", names));
             let equal = variant.fields.iter().enumerate().map(|(index, (_, ty))| {
-                let (a, b) = (binding("a", index, ty), binding("b", index, ty));
+                let (a, b) = (binding("a", index, ty, names), binding("b", index, ty, names));
                 quote_spanned!(ty.span()=> *#a == *#b)
             });
             quote_spanned!(site()=> (&#left, &#right) => #(#equal)&&*,)
@@ -113,18 +115,18 @@ fn eq(variants: &[Variant<'_>]) -> TokenStream {
 }
 
 /// `Self::User { id: ref __a0 }`
-fn pattern(variant: &Variant<'_>, side: &str) -> TokenStream {
+fn pattern(variant: &Variant<'_>, side: &str, names: &Names) -> TokenStream {
     let name = &variant.name;
     let fields = variant.fields.iter().enumerate().map(|(index, (field, ty))| {
         let field = at_type(field, ty);
-        let binding = binding(side, index, ty);
+        let binding = binding(side, index, ty, names);
         quote_spanned!(ty.span()=> #field: ref #binding)
     });
     quote_spanned!(variant.span()=> Self::#name { #(#fields),* })
 }
 
-fn binding(side: &str, index: usize, ty: &syn::Type) -> Ident {
-    format_ident!("__{side}{index}", span = ty.span())
+fn binding(side: &str, index: usize, ty: &syn::Type, names: &Names) -> Ident {
+    names.internal(&format!("{side}{index}"), ty.span())
 }
 
 /// The field's name, shown at its type.

@@ -6,8 +6,10 @@ use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
+use super::meta::templates_ident;
 use super::parsed_impls::at_type;
-use super::{docs, lints, named, site};
+use super::paths::site;
+use super::{docs, lints, named};
 use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
 
@@ -19,25 +21,49 @@ pub(super) enum Bodies {
     Empty,
 }
 
-/// The type of all patterns of the keyspace, at the level of the struct, so that users can name it. One for all
-/// templates, told apart by their number: one for each would double what the compiler has to do.
-pub(super) fn definition(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+/// The type of all patterns of the keyspace, at the level of the struct, so that users can name it. One type for all
+/// templates, told apart by a type parameter: one type for each would double what the compiler has to do. The parameter
+/// is a [type of its own](fields) for each field and not the field's number: both cost the compiler the same, but
+/// `CartKeysPattern<Json<Cart>, UserKeys>` tells a reader of hovers and errors which pattern it is.
+pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     if with_arguments(model).next().is_none() {
         return TokenStream::new();
     }
     let (keyspace, vis, ident) = (model.ident, model.vis, ident(model));
+    let (kind, field) = parameters(model);
     let docs = docs::pattern(model);
     let hidden = model.forwarded.is_hidden.then(|| quote_spanned!(site()=> #[doc(hidden)]));
-    let (ours, theirs) = (lints::pattern(), lints::forwarded(&model.forwarded));
+    let allowed = lints::allow(lints::PATTERN, Some(&model.forwarded));
     // Of any kind, so that the kind, which may be private, is no part of what the impls promise.
     quote_spanned! {site()=>
         #docs
         #hidden
-        #ours
-        #theirs
+        #allowed
         #[must_use = "a pattern does nothing by itself: call an operation on it and await that"]
-        #vis struct #ident<V, const TEMPLATE: usize>(#rk::Pattern<#keyspace, V>);
+        #vis struct #ident<#kind, #field> {
+            pattern: #root::scan::Pattern<#keyspace, #kind>,
+            field: ::core::marker::PhantomData<fn() -> #field>,
+        }
     }
+}
+
+/// The types that tell the patterns apart, for the block: at the level of the struct they could meet the user's.
+pub(super) fn fields(model: &Keyspace<'_>) -> TokenStream {
+    let fields = with_arguments(model).map(|(_, entry)| {
+        let field = field(model, entry);
+        quote_spanned!(site()=> pub enum #field {})
+    });
+    fields.collect()
+}
+
+/// `UserKeys`, as the function that makes the pattern is `user_keys`.
+fn field(model: &Keyspace<'_>, entry: &Entry<'_>) -> Ident {
+    model.names.visible(&entry.marker, site())
+}
+
+/// The type parameters: the kind, and the field.
+fn parameters(model: &Keyspace<'_>) -> (Ident, Ident) {
+    (model.names.visible("V", site()), model.names.visible("Field", site()))
 }
 
 pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
@@ -45,13 +71,16 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
         return TokenStream::new();
     }
     let (keyspace, ident) = (model.ident, ident(model));
-    let allowed = lints::pattern_methods();
+    let (kind, any_field) = parameters(model);
+    let f = model.names.internal("f", site());
+    let allowed = lints::allow(lints::PATTERN_METHODS, None);
     let impl_token = quote_spanned!(named::item(model)=> impl);
-    let impls = with_arguments(model).map(|(index, entry)| {
+    let impls = with_arguments(model).map(|(_, entry)| {
         let methods = arguments(entry).map(|(name, param)| method(model, entry, name, param, bodies, rk));
+        let field = field(model, entry);
         quote_spanned! {site()=>
             #allowed
-            #impl_token<V> #ident<V, #index> {
+            #impl_token<#kind> #ident<#kind, #field> {
                 #(#methods)*
             }
         }
@@ -61,24 +90,24 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
         #impls
 
         #[automatically_derived]
-        impl<V, const TEMPLATE: usize> ::core::ops::Deref for #ident<V, TEMPLATE> {
-            type Target = #rk::Pattern<#keyspace, V>;
-            fn deref(&self) -> &#rk::Pattern<#keyspace, V> {
-                &self.0
+        impl<#kind, #any_field> ::core::ops::Deref for #ident<#kind, #any_field> {
+            type Target = #rk::Pattern<#keyspace, #kind>;
+            fn deref(&self) -> &#rk::Pattern<#keyspace, #kind> {
+                &self.pattern
             }
         }
 
         #[automatically_derived]
-        impl<V, const TEMPLATE: usize> ::core::clone::Clone for #ident<V, TEMPLATE> {
+        impl<#kind, #any_field> ::core::clone::Clone for #ident<#kind, #any_field> {
             fn clone(&self) -> Self {
-                Self(::core::clone::Clone::clone(&self.0))
+                Self { pattern: ::core::clone::Clone::clone(&self.pattern), field: self.field }
             }
         }
 
         #[automatically_derived]
-        impl<V, const TEMPLATE: usize> ::core::fmt::Debug for #ident<V, TEMPLATE> {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Debug::fmt(&self.0, f)
+        impl<#kind, #any_field> ::core::fmt::Debug for #ident<#kind, #any_field> {
+            fn fmt(&self, #f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Debug::fmt(&self.pattern, #f)
             }
         }
     }
@@ -99,9 +128,9 @@ fn method(
     let hole = holes.into_iter().position(|hole| param.name().as_deref() == Some(&hole.name));
     let body = match (bodies, hole) {
         (Bodies::Working, Some(hole)) => {
-            let (asked, argument) = (named::asked(param, rk), at_type(name, param.ty));
+            let (asked, argument) = (named::asked(model, param, rk), at_type(name, param.ty));
             let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
-            quote_spanned!(site()=> #asked Self(self.0 #bind))
+            quote_spanned!(site()=> #asked Self { pattern: self.pattern #bind, field: self.field })
         }
         _ => quote_spanned!(site()=> let _ = #name; self),
     };
@@ -114,27 +143,35 @@ fn method(
 }
 
 /// `user_keys`, for the keyspace's own impl.
-pub(super) fn constructors(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
+pub(super) fn constructors(
+    model: &Keyspace<'_>,
+    bodies: Bodies,
+    root: &TokenStream,
+    rk: &TokenStream,
+) -> TokenStream {
+    let templates = templates_ident(model);
     // Names that a field has taken are reported, and would be there twice.
     let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
     let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
     let constructors = free.map(|(index, entry)| {
-        let (docs, allowed) = (docs::pattern_constructor(model, entry), lints::forwarded(&entry.forwarded));
+        let (docs, allowed) = (docs::pattern_constructor(model, entry), lints::allow(&[], Some(&entry.forwarded)));
         let deprecated = entry.forwarded.deprecated;
-        let (vis, name, ty) = (entry.vis, constructor(entry), ident(model));
+        let (vis, name, ty, field) = (entry.vis, constructor(entry), ident(model), field(model, entry));
         let kind = match &entry.kind {
             Some(kind) => named::kind(kind),
             None => quote_spanned!(site()=> ()),
         };
         let body = match bodies {
-            Bodies::Working => quote_spanned!(site()=> #ty(#rk::Pattern::new(&__TEMPLATES[#index], #index))),
+            Bodies::Working => quote_spanned! {site()=>
+                #ty { pattern: #rk::Pattern::new(&#templates[#index], #index), field: ::core::marker::PhantomData }
+            },
             Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
         };
         quote_spanned! {site()=>
             #docs
             #deprecated
             #allowed
-            #vis fn #name() -> #ty<#kind, #index> {
+            #vis fn #name() -> #ty<#kind, #field> {
                 #body
             }
         }
@@ -142,10 +179,15 @@ pub(super) fn constructors(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStrea
     let mut functions: TokenStream = constructors.collect();
     if !is_taken("delete_pattern") {
         let (docs, vis) = (docs::delete_pattern(model), model.vis);
+        let glob = if model.names.can_import_bindings() {
+            Ident::new("glob", site())
+        } else {
+            model.names.internal("glob", site())
+        };
         functions.extend(quote_spanned! {site()=>
             #docs
-            #vis fn delete_pattern(glob: &str) -> #rk::Sweep<'static> {
-                #rk::delete_pattern::<Self>(glob)
+            #vis fn delete_pattern(#glob: &::core::primitive::str) -> #root::scan::Sweep<'static> {
+                #rk::delete_pattern::<Self>(#glob)
             }
         });
     }
@@ -155,10 +197,10 @@ pub(super) fn constructors(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStrea
 /// Mentions of all that is generated here, so that it is no dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
-    let patterns = with_arguments(model).map(|(index, entry)| {
-        let (constructor, ident) = (constructor(entry), ident(model));
+    let patterns = with_arguments(model).map(|(_, entry)| {
+        let (constructor, ident, field) = (constructor(entry), ident(model), field(model, entry));
         let methods =
-            arguments(entry).map(|(name, _)| quote_spanned!(site()=> let _ = #ident::<(), #index>::#name;));
+            arguments(entry).map(|(name, _)| quote_spanned!(site()=> let _ = #ident::<(), #field>::#name;));
         quote_spanned!(site()=> let _ = #this::#constructor; #(#methods)*)
     });
     let patterns: TokenStream = patterns.collect();

@@ -7,28 +7,30 @@ use syn::spanned::Spanned;
 
 use super::model::{Argument, Form};
 use crate::closed::closed;
-use crate::codegen::{allowed, at, private, site};
+use crate::codegen::{ARGUMENT, allow, at, imports, private, root, site};
+use crate::names::Names;
 
-pub(crate) fn argument(model: &Argument<'_>, has_errors: bool) -> TokenStream {
+pub(crate) fn argument(model: &Argument<'_>, names: &Names, has_errors: bool) -> TokenStream {
     // Without its parameters a generic type can't even be named.
     if model.is_generic {
         return TokenStream::new();
     }
-    let rk = private(model.crate_path.as_ref());
+    let (root, rk) = (root(model.crate_path.as_ref()), private(names));
     let body = match &model.form {
-        Some(form) if !has_errors => body(form, &rk),
+        Some(form) if !has_errors => body(form, names, &rk),
         _ => stub(&rk),
     };
     let alias = match &model.form {
-        Some(Form::Newtype { ty, .. }) if !has_errors => alias(model, ty),
+        Some(Form::Newtype { ty, .. }) if !has_errors => alias(model, names, ty),
         _ => TokenStream::new(),
     };
     let parsed = if model.is_union { quote_spanned!(site()=> ()) } else { quote_spanned!(site()=> Self) };
     let ident = model.ident;
-    let allowed = allowed("deprecated", "who declares a deprecated variant knows; who uses it is told");
+    let (allowed, imports) = (allow(ARGUMENT, None), imports(names, &root));
     quote_spanned! {site()=>
         #allowed
         const _: () = {
+            #imports
             #alias
 
             #[automatically_derived]
@@ -41,35 +43,37 @@ pub(crate) fn argument(model: &Argument<'_>, has_errors: bool) -> TokenStream {
 }
 
 /// What a newtype wraps, in one token of its own. As with parameters, a type that is no argument is then one error.
-fn inner(ty: &Type) -> Ident {
-    Ident::new("__Inner", ty.span())
+fn inner(names: &Names, ty: &Type) -> Ident {
+    names.internal("Inner", ty.span())
 }
 
-fn alias(model: &Argument<'_>, ty: &Type) -> TokenStream {
-    let (mut alias, ty) = (inner(ty), closed(ty, model.ident));
+fn alias(model: &Argument<'_>, names: &Names, ty: &Type) -> TokenStream {
+    let (mut alias, ty) = (inner(names, ty), closed(ty, model.ident));
     alias.set_span(model.ident.span());
     quote_spanned!(site()=> type #alias = #ty;)
 }
 
-fn body(form: &Form<'_>, rk: &TokenStream) -> TokenStream {
+fn body(form: &Form<'_>, names: &Names, rk: &TokenStream) -> TokenStream {
+    let [out, text] = ["out", "text"].map(|name| names.internal(name, site()));
     match form {
         Form::Newtype { member, ty } => {
-            let (inner, span) = (inner(ty), ty.span());
+            let (inner, span) = (inner(names, ty), ty.span());
             let inner = quote_spanned!(span=> <#inner as #rk::KeyArgument>);
-            let [value, out, text] = ["self", "out", "text"].map(|name| Ident::new(name, at(span)));
+            let value = Ident::new("self", at(span));
+            let [out_there, text_there] = ["out", "text"].map(|name| names.internal(name, at(span)));
             let class = quote_spanned!(span=> #inner::CLASS);
-            let write = quote_spanned!(span=> #inner::write(&#value.#member, #out));
+            let write = quote_spanned!(span=> #inner::write(&#value.#member, #out_there));
             // `Box<str>` and the like read back as a `String`, and are made from one.
-            let wrapped = quote_spanned!(span=> ::core::convert::Into::into((#inner::parse(#text))?));
+            let wrapped = quote_spanned!(span=> ::core::convert::Into::into((#inner::parse(#text_there))?));
             quote_spanned! {site()=>
                 const CLASS: #rk::ArgumentClass = #class;
 
                 #[inline]
-                fn write(&self, out: &mut #rk::KeyWriter) {
+                fn write(&self, #out: &mut #rk::KeyWriter) {
                     #write;
                 }
 
-                fn parse(text: &str) -> #rk::Option<Self> {
+                fn parse(#text: &::core::primitive::str) -> #rk::Option<Self> {
                     #rk::Option::Some(Self { #member: #wrapped })
                 }
             }
@@ -80,14 +84,14 @@ fn body(form: &Form<'_>, rk: &TokenStream) -> TokenStream {
             quote_spanned! {site()=>
                 const CLASS: #rk::ArgumentClass = #rk::ArgumentClass::one_of(&[#(#texts),*]);
 
-                fn write(&self, out: &mut #rk::KeyWriter) {
-                    out.text(match self {
+                fn write(&self, #out: &mut #rk::KeyWriter) {
+                    #out.write_str(match self {
                         #(Self::#idents => #texts,)*
                     });
                 }
 
-                fn parse(text: &str) -> #rk::Option<Self> {
-                    match text {
+                fn parse(#text: &::core::primitive::str) -> #rk::Option<Self> {
+                    match #text {
                         #(#texts => #rk::Option::Some(Self::#idents),)*
                         _ => #rk::Option::None,
                     }
@@ -101,7 +105,7 @@ fn stub(rk: &TokenStream) -> TokenStream {
     quote_spanned! {site()=>
         fn write(&self, _: &mut #rk::KeyWriter) {}
 
-        fn parse(_: &str) -> #rk::Option<Self::Parsed> {
+        fn parse(_: &::core::primitive::str) -> #rk::Option<Self::Parsed> {
             #rk::Option::None
         }
     }

@@ -8,8 +8,8 @@ use syn::spanned::Spanned;
 use syn::{Data, DataEnum, DataStruct, DeriveInput, Field, Fields, Index, Member, Path, Type};
 
 use crate::attr::argument;
-use crate::check::NO_FLOATS;
 use crate::diag::Diag;
+use crate::floats::NO_FLOATS;
 use crate::model::is_float;
 use crate::names::snake_case;
 

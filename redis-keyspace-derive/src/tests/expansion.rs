@@ -37,7 +37,7 @@ fn carts() {
 fn unusual() {
     snapshot!(keyspace(quote! {
         #[keyspace(prefix = none, ttl = "90s", timeout = "250ms", crate = facade::redis_keyspace)]
-        #[keyspace(server = "shop", retries = 3, lanes = 2, exclusives = 8)]
+        #[keyspace(server = "shop", retries = 3, shared_connections = 2, exclusive_connections = 8)]
         #[doc(hidden)]
         #[non_exhaustive]
         #[deprecated = "old"]

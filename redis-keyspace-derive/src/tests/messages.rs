@@ -67,6 +67,39 @@ fn an_unknown_placeholder_and_an_unused_parameter_are_two() {
 }
 
 #[test]
+fn an_old_name_is_answered_with_the_new_one() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart", ttl = none, lanes = 2, exclusives = 8)]
+        struct CartKeys { user: fn(id: u64) -> Text, }
+    };
+    assert_eq!(
+        messages(keyspace(tokens)),
+        [
+            "`lanes` was renamed: use `shared_connections`",
+            "`exclusives` was renamed: use `exclusive_connections`",
+        ]
+    );
+}
+
+#[test]
+fn a_type_with_a_path_is_no_float() {
+    for ty in [quote!(self::f64), quote!(self::str), quote!(types::f32)] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { user: fn(id: #ty) -> Text, }
+        };
+        assert_eq!(count(tokens), 0, "{ty}");
+    }
+    for ty in [quote!(f64), quote!(::core::primitive::f64), quote!(std::primitive::str)] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { user: fn(id: #ty) -> Text, }
+        };
+        assert_eq!(count(tokens), 1, "{ty}");
+    }
+}
+
+#[test]
 fn repeated_names_are_shown_at_both_places() {
     let tokens = quote! {
         #[keyspace(prefix = "cart", ttl = none)]

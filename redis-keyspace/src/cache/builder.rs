@@ -3,38 +3,40 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
+
 use super::error::FillError;
-use super::fill::{Fetched, fetch};
-use super::job::{Spawn, spawn};
+use super::fill::Known;
+use super::load::{Spawn, spawn};
 use super::loader::{FallibleOptional, Loader, Optional};
-use super::lookup::{GetOrSetLookup, Lookup, Source};
-use super::policy::{Options, part};
-use crate::Redis;
-use crate::command::OnUnavailable;
-use crate::key::Key;
-use crate::keyspace::Keyspace;
+use super::lookup::{Lookup, ValueSource};
+use super::one::fetch;
+use super::options::{Options, part};
+use crate::client::call_options;
 use crate::kind::SingleValue;
+use crate::schema::Key;
+use crate::schema::Keyspace;
+use crate::schema::OnUnavailable;
 
 /// A [`get_or_set`](Key::get_or_set), or another one of its family, with its options: await it.
 ///
-/// Most options can be declared for a keyspace or a template instead, under the same names:
-/// `#[keyspace(.., stale_for = "1h", ttl_jitter = "10%")]`. What a call states rules.
+/// Most options can also be declared on a keyspace or a template, under the same names:
+/// `#[keyspace(.., stale_for = "1h", ttl_jitter = "10%")]`. A call overrides the declaration.
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the loader's with it; whether a value that was loaded gets stored is then open, and callers who
-/// wait for it load for themselves, the next one first. A loader that has a task of its own goes on.
+/// Dropping the future drops the loader. A value that was loaded may or may not be stored, and waiting callers load it
+/// themselves, one at a time. A loader in a task of its own continues.
 #[must_use = "nothing is read or loaded unless it is awaited"]
 pub struct GetOrSet<'l, S, V: SingleValue, L> {
     key: Key<S, V>,
     loader: L,
-    /// Where a call states any: most don't.
+    /// Set if the call has any: most have none.
     options: Option<Box<Options<V::Owned>>>,
     spawn: Option<Spawn<S, V, L>>,
-    /// For how long what the loader borrows is there.
+    /// The lifetime of what the loader borrows.
     borrows: PhantomData<&'l ()>,
 }
 
@@ -45,17 +47,17 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
 
     fn options(&mut self) -> &mut Options<V::Owned> {
         let key = &self.key;
-        self.options.get_or_insert_with(|| Box::new(Options::of(key.template(), key.redis())))
+        self.options.get_or_insert_with(|| Box::new(Options::of_key(key)))
     }
 
-    /// A lifetime other than the template's for a value that is loaded.
+    /// Sets another TTL than the template's for the loaded value.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options().ttl = Some(ttl);
         self
     }
 
-    /// A lifetime that is chosen from what was loaded: that of a token which says when it ends, a short one for a list that is
-    /// empty. Of a value whose lifetime is zero, nothing is stored.
+    /// Chooses the TTL from the loaded value: for a token that says when it expires, or a short one for an empty list. A
+    /// value whose TTL is zero is not stored.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -73,7 +75,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     ///     .get_or_set(|| ask_for_a_token())
     ///     .ttl_by(|token| Duration::from_secs(token.expires_in))
     ///     .await?;
-    /// assert!(TokenKeys::user(7).ttl().await?.left() <= Some(Duration::from_secs(60)));
+    /// assert!(TokenKeys::user(7).ttl().await?.remaining() <= Some(Duration::from_secs(60)));
     /// # Ok(()) }).await }
     /// ```
     pub fn ttl_by(mut self, ttl: impl Fn(&V::Owned) -> Duration + Send + Sync + 'static) -> Self {
@@ -81,121 +83,114 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
         self
     }
 
-    /// Shortens each lifetime at random, by this part of it at most (0.1 for a tenth), so that what was loaded at once is not
-    /// gone at once. A lifetime is never longer than stated.
+    /// Shortens each TTL at random, by at most this part of it (0.1 for a tenth), so that entries loaded at the same time do
+    /// not all expire at the same time.
     pub fn ttl_jitter(mut self, jitter: f64) -> Self {
         self.options().jitter = part(jitter);
         self
     }
 
-    /// Keeps a copy of what is loaded for this long beyond its lifetime. When the value is gone, one caller loads it anew, and all
-    /// others are given the copy; so is that one when the loader fails or takes longer than its timeouts.
+    /// Keeps a copy of the loaded value for this long after it expires. When the value has expired, one caller reloads it and
+    /// all others receive the copy; so does that caller if the loader fails or exceeds its timeouts.
     ///
-    /// The copy is kept beside the key, not at it: whoever reads the key, by [`get`](Key::get) or by another program, finds
-    /// a plain value with its plain lifetime, and nothing afterwards. It takes the memory of the value once more. Whatever writes,
-    /// deletes or [`expire`](Key::expire)s the key by this library deletes the copy, a `set` that is not done because of its
-    /// condition too. For 30 days at most, lifetime included. A template with `ttl = none` has none: its values don't end.
+    /// The copy is kept next to the key, not at it: [`get`](Key::get) and other programs find a plain value with its plain TTL,
+    /// and nothing after it expires. The copy takes the memory of the value again. Every write of the key by this library
+    /// deletes the copy: `set` (even if its condition does not hold), `del`, [`expire`](Key::expire), .. It is kept for at most
+    /// 30 days, TTL included. A template with `ttl = none` has no copies: its values never expire.
     ///
-    /// When Redis itself is away, the process gives what it has seen of the key no longer ago than this, if it has and has not
-    /// written the key since; what others have written it can't know. With [`OnUnavailable::Miss`], the loader is asked before
-    /// that. The process keeps 16 MiB of such values at most, and none above 1 MiB.
+    /// When Redis is unavailable, the process serves the value as it last read it, if that was within this time and it has
+    /// not written the key since; it can't know about writes of other processes. With [`OnUnavailable::Miss`], the loader runs
+    /// first. The process keeps at most 16 MiB of such values, none of more than 1 MiB.
     pub fn stale_for(mut self, time: Duration) -> Self {
         self.options().stale_for = Some(time).filter(|time| !time.is_zero());
         self
     }
 
-    /// Has a value that is read after this part of its lifetime loaded anew, by one caller: at 0.8, during the last fifth. That
-    /// one waits for it, unless it is done [in the background](Self::in_background); others are given what is there. If the
-    /// loader fails, so is that one.
+    /// Reloads a value that is read after this part of its TTL, such as 0.8 for the last fifth. One caller reloads it and waits
+    /// for it, unless it runs [in the background](Self::in_background); all others receive the existing value, and so does that
+    /// caller if the loader fails.
     ///
-    /// The part is of the lifetime that [`ttl_by`](Self::ttl_by) gives for the value, or else [`ttl`](Self::ttl) or the template.
-    /// A template with `ttl = none` has none. A hit costs a command more, in the same round trip.
+    /// The TTL is that of [`ttl_by`](Self::ttl_by) for the value, else that of [`ttl`](Self::ttl) or the template. It has no
+    /// effect on a template with `ttl = none`. A hit sends another command in the same round trip.
     pub fn early_refresh(mut self, after: f64) -> Self {
         self.options().early_refresh = Some(part(after));
         self
     }
 
-    /// Has processes load once together: one loads, and the others look every now and then whether it is done, at most a tenth
-    /// of a second apart. Should that process end, another one goes on after five seconds, or half a minute if its caller had not
-    /// asked for this. Without it, each process loads once.
+    /// Loads once across all processes: one process loads, and the others check for the value at most a tenth of a second
+    /// apart. If the loading process dies, another one takes over after five seconds, or half a minute if its caller did not
+    /// set this. Without it, each process loads once.
     ///
-    /// A loader that in turn waits for a key which another process loads, whose loader waits for this one's, waits for ever; a
+    /// Two loaders in different processes that wait for each other's keys deadlock; a
     /// [hard timeout](Self::hard_timeout) ends that.
     pub fn across_processes(mut self) -> Self {
         self.options().across_processes = true;
         self
     }
 
-    /// Whether callers of this process who miss the key at the same time share one load; they do unless this says
-    /// otherwise.
+    /// Sets whether callers of this process that miss the key at the same time share one load; the default is true.
     pub fn coalesce(mut self, coalesces: bool) -> Self {
         self.options().coalesces = coalesces;
         self
     }
 
-    /// Loads the value whatever is there, and stores it in the place of that. A load of another caller's that began before is
-    /// not waited for, and stores nothing any more. What is written to the key while the loader runs stays.
+    /// Loads the value even if it exists, and replaces it. Does not wait for a load that began earlier; such a load does not
+    /// store its value any more. A write to the key while the loader runs wins.
     pub fn refresh(mut self) -> Self {
         self.options().refreshes = true;
         self
     }
 
-    /// Limits how long the loader may take, and waiting for another caller's. After it the loader is dropped and the call gives
-    /// something [stale](Self::stale_for), or fails: with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout), or
-    /// [`FillError::TimedOut`](crate::FillError::TimedOut).
+    /// Limits how long the loader may take, and how long to wait for another caller's. After it, the loader is dropped, and the
+    /// call returns a [stale copy](Self::stale_for) or fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or
+    /// [`FillError::TimedOut`].
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.options().hard_timeout = Some(limit);
         self
     }
 
-    /// Tells where the value came from as well.
+    /// Also returns where the value came from.
     ///
     /// ```
-    /// # use redis_keyspace::{Keyspace, Redis, Source, Text};
+    /// # use redis_keyspace::cache::ValueSource;
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
     /// # #[derive(Keyspace)]
     /// # #[keyspace(prefix = "page", ttl = "1h")]
     /// # struct PageKeys { title: fn(id: u64) -> Text }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
     /// let title = || async { "A page".to_owned() };
-    /// assert_eq!(PageKeys::title(7).get_or_set(title).lookup().await?.source, Source::Filled);
-    /// assert_eq!(PageKeys::title(7).get_or_set(title).lookup().await?.source, Source::Hit);
+    /// assert_eq!(PageKeys::title(7).get_or_set(title).lookup().await?.source, ValueSource::Filled);
+    /// assert_eq!(PageKeys::title(7).get_or_set(title).lookup().await?.source, ValueSource::Hit);
     /// # Ok(()) }).await }
     /// ```
     pub fn lookup(self) -> GetOrSetLookup<'l, S, V, L> {
         GetOrSetLookup(self)
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.options().redis = Some(redis.clone());
-        self
-    }
-
-    /// What it comes to when Redis is away, whatever the keyspace declares: an error before the loader has run, or,
-    /// for a miss, what the loader gives, which is stored nowhere.
+    /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs, or return the loaded value
+    /// without storing it.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.options().on_unavailable = Some(answer);
         self
     }
 
-    /// Gives each of its commands a deadline of its own. The loader is not limited by it.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options().timeout = Some(timeout);
-        self
+    call_options! { self => self.options().call;
+        /// Sets the deadline of each of its commands. It does not limit the loader.
     }
 }
 
-/// What takes a task of its own, so that the loader may not borrow.
+/// Options that run the loader in a task of its own, so that it must not borrow.
 impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
-    /// With something to give meanwhile, a [stale copy](Self::stale_for) or what is there still, has the loader run in a task of
-    /// its own, and nobody wait for it. There it may take five minutes, unless its [hard timeout](Self::hard_timeout) is stated.
+    /// If there is a [stale copy](Self::stale_for), or a value that has not expired yet, runs the loader in a background task and
+    /// returns that value at once. The loader may take five minutes there, unless it has a
+    /// [hard timeout](Self::hard_timeout).
     pub fn in_background(self) -> Self {
         self.soft_timeout(Duration::ZERO)
     }
 
-    /// With a [stale copy](Self::stale_for) to give instead, or what is there still, waits this long for the loader at most; then it goes on in a task
-    /// of its own.
+    /// If there is a [stale copy](Self::stale_for), or a value that has not expired yet, waits at most this long for the loader;
+    /// then the loader continues in a background task.
     pub fn soft_timeout(mut self, limit: Duration) -> Self {
         self.options().soft_timeout = Some(limit);
         self.spawn = Some(spawn::<S, V, L>);
@@ -209,8 +204,8 @@ macro_rules! negative {
         where
             $loader<F>: Loader<V>,
         {
-            /// Remembers for this long that the loader has found no value, so that it is not asked again: beside the key, where
-            /// readers of the key find nothing. Without it, a loader that finds none is asked each time.
+            /// Remembers for this long that the loader found no value, so that it does not run again. The entry is kept next to
+            /// the key, where readers of the key find nothing. Without it, a loader that finds no value runs each time.
             pub fn negative_ttl(mut self, time: Duration) -> Self {
                 self.options().negative_ttl = Some(time);
                 self
@@ -223,16 +218,16 @@ negative!(Optional);
 negative!(FallibleOptional);
 
 impl<'l, S: Keyspace, V: SingleValue, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
-    pub(super) async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {
+    async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {
         let fetched = fetch(self.key, self.loader, self.options, self.spawn).await;
         finish::<V, L>(fetched).map(|(value, source)| Lookup { value, source })
     }
 }
 
 fn finish<V: SingleValue, L: Loader<V>>(
-    fetched: Result<Fetched<V::Owned>, FillError<L::Error>>,
-) -> Result<(L::Value, Source), L::Failure> {
-    let Fetched { value, source } = fetched.map_err(L::failure)?;
+    fetched: Result<Known<V::Owned>, FillError<L::Error>>,
+) -> Result<(L::Value, ValueSource), L::Failure> {
+    let Known { value, source, .. } = fetched.map_err(L::failure)?;
     let value = L::value(value).map_err(|error| L::failure(error.into()))?;
     Ok((value, source))
 }
@@ -244,7 +239,7 @@ where
     L: Loader<V> + 'l,
 {
     type Output = Result<L::Value, L::Failure>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'l>>;
+    type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         let fetching = fetch(self.key, self.loader, self.options, self.spawn);
@@ -258,5 +253,29 @@ impl<S, V: SingleValue, L> fmt::Debug for GetOrSet<'_, S, V, L> {
             .field("key", &self.key)
             .field("ttl", &self.options.as_ref().and_then(|options| options.ttl))
             .finish_non_exhaustive()
+    }
+}
+
+/// A [`get_or_set`](Key::get_or_set) that also returns where the value came from: await it. See [`GetOrSet::lookup`].
+#[must_use = "nothing is read or loaded unless it is awaited"]
+pub struct GetOrSetLookup<'l, S, V: SingleValue, L>(GetOrSet<'l, S, V, L>);
+
+impl<'l, S, V, L> IntoFuture for GetOrSetLookup<'l, S, V, L>
+where
+    S: Keyspace,
+    V: SingleValue,
+    L: Loader<V> + 'l,
+{
+    type Output = Result<Lookup<L::Value>, L::Failure>;
+    type IntoFuture = BoxFuture<'l, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.0.run())
+    }
+}
+
+impl<S, V: SingleValue, L> fmt::Debug for GetOrSetLookup<'_, S, V, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GetOrSetLookup").field(&self.0).finish()
     }
 }

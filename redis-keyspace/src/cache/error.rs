@@ -1,26 +1,26 @@
-//! Why a fill gave no value.
+//! Why a fill returned no value.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-/// Why [`try_get_or_set`](crate::Key::try_get_or_set) gave no value.
+/// Why [`try_get_or_set`](crate::Key::try_get_or_set) returned no value.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FillError<E> {
     /// The loader failed; nothing was stored.
     Loader(E),
-    /// The loader was not done within this time, its [hard timeout](crate::GetOrSet::hard_timeout), and was dropped.
+    /// The loader exceeded its [hard timeout](super::GetOrSet::hard_timeout) and was dropped.
     TimedOut(Duration),
-    /// The loader did not run: those of two other callers, for which this one waited, have failed one after the other.
+    /// The loader did not run: this caller waited for the loaders of two other callers, and both failed.
     Coalesced,
-    /// Redis could not be asked; the loader did not run.
+    /// A command failed. Before the loader ran, unless the loaded value itself is invalid.
     Redis(Error),
 }
 
 impl<E> FillError<E> {
-    /// The error, of a fill whose loader can't fail.
+    /// The error of a fill whose loader can't fail.
     pub(super) fn into_error(self, loader: impl FnOnce(E) -> Error) -> Error {
         match self {
             Self::Redis(error) => error,
@@ -31,11 +31,10 @@ impl<E> FillError<E> {
     }
 }
 
-const COALESCED: &str =
-    "the loaders of two other callers, for which this one waited, have failed one after the other";
+const COALESCED: &str = "waited for the loaders of two other callers, and both failed";
 
 fn timed_out(limit: Duration) -> String {
-    format!("the loader was not done within {limit:?}, its hard timeout, and was dropped; nothing was stored")
+    format!("the loader exceeded its hard timeout of {limit:?} and was dropped; nothing was stored")
 }
 
 impl<E: fmt::Display> fmt::Display for FillError<E> {

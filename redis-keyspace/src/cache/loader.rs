@@ -1,25 +1,25 @@
-//! The kinds of loaders: those that always give a value, that can fail, and that may find none.
+//! The kinds of loaders: those that always return a value, that can fail, and that may find none.
 
 use std::convert::Infallible;
 use std::fmt;
 
-use super::FillError;
+use super::error::FillError;
 use crate::error::Error;
 use crate::kind::SingleValue;
 
-/// What loads a value: a closure, wrapped by the operation that takes it. [`Always`] is that of
+/// Loads a value: a closure, wrapped by the operation that takes it. [`Always`] is that of
 /// [`get_or_set`](crate::Key::get_or_set), [`Fallible`] of [`try_get_or_set`](crate::Key::try_get_or_set), [`Optional`] of
 /// [`get_or_set_optional`](crate::Key::get_or_set_optional) and [`FallibleOptional`] of
 /// [`try_get_or_set_optional`](crate::Key::try_get_or_set_optional).
-pub trait Loader<V: SingleValue>: sealed::Sealed + Send {
-    /// What the operation gives.
+pub trait Loader<V: SingleValue>: sealed::SealedLoader + Send {
+    /// The result of the operation.
     type Value: Send;
-    /// What it fails with.
+    /// The error of the operation.
     type Failure: Send;
     #[doc(hidden)]
     type Error: Send;
 
-    /// Whether it may find that there is no value.
+    /// Whether it may find no value.
     #[doc(hidden)]
     const FINDS_NONE: bool;
 
@@ -32,7 +32,7 @@ pub trait Loader<V: SingleValue>: sealed::Sealed + Send {
 }
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait SealedLoader {}
 }
 
 macro_rules! loader {
@@ -40,7 +40,7 @@ macro_rules! loader {
         $(#[$docs])*
         pub struct $name<F>(pub(crate) F);
 
-        impl<F> sealed::Sealed for $name<F> {}
+        impl<F> sealed::SealedLoader for $name<F> {}
 
         impl<F> fmt::Debug for $name<F> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +51,7 @@ macro_rules! loader {
 }
 
 loader! {
-    /// A [`Loader`] that always gives a value.
+    /// A [`Loader`] that always returns a value.
     Always
 }
 
@@ -61,17 +61,17 @@ loader! {
 }
 
 loader! {
-    /// A [`Loader`] that may find that there is no value.
+    /// A [`Loader`] that may find no value.
     Optional
 }
 
 loader! {
-    /// A [`Loader`] that may find that there is no value, and may fail.
+    /// A [`Loader`] that may find no value, and may fail.
     FallibleOptional
 }
 
 fn always<T>(loaded: Option<T>) -> Result<T, Error> {
-    loaded.ok_or_else(|| Error::protocol("a loader that always gives a value gave none"))
+    loaded.ok_or_else(|| Error::protocol("a loader that always returns a value returned none"))
 }
 
 impl<V, F, Fut> Loader<V> for Always<F>

@@ -1,46 +1,38 @@
-//! Many keys read at once, and those that are not there loaded at once.
+//! A fill of many keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::IntoFuture;
 use std::hash::Hash;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_core::future::BoxFuture;
 
+use super::engine::{Ended, Engine, StartLoad, Starting};
 use super::error::FillError;
-use super::fill::FAILURES;
-use super::flight::{Flights, Follower, Leader, Part, Stage};
-use super::job::{LEADING, Led as LedKey, encode, note, outcome, settle};
-use super::lease::{Begun, Lease, Mode, Outcome, Place, takes_no_writes};
+use super::fill::{Fill, Known};
+use super::load::Load;
 use super::loader::{Always, Fallible};
-use super::policy::{FillPolicy, Options, part};
-use crate::Redis;
-use crate::command::{OnUnavailable, is_away};
+use super::options::{Options, part};
+use crate::client::{CallOptions, call_options};
 use crate::error::{Error, Result};
-use crate::handle::{Binding, chosen, target};
-use crate::key::Key;
-use crate::keyspace::Keyspace;
 use crate::kind::SingleValue;
-use crate::ops::get_many_bytes;
-use crate::stats::Fills;
+use crate::schema::{Key, Keyspace, OnUnavailable};
 
 /// Many keys at once.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Reads the values of many keys, and loads those that are not there together: the loader is given the ids that miss, each
-    /// once, and gives what it finds. The values come in the order of the ids, `None` for those that the loader has not found.
+    /// Reads the values of many keys, and loads the missing ones together: the loader receives each missing id once and returns
+    /// the values that it finds. The values are in the order of the ids, `None` for those that the loader did not find.
     ///
-    /// What [`get_or_set`](Self::get_or_set) promises holds for each key: an id that another caller of this process is loading is
-    /// not loaded again, but waited for, after the own ones are loaded; should that one fail, the loader is called once more with
-    /// what is left. What was written meanwhile is not stored. Options that a declaration states hold, but for
-    /// `early_refresh`, `stale_for` and `across_processes`: many keys are loaded in each process, and without anything stale.
+    /// Each key has the guarantees of [`get_or_set`](Self::get_or_set). An id that another caller of this process is loading is
+    /// not loaded again, but waited for, after this caller's ids are loaded; if that load fails, the loader runs once more with
+    /// the rest. Values that were written meanwhile are not replaced. Declared options apply, except `early_refresh`,
+    /// `stale_for` and `across_processes`.
     ///
-    /// One round trip when all are there, else three, and one more when others load some of them. On a cluster, all keys must be in one slot.
+    /// One round trip if all values exist, else three, and one more if other callers load some of them. On a cluster, all keys
+    /// must be in one slot.
     ///
     /// ```
     /// # use std::collections::HashMap;
@@ -61,7 +53,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// Those of any command, before the loader has run; mistakes after it, as of [`get_or_set`](Self::get_or_set).
+    /// Those of any command, before the loader runs; after it, invalid values as for [`get_or_set`](Self::get_or_set).
     pub fn get_or_set_many<'l, I, F, Fut, R>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
@@ -77,7 +69,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         GetOrSetMany::new(wanted, Always(loader))
     }
 
-    /// Like [`get_or_set_many`](Self::get_or_set_many) with a loader that can fail; nothing is stored then.
+    /// Like [`get_or_set_many`](Self::get_or_set_many), with a loader that can fail. Then nothing is stored.
     pub fn try_get_or_set_many<'l, I, F, Fut, R, E>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
@@ -99,80 +91,67 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 ///
 /// # Cancellation
 ///
-/// As of [`GetOrSet`](crate::GetOrSet).
+/// As for [`GetOrSet`](super::GetOrSet).
 #[must_use = "nothing is read or loaded unless it is awaited"]
 pub struct GetOrSetMany<'l, S, V, I, L> {
     wanted: Vec<(Key<S, V>, I)>,
     loader: L,
-    redis: Option<Redis>,
-    options: Stated,
+    options: ManyOptions,
     borrows: PhantomData<&'l ()>,
 }
 
-/// What a call states.
+/// The options of the call.
 #[derive(Default)]
-struct Stated {
+struct ManyOptions {
     ttl: Option<Duration>,
     jitter: Option<f64>,
     negative_ttl: Option<Duration>,
     hard_timeout: Option<Duration>,
-    timeout: Option<Duration>,
     on_unavailable: Option<OnUnavailable>,
+    call: CallOptions,
 }
 
 impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
     fn new(wanted: Vec<(Key<S, V>, I)>, loader: L) -> Self {
-        Self { wanted, loader, redis: None, options: Stated::default(), borrows: PhantomData }
+        Self { wanted, loader, options: ManyOptions::default(), borrows: PhantomData }
     }
 
-    /// A lifetime other than the template's for the values that are loaded.
+    /// Sets another TTL than the template's for the loaded values.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
     }
 
-    /// Shortens each lifetime at random, by this part of it at most: 0.1 for a tenth.
+    /// Shortens each TTL at random, by at most this part of it: 0.1 for a tenth.
     pub fn ttl_jitter(mut self, jitter: f64) -> Self {
         self.options.jitter = Some(part(jitter));
         self
     }
 
-    /// Remembers for this long which ids the loader has not found.
+    /// Remembers for this long which ids the loader did not find.
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.options.negative_ttl = Some(time);
         self
     }
 
-    /// Limits how long the loader may take, and waiting for other callers', as for [`GetOrSet`](crate::GetOrSet::hard_timeout).
+    /// Limits how long the loader may take, and how long to wait for other callers', as for
+    /// [`GetOrSet`](super::GetOrSet::hard_timeout).
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.options.hard_timeout = Some(limit);
         self
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// What it comes to when Redis is away, whatever the keyspace declares: an error before the loader has run, or, for a miss,
-    /// what the loader gives for all of them, which is stored nowhere.
+    /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs, or return what the loader
+    /// finds for all ids without storing it.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.options.on_unavailable = Some(answer);
         self
     }
 
-    /// Gives each of its commands a deadline of its own. The loader is not limited by it.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
+    call_options! { self => self.options.call;
+        /// Sets the deadline of each of its commands. It does not limit the loader.
     }
 }
-
-type BoxFuture<'l, T> = Pin<Box<dyn Future<Output = T> + Send + 'l>>;
-
-/// What a loader has found, or how it has failed.
-type Loaded<I, T, E> = Result<HashMap<I, T>, E>;
 
 impl<'l, S, V, I, F, Fut, R> IntoFuture for GetOrSetMany<'l, S, V, I, Always<F>>
 where
@@ -186,17 +165,10 @@ where
     type Output = Result<Vec<Option<V::Owned>>>;
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { wanted, loader, options, .. } = self;
         Box::pin(async move {
-            let loader = &mut self.loader.0;
-            let load = |ids| {
-                let loading = loader(ids);
-                let loaded: BoxFuture<'_, Loaded<I, V::Owned, Infallible>> =
-                    Box::pin(async { Ok(loading.await.into_iter().collect()) });
-                loaded
-            };
-            let many = Many::new(self.wanted, self.redis, &self.options)?;
-            many.run(load).await.map_err(|error| error.into_error(|never| match never {}))
+            fill(wanted, options, loader).await.map_err(|error| error.into_error(|never| match never {}))
         })
     }
 }
@@ -214,377 +186,160 @@ where
     type Output = Result<Vec<Option<V::Owned>>, FillError<E>>;
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let loader = &mut self.loader.0;
-            let load = |ids| {
-                let loading = loader(ids);
-                let loaded: BoxFuture<'_, Loaded<I, V::Owned, E>> =
-                    Box::pin(async { Ok(loading.await?.into_iter().collect()) });
-                loaded
-            };
-            let many = Many::new(self.wanted, self.redis, &self.options)?;
-            many.run(load).await
-        })
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { wanted, loader, options, .. } = self;
+        Box::pin(fill(wanted, options, loader))
     }
 }
 
-/// What is known of an id: its value, encoded, or that there is none.
-type Known<I> = HashMap<I, Option<Arc<[u8]>>>;
+/// What a loader found, or how it failed.
+type Found<I, T, E> = Result<HashMap<I, T>, E>;
 
-/// A fill of many keys under way.
-struct Many<S, V: SingleValue, I> {
-    /// As asked for, an id as often as it was.
+/// A loader of many values, which may run more than once. `impl Future` instead of a boxed one: its lifetime would have to be
+/// named in every future that contains the loader.
+trait ManyLoader<I, T>: Send {
+    type Error: Send;
+
+    fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, Self::Error>> + Send;
+}
+
+impl<I, T, F, Fut, R> ManyLoader<I, T> for Always<F>
+where
+    I: Eq + Hash + Send,
+    F: FnMut(Vec<I>) -> Fut + Send,
+    Fut: Future<Output = R> + Send,
+    R: IntoIterator<Item = (I, T)>,
+{
+    type Error = Infallible;
+
+    fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, Infallible>> + Send {
+        let loading = (self.0)(ids);
+        async { Ok(loading.await.into_iter().collect()) }
+    }
+}
+
+impl<I, T, F, Fut, R, E> ManyLoader<I, T> for Fallible<F>
+where
+    I: Eq + Hash + Send,
+    F: FnMut(Vec<I>) -> Fut + Send,
+    Fut: Future<Output = Result<R, E>> + Send,
+    R: IntoIterator<Item = (I, T)>,
+    E: Send,
+{
+    type Error = E;
+
+    fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, E>> + Send {
+        let loading = (self.0)(ids);
+        async { Ok(loading.await?.into_iter().collect()) }
+    }
+}
+
+/// Fills the keys of these ids, and returns their values in the order of the ids.
+async fn fill<S, V, I, L>(
+    wanted: Vec<(Key<S, V>, I)>,
+    options: ManyOptions,
+    loader: L,
+) -> Result<Vec<Option<V::Owned>>, FillError<L::Error>>
+where
+    S: Keyspace,
+    V: SingleValue,
+    I: Clone + Eq + Hash + Send + Sync,
+    L: ManyLoader<I, V::Owned>,
+{
+    let Some((first, _)) = wanted.first() else {
+        options.call.resolve::<S>()?;
+        return Ok(Vec::new());
+    };
+    let options = options.with_policy(first);
+    let binding = options.call.resolve::<S>()?;
+    let came = binding.pool().local.flights.now();
+    // Each id once, in the order of asking, with how often it is wanted.
+    let (mut ids, mut keys) = (Vec::<I>::new(), Vec::new());
+    let (mut places, mut order) = (HashMap::new(), Vec::with_capacity(wanted.len()));
+    for (key, id) in wanted {
+        let place = *places.entry(id.clone()).or_insert(ids.len());
+        if place == ids.len() {
+            ids.push(id);
+            keys.push((key, false));
+        } else if let Some((_, needs_bytes)) = keys.get_mut(place) {
+            *needs_bytes = true;
+        }
+        order.push(place);
+    }
+    let texts: Vec<Key<S, V>> = keys.iter().map(|(key, _)| key.clone()).collect();
+    let fill = Fill::new(binding, Box::new(options), keys);
+    let looked = fill.look().await?;
+    let mut known = Engine::new(fill, IdLoader { ids, loader }).run(came, looked).await?;
+    let mut values = Vec::with_capacity(order.len());
+    for place in order {
+        let value = match (known.get_mut(place), texts.get(place)) {
+            (Some(known), Some(key)) => take::<V>(known).map_err(|error| key.explain("MGET", error))?,
+            _ => None,
+        };
+        values.push(value);
+    }
+    Ok(values)
+}
+
+/// Takes the value; decodes it from its bytes if it was taken before.
+fn take<V: SingleValue>(known: &mut Known<V::Owned>) -> Result<Option<V::Owned>> {
+    match (known.value.take(), &known.bytes) {
+        (Some(value), _) => Ok(Some(value)),
+        (None, Some(bytes)) => V::decode(bytes).map(Some).map_err(Error::decode),
+        (None, None) => Ok(None),
+    }
+}
+
+impl ManyOptions {
+    /// The options of the fill: those of the call, else those that the template declares.
+    fn with_policy<S, V: SingleValue>(self, key: &Key<S, V>) -> Options<V::Owned> {
+        let policy = key.template().fills();
+        let target = self.call.target.or(key.redis().into());
+        let options = Options::of_policy(policy, CallOptions { target, timeout: self.call.timeout });
+        Options {
+            ttl: self.ttl,
+            jitter: self.jitter.unwrap_or(options.jitter),
+            negative_ttl: self.negative_ttl.or(options.negative_ttl),
+            hard_timeout: self.hard_timeout.or(options.hard_timeout),
+            on_unavailable: self.on_unavailable,
+            // For one key only: several could wait for each other, or be served at different ages.
+            stale_for: None,
+            early_refresh: None,
+            across_processes: false,
+            ..options
+        }
+    }
+}
+
+/// A loader with the ids of the keys, in their order.
+struct IdLoader<I, L> {
     ids: Vec<I>,
-    /// Each id once.
-    keys: HashMap<I, Key<S, V>>,
-    redis: Redis,
-    binding: Arc<Binding>,
-    options: Options<V::Owned>,
+    loader: L,
 }
 
-/// A key that is loaded here.
-struct Led<I> {
-    id: I,
-    leader: Option<Leader>,
-    lease: Option<Lease>,
-}
+impl<S, V, I, L> StartLoad<S, V> for IdLoader<I, L>
+where
+    S: Keyspace,
+    V: SingleValue,
+    I: Clone + Eq + Hash + Send + Sync,
+    L: ManyLoader<I, V::Owned>,
+{
+    type Error = L::Error;
+    const FINDS_NONE: bool = true;
 
-impl<S: Keyspace, V: SingleValue, I: Clone + Eq + Hash> Many<S, V, I> {
-    fn new(wanted: Vec<(Key<S, V>, I)>, redis: Option<Redis>, stated: &Stated) -> Result<Self> {
-        let ids: Vec<I> = wanted.iter().map(|(_, id)| id.clone()).collect();
-        let on = redis.or_else(|| wanted.first().and_then(|(key, _)| key.redis()));
-        let policy = wanted.first().map_or(FillPolicy::NONE, |(key, _)| key.template().fills());
-        let redis = chosen(on.as_ref(), Some(S::META))?;
-        let binding = target(Some(&redis), Some(S::META))?;
-        let mut options = Options::of_policy(policy, Some(redis.clone()));
-        (options.ttl, options.stale_for) = (stated.ttl, None);
-        options.jitter = stated.jitter.unwrap_or(options.jitter);
-        options.negative_ttl = stated.negative_ttl.or(options.negative_ttl);
-        options.hard_timeout = stated.hard_timeout.or(options.hard_timeout);
-        (options.timeout, options.on_unavailable) = (stated.timeout, stated.on_unavailable);
-        let keys = wanted.into_iter().map(|(key, id)| (id, key)).collect();
-        Ok(Self { ids, keys, redis, binding, options })
-    }
-
-    fn flights(&self) -> &Flights {
-        &self.binding.pool().flights
-    }
-
-    fn goes_on(&self, error: &Error) -> bool {
-        let declared = S::META.overrides.on_unavailable;
-        self.options.on_unavailable.unwrap_or(declared) == OnUnavailable::Miss && is_away(error)
-    }
-
-    fn note(&self, id: &I, counter: impl FnOnce(&Fills) -> &AtomicU64, result: &'static str) {
-        if let Some(key) = self.keys.get(id) {
-            note(&self.redis, key.template(), counter, result);
-        }
-    }
-
-    fn name(&self, key: &Key<S, V>) -> String {
-        format!("{}{}", self.binding.namespace, key.as_str())
-    }
-
-    /// The key among those of all servers.
-    fn leading(&self, key: &Key<S, V>) -> LedKey {
-        (Arc::as_ptr(self.binding.pool()).addr(), self.name(key))
-    }
-
-    /// Awaits a load, for so long as it may take.
-    async fn limited<T>(&self, loading: impl Future<Output = T>) -> Result<T, Duration> {
-        match self.options.hard_timeout {
-            None => Ok(loading.await),
-            Some(limit) => tokio::time::timeout(limit, loading).await.map_err(|_| limit),
-        }
-    }
-
-    async fn run<'l, E>(
-        self,
-        mut load: impl FnMut(Vec<I>) -> BoxFuture<'l, Loaded<I, V::Owned, E>>,
-    ) -> Result<Vec<Option<V::Owned>>, FillError<E>> {
-        let (mut known, mut undecodable) = (Known::new(), HashSet::new());
-        let mut came = self.flights().now();
-        let waits = self.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
-        let mut missing = match self.look(&mut known, &mut undecodable).await {
-            Ok(missing) => missing,
-            Err(error) if self.goes_on(&error) => {
-                self.redis.note_degraded(&error, self.keys.values().next().map(Key::template));
-                let loaded = self.limited(load(self.unique())).await.map_err(FillError::TimedOut)?;
-                let mut loaded = loaded.map_err(FillError::Loader)?;
-                let encode = |(_, value): (I, V::Owned)| encode::<V>(&value);
-                for id in self.unique() {
-                    let value = loaded.remove_entry(&id).map(encode).transpose()?;
-                    known.insert(id, value.map(Arc::from));
-                }
-                Vec::new()
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let mut failures = 0;
-        while !missing.is_empty() {
-            let (led, followed) = self.divide(std::mem::take(&mut missing), came).await?;
-            let led = self.seek(led, &mut known).await?;
-            if !led.is_empty() {
-                for Led { id, .. } in led.iter().filter(|led| !undecodable.contains(&led.id)) {
-                    self.note(id, |fills| &fills.misses, "miss");
-                }
-                self.load(led, &mut load, &mut known).await?;
-            }
-            // Only now: whoever is waited for here may be waiting for what was just loaded.
-            let mut failed = false;
-            for (id, follower) in followed {
-                let told = match waits {
-                    None => follower.wait(false).await,
-                    Some((until, limit)) => {
-                        let waiting = tokio::time::timeout_at(until, follower.wait(false)).await;
-                        waiting.map_err(|_| FillError::TimedOut(limit))?
-                    }
-                };
-                match told {
-                    Some(Stage::Done { value, .. } | Stage::Found(value)) => {
-                        self.note(&id, |fills| &fills.coalesced, "coalesced");
-                        known.insert(id, value);
-                    }
-                    told => {
-                        failed |= matches!(told, Some(Stage::Failed));
-                        missing.push(id);
-                    }
-                }
-            }
-            failures += u32::from(failed);
-            if failures == FAILURES {
-                return Err(FillError::Coalesced);
-            }
-            came = self.flights().now();
-        }
-        let decode = |id: &I| {
-            let bytes = known.get(id).and_then(Option::as_ref)?;
-            let about = |error: Error| match self.keys.get(id) {
-                Some(key) => error.about("MGET", Some(key.template()), Some(key.as_str())),
-                None => error,
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, L::Error> {
+        let ids: Vec<I> = load.indices().iter().filter_map(|&index| self.ids.get(index)).cloned().collect();
+        let loading = self.loader.find(ids.clone());
+        Box::pin(async move {
+            let in_order = async {
+                let mut found = loading.await?;
+                Ok(ids.iter().map(|id| found.remove(id)).collect())
             };
-            Some(V::decode(bytes).map_err(|problem| about(Error::decode(problem))))
-        };
-        Ok(self.ids.iter().map(|id| decode(id).transpose()).collect::<Result<_>>()?)
-    }
-
-    /// Each id once, in the order of asking.
-    fn unique(&self) -> Vec<I> {
-        let mut seen = HashSet::new();
-        self.ids.iter().filter(|id| seen.insert(*id)).cloned().collect()
-    }
-
-    /// Reads all keys; gives those that are to be loaded.
-    async fn look(&self, known: &mut Known<I>, undecodable: &mut HashSet<I>) -> Result<Vec<I>> {
-        let ids = self.unique();
-        let keys = ids.iter().filter_map(|id| self.keys.get(id)).cloned();
-        let read = get_many_bytes(keys).on(&self.redis).with_timeout(self.options.timeout);
-        let values = read.on_unavailable(OnUnavailable::Error).await?;
-        let mut missing = Vec::new();
-        for (id, value) in ids.into_iter().zip(values) {
-            match value {
-                Some(bytes) if V::decode(&bytes).is_ok() => {
-                    self.note(&id, |fills| &fills.hits, "hit");
-                    known.insert(id, Some(bytes.into()));
-                }
-                Some(_) => {
-                    self.note(&id, |fills| &fills.undecodable, "undecodable");
-                    undecodable.insert(id.clone());
-                    missing.push(id);
-                }
-                None => missing.push(id),
+            match load.run(in_order).await {
+                Ok(loaded) => Ended::Loaded(loaded),
+                Err(error) => Ended::Failed(error),
             }
-        }
-        Ok(missing)
-    }
-
-    /// Divides the ids into those that are loaded here, and those that another caller loads.
-    async fn divide(&self, ids: Vec<I>, came: u64) -> Result<(Vec<Led<I>>, Vec<(I, Follower)>)> {
-        let (mut led, mut followed) = (Vec::new(), Vec::new());
-        // Of loads that were begun before: what was written since may be missing in them, and then their leases have ended.
-        let (mut late, mut asked) = (Vec::new(), Vec::new());
-        let lead = |id, leader| Led { id, leader: Some(leader), lease: None };
-        for id in ids {
-            let Some(key) = self.keys.get(&id) else { continue };
-            // To wait for oneself would take for ever.
-            if LEADING.try_with(|keys| keys.contains(&self.leading(key))).unwrap_or(false) {
-                led.push(Led { id, leader: None, lease: None });
-                continue;
-            }
-            let name = self.name(key);
-            match self.flights().join(&name, came) {
-                Part::Leader(leader) => led.push(lead(id, leader)),
-                Part::Follower(follower) => followed.push((id, follower)),
-                Part::Latecomer(mut follower) => match follower.stage() {
-                    Stage::Beginning => {
-                        follower.is_late = true;
-                        followed.push((id, follower));
-                    }
-                    Stage::Loading { token: Some(token), .. } => {
-                        asked.push((self.place(key), token));
-                        late.push((id, name, follower));
-                    }
-                    Stage::Loading { token: None, .. }
-                    | Stage::Found(_)
-                    | Stage::Done { .. }
-                    | Stage::Failed => match self.flights().supersede(&name, &follower) {
-                        Part::Leader(leader) => led.push(lead(id, leader)),
-                        Part::Follower(follower) | Part::Latecomer(follower) => followed.push((id, follower)),
-                    },
-                },
-            }
-        }
-        let held = match Place::are_held(&asked).await {
-            Err(error) if self.goes_on(&error) => vec![true; asked.len()],
-            held => held?,
-        };
-        for ((id, name, follower), held) in late.into_iter().zip(held) {
-            if held {
-                followed.push((id, follower));
-                continue;
-            }
-            match self.flights().supersede(&name, &follower) {
-                Part::Leader(leader) => led.push(lead(id, leader)),
-                Part::Follower(follower) | Part::Latecomer(follower) => followed.push((id, follower)),
-            }
-        }
-        Ok((led, followed))
-    }
-
-    fn place(&self, key: &Key<S, V>) -> Place {
-        let binding = Arc::clone(&self.binding);
-        Place::new(binding, key.text(), S::META, key.template(), self.options.timeout)
-    }
-
-    /// Takes the leases of what is loaded here; leaves out what is there by now.
-    async fn seek(&self, led: Vec<Led<I>>, known: &mut Known<I>) -> Result<Vec<Led<I>>> {
-        let (mut loads, mut again) = (Vec::new(), Vec::new());
-        let begun = self.begin(&led, true).await?;
-        for (mut led, begun) in led.into_iter().zip(begun) {
-            let there = match begun {
-                Some(Begun::There(bytes)) if V::decode(&bytes).is_ok() => Some(bytes.into()),
-                Some(Begun::Absent) => None,
-                Some(Begun::Leads(lease, _)) => {
-                    led.lease = Some(lease);
-                    loads.push(led);
-                    continue;
-                }
-                Some(Begun::There(_) | Begun::Held(_)) => {
-                    again.push(led);
-                    continue;
-                }
-                None => {
-                    loads.push(led);
-                    continue;
-                }
-            };
-            if let Some(leader) = led.leader {
-                leader.tell(Stage::Found(there.clone()));
-            }
-            known.insert(led.id, there);
-        }
-        // What is there and can't be decoded is not looked at again.
-        let begun = self.begin(&again, false).await?;
-        for (mut led, begun) in again.into_iter().zip(begun) {
-            if let Some(Begun::Leads(lease, _)) = begun {
-                led.lease = Some(lease);
-            }
-            loads.push(led);
-        }
-        Ok(loads)
-    }
-
-    /// Asks for the leases; `None` for those that can't be had, so that what is loaded is not stored.
-    async fn begin(&self, led: &[Led<I>], looks: bool) -> Result<Vec<Option<Begun>>> {
-        let keys = led.iter().filter_map(|led| self.keys.get(&led.id));
-        let places: Vec<_> = keys.map(|key| self.place(key)).collect();
-        let can_do_without = |error: &Error| self.goes_on(error) || takes_no_writes(error);
-        match Place::begin_many(&places, Mode::Share, looks).await {
-            Ok(begun) => begun
-                .into_iter()
-                .map(|begun| match begun {
-                    Err(error) if can_do_without(&error) => Ok(None),
-                    begun => begun.map(Some),
-                })
-                .collect(),
-            Err(error) if can_do_without(&error) => {
-                self.redis.note_degraded(&error, self.keys.values().next().map(Key::template));
-                Ok(led.iter().map(|_| None).collect())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Loads what is led here, and stores it.
-    async fn load<'l, E>(
-        &self,
-        mut led: Vec<Led<I>>,
-        load: &mut impl FnMut(Vec<I>) -> BoxFuture<'l, Loaded<I, V::Owned, E>>,
-        known: &mut Known<I>,
-    ) -> Result<(), FillError<E>> {
-        let mut keys = LEADING.try_with(Clone::clone).unwrap_or_default();
-        for Led { id, leader, lease } in &led {
-            keys.extend(self.keys.get(id).map(|key| self.leading(key)));
-            if let Some(leader) = leader {
-                leader.loads(lease.as_ref().map(|lease| Arc::clone(lease.token())), None);
-            }
-        }
-        let loading = LEADING.scope(keys, load(led.iter().map(|led| led.id.clone()).collect()));
-        let loaded = match self.limited(loading).await {
-            Ok(loaded) => loaded.map_err(FillError::Loader),
-            Err(limit) => Err(FillError::TimedOut(limit)),
-        };
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                // Before the places are free: whoever comes next is not to wait for what nobody holds.
-                let leases = led.iter_mut().filter_map(|led| led.lease.take());
-                Lease::release_many(leases.collect()).await;
-                for Led { id, leader, .. } in led {
-                    self.note(&id, |fills| &fills.failed, "failed");
-                    if let Some(leader) = leader {
-                        leader.tell(Stage::Failed);
-                    }
-                }
-                return Err(error);
-            }
-        };
-        let degraded = led.iter().all(|led| led.lease.is_none());
-        let mut encoded = Vec::new();
-        for Led { id, .. } in &led {
-            encoded.push(loaded.get(id).map(encode::<V>).transpose()?);
-        }
-        let mut ends: Vec<(Lease, Outcome<'_>)> = Vec::new();
-        let mut stored: Vec<&Key<S, V>> = Vec::new();
-        for (led, encoded) in led.iter_mut().zip(&encoded) {
-            let (Some(key), value) = (self.keys.get(&led.id), loaded.get(&led.id)) else { continue };
-            let outcome = outcome::<V>(&self.options, key.template(), value, encoded.as_deref());
-            if let (Some(lease), Some(outcome)) = (led.lease.take(), outcome) {
-                ends.push((lease, outcome));
-                stored.push(key);
-            }
-        }
-        drop(loaded);
-        let outcomes = Lease::finish_many(ends).await;
-        let mut mistake = None;
-        let outcomes = match outcomes {
-            Ok(outcomes) => outcomes,
-            Err(error) => stored.iter().map(|_| Err(error.clone())).collect(),
-        };
-        for (key, outcome) in stored.into_iter().zip(outcomes) {
-            let settled = settle(&self.redis, key.template(), key.as_str(), outcome);
-            mistake = mistake.or(settled.err());
-        }
-        for (led, encoded) in led.into_iter().zip(encoded) {
-            let value: Option<Arc<[u8]>> = encoded.map(Arc::from);
-            if let Some(leader) = led.leader {
-                let value = value.clone();
-                leader.finish(|| Some(Stage::Done { value, degraded }));
-            }
-            known.insert(led.id, value);
-        }
-        mistake.map_or(Ok(()), |mistake| Err(mistake.into()))
+        })
     }
 }
 

@@ -1,25 +1,26 @@
-//! Values that are loaded when they are not there.
+//! `get_or_set` and its family: values that are loaded if they do not exist.
 
 mod builder;
-mod copies;
+mod engine;
 mod error;
 mod fill;
-mod flight;
-#[cfg(test)]
-mod flight_tests;
-mod job;
+#[cfg(feature = "json")]
+mod json;
+mod key;
 pub(crate) mod lease;
+mod load;
 mod loader;
+mod look;
 mod lookup;
 mod many;
-mod policy;
-mod sync;
+mod one;
+mod options;
+mod seek;
 
-pub use builder::GetOrSet;
-pub(crate) use copies::Copies;
+pub use builder::{GetOrSet, GetOrSetLookup};
 pub use error::FillError;
-pub(crate) use flight::Flights;
 pub use loader::{Always, Fallible, FallibleOptional, Loader, Optional};
-pub use lookup::{GetOrSetLookup, Lookup, Source};
+pub use lookup::{Lookup, ValueSource};
 pub use many::GetOrSetMany;
-pub use policy::FillPolicy;
+
+pub use crate::schema::FillPolicy;

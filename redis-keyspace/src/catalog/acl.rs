@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Catalog;
-use crate::cache::lease::sweep_mark;
-use crate::key::{Companion, GENERATION_MARKER};
-use crate::keyspace::{KeyspaceMeta, Piece, TemplateMeta};
+use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::Role;
+use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
 /// not `info`: both may be refused.

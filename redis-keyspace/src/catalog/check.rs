@@ -2,8 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
-use crate::key::{ArgumentClass, Message, Overlap, conflict_of, overlap};
-use crate::keyspace::{ArgumentMeta, KeyspaceMeta, Piece, TemplateMeta};
+use crate::key::{ArgumentClass, ArgumentMeta, Overlap, Piece, overlap};
+use crate::schema::{KeyspaceMeta, Message, TemplateMeta, conflict_of};
 
 /// How many templates there are, for [`conflict_between`].
 pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
@@ -95,7 +95,7 @@ const fn conflict_of_prefix_and_template(outer: &KeyspaceMeta, template: &Templa
 
 /// Compares the templates of which at least one has no prefix. They are in the order of their starts, so those that could
 /// make the same key are near each other: the start of one is where the other one's begins.
-const fn conflict_of_templates(order: &[Entry], keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
+const fn conflict_of_templates(order: &[TemplateEntry], keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     let mut at = 0;
     while at < order.len() {
         let (keyspace, template) = order[at].of(keyspaces);
@@ -121,12 +121,12 @@ const fn conflict_of_templates(order: &[Entry], keyspaces: &[&KeyspaceMeta]) -> 
 
 /// A template by its place in the catalog.
 #[derive(Clone, Copy)]
-struct Entry {
+struct TemplateEntry {
     keyspace: usize,
     template: usize,
 }
 
-impl Entry {
+impl TemplateEntry {
     const fn of<'k>(self, keyspaces: &[&'k KeyspaceMeta]) -> (&'k KeyspaceMeta, &'k TemplateMeta) {
         let keyspace = keyspaces[self.keyspace];
         (keyspace, &keyspace.templates[self.template])
@@ -134,13 +134,13 @@ impl Entry {
 }
 
 /// All templates in the order of their starts, by merging runs of 1, 2, 4, ..
-const fn sorted<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> [Entry; TEMPLATES] {
-    let mut from = [Entry { keyspace: 0, template: 0 }; TEMPLATES];
+const fn sorted<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> [TemplateEntry; TEMPLATES] {
+    let mut from = [TemplateEntry { keyspace: 0, template: 0 }; TEMPLATES];
     let (mut at, mut keyspace) = (0, 0);
     while keyspace < keyspaces.len() {
         let mut template = 0;
         while template < keyspaces[keyspace].templates.len() && at < TEMPLATES {
-            from[at] = Entry { keyspace, template };
+            from[at] = TemplateEntry { keyspace, template };
             at += 1;
             template += 1;
         }
@@ -282,8 +282,9 @@ mod tests {
 
     use super::*;
     use crate::key::KeyArgument;
-    use crate::keyspace::{KindMeta, Lifetime, Overrides};
+    use crate::kind::KindMeta;
     use crate::kind::Role;
+    use crate::schema::{Lifetime, Overrides};
 
     const COUNT: usize = 4;
 
@@ -294,8 +295,13 @@ mod tests {
             pieces.push(Piece::Literal(literal));
         }
         pieces.extend(class.map(|class| Piece::Argument(ArgumentMeta::new("a", "A", class))));
-        let kind =
-            KindMeta { name: "Text", wire: "text", redis_type: "string", is_filled: true, role: Role::Data };
+        let kind = KindMeta {
+            name: "Text",
+            wire_format: "text",
+            redis_type: "string",
+            is_filled: true,
+            role: Role::Data,
+        };
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))
     }

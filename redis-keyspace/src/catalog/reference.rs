@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::Catalog;
-use crate::keyspace::{KeyspaceMeta, Lifetime, Piece, TemplateMeta};
+use crate::key::Piece;
+use crate::schema::{KeyspaceMeta, Lifetime, TemplateMeta};
 
 impl Catalog {
     /// A reference of every key in Markdown: a section for each keyspace, a row for each template.
@@ -53,7 +54,7 @@ fn section(keyspace: &KeyspaceMeta, text: &mut String) {
             "| `{}` | `{}` | {} | {} | {} | {} |",
             cell(template.template()),
             cell(template.kind()),
-            cell(template.wire()),
+            cell(template.wire_format()),
             lifetime(template.lifetime()),
             cell(&arguments(template)),
             cell(template.docs().lines().next().unwrap_or_default()),

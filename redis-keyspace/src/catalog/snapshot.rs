@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::Catalog;
 use super::reference::lifetime;
-use crate::keyspace::{Piece, TemplateMeta};
+use crate::key::Piece;
+use crate::schema::TemplateMeta;
 
 /// Set to `update`, it has the file written instead of compared.
 const VARIABLE: &str = "REDIS_KEYSPACE_SNAPSHOT";
@@ -32,7 +33,7 @@ impl Catalog {
                     "{} = {} ({}), ttl: {}",
                     template.template(),
                     template.kind(),
-                    template.wire(),
+                    template.wire_format(),
                     lifetime(template.lifetime()),
                 );
                 let arguments = arguments_written(template);
@@ -111,33 +112,4 @@ fn difference(then: &str, now: &str) -> String {
         text.push_str("the order of the lines\n");
     }
     text
-}
-
-/// A test that fails when the catalog says something else than a file that is committed: a template, kind, wire format or
-/// lifetime that changed is a line in the diff that a reviewer reads. The path is relative to the package's manifest.
-///
-/// ```
-/// # use redis_keyspace::{Keyspace, Text, catalog, catalog_test};
-/// # #[derive(Keyspace)]
-/// # #[keyspace(prefix = "motd", ttl = "1h")]
-/// # struct Motd { today: Text }
-/// catalog!(CATALOG = [Motd]);
-/// catalog_test!(CATALOG, "keys.txt");
-/// # fn main() {}
-/// ```
-///
-/// A second one in the same module is given a name of its own: `catalog_test!(jobs, JOBS, "jobs.txt")`.
-///
-/// Written the first time, and after a change that is meant, by `REDIS_KEYSPACE_SNAPSHOT=update cargo test`.
-#[macro_export]
-macro_rules! catalog_test {
-    ($catalog:expr, $path:literal $(,)?) => {
-        $crate::catalog_test!(the_catalog_is_as_committed, $catalog, $path);
-    };
-    ($name:ident, $catalog:expr, $path:literal $(,)?) => {
-        #[test]
-        fn $name() {
-            $crate::private::assert_snapshot(&$catalog, concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
-        }
-    };
 }

@@ -1,4 +1,4 @@
-//! Running one command.
+//! Runs one command.
 
 use std::fmt;
 use std::future::Future;
@@ -6,96 +6,105 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Command, reply};
-use crate::connect::lane::Submitted;
-use crate::connect::lane::{Receiver, Replies};
-use crate::deadline::Deadline;
+use futures_core::future::BoxFuture;
+
+use super::base::Command;
+use crate::client::{
+    Binding, Observed, is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, run, submit,
+};
+use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
-use crate::handle::{Binding, target, with_target};
-use crate::observe::Observed;
-use crate::run::{may_be_repeated, not_run, renew_if_replica, run, says_replica};
+use crate::protocol::{Replies, Request, read};
+use crate::time::Deadline;
 
 /// A running [`Command`]. Its first poll sends the command.
 ///
-/// Written by hand, because this is the path that every operation takes: while a lane is open it allocates
-/// nothing but the place for the reply.
+/// Written by hand, because every operation takes this path: while a connection is open, it allocates only the place for the
+/// reply.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CommandFuture<T> {
     command: Command<T>,
-    progress: Progress,
+    progress: CommandProgress,
     /// Since it was sent.
     observed: Option<Observed>,
 }
 
-enum Progress {
+enum CommandProgress {
     New,
-    /// Sent on an open lane.
+    /// Sent on an open connection.
     Sent {
         receiver: Receiver,
         deadline: Deadline,
-        /// Where it was sent, by the address of its binding.
+        /// The address of the binding that it was sent on.
         sent_to: usize,
     },
-    /// Whatever takes more than that: connecting first, or trying again.
-    Slow(Pin<Box<dyn Future<Output = Result<Replies>> + Send>>),
+    /// Connecting first, or retrying.
+    Slow(BoxFuture<'static, Result<Replies>>),
     Done,
 }
 
 impl<T> CommandFuture<T> {
-    pub(super) fn new(command: Command<T>) -> Self {
-        Self { command, progress: Progress::New, observed: None }
+    fn new(command: Command<T>) -> Self {
+        Self { command, progress: CommandProgress::New, observed: None }
     }
 
-    /// Sends the command where a lane is open, else starts the long way; an error ends it.
-    fn start(&mut self) -> Result<Progress> {
+    /// Sends the command if a connection is open, else starts the slow path; an error is the outcome.
+    fn start(&mut self) -> Result<CommandProgress> {
         let observed = self.observed.insert(Observed::command(&self.command.subject));
-        let Command { request, subject, redis, timeout, .. } = &self.command;
+        let Command { request, subject, call, .. } = &self.command;
         subject.check_degrading()?;
         let request = request.as_ref().map_err(Error::clone)?;
-        let (submitted, deadline, sent_to) = with_target(redis.as_ref(), subject.keyspace, |binding| {
-            let deadline = Deadline::after(timeout.unwrap_or(binding.timeout));
-            let sent_to = std::ptr::from_ref(binding).addr();
+        let sent = call.target.with_binding(subject.keyspace, |binding| {
+            let deadline = binding.deadline(call.timeout);
+            let sent_to = Arc::as_ptr(binding).addr();
             observed.to(binding);
-            (binding.pool().submit(request, &binding.namespace, deadline), deadline, sent_to)
-        })?;
-        match submitted {
-            Submitted::Waiting(receiver) => Ok(Progress::Sent { receiver, deadline, sent_to }),
-            Submitted::NoLane => {
-                let Command { subject, redis, .. } = &self.command;
-                self.slowly(target(redis.as_ref(), subject.keyspace)?, deadline, None)
+            match submit(binding, request, deadline) {
+                Submitted::Waiting(receiver) => Ok(Sent::Fast { receiver, deadline, sent_to }),
+                Submitted::NoLane => Ok(Sent::NotYet { binding: Arc::clone(binding), deadline }),
+                Submitted::Refused(error) => Err(error),
             }
-            Submitted::Refused(error) => Err(error),
+        })?;
+        match sent? {
+            Sent::Fast { receiver, deadline, sent_to } => {
+                Ok(CommandProgress::Sent { receiver, deadline, sent_to })
+            }
+            Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
         }
     }
 
-    fn slowly(&self, binding: Arc<Binding>, deadline: Deadline, failure: Option<Error>) -> Result<Progress> {
+    fn slowly(
+        &self,
+        binding: Arc<Binding>,
+        deadline: Deadline,
+        failure: Option<Error>,
+    ) -> Result<CommandProgress> {
         let Command { request, repeatable, .. } = &self.command;
         let request = request.as_ref().map_err(Error::clone)?.clone();
-        Ok(Progress::Slow(Box::pin(run(binding, request, deadline, *repeatable, failure))))
+        Ok(CommandProgress::Slow(Box::pin(run(binding, request, deadline, *repeatable, failure))))
     }
 
-    /// Goes on after the first attempt, if another one may be made; else its failure is the outcome.
-    fn again(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Result<Progress> {
-        let Command { subject, redis, repeatable, .. } = &self.command;
+    /// Retries after the first attempt, if the command allows it; else its failure is the outcome.
+    fn again(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Result<CommandProgress> {
+        let Command { subject, call, repeatable, .. } = &self.command;
         if !may_be_repeated(&failure, *repeatable) {
             return Err(failure);
         }
-        match target(redis.as_ref(), subject.keyspace) {
+        match call.target.resolve(subject.keyspace) {
             Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
                 self.slowly(binding, deadline, Some(failure))
             }
-            // Another server was installed meanwhile, or none is any more: this was about the first.
+            // Another handle was installed meanwhile, or none is: the failure is that of the first.
             _ => Err(failure),
         }
     }
 
-    /// What comes of an answer: the server may have said that it has run nothing.
+    /// The next step after replies arrived: the server may have said that it ran nothing.
     fn judge(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
-        let Command { request: Ok(request), subject, redis, repeatable, .. } = &self.command else {
+        let Command { request: Ok(request), subject, call, repeatable, .. } = &self.command else {
             return Step::Done(Ok(replies));
         };
-        if says_replica(&replies)
-            && let Ok(binding) = target(redis.as_ref(), subject.keyspace)
+        if is_answered_by_replica(&replies)
+            && let Ok(binding) = call.target.resolve(subject.keyspace)
         {
             renew_if_replica(&replies, &binding);
         }
@@ -106,10 +115,10 @@ impl<T> CommandFuture<T> {
     }
 
     fn finish(&self, replies: Result<Replies>) -> Result<T> {
-        let Command { request, subject, redis, .. } = &self.command;
+        let Command { request, subject, call, .. } = &self.command;
         let request = request.as_ref();
         let replies = match (replies, request) {
-            // A server that does not run commands now is as good as away.
+            // A server that does not run commands now counts as unavailable.
             (Ok(replies), Ok(request)) if subject.reads => match not_run(request, &replies, false) {
                 Some(error) => Err(error),
                 None => Ok(replies),
@@ -121,12 +130,12 @@ impl<T> CommandFuture<T> {
         }
         let failed = replies.is_err();
         let replies = match (replies, request) {
-            (Err(error), Ok(request)) => subject.degraded(&error, request, redis.as_ref()).ok_or(error),
+            (Err(error), Ok(request)) => subject.degraded(&error, request, &call.target).ok_or(error),
             (replies, _) => replies,
         };
         let result = replies.and_then(|replies| {
             let request = request.map_err(Error::clone)?;
-            (self.command.decode)(request, reply::asked_for(request, replies)?)
+            (self.command.decode)(request, read::asked_for(request, replies)?)
         });
         if let (Some(observed), false) = (&self.observed, failed) {
             observed.outcome(subject, result.as_ref().err());
@@ -142,11 +151,11 @@ impl<T> Future for CommandFuture<T> {
         let this = self.get_mut();
         loop {
             let step = match &mut this.progress {
-                Progress::New if matches!(this.command.request, Ok(super::Request::Empty)) => {
+                CommandProgress::New if matches!(this.command.request, Ok(Request::Empty)) => {
                     Step::Done(Ok(Replies::Many(Vec::new())))
                 }
-                Progress::New => Step::of(this.start()),
-                Progress::Sent { receiver, deadline, sent_to } => {
+                CommandProgress::New => Step::of(this.start()),
+                CommandProgress::Sent { receiver, deadline, sent_to } => {
                     let (deadline, sent_to) = (*deadline, *sent_to);
                     let answer = std::task::ready!(Pin::new(receiver).poll(context));
                     match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
@@ -154,16 +163,16 @@ impl<T> Future for CommandFuture<T> {
                         Ok(replies) => this.judge(replies, deadline, sent_to),
                     }
                 }
-                Progress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),
-                // Polled again after it was ready, which futures need not allow; saying so beats a panic.
-                Progress::Done => {
-                    Step::Done(Err(Error::invalid_input("this command has already given its result")))
+                CommandProgress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),
+                // Polled after it was ready, which futures need not support; an error is better than a panic.
+                CommandProgress::Done => {
+                    Step::Done(Err(Error::invalid_input("this command has already returned its result")))
                 }
             };
             match step {
                 Step::GoOn(progress) => this.progress = progress,
                 Step::Done(replies) => {
-                    this.progress = Progress::Done;
+                    this.progress = CommandProgress::Done;
                     return Poll::Ready(this.finish(replies));
                 }
             }
@@ -171,14 +180,20 @@ impl<T> Future for CommandFuture<T> {
     }
 }
 
-/// What a poll has come to.
+/// Where a command is after the first attempt to send it.
+enum Sent {
+    Fast { receiver: Receiver, deadline: Deadline, sent_to: usize },
+    NotYet { binding: Arc<Binding>, deadline: Deadline },
+}
+
+/// The outcome of a poll.
 enum Step {
-    GoOn(Progress),
+    GoOn(CommandProgress),
     Done(Result<Replies>),
 }
 
 impl Step {
-    fn of(progress: Result<Progress>) -> Self {
+    fn of(progress: Result<CommandProgress>) -> Self {
         match progress {
             Ok(progress) => Self::GoOn(progress),
             Err(error) => Self::Done(Err(error)),
@@ -189,5 +204,14 @@ impl Step {
 impl<T> fmt::Debug for CommandFuture<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CommandFuture").field(&self.command).finish()
+    }
+}
+
+impl<T> IntoFuture for Command<T> {
+    type Output = Result<T>;
+    type IntoFuture = CommandFuture<T>;
+
+    fn into_future(self) -> CommandFuture<T> {
+        CommandFuture::new(self)
     }
 }

@@ -4,25 +4,23 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use super::{Command, IntoCommand, OnUnavailable, command_builder, reply};
-use crate::Redis;
-use crate::error::Result;
-use crate::expiry::{Expiry, push_duration, unix_millis};
-use crate::key::Key;
-use crate::keyspace::Keyspace;
+use super::base::{Command, IntoCommand};
+use super::builder::command_builder;
+use crate::client::CallOptions;
 use crate::kind::SingleValue;
+use crate::protocol::read;
+use crate::schema::{Key, Keyspace, OnUnavailable};
+use crate::time::Expiry;
 
-/// Reads a value and renews its lifetime: [`Key::get_ex`] with its options. Await it, or hand it to a
-/// [batch](Redis::batch).
+/// Reads a value and renews its TTL: [`Key::get_ex`] with its options. Await it, or pass it to a
+/// [batch](crate::Redis::batch).
 ///
-/// Without options the value gets the lifetime that the template declares, counted from now; a template with
-/// `ttl = none` takes its lifetime away.
-#[must_use = "a command does nothing unless it is awaited or handed to a batch"]
+/// By default the value gets the TTL that the template declares, from now on; a template with `ttl = none` removes the TTL.
+#[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct GetEx<S, V> {
     key: Key<S, V>,
     expiry: Expiry,
-    pub(crate) redis: Option<Redis>,
-    pub(crate) timeout: Option<Duration>,
+    call: CallOptions,
     on_unavailable: Option<OnUnavailable>,
     types: PhantomData<fn() -> (S, V)>,
 }
@@ -32,32 +30,31 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
         Self {
             key: key.of_kind(),
             expiry: key.template().lifetime().into(),
-            redis: key.redis(),
-            timeout: None,
+            call: CallOptions::of_key(key),
             on_unavailable: None,
             types: PhantomData,
         }
     }
 
-    /// A lifetime other than the template's, counted from now. Fractions of a millisecond are rounded up.
+    /// Sets another TTL than the template's, from now on. Fractions of a millisecond are rounded up.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.expiry = Expiry::After(ttl);
         self
     }
 
-    /// A moment at which the value expires. One in the past deletes the key.
+    /// Sets the time at which the value expires. A time in the past deletes the key.
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
         self
     }
 
-    /// What it comes to when Redis is away, whatever the keyspace declares.
+    /// Overrides how the keyspace behaves when Redis is unavailable.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.on_unavailable = Some(answer);
         self
     }
 
-    /// Takes the lifetime away: the value stays until it is deleted.
+    /// Removes the TTL: the value never expires.
     pub fn persist(mut self) -> Self {
         self.expiry = Expiry::Never;
         self
@@ -69,27 +66,11 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
 
     fn into_command(self) -> Command<Self::Output> {
         let Self { key, expiry, .. } = self;
-        let fill = |args: &mut super::Args| -> Result<()> {
-            match expiry {
-                Expiry::After(duration) => push_duration(duration, args),
-                Expiry::At(time) => {
-                    args.push(b"PXAT");
-                    args.push_int(unix_millis(time)?);
-                    Ok(())
-                }
-                Expiry::Never => {
-                    args.push(b"PERSIST");
-                    Ok(())
-                }
-                Expiry::Keep => Ok(()),
-            }
-        };
-        let command = Command::on_key(&key, "GETEX", fill, reply::value::<V>)
-            .with_redis(self.redis)
-            .with_timeout(self.timeout)
+        let command = Command::on_key(&key, "GETEX", |args| expiry.push_for_get_ex(args), read::value::<V>)
+            .with_call(self.call)
             .with_on_unavailable(self.on_unavailable)
             .reading();
-        // A moment that has passed deletes the value: a second run would not find what the first one read.
+        // A time in the past deletes the value: a second run would not find what the first one read.
         if matches!(expiry, Expiry::At(_)) {
             command.ending_fills(V::IS_FILLED)
         } else {

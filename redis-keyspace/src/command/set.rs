@@ -4,21 +4,20 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use super::reply::{self, Decode};
-use super::{Command, IntoCommand, Keys, Packet, Request, command_builder};
-use crate::Redis;
-use crate::connect::lane::Replies;
-use crate::connect::lane::resp::Reply;
+use super::base::{Command, IntoCommand};
+use super::builder::command_builder;
+use crate::client::CallOptions;
 use crate::error::{Error, Result};
-use crate::expiry::Expiry;
-use crate::key::{Key, KeyText};
-use crate::keyspace::{Keyspace, TemplateMeta};
+use crate::key::KeyText;
 use crate::kind::SingleValue;
+use crate::protocol::{Decode, Keys, Packet, Replies, Reply, Request, read};
+use crate::schema::{Key, Keyspace, TemplateMeta};
+use crate::time::Expiry;
 
-/// Stores a value: [`Key::set`] with its options. Await it, or hand it to a [batch](Redis::batch).
+/// Stores a value: [`Key::set`] with its options. Await it, or pass it to a [batch](crate::Redis::batch).
 ///
-/// Without options the value gets the lifetime that the template declares, in the same command.
-#[must_use = "a command does nothing unless it is awaited or handed to a batch"]
+/// By default the value gets the TTL that the template declares, in the same command.
+#[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct Set<S, V, R> {
     packet: Result<Packet>,
     template: &'static TemplateMeta,
@@ -27,8 +26,7 @@ pub struct Set<S, V, R> {
     returns_old: bool,
     ends_fills: bool,
     decode: Decode<R>,
-    pub(crate) redis: Option<Redis>,
-    pub(crate) timeout: Option<Duration>,
+    call: CallOptions,
     types: PhantomData<fn() -> (S, V)>,
 }
 
@@ -43,17 +41,14 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
         let encoded = packet.args.push_with(|out| V::encode(value, out));
         Self {
-            packet: encoded
-                .map(|()| packet)
-                .map_err(|error| Error::encode(error).about("SET", Some(key.template()), Some(key.as_str()))),
+            packet: encoded.map(|()| packet).map_err(|error| key.explain("SET", Error::encode(error))),
             template: key.template(),
             expiry: key.template().lifetime().into(),
             condition: None,
             returns_old: false,
             ends_fills: V::IS_FILLED,
             decode: unit,
-            redis: key.redis(),
-            timeout: None,
+            call: CallOptions::of_key(key),
             types: PhantomData,
         }
     }
@@ -61,59 +56,54 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
 
 impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     fn returning<R2>(self, decode: Decode<R2>) -> Set<S, V, R2> {
-        let Self {
-            packet, template, expiry, condition, returns_old, ends_fills, redis, timeout, types, ..
-        } = self;
-        Set { packet, template, expiry, condition, returns_old, ends_fills, decode, redis, timeout, types }
+        let Self { packet, template, expiry, condition, returns_old, ends_fills, call, types, .. } = self;
+        Set { packet, template, expiry, condition, returns_old, ends_fills, decode, call, types }
     }
 
-    /// A lifetime other than the template's. Fractions of a millisecond are rounded up.
-    ///
-    /// Awaiting fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) when it is zero.
+    /// Sets another TTL than the template's. Fractions of a millisecond are rounded up. Zero is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.expiry = Expiry::After(ttl);
         self
     }
 
-    /// A moment at which the value expires, instead of the template's lifetime. One in the past deletes the key.
+    /// Sets the time at which the value expires, instead of the template's TTL. A time in the past deletes the key.
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
         self
     }
 
-    /// Leaves the lifetime of the value that is there as it is; where there is none, the template's applies. Sent as
-    /// one atomic round trip.
+    /// Keeps the remaining TTL of the value that is replaced; a new value gets the template's. One atomic round trip.
     pub fn keep_ttl(mut self) -> Self {
         self.expiry = Expiry::Keep;
         self
     }
 
-    /// Stores only if there is no value yet; gives whether it did.
+    /// Stores only if the key does not exist; returns whether it did.
     pub fn only_if_absent(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Absent);
         self.returns_old = false;
         self.returning(done)
     }
 
-    /// Stores only if there is a value already; gives whether it did.
+    /// Stores only if the key exists; returns whether it did.
     pub fn only_if_present(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Present);
         self.returns_old = false;
         self.returning(done)
     }
 
-    /// Gives the value that was there before. After [`only_if_absent`](Self::only_if_absent) that needs a server of
-    /// version 7 or later.
+    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent) this needs a server of version 7 or later.
     pub fn returning_old(mut self) -> Set<S, V, Option<V::Owned>> {
         self.returns_old = true;
         self.returning(old::<V>)
     }
 
-    /// Takes what makes up the request out of the builder.
+    /// Moves the request out of the builder.
     fn request(&mut self) -> Result<Request> {
         let taken = std::mem::replace(&mut self.packet, Ok(Packet::new("SET", Keys::None)));
         let mut packet = taken?;
-        // Of an absent value there is no lifetime to keep.
+        // An absent value has no TTL to keep.
         let keep = matches!(self.expiry, Expiry::Keep) && self.condition != Some(Condition::Absent);
         let declared = Expiry::from(self.template.lifetime());
         let expiry = if matches!(self.expiry, Expiry::Keep) && !keep { declared } else { self.expiry };
@@ -124,7 +114,7 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         }
         expiry.push_for_set(&mut packet.args).map_err(|error| {
             let key = packet.keys.as_slice().first();
-            error.about("SET", Some(self.template), key.map(KeyText::as_str))
+            error.about("SET", Some(self.template.name()), key.map(KeyText::as_str))
         })?;
         if self.returns_old {
             packet.args.push(b"GET");
@@ -136,8 +126,8 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
                 None => Request::One(packet),
             });
         }
-        // KEEPTTL on a key that is not there would make one without end. So an empty value with the template's
-        // lifetime goes first, where there is none.
+        // KEEPTTL on a missing key would create one that never expires. So an empty value with the template's TTL is
+        // created first, if the key is missing.
         let mut first = Packet::new("SET", packet.keys.clone());
         first.args.push(b"");
         first.args.push(b"NX");
@@ -146,15 +136,15 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     }
 }
 
-/// The replies to the second of the two commands that `keep_ttl` takes, as if it had been alone.
+/// The reply to the second of the two commands of `keep_ttl`, as if it had been alone.
 fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result<R> {
     if !matches!(request, Request::Atomic(_)) {
         return decode(request, replies);
     }
-    let mut results = reply::executed(replies)?.into_iter();
-    let created = reply::to_done(results.next().unwrap_or(Reply::Nil))?;
-    let second = reply::checked(results.next().unwrap_or(Reply::Nil))?;
-    // What was there before the first command made it is nothing.
+    let mut results = read::executed(replies)?.into_iter();
+    let created = read::to_done(results.next().unwrap_or(Reply::Nil))?;
+    let second = read::checked(results.next().unwrap_or(Reply::Nil))?;
+    // Before the first command created the key, there was no value.
     let second = if created && matches!(second, Reply::Bulk(_)) { Reply::Nil } else { second };
     decode(request, Replies::One(second))
 }
@@ -164,25 +154,24 @@ impl<S: Keyspace, V: SingleValue, R> IntoCommand for Set<S, V, R> {
 
     fn into_command(mut self) -> Command<R> {
         let request = self.request();
-        // A second run of a plain SET stores the same value again; one with a condition would answer otherwise.
+        // A second run of a plain SET stores the same value; one with a condition would return another answer.
         let repeatable = self.condition.is_none() && !self.returns_old;
-        let command = Command::new::<S>("SET", Some(self.template), request, self.decode)
-            .with_redis(self.redis)
-            .with_timeout(self.timeout);
+        let command =
+            Command::new::<S>("SET", Some(self.template), request, self.decode).with_call(self.call);
         if repeatable { command.repeatable() } else { command }
     }
 }
 
 fn unit(request: &Request, replies: Replies) -> Result<()> {
-    unframed(request, replies, reply::unit)
+    unframed(request, replies, read::unit)
 }
 
 fn done(request: &Request, replies: Replies) -> Result<bool> {
-    unframed(request, replies, reply::done)
+    unframed(request, replies, read::done)
 }
 
 fn old<V: SingleValue>(request: &Request, replies: Replies) -> Result<Option<V::Owned>> {
-    unframed(request, replies, reply::value::<V>)
+    unframed(request, replies, read::value::<V>)
 }
 
 command_builder!(Set<S, V, R> => R, where S: Keyspace, V: SingleValue);

@@ -1,44 +1,44 @@
-//! The breaker: after a few failures in a row nobody waits for a server any more, until it shows that it is back.
+//! The circuit breaker: after a few consecutive failures, commands fail at once until the server is back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::config::BreakerSettings;
 use crate::error::{Error, ErrorKind};
-use crate::stats::BreakerState;
+use crate::sync::lock;
 
-/// When it opens, and how long it stays so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct BreakerSettings {
-    /// After so many failures in a row; 0 for never.
-    pub(crate) failures: u32,
-    /// The longest pause between two probes.
-    pub(crate) cooldown: Duration,
-}
-
-impl Default for BreakerSettings {
-    fn default() -> Self {
-        Self { failures: 5, cooldown: Duration::from_secs(30) }
-    }
+/// Whether a pool tries commands; see [`RedisBuilder::breaker`](crate::RedisBuilder::breaker).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Commands are sent.
+    Closed,
+    /// The server failed several times in a row: commands fail at once.
+    Open,
+    /// Commands fail at once, while the pool probes whether the server is back.
+    HalfOpen,
 }
 
 /// Counts the failures of one server: attempts to connect, and connections that were lost.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: BreakerSettings,
-    /// There is nothing that a success could change, which is so nearly always. Written with the state locked only.
+    /// Whether there is nothing that a success could change, the usual case. Written only with the state locked.
     quiet: AtomicBool,
     opened: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<Failures>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Failures {
     /// In a row.
     failures: u32,
-    /// Whether a lost connection is among them. Those that are lost together count as one failure.
+    /// Whether a lost connection is among them. Connections lost together count as one failure.
     lost: bool,
     open: Option<Open>,
 }
@@ -60,11 +60,11 @@ impl Breaker {
         self.settings.cooldown
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Failures> {
+        lock(&self.state)
     }
 
-    /// Refuses to try while the breaker is open.
+    /// Fails while the breaker is open.
     pub(crate) fn admit(&self) -> Result<(), Error> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
@@ -82,30 +82,29 @@ impl Breaker {
         self.quiet.store(true, Ordering::Release);
         drop(state);
         if let Some(open) = was_open {
-            observe!(info, after = ?open.since.elapsed(), "the server is back: the breaker is closed");
-            let _ = open;
+            event!(info, "circuit breaker closed: the server is back", after = ?open.since.elapsed());
         }
     }
 
-    /// An attempt to connect failed; gives whether that has opened the breaker.
+    /// An attempt to connect failed; returns whether that opened the breaker.
     pub(crate) fn failed(&self, cause: &Error) -> bool {
         self.count(cause, false)
     }
 
-    /// A connection with commands under way was lost; gives whether that has opened the breaker.
+    /// A connection with commands in flight was lost; returns whether that opened the breaker.
     pub(crate) fn lost(&self, cause: &Error) -> bool {
         self.count(cause, true)
     }
 
     fn count(&self, cause: &Error, is_loss: bool) -> bool {
-        // A wrong password is a mistake of the program's.
+        // A wrong password is an error of the program.
         let is_the_servers =
             matches!(cause.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost | ErrorKind::Timeout);
         if !is_the_servers || self.settings.failures == 0 {
             return false;
         }
         let mut state = self.lock();
-        // One restart takes all lanes at once, and says no more than that it was one.
+        // One restart breaks all connections at once, and counts once.
         if is_loss && std::mem::replace(&mut state.lost, true) {
             return false;
         }
@@ -123,14 +122,14 @@ impl Breaker {
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 count!("redis_keyspace_breaker_opened_total");
                 drop(state);
-                observe!(warn, failures, error = %cause, "the breaker is open: commands fail at once");
+                event!(warn, "circuit breaker opened: commands fail at once", failures, error = %cause);
                 true
             }
             None => false,
         }
     }
 
-    /// Notes whether a probe is under way; gives whether there is anything to probe for.
+    /// Records whether a probe is in progress; returns whether the breaker is open.
     pub(crate) fn probing(&self, probing: bool) -> bool {
         self.lock().open.as_mut().map(|open| open.probing = probing).is_some()
     }
@@ -156,8 +155,8 @@ impl Open {
         Error::new(
             ErrorKind::Unavailable,
             format!(
-                "the server is taken to be away since {seconds:.1} s, after {failures} failures in a row, so nothing was \
-                 tried; the last of them: {cause}"
+                "circuit breaker open for {seconds:.1} s after {failures} consecutive failures; command not attempted; the \
+                 last failure: {cause}"
             ),
         )
         .of_breaker()
@@ -174,7 +173,7 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
-        let breaker = Breaker::new(BreakerSettings { failures: 3, cooldown: Duration::from_secs(1) });
+        let breaker = Breaker::new(BreakerSettings { failures: 3, cooldown: Duration::from_secs(3600) });
         for _ in 0..10 {
             assert!(!breaker.failed(&lost()) && !breaker.failed(&lost()));
             breaker.succeeded();
@@ -184,7 +183,8 @@ mod tests {
         let refusal = breaker.admit().unwrap_err();
         assert!(refusal.is_breaker_open() && refusal.is_unavailable(), "{refusal}");
         assert!(
-            refusal.to_string().contains("3 failures in a row") && refusal.to_string().contains("for a test")
+            refusal.to_string().contains("3 consecutive failures")
+                && refusal.to_string().contains("for a test")
         );
         assert!(!breaker.failed(&lost()), "it is open already");
         assert_eq!((breaker.state(), breaker.opened()), (BreakerState::Open, 1));
@@ -197,8 +197,13 @@ mod tests {
 
     #[test]
     fn what_is_the_programs_fault_does_not_count() {
-        let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(1) });
-        for kind in [ErrorKind::Denied, ErrorKind::Configuration, ErrorKind::PoolBusy, ErrorKind::WrongType] {
+        let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(3600) });
+        for kind in [
+            ErrorKind::AuthenticationFailed,
+            ErrorKind::Configuration,
+            ErrorKind::PoolBusy,
+            ErrorKind::WrongType,
+        ] {
             assert!(!breaker.failed(&Error::new(kind, "no")), "{kind:?}");
         }
         assert!(breaker.failed(&Error::new(ErrorKind::Unavailable, "no")));
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn connections_lost_together_are_one_failure() {
-        let breaker = Breaker::new(BreakerSettings { failures: 2, cooldown: Duration::from_secs(1) });
+        let breaker = Breaker::new(BreakerSettings { failures: 2, cooldown: Duration::from_secs(3600) });
         assert!((0..100).all(|_| !breaker.lost(&lost())));
         assert!(breaker.failed(&lost()), "and an attempt to connect is another");
         breaker.succeeded();
@@ -219,7 +224,7 @@ mod tests {
     #[test]
     fn it_never_sticks() {
         for _ in 0..20_000 {
-            let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(1) });
+            let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(3600) });
             breaker.failed(&lost());
             std::thread::scope(|scope| {
                 scope.spawn(|| breaker.succeeded());

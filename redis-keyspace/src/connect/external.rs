@@ -1,38 +1,19 @@
-//! A pool that the application made itself: a `bb8_redis` pool, with its own configuration.
+//! Running requests on a `bb8_redis` pool of the application.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use bb8_redis::{RedisConnectionManager, bb8};
 use redis::Pipeline;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use tokio::time::timeout_at;
 
-use super::exclusive::RawConnection;
-use super::lane::{Replies, resp::Reply};
 use super::login::{says_cluster, without_transactions};
-use super::settings::unique_id;
-use crate::command::{Keys, Packet, Request, Wire};
-use crate::deadline::Deadline;
+use crate::config::ExternalPool;
 use crate::error::{Budget, Error, ErrorKind, without_arguments};
+use crate::protocol::{Keys, Packet, Replies, Reply, Request, Wire};
+use crate::time::Deadline;
 
-#[derive(Clone)]
-pub(crate) struct External {
-    id: u64,
-    pool: bb8::Pool<RedisConnectionManager>,
-    /// Whether the server is known to take MULTI.
-    has_transactions: Arc<AtomicBool>,
-    /// Whether the server is a node of a cluster, once it was asked.
-    is_cluster: Arc<OnceLock<bool>>,
-}
-
-impl External {
-    pub(crate) fn new(pool: bb8::Pool<RedisConnectionManager>) -> Self {
-        Self { id: unique_id(), pool, has_transactions: Arc::default(), is_cluster: Arc::default() }
-    }
-
+impl ExternalPool {
     async fn check_out(
         &self,
         db: u16,
@@ -41,7 +22,7 @@ impl External {
         let connection = match timeout_at(deadline.at(), self.pool.get_owned()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(bb8::RunError::User(error))) => return Err(Error::driver(error)),
-            // bb8 keeps the cause of a failed connect to itself, so one direct attempt asks for it.
+            // bb8 hides why it could not connect; one attempt outside of the pool finds out.
             Ok(Err(bb8::RunError::TimedOut)) => {
                 self.dedicated(db, deadline).await?;
                 return Err(busy(deadline));
@@ -52,7 +33,7 @@ impl External {
         Ok(connection)
     }
 
-    /// A connection beside the pool.
+    /// A connection outside of the pool.
     async fn dedicated(&self, db: u16, deadline: Deadline) -> Result<MultiplexedConnection, Error> {
         let connected = deadline.bound(Budget::Connect, self.pool.dedicated_connection()).await?;
         let connection = connected.map_err(can_not_connect)?;
@@ -61,12 +42,12 @@ impl External {
     }
 
     fn out_of_time(&self, deadline: Deadline) -> Error {
-        // Without a single connection nobody can be holding one up.
+        // Without a single connection, none can be busy.
         if self.pool.state().connections == 0 { deadline.passed(Budget::Connect) } else { busy(deadline) }
     }
 
-    /// Runs a request on a connection that nobody else has meanwhile: the application itself may leave one in a state
-    /// in which it is not to be shared, waiting for a BLPOP or with keys that it watches.
+    /// Runs a request on a connection that no other caller uses meanwhile: the application may leave one in a state in which
+    /// it can't be shared, such as a pending BLPOP or a WATCH.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -97,16 +78,20 @@ impl External {
         }
     }
 
-    /// Not out of the pool: its manager never finds a connection broken, so one that is left behind with a WATCH or
-    /// another database would go on to the next user.
-    pub(crate) async fn exclusive(&self, db: u16, deadline: Deadline) -> Result<RawConnection, Error> {
+    /// Connects for one caller alone, outside of the pool: the pool's manager never finds a connection broken, so one left
+    /// with a WATCH or on another database would go to the next user.
+    pub(crate) async fn exclusive(
+        &self,
+        db: u16,
+        deadline: Deadline,
+    ) -> Result<MultiplexedConnection, Error> {
         let mut connection = self.dedicated(db, deadline).await?;
-        // The driver's half a second is too short for blocking commands; who wants a limit sets one around the call.
+        // The driver's half a second is too short for blocking commands; callers set their own limits.
         connection.set_response_timeout(Deadline::LONGEST);
-        Ok(RawConnection::external(connection))
+        Ok(connection)
     }
 
-    /// Connects, to see whether the server is there.
+    /// Connects, to find out whether the server is available.
     pub(crate) async fn probe(&self, db: u16, deadline: Deadline) -> Result<(), Error> {
         self.dedicated(db, deadline).await.map(drop)
     }
@@ -115,8 +100,8 @@ impl External {
         self.check_out(db, deadline).await.map(drop)
     }
 
-    /// Asks whether the server takes MULTI, until it says so: where it does not, it would run the commands behind it
-    /// one by one.
+    /// Asks whether the server accepts MULTI, until it does: a server that rejects it would run the commands after it one by
+    /// one.
     async fn check_transactions(
         &self,
         connection: &mut MultiplexedConnection,
@@ -137,8 +122,7 @@ impl External {
         }
     }
 
-    /// Asks whether the server is a node of a cluster, once. One that does not say, because it is older than version 6.2, is
-    /// taken for none.
+    /// Asks once whether the server is a node of a cluster. A server before version 6.2 does not say, and counts as none.
     async fn ask_for_cluster(
         &self,
         connection: &mut MultiplexedConnection,
@@ -169,32 +153,34 @@ impl External {
 
 fn busy(deadline: Deadline) -> Error {
     deadline.passed(Budget::Checkout).reworded(
-        "all connections of the application's own pool stayed busy; raise its `max_size` or hold them for less time",
+        "timed out waiting for a connection of the application's pool; raise its `max_size` or release connections sooner",
     )
 }
 
-/// Why the pool's own way of connecting has failed, in our terms.
+/// Why the pool could not connect.
 fn can_not_connect(error: redis::RedisError) -> Error {
-    let denied = error.kind() == redis::ErrorKind::AuthenticationFailed
-        || Error::driver(error.clone()).kind() == ErrorKind::Denied;
-    let kind = if denied { ErrorKind::Denied } else { ErrorKind::Unavailable };
-    // A server that knows no HELLO repeats the password in it.
+    let kind = match Error::driver(error.clone()).kind() {
+        kind @ (ErrorKind::AuthenticationFailed | ErrorKind::PermissionDenied) => kind,
+        _ if error.kind() == redis::ErrorKind::AuthenticationFailed => ErrorKind::AuthenticationFailed,
+        _ => ErrorKind::Unavailable,
+    };
+    // A server without HELLO repeats the password that HELLO contained.
     let said = error.to_string();
     let told = without_arguments(&said);
-    let ours = Error::new(kind, format!("the application's own pool can't connect: {told}"));
-    // As a source, it would show what is left out of the message.
+    let ours = Error::new(kind, format!("the application's pool can't connect: {told}"));
+    // As the source, it would show what the message leaves out.
     if told == said { ours.sourced(error) } else { ours }
 }
 
-/// A keyspace lives in one database, and a borrowed connection is never switched.
+/// A keyspace uses one database, and a borrowed connection is never switched to another.
 fn check_database(connection: &impl ConnectionLike, db: u16) -> Result<(), Error> {
     let found = connection.get_db();
     if found == i64::from(db) {
         return Ok(());
     }
     Err(Error::configuration(format!(
-        "the application's own pool connects to database {found}, and was handed over as one of database {db}: \
-         use Redis::from_pool_on, or `RedisBuilder::pool` with `db`"
+        "the application's pool connects to database {found}, but was passed as a pool of database {db}; use \
+         Redis::from_pool_on, or `RedisBuilder::pool` with `db`"
     )))
 }
 
@@ -218,24 +204,4 @@ fn pipeline(request: &Request, namespace: &str) -> Pipeline {
         }
     });
     pipeline
-}
-
-impl PartialEq for External {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl Eq for External {}
-
-impl Hash for External {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-    }
-}
-
-impl fmt::Debug for External {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("External").field("id", &self.id).finish_non_exhaustive()
-    }
 }

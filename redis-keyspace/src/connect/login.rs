@@ -1,35 +1,23 @@
-//! Logging a lane's connection in: protocol, user, name and database, in one round trip where the server is
-//! new enough.
+//! Logs a connection in: protocol, user, name and database, in one round trip if the server is new enough.
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::lane::resp::{Decoder, Malformed, Reply};
-use super::settings::{Protocol, Secret, Settings};
+use super::facts::ServerInfo;
 use super::stream::Stream;
-use crate::command::reply;
+use crate::config::{Protocol, Secret, Settings};
 use crate::error::{Error, ErrorKind};
+use crate::protocol::{Decoder, Malformed, Reply, read};
 
-/// What logging in has brought.
+/// The outcome of a login.
 pub(crate) struct Login {
-    /// What arrived too early: nothing, unless the server pushes.
+    /// Bytes after the last reply: none, unless the server pushes.
     pub(crate) unread: BytesMut,
     pub(crate) speaks_resp3: bool,
-    pub(crate) server: Server,
+    pub(crate) server: ServerInfo,
 }
 
-/// What a server says of itself to whoever logs in.
-#[derive(Default)]
-pub(crate) struct Server {
-    /// Whether it is a node of a cluster, as far as it says: servers before version 6 don't.
-    pub(crate) is_cluster: bool,
-    /// The name of this run of it, where the user may ask.
-    pub(crate) run_id: Option<String>,
-    /// Why it refuses MULTI, if it does.
-    pub(crate) no_transactions: Option<Error>,
-}
-
-/// Brings a fresh connection to where commands can be sent.
+/// Makes a new connection ready for commands.
 pub(crate) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Login, Error> {
     let mut conversation = Conversation { stream, decoder: Decoder::default(), input: BytesMut::new() };
     let (speaks_resp3, server) = if settings.protocol == Protocol::Resp2 {
@@ -50,15 +38,15 @@ pub(crate) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Lo
     Ok(Login { unread: conversation.input, speaks_resp3, server })
 }
 
-/// The error of a transaction on a server that refuses MULTI. Such a server would run what stands between MULTI and
-/// EXEC one by one, so nothing of it may be sent.
+/// The error of a transaction on a server that rejects MULTI. Such a server would run the commands between MULTI and EXEC one
+/// by one, so nothing may be sent.
 pub(crate) fn without_transactions(refusal: &Error) -> Error {
     refusal
         .clone()
-        .explained("this takes a MULTI, so nothing was sent; connections made after the user is allowed it (`+@transaction`) take it")
+        .explained("transactions need MULTI; nothing was sent; permit it (`+@transaction`), and new connections will accept transactions")
 }
 
-/// Whether the reply to HELLO is that of a node of a cluster.
+/// Whether the reply to HELLO comes from a node of a cluster.
 pub(crate) fn says_cluster(hello: &Reply) -> bool {
     let (Reply::Map(entries) | Reply::Array(entries)) = hello else { return false };
     let says = |reply: &Reply, what: &str| match reply {
@@ -71,7 +59,7 @@ pub(crate) fn says_cluster(hello: &Reply) -> bool {
         .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
 }
 
-/// What an error in answer to a command of the login means.
+/// What an error reply to a command of the login means.
 #[derive(Clone, Copy)]
 enum Answer {
     /// The login fails.
@@ -82,8 +70,8 @@ enum Answer {
     Transactions,
 }
 
-/// The server's refusal to log in. It has just been told the password, and some servers repeat what they were told, in
-/// a spelling of their own; then only the code of the error is passed on.
+/// The server's rejection of a login. Some servers repeat the password that they were sent, in a spelling of their own; then
+/// only the code of the error is passed on.
 fn refused(said: &str, settings: &Settings) -> Error {
     let essence = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
     let repeats = settings.password.as_ref().is_some_and(|password| {
@@ -94,13 +82,13 @@ fn refused(said: &str, settings: &Settings) -> Error {
     if repeats {
         let code = said.split(' ').next().unwrap_or_default();
         let code = if code.chars().all(|c| c.is_ascii_uppercase()) { code } else { "ERR" };
-        Error::server(&format!("{code} (the rest is left out, since it may repeat the password)"))
+        Error::server(&format!("{code} (the rest is omitted, because it may repeat the password)"))
     } else {
         Error::server(said)
     }
 }
 
-/// A user without a password is one whom the server lets in with any.
+/// A user without a password is accepted with any password.
 fn credentials(settings: &Settings) -> Option<(Option<&str>, &str)> {
     let password = settings.password.as_ref().map(Secret::expose);
     let username = settings.username.as_deref();
@@ -114,7 +102,7 @@ struct Conversation<'s> {
 }
 
 impl Conversation<'_> {
-    async fn resp3(&mut self, settings: &Settings) -> Result<Server, Error> {
+    async fn resp3(&mut self, settings: &Settings) -> Result<ServerInfo, Error> {
         let mut hello = vec!["HELLO", "3"];
         if let Some((username, password)) = credentials(settings) {
             hello.extend(["AUTH", username.unwrap_or("default"), password]);
@@ -122,7 +110,7 @@ impl Conversation<'_> {
         self.ask("HELLO", &hello, settings).await
     }
 
-    async fn resp2(&mut self, settings: &Settings) -> Result<Server, Error> {
+    async fn resp2(&mut self, settings: &Settings) -> Result<ServerInfo, Error> {
         let Some((username, password)) = credentials(settings) else {
             return self.ask("PING", &["PING"], settings).await;
         };
@@ -132,18 +120,18 @@ impl Conversation<'_> {
         self.ask("AUTH", &auth, settings).await
     }
 
-    /// Sends the greeting and all that follows it at once, and reads all the replies.
+    /// Sends the greeting and everything after it at once, and reads all replies.
     async fn ask(
         &mut self,
         name: &'static str,
         greeting: &[&str],
         settings: &Settings,
-    ) -> Result<Server, Error> {
+    ) -> Result<ServerInfo, Error> {
         let mut out = Vec::new();
         write_command(&mut out, greeting);
         let mut expected = vec![(name, Answer::Required)];
         if name != "HELLO" {
-            // For what the server says of itself only; one that is too old for it says nothing.
+            // Only for the facts in the reply; servers too old for it return an error.
             write_command(&mut out, &["HELLO", "2"]);
             expected.push(("HELLO", Answer::Optional));
         }
@@ -152,7 +140,7 @@ impl Conversation<'_> {
             write_command(&mut out, &["SELECT", &db]);
             expected.push(("SELECT", Answer::Required));
         }
-        // Old servers know no SETINFO and some users may not call CLIENT at all; neither is a reason to fail.
+        // Old servers have no SETINFO, and some users may not call CLIENT; neither is a reason to fail.
         if let Some(name) = &settings.client_name {
             write_command(&mut out, &["CLIENT", "SETNAME", name]);
             expected.push(("CLIENT SETNAME", Answer::Optional));
@@ -168,19 +156,19 @@ impl Conversation<'_> {
 
         let endpoint = settings.endpoint.to_string();
         self.stream.write_all(&out).await.map_err(|error| Error::io(&endpoint, error))?;
-        let (mut failure, mut server) = (None::<Error>, Server::default());
+        let (mut failure, mut server) = (None::<Error>, ServerInfo::default());
         for (command, answer) in expected {
             let said = match self.reply(&endpoint).await {
                 Ok(Reply::Error(said)) => said,
                 Ok(reply) => {
                     match command {
                         "HELLO" => server.is_cluster |= says_cluster(&reply),
-                        "INFO" => server.run_id = reply::info_line(&reply, "run_id").map(str::to_owned),
+                        "INFO" => server.run_id = read::info_line(&reply, "run_id").map(str::to_owned),
                         _ => {}
                     }
                     continue;
                 }
-                // A server that has no room for us says so and closes.
+                // A server without room for the connection says so and closes it.
                 Err(error) => return Err(failure.map_or(error, Error::unavailable)),
             };
             match answer {
@@ -188,7 +176,7 @@ impl Conversation<'_> {
                     failure.get_or_insert_with(|| refused(&said, settings).about(command, None, None));
                 }
                 Answer::Optional => {}
-                // Within a MULTI that can't be ended, every command would wait in its queue for ever.
+                // After a MULTI that can't be ended, every command would stay queued forever.
                 Answer::Transactions if command == "EXEC" && server.no_transactions.is_none() => {
                     failure.get_or_insert_with(|| refused(&said, settings).about(command, None, None));
                 }

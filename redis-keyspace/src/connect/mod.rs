@@ -1,20 +1,24 @@
 //! From a configuration to connections.
 
-pub(crate) mod breaker;
-pub(crate) mod builder;
-mod environment;
-pub(crate) mod exclusive;
-pub(crate) mod external;
-pub(crate) mod health;
-pub(crate) mod lane;
+mod attempt;
+mod breaker;
+mod exclusive;
+mod external;
+mod facts;
+mod lane;
 mod login;
 mod manager;
 mod own;
-pub(crate) mod pool;
-#[cfg(feature = "profiles")]
-pub(crate) mod profiles;
-pub(crate) mod registry;
-pub(crate) mod settings;
+mod pool;
+mod raw;
+mod registry;
 mod slot;
 mod stream;
-mod url;
+mod value;
+
+pub use breaker::BreakerState;
+pub(crate) use facts::ServerRun;
+pub(crate) use lane::{Receiver, Submitted};
+pub(crate) use pool::Pool;
+pub use raw::RawConnection;
+pub(crate) use registry::PoolRef;

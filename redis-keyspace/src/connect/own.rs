@@ -1,4 +1,4 @@
-//! The connections that we make ourselves.
+//! The connections that this crate makes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,59 +7,63 @@ use std::time::Duration;
 use bb8_redis::bb8;
 use tokio::time::{Instant, timeout_at};
 
-use super::exclusive::{ExclusiveManager, RawConnection};
-use super::health::ServerRun;
-use super::lane::{Lane, Replies, Submitted};
-use super::manager::{Attempt, LaneManager, Origin};
-use super::settings::Settings;
+use super::attempt::{Attempt, Origin};
+use super::exclusive::ExclusiveManager;
+use super::facts::ServerRun;
+use super::lane::{Lane, Submitted};
+use super::manager::LaneManager;
+use super::raw::RawConnection;
 use super::slot::{Slot, fresh, to_connect};
-use crate::command::Request;
-use crate::deadline::Deadline;
+use crate::config::Settings;
 use crate::error::{Budget, Error};
+use crate::protocol::{Replies, Request};
+use crate::time::Deadline;
 
-/// bb8's own limit on waiting. It must never be the one that runs out: every wait has a deadline of ours.
+/// bb8's own limit on waiting. It must never be reached: every wait has a deadline.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Exclusive connections that nobody used for this long are closed.
+/// Exclusive connections that were idle for this long are closed.
 const IDLE: Duration = Duration::from_secs(300);
-/// A request of more bytes goes by a lane of its own, so that small ones do not wait behind it.
+/// A larger request uses a lane of its own, so that small requests do not wait behind it.
 const BIG: usize = 64 * 1024;
 
-/// Lanes for stateless commands, exclusives for the rest.
+/// Shared connections (lanes) for stateless commands, exclusive connections for the rest.
+///
+/// A lane is a connection that any number of tasks use at once; see [`lane`](super::lane).
 pub(crate) struct Own {
     origin: Origin,
     lanes: bb8::Pool<LaneManager>,
     slots: Arc<[Slot]>,
     next: AtomicUsize,
-    /// The same for requests that can wait, or the two would take turns at each other's lanes.
+    /// The counter of requests that can wait: with one counter, both would skip lanes.
     next_patient: AtomicUsize,
     /// The requests that wait for a connection.
-    queued: Queued,
-    /// For big requests; connected when there is the first.
+    queued: ConnectQueue,
+    /// For large requests; connected for the first of them.
     big: Slot,
     exclusives: bb8::Pool<ExclusiveManager>,
-    /// How many wait for an exclusive.
+    /// How many callers wait for an exclusive connection.
     waiting: AtomicUsize,
 }
 
 impl Own {
     pub(crate) fn new(origin: Origin) -> Self {
-        let Settings { lanes, exclusives, .. } = *origin.settings;
-        let lanes = lanes.max(1);
+        let Settings { shared_connections, exclusive_connections, .. } = *origin.settings;
+        let lanes = shared_connections.max(1);
         let pool = bb8::Pool::builder()
             .max_size(u32::from(lanes) + 1)
             .connection_timeout(NEVER)
             .test_on_check_out(false)
-            // Lanes are always checked out and notice by themselves when they break.
+            // Lanes are always checked out, and notice when they break.
             .max_lifetime(None)
             .idle_timeout(None)
             .build_unchecked(LaneManager { origin: origin.clone() });
         let exclusives = bb8::Pool::builder()
-            .max_size(u32::from(exclusives.max(1)))
+            .max_size(u32::from(exclusive_connections.max(1)))
             .connection_timeout(NEVER)
-            // Asks our manager, which sends a PING only to a connection that was idle long.
+            // Our manager sends a PING only if the connection was idle for long.
             .test_on_check_out(true)
             .idle_timeout(IDLE)
-            // The one used last is the one least likely to have been cut.
+            // The connection used last is the least likely to be broken.
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .build_unchecked(ExclusiveManager { origin: origin.clone() });
         Self {
@@ -68,7 +72,7 @@ impl Own {
             slots: (0..lanes).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
             next_patient: AtomicUsize::new(0),
-            queued: Queued::default(),
+            queued: ConnectQueue::default(),
             big: Slot::default(),
             exclusives,
             waiting: AtomicUsize::new(0),
@@ -86,7 +90,7 @@ impl Own {
         {
             return self.submit_on(&held.lane, request, namespace, deadline);
         }
-        // Another lane does as well, while that one is connected.
+        // Any other lane will do while this one is being connected.
         if !is_big && let Some(lane) = self.slots.iter().find_map(Slot::open) {
             self.revive();
             return self.submit_on(&lane, request, namespace, deadline);
@@ -102,9 +106,9 @@ impl Own {
         }
     }
 
-    /// Connects a lane that is not, for those to come.
+    /// Connects a lane in the background, for later commands.
     fn revive(&self) {
-        if self.origin.health.breaker.admit().is_err() {
+        if self.origin.facts.breaker.admit().is_err() {
             return;
         }
         let Some(nth) = to_connect(&self.slots) else { return };
@@ -116,15 +120,15 @@ impl Own {
         tokio::spawn(async move {
             if let Some(slot) = slots.get(nth) {
                 let deadline = Deadline::after(origin.settings.timeout);
-                // Whether it succeeds shows when somebody wants it.
+                // Later commands see whether it succeeded.
                 let _ = slot.lane(&lanes, &origin, deadline).await;
                 slot.is_revived();
             }
         });
     }
 
-    /// Runs a request once, connecting first where needed, and says which server has answered: the preferred one where that
-    /// is possible. Nothing is sent once `closed` is set.
+    /// Runs a request once, connecting first if needed, and returns which run of the server answered: the preferred one if
+    /// possible. Nothing is sent once `closed` is set.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -136,10 +140,11 @@ impl Own {
         loop {
             let waiting = self.queued.enter(request, &self.origin.settings)?;
             let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
-            let slot = slot.ok_or_else(|| Error::configuration("a pool needs at least one lane"))?;
+            let slot =
+                slot.ok_or_else(|| Error::configuration("a pool needs at least one shared connection"))?;
             let lane = match self.connected(slot, deadline).await {
                 Ok(lane) => lane,
-                // A server that takes no more connections still answers on those that there are.
+                // A server that accepts no more connections still answers on open ones.
                 Err(error) => self.slots.iter().find_map(Slot::open).ok_or(error)?,
             };
             drop(waiting);
@@ -153,7 +158,7 @@ impl Own {
                     return Ok((receiver.await.unwrap_or_else(lost)?, lane.server()));
                 }
                 Submitted::Refused(error) => return Err(error),
-                // It closed since then and took nothing: the next turn of the loop makes another.
+                // The lane closed and took nothing: the next turn of the loop connects another.
                 Submitted::NoLane => {}
             }
         }
@@ -163,25 +168,25 @@ impl Own {
         slot.lane(&self.lanes, &self.origin, deadline).await
     }
 
-    /// Refuses what a cluster would refuse in part, after having done the rest.
+    /// Rejects requests that the server would reject in part, after having run the rest.
     fn check(&self, request: &Request, namespace: &str) -> Result<(), Error> {
-        request.check_size(self.origin.settings.max_value)?;
-        if self.origin.health.is_cluster() {
+        request.check_size(self.origin.settings.max_value_bytes)?;
+        if self.origin.facts.is_cluster() {
             request.across_slots(namespace).map_or(Ok(()), Err)?;
         }
         Ok(())
     }
 
-    /// Checks a connection out for one user alone.
+    /// Checks out a connection for one caller alone.
     pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
-        self.origin.health.breaker.admit()?;
+        self.origin.facts.breaker.admit()?;
         let most = usize::try_from(self.origin.settings.max_in_flight).unwrap_or(usize::MAX);
         let before = self.waiting.load(Ordering::Relaxed);
         if before >= most {
             return Err(Error::overloaded(before, 0));
         }
         let asked = Instant::now();
-        let waiting = Waiting::new(&self.waiting);
+        let waiting = WaitingCaller::new(&self.waiting);
         match timeout_at(deadline.at(), fresh(&self.exclusives, asked)).await {
             Ok(Ok(connection)) => match &*connection {
                 Attempt::Connected(_) => Ok(RawConnection::pooled(connection)),
@@ -194,28 +199,28 @@ impl Own {
         }
     }
 
-    /// Why no exclusive connection was to be had in time.
+    /// Why no exclusive connection was free in time.
     fn busy(&self, deadline: Deadline) -> Error {
         let state = self.exclusives.state();
         let busy = state.connections.saturating_sub(state.idle_connections);
-        let most = self.origin.settings.exclusives;
+        let most = self.origin.settings.exclusive_connections;
         if busy < u32::from(most) {
-            // With room for more, nobody holds us up: it is the server that does not answer.
+            // With room for more connections, it is the server that does not answer.
             return deadline.passed(Budget::Connect);
         }
         let waiting = self.waiting.load(Ordering::Relaxed);
         let mut message = format!(
-            "all {most} exclusive connections stayed busy, and {waiting} more callers wait for one; raise `exclusives` or \
-             hold them for less time"
+            "timed out waiting for an exclusive connection: all {most} are busy, and {waiting} more callers wait; raise \
+             `exclusive_connections` or release connections sooner"
         );
-        if let Some(error) = self.origin.health.last_error() {
-            message.push_str("; the last error of the pool's connections: ");
+        if let Some(error) = self.origin.facts.last_error() {
+            message.push_str("; the last connection error of the pool: ");
             message.push_str(&error);
         }
         deadline.passed(Budget::Checkout).reworded(&message)
     }
 
-    /// Connects every lane that is not, so that the first commands find them open.
+    /// Connects all lanes, so that the first commands find them open.
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
         for slot in self.slots.iter() {
             self.connected(slot, deadline).await?;
@@ -223,15 +228,15 @@ impl Own {
         Ok(())
     }
 
-    /// Has the connections made anew by the commands to come: the name of the server may stand for another one now.
+    /// Replaces the connections as later commands need them: the name of the server may resolve to another one now.
     pub(crate) fn renew(&self) {
-        self.origin.health.new_generation();
+        self.origin.facts.new_generation();
         for slot in self.slots() {
             slot.renew();
         }
     }
 
-    /// Takes no more commands. What it gives waits until those under way are answered, or their deadlines pass.
+    /// Accepts no more commands. The future waits until the commands in flight are answered, or their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         let open: Vec<_> = self.slots().filter_map(Slot::take).collect();
         for lane in &open {
@@ -254,7 +259,7 @@ impl Own {
         self.exclusives.state()
     }
 
-    /// How many wait for an exclusive.
+    /// How many callers wait for an exclusive connection.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -268,8 +273,8 @@ impl Own {
         self.slots.iter().chain([&self.big])
     }
 
-    /// The slot for a request that can wait for a connection: one of the preferred server, else an open one, while the others
-    /// are connected; else one that nobody is connecting yet.
+    /// The slot for a request that can wait for a connection: one of the preferred server, else an open one, else one that no
+    /// task is connecting.
     fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
         let first = self.next_patient.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
@@ -291,23 +296,23 @@ impl Own {
     }
 }
 
-/// The requests that wait for a connection: as bounded as those on one.
+/// The requests that wait for a connection, bounded like those on one.
 #[derive(Default)]
-struct Queued {
+struct ConnectQueue {
     count: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-/// One of them, for as long as it lives.
-struct Place<'q> {
-    queued: &'q Queued,
+/// One request in the queue.
+struct QueuePlace<'q> {
+    queued: &'q ConnectQueue,
     bytes: usize,
 }
 
-impl Queued {
-    fn enter(&self, request: &Request, settings: &Settings) -> Result<Place<'_>, Error> {
+impl ConnectQueue {
+    fn enter(&self, request: &Request, settings: &Settings) -> Result<QueuePlace<'_>, Error> {
         let bytes = request.length();
-        let place = Place { queued: self, bytes };
+        let place = QueuePlace { queued: self, bytes };
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let most = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
@@ -318,24 +323,24 @@ impl Queued {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.queued.count.fetch_sub(1, Ordering::Relaxed);
         self.queued.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
-/// Counts one who waits, for as long as it lives.
-struct Waiting<'c>(&'c AtomicUsize);
+/// Counts a waiting caller.
+struct WaitingCaller<'c>(&'c AtomicUsize);
 
-impl<'c> Waiting<'c> {
+impl<'c> WaitingCaller<'c> {
     fn new(count: &'c AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCaller<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

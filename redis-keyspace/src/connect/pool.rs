@@ -1,4 +1,4 @@
-//! The connections of one configuration on one runtime: our own, or those of a pool of the application's.
+//! The connections of one configuration on one runtime: made by this crate, or those of a pool of the application.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,63 +6,48 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bb8_redis::bb8;
 use tokio::sync::oneshot;
 
-use super::exclusive::RawConnection;
-use super::external::External;
-use super::health::{Health, ServerRun};
-use super::lane::{Replies, Submitted};
-use super::manager::Origin;
+use super::attempt::Origin;
+use super::facts::{ServerFacts, ServerRun};
+use super::lane::Submitted;
 use super::own::Own;
-use super::settings::{Endpoint, Fingerprint, Settings};
-use crate::cache::{Copies, Flights};
-use crate::command::{Request, Wire};
-use crate::deadline::Deadline;
+use super::raw::RawConnection;
+use crate::config::{Endpoint, ExternalPool, Fingerprint, Settings};
 use crate::error::{Error, ErrorKind};
-use crate::group::Generations;
-use crate::lock::Streak;
-use crate::update::Turns;
+use crate::local::Local;
+use crate::protocol::{Replies, Request};
+use crate::time::Deadline;
 
 pub(crate) struct Pool {
     pub(crate) settings: Arc<Settings>,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) health: Arc<Health>,
+    pub(crate) facts: Arc<ServerFacts>,
     /// How many keyspaces use it.
     pub(crate) refs: AtomicUsize,
-    /// Who updates which key.
-    pub(crate) updates: Turns,
-    /// Who holds or waits for which lock.
-    pub(crate) locks: Turns<Streak>,
-    /// The generations of groups that are remembered.
-    pub(crate) generations: Generations,
-    /// What is being loaded.
-    pub(crate) flights: Flights,
-    /// What has been seen of values that may be given when they are stale.
-    pub(crate) copies: Copies,
-    kind: Kind,
+    /// What higher layers keep for this pool; connections do not use it.
+    pub(crate) local: Local,
+    connections: Connections,
     /// Set when the runtime that drives the connections is gone.
     orphaned: Arc<AtomicBool>,
     _alive: oneshot::Sender<()>,
 }
 
-enum Kind {
+enum Connections {
     Own(Own),
-    External(External),
+    External(ExternalPool),
 }
 
 impl Pool {
     /// Must be called within a runtime; connects nothing yet.
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let fingerprint = Fingerprint::of(&settings);
-        let health = Arc::new(Health::new(settings.breaker));
+        let facts = Arc::new(ServerFacts::new(settings.breaker));
         #[cfg(feature = "embedded")]
         if let Endpoint::Embedded(_) = &settings.endpoint {
-            observe!(
-                info,
-                "running on the embedded server: it is for quick starts and tests, and persists nothing"
-            );
+            event!(info, "using the embedded server: it is for quick starts and tests, and persists nothing");
         }
-        let kind = match &settings.endpoint {
-            Endpoint::Pool(external) => Kind::External(external.clone()),
-            _ => Kind::Own(Own::new(Origin::new(Arc::clone(&settings), Arc::clone(&health)))),
+        let connections = match &settings.endpoint {
+            Endpoint::Pool(external) => Connections::External(external.clone()),
+            _ => Connections::Own(Own::new(Origin::new(Arc::clone(&settings), Arc::clone(&facts)))),
         };
         let orphaned = Arc::new(AtomicBool::new(false));
         let (alive, pool_is_gone) = oneshot::channel();
@@ -70,14 +55,10 @@ impl Pool {
         Self {
             settings,
             fingerprint,
-            health,
+            facts,
             refs: AtomicUsize::new(0),
-            updates: Turns::default(),
-            locks: Turns::default(),
-            generations: Generations::default(),
-            flights: Flights::default(),
-            copies: Copies::default(),
-            kind,
+            local: Local::default(),
+            connections,
             orphaned,
             _alive: alive,
         }
@@ -91,17 +72,13 @@ impl Pool {
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
-        if self.copies.is_used() && self.forget_written(request, namespace) {
-            // `run` sees to it that what is read meanwhile is forgotten too.
-            return Submitted::NoLane;
-        }
-        match &self.kind {
-            Kind::Own(own) => own.submit(request, namespace, deadline),
-            Kind::External(_) => Submitted::NoLane,
+        match &self.connections {
+            Connections::Own(own) => own.submit(request, namespace, deadline),
+            Connections::External(_) => Submitted::NoLane,
         }
     }
 
-    /// Runs a request once, connecting first where needed, and says which server has answered, where that is known: the
+    /// Runs a request once, connecting first if needed, and returns which run of the server answered, if it is known: the
     /// preferred one if possible. Nothing is sent once `closed` is set.
     pub(crate) async fn run(
         &self,
@@ -111,41 +88,22 @@ impl Pool {
         closed: &AtomicBool,
         preferred: Option<ServerRun>,
     ) -> Result<(Replies, Option<ServerRun>), Error> {
-        // What is read while it is under way may be of before it.
-        let forgets = self.copies.is_used() && self.forget_written(request, namespace);
-        let _forgetting = forgets.then(|| Forgetting { pool: self, request, namespace });
-        match &self.kind {
-            Kind::Own(own) => {
+        match &self.connections {
+            Connections::Own(own) => {
                 let (replies, server) = own.run(request, namespace, deadline, closed, preferred).await?;
                 Ok((replies, Some(server)))
             }
-            Kind::External(external) => {
-                request.check_size(self.settings.max_value)?;
+            Connections::External(external) => {
+                request.check_size(self.settings.max_value_bytes)?;
                 let run = external.run(request, namespace, self.settings.db, deadline, closed);
                 Ok((self.guarded(run).await?, None))
             }
         }
     }
 
-    /// What is written is not to be given as stale any more. Gives whether anything is.
-    fn forget_written(&self, request: &Request, namespace: &str) -> bool {
-        let mut writes = false;
-        request.visit(&mut |wire| {
-            if let Wire::Packet(packet) = wire
-                && packet.aside
-            {
-                writes = true;
-                packet.keys.as_slice().iter().for_each(|key| {
-                    self.copies.forget(&format!("{namespace}{}", key.as_str()));
-                });
-            }
-        });
-        writes
-    }
-
-    /// Work on connections of the application's, which tell the breaker nothing by themselves.
+    /// Runs work on connections of the application, which do not report to the breaker themselves.
     async fn guarded<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let breaker = &self.health.breaker;
+        let breaker = &self.facts.breaker;
         breaker.admit()?;
         let outcome = work.await;
         let opened = match &outcome {
@@ -158,56 +116,61 @@ impl Pool {
             Err(_) => false,
         };
         if opened {
-            Origin::new(Arc::clone(&self.settings), Arc::clone(&self.health)).probe();
+            Origin::new(Arc::clone(&self.settings), Arc::clone(&self.facts)).probe();
         }
         outcome
     }
 
-    /// Whether the server is a node of a cluster; known once a lane was connected, or a page of a scan was read.
+    /// Whether the server is a node of a cluster; known after the first login.
     pub(crate) fn is_cluster(&self) -> bool {
-        match &self.kind {
-            Kind::Own(_) => self.health.is_cluster(),
-            Kind::External(external) => external.is_cluster(),
+        match &self.connections {
+            Connections::Own(_) => self.facts.is_cluster(),
+            Connections::External(external) => external.is_cluster(),
         }
     }
 
-    /// The server has said that it is one.
+    /// Records that the server is a node of a cluster.
     pub(crate) fn learn_cluster(&self) {
-        if let Kind::External(external) = &self.kind {
+        if let Connections::External(external) = &self.connections {
             external.learn_cluster();
         }
     }
 
-    /// Has the connections made anew: the server is not what it was.
+    /// Replaces the connections: the server changed its role.
     pub(crate) fn renew(&self) {
-        if let Kind::Own(own) = &self.kind {
+        if let Connections::Own(own) = &self.connections {
             own.renew();
         }
     }
 
-    /// Checks a connection out for one user alone.
+    /// Checks out a connection for one caller alone.
     pub(crate) async fn exclusive(&self) -> Result<RawConnection, Error> {
         let deadline = Deadline::after(self.settings.timeout);
-        match &self.kind {
-            Kind::Own(own) => own.exclusive(deadline).await,
-            Kind::External(external) => self.guarded(external.exclusive(self.settings.db, deadline)).await,
+        match &self.connections {
+            Connections::Own(own) => own.exclusive(deadline).await,
+            Connections::External(external) => {
+                let connection = self.guarded(external.exclusive(self.settings.db, deadline)).await?;
+                Ok(RawConnection::external(connection))
+            }
         }
     }
 
-    /// Connects every lane that is not, so that the first commands find them open.
+    /// Connects all lanes, so that the first commands find them open.
     pub(crate) async fn connect(&self) -> Result<(), Error> {
         let deadline = Deadline::after(self.settings.timeout);
-        match &self.kind {
-            Kind::Own(own) => own.connect(deadline).await,
-            Kind::External(external) => self.guarded(external.connect(self.settings.db, deadline)).await,
+        match &self.connections {
+            Connections::Own(own) => own.connect(deadline).await,
+            Connections::External(external) => {
+                self.guarded(external.connect(self.settings.db, deadline)).await
+            }
         }
     }
 
-    /// Takes no more commands. What it gives waits until those under way are answered, or their deadlines pass.
+    /// Accepts no more commands. The future waits until the commands in flight are answered, or their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
-        let closed = match &self.kind {
-            Kind::Own(own) => Some(own.close()),
-            Kind::External(_) => None,
+        let closed = match &self.connections {
+            Connections::Own(own) => Some(own.close()),
+            Connections::External(_) => None,
         };
         async move {
             if let Some(closed) = closed {
@@ -218,38 +181,38 @@ impl Pool {
 
     /// How many lanes are open, and how many requests wait for replies on them.
     pub(crate) fn lanes(&self) -> (usize, usize) {
-        match &self.kind {
-            Kind::Own(own) => own.lanes(),
-            Kind::External(_) => (0, 0),
+        match &self.connections {
+            Connections::Own(own) => own.lanes(),
+            Connections::External(_) => (0, 0),
         }
     }
 
-    /// What bb8 says of the connections that are checked out one by one.
+    /// The state of the connections that are checked out one by one.
     pub(crate) fn checked_out(&self) -> bb8::State {
-        match &self.kind {
-            Kind::Own(own) => own.exclusives(),
-            Kind::External(external) => external.state(),
+        match &self.connections {
+            Connections::Own(own) => own.exclusives(),
+            Connections::External(external) => external.state(),
         }
     }
 
     /// How many requests wait for a lane.
     pub(crate) fn queued(&self) -> usize {
-        match &self.kind {
-            Kind::Own(own) => own.queued(),
-            Kind::External(_) => 0,
+        match &self.connections {
+            Connections::Own(own) => own.queued(),
+            Connections::External(_) => 0,
         }
     }
 
-    /// How many wait for an exclusive connection of ours.
+    /// How many callers wait for an exclusive connection.
     pub(crate) fn waiting(&self) -> usize {
-        match &self.kind {
-            Kind::Own(own) => own.waiting(),
-            Kind::External(_) => 0,
+        match &self.connections {
+            Connections::Own(own) => own.waiting(),
+            Connections::External(_) => 0,
         }
     }
 
     pub(crate) fn is_external(&self) -> bool {
-        matches!(self.kind, Kind::External(_))
+        matches!(self.connections, Connections::External(_))
     }
 }
 
@@ -263,17 +226,4 @@ async fn watch_runtime(orphaned: Arc<AtomicBool>, pool_is_gone: oneshot::Receive
     }
     let _mark = Mark(orphaned);
     let _ = pool_is_gone.await;
-}
-
-/// A request that writes, under way: once it is over, or given up, what was read meanwhile is forgotten.
-struct Forgetting<'r> {
-    pool: &'r Pool,
-    request: &'r Request,
-    namespace: &'r str,
-}
-
-impl Drop for Forgetting<'_> {
-    fn drop(&mut self) {
-        self.pool.forget_written(self.request, self.namespace);
-    }
 }

@@ -2,28 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use tokio::runtime::{Handle, Id};
 
 use super::pool::Pool;
-use super::settings::Settings;
+use crate::config::Settings;
+use crate::sync::lock;
 
 /// Connections are driven by tasks of the runtime that made them, so another runtime needs its own.
 type Pools = Mutex<HashMap<(Arc<Settings>, Id), Weak<Pool>>>;
 
 static POOLS: LazyLock<Pools> = LazyLock::new(Pools::default);
 
-/// One user's share in a pool; the pool closes with the last one.
+/// A counted reference to a pool; the pool closes with the last one.
 pub(crate) struct PoolRef {
     pool: Arc<Pool>,
     runtime: Id,
 }
 
 impl PoolRef {
-    /// The pool of this configuration on this runtime, made if there is none.
+    /// The pool of this configuration on this runtime, created if it does not exist.
     pub(crate) fn obtain(settings: Settings, runtime: &Handle) -> Self {
-        let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = lock(&POOLS);
         let key = (Arc::new(settings), runtime.id());
         let pool = pools.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
             let pool = Arc::new(Pool::new(Arc::clone(&key.0)));
@@ -41,13 +42,13 @@ impl PoolRef {
 
 impl Drop for PoolRef {
     fn drop(&mut self) {
-        // With the lock taken, so that nobody obtains the pool that is just going.
-        let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        // With the lock held, so that no caller obtains the pool while it goes away.
+        let mut pools = lock(&POOLS);
         let last = self.pool.refs.fetch_sub(1, Ordering::Relaxed) == 1;
-        // The settings hold the password, and may hold an embedded server or a pool of the application's: they go too.
+        // The settings contain the password, and maybe an embedded server or a pool of the application: they go too.
         let key = (Arc::clone(&self.pool.settings), self.runtime);
         let gone = if last { pools.remove_entry(&key) } else { None };
-        drop(pools); // what else goes may take its time
+        drop(pools); // dropping the rest may take time
         drop(gone);
     }
 }

@@ -9,41 +9,41 @@ use bb8_redis::bb8;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
+use super::attempt::{Attempt, Origin};
 use super::lane::Lane;
-use super::manager::{Attempt, LaneManager, Origin};
-use crate::deadline::Deadline;
+use super::manager::LaneManager;
 use crate::error::{Budget, Error};
-use crate::run::jittered;
+use crate::time::{Deadline, jittered};
 
-/// The longest pause between two attempts to connect a lane: whoever asks right after the server came back waits so long.
+/// The longest pause between two attempts to connect a lane: a caller waits at most this long after the server is back.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// A lane that is younger is not renewed.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// A place for a lane. It keeps the lane checked out, so that bb8 hands every slot one of its own, and asks for
-/// another when that one has broken.
+/// A place for a lane. It keeps the lane checked out, so that bb8 makes one for every slot, and asks for another when the
+/// lane breaks.
 #[derive(Default)]
 pub(crate) struct Slot {
-    lane: ArcSwapOption<Held>,
+    lane: ArcSwapOption<HeldLane>,
     /// Held while connecting, so that a thousand waiting commands make one attempt.
-    connecting: AsyncMutex<Option<Failure>>,
-    /// A task is about to connect it.
+    connecting: AsyncMutex<Option<FailedAttempt>>,
+    /// Whether a task is connecting it.
     reviving: AtomicBool,
 }
 
 /// How the last attempt to connect ended.
-struct Failure {
+struct FailedAttempt {
     at: Instant,
     error: Error,
 }
 
-pub(crate) struct Held {
+pub(crate) struct HeldLane {
     pub(crate) lane: Lane,
     since: Instant,
     _checked_out: bb8::PooledConnection<'static, LaneManager>,
 }
 
-/// The place of the slot that a command should connect, if any: one without a lane that nobody is connecting yet, or has just tried to.
+/// The index of a slot that should be connected, if any: it has no lane, and no task is connecting it or has just tried.
 pub(crate) fn to_connect(slots: &[Slot]) -> Option<usize> {
     let is_due = |slot: &Slot| {
         let failure = slot.connecting.try_lock();
@@ -72,7 +72,7 @@ where
 impl Slot {
     /// The lane, open or not.
     #[inline]
-    pub(crate) fn held(&self) -> Guard<Option<Arc<Held>>> {
+    pub(crate) fn held(&self) -> Guard<Option<Arc<HeldLane>>> {
         self.lane.load()
     }
 
@@ -81,12 +81,12 @@ impl Slot {
         self.lane.load().as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()).cloned()
     }
 
-    /// Says whether somebody is about to connect it; if nobody is, it is whoever asks.
+    /// Whether a task is connecting it already; if not, the caller must.
     pub(crate) fn is_being_revived(&self) -> bool {
         self.reviving.swap(true, Ordering::AcqRel)
     }
 
-    /// Nobody is any longer.
+    /// The task has ended.
     pub(crate) fn is_revived(&self) {
         self.reviving.store(false, Ordering::Release);
     }
@@ -96,7 +96,7 @@ impl Slot {
         self.lane.swap(None).map(|held| held.lane.clone())
     }
 
-    /// Closes the lane for new commands, if it is not as good as new; the next one connects.
+    /// Closes the lane for new commands unless it is young; the next command connects.
     pub(crate) fn renew(&self) {
         if let Some(held) = &*self.lane.load()
             && held.since.elapsed() > YOUNG
@@ -116,7 +116,7 @@ impl Slot {
         if let Some(lane) = self.open() {
             return Ok(lane);
         }
-        origin.health.breaker.admit()?;
+        origin.facts.breaker.admit()?;
         let arrived = Instant::now();
         let mut last_failure = deadline.bound(Budget::Connect, self.connecting.lock()).await?;
         if let Some(lane) = self.open() {
@@ -124,16 +124,15 @@ impl Slot {
         }
         if let Some(failure) = &*last_failure {
             let again = failure.at + jittered(origin.settings.retry_delay.min(LONGEST_PAUSE));
-            // Somebody tried while we waited: their answer is as good as ours would be. So it is if there is no time
-            // left for another.
+            // Another task tried while this one waited, or no time is left for another attempt: its failure is the answer.
             if failure.at > arrived || again >= deadline.at() {
                 return Err(failure.error.clone());
             }
             tokio::time::sleep_until(again).await;
         }
         // It may have opened while we waited.
-        origin.health.breaker.admit()?;
-        // The broken lane goes back to bb8 first, or there would be no room for a new one.
+        origin.facts.breaker.admit()?;
+        // The broken lane returns to bb8 first, to make room for a new one.
         self.lane.store(None);
         let asked = Instant::now();
         let Ok(checked_out) = deadline.bound(Budget::Connect, fresh(lanes, asked)).await? else {
@@ -142,11 +141,11 @@ impl Slot {
         let lane = match &*checked_out {
             Attempt::Connected(lane) => lane.clone(),
             Attempt::Failed(error, _) => {
-                *last_failure = Some(Failure { at: Instant::now(), error: error.clone() });
+                *last_failure = Some(FailedAttempt { at: Instant::now(), error: error.clone() });
                 return Err(error.clone());
             }
         };
-        let held = Held { lane: lane.clone(), since: Instant::now(), _checked_out: checked_out };
+        let held = HeldLane { lane: lane.clone(), since: Instant::now(), _checked_out: checked_out };
         self.lane.store(Some(Arc::new(held)));
         *last_failure = None;
         Ok(lane)

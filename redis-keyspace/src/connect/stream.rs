@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::settings::Endpoint;
+use crate::config::Endpoint;
 use crate::error::Error;
 
 /// How long a peer may stay silent at the TCP level before the system asks whether it is still there.
@@ -35,9 +35,10 @@ impl Stream {
             }
             #[cfg(feature = "embedded")]
             Endpoint::Embedded(embedded) => embedded.server.connect().map(Self::Memory),
-            Endpoint::Pool(_) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "the application's pool connects by itself"))
-            }
+            Endpoint::Pool(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the application's pool makes its own connections",
+            )),
         };
         opened.map_err(|error| Error::io(&endpoint.to_string(), error))
     }

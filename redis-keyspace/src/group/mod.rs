@@ -1,29 +1,24 @@
 //! Groups: many keys invalidated in one step, by a generation that is a part of their names.
 
-mod cache;
 mod script;
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::pin::Pin;
 use std::time::Duration;
 
-pub(crate) use cache::Generations;
-#[cfg(feature = "embedded")]
-pub(crate) use script::register;
+use futures_core::future::BoxFuture;
 
-use crate::Redis;
-use crate::command::{Keys, Packet, Request, Subject, on_and_timeout, reply};
-use crate::deadline::Deadline;
+#[cfg(feature = "embedded")]
+pub(crate) use script::GROUP_SCRIPT;
+
+use crate::client::{CallOptions, Observed, Subject, call_options, run};
 use crate::error::{Error, Result};
-use crate::expiry::Expiry;
-use crate::handle::target;
-use crate::key::{Key, generation_text};
-use crate::keyspace::Keyspace;
+use crate::key::generation_text;
 use crate::kind::{Group, Kind};
-use crate::observe::Observed;
+use crate::protocol::{Keys, Packet, Request, read};
 use crate::random;
-use crate::run::run;
+use crate::schema::{Key, Keyspace};
+use crate::time::Expiry;
 
 /// Groups: keys that are invalidated together, in one step however many they are.
 ///
@@ -82,8 +77,7 @@ impl<S: Keyspace> Key<S, Group> {
             group: self.clone(),
             key: key.clone(),
             cached_for: None,
-            redis: self.redis(),
-            timeout: None,
+            options: CallOptions::of_key(self),
         }
     }
 
@@ -101,7 +95,7 @@ impl<S: Keyspace> Key<S, Group> {
     ///
     /// Dropping the future leaves it open whether the members are invalidated.
     pub fn invalidate(&self) -> InvalidateGroup<S> {
-        InvalidateGroup { group: self.clone(), redis: self.redis(), timeout: None }
+        InvalidateGroup { group: self.clone(), options: CallOptions::of_key(self) }
     }
 }
 
@@ -111,30 +105,21 @@ pub struct GroupMember<S, M, V> {
     group: Key<S, Group>,
     key: Key<M, V>,
     cached_for: Option<Duration>,
-    redis: Option<Redis>,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
     /// Takes a generation that this process has read no longer ago than this, without asking the server. So long may
     /// values be read and written that another process has invalidated. At most the lifetime of the group.
     ///
-    /// Up to 10,000 groups are remembered.
+    /// A process remembers about 2 MiB of generations: some ten thousand groups.
     pub fn cached_for(mut self, duration: Duration) -> Self {
         self.cached_for = Some(duration);
         self
     }
 
-    /// Asks this server for the generation, whatever is installed or in scope. Where the member is, its own key says.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    call_options! { self => self.options;
+        /// Sets the timeout for reading the generation: waiting for a connection, connecting and the reply.
     }
 
     async fn run(self) -> Result<Key<M, V>> {
@@ -142,7 +127,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         let observed = Observed::command(&subject);
         let outcome = self.generation(&observed).await;
         observed.outcome(&subject, outcome.as_ref().err());
-        let generation = outcome.map_err(|error| about(error, "EVALSHA", &self.group))?;
+        let generation = outcome.map_err(|error| self.group.explain("EVALSHA", error))?;
         Ok(self.key.in_generation(generation))
     }
 
@@ -154,10 +139,10 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
                 self.key.template().template(),
             )));
         }
-        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
-        let generations = &binding.pool().generations;
-        let name = format!("{}{}", binding.namespace, self.group.as_str());
+        let generations = &binding.pool().local.generations;
+        let name = binding.wire_name(self.group.as_str());
         let lifetime = self.group.template().lifetime();
         // With a longer one, the group could have expired and been made anew by others.
         let cached_for =
@@ -165,14 +150,14 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         if let Some(generation) = cached_for.and_then(|duration| generations.get(&name, duration)) {
             return Ok(generation);
         }
-        let reading = generations.reading(name);
-        let deadline = Deadline::after(self.timeout.unwrap_or(binding.timeout));
+        let start = generations.start(&name);
+        let deadline = binding.deadline(self.options.timeout);
         let call = script::call(self.group.text(), lifetime)?;
         // Repeatable: a second run finds what the first one has made.
         let answer = script::SCRIPT.run(&binding, call, deadline, true).await?;
-        let generation = script::read(answer)?;
+        let generation = script::generation(answer)?;
         if cached_for.is_some() {
-            reading.done(generation);
+            generations.keep(&name, generation, &start, start.at());
         }
         Ok(generation)
     }
@@ -180,7 +165,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
 
 impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for GroupMember<S, M, V> {
     type Output = Result<Key<M, V>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
@@ -191,13 +176,12 @@ impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for GroupMember<S, M, V> {
 #[must_use = "nothing is invalidated unless it is awaited"]
 pub struct InvalidateGroup<S> {
     group: Key<S, Group>,
-    redis: Option<Redis>,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 impl<S: Keyspace> InvalidateGroup<S> {
-    on_and_timeout! {
-        /// Gives it a deadline of its own, over waiting for a connection, connecting and the reply.
+    call_options! { self => self.options;
+        /// Sets the timeout of the command: waiting for a connection, connecting and the reply.
     }
 
     async fn run(self) -> Result<()> {
@@ -205,35 +189,31 @@ impl<S: Keyspace> InvalidateGroup<S> {
         let observed = Observed::command(&subject);
         let outcome = self.replace(&observed).await;
         observed.outcome(&subject, outcome.as_ref().err());
-        outcome.map_err(|error| about(error, "SET", &self.group))
+        outcome.map_err(|error| self.group.explain("SET", error))
     }
 
     async fn replace(&self, observed: &Observed) -> Result<()> {
-        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
         let mut packet = Packet::new("SET", Keys::One(self.group.text()));
         packet.args.push(generation_text(random::bits()).as_bytes());
         Expiry::from(self.group.template().lifetime()).push_for_set(&mut packet.args)?;
-        let name = format!("{}{}", binding.namespace, self.group.as_str());
-        let _invalidating = binding.pool().generations.invalidating(name);
-        let deadline = Deadline::after(self.timeout.unwrap_or(binding.timeout));
+        let name = binding.wire_name(self.group.as_str());
+        let _forgetting = binding.pool().local.generations.forgetting(name);
+        let deadline = binding.deadline(self.options.timeout);
         // Repeatable: a second run invalidates what nobody can have stored for long.
         let replies = run(binding.clone(), Request::One(packet), deadline, true, None).await?;
-        reply::one(replies).and_then(reply::to_unit)
+        read::one(replies).and_then(read::to_unit)
     }
 }
 
 impl<S: Keyspace> IntoFuture for InvalidateGroup<S> {
     type Output = Result<()>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }
-}
-
-fn about<S>(error: Error, command: &'static str, group: &Key<S, Group>) -> Error {
-    error.about(command, Some(group.template()), Some(group.as_str()))
 }
 
 impl<S, M, V> fmt::Debug for GroupMember<S, M, V> {

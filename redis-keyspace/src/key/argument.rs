@@ -6,9 +6,9 @@ use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::class::ArgumentClass;
+use super::class::{ArgumentClass, START};
 use super::escape;
-use super::text::KeyWriter;
+use super::writer::KeyWriter;
 
 /// A value that can stand in a key.
 ///
@@ -42,7 +42,8 @@ use super::text::KeyWriter;
 /// By hand, for a type of your own:
 ///
 /// ```
-/// use redis_keyspace::{KeyArgument, KeyWriter};
+/// use redis_keyspace::KeyArgument;
+/// use redis_keyspace::key::KeyWriter;
 ///
 /// #[derive(Debug, Clone, PartialEq)]
 /// struct Tenant { region: char, number: u32 }
@@ -51,7 +52,7 @@ use super::text::KeyWriter;
 ///     type Parsed = Tenant;
 ///
 ///     fn write(&self, out: &mut KeyWriter) {
-///         out.text(&format!("{}{}", self.region, self.number));
+///         out.write_str(&format!("{}{}", self.region, self.number));
 ///     }
 ///
 ///     fn parse(text: &str) -> Option<Tenant> {
@@ -85,15 +86,36 @@ pub trait KeyArgument {
     fn parse(text: &str) -> Option<Self::Parsed>;
 }
 
+impl KeyWriter {
+    /// Writes an argument.
+    ///
+    /// An argument that writes nothing is written as every empty argument is. In debug builds, an argument that writes
+    /// text outside of its `CLASS` panics: the checks of all templates rely on it.
+    #[inline]
+    pub(crate) fn argument<A: KeyArgument + ?Sized>(&mut self, argument: &A) {
+        let start = self.written().len();
+        argument.write(self);
+        if self.written().len() == start && !A::CLASS.accepts(START) {
+            self.verbatim(escape::EMPTY);
+        }
+        debug_assert!(
+            self.written().get(start..).is_some_and(|text| A::CLASS.run(text) == Some(text.len())),
+            "`KeyArgument::write` of {} wrote {:?}, which its `CLASS` does not contain",
+            std::any::type_name::<A>(),
+            String::from_utf8_lossy(self.written().get(start..).unwrap_or_default()),
+        );
+    }
+}
+
 macro_rules! integers {
-    ($($class:ident $limits:tt: $($int:ty),+;)+) => {$($(
+    ($($class:ident: $($int:ty),+;)+) => {$($(
         impl KeyArgument for $int {
             type Parsed = Self;
-            const CLASS: ArgumentClass = ArgumentClass::$class $limits;
+            const CLASS: ArgumentClass = ArgumentClass::$class;
 
             #[inline]
             fn write(&self, out: &mut KeyWriter) {
-                out.integer(*self);
+                out.write_int(*self);
             }
 
             fn parse(text: &str) -> Option<Self> {
@@ -103,11 +125,11 @@ macro_rules! integers {
 
         impl KeyArgument for NonZero<$int> {
             type Parsed = Self;
-            const CLASS: ArgumentClass = ArgumentClass::$class $limits.without_zero();
+            const CLASS: ArgumentClass = ArgumentClass::$class.without_zero();
 
             #[inline]
             fn write(&self, out: &mut KeyWriter) {
-                out.integer(self.get());
+                out.write_int(self.get());
             }
 
             fn parse(text: &str) -> Option<Self> {
@@ -119,16 +141,16 @@ macro_rules! integers {
 
 // `usize` and `isize` are as on the widest machines: a declaration means the same everywhere.
 integers! {
-    unsigned("255"): u8;
-    unsigned("65535"): u16;
-    unsigned("4294967295"): u32;
-    unsigned("18446744073709551615"): u64, usize;
-    unsigned("340282366920938463463374607431768211455"): u128;
-    signed("128", "127"): i8;
-    signed("32768", "32767"): i16;
-    signed("2147483648", "2147483647"): i32;
-    signed("9223372036854775808", "9223372036854775807"): i64, isize;
-    signed("170141183460469231731687303715884105728", "170141183460469231731687303715884105727"): i128;
+    U8: u8;
+    U16: u16;
+    U32: u32;
+    U64: u64, usize;
+    U128: u128;
+    I8: i8;
+    I16: i16;
+    I32: i32;
+    I64: i64, isize;
+    I128: i128;
 }
 
 /// Refuses `007` and `+7`, which `FromStr` takes: two keys must not read as one.
@@ -138,7 +160,7 @@ fn canonical<I: itoa::Integer + Copy>(text: &str, integer: I) -> Option<I> {
 
 impl KeyArgument for bool {
     type Parsed = Self;
-    const CLASS: ArgumentClass = ArgumentClass::one_of(&["true", "false"]);
+    const CLASS: ArgumentClass = ArgumentClass::BOOL;
 
     fn write(&self, out: &mut KeyWriter) {
         out.verbatim(if *self { "true" } else { "false" });
@@ -154,7 +176,7 @@ impl KeyArgument for char {
     const CLASS: ArgumentClass = ArgumentClass::CHAR;
 
     fn write(&self, out: &mut KeyWriter) {
-        out.text(self.encode_utf8(&mut [0; 4]));
+        out.write_str(self.encode_utf8(&mut [0; 4]));
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -169,7 +191,7 @@ impl KeyArgument for str {
 
     #[inline]
     fn write(&self, out: &mut KeyWriter) {
-        out.text(self);
+        out.write_str(self);
     }
 
     fn parse(text: &str) -> Option<String> {
@@ -182,7 +204,7 @@ impl KeyArgument for String {
 
     #[inline]
     fn write(&self, out: &mut KeyWriter) {
-        out.text(self);
+        out.write_str(self);
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -242,7 +264,7 @@ macro_rules! addresses {
             const CLASS: ArgumentClass = $class;
 
             fn write(&self, out: &mut KeyWriter) {
-                out.text(&self.to_string());
+                out.write_str(&self.to_string());
             }
 
             fn parse(text: &str) -> Option<Self> {

@@ -1,12 +1,11 @@
 //! The way back: from a key's text to the arguments that made it.
 
-use std::fmt;
-
 use smallvec::SmallVec;
 
+use super::argument::KeyArgument;
+use super::class::ArgumentClass;
 use super::escape;
-use super::{ArgumentClass, KeyArgument};
-use crate::keyspace::{KeyspaceMeta, Piece};
+use super::piece::Piece;
 
 /// The still escaped arguments that a template captured from a key, in the template's order.
 #[doc(hidden)]
@@ -59,31 +58,3 @@ pub(crate) fn capture<'k>(pieces: &[Piece], key: &'k str) -> Option<Captures<'k>
     }
     rest.is_empty().then_some(Captures { texts })
 }
-
-/// No template of the keyspace produces this key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyParseError {
-    message: String,
-}
-
-impl KeyParseError {
-    pub(crate) fn new(keyspace: &'static KeyspaceMeta, key: &str) -> Self {
-        let templates: Vec<_> =
-            keyspace.templates().iter().map(|template| format!("`{}`", template.template())).collect();
-        let message = format!(
-            "`{}` is not a key of {}, whose templates are {}",
-            key.escape_debug(),
-            keyspace.name(),
-            templates.join(", "),
-        );
-        Self { message }
-    }
-}
-
-impl fmt::Display for KeyParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for KeyParseError {}

@@ -1,6 +1,7 @@
 //! The kind of groups.
 
-use super::{Kind, Role};
+use super::role::Role;
+use super::traits::Kind;
 
 /// A group of keys that are invalidated together, in one step however many they are. See [`Key::member`](crate::Key::member).
 ///
@@ -20,7 +21,7 @@ use super::{Kind, Role};
 pub struct Group(());
 
 impl Kind for Group {
-    const WIRE: &'static str = "a generation in hex";
+    const WIRE_FORMAT: &'static str = "a generation in hex";
     const IS_FILLED: bool = false;
     const ROLE: Role = Role::Group;
 }

@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{DecodeError, EncodeError, Kind, SingleValue};
+use super::error::{DecodeError, EncodeError};
+use super::traits::{Kind, SingleValue};
 
 /// A value of type `T` as plain JSON, which any other client can read.
 ///
@@ -21,7 +22,7 @@ impl<T> fmt::Debug for Json<T> {
 }
 
 impl<T: 'static> Kind for Json<T> {
-    const WIRE: &'static str = "JSON";
+    const WIRE_FORMAT: &'static str = "JSON";
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> SingleValue for Json<T> {

@@ -1,6 +1,7 @@
 //! The kind of locks.
 
-use super::{Kind, Role};
+use super::role::Role;
+use super::traits::Kind;
 
 /// A lock: held by one at a time, by way of its key. See [`Key::lock`](crate::Key::lock) for what it is and is not.
 ///
@@ -22,7 +23,7 @@ use super::{Kind, Role};
 pub struct Lock(());
 
 impl Kind for Lock {
-    const WIRE: &'static str = "the token of the holder";
+    const WIRE_FORMAT: &'static str = "the token of the holder";
     const IS_FILLED: bool = false;
     const ROLE: Role = Role::Lock;
 }

@@ -1,244 +1,27 @@
 //! What can live at a key.
 
+mod counter;
+mod error;
 mod group;
 #[cfg(feature = "json")]
 mod json;
-mod limit;
 mod lock;
+mod meta;
+mod once;
+mod rate_limit;
+mod role;
 mod scalar;
+mod traits;
 
-use std::fmt;
-
+pub use counter::Counter;
+pub use error::{DecodeError, EncodeError};
 pub use group::Group;
 #[cfg(feature = "json")]
 pub use json::Json;
-pub use limit::RateLimit;
 pub use lock::Lock;
+pub use meta::KindMeta;
+pub use once::Once;
+pub use rate_limit::RateLimit;
+pub use role::Role;
 pub use scalar::{Bytes, Text};
-
-use crate::keyspace::KindMeta;
-
-/// What lives at a key: the return type of a field of a keyspace.
-///
-/// The kind decides which operations a [`Key`](crate::Key) has.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what lives at the key",
-    label = "not a kind",
-    note = "a field's type is a kind, or a function that returns one: `Json<T>`, `Text`, `Bytes`, an integer, `bool`, `Counter`; for a value of your own write `Json<{Self}>`"
-)]
-pub trait Kind: 'static {
-    /// How the values look to any other client, in a few words: `JSON`, `a decimal integer`.
-    ///
-    /// What the derive writes above a constructor says the same of the kinds of this crate. It sees only their names, so
-    /// of a kind of your own it says nothing.
-    const WIRE: &'static str;
-
-    /// The type that Redis gives the keys, as `TYPE` answers: scans ask for keys of it only.
-    const REDIS_TYPE: &'static str = "string";
-
-    /// Whether `get_or_set` can fill keys of it, so that what writes them ends fills under way.
-    #[doc(hidden)]
-    const IS_FILLED: bool = true;
-
-    /// What the keys are for, where that is not to hold data.
-    #[doc(hidden)]
-    const ROLE: Role = Role::Data;
-}
-
-/// What the keys of a kind are for.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Role {
-    /// To hold data.
-    Data,
-    /// To be held by one at a time.
-    Lock,
-    /// To count what is done.
-    RateLimit,
-    /// To invalidate others.
-    Group,
-}
-
-impl KindMeta {
-    /// Of the type that is written like this in the declaration, which only the derive knows.
-    #[must_use]
-    pub const fn of<V: Kind>(name: &'static str) -> Self {
-        Self { name, wire: V::WIRE, redis_type: V::REDIS_TYPE, is_filled: V::IS_FILLED, role: V::ROLE }
-    }
-
-    /// The same of a template with `ttl = none`. Fails to compile for a kind that can't go without a lifetime.
-    #[must_use]
-    #[track_caller]
-    pub const fn without_end(self) -> Self {
-        assert!(
-            !matches!(self.role, Role::Lock),
-            "a lock needs a lifetime, or one whose holder has died would be held for ever: write `ttl = \"30s\"`, say, \
-             instead of `ttl = none`; while its holder lives, it is renewed"
-        );
-        self
-    }
-}
-
-/// A kind that holds one value in a Redis string, with its codec.
-///
-/// Implement it for a marker type of your own to add a wire format:
-///
-/// ```
-/// use redis_keyspace::{DecodeError, EncodeError, Kind, SingleValue};
-///
-/// /// A point as `x,y`.
-/// #[derive(Debug)]
-/// pub struct Point;
-///
-/// impl Kind for Point {
-///     const WIRE: &'static str = "x,y in decimal";
-/// }
-///
-/// impl SingleValue for Point {
-///     type Owned = (i32, i32);
-///     type Borrowed = (i32, i32);
-///
-///     fn encode((x, y): &(i32, i32), out: &mut Vec<u8>) -> Result<(), EncodeError> {
-///         out.extend_from_slice(format!("{x},{y}").as_bytes());
-///         Ok(())
-///     }
-///
-///     fn decode(bytes: &[u8]) -> Result<(i32, i32), DecodeError> {
-///         let parse = || {
-///             let (x, y) = std::str::from_utf8(bytes).ok()?.split_once(',')?;
-///             Some((x.parse().ok()?, y.parse().ok()?))
-///         };
-///         parse().ok_or_else(|| DecodeError::new("not of the form x,y"))
-///     }
-///
-///     fn borrow(owned: &(i32, i32)) -> &(i32, i32) {
-///         owned
-///     }
-/// }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` holds no single value",
-    label = "this operation is for kinds with one value: `Json<T>`, `Text`, `Bytes`, integers, `bool`",
-    note = "for `Json<T>`, `T` must implement `serde::Serialize` and `serde::de::DeserializeOwned`"
-)]
-pub trait SingleValue: Kind {
-    /// What reading gives.
-    type Owned: Send + 'static;
-    /// What writing takes a reference to.
-    type Borrowed: ?Sized;
-
-    /// Appends the value's bytes to `out`.
-    ///
-    /// # Errors
-    ///
-    /// When the value has no encoding; nothing is sent then.
-    fn encode(value: &Self::Borrowed, out: &mut Vec<u8>) -> Result<(), EncodeError>;
-
-    /// Reads a value from the bytes that Redis holds.
-    ///
-    /// # Errors
-    ///
-    /// When the bytes are no value of this kind. The error must not repeat them: it is logged.
-    fn decode(bytes: &[u8]) -> Result<Self::Owned, DecodeError>;
-
-    /// A borrowed view of an owned value, so that what was loaded can be stored.
-    fn borrow(owned: &Self::Owned) -> &Self::Borrowed;
-}
-
-/// A counter: a signed 64-bit integer that Redis itself counts, atomically.
-///
-/// Declared as the return type of a field: `views: fn(id: u64) -> Counter`.
-#[derive(Debug)]
-pub struct Counter(());
-
-impl Kind for Counter {
-    const WIRE: &'static str = "a decimal integer";
-    const IS_FILLED: bool = false;
-}
-
-/// A kind whose value is read by one plain command, so that many keys of it are read at once: every single value, and
-/// counters.
-///
-/// Implemented for every [`SingleValue`]; nothing else can implement it usefully.
-#[diagnostic::on_unimplemented(
-    message = "many keys of `{Self}` can't be read at once",
-    label = "for kinds with one value and counters"
-)]
-pub trait Readable: Kind {
-    /// What a value is read as.
-    type Value: Send + 'static;
-
-    /// What reading a key gives, whether there is a value or not.
-    type Read: Send + 'static;
-
-    /// Reads a value.
-    ///
-    /// # Errors
-    ///
-    /// When the bytes are no value of this kind.
-    fn read_present(bytes: &[u8]) -> Result<Self::Value, DecodeError>;
-
-    /// Reads what is at a key; `None` for nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the bytes are no value of this kind.
-    fn read(bytes: Option<&[u8]>) -> Result<Self::Read, DecodeError>;
-}
-
-impl<V: SingleValue> Readable for V {
-    type Value = V::Owned;
-    type Read = Option<V::Owned>;
-
-    fn read_present(bytes: &[u8]) -> Result<V::Owned, DecodeError> {
-        V::decode(bytes)
-    }
-
-    fn read(bytes: Option<&[u8]>) -> Result<Self::Read, DecodeError> {
-        bytes.map(V::decode).transpose()
-    }
-}
-
-impl Readable for Counter {
-    type Value = i64;
-    type Read = i64;
-
-    fn read_present(bytes: &[u8]) -> Result<i64, DecodeError> {
-        <i64 as SingleValue>::decode(bytes)
-    }
-
-    /// A counter that is not there stands at zero.
-    fn read(bytes: Option<&[u8]>) -> Result<i64, DecodeError> {
-        bytes.map_or(Ok(0), Self::read_present)
-    }
-}
-
-/// Why a value could not be encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodeError(String);
-
-/// Why bytes could not be decoded. Says where and what kind of mistake, never the bytes themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecodeError(String);
-
-macro_rules! message_error {
-    ($($name:ident),+) => {$(
-        impl $name {
-            /// An error with this message, which must not contain the value.
-            pub fn new(message: impl Into<String>) -> Self {
-                Self(message.into())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl std::error::Error for $name {}
-    )+};
-}
-
-message_error!(EncodeError, DecodeError);
+pub use traits::{Kind, Readable, SingleValue};

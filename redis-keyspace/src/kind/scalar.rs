@@ -1,13 +1,14 @@
 //! Texts, bytes, integers and booleans, each as any other client would write them.
 
-use super::{DecodeError, EncodeError, Kind, SingleValue};
+use super::error::{DecodeError, EncodeError};
+use super::traits::{Kind, SingleValue};
 
 /// A UTF-8 text, stored as it is. Read as `String`, written from `&str`.
 #[derive(Debug)]
 pub struct Text(());
 
 impl Kind for Text {
-    const WIRE: &'static str = "UTF-8 text";
+    const WIRE_FORMAT: &'static str = "UTF-8 text";
 }
 
 impl SingleValue for Text {
@@ -31,16 +32,16 @@ impl SingleValue for Text {
     }
 }
 
-/// Bytes, stored as they are. Read as `Vec<u8>`, written from `&[u8]`.
+/// Bytes, stored unchanged. Read as [`bytes::Bytes`], written from `&[u8]`.
 #[derive(Debug)]
 pub struct Bytes(());
 
 impl Kind for Bytes {
-    const WIRE: &'static str = "bytes";
+    const WIRE_FORMAT: &'static str = "bytes";
 }
 
 impl SingleValue for Bytes {
-    type Owned = Vec<u8>;
+    type Owned = bytes::Bytes;
     type Borrowed = [u8];
 
     fn encode(value: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -48,11 +49,11 @@ impl SingleValue for Bytes {
         Ok(())
     }
 
-    fn decode(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        Ok(bytes.to_vec())
+    fn decode(bytes: &[u8]) -> Result<bytes::Bytes, DecodeError> {
+        Ok(bytes::Bytes::copy_from_slice(bytes))
     }
 
-    fn borrow(owned: &Vec<u8>) -> &[u8] {
+    fn borrow(owned: &bytes::Bytes) -> &[u8] {
         owned
     }
 }
@@ -60,7 +61,7 @@ impl SingleValue for Bytes {
 macro_rules! integers {
     ($($int:ty),+) => {$(
         impl Kind for $int {
-            const WIRE: &'static str = concat!("a decimal integer (", stringify!($int), ")");
+            const WIRE_FORMAT: &'static str = concat!("a decimal integer (", stringify!($int), ")");
         }
 
         impl SingleValue for $int {
@@ -89,7 +90,7 @@ macro_rules! integers {
 integers!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 
 impl Kind for bool {
-    const WIRE: &'static str = "1 or 0";
+    const WIRE_FORMAT: &'static str = "1 or 0";
 }
 
 impl SingleValue for bool {

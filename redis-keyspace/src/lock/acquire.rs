@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::script::{Answer, Claim};
-use crate::command::is_away;
-use crate::deadline::Deadline;
+use super::script::{Claim, LockAnswer};
 use crate::error::{ErrorKind, Result};
-use crate::run::jittered;
-use crate::update::Turn;
+use crate::local::{Streak, Turn};
+use crate::time::{Backoff, Deadline, jittered};
 
 /// The pause after the first try in vain. It gets shorter the longer one waits, down to the shortest.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -23,10 +22,6 @@ const LONG_WAIT: Duration = Duration::from_secs(2);
 /// that moment: longer than the pauses of one who has waited long.
 const LONGEST_STREAK: Duration = Duration::from_millis(400);
 const LEFT_FREE: Duration = Duration::from_millis(20);
-
-/// Since when the tasks of this process have handed a lock to each other without any other process getting it.
-#[derive(Debug, Default)]
-pub(crate) struct Streak(Option<Instant>);
 
 /// A lock that was taken.
 pub(super) struct Taken {
@@ -42,8 +37,8 @@ pub(super) async fn try_once(
 ) -> Result<Result<Taken, Option<Duration>>> {
     let asked = Instant::now();
     match Trying::new(claim, timeout).await? {
-        Answer::Taken(fencing) => Ok(Ok(Taken { fencing, asked })),
-        Answer::Held(left) => Ok(Err(left)),
+        LockAnswer::Taken(fencing) => Ok(Ok(Taken { fencing, asked })),
+        LockAnswer::Held(left) => Ok(Err(left)),
     }
 }
 
@@ -91,7 +86,7 @@ fn pause(waited: Duration, left: Option<Duration>) -> Duration {
     pause.min(left.unwrap_or(Duration::MAX).saturating_add(Duration::from_millis(1)))
 }
 
-type UnderWay = Pin<Box<dyn Future<Output = Result<Answer>> + Send>>;
+type UnderWay = BoxFuture<'static, Result<LockAnswer>>;
 
 /// A try under way. When it is dropped before its answer, the answer is waited for in the background, and what it got is
 /// given back: a release on another connection could come before what it is to undo.
@@ -110,7 +105,7 @@ impl Trying {
 }
 
 impl Future for Trying {
-    type Output = Result<Answer>;
+    type Output = Result<LockAnswer>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.is_sent = true;
@@ -132,7 +127,7 @@ impl Drop for Trying {
             let claim = Arc::clone(&self.claim);
             self.claim.runtime.spawn(async move {
                 let answer = under_way.await;
-                if matches!(answer, Ok(Answer::Taken(_))) || is_open(&answer) {
+                if matches!(answer, Ok(LockAnswer::Taken(_))) || is_open(&answer) {
                     give_back(claim).await;
                 }
             });
@@ -141,23 +136,22 @@ impl Drop for Trying {
 }
 
 /// Whether the lock may have been taken, or may still be, without anybody knowing.
-fn is_open(answer: &Result<Answer>) -> bool {
+fn is_open(answer: &Result<LockAnswer>) -> bool {
     answer.as_ref().is_err_and(|error| {
-        (is_away(error) && !error.is_breaker_open())
+        (error.is_outage() && !error.is_breaker_open())
             || matches!(error.kind(), ErrorKind::Decode | ErrorKind::Protocol)
     })
 }
 
 /// Gives back what was taken, or may be taken yet by a command that is still on its way: some seconds are enough for most.
 async fn give_back(claim: Arc<Claim>) {
-    let mut pause = SHORTEST_PAUSE;
+    let mut backoff = Backoff::new(SHORTEST_PAUSE, Duration::from_secs(3)).growing_by(4);
     for _ in 0..5 {
         match claim.release(Deadline::after(claim.binding.timeout)).await {
             Ok(true) => return,
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Ok(false) | Err(_) => sleep(jittered(pause)).await,
+            Ok(false) | Err(_) => sleep(backoff.pause()).await,
         }
-        pause *= 4;
     }
 }
 

@@ -2,40 +2,40 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::acquire::{Streak, Taken};
+use super::acquire::Taken;
 use super::script::Claim;
-use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keyspace::TemplateMeta;
-use crate::run::jittered;
-use crate::update::Turn;
+use crate::local::{Streak, Turn};
+use crate::schema::TemplateMeta;
+use crate::sync::lock;
+use crate::time::{Deadline, jittered};
 
 /// A lock that is held, as work done under it sees it: is it still, and which number goes with it. Cheap to clone.
 ///
 /// A guard dereferences to it, and [`with_lock`](crate::Key::with_lock) hands it to the work.
 #[derive(Clone)]
-pub struct Held {
+pub struct LockHandle {
     shared: Arc<Shared>,
 }
 
 /// A lock that is held until this is [released](Self::release) or dropped. See [`Key::lock`](crate::Key::lock).
 ///
-/// It is renewed in the background every third of its lifetime. What it says about itself are the methods of [`Held`].
+/// It is renewed in the background every third of its lifetime. What it says about itself are the methods of [`LockHandle`].
 ///
 /// Dropping it gives the lock back in a task of its own, without anybody being told how that went; on a runtime that has
 /// ended, or ends before the task is done, as a program's does at the end of `main`, the lock stays for the rest of its
 /// lifetime.
 #[must_use = "the lock is given back when this is dropped"]
 pub struct LockGuard {
-    held: Held,
+    held: LockHandle,
     renewal: AbortHandle,
     released: bool,
 }
@@ -75,12 +75,12 @@ impl LockGuard {
             turn: Mutex::new(turn),
         });
         let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked)).abort_handle();
-        Self { held: Held { shared }, renewal, released: false }
+        Self { held: LockHandle { shared }, renewal, released: false }
     }
 
     /// What work under the lock may need to know, apart from the guard.
     #[must_use]
-    pub fn held(&self) -> Held {
+    pub fn held(&self) -> LockHandle {
         self.held.clone()
     }
 
@@ -99,7 +99,7 @@ impl LockGuard {
         self.renewal.abort();
         let claim = Arc::clone(&shared.claim);
         // Boxed, so that all of the way to the server does not become a part of the caller's future.
-        let release: Pin<Box<dyn Future<Output = Result<bool>> + Send>> =
+        let release: BoxFuture<'static, Result<bool>> =
             Box::pin(async move { claim.release(Deadline::after(claim.binding.timeout)).await });
         let was_ours = release.await.map_err(|error| shared.about(error))?;
         self.released = true;
@@ -110,11 +110,11 @@ impl LockGuard {
 
 const RELEASED: &str = "the lock was given back";
 const NOT_OURS: &str =
-    "the lock is not held any more: it was deleted, or expired, and somebody else may hold it";
+    "the lock is no longer held: it was deleted or expired, and another holder may have it";
 const LATE: &str =
-    "the lock could not be renewed in time: it may have expired, and somebody else may hold it";
+    "the lock could not be renewed in time: it may have expired, and another holder may have it";
 
-impl Held {
+impl LockHandle {
     /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or
     /// one more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen
     /// can't be written by a holder who has lost the lock and does not know yet.
@@ -175,7 +175,7 @@ impl State {
 
 impl Shared {
     fn about(&self, error: Error) -> Error {
-        error.about("EVALSHA", Some(self.template), Some(self.claim.key.as_str()))
+        error.about("EVALSHA", Some(self.template.name()), Some(self.claim.key.as_str()))
     }
 
     fn lost(&self, how: &str) -> Error {
@@ -193,7 +193,7 @@ impl Shared {
     }
 
     fn take_turn(&self) -> Option<Turn<Streak>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.turn).take()
     }
 
     /// Notes a renewal that was asked for at this moment; false if that came too late.
@@ -236,7 +236,7 @@ impl Shared {
                     return Err(Error::new(ErrorKind::LockLost, closed).sourced(error));
                 }
                 Err(error) => {
-                    observe!(warn, error = %error, "a lock could not be renewed, and is tried again");
+                    event!(warn, "lock not renewed, trying again", error = %error);
                     failure = Some(error);
                     let pause = jittered((self.lifetime / 24).clamp(SHORTEST_TRY, LONGEST_PAUSE));
                     sleep_until(until.min(Instant::now() + pause)).await;
@@ -263,7 +263,7 @@ async fn keep(shared: Arc<Shared>, mut asked: Instant) {
         match shared.renew().await {
             Ok(renewed) => asked = renewed,
             Err(lost) => {
-                observe!(warn, error = %lost, template = shared.template.template(), "a lock is lost");
+                event!(warn, "lock lost", error = %lost, template = shared.template.template());
                 shared.end(lost);
                 return;
             }
@@ -294,9 +294,9 @@ impl Drop for LockGuard {
 }
 
 impl Deref for LockGuard {
-    type Target = Held;
+    type Target = LockHandle;
 
-    fn deref(&self) -> &Held {
+    fn deref(&self) -> &LockHandle {
         &self.held
     }
 }
@@ -307,13 +307,13 @@ impl fmt::Debug for LockGuard {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for LockHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print("Held", f)
+        self.print("LockHandle", f)
     }
 }
 
-impl Held {
+impl LockHandle {
     fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("key", &self.shared.claim.key.as_str())

@@ -6,26 +6,22 @@ mod script;
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use acquire::Streak;
-pub use guard::{Held, LockGuard};
+use futures_core::future::BoxFuture;
+pub use guard::{LockGuard, LockHandle};
 use script::Claim;
 #[cfg(feature = "embedded")]
-pub(crate) use script::register;
+pub(crate) use script::{ACQUIRE, RELEASE, RENEW};
 
-use crate::Redis;
-use crate::command::{Command, Subject};
-use crate::deadline::Deadline;
+use crate::client::{Binding, CallOptions, Observed, Subject, call_options, current_runtime};
+use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expiry::millis;
-use crate::handle::{Binding, current_runtime, target};
-use crate::key::Key;
-use crate::keyspace::Keyspace;
 use crate::kind::Lock;
-use crate::observe::Observed;
+use crate::schema::{Key, Keyspace};
+use crate::time::{Deadline, millis};
 
 /// How long `lock` waits unless stated.
 const WAIT: Duration = Duration::from_secs(10);
@@ -35,8 +31,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Locks: one holder at a time, among all programs that use the key.
 ///
 /// The lock is renewed in the background every third of its lifetime. It is lost when that fails until the lifetime is over,
-/// when the key is deleted or overwritten, and when the handle is [closed](Redis::close);
-/// [`lost`](Held::lost) and [`check`](Held::check) tell, by our own clock and a little before the server may give it to
+/// when the key is deleted or overwritten, and when the handle is [closed](crate::Redis::close);
+/// [`lost`](LockHandle::lost) and [`check`](LockHandle::check) tell, by our own clock and a little before the server may give it to
 /// somebody else. A closed handle can't give the lock back either, so release it first.
 ///
 /// **What it is not.** It keeps work from being done twice most of the time; it does not make it impossible.
@@ -46,7 +42,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 ///   debugger; a task that does not yield) goes on without having been told.
 /// - Work that was already sent elsewhere when the lock was lost gets there all the same.
 ///
-/// Where two at once would do harm, give the number of [`fencing`](Held::fencing) to what is written to, and have it
+/// Where two at once would do harm, give the number of [`fencing`](LockHandle::fencing) to what is written to, and have it
 /// refuse lower ones than it has seen.
 ///
 /// It is not reentrant: who holds it and asks for it again waits for itself.
@@ -79,7 +75,7 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// When the future is dropped, a lock that it may have taken is given back in the background.
     pub fn try_lock(&self) -> TryLock<S> {
-        TryLock { options: Options::new(self) }
+        TryLock { options: LockOptions::new(self) }
     }
 
     /// Takes the lock, waiting for whoever has it: up to 10 s, or as [`wait`](LockWait::wait) says.
@@ -107,14 +103,14 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// # Errors
     ///
-    /// [`Locked`](ErrorKind::Locked) when somebody else still has it at the end of the time; and those of any command,
+    /// [`LockTimeout`](ErrorKind::LockTimeout) when somebody else still has it at the end of the time; and those of any command,
     /// with which waiting ends.
     ///
     /// # Cancellation
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn lock(&self) -> LockWait<S> {
-        LockWait { options: Options::new(self), wait: WAIT }
+        LockWait { options: LockOptions::new(self), wait: WAIT }
     }
 
     /// Runs work while the lock is held, and gives the lock back: [`LockWait::with_lock`] without options.
@@ -127,7 +123,7 @@ impl<S: Keyspace> Key<S, Lock> {
     /// # async fn tidy_up(_: u64) -> u32 { 3 }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
-    /// let tidied = JobKeys::lock("nightly").with_lock(|held| tidy_up(held.fencing())).await?;
+    /// let tidied = JobKeys::lock("nightly").with_lock(|lock| tidy_up(lock.fencing())).await?;
     /// assert_eq!(tidied, 3);
     /// # Ok(()) }).await }
     /// ```
@@ -137,7 +133,7 @@ impl<S: Keyspace> Key<S, Lock> {
     /// As [`LockWait::with_lock`].
     pub fn with_lock<F, Fut>(&self, work: F) -> impl Future<Output = Result<Fut::Output>> + use<S, F, Fut>
     where
-        F: FnOnce(Held) -> Fut,
+        F: FnOnce(LockHandle) -> Fut,
         Fut: Future,
     {
         self.lock().with_lock(work)
@@ -150,24 +146,19 @@ impl<S: Keyspace> Key<S, Lock> {
 }
 
 /// What all ways to take a lock have.
-struct Options<S> {
+struct LockOptions<S> {
     key: Key<S, Lock>,
     ttl: Option<Duration>,
-    redis: Option<Redis>,
-    timeout: Option<Duration>,
+    call: CallOptions,
 }
 
-impl<S: Keyspace> Options<S> {
+impl<S: Keyspace> LockOptions<S> {
     fn new(key: &Key<S, Lock>) -> Self {
-        Self { key: key.clone(), ttl: None, redis: key.redis(), timeout: None }
+        Self { key: key.clone(), ttl: None, call: CallOptions::of_key(key) }
     }
 
     fn subject(&self) -> Subject {
         Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA")
-    }
-
-    fn about(&self, error: Error) -> Error {
-        error.about("EVALSHA", Some(self.key.template()), Some(self.key.as_str()))
     }
 
     /// Where it is, how long a command may take, how long the lock lasts, and who asks for it.
@@ -181,10 +172,10 @@ impl<S: Keyspace> Options<S> {
                 "a lock of {lifetime:?} could not be renewed in time; {SHORTEST:?} is the least"
             )));
         }
-        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        let binding = self.call.resolve::<S>()?;
         observed.to(&binding);
         let claim = Claim::new(Arc::clone(&binding), current_runtime()?, self.key.text(), millis(lifetime)?);
-        let timeout = self.timeout.unwrap_or(binding.timeout);
+        let timeout = self.call.timeout.unwrap_or(binding.timeout);
         Ok((binding, timeout, lifetime.min(Deadline::LONGEST), Arc::new(claim)))
     }
 }
@@ -199,16 +190,8 @@ macro_rules! lock_builder {
                 self
             }
 
-            /// Runs it on this server, whatever is installed or in scope.
-            pub fn on(mut self, redis: &Redis) -> Self {
-                self.options.redis = Some(redis.clone());
-                self
-            }
-
-            /// Gives each command by which the lock is asked for a deadline of its own.
-            pub fn timeout(mut self, timeout: Duration) -> Self {
-                self.options.timeout = Some(timeout);
-                self
+            call_options! { self => self.options.call;
+                /// Sets the timeout of each command that requests the lock.
             }
 
             async fn run(self) -> Result<$output> {
@@ -216,13 +199,13 @@ macro_rules! lock_builder {
                 let observed = Observed::command(&subject);
                 let outcome = self.take(&observed).await;
                 observed.outcome(&subject, outcome.as_ref().err());
-                outcome.map_err(|error| self.options.about(error))
+                outcome.map_err(|error| self.options.key.explain("EVALSHA", error))
             }
         }
 
         impl<S: Keyspace> IntoFuture for $name<S> {
             type Output = Result<$output>;
-            type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+            type IntoFuture = BoxFuture<'static, Self::Output>;
 
             fn into_future(self) -> Self::IntoFuture {
                 Box::pin(self.run())
@@ -243,7 +226,7 @@ macro_rules! lock_builder {
 /// Taking a lock that nobody has, with its options: await it. See [`Key::try_lock`].
 #[must_use = "nothing is locked unless it is awaited"]
 pub struct TryLock<S> {
-    options: Options<S>,
+    options: LockOptions<S>,
 }
 
 lock_builder!(TryLock => Option<LockGuard>);
@@ -252,7 +235,7 @@ impl<S: Keyspace> TryLock<S> {
     async fn take(&self, observed: &Observed) -> Result<Option<LockGuard>> {
         let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
         // With it, tasks of this process that want the lock next need not ask the server.
-        let turn = binding.pool().locks.try_take(claim.name());
+        let turn = binding.pool().local.locks.try_take(claim.name());
         let taken = acquire::try_once(&claim, timeout).await?;
         let template = self.options.key.template();
         Ok(taken.ok().map(|taken| LockGuard::new(claim, template, &taken, lifetime, turn)))
@@ -262,7 +245,7 @@ impl<S: Keyspace> TryLock<S> {
 /// Taking a lock and waiting for it, with its options: await it. See [`Key::lock`].
 #[must_use = "nothing is locked unless it is awaited"]
 pub struct LockWait<S> {
-    options: Options<S>,
+    options: LockOptions<S>,
     wait: Duration,
 }
 
@@ -288,7 +271,7 @@ impl<S: Keyspace> LockWait<S> {
     /// is its output.
     pub async fn with_lock<F, Fut>(self, work: F) -> Result<Fut::Output>
     where
-        F: FnOnce(Held) -> Fut,
+        F: FnOnce(LockHandle) -> Fut,
         Fut: Future,
     {
         let guard = self.into_future().await?;
@@ -310,19 +293,19 @@ impl<S: Keyspace> LockWait<S> {
     async fn take(&self, observed: &Observed) -> Result<LockGuard> {
         let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
         let limit = Deadline::after(self.wait);
-        let turn = binding.pool().locks.take(claim.name());
+        let turn = binding.pool().local.locks.take(claim.name());
         let mut turn = tokio::time::timeout_at(limit.at(), turn)
             .await
             .map_err(|_| locked(limit, "a task of this process"))?;
         let taken = acquire::wait(&claim, &mut turn, timeout, limit).await?;
-        let taken = taken.ok_or_else(|| locked(limit, "somebody else"))?;
+        let taken = taken.ok_or_else(|| locked(limit, "another task or process"))?;
         Ok(LockGuard::new(claim, self.options.key.template(), &taken, lifetime, Some(turn)))
     }
 }
 
 fn locked(limit: Deadline, holder: &str) -> Error {
     Error::new(
-        ErrorKind::Locked,
+        ErrorKind::LockTimeout,
         format!("{holder} held the lock for all of the {:?} that it was waited for", limit.limit()),
     )
 }

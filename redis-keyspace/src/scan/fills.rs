@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
-use super::sweep::Target;
+use super::target::{ScanOptions, SweepTarget, Wanted};
 use super::walk::Walk;
-use super::{Options, Wanted};
-use crate::cache::lease::{LONGEST_KEPT, new_token, sweep_mark};
-use crate::command::{Keys, Packet, Request, reply};
-use crate::connect::lane::Replies;
-use crate::connect::lane::resp::Reply;
-use crate::deadline::Deadline;
+use crate::cache::lease::LONGEST_KEPT;
+use crate::client::{Binding, run};
 use crate::error::Result;
-use crate::expiry::millis;
-use crate::handle::{Binding, target};
 use crate::key::{Companion, KeyText};
-use crate::run::run;
+use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
+use crate::random;
+use crate::schema::sweep_mark;
+use crate::time::millis;
 
 /// Ends every fill under way of the keys that are meant, and drops what is kept beside them.
 ///
 /// On a server by itself, a mark is left for each template: a lease of before the mark is none any more. Where more than leases has
 /// been kept beside keys, and in a cluster, whose scripts see one slot, that is looked for and deleted, which takes going through
 /// the database once more.
-pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
+pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Result<()> {
     let templates = match meant.template {
         Some(template) => std::slice::from_ref(template),
         None => meant.keyspace.templates(),
@@ -30,20 +27,20 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
     if filled().next().is_none() {
         return Ok(());
     }
-    let binding = target(options.redis.as_ref(), Some(meant.keyspace))?;
-    binding.pool().copies.clear();
+    let binding = options.call.target.resolve(Some(meant.keyspace))?;
+    binding.pool().local.copies.clear();
     let send = async |request: Request| -> Result<Replies> {
-        let deadline = Deadline::after(options.timeout.unwrap_or(binding.timeout));
+        let deadline = binding.deadline(options.call.timeout);
         run(Arc::clone(&binding), request, deadline, true, None).await
     };
     if let Some(only) = &meant.wanted.only {
         let key = Keys::One(KeyText::Shared(only.as_str().into()));
-        return send(Request::One(Packet::ending_fills(&key))).await.and_then(reply::one).map(drop);
+        return send(Request::One(Packet::ending_fills(&key))).await.and_then(read::one).map(drop);
     }
     let mut marks: Vec<_> = filled().map(sweep_mark).collect();
     marks.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     marks.dedup_by(|one, other| one.as_str() == other.as_str());
-    let token = new_token();
+    let token = random::token();
     let longest = millis(LONGEST_KEPT)?;
     let packets = marks.into_iter().flat_map(|mark| {
         let mut copies = Packet::new("HGET", Keys::One(mark.clone()));
@@ -61,8 +58,8 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
         return end_each(meant, options, &binding).await;
     }
     let mut has_copies = false;
-    for reply in reply::many(replies) {
-        has_copies |= match reply::checked(reply) {
+    for reply in read::many(replies) {
+        has_copies |= match read::checked(reply) {
             // A full server takes no mark, and lets go of what is deleted.
             Err(error) if error.code() == Some("OOM") => true,
             reply => matches!(reply?, Reply::Bulk(_)),
@@ -73,14 +70,15 @@ pub(super) async fn end_fills(meant: &Target, options: &Options) -> Result<()> {
 }
 
 /// Forgets what was seen while keys were being deleted.
-pub(super) fn forget_copies(meant: &Target, options: &Options) -> Result<()> {
-    target(options.redis.as_ref(), Some(meant.keyspace)).map(|binding| binding.pool().copies.clear())
+pub(super) fn forget_copies(meant: &SweepTarget, options: &ScanOptions) -> Result<()> {
+    options.call.target.resolve(Some(meant.keyspace)).map(|binding| binding.pool().local.copies.clear())
 }
 
 /// Goes through the database for what is beside the keys that are meant, and deletes it.
-async fn end_each(meant: &Target, options: &Options, binding: &Arc<Binding>) -> Result<()> {
+async fn end_each(meant: &SweepTarget, options: &ScanOptions, binding: &Arc<Binding>) -> Result<()> {
     let glob = format!("{}{}*", meant.wanted.glob, Companion::Fill.marker());
-    let mut walk = Walk::new(&Wanted { glob, only: None, kind: None }, options.clone(), meant.keyspace)?;
+    let mut walk =
+        Walk::new(&Wanted { glob, only: None, redis_type: None }, options.clone(), meant.keyspace)?;
     let mut owners: Vec<KeyText> = Vec::new();
     loop {
         let packets = walk
@@ -88,7 +86,7 @@ async fn end_each(meant: &Target, options: &Options, binding: &Arc<Binding>) -> 
             .map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())))
             .collect();
         let turn = walk.turn(packets, true).await?;
-        turn.replies.into_iter().try_for_each(|reply| reply::checked(reply).map(drop))?;
+        turn.replies.into_iter().try_for_each(|reply| read::checked(reply).map(drop))?;
         turn.failure.map_or(Ok(()), Err)?;
         let beside = turn.keys.iter().filter_map(|name| Companion::Fill.owner(name, &binding.namespace));
         owners = beside.filter(|key| (meant.filter)(key)).map(|key| KeyText::Shared(key.into())).collect();

@@ -4,22 +4,12 @@ use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use crate::cache::lease::is_sweep_mark;
-use crate::key::{Companion, KeyText, capture, is_member};
-use crate::keyspace::{Keyspace, Piece, TemplateMeta};
-
-/// What a server is asked for, page by page.
-#[derive(Clone)]
-pub(crate) struct Wanted {
-    pub(crate) glob: String,
-    /// The key, where there can be only one.
-    pub(crate) only: Option<String>,
-    /// The type that Redis gives the keys, if it matters.
-    pub(crate) kind: Option<&'static str>,
-}
+use super::target::Wanted;
+use crate::key::{Companion, KeyText, Piece, capture, is_member};
+use crate::schema::{Keyspace, TemplateMeta, is_sweep_mark};
 
 /// A template with some of its arguments bound.
-pub(crate) struct Matcher<S> {
+pub(super) struct Matcher<S> {
     template: &'static TemplateMeta,
     index: usize,
     /// By hole; a missing one is free.
@@ -35,11 +25,11 @@ impl<S> Clone for Matcher<S> {
 }
 
 impl<S> Matcher<S> {
-    pub(crate) fn new(template: &'static TemplateMeta, index: usize) -> Self {
+    pub(super) fn new(template: &'static TemplateMeta, index: usize) -> Self {
         Self { template, index, bound: SmallVec::new(), keyspace: PhantomData }
     }
 
-    pub(crate) fn bind(&mut self, hole: usize, text: KeyText) {
+    pub(super) fn bind(&mut self, hole: usize, text: KeyText) {
         if self.bound.len() <= hole {
             self.bound.resize(hole + 1, None);
         }
@@ -48,7 +38,7 @@ impl<S> Matcher<S> {
         }
     }
 
-    pub(crate) fn template(&self) -> &'static TemplateMeta {
+    pub(super) fn template(&self) -> &'static TemplateMeta {
         self.template
     }
 
@@ -68,12 +58,12 @@ impl<S> Matcher<S> {
     }
 
     /// What the server is asked for.
-    pub(crate) fn wanted(&self, kind: &'static str) -> Wanted {
-        Wanted { glob: self.glob(), only: self.only(), kind: Some(kind) }
+    pub(super) fn wanted(&self, redis_type: &'static str) -> Wanted {
+        Wanted { glob: self.glob(), only: self.only(), redis_type: Some(redis_type) }
     }
 
     /// The narrowest glob that matches all keys of the pattern.
-    pub(crate) fn glob(&self) -> String {
+    pub(super) fn glob(&self) -> String {
         let (mut glob, mut hole) = (String::new(), 0);
         for piece in self.template.pieces {
             match piece {
@@ -94,7 +84,7 @@ impl<S> Matcher<S> {
 
 impl<S: Keyspace> Matcher<S> {
     /// The arguments of a key of the pattern; `None` for a key that is none.
-    pub(crate) fn arguments(&self, key: &str) -> Option<S::Parsed> {
+    pub(super) fn arguments(&self, key: &str) -> Option<S::Parsed> {
         // What no argument can be told by, but a verbatim one.
         if is_member(key) || Companion::is_one(key) || is_sweep_mark(key) {
             return None;
@@ -112,7 +102,7 @@ impl<S: Keyspace> Matcher<S> {
 }
 
 /// Appends text so that a glob takes it literally.
-pub(crate) fn escape_glob(text: &str, glob: &mut String) {
+pub(super) fn escape_glob(text: &str, glob: &mut String) {
     for c in text.chars() {
         if matches!(c, '*' | '?' | '[' | ']' | '\\') {
             glob.push('\\');

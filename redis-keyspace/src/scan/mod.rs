@@ -4,21 +4,22 @@ mod fills;
 mod matcher;
 mod stream;
 mod sweep;
+mod target;
 mod walk;
 
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use matcher::{Matcher, Wanted};
-pub use stream::{Found, Scan, Values};
-pub use sweep::{Progress, Sweep, SweepError};
+use matcher::Matcher;
+pub use stream::{KeyMatch, Scan, Values};
+pub use sweep::{Sweep, SweepError, SweepProgress};
+use target::{ScanOptions, SweepTarget, Wanted};
 
-use crate::Redis;
-use crate::cache::lease::is_sweep_mark;
+use crate::client::Redis;
 use crate::error::Result;
 use crate::key::{Companion, KeyArgument, KeyWriter};
-use crate::keyspace::{Keyspace, TemplateMeta};
 use crate::kind::{Kind, Readable};
+use crate::schema::{Keyspace, TemplateMeta, is_sweep_mark};
 
 /// The keys of one template, with some of its arguments bound: `SessionKeys::session_keys().user(7)`. The derive
 /// generates the constructor, named after the field, with a method for each argument.
@@ -60,25 +61,8 @@ use crate::kind::{Kind, Readable};
 #[must_use = "a pattern does nothing by itself: call an operation on it and await that"]
 pub struct Pattern<S, V> {
     matcher: Matcher<S>,
-    options: Options,
+    options: ScanOptions,
     types: std::marker::PhantomData<fn() -> V>,
-}
-
-/// How a scan goes about it.
-#[derive(Clone)]
-pub(crate) struct Options {
-    pub(crate) redis: Option<Redis>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) page_size: u32,
-    /// Keys may be given twice, and none is remembered.
-    pub(crate) repeats: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        // Fewer round trips cost less; more than this holds up the server for longer than a millisecond.
-        Self { redis: None, timeout: None, page_size: 1000, repeats: false }
-    }
 }
 
 impl<S: Keyspace, V> Pattern<S, V> {
@@ -86,7 +70,7 @@ impl<S: Keyspace, V> Pattern<S, V> {
     pub fn new(template: &'static TemplateMeta, index: usize) -> Self {
         Self {
             matcher: Matcher::new(template, index),
-            options: Options::default(),
+            options: ScanOptions::default(),
             types: std::marker::PhantomData,
         }
     }
@@ -103,14 +87,14 @@ impl<S: Keyspace, V> Pattern<S, V> {
     /// The keys on this server, whatever is installed or in scope.
     pub fn on(&self, redis: &Redis) -> Self {
         let mut on = self.clone();
-        on.options.redis = Some(redis.clone());
+        on.options.call.target = Some(redis.clone()).into();
         on
     }
 
     /// Gives each round trip a deadline of its own. The whole may take as long as it takes.
     pub fn timeout(&self, timeout: Duration) -> Self {
         let mut within = self.clone();
-        within.options.timeout = Some(timeout);
+        within.options.call.timeout = Some(timeout);
         within
     }
 
@@ -196,9 +180,9 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
         Sweep::expire(lifetime, self.target(), self.options.clone())
     }
 
-    fn target(&self) -> sweep::Target {
+    fn target(&self) -> SweepTarget {
         let matcher = self.matcher.clone();
-        sweep::Target {
+        SweepTarget {
             filter: Box::new(move |key| matcher.arguments(key).is_some()),
             wanted: self.matcher.wanted(V::REDIS_TYPE),
             keyspace: S::META,
@@ -235,13 +219,13 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
     let mut whole = String::new();
     matcher::escape_glob(&prefix, &mut whole);
     whole.push_str(glob);
-    let target = sweep::Target {
+    let target = SweepTarget {
         filter: Box::new(move |key| {
             key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_one(key)
         }),
-        wanted: Wanted { glob: whole, only: None, kind: None },
+        wanted: Wanted { glob: whole, only: None, redis_type: None },
         keyspace: S::META,
         template: None,
     };
-    Sweep::delete(target, Options::default())
+    Sweep::delete(target, ScanOptions::default())
 }

@@ -7,24 +7,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use futures_core::future::BoxFuture;
 
-use super::walk::{Turn, Walk};
-use super::{Matcher, Options};
-use crate::Redis;
-use crate::command::{Keys, Packet, reply};
-use crate::connect::lane::resp::Reply;
+use super::matcher::Matcher;
+use super::target::ScanOptions;
+use super::walk::{PageTurn, Walk};
+use crate::client::Target;
 use crate::error::{Error, Result};
-use crate::key::{Key, KeyText};
-use crate::keyspace::Keyspace;
+use crate::key::KeyText;
 use crate::kind::Readable;
+use crate::protocol::{Keys, Packet, Reply, read};
+use crate::schema::{Key, Keyspace};
 
 /// A key that a scan found, with the arguments that made it.
-pub struct Found<S: Keyspace, V> {
+pub struct KeyMatch<S: Keyspace, V> {
     key: Key<S, V>,
     arguments: S::Parsed,
 }
 
-impl<S: Keyspace, V> Found<S, V> {
+impl<S: Keyspace, V> KeyMatch<S, V> {
     /// The key.
     pub fn key(&self) -> &Key<S, V> {
         &self.key
@@ -42,22 +43,22 @@ impl<S: Keyspace, V> Found<S, V> {
     }
 }
 
-impl<S: Keyspace, V> Clone for Found<S, V> {
+impl<S: Keyspace, V> Clone for KeyMatch<S, V> {
     fn clone(&self) -> Self {
         Self { key: self.key.clone(), arguments: self.arguments.clone() }
     }
 }
 
-impl<S: Keyspace, V> fmt::Debug for Found<S, V> {
+impl<S: Keyspace, V> fmt::Debug for KeyMatch<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Found").field("key", &self.key).field("arguments", &self.arguments).finish()
+        f.debug_struct("KeyMatch").field("key", &self.key).field("arguments", &self.arguments).finish()
     }
 }
 
-type Turning = Pin<Box<dyn Future<Output = (Walk, Result<Turn>)> + Send>>;
+type Turning = BoxFuture<'static, (Walk, Result<PageTurn>)>;
 
-enum Progress {
-    New(Options),
+enum ScanState {
+    New(ScanOptions),
     Between(Walk),
     Turning(Turning),
     Done,
@@ -71,23 +72,23 @@ enum Progress {
 pub struct Scan<S: Keyspace, V> {
     matcher: Matcher<S>,
     kind: &'static str,
-    progress: Progress,
+    progress: ScanState,
     /// Where the keys are, if that was stated: then those that are given are there too.
-    redis: Option<Redis>,
-    ready: VecDeque<Found<S, V>>,
+    target: Target,
+    ready: VecDeque<KeyMatch<S, V>>,
     /// `None` where keys may be given twice.
-    seen: Option<Seen>,
+    seen: Option<SeenKeys>,
     skipped: u64,
 }
 
 impl<S: Keyspace, V> Scan<S, V> {
-    pub(crate) fn new(matcher: Matcher<S>, options: Options, kind: &'static str) -> Self {
+    pub(super) fn new(matcher: Matcher<S>, options: ScanOptions, kind: &'static str) -> Self {
         Self {
             matcher,
             kind,
-            redis: options.redis.clone(),
-            seen: (!options.repeats).then(Seen::default),
-            progress: Progress::New(options),
+            target: options.call.target.clone(),
+            seen: (!options.repeats).then(SeenKeys::default),
+            progress: ScanState::New(options),
             ready: VecDeque::new(),
             skipped: 0,
         }
@@ -102,7 +103,7 @@ impl<S: Keyspace, V> Scan<S, V> {
     /// # Cancellation
     ///
     /// Dropping this future loses nothing: the next call goes on where it was.
-    pub async fn next(&mut self) -> Option<Result<Found<S, V>>> {
+    pub async fn next(&mut self) -> Option<Result<KeyMatch<S, V>>> {
         std::future::poll_fn(|context| self.poll_found(context)).await
     }
 
@@ -112,7 +113,7 @@ impl<S: Keyspace, V> Scan<S, V> {
         self.skipped
     }
 
-    fn poll_found(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Found<S, V>>>> {
+    fn poll_found(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<KeyMatch<S, V>>>> {
         loop {
             if let Some(found) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(found)));
@@ -130,56 +131,56 @@ impl<S: Keyspace, V> Scan<S, V> {
         &mut self,
         context: &mut Context<'_>,
         send_along: impl FnOnce(&mut Self, &Walk) -> Vec<Packet>,
-    ) -> Poll<Option<Result<Turn>>> {
+    ) -> Poll<Option<Result<PageTurn>>> {
         let mut send_along = Some(send_along);
         loop {
-            match std::mem::replace(&mut self.progress, Progress::Done) {
-                Progress::New(options) => {
+            match std::mem::replace(&mut self.progress, ScanState::Done) {
+                ScanState::New(options) => {
                     match Walk::new(&self.matcher.wanted(self.kind), options, S::META) {
-                        Ok(walk) => self.progress = Progress::Between(walk),
+                        Ok(walk) => self.progress = ScanState::Between(walk),
                         Err(error) => return Poll::Ready(Some(Err(self.explain(error)))),
                     }
                 }
-                Progress::Between(mut walk) => {
+                ScanState::Between(mut walk) => {
                     let packets = send_along.take().map(|packets| packets(self, &walk)).unwrap_or_default();
                     if packets.is_empty() && !walk.goes_on() {
                         return Poll::Ready(None);
                     }
-                    self.progress = Progress::Turning(Box::pin(async move {
+                    self.progress = ScanState::Turning(Box::pin(async move {
                         let turn = walk.turn(packets, true).await;
                         (walk, turn)
                     }));
                 }
-                Progress::Turning(mut turning) => {
+                ScanState::Turning(mut turning) => {
                     let Poll::Ready((walk, turn)) = turning.as_mut().poll(context) else {
-                        self.progress = Progress::Turning(turning);
+                        self.progress = ScanState::Turning(turning);
                         return Poll::Pending;
                     };
                     return Poll::Ready(Some(match turn {
-                        Ok(Turn { failure: Some(error), .. }) | Err(error) => Err(self.explain(error)),
+                        Ok(PageTurn { failure: Some(error), .. }) | Err(error) => Err(self.explain(error)),
                         Ok(turn) => {
-                            self.progress = Progress::Between(walk);
+                            self.progress = ScanState::Between(walk);
                             Ok(turn)
                         }
                     }));
                 }
-                Progress::Done => return Poll::Ready(None),
+                ScanState::Done => return Poll::Ready(None),
             }
         }
     }
 
-    fn take(&mut self, turn: Turn) {
+    fn take(&mut self, turn: PageTurn) {
         self.skipped += turn.unreadable;
         for text in turn.keys {
             match self.matcher.arguments(&text) {
                 None => self.skipped += 1,
                 Some(arguments) if self.seen.as_mut().is_none_or(|seen| seen.is_new(&text)) => {
                     let key = Key::new(KeyText::Shared(text.into()), self.matcher.template());
-                    let key = match &self.redis {
-                        Some(redis) => key.on(redis),
-                        None => key,
+                    let key = match &self.target {
+                        Target::Handle(redis) => key.on(redis),
+                        Target::Chosen | Target::Bound(_) => key,
                     };
-                    self.ready.push_back(Found { key, arguments });
+                    self.ready.push_back(KeyMatch { key, arguments });
                 }
                 Some(_) => {}
             }
@@ -187,14 +188,14 @@ impl<S: Keyspace, V> Scan<S, V> {
     }
 
     fn explain(&self, error: Error) -> Error {
-        error.about("SCAN", Some(self.matcher.template()), None)
+        error.about("SCAN", Some(self.matcher.template().name()), None)
     }
 }
 
 impl<S: Keyspace, V> Unpin for Scan<S, V> {}
 
 impl<S: Keyspace, V> Stream for Scan<S, V> {
-    type Item = Result<Found<S, V>>;
+    type Item = Result<KeyMatch<S, V>>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_found(context)
@@ -212,32 +213,32 @@ impl<S: Keyspace, V> fmt::Debug for Scan<S, V> {
 
 /// The keys that were given already: a scan may come upon one again while the server's table shrinks.
 #[derive(Default)]
-struct Seen {
+struct SeenKeys {
     hashes: HashSet<(u64, u64)>,
     // Two of them, since 64 bits are too few: a key that is taken for another would be lost.
     first: RandomState,
     second: RandomState,
 }
 
-impl Seen {
+impl SeenKeys {
     fn is_new(&mut self, key: &str) -> bool {
         self.hashes.insert((self.first.hash_one(key), self.second.hash_one(key)))
     }
 }
 
-type FoundValue<S, V> = Result<(Found<S, V>, <V as Readable>::Value)>;
+type MatchedValue<S, V> = Result<(KeyMatch<S, V>, <V as Readable>::Value)>;
 
 /// A stream of keys with their values; see [`Pattern::values`](super::Pattern::values).
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Values<S: Keyspace, V: Readable> {
     scan: Scan<S, V>,
     /// The keys whose values are on their way.
-    asked: Vec<Found<S, V>>,
-    ready: VecDeque<FoundValue<S, V>>,
+    asked: Vec<KeyMatch<S, V>>,
+    ready: VecDeque<MatchedValue<S, V>>,
 }
 
 impl<S: Keyspace, V: Readable> Values<S, V> {
-    pub(crate) fn new(scan: Scan<S, V>) -> Self {
+    pub(super) fn new(scan: Scan<S, V>) -> Self {
         Self { scan, asked: Vec::new(), ready: VecDeque::new() }
     }
 
@@ -247,7 +248,7 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
     ///
     /// Those of any command, after which the stream ends; and, of a value that can't be decoded,
     /// [`Decode`](crate::ErrorKind::Decode), after which it goes on.
-    pub async fn next(&mut self) -> Option<Result<(Found<S, V>, V::Value)>> {
+    pub async fn next(&mut self) -> Option<Result<(KeyMatch<S, V>, V::Value)>> {
         std::future::poll_fn(|context| self.poll_value(context)).await
     }
 
@@ -257,7 +258,7 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
         self.scan.skipped()
     }
 
-    fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Option<FoundValue<S, V>>> {
+    fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Option<MatchedValue<S, V>>> {
         loop {
             if let Some(ready) = self.ready.pop_front() {
                 return Poll::Ready(Some(ready));
@@ -266,7 +267,7 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
             let turn = scan.poll_turn(context, |scan, walk| {
                 asked.extend(scan.ready.drain(..));
                 let groups = walk.divide(asked, |found| found.key.as_str());
-                let texts = |group: &[Found<S, V>]| group.iter().map(|found| found.key.text()).collect();
+                let texts = |group: &[KeyMatch<S, V>]| group.iter().map(|found| found.key.text()).collect();
                 groups.map(|group| Packet::new("MGET", Keys::Many(texts(group)))).collect()
             });
             match ready!(turn) {
@@ -274,7 +275,7 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(mut turn)) => {
                     if let Err(error) = self.take(std::mem::take(&mut turn.replies)) {
-                        self.scan.progress = Progress::Done;
+                        self.scan.progress = ScanState::Done;
                         return Poll::Ready(Some(Err(error)));
                     }
                     self.scan.take(turn);
@@ -284,11 +285,11 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
     }
 
     fn take(&mut self, replies: Vec<Reply>) -> Result<()> {
-        let template = Some(self.scan.matcher.template());
+        let template = Some(self.scan.matcher.template().name());
         let about = |error: Error| error.about("MGET", template, None);
         let mut values = Vec::with_capacity(self.asked.len());
         for reply in replies {
-            let Reply::Array(some) = reply::checked(reply).map_err(about)? else {
+            let Reply::Array(some) = read::checked(reply).map_err(about)? else {
                 return Err(about(Error::protocol("MGET did not give a list")));
             };
             values.extend(some);
@@ -297,7 +298,7 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
             return Err(about(Error::protocol("MGET did not give one value a key")));
         }
         for (found, value) in self.asked.drain(..).zip(values) {
-            let read = reply::to_bytes(value).and_then(|bytes| {
+            let read = read::to_bytes(value).and_then(|bytes| {
                 bytes.map(|bytes| V::read_present(&bytes).map_err(Error::decode)).transpose()
             });
             match read {
@@ -315,7 +316,7 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
 impl<S: Keyspace, V: Readable> Unpin for Values<S, V> {}
 
 impl<S: Keyspace, V: Readable> Stream for Values<S, V> {
-    type Item = Result<(Found<S, V>, V::Value)>;
+    type Item = Result<(KeyMatch<S, V>, V::Value)>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_value(context)

@@ -1,29 +1,19 @@
 //! Deleting many keys, or giving them a lifetime, a page at a time.
 
 use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
+
 use super::fills::{end_fills, forget_copies};
+use super::target::{ScanOptions, SweepTarget};
 use super::walk::Walk;
-use super::{Options, Wanted};
-use crate::Redis;
-use crate::command::{Keys, Packet, reply};
+use crate::client::call_options;
 use crate::error::{Error, Result};
-use crate::expiry::millis;
 use crate::key::KeyText;
-use crate::keyspace::{KeyspaceMeta, TemplateMeta};
-
-/// Whether a key that the glob let through is meant.
-pub(crate) type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
-
-/// The keys that are meant.
-pub(crate) struct Target {
-    pub(crate) filter: Filter,
-    pub(crate) wanted: Wanted,
-    pub(crate) keyspace: &'static KeyspaceMeta,
-    pub(crate) template: Option<&'static TemplateMeta>,
-}
+use crate::protocol::{Keys, Packet, read};
+use crate::schema::TemplateMeta;
+use crate::time::millis;
 
 /// Work on many keys under way: [`Pattern::delete`](super::Pattern::delete) and
 /// [`Pattern::expire`](super::Pattern::expire) with their options. Await it.
@@ -35,14 +25,14 @@ pub(crate) struct Target {
 #[must_use = "nothing is done unless it is awaited"]
 pub struct Sweep<'c> {
     work: Work,
-    target: Target,
-    options: Options,
+    target: SweepTarget,
+    options: ScanOptions,
     dry_run: bool,
     on_progress: Option<Watcher<'c, ()>>,
     stop_if: Option<Watcher<'c, bool>>,
 }
 
-type Watcher<'c, R> = Box<dyn FnMut(&Progress) -> R + Send + 'c>;
+type Watcher<'c, R> = Box<dyn FnMut(&SweepProgress) -> R + Send + 'c>;
 
 #[derive(Debug, Clone, Copy)]
 enum Work {
@@ -53,7 +43,7 @@ enum Work {
 /// How far a [`Sweep`] has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct SweepProgress {
     /// About how many keys of the database the server has looked at.
     pub looked_at: u64,
     /// How many keys the database had at the start, which `looked_at` approaches.
@@ -69,7 +59,7 @@ pub struct Progress {
     pub finished: bool,
 }
 
-impl Progress {
+impl SweepProgress {
     /// The part that is done, from 0 to 1, as far as it can be known: for a progress bar.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "it is an estimate")]
@@ -82,13 +72,13 @@ impl Progress {
 #[derive(Debug, Clone)]
 pub struct SweepError {
     error: Error,
-    progress: Progress,
+    progress: SweepProgress,
 }
 
 impl SweepError {
     /// What was done before the error. The keys of the round trip that failed may have been reached as well.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> SweepProgress {
         self.progress
     }
 
@@ -118,30 +108,22 @@ impl From<SweepError> for Error {
 }
 
 impl<'c> Sweep<'c> {
-    pub(crate) fn delete(target: Target, options: Options) -> Self {
+    pub(super) fn delete(target: SweepTarget, options: ScanOptions) -> Self {
         Self { work: Work::Delete, target, options, dry_run: false, on_progress: None, stop_if: None }
     }
 
-    pub(crate) fn expire(lifetime: Duration, target: Target, options: Options) -> Self {
+    pub(super) fn expire(lifetime: Duration, target: SweepTarget, options: ScanOptions) -> Self {
         Self { work: Work::Expire(lifetime), ..Self::delete(target, options) }
     }
 
-    /// Changes nothing, and counts what would have been reached as [`matched`](Progress::matched).
+    /// Changes nothing, and counts what would have been reached as [`matched`](SweepProgress::matched).
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
     }
 
-    /// Runs it on this server, whatever is installed or in scope.
-    pub fn on(mut self, redis: &Redis) -> Self {
-        self.options.redis = Some(redis.clone());
-        self
-    }
-
-    /// Gives each round trip a deadline of its own. The whole may take as long as it takes.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
+    call_options! { self => self.options.call;
+        /// Sets the timeout of each round trip. It does not limit the sweep as a whole.
     }
 
     /// How many keys of the database the server looks at for one page (`COUNT`); 1000 unless stated, at least 1.
@@ -151,7 +133,7 @@ impl<'c> Sweep<'c> {
     }
 
     /// Is told of the progress after every page.
-    pub fn on_progress<'n>(self, on_progress: impl FnMut(&Progress) + Send + 'n) -> Sweep<'n>
+    pub fn on_progress<'n>(self, on_progress: impl FnMut(&SweepProgress) + Send + 'n) -> Sweep<'n>
     where
         'c: 'n,
     {
@@ -160,9 +142,9 @@ impl<'c> Sweep<'c> {
         sweep
     }
 
-    /// Stops after a page for which this says so; what was done is the result, with [`finished`](Progress::finished)
-    /// unset. Keys of that page are counted as [`matched`](Progress::matched) and not reached any more.
-    pub fn stop_if<'n>(self, stop: impl FnMut(&Progress) -> bool + Send + 'n) -> Sweep<'n>
+    /// Stops after a page for which this says so; what was done is the result, with [`finished`](SweepProgress::finished)
+    /// unset. Keys of that page are counted as [`matched`](SweepProgress::matched) and not reached any more.
+    pub fn stop_if<'n>(self, stop: impl FnMut(&SweepProgress) -> bool + Send + 'n) -> Sweep<'n>
     where
         'c: 'n,
     {
@@ -178,17 +160,18 @@ impl<'c> Sweep<'c> {
         self
     }
 
-    async fn run(mut self) -> Result<Progress, SweepError> {
-        let mut progress = Progress::default();
+    async fn run(mut self) -> Result<SweepProgress, SweepError> {
+        let mut progress = SweepProgress::default();
         match self.go_through(&mut progress).await {
             Ok(()) => Ok(progress),
-            Err(error) => {
-                Err(SweepError { error: error.about(self.command(), self.target.template, None), progress })
-            }
+            Err(error) => Err(SweepError {
+                error: error.about(self.command(), self.target.template.map(TemplateMeta::name), None),
+                progress,
+            }),
         }
     }
 
-    async fn go_through(&mut self, progress: &mut Progress) -> Result<()> {
+    async fn go_through(&mut self, progress: &mut SweepProgress) -> Result<()> {
         let outcome = self.go_through_pages(progress).await;
         if self.deletes() {
             forget_copies(&self.target, &self.options)?;
@@ -204,7 +187,7 @@ impl<'c> Sweep<'c> {
         }
     }
 
-    async fn go_through_pages(&mut self, progress: &mut Progress) -> Result<()> {
+    async fn go_through_pages(&mut self, progress: &mut SweepProgress) -> Result<()> {
         if self.deletes() {
             end_fills(&self.target, &self.options).await?;
         }
@@ -224,7 +207,7 @@ impl<'c> Sweep<'c> {
             let mut replies = turn.replies.into_iter();
             let mut failure = None;
             for reply in replies.by_ref().take(sent) {
-                match reply::to_count(reply) {
+                match read::to_count(reply) {
                     Ok(count) => progress.affected += count,
                     Err(error) => failure = failure.or(Some(error)),
                 }
@@ -235,7 +218,7 @@ impl<'c> Sweep<'c> {
             }
             if std::mem::take(&mut asks_size) {
                 // For the bar only: a user who may not ask sees none.
-                progress.total = replies.next().and_then(|reply| reply::to_count(reply).ok()).unwrap_or(0);
+                progress.total = replies.next().and_then(|reply| read::to_count(reply).ok()).unwrap_or(0);
             }
             if turn.restarted {
                 progress.looked_at = 0;
@@ -298,8 +281,8 @@ impl<'c> Sweep<'c> {
 }
 
 impl<'c> IntoFuture for Sweep<'c> {
-    type Output = Result<Progress, SweepError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+    type Output = Result<SweepProgress, SweepError>;
+    type IntoFuture = BoxFuture<'c, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

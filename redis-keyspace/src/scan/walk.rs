@@ -2,28 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{Options, Wanted};
-use crate::command::{KEYS_PER_COMMAND, Keys, Packet, Request, Subject, reply};
-use crate::connect::health::ServerRun;
-use crate::connect::lane::resp::Reply;
-use crate::deadline::Deadline;
+use super::target::{ScanOptions, Wanted};
+use crate::client::{Binding, Observed, Subject, run_on};
+use crate::connect::ServerRun;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::{Binding, target};
 use crate::key::{KeyText, slot_within};
-use crate::keyspace::KeyspaceMeta;
-use crate::observe::Observed;
-use crate::run::run_on;
+use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Reply, Request, read};
+use crate::schema::KeyspaceMeta;
 
 /// How often a scan starts anew. A server that is another one all the time is none to scan.
 const RESTARTS: u32 = 64;
 
 /// A scan under way.
-pub(crate) struct Walk {
+pub(super) struct Walk {
     binding: Arc<Binding>,
     keyspace: &'static KeyspaceMeta,
     /// The glob is of the keys as they stand on the server.
     wanted: Wanted,
-    options: Options,
+    options: ScanOptions,
     /// Where the next page starts; `None` when there is none.
     cursor: Option<u64>,
     /// The run of the server that the cursor is of, once that is known.
@@ -33,39 +29,43 @@ pub(crate) struct Walk {
 }
 
 /// What one round trip brought.
-pub(crate) struct Turn {
+pub(super) struct PageTurn {
     /// The replies to what was sent along.
-    pub(crate) replies: Vec<Reply>,
+    pub(super) replies: Vec<Reply>,
     /// The keys of the page, without the namespace.
-    pub(crate) keys: Vec<String>,
+    pub(super) keys: Vec<String>,
     /// How many keys the glob let through that are no text.
-    pub(crate) unreadable: u64,
+    pub(super) unreadable: u64,
     /// Why there is no page, while what was sent along has its replies.
-    pub(crate) failure: Option<Error>,
+    pub(super) failure: Option<Error>,
     /// Whether the server is another one than before, so that the walk has started anew.
-    pub(crate) restarted: bool,
+    pub(super) restarted: bool,
 }
 
 impl Walk {
-    pub(crate) fn new(wanted: &Wanted, options: Options, keyspace: &'static KeyspaceMeta) -> Result<Self> {
-        let binding = target(options.redis.as_ref(), Some(keyspace))?;
+    pub(super) fn new(
+        wanted: &Wanted,
+        options: ScanOptions,
+        keyspace: &'static KeyspaceMeta,
+    ) -> Result<Self> {
+        let binding = options.call.target.resolve(Some(keyspace))?;
         // A namespace contains nothing that a glob could take for its own.
-        let glob = format!("{}{}", binding.namespace, wanted.glob);
+        let glob = binding.wire_name(&wanted.glob);
         let wanted = Wanted { glob, ..wanted.clone() };
         Ok(Self { binding, keyspace, wanted, options, cursor: Some(0), server: None, restarts: 0 })
     }
 
-    pub(crate) fn page_size(&self) -> u32 {
+    pub(super) fn page_size(&self) -> u32 {
         self.options.page_size
     }
 
     /// Whether there is another page.
-    pub(crate) fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         self.cursor.is_some()
     }
 
     /// Divides the keys of a page, or what stands for them, into those that can be in one command. They may change places.
-    pub(crate) fn divide<'k, T>(
+    pub(super) fn divide<'k, T>(
         &self,
         keys: &'k mut [T],
         text: impl Fn(&T) -> &str + Copy + 'k,
@@ -81,14 +81,19 @@ impl Walk {
     }
 
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
-    pub(crate) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<Turn> {
+    pub(super) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<PageTurn> {
         packets.extend(self.cursor.map(|cursor| self.page(cursor)));
-        let mut turn =
-            Turn { replies: Vec::new(), keys: Vec::new(), unreadable: 0, failure: None, restarted: false };
+        let mut turn = PageTurn {
+            replies: Vec::new(),
+            keys: Vec::new(),
+            unreadable: 0,
+            failure: None,
+            restarted: false,
+        };
         if packets.is_empty() {
             return Ok(turn);
         }
-        let deadline = Deadline::after(self.options.timeout.unwrap_or(self.binding.timeout));
+        let deadline = self.binding.deadline(self.options.call.timeout);
         let binding = Arc::clone(&self.binding);
         let request = Request::Page(packets);
         let subject = Subject::new(Some(self.keyspace), None, "SCAN");
@@ -97,7 +102,7 @@ impl Walk {
         let outcome = run_on(binding, request, deadline, repeatable, None, self.server).await;
         observed.outcome(&subject, outcome.as_ref().err());
         let (replies, server) = outcome?;
-        turn.replies = reply::many(replies);
+        turn.replies = read::many(replies);
         if self.cursor.is_some() {
             let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
             if let Err(error) = self.read_page(page, &mut turn) {
@@ -131,26 +136,26 @@ impl Walk {
         packet.args.push(self.wanted.glob.as_bytes());
         packet.args.push(b"COUNT");
         packet.args.push_int(self.options.page_size);
-        if let Some(kind) = self.wanted.kind {
+        if let Some(redis_type) = self.wanted.redis_type {
             packet.args.push(b"TYPE");
-            packet.args.push(kind.as_bytes());
+            packet.args.push(redis_type.as_bytes());
         }
         packet
     }
 
-    fn read_page(&mut self, page: Reply, turn: &mut Turn) -> Result<()> {
+    fn read_page(&mut self, page: Reply, turn: &mut PageTurn) -> Result<()> {
         if let Some(only) = &self.wanted.only {
             self.cursor = None;
-            return match reply::checked(page)? {
+            return match read::checked(page)? {
                 Reply::Status(kind) => {
-                    turn.keys.extend((self.wanted.kind == Some(&kind)).then(|| only.clone()));
+                    turn.keys.extend((self.wanted.redis_type == Some(&kind)).then(|| only.clone()));
                     Ok(())
                 }
                 _ => Err(Error::protocol("TYPE did not give the name of one")),
             };
         }
         let unexpected = || Error::protocol("SCAN did not give a cursor and a list of keys");
-        let Reply::Array(parts) = reply::checked(page)? else { return Err(unexpected()) };
+        let Reply::Array(parts) = read::checked(page)? else { return Err(unexpected()) };
         let Ok([Reply::Bulk(cursor), Reply::Array(keys)]) = <[Reply; 2]>::try_from(parts) else {
             return Err(unexpected());
         };

@@ -1,31 +1,24 @@
 //! Read, change and write back, without losing what others write meanwhile.
 
 mod script;
-mod turns;
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 #[cfg(feature = "embedded")]
-pub(crate) use script::register;
+pub(crate) use script::UPDATE_SCRIPT;
 use script::{Action, SCRIPT, call};
-pub(crate) use turns::{Turn, Turns};
 
-use crate::Redis;
-use crate::command::{Keys, Packet, Request, Subject, on_and_timeout, reply};
-use crate::connect::lane::resp::Reply;
-use crate::deadline::Deadline;
+use crate::client::{Binding, CallOptions, Observed, Subject, call_options, run};
 use crate::error::{Budget, Error, ErrorKind, Result};
-use crate::expiry::Expiry;
-use crate::handle::{Binding, target};
-use crate::key::{Key, KeyText};
-use crate::keyspace::Keyspace;
+use crate::key::KeyText;
 use crate::kind::SingleValue;
-use crate::observe::Observed;
-use crate::run::run;
+use crate::protocol::{Keys, Packet, Reply, Request, ScriptCall, read};
+use crate::schema::{Key, Keyspace};
+use crate::time::{Deadline, Expiry};
 
 /// How often an update is tried unless stated. Each time, somebody else has got through.
 const ATTEMPTS: u32 = 100;
@@ -126,7 +119,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// afterwards.
     ///
     /// ```
-    /// # use redis_keyspace::{Change, Json, Keyspace, Redis};
+    /// # use redis_keyspace::{Json, Keyspace, Redis};
+    /// # use redis_keyspace::update::Change;
     /// # #[derive(Keyspace)]
     /// # #[keyspace(prefix = "cart", ttl = 3600)]
     /// # struct CartKeys { user: fn(id: u64) -> Json<Vec<String>> }
@@ -162,14 +156,13 @@ pub struct Update<'f, S, V: SingleValue, R> {
     finish: fn(Option<V::Owned>) -> Result<R>,
     ttl: Option<Duration>,
     attempts: u32,
-    redis: Option<Redis>,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     fn new(key: &Key<S, V>, decide: Decide<'f, V::Owned>, finish: fn(Option<V::Owned>) -> Result<R>) -> Self {
-        let redis = key.redis();
-        Self { key: key.clone(), decide, finish, ttl: None, attempts: ATTEMPTS, redis, timeout: None }
+        let options = CallOptions::of_key(key);
+        Self { key: key.clone(), decide, finish, ttl: None, attempts: ATTEMPTS, options }
     }
 
     /// The lifetime of what is stored, instead of what remains of the old one's.
@@ -184,8 +177,8 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         self
     }
 
-    on_and_timeout! {
-        /// Gives the whole of it a deadline of its own, all attempts and waiting for other tasks included.
+    call_options! { self => self.options;
+        /// Sets the timeout of the whole update: all attempts, and waiting for other tasks.
     }
 
     async fn run(mut self) -> Result<R> {
@@ -193,20 +186,19 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         let observed = Observed::command(&subject);
         let outcome = self.change(&observed).await;
         observed.outcome(&subject, outcome.as_ref().err());
-        let about = |error: Error| error.about("EVALSHA", Some(self.key.template()), Some(self.key.as_str()));
-        outcome.and_then(self.finish).map_err(about)
+        outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
     }
 
     async fn change(&mut self, observed: &Observed) -> Result<Option<V::Owned>> {
-        let binding = target(self.redis.as_ref(), Some(S::META))?;
+        let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
-        let deadline = Deadline::after(self.timeout.unwrap_or(binding.timeout));
-        let name = format!("{}{}", binding.namespace, self.key.as_str());
-        let turn = binding.pool().updates.take(name);
+        let deadline = binding.deadline(self.options.timeout);
+        let name = binding.wire_name(self.key.as_str());
+        let turn = binding.pool().local.updates.take(name.clone());
         let _turn = deadline.bound(Budget::Checkout, turn).await.map_err(|error| {
             error.reworded("other tasks were still updating this key, so nothing was sent")
         })?;
-        let mut there = read(&binding, self.key.text(), deadline).await?;
+        let mut there = read_ending_fills(&binding, self.key.text(), deadline).await?;
         let mut encoded = Vec::new();
         for attempt in 1.. {
             let value =
@@ -229,8 +221,8 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 // Also of what is not there: a fill under way is not to bring it back.
                 Change::Delete => (Action::Delete, None),
             };
-            let key = self.key.text();
-            match write(&binding, key, there.as_deref(), &action, deadline).await? {
+            let call = call(self.key.text(), there.as_deref(), &action)?;
+            match replace(&binding, &name, call, deadline).await? {
                 Ok(()) => return Ok(after),
                 Err(now) => there = now,
             }
@@ -258,37 +250,35 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
 
 /// Reads what is there, and ends the fills that are under way: an update that finds nothing to write is told of a change all the
 /// same, and what was loaded before that is not to be stored after it.
-async fn read(binding: &Arc<Binding>, key: KeyText, deadline: Deadline) -> Result<Option<Vec<u8>>> {
+async fn read_ending_fills(
+    binding: &Arc<Binding>,
+    key: KeyText,
+    deadline: Deadline,
+) -> Result<Option<Vec<u8>>> {
     let keys = Keys::One(key);
     let request = Request::with(Packet::ending_fills(&keys), Packet::new("GET", keys));
     let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
-    reply::asked_for(&request, replies).and_then(reply::one).and_then(reply::to_bytes)
+    read::asked_for(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }
 
 /// Replaces what was read; gives what is there instead, if that is something else by now.
-async fn write(
+async fn replace(
     binding: &Arc<Binding>,
-    key: KeyText,
-    expected: Option<&[u8]>,
-    action: &Action<'_>,
+    name: &str,
+    call: ScriptCall,
     deadline: Deadline,
 ) -> Result<Result<(), Option<Vec<u8>>>> {
-    let copies = &binding.pool().copies;
-    let written = copies.is_used().then(|| format!("{}{}", binding.namespace, key.as_str()));
-    let forget = || written.iter().for_each(|name| copies.forget(name));
-    forget();
-    // Not repeatable: a second run would find its own value, and take it for somebody else's.
-    let outcome = SCRIPT.run(binding, call(key, expected, action)?, deadline, false).await;
-    // And what was read while it was under way.
-    forget();
-    let outcome = outcome?;
+    let copies = &binding.pool().local.copies;
+    let _forgetting = copies.is_used().then(|| copies.forgetting(name.to_owned()));
+    // Not repeatable: a second run would find its own value, and take it for that of another writer.
+    let outcome = SCRIPT.run(binding, call, deadline, false).await?;
     let unexpected = || Error::protocol("the script of an update did not answer as it does");
     let Reply::Array(parts) = outcome else { return Err(unexpected()) };
     let mut parts = parts.into_iter();
     match parts.next() {
         Some(Reply::Int(1)) => Ok(Ok(())),
         // What is there; of nothing, older protocols give no part at all.
-        Some(Reply::Int(0)) => Ok(Err(parts.next().map_or(Ok(None), reply::to_bytes)?)),
+        Some(Reply::Int(0)) => Ok(Err(parts.next().map_or(Ok(None), read::to_bytes)?)),
         _ => Err(unexpected()),
     }
 }
@@ -301,7 +291,7 @@ where
     R: 'f,
 {
     type Output = Result<R>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<R>> + Send + 'f>>;
+    type IntoFuture = BoxFuture<'f, Result<R>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

@@ -6,9 +6,6 @@ use std::time::Duration;
 use bb8_redis::{RedisConnectionManager, bb8};
 use redis_keyspace::{Counter, Keyspace, Redis, Text};
 
-/// How long a command may take.
-const TIMEOUT: Duration = Duration::from_secs(1);
-
 #[derive(Keyspace)]
 #[keyspace(prefix = "chaos", ttl = none)]
 struct Keys {
@@ -23,8 +20,8 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// What it is called in the report.
     const NAME: &'static str;
 
-    /// A client of the server at this URL. Connects when it is used.
-    fn new(url: &str) -> impl Future<Output = Self> + Send;
+    /// A client of the server at this URL, whose commands may take so long. Connects when it is used.
+    fn new(url: &str, limit: Duration) -> impl Future<Output = Self> + Send;
     /// Reads a cell.
     fn get(&self, id: u64) -> impl Future<Output = Result<Option<String>, String>> + Send;
     /// Writes a cell.
@@ -42,9 +39,9 @@ pub struct Ours(pub Redis);
 impl Client for Ours {
     const NAME: &'static str = "redis-keyspace";
 
-    async fn new(url: &str) -> Self {
-        let builder = Redis::builder().url(url).expect("a good URL").timeout(TIMEOUT);
-        Self(builder.connect_timeout(TIMEOUT / 2).build().expect("good options"))
+    async fn new(url: &str, limit: Duration) -> Self {
+        let builder = Redis::builder().url(url).expect("a good URL").timeout(limit);
+        Self(builder.connect_timeout(limit / 2).build().expect("good options"))
     }
 
     async fn get(&self, id: u64) -> Result<Option<String>, String> {
@@ -90,9 +87,9 @@ impl Stock {
 impl Client for Stock {
     const NAME: &'static str = "stock bb8-redis";
 
-    async fn new(url: &str) -> Self {
+    async fn new(url: &str, limit: Duration) -> Self {
         let manager = RedisConnectionManager::new(url).expect("a good URL");
-        Self(bb8::Pool::builder().connection_timeout(TIMEOUT).build_unchecked(manager))
+        Self(bb8::Pool::builder().connection_timeout(limit).build_unchecked(manager))
     }
 
     async fn get(&self, id: u64) -> Result<Option<String>, String> {

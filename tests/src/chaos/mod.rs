@@ -16,7 +16,7 @@ pub use client::{Client, Ours, Stock};
 use ledger::Ledger;
 pub use ledger::Tally;
 
-use crate::{Fault, Proxy, RealServer};
+use crate::{Fault, PATIENCE, Proxy, RealServer, eventually};
 
 /// A server that keeps what it has acknowledged, whatever happens to it.
 pub fn durable_server() -> RealServer {
@@ -70,19 +70,13 @@ impl Pair {
 
     /// Has the replica catch up and the two change places: what was acknowledged goes along.
     async fn fail_over(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
         let ask = |server: &RealServer, command: &[&str]| {
             server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
         };
         // Refused as long as the replica is not in sync.
-        while ask(self.master(), &["FAILOVER"]) != "OK" {
-            assert!(Instant::now() < deadline, "the replica does not come into sync");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        while !ask(self.other(), &["INFO", "replication"]).contains("role:master") {
-            assert!(Instant::now() < deadline, "the replica does not take over");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        eventually("the replica comes into sync", async || ask(self.master(), &["FAILOVER"]) == "OK").await;
+        let took_over = async || ask(self.other(), &["INFO", "replication"]).contains("role:master");
+        eventually("the replica takes over", took_over).await;
         self.second_is_master.fetch_xor(true, Ordering::Relaxed);
     }
 }
@@ -167,13 +161,18 @@ pub struct Report {
     pub growth: i64,
 }
 
-/// Attacks a client in so many rounds of all attacks, each for a while, while workers write, read and count.
-pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
-    const WORKERS: u64 = 16;
-    const GIVEN_UP: Duration = Duration::from_secs(40);
+/// How many write, read and count at once.
+pub const WORKERS: u64 = 16;
+
+/// How long a command may take while it is attacked.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Attacks a client in so many rounds of all attacks, each for a while, while workers write, read and count. After each, it is
+/// waited for until all workers have a success again, but no longer than `given_up`.
+pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration) -> Report {
     let pair = Pair::start();
     let proxy = Proxy::start(pair.master().address());
-    let client = C::new(&pair.master().url_through(&proxy)).await;
+    let client = C::new(&pair.master().url_through(&proxy), LIMIT).await;
     let (stop, start) = (Arc::new(AtomicBool::new(false)), Instant::now());
     let successes: Arc<Vec<AtomicU64>> = Arc::new((0..WORKERS).map(|_| AtomicU64::new(0)).collect());
     let workers: Vec<_> = (0..WORKERS)
@@ -209,7 +208,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
             let end = start.elapsed();
             let end_nanos = u64::try_from(end.as_nanos()).expect("hours");
             let back = || successes.iter().all(|success| success.load(Ordering::Relaxed) > end_nanos);
-            while !back() && start.elapsed() - end < GIVEN_UP {
+            while !back() && start.elapsed() - end < given_up {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             recoveries.push(start.elapsed() - end);
@@ -230,7 +229,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration) -> Report {
     client.close().await;
     drop(client);
     let closing = Instant::now();
-    while proxy.traffic().open > 0 && closing.elapsed() < Duration::from_secs(5) {
+    while proxy.traffic().open > 0 && closing.elapsed() < given_up {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     recoveries.sort();
@@ -265,7 +264,7 @@ pub async fn cancel<C: Client>(cancellations: u64) -> Cancelled {
     const TASKS: u64 = 64;
     const CELLS: u64 = 1000;
     let server = RealServer::start();
-    let client = C::new(&server.url()).await;
+    let client = C::new(&server.url(), PATIENCE).await;
     for id in 0..CELLS {
         client.set(id, format!("{id}#1")).await.expect("nothing disturbs this");
     }

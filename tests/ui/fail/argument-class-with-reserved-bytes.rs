@@ -1,4 +1,5 @@
-use redis_keyspace::{ArgumentClass, KeyArgument, KeyWriter};
+use redis_keyspace::KeyArgument;
+use redis_keyspace::key::{ArgumentClass, KeyWriter};
 
 struct Path(&'static str);
 
@@ -7,7 +8,7 @@ impl KeyArgument for Path {
     const CLASS: ArgumentClass = ArgumentClass::one_of(&["a:b", "c"]);
 
     fn write(&self, out: &mut KeyWriter) {
-        out.text(self.0);
+        out.write_str(self.0);
     }
 
     fn parse(_: &str) -> Option<()> {
@@ -15,6 +16,6 @@ impl KeyArgument for Path {
     }
 }
 
-fn main() {
-    let _ = Path::CLASS;
-}
+const _: ArgumentClass = Path::CLASS;
+
+fn main() {}

@@ -1,4 +1,4 @@
-use redis_keyspace::{KeyArgument};
+use redis_keyspace::KeyArgument;
 
 #[derive(Debug, Clone, PartialEq, KeyArgument)]
 struct Everyone;

@@ -1,4 +1,4 @@
-use redis_keyspace::{KeyArgument};
+use redis_keyspace::KeyArgument;
 
 #[derive(KeyArgument)]
 union Id {

@@ -1,4 +1,4 @@
-use redis_keyspace::{Keyspace};
+use redis_keyspace::Keyspace;
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "cart", ttl = "1h")]

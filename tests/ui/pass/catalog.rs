@@ -1,6 +1,7 @@
 //! What has no key in common compiles, and so does what is on another database or server.
 
-use redis_keyspace::{Catalog, Counter, KeyArgument, Keyspace, Text, catalog};
+use redis_keyspace::catalog::Catalog;
+use redis_keyspace::{Counter, KeyArgument, Keyspace, Text, catalog};
 
 #[derive(Debug, Clone, PartialEq, KeyArgument)]
 enum Device {
@@ -60,10 +61,10 @@ catalog!(
     pub CATALOG = [SessionKeys, OtherDatabase, OtherServer, ThirdServer, OtherPrefix]
 );
 
-fn main() {
+pub fn main() {
     let catalog: Catalog = CATALOG;
     assert_eq!(catalog.keyspaces().len(), 5);
-    let pattern: SessionKeysPattern<Text, 3> = SessionKeys::session_keys().user(7).device("*");
+    let pattern: SessionKeysPattern<Text, _> = SessionKeys::session_keys().user(7).device("*");
     assert_eq!(pattern.glob(), "session:7:%2A");
     assert_eq!(SessionKeys::session_keys().device("a[b]").glob(), "session:*:a%5Bb%5D");
 }

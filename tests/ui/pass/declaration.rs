@@ -18,7 +18,7 @@ enum Device {
 /// Shopping carts.
 #[derive(Keyspace)]
 #[keyspace(prefix = "cart", db = 2, ttl = 3600, server = "shop", timeout = "250ms")]
-#[keyspace(retries = 3, lanes = 2, exclusives = 8)]
+#[keyspace(retries = 3, shared_connections = 2, exclusive_connections = 8)]
 struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]
@@ -74,7 +74,7 @@ fn is(key: &Key<impl Keyspace, impl Sized>, text: &str) {
     assert_eq!(key.as_str(), text);
 }
 
-fn main() {
+pub fn main() {
     is(&CartKeys::user(7), "cart:user:7");
     is(&CartKeys::views(7), "cart:user:7:views");
     is(&CartKeys::featured(), "cart:featured");

@@ -9,17 +9,18 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::time::{Instant, Sleep};
 
-use super::queue::{Queue, Sender, State};
-use super::resp::{Decoder, Malformed, Reply};
+use super::limits::Patience;
+use super::queue::{Queue, QueueState};
+use super::submitted::Sender;
 use super::wire::Reader;
-use super::{Patience, Replies};
-use crate::connect::manager::Origin;
-use crate::connect::settings::Settings;
-use crate::deadline::Deadline;
+use crate::config::Settings;
+use crate::connect::attempt::Origin;
 use crate::error::Error;
+use crate::protocol::{Decoder, Malformed, Replies, Reply};
+use crate::time::Deadline;
 
 const READ_SIZE: usize = 32 * 1024;
-/// A lane on which nothing was heard for so long, up to twice as long, is asked for a sign of life, before somebody relies on it.
+/// A lane that was silent for this long, or up to twice as long, is probed, before a caller relies on it.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// Buffers that grew beyond this for one large value give their memory back.
 const KEEP_SIZE: usize = 256 * 1024;
@@ -33,7 +34,7 @@ pub(crate) struct Driver {
     input: BytesMut,
     output: Vec<u8>,
     written: usize,
-    /// Whether the callers that were ready have had their turn to add to what is about to be written.
+    /// Whether ready callers have had their turn to add to the next write.
     gathered: bool,
     replies: Vec<Reply>,
     told: Vec<(Sender, Result<Replies, Error>)>,
@@ -50,7 +51,7 @@ pub(crate) struct Driver {
 
 /// Why a driver stops.
 enum End {
-    /// Every handle is gone, and so is everybody who waited.
+    /// All handles are gone, and no caller waits.
     Finished,
     Lost(String),
 }
@@ -58,13 +59,13 @@ enum End {
 impl Driver {
     pub(crate) fn new(reader: Reader, unread: BytesMut, queue: Arc<Queue>, origin: Origin) -> Self {
         let now = Instant::now();
-        let Settings { timeout, max_value, .. } = *origin.settings;
+        let Settings { timeout, max_value_bytes, .. } = *origin.settings;
         Self {
             reader,
             queue,
             origin,
             patience: Patience::new(timeout),
-            decoder: Decoder::new(max_value),
+            decoder: Decoder::new(max_value_bytes),
             input: unread,
             output: Vec::new(),
             written: 0,
@@ -74,14 +75,14 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep_until(now)),
             armed: None,
             silent_since: now,
-            // Until somebody asks, silence is none.
+            // Silence counts only while replies are owed.
             heard: true,
             probe: Box::pin(tokio::time::sleep_until(now + PROBE_AFTER)),
             heard_since: false,
         }
     }
 
-    /// Reads what is there and hands out the replies.
+    /// Reads what has arrived and hands out the replies.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             self.input.reserve(READ_SIZE);
@@ -101,7 +102,7 @@ impl Driver {
 
     fn decode(&mut self) -> Result<(), Malformed> {
         while let Some(reply) = self.decoder.decode(&mut self.input)? {
-            // Pushes answer nobody; without this a stray one would shift every later reply by one.
+            // Pushes answer no request; without this, a stray one would shift every later reply by one.
             if !matches!(reply, Reply::Push(_)) {
                 self.replies.push(reply);
             }
@@ -109,10 +110,10 @@ impl Driver {
         if self.replies.is_empty() {
             return Ok(());
         }
-        self.origin.health.breaker.succeeded();
+        self.origin.facts.breaker.succeeded();
         let asked = self.queue.lock().assign(&mut self.replies, &mut self.told);
         self.tell();
-        if asked { Ok(()) } else { Err(Malformed("a reply that nobody asked for")) }
+        if asked { Ok(()) } else { Err(Malformed("a reply without a request")) }
     }
 
     fn tell(&mut self) {
@@ -141,7 +142,7 @@ impl Driver {
                     state.sleep(context, &mut self.armed, self.timer.as_mut());
                     return Poll::Pending;
                 }
-                // More than one caller is about: let those that are ready add theirs, and write once. A lone
+                // Several callers are active: let those that are ready add their requests, and write once. A lone
                 // caller would only wait for itself.
                 if !self.gathered && state.pending.len() > 1 {
                     self.gathered = true;
@@ -163,22 +164,21 @@ impl Driver {
                 return Poll::Pending;
             };
             match written {
-                Ok(0) => return Poll::Ready(End::Lost("nothing more can be written".to_owned())),
+                Ok(0) => return Poll::Ready(End::Lost("the connection accepts no more bytes".to_owned())),
                 Ok(written) => self.written += written,
                 Err(error) => return Poll::Ready(End::Lost(error.to_string())),
             }
         }
     }
 
-    /// Asks a server that was not heard of for long for a sign of life. One that gives none is given up as any that owes
-    /// replies.
+    /// Probes a server that was silent for long. If it does not answer, the lane is closed as for any owed reply.
     fn poll_probe(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.probe.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             if !std::mem::take(&mut self.heard_since)
                 && self.queue.probe(Deadline::after(self.patience.silence))
             {
-                // Until now, silence was none.
+                // Silence counts from now on.
                 (self.heard, self.silent_since) = (false, now);
             }
             self.probe.as_mut().reset(now + PROBE_AFTER);
@@ -186,7 +186,7 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Tells callers whose deadline has passed, and gives up on a server that owes replies and says nothing at all.
+    /// Fails callers whose deadline has passed, and closes the lane if the server owes replies and is silent.
     fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.armed.is_some() {
             ready!(self.timer.as_mut().poll(context));
@@ -207,11 +207,11 @@ impl Driver {
             }
             if gives_up.is_some_and(|at| at <= now) {
                 let silence = now.duration_since(self.silent_since);
-                return Poll::Ready(End::Lost(format!("nothing was heard of the server for {silence:.1?}")));
+                return Poll::Ready(End::Lost(format!("the server was silent for {silence:.1?}")));
             }
             match self.armed {
                 Some(next) => self.timer.as_mut().reset(next),
-                // Nothing is owed: until somebody asks again, silence is none.
+                // No reply is owed: silence does not count.
                 None => self.heard = true,
             }
         }
@@ -219,8 +219,8 @@ impl Driver {
     }
 }
 
-impl State {
-    /// What the driver leaves behind before it sleeps: how to wake it, and its timer set to the earliest deadline.
+impl QueueState {
+    /// Prepares the driver for sleep: stores its waker, and sets its timer to the earliest deadline.
     fn sleep(&mut self, context: &Context<'_>, armed: &mut Option<Instant>, timer: Pin<&mut Sleep>) {
         if let Some(earlier) = self.earlier.take() {
             self.armed = Some(earlier);
@@ -258,7 +258,7 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Also when the runtime goes away under the lane: nobody may wait for a driver that is gone.
+        // Also when the runtime ends: no caller may wait for a driver that is gone.
         self.queue.fail(&Error::connection_lost("its runtime has ended"));
     }
 }

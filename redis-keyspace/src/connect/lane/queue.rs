@@ -2,33 +2,32 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::resp::Reply;
+use super::limits::Room;
+use super::submitted::{Sender, Submitted};
 use super::wire::Writer;
-use super::{Replies, Room, Submitted};
-use crate::command::{Keys, Packet, Request};
-use crate::deadline::Deadline;
 use crate::error::{Budget, Error};
-
-pub(crate) type Sender = oneshot::Sender<Result<Replies, Error>>;
+use crate::protocol::{Keys, Packet, Replies, Reply, Request};
+use crate::sync::lock;
+use crate::time::Deadline;
 
 pub(crate) struct Queue {
     writer: Writer,
     room: Room,
-    state: Mutex<State>,
-    /// Mirrors `State::closed`, so that choosing a lane takes no lock.
+    state: Mutex<QueueState>,
+    /// Mirrors `QueueState::closed`, so that choosing a lane takes no lock.
     closed: AtomicBool,
     ended: Notify,
 }
 
 #[derive(Default)]
-pub(crate) struct State {
+pub(crate) struct QueueState {
     /// Encoded commands that the driver has not taken yet.
     pub(crate) out: Vec<u8>,
     /// Requests whose replies are outstanding, in the order of their commands.
@@ -37,9 +36,9 @@ pub(crate) struct State {
     owed: usize,
     /// When the driver's timer goes off, if it is set.
     pub(crate) armed: Option<Instant>,
-    /// A deadline before that, for which the driver has to set it anew.
+    /// An earlier deadline, for which the driver must reset its timer.
     pub(crate) earlier: Option<Instant>,
-    /// How many bytes the driver has taken that are not written yet: nobody may overtake them.
+    /// How many bytes the driver has taken and not written yet: no caller may overtake them.
     pub(crate) writing: usize,
     /// Set while the driver sleeps.
     pub(crate) waker: Option<Waker>,
@@ -67,9 +66,8 @@ impl Queue {
         &self.writer
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic can't leave the state torn: nothing under the lock calls code of others.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
+        lock(&self.state)
     }
 
     #[inline]
@@ -96,7 +94,7 @@ impl Queue {
             return Submitted::NoLane;
         }
         let unwritten = state.out.len() + state.writing;
-        // What is taken last may go beyond, or a batch of many commands would only ever fit an idle lane.
+        // The last request may exceed the limits, or a batch of many commands would only fit an idle lane.
         if state.owed >= self.room.replies || unwritten > self.room.bytes {
             return Submitted::Refused(Error::overloaded(state.owed, unwritten));
         }
@@ -106,8 +104,8 @@ impl Queue {
         state.pending.push_back(pending);
         let mut wake = true;
         if alone {
-            // Nobody to share a write with: writing here spares waking the driver, which only has to read then.
-            // Whatever does not fit, an error included, is left to it.
+            // No other request to share a write with: writing here saves waking the driver, which then only reads.
+            // The driver handles what does not fit, and errors.
             let written = self.writer.try_write(&state.out).unwrap_or(0);
             if written == state.out.len() {
                 state.out.clear();
@@ -129,7 +127,7 @@ impl Queue {
         Submitted::Waiting(receiver)
     }
 
-    /// Queues a sign of life that nobody waits for, if nothing else is owed.
+    /// Queues a PING that no caller waits for, if no reply is owed.
     pub(crate) fn probe(&self, deadline: Deadline) -> bool {
         let mut state = self.lock();
         if state.closed || !state.pending.is_empty() {
@@ -149,7 +147,7 @@ impl Queue {
         true
     }
 
-    /// No more requests; the driver ends when nobody waits for an answer any more.
+    /// Accepts no more requests; the driver ends when no caller waits for a reply.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -161,7 +159,7 @@ impl Queue {
         }
     }
 
-    /// The connection is gone: everybody who waits learns why. Gives whether there was anybody.
+    /// The connection is gone: fails all waiting callers. Returns whether there were any.
     pub(crate) fn fail(&self, error: &Error) -> bool {
         let mut state = self.lock();
         state.closed = true;
@@ -170,12 +168,12 @@ impl Queue {
         let pending = std::mem::take(&mut state.pending);
         state.out = Vec::new();
         drop(state);
-        let somebody = !pending.is_empty();
+        let any = !pending.is_empty();
         for pending in pending {
             pending.fail(error);
         }
         self.ended.notify_waiters();
-        somebody
+        any
     }
 
     pub(crate) async fn ended(&self) {
@@ -197,9 +195,9 @@ impl Pending {
     }
 }
 
-impl State {
-    /// Assigns replies to their requests, in order; gives back who is to be told what, so that it happens
-    /// outside the lock. `false` when more replies arrived than were asked for.
+impl QueueState {
+    /// Assigns replies to their requests, in order. Adds to `told` which caller gets which replies, so that they are sent
+    /// outside of the lock. Returns `false` if more replies arrived than were requested.
     pub(crate) fn assign(
         &mut self,
         replies: &mut Vec<Reply>,
@@ -223,7 +221,7 @@ impl State {
         true
     }
 
-    /// Tells those whose deadline has passed, and says what the server still owes.
+    /// Fails callers whose deadline has passed, and returns what the server still owes.
     pub(crate) fn expire(&mut self, now: Instant, told: &mut Vec<(Sender, Result<Replies, Error>)>) -> Owed {
         let mut owed = Owed::default();
         for pending in &mut self.pending {
@@ -243,7 +241,7 @@ impl State {
         owed
     }
 
-    /// Whether no requests are taken any more and nobody waits for an answer.
+    /// Whether the queue is closed and no caller waits for a reply.
     pub(crate) fn is_done(&self) -> bool {
         let waits = |pending: &Pending| pending.sender.as_ref().is_some_and(|sender| !sender.is_closed());
         self.closed && !self.pending.iter().any(waits)
@@ -253,10 +251,10 @@ impl State {
 /// The replies that are outstanding.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    /// The earliest deadline of those who wait.
+    /// The earliest deadline of a waiting caller.
     pub(crate) next: Option<Instant>,
     /// The longest time that was given for any of them.
     pub(crate) longest: Duration,
-    /// Whether one is late: its caller was told so.
+    /// Whether one is late, and its caller was told.
     pub(crate) overdue: bool,
 }

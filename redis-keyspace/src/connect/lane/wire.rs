@@ -1,5 +1,5 @@
-//! The two directions of a lane's connection. Reading is the driver's alone; a writer is shared, because a caller that
-//! is alone on the lane writes its command itself and saves the driver the trip.
+//! The two directions of a lane's connection. Only the driver reads. The writer is shared, because a caller that is alone on
+//! the lane writes its command itself and saves waking the driver.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +12,8 @@ use tokio::net::unix;
 use tokio_util::io::poll_read_buf;
 
 use crate::connect::stream::Stream;
+#[cfg(feature = "embedded")]
+use crate::sync::lock;
 
 pub(crate) enum Reader {
     Tcp(tcp::OwnedReadHalf),
@@ -65,7 +67,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Writes what fits now. Does not arrange for anyone to be woken when more fits.
+    /// Writes what fits now. Does not register any waker.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(writer) => writer.try_write(bytes),
@@ -81,7 +83,7 @@ impl Writer {
         }
     }
 
-    /// Writes what fits now, or has the driver woken when something does.
+    /// Writes what fits now, or registers the waker of the driver.
     pub(crate) fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         macro_rules! socket {
             ($writer:expr) => {
@@ -102,7 +104,7 @@ impl Writer {
             #[cfg(feature = "embedded")]
             Self::Memory(writer) => {
                 use tokio::io::AsyncWrite;
-                let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut writer = lock(writer);
                 Pin::new(&mut *writer).poll_write(context, bytes)
             }
         }

@@ -3,25 +3,25 @@
 //! That of IPv4 is exact. That of IPv6 takes what consists of the right characters with two colons at least, which nothing
 //! is that is no address, but hostile text.
 
-use super::State;
+use super::state::ClassState;
 
 // IPv4: which number, and what it is so far; 256 for nothing yet.
-const NUMBER: State = 257;
-const NOTHING: State = 256;
-const START_OF_FIRST: State = 0;
+const NUMBER: ClassState = 257;
+const NOTHING: ClassState = 256;
+const START_OF_FIRST: ClassState = 0;
 
 /// The number of a state and its value so far.
-const fn numbers(state: State) -> (State, State) {
+const fn numbers(state: ClassState) -> (ClassState, ClassState) {
     if state == START_OF_FIRST { (0, NOTHING) } else { ((state - 1) / NUMBER, (state - 1) % NUMBER) }
 }
 
-pub(super) const fn step_v4(state: State, byte: u8) -> Option<State> {
+pub(super) const fn step_v4(state: ClassState, byte: u8) -> Option<ClassState> {
     let (nth, value) = numbers(state);
     let (nth, value) = match byte {
-        b'0'..=b'9' if value == NOTHING => (nth, (byte - b'0') as State),
+        b'0'..=b'9' if value == NOTHING => (nth, (byte - b'0') as ClassState),
         // No zeros in front.
-        b'0'..=b'9' if value > 0 && value * 10 + (byte - b'0') as State <= 255 => {
-            (nth, value * 10 + (byte - b'0') as State)
+        b'0'..=b'9' if value > 0 && value * 10 + (byte - b'0') as ClassState <= 255 => {
+            (nth, value * 10 + (byte - b'0') as ClassState)
         }
         b'.' if value != NOTHING && nth < 3 => (nth + 1, NOTHING),
         _ => return None,
@@ -29,14 +29,14 @@ pub(super) const fn step_v4(state: State, byte: u8) -> Option<State> {
     Some(1 + nth * NUMBER + value)
 }
 
-pub(super) const fn accepts_v4(state: State) -> bool {
+pub(super) const fn accepts_v4(state: ClassState) -> bool {
     let (nth, value) = numbers(state);
     nth == 3 && value != NOTHING
 }
 
 // IPv6: how many colons there were, up to two, and how many bytes of the next one's `%3A`.
 
-pub(super) const fn step_v6(state: State, byte: u8) -> Option<State> {
+pub(super) const fn step_v6(state: ClassState, byte: u8) -> Option<ClassState> {
     let (colons, escaped) = (state / 3, state % 3);
     match (escaped, byte) {
         (0, b'0'..=b'9' | b'a'..=b'f' | b'.') => Some(colons * 3),
@@ -47,14 +47,14 @@ pub(super) const fn step_v6(state: State, byte: u8) -> Option<State> {
     }
 }
 
-pub(super) const fn accepts_v6(state: State) -> bool {
+pub(super) const fn accepts_v6(state: ClassState) -> bool {
     state == 2 * 3
 }
 
 // Either: both automata at once. One that has no way on is out.
-const OUT: State = 0xffff;
+const OUT: ClassState = 0xffff;
 
-pub(super) const fn step(state: State, byte: u8) -> Option<State> {
+pub(super) const fn step(state: ClassState, byte: u8) -> Option<ClassState> {
     let (v4, v6) = (state & 0xffff, state >> 16);
     let v4 = match step_v4(v4, byte) {
         Some(next) if v4 != OUT => next,
@@ -67,7 +67,7 @@ pub(super) const fn step(state: State, byte: u8) -> Option<State> {
     if v4 == OUT && v6 == OUT { None } else { Some(v6 << 16 | v4) }
 }
 
-pub(super) const fn accepts(state: State) -> bool {
+pub(super) const fn accepts(state: ClassState) -> bool {
     let (v4, v6) = (state & 0xffff, state >> 16);
     (v4 != OUT && accepts_v4(v4)) || (v6 != OUT && accepts_v6(v6))
 }

@@ -1,5 +1,7 @@
 //! Sets of bytes, and which need no escaping.
 
+use crate::key::escape::is_reserved;
+
 /// A set of byte values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ByteSet {
@@ -20,7 +22,7 @@ impl ByteSet {
         let mut byte = 0_u8;
         while byte < 128 {
             // `%` stays in: it introduces the escapes.
-            if crate::key::escape::is_reserved(byte) && byte != b'%' {
+            if is_reserved(byte) && byte != b'%' {
                 set.ascii &= !(1 << byte);
             }
             byte += 1;
@@ -57,7 +59,7 @@ impl ByteSet {
 pub(super) const fn is_plain(text: &str) -> bool {
     let mut rest = text.as_bytes();
     while let Some((byte, others)) = rest.split_first() {
-        if crate::key::escape::is_reserved(*byte) {
+        if is_reserved(*byte) {
             return false;
         }
         rest = others;

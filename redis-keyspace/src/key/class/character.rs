@@ -1,21 +1,21 @@
 //! The automaton of one character, escaped where it is reserved.
 
 use super::bytes::ByteSet;
-use super::{ArgumentClass, State};
+use super::state::{ClassState, START};
 
 // A character's states: how many bytes of its UTF-8 or digits of its escape are missing.
-const CHAR_DONE: State = 1;
-const CHAR_MISSING: State = 2;
-const ESCAPE_TWO: State = 16;
-const ESCAPE_ONE: State = 17;
+const CHAR_DONE: ClassState = 1;
+const CHAR_MISSING: ClassState = 2;
+const ESCAPE_TWO: ClassState = 16;
+const ESCAPE_ONE: ClassState = 17;
 
-pub(super) const fn step(state: State, byte: u8) -> Option<State> {
+pub(super) const fn step(state: ClassState, byte: u8) -> Option<ClassState> {
     match (state, byte) {
-        (ArgumentClass::START, b'%') => Some(ESCAPE_TWO),
-        (ArgumentClass::START, 0..=0x7f) if ByteSet::TEXT.contains(byte) => Some(CHAR_DONE),
-        (ArgumentClass::START, 0xc2..=0xdf) => Some(CHAR_MISSING + 1),
-        (ArgumentClass::START, 0xe0..=0xef) => Some(CHAR_MISSING + 2),
-        (ArgumentClass::START, 0xf0..=0xf4) => Some(CHAR_MISSING + 3),
+        (START, b'%') => Some(ESCAPE_TWO),
+        (START, 0..=0x7f) if ByteSet::TEXT.contains(byte) => Some(CHAR_DONE),
+        (START, 0xc2..=0xdf) => Some(CHAR_MISSING + 1),
+        (START, 0xe0..=0xef) => Some(CHAR_MISSING + 2),
+        (START, 0xf0..=0xf4) => Some(CHAR_MISSING + 3),
         (ESCAPE_TWO, b'0'..=b'9' | b'A'..=b'F') => Some(ESCAPE_ONE),
         (ESCAPE_ONE, b'0'..=b'9' | b'A'..=b'F') => Some(CHAR_DONE),
         (_, 0x80..=0xbf) if state > CHAR_MISSING && state < ESCAPE_TWO => {
@@ -25,6 +25,6 @@ pub(super) const fn step(state: State, byte: u8) -> Option<State> {
     }
 }
 
-pub(super) const fn accepts(state: State) -> bool {
+pub(super) const fn accepts(state: ClassState) -> bool {
     state == CHAR_DONE
 }

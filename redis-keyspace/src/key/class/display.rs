@@ -3,27 +3,26 @@
 use std::fmt;
 
 use super::{ArgumentClass, Language, UNBOUNDED};
-use crate::key::KeyArgument;
 
 /// In few words: `u64`, `text`, `phone|desktop`.
 impl fmt::Display for ArgumentClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const INTEGERS: [(&str, ArgumentClass); 10] = [
-            ("u8", u8::CLASS),
-            ("u16", u16::CLASS),
-            ("u32", u32::CLASS),
-            ("u64", u64::CLASS),
-            ("u128", u128::CLASS),
-            ("i8", i8::CLASS),
-            ("i16", i16::CLASS),
-            ("i32", i32::CLASS),
-            ("i64", i64::CLASS),
-            ("i128", i128::CLASS),
+            ("u8", ArgumentClass::U8),
+            ("u16", ArgumentClass::U16),
+            ("u32", ArgumentClass::U32),
+            ("u64", ArgumentClass::U64),
+            ("u128", ArgumentClass::U128),
+            ("i8", ArgumentClass::I8),
+            ("i16", ArgumentClass::I16),
+            ("i32", ArgumentClass::I32),
+            ("i64", ArgumentClass::I64),
+            ("i128", ArgumentClass::I128),
         ];
         if let Some((name, _)) = INTEGERS.iter().find(|(_, class)| class == self) {
             return f.write_str(name);
         }
-        if *self == bool::CLASS {
+        if *self == Self::BOOL {
             return f.write_str("bool");
         }
         match self.0 {

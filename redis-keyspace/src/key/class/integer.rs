@@ -1,27 +1,27 @@
 //! The automaton of decimals up to a limit.
 
 use super::index::nth_byte;
-use super::{ArgumentClass, State};
+use super::state::{ClassState, START};
 
 // An integer's states: nothing yet, a sign, a zero, and else how many digits there are and how they compare with the
 // limit's first ones.
-const MINUS: State = 1;
-const ZERO: State = 2;
-const NEGATIVE: State = 1 << 16;
-const EQUAL: State = 1;
-const LESS: State = 2;
-const GREATER: State = 3;
+const MINUS: ClassState = 1;
+const ZERO: ClassState = 2;
+const NEGATIVE: ClassState = 1 << 16;
+const EQUAL: ClassState = 1;
+const LESS: ClassState = 2;
+const GREATER: ClassState = 3;
 
 pub(super) const fn step(
     zero: bool,
     min: &'static str,
     max: &'static str,
-    state: State,
+    state: ClassState,
     byte: u8,
-) -> Option<State> {
+) -> Option<ClassState> {
     match (state, byte) {
-        (ArgumentClass::START, b'-') if !min.is_empty() => Some(MINUS),
-        (ArgumentClass::START, b'0') => {
+        (START, b'-') if !min.is_empty() => Some(MINUS),
+        (START, b'0') => {
             if zero {
                 Some(ZERO)
             } else {
@@ -55,6 +55,6 @@ pub(super) const fn step(
     }
 }
 
-pub(super) const fn accepts(state: State) -> bool {
-    state != ArgumentClass::START && state != MINUS
+pub(super) const fn accepts(state: ClassState) -> bool {
+    state != START && state != MINUS
 }

@@ -9,11 +9,13 @@ mod character;
 mod display;
 mod index;
 mod integer;
+mod state;
 mod words;
 
 use bytes::{ByteSet, is_plain};
 use index::are_equal;
 pub(crate) use index::nth_byte;
+pub(crate) use state::{ClassState, START};
 
 /// The set of texts that a type's encoding is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +41,13 @@ enum Language {
     Address,
 }
 
-/// Where an automaton is after some bytes of a text.
-pub(crate) type State = u32;
-
 /// No upper bound on the length.
 const UNBOUNDED: u16 = u16::MAX;
 
 impl ArgumentClass {
     /// Escaped text of any length: everything but the bytes that [escaping](crate::format) takes out. The
     /// default of [`KeyArgument`](crate::KeyArgument), and right for every type that writes through
-    /// [`KeyWriter`](crate::KeyWriter).
+    /// [`KeyWriter`](crate::key::KeyWriter).
     pub const TEXT: Self = Self(Language::Bytes { set: ByteSet::TEXT, min: 1, max: UNBOUNDED });
 
     /// Verbatim text: anything at all, nothing included.
@@ -124,6 +123,21 @@ impl ArgumentClass {
         Self(Language::Shape(shape))
     }
 
+    pub(crate) const U8: Self = Self::unsigned("255");
+    pub(crate) const U16: Self = Self::unsigned("65535");
+    pub(crate) const U32: Self = Self::unsigned("4294967295");
+    pub(crate) const U64: Self = Self::unsigned("18446744073709551615");
+    pub(crate) const U128: Self = Self::unsigned("340282366920938463463374607431768211455");
+    pub(crate) const I8: Self = Self::signed("128", "127");
+    pub(crate) const I16: Self = Self::signed("32768", "32767");
+    pub(crate) const I32: Self = Self::signed("2147483648", "2147483647");
+    pub(crate) const I64: Self = Self::signed("9223372036854775808", "9223372036854775807");
+    pub(crate) const I128: Self =
+        Self::signed("170141183460469231731687303715884105728", "170141183460469231731687303715884105727");
+
+    /// `true` and `false`.
+    pub(crate) const BOOL: Self = Self::one_of(&["true", "false"]);
+
     /// IPv4 addresses.
     pub(crate) const V4: Self = Self(Language::V4);
     /// IPv6 addresses with their colons escaped, and a few texts that look like ones.
@@ -145,11 +159,8 @@ impl ArgumentClass {
         }
     }
 
-    /// Before the first byte.
-    pub(crate) const START: State = 0;
-
     /// Goes on by one byte; `None` when no text of the class goes on like that.
-    pub(crate) const fn step(self, state: State, byte: u8) -> Option<State> {
+    pub(crate) const fn step(self, state: ClassState, byte: u8) -> Option<ClassState> {
         match self.0 {
             Language::Bytes { set, min, max } => {
                 let length = state;
@@ -176,7 +187,7 @@ impl ArgumentClass {
     }
 
     /// Whether the text up to here is one of the class.
-    pub(crate) const fn accepts(self, state: State) -> bool {
+    pub(crate) const fn accepts(self, state: ClassState) -> bool {
         match self.0 {
             Language::Bytes { min, .. } => state >= min as u32,
             Language::Integer { .. } => integer::accepts(state),
@@ -259,7 +270,7 @@ impl ArgumentClass {
     /// How many bytes at the start of `text` the argument takes: the longest text of the class.
     #[must_use]
     pub(crate) fn run(self, text: &[u8]) -> Option<usize> {
-        let mut state = Self::START;
+        let mut state = START;
         let mut longest = self.accepts(state).then_some(0);
         for (index, &byte) in text.iter().enumerate() {
             let Some(next) = self.step(state, byte) else { break };

@@ -1,10 +1,10 @@
 //! The automaton of a fixed list of texts.
 
-use super::State;
 use super::index::{have_common, nth, nth_byte, short};
+use super::state::ClassState;
 
 /// A state is the first text that starts like what was read, and how much that was.
-pub(super) const fn step(texts: &'static [&'static str], state: State, byte: u8) -> Option<State> {
+pub(super) const fn step(texts: &'static [&'static str], state: ClassState, byte: u8) -> Option<ClassState> {
     let (index, length) = (state >> 16, (state & 0xffff) as usize);
     let Some(prefix) = nth(texts, index) else { return None };
     let (mut rest, mut at) = (texts, 0);
@@ -37,7 +37,7 @@ const fn goes_on(text: &str, next: u8, texts: &[&str]) -> bool {
 }
 
 /// Whether the text up to here is one of them.
-pub(super) const fn accepts(texts: &[&str], state: State) -> bool {
+pub(super) const fn accepts(texts: &[&str], state: ClassState) -> bool {
     let (index, length) = (state >> 16, state & 0xffff);
     let Some(prefix) = nth(texts, index) else { return false };
     let mut rest = texts;

@@ -2,14 +2,14 @@
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
-use crate::key::class::{ArgumentClass, State, nth_byte};
-use crate::keyspace::Piece;
+use crate::key::class::{ArgumentClass, ClassState, START, nth_byte};
+use crate::key::piece::Piece;
 
 /// Where the automaton of a template is: in which piece, and how far.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) piece: u16,
-    pub(super) state: State,
+    pub(super) state: ClassState,
 }
 
 #[derive(Clone, Copy)]
@@ -23,14 +23,14 @@ pub(super) enum Expects {
     },
 }
 
-impl Place {
+impl Position {
     /// Before the first byte of a piece.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "`try_from` is not const, and no template has so many pieces"
     )]
     pub(super) const fn at(piece: usize) -> Self {
-        Self { piece: piece as u16, state: ArgumentClass::START }
+        Self { piece: piece as u16, state: START }
     }
 
     /// Goes on by one byte.
@@ -42,7 +42,7 @@ impl Place {
                 Some(expected) if expected == byte => {
                     let state = state + 1;
                     Some(if state as usize == text.len() {
-                        Self { piece: piece + 1, state: ArgumentClass::START }
+                        Self { piece: piece + 1, state: START }
                     } else {
                         Self { piece, state }
                     })
@@ -52,7 +52,7 @@ impl Place {
             Some(Piece::Argument(argument)) => match argument.class.step(state, byte) {
                 Some(state) => Some(Self { piece, state }),
                 None if argument.class.accepts(state) => {
-                    Self { piece: piece + 1, state: ArgumentClass::START }.step(pieces, byte)
+                    Self { piece: piece + 1, state: START }.step(pieces, byte)
                 }
                 None => None,
             },

@@ -2,9 +2,9 @@
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
-use super::automaton::{Expects, Place};
-use crate::key::class::{ArgumentClass, State};
-use crate::keyspace::Piece;
+use super::automaton::{Expects, Position};
+use crate::key::class::{ArgumentClass, ClassState};
+use crate::key::piece::Piece;
 
 /// The bytes that are worth a try: among those left out are only such as lead nowhere that these do not lead.
 pub(super) struct Candidates {
@@ -13,7 +13,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    pub(super) const fn of(one: Place, ones: &[Piece], other: Place, others: &[Piece]) -> Self {
+    pub(super) const fn of(one: Position, ones: &[Piece], other: Position, others: &[Piece]) -> Self {
         let none = Self { bytes: [0; 256], count: 0 };
         match (one.expects(ones), other.expects(others)) {
             (Expects::Nothing, _) | (_, Expects::Nothing) => none,
@@ -62,7 +62,13 @@ impl Candidates {
     }
 
     /// With the first byte with which both arguments go on.
-    const fn with_first(self, one: ArgumentClass, state: State, other: ArgumentClass, others: State) -> Self {
+    const fn with_first(
+        self,
+        one: ArgumentClass,
+        state: ClassState,
+        other: ArgumentClass,
+        others: ClassState,
+    ) -> Self {
         let mut nth = 0;
         while nth < ORDER.len() {
             let byte = ORDER[nth];
@@ -79,9 +85,9 @@ impl Candidates {
     const fn with_way_out(
         self,
         other: ArgumentClass,
-        others: State,
+        others: ClassState,
         free: ArgumentClass,
-        state: State,
+        state: ClassState,
     ) -> Self {
         if other.accepts(others) && free.accepts(state) {
             self
@@ -94,9 +100,9 @@ impl Candidates {
     const fn with_all(
         mut self,
         one: ArgumentClass,
-        state: State,
+        state: ClassState,
         other: ArgumentClass,
-        others: State,
+        others: ClassState,
     ) -> Self {
         let bytes: &[u8] = match (one.few_bytes(), other.few_bytes()) {
             (Some(few), Some(others)) if few.len() <= others.len() => few,

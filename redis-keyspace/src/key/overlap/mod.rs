@@ -13,11 +13,11 @@ mod automaton;
 mod candidates;
 mod text;
 
-use automaton::Place;
+use automaton::Position;
 use candidates::Candidates;
-pub(crate) use text::Text;
+pub use text::ConstText;
 
-use crate::keyspace::{Piece, TemplateMeta};
+use crate::key::piece::Piece;
 
 /// How much of an example is kept.
 const LONGEST: usize = 160;
@@ -31,15 +31,15 @@ pub(crate) enum Overlap {
     /// No key.
     Nothing,
     /// This one, for example.
-    Key(Text<LONGEST>),
+    Key(ConstText<LONGEST>),
     /// The search took too long.
     Unknown,
 }
 
 #[derive(Clone, Copy)]
 struct Node {
-    one: Place,
-    other: Place,
+    one: Position,
+    other: Position,
     /// The node from which `byte` leads here.
     before: u16,
     byte: u8,
@@ -119,7 +119,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
     other: &[Piece],
     from: usize,
 ) -> Overlap {
-    let place = Place::at(from);
+    let place = Position::at(from);
     let mut nodes = [Node { one: place, other: place, before: 0, byte: 0 }; NODES];
     // A table of the nodes by what they are, each a number of a node and 1 more, or 0 for none.
     let mut table = [0_u16; PLACES];
@@ -129,7 +129,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
         let node = nodes[next];
         if node.one.is_end(one) && node.other.is_end(other) {
             if from == 0 {
-                return Overlap::Key(Text::leading_to(&nodes, next));
+                return Overlap::Key(ConstText::leading_to(&nodes, next));
             }
             return search::<NODES, PLACES>(one, other, 0);
         }
@@ -176,48 +176,7 @@ impl Node {
     }
 }
 
-/// The message for templates at two places that can make the same key.
-pub const fn conflict(templates: &[TemplateMeta], one: usize, other: usize) -> Option<Message> {
-    if one < templates.len() && other < templates.len() {
-        conflict_of(&templates[one], &templates[other])
-    } else {
-        None
-    }
-}
-
-/// What is wrong, in words, for a constant that panics with it.
-pub type Message = Text<1024>;
-
-/// The message for two templates that can make the same key.
-pub(crate) const fn conflict_of(one: &TemplateMeta, other: &TemplateMeta) -> Option<Message> {
-    let example = match overlap(one.pieces, other.pieces) {
-        Overlap::Nothing => return None,
-        Overlap::Key(example) => Some(example),
-        Overlap::Unknown => None,
-    };
-    let message = Message::EMPTY
-        .with("the template \"")
-        .with(other.template)
-        .with("\" of `")
-        .with(other.keyspace)
-        .with("::")
-        .with(other.field)
-        .with("` and \"")
-        .with(one.template)
-        .with("\" of `")
-        .with(one.keyspace)
-        .with("::")
-        .with(one.field);
-    Some(match &example {
-        Some(example) => message
-            .with("` can make the same key, for example `")
-            .with(example.as_str())
-            .with("`: put a text of its own into one of them, before the argument, or use an argument type that can't be that"),
-        None => message.with("` are too much alike to tell whether they can make the same key: put a text of its own into one of them, before the first argument"),
-    })
-}
-
-impl<const CAPACITY: usize> Text<CAPACITY> {
+impl<const CAPACITY: usize> ConstText<CAPACITY> {
     /// The bytes on the way from the start to a node.
     const fn leading_to(nodes: &[Node], node: usize) -> Self {
         let (mut length, mut at) = (0, node);
@@ -244,8 +203,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key::{ArgumentClass, KeyArgument, capture};
-    use crate::keyspace::ArgumentMeta;
+    use crate::key::class::START;
+    use crate::key::{ArgumentClass, ArgumentMeta, KeyArgument, capture};
 
     const U8: ArgumentClass = u8::CLASS;
     const TEXT: ArgumentClass = ArgumentClass::TEXT;
@@ -420,7 +379,7 @@ mod tests {
             match piece {
                 Piece::Literal(text) => key.extend(text.bytes()),
                 Piece::Argument(argument) => {
-                    let (mut state, mut length) = (ArgumentClass::START, 0);
+                    let (mut state, mut length) = (START, 0);
                     while !argument.class.accepts(state) || (random.bool() && length < 6) {
                         let step = |&byte: &u8| Some((byte, argument.class.step(state, byte)?));
                         let steps: Vec<_> = b"me7-0true:1ax.%3A".iter().filter_map(step).collect();

@@ -4,12 +4,12 @@
 
 /// A text that is put together at compile time.
 #[derive(Debug, Clone, Copy)]
-pub struct Text<const CAPACITY: usize> {
+pub struct ConstText<const CAPACITY: usize> {
     pub(super) bytes: [u8; CAPACITY],
     pub(super) length: usize,
 }
 
-impl<const CAPACITY: usize> Text<CAPACITY> {
+impl<const CAPACITY: usize> ConstText<CAPACITY> {
     pub(crate) const EMPTY: Self = Self { bytes: [0; CAPACITY], length: 0 };
 
     /// With more at its end; what does not fit is left out.

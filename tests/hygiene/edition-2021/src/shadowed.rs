@@ -1,47 +1,223 @@
-//! A scope in which hardly a name means what it usually does.
-#![allow(dead_code)]
+//! A scope in which no name means what it usually does. Only absolute paths are left, so each item below stands for a
+//! name that an expansion must not take from its surroundings.
+#![allow(
+    dead_code,
+    non_camel_case_types,
+    non_upper_case_globals,
+    unused_imports,
+    unused_macros,
+    unused_qualifications,
+    clippy::should_implement_trait,
+    clippy::upper_case_acronyms,
+    clippy::wrong_self_convention
+)]
 
-use redis_keyspace::{KeyArgument, Keyspace};
+use ::redis_keyspace::{KeyArgument as argument_derive, Keyspace as keyspace_derive};
 
-mod core {}
-mod std {}
-mod redis_keyspace_derive {}
+/// Modules: the roots of paths, and the tools that lints belong to.
+macro_rules! modules {
+    ($($name:ident)*) => { $(mod $name {})* };
+}
 
-struct Option;
-struct Some;
-struct None;
-struct Ok;
-struct Err;
-struct Result;
-struct String;
-struct Vec;
-struct Key;
-struct KeyBuilder;
-struct Into;
-struct Debug;
-struct Clone;
-struct PartialEq;
+modules! {
+    alloc clippy core diagnostic miri primitive redis_keyspace redis_keyspace_derive rustc rustdoc rustfmt std
+    bindings __private __rk
+}
 
-const META: usize = 2;
-const TEMPLATES: usize = 3;
+/// Types, of which the unit structs are values, too: a binding of such a name would be a comparison.
+macro_rules! types {
+    ($($name:ident)*) => { $(
+        #[derive(::core::fmt::Debug)]
+        struct $name;
+    )* };
+}
 
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, KeyArgument)]
-struct Id(u64);
+types! {
+    // The preludes of all editions.
+    AsMut AsRef AsyncFn AsyncFnMut AsyncFnOnce Box Clone Copy Debug Default DoubleEndedIterator Drop Eq Err
+    ExactSizeIterator Extend Fn FnMut FnOnce From FromIterator Future Hash Into IntoFuture IntoIterator Iterator None Ok
+    Option Ord PartialEq PartialOrd Result Send Sized Some String Sync ToOwned ToString TryFrom TryInto Unpin Vec
+    drop size_of size_of_val align_of align_of_val
+    // The rest of the standard library, as far as anything like it is needed.
+    Arc Arguments Borrow Cell DebugStruct Deref Display Duration Formatter PhantomData Rc Write
+    // The runtime.
+    ArgumentClass ArgumentMeta Bytes Captures Catalog Command Counter Error FillPolicy Group Json Key KeyArgument
+    KeyBuilder KeyWriter Keyspace KeyspaceMeta Kind KindMeta Lifetime Lock Message OnUnavailable Overrides Pattern Piece
+    RateLimit Raw Redis Role Sweep TemplateMeta Text assert_kind assert_snapshot conflict conflict_between conflict_text
+    count_templates debug_variant delete_pattern
+    // What expansions bind and define.
+    glob key f this other captures template out text conflicting value pattern
+    __a0 __a1 __a2 __b0 __b1 __b2 __captures __conflict __f __f0 __f1 __glob __other __out __template __text __this
+    __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
+    CONFLICT KEYSPACES META TEMPLATE TEMPLATES
+    the_catalog_is_as_committed
+}
 
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, KeyArgument)]
+/// Primitives, each of them an argument.
+macro_rules! primitives {
+    ($($name:ident)*) => { $(
+        #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
+        struct $name(::core::primitive::u8);
+    )* };
+}
+
+primitives! {
+    bool char f16 f32 f64 f128 i8 i16 i32 i64 i128 isize str u8 u16 u32 u64 u128 usize
+}
+
+/// Macros.
+macro_rules! macros {
+    ($($name:ident)*) => { $(
+        macro_rules! $name {
+            ($dollar:tt) => { ::core::compile_error!("a macro of the user's scope") };
+        }
+    )* };
+}
+
+macros! {
+    assert assert_eq assert_ne cfg column compile_error concat debug_assert env file format format_args include_str line
+    matches module_path option_env panic print println stringify todo unimplemented unreachable vec write writeln
+    catalog catalog_test
+}
+
+/// Attributes: this one can't stand on a function.
+use ::core::prelude::v1::global_allocator as test;
+
+/// Traits whose methods every type has. By value, they come before the methods of a type that take a reference.
+trait Everything: ::core::marker::Sized {
+    const CLASS: () = ();
+    const REDIS_TYPE: () = ();
+    fn argument(self) {}
+    fn as_str(self) {}
+    fn bind(self) {}
+    fn clone(self) {}
+    fn debug_struct(self) {}
+    fn deref(self) {}
+    fn ends_before(self) {}
+    fn eq(self) {}
+    fn field(self) {}
+    fn filled_by(self) {}
+    fn finish(self) {}
+    fn fmt(self) {}
+    fn from_captures(self) {}
+    fn get(self) {}
+    fn into(self) {}
+    fn is_some(self) {}
+    fn literal(self) {}
+    fn ne(self) {}
+    fn parse(self) {}
+    fn without_end(self) {}
+    fn write(self) {}
+    fn write_int(self) {}
+    fn write_str(self) {}
+}
+
+impl<T> Everything for T {}
+
+/// A newtype.
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct Id(::core::primitive::u64);
+
+/// A newtype with a name, of a newtype.
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct Named {
+    text: Id,
+}
+
+/// An enum.
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
 enum State {
     New,
+    #[key("OLD")]
     Old,
+    #[deprecated]
+    Some,
 }
 
-/// Keys in a hostile scope.
-#[derive(Keyspace)]
-#[keyspace(prefix = "shadowed", ttl = none, timeout = "1s", server = "x", retries = 1)]
+/// Names that the expansion itself gives to types.
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct V(::core::primitive::u8);
+
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct Field(V);
+
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct EntryKeys(V);
+
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct __A4(__A5);
+
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct __A5(V);
+
+/// Without the lifetime that the standard library's has.
+#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+struct Cow(V);
+
+const LENGTH: ::core::primitive::usize = 2;
+
+/// Everything that a declaration can say.
+#[derive(keyspace_derive)]
+#[keyspace(prefix = "shadowed", db = 2, ttl = 3600, timeout = "1s", server = "x", retries = 1)]
+#[keyspace(shared_connections = 1, exclusive_connections = 1, on_unavailable = "miss", crate = ::redis_keyspace)]
+#[keyspace(
+    stale_for = "1h",
+    ttl_jitter = "10%",
+    early_refresh = "80%",
+    negative_ttl = "30s",
+    hard_timeout = "5s"
+)]
+#[keyspace(across_processes)]
+#[non_exhaustive]
 struct ShadowedKeys {
-    entry: fn(id: Id, state: State) -> ::redis_keyspace::Text,
-    plain: ::redis_keyspace::Text,
-    bytes: fn(short: [u8; META], long: [u8; TEMPLATES]) -> ::redis_keyspace::Text,
+    /// An argument of each form.
+    #[key("entry:{id}:{named}:{state}")]
+    entry: fn(id: Id, named: Named, state: State) -> ::redis_keyspace::Text,
+    #[key(ttl = none, across_processes = false, stale_for = "1m")]
+    plain: ::redis_keyspace::Json<::core::primitive::u64>,
+    #[key(hash_tag = id, ttl = "30d")]
+    tagged: fn(id: ::core::primitive::u64, name: &::core::primitive::str) -> ::redis_keyspace::Counter,
+    bytes: fn(digest: [::core::primitive::u8; LENGTH]) -> ::redis_keyspace::Bytes,
+    own: fn(v: V, marker: Field, keys: EntryKeys) -> ::redis_keyspace::Lock,
+    borrowed: fn(
+        name: ::std::borrow::Cow<::core::primitive::str>,
+        raw: ::redis_keyspace::Raw<&::core::primitive::str>,
+    ) -> ::redis_keyspace::Text,
 }
+
+/// Primitives that are none, and names that internals of the expansion have elsewhere.
+#[derive(keyspace_derive)]
+#[keyspace(prefix = "primitives", ttl = none)]
+struct PrimitiveKeys {
+    small: fn(a: bool, b: char, c: u8, d: u16, e: u32) -> ::redis_keyspace::Text,
+    large: fn(a: u64, b: u128, c: usize, d: i8, e: &i16) -> ::redis_keyspace::Text,
+    signed: fn(a: i32, b: i64, c: i128, d: isize) -> ::redis_keyspace::Text,
+    by_path: fn(a: &str, b: self::f32, c: self::f64, d: self::Cow) -> ::redis_keyspace::Text,
+    internal: fn(a: __A4, b: __A5) -> ::redis_keyspace::Text,
+}
+
+/// A keyspace named like a type parameter of its pattern.
+mod named_like_a_parameter {
+    #[derive(::redis_keyspace::Keyspace)]
+    #[keyspace(prefix = "v", ttl = none)]
+    pub(super) struct V {
+        user: fn(id: u64) -> ::redis_keyspace::Text,
+    }
+
+    #[derive(::redis_keyspace::Keyspace)]
+    #[keyspace(prefix = "str", ttl = none)]
+    pub(super) struct str {
+        user: fn(id: u64) -> ::redis_keyspace::Text,
+    }
+}
+
+::redis_keyspace::catalog!(
+    /// All of them.
+    CATALOG = [ShadowedKeys, PrimitiveKeys, named_like_a_parameter::V, named_like_a_parameter::str]
+);
+
+#[cfg(test)]
+::redis_keyspace::catalog_test!(committed, CATALOG, "src/shadowed.txt");
 
 mod inside_macro {
     macro_rules! declare {
@@ -58,29 +234,64 @@ mod inside_macro {
 
     #[test]
     fn declared_by_a_macro() {
-        assert_eq!(MadeKeys::item(7).as_str(), "made:item:7");
+        ::std::assert_eq!(MadeKeys::item(7).as_str(), "made:item:7");
     }
 }
 
-#[test]
-fn nothing_was_taken_for_granted() {
-    let key = ShadowedKeys::entry(Id(7), State::Old);
-    assert_eq!(key.as_str(), "shadowed:entry:7:old");
-    let parsed = ParsedShadowedKeys::Entry { id: Id(7), state: State::Old };
-    assert_eq!(ShadowedKeys::parse(key.as_str()).unwrap(), parsed);
-    assert_eq!(ShadowedKeys::plain().as_str(), "shadowed:plain");
-    assert_eq!(ShadowedKeys::bytes([1, 2], [3, 4, 5]).as_str(), "shadowed:bytes:0102:030405");
-    let _ = State::New;
-}
+#[cfg(test)]
+mod tests {
+    use ::redis_keyspace::Keyspace;
 
-#[test]
-fn inside_a_function() {
-    #[derive(Keyspace)]
-    #[keyspace(prefix = "local", ttl = none)]
-    struct LocalKeys {
-        id: fn(id: u64) -> ::redis_keyspace::Text,
+    use super::named_like_a_parameter;
+    use super::{
+        f32, f64, str, u64, Cow, Id, Named, ParsedShadowedKeys, PrimitiveKeys, ShadowedKeys, State, __A5, V,
+    };
+
+    fn id(number: ::core::primitive::u64) -> Id {
+        Id(number)
     }
 
-    assert_eq!(LocalKeys::id(7).as_str(), "local:id:7");
-    assert_eq!(LocalKeys::parse("local:id:7").unwrap(), ParsedLocalKeys::Id { id: 7 });
+    #[::core::prelude::v1::test]
+    fn keys_are_made_and_read() {
+        let key = ShadowedKeys::entry(id(7), Named { text: id(8) }, State::Old);
+        ::std::assert_eq!(::redis_keyspace::Key::as_str(&key), "shadowed:entry:7:8:OLD");
+        let parsed = <ShadowedKeys as Keyspace>::parse(::redis_keyspace::Key::as_str(&key)).unwrap();
+        let expected =
+            ParsedShadowedKeys::Entry { id: id(7), named: Named { text: id(8) }, state: State::Old };
+        ::std::assert_eq!(::core::clone::Clone::clone(&parsed), expected);
+        ::std::assert!(expected != ParsedShadowedKeys::Plain);
+        ::std::assert_eq!(
+            ::std::format!("{parsed:?} {:?}", ParsedShadowedKeys::Plain),
+            "Entry { id: Id(7), named: Named { text: Id(8) }, state: Old } Plain"
+        );
+        let key = PrimitiveKeys::by_path(&str(1), f32(2), f64(3), Cow(V(4)));
+        ::std::assert_eq!(::redis_keyspace::Key::as_str(&key), "primitives:by_path:1:2:3:4");
+        let key = ShadowedKeys::tagged(7, "a");
+        ::std::assert_eq!(::redis_keyspace::Key::as_str(&key), "shadowed:tagged:{7}:a");
+    }
+
+    #[::core::prelude::v1::test]
+    fn patterns_bind() {
+        let pattern = ShadowedKeys::entry_keys().id(id(7)).state(State::New);
+        ::std::assert_eq!(pattern.glob(), "shadowed:entry:7:*:new");
+        ::std::assert_eq!(::std::format!("{pattern:?}"), "Pattern(\"shadowed:entry:7:*:new\")");
+        ::std::assert_eq!(PrimitiveKeys::internal_keys().b(__A5(V(1))).glob(), "primitives:internal:*:1");
+        let _: ::redis_keyspace::scan::Sweep<'_> = ShadowedKeys::delete_pattern("*");
+        let _ = (named_like_a_parameter::V::user_keys(), named_like_a_parameter::str::user_keys());
+    }
+
+    #[::core::prelude::v1::test]
+    fn inside_a_function() {
+        #[derive(::redis_keyspace::Keyspace)]
+        #[keyspace(prefix = "local", ttl = none)]
+        struct LocalKeys {
+            id: fn(id: u64) -> ::redis_keyspace::Text,
+        }
+
+        ::std::assert_eq!(::redis_keyspace::Key::as_str(&LocalKeys::id(u64(7))), "local:id:7");
+        ::std::assert_eq!(
+            <LocalKeys as Keyspace>::parse("local:id:7").unwrap(),
+            ParsedLocalKeys::Id { id: u64(7) }
+        );
+    }
 }

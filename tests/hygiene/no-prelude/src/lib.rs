@@ -28,7 +28,15 @@ pub enum Device {
 
 /// Shopping carts.
 #[derive(::std::fmt::Debug, ::redis_keyspace::Keyspace)]
-#[keyspace(prefix = "cart", db = 2, ttl = 3600, server = "shop", timeout = "250ms", retries = 3, lanes = 1)]
+#[keyspace(
+    prefix = "cart",
+    db = 2,
+    ttl = 3600,
+    server = "shop",
+    timeout = "250ms",
+    retries = 3,
+    shared_connections = 1
+)]
 pub struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]

@@ -57,6 +57,44 @@ pub struct OwnKeys {
     entry: fn(id: u64) -> renamed::Text,
 }
 
+/// The crates whose types the library takes and returns come with it: this package depends on none of them.
+pub mod re_exported {
+    use renamed::bb8_redis::{RedisConnectionManager, bb8};
+    use renamed::{Redis, bytes, redis};
+
+    /// Files by their name.
+    #[derive(Debug, renamed::Keyspace)]
+    #[keyspace(prefix = "files", ttl = "1h", crate = renamed)]
+    pub struct FileKeys {
+        content: fn(name: &str) -> renamed::Bytes,
+    }
+
+    /// A handle on a pool of the application.
+    #[must_use]
+    pub fn on_pool(pool: bb8::Pool<RedisConnectionManager>) -> Redis {
+        Redis::from_pool(pool)
+    }
+
+    /// What a file contains.
+    ///
+    /// # Errors
+    ///
+    /// Those of any command.
+    pub async fn content(name: &str) -> renamed::Result<bytes::Bytes> {
+        Ok(FileKeys::content(name).get().await?.unwrap_or_default())
+    }
+
+    /// Appends to a list, by the driver.
+    ///
+    /// # Errors
+    ///
+    /// Those of any command.
+    pub async fn push(redis: &Redis, job: &str) -> renamed::Result<u64> {
+        let push = redis::cmd("RPUSH").arg("queue").arg(job).to_owned();
+        redis.raw(|mut connection| async move { push.query_async(&mut connection).await }).await
+    }
+}
+
 /// Nothing uses these keys, and that is no dead code: a keyspace says what there is.
 mod unused {
     #[derive(renamed::Keyspace)]

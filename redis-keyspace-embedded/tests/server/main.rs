@@ -1,0 +1,15 @@
+//! The embedded server, next to a real one and by itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+mod differential;
+mod driver;
+mod faults;
+mod races;
+mod raw;
+mod streams;

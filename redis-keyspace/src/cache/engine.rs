@@ -1,0 +1,365 @@
+//! The engine of `get_or_set` and its family, for any number of keys: find out which keys this caller loads and which another
+//! caller is loading, take the leases, load, and wait for the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::error::FillError;
+use super::fill::{Fill, FillEntry, Known};
+use super::lease::{LeaseAnswer, LeaseMode, LeasePlace};
+use super::load::{Led, Load, Loaded};
+use super::look::{Finding, Looked};
+use super::lookup::ValueSource;
+use crate::error::{Error, Result};
+use crate::kind::SingleValue;
+use crate::local::{Follower, LoadRole, LoadStage};
+use crate::schema::Keyspace;
+
+/// How many failures of other callers' loaders a caller waits for.
+const FAILURES: u32 = 2;
+
+/// How a load ended, as far as the caller that started it waits.
+pub(super) enum Ended<T, E> {
+    Loaded(Vec<Loaded<T>>),
+    Failed(FillError<E>),
+    /// It continues in the background.
+    Pending,
+}
+
+pub(super) type Starting<'s, T, E> = BoxFuture<'s, Ended<T, E>>;
+
+/// Runs a loader.
+pub(super) trait StartLoad<S, V: SingleValue>: Send {
+    type Error: Send;
+
+    /// Whether the loader may find that there is no value.
+    const FINDS_NONE: bool;
+
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, Self::Error>;
+}
+
+/// The outcome of waiting for another caller's load.
+enum Followed {
+    Known,
+    Failed,
+    /// The leader is gone, or has nothing for this caller.
+    Nothing,
+}
+
+/// A fill in progress.
+pub(super) struct Engine<S, V: SingleValue, L> {
+    pub(super) fill: Arc<Fill<S, V>>,
+    loader: L,
+    pub(super) known: Vec<Option<Known<V::Owned>>>,
+    /// The indices of values that exist and can't be decoded.
+    pub(super) undecodable: Vec<usize>,
+    /// The indices of keys whose miss was counted.
+    pub(super) counted: Vec<usize>,
+    /// Redis is unavailable, and the fill goes on without it.
+    pub(super) is_unavailable: bool,
+    /// Until when the caller waits for others, and how long that is.
+    pub(super) waits: Option<(Instant, Duration)>,
+}
+
+/// The outcome of a fill.
+pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
+
+impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
+    pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
+        let waits = fill.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
+        let known = fill.entries.iter().map(|_| None).collect();
+        Self {
+            fill: Arc::new(fill),
+            loader,
+            known,
+            undecodable: Vec::new(),
+            counted: Vec::new(),
+            is_unavailable: false,
+            waits,
+        }
+    }
+
+    /// Fills the keys after a first look. `came` is the moment before that look, as far as flights are concerned.
+    pub(super) async fn run(mut self, came: u64, looked: Looked<V::Owned>) -> Filled<V::Owned, L::Error> {
+        self.take_look(looked, came).await?;
+        let mut missing: Vec<usize> = self.unknown().collect();
+        let (mut came, mut failures) = (came, 0);
+        while !missing.is_empty() {
+            let (led, followed) = self.join(std::mem::take(&mut missing), came).await?;
+            let led = self.seek(led).await?;
+            if !led.is_empty() {
+                self.load(led).await?;
+            }
+            // Only now: another caller may be waiting for what was just loaded.
+            let mut has_failed = false;
+            for (index, follower) in followed {
+                match self.follow(index, follower).await? {
+                    Followed::Known => continue,
+                    Followed::Failed => has_failed = true,
+                    Followed::Nothing => {}
+                }
+                missing.push(index);
+            }
+            // Failing loaders take time: one after the other, the last caller would wait for all of them.
+            failures += u32::from(has_failed);
+            if failures == FAILURES {
+                return Err(FillError::Coalesced);
+            }
+            if missing.is_empty() {
+                break;
+            }
+            // The leader is gone. All of its followers look at once: one after the other, each would wait for its own failure.
+            came = self.fill.flights().now();
+            let looked = self.fill.look().await?;
+            self.take_look(looked, came).await?;
+            missing.retain(|&index| self.known.get(index).is_some_and(Option::is_none));
+        }
+        let missing = || Error::protocol("a fill ended without a value for a key");
+        self.known.into_iter().map(|known| known.ok_or_else(|| missing().into())).collect()
+    }
+
+    /// Takes what a read of all keys found, for those that are not known yet.
+    async fn take_look(&mut self, looked: Looked<V::Owned>, came: u64) -> Result<()> {
+        self.is_unavailable = matches!(looked, Looked::Unavailable);
+        let is_known = |engine: &Self, index: usize| engine.known.get(index).is_some_and(Option::is_some);
+        match looked {
+            Looked::Read(findings) => {
+                for (index, finding) in findings.into_iter().enumerate() {
+                    if !is_known(self, index) {
+                        self.take_finding(index, finding, came).await;
+                    }
+                }
+            }
+            Looked::Unavailable => {}
+            Looked::Copies(copies) => {
+                for (index, copy) in copies.into_iter().enumerate() {
+                    if !is_known(self, index) {
+                        self.serve_stale(index, copy)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = usize> {
+        self.known.iter().enumerate().filter(|(_, known)| known.is_none()).map(|(index, _)| index)
+    }
+
+    pub(super) fn set(&mut self, index: usize, known: Known<V::Owned>) {
+        if let Some(place) = self.known.get_mut(index) {
+            *place = Some(known);
+        }
+    }
+
+    async fn take_finding(&mut self, index: usize, finding: Finding<V::Owned>, came: u64) {
+        match finding {
+            Finding::Value { value, bytes, due } => {
+                let fill = Arc::clone(&self.fill);
+                let Some(entry) = fill.entries.get(index) else { return };
+                let bytes = entry.needs_bytes.then(|| bytes.into());
+                let known = if due {
+                    self.refresh_early(entry, index, value, came).await
+                } else {
+                    fill.hit(entry, value)
+                };
+                self.set(index, Known { bytes, ..known });
+            }
+            Finding::Nothing => {}
+            Finding::Undecodable if self.undecodable.contains(&index) => {}
+            Finding::Undecodable => self.undecodable.push(index),
+        }
+    }
+
+    pub(super) fn serve_stale(&mut self, index: usize, bytes: Arc<[u8]>) -> Result<()> {
+        let fill = Arc::clone(&self.fill);
+        let Some(entry) = fill.entries.get(index) else { return Ok(()) };
+        let known = fill.known(entry, bytes, ValueSource::Stale)?;
+        fill.note(entry, |fills| &fills.stale, "stale");
+        self.set(index, known);
+        Ok(())
+    }
+
+    pub(super) fn set_absent(&mut self, index: usize) {
+        if let Some(entry) = self.fill.entries.get(index) {
+            self.fill.note(entry, |fills| &fills.absent, "absent");
+        }
+        self.set(index, Known::absent());
+    }
+
+    /// Splits the keys into those that this caller loads and those that another caller of the process is loading.
+    async fn join(&mut self, missing: Vec<usize>, came: u64) -> Result<(Vec<Led>, Vec<(usize, Follower)>)> {
+        let (mut led, mut followed, mut superseded) = (Vec::new(), Vec::new(), Vec::new());
+        // Loads that began before this caller came: their keys may have been written since, and then their leases ended.
+        let (mut late, mut asked) = (Vec::new(), Vec::new());
+        let fill = Arc::clone(&self.fill);
+        for index in missing {
+            let Some(entry) = fill.entries.get(index) else { continue };
+            if !fill.options.coalesces || fill.is_loading(entry) {
+                led.push(Led::alone(index));
+                continue;
+            }
+            match fill.flights().join(&entry.name, came) {
+                LoadRole::Leader(leader) => led.push(Led::of(index, leader)),
+                LoadRole::Follower(follower) => followed.push((index, follower)),
+                LoadRole::Latecomer(mut follower) => match follower.stage() {
+                    LoadStage::Beginning => {
+                        follower.is_late = true;
+                        followed.push((index, follower));
+                    }
+                    LoadStage::Loading { .. } if fill.options.refreshes => superseded.push((index, follower)),
+                    LoadStage::Loading { token: None, .. } if self.is_unavailable => {
+                        followed.push((index, follower));
+                    }
+                    LoadStage::Loading { token: Some(token), .. } => {
+                        asked.push((fill.place(entry), token));
+                        late.push((index, follower));
+                    }
+                    LoadStage::Loading { token: None, .. }
+                    | LoadStage::Found(_)
+                    | LoadStage::Done { .. }
+                    | LoadStage::Failed => superseded.push((index, follower)),
+                },
+            }
+        }
+        let held = match LeasePlace::are_held(&asked).await {
+            Err(error) if fill.goes_on(&error) => vec![true; asked.len()],
+            held => held?,
+        };
+        for ((index, follower), held) in late.into_iter().zip(held) {
+            if held {
+                followed.push((index, follower));
+            } else {
+                superseded.push((index, follower));
+            }
+        }
+        for (index, old) in superseded {
+            let Some(entry) = fill.entries.get(index) else { continue };
+            match fill.flights().supersede(&entry.name, &old) {
+                LoadRole::Leader(leader) => led.push(Led::of(index, leader)),
+                LoadRole::Follower(follower) | LoadRole::Latecomer(follower) => {
+                    followed.push((index, follower))
+                }
+            }
+        }
+        Ok((led, followed))
+    }
+
+    /// Loads the keys, or serves their stale copies if that fails or takes too long.
+    async fn load(&mut self, led: Vec<Led>) -> Result<(), FillError<L::Error>> {
+        let sources: Vec<_> = led
+            .iter()
+            .map(|led| if led.lease.is_some() { ValueSource::Filled } else { ValueSource::Degraded })
+            .collect();
+        let stale: Option<Vec<_>> = led.iter().map(|led| led.stale.clone()).collect();
+        for Led { leader, lease, stale, .. } in &led {
+            if let Some(leader) = leader {
+                leader.loads(lease.as_ref().map(|lease| Arc::clone(lease.token())), stale.clone());
+            }
+        }
+        let load = Load::new(Arc::clone(&self.fill), led, stale.is_some());
+        let indices = load.indices();
+        match (self.loader.start(load).await, stale) {
+            (Ended::Loaded(loaded), _) => {
+                for ((index, source), loaded) in indices.into_iter().zip(sources).zip(loaded) {
+                    self.set_loaded(index, loaded, source);
+                }
+                Ok(())
+            }
+            (Ended::Failed(FillError::Redis(error)), _) if !error.is_outage() => Err(error.into()),
+            (Ended::Failed(error), None) => Err(error),
+            (Ended::Failed(_) | Ended::Pending, Some(stale)) => {
+                for (index, stale) in indices.into_iter().zip(stale) {
+                    self.serve_stale(index, stale)?;
+                }
+                Ok(())
+            }
+            // Only a load with a fallback goes to the background.
+            (Ended::Pending, None) => Err(FillError::Coalesced),
+        }
+    }
+
+    fn set_loaded(&mut self, index: usize, loaded: Loaded<V::Owned>, source: ValueSource) {
+        let Loaded { value, encoded } = loaded;
+        let source = if value.is_some() { source } else { ValueSource::Absent };
+        let needs_bytes = self.fill.entries.get(index).is_some_and(|entry| entry.needs_bytes);
+        self.set(index, Known { value, bytes: encoded.filter(|_| needs_bytes), source });
+    }
+
+    /// Waits for another caller's load.
+    async fn follow(&mut self, index: usize, follower: Follower) -> Result<Followed, FillError<L::Error>> {
+        let fill = Arc::clone(&self.fill);
+        let Some(entry) = fill.entries.get(index) else { return Ok(Followed::Known) };
+        let waiting = follower.wait(fill.serves_stale());
+        let told = match self.waits {
+            Some((until, limit)) => {
+                tokio::time::timeout_at(until, waiting).await.map_err(|_| FillError::TimedOut(limit))?
+            }
+            None => waiting.await,
+        };
+        match told {
+            Some(LoadStage::Done { value: Some(bytes), degraded }) => {
+                let source = if degraded { ValueSource::Degraded } else { ValueSource::Filled };
+                let known = fill.known(entry, bytes, source)?;
+                fill.note(entry, |fills| &fills.coalesced, "coalesced");
+                self.set(index, known);
+            }
+            // A caller that refreshes wants the value loaded.
+            Some(LoadStage::Found(_)) if fill.options.refreshes => return Ok(Followed::Nothing),
+            Some(LoadStage::Found(Some(bytes))) => {
+                let known = fill.known(entry, bytes, ValueSource::Hit)?;
+                fill.note(entry, |fills| &fills.hits, "hit");
+                self.set(index, known);
+            }
+            Some(LoadStage::Done { value: None, .. } | LoadStage::Found(None)) if L::FINDS_NONE => {
+                self.set_absent(index);
+            }
+            Some(LoadStage::Loading { stale: Some(stale), .. }) => self.serve_stale(index, stale)?,
+            Some(LoadStage::Failed) => return Ok(Followed::Failed),
+            _ => return Ok(Followed::Nothing),
+        }
+        Ok(Followed::Known)
+    }
+
+    /// Reloads a value that has not expired yet, unless another caller does. If that fails, the value is still good.
+    async fn refresh_early(
+        &mut self,
+        entry: &FillEntry<S, V>,
+        index: usize,
+        value: V::Owned,
+        came: u64,
+    ) -> Known<V::Owned> {
+        let fill = Arc::clone(&self.fill);
+        if fill.is_loading(entry) {
+            return fill.hit(entry, value);
+        }
+        let LoadRole::Leader(leader) = fill.flights().join(&entry.name, came) else {
+            return fill.hit(entry, value);
+        };
+        let lease = match fill.place(entry).begin_one(LeaseMode::Try, false).await {
+            Ok(LeaseAnswer::Leads(lease, _)) => lease,
+            Ok(_) => return fill.hit(entry, value),
+            Err(error) => {
+                event!(warn, "value not refreshed early", error = %error);
+                return fill.hit(entry, value);
+            }
+        };
+        fill.note(entry, |fills| &fills.refreshed, "refresh");
+        leader.loads(Some(Arc::clone(lease.token())), None);
+        let led = vec![Led { index, leader: Some(leader), lease: Some(lease), stale: None }];
+        let load = Load::new(Arc::clone(&fill), led, true);
+        match self.loader.start(load).await {
+            Ended::Loaded(mut loaded) => match loaded.pop() {
+                Some(Loaded { value, .. }) => {
+                    let source = if value.is_some() { ValueSource::Filled } else { ValueSource::Absent };
+                    Known { value, bytes: None, source }
+                }
+                None => fill.hit(entry, value),
+            },
+            Ended::Failed(_) | Ended::Pending => fill.hit(entry, value),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Requests for leases that survive their caller.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use super::place::{Grant, LeaseAnswer, LeaseMode, LeasePlace};
+use crate::error::Result;
+use crate::protocol::Reply;
+use crate::random::token;
+
+type Asked = BoxFuture<'static, Vec<Result<Reply>>>;
+
+/// A request in flight. If it is dropped before the answer, the answer is awaited in the background, and every lease that was
+/// granted is released.
+struct Asking<'p> {
+    places: &'p [LeasePlace],
+    tokens: Vec<String>,
+    asked: Option<Asked>,
+}
+
+/// Requests the leases of several keys.
+pub(super) async fn ask(
+    places: &[LeasePlace],
+    mode: LeaseMode,
+    looks: bool,
+) -> Vec<Result<LeaseAnswer<Grant>>> {
+    let Some(first) = places.first().cloned() else { return Vec::new() };
+    let tokens: Vec<_> = places.iter().map(|_| token()).collect();
+    let calls: Vec<_> =
+        places.iter().zip(&tokens).map(|(place, token)| place.begin_call(token, mode, looks)).collect();
+    let asked: Asked = Box::pin(async move { first.run(calls, true).await });
+    let replies = Asking { places, tokens, asked: Some(asked) }.await;
+    places.iter().zip(replies).map(|(place, reply)| place.answer(mode, reply?)).collect()
+}
+
+impl Future for Asking<'_> {
+    type Output = Vec<Result<Reply>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(asked) = &mut self.asked else { return Poll::Pending };
+        let replies = ready!(asked.as_mut().poll(context));
+        self.asked = None;
+        Poll::Ready(replies)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let (Some(asked), Ok(runtime), Some(first)) =
+            (self.asked.take(), Handle::try_current(), self.places.first().cloned())
+        {
+            let places = self.places.iter().zip(&self.tokens);
+            let releases: Vec<_> = places.map(|(place, token)| place.call(b"release", token)).collect();
+            runtime.spawn(async move {
+                asked.await;
+                first.run(releases, true).await
+            });
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Where the leases of a key are, and what is asked of the server about them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::script::SCRIPT;
+use crate::client::{Binding, Observed, Subject};
+use crate::error::{Error, Result};
+use crate::key::{Companion, KeyText};
+use crate::protocol::{Args, Keys, Reply, ScriptCall};
+use crate::schema::{Key, Keyspace, TemplateMeta, sweep_mark};
+use crate::time::Deadline;
+
+/// How long a lease lasts without renewal: other processes wait this long for one that is gone.
+const LEASE: Duration = Duration::from_secs(5);
+/// The same for a lease that others can join and need not wait for: a loader that blocks its thread may take this long.
+const SHARED: Duration = Duration::from_secs(30);
+
+const RIGHTS: &str = "`Catalog::acl_rules` lists the permissions that filling a key takes";
+
+/// How a lease is requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseMode {
+    /// Joins the lease of another process: both may load, and the first to store wins.
+    Share,
+    /// Only one process may load. For one key at a time: with several, two processes could wait for each other.
+    Wait,
+    /// Only if no other process holds it.
+    Try,
+    /// In any case; another holder loses it.
+    Force,
+}
+
+impl LeaseMode {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Share => b"share",
+            Self::Wait => b"wait",
+            Self::Try => b"try",
+            Self::Force => b"force",
+        }
+    }
+}
+
+/// The answer to a request for a lease. Values and stale copies are bytes.
+pub(crate) enum LeaseAnswer<L> {
+    /// The key has a value now.
+    Value(Vec<u8>),
+    /// The key is known to have no value.
+    Absent,
+    /// The lease is ours, or shared with us.
+    Leads(L, Option<Vec<u8>>),
+    /// Another process holds it.
+    Held(Option<Vec<u8>>),
+}
+
+/// A lease that was granted: its token, and how long it lasts without renewal.
+pub(super) struct Grant {
+    pub(super) token: String,
+    pub(super) lasts: Duration,
+}
+
+/// Where the leases of a key are.
+#[derive(Clone)]
+pub(crate) struct LeasePlace {
+    pub(super) binding: Arc<Binding>,
+    pub(super) key: KeyText,
+    /// `None` for leases that a deletion by pattern does not end.
+    mark: Option<KeyText>,
+    subject: Subject,
+    timeout: Duration,
+    /// How long leases last, if not as usual.
+    lasts: Option<Duration>,
+}
+
+impl LeasePlace {
+    pub(crate) fn new<S: Keyspace, V>(
+        binding: Arc<Binding>,
+        key: &Key<S, V>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let timeout = timeout.unwrap_or(binding.timeout);
+        let subject = Subject::new(Some(S::META), Some(key.template()), "EVALSHA");
+        let mark = Some(sweep_mark(key.template()));
+        Self { binding, key: key.text(), mark, subject, timeout, lasts: None }
+    }
+
+    /// For work that runs once: a lease that lasts longer without renewal, and that a deletion by pattern does not end.
+    pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
+        (self.lasts, self.mark) = (Some(lasts), None);
+        self
+    }
+
+    fn lasts(&self, mode: LeaseMode) -> Duration {
+        self.lasts.unwrap_or(if mode == LeaseMode::Share { SHARED } else { LEASE })
+    }
+
+    pub(super) fn call(&self, operation: &[u8], token: &str) -> ScriptCall {
+        // In a cluster the mark is in another slot: there, a deletion by pattern visits each companion instead.
+        let mark = self.mark.clone().filter(|_| !self.binding.pool().is_cluster());
+        let mut args = Args::default();
+        args.push(operation);
+        args.push(token.as_bytes());
+        ScriptCall { keys: Keys::With(self.key.clone(), Companion::Fill, mark), args }
+    }
+
+    pub(super) fn begin_call(&self, token: &str, mode: LeaseMode, looks: bool) -> ScriptCall {
+        let mut call = self.call(b"begin", token);
+        call.args.push_int(self.lasts(mode).as_millis());
+        call.args.push(mode.name());
+        call.args.push(if looks { b"1" } else { b"0" });
+        call
+    }
+
+    /// Runs calls for keys of the same binding, each with its own outcome.
+    pub(super) async fn run(&self, calls: Vec<ScriptCall>, repeatable: bool) -> Vec<Result<Reply>> {
+        let deadline = Deadline::after(self.timeout);
+        let observed = Observed::command(&self.subject);
+        observed.to(&self.binding);
+        let mut outcomes = self.send(calls.clone(), deadline, repeatable).await;
+        let without_marks: Option<Vec<_>> =
+            calls.iter().zip(&outcomes).map(|(call, outcome)| self.without_mark(outcome, call)).collect();
+        if let Some(again) = without_marks.filter(|again| !again.is_empty()) {
+            outcomes = self.send(again, deadline, repeatable).await;
+        }
+        observed.outcome(&self.subject, outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
+        outcomes
+    }
+
+    async fn send(
+        &self,
+        mut calls: Vec<ScriptCall>,
+        deadline: Deadline,
+        repeatable: bool,
+    ) -> Vec<Result<Reply>> {
+        if calls.len() == 1
+            && let Some(only) = calls.pop()
+        {
+            return vec![SCRIPT.run(&self.binding, only, deadline, repeatable).await];
+        }
+        let count = calls.len();
+        match SCRIPT.run_many(&self.binding, calls, deadline, repeatable).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    /// The call as a cluster accepts it, if it was rejected because the server is one: before the first login that is not
+    /// known.
+    fn without_mark(&self, outcome: &Result<Reply>, call: &ScriptCall) -> Option<ScriptCall> {
+        let Keys::With(key, companion, Some(_)) = &call.keys else { return None };
+        outcome.as_ref().err().filter(|error| error.code() == Some("CROSSSLOT"))?;
+        self.binding.pool().learn_cluster();
+        Some(ScriptCall { keys: Keys::With(key.clone(), *companion, None), args: call.args.clone() })
+    }
+
+    /// Adds the command and the key to an error.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let error = error.about(
+            self.subject.command,
+            self.subject.template.map(TemplateMeta::name),
+            Some(self.key.as_str()),
+        );
+        if error.code() == Some("NOPERM") { error.explained(RIGHTS) } else { error }
+    }
+
+    /// Reads the reply to a request for a lease.
+    pub(super) fn answer(&self, mode: LeaseMode, reply: Reply) -> Result<LeaseAnswer<Grant>> {
+        let Reply::Array(parts) = reply else { return Err(unexpected()) };
+        let mut parts = parts.into_iter();
+        let what = parts.next();
+        let mut bytes = || match parts.next() {
+            Some(Reply::Bulk(bytes)) => Some(bytes),
+            _ => None,
+        };
+        match what {
+            Some(Reply::Int(0)) => bytes().map(LeaseAnswer::Value).ok_or_else(unexpected),
+            Some(Reply::Int(3)) => Ok(LeaseAnswer::Absent),
+            Some(Reply::Int(whose @ (1 | 2))) => {
+                let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;
+                let stale = bytes();
+                if whose == 1 || mode == LeaseMode::Share {
+                    Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode) }, stale))
+                } else {
+                    Ok(LeaseAnswer::Held(stale))
+                }
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Returns whether the leases with these tokens are still held.
+    pub(crate) async fn are_held(asked: &[(Self, Arc<str>)]) -> Result<Vec<bool>> {
+        let Some((first, _)) = asked.first() else { return Ok(Vec::new()) };
+        let calls = asked.iter().map(|(place, token)| place.call(b"peek", token)).collect();
+        let holders = first.run(calls, true).await;
+        let is_held = |((place, token), holder): (&(Self, Arc<str>), Result<Reply>)| {
+            let holder = holder.map_err(|error| place.explain(error))?;
+            Ok(matches!(holder, Reply::Bulk(holder) if holder == token.as_bytes()))
+        };
+        asked.iter().zip(holders).map(is_held).collect()
+    }
+}
+
+pub(super) fn unexpected() -> Error {
+    Error::protocol("the script of a fill returned an unexpected reply")
+}

@@ -1,0 +1,287 @@
+//! The last step of a fill: running the loader, storing its values, and handing them to waiting callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::FillError;
+use super::fill::{Fill, LEADING, LoadingKey};
+use super::lease::{FillOutcome, Lease};
+use super::loader::Loader;
+use super::options::{Options, shortened};
+use crate::client::in_scope_of_caller;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kind::SingleValue;
+use crate::local::{Leader, LoadStage};
+use crate::schema::{Keyspace, TemplateMeta};
+use crate::time::Expiry;
+
+/// How long a loader may take in the background, where no caller waits for it or can drop it, unless it has a hard timeout.
+const BACKGROUND: Duration = Duration::from_secs(300);
+
+/// A key that this fill loads.
+pub(super) struct Led {
+    /// Its index among the entries of the fill.
+    pub(super) index: usize,
+    /// Set if other callers of the process can wait for it.
+    pub(super) leader: Option<Leader>,
+    /// The right to store. Without it, when Redis is unavailable, storing would only wait for the next failure.
+    pub(super) lease: Option<Lease>,
+    /// A value to serve if the loader fails or takes too long.
+    pub(super) stale: Option<Arc<[u8]>>,
+}
+
+impl Led {
+    /// A key for which no other caller waits.
+    pub(super) fn alone(index: usize) -> Self {
+        Self { index, leader: None, lease: None, stale: None }
+    }
+
+    pub(super) fn of(index: usize, leader: Leader) -> Self {
+        Self { leader: Some(leader), ..Self::alone(index) }
+    }
+
+    /// Tells waiting callers what was found without a load.
+    pub(super) fn tell(self, stage: LoadStage) {
+        if let Some(leader) = self.leader {
+            leader.tell(stage);
+        }
+    }
+}
+
+/// A loader that is about to run, for one or more keys.
+pub(super) struct Load<S, V: SingleValue> {
+    pub(super) fill: Arc<Fill<S, V>>,
+    pub(super) led: Vec<Led>,
+    /// Whether the caller has something to return if this fails or takes too long.
+    pub(super) has_fallback: bool,
+    /// The keys that the caller's task is loading, and those of this load. Collected in the caller: a load in the background
+    /// runs in a task that knows nothing of them.
+    leading: Vec<LoadingKey>,
+}
+
+/// A value that was loaded, or its absence.
+pub(super) struct Loaded<T> {
+    pub(super) value: Option<T>,
+    pub(super) encoded: Option<Arc<[u8]>>,
+}
+
+impl<S: Keyspace, V: SingleValue> Load<S, V> {
+    pub(super) fn new(fill: Arc<Fill<S, V>>, led: Vec<Led>, has_fallback: bool) -> Self {
+        let mut leading = LEADING.try_with(Clone::clone).unwrap_or_default();
+        leading.extend(led.iter().filter_map(|led| Some(fill.loading_key(fill.entries.get(led.index)?))));
+        Self { fill, led, has_fallback, leading }
+    }
+
+    /// The indices of the keys to load.
+    pub(super) fn indices(&self) -> Vec<usize> {
+        self.led.iter().map(|led| led.index).collect()
+    }
+
+    /// Awaits the values, in the order of the keys, and stores them. No connection is held while the loader runs: loaders
+    /// take time, and may use Redis themselves.
+    ///
+    /// A value that can't be encoded fails its own key only: its lease is released, waiting callers are told that the load
+    /// failed, and the other values are stored. The error is returned after that.
+    pub(super) async fn run<E>(
+        self,
+        loading: impl Future<Output = Result<Vec<Option<V::Owned>>, E>>,
+    ) -> Result<Vec<Loaded<V::Owned>>, FillError<E>> {
+        let Self { fill, led, leading, .. } = self;
+        let loading = LEADING.scope(leading, loading);
+        let loaded = match fill.options.hard_timeout {
+            None => loading.await.map_err(FillError::Loader),
+            Some(limit) => match tokio::time::timeout(limit, loading).await {
+                Ok(loaded) => loaded.map_err(FillError::Loader),
+                Err(_) => Err(FillError::TimedOut(limit)),
+            },
+        };
+        let values = match loaded {
+            Ok(values) => values,
+            Err(error) => {
+                fail(&fill, led).await;
+                return Err(error);
+            }
+        };
+        let mut mistakes = Mistakes::default();
+        let (mut good, mut failed) = (Vec::new(), Vec::new());
+        for (led, value) in led.into_iter().zip(values) {
+            let Some(entry) = fill.entries.get(led.index) else { continue };
+            match value.as_ref().map(encode::<V>).transpose() {
+                Ok(encoded) => good.push((led, Loaded { value, encoded: encoded.map(Arc::from) })),
+                Err(error) => {
+                    mistakes.add(entry.key.explain("SET", error));
+                    failed.push(led);
+                }
+            }
+        }
+        fail(&fill, failed).await;
+        let loaded = store(&fill, good, &mut mistakes).await;
+        mistakes.into_result()?;
+        Ok(loaded)
+    }
+}
+
+/// Ends the load of keys that failed.
+async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut led: Vec<Led>) {
+    // Before the flights end: a caller that comes next must not wait for a lease that no process uses.
+    Lease::release(led.iter_mut().filter_map(|led| led.lease.take()).collect()).await;
+    for Led { index, leader, .. } in led {
+        if let Some(entry) = fill.entries.get(index) {
+            fill.note(entry, |fills| &fills.failed, "failed");
+            event!(warn, "loader failed", key = entry.key.as_str());
+        }
+        if let Some(leader) = leader {
+            leader.tell(LoadStage::Failed);
+        }
+    }
+}
+
+/// Stores what was loaded, and hands it to waiting callers.
+async fn store<S: Keyspace, V: SingleValue>(
+    fill: &Fill<S, V>,
+    mut loaded: Vec<(Led, Loaded<V::Owned>)>,
+    mistakes: &mut Mistakes,
+) -> Vec<Loaded<V::Owned>> {
+    let degraded: Vec<_> = loaded.iter().map(|(led, _)| led.lease.is_none()).collect();
+    let (mut ends, mut stored, mut unused) = (Vec::new(), Vec::new(), Vec::new());
+    for (led, Loaded { value, encoded }) in &mut loaded {
+        let (Some(entry), Some(lease)) = (fill.entries.get(led.index), led.lease.take()) else { continue };
+        match outcome::<V>(&fill.options, entry.key.template(), value.as_ref(), encoded.as_deref()) {
+            Some(outcome) => {
+                ends.push((lease, outcome));
+                stored.push((entry, encoded.clone()));
+            }
+            None => unused.push(lease),
+        }
+    }
+    Lease::release(unused).await;
+    for ((entry, encoded), outcome) in stored.into_iter().zip(Lease::finish(ends).await) {
+        match settle(fill, entry.key.template(), outcome) {
+            Ok(()) => encoded.iter().for_each(|encoded| fill.keep(entry, encoded)),
+            Err(mistake) => mistakes.add(entry.key.explain("SET", mistake)),
+        }
+    }
+    let hand_over = |((led, loaded), degraded): ((Led, Loaded<V::Owned>), bool)| {
+        if let Some(leader) = led.leader {
+            let value = loaded.encoded.clone();
+            leader.finish(|| Some(LoadStage::Done { value, degraded }));
+        }
+        loaded
+    };
+    loaded.into_iter().zip(degraded).map(hand_over).collect()
+}
+
+/// Errors of the program that are reported after everything else was done: they would hide forever behind a cache that never
+/// hits.
+#[derive(Default)]
+struct Mistakes(Option<Error>);
+
+impl Mistakes {
+    /// Keeps the first.
+    fn add(&mut self, mistake: Error) {
+        self.0.get_or_insert(mistake);
+    }
+
+    fn into_result(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+fn encode<V: SingleValue>(value: &V::Owned) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    V::encode(V::borrow(value), &mut bytes).map_err(Error::encode)?;
+    Ok(bytes)
+}
+
+/// What a load stores; `None` for a value that is not to be stored.
+fn outcome<'v, V: SingleValue>(
+    options: &Options<V::Owned>,
+    template: &TemplateMeta,
+    value: Option<&V::Owned>,
+    encoded: Option<&'v [u8]>,
+) -> Option<FillOutcome<'v>> {
+    let (Some(value), Some(encoded)) = (value, encoded) else {
+        return Some(FillOutcome::Absent(options.negative_ttl.unwrap_or_default()));
+    };
+    let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value));
+    if chosen.is_some_and(|chosen| chosen.is_zero()) {
+        return None;
+    }
+    let expiry = match chosen.or(options.ttl).map_or_else(|| template.lifetime().into(), Expiry::After) {
+        Expiry::After(lifetime) => Expiry::After(shortened(lifetime, options.jitter)),
+        expiry => expiry,
+    };
+    let stale = match (options.stale_for, expiry) {
+        (Some(stale), Expiry::After(lifetime)) => lifetime.saturating_add(stale),
+        _ => Duration::ZERO,
+    };
+    Some(FillOutcome::Value { encoded, expiry, stale })
+}
+
+/// Counts how storing ended. Callers receive the value whether it could be stored or not; only an error of the program is
+/// returned.
+fn settle<S: Keyspace, V: SingleValue>(
+    fill: &Fill<S, V>,
+    template: &'static TemplateMeta,
+    stored: Result<bool>,
+) -> Result<()> {
+    match stored {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            super::fill::note(&fill.binding, template, |fills| &fills.superseded, "superseded");
+            event!(debug, "loaded value not stored: the key was written meanwhile");
+            Ok(())
+        }
+        Err(error) if is_mistake(&error) => Err(error),
+        Err(error) => {
+            super::fill::note(&fill.binding, template, |fills| &fills.not_stored, "not_stored");
+            event!(warn, "loaded value could not be stored", error = %error);
+            Ok(())
+        }
+    }
+}
+
+fn is_mistake(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge)
+}
+
+/// Runs a load in a task of its own; exists only for loaders that can move to one.
+pub(super) type Spawn<S, V, L> = fn(Load<S, V>, L);
+
+pub(super) fn spawn<S, V, L>(load: Load<S, V>, loader: L)
+where
+    S: Keyspace,
+    V: SingleValue,
+    L: Loader<V> + 'static,
+{
+    // Commands of the loader use the same servers as those of the caller.
+    tokio::spawn(in_scope_of_caller(async move {
+        let mut unfinished = Unfinished { fill: Arc::clone(&load.fill), indices: load.indices() };
+        let has_limit = load.fill.options.hard_timeout.is_some();
+        let running = load.run(async { loader.load().await.map(|value| vec![value]) });
+        let ended = if has_limit {
+            running.await.map(drop).ok();
+            true
+        } else {
+            tokio::time::timeout(BACKGROUND, running).await.is_ok()
+        };
+        if ended {
+            unfinished.indices.clear();
+        }
+    }));
+}
+
+/// Counts a background load that panicked or was dropped.
+struct Unfinished<S: Keyspace, V: SingleValue> {
+    fill: Arc<Fill<S, V>>,
+    indices: Vec<usize>,
+}
+
+impl<S: Keyspace, V: SingleValue> Drop for Unfinished<S, V> {
+    fn drop(&mut self) {
+        for entry in self.indices.iter().filter_map(|&index| self.fill.entries.get(index)) {
+            self.fill.note(entry, |fills| &fills.failed, "failed");
+            event!(warn, "background loader did not finish", key = entry.key.as_str());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The first step of a fill: reading the keys.
+
+use std::time::Duration;
+
+use super::fill::{Fill, FillEntry};
+use crate::client::Target;
+use crate::command::{Command, get_many_bytes};
+use crate::error::{Error, Result};
+use crate::kind::SingleValue;
+use crate::protocol::{Keys, Packet, Replies, Request, read};
+use crate::schema::{Key, Keyspace, OnUnavailable};
+
+/// What reading the keys found.
+pub(super) enum Looked<T> {
+    /// One finding for each key.
+    Read(Vec<Finding<T>>),
+    /// Redis is unavailable, and the fill goes on without it.
+    Unavailable,
+    /// Redis is unavailable, and these copies may be served.
+    Copies(Vec<std::sync::Arc<[u8]>>),
+}
+
+/// What was found at a key.
+pub(super) enum Finding<T> {
+    /// `due`: the value should be reloaded before it expires.
+    Value {
+        value: T,
+        bytes: Vec<u8>,
+        due: bool,
+    },
+    Nothing,
+    /// A value of another format, such as one of an older version of the program, counts as missing.
+    Undecodable,
+}
+
+impl<S: Keyspace, V: SingleValue> Fill<S, V> {
+    /// Reads all keys, in one round trip.
+    pub(super) async fn look(&self) -> Result<Looked<V::Owned>> {
+        if self.options.refreshes {
+            return Ok(Looked::Read(self.entries.iter().map(|_| Finding::Nothing).collect()));
+        }
+        let target = Target::Bound(std::sync::Arc::clone(&self.binding));
+        let timeout = self.options.call.timeout;
+        let values = if let [only] = self.entries.as_slice() {
+            let read = with_remaining(&only.key, self.options.early_refresh.is_some());
+            read.on_target(target)
+                .with_timeout(timeout)
+                .on_unavailable(OnUnavailable::Error)
+                .await
+                .map(|value| vec![value])
+        } else {
+            let read = get_many_bytes(self.entries.iter().map(|entry| entry.key.clone()));
+            let read = read.on_target(target).with_timeout(timeout).on_unavailable(OnUnavailable::Error);
+            read.await.map(|values| values.into_iter().map(|bytes| (bytes, None)).collect())
+        };
+        self.looked(values)
+    }
+
+    /// Judges the outcome of a read.
+    pub(super) fn looked(&self, values: Result<Vec<WithRemaining>>) -> Result<Looked<V::Owned>> {
+        match values {
+            Ok(values) => {
+                let findings =
+                    self.entries.iter().zip(values).map(|(entry, value)| self.finding(entry, value));
+                Ok(Looked::Read(findings.collect()))
+            }
+            // Of a typed read of one key.
+            Err(error) if error.is_decode() => Ok(Looked::Read(vec![undecodable(&error)])),
+            Err(error) if self.goes_on(&error) => {
+                self.note_degraded(&error);
+                Ok(Looked::Unavailable)
+            }
+            Err(error) if error.is_outage() => {
+                let copies: Option<Vec<_>> = self.entries.iter().map(|entry| self.copy(entry)).collect();
+                match copies.filter(|copies| !copies.is_empty()) {
+                    Some(copies) => {
+                        self.note_degraded(&error);
+                        Ok(Looked::Copies(copies))
+                    }
+                    None => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finding(&self, entry: &FillEntry<S, V>, (bytes, left): WithRemaining) -> Finding<V::Owned> {
+        let Some(bytes) = bytes else { return Finding::Nothing };
+        match self.decode(entry, &bytes) {
+            Ok(value) => {
+                self.keep(entry, &bytes);
+                let due = self.is_due(entry, &value, left);
+                Finding::Value { value, bytes, due }
+            }
+            Err(error) => undecodable(&error),
+        }
+    }
+
+    /// Whether a value with this much time left should be reloaded early.
+    fn is_due(&self, entry: &FillEntry<S, V>, value: &V::Owned, left: Option<i64>) -> bool {
+        let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+        let (Some(part), Some(left)) = (self.options.early_refresh, left) else { return false };
+        let chosen = self.options.ttl_by.as_ref().map(|ttl_by| ttl_by(value)).or(self.options.ttl);
+        let lifetime = chosen.or(entry.key.template().lifetime().duration());
+        lifetime.is_some_and(|lifetime| left < lifetime.mul_f64(1.0 - part))
+    }
+}
+
+fn undecodable<T>(error: &Error) -> Finding<T> {
+    event!(warn, "value can't be decoded and is reloaded", error = %error);
+    Finding::Undecodable
+}
+
+/// The bytes of a value, and the milliseconds until it expires, if they were requested.
+pub(super) type WithRemaining = (Option<Vec<u8>>, Option<i64>);
+
+/// Reads a value as bytes, and its remaining TTL if `remaining`.
+fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>, remaining: bool) -> Command<WithRemaining> {
+    let names: &[&'static str] = if remaining { &["GET", "PTTL"] } else { &["GET"] };
+    let packets = names.iter().map(|name| Packet::new(name, Keys::One(key.text()))).collect();
+    let decode = |_: &Request, replies: Replies| {
+        let mut replies = read::many(replies).into_iter();
+        let value = replies.next().ok_or_else(|| Error::protocol("no reply to a command"))?;
+        Ok((read::to_bytes(value)?, replies.next().map(read::to_int).transpose()?))
+    };
+    let request = Ok(Request::Pipeline(packets));
+    Command::new::<S>("GET", Some(key.template()), request, decode).repeatable().reading()
+}

@@ -1,0 +1,84 @@
+//! The options of one fill.
+
+use std::time::Duration;
+
+use crate::client::CallOptions;
+use crate::schema::{FillPolicy, Key, OnUnavailable};
+
+/// Chooses the lifetime of a value from the value.
+pub(super) type ChooseTtl<T> = Box<dyn Fn(&T) -> Duration + Send + Sync>;
+
+/// The options of one fill.
+pub(super) struct Options<T> {
+    pub(super) ttl: Option<Duration>,
+    pub(super) ttl_by: Option<ChooseTtl<T>>,
+    pub(super) jitter: f64,
+    pub(super) stale_for: Option<Duration>,
+    pub(super) early_refresh: Option<f64>,
+    pub(super) negative_ttl: Option<Duration>,
+    pub(super) soft_timeout: Option<Duration>,
+    pub(super) hard_timeout: Option<Duration>,
+    pub(super) across_processes: bool,
+    pub(super) coalesces: bool,
+    pub(super) refreshes: bool,
+    pub(super) call: CallOptions,
+    pub(super) on_unavailable: Option<OnUnavailable>,
+}
+
+impl<T> Options<T> {
+    /// The options that the template declares.
+    pub(super) fn of_key<S, V>(key: &Key<S, V>) -> Self {
+        Self::of_policy(key.template().fills(), CallOptions::of_key(key))
+    }
+
+    pub(super) fn of_policy(policy: FillPolicy, call: CallOptions) -> Self {
+        Self {
+            ttl: None,
+            ttl_by: None,
+            jitter: policy.ttl_jitter(),
+            stale_for: policy.stale_for(),
+            early_refresh: policy.early_refresh(),
+            negative_ttl: policy.negative_ttl(),
+            soft_timeout: None,
+            hard_timeout: policy.hard_timeout(),
+            across_processes: policy.across_processes(),
+            coalesces: true,
+            refreshes: false,
+            call,
+            on_unavailable: None,
+        }
+    }
+}
+
+/// A part, limited to 0 to 1.
+pub(super) fn part(part: f64) -> f64 {
+    if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) }
+}
+
+/// A lifetime shortened at random, by at most this part of it, and never to zero.
+pub(super) fn shortened(lifetime: Duration, jitter: f64) -> Duration {
+    if jitter <= 0.0 || lifetime.is_zero() {
+        return lifetime;
+    }
+    lifetime.mul_f64(1.0 - jitter * fastrand::f64()).max(Duration::from_millis(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn lifetimes_are_shortened_within_bounds_and_vary() {
+        let hour = Duration::from_secs(3600);
+        let lifetimes: HashSet<_> = (0..1000).map(|_| shortened(hour, 0.1)).collect();
+        assert!(lifetimes.iter().all(|&lifetime| lifetime <= hour && lifetime >= hour.mul_f64(0.9)));
+        assert!(lifetimes.len() > 900);
+        assert!(lifetimes.iter().any(|&lifetime| lifetime < hour.mul_f64(0.95)));
+        assert_eq!(shortened(hour, 0.0), hour);
+        assert_eq!(shortened(Duration::ZERO, 1.0), Duration::ZERO);
+        assert!((0..1000).all(|_| !shortened(Duration::from_millis(1), 1.0).is_zero()));
+        assert_eq!((part(f64::NAN), part(-1.0), part(7.0)), (0.0, 0.0, 1.0));
+    }
+}

@@ -1,0 +1,165 @@
+//! How the engine takes the leases of the keys that its caller loads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::engine::{Engine, StartLoad};
+use super::error::FillError;
+use super::fill::Known;
+use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace};
+use super::load::Led;
+use crate::error::Result;
+use crate::kind::SingleValue;
+use crate::local::LoadStage;
+use crate::schema::Keyspace;
+use crate::time::Backoff;
+
+/// The pauses between two looks at what another process loads.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a request for a lease leads to.
+enum Sought {
+    /// The key is known now.
+    Known,
+    /// This caller loads it.
+    Leads(Led),
+    /// To be asked again without looking at the value, which can't be used.
+    Blind(Led),
+    /// To be asked again after a pause: another process loads it.
+    Held(Led),
+}
+
+impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
+    /// Takes the leases of the keys that this caller loads. Returns those that still have to be loaded.
+    pub(super) async fn seek(&mut self, led: Vec<Led>) -> Result<Vec<Led>, FillError<L::Error>> {
+        if self.is_unavailable {
+            return Ok(self.without_leases(led));
+        }
+        let mode = self.lease_mode(&led);
+        let (mut asked, mut loads) = (led, Vec::new());
+        let (mut looks, mut backoff) = (mode != LeaseMode::Force, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE));
+        while !asked.is_empty() {
+            let fill = Arc::clone(&self.fill);
+            let places: Vec<_> = asked
+                .iter()
+                .filter_map(|led| fill.entries.get(led.index))
+                .map(|entry| fill.place(entry))
+                .collect();
+            let answers = LeasePlace::begin(&places, mode, looks).await;
+            let (mut blind, mut held) = (Vec::new(), Vec::new());
+            for (led, answer) in asked.into_iter().zip(answers) {
+                match self.sought(led, answer)? {
+                    Sought::Known => {}
+                    Sought::Leads(led) => loads.push(led),
+                    Sought::Blind(led) => blind.push(led),
+                    Sought::Held(led) => held.push(led),
+                }
+            }
+            if !held.is_empty() {
+                if let Some((until, limit)) = self.waits
+                    && Instant::now() + backoff.at_most() >= until
+                {
+                    return Err(FillError::TimedOut(limit));
+                }
+                tokio::time::sleep(backoff.pause()).await;
+            }
+            // After a pause, another process may have stored a value.
+            looks = blind.is_empty();
+            blind.append(&mut held);
+            asked = blind;
+        }
+        for led in &loads {
+            let Some(entry) = self.fill.entries.get(led.index) else { continue };
+            if self.counted.contains(&led.index) {
+                continue;
+            }
+            self.counted.push(led.index);
+            if self.undecodable.contains(&led.index) {
+                self.fill.note(entry, |fills| &fills.undecodable, "undecodable");
+            } else {
+                self.fill.note(entry, |fills| &fills.misses, "miss");
+            }
+        }
+        Ok(loads)
+    }
+
+    fn lease_mode(&self, led: &[Led]) -> LeaseMode {
+        let options = &self.fill.options;
+        if options.refreshes {
+            return LeaseMode::Force;
+        }
+        let is_loading =
+            |led: &Led| self.fill.entries.get(led.index).is_some_and(|entry| self.fill.is_loading(entry));
+        // A loader that asks for its own key holds the lease already.
+        if options.across_processes && !led.iter().any(is_loading) {
+            LeaseMode::Wait
+        } else {
+            LeaseMode::Share
+        }
+    }
+
+    /// Keys that are loaded without a lease, with the copies that the process has.
+    fn without_leases(&self, led: Vec<Led>) -> Vec<Led> {
+        let with_copy = |led: Led| {
+            let copy = self.fill.entries.get(led.index).and_then(|entry| self.fill.copy(entry));
+            Led { stale: copy, ..led }
+        };
+        led.into_iter().map(with_copy).collect()
+    }
+
+    fn sought(
+        &mut self,
+        led: Led,
+        answer: Result<LeaseAnswer<Lease>>,
+    ) -> Result<Sought, FillError<L::Error>> {
+        let (fill, index) = (Arc::clone(&self.fill), led.index);
+        let Some(entry) = fill.entries.get(index) else { return Ok(Sought::Known) };
+        // A value of another format is not a copy.
+        let usable = |stale: Option<Vec<u8>>| {
+            stale.filter(|stale| fill.serves_stale() && V::decode(stale).is_ok()).map(Arc::<[u8]>::from)
+        };
+        match answer {
+            Ok(LeaseAnswer::Value(bytes)) => {
+                let bytes: Arc<[u8]> = bytes.into();
+                let Ok(value) = V::decode(&bytes) else { return Ok(Sought::Blind(led)) };
+                led.tell(LoadStage::Found(Some(Arc::clone(&bytes))));
+                let known = fill.hit(entry, value);
+                self.set(index, Known { bytes: entry.needs_bytes.then_some(bytes), ..known });
+                Ok(Sought::Known)
+            }
+            Ok(LeaseAnswer::Absent) if L::FINDS_NONE => {
+                led.tell(LoadStage::Found(None));
+                self.set_absent(index);
+                Ok(Sought::Known)
+            }
+            Ok(LeaseAnswer::Absent) => Ok(Sought::Blind(led)),
+            Ok(LeaseAnswer::Leads(lease, stale)) => {
+                Ok(Sought::Leads(Led { lease: Some(lease), stale: usable(stale), ..led }))
+            }
+            Ok(LeaseAnswer::Held(stale)) => match usable(stale) {
+                Some(stale) => {
+                    led.tell(LoadStage::Loading { token: None, stale: Some(Arc::clone(&stale)) });
+                    self.serve_stale(index, stale)?;
+                    Ok(Sought::Known)
+                }
+                None => Ok(Sought::Held(led)),
+            },
+            Err(error) if fill.goes_on(&error) => {
+                // Noted once, for all keys.
+                if !std::mem::replace(&mut self.is_unavailable, true) {
+                    fill.note_degraded(&error);
+                }
+                Ok(Sought::Leads(Led { stale: fill.copy(entry), ..led }))
+            }
+            Err(error) if error.rejects_writes() => {
+                fill.note(entry, |fills| &fills.not_stored, "not_stored");
+                event!(warn, "loaded value can't be stored", error = %error);
+                Ok(Sought::Leads(led))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

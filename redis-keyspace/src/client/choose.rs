@@ -1,0 +1,182 @@
+//! How a command finds its server: the handle that was set on it, else the innermost scope, else what is installed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use arc_swap::ArcSwap;
+
+use super::binding::Binding;
+use super::redis::Redis;
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::KeyspaceMeta;
+
+/// The installed handles.
+#[derive(Default, Clone)]
+struct Installed {
+    default: Option<Redis>,
+    named: HashMap<String, Redis>,
+}
+
+static INSTALLED: LazyLock<ArcSwap<Installed>> = LazyLock::new(ArcSwap::default);
+
+tokio::task_local! {
+    static SCOPE: Redis;
+}
+
+impl Redis {
+    /// Makes this handle the default for all commands of the process. A later call replaces it.
+    ///
+    /// Returns the handle, so that `let redis = Redis::from_env()?.install();` keeps it.
+    #[allow(clippy::must_use_candidate, reason = "the effect is the point")]
+    pub fn install(self) -> Self {
+        change_installed(|installed| installed.default = Some(self.clone()));
+        self
+    }
+
+    /// Makes this handle the default for the keyspaces that declare `server = "name"`.
+    #[allow(clippy::must_use_candidate, reason = "the effect is the point")]
+    pub fn install_as(self, name: &str) -> Self {
+        change_installed(|installed| {
+            installed.named.insert(name.to_owned(), self.clone());
+        });
+        self
+    }
+
+    /// Removes all installed handles, named ones included. A handle stays usable while clones of it exist.
+    pub fn clear_installed() {
+        change_installed(|installed| *installed = Installed::default());
+    }
+
+    /// Makes this handle the default for all commands within `future`, overriding the installed ones. Tests that run at the
+    /// same time use it to have a server each. It does not apply to tasks that `future` spawns.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", ttl = none)]
+    /// # struct Motd { today: Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// Redis::embedded()
+    ///     .scope(async {
+    ///         Motd::today().set("hello").await?;
+    ///         assert_eq!(Motd::today().get().await?.as_deref(), Some("hello"));
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        SCOPE.scope(self.clone(), future).await
+    }
+}
+
+/// Where a command runs.
+#[derive(Clone, Default)]
+pub(crate) enum Target {
+    /// On the handle in scope, or the installed one.
+    #[default]
+    Chosen,
+    /// On the handle that was set on the command or its key.
+    Handle(Redis),
+    /// On a binding that the operation which the command belongs to has resolved already.
+    Bound(Arc<Binding>),
+}
+
+impl From<Option<Redis>> for Target {
+    fn from(redis: Option<Redis>) -> Self {
+        redis.map_or(Self::Chosen, Self::Handle)
+    }
+}
+
+impl Target {
+    /// This target, unless it leaves the choice open.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Chosen) { other } else { self }
+    }
+
+    /// Resolves the binding of a keyspace.
+    pub(crate) fn resolve(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Arc<Binding>> {
+        self.with_binding(keyspace, Arc::clone)
+    }
+
+    /// Resolves the binding of a keyspace for the duration of a call: on the hot path, without touching a reference count.
+    #[inline]
+    pub(crate) fn with_binding<R>(
+        &self,
+        keyspace: Option<&'static KeyspaceMeta>,
+        use_binding: impl FnOnce(&Arc<Binding>) -> R,
+    ) -> Result<R> {
+        match self {
+            Self::Bound(binding) => Ok(use_binding(binding)),
+            Self::Handle(redis) => redis.with_binding(keyspace, use_binding),
+            Self::Chosen => with_chosen(keyspace, |redis| redis.with_binding(keyspace, use_binding))?,
+        }
+    }
+}
+
+fn with_chosen<R>(keyspace: Option<&'static KeyspaceMeta>, work: impl FnOnce(&Redis) -> R) -> Result<R> {
+    // The closure runs at most once, which the borrow checker can't see through `try_with`.
+    let mut work = Some(work);
+    let scoped = SCOPE.try_with(|redis| work.take().map(|work| work(redis)));
+    if let Ok(Some(result)) = scoped {
+        return Ok(result);
+    }
+    let Some(work) = work else { return Err(no_server(keyspace)) };
+    let installed = INSTALLED.load();
+    let redis = match keyspace.and_then(KeyspaceMeta::server) {
+        None => installed.default.as_ref(),
+        Some(name) => installed.named.get(name),
+    };
+    redis.map(work).ok_or_else(|| no_server(keyspace))
+}
+
+/// Runs a future that is about to leave its caller's task in the scope of the caller.
+pub(crate) fn in_scope_of_caller<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let scope = SCOPE.try_with(Redis::clone).ok();
+    async move {
+        match scope {
+            Some(redis) => SCOPE.scope(redis, future).await,
+            None => future.await,
+        }
+    }
+}
+
+/// The handle of the keys of one command, which runs on one server.
+pub(crate) fn same_server(handles: impl IntoIterator<Item = Option<Redis>>) -> Result<Option<Redis>> {
+    let mut handles = handles.into_iter();
+    let first = handles.next().flatten();
+    let all_same = handles.all(|other| match (&first, &other) {
+        (None, None) => true,
+        (Some(first), Some(other)) => first.is_same(other),
+        _ => false,
+    });
+    if all_same {
+        Ok(first)
+    } else {
+        Err(Error::invalid_input(
+            "the keys of one command are on different servers; set the server once, on the command",
+        ))
+    }
+}
+
+fn change_installed(change: impl Fn(&mut Installed)) {
+    INSTALLED.rcu(|installed| {
+        let mut installed = Installed::clone(installed);
+        change(&mut installed);
+        installed
+    });
+}
+
+fn no_server(keyspace: Option<&'static KeyspaceMeta>) -> Error {
+    let message = match keyspace.and_then(|meta| Some((meta.name(), meta.server()?))) {
+        Some((keyspace, server)) => format!(
+            "no server named {server:?} is installed, which {keyspace} requires: call \
+             Redis::..install_as({server:?}) at the start of the program, run within redis.scope(..), \
+             or add .on(&redis) to the command"
+        ),
+        None => "no server is installed: call Redis::..install() at the start of the program, run within \
+                 redis.scope(..), or add .on(&redis) to the command"
+            .to_owned(),
+    };
+    Error::new(ErrorKind::ServerNotConfigured, message)
+}

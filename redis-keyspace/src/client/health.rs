@@ -1,0 +1,205 @@
+//! Health checks.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::binding::Binding;
+use super::redis::Redis;
+use super::run::run;
+use crate::connect::BreakerState;
+use crate::error::{Error, Result};
+use crate::key::KeyText;
+use crate::protocol::{Keys, Packet, Reply, Request, read};
+use crate::time::Deadline;
+
+/// The default limit of a check: the caller waits for the answer.
+const LIMIT: Duration = Duration::from_secs(1);
+/// The key that a write probe writes.
+const PROBE: &str = "redis-keyspace:health";
+/// How long that key lives, in milliseconds.
+const PROBE_LIFETIME: u32 = 1000;
+
+/// The health of a server, from [`Redis::health`]. Serializes for a health endpoint.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether the server answered in time and runs commands, and accepted the write, if one was requested.
+    pub healthy: bool,
+    /// The server's address, without user and password.
+    pub endpoint: String,
+    /// How long the answer took, in milliseconds; the first check includes connecting.
+    pub latency_ms: Option<f64>,
+    /// The role of the server.
+    pub role: Option<ServerRole>,
+    /// The name and version of the server, such as `redis 7.0.15`.
+    pub version: Option<String>,
+    /// Whether the server accepted the write, if one was requested.
+    pub writable: Option<bool>,
+    /// The state of the circuit breaker.
+    pub breaker: BreakerState,
+    /// The failure, if the server is not healthy.
+    pub error: Option<String>,
+}
+
+/// The role of a server in replication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ServerRole {
+    /// The server accepts writes.
+    Master,
+    /// The server follows a master.
+    Replica,
+}
+
+/// A health check with its options: await it. See [`Redis::health`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is checked unless it is awaited"]
+pub struct HealthCheck {
+    redis: Redis,
+    timeout: Option<Duration>,
+    writes: bool,
+}
+
+impl Redis {
+    /// Checks the server, for the health endpoint of a program. It never fails: a failure is part of the result. It takes at
+    /// most a second, or the handle's timeout if that is shorter.
+    ///
+    /// One round trip, on the shared connections that commands use. Role and version are known if the user may call `INFO`.
+    /// It checks the server and database of this handle; [`for_keyspace`](Self::for_keyspace) returns a handle on those of a
+    /// keyspace.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let redis = Redis::embedded();
+    /// let health = redis.health().with_write_probe().await;
+    /// assert!(health.healthy && health.writable == Some(true), "{health:?}");
+    ///
+    /// let down = Redis::open("redis://127.0.0.1:1").unwrap();
+    /// let health = down.health().await;
+    /// assert!(!health.healthy);
+    /// println!("{}", health.error.unwrap());
+    /// # }
+    /// ```
+    pub fn health(&self) -> HealthCheck {
+        HealthCheck { redis: self.clone(), timeout: None, writes: false }
+    }
+}
+
+impl HealthCheck {
+    /// Sets how long the check may take.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Also writes the key `redis-keyspace:health`, which expires after a second. Then a replica, a server that is out of
+    /// memory, and a node of a cluster without the slot of this key are not healthy.
+    ///
+    /// If the check is dropped, the key may have been written.
+    pub fn with_write_probe(mut self) -> Self {
+        self.writes = true;
+        self
+    }
+
+    async fn check(self) -> Health {
+        let mut health = Health {
+            healthy: false,
+            endpoint: String::new(),
+            latency_ms: None,
+            role: None,
+            version: None,
+            writable: None,
+            breaker: BreakerState::Closed,
+            error: None,
+        };
+        match self.redis.base() {
+            Ok(binding) => {
+                health.endpoint = binding.pool().settings.endpoint.to_string();
+                let outcome = self.ask(Arc::clone(&binding), &mut health).await;
+                health.breaker = binding.pool().facts.breaker.state();
+                health.healthy = outcome.is_ok();
+                health.error = outcome.err().map(|error| error.to_string());
+            }
+            Err(error) => health.error = Some(error.to_string()),
+        }
+        health
+    }
+
+    async fn ask(&self, binding: Arc<Binding>, health: &mut Health) -> Result<()> {
+        let limit = self.timeout.unwrap_or(LIMIT.min(binding.timeout));
+        let mut packets = vec![Packet::new("PING", Keys::None), info("server"), info("replication")];
+        if self.writes {
+            packets.push(probe());
+        }
+        let started = Instant::now();
+        let replies = run(binding, Request::Pipeline(packets), Deadline::after(limit), true, None).await?;
+        health.latency_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
+        let mut replies = read::many(replies).into_iter();
+        let mut next = || replies.next().ok_or_else(|| Error::protocol("a reply is missing"));
+        let pong = read::checked(next()?);
+        let (server, replication) = (next()?, next()?);
+        health.version = version(&server);
+        health.role = read::info_line(&replication, "role").and_then(|role| match role {
+            "master" => Some(ServerRole::Master),
+            "slave" => Some(ServerRole::Replica),
+            _ => None,
+        });
+        let about = |error: Error| error.about("PING", None, None);
+        pong.map_err(about)?;
+        if self.writes {
+            let written = read::to_unit(next()?);
+            health.writable = Some(written.is_ok());
+            written.map_err(|error| error.about("SET", None, Some(PROBE)))?;
+        }
+        Ok(())
+    }
+}
+
+fn info(section: &str) -> Packet {
+    let mut packet = Packet::new("INFO", Keys::None);
+    packet.args.push(section.as_bytes());
+    packet
+}
+
+fn probe() -> Packet {
+    let mut packet = Packet::new("SET", Keys::One(KeyText::Static(PROBE)));
+    packet.args.push(b"");
+    packet.args.push(b"PX");
+    packet.args.push_int(PROBE_LIFETIME);
+    packet
+}
+
+fn version(server: &Reply) -> Option<String> {
+    let line = |name| read::info_line(server, name);
+    // Valkey also reports a compatible Redis version.
+    if let Some(version) = line("valkey_version") {
+        return Some(format!("valkey {version}"));
+    }
+    Some(format!("redis {}", line("redis_version")?))
+}
+
+impl IntoFuture for HealthCheck {
+    type Output = Health;
+    type IntoFuture = BoxFuture<'static, Health>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.check())
+    }
+}
+
+impl fmt::Display for ServerRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Master => "master",
+            Self::Replica => "replica",
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! The handle on a server: how commands find it, and how requests run on it.
+
+mod binding;
+mod call;
+mod choose;
+mod counters;
+mod health;
+mod keys;
+mod observe;
+mod open;
+mod raw;
+mod redis;
+mod run;
+mod script;
+mod stats;
+mod subject;
+
+pub(crate) use binding::{Binding, current_runtime};
+pub(crate) use call::{CallOptions, call_options};
+pub(crate) use choose::{Target, in_scope_of_caller, same_server};
+pub(crate) use counters::FillCounters;
+pub use health::{Health, HealthCheck, ServerRole};
+pub(crate) use observe::Observed;
+pub use redis::Redis;
+pub(crate) use run::{
+    is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, run, run_on, submit,
+};
+pub use stats::{ClosedConnections, FillStats, PoolStats, PoolStatus, Stats};
+pub(crate) use subject::Subject;

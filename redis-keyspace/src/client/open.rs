@@ -1,0 +1,122 @@
+//! How handles are created.
+
+use bb8_redis::{RedisConnectionManager, bb8};
+
+use super::redis::Redis;
+#[cfg(feature = "profiles")]
+use crate::config::Profiles;
+use crate::config::{RedisBuilder, validate};
+use crate::error::{Error, Result};
+
+impl RedisBuilder {
+    /// Creates the handle. Does no I/O and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a timeout of zero.
+    pub fn build(self) -> Result<Redis> {
+        if let Some(profile) = self.requires_server {
+            return Err(Error::configuration(format!(
+                "the profile `{profile}` has no server: set one in the file, by REDIS_URL or REDIS_HOST, or in code"
+            )));
+        }
+        validate(&self.base)?;
+        Ok(Redis::from_builder(self))
+    }
+}
+
+impl Redis {
+    /// Creates a handle for the server at a URL. Does no I/O: it connects for the first command, or when
+    /// [`connect`](Self::connect) is called.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// let redis = Redis::open("redis://127.0.0.1:6379/2")?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid.
+    pub fn open(url: &str) -> Result<Self> {
+        Self::builder().url(url)?.build()
+    }
+
+    /// Creates a handle for the server that environment variables describe, by default `localhost:6379`; see
+    /// [`RedisBuilder::env`].
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid. The message names the variable.
+    pub fn from_env() -> Result<Self> {
+        Self::builder().env()?.build()
+    }
+
+    /// Creates a handle whose configuration must be fetched first, for example from a secret store. The provider runs
+    /// once, in this call.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// # async fn fetch_password() -> Result<String, std::io::Error> { Ok("secret".into()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let redis = Redis::from_async(|| async {
+    ///     let password = fetch_password().await?;
+    ///     Ok::<_, std::io::Error>(Redis::builder().host("10.0.0.5").password(password))
+    /// })
+    /// .await
+    /// .unwrap();
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) with the provider's error as its source, or as for
+    /// [`build`](RedisBuilder::build).
+    pub async fn from_async<F, Fut, E>(provider: F) -> Result<Self>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<RedisBuilder, E>>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        match provider().await {
+            Ok(builder) => builder.build(),
+            Err(error) => {
+                let message = format!("the configuration provider failed: {error}");
+                Err(Error::configuration(message).sourced(error))
+            }
+        }
+    }
+
+    /// Creates a handle with the profile that `REDIS_PROFILE` names, by default `development`; see
+    /// [`Profiles`](crate::config::Profiles). The file `redis.toml` in the working directory is applied if it exists, then
+    /// the environment variables. Feature `profiles`.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the profile, the file or a variable is invalid.
+    #[cfg(feature = "profiles")]
+    pub fn from_profile() -> Result<Self> {
+        Profiles::new().optional_file("redis.toml")?.select_by_env()?.build()
+    }
+
+    /// Creates a handle for a `bb8_redis` pool of the application, whose connections use database 0. For more options, see
+    /// [`RedisBuilder::pool`].
+    ///
+    /// The pool keeps its own configuration: its timeouts and sizes apply in addition to the deadline of each command. A
+    /// command has a connection of the pool to itself until its reply arrives, so commands do not share system calls as on
+    /// shared connections, and a lost connection is noticed only when it is used.
+    ///
+    /// A command on a pool whose connections use another database fails with
+    /// [`Configuration`](crate::ErrorKind::Configuration).
+    #[must_use]
+    pub fn from_pool(pool: bb8::Pool<RedisConnectionManager>) -> Self {
+        Self::from_pool_on(pool, 0)
+    }
+
+    /// Like [`from_pool`](Self::from_pool), for a pool whose connections use database `db`. A keyspace that declares another
+    /// one is rejected, because a borrowed connection is never switched.
+    #[must_use]
+    pub fn from_pool_on(pool: bb8::Pool<RedisConnectionManager>, db: u16) -> Self {
+        Self::from_builder(Self::builder().pool(pool).db(db))
+    }
+}

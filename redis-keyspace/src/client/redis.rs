@@ -1,0 +1,233 @@
+//! The handle on a server.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use rustc_hash::FxHashMap;
+use tokio::runtime::{Handle, Id};
+
+use super::binding::{Binding, current_runtime};
+use super::counters::Counters;
+use crate::config::RedisBuilder;
+use crate::connect::PoolRef;
+use crate::error::{Error, Result};
+use crate::schema::{Keyspace, KeyspaceMeta, Pinned};
+use crate::sync::lock;
+
+/// A handle on a Redis server with its configuration. Commands run on it.
+///
+/// Cheap to clone; clones are the same handle. It connects for the first command, on the runtime of that command. All
+/// handles of the process with the same effective configuration share their pools; a pool closes when the last of them is
+/// dropped or [closed](Self::close).
+///
+/// A command finds its handle in this order: the one set by `.on(&redis)`; else that of the innermost
+/// [`scope`](Self::scope); else the [installed](Self::install) one, by name if the keyspace declares `server = "name"`.
+#[derive(Clone)]
+pub struct Redis {
+    inner: Arc<RedisInner>,
+}
+
+struct RedisInner {
+    builder: RedisBuilder,
+    bindings: ArcSwap<Bindings>,
+    /// Held to change `bindings`.
+    changing: Mutex<()>,
+    closed: AtomicBool,
+    counters: Arc<Counters>,
+}
+
+/// By the address of the keyspace's declaration (0 for none) and the runtime.
+type Bindings = FxHashMap<(usize, Id), Arc<Binding>>;
+
+impl Redis {
+    /// Creates a builder, to configure a handle in code.
+    pub fn builder() -> RedisBuilder {
+        RedisBuilder::default()
+    }
+
+    pub(crate) fn from_builder(builder: RedisBuilder) -> Self {
+        Self {
+            inner: Arc::new(RedisInner {
+                builder,
+                bindings: ArcSwap::default(),
+                changing: Mutex::new(()),
+                closed: AtomicBool::new(false),
+                counters: Arc::default(),
+            }),
+        }
+    }
+
+    /// Connects now, and returns why if that fails: for programs that must not start without Redis.
+    ///
+    /// # Errors
+    ///
+    /// Why no connection can be made, at the latest after the configured timeout.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the handle as it was; an attempt in progress ends on its own.
+    pub async fn connect(&self) -> Result<&Self> {
+        let binding = self.base()?;
+        binding.pool().connect().await?;
+        binding.still_open()?;
+        Ok(self)
+    }
+
+    /// Returns a handle on the connections of one keyspace: on its database, with its options. Use it for operations on a
+    /// connection rather than on keys: [`raw`](Self::raw), [`ping`](Self::ping), [`connect`](Self::connect). It shares its
+    /// pool with the commands of the keyspace on this handle.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", db = 3, ttl = none)]
+    /// # struct Motd { today: Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// Motd::today().set("hello").on(&redis).await?;
+    /// let keys: u64 = redis
+    ///     .for_keyspace::<Motd>()?
+    ///     .raw(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await })
+    ///     .await?;
+    /// assert_eq!(keys, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the options of the keyspace are invalid on this handle, and
+    /// [`Closed`](crate::ErrorKind::Closed).
+    pub fn for_keyspace<S: Keyspace>(&self) -> Result<Self> {
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        let mut builder = self.inner.builder.clone();
+        builder.base = builder.effective(Some(S::META))?;
+        Ok(Self::from_builder(builder))
+    }
+
+    /// Closes this handle and all its clones. Later commands fail, and so do commands that wait for a connection. Waits for
+    /// commands that were sent, within their deadlines. Pools that other handles share stay open for them.
+    ///
+    /// Connections on other runtimes are closed too, without waiting for their commands.
+    ///
+    /// # Cancellation
+    ///
+    /// The handle is closed with the first poll; dropping the future only stops waiting.
+    pub async fn close(&self) {
+        let bindings = {
+            let _changing = lock(&self.inner.changing);
+            self.inner.closed.store(true, Ordering::Release);
+            self.inner.bindings.swap(Arc::default())
+        };
+        let here = Handle::try_current().ok().map(|runtime| runtime.id());
+        bindings.values().for_each(|binding| binding.closed.store(true, Ordering::Release));
+        for ((_, runtime), binding) in bindings.iter() {
+            let pool = binding.pool();
+            // All users of a pool may be keyspaces of this handle.
+            let ours = bindings.values().filter(|other| Arc::ptr_eq(other.pool(), pool)).count();
+            if pool.refs.load(Ordering::Relaxed) == ours && !pool.is_orphaned() {
+                let closed = pool.close();
+                // Another runtime may not be running now.
+                if here == Some(*runtime) {
+                    closed.await;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn as_pinned(&self) -> Pinned {
+        Pinned(Arc::clone(&self.inner) as Arc<dyn Any + Send + Sync>)
+    }
+
+    pub(crate) fn from_pinned(pinned: &Pinned) -> Option<Self> {
+        Some(Self { inner: Arc::clone(&pinned.0).downcast().ok()? })
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// All bindings, for statistics.
+    pub(super) fn bindings(&self) -> Vec<Arc<Binding>> {
+        self.inner.bindings.load().values().map(Arc::clone).collect()
+    }
+
+    /// The binding of the handle's own database and options.
+    pub(crate) fn base(&self) -> Result<Arc<Binding>> {
+        self.bind(None)
+    }
+
+    /// Binds a keyspace to its pool on this runtime.
+    fn bind(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Arc<Binding>> {
+        let runtime = current_runtime()?;
+        let key = (keyspace.map_or(0, KeyspaceMeta::address), runtime.id());
+        if let Some(binding) = self.inner.bindings.load().get(&key) {
+            return Ok(Arc::clone(binding));
+        }
+        let _changing = lock(&self.inner.changing);
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        let current = self.inner.bindings.load();
+        if let Some(binding) = current.get(&key) {
+            return Ok(Arc::clone(binding));
+        }
+        let settings = self.inner.builder.effective(keyspace)?;
+        let binding = Arc::new(Binding {
+            namespace: self.inner.builder.namespace.as_str().into(),
+            timeout: settings.timeout,
+            retries: settings.retries,
+            retry_delay: settings.retry_delay,
+            pool: PoolRef::obtain(settings, &runtime),
+            closed: AtomicBool::new(false),
+            counters: Arc::clone(&self.inner.counters),
+        });
+        // The moment to drop bindings of runtimes that have ended: tests create one runtime each.
+        let mut bindings: Bindings = (current.iter().filter(|(_, binding)| !binding.pool().is_orphaned()))
+            .map(|(key, binding)| (*key, Arc::clone(binding)))
+            .collect();
+        bindings.insert(key, Arc::clone(&binding));
+        self.inner.bindings.store(Arc::new(bindings));
+        Ok(binding)
+    }
+
+    /// Runs `use_binding` with the binding of a keyspace; on the hot path, without touching a reference count.
+    pub(super) fn with_binding<R>(
+        &self,
+        keyspace: Option<&'static KeyspaceMeta>,
+        use_binding: impl FnOnce(&Arc<Binding>) -> R,
+    ) -> Result<R> {
+        {
+            let runtime = current_runtime()?;
+            let key = (keyspace.map_or(0, KeyspaceMeta::address), runtime.id());
+            if let Some(binding) = self.inner.bindings.load().get(&key) {
+                return Ok(use_binding(binding));
+            }
+        }
+        self.bind(keyspace).map(|binding| use_binding(&binding))
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let builder = &self.inner.builder;
+        f.debug_struct("Redis")
+            .field("endpoint", &builder.base.endpoint)
+            .field("db", &builder.base.db)
+            .field("namespace", &builder.namespace)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! Runs requests: connecting, and retrying.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::binding::Binding;
+use crate::connect::{ServerRun, Submitted};
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::{Replies, Reply, Request, Wire};
+use crate::time::{Backoff, Deadline};
+
+/// The longest pause between two attempts, unless the first is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Queues a request on an open connection, without waiting.
+#[inline]
+pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -> Submitted {
+    if binding.pool().local.copies.is_used() && forget_written(binding, request) {
+        // `run` also forgets what is read while the write is in flight.
+        return Submitted::NoLane;
+    }
+    binding.pool().submit(request, &binding.namespace, deadline)
+}
+
+/// Runs a request within its deadline. `failure` is the outcome of a first attempt, if there was one.
+///
+/// An attempt that could not connect sent nothing, so any request is retried after it. An attempt whose connection was lost
+/// may have been executed, so only a repeatable request is retried after it.
+pub(crate) async fn run(
+    binding: Arc<Binding>,
+    request: Request,
+    deadline: Deadline,
+    repeatable: bool,
+    failure: Option<Error>,
+) -> Result<Replies> {
+    let outcome = run_on(binding, request, deadline, repeatable, failure, None).await;
+    outcome.map(|(replies, _)| replies)
+}
+
+/// Like [`run`], preferably on this run of the server; returns which run answered, if it is known.
+pub(crate) async fn run_on(
+    binding: Arc<Binding>,
+    request: Request,
+    deadline: Deadline,
+    repeatable: bool,
+    mut failure: Option<Error>,
+    preferred: Option<ServerRun>,
+) -> Result<(Replies, Option<ServerRun>)> {
+    let mut retries = 0;
+    let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
+    loop {
+        if let Some(failure) = failure.take() {
+            let pause = backoff.pause();
+            if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
+                return Err(failure);
+            }
+            count!("redis_keyspace_retries_total");
+            event!(debug, "retrying", retry = retries + 1, error = %failure);
+            retries += 1;
+            tokio::time::sleep(pause).await;
+        }
+        if binding.closed.load(Ordering::Acquire) {
+            return Err(Error::closed());
+        }
+        match run_once(&binding, &request, deadline, preferred).await {
+            Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
+            Ok((replies, server)) => {
+                renew_if_replica(&replies, &binding);
+                match not_run(&request, &replies, repeatable) {
+                    // Without another attempt, the replies tell the caller most.
+                    Some(_) if retries >= binding.retries || no_time_for(&backoff, deadline) => {
+                        return Ok((replies, server));
+                    }
+                    Some(error) => failure = Some(error),
+                    None => return Ok((replies, server)),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn no_time_for(backoff: &Backoff, deadline: Deadline) -> bool {
+    Instant::now() + backoff.at_most() >= deadline.at()
+}
+
+async fn run_once(
+    binding: &Binding,
+    request: &Request,
+    deadline: Deadline,
+    preferred: Option<ServerRun>,
+) -> Result<(Replies, Option<ServerRun>)> {
+    // What is read while the write is in flight may be older than the write.
+    let forgets = binding.pool().local.copies.is_used() && forget_written(binding, request);
+    let _forgetting = forgets.then(|| WriteInFlight { binding, request });
+    binding.pool().run(request, &binding.namespace, deadline, &binding.closed, preferred).await
+}
+
+/// Forgets the local copies of the keys that a request writes. Returns whether it writes any.
+fn forget_written(binding: &Binding, request: &Request) -> bool {
+    let mut writes = false;
+    request.visit(&mut |wire| {
+        if let Wire::Packet(packet) = wire
+            && packet.aside
+        {
+            writes = true;
+            packet.keys.as_slice().iter().for_each(|key| {
+                binding.pool().local.copies.forget(&binding.wire_name(key.as_str()));
+            });
+        }
+    });
+    writes
+}
+
+/// A write in flight: when it ends or is dropped, what was read meanwhile is forgotten.
+struct WriteInFlight<'r> {
+    binding: &'r Binding,
+    request: &'r Request,
+}
+
+impl Drop for WriteInFlight<'_> {
+    fn drop(&mut self) {
+        forget_written(self.binding, self.request);
+    }
+}
+
+/// Whether a request that failed like this may run again.
+pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
+    // An open breaker probes by itself when another attempt makes sense.
+    (error.kind() == ErrorKind::Unavailable && !error.is_breaker_open())
+        || (repeatable && error.is_connection_lost())
+        || error.is_not_run()
+}
+
+/// The error by which a server says that it did not run a request, or, if the request may run twice, a part of it.
+pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
+    let refusal = |reply: &Reply| match reply {
+        Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
+        _ => None,
+    };
+    match replies {
+        Replies::One(reply) => refusal(reply),
+        Replies::Many(replies) => {
+            // Commands that the library added may run any number of times.
+            let packets = if let Request::Pipeline(packets) = request { packets.as_slice() } else { &[] };
+            let is_aside = |index: usize| packets.get(index).is_some_and(|packet| packet.aside);
+            let asked_for = replies.iter().enumerate().filter(|&(index, _)| !is_aside(index));
+            let mut asked_for = asked_for.map(|(_, reply)| refusal(reply));
+            let mut all = true;
+            let first = asked_for.by_ref().find_map(|refusal| {
+                all &= refusal.is_some();
+                refusal
+            })?;
+            all &= asked_for.all(|refusal| refusal.is_some());
+            // If a command could not be queued, EXEC is rejected, and nothing runs.
+            let aborted = matches!(request, Request::Atomic(_))
+                && matches!(replies.last(), Some(Reply::Error(said)) if said.starts_with("EXECABORT"));
+            (all || aborted || repeatable).then_some(first)
+        }
+    }
+}
+
+/// Replaces the connections if the server became a replica: its name resolves to another server now, or will soon.
+pub(crate) fn renew_if_replica(replies: &Replies, binding: &Binding) {
+    if is_answered_by_replica(replies) {
+        binding.pool().renew();
+    }
+}
+
+/// Whether a command was rejected because the server is a replica.
+pub(crate) fn is_answered_by_replica(replies: &Replies) -> bool {
+    let says = |reply: &Reply| matches!(reply, Reply::Error(said) if said.starts_with("READONLY"));
+    match replies {
+        Replies::One(reply) => says(reply),
+        Replies::Many(replies) => replies.iter().any(says),
+    }
+}

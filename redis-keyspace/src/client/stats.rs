@@ -1,0 +1,211 @@
+//! What connections do, as data.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bb8_redis::bb8;
+use serde::Serialize;
+
+use super::counters::Counters;
+use super::redis::Redis;
+use crate::config::Fingerprint;
+use crate::connect::{BreakerState, Pool};
+
+impl Redis {
+    /// Returns what the connections of this handle do now, and what they have done. Does no I/O.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let bindings = self.bindings();
+        Stats::new(bindings.iter().map(|binding| binding.pool()), self.is_closed(), self.counters())
+    }
+}
+
+/// The statistics of a handle, from [`Redis::stats`](crate::Redis::stats). Serializes for a status page.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many pools this handle uses.
+    pub total: usize,
+    /// Whether the handle was closed. A closed handle has no pools.
+    pub closed: bool,
+    /// The pools.
+    pub connections: Vec<PoolStats>,
+    /// How the calls of `get_or_set` ended.
+    pub fills: FillStats,
+    /// How many reads returned a miss because Redis was unavailable; see
+    /// [`OnUnavailable`](crate::command::OnUnavailable).
+    pub degraded: u64,
+}
+
+/// One pool: the connections of one configuration on one runtime.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// The identity of the configuration.
+    pub key: Fingerprint,
+    /// How many keyspaces of this process use the pool.
+    pub refs: usize,
+    /// Whether commands are likely to succeed.
+    pub status: PoolStatus,
+    /// The server's address, without user and password.
+    pub endpoint: String,
+    /// The logical database.
+    pub db: u16,
+    /// Open shared connections.
+    pub shared_connections: usize,
+    /// Requests on shared connections that wait for their replies.
+    pub in_flight: usize,
+    /// Requests that wait for a shared connection to be made.
+    pub queued: usize,
+    /// Exclusive connections that are checked out.
+    pub exclusive_connections_in_use: u32,
+    /// Exclusive connections that are idle.
+    pub exclusive_connections_idle: u32,
+    /// Callers that wait for an exclusive connection.
+    pub exclusive_connections_waiting: usize,
+    /// How long all callers together have waited for exclusive connections, in milliseconds.
+    pub exclusive_connections_wait_ms: u64,
+    /// Exclusive connections that were closed, by reason.
+    pub exclusive_connections_closed: ClosedConnections,
+    /// Connections made so far.
+    pub connects: u64,
+    /// Attempts to connect that failed.
+    pub failed_connects: u64,
+    /// Shared connections that were lost.
+    pub lost_connections: u64,
+    /// The state of the circuit breaker.
+    pub breaker: BreakerState,
+    /// How often the circuit breaker has opened.
+    pub breaker_opened: u64,
+    /// The last failure: of an attempt to connect, or of a shared connection.
+    pub last_error: Option<String>,
+}
+
+/// How many exclusive connections of a pool were closed, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ClosedConnections {
+    /// The connection broke, was left in a state that other callers can't use, or could not be made.
+    pub broken: u64,
+    /// The connection did not answer after it was idle.
+    pub invalid: u64,
+    /// The connection was idle for long.
+    pub idle: u64,
+    /// The connection was old.
+    pub old: u64,
+}
+
+/// Whether commands on a pool are likely to succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum PoolStatus {
+    /// No command has needed a connection yet.
+    Idle,
+    /// Connected.
+    Ready,
+    /// The last attempt to connect failed, or the connections were lost and no command has needed new ones.
+    Disconnected,
+}
+
+/// How calls of `get_or_set` ended since the handle was created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FillStats {
+    /// The value existed.
+    pub hits: u64,
+    /// The value did not exist, and the loader ran.
+    pub misses: u64,
+    /// The value existed, and was reloaded before it expired.
+    pub refreshed: u64,
+    /// The value had expired, and its stale copy was returned.
+    pub stale: u64,
+    /// The value was known not to exist.
+    pub absent: u64,
+    /// The loader failed or exceeded its hard timeout.
+    pub failed: u64,
+    /// The loaded value was not stored, because the key was written or deleted while the loader ran.
+    pub superseded: u64,
+    /// The value did not exist, and the loader of another caller ran for this one, too.
+    pub coalesced: u64,
+    /// The value could not be decoded, and the loader ran.
+    pub undecodable: u64,
+    /// The loaded value could not be stored; the caller received it anyway.
+    pub not_stored: u64,
+}
+
+impl Stats {
+    fn new<'p>(pools: impl Iterator<Item = &'p Arc<Pool>>, closed: bool, counters: &Counters) -> Self {
+        let Counters { fills, degraded } = counters;
+        // Several keyspaces may share a pool.
+        let pools: HashMap<_, _> = pools.map(|pool| (Arc::as_ptr(pool), pool)).collect();
+        let mut connections: Vec<_> = pools.values().map(|pool| PoolStats::new(pool)).collect();
+        connections.sort_by_key(|pool| (pool.db, pool.key));
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            total: connections.len(),
+            closed,
+            connections,
+            fills: FillStats {
+                hits: read(&fills.hits),
+                misses: read(&fills.misses),
+                refreshed: read(&fills.refreshed),
+                stale: read(&fills.stale),
+                absent: read(&fills.absent),
+                failed: read(&fills.failed),
+                superseded: read(&fills.superseded),
+                coalesced: read(&fills.coalesced),
+                undecodable: read(&fills.undecodable),
+                not_stored: read(&fills.not_stored),
+            },
+            degraded: read(degraded),
+        }
+    }
+}
+
+impl PoolStats {
+    fn new(pool: &Pool) -> Self {
+        let (shared_connections, in_flight) = pool.lanes();
+        let bb8::State { connections: exclusive, idle_connections: exclusive_idle, statistics, .. } =
+            pool.checked_out();
+        let connects = pool.facts.connects.load(Ordering::Relaxed);
+        let failed_connects = pool.facts.failed_connects.load(Ordering::Relaxed);
+        let status = if shared_connections > 0 || (pool.is_external() && exclusive > 0) {
+            PoolStatus::Ready
+        } else if connects + failed_connects == 0 {
+            PoolStatus::Idle
+        } else if exclusive > 0 && !pool.facts.is_failing() {
+            PoolStatus::Ready
+        } else {
+            PoolStatus::Disconnected
+        };
+        Self {
+            key: pool.fingerprint,
+            refs: pool.refs.load(Ordering::Relaxed),
+            status,
+            endpoint: pool.settings.endpoint.to_string(),
+            db: pool.settings.db,
+            shared_connections,
+            in_flight,
+            queued: pool.queued(),
+            exclusive_connections_in_use: exclusive.saturating_sub(exclusive_idle),
+            exclusive_connections_idle: exclusive_idle,
+            exclusive_connections_waiting: pool.waiting(),
+            exclusive_connections_wait_ms: u64::try_from(statistics.get_wait_time.as_millis())
+                .unwrap_or(u64::MAX),
+            exclusive_connections_closed: ClosedConnections {
+                broken: statistics.connections_closed_broken,
+                invalid: statistics.connections_closed_invalid,
+                idle: statistics.connections_closed_idle_timeout,
+                old: statistics.connections_closed_max_lifetime,
+            },
+            connects,
+            failed_connects,
+            lost_connections: pool.facts.lost_connections.load(Ordering::Relaxed),
+            breaker: pool.facts.breaker.state(),
+            breaker_opened: pool.facts.breaker.opened(),
+            last_error: pool.facts.last_error(),
+        }
+    }
+}

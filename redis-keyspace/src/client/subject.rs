@@ -1,0 +1,39 @@
+//! What a command is for, for spans, metrics and errors.
+
+use crate::error::Error;
+use crate::protocol::Request;
+use crate::schema::{KeyspaceMeta, OnUnavailable, TemplateMeta};
+
+/// What a command is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) keyspace: Option<&'static KeyspaceMeta>,
+    pub(crate) template: Option<&'static TemplateMeta>,
+    pub(crate) command: &'static str,
+    /// Whether it reads values, so that a miss is an answer.
+    pub(crate) reads: bool,
+    /// Overrides the declaration of the keyspace.
+    pub(crate) on_unavailable: Option<OnUnavailable>,
+}
+
+impl Subject {
+    pub(crate) fn new(
+        keyspace: Option<&'static KeyspaceMeta>,
+        template: Option<&'static TemplateMeta>,
+        command: &'static str,
+    ) -> Self {
+        Self { keyspace, template, command, reads: false, on_unavailable: None }
+    }
+
+    /// Adds the command, and the key if there is only one, to an error.
+    pub(crate) fn explain(&self, error: Error, request: Option<&Request>) -> Error {
+        let error =
+            error.naming_templates(&mut |key| self.keyspace?.template_of(key).map(TemplateMeta::template));
+        let mut keys =
+            request.iter().flat_map(|request| request.packets()).flat_map(|packet| packet.keys.as_slice());
+        let first = keys.next().map(|key| key.as_str());
+        // Of several keys, the error names the one that failed, if it is known.
+        let is_only = keys.all(|key| Some(key.as_str()) == first);
+        error.about(self.command, self.template.map(TemplateMeta::name), first.filter(|_| is_only))
+    }
+}

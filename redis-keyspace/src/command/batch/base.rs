@@ -1,0 +1,128 @@
+//! A batch or transaction that has not run yet.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+
+use super::commands::Commands;
+use super::send::send;
+use super::transact::transact;
+use crate::client::{Observed, Redis};
+use crate::error::Result;
+
+impl Redis {
+    /// Runs several commands in one round trip, with exactly typed results: a tuple of up to 16 commands, or a `Vec` or
+    /// array of commands of one type.
+    ///
+    /// The commands run in order but not atomically: other commands may run in between, and each succeeds or fails on its
+    /// own. Commands of keyspaces on different databases or servers are sent at the same time, on the connection of each.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Json, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "cart", ttl = 3600)]
+    /// # struct CartKeys { user: fn(id: u64) -> Json<Vec<String>>, views: fn(id: u64) -> Counter }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// let (cart, views): (Option<Vec<String>>, i64) =
+    ///     redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr())).await?;
+    ///
+    /// // Each result on its own:
+    /// let (cart, views) = redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr())).each().await?;
+    /// assert_eq!((cart?, views?), (None, 2));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a command failed, the first failure, with the number of failures; the other commands have run.
+    /// [`each`](Batch::each) returns every result instead. [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing
+    /// sent, if the server is a node of a cluster and the keys are in different [slots](crate::Key::slot).
+    pub fn batch<C: Commands>(&self, commands: C) -> Batch<C> {
+        Batch { redis: self.clone(), commands, timeout: None, atomic: false }
+    }
+
+    /// Runs several commands as one `MULTI` / `EXEC`, in one round trip: no other command runs in between. As in Redis, a
+    /// command that fails does not undo the others.
+    ///
+    /// All keyspaces must be on the same server and database.
+    ///
+    /// # Errors
+    ///
+    /// As for [`batch`](Self::batch); and [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing sent, if the
+    /// commands use different databases or servers.
+    pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C> {
+        Batch { redis: self.clone(), commands, timeout: None, atomic: true }
+    }
+}
+
+/// Several commands in one round trip: await it. See [`Redis::batch`].
+#[must_use = "the commands do nothing unless the batch is awaited"]
+pub struct Batch<C> {
+    redis: Redis,
+    commands: C,
+    timeout: Option<Duration>,
+    atomic: bool,
+}
+
+impl<C: Commands> Batch<C> {
+    /// Sets the deadline of the batch, which covers waiting for a connection, connecting and all replies. If commands have
+    /// deadlines, the shortest applies to all.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Returns the result of every command, so that one failure does not hide the others.
+    ///
+    /// # Errors
+    ///
+    /// For a transaction, if no command ran.
+    pub async fn each(self) -> Result<C::Results> {
+        let mut parts = Vec::new();
+        let decoders = self.commands.split(&mut parts);
+        let timeout = parts.iter().filter_map(|part| part.call.0.timeout).chain(self.timeout).min();
+        let name = if self.atomic { "MULTI" } else { "PIPELINE" };
+        let observed = Arc::new(Observed::batch(name, parts.len()));
+        // Boxed, because the compiler limits how deeply the futures of callers nest.
+        let outcomes = if self.atomic {
+            let subject = parts.first().map(|part| part.request.subject);
+            let run: BoxFuture<'_, _> = Box::pin(transact(&self.redis, parts, timeout, &observed));
+            let outcomes = run.await;
+            if let (Err(error), Some(subject)) = (&outcomes, subject) {
+                observed.outcome(&subject, Some(error));
+            }
+            outcomes?
+        } else {
+            let run: BoxFuture<'_, _> = Box::pin(send(&self.redis, parts, timeout, &observed));
+            run.await
+        };
+        Ok(C::join(decoders, &mut outcomes.into_iter()))
+    }
+}
+
+impl<C> IntoFuture for Batch<C>
+where
+    C: Commands + Send + 'static,
+    C::Output: 'static,
+    C::Results: Send,
+    C::Decoders: Send,
+{
+    type Output = Result<C::Output>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { C::all(self.each().await?) })
+    }
+}
+
+impl<C> fmt::Debug for Batch<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("redis", &self.redis)
+            .field("atomic", &self.atomic)
+            .finish_non_exhaustive()
+    }
+}

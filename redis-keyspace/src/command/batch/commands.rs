@@ -1,0 +1,151 @@
+//! Tuples, arrays and vectors of commands.
+
+use super::part::{Part, PartDecoder, PartOutcome};
+use crate::command::base::IntoCommand;
+use crate::error::{Error, Result};
+
+/// The commands of a [batch](crate::Redis::batch): tuples of up to 16 commands, and `Vec`s and arrays of commands of one
+/// type.
+pub trait Commands: sealed::SealedCommands {
+    /// The results, if all commands succeed.
+    type Output;
+    /// The result of every command.
+    type Results;
+    #[doc(hidden)]
+    type Decoders;
+
+    #[doc(hidden)]
+    fn split(self, parts: &mut Vec<Part>) -> Self::Decoders;
+    #[doc(hidden)]
+    fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results;
+    #[doc(hidden)]
+    fn all(results: Self::Results) -> Result<Self::Output>;
+}
+
+mod sealed {
+    pub trait SealedCommands {}
+}
+
+/// The failures of a batch.
+#[derive(Default)]
+struct BatchFailures {
+    first: Option<Error>,
+    failed: usize,
+    total: usize,
+}
+
+impl BatchFailures {
+    fn sift<T>(&mut self, result: Result<T>) -> Option<T> {
+        self.total += 1;
+        result
+            .map_err(|error| {
+                self.failed += 1;
+                self.first.get_or_insert(error);
+            })
+            .ok()
+    }
+
+    fn into_error(self) -> Error {
+        let Self { first, failed, total } = self;
+        match first {
+            Some(first) if failed == 1 && total == 1 => first,
+            Some(first) => first.in_batch(failed, total),
+            None => Error::protocol("a command of the batch has no reply"),
+        }
+    }
+}
+
+impl<C: IntoCommand> sealed::SealedCommands for Vec<C> {}
+
+impl<C: IntoCommand> Commands for Vec<C> {
+    type Output = Vec<C::Output>;
+    type Results = Vec<Result<C::Output>>;
+    type Decoders = Vec<PartDecoder<C::Output>>;
+
+    fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
+        self.into_iter().map(|command| PartDecoder::split(command.into_command(), parts)).collect()
+    }
+
+    fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results {
+        decoders.into_iter().map(|decoder| decoder.join(outcomes.next())).collect()
+    }
+
+    fn all(results: Self::Results) -> Result<Self::Output> {
+        let mut failures = BatchFailures::default();
+        let values: Vec<_> = results.into_iter().filter_map(|result| failures.sift(result)).collect();
+        if failures.failed == 0 { Ok(values) } else { Err(failures.into_error()) }
+    }
+}
+
+impl<C: IntoCommand, const N: usize> sealed::SealedCommands for [C; N] {}
+
+impl<C: IntoCommand, const N: usize> Commands for [C; N] {
+    type Output = [C::Output; N];
+    type Results = [Result<C::Output>; N];
+    type Decoders = [PartDecoder<C::Output>; N];
+
+    fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
+        self.map(|command| PartDecoder::split(command.into_command(), parts))
+    }
+
+    fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results {
+        decoders.map(|decoder| decoder.join(outcomes.next()))
+    }
+
+    fn all(results: Self::Results) -> Result<Self::Output> {
+        let mut failures = BatchFailures::default();
+        let values: Vec<_> = results.into_iter().filter_map(|result| failures.sift(result)).collect();
+        values.try_into().map_err(|_| failures.into_error())
+    }
+}
+
+macro_rules! tuples {
+    ($($($command:ident $value:ident),+;)+) => {$(
+        impl<$($command: IntoCommand),+> sealed::SealedCommands for ($($command,)+) {}
+
+        impl<$($command: IntoCommand),+> Commands for ($($command,)+) {
+            type Output = ($($command::Output,)+);
+            type Results = ($(Result<$command::Output>,)+);
+            type Decoders = ($(PartDecoder<$command::Output>,)+);
+
+            fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
+                let ($($value,)+) = self;
+                ($(PartDecoder::split($value.into_command(), parts),)+)
+            }
+
+            fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results {
+                let ($($value,)+) = decoders;
+                ($($value.join(outcomes.next()),)+)
+            }
+
+            fn all(results: Self::Results) -> Result<Self::Output> {
+                let ($($value,)+) = results;
+                let mut failures = BatchFailures::default();
+                $(let $value = failures.sift($value);)+
+                match ($($value,)+) {
+                    ($(Some($value),)+) => Ok(($($value,)+)),
+                    _ => Err(failures.into_error()),
+                }
+            }
+        }
+    )+};
+}
+
+tuples! {
+    A a;
+    A a, B b;
+    A a, B b, C c;
+    A a, B b, C c, D d;
+    A a, B b, C c, D d, E e;
+    A a, B b, C c, D d, E e, F f;
+    A a, B b, C c, D d, E e, F f, G g;
+    A a, B b, C c, D d, E e, F f, G g, H h;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n, O o;
+    A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l, M m, N n, O o, P p;
+}

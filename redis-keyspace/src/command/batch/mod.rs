@@ -1,0 +1,11 @@
+//! Several commands in one round trip.
+
+mod base;
+mod commands;
+mod part;
+mod send;
+mod servers;
+mod transact;
+
+pub use base::Batch;
+pub use commands::Commands;

@@ -1,0 +1,89 @@
+//! The commands of a batch, and their outcomes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::client::{CallOptions, Observed, Subject};
+use crate::command::base::Command;
+use crate::error::{Error, Result};
+use crate::protocol::{Decode, Replies, Request, read};
+
+/// A command of a batch.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Part {
+    pub(super) request: PartRequest,
+    pub(super) call: PartCall,
+}
+
+/// The outcome of a command of a batch.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct PartOutcome {
+    pub(super) request: PartRequest,
+    pub(super) replies: Result<PartReplies>,
+    /// The failure that a miss replaces.
+    pub(super) instead_of: Option<Error>,
+    pub(super) observed: Arc<Observed>,
+}
+
+// Types of their own, so that nothing private shows in the signatures of the hidden trait.
+pub(super) struct PartRequest {
+    pub(super) request: Result<Request>,
+    pub(super) subject: Subject,
+    pub(super) repeatable: bool,
+}
+pub(super) struct PartReplies(pub(super) Replies);
+
+/// The server and deadline of a command of a batch.
+pub(super) struct PartCall(pub(super) CallOptions);
+
+impl fmt::Debug for PartCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartCall").field("timeout", &self.0.timeout).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PartRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PartRequest").field(&self.subject.command).finish()
+    }
+}
+
+impl fmt::Debug for PartReplies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PartReplies")
+    }
+}
+
+/// How the result of a command of a batch is decoded.
+#[doc(hidden)]
+pub struct PartDecoder<T>(Decode<T>);
+
+impl<T> fmt::Debug for PartDecoder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PartDecoder")
+    }
+}
+
+impl<T> PartDecoder<T> {
+    pub(super) fn split(command: Command<T>, parts: &mut Vec<Part>) -> Self {
+        let Command { request, subject, repeatable, decode, call } = command;
+        let request = subject.check_degrading().and(request);
+        parts.push(Part { request: PartRequest { request, subject, repeatable }, call: PartCall(call) });
+        Self(decode)
+    }
+
+    pub(super) fn join(self, outcome: Option<PartOutcome>) -> Result<T> {
+        let Some(PartOutcome { request, replies, instead_of, observed }) = outcome else {
+            return Err(Error::protocol("a command of the batch has no reply"));
+        };
+        let sent = request.request.as_ref();
+        let result = replies.and_then(|PartReplies(replies)| {
+            let request = sent.map_err(Error::clone)?;
+            (self.0)(request, read::asked_for(request, replies)?)
+        });
+        observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));
+        result.map_err(|error| request.subject.explain(error, sent.ok()))
+    }
+}

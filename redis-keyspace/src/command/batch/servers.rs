@@ -1,0 +1,26 @@
+//! Where the commands of a batch run.
+
+use std::sync::Arc;
+
+use super::part::{Part, PartCall};
+use crate::client::{Binding, Redis, Target};
+use crate::error::Result;
+use crate::schema::{KeyspaceMeta, TemplateMeta};
+
+/// The target of a command: its own, else the handle of the batch.
+pub(super) fn target(redis: &Redis, call: PartCall) -> Target {
+    call.0.target.or(Target::Handle(redis.clone()))
+}
+
+pub(super) fn binding(redis: &Redis, part: &Part) -> Result<Arc<Binding>> {
+    let keyspace = part.request.subject.keyspace;
+    match &part.call.0.target {
+        Target::Chosen => Target::Handle(redis.clone()).resolve(keyspace),
+        target => target.resolve(keyspace),
+    }
+}
+
+/// The template of a key that belongs to one of these keyspaces.
+pub(super) fn template_of(keyspaces: &[&'static KeyspaceMeta], key: &str) -> Option<&'static str> {
+    keyspaces.iter().find_map(|keyspace| keyspace.template_of(key)).map(TemplateMeta::template)
+}

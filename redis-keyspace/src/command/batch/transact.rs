@@ -1,0 +1,84 @@
+//! Runs a transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::part::{Part, PartOutcome, PartReplies};
+use super::servers::{binding, template_of};
+use crate::client::{Binding, Observed, Redis, Subject, run};
+use crate::error::{Error, Result};
+use crate::protocol::{Replies, Reply, Request, read};
+
+/// Runs the commands of all parts as one transaction.
+pub(super) async fn transact(
+    redis: &Redis,
+    parts: Vec<Part>,
+    timeout: Option<Duration>,
+    observed: &Arc<Observed>,
+) -> Result<Vec<PartOutcome>> {
+    let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();
+    let mut packets = Vec::new();
+    for part in &parts {
+        // All or nothing: if one command can't be sent, none is.
+        let subject = part.request.subject;
+        let explain = |error| subject.explain(error, None);
+        let request = part.request.request.as_ref().map_err(Error::clone).map_err(explain)?;
+        bindings.push((binding(redis, part).map_err(explain)?, subject));
+        packets.extend_from_slice(request.packets());
+    }
+    let Some((first, subject)) = bindings.first() else { return Ok(Vec::new()) };
+    for (other, other_subject) in &bindings {
+        if !Arc::ptr_eq(first.pool(), other.pool()) || first.namespace != other.namespace {
+            let name =
+                |subject: &Subject| subject.keyspace.map_or("the server itself", |keyspace| keyspace.name());
+            return Err(Error::invalid_input(format!(
+                "a transaction runs on one server and database, but {} and {} use different ones or different connection \
+                 options; use `batch` if it need not be atomic",
+                name(subject),
+                name(other_subject),
+            )));
+        }
+    }
+    let binding = Arc::clone(first);
+    observed.to(&binding);
+    let deadline = binding.deadline(timeout);
+    let replies = if packets.is_empty() {
+        Ok(Vec::new())
+    } else {
+        let ends_fills = packets.iter().any(|packet| packet.aside);
+        let sent = run(binding, Request::Atomic(packets), deadline, false, None).await;
+        sent.and_then(read::executed).map_err(|error| match error.code() {
+            Some("NOPERM") if ends_fills => error.explained(read::RIGHTS),
+            _ => error,
+        })
+    };
+    let mut results = match replies {
+        Ok(results) => Ok(results.into_iter()),
+        Err(error) => {
+            let keyspaces: Vec<_> = bindings.iter().filter_map(|(_, subject)| subject.keyspace).collect();
+            Err(error.naming_templates(&mut |key| template_of(&keyspaces, key)))
+        }
+    };
+    Ok(parts
+        .into_iter()
+        .map(|part| {
+            let replies = match (&mut results, &part.request.request) {
+                (Err(error), _) => Err(error.clone()),
+                (_, Err(error)) => Err(error.clone()),
+                (Ok(results), Ok(request)) => {
+                    let share: Vec<_> = results.take(request.packets().len()).collect();
+                    Ok(PartReplies(as_if_alone(request, share)))
+                }
+            };
+            PartOutcome { request: part.request, replies, instead_of: None, observed: Arc::clone(observed) }
+        })
+        .collect())
+}
+
+/// A command that has its own MULTI when it is alone reads its results from an EXEC.
+fn as_if_alone(request: &Request, share: Vec<Reply>) -> Replies {
+    match request {
+        Request::Atomic(_) => Replies::Many(vec![Reply::Array(share)]),
+        _ => Replies::Many(share),
+    }
+}

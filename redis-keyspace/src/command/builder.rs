@@ -1,0 +1,23 @@
+//! What all builders of commands share.
+
+/// Defines the server, the deadline and the future of a builder with a field `call`.
+macro_rules! command_builder {
+    ($builder:ident<$($parameter:ident),+> => $output:ty $(, where $($bounds:tt)+)?) => {
+        impl<$($parameter),+> $builder<$($parameter),+> $(where $($bounds)+)? {
+            $crate::client::call_options! { self => self.call;
+                /// Sets the deadline of the command, which covers waiting for a connection, connecting and the reply. In a
+                /// [batch](crate::Redis::batch), whose commands are sent together, the shortest deadline applies to all.
+            }
+        }
+
+        impl<$($parameter),+> IntoFuture for $builder<$($parameter),+> $(where $($bounds)+)? {
+            type Output = $crate::Result<$output>;
+            type IntoFuture = $crate::command::CommandFuture<$output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                $crate::command::IntoCommand::into_command(self).into_future()
+            }
+        }
+    };
+}
+pub(super) use command_builder;

@@ -1,0 +1,166 @@
+//! Operations on many keys of one keyspace.
+
+use std::borrow::Borrow;
+
+use super::base::Command;
+use crate::client::{Redis, same_server};
+use crate::error::{Error, Result};
+use crate::kind::{Kind, Readable, SingleValue};
+use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Replies, Reply, Request, read};
+use crate::schema::{Key, Keyspace, TemplateMeta};
+use crate::time::Expiry;
+
+/// Reads of many keys in one round trip.
+impl<S: Keyspace, V: Readable> Key<S, V> {
+    /// Reads the values of many keys, in their order; `None` for a missing key, 0 for a missing counter. Without keys, no round
+    /// trip.
+    ///
+    /// The first value that can't be decoded fails the operation; the error names its key. A key that holds another Redis type
+    /// reads as missing, because `MGET` answers so.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Json, Key, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "cart", ttl = 3600)]
+    /// # struct CartKeys { user: fn(id: u64) -> Json<Vec<String>> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// CartKeys::user(2).set(&vec!["lamp".to_owned()]).await?;
+    /// let carts = Key::get_many([1, 2].map(CartKeys::user)).await?;
+    /// assert_eq!(carts, [None, Some(vec!["lamp".to_owned()])]);
+    /// # Ok(()) }).await }
+    /// ```
+    pub fn get_many(keys: impl IntoIterator<Item = Self>) -> Command<Vec<V::Read>> {
+        let (template, redis, request) = chunked("MGET", keys);
+        Command::new::<S>("MGET", template, request, values::<V>)
+            .repeatable()
+            .reading()
+            .on_target(redis.into())
+    }
+}
+
+/// Writes of many keys in one round trip.
+impl<S: Keyspace, V: SingleValue> Key<S, V> {
+    /// Stores the values of many keys, each with its template's TTL. Not atomic: if the server rejects one, the others are
+    /// stored anyway, and the error names the first that was not.
+    pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
+        let (mut template, mut servers) = (None, Vec::new());
+        let packets: Result<Vec<_>> = entries
+            .into_iter()
+            .map(|(key, value)| {
+                template.get_or_insert(key.template());
+                servers.push(key.redis());
+                set_packet::<S, V>(&key, value.borrow()).map_err(|error| key.explain("SET", error))
+            })
+            .collect();
+        let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
+        let (request, redis) = match checked {
+            Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
+            Ok((packets, redis)) => (Ok(ending_fills(packets)), redis),
+            Err(error) => (Err(error), None),
+        };
+        Command::new::<S>("SET", template, request, stored).repeatable().on_target(redis.into())
+    }
+}
+
+/// Operations on many keys of any kind in one round trip.
+impl<S: Keyspace, V: Kind> Key<S, V> {
+    /// Deletes many keys; returns how many existed. Without keys, no round trip.
+    pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
+        let (template, redis, request) = chunked("UNLINK", keys);
+        let request = request.map(|request| match request {
+            Request::One(packet) if V::IS_FILLED => ending_fills(vec![packet]),
+            Request::Pipeline(packets) if V::IS_FILLED => ending_fills(packets),
+            request => request,
+        });
+        Command::new::<S>("UNLINK", template, request, total).on_target(redis.into())
+    }
+}
+
+/// The values of many keys as bytes, for callers that decode each on its own.
+pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
+    keys: impl IntoIterator<Item = Key<S, V>>,
+) -> Command<Vec<Option<Vec<u8>>>> {
+    let (template, redis, request) = chunked("MGET", keys);
+    let decode = |_: &Request, replies: Replies| {
+        let mut values = Vec::new();
+        for reply in read::many(replies) {
+            let Reply::Array(items) = read::checked(reply)? else {
+                return Err(Error::protocol("MGET did not return a list"));
+            };
+            for item in items {
+                values.push(read::to_bytes(item)?);
+            }
+        }
+        Ok(values)
+    };
+    Command::new::<S>("MGET", template, request, decode).repeatable().reading().on_target(redis.into())
+}
+
+/// One command for up to a thousand keys, several in a pipeline for more.
+fn chunked<S, V>(
+    command: &'static str,
+    keys: impl IntoIterator<Item = Key<S, V>>,
+) -> (Option<&'static TemplateMeta>, Option<Redis>, Result<Request>) {
+    let keys: Vec<_> = keys.into_iter().collect();
+    let template = keys.first().map(Key::template);
+    let redis = match same_server(keys.iter().map(Key::redis)) {
+        Ok(redis) => redis,
+        Err(error) => return (template, None, Err(error)),
+    };
+    let mut packets: Vec<_> = keys
+        .chunks(KEYS_PER_COMMAND)
+        .map(|keys| Packet::new(command, Keys::Many(keys.iter().map(Key::text).collect())))
+        .collect();
+    let request = match packets.len() {
+        0 => Request::Empty,
+        1 => packets.pop().map_or(Request::Empty, Request::One),
+        _ => Request::Pipeline(packets),
+    };
+    (template, redis, Ok(request))
+}
+
+fn values<V: Readable>(request: &Request, replies: Replies) -> Result<Vec<V::Read>> {
+    let mut values = Vec::new();
+    let packets = request.packets();
+    for (packet, reply) in packets.iter().zip(read::many(replies)) {
+        let Reply::Array(items) = read::checked(reply)? else {
+            return Err(Error::protocol("MGET did not return a list"));
+        };
+        let keys = packet.keys.as_slice();
+        if items.len() != keys.len() {
+            return Err(Error::protocol("MGET did not return one value per key"));
+        }
+        for (key, item) in keys.iter().zip(items) {
+            let value = read::to_value::<V>(item);
+            values.push(value.map_err(|error| error.about("MGET", None, Some(key.as_str())))?);
+        }
+    }
+    Ok(values)
+}
+
+/// These commands, with those before them that end the fills of their keys, a thousand at once.
+fn ending_fills(packets: Vec<Packet>) -> Request {
+    let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
+    let endings = keys.chunks(KEYS_PER_COMMAND).map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())));
+    Request::Pipeline(endings.chain(packets).collect())
+}
+
+fn set_packet<S, V: SingleValue>(key: &Key<S, V>, value: &V::Borrowed) -> Result<Packet> {
+    let mut packet = Packet::new("SET", Keys::One(key.text()));
+    packet.args.push_with(|out| V::encode(value, out)).map_err(Error::encode)?;
+    Expiry::from(key.template().lifetime()).push_for_set(&mut packet.args)?;
+    Ok(packet)
+}
+
+fn stored(request: &Request, replies: Replies) -> Result<()> {
+    for (packet, reply) in request.asked_for().zip(read::many(replies)) {
+        let key = packet.keys.as_slice().first().map(|key| key.as_str());
+        read::to_unit(reply).map_err(|error| error.about("SET", None, key))?;
+    }
+    Ok(())
+}
+
+fn total(_: &Request, replies: Replies) -> Result<u64> {
+    read::many(replies).into_iter().map(read::to_count).sum()
+}

@@ -1,0 +1,348 @@
+//! Configuration in code.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, ExternalPool};
+use super::environment::{self, Environment};
+use super::keyspace_options::KeyspaceOptions;
+use super::settings::{BreakerSettings, Protocol, Secret, Settings};
+use super::url::{self, UrlParts};
+use super::validate::{NAMESPACE_RULES, is_namespace, validate};
+use crate::error::{Error, Result};
+use crate::schema::{Keyspace, KeyspaceMeta};
+
+/// Configures a [`Redis`](crate::Redis) handle; created by [`Redis::builder`](crate::Redis::builder).
+///
+/// Building does no I/O: the handle connects for the first command, or when [`Redis::connect`](crate::Redis::connect) is
+/// called.
+///
+/// ```
+/// use std::time::Duration;
+/// use redis_keyspace::Redis;
+///
+/// let redis = Redis::builder()
+///     .host("127.0.0.1")
+///     .port(6380)
+///     .username("app")
+///     .password("secret")
+///     .db(1)
+///     .timeout(Duration::from_millis(800))
+///     .namespace("staging")?
+///     .build()?;
+/// assert!(!format!("{redis:?}").contains("secret"));
+/// # Ok::<(), redis_keyspace::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct RedisBuilder {
+    pub(crate) base: Settings,
+    /// Ends in its separator, or is empty.
+    pub(crate) namespace: String,
+    /// The options of single keyspaces, by the address of their declaration.
+    pub(crate) keyspaces: HashMap<usize, KeyspaceOptions>,
+    /// The profile that requires a server, until one is set.
+    pub(crate) requires_server: Option<&'static str>,
+}
+
+impl RedisBuilder {
+    /// Sets the server from a URL, and the user, password, database and protocol that the URL contains:
+    /// `redis://user:password@host:6379/0` or `redis+unix:///path/to/socket?db=0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid. The message never repeats the URL.
+    pub fn url(self, url: &str) -> Result<Self> {
+        Ok(self.with_url(url::parse(url)?))
+    }
+
+    pub(super) fn with_url(mut self, parts: UrlParts) -> Self {
+        self.requires_server = None;
+        self.base.endpoint = parts.endpoint;
+        self.base.username = parts.username.or(self.base.username);
+        self.base.password = parts.password.or(self.base.password);
+        self.base.db = parts.db.unwrap_or(self.base.db);
+        self.base.protocol = parts.protocol.unwrap_or(self.base.protocol);
+        self
+    }
+
+    /// Uses a `bb8_redis` pool of the application instead of connecting; see
+    /// [`Redis::from_pool`](crate::Redis::from_pool). The pool keeps its own configuration. Of the options here, the
+    /// namespace, deadlines, retries and the database apply; the database must be that of the pool's connections.
+    pub fn pool(mut self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
+        self.requires_server = None;
+        self.base.endpoint = Endpoint::Pool(ExternalPool::new(pool));
+        self
+    }
+
+    /// Sets the host name or address of the server; the default is `localhost`.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        let port = match &self.base.endpoint {
+            Endpoint::Tcp { port, .. } => *port,
+            _ => 6379,
+        };
+        self.requires_server = None;
+        self.base.endpoint = Endpoint::Tcp { host: host.into(), port };
+        self
+    }
+
+    /// Sets the port of the server; the default is 6379.
+    pub fn port(mut self, port: u16) -> Self {
+        let host = match &self.base.endpoint {
+            Endpoint::Tcp { host, .. } => host.clone(),
+            _ => "localhost".to_owned(),
+        };
+        self.base.endpoint = Endpoint::Tcp { host, port };
+        self
+    }
+
+    /// Sets the unix socket of the server.
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.requires_server = None;
+        self.base.endpoint = Endpoint::Unix(path.into());
+        self
+    }
+
+    /// Sets the ACL user; the default is `default`.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.base.username = Some(username.into());
+        self
+    }
+
+    /// Sets the password. It is never printed.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.base.password = Some(Secret::new(password));
+        self
+    }
+
+    /// Sets the logical database of keyspaces that do not declare one; the default is 0.
+    pub fn db(mut self, db: u16) -> Self {
+        self.base.db = db;
+        self
+    }
+
+    /// Sets the version of the protocol; the default is RESP3 if the server supports it.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.base.protocol = protocol;
+        self
+    }
+
+    /// Sets the name of the connections in `CLIENT LIST`.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.base.client_name = Some(name.into());
+        self
+    }
+
+    /// Sets how many connections stateless commands share, 1 to 64; the default is 2. That is the fastest for most
+    /// programs, because commands that share a connection also share its system calls.
+    pub fn shared_connections(mut self, connections: u16) -> Self {
+        self.base.shared_connections = connections;
+        self
+    }
+
+    /// Sets how many connections can be checked out exclusively at once, for [`Redis::raw`](crate::Redis::raw), 1 to 1024;
+    /// the default is 8.
+    pub fn exclusive_connections(mut self, connections: u16) -> Self {
+        self.base.exclusive_connections = connections;
+        self
+    }
+
+    /// Sets the deadline of a command, which covers waiting for a connection, connecting and the reply; the default is 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.base.timeout = timeout;
+        self
+    }
+
+    /// Sets how much of the deadline one attempt to connect and log in may take; the default is 2 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.base.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how often a command is retried within its deadline after its connection could not be made or was lost; the
+    /// default is 2. Only commands that are safe to repeat are retried: reads, and writes whose second run has the same
+    /// outcome. `incr` and `get_del` are not among them.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.base.retries = retries;
+        self
+    }
+
+    /// Sets the pause before the first retry; it doubles with each retry and varies by up to a half. The default is
+    /// 20 ms.
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
+        self.base.retry_delay = delay;
+        self
+    }
+
+    /// Configures the circuit breaker: after `failures` consecutive failures (attempts to connect, and lost connections),
+    /// commands fail at once, and [`is_breaker_open`](Error::is_breaker_open) is true. Meanwhile the pool probes the server,
+    /// soon at first and then after growing pauses of at most `cooldown`. The defaults are 5 and 30 s; 0 failures disable
+    /// the breaker.
+    ///
+    /// Error replies, a wrong password and a full pool do not count as failures.
+    pub fn breaker(mut self, failures: u32, cooldown: Duration) -> Self {
+        self.base.breaker = BreakerSettings { failures, cooldown };
+        self
+    }
+
+    /// Sets how many commands may wait for replies on the shared connections of a pool, divided among them and the connection
+    /// for large requests, and how many requests may wait for a connection; the default is 65,536. Further commands fail at
+    /// once with [`PoolBusy`](crate::ErrorKind::PoolBusy): when the server does not keep up, they would only wait for their
+    /// deadlines.
+    pub fn max_in_flight(mut self, commands: u32) -> Self {
+        self.base.max_in_flight = commands;
+        self
+    }
+
+    /// Sets how many bytes of requests may wait to be written on the shared connections of a pool, divided in the same way, or
+    /// wait for a connection; the default is 64 MiB. Further requests fail as with [`max_in_flight`](Self::max_in_flight). One
+    /// request of any length is accepted while no more than that is waiting.
+    pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
+        self.base.max_queued_bytes = bytes;
+        self
+    }
+
+    /// Sets the largest value that is sent or read, in bytes, at least 4096; the default is 512 MiB, the limit of servers. A
+    /// larger value fails with [`TooLarge`](crate::ErrorKind::TooLarge): it is not sent, or dropped as it arrives. A
+    /// [pool of the application](Self::pool) reads values of any size.
+    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
+        self.base.max_value_bytes = bytes;
+        self
+    }
+
+    /// Sets an application namespace: every key is sent with it and a `:` in front, so that several programs, stages or tests
+    /// can share a server. Keys print without it.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if it is empty, starts or ends with `:`, or contains control
+    /// characters or any of `% * ? [ ] \ { }`.
+    pub fn namespace(mut self, namespace: &str) -> Result<Self> {
+        if !is_namespace(namespace) {
+            return Err(Error::configuration(format!(
+                "the namespace {namespace:?} is invalid: {NAMESPACE_RULES}"
+            )));
+        }
+        self.namespace = format!("{namespace}:");
+        Ok(self)
+    }
+
+    /// Sets options for one keyspace. They override its declaration, which overrides the options for all keyspaces.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", db = 1, ttl = "1d")]
+    /// # struct SessionKeys { token: fn(user: u64) -> Text }
+    /// let redis = Redis::builder()
+    ///     .keyspace::<SessionKeys>(|options| options.db(4).retries(5))
+    ///     .build()?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    pub fn keyspace<S: Keyspace>(mut self, options: impl FnOnce(KeyspaceOptions) -> KeyspaceOptions) -> Self {
+        let stated = self.keyspaces.remove(&S::META.address()).unwrap_or_default();
+        self.keyspaces.insert(S::META.address(), options(stated));
+        self
+    }
+
+    /// Applies environment variables: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`; `REDIS_USERNAME`; `REDIS_PASSWORD`, or
+    /// `REDIS_PASSWORD_FILE`, which names a file that contains it; `REDIS_DB`; `REDIS_NAMESPACE`. Unset and empty variables
+    /// change nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid or two contradict each other. The message
+    /// names the variable.
+    pub fn env(self) -> Result<Self> {
+        // `std::env::vars` would panic on an unrelated variable that is not UTF-8.
+        let mut variables = Vec::new();
+        for name in environment::NAMES {
+            match std::env::var(name) {
+                Ok(value) => variables.push((name.to_owned(), value)),
+                Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(environment::wrong(name, "is not UTF-8"));
+                }
+            }
+        }
+        self.variables(variables)
+    }
+
+    /// Like [`env`](Self::env), with variables from another source.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// let variables = [("REDIS_HOST", "10.0.0.5"), ("REDIS_PORT", "70000")];
+    /// let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    /// let error = Redis::builder().variables(variables).unwrap_err();
+    /// assert!(error.to_string().contains("REDIS_PORT is `70000`"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`env`](Self::env).
+    pub fn variables(self, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        self.with_environment(environment::read(variables)?)
+    }
+
+    fn with_environment(mut self, environment: Environment) -> Result<Self> {
+        let Environment { url, host, port, username, password, db, namespace } = environment;
+        if let Some(url) = url {
+            self = self.with_url(url);
+        }
+        if let Some(host) = host {
+            self = self.host(host);
+        }
+        if let Some(port) = port {
+            self = self.port(port);
+        }
+        self.base.username = username.or(self.base.username);
+        self.base.password = password.or(self.base.password);
+        self.base.db = db.unwrap_or(self.base.db);
+        match namespace {
+            Some(namespace) => self.namespace(&namespace),
+            None => Ok(self),
+        }
+    }
+
+    /// Makes `build` fail until a server is set: the default server is for development.
+    #[cfg(feature = "profiles")]
+    pub(crate) fn requiring_a_server(mut self, profile: &'static str) -> Self {
+        self.requires_server = Some(profile);
+        self
+    }
+
+    /// The settings of a keyspace's pool.
+    pub(crate) fn effective(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Settings> {
+        let Some(meta) = keyspace else { return Ok(self.base.clone()) };
+        let options = self.keyspaces.get(&meta.address()).cloned().unwrap_or_default();
+        let declared = meta.overrides;
+        let mut settings = self.base.clone();
+        if let Some(db) = options.db.or(declared.db) {
+            if matches!(settings.endpoint, Endpoint::Pool(_)) && db != settings.db {
+                return Err(Error::configuration(format!(
+                    "{} uses database {db}, but the application's pool uses {}; pass a pool of that database to \
+                     Redis::from_pool_on",
+                    meta.name(),
+                    settings.db,
+                )));
+            }
+            settings.db = db;
+        }
+        settings.shared_connections =
+            options.shared_connections.or(declared.shared_connections).unwrap_or(settings.shared_connections);
+        settings.exclusive_connections = options
+            .exclusive_connections
+            .or(declared.exclusive_connections)
+            .unwrap_or(settings.exclusive_connections);
+        settings.timeout = options.timeout.or(declared.timeout).unwrap_or(settings.timeout);
+        settings.retries = options.retries.or(declared.retries).unwrap_or(settings.retries);
+        settings.retry_delay = options.retry_delay.unwrap_or(settings.retry_delay);
+        settings.max_value_bytes = options.max_value_bytes.unwrap_or(settings.max_value_bytes);
+        validate(&settings).map_err(|error| {
+            Error::configuration(format!("the options of {} are invalid: {error}", meta.name()))
+        })?;
+        Ok(settings)
+    }
+}

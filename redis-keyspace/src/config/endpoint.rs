@@ -1,0 +1,113 @@
+//! Where a server is.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use bb8_redis::{RedisConnectionManager, bb8};
+
+/// Where a server is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Endpoint {
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
+    #[cfg(feature = "embedded")]
+    Embedded(EmbeddedServer),
+    /// A pool of the application.
+    Pool(ExternalPool),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // An IPv6 address needs its brackets back.
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            #[cfg(feature = "embedded")]
+            Self::Embedded(embedded) => write!(f, "embedded server {}", embedded.id),
+            Self::Pool(_) => f.write_str("the application's pool"),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An in-process server. A number identifies it, because contents can't be compared.
+#[cfg(feature = "embedded")]
+#[derive(Clone)]
+pub(crate) struct EmbeddedServer {
+    id: u64,
+    pub(crate) server: redis_keyspace_embedded::Server,
+}
+
+#[cfg(feature = "embedded")]
+impl EmbeddedServer {
+    pub(crate) fn new(server: redis_keyspace_embedded::Server) -> Self {
+        Self { id: unique_id(), server }
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl PartialEq for EmbeddedServer {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl Eq for EmbeddedServer {}
+
+#[cfg(feature = "embedded")]
+impl Hash for EmbeddedServer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+/// A `bb8_redis` pool of the application. A number identifies it, because pools can't be compared.
+#[derive(Clone)]
+pub(crate) struct ExternalPool {
+    id: u64,
+    pub(crate) pool: bb8::Pool<RedisConnectionManager>,
+    /// Whether the server is known to accept MULTI.
+    pub(crate) has_transactions: Arc<AtomicBool>,
+    /// Whether the server is a node of a cluster, once it was asked.
+    pub(crate) is_cluster: Arc<OnceLock<bool>>,
+}
+
+impl ExternalPool {
+    pub(crate) fn new(pool: bb8::Pool<RedisConnectionManager>) -> Self {
+        Self { id: unique_id(), pool, has_transactions: Arc::default(), is_cluster: Arc::default() }
+    }
+}
+
+impl PartialEq for ExternalPool {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for ExternalPool {}
+
+impl Hash for ExternalPool {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+/// Returns a number that is unique in this process.
+pub(crate) fn unique_id() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

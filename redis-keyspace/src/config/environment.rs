@@ -1,0 +1,260 @@
+//! Configuration from environment variables. An invalid value is an error that names its variable.
+
+use std::collections::HashMap;
+
+use super::settings::Secret;
+use super::url::{self, UrlParts};
+use super::validate::{NAMESPACE_RULES, is_namespace};
+use crate::error::{Error, Result};
+
+/// The variables that are read.
+pub(crate) const NAMES: [&str; 9] = [
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+    "REDIS_PASSWORD_FILE",
+    "REDIS_DB",
+    "REDIS_TLS",
+    "REDIS_NAMESPACE",
+];
+
+/// What the variables set.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) url: Option<UrlParts>,
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) db: Option<u16>,
+    pub(crate) namespace: Option<String>,
+}
+
+pub(crate) fn wrong(name: &str, problem: &str) -> Error {
+    Error::configuration(format!("the environment variable {name} {problem}"))
+}
+
+/// Reads a password from a file, without the line end that usually follows it. No message repeats the path: it may be the
+/// password itself.
+pub(crate) fn read_secret(path: &str) -> std::result::Result<String, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("names a file that can't be read: {error}"))?;
+    let secret =
+        text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if secret.is_empty() { Err("names a file that is empty".to_owned()) } else { Ok(secret.to_owned()) }
+}
+
+/// A variable; an empty one counts as unset.
+#[cfg(feature = "profiles")]
+pub(crate) fn without_empty(
+    variable: std::result::Result<String, std::env::VarError>,
+) -> std::result::Result<Option<String>, &'static str> {
+    match variable {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err("is not UTF-8"),
+    }
+}
+
+/// Reads and checks the variables.
+pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Environment> {
+    let variables = Variables::new(variables);
+    let url = variables.url()?;
+    variables.check_tls()?;
+    let port = variables.number("REDIS_PORT", "a port from 1 to 65535")?;
+    if port == Some(0) {
+        return Err(wrong("REDIS_PORT", "is `0`, which is not a port from 1 to 65535"));
+    }
+    let namespace = variables.get("REDIS_NAMESPACE");
+    if let Some(namespace) = namespace.filter(|namespace| !is_namespace(namespace)) {
+        return Err(wrong(
+            "REDIS_NAMESPACE",
+            &format!("is `{namespace}`, which is invalid: {NAMESPACE_RULES}"),
+        ));
+    }
+    let environment = Environment {
+        host: variables.get("REDIS_HOST").map(str::to_owned),
+        port,
+        username: variables.get("REDIS_USERNAME").map(str::to_owned),
+        password: variables.password()?.map(Secret::new),
+        db: variables.number("REDIS_DB", "a database number from 0 to 65535")?,
+        namespace: namespace.map(str::to_owned),
+        url,
+    };
+    environment.check_against_url(&variables)?;
+    Ok(environment)
+}
+
+/// The variables that are set.
+struct Variables(HashMap<String, String>);
+
+impl Variables {
+    fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        // An empty variable counts as unset: that is how composition files pass on what they lack.
+        let is_set = |(name, value): &(String, String)| NAMES.contains(&name.as_str()) && !value.is_empty();
+        Self(variables.into_iter().filter(is_set).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn number(&self, name: &str, what: &str) -> Result<Option<u16>> {
+        let parsed = self.get(name).map(|text| {
+            text.trim().parse::<u16>().map_err(|_| wrong(name, &format!("is `{text}`, which is not {what}")))
+        });
+        parsed.transpose()
+    }
+
+    fn url(&self) -> Result<Option<UrlParts>> {
+        let Some(text) = self.get("REDIS_URL") else { return Ok(None) };
+        for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_TLS"] {
+            if self.get(name).is_some() {
+                return Err(wrong(name, "contradicts REDIS_URL, which is set too; unset one of them"));
+            }
+        }
+        url::parse(text).map(Some).map_err(|error| wrong("REDIS_URL", &format!("is invalid: {error}")))
+    }
+
+    fn check_tls(&self) -> Result<()> {
+        match self.get("REDIS_TLS").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("0" | "false" | "no" | "off") => Ok(()),
+            Some("1" | "true" | "yes" | "on") => Err(wrong(
+                "REDIS_TLS",
+                "asks for TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
+                 Redis::from_pool",
+            )),
+            Some(other) => Err(wrong("REDIS_TLS", &format!("is `{other}`, which is neither true nor false"))),
+        }
+    }
+
+    fn password(&self) -> Result<Option<String>> {
+        let password = self.get("REDIS_PASSWORD");
+        let Some(path) = self.get("REDIS_PASSWORD_FILE") else { return Ok(password.map(str::to_owned)) };
+        if password.is_some() {
+            return Err(wrong(
+                "REDIS_PASSWORD_FILE",
+                "contradicts REDIS_PASSWORD, which is set too; unset one of them",
+            ));
+        }
+        read_secret(path).map(Some).map_err(|problem| wrong("REDIS_PASSWORD_FILE", &problem))
+    }
+}
+
+impl Environment {
+    /// A variable may repeat what the URL sets, but not contradict it.
+    fn check_against_url(&self, variables: &Variables) -> Result<()> {
+        let Some(url) = &self.url else { return Ok(()) };
+        let contradicts = |name: &str, what: &str| {
+            Err(wrong(name, &format!("differs from the {what} in REDIS_URL; set one of them")))
+        };
+        if differ(url.username.as_ref(), self.username.as_ref()) {
+            return contradicts("REDIS_USERNAME", "user name");
+        }
+        if differ(url.password.as_ref(), self.password.as_ref()) {
+            let from_file = variables.get("REDIS_PASSWORD_FILE").is_some();
+            return contradicts(if from_file { "REDIS_PASSWORD_FILE" } else { "REDIS_PASSWORD" }, "password");
+        }
+        if differ(url.db.as_ref(), self.db.as_ref()) {
+            return contradicts("REDIS_DB", "database");
+        }
+        Ok(())
+    }
+}
+
+fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    one.is_some() && other.is_some() && one != other
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::RedisBuilder;
+    use crate::config::settings::Secret;
+    use crate::error::Result;
+
+    fn from(variables: &[(&str, &str)]) -> Result<RedisBuilder> {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        RedisBuilder::default().variables(owned)
+    }
+
+    #[test]
+    fn nothing_set_means_a_local_server() {
+        let base = from(&[]).unwrap().base;
+        assert_eq!((base.endpoint.to_string().as_str(), base.db), ("localhost:6379", 0));
+    }
+
+    #[test]
+    fn parts_are_put_together() {
+        let builder = from(&[
+            ("REDIS_HOST", "cache.internal"),
+            ("REDIS_PORT", "6390"),
+            ("REDIS_USERNAME", "app"),
+            ("REDIS_PASSWORD", "hunter2"),
+            ("REDIS_DB", "4"),
+            ("REDIS_NAMESPACE", "staging"),
+            ("REDIS_TLS", "false"),
+        ])
+        .unwrap();
+        assert_eq!(builder.base.endpoint.to_string(), "cache.internal:6390");
+        assert_eq!(builder.base.username.as_deref(), Some("app"));
+        assert_eq!(builder.base.password.as_ref().map(Secret::expose), Some("hunter2"));
+        assert_eq!((builder.base.db, builder.namespace.as_str()), (4, "staging:"));
+    }
+
+    #[test]
+    fn a_password_out_of_a_file() {
+        let path = std::env::temp_dir().join(format!("redis-keyspace-secret-{}", std::process::id()));
+        let name = path.to_str().unwrap();
+        for text in ["hunter2", "hunter2\n", "hunter2\r\n"] {
+            std::fs::write(&path, text).unwrap();
+            let base = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap().base;
+            assert_eq!(base.password.as_ref().map(Secret::expose), Some("hunter2"));
+        }
+        let both = from(&[("REDIS_PASSWORD_FILE", name), ("REDIS_PASSWORD", "hunter2")]).unwrap_err();
+        assert!(both.to_string().contains("contradicts REDIS_PASSWORD"), "{both}");
+        let other = from(&[("REDIS_PASSWORD_FILE", name), ("REDIS_URL", "redis://:hunter3@h")]).unwrap_err();
+        assert!(!other.to_string().contains("hunter"), "{other}");
+        std::fs::remove_file(&path).unwrap();
+        let gone = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err();
+        assert!(gone.is_configuration() && gone.to_string().contains("REDIS_PASSWORD_FILE"), "{gone}");
+        assert!(!gone.to_string().contains(name), "it may be the password itself: {gone}");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err().to_string().contains("is empty"));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_url_may_leave_the_password_to_a_variable_of_its_own() {
+        let base = from(&[("REDIS_URL", "redis://h:1/2"), ("REDIS_PASSWORD", "hunter2"), ("REDIS_DB", "2")])
+            .unwrap()
+            .base;
+        assert_eq!(base.password.as_ref().map(Secret::expose), Some("hunter2"));
+    }
+
+    #[test]
+    fn a_bad_value_is_an_error_that_names_the_variable_and_no_secret() {
+        for variables in [
+            &[("REDIS_PORT", "70000")][..],
+            &[("REDIS_PORT", "0")],
+            &[("REDIS_PORT", "6379x")],
+            &[("REDIS_DB", "-1")],
+            &[("REDIS_DB", "one")],
+            &[("REDIS_URL", "redis://u:hunter2@h:1:2")],
+            &[("REDIS_TLS", "perhaps")],
+            &[("REDIS_TLS", "true")],
+            &[("REDIS_NAMESPACE", "a*b")],
+            &[("REDIS_HOST", "h"), ("REDIS_URL", "redis://u:hunter2@h")],
+            &[("REDIS_PASSWORD", "hunter3"), ("REDIS_URL", "redis://u:hunter2@h")],
+            &[("REDIS_USERNAME", "v"), ("REDIS_URL", "redis://u:hunter2@h")],
+            &[("REDIS_DB", "3"), ("REDIS_URL", "redis://u:hunter2@h/2")],
+        ] {
+            let error = from(variables).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(error.is_configuration());
+            assert!(text.contains(variables[0].0), "{text}");
+            assert!(!text.contains("hunter"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The configuration of a handle, from code, URLs, the environment and profiles.
+
+mod builder;
+mod endpoint;
+mod environment;
+mod fingerprint;
+mod keyspace_options;
+#[cfg(feature = "profiles")]
+mod profiles;
+mod settings;
+mod url;
+mod validate;
+
+pub use builder::RedisBuilder;
+#[cfg(feature = "embedded")]
+pub(crate) use endpoint::EmbeddedServer;
+pub(crate) use endpoint::{Endpoint, ExternalPool, unique_id};
+pub use fingerprint::Fingerprint;
+pub use keyspace_options::KeyspaceOptions;
+#[cfg(feature = "profiles")]
+pub use profiles::Profiles;
+pub use settings::Protocol;
+pub(crate) use settings::{BreakerSettings, Secret, Settings};
+pub(crate) use validate::validate;

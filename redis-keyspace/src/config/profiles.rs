@@ -1,0 +1,294 @@
+//! Configuration by name: development, production, test, and what a program adds in code or in a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::builder::RedisBuilder;
+use super::environment::{read_secret, without_empty};
+use super::settings::Protocol;
+use super::url::{self, UrlParts};
+use super::validate::NAMESPACE_RULES;
+use crate::error::{Error, Result};
+
+/// The variable that names the profile.
+const VARIABLE: &str = "REDIS_PROFILE";
+/// The profile of those who name none.
+const DEFAULT: &str = "development";
+
+/// Configurations by name, of which one is chosen when the program starts. Feature `profiles`.
+///
+/// There are three to begin with: `development` (a local server), `test` (database 15 of a local server, no retries and no breaker,
+/// so that failures show), and `production`, which has no server unless one is stated: by the file, by the environment or in
+/// code. A file adds to them and makes new ones, a section for each:
+///
+/// ```toml
+/// [production]
+/// host = "redis.internal"
+/// password_file = "/run/secrets/redis_password"
+/// timeout = "800ms"
+///
+/// [staging]
+/// url = "redis://10.0.0.7/2"
+/// namespace = "staging"
+/// ```
+///
+/// ```
+/// use redis_keyspace::config::Profiles;
+///
+/// let profiles = Profiles::new()
+///     .with("benchmark", |builder| builder.host("10.0.0.9").shared_connections(4))
+///     .toml("[staging]\nhost = \"10.0.0.7\"\nretries = 4\n")?;
+/// let redis = profiles.select("staging")?.build()?;
+///
+/// let unknown = profiles.select("stagign").unwrap_err();
+/// assert!(unknown.to_string().contains("`benchmark`, `development`, `production`, `staging`, `test`"));
+/// # Ok::<(), redis_keyspace::Error>(())
+/// ```
+///
+/// What a section can state: `url`, or `host`, `port` or `unix_socket`; `username`, `password`, `password_file`, `db`, `namespace`,
+/// `client_name`, `protocol` (`"auto"`, `"resp2"`, `"resp3"`), `timeout`, `connect_timeout`, `retry_delay` and
+/// `breaker_cooldown` (`"800ms"`, `"5s"`, `"1m"`), `retries`, `shared_connections`, `exclusive_connections`,
+/// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_value_bytes`. See the methods of [`RedisBuilder`] with the
+/// same names.
+#[derive(Debug, Clone)]
+#[must_use = "profiles do nothing until one is selected"]
+pub struct Profiles {
+    profiles: BTreeMap<String, RedisBuilder>,
+}
+
+impl Default for Profiles {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Profiles {
+    /// The three that there are to begin with.
+    pub fn new() -> Self {
+        let base = RedisBuilder::default;
+        let profiles = [
+            ("development", base()),
+            ("production", base().retries(5).requiring_a_server("production")),
+            ("test", base().db(15).retries(0).breaker(0, Duration::from_secs(1))),
+        ];
+        Self { profiles: profiles.map(|(name, builder)| (name.to_owned(), builder)).into() }
+    }
+
+    /// Adds to a profile, or makes a new one.
+    pub fn with(mut self, name: &str, change: impl FnOnce(RedisBuilder) -> RedisBuilder) -> Self {
+        let builder = self.profiles.remove(name).unwrap_or_default();
+        self.profiles.insert(name.to_owned(), change(builder));
+        self
+    }
+
+    /// Adds what a file states.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or understood, or has a name or value that is not known. The message names the file, the
+    /// profile and the name, never a value.
+    pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let about = |problem: String| Error::configuration(format!("{}: {problem}", path.display()));
+        let text =
+            std::fs::read_to_string(path).map_err(|error| about(format!("it can't be read: {error}")))?;
+        self.parsed(&text).map_err(about)
+    }
+
+    /// Like [`file`](Self::file), where there is one; without it, nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`file`](Self::file).
+    pub fn optional_file(self, path: impl AsRef<Path>) -> Result<Self> {
+        match path.as_ref().try_exists() {
+            Ok(false) => Ok(self),
+            // One that can't be looked at is not taken for none.
+            _ => self.file(path),
+        }
+    }
+
+    /// Adds what a text states that is of the form of such a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`file`](Self::file).
+    pub fn toml(self, text: &str) -> Result<Self> {
+        self.parsed(text).map_err(Error::configuration)
+    }
+
+    fn parsed(mut self, text: &str) -> Result<Self, String> {
+        // Of a syntax error the message alone: what it quotes may be a password.
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line =
+                error.span().map(|span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+            let line = line.map(|line| format!(" near line {line}")).unwrap_or_default();
+            format!("it is no TOML{line}: {}", error.message())
+        })?;
+        for (name, section) in table {
+            let Value::Table(section) = section else {
+                return Err(format!(
+                    "`{name}` is no section: write `[{name}]`, and below it what the profile states"
+                ));
+            };
+            let mut builder = self.profiles.remove(&name).unwrap_or_default();
+            builder = apply(builder, &section).map_err(|problem| format!("[{name}] {problem}"))?;
+            self.profiles.insert(name, builder);
+        }
+        Ok(self)
+    }
+
+    /// The names, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
+    /// The profile of this name, to be built or added to.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the message has those there are.
+    pub fn select(&self, name: &str) -> Result<RedisBuilder> {
+        self.profiles.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = self.names().map(|name| format!("`{name}`")).collect();
+            Error::configuration(format!("there is no profile `{name}`; there are {}", known.join(", ")))
+        })
+    }
+
+    /// The profile that the environment variable `REDIS_PROFILE` names, by default `development`; what other variables
+    /// state, see [`RedisBuilder::env`], rules over it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such profile, or a variable is unusable.
+    pub fn select_by_env(&self) -> Result<RedisBuilder> {
+        let name = without_empty(std::env::var(VARIABLE)).map_err(|problem| {
+            Error::configuration(format!("the environment variable {VARIABLE} {problem}"))
+        })?;
+        let name = name.as_deref().unwrap_or(DEFAULT);
+        let chosen = self.select(name).map_err(|error| {
+            Error::configuration(format!("the environment variable {VARIABLE} is unusable: {error}"))
+        })?;
+        chosen.env()
+    }
+}
+
+/// What a section states, on top of what there is.
+fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, String> {
+    let sets = |name: &str| section.contains_key(name);
+    for (one, other) in [
+        ("url", "host"),
+        ("url", "port"),
+        ("url", "unix_socket"),
+        ("unix_socket", "host"),
+        ("password", "password_file"),
+    ] {
+        if sets(one) && sets(other) {
+            return Err(format!("`{one}` contradicts `{other}`: set one of them"));
+        }
+    }
+    if let Some(url) = section.get("url") {
+        let url = ProfileEntry { name: "url", value: url }.text()?;
+        let parts = url::parse(url).map_err(|error| format!("`url` is invalid: {error}"))?;
+        check_against_url(&parts, section)?;
+        builder = builder.with_url(parts);
+    }
+    let (mut failures, mut cooldown) = (builder.base.breaker.failures, builder.base.breaker.cooldown);
+    for (name, value) in section {
+        let entry = ProfileEntry { name, value };
+        builder = match name.as_str() {
+            // Applied before all others.
+            "url" => builder,
+            "host" => builder.host(entry.text()?),
+            "port" => builder.port(entry.number()?),
+            "unix_socket" => builder.unix_socket(entry.text()?),
+            "username" => builder.username(entry.text()?),
+            "password" => builder.password(entry.text()?),
+            "password_file" => {
+                let secret = read_secret(entry.text()?).map_err(|problem| format!("`{name}` {problem}"))?;
+                builder.password(secret)
+            }
+            "db" => builder.db(entry.number()?),
+            "namespace" => builder
+                .namespace(entry.text()?)
+                .map_err(|_| format!("`{name}` is invalid: {NAMESPACE_RULES}"))?,
+            "client_name" => builder.client_name(entry.text()?),
+            "protocol" => builder.protocol(match entry.text()? {
+                "auto" => Protocol::Auto,
+                "resp2" => Protocol::Resp2,
+                "resp3" => Protocol::Resp3,
+                _ => return Err(format!("`{name}` is \"auto\", \"resp2\" or \"resp3\"")),
+            }),
+            "timeout" => builder.timeout(entry.duration()?),
+            "connect_timeout" => builder.connect_timeout(entry.duration()?),
+            "retry_delay" => builder.retry_delay(entry.duration()?),
+            "retries" => builder.retries(entry.number()?),
+            "shared_connections" => builder.shared_connections(entry.number()?),
+            "exclusive_connections" => builder.exclusive_connections(entry.number()?),
+            "max_in_flight" => builder.max_in_flight(entry.number()?),
+            "max_queued_bytes" => builder.max_queued_bytes(entry.number()?),
+            "max_value_bytes" => builder.max_value_bytes(entry.number()?),
+            "breaker_failures" => {
+                failures = entry.number()?;
+                builder
+            }
+            "breaker_cooldown" => {
+                cooldown = entry.duration()?;
+                builder
+            }
+            _ => {
+                return Err(format!("sets `{name}`, which a profile does not have; see `Profiles`"));
+            }
+        };
+    }
+    Ok(builder.breaker(failures, cooldown))
+}
+
+/// One line of a section.
+struct ProfileEntry<'t> {
+    name: &'t str,
+    value: &'t Value,
+}
+
+// No message repeats a value: it may be a password in the wrong place.
+impl<'t> ProfileEntry<'t> {
+    fn text(&self) -> Result<&'t str, String> {
+        self.value.as_str().ok_or_else(|| format!("`{}` takes a string in quotes", self.name))
+    }
+
+    fn number<N: TryFrom<i64>>(&self) -> Result<N, String> {
+        let number = self.value.as_integer().and_then(|number| N::try_from(number).ok());
+        number
+            .ok_or_else(|| format!("`{}` takes an integer that is not negative and not too large", self.name))
+    }
+
+    fn duration(&self) -> Result<Duration, String> {
+        let wrong =
+            || format!("`{}` takes a duration in quotes: \"800ms\", \"5s\", \"1m\" or \"1h\"", self.name);
+        humantime::parse_duration(self.value.as_str().ok_or_else(wrong)?).map_err(|_| wrong())
+    }
+}
+
+/// A section may repeat what its URL sets, but not contradict it.
+fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
+    let set = |name: &str| section.get(name);
+    let other_db = url.db.is_some_and(|db| set("db").is_some_and(|it| it.as_integer() != Some(db.into())));
+    let username = url.username.as_deref();
+    let other_user = username.is_some() && set("username").is_some_and(|it| it.as_str() != username);
+    let two_passwords =
+        url.password.is_some() && (set("password").is_some() || set("password_file").is_some());
+    let two_protocols = url.protocol.is_some() && set("protocol").is_some();
+    let contradictions = [
+        ("db", other_db),
+        ("username", other_user),
+        ("password", two_passwords),
+        ("protocol", two_protocols),
+    ];
+    match contradictions.into_iter().find(|(_, contradicts)| *contradicts) {
+        Some((name, _)) => Err(format!("`{name}` contradicts `url`: set it once")),
+        None => Ok(()),
+    }
+}

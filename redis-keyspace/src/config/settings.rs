@@ -1,0 +1,109 @@
+//! The effective configuration of a pool: everything that changes its behavior, and nothing else.
+//!
+//! Keyspaces with equal settings share a pool. The prefix and the application namespace are not part of it: they change what
+//! is sent, not how.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+
+/// A string that never prints.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The version of the Redis protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// RESP3 if the server supports it, else RESP2.
+    #[default]
+    Auto,
+    /// RESP2, which every server supports.
+    Resp2,
+    /// RESP3; connecting fails if the server does not support it.
+    Resp3,
+}
+
+/// When a circuit breaker opens, and how long it stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct BreakerSettings {
+    /// Opens after this many consecutive failures; 0 disables the breaker.
+    pub(crate) failures: u32,
+    /// The longest pause between two probes.
+    pub(crate) cooldown: Duration,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self { failures: 5, cooldown: Duration::from_secs(30) }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Settings {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) db: u16,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) protocol: Protocol,
+    pub(crate) client_name: Option<String>,
+    /// How many connections stateless commands share.
+    pub(crate) shared_connections: u16,
+    /// How many connections may be checked out exclusively at once.
+    pub(crate) exclusive_connections: u16,
+    /// The deadline of a command: waiting for a connection, connecting, and the reply.
+    pub(crate) timeout: Duration,
+    /// How much of it connecting may take.
+    pub(crate) connect_timeout: Duration,
+    /// How often a command is retried that is safe to repeat.
+    pub(crate) retries: u32,
+    /// The pause before the first retry; it doubles, with jitter.
+    pub(crate) retry_delay: Duration,
+    pub(crate) breaker: BreakerSettings,
+    /// How many commands may wait for replies on all shared connections together.
+    pub(crate) max_in_flight: u32,
+    /// How many bytes may wait to be written on all shared connections together.
+    pub(crate) max_queued_bytes: usize,
+    /// The largest value that is sent or read.
+    pub(crate) max_value_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            endpoint: Endpoint::Tcp { host: "localhost".to_owned(), port: 6379 },
+            db: 0,
+            username: None,
+            password: None,
+            protocol: Protocol::Auto,
+            client_name: None,
+            shared_connections: 2,
+            exclusive_connections: 8,
+            timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            retries: 2,
+            retry_delay: Duration::from_millis(20),
+            breaker: BreakerSettings::default(),
+            max_in_flight: 65_536,
+            max_queued_bytes: 64 << 20,
+            max_value_bytes: 512 << 20, // the default limit of servers
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a pool has learned about its server.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::breaker::Breaker;
+use crate::config::{BreakerSettings, unique_id};
+use crate::error::Error;
+use crate::sync::lock;
+
+/// How many runs are remembered. A forgotten run counts as a new one when it returns.
+const RUNS: usize = 16;
+
+/// One run of a server, from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServerRun(u64);
+
+impl ServerRun {
+    fn new() -> Self {
+        Self(unique_id())
+    }
+}
+
+/// What a server says about itself at the login.
+#[derive(Default)]
+pub(crate) struct ServerInfo {
+    /// Whether it is a node of a cluster, as far as it says: servers before version 6 do not.
+    pub(crate) is_cluster: bool,
+    /// The id of its run, if the user may ask.
+    pub(crate) run_id: Option<String>,
+    /// Why it rejects MULTI, if it does.
+    pub(crate) no_transactions: Option<Error>,
+}
+
+/// What a pool has learned about its server.
+#[derive(Debug)]
+pub(crate) struct ServerFacts {
+    pub(crate) breaker: Breaker,
+    last_error: Mutex<Option<String>>,
+    failing: AtomicBool,
+    /// Whether the server was a node of a cluster at the last login.
+    cluster: AtomicBool,
+    /// The latest runs, by their ids.
+    runs: Mutex<Vec<(String, ServerRun)>>,
+    pub(crate) connects: AtomicU64,
+    pub(crate) failed_connects: AtomicU64,
+    pub(crate) lost_connections: AtomicU64,
+    /// Incremented when older connections must no longer be used.
+    generation: AtomicU64,
+}
+
+impl ServerFacts {
+    pub(crate) fn new(breaker: BreakerSettings) -> Self {
+        Self {
+            breaker: Breaker::new(breaker),
+            last_error: Mutex::default(),
+            failing: AtomicBool::new(false),
+            cluster: AtomicBool::new(false),
+            runs: Mutex::default(),
+            connects: AtomicU64::new(0),
+            failed_connects: AtomicU64::new(0),
+            lost_connections: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// Records how an attempt to connect ended; returns whether that opened the breaker.
+    pub(crate) fn note(&self, error: Option<&Error>) -> bool {
+        self.failing.store(error.is_some(), Ordering::Relaxed);
+        match error {
+            None => {
+                self.connects.fetch_add(1, Ordering::Relaxed);
+                count!("redis_keyspace_connects_total", "outcome" => "ok");
+                self.breaker.succeeded();
+                false
+            }
+            Some(error) => {
+                self.failed_connects.fetch_add(1, Ordering::Relaxed);
+                count!("redis_keyspace_connects_total", "outcome" => "error");
+                self.set_last_error(error);
+                event!(warn, "can't connect to Redis", error = %error);
+                self.breaker.failed(error)
+            }
+        }
+    }
+
+    /// Records that a connection broke, idle or with commands in flight; returns whether that opened the breaker.
+    pub(crate) fn note_loss(&self, error: &Error, was_idle: bool) -> bool {
+        self.lost_connections.fetch_add(1, Ordering::Relaxed);
+        count!("redis_keyspace_lost_connections_total");
+        self.set_last_error(error);
+        event!(warn, "connection to Redis lost", error = %error);
+        // Servers and network devices may close idle connections at any time.
+        !was_idle && self.breaker.lost(error)
+    }
+
+    fn set_last_error(&self, error: &Error) {
+        *lock(&self.last_error) = Some(error.to_string());
+    }
+
+    /// Records what a new connection found, and returns the run of the server. A server without an id counts as a new run each
+    /// time.
+    pub(crate) fn note_server(&self, server: &ServerInfo) -> ServerRun {
+        self.cluster.store(server.is_cluster, Ordering::Relaxed);
+        let Some(run_id) = &server.run_id else { return ServerRun::new() };
+        let mut runs = lock(&self.runs);
+        if let Some((_, run)) = runs.iter().find(|(known, _)| known == run_id) {
+            return *run;
+        }
+        let run = ServerRun::new();
+        runs.push((run_id.clone(), run));
+        if runs.len() > RUNS {
+            runs.remove(0);
+        }
+        run
+    }
+
+    /// Whether the server was a node of a cluster at the last login.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.cluster.load(Ordering::Relaxed)
+    }
+
+    /// Starts a new generation of connections.
+    pub(crate) fn new_generation(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+}

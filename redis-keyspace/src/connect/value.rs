@@ -1,0 +1,55 @@
+//! Replies of the driver, for connections that the driver drives.
+
+use redis::Value;
+
+use crate::protocol::Reply;
+
+impl From<Value> for Reply {
+    fn from(value: Value) -> Self {
+        let list = |values: Vec<Value>| values.into_iter().map(Self::from).collect();
+        match value {
+            Value::Nil => Self::Nil,
+            Value::Okay => Self::Ok,
+            Value::Int(number) => Self::Int(number),
+            Value::Double(number) => Self::Double(number),
+            Value::Boolean(truth) => Self::Bool(truth),
+            Value::SimpleString(text) => Self::Status(text),
+            Value::BulkString(bytes) => Self::Bulk(bytes),
+            Value::VerbatimString { text, .. } => Self::Bulk(text.into_bytes()),
+            Value::Array(values) | Value::Set(values) => Self::Array(list(values)),
+            Value::Map(entries) => {
+                Self::Map(entries.into_iter().flat_map(|(key, value)| [key.into(), value.into()]).collect())
+            }
+            Value::Attribute { data, .. } => Self::from(*data),
+            Value::Push { data, .. } => Self::Push(list(data)),
+            Value::ServerError(error) => {
+                let detail = error.details().unwrap_or_default();
+                Self::Error(format!("{} {detail}", error.code()).trim_end().to_owned())
+            }
+            other => Self::Error(format!("ERR a reply of an unknown type: {}", variant(&other))),
+        }
+    }
+}
+
+/// The name of an unknown variant, without its content.
+fn variant(value: &Value) -> String {
+    format!("{value:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+
+    use crate::protocol::{Decoder, Reply};
+
+    proptest! {
+        #[test]
+        fn the_driver_reads_the_same(text in "[ -~]{0,40}", number: i64) {
+            let bytes = format!("*3\r\n${}\r\n{text}\r\n:{number}\r\n*1\r\n+OK\r\n", text.len());
+            let ours = Decoder::default().decode(&mut BytesMut::from(bytes.as_bytes())).unwrap();
+            let theirs = redis::parse_redis_value(bytes.as_bytes()).unwrap();
+            prop_assert_eq!(Some(Reply::from(theirs)), ours);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The script of fills.
+
+use redis_keyspace_embedded::{Reply, ScriptContext, Server};
+use sha1_smol::Sha1;
+
+use crate::cache::lease::FILL_SCRIPT;
+
+/// As in the script.
+const MARK_LASTS: &[u8] = b"2592000000";
+
+pub(super) fn register(server: &Server) {
+    server.register_script(FILL_SCRIPT, |script, keys, values| {
+        let ([key, beside, rest @ ..], [what, token, values @ ..]) = (keys, values) else {
+            return Reply::error("ERR the script takes two keys and two values at least");
+        };
+        let mut run = || -> Result<Reply, Reply> {
+            let mut fill = FillState::read(script, key, beside, rest.first().map(|mark| &mark[..]))?;
+            match (&what[..], values) {
+                (b"peek", _) => Ok(fill.lease.map_or(Reply::Nil, Reply::bulk)),
+                (b"begin", [ms, mode, look]) => fill.begin(token, number(ms)?, mode, &look[..] == b"1"),
+                _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
+                (b"renew", [ms]) => fill.renew(number(ms)?),
+                (b"release", []) if fill.shared => Ok(Reply::Integer(1)),
+                (b"release", []) => fill.free().map(|()| Reply::Integer(1)),
+                (b"store", [ms, value, set @ ..]) => {
+                    let mut command = vec![&b"SET"[..], key, value];
+                    command.extend(set.iter().map(|word| &word[..]));
+                    fill.settle(&command, number(ms)?, Some(value))
+                }
+                (b"absent", [ms]) => fill.settle(&[b"UNLINK", key], number(ms)?, None),
+                _ => Err(Reply::error("ERR unknown operation of the script")),
+            }
+        };
+        run().unwrap_or_else(|error| error)
+    });
+}
+
+struct FillState<'s, 'c, 'a> {
+    script: &'s mut ScriptContext<'c, 'a>,
+    key: &'s [u8],
+    beside: &'s [u8],
+    now: i64,
+    mark: Vec<u8>,
+    mark_key: Option<&'s [u8]>,
+    lease: Option<Vec<u8>>,
+    until: i64,
+    seen: Vec<u8>,
+    absent: i64,
+    has_stale: bool,
+    /// 0 for never, or of nothing.
+    ends: i64,
+    shared: bool,
+}
+
+impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
+    fn read(
+        script: &'s mut ScriptContext<'c, 'a>,
+        key: &'s [u8],
+        beside: &'s [u8],
+        mark_key: Option<&'s [u8]>,
+    ) -> Result<Self, Reply> {
+        let now = script.now_ms();
+        let mark = match mark_key {
+            Some(mark) => bytes(script.call(&[&b"HGET"[..], mark, b"at"]))?.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let names = [
+            &b"HMGET"[..],
+            beside,
+            b"mark",
+            b"lease",
+            b"until",
+            b"seen",
+            b"absent",
+            b"kept",
+            b"ends",
+            b"shared",
+        ];
+        let Reply::Array(fields) = checked(script.call(&names))? else {
+            return Err(Reply::error("ERR HMGET did not return a list"));
+        };
+        let fields: Vec<_> = fields.into_iter().map(bytes).collect::<Result<_, _>>()?;
+        let mut fill = Self {
+            script,
+            key,
+            beside,
+            now,
+            mark,
+            mark_key,
+            lease: None,
+            until: 0,
+            seen: Vec::new(),
+            absent: 0,
+            has_stale: false,
+            ends: 0,
+            shared: false,
+        };
+        let Ok([under, lease, until, seen, absent, kept, ends, shared]) = <[_; 8]>::try_from(fields) else {
+            return Err(Reply::error("ERR HMGET did not return the fields"));
+        };
+        let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
+        fill.lease = lease.filter(|_| under.as_ref() == Some(&fill.mark));
+        fill.seen = seen.unwrap_or_default();
+        (fill.until, fill.absent, fill.ends) = (moment(until)?, moment(absent)?, moment(ends)?);
+        (fill.has_stale, fill.shared) = (moment(kept)? > now, shared.is_some());
+        Ok(fill)
+    }
+
+    fn call(&mut self, command: &[&[u8]]) -> Result<Reply, Reply> {
+        checked(self.script.call(command))
+    }
+
+    fn write(&mut self, fields: &[&[u8]]) -> Result<(), Reply> {
+        let mark = self.mark.clone();
+        let mut command = vec![&b"HSET"[..], self.beside, b"mark", &mark];
+        command.extend(fields);
+        self.call(&command).map(drop)
+    }
+
+    fn at(&self, ms: i64) -> Vec<u8> {
+        (self.now + ms).to_string().into_bytes()
+    }
+
+    fn keep(&mut self, ms: i64) -> Result<(), Reply> {
+        let left = self.call(&[b"PTTL", self.beside])?;
+        if matches!(left, Reply::Integer(left) if left < ms) {
+            self.call(&[b"PEXPIRE", self.beside, ms.to_string().as_bytes()])?;
+        }
+        Ok(())
+    }
+
+    fn sight(&mut self) -> Result<(Option<Vec<u8>>, Vec<u8>), Reply> {
+        let there = bytes(self.call(&[b"GET", self.key])?)?;
+        let digest = there.as_ref().map(|there| Sha1::from(there).digest().to_string().into_bytes());
+        Ok((there, digest.unwrap_or_default()))
+    }
+
+    fn begin(&mut self, token: &[u8], ms: i64, mode: &[u8], looks: bool) -> Result<Reply, Reply> {
+        let (there, sight) = self.sight()?;
+        if looks {
+            if let Some(there) = there {
+                return Ok(Reply::Array(vec![Reply::Integer(0), Reply::bulk(there)]));
+            }
+            if self.absent > self.now {
+                return Ok(Reply::Array(vec![Reply::Integer(3)]));
+            }
+        }
+        let stale = if self.has_stale { self.call(&[b"HGET", self.beside, b"stale"])? } else { Reply::Nil };
+        let answer = |whose, token: &[u8]| {
+            Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
+        };
+        let (ours, until) = (self.lease.as_deref() == Some(token), self.at(ms));
+        if ours {
+            return answer(1, token);
+        }
+        if let Some(lease) = self.lease.clone()
+            && mode != b"force"
+            && self.until > self.now
+            && (mode != b"share" || self.seen == sight)
+        {
+            if mode == b"share" {
+                self.write(&[b"shared", b"1"])?;
+                if self.until - self.now < ms {
+                    self.write(&[b"until", &until])?;
+                    self.keep(ms)?;
+                }
+            }
+            return answer(2, &lease);
+        }
+        let lives = match self.call(&[b"PTTL", self.key])? {
+            Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives),
+            _ => b"0".to_vec(),
+        };
+        self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives])?;
+        self.call(&[b"HDEL", self.beside, b"absent", b"shared"])?;
+        self.keep(ms)?;
+        answer(1, token)
+    }
+
+    fn renew(&mut self, ms: i64) -> Result<Reply, Reply> {
+        self.write(&[b"until", &self.at(ms)])?;
+        self.keep(ms)?;
+        Ok(Reply::Integer(1))
+    }
+
+    fn free(&mut self) -> Result<(), Reply> {
+        self.call(&[b"HDEL", self.beside, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
+    }
+
+    /// Ends the fill with this command, unless the key is not as it was.
+    fn settle(&mut self, command: &[&[u8]], ms: i64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
+        self.free()?;
+        let (there, sight) = self.sight()?;
+        let expired = there.is_none() && self.ends > 0 && self.ends <= self.now;
+        if sight != self.seen && !expired {
+            return Ok(Reply::Integer(0));
+        }
+        self.call(&[b"UNLINK", self.beside])?;
+        self.call(command)?;
+        if ms > 0 {
+            let until = self.at(ms);
+            match copy {
+                Some(value) => self.write(&[b"stale", value, b"kept", &until])?,
+                None => self.write(&[b"absent", &until])?,
+            }
+            if let Some(mark_key) = self.mark_key {
+                self.call(&[b"HSET", mark_key, b"copies", b"1"])?;
+                self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
+            }
+            self.keep(ms)?;
+        }
+        Ok(Reply::Integer(1))
+    }
+}
+
+fn checked(reply: Reply) -> Result<Reply, Reply> {
+    match reply {
+        error @ Reply::Error(_) => Err(error),
+        reply => Ok(reply),
+    }
+}
+
+fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Reply> {
+    match checked(reply)? {
+        Reply::Bulk(bytes) => Ok(Some(bytes.to_vec())),
+        _ => Ok(None),
+    }
+}
+
+fn number(text: &[u8]) -> Result<i64, Reply> {
+    let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    number.ok_or(Reply::error("ERR the script takes a number there"))
+}

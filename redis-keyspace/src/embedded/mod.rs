@@ -1,0 +1,68 @@
+//! An in-process server for quick starts and tests, re-exported from `redis_keyspace_embedded`. Feature `embedded`.
+//!
+//! [`Redis::embedded`] creates a handle on a new server. [`Redis::with_embedded_server`] takes one that a test has created
+//! itself, to inject faults or to look at what it holds.
+//!
+//! ```
+//! use redis_keyspace::embedded::Server;
+//! use redis_keyspace::{Keyspace, Redis, Text};
+//!
+//! #[derive(Keyspace)]
+//! #[keyspace(prefix = "motd", ttl = "1h")]
+//! struct Motd {
+//!     today: Text,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+//! let server = Server::new();
+//! let redis = Redis::with_embedded_server(server.clone());
+//! Motd::today().on(&redis).set("hello").await?;
+//! assert_eq!(server.get(0, b"motd:today").as_deref(), Some(&b"hello"[..]));
+//! # Ok(()) }
+//! ```
+
+mod clock;
+mod fills;
+mod groups;
+mod locks;
+mod rate_limits;
+mod updates;
+
+pub use redis_keyspace_embedded::*;
+
+use crate::client::Redis;
+use crate::config::{EmbeddedServer, Endpoint, RedisBuilder};
+
+/// Registers native versions of this crate's scripts, because the server can't run Lua.
+fn register_scripts(server: &Server) {
+    fills::register(server);
+    groups::register(server);
+    locks::register(server);
+    rate_limits::register(server);
+    updates::register(server);
+}
+
+impl RedisBuilder {
+    /// Uses an in-process server. Feature `embedded`.
+    pub fn embedded(mut self, server: Server) -> Self {
+        register_scripts(&server);
+        self.requires_server = None;
+        self.base.endpoint = Endpoint::Embedded(EmbeddedServer::new(server));
+        self
+    }
+}
+
+impl Redis {
+    /// Creates a handle for a new, empty in-process server, for quick starts and tests. Every call creates its own server,
+    /// which lives as long as a handle for it and persists nothing. Feature `embedded`.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::with_embedded_server(Server::new())
+    }
+
+    /// Creates a handle for this in-process server. Feature `embedded`.
+    #[must_use]
+    pub fn with_embedded_server(server: Server) -> Self {
+        Self::from_builder(Self::builder().embedded(server))
+    }
+}

@@ -1,0 +1,375 @@
+//! The error type and what it can be asked.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::kind::{Budget, ErrorKind};
+use super::slots::SlotConflict;
+
+/// The result of the operations of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed.
+///
+/// Cheap to clone. [`kind`](Self::kind) and the predicates (`is_..`) are for programs; the message is for people.
+/// No message, `Debug` output or source contains a password or a value stored in Redis.
+///
+/// ```
+/// # use redis_keyspace::{Keyspace, Redis, Text};
+/// # #[derive(Keyspace)]
+/// # #[keyspace(prefix = "motd", ttl = none)]
+/// # struct Motd { today: Text }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// // Nothing listens on port 1.
+/// let redis = Redis::open("redis://127.0.0.1:1").unwrap();
+/// match Motd::today().on(&redis).get().await {
+///     Err(error) if error.is_unavailable() => println!("no greeting today: {error}"),
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Error {
+    inner: Arc<ErrorInner>,
+}
+
+#[derive(Clone)]
+struct ErrorInner {
+    kind: ErrorKind,
+    budget: Option<(Budget, Duration)>,
+    message: String,
+    code: Option<String>,
+    context: Option<Context>,
+    /// Set until the message names the templates of the two keys.
+    slot_conflict: Option<Box<SlotConflict>>,
+    /// A circuit breaker rejected the command.
+    breaker_open: bool,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What the failed command was for.
+#[derive(Clone, Debug)]
+struct Context {
+    command: &'static str,
+    template: Option<TemplateName>,
+    key: Option<String>,
+}
+
+/// The names of a template.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TemplateName {
+    pub(crate) keyspace: &'static str,
+    pub(crate) field: &'static str,
+    pub(crate) template: &'static str,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            inner: Arc::new(ErrorInner {
+                kind,
+                budget: None,
+                message: message.into(),
+                code: None,
+                context: None,
+                slot_conflict: None,
+                breaker_open: false,
+                source: None,
+            }),
+        }
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Configuration, message)
+    }
+
+    pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "this Redis handle was closed; create a new one")
+    }
+
+    pub(crate) fn timeout(budget: Budget, limit: Duration) -> Self {
+        let (kind, message) = match budget {
+            Budget::Checkout => (
+                ErrorKind::PoolBusy,
+                "timed out waiting for an exclusive connection; raise `exclusive_connections` or release connections \
+                 sooner",
+            ),
+            Budget::Connect => (ErrorKind::Unavailable, "the server did not accept a connection in time"),
+            Budget::Reply => (ErrorKind::Timeout, "no reply in time; the command may still be executed"),
+        };
+        Self::new(kind, message).with(|inner| inner.budget = Some((budget, limit)))
+    }
+
+    /// A connection's queue is full.
+    pub(crate) fn overloaded(requests: usize, bytes: usize) -> Self {
+        Self::new(
+            ErrorKind::PoolBusy,
+            format!(
+                "connection queue full ({requests} requests, {bytes} bytes); command not sent; the server does not keep \
+                 up, or `max_in_flight` or `max_queued_bytes` is too low"
+            ),
+        )
+    }
+
+    /// A value exceeds `most` bytes and was not sent.
+    pub(crate) fn too_large_to_send(length: usize, most: usize) -> Self {
+        Self::new(
+            ErrorKind::TooLarge,
+            format!("a value of {length} bytes exceeds `max_value_bytes` ({most}); nothing was sent"),
+        )
+    }
+
+    /// A value that was read exceeds the limit.
+    pub(crate) fn too_large_to_read(length: usize) -> Self {
+        Self::new(
+            ErrorKind::TooLarge,
+            format!("the value has {length} bytes, more than `max_value_bytes`; it was dropped"),
+        )
+    }
+
+    pub(crate) fn connection_lost(cause: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::ConnectionLost,
+            format!(
+                "the connection was lost while the command was in flight ({cause}); it may have been executed"
+            ),
+        )
+    }
+
+    pub(crate) fn io(endpoint: &str, error: std::io::Error) -> Self {
+        Self::new(ErrorKind::Unavailable, format!("can't connect to {endpoint}: {error}")).sourced(error)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Protocol, message)
+    }
+
+    pub(crate) fn decode(problem: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Decode, format!("the value can't be decoded: {problem}"))
+    }
+
+    pub(crate) fn encode(problem: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Encode, format!("the value can't be encoded: {problem}"))
+    }
+
+    /// Keys of one request that are in different slots of a cluster.
+    pub(crate) fn across_slots(conflict: SlotConflict) -> Self {
+        let message = conflict.message(&mut |_| None);
+        Self::invalid_input(message).with(|inner| inner.slot_conflict = Some(Box::new(conflict)))
+    }
+
+    /// Names the templates of the keys in the message, once the caller knows which keyspaces they can belong to.
+    pub(crate) fn naming_templates(self, template_of: &mut dyn FnMut(&str) -> Option<&'static str>) -> Self {
+        if self.inner.slot_conflict.is_none() {
+            return self;
+        }
+        self.with(|inner| {
+            if let Some(conflict) = inner.slot_conflict.take() {
+                inner.message = conflict.message(template_of);
+            }
+        })
+    }
+
+    /// The error of all commands of a batch, of which this is the first failure.
+    pub(crate) fn in_batch(self, failed: usize, total: usize) -> Self {
+        let message = format!("{failed} of {total} commands of the batch failed; the first error: {self}");
+        let source = self.clone();
+        self.with(|inner| {
+            inner.message = message;
+            inner.context = None;
+            inner.source = Some(Arc::new(source));
+        })
+    }
+
+    /// Marks the rejection by a circuit breaker.
+    pub(crate) fn of_breaker(self) -> Self {
+        self.with(|inner| inner.breaker_open = true)
+    }
+
+    /// Makes it an error of a server that can't be used, unless the server rejected the user.
+    pub(crate) fn unavailable(self) -> Self {
+        self.with(|inner| {
+            if !matches!(inner.kind, ErrorKind::AuthenticationFailed | ErrorKind::PermissionDenied) {
+                inner.kind = ErrorKind::Unavailable;
+            }
+        })
+    }
+
+    /// Adds a sentence to the message.
+    pub(crate) fn explained(self, sentence: &str) -> Self {
+        self.with(|inner| inner.message = format!("{}; {sentence}", inner.message))
+    }
+
+    /// Replaces the message.
+    pub(crate) fn reworded(self, message: &str) -> Self {
+        self.with(|inner| message.clone_into(&mut inner.message))
+    }
+
+    pub(crate) fn with_code(self, code: &str) -> Self {
+        self.with(|inner| inner.code = Some(code.to_owned()))
+    }
+
+    pub(crate) fn sourced(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    /// Adds which command on which key failed. What is already known stays.
+    pub(crate) fn about(
+        self,
+        command: &'static str,
+        template: Option<TemplateName>,
+        key: Option<&str>,
+    ) -> Self {
+        match &self.inner.context {
+            Some(context) if context.template.is_some() || template.is_none() => self,
+            Some(_) => self.with(|inner| {
+                if let Some(context) = &mut inner.context {
+                    context.template = template;
+                }
+            }),
+            None => {
+                let context = Context { command, template, key: key.map(str::to_owned) };
+                self.with(|inner| inner.context = Some(context))
+            }
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
+        change(Arc::make_mut(&mut self.inner));
+        self
+    }
+
+    /// Returns what went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// Whether Redis could not be reached or was lost: no connection, a broken one, or a server that is still
+    /// loading. A later attempt may succeed.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost)
+    }
+
+    /// Whether the failure means that Redis can't serve the command now (unavailable, timed out, or busy), rather than
+    /// that the command is wrong.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_unavailable() || self.is_timeout() || self.kind() == ErrorKind::PoolBusy
+    }
+
+    /// Whether the connection broke while the command was in flight, so that the command may have been executed.
+    #[must_use]
+    pub fn is_connection_lost(&self) -> bool {
+        self.kind() == ErrorKind::ConnectionLost
+    }
+
+    /// Whether a circuit breaker rejected the command, because the server failed several times in a row. Such an error
+    /// is also [`is_unavailable`](Self::is_unavailable).
+    #[must_use]
+    pub fn is_breaker_open(&self) -> bool {
+        self.inner.breaker_open
+    }
+
+    /// Whether a part of the deadline passed; [`budget`](Self::budget) returns which part, if it is known.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.inner.budget.is_some() || self.kind() == ErrorKind::Timeout
+    }
+
+    /// Whether the value at the key can't be decoded as the declared kind.
+    #[must_use]
+    pub fn is_decode(&self) -> bool {
+        self.kind() == ErrorKind::Decode
+    }
+
+    /// Whether a URL, environment variable, option or attribute is invalid.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        self.kind() == ErrorKind::Configuration
+    }
+
+    /// Returns which part of the deadline passed, if one did.
+    #[must_use]
+    pub fn budget(&self) -> Option<Budget> {
+        self.inner.budget.map(|(budget, _)| budget)
+    }
+
+    /// Returns the first word of the server's error, such as `OOM`, if the server answered with an error.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.inner.code.as_deref()
+    }
+
+    /// Returns the name of the keyspace that the command used.
+    #[must_use]
+    pub fn keyspace(&self) -> Option<&'static str> {
+        self.template_name().map(|template| template.keyspace)
+    }
+
+    /// Returns the template of the key that the command used, such as `cart:user:{id}`.
+    #[must_use]
+    pub fn template(&self) -> Option<&'static str> {
+        self.template_name().map(|template| template.template)
+    }
+
+    /// Returns the field that declares the template, which is also the name of its constructor.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        self.template_name().map(|template| template.field)
+    }
+
+    /// Returns the key that the command used, if it used one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.inner.context.as_ref()?.key.as_deref()
+    }
+
+    /// Returns the Redis command that failed, such as `GET`.
+    #[must_use]
+    pub fn command(&self) -> Option<&'static str> {
+        self.inner.context.as_ref().map(|context| context.command)
+    }
+
+    fn template_name(&self) -> Option<TemplateName> {
+        self.inner.context.as_ref()?.template
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(context) = &self.inner.context {
+            f.write_str(context.command)?;
+            if let Some(key) = &context.key {
+                write!(f, " {key:?}")?;
+            }
+            if let Some(TemplateName { keyspace, field, .. }) = context.template {
+                write!(f, " ({keyspace}::{field})")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.inner.message)?;
+        if let Some((budget, limit)) = self.inner.budget {
+            write!(f, " (the limit of {limit:?} passed while {})", budget.words())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}: {self})", self.kind())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,105 @@
+//! What went wrong, as data.
+
+/// What went wrong, for programs that handle failures differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A URL, environment variable, builder option or keyspace attribute is invalid. Nothing was sent.
+    Configuration,
+    /// No server is configured for the command: none is installed, in scope, or set by `.on(..)`; or there is no tokio
+    /// runtime to connect on.
+    ServerNotConfigured,
+    /// The handle, or the pool that it uses, has been closed.
+    Closed,
+    /// No connection could be made, or the server does not run commands now. The command was not executed.
+    Unavailable,
+    /// The connection broke while the command was in flight. The command may have been executed.
+    ConnectionLost,
+    /// The deadline passed while the command was in flight. The command may still be executed.
+    Timeout,
+    /// All connections stayed busy until the deadline, or a queue was full. Nothing was sent.
+    PoolBusy,
+    /// The server rejected the user name or the password, or requires one.
+    AuthenticationFailed,
+    /// The user is not permitted to run the command or to access the key.
+    PermissionDenied,
+    /// The key holds a value of another Redis type than the template declares.
+    WrongType,
+    /// The server answered with an error; [`Error::code`](crate::Error::code) returns its first word.
+    Server,
+    /// The server's reply does not have the shape that the command defines.
+    Protocol,
+    /// The value at the key can't be decoded as the declared kind.
+    Decode,
+    /// The value can't be encoded as the declared kind. Nothing was sent.
+    Encode,
+    /// An argument is invalid. Nothing was sent.
+    InvalidInput,
+    /// Every attempt of an update found that the key had changed. Nothing was written.
+    Conflict,
+    /// Another caller is doing the work of a [`Once`](crate::Once).
+    InProgress,
+    /// The work of a [`Once`](crate::Once) completed, but its result could not be stored.
+    ResultNotStored,
+    /// The loader of a fill did not finish within its hard timeout. Nothing was stored.
+    LoaderTimeout,
+    /// The lock was held by another holder until the wait limit passed.
+    LockTimeout,
+    /// The lock is no longer held: it expired, was deleted, or was released.
+    LockLost,
+    /// A value is larger than `max_value_bytes`. A value to be stored was not sent; a value that was read was dropped.
+    TooLarge,
+}
+
+impl ErrorKind {
+    /// The kind as spans and metrics name it.
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::ServerNotConfigured => "server_not_configured",
+            Self::Closed => "closed",
+            Self::Unavailable => "unavailable",
+            Self::ConnectionLost => "connection_lost",
+            Self::Timeout => "timeout",
+            Self::PoolBusy => "pool_busy",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::PermissionDenied => "permission_denied",
+            Self::WrongType => "wrong_type",
+            Self::Server => "server",
+            Self::Protocol => "protocol",
+            Self::Decode => "decode",
+            Self::Encode => "encode",
+            Self::InvalidInput => "invalid_input",
+            Self::Conflict => "conflict",
+            Self::InProgress => "in_progress",
+            Self::ResultNotStored => "result_not_stored",
+            Self::LoaderTimeout => "loader_timeout",
+            Self::LockTimeout => "lock_timeout",
+            Self::LockLost => "lock_lost",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// A part of a command's deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Budget {
+    /// Waiting for a free connection.
+    Checkout,
+    /// Connecting and logging in.
+    Connect,
+    /// Waiting for the reply.
+    Reply,
+}
+
+impl Budget {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Checkout => "waiting for a connection",
+            Self::Connect => "connecting",
+            Self::Reply => "waiting for the reply",
+        }
+    }
+}

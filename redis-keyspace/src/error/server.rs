@@ -1,0 +1,50 @@
+//! Error replies of a server.
+
+use super::base::Error;
+use super::kind::ErrorKind;
+
+impl Error {
+    /// An error reply of the server, whose text starts with its code.
+    pub(crate) fn server(text: &str) -> Self {
+        let text = without_arguments(text);
+        let code = text.split(' ').next().unwrap_or_default();
+        let kind = match code {
+            "WRONGTYPE" => ErrorKind::WrongType,
+            "NOAUTH" | "WRONGPASS" => ErrorKind::AuthenticationFailed,
+            // Servers before version 6 have no code of their own for a wrong password.
+            "ERR" if text.contains("invalid password") => ErrorKind::AuthenticationFailed,
+            "NOPERM" => ErrorKind::PermissionDenied,
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" => ErrorKind::Unavailable,
+            _ => ErrorKind::Server,
+        };
+        let hint = match code {
+            "WRONGTYPE" => "; another program, or a template of another kind, wrote this key",
+            "NOAUTH" => "; set a password, for example with REDIS_PASSWORD",
+            "LOADING" => "; the server is starting, retry in a moment",
+            "READONLY" => "; this server is a replica, connect to its master",
+            "OOM" => "; the server is out of memory and rejects writes",
+            _ => "",
+        };
+        Self::new(kind, format!("the server answered: {text}{hint}")).with_code(code)
+    }
+
+    /// Whether the server said that it did not run the command, and may run it later.
+    pub(crate) fn is_not_run(&self) -> bool {
+        self.code().is_some_and(|code| {
+            matches!(code, "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY")
+        })
+    }
+
+    /// Whether the server rejects writes, though it can be read from.
+    pub(crate) fn rejects_writes(&self) -> bool {
+        matches!(self.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))
+    }
+}
+
+/// An error text without the arguments that a server repeats of a command that it does not know: they may be values or
+/// secrets.
+pub(crate) fn without_arguments(said: &str) -> &str {
+    const UNKNOWN: &str = "unknown command";
+    let end = said.to_ascii_lowercase().find(UNKNOWN).map_or(said.len(), |at| at + UNKNOWN.len());
+    said.get(..end).unwrap_or(said)
+}

@@ -1,0 +1,58 @@
+//! Writes the arguments of a key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::escape;
+use super::text::KeyText;
+
+/// Writes the arguments of one key; passed to [`KeyArgument::write`](crate::KeyArgument::write).
+///
+/// It escapes everything that it writes, so no argument can reach beyond its own place in the key.
+pub struct KeyWriter {
+    // Keys are short: they are composed on the stack, and the finished text is the one allocation.
+    bytes: SmallVec<[u8; 120]>,
+}
+
+impl KeyWriter {
+    pub(crate) fn new() -> Self {
+        Self { bytes: SmallVec::new() }
+    }
+
+    /// Writes a string, escaped.
+    pub fn write_str(&mut self, text: &str) {
+        if !text.is_empty() && !text.bytes().any(escape::is_reserved) {
+            self.bytes.extend_from_slice(text.as_bytes());
+        } else {
+            escape::escape_into(text, &mut self.bytes);
+        }
+    }
+
+    /// Writes an integer in decimal.
+    pub fn write_int(&mut self, integer: impl itoa::Integer) {
+        self.bytes.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+    }
+
+    /// Writes text that needs no escaping because of its type, or that is written verbatim on request.
+    pub(crate) fn verbatim(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// The bytes so far.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn finish(&self) -> KeyText {
+        // Only whole `str`s and ASCII were written, so the lossy branch is never taken; checking is cheaper than arguing.
+        KeyText::Shared(Arc::from(String::from_utf8_lossy(&self.bytes).as_ref()))
+    }
+}
+
+impl fmt::Debug for KeyWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyWriter").field(&String::from_utf8_lossy(&self.bytes)).finish()
+    }
+}

@@ -1,0 +1,29 @@
+//! Counters.
+
+use super::error::DecodeError;
+use super::traits::{Kind, Readable, SingleValue};
+
+/// A counter: a signed 64-bit integer that Redis itself counts, atomically.
+///
+/// Declared as the return type of a field: `views: fn(id: u64) -> Counter`.
+#[derive(Debug)]
+pub struct Counter(());
+
+impl Kind for Counter {
+    const WIRE_FORMAT: &'static str = "a decimal integer";
+    const IS_FILLED: bool = false;
+}
+
+impl Readable for Counter {
+    type Value = i64;
+    type Read = i64;
+
+    fn read_present(bytes: &[u8]) -> Result<i64, DecodeError> {
+        <i64 as SingleValue>::decode(bytes)
+    }
+
+    /// A counter that does not exist is zero.
+    fn read(bytes: Option<&[u8]>) -> Result<i64, DecodeError> {
+        bytes.map_or(Ok(0), Self::read_present)
+    }
+}

@@ -1,0 +1,41 @@
+//! A kind as data.
+
+use super::role::Role;
+use super::traits::Kind;
+
+/// The kind of a template's keys, as data.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct KindMeta {
+    pub(crate) name: &'static str,
+    pub(crate) wire_format: &'static str,
+    pub(crate) redis_type: &'static str,
+    pub(crate) is_filled: bool,
+    pub(crate) role: Role,
+}
+
+impl KindMeta {
+    /// The kind `V`, which the declaration spells `name`.
+    #[must_use]
+    pub const fn of<V: Kind>(name: &'static str) -> Self {
+        Self {
+            name,
+            wire_format: V::WIRE_FORMAT,
+            redis_type: V::REDIS_TYPE,
+            is_filled: V::IS_FILLED,
+            role: V::ROLE,
+        }
+    }
+
+    /// The kind of a template with `ttl = none`. Fails to compile for a kind that needs a TTL.
+    #[must_use]
+    #[track_caller]
+    pub const fn without_end(self) -> Self {
+        assert!(
+            !matches!(self.role, Role::Lock),
+            "a lock needs a TTL: if its holder dies, it would be held forever; write `ttl = \"30s\"` instead of \
+             `ttl = none`; the lock is renewed while its holder lives"
+        );
+        self
+    }
+}

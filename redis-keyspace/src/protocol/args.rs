@@ -1,0 +1,109 @@
+//! Arguments in wire form.
+
+/// Arguments that are already in wire form.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Args {
+    pub(super) count: usize,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Args {
+    pub(crate) fn push(&mut self, argument: &[u8]) {
+        write_bulk(&mut self.bytes, &[argument]);
+        self.count += 1;
+    }
+
+    pub(crate) fn push_int(&mut self, argument: impl itoa::Integer) {
+        self.push(itoa::Buffer::new().format(argument).as_bytes());
+    }
+
+    /// Adds an argument that `write` appends to the buffer in place, so that a value is never copied. The length is
+    /// written afterwards, into room left in front of the value.
+    pub(crate) fn push_with<E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        const ROOM: usize = 24; // `$`, 20 digits and CR LF
+        let start = self.bytes.len();
+        self.bytes.resize(start + ROOM, 0);
+        if let Err(error) = write(&mut self.bytes) {
+            self.bytes.truncate(start);
+            return Err(error);
+        }
+        let length = self.bytes.len() - start - ROOM;
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(length).as_bytes();
+        let header = 1 + digits.len() + 2;
+        // The header goes to the start of the room; the value moves up to it.
+        if let Some(room) = self.bytes.get_mut(start..start + header) {
+            let (marker, rest) = room.split_at_mut(1);
+            let (place, end) = rest.split_at_mut(digits.len());
+            marker.fill(b'$');
+            place.copy_from_slice(digits);
+            end.copy_from_slice(b"\r\n");
+        }
+        self.bytes.copy_within(start + ROOM.., start + header);
+        self.bytes.truncate(start + header + length);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The arguments one by one, for connections that the driver drives.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let end = rest.iter().position(|&byte| byte == b'\r')?;
+            let length: usize = std::str::from_utf8(rest.get(1..end)?).ok()?.parse().ok()?;
+            let argument = rest.get(end + 2..end + 2 + length)?;
+            rest = rest.get(end + 2 + length + 2..)?;
+            Some(argument)
+        })
+    }
+}
+
+/// Appends one bulk string composed of parts.
+pub(super) fn write_bulk(out: &mut Vec<u8>, parts: &[impl AsRef<[u8]>]) {
+    let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
+    out.push(b'$');
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for part in parts {
+        out.extend_from_slice(part.as_ref());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_written_in_place_gets_its_length_in_front() {
+        for length in [0_usize, 1, 9, 10, 99, 100, 1000, 70_000] {
+            let value = vec![b'x'; length];
+            let mut in_place = Args::default();
+            in_place.push(b"before");
+            in_place
+                .push_with(|out| {
+                    out.extend_from_slice(&value);
+                    Ok::<_, ()>(())
+                })
+                .unwrap();
+            in_place.push(b"after");
+            assert_eq!(in_place.iter().collect::<Vec<_>>(), [&b"before"[..], &value, b"after"]);
+        }
+    }
+
+    #[test]
+    fn a_value_that_fails_half_way_leaves_nothing_behind() {
+        let mut args = Args::default();
+        args.push(b"before");
+        let result = args.push_with(|out| {
+            out.extend_from_slice(b"half");
+            Err("no")
+        });
+        assert_eq!(result, Err("no"));
+        assert_eq!(args.iter().collect::<Vec<_>>(), [b"before"]);
+    }
+}

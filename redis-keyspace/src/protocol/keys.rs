@@ -1,0 +1,54 @@
+//! The keys of a command.
+
+use crate::key::{Companion, KeyText};
+
+/// The keys of a command.
+#[derive(Clone)]
+pub(crate) enum Keys {
+    None,
+    One(KeyText),
+    Many(Vec<KeyText>),
+    /// The companions of these keys, without the keys themselves.
+    BesideMany(Vec<KeyText>, Companion),
+    /// The companion of one key.
+    Beside(KeyText, Companion),
+    /// A key, its companion, and possibly one more key: the keys of a script.
+    With(KeyText, Companion, Option<KeyText>),
+}
+
+impl Keys {
+    pub(crate) fn as_slice(&self) -> &[KeyText] {
+        match self {
+            Self::None => &[],
+            Self::One(key) | Self::Beside(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
+            Self::Many(keys) | Self::BesideMany(keys, _) => keys,
+        }
+    }
+
+    /// How many names are sent.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::With(_, _, other) => 2 + usize::from(other.is_some()),
+            keys => keys.as_slice().len(),
+        }
+    }
+
+    /// Visits the names as they are sent, each in parts.
+    pub(crate) fn visit(&self, namespace: &str, each: &mut dyn FnMut(&[&str])) {
+        match self {
+            Self::None => {}
+            Self::One(_) | Self::Many(_) => {
+                self.as_slice().iter().for_each(|key| each(&[namespace, key.as_str()]));
+            }
+            Self::Beside(key, companion) => companion.name(namespace, key.as_str(), each),
+            Self::BesideMany(keys, companion) => {
+                keys.iter().for_each(|key| companion.name(namespace, key.as_str(), each));
+            }
+            Self::With(key, companion, other) => {
+                each(&[namespace, key.as_str()]);
+                companion.name(namespace, key.as_str(), each);
+                other.iter().for_each(|other| each(&[namespace, other.as_str()]));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! One command, with its keys kept apart because the application namespace is added when it is sent.
+
+use super::args::{Args, write_bulk};
+use super::keys::Keys;
+use crate::key::Companion;
+
+/// One command: its name, arguments, keys, and more arguments.
+#[derive(Clone)]
+pub(crate) struct Packet {
+    pub(crate) name: &'static str,
+    /// Arguments before the keys, such as a script.
+    pub(crate) head: Option<Box<Args>>,
+    pub(crate) keys: Keys,
+    pub(crate) args: Args,
+    /// Whether the library added it to the commands of the caller: of its reply only an error matters.
+    pub(crate) aside: bool,
+}
+
+impl Packet {
+    pub(crate) fn new(name: &'static str, keys: Keys) -> Self {
+        Self { name, head: None, keys, args: Args::default(), aside: false }
+    }
+
+    /// The command that ends every fill in flight of one or more keys, in any process. It is sent before a command that writes
+    /// the keys, so that a fill that starts after it also starts after the write was requested.
+    pub(crate) fn ending_fills(keys: &Keys) -> Self {
+        let beside = match keys.clone() {
+            Keys::One(key) => Keys::Beside(key, Companion::Fill),
+            Keys::Many(keys) => Keys::BesideMany(keys, Companion::Fill),
+            keys => keys,
+        };
+        Self { aside: true, ..Self::new("UNLINK", beside) }
+    }
+
+    /// With arguments before the keys.
+    pub(crate) fn with_head(mut self, head: Args) -> Self {
+        self.head = Some(Box::new(head));
+        self
+    }
+
+    /// Appends the command in wire form, each key behind the namespace (which ends in its separator or is empty).
+    pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
+        let mut digits = itoa::Buffer::new();
+        out.reserve(64 + self.args.bytes.len());
+        out.push(b'*');
+        let before = self.head.as_ref().map_or(0, |head| head.count);
+        out.extend_from_slice(digits.format(1 + before + self.keys.count() + self.args.count).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        write_bulk(out, &[self.name.as_bytes()]);
+        if let Some(head) = &self.head {
+            out.extend_from_slice(&head.bytes);
+        }
+        match &self.keys {
+            Keys::One(key) => write_bulk(out, &[namespace, key.as_str()]),
+            keys => keys.visit(namespace, &mut |parts| write_bulk(out, parts)),
+        }
+        out.extend_from_slice(&self.args.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyText;
+
+    fn wire(packet: &Packet, namespace: &str) -> String {
+        let mut out = Vec::new();
+        packet.encode(namespace, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_command_is_an_array_of_bulks_with_its_keys_behind_the_namespace() {
+        let mut packet = Packet::new("SET", Keys::One(KeyText::Static("cart:user:7")));
+        packet.args.push(b"v");
+        packet.args.push(b"EX");
+        packet.args.push_int(3600);
+        let plain = "*5\r\n$3\r\nSET\r\n$11\r\ncart:user:7\r\n$1\r\nv\r\n$2\r\nEX\r\n$4\r\n3600\r\n";
+        assert_eq!(wire(&packet, ""), plain);
+        assert_eq!(wire(&packet, "test:"), plain.replace("$11\r\n", "$16\r\ntest:"));
+        assert_eq!(packet.args.iter().collect::<Vec<_>>(), [&b"v"[..], b"EX", b"3600"]);
+    }
+}

@@ -1,0 +1,187 @@
+//! Checked reading of replies. A reply of another shape than the command defines is an error; nothing wraps or is guessed.
+
+use super::reply::{Replies, Reply};
+use super::request::Request;
+use crate::error::{Error, Result};
+use crate::kind::Readable;
+
+/// Turns the replies to a request into its result.
+pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
+
+/// The replies to the commands of the caller, without those to commands that the library added.
+pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> {
+    let packets = match request {
+        Request::Pipeline(packets) | Request::Atomic(packets)
+            if packets.iter().any(|packet| packet.aside) =>
+        {
+            packets
+        }
+        _ => return Ok(replies),
+    };
+    let sift = |replies: Vec<Reply>| -> Result<Vec<Reply>> {
+        let mut kept = Vec::with_capacity(replies.len());
+        let mut refused = None;
+        for (index, reply) in replies.into_iter().enumerate() {
+            match packets.get(index) {
+                Some(packet) if packet.aside => refused = refused.or(checked(reply).err()),
+                _ => kept.push(reply),
+            }
+        }
+        match refused {
+            // The caller's command failed too; its own error is better.
+            Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
+                Err(error.explained(ASIDE))
+            }
+            _ => Ok(kept),
+        }
+    };
+    let mut replies = many(replies);
+    if matches!(request, Request::Pipeline(_)) {
+        return sift(replies).map(Replies::Many);
+    }
+    // If EXEC was rejected, its reply says why.
+    if let Some(Reply::Array(results)) = replies.pop_if(|reply| matches!(reply, Reply::Array(_))) {
+        replies.push(Reply::Array(sift(results)?));
+    }
+    Ok(Replies::Many(replies))
+}
+
+/// Added to the error of a write that the user is not permitted to do.
+pub(crate) const RIGHTS: &str =
+    "writes also end fills in flight, which takes permissions of its own: see `Catalog::acl_rules`";
+
+const ASIDE: &str = "the command was executed, but fills of the key that are in flight could not be ended and may store an older \
+                     value; `Catalog::acl_rules` lists the permissions that this takes";
+
+/// The reply to a request of one command.
+pub(crate) fn one(replies: Replies) -> Result<Reply> {
+    let reply = match replies {
+        Replies::One(reply) => Some(reply),
+        Replies::Many(replies) => replies.into_iter().next(),
+    };
+    checked(reply.ok_or_else(|| Error::protocol("no reply to a command"))?)
+}
+
+/// The replies to several commands, errors included.
+pub(crate) fn many(replies: Replies) -> Vec<Reply> {
+    match replies {
+        Replies::One(reply) => vec![reply],
+        Replies::Many(replies) => replies,
+    }
+}
+
+/// The results of the commands between MULTI and EXEC, errors included.
+pub(crate) fn executed(replies: Replies) -> Result<Vec<Reply>> {
+    let mut replies = many(replies);
+    let exec = replies.pop().ok_or_else(|| Error::protocol("no reply to EXEC"))?;
+    // The error of a command that could not be queued says more than that of the EXEC rejected because of it.
+    for (nth, queued) in replies.into_iter().enumerate() {
+        checked(queued).map_err(|error| match nth {
+            // The login checked that the server accepts MULTI; the permissions have changed since.
+            0 => error.explained("the server rejected MULTI, and may have run the commands after it"),
+            _ => error,
+        })?;
+    }
+    match checked(exec)? {
+        Reply::Array(results) => Ok(results),
+        _ => Err(unexpected("EXEC did not return a list")),
+    }
+}
+
+/// An error reply as an error.
+pub(crate) fn checked(reply: Reply) -> Result<Reply> {
+    match reply {
+        Reply::Error(text) => Err(Error::server(&text)),
+        Reply::TooLong(length) => Err(Error::too_large_to_read(length)),
+        reply => Ok(reply),
+    }
+}
+
+/// The value of a line of `INFO`.
+pub(crate) fn info_line<'r>(info: &'r Reply, name: &str) -> Option<&'r str> {
+    let Reply::Bulk(text) = info else { return None };
+    let mut lines = text.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    let value = lines.find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))?;
+    (!value.is_empty()).then_some(value)
+}
+
+fn unexpected(problem: &'static str) -> Error {
+    Error::protocol(format!("the server's reply has an unexpected shape: {problem}"))
+}
+
+pub(crate) fn to_unit(reply: Reply) -> Result<()> {
+    match checked(reply)? {
+        Reply::Ok => Ok(()),
+        _ => Err(unexpected("OK was expected")),
+    }
+}
+
+pub(crate) fn to_int(reply: Reply) -> Result<i64> {
+    match checked(reply)? {
+        Reply::Int(number) => Ok(number),
+        _ => Err(unexpected("an integer was expected")),
+    }
+}
+
+pub(crate) fn to_count(reply: Reply) -> Result<u64> {
+    u64::try_from(to_int(reply)?).map_err(|_| unexpected("a count is negative"))
+}
+
+pub(crate) fn to_bool(reply: Reply) -> Result<bool> {
+    match checked(reply)? {
+        Reply::Int(1) | Reply::Bool(true) => Ok(true),
+        Reply::Int(0) | Reply::Bool(false) => Ok(false),
+        _ => Err(unexpected("1 or 0 was expected")),
+    }
+}
+
+/// `OK`, or nil if a condition did not hold.
+pub(crate) fn to_done(reply: Reply) -> Result<bool> {
+    match checked(reply)? {
+        Reply::Ok => Ok(true),
+        Reply::Nil => Ok(false),
+        _ => Err(unexpected("OK or nil was expected")),
+    }
+}
+
+pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Vec<u8>>> {
+    match checked(reply)? {
+        Reply::Bulk(bytes) => Ok(Some(bytes)),
+        Reply::Nil => Ok(None),
+        _ => Err(unexpected("a string or nil was expected")),
+    }
+}
+
+pub(crate) fn to_value<V: Readable>(reply: Reply) -> Result<V::Read> {
+    V::read(to_bytes(reply)?.as_deref()).map_err(Error::decode)
+}
+
+// The decoders of whole requests, as plain functions, so that a command stores one as a pointer.
+
+pub(crate) fn unit(_: &Request, replies: Replies) -> Result<()> {
+    to_unit(one(replies)?)
+}
+
+pub(crate) fn pong(_: &Request, replies: Replies) -> Result<()> {
+    match one(replies)? {
+        Reply::Status(text) if text == "PONG" => Ok(()),
+        _ => Err(unexpected("PONG was expected")),
+    }
+}
+
+pub(crate) fn count(_: &Request, replies: Replies) -> Result<u64> {
+    to_count(one(replies)?)
+}
+
+pub(crate) fn boolean(_: &Request, replies: Replies) -> Result<bool> {
+    to_bool(one(replies)?)
+}
+
+pub(crate) fn done(_: &Request, replies: Replies) -> Result<bool> {
+    to_done(one(replies)?)
+}
+
+#[inline]
+pub(crate) fn value<V: Readable>(_: &Request, replies: Replies) -> Result<V::Read> {
+    to_value::<V>(one(replies)?)
+}

@@ -1,0 +1,144 @@
+//! Requests: commands that are sent together.
+
+use super::keys::Keys;
+use super::packet::Packet;
+use crate::error::{Error, Result};
+
+/// Commands that are sent together, and how the server runs them.
+#[derive(Clone)]
+pub(crate) enum Request {
+    /// Nothing to send: the answer is known, for example for no keys at all.
+    Empty,
+    One(Packet),
+    /// One round trip, each command on its own.
+    Pipeline(Vec<Packet>),
+    /// A pipeline of a scan: the commands on the keys of one page, each on keys of one slot, and the `SCAN` of the next
+    /// page.
+    Page(Vec<Packet>),
+    /// One round trip between MULTI and EXEC: all commands run, or none if one can't be queued.
+    Atomic(Vec<Packet>),
+    /// Several requests in one round trip, each with its own answer.
+    Batch(Vec<Request>),
+}
+
+/// A command on the wire.
+pub(crate) enum Wire<'r> {
+    Packet(&'r Packet),
+    Bare(&'static str),
+}
+
+impl Request {
+    /// The commands, without MULTI and EXEC.
+    pub(crate) fn packets(&self) -> &[Packet] {
+        match self {
+            Self::Empty | Self::Batch(_) => &[],
+            Self::One(packet) => std::slice::from_ref(packet),
+            Self::Pipeline(packets) | Self::Page(packets) | Self::Atomic(packets) => packets,
+        }
+    }
+
+    /// The commands of the caller, without those that the library added.
+    pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Packet> {
+        self.packets().iter().filter(|packet| !packet.aside)
+    }
+
+    /// A command with one that the library sends before it.
+    pub(crate) fn with(aside: Packet, packet: Packet) -> Self {
+        Self::Pipeline(vec![aside, packet])
+    }
+
+    /// How many replies the server sends.
+    pub(crate) fn replies(&self) -> usize {
+        match self {
+            Self::Atomic(packets) => packets.len() + 2,
+            Self::Batch(requests) => requests.iter().map(Self::replies).sum(),
+            _ => self.packets().len(),
+        }
+    }
+
+    /// Whether a MULTI is part of it.
+    pub(crate) fn is_transactional(&self) -> bool {
+        match self {
+            Self::Atomic(_) => true,
+            Self::Batch(requests) => requests.iter().any(Self::is_transactional),
+            Self::Empty | Self::One(_) | Self::Pipeline(_) | Self::Page(_) => false,
+        }
+    }
+
+    /// Whether its values are longer than this, roughly.
+    #[inline]
+    pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {
+        match self {
+            Self::One(packet) => packet.args.bytes.len() > bytes,
+            _ => self.length() > bytes,
+        }
+    }
+
+    /// How long its values are, roughly.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Batch(requests) => requests.iter().map(Self::length).sum(),
+            _ => self.packets().iter().map(|packet| packet.args.bytes.len()).sum(),
+        }
+    }
+
+    /// Fails if a value is longer than this.
+    pub(crate) fn check_size(&self, most: usize) -> Result<()> {
+        match self {
+            Self::Batch(requests) => requests.iter().try_for_each(|request| request.check_size(most)),
+            _ => self.packets().iter().try_for_each(|packet| {
+                if packet.args.bytes.len() <= most {
+                    return Ok(());
+                }
+                let longest = packet.args.iter().map(<[u8]>::len).max().unwrap_or_default();
+                if longest > most { Err(Error::too_large_to_send(longest, most)) } else { Ok(()) }
+            }),
+        }
+    }
+
+    /// Visits the commands as they are sent.
+    pub(crate) fn visit<'r>(&'r self, each: &mut dyn FnMut(Wire<'r>)) {
+        match self {
+            Self::Empty => {}
+            Self::One(packet) => each(Wire::Packet(packet)),
+            Self::Pipeline(packets) | Self::Page(packets) => {
+                packets.iter().for_each(|packet| each(Wire::Packet(packet)));
+            }
+            Self::Atomic(packets) => {
+                each(Wire::Bare("MULTI"));
+                packets.iter().for_each(|packet| each(Wire::Packet(packet)));
+                each(Wire::Bare("EXEC"));
+            }
+            Self::Batch(requests) => requests.iter().for_each(|request| request.visit(each)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
+        if let Self::One(packet) = self {
+            return packet.encode(namespace, out);
+        }
+        self.visit(&mut |wire| match wire {
+            Wire::Packet(packet) => packet.encode(namespace, out),
+            Wire::Bare(name) => Packet::new(name, Keys::None).encode("", out),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyText;
+
+    #[test]
+    fn an_atomic_request_is_framed() {
+        let mut out = Vec::new();
+        let request = Request::Atomic(vec![Packet::new("INCR", Keys::One(KeyText::Static("n")))]);
+        request.encode("", &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n*1\r\n$4\r\nEXEC\r\n"
+        );
+        assert_eq!(request.replies(), 3);
+    }
+}

@@ -1,0 +1,53 @@
+//! Scripts that the library runs on the server.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use super::args::Args;
+use super::keys::Keys;
+use super::packet::Packet;
+
+/// A script, with the digest by which a server knows it after its first run.
+pub(crate) struct Script {
+    text: &'static str,
+    digest: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
+}
+
+/// How a script is sent.
+#[derive(Clone, Copy)]
+pub(crate) enum ScriptForm {
+    /// By its digest, which is unknown to a server that was restarted or has dropped its scripts.
+    ByDigest,
+    Whole,
+}
+
+/// One run of a script: its keys and arguments.
+#[derive(Clone)]
+pub(crate) struct ScriptCall {
+    pub(crate) keys: Keys,
+    pub(crate) args: Args,
+}
+
+impl Script {
+    pub(crate) fn new(text: &'static str) -> Self {
+        let digest = move || sha1_smol::Sha1::from(text).digest().to_string();
+        Self { text, digest: LazyLock::new(Box::new(digest)) }
+    }
+
+    pub(crate) fn packet(&self, call: ScriptCall, form: ScriptForm) -> Packet {
+        let (name, script) = match form {
+            ScriptForm::ByDigest => ("EVALSHA", self.digest.as_str()),
+            ScriptForm::Whole => ("EVAL", self.text),
+        };
+        let mut head = Args::default();
+        head.push(script.as_bytes());
+        head.push_int(call.keys.count());
+        Packet { args: call.args, ..Packet::new(name, call.keys).with_head(head) }
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Script").field(&self.text).finish()
+    }
+}

@@ -1,0 +1,55 @@
+//! Expiry as the options of `SET` and its kin.
+
+use super::args::Args;
+use crate::error::{Error, Result};
+use crate::time::{Expiry, millis, unix_millis};
+
+impl Expiry {
+    /// Adds the options of `SET`.
+    pub(crate) fn push_for_set(self, args: &mut Args) -> Result<()> {
+        match self {
+            Self::After(duration) => push_duration(duration, args),
+            Self::At(time) => push_time(time, args),
+            Self::Keep => {
+                args.push(b"KEEPTTL");
+                Ok(())
+            }
+            Self::Never => Ok(()),
+        }
+    }
+
+    /// Adds the options of `GETEX`.
+    pub(crate) fn push_for_get_ex(self, args: &mut Args) -> Result<()> {
+        match self {
+            Self::After(duration) => push_duration(duration, args),
+            Self::At(time) => push_time(time, args),
+            Self::Never => {
+                args.push(b"PERSIST");
+                Ok(())
+            }
+            Self::Keep => Ok(()),
+        }
+    }
+}
+
+/// Whole seconds as `EX`, as people write them by hand; everything else as `PX`.
+fn push_duration(duration: std::time::Duration, args: &mut Args) -> Result<()> {
+    let millis = millis(duration)?;
+    if millis == 0 {
+        return Err(Error::invalid_input("a lifetime of zero stores nothing; call `del` to delete"));
+    }
+    if millis % 1000 == 0 {
+        args.push(b"EX");
+        args.push_int(millis / 1000);
+    } else {
+        args.push(b"PX");
+        args.push_int(millis);
+    }
+    Ok(())
+}
+
+fn push_time(time: std::time::SystemTime, args: &mut Args) -> Result<()> {
+    args.push(b"PXAT");
+    args.push_int(unix_millis(time)?);
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A cluster rejects commands whose keys are in different slots. This finds them before anything is sent.
+
+use super::packet::Packet;
+use super::request::Request;
+use crate::error::{Error, SlotConflict};
+use crate::key::slot_within;
+
+impl Request {
+    /// Whether its keys could be in different slots.
+    pub(crate) fn may_span_slots(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Page(_) => true,
+            Self::One(packet) => packet.keys.as_slice().len() > 1,
+            Self::Pipeline(_) | Self::Atomic(_) => {
+                // A command that the library adds uses the same keys.
+                let mut packets = self.asked_for();
+                packets.next().is_some_and(|first| first.keys.as_slice().len() > 1)
+                    || packets.next().is_some()
+            }
+            Self::Batch(requests) => requests.len() > 1 || requests.iter().any(Self::may_span_slots),
+        }
+    }
+
+    /// The error that a cluster would answer with, if it would.
+    pub(crate) fn across_slots(&self, namespace: &str) -> Option<Error> {
+        if !self.may_span_slots() {
+            return None;
+        }
+        let mut first: Option<(&str, u16)> = None;
+        let mut conflict = None;
+        self.each_packet(&mut |packet| {
+            for key in packet.keys.as_slice() {
+                let (key, slot) = (key.as_str(), slot_within(namespace, key.as_str()));
+                match first {
+                    None => first = Some((key, slot)),
+                    Some((one, slot_of_one)) if slot_of_one != slot && conflict.is_none() => {
+                        conflict = Some(SlotConflict {
+                            one: (one.to_owned(), slot_of_one),
+                            other: (key.to_owned(), slot),
+                        });
+                    }
+                    Some(_) => {}
+                }
+            }
+        });
+        conflict.map(Error::across_slots)
+    }
+
+    /// Visits the commands whose keys must share a slot.
+    fn each_packet<'r>(&'r self, each: &mut dyn FnMut(&'r Packet)) {
+        match self {
+            // The node itself returned the keys of a page, and each command of it uses one slot.
+            Self::Page(_) => {}
+            Self::Batch(requests) => requests.iter().for_each(|request| request.each_packet(each)),
+            _ => self.packets().iter().for_each(each),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Rates, and the arithmetic of what they allow. Exact: moments are in microseconds and parts of one, the parts counted in
+//! units of one by the rate's count.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// No limit takes longer to recover. Moments stay within the whole numbers that a Lua number has.
+const LONGEST: u128 = 100 * 365 * 24 * 3600 * 1_000_000;
+/// Parts of a microsecond, the same.
+const MOST: u64 = 1_000_000_000_000_000;
+
+/// How much a limit allows: so many in a period, and so many at once.
+///
+/// It recovers steadily, one by one, not all at the end of the period: of 60 per minute, one a second. What was not used
+/// is saved up to the burst, which is the count unless stated.
+///
+/// ```
+/// use std::time::Duration;
+/// use redis_keyspace::rate_limit::Rate;
+///
+/// const LOGINS: Rate = Rate::new(5, Duration::from_secs(300));
+/// const CALLS: Rate = Rate::per_second(10).burst(50); // up to 50 at once, then 10 per second
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "hand it to `check`"]
+pub struct Rate {
+    count: u64,
+    period: Duration,
+    burst: u64,
+}
+
+impl Rate {
+    /// So many in this period, and as many at once. The period counts in whole microseconds, rounded up. Zero of either is
+    /// refused when the rate is used.
+    pub const fn new(count: u64, period: Duration) -> Self {
+        Self { count, period, burst: count }
+    }
+
+    /// So many in each second.
+    pub const fn per_second(count: u64) -> Self {
+        Self::new(count, Duration::from_secs(1))
+    }
+
+    /// So many in each minute.
+    pub const fn per_minute(count: u64) -> Self {
+        Self::new(count, Duration::from_secs(60))
+    }
+
+    /// So many in each hour.
+    pub const fn per_hour(count: u64) -> Self {
+        Self::new(count, Duration::from_secs(3600))
+    }
+
+    /// How many are allowed at once, after a time in which none were.
+    pub const fn burst(mut self, burst: u64) -> Self {
+        self.burst = burst;
+        self
+    }
+}
+
+/// A rate that was checked for sense, and what a caller wants of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quota {
+    pub(super) count: u64,
+    period: u128,
+    pub(super) burst: u64,
+    pub(super) cost: u64,
+}
+
+/// Whole microseconds, and parts of one.
+pub(super) type Span = (u64, u64);
+
+/// What the server says: its time, and the moment at which the limit will have recovered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) now: u64,
+    pub(super) recovered: Span,
+}
+
+impl Quota {
+    pub(super) fn new(rate: Rate, cost: u64) -> Result<Self> {
+        let Rate { count, period, burst } = rate;
+        let micros = period.as_nanos().div_ceil(1000);
+        let problem = if count == 0 || period.is_zero() || burst == 0 {
+            format!(
+                "a rate of {count} per {period:?} with a burst of {burst} allows nothing; all three start at 1"
+            )
+        } else if cost == 0 {
+            "a cost of 0 takes nothing; `peek` tells how a limit stands".to_owned()
+        } else if cost > burst {
+            format!("a cost of {cost} is more than the burst of {burst}, so it would never be allowed")
+        } else if count > MOST {
+            format!("a count of {count} is more than {MOST}, which is as many as can be counted exactly")
+        } else if micros.saturating_mul(u128::from(burst)) / u128::from(count) > LONGEST {
+            format!("a burst of {burst} at {count} per {period:?} takes more than 100 years to recover")
+        } else {
+            return Ok(Self { count, period: micros, burst, cost });
+        };
+        Err(Error::invalid_input(problem))
+    }
+
+    /// How long the limit takes to recover from so many.
+    pub(super) fn span(&self, number: u64) -> Span {
+        let count = u128::from(self.count);
+        let total = u128::from(number) * self.period;
+        (saturated(total / count), saturated(total % count))
+    }
+
+    /// How long it takes to recover from as many as are allowed at once.
+    pub(super) fn window(&self) -> Duration {
+        let (micros, part) = self.span(self.burst);
+        Duration::from_micros(micros + u64::from(part > 0))
+    }
+
+    /// What is used of it, in parts of a microsecond.
+    fn used(&self, reading: Reading) -> u128 {
+        let (whole, part) = reading.recovered;
+        u128::from(whole.saturating_sub(reading.now)) * u128::from(self.count) + u128::from(part)
+    }
+
+    /// How many more are allowed now.
+    pub(super) fn remaining(&self, reading: Reading) -> u64 {
+        let all = u128::from(self.burst) * self.period;
+        saturated(all.saturating_sub(self.used(reading)) / self.period)
+    }
+
+    /// How long until the cost is allowed; nothing if it is.
+    pub(super) fn retry_after(&self, reading: Reading) -> Duration {
+        let spare = u128::from(self.burst.saturating_sub(self.cost)) * self.period;
+        self.duration(self.used(reading).saturating_sub(spare))
+    }
+
+    /// How long until it has fully recovered.
+    pub(super) fn reset_after(&self, reading: Reading) -> Duration {
+        self.duration(self.used(reading))
+    }
+
+    /// Rounded up, so that who waits for it has waited long enough.
+    fn duration(&self, parts: u128) -> Duration {
+        Duration::from_micros(saturated(parts.div_ceil(u128::from(self.count))))
+    }
+}
+
+fn saturated(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn nonsense_is_refused_in_words() {
+        let second = Duration::from_secs(1);
+        for (rate, cost, words) in [
+            (Rate::new(0, second), 1, "allows nothing"),
+            (Rate::new(1, Duration::ZERO), 1, "allows nothing"),
+            (Rate::per_second(1).burst(0), 1, "allows nothing"),
+            (Rate::per_second(1), 0, "`peek`"),
+            (Rate::per_second(5), 6, "a cost of 6 is more than the burst of 5"),
+            (Rate::per_second(u64::MAX), 1, "counted exactly"),
+            (Rate::new(1, Duration::MAX), 1, "100 years"),
+            (Rate::per_hour(1).burst(u64::MAX), 1, "100 years"),
+        ] {
+            let error = Quota::new(rate, cost).unwrap_err();
+            assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn spans_are_exact() {
+        let quota = Quota::new(Rate::per_second(7).burst(21), 1).unwrap();
+        assert_eq!(
+            (quota.span(1), quota.span(7), quota.span(21)),
+            ((142_857, 1), (1_000_000, 0), (3_000_000, 0))
+        );
+        assert_eq!(Quota::new(Rate::new(1, Duration::from_nanos(1)), 1).unwrap().span(1), (1, 0));
+        let fast = Quota::new(Rate::per_second(3_000_000), 1).unwrap();
+        assert_eq!((fast.span(1), fast.window()), ((0, 1_000_000), Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,90 @@
+//! The one script of a rate limit: the generic cell rate algorithm, in whole microseconds and parts of one.
+
+use std::sync::LazyLock;
+
+use super::rate::{Quota, Reading, Span};
+use crate::error::{Error, Result};
+use crate::key::KeyText;
+use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
+
+/// What is kept is the moment at which the limit will have recovered. A check moves it on by its cost, unless that would be
+/// further ahead of now than all that is allowed at once takes to recover. A moment even further ahead, because the clock was
+/// set back or the rate changed, counts as just that far.
+///
+/// `KEYS`: the limit. `ARGV`: how many parts a microsecond has; how long the burst takes to recover, and the cost, each as
+/// microseconds and parts; `1`, or `0` for a look. Gives whether it is allowed, the server's time, and the moment. A key that
+/// holds something else gives `-1`.
+///
+/// The key stays for up to two milliseconds longer than it takes to recover, since lifetimes are in whole ones.
+///
+/// Numbers stay below 2^53, up to which Lua's are exact. Lines that compare moments compare the parts of equal microseconds.
+pub(crate) const RATE_LIMIT_SCRIPT: &str = "\
+local count = tonumber(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local whole, part = now, 0
+local there = redis.call('GET', KEYS[1])
+if there then
+  local w, p, c = string.match(there, '^(%d+)%+(%d+)/(%d+)$')
+  if not w then return {-1} end
+  whole, part = tonumber(w), tonumber(p)
+  if c ~= ARGV[1] then
+    if part > 0 then whole = whole + 1 end
+    part = 0
+  end
+  if whole < now then whole, part = now, 0 end
+end
+local function plus(w, p, dw, dp)
+  w, p = w + dw, p + dp
+  if p >= count then w, p = w + 1, p - count end
+  return w, p
+end
+local function after(w, p, vw, vp)
+  return w > vw or (w == vw and p > vp)
+end
+local last, lastpart = now + tonumber(ARGV[2]), tonumber(ARGV[3])
+if after(whole, part, last, lastpart) then whole, part = last, lastpart end
+local new, newpart = plus(whole, part, tonumber(ARGV[4]), tonumber(ARGV[5]))
+local allowed = 0
+if not after(new, newpart, last, lastpart) then
+  allowed = 1
+  if ARGV[6] == '1' then
+    whole, part = new, newpart
+    local left = math.floor((whole - now) / 1000) + 2
+    local moment = string.format('%.0f+%.0f/', whole, part) .. ARGV[1]
+    redis.call('SET', KEYS[1], moment, 'PX', string.format('%.0f', left))
+  end
+end
+return {allowed, string.format('%.0f', now), string.format('%.0f', whole), string.format('%.0f', part)}";
+
+pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RATE_LIMIT_SCRIPT));
+
+pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
+    let mut args = Args::default();
+    args.push_int(quota.count);
+    for (whole, part) in [quota.span(quota.burst), quota.span(quota.cost)] {
+        args.push_int(whole);
+        args.push_int(part);
+    }
+    args.push(if takes { b"1" } else { b"0" });
+    ScriptCall { keys: Keys::One(key), args }
+}
+
+/// Whether it is allowed, and how the limit stands then.
+pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
+    let unexpected = || Error::protocol("the script of a rate limit did not answer as it does");
+    let Reply::Array(parts) = answer else { return Err(unexpected()) };
+    let mut parts = parts.into_iter();
+    let allowed = match parts.next() {
+        Some(Reply::Int(allowed @ (0 | 1))) => allowed == 1,
+        Some(Reply::Int(-1)) => return Err(Error::decode("not what a rate limit keeps")),
+        _ => return Err(unexpected()),
+    };
+    let mut number = || -> Result<u64> {
+        let text = parts.next().map_or(Ok(None), read::to_bytes)?.ok_or_else(unexpected)?;
+        std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).ok_or_else(unexpected)
+    };
+    let now = number()?;
+    let recovered: Span = (number()?, number()?);
+    Ok((allowed, Reading { now, recovered }))
+}

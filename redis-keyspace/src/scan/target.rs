@@ -1,0 +1,39 @@
+//! Which keys a scan visits, and its options.
+
+use crate::client::CallOptions;
+use crate::schema::{KeyspaceMeta, TemplateMeta};
+
+/// What a scan requests from the server, page by page.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) glob: String,
+    /// The key, if there can be only one.
+    pub(super) only: Option<String>,
+    /// The Redis type of the keys, if it matters.
+    pub(super) redis_type: Option<&'static str>,
+}
+
+/// How a scan runs.
+#[derive(Clone)]
+pub(super) struct ScanOptions {
+    pub(super) call: CallOptions,
+    pub(super) page_size: u32,
+    /// Whether a key may be returned twice, so that none has to be remembered.
+    pub(super) repeats: bool,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        // Larger pages cost fewer round trips, but would block the server for longer than a millisecond.
+        Self { call: CallOptions::default(), page_size: 1000, repeats: false }
+    }
+}
+
+/// The keys that a sweep changes.
+pub(super) struct SweepTarget {
+    /// Whether a key that the glob matched belongs to the target.
+    pub(super) filter: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    pub(super) wanted: Wanted,
+    pub(super) keyspace: &'static KeyspaceMeta,
+    pub(super) template: Option<&'static TemplateMeta>,
+}

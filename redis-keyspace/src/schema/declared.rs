@@ -1,0 +1,94 @@
+//! The trait of keyspaces, and the way from a key back to its arguments.
+
+use std::fmt::Debug;
+
+use super::keyspace::KeyspaceMeta;
+use super::template::TemplateMeta;
+use crate::key::{Captures, KeyParseError, capture};
+
+/// A declared set of keys: what `#[derive(Keyspace)]` implements.
+///
+/// Only the derive implements this trait. Its items are the declaration as data, and ways from the text of a key back
+/// to typed arguments.
+///
+/// ```
+/// use redis_keyspace::{Json, Keyspace};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "cart", ttl = 3600)]
+/// pub struct CartKeys {
+///     user: fn(id: u64) -> Json<Vec<String>>,
+/// }
+///
+/// assert_eq!(CartKeys::META.prefix(), "cart");
+/// assert_eq!(CartKeys::parse("cart:user:7").unwrap(), ParsedCartKeys::User { id: 7 });
+/// assert!(CartKeys::parse("cart:user:seven").is_err());
+/// assert_eq!(CartKeys::identify("cart:user:7").unwrap().template().field(), "user");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a keyspace",
+    label = "not a `Keyspace`",
+    note = "a struct becomes one with `#[derive(Keyspace)]`"
+)]
+pub trait Keyspace: Sized + 'static {
+    /// The declaration as data.
+    const META: &'static KeyspaceMeta;
+
+    /// One variant per template, its arguments typed: what [`parse`](Self::parse) returns.
+    type Parsed: Clone + Debug + PartialEq;
+
+    /// Turns the captured arguments of one template into typed ones.
+    #[doc(hidden)]
+    fn from_captures(template: usize, captures: &Captures<'_>) -> Option<Self::Parsed>;
+
+    /// Reads a key back into the template and the typed arguments that made it.
+    ///
+    /// `key` is the key as the constructors print it: with the prefix, without an application namespace.
+    ///
+    /// # Errors
+    ///
+    /// When no template of this keyspace produces that key.
+    fn parse(key: &str) -> Result<Self::Parsed, KeyParseError> {
+        Self::META
+            .templates
+            .iter()
+            .enumerate()
+            .find_map(|(index, template)| Self::from_captures(index, &capture(template.pieces, key)?))
+            .ok_or_else(|| {
+                let templates = Self::META.templates.iter().map(TemplateMeta::template);
+                KeyParseError::new(Self::META.name, templates, key)
+            })
+    }
+
+    /// Returns the template that produces a key, with the arguments as text, for tools that know no types.
+    fn identify(key: &str) -> Option<Identified> {
+        Self::META.templates.iter().enumerate().find_map(|(index, template)| {
+            let captures = capture(template.pieces, key)?;
+            // A capture has the right alphabet, but may still be out of range: only the types can tell.
+            Self::from_captures(index, &captures)?;
+            Some(Identified { template, arguments: captures.named(template.pieces) })
+        })
+    }
+}
+
+/// A key that [`Keyspace::identify`] recognized.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Identified {
+    template: &'static TemplateMeta,
+    arguments: Vec<(&'static str, String)>,
+}
+
+impl Identified {
+    /// Returns the template that produces the key.
+    #[must_use]
+    pub fn template(&self) -> &'static TemplateMeta {
+        self.template
+    }
+
+    /// Returns the names and values of the arguments, unescaped, in the order of the template.
+    #[must_use]
+    pub fn arguments(&self) -> &[(&'static str, String)] {
+        &self.arguments
+    }
+}

@@ -1,0 +1,227 @@
+//! Typed keys.
+
+use std::any::Any;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::declared::Keyspace;
+use super::template::TemplateMeta;
+use crate::error::Error;
+use crate::key::{KeyArgument, KeyText, KeyWriter, slot};
+
+/// A handle that is part of a key, its type erased. Keys are stored in maps and sets of users, and a lint that looks for
+/// interior mutability would look into every key and find the handle's.
+#[derive(Clone)]
+pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
+
+/// A key of the keyspace `S` with a value of kind `V`.
+///
+/// The constructors of a keyspace create keys. Creating a key does no I/O and allocates once; cloning it allocates
+/// nothing. Its operations depend on the kind: see the methods below. A key prints as it is stored in Redis, without the
+/// application namespace.
+///
+/// ```
+/// # use redis_keyspace::{Keyspace, Text};
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "user", ttl = "1h")]
+/// struct UserKeys {
+///     #[key("name:{login}")]
+///     name: fn(login: &str) -> Text,
+/// }
+///
+/// let key = UserKeys::name("a:b");
+/// assert_eq!(key.to_string(), "user:name:a%3Ab");
+/// assert_ne!(key, UserKeys::name("a"));
+/// ```
+#[must_use = "a key does nothing by itself: call an operation on it and await that"]
+pub struct Key<S, V> {
+    text: KeyText,
+    template: &'static TemplateMeta,
+    /// The handle that its commands use, if one was set.
+    pinned: Option<Pinned>,
+    types: PhantomData<fn() -> (S, V)>,
+}
+
+impl<S: Keyspace, V> Key<S, V> {
+    /// Returns the typed arguments of the key, as [`parse`](Keyspace::parse) reads them; for a [member](Self::member) of a
+    /// group, those of the key itself. `None` only for an argument whose own `KeyArgument` can't read what it writes.
+    #[must_use]
+    pub fn arguments(&self) -> Option<S::Parsed> {
+        S::parse(self.text.own()).ok()
+    }
+}
+
+impl<S, V> Key<S, V> {
+    pub(crate) fn new(text: KeyText, template: &'static TemplateMeta) -> Self {
+        Self { text, template, pinned: None, types: PhantomData }
+    }
+
+    pub(crate) fn pinned(&self) -> Option<&Pinned> {
+        self.pinned.as_ref()
+    }
+
+    pub(crate) fn pin(mut self, handle: Pinned) -> Self {
+        self.pinned = Some(handle);
+        self
+    }
+
+    /// Adds the command and this key to an error.
+    pub(crate) fn explain(&self, command: &'static str, error: Error) -> Error {
+        error.about(command, Some(self.template.name()), Some(self.as_str()))
+    }
+
+    #[doc(hidden)]
+    #[inline]
+    pub fn from_static(template: &'static TemplateMeta, text: &'static str) -> Self {
+        Self::new(KeyText::Static(text), template)
+    }
+
+    /// Returns the text of the key, as it is stored in Redis, without the application namespace.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// Returns the bytes of the key, as it is stored in Redis, without the application namespace.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+
+    /// Returns the cluster slot of the key, from 0 to 16,383. Keys with the same [hash tag] are in the same slot. On a
+    /// cluster, only such keys can be used in one command, batch or transaction: others fail with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent. A namespace changes the slot of a key that has
+    /// no hash tag.
+    ///
+    /// Templates with the same `hash_tag` share a slot by construction:
+    ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Keyspace, Text};
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "cart", ttl = "1h")]
+    /// struct CartKeys {
+    ///     #[key("user:{id}", hash_tag = id)]
+    ///     user: fn(id: u64) -> Text,
+    ///     #[key("user:{id}:views", hash_tag = id)]
+    ///     views: fn(id: u64) -> Counter,
+    /// }
+    ///
+    /// assert_eq!(CartKeys::views(7).as_str(), "cart:user:{7}:views");
+    /// assert_eq!(CartKeys::user(7).slot(), CartKeys::views(7).slot());
+    /// ```
+    ///
+    /// [hash tag]: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+    #[must_use]
+    pub fn slot(&self) -> u16 {
+        slot(self.as_str())
+    }
+
+    /// Returns the template of the key.
+    #[must_use]
+    pub fn template(&self) -> &'static TemplateMeta {
+        self.template
+    }
+
+    /// The same key with another kind.
+    pub(crate) fn of_kind<W>(&self) -> Key<S, W> {
+        Key { pinned: self.pinned.clone(), ..Key::new(self.text.clone(), self.template) }
+    }
+
+    pub(crate) fn text(&self) -> KeyText {
+        self.text.clone()
+    }
+
+    /// The same key in this generation of a group.
+    pub(crate) fn in_generation(&self, generation: u64) -> Self {
+        Self { pinned: self.pinned.clone(), ..Self::new(self.text.in_generation(generation), self.template) }
+    }
+}
+
+// By hand, because derived impls would put bounds on the marker types.
+
+impl<S, V> Clone for Key<S, V> {
+    fn clone(&self) -> Self {
+        self.of_kind()
+    }
+}
+
+impl<S, V> PartialEq for Key<S, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl<S, V> Eq for Key<S, V> {}
+
+impl<S, V> PartialOrd for Key<S, V> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<S, V> Ord for Key<S, V> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl<S, V> Hash for Key<S, V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl<S, V> fmt::Display for Key<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl<S, V> fmt::Debug for Key<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.as_str()).finish()
+    }
+}
+
+impl<S, V> AsRef<str> for Key<S, V> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Composes a key; a generated constructor is one chain of calls on it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct KeyBuilder {
+    writer: KeyWriter,
+    template: &'static TemplateMeta,
+}
+
+impl KeyBuilder {
+    #[inline]
+    #[must_use]
+    pub fn new(template: &'static TemplateMeta) -> Self {
+        Self { writer: KeyWriter::new(), template }
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn literal(mut self, text: &'static str) -> Self {
+        self.writer.verbatim(text);
+        self
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn argument<A: KeyArgument + ?Sized>(mut self, argument: &A) -> Self {
+        self.writer.argument(argument);
+        self
+    }
+
+    #[inline]
+    pub fn finish<S: Keyspace, V>(self) -> Key<S, V> {
+        Key::new(self.writer.finish(), self.template)
+    }
+}

@@ -1,0 +1,137 @@
+//! A template as data.
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::lifetime::Lifetime;
+use super::policy::FillPolicy;
+use crate::error::TemplateName;
+use crate::key::Piece;
+use crate::kind::KindMeta;
+
+/// One template of a keyspace as data.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TemplateMeta {
+    pub(crate) keyspace: &'static str,
+    pub(crate) field: &'static str,
+    pub(crate) template: &'static str,
+    pub(crate) pieces: &'static [Piece],
+    pub(crate) kind: KindMeta,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) fills: FillPolicy,
+    pub(crate) docs: &'static str,
+}
+
+impl TemplateMeta {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(
+        keyspace: &'static str,
+        field: &'static str,
+        template: &'static str,
+        pieces: &'static [Piece],
+        kind: KindMeta,
+        lifetime: Lifetime,
+        docs: &'static str,
+    ) -> Self {
+        Self { keyspace, field, template, pieces, kind, lifetime, fills: FillPolicy::NONE, docs }
+    }
+
+    /// The same template with what its attributes set about fills.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn filled_by(self, fills: FillPolicy) -> Self {
+        Self { fills, ..self }
+    }
+
+    /// Returns the name of its keyspace.
+    #[must_use]
+    pub const fn keyspace(&self) -> &'static str {
+        self.keyspace
+    }
+
+    /// Returns the field that declares it, which is also the name of its constructor.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Returns the whole template, prefix included: `cart:user:{id}`.
+    #[must_use]
+    pub const fn template(&self) -> &'static str {
+        self.template
+    }
+
+    /// Returns its literals and arguments in order.
+    #[must_use]
+    pub const fn pieces(&self) -> &'static [Piece] {
+        self.pieces
+    }
+
+    /// Returns the kind of its keys, as declared: `Json<Cart>`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        self.kind.name
+    }
+
+    /// Returns how other clients see the values.
+    #[must_use]
+    pub const fn wire_format(&self) -> &'static str {
+        self.kind.wire_format
+    }
+
+    /// Returns the Redis type of its keys.
+    #[must_use]
+    pub const fn redis_type(&self) -> &'static str {
+        self.kind.redis_type
+    }
+
+    /// Returns how long its keys live.
+    #[must_use]
+    pub const fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// Returns what the declaration sets about `get_or_set`.
+    #[must_use]
+    pub const fn fills(&self) -> FillPolicy {
+        self.fills
+    }
+
+    /// Returns the documentation of the field.
+    #[must_use]
+    pub const fn docs(&self) -> &'static str {
+        self.docs
+    }
+}
+
+impl TemplateMeta {
+    /// The names that errors show.
+    pub(crate) fn name(&self) -> TemplateName {
+        TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
+    }
+}
+
+impl Serialize for TemplateMeta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let arguments: Vec<_> = self
+            .pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Argument(argument) => Some(argument),
+                Piece::Literal(_) => None,
+            })
+            .collect();
+        let ttl = self.lifetime.duration().map(|lifetime| lifetime.as_millis());
+        let mut template = serializer.serialize_struct("Template", 8)?;
+        template.serialize_field("field", self.field)?;
+        template.serialize_field("template", self.template)?;
+        template.serialize_field("arguments", &arguments)?;
+        template.serialize_field("kind", self.kind())?;
+        template.serialize_field("wire", self.wire_format())?;
+        template.serialize_field("redis_type", self.redis_type())?;
+        template.serialize_field("ttl_ms", &ttl)?;
+        template.serialize_field("docs", self.docs)?;
+        template.end()
+    }
+}

@@ -1,0 +1,67 @@
+//! Pauses between attempts.
+
+use std::time::Duration;
+
+/// Pauses that double up to a limit, each varied at random by up to a half, so that many callers do not come back at
+/// the same moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Backoff {
+    next: Duration,
+    longest: Duration,
+    factor: u32,
+}
+
+impl Backoff {
+    /// Starts at `first` and doubles up to `longest`.
+    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+        Self { next: first.min(longest), longest, factor: 2 }
+    }
+
+    /// Multiplies by `factor` instead of 2.
+    pub(crate) fn growing_by(mut self, factor: u32) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// The longest that the next pause can be.
+    pub(crate) fn at_most(&self) -> Duration {
+        self.next.saturating_mul(3) / 2
+    }
+
+    /// Returns the next pause.
+    pub(crate) fn pause(&mut self) -> Duration {
+        let pause = jittered(self.next);
+        self.next = self.next.saturating_mul(self.factor).min(self.longest);
+        pause
+    }
+}
+
+/// A pause varied at random, between half of it and one and a half.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    // Longer pauses would overflow the multiplication.
+    pause.min(Duration::from_secs(u64::from(u32::MAX))).mul_f64(0.5 + fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_vary_and_stay_bounded() {
+        let (first, longest) = (Duration::from_millis(20), Duration::from_secs(1));
+        let mut backoff = Backoff::new(first, longest);
+        for nth in 0..100_u32 {
+            let middle = first.saturating_mul(1 << nth.min(16)).min(longest);
+            assert!(backoff.at_most() >= middle);
+            let pause = backoff.pause();
+            assert!(pause >= middle / 2 && pause <= middle * 3 / 2, "{nth}: {pause:?}");
+        }
+        assert!((0..100).map(|_| jittered(first)).collect::<std::collections::HashSet<_>>().len() > 50);
+    }
+
+    #[test]
+    fn the_longest_durations_do_not_overflow() {
+        let mut backoff = Backoff::new(Duration::MAX, Duration::MAX).growing_by(4);
+        assert!(backoff.pause() > Duration::from_secs(1) && backoff.pause() > Duration::from_secs(1));
+    }
+}

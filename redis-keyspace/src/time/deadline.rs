@@ -1,0 +1,45 @@
+//! The deadline of an operation, and the limit that it came from.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Budget, Error};
+
+/// The end of an operation's time. It covers waiting for a connection, connecting and the reply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// No wait is longer: a longer limit would overflow the clock.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// The deadline of an operation that starts now.
+    #[inline]
+    pub(crate) fn after(limit: Duration) -> Self {
+        let limit = limit.min(Self::LONGEST);
+        Self { at: Instant::now() + limit, limit }
+    }
+
+    pub(crate) fn at(self) -> Instant {
+        self.at
+    }
+
+    /// How long the whole operation may take.
+    pub(crate) fn limit(self) -> Duration {
+        self.limit
+    }
+
+    /// The error of an operation whose deadline passed in this part of it.
+    pub(crate) fn passed(self, budget: Budget) -> Error {
+        Error::timeout(budget, self.limit)
+    }
+
+    /// Awaits a part of the operation, up to the deadline.
+    pub(crate) async fn bound<T>(self, budget: Budget, part: impl Future<Output = T>) -> Result<T, Error> {
+        timeout_at(self.at, part).await.map_err(|_| self.passed(budget))
+    }
+}

@@ -1,0 +1,34 @@
+//! When a value expires, in the units of Redis.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+
+/// When a value that is written expires.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expiry {
+    After(Duration),
+    At(SystemTime),
+    /// Keeps the expiry of the value that is replaced.
+    Keep,
+    Never,
+}
+
+/// Returns the duration in whole milliseconds, the resolution of Redis; rounded up, so that it never becomes the zero
+/// that deletes.
+pub(crate) fn millis(duration: Duration) -> Result<i64> {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    i64::try_from(millis).ok().filter(|&millis| millis <= i64::MAX / 4).ok_or_else(|| {
+        Error::invalid_input(format!(
+            "a lifetime of {duration:?} is longer than Redis supports; use a template with `ttl = none`"
+        ))
+    })
+}
+
+pub(crate) fn unix_millis(time: SystemTime) -> Result<i64> {
+    let since = time
+        .duration_since(UNIX_EPOCH)
+        .map_err(|_| Error::invalid_input("an expiry time before 1970 is not supported"))?;
+    // Redis rejects zero.
+    millis(since).map(|millis| millis.max(1))
+}

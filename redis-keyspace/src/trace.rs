@@ -1,0 +1,40 @@
+//! Macros that log and count. Without the features `tracing` and `metrics` they compile to nothing, and still use their
+//! arguments, so that no caller has to.
+//!
+//! [`crate::telemetry`] lists the names.
+
+/// Logs an event: `event!(warn, "message", error = %error, attempts = 3)`.
+#[cfg(feature = "tracing")]
+macro_rules! event {
+    ($level:ident, $message:literal $(, $($field:tt)+)?) => {
+        ::tracing::$level!(target: "redis_keyspace", $($($field)+ ,)? $message)
+    };
+}
+
+#[cfg(not(feature = "tracing"))]
+macro_rules! event {
+    ($level:ident, $message:literal $(, $($field:tt)+)?) => {
+        // The closure is never called: the arguments are checked and borrowed, not evaluated.
+        { let _ = || event!(@use $($($field)+)?); }
+    };
+    (@use) => { () };
+    (@use $name:ident = % $value:expr $(, $($rest:tt)*)?) => {{ let _ = &$value; $(event!(@use $($rest)*);)? }};
+    (@use $name:ident = ? $value:expr $(, $($rest:tt)*)?) => {{ let _ = &$value; $(event!(@use $($rest)*);)? }};
+    (@use $name:ident = $value:expr $(, $($rest:tt)*)?) => {{ let _ = &$value; $(event!(@use $($rest)*);)? }};
+    (@use $name:ident $(, $($rest:tt)*)?) => {{ let _ = &$name; $(event!(@use $($rest)*);)? }};
+}
+
+/// Increments a counter by one: `count!("name", "label" => value)`.
+#[cfg(feature = "metrics")]
+macro_rules! count {
+    ($name:literal $(, $label:literal => $value:expr)*) => {
+        ::metrics::counter!($name $(, $label => $value)*).increment(1)
+    };
+}
+
+#[cfg(not(feature = "metrics"))]
+macro_rules! count {
+    ($name:literal $(, $label:literal => $value:expr)*) => {
+        { let _ = || { $(let _ = &$value;)* }; }
+    };
+}

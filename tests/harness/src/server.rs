@@ -1,0 +1,410 @@
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::Proxy;
+use crate::resp::{Client, Reply};
+use crate::secrets::percent_encode;
+use crate::wait::{PATIENCE, eventually_blocking};
+use crate::watchdog::Watchdog;
+
+/// The variable that names the server to test against.
+const VARIABLE: &str = "REDIS_KEYSPACE_SERVER_BIN";
+/// What is looked for on `PATH` without it.
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// The port of whoever runs a server on this machine, and none of our business.
+const STANDARD_PORT: u16 = 6379;
+/// A cluster node listens 10,000 above its port, too.
+const HIGHEST_PORT: u16 = u16::MAX - 10_000;
+
+/// A Redis or Valkey server of a test's own, on a loopback port and a unix socket, persisting nothing.
+///
+/// Its log, its socket (`s`) and its files are in a directory of its own. It ends when this is dropped, and
+/// also when the test process ends in any other way.
+#[derive(Debug)]
+pub struct RealServer {
+    program: PathBuf,
+    password: Option<String>,
+    arguments: Vec<OsString>,
+    port: u16,
+    shared: bool,
+    watchdog: Mutex<Option<Watchdog>>, // None: the process is not there, see `kill`
+    dir: TempDir,                      // dropped last: the server writes into it until it ended
+}
+
+/// The options of a [`RealServer`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing runs before `start`"]
+pub struct RealServerBuilder {
+    password: Option<String>,
+    arguments: Vec<OsString>,
+}
+
+impl RealServerBuilder {
+    /// The password of the default user (`requirepass`).
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// One more argument on the server's command line, where `--name` starts a setting. It wins over the
+    /// harness's own.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Starts the server and waits until it answers. Panics with the end of its log if it doesn't, and with
+    /// advice if there is no server to start.
+    pub fn start(self) -> RealServer {
+        let dir = tempfile::Builder::new().prefix("rk-").tempdir().expect("a temporary directory");
+        let mut server = RealServer {
+            program: find_program(),
+            password: self.password,
+            arguments: self.arguments,
+            port: 0,
+            shared: false,
+            watchdog: Mutex::new(None),
+            dir,
+        };
+        for _ in 0..10 {
+            server.port = free_port();
+            match server.launch() {
+                Ok(()) => return server,
+                Err(Failure::PortTaken) => {} // since we looked; the next is another one
+                Err(Failure::Other(why)) => panic!("{why}"),
+            }
+        }
+        panic!("ten ports in a row were taken before the server could bind them");
+    }
+}
+
+enum Failure {
+    PortTaken,
+    Other(String),
+}
+
+impl RealServer {
+    /// Starts a server without a password.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// Starts a node of a cluster that has all slots.
+    pub fn start_node() -> Self {
+        let server = Self::builder().arg("--cluster-enabled").arg("yes").start();
+        let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
+        let words: Vec<&str> =
+            ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+        assert_eq!(server.redis_cli(&words), "OK");
+        // A node that has just started is down for two seconds.
+        eventually_blocking("the cluster comes up", || {
+            server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+        });
+        server
+    }
+
+    /// Options first.
+    pub fn builder() -> RealServerBuilder {
+        RealServerBuilder::default()
+    }
+
+    /// `redis://127.0.0.1:port`, with the password if there is one. Append `/n` for a database.
+    pub fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// The same by way of a proxy.
+    pub fn url_through(&self, proxy: &Proxy) -> String {
+        self.url_at(proxy.port())
+    }
+
+    fn url_at(&self, port: u16) -> String {
+        let mut url = String::from("redis://");
+        if let Some(password) = &self.password {
+            let _ = write!(url, ":{}@", percent_encode(password));
+        }
+        let _ = write!(url, "127.0.0.1:{port}");
+        url
+    }
+
+    /// `unix:///path/of/the/socket`, with `?pass=` if there is a password.
+    pub fn unix_url(&self) -> String {
+        let mut url = format!("unix://{}", self.socket().display());
+        if let Some(password) = &self.password {
+            let _ = write!(url, "?pass={}", percent_encode(password));
+        }
+        url
+    }
+
+    /// The TCP port on 127.0.0.1; it stays the same over a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The TCP address.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The path of the unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("s")
+    }
+
+    /// The directory of the server's files, `server.log` among them.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The id of the server's process. Panics while there is none.
+    pub fn pid(&self) -> u32 {
+        self.lock().as_ref().expect("the server was ended").pid()
+    }
+
+    /// Ends the server at once, as a crash does (SIGKILL). Connections are reset, new ones refused.
+    pub fn kill(&self) {
+        self.take().kill();
+    }
+
+    /// Ends the server in order (SIGTERM), and waits until it has.
+    pub fn terminate(&self) {
+        self.take().terminate();
+    }
+
+    /// Freezes the server (SIGSTOP): connections are accepted by the system, and nothing is answered.
+    pub fn pause(&self) {
+        self.refuse_if_shared();
+        self.lock().as_mut().expect("the server was ended").stop();
+    }
+
+    /// Lets a frozen server go on (SIGCONT).
+    pub fn resume(&self) {
+        self.lock().as_mut().expect("the server was ended").resume();
+    }
+
+    /// Starts the server again, empty, on the same port and socket, ending it first if need be.
+    pub fn restart(&self) {
+        self.refuse_if_shared();
+        if self.lock().is_some() {
+            self.kill();
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.launch() {
+                Ok(()) => return,
+                // Someone's outgoing connection was given our port while it was free; such pass.
+                Err(Failure::PortTaken) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(Failure::PortTaken) => panic!("port {} was taken while the server was away", self.port),
+                Err(Failure::Other(why)) => panic!("{why}"),
+            }
+        }
+    }
+
+    /// Runs one command and prints its reply as [`Reply`]'s `Display` does. `-n 2` in front chooses a database.
+    /// Panics when the server answers with an error or not at all.
+    pub fn redis_cli<A: AsRef<[u8]>>(&self, arguments: &[A]) -> String {
+        let (database, command) = match arguments {
+            [flag, database, command @ ..] if flag.as_ref() == b"-n" => (Some(database.as_ref()), command),
+            command => (None, command),
+        };
+        let name = String::from_utf8_lossy(command.first().expect("a command").as_ref()).into_owned();
+        let mut client = self.client();
+        if let Some(database) = database {
+            let selected = client.call(&[b"SELECT", database]).expect("the server answers SELECT");
+            assert_eq!(selected, Reply::Status("OK".to_owned()));
+        }
+        match client.call(command) {
+            Ok(Reply::Error(error)) => panic!("{name}: {error}"),
+            Ok(reply) => reply.to_string(),
+            Err(error) => panic!("{name} was not answered: {error}"),
+        }
+    }
+
+    /// A blocking connection over TCP, authenticated.
+    pub fn client(&self) -> Client {
+        let mut client = Client::tcp(self.address()).expect("the server accepts connections");
+        self.authenticate(&mut client).expect("the server accepts the password");
+        client
+    }
+
+    /// Whether this server has a command: the versions in use differ.
+    pub fn supports(&self, command: &str) -> bool {
+        match self.client().call(&["COMMAND", "INFO", command]).expect("the server answers COMMAND") {
+            Reply::Array(infos) => infos.iter().any(|info| *info != Reply::Nil),
+            other => panic!("COMMAND INFO answered {other}"),
+        }
+    }
+
+    fn authenticate(&self, client: &mut Client) -> std::io::Result<()> {
+        if let Some(password) = &self.password
+            && let Reply::Error(error) = client.call(&["AUTH", password])?
+        {
+            return Err(std::io::Error::other(error));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Watchdog>> {
+        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Watchdog {
+        self.refuse_if_shared();
+        self.lock().take().expect("the server was ended already")
+    }
+
+    fn refuse_if_shared(&self) {
+        assert!(!self.shared, "the shared server is everybody's: start one of your own to disturb it");
+    }
+
+    fn launch(&self) -> Result<(), Failure> {
+        // A killed server leaves its socket and its log; what they say is not about this one.
+        for leftover in ["s", "server.log", "server.out"] {
+            let _ = std::fs::remove_file(self.dir.path().join(leftover));
+        }
+        let watchdog = Watchdog::start(self.dir.path(), &self.program, self.command_line());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.answers() {
+                break;
+            }
+            let log = self.log();
+            let reason = if log.contains("Address already in use") {
+                watchdog.kill();
+                return Err(Failure::PortTaken);
+            } else if watchdog.has_ended() {
+                "ended at once"
+            } else if Instant::now() > deadline {
+                "did not answer PING in minutes"
+            } else {
+                std::thread::sleep(Duration::from_millis(2));
+                continue;
+            };
+            watchdog.kill();
+            let program = self.program.display();
+            return Err(Failure::Other(format!("{program} {reason}; the end of its log:\n{}", tail(&log))));
+        }
+        if let Some(answering) = self.process_id()
+            && answering != watchdog.pid()
+        {
+            let program = self.program.display();
+            return Err(Failure::Other(format!(
+                "{program} is not the server but starts it; a script must `exec` it, to be signalled as it is"
+            )));
+        }
+        *self.lock() = Some(watchdog);
+        Ok(())
+    }
+
+    fn command_line(&self) -> Vec<OsString> {
+        let dir = self.dir.path();
+        let mut line: Vec<OsString> = Vec::new();
+        let mut set = |name: &str, value: OsString| line.extend([OsString::from(format!("--{name}")), value]);
+        set("port", self.port.to_string().into());
+        set("bind", "127.0.0.1".into());
+        set("unixsocket", self.socket().into());
+        set("dir", dir.into());
+        set("logfile", dir.join("server.log").into());
+        set("pidfile", dir.join("server.pid").into());
+        set("save", "".into());
+        set("appendonly", "no".into());
+        set("daemonize", "no".into());
+        set("databases", "64".into());
+        if let Some(password) = &self.password {
+            set("requirepass", password.into());
+        }
+        line.extend(self.arguments.iter().cloned());
+        line
+    }
+
+    /// Asks at the unix socket, which no stranger can have: one on our port would answer PING as well. The
+    /// server binds its port first.
+    fn answers(&self) -> bool {
+        let ping = || -> std::io::Result<Reply> {
+            let mut client = Client::unix(&self.socket())?;
+            self.authenticate(&mut client)?;
+            client.call(&["PING"])
+        };
+        match ping() {
+            Ok(Reply::Status(_)) => true,
+            // Arguments of the test's may forbid the default user; the server is up all the same.
+            Ok(Reply::Error(error)) => error.starts_with("NOAUTH") || error.starts_with("NOPERM"),
+            _ => false,
+        }
+    }
+
+    /// What the server says its process is. `None` when the test's own arguments forbid the question.
+    fn process_id(&self) -> Option<u32> {
+        let mut client = Client::unix(&self.socket()).ok()?;
+        self.authenticate(&mut client).ok()?;
+        let info = client.call(&["INFO", "server"]).ok()?.to_string();
+        info.lines().find_map(|line| line.strip_prefix("process_id:"))?.trim().parse().ok()
+    }
+
+    fn log(&self) -> String {
+        let read = |name| std::fs::read(self.dir.path().join(name)).unwrap_or_default();
+        let log = [read("server.out"), read("server.log")].concat();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+/// The server of this test process, started on first use, for tests that isolate themselves with
+/// [`unique_namespace`](crate::unique_namespace). It can't be killed, paused or restarted.
+pub fn shared_server() -> &'static RealServer {
+    static SERVER: OnceLock<RealServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let mut server = RealServer::start();
+        server.shared = true;
+        server
+    })
+}
+
+fn find_program() -> PathBuf {
+    if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        if named.components().count() > 1 {
+            assert!(named.is_file(), "{VARIABLE} names {}, and no such file is there", named.display());
+            return std::path::absolute(named).expect("the current directory is known");
+        }
+        return on_path(&named).unwrap_or_else(|| {
+            panic!("{VARIABLE} names {}, and PATH has no such program", named.display());
+        });
+    }
+    PROGRAMS.iter().find_map(|name| on_path(Path::new(name))).unwrap_or_else(|| {
+        panic!(
+            "these tests need a real server, and PATH has none of {PROGRAMS:?}: install one (`apt-get install \
+             redis-server`, `brew install redis`, ..), or set {VARIABLE} to the path of one"
+        )
+    })
+}
+
+fn on_path(name: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|candidate| candidate.is_file())
+}
+
+fn free_port() -> u16 {
+    // Refused ports stay bound until one fits, so that the system offers another.
+    let mut refused = Vec::new();
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        if port != STANDARD_PORT && port <= HIGHEST_PORT {
+            return port;
+        }
+        refused.push(listener);
+    }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

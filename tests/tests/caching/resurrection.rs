@@ -1,0 +1,554 @@
+//! What was invalidated does not come back: every interleaving of readers, writers and refreshers, one command at a time.
+//!
+//! Each of them is a process of its own: a handle whose connection goes through a gate, where every command stops until it is let
+//! through. Between the commands they use a database, which is a variable here. All orders in which their steps can be
+//! taken are gone through, each on an empty server, and in the end the key must hold nothing, or what the database holds, or
+//! what a writer has set.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use redis_keyspace::cache::ValueSource;
+use redis_keyspace::update::Change;
+use redis_keyspace::{Key, Keyspace, Redis, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{Gate, PATIENCE, RealServer, Stepper};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "back", ttl = 3600)]
+struct Keys {
+    text: fn(id: u32) -> Text,
+}
+
+/// The key that all of it is about.
+fn key(redis: &Redis) -> Key<Keys, Text> {
+    Keys::text(7).on(redis)
+}
+
+const NAME: &str = "back:text:7";
+const BESIDE: &str = "back:text:7%fill{back:text:7}";
+
+/// The database: a row that counts up with each change of it; 0 for none.
+#[derive(Clone, Debug, Default)]
+struct Database(Arc<AtomicU32>);
+
+impl Database {
+    fn now(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What someone has at hand.
+#[derive(Clone)]
+struct Hands {
+    redis: Redis,
+    stepper: Stepper,
+    database: Database,
+}
+
+impl Hands {
+    /// Reads the database, which is a step.
+    async fn reads(&self) -> String {
+        self.finds().await.unwrap_or_default()
+    }
+
+    async fn finds(&self) -> Option<String> {
+        self.stepper.stop("reads the database").await;
+        let row = self.database.now();
+        (row > 0).then(|| row.to_string())
+    }
+
+    /// Changes the row, which is one as well, and gives what a writer sets then: told from what is loaded by its mark.
+    async fn writes(&self) -> String {
+        self.stepper.stop("writes the database").await;
+        format!("{}!", self.database.0.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn key(&self) -> Key<Keys, Text> {
+        key(&self.redis)
+    }
+
+    async fn command(&self, words: &[&str]) -> Option<String> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        let sent = self.redis.raw(|mut connection| async move { command.query_async(&mut connection).await });
+        sent.await.unwrap()
+    }
+}
+
+type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Someone, by what they do.
+#[derive(Clone, Copy)]
+struct Who {
+    name: &'static str,
+    does: fn(Hands) -> Doing,
+}
+
+macro_rules! who {
+    ($($(#[$meta:meta])* $name:ident: |$hands:ident| $does:expr;)*) => {$(
+        $(#[$meta])*
+        #[allow(non_upper_case_globals, reason = "they are named as what they do")]
+        static $name: Who = Who {
+            name: stringify!($name),
+            does: |$hands| Box::pin(async move { $does; }),
+        };
+    )*};
+}
+
+who! {
+    reader: |hands| hands.key().get_or_set(|| hands.reads()).await.unwrap();
+    reader_across: |hands| hands.key().get_or_set(|| hands.reads()).across_processes().await.unwrap();
+    /// Keeps stale copies.
+    keeper: |hands| hands.key().get_or_set(|| hands.reads()).stale_for(HOUR).await.unwrap();
+    /// Remembers that there is nothing.
+    seeker: |hands| hands.key().get_or_set_optional(|| hands.finds()).negative_ttl(HOUR).await.unwrap();
+    refresher: |hands| hands.key().get_or_set(|| hands.reads()).refresh().await.unwrap();
+    refresher_that_keeps: |hands| {
+        hands.key().get_or_set(|| hands.reads()).refresh().stale_for(HOUR).await.unwrap()
+    };
+    early_refresher: |hands| hands.key().get_or_set(|| hands.reads()).early_refresh(0.0).ttl(2 * HOUR).await.unwrap();
+    deleter: |hands| { hands.writes().await; hands.key().del().await.unwrap() };
+    /// What it takes may be undecodable; then it fails, and has taken it.
+    taker: |hands| { hands.writes().await; drop(hands.key().get_del().await) };
+    expirer: |hands| { hands.writes().await; hands.key().expire(Duration::ZERO).await.unwrap() };
+    expirer_at: |hands| { hands.writes().await; hands.key().expire_at(SystemTime::UNIX_EPOCH + HOUR).await.unwrap() };
+    setter: |hands| { let value = hands.writes().await; hands.key().set(&value).await.unwrap() };
+    swapper: |hands| { let value = hands.writes().await; drop(hands.key().get_set(&value).await) };
+    /// Finds nothing there, and does nothing besides.
+    setter_if_present: |hands| { let value = hands.writes().await; hands.key().set(&value).only_if_present().await.unwrap() };
+    updater: |hands| { let new = hands.writes().await; hands.key().update(|value| *value = new.clone()).await.unwrap() };
+    inserter: |hands| {
+        let new = hands.writes().await;
+        hands.key().update_or_insert(String::new, |value| *value = new.clone()).await.unwrap()
+    };
+    deleting_updater: |hands| { hands.writes().await; hands.key().update_with(|_| Change::Delete).await.unwrap() };
+    many_deleter: |hands| { hands.writes().await; Key::del_many([hands.key(), Keys::text(8).on(&hands.redis)]).await.unwrap() };
+    many_setter: |hands| {
+        let value = hands.writes().await;
+        Key::set_many([(Keys::text(8).on(&hands.redis), value.clone()), (hands.key(), value)]).await.unwrap()
+    };
+    batcher: |hands| { hands.writes().await; hands.redis.batch((Keys::text(8).get(), hands.key().del())).await.unwrap() };
+    transactor: |hands| { hands.writes().await; hands.redis.transaction((Keys::text(8).get(), hands.key().del())).await.unwrap() };
+    setting_transactor: |hands| { let value = hands.writes().await; hands.redis.transaction((hands.key().set(&value),)).await.unwrap() };
+    transactor_of_one: |hands| { hands.writes().await; hands.redis.transaction((hands.key().del(),)).await.unwrap() };
+    mover: |hands| { hands.writes().await; hands.key().rename(&Keys::text(9).on(&hands.redis)).await.unwrap() };
+    sweeper: |hands| { hands.writes().await; Keys::text_keys().delete().on(&hands.redis).await.unwrap() };
+    expiring_sweeper: |hands| {
+        hands.writes().await;
+        Keys::text_keys().expire(Duration::ZERO).on(&hands.redis).await.unwrap()
+    };
+
+    /// What is written by hand everywhere.
+    naive: |hands| {
+        if hands.command(&["GET", NAME]).await.is_none() {
+            let value = hands.reads().await;
+            hands.command(&["SET", NAME, &value]).await;
+        }
+    };
+    /// Sets only where there is nothing.
+    naive_if_absent: |hands| {
+        if hands.command(&["GET", NAME]).await.is_none() {
+            let value = hands.reads().await;
+            hands.command(&["SET", NAME, &value, "NX"]).await;
+        }
+    };
+}
+
+/// All that write or delete. A `set` that is made only if there is nothing is none of them: what it finds, it leaves.
+const WRITERS: [Who; 18] = [
+    deleter,
+    taker,
+    expirer,
+    expirer_at,
+    setter,
+    swapper,
+    setter_if_present,
+    updater,
+    inserter,
+    deleting_updater,
+    many_deleter,
+    many_setter,
+    batcher,
+    transactor,
+    setting_transactor,
+    mover,
+    sweeper,
+    expiring_sweeper,
+];
+
+/// What is there before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// A row, and no key.
+    Cold,
+    /// Neither.
+    NoRow,
+    /// What is cached is what the row holds.
+    Warm,
+    /// What is cached is what the row will hold after the next change of it, for whoever compares by value.
+    Ahead,
+    /// Bytes that are no text.
+    Undecodable,
+    /// The lifetime is over, and a copy is kept.
+    Stale,
+    /// Known to have no row.
+    Absent,
+}
+
+/// One who goes through a gate.
+struct Actor {
+    hands: Hands,
+    stops: UnboundedReceiver<String>,
+    _gate: Gate,
+}
+
+struct World {
+    database: Database,
+    direct: redis::aio::MultiplexedConnection,
+    /// Not stopped by anything.
+    redis: Redis,
+    actors: Vec<Actor>,
+    /// Whether the stale copy and what is known to be absent are looked at in the end.
+    looks_beside: bool,
+}
+
+/// What going through all interleavings has come to.
+#[derive(Default)]
+struct Outcome {
+    runs: u32,
+    /// The steps of those that left something old, and what that is.
+    violations: Vec<(Vec<String>, String)>,
+}
+
+impl World {
+    async fn new(address: SocketAddr) -> Self {
+        let url = format!("redis://{address}");
+        // Without the driver's own limits, which a busy machine exceeds.
+        let config =
+            redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let client = redis::Client::open(url.clone()).unwrap();
+        let direct = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
+        let (database, mut actors) = (Database::default(), Vec::new());
+        for _ in 0..3 {
+            let (stepper, stops) = Stepper::new();
+            let gate = Gate::start(address, stepper.clone(), |_| false).await;
+            let builder = Redis::builder()
+                .url(&gate.url())
+                .unwrap()
+                .shared_connections(1)
+                .exclusive_connections(1)
+                .timeout(HOUR);
+            let hands = Hands { redis: builder.build().unwrap(), stepper, database: database.clone() };
+            hands.redis.connect().await.unwrap();
+            assert_eq!(hands.command(&["GET", NAME]).await, None);
+            actors.push(Actor { hands, stops, _gate: gate });
+        }
+        let redis = Redis::builder().url(&url).unwrap().timeout(HOUR).build().unwrap();
+        // Each script once, so that the server knows it by its name.
+        key(&redis).get_or_set(|| async { String::new() }).await.unwrap();
+        key(&redis).update(|value| value.push('x')).await.unwrap();
+        Self { database, direct, redis, actors, looks_beside: false }
+    }
+
+    async fn command(&self, words: &[&str]) -> Option<String> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query_async(&mut self.direct.clone()).await.unwrap()
+    }
+
+    async fn set_up(&self, before: Before) {
+        self.command(&["FLUSHALL"]).await;
+        let row = if matches!(before, Before::NoRow | Before::Absent) { 0 } else { 1 };
+        self.database.0.store(row, Ordering::SeqCst);
+        let key = key(&self.redis);
+        match before {
+            Before::Cold | Before::NoRow => {}
+            // Shorter than the template's lifetime, so that it is due for who refreshes early.
+            Before::Warm => drop(self.command(&["SET", NAME, "1", "EX", "1000"]).await),
+            Before::Ahead => drop(self.command(&["SET", NAME, "2!", "EX", "1000"]).await),
+            Before::Undecodable => {
+                let mut set = redis::cmd("SET");
+                set.arg(NAME).arg(b"\xff").exec_async(&mut self.direct.clone()).await.unwrap();
+            }
+            Before::Stale => {
+                let filled = key.get_or_set(|| async { "1".to_owned() }).stale_for(HOUR).await;
+                assert_eq!(filled.unwrap(), "1");
+                self.command(&["DEL", NAME]).await;
+            }
+            Before::Absent => {
+                let sought = key.get_or_set_optional(|| async { None }).negative_ttl(HOUR);
+                assert_eq!(sought.await.unwrap(), None);
+            }
+        }
+    }
+
+    /// What there is in the end that is older than it may be.
+    async fn old(&self) -> Option<String> {
+        let now = self.database.now().to_string();
+        let is_old = |value: &str| value != now && !value.ends_with('!');
+        let bytes: Option<Vec<u8>> =
+            redis::cmd("GET").arg(NAME).query_async(&mut self.direct.clone()).await.unwrap();
+        let value = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(value) = value.filter(|value| is_old(value)) {
+            return Some(format!("{value} is at the key, and {now} in the database"));
+        }
+        if !self.looks_beside {
+            return None;
+        }
+        // As if its lifetime were over.
+        self.command(&["DEL", NAME]).await;
+        let kept = key(&self.redis).try_get_or_set_optional(|| async { Err(()) }).stale_for(HOUR);
+        let kept = kept.lookup().await.ok()?;
+        let absent = kept.source == ValueSource::Absent && now != "0";
+        let stale = kept.value.as_deref().is_some_and(is_old);
+        (absent || stale).then(|| format!("{:?} is beside the key, and {now} in the database", kept.value))
+    }
+
+    /// Goes through all interleavings of what these do.
+    async fn all(&mut self, before: Before, who: &[Who]) -> Outcome {
+        let mut outcome = Outcome::default();
+        // Which of those who could go on did, at each step, and how many those were.
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        loop {
+            self.set_up(before).await;
+            let trace = self.run(who, &mut path).await;
+            outcome.runs += 1;
+            if let Some(old) = self.old().await {
+                outcome.violations.push((trace, old));
+            }
+            while let Some((choice, of)) = path.pop() {
+                if choice + 1 < of {
+                    path.push((choice + 1, of));
+                    break;
+                }
+            }
+            if path.is_empty() {
+                return outcome;
+            }
+        }
+    }
+
+    async fn run(&mut self, who: &[Who], path: &mut Vec<(usize, usize)>) -> Vec<String> {
+        let (mut trace, mut at) = (Vec::new(), Vec::new());
+        for (actor, who) in self.actors.iter_mut().zip(who) {
+            actor.hands.stepper.close();
+            let (hands, does) = (actor.hands.clone(), who.does);
+            tokio::spawn(async move {
+                let stepper = hands.stepper.clone();
+                does(hands).await;
+                stepper.tell("");
+            });
+            at.push(actor.stops.recv().await.unwrap());
+        }
+        // Who asks for a lease that another one has, asks again and again: until something else happens, once is enough.
+        let mut stalls = vec![false; at.len()];
+        for depth in 0.. {
+            let able: Vec<usize> =
+                (0..at.len()).filter(|&index| !at[index].is_empty() && !stalls[index]).collect();
+            if able.is_empty() {
+                assert_eq!(path.len(), depth, "the same steps led elsewhere");
+                break;
+            }
+            if path.len() == depth {
+                path.push((0, able.len()));
+            }
+            assert_eq!(path[depth].1, able.len(), "the same steps led elsewhere: {trace:?}");
+            let index = able[path[depth].0];
+            trace.push(format!("{}: {}", who[index].name, at[index]));
+            let actor = &mut self.actors[index];
+            actor.hands.stepper.go();
+            let next = tokio::time::timeout(PATIENCE, actor.stops.recv());
+            let next = next.await.unwrap_or_else(|_| panic!("nothing happened after {trace:?}")).unwrap();
+            stalls.fill(false);
+            stalls[index] = next == at[index] && next == "EVALSHA begin";
+            at[index] = next;
+        }
+        self.actors.iter().for_each(|actor| actor.hands.stepper.open());
+        trace
+    }
+
+    /// Nothing old is left, whatever the order.
+    async fn holds(&mut self, before: Before, who: &[Who], at_least: u32) {
+        let names: Vec<_> = who.iter().map(|who| who.name).collect();
+        let outcome = self.all(before, who).await;
+        println!("{before:?} {names:?}: {} interleavings", outcome.runs);
+        if let Some((trace, old)) = outcome.violations.first() {
+            panic!(
+                "{before:?} {names:?}: {} of {} interleavings leave something old; {old}: {trace:#?}",
+                outcome.violations.len(),
+                outcome.runs
+            );
+        }
+        assert!(outcome.runs >= at_least, "{before:?} {names:?}: {} are not all", outcome.runs);
+    }
+}
+
+fn on_one_thread(future: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(future);
+}
+
+/// Makes two tests of each function, on an embedded server that listens and on a real one of its own, both on one thread.
+macro_rules! on_both_ways {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn body(mut $world: World) $body
+
+            #[test]
+            $(#[$meta])*
+            fn embedded() {
+                on_one_thread(async {
+                    // A handle that is of this process teaches the server the scripts.
+                    let server = Server::new();
+                    let handle = Redis::with_embedded_server(server.clone());
+                    handle.connect().await.unwrap();
+                    let listener = server.listen().await.unwrap();
+                    body(World::new(listener.addr().unwrap()).await).await;
+                });
+            }
+
+            #[test]
+            $(#[$meta])*
+            fn real() {
+                let server = RealServer::start();
+                on_one_thread(async { body(World::new(server.address()).await).await });
+            }
+        }
+    )*};
+}
+
+on_both_ways! {
+    /// What the library sends, step by step: that is what is interleaved below.
+    async fn the_steps_are_those_of_the_library(world: World) {
+        let unlink = format!("UNLINK {BESIDE}");
+        let expected: [(Who, Before, &[&str]); 10] = [
+            (reader, Before::Cold, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA store"]),
+            (reader, Before::Warm, &["GET back:text:7"]),
+            (seeker, Before::NoRow, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA absent"]),
+            (refresher, Before::Warm, &["EVALSHA begin", "reads the database", "EVALSHA store"]),
+            (early_refresher, Before::Warm, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA store"]),
+            (deleter, Before::Warm, &["writes the database", &unlink, "UNLINK back:text:7"]),
+            (setter, Before::Warm, &["writes the database", &unlink, "SET back:text:7"]),
+            (taker, Before::Warm, &["writes the database", &unlink, "GETDEL back:text:7"]),
+            (expirer, Before::Warm, &["writes the database", &unlink, "PEXPIRE back:text:7"]),
+            (transactor, Before::Warm, &["writes the database", "EXEC"]),
+        ];
+        for (who, before, steps) in expected {
+            world.set_up(before).await;
+            let trace = world.run(&[who], &mut Vec::new()).await;
+            let expected: Vec<_> = steps.iter().map(|step| format!("{}: {step}", who.name)).collect();
+            assert_eq!(trace, expected);
+        }
+    }
+
+    async fn a_reader_and_a_writer(world: World) {
+        for writer in WRITERS {
+            world.holds(Before::Cold, &[reader, writer], 10).await;
+            // An update fails there, and changes nothing.
+            if !writer.name.contains("updater") && writer.name != "inserter" {
+                world.holds(Before::Undecodable, &[reader, writer], 5).await;
+            }
+            world.holds(Before::Cold, &[reader_across, writer], 10).await;
+            world.holds(Before::Warm, &[reader, writer], 3).await;
+        }
+    }
+
+    async fn a_refresher_and_a_writer(world: World) {
+        for writer in WRITERS {
+            for before in [Before::Cold, Before::Warm, Before::Ahead] {
+                world.holds(before, &[refresher, writer], 10).await;
+            }
+            for before in [Before::Warm, Before::Ahead] {
+                world.holds(before, &[early_refresher, writer], 10).await;
+            }
+        }
+    }
+
+    async fn stale_copies_and_what_is_known_to_be_absent(world: World) {
+        world.looks_beside = true;
+        for writer in WRITERS {
+            for before in [Before::Cold, Before::Stale] {
+                world.holds(before, &[keeper, writer], 10).await;
+            }
+            world.holds(Before::Warm, &[refresher_that_keeps, writer], 10).await;
+            world.holds(Before::NoRow, &[seeker, writer], 10).await;
+            world.holds(Before::Absent, &[seeker, writer], 3).await;
+        }
+    }
+
+    async fn two_readers_and_a_writer(world: World) {
+        world.looks_beside = true;
+        for writer in [deleter, setter] {
+            world.holds(Before::Cold, &[keeper, refresher, writer], 1000).await;
+        }
+    }
+
+    async fn two_refreshers_and_a_writer(world: World) {
+        world.holds(Before::Warm, &[early_refresher, refresher, transactor], 500).await;
+        world.holds(Before::Warm, &[refresher, refresher, inserter], 1000).await;
+    }
+
+    async fn two_who_load_across_processes(world: World) {
+        for before in [Before::Cold, Before::Undecodable] {
+            world.holds(before, &[reader_across, reader_across], 20).await;
+        }
+        world.holds(Before::Cold, &[reader_across, refresher], 20).await;
+        world.holds(Before::Cold, &[reader_across, reader], 20).await;
+    }
+
+    async fn a_refresher_and_two_writers(world: World) {
+        for writers in [[deleter, setter], [setter, setter]] {
+            world.holds(Before::Cold, &[refresher, writers[0], writers[1]], 1000).await;
+        }
+    }
+
+    async fn what_is_written_by_hand_does_not_hold(world: World) {
+        // Were it not that these fail, the others would prove nothing.
+        for hand_written in [naive, naive_if_absent] {
+            for writer in [deleter, taker, expirer, sweeper, many_deleter, transactor] {
+                let outcome = world.all(Before::Cold, &[hand_written, writer]).await;
+                println!("{} {}: {} of {}", hand_written.name, writer.name, outcome.violations.len(), outcome.runs);
+                assert!(!outcome.violations.is_empty(), "{} {}", hand_written.name, writer.name);
+                let (trace, _) = &outcome.violations[0];
+                assert!(trace.last().unwrap().contains("SET back:text:7"), "{trace:?}");
+            }
+        }
+        let outcome = world.all(Before::Cold, &[naive, setter]).await;
+        assert!(!outcome.violations.is_empty());
+    }
+}
+
+/// In a cluster, sweeps have other steps.
+async fn in_a_cluster(mut world: World) {
+    world.looks_beside = true;
+    for writer in [sweeper, expiring_sweeper, deleter, updater, transactor_of_one] {
+        world.holds(Before::Cold, &[keeper, writer], 10).await;
+        world.holds(Before::Warm, &[refresher_that_keeps, writer], 10).await;
+        world.holds(Before::NoRow, &[seeker, writer], 10).await;
+    }
+    world.holds(Before::Stale, &[keeper, sweeper], 10).await;
+}
+
+#[test]
+fn in_an_embedded_cluster() {
+    on_one_thread(async {
+        let server = Server::builder().cluster().build();
+        Redis::with_embedded_server(server.clone()).connect().await.unwrap();
+        let listener = server.listen().await.unwrap();
+        in_a_cluster(World::new(listener.addr().unwrap()).await).await;
+    });
+}
+
+#[test]
+fn in_a_real_cluster() {
+    let server = RealServer::start_node();
+    on_one_thread(async { in_a_cluster(World::new(server.address()).await).await });
+}

@@ -1,0 +1,397 @@
+//! The breaker: a server that is away costs nobody their deadline, and is found back soon.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use redis_keyspace::stats::BreakerState;
+use redis_keyspace::{Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace_embedded::{Fault as Injected, Server};
+use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealServer, eventually, manager, pool_builder, within};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "breaker", ttl = 3600)]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    ending: fn(id: u32) -> Counter,
+    #[key("count:{id}", ttl = none)]
+    count: fn(id: u32) -> Counter,
+}
+
+fn state(redis: &Redis) -> BreakerState {
+    redis.stats().connections[0].breaker
+}
+
+/// Commands until the breaker is open.
+async fn open(redis: &Redis) -> Error {
+    for _ in 0..100 {
+        let error = Keys::text(1).get().on(redis).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+        if error.is_breaker_open() {
+            return error;
+        }
+    }
+    panic!("it does not open: {:?}", redis.stats());
+}
+
+async fn away_and_back(redis: Redis, leave: impl Fn(), come_back: impl Fn()) {
+    Keys::text(1).set("x").on(&redis).await.unwrap();
+    for round in 1..=3 {
+        assert_eq!(state(&redis), BreakerState::Closed);
+        leave();
+        let error = open(&redis).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let message = error.to_string();
+        assert!(message.contains("consecutive failures"), "{message}");
+        assert!(
+            message.contains("command not attempted") && message.contains("the last failure: "),
+            "{message}"
+        );
+        assert_ne!(state(&redis), BreakerState::Closed);
+        assert_eq!(redis.stats().connections[0].breaker_opened, round);
+
+        // Nobody waits, and nobody but the pool itself tries.
+        let before = redis.stats().connections[0].failed_connects;
+        for _ in 0..1000 {
+            assert!(Keys::count(1).incr().on(&redis).await.unwrap_err().is_breaker_open());
+        }
+        let raw = redis.raw(|mut c| async move { redis::cmd("PING").query_async::<()>(&mut c).await }).await;
+        assert!(raw.unwrap_err().is_breaker_open());
+        let tried = redis.stats().connections[0].failed_connects - before;
+        assert!(tried < 10, "{tried} attempts to connect");
+
+        come_back();
+        eventually("it is found back", async || state(&redis) == BreakerState::Closed).await;
+        assert_eq!(Keys::count(2).incr().on(&redis).await.unwrap(), i64::try_from(round).unwrap());
+    }
+}
+
+fn one_lane(builder: RedisBuilder) -> Redis {
+    builder.shared_connections(1).build().unwrap()
+}
+
+#[test]
+fn it_opens_and_closes_by_itself() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = one_lane(Redis::builder().embedded(server.clone()));
+        let leave = || {
+            server.refuse_connections(true);
+            server.disconnect_all();
+        };
+        away_and_back(redis, leave, || server.refuse_connections(false)).await;
+
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let redis = one_lane(Redis::builder().url(&server.url_through(&proxy)).unwrap());
+        let leave = || {
+            proxy.refuse(true);
+            proxy.cut_all();
+        };
+        away_and_back(redis, leave, || proxy.refuse(false)).await;
+    });
+}
+
+/// A pool of the application's, whose connections know nothing of breakers.
+#[test]
+fn a_pool_of_the_applications_has_one_too() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let builder = pool_builder().connection_timeout(Duration::from_millis(200));
+        let pool = builder.build(manager(&server.url_through(&proxy))).await.unwrap();
+        let redis =
+            Redis::builder().pool(pool).retries(0).timeout(Duration::from_millis(500)).build().unwrap();
+        // The limits are for what fails; what is to work is tried until it does.
+        eventually("it is stored", async || Keys::text(1).set("x").on(&redis).await.is_ok()).await;
+        proxy.refuse(true);
+        proxy.cut_all();
+        let error = open(&redis).await;
+        assert!(error.to_string().contains("command not attempted"), "{error}");
+        for _ in 0..200 {
+            assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
+        }
+        proxy.refuse(false);
+        eventually("it is found back", async || state(&redis) == BreakerState::Closed).await;
+        let read = async || Keys::text(1).get().on(&redis).await;
+        eventually("it is read", async || read().await.is_ok_and(|text| text.as_deref() == Some("x"))).await;
+    });
+}
+
+/// A server that accepts connections and is silent.
+#[test]
+fn a_server_that_hangs_opens_it_too() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let builder = Redis::builder().url(&server.url()).unwrap().timeout(Duration::from_millis(500));
+        let redis = one_lane(builder.connect_timeout(Duration::from_millis(300)));
+        // The limits are for what fails; what is to work is tried until it does.
+        eventually("it is stored", async || Keys::text(1).set("x").on(&redis).await.is_ok()).await;
+        server.pause();
+        eventually("it opens", async || {
+            let failed = Keys::text(1).get().on(&redis).await.unwrap_err();
+            failed.is_breaker_open()
+        })
+        .await;
+        let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+        assert!(error.is_breaker_open(), "{error}");
+        server.resume();
+        eventually("it closes", async || state(&redis) == BreakerState::Closed).await;
+        let read = async || Keys::text(1).get().on(&redis).await;
+        eventually("it is read", async || read().await.is_ok_and(|text| text.as_deref() == Some("x"))).await;
+    });
+}
+
+#[test]
+fn one_probe_at_a_time_whoever_waits() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let builder = Redis::builder().url(&server.url_through(&proxy)).unwrap();
+        let redis =
+            builder.shared_connections(4).connect_timeout(Duration::from_millis(200)).build().unwrap();
+        proxy.set(Fault::BlackHole);
+        open(&redis).await;
+        let (before, start) = (proxy.traffic().connections, Instant::now());
+        let done = Arc::new(AtomicBool::new(false));
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let (redis, done) = (redis.clone(), Arc::clone(&done));
+                tokio::spawn(async move {
+                    while !done.load(Ordering::Relaxed) {
+                        assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                })
+            })
+            .collect();
+        let probes = proxy.until(|traffic| traffic.connections >= before + 3).await.connections - before;
+        let took = start.elapsed();
+        done.store(true, Ordering::Relaxed);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        // Each takes 200 ms, so more than that would be several at a time.
+        let most = took.as_millis() / 200 + 2;
+        assert!(probes as u128 <= most, "{probes} probes in {took:?}");
+    });
+}
+
+#[test]
+fn what_is_not_the_servers_fault_does_not_count() {
+    within(PATIENCE, async {
+        let server = RealServer::builder().password("right").start();
+        let host = || Redis::builder().host("127.0.0.1").port(server.port()).breaker(2, MINUTE);
+        let wrong = host().password("wrong").build().unwrap();
+        for _ in 0..20 {
+            let error = Keys::text(1).get().on(&wrong).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AuthenticationFailed, "{error}");
+        }
+        let right = host()
+            .password("right")
+            .timeout(Duration::from_millis(200))
+            .exclusive_connections(1)
+            .build()
+            .unwrap();
+        // The limit is for what fails; what is to work is tried until it does. This leaves an idle connection to hold.
+        eventually("it is stored", async || Keys::text(1).set("no number").on(&right).await.is_ok()).await;
+        eventually("it is connected", async || right.raw(|_connection| async { Ok(()) }).await.is_ok()).await;
+        let other = right.clone();
+        let hold = right.raw(|connection| async move {
+            for _ in 0..3 {
+                let busy = other.raw(|_connection| async { Ok(()) }).await.unwrap_err();
+                assert_eq!(busy.kind(), ErrorKind::PoolBusy, "{busy}");
+            }
+            drop(connection);
+            Ok(())
+        });
+        hold.await.unwrap();
+        assert_eq!((state(&wrong), state(&right)), (BreakerState::Closed, BreakerState::Closed));
+    });
+}
+
+#[test]
+fn without_a_breaker_every_command_tries() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        server.refuse_connections(true);
+        let redis = Redis::builder().embedded(server.clone()).breaker(0, MINUTE).retries(0).build().unwrap();
+        for _ in 0..20 {
+            let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+            assert!(error.is_unavailable() && !error.is_breaker_open(), "{error}");
+        }
+        server.refuse_connections(false);
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+    });
+}
+
+/// The time is the runtime's, so an hour takes none.
+#[tokio::test(start_paused = true)]
+async fn probes_grow_rare_and_never_stop() {
+    let server = Server::new();
+    server.refuse_connections(true);
+    let redis = one_lane(Redis::builder().embedded(server.clone()));
+    open(&redis).await;
+    let failed = || redis.stats().connections[0].failed_connects;
+    let before = failed();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let first = failed() - before;
+    assert!((6..=16).contains(&first), "{first} probes in the first minute");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let later = failed() - before - first;
+    // One in 15 to 45 seconds.
+    assert!((80..=240).contains(&later), "{later} probes in an hour");
+    server.refuse_connections(false);
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert_eq!(state(&redis), BreakerState::Closed);
+    Keys::text(1).set("x").on(&redis).await.unwrap();
+}
+
+/// What a server says that runs no commands now: nothing was run, so everything may run again.
+#[test]
+fn a_server_that_is_not_ready_is_asked_again() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).retries(5).build().unwrap();
+        for refusal in [
+            "LOADING Redis is loading the dataset in memory",
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "CLUSTERDOWN The cluster is down",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "READONLY You can't write against a read only replica.",
+            "BUSY Redis is busy running a script.",
+        ] {
+            let before = Keys::count(1).get().on(&redis).await.unwrap();
+            let fault = server.inject(Injected::error(refusal).on("INCRBY").times(3));
+            assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), before + 1, "{refusal}");
+            assert_eq!(fault.hits(), 3);
+            let fault = server.inject(Injected::error(refusal).on("INCRBY"));
+            let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
+            assert_eq!(error.code(), refusal.split(' ').next(), "{error}");
+            assert_eq!(fault.hits(), 6, "the retries are bounded");
+        }
+        let fault = server.inject(Injected::error("OOM command not allowed").on("INCRBY"));
+        Keys::count(1).incr().on(&redis).await.unwrap_err();
+        assert_eq!(fault.hits(), 1, "what another try does not mend is not tried again");
+    });
+}
+
+/// A master that became a replica: its lanes are connected anew, and writes go on when there is a master again.
+#[test]
+fn a_failover_is_waited_for() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let builder = Redis::builder().url(&server.url()).unwrap().shared_connections(1).retries(50);
+        let redis = builder.retry_delay(Duration::from_millis(5)).build().unwrap();
+        assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), 1);
+        tokio::time::sleep(Duration::from_millis(1100)).await; // a lane that is younger would not be renewed
+        assert_eq!(server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
+        let connects = redis.stats().connections[0].connects;
+        let counting = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        eventually("the lane is connected anew", async || redis.stats().connections[0].connects > connects)
+            .await;
+        assert!(!counting.is_finished());
+        assert_eq!(server.redis_cli(&["REPLICAOF", "NO", "ONE"]), "OK");
+        assert_eq!(counting.await.unwrap().unwrap(), 2);
+    });
+}
+
+/// A name that stands for another server: whatever is asked of the old one leads to the new one.
+#[test]
+fn every_kind_of_request_notices_a_failover() {
+    within(PATIENCE, async {
+        async fn counter(redis: &Redis) -> redis_keyspace::Result<()> {
+            Keys::ending(1).incr().on(redis).await.map(drop)
+        }
+        async fn batch(redis: &Redis) -> redis_keyspace::Result<()> {
+            redis.batch((Keys::text(1).get(), Keys::text(2).set("x"))).await.map(drop)
+        }
+        async fn transaction(redis: &Redis) -> redis_keyspace::Result<()> {
+            redis.transaction((Keys::text(1).get(), Keys::text(2).set("x"))).await.map(drop)
+        }
+        async fn update(redis: &Redis) -> redis_keyspace::Result<()> {
+            Keys::text(3).update_or_insert(String::new, |text| text.push('x')).on(redis).await.map(drop)
+        }
+        async fn raw(redis: &Redis) -> redis_keyspace::Result<()> {
+            let set = |mut connection| async move {
+                redis::cmd("SET").arg("k").arg("v").query_async::<()>(&mut connection).await
+            };
+            redis.raw(set).await
+        }
+        macro_rules! each {
+            ($($request:ident),*) => {$({
+                let servers = [RealServer::start(), RealServer::start()];
+                let proxy = Proxy::start(servers[0].address());
+                let url = servers[0].url_through(&proxy);
+                let redis = Redis::builder().url(&url).unwrap().shared_connections(2).build().unwrap();
+                for _ in 0..4 {
+                    $request(&redis).await.unwrap();
+                }
+                // Lanes that are younger are not made anew.
+                tokio::time::sleep(Duration::from_millis(1100)).await;
+                servers[0].redis_cli(&["REPLICAOF", "127.0.0.1", "1"]);
+                proxy.redirect(servers[1].address());
+                let mut failed = 0;
+                for _ in 0..20 {
+                    failed += usize::from($request(&redis).await.is_err());
+                }
+                assert!(failed <= 2, "{}: {failed} of 20 failed", stringify!($request));
+                assert_ne!(servers[1].redis_cli(&["DBSIZE"]), "0", "{}", stringify!($request));
+            })*};
+        }
+        each!(counter, batch, transaction, update, raw);
+    });
+}
+
+/// One lane is lost and can't be connected again: the others do.
+#[test]
+fn a_lane_that_is_gone_for_good_keeps_nobody_from_the_others() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let redis = Redis::builder()
+            .url(&server.url_through(&proxy))
+            .unwrap()
+            .shared_connections(2)
+            .retries(0)
+            .build()
+            .unwrap();
+        redis.connect().await.unwrap();
+        proxy.refuse(true);
+        let open = proxy.traffic().open;
+        proxy.cut_oldest();
+        proxy.until(|traffic| traffic.open < open).await;
+        let mut failed = 0;
+        for _ in 0..200 {
+            failed += usize::from(Keys::text(1).get().on(&redis).await.is_err());
+        }
+        assert!(failed <= 1, "{failed} of 200 failed");
+        proxy.refuse(false);
+        eventually("the other one is connected again", async || {
+            Keys::text(1).get().on(&redis).await.unwrap();
+            redis.stats().connections[0].shared_connections == 2
+        })
+        .await;
+    });
+}
+
+/// Many lanes that end together, for whatever harmless reason.
+#[test]
+fn losing_all_lanes_at_once_is_one_failure() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let redis = Redis::builder().url(&server.url()).unwrap().shared_connections(8).build().unwrap();
+        redis.connect().await.unwrap();
+        for _ in 0..5 {
+            server.redis_cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+            eventually("the lanes are lost", async || redis.stats().connections[0].shared_connections == 0)
+                .await;
+            Keys::text(1).get().on(&redis).await.unwrap();
+            redis.connect().await.unwrap();
+        }
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.breaker_opened, stats.failed_connects), (0, 0), "{stats:?}");
+    });
+}

@@ -1,0 +1,12 @@
+//! Handles, pools and connections, and what becomes of commands when a server is unavailable.
+
+mod breaker;
+mod degrading;
+mod handles;
+mod health;
+mod overload;
+mod own_pool;
+mod profiles;
+mod recovery;
+mod server_faults;
+mod silent_connections;

@@ -1,0 +1,324 @@
+//! Servers and connections that go away, hang or lie.
+
+use std::time::{Duration, Instant};
+
+use redis_keyspace::error::Budget;
+use redis_keyspace::stats::PoolStatus;
+use redis_keyspace::{Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealServer, eventually, within};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "faults", ttl = 3600)]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    #[key("count:{id}", ttl = none)]
+    count: fn(id: u32) -> Counter,
+    #[key("ending:{id}", ttl = "1h")]
+    ending: fn(id: u32) -> Counter,
+}
+
+fn to(url: &str) -> RedisBuilder {
+    Redis::builder().url(url).unwrap().timeout(MINUTE).connect_timeout(MINUTE)
+}
+
+/// A server with a proxy in front, and a handle that goes through it on one lane.
+fn proxied() -> (RealServer, Proxy, Redis) {
+    let server = RealServer::start();
+    let proxy = Proxy::start(server.address());
+    let redis = to(&server.url_through(&proxy)).shared_connections(1).build().unwrap();
+    (server, proxy, redis)
+}
+
+#[track_caller]
+fn assert_lost(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    assert!(error.is_connection_lost() && error.is_unavailable());
+    assert!(error.to_string().contains("connection was lost"), "{error}");
+}
+
+#[test]
+fn without_a_server_a_command_fails_after_few_attempts_and_says_where() {
+    within(PATIENCE, async {
+        let proxy = Proxy::start(([127, 0, 0, 1], 1).into());
+        proxy.refuse(true);
+        let url = format!("redis://127.0.0.1:{}", proxy.port());
+        let redis = to(&url).timeout(Duration::from_secs(5)).build().unwrap();
+        let address = proxy.address().to_string();
+        for error in [
+            Keys::text(1).get().on(&redis).await.unwrap_err(),
+            Keys::count(1).incr().on(&redis).await.unwrap_err(),
+            redis.batch([Keys::text(1).get()]).await.unwrap_err(),
+            redis.ping().await.unwrap_err(),
+            redis.connect().await.unwrap_err(),
+            redis
+                .raw(|mut c| async move { redis::cmd("PING").query_async::<()>(&mut c).await })
+                .await
+                .unwrap_err(),
+        ] {
+            assert!(error.is_unavailable() && error.kind() == ErrorKind::Unavailable, "{error}");
+            assert!(error.to_string().contains(&address), "{error}");
+        }
+        let attempts = || redis.stats().connections[0].failed_connects;
+        let before = attempts();
+        let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+        assert!(attempts() - before <= 3, "{} attempts to connect", attempts() - before);
+        assert_eq!((error.command(), error.key()), (Some("GET"), Some("faults:text:1")));
+        let pool = &redis.stats().connections[0];
+        assert_eq!(pool.status, PoolStatus::Disconnected);
+        assert!(pool.failed_connects > 0 && pool.connects == 0);
+        assert!(pool.last_error.as_deref().unwrap().contains(&address), "{pool:?}");
+    });
+}
+
+#[test]
+fn killed_and_restarted() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let redis = to(&server.url()).build().unwrap();
+        assert_eq!(redis.stats().total, 0);
+        redis.connect().await.unwrap();
+        assert_eq!(redis.stats().connections[0].status, PoolStatus::Ready);
+        redis
+            .scope(async {
+                Keys::count(1).incr().await.unwrap();
+                for round in 0..3 {
+                    server.pause();
+                    // In flight, for they are written and nobody answers.
+                    let running: Vec<_> = (0..20)
+                        .map(|_| tokio::spawn(Keys::count(1).incr().on(&redis).into_future()))
+                        .collect();
+                    eventually("they are under way", async || {
+                        redis.stats().connections.iter().map(|pool| pool.in_flight).sum::<usize>() == 20
+                    })
+                    .await;
+                    server.kill();
+                    for command in running {
+                        assert_lost(&command.await.unwrap().unwrap_err());
+                    }
+                    let error = Keys::text(1).get().await.unwrap_err();
+                    assert!(error.is_unavailable(), "{error}");
+                    assert_eq!(redis.stats().connections[0].status, PoolStatus::Disconnected);
+                    server.restart();
+                    // It recovers by itself.
+                    eventually("the breaker is closed", async || redis.ping().await.is_ok()).await;
+                    for _ in 0..10 {
+                        Keys::count(2).incr().await.unwrap();
+                        assert_eq!(Keys::text(1).get().await.unwrap(), None, "round {round}");
+                    }
+                    assert_eq!(redis.stats().connections[0].status, PoolStatus::Ready);
+                }
+            })
+            .await;
+    });
+}
+
+#[test]
+fn a_read_outlives_a_restart() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        // Without a breaker: how soon the server is back is the machine's affair, and the breaker would end the tries.
+        let redis = to(&server.url()).retries(50).breaker(0, MINUTE).build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        server.kill();
+        let reads: Vec<_> =
+            (0..20).map(|_| tokio::spawn(Keys::text(1).get().on(&redis).into_future())).collect();
+        let write = tokio::spawn(Keys::text(2).set("y").on(&redis).into_future());
+        tokio::task::block_in_place(|| server.restart());
+        for read in reads {
+            assert_eq!(read.await.unwrap().unwrap(), None, "the new server is empty");
+        }
+        write.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn paused_and_resumed() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let redis = to(&server.url()).timeout(Duration::from_millis(400)).build().unwrap();
+        // The limit is for what fails; what is to work states a longer one, or is tried until it does.
+        eventually("it is connected", async || redis.connect().await.is_ok()).await;
+        Keys::text(1).set("x").on(&redis).timeout(MINUTE).await.unwrap();
+        server.pause();
+        let start = Instant::now();
+        let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+        let took = start.elapsed();
+        assert_eq!((error.kind(), error.budget()), (ErrorKind::Timeout, Some(Budget::Reply)), "{error}");
+        assert!(error.is_timeout() && error.to_string().contains("400ms"), "{error}");
+        assert!(took >= Duration::from_millis(400), "{took:?}");
+        let short = Keys::text(1).get().on(&redis).timeout(Duration::from_millis(50));
+        let error = short.await.unwrap_err();
+        assert_eq!(error.budget(), Some(Budget::Reply), "{error}");
+        assert!(error.to_string().contains("50ms"), "{error}");
+        server.resume();
+        // Late replies go to nobody.
+        for id in 0..50 {
+            Keys::text(id).set(&id.to_string()).on(&redis).timeout(MINUTE).await.unwrap();
+            let read = Keys::text(id).get().on(&redis).timeout(MINUTE).await;
+            assert_eq!(read.unwrap(), Some(id.to_string()));
+        }
+    });
+}
+
+#[test]
+fn a_paused_server_is_no_connection() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        server.pause();
+        let builder = || to(&server.url()).timeout(Duration::from_millis(300));
+        // Whether the limit of the attempt or that of the command is the shorter.
+        for connect in [Duration::from_millis(100), Duration::from_secs(2)] {
+            let redis = builder().connect_timeout(connect).build().unwrap();
+            let ping = |mut c: redis_keyspace::raw::RawConnection| async move {
+                redis::cmd("PING").query_async::<()>(&mut c).await
+            };
+            // That each of them ends is the point: the server is paused for as long as they run.
+            for outcome in [
+                Keys::text(1).get().on(&redis).await.map(drop),
+                redis.connect().await.map(drop),
+                redis.raw(ping).await,
+            ] {
+                let error = outcome.unwrap_err();
+                assert_eq!(
+                    (error.kind(), error.budget()),
+                    (ErrorKind::Unavailable, Some(Budget::Connect)),
+                    "{error}"
+                );
+            }
+        }
+        server.resume();
+    });
+}
+
+#[test]
+fn cut_before_the_request_arrived() {
+    within(PATIENCE, async {
+        let (_server, proxy, redis) = proxied();
+        redis.connect().await.unwrap();
+        proxy.on("faults:count:1", Fault::CutRequest);
+        assert_lost(&Keys::count(1).incr().on(&redis).await.unwrap_err());
+        assert_eq!(Keys::count(1).get().on(&redis).await.unwrap(), 0);
+        proxy.on("faults:ending:1", Fault::CutRequest);
+        assert_lost(&Keys::ending(1).incr().on(&redis).await.unwrap_err());
+        assert_eq!(Keys::ending(1).get().on(&redis).await.unwrap(), 0);
+        proxy.on("faults:text:1", Fault::CutRequest);
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap(), None, "a read is tried again");
+        proxy.on("faults:text:1", Fault::CutRequest);
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
+        assert_eq!(proxy.unused(), 0);
+    });
+}
+
+#[test]
+fn cut_after_the_request_arrived() {
+    within(PATIENCE, async {
+        let (_server, proxy, redis) = proxied();
+        redis.connect().await.unwrap();
+        for fault in [Fault::CutReply, Fault::TruncateReply(1), Fault::TruncateReply(3)] {
+            let key = Keys::count(1).on(&redis);
+            key.set(0).await.unwrap();
+            proxy.on("INCRBY", fault);
+            assert_lost(&key.incr().await.unwrap_err());
+            assert_eq!(key.get().await.unwrap(), 1, "once, for it is not tried again");
+            let key = Keys::text(1).on(&redis);
+            key.set("hello").await.unwrap();
+            proxy.on("GETDEL", fault);
+            assert_lost(&key.get_del().await.unwrap_err());
+            assert!(!key.exists().await.unwrap());
+            key.set("hello").await.unwrap();
+            proxy.on("GET", fault);
+            assert_eq!(key.get().await.unwrap().as_deref(), Some("hello"));
+            // What answers otherwise the second time is not tried again.
+            key.del().await.unwrap();
+            proxy.on("SET", fault);
+            assert_lost(&key.set("x").only_if_absent().await.unwrap_err());
+            // Of a counter, because `del` of a value has two of these.
+            let count = Keys::count(1).on(&redis);
+            proxy.on("UNLINK", fault);
+            assert_lost(&count.del().await.unwrap_err());
+            key.del().await.unwrap();
+            proxy.on("MGET", fault);
+            assert_eq!(redis_keyspace::Key::get_many([key.clone()]).await.unwrap(), [None]);
+            assert_eq!(redis_keyspace::Key::get_many([count]).await.unwrap(), [0]);
+            assert_eq!(proxy.unused(), 0, "{fault:?}");
+        }
+    });
+}
+
+/// Deleting by a moment in the past, and then again, because the first answer was lost, answers otherwise.
+#[test]
+fn what_deletes_is_not_tried_again() {
+    within(PATIENCE, async {
+        let (_server, proxy, redis) = proxied();
+        let key = Keys::text(1).on(&redis);
+        let past = std::time::SystemTime::now() - MINUTE;
+        key.set("read once").await.unwrap();
+        proxy.on("GETEX", Fault::CutReply);
+        let read = key.get_ex().expire_at(past).await;
+        assert!(
+            read.as_ref().is_err_and(Error::is_connection_lost),
+            "the value is gone, and this says {read:?}"
+        );
+        key.set("x").await.unwrap();
+        proxy.on("PEXPIRE", Fault::CutReply);
+        let there = key.expire(Duration::ZERO).await;
+        assert!(
+            there.as_ref().is_err_and(Error::is_connection_lost),
+            "there was a key, and this says {there:?}"
+        );
+    });
+}
+
+#[test]
+fn many_in_flight_when_the_connection_is_cut() {
+    within(PATIENCE, async {
+        let (_server, proxy, redis) = proxied();
+        redis.connect().await.unwrap();
+        for _ in 0..10 {
+            let reads: Vec<_> =
+                (0..100).map(|id| tokio::spawn(Keys::text(id).get().on(&redis).into_future())).collect();
+            let counts: Vec<_> =
+                (0..100).map(|id| tokio::spawn(Keys::count(id).incr().on(&redis).into_future())).collect();
+            proxy.cut_all();
+            for read in reads {
+                read.await.unwrap().unwrap();
+            }
+            for count in counts {
+                if let Err(error) = count.await.unwrap() {
+                    assert_lost(&error);
+                }
+            }
+        }
+        redis.ping().await.unwrap();
+    });
+}
+
+/// A server that takes no more connections: what there is serves all.
+#[test]
+fn one_lane_is_enough() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).shared_connections(4).build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        Keys::text(2).set("x").on(&redis).await.unwrap();
+        assert!(redis.stats().connections[0].shared_connections < 4);
+        server.refuse_connections(true);
+        for _ in 0..20 {
+            assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
+            let [text] = redis.batch([Keys::text(1).get()]).await.unwrap();
+            assert_eq!(text.as_deref(), Some("x"));
+            assert_eq!(Keys::text_keys().on(&redis).count().await.unwrap(), 2);
+            Keys::text(2).set(&"x".repeat(100_000)).on(&redis).await.unwrap();
+        }
+        let stats = &redis.stats().connections[0];
+        assert!(
+            stats.shared_connections < 4 && stats.breaker == redis_keyspace::stats::BreakerState::Closed,
+            "{stats:?}"
+        );
+    });
+}

@@ -1,0 +1,241 @@
+//! Clusters: keys that are used together are checked before anything is sent, and scans go on as everywhere.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis_keyspace::config::Protocol;
+use redis_keyspace::{Counter, ErrorKind, Key, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{PATIENCE, RealServer, manager, pool_builder, raw, within};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    #[key("user:{id}", hash_tag = id)]
+    user: fn(id: u64) -> Text,
+    #[key("user:{id}:note", hash_tag = id)]
+    note: fn(id: u64) -> Text,
+    #[key("user:{id}:views", hash_tag = id)]
+    views: fn(id: u64) -> Counter,
+    loose: fn(id: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "page", ttl = "1h")]
+struct PageKeys {
+    title: fn(id: u64) -> Text,
+}
+
+/// Runs a body on an embedded cluster, on a real one by each protocol, and on the same by a pool of the application's.
+fn on_clusters<F: Future<Output = ()>>(body: impl Fn(Redis) -> F) {
+    let run = |builder: RedisBuilder| {
+        within(PATIENCE, async {
+            let redis = builder.build().unwrap();
+            redis.scope(body(redis.clone())).await;
+            redis.close().await;
+        });
+    };
+    run(Redis::builder().embedded(Server::builder().cluster().build()));
+    let server = RealServer::start_node();
+    let flush = || assert_eq!(server.redis_cli(&["FLUSHALL"]), "OK"); // it is this test's own
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        run(Redis::builder().url(&server.url()).unwrap().protocol(protocol));
+        flush();
+    }
+    run(Redis::builder().url(&server.url()).unwrap().namespace("shop").unwrap());
+    flush();
+    for parameters in ["", "?protocol=resp3"] {
+        within(PATIENCE, async {
+            let manager = manager(&format!("{}{parameters}", server.url()));
+            let pool = pool_builder().max_size(2).build(manager).await.unwrap();
+            let redis = Redis::from_pool(pool);
+            redis.scope(body(redis.clone())).await;
+        });
+        flush();
+    }
+}
+
+/// The message of a refusal, which names both keys and says that nothing was sent.
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: redis_keyspace::Result<T>, names: &[&str]) {
+    let error = outcome.expect_err("keys of two slots");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    let message = error.to_string();
+    for name in names.iter().chain(&["nothing was sent", "hash_tag"]) {
+        assert!(message.contains(name), "{name:?} is missing in: {message}");
+    }
+}
+
+#[test]
+fn keys_with_one_hash_tag_are_usable_together() {
+    on_clusters(async |redis| {
+        Key::set_many([(CartKeys::user(7), "a"), (CartKeys::note(7), "b")]).await.unwrap();
+        let both = Key::get_many([CartKeys::user(7), CartKeys::note(7)]).await.unwrap();
+        assert_eq!(both, [Some("a".to_owned()), Some("b".to_owned())]);
+        let (user, views) =
+            redis.transaction((CartKeys::user(7).get(), CartKeys::views(7).incr())).await.unwrap();
+        assert_eq!((user.as_deref(), views), (Some("a"), 1));
+        let (note, views) = redis.batch((CartKeys::note(7).get(), CartKeys::views(7).incr())).await.unwrap();
+        assert_eq!((note.as_deref(), views), (Some("b"), 2));
+        assert_eq!(Key::del_many([CartKeys::user(7), CartKeys::note(7)]).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn keys_of_different_slots_are_refused_by_name_before_anything_is_sent() {
+    on_clusters(async |redis| {
+        let same_template = ["\"cart:user:{7}\"", "\"cart:user:{8}\"", "\"cart:user:{{{id}}}\""];
+        refused(Key::set_many([(CartKeys::user(7), "a"), (CartKeys::user(8), "b")]).await, &same_template);
+        refused(Key::get_many([7, 8].map(CartKeys::user)).await, &same_template);
+        refused(Key::del_many([7, 8].map(CartKeys::user)).await, &same_template);
+        refused(CartKeys::user(7).rename(&CartKeys::user(8)).await, &same_template);
+        refused(CartKeys::user(7).rename_if_absent(&CartKeys::user(8)).await, &same_template);
+        let two_templates =
+            ["\"cart:user:{7}:views\"", "\"page:title:{id}\"", "\"cart:user:{{{id}}}:views\""];
+        let of_both = || (CartKeys::views(7).incr(), PageKeys::title(7).set("x"));
+        refused(redis.batch(of_both()).await, &two_templates);
+        refused(redis.transaction(of_both()).await, &two_templates);
+        let (views, title) = redis.batch(of_both()).each().await.unwrap();
+        refused(views, &two_templates);
+        refused(title, &two_templates);
+        let two_fields = ["\"cart:loose:{id}\"", "\"cart:user:{{{id}}}\""];
+        refused(Key::get_many([CartKeys::loose(7), CartKeys::user(7)]).await, &two_fields);
+
+        assert_eq!(raw::<u64>(&redis, &["DBSIZE"]).await, 0, "something was sent");
+        // What was refused has left the connection as it was.
+        assert_eq!(CartKeys::views(7).incr().await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn counters_and_fills_use_one_key() {
+    on_clusters(async |_| {
+        assert_eq!(CartKeys::views(1).incr().await.unwrap(), 1);
+        assert_eq!(PageKeys::title(1).get_or_set(|| async { "t".to_owned() }).await.unwrap(), "t");
+        PageKeys::title(1).set("u").keep_ttl().await.unwrap();
+        assert_eq!(PageKeys::title(1).get().await.unwrap().as_deref(), Some("u"));
+    });
+}
+
+#[test]
+fn patterns_work_on_the_keys_of_a_node() {
+    on_clusters(async |_| {
+        for id in 0..300 {
+            PageKeys::title(id).set(&format!("page {id}")).await.unwrap();
+            CartKeys::loose(id).set("x").await.unwrap();
+        }
+        let mut values = PageKeys::title_keys().page_size(50).values();
+        let mut seen = BTreeSet::new();
+        while let Some((found, value)) = values.next().await.transpose().unwrap() {
+            let ParsedPageKeys::Title { id } = found.arguments();
+            assert_eq!(value, format!("page {id}"));
+            assert!(seen.insert(id), "{id} twice");
+        }
+        assert_eq!(seen.len(), 300);
+        let given = PageKeys::title_keys().expire(Duration::from_secs(60)).await.unwrap();
+        assert_eq!((given.matched, given.affected), (300, 300));
+        let gone = PageKeys::title_keys().page_size(100).delete().await.unwrap();
+        assert_eq!((gone.matched, gone.affected, gone.finished), (300, 300, true));
+        assert_eq!(CartKeys::loose_keys().count().await.unwrap(), 300);
+        assert_eq!(CartKeys::delete_pattern("loose:*").await.unwrap().affected, 300);
+    });
+}
+
+#[test]
+fn a_server_that_is_no_cluster_takes_keys_of_any_slot() {
+    within(PATIENCE, async {
+        let redis = Redis::embedded();
+        let check = async {
+            Key::set_many([(CartKeys::user(7), "a"), (CartKeys::user(8), "b")]).await.unwrap();
+            redis.transaction((CartKeys::user(7).get(), PageKeys::title(7).get())).await.unwrap();
+        };
+        redis.scope(check).await;
+    });
+}
+
+#[test]
+fn a_database_other_than_the_first_is_refused_with_the_reason() {
+    #[derive(Keyspace)]
+    #[keyspace(prefix = "motd", db = 2, ttl = "1h")]
+    struct Motd {
+        today: Text,
+    }
+    on_clusters(async |redis| {
+        let error = Motd::today().on(&redis).get().await.expect_err("a cluster has one database");
+        let message = error.to_string();
+        // Of a pool of the application's it is known which database it is on.
+        assert!(message.contains("cluster mode") || message.contains("from_pool_on"), "{message}");
+    });
+}
+
+/// The embedded cluster answers what a real one does.
+#[test]
+fn both_clusters_give_the_same_replies() {
+    let (real, embedded) = (RealServer::start_node(), Server::builder().cluster().build());
+    within(PATIENCE, async {
+        let real = Redis::open(&real.url()).unwrap();
+        let embedded = Redis::builder().embedded(embedded).build().unwrap();
+        let scripts: &[&[&str]] = &[
+            &["MSET a 1 b 2"],
+            &["MSET {a}1 1 {a}2 2"],
+            &["MGET {a}1 {a}2"],
+            &["MGET {a}1 b"],
+            &["DEL a b c"],
+            &["RENAME {a}1 {a}3"],
+            &["RENAME {a}3 b"],
+            &["SELECT 0"],
+            &["SELECT 1"],
+            &["SELECT x"],
+            &["CLUSTER KEYSLOT a{b}c"],
+            &["CLUSTER KEYSLOT a{}c"],
+            &["CLUSTER KEYSLOT"],
+            &["CLUSTER NOSUCH"],
+            &["MULTI", "SET a 1", "SET b 1", "EXEC", "GET a"],
+            &["MULTI", "MSET a 1 b 1", "SET a 1", "EXEC", "GET a"],
+            &["MULTI", "SET {a}1 1", "SET {a}2 1", "EXEC", "GET {a}2"],
+            &["WATCH a b"],
+            &["BLPOP a b 1"],
+        ];
+        for script in scripts {
+            let mut replies = Vec::new();
+            for redis in [&real, &embedded] {
+                let run = |mut connection: redis_keyspace::raw::RawConnection| async move {
+                    let mut replies = Vec::new();
+                    for line in *script {
+                        let mut words = line.split(' ');
+                        let mut command = redis::cmd(words.next().unwrap());
+                        command.arg(words.collect::<Vec<_>>());
+                        let reply = command.query_async::<redis::Value>(&mut connection).await;
+                        replies.push(reply.map_err(|error| error.to_string()));
+                    }
+                    Ok(replies)
+                };
+                replies.push(redis.raw(run).await.unwrap());
+            }
+            assert_eq!(replies[1], replies[0], "{script:?}");
+        }
+    });
+}
+
+/// A pool that learns of the cluster while many use it stays usable by all.
+#[test]
+fn many_at_once_are_each_told() {
+    on_clusters(async |redis| {
+        let redis = Arc::new(redis);
+        let tasks: Vec<_> = (0..50)
+            .map(|id| {
+                let redis = Arc::clone(&redis);
+                tokio::spawn(async move {
+                    let apart = Key::del_many([id, id + 1].map(CartKeys::user)).on(&redis).await;
+                    refused(apart, &["cart:user:{{{id}}}"]);
+                    CartKeys::user(id).set("x").on(&redis).await.unwrap();
+                    CartKeys::user(id).get().on(&redis).await.unwrap()
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap().as_deref(), Some("x"));
+        }
+    });
+}

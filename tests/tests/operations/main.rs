@@ -1,0 +1,13 @@
+//! Commands on single values, counters and many keys, on both servers.
+
+mod batches;
+mod both_servers;
+mod command_futures;
+mod counters;
+mod lifetimes;
+mod many_keys;
+mod paused_clock;
+mod raw_access;
+mod scans;
+mod undecodable_values;
+mod values;

@@ -1,0 +1,6 @@
+//! What takes several processes: loads that processes share, attacks, the examples, the composition file.
+
+mod chaos;
+mod compose;
+mod examples;
+mod shared_loads;

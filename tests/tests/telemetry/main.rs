@@ -1,0 +1,4 @@
+//! What is told of: metrics, spans and events, and that no secret is in them.
+
+mod metrics_and_spans;
+mod secrets;

@@ -1,0 +1,187 @@
+//! Spans and metrics: what they are called, and what they never hold.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use redis_keyspace::{Counter, Keyspace, Redis, Text};
+use redis_keyspace_embedded::{Fault, Server};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "telemetry", db = 3, ttl = 3600, on_unavailable = "miss")]
+struct Keys {
+    text: fn(id: &str) -> Text,
+    views: fn(id: u64) -> Counter,
+}
+
+const SECRET: &str = "a-value-that-nobody-may-see";
+const ID: &str = "an-id-that-is-no-label";
+
+/// Everything there is to tell of.
+async fn everything(server: &Server, redis: &Redis) {
+    Keys::text(ID).set(SECRET).await.unwrap();
+    Keys::text(ID).get().await.unwrap();
+    Keys::text("other").get_or_set(|| async { SECRET.to_owned() }).await.unwrap();
+    Keys::text("other").get_or_set(|| async { SECRET.to_owned() }).await.unwrap();
+    redis.batch((Keys::text(ID).get(), Keys::views(1).incr())).await.unwrap();
+    redis.transaction([Keys::views(1).incr()]).await.unwrap();
+    assert_eq!(Keys::text_keys().count().await.unwrap(), 2);
+    redis.ping().await.unwrap();
+    let wrong = server.inject(Fault::error("WRONGTYPE Operation against a key").on("GET").times(1));
+    Keys::text(ID).get().await.unwrap_err();
+    drop(wrong);
+    let full = server.inject(Fault::error("OOM command not allowed").on("SET"));
+    redis.batch([Keys::text(ID).set(SECRET)]).await.unwrap_err();
+    drop(full);
+    server.refuse_connections(true);
+    server.disconnect_all();
+    for _ in 0..10 {
+        assert_eq!(Keys::text(ID).get().await.unwrap(), None);
+        Keys::views(1).incr().await.unwrap_err();
+    }
+    server.refuse_connections(false);
+}
+
+/// What is told of goes to whoever listens on this thread; that nobody does on another one must not be remembered meanwhile.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn run() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
+        redis.scope(everything(&server, &redis)).await;
+    });
+}
+
+#[test]
+fn metrics_are_labelled_by_template_and_never_by_key() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, run);
+    let text = handle.render();
+    assert!(!text.contains(SECRET) && !text.contains(ID), "{text}");
+    let command = |template: &str, command: &str, outcome: &str| {
+        format!(
+            "redis_keyspace_command_duration_seconds_count{{keyspace=\"Keys\",template=\"{template}\",\
+             command=\"{command}\",outcome=\"{outcome}\"}}"
+        )
+    };
+    let fills = |result: &str| {
+        format!(
+            "redis_keyspace_fills_total{{keyspace=\"Keys\",template=\"telemetry:text:{{id}}\",result=\"{result}\"}} 1"
+        )
+    };
+    for line in [
+        // Alone, in a fill that missed, in one that hit, and in a batch.
+        command("telemetry:text:{id}", "GET", "ok") + " 4",
+        command("telemetry:text:{id}", "SET", "ok") + " 1",
+        // The fill that missed took a lease, and stored what was loaded.
+        command("telemetry:text:{id}", "EVALSHA", "ok") + " 2",
+        command("telemetry:text:{id}", "GET", "wrong_type") + " 1",
+        command("telemetry:views:{id}", "INCRBY", "ok") + " 2",
+        command("telemetry:views:{id}", "INCRBY", "unavailable"),
+        command("telemetry:text:{id}", "SET", "server") + " 1",
+        "keyspace=\"\",template=\"\",command=\"PING\",outcome=\"ok\"} 1".to_owned(),
+        "keyspace=\"Keys\",template=\"\",command=\"SCAN\",outcome=\"ok\"".to_owned(),
+        fills("hit"),
+        fills("miss"),
+        "redis_keyspace_degraded_total{keyspace=\"Keys\",template=\"telemetry:text:{id}\"} 10".to_owned(),
+        "redis_keyspace_connects_total{outcome=\"ok\"}".to_owned(),
+        "redis_keyspace_connects_total{outcome=\"error\"}".to_owned(),
+        "redis_keyspace_lost_connections_total".to_owned(),
+        "redis_keyspace_breaker_opened_total 1".to_owned(),
+        "redis_keyspace_retries_total".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line} is missing in\n{text}");
+    }
+    // The table of the docs has them all.
+    let documented = include_str!("../../../redis-keyspace/src/telemetry.rs");
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(documented.contains(&format!("`{name}`")), "{name} is not documented");
+    }
+}
+
+type Fields = HashMap<String, String>;
+
+/// Keeps every span with its fields.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<Fields>>>);
+
+struct Fill<'f>(&'f mut Fields);
+
+impl Visit for Fill<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
+    }
+}
+
+impl tracing::Subscriber for Capture {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "redis_keyspace" && metadata.is_span()
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut fields = Fields::new();
+        attributes.record(&mut Fill(&mut fields));
+        let mut spans = self.0.lock().unwrap();
+        spans.push(fields);
+        Id::from_u64(spans.len() as u64)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let index = usize::try_from(span.into_u64()).unwrap() - 1;
+        values.record(&mut Fill(&mut self.0.lock().unwrap()[index]));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn spans_follow_the_conventions() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let capture = Capture::default();
+    tracing::subscriber::with_default(capture.clone(), run);
+    let spans = capture.0.lock().unwrap().clone();
+    let find = |name: &str, error: Option<&str>| {
+        let found = spans
+            .iter()
+            .find(|span| span["otel.name"] == name && span.get("error.type").map(String::as_str) == error);
+        found.unwrap_or_else(|| panic!("no span {name} {error:?} in {spans:#?}"))
+    };
+    let get = find("GET telemetry:text:{id}", None);
+    for (field, value) in [
+        ("otel.kind", "client"),
+        ("db.system.name", "redis"),
+        ("db.operation.name", "GET"),
+        ("db.namespace", "3"),
+        ("redis_keyspace.keyspace", "Keys"),
+        ("redis_keyspace.template", "telemetry:text:{id}"),
+    ] {
+        assert_eq!(get[field], value, "{field}");
+    }
+    assert!(get["server.address"].contains("embedded"), "{get:?}");
+    let wrong = find("GET telemetry:text:{id}", Some("wrong_type"));
+    assert_eq!(wrong["db.response.status_code"], "WRONGTYPE");
+    assert_eq!(wrong["otel.status_code"], "ERROR");
+    let batch = find("PIPELINE", None);
+    assert_eq!((batch["db.operation.batch.size"].as_str(), batch["db.namespace"].as_str()), ("2", "3"));
+    assert_eq!(find("PIPELINE", Some("server"))["db.response.status_code"], "OOM");
+    assert_eq!(find("MULTI", None)["db.operation.batch.size"], "1");
+    find("SCAN", None);
+    find("PING", None);
+    find("INCRBY telemetry:views:{id}", Some("unavailable"));
+    assert!(!format!("{spans:?}").contains(SECRET));
+    let documented = include_str!("../../../redis-keyspace/src/telemetry.rs");
+    for field in spans.iter().flat_map(HashMap::keys) {
+        assert!(documented.contains(&format!("`{field}`")), "{field} is not documented");
+    }
+}
