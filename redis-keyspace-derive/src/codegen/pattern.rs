@@ -23,7 +23,7 @@ pub(super) enum Bodies {
 
 /// The type of all patterns of the keyspace, at the level of the struct, so that users can name it. One type for all
 /// templates, told apart by a type parameter: one type for each would double what the compiler has to do. The parameter
-/// is a [type of its own](fields) for each field and not the field's number: both cost the compiler the same, but
+/// is a separate [type](fields) for each field instead of the field's number: both cost the compiler the same, but
 /// `CartKeysPattern<Json<Cart>, UserKeys>` tells a reader of hovers and errors which pattern it is.
 pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     if with_arguments(model).next().is_none() {

@@ -28,7 +28,7 @@ use crate::schema::OnUnavailable;
 /// # Cancellation
 ///
 /// Dropping the future drops the loader. A value that was loaded may or may not be stored, and waiting callers load it
-/// themselves, one at a time. A loader in a task of its own continues.
+/// themselves, one at a time. A loader that runs in a separate task continues.
 #[must_use = "nothing is read or loaded unless it is awaited"]
 pub struct GetOrSet<'l, S, V: SingleValue, L> {
     key: Key<S, V>,
@@ -180,7 +180,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     }
 }
 
-/// Options that run the loader in a task of its own, so that it must not borrow.
+/// Options that run the loader in a separate task. The loader must not borrow.
 impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
     /// If there is a [stale copy](Self::stale_for), or a value that has not expired yet, runs the loader in a background task and
     /// returns that value at once. The loader may take five minutes there, unless it has a

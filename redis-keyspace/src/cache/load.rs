@@ -245,7 +245,7 @@ fn is_mistake(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge)
 }
 
-/// Runs a load in a task of its own; exists only for loaders that can move to one.
+/// Runs a load in a separate task; exists only for loaders that can move to one.
 pub(super) type Spawn<S, V, L> = fn(Load<S, V>, L);
 
 pub(super) fn spawn<S, V, L>(load: Load<S, V>, loader: L)

@@ -95,7 +95,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> StartLoad<S, V> for OneLoader<S,
     }
 }
 
-/// Starts the loader in a task of its own and waits for it up to the soft timeout.
+/// Starts the loader in a separate task and waits for it up to the soft timeout.
 async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
     mut load: Load<S, V>,
     loader: L,
@@ -105,7 +105,7 @@ async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
     let fill = Arc::clone(&load.fill);
     let follower = load.led.first_mut().and_then(|led| {
         let entry = fill.entries.get(led.index)?;
-        // A load that is not shared needs a flight of its own, to be waited for.
+        // A load that is not shared needs a separate flight, so that this caller can wait for it.
         Some((entry, led.leader.get_or_insert_with(|| Flights::alone(&entry.name)).follower()))
     });
     spawn(load, loader);

@@ -16,7 +16,7 @@ pub(crate) struct CallOptions {
 }
 
 impl CallOptions {
-    /// The options of an operation on a key, which may have a handle of its own.
+    /// The options of an operation on a key, with the handle that was set on the key, if any.
     pub(crate) fn of_key<S, V>(key: &Key<S, V>) -> Self {
         Self { target: key.redis().into(), timeout: None }
     }

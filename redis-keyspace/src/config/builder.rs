@@ -241,8 +241,8 @@ impl RedisBuilder {
     /// # Ok::<(), redis_keyspace::Error>(())
     /// ```
     pub fn keyspace<S: Keyspace>(mut self, options: impl FnOnce(KeyspaceOptions) -> KeyspaceOptions) -> Self {
-        let stated = self.keyspaces.remove(&S::META.address()).unwrap_or_default();
-        self.keyspaces.insert(S::META.address(), options(stated));
+        let earlier = self.keyspaces.remove(&S::META.address()).unwrap_or_default();
+        self.keyspaces.insert(S::META.address(), options(earlier));
         self
     }
 

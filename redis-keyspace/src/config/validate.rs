@@ -23,7 +23,7 @@ pub(super) fn is_namespace(namespace: &str) -> bool {
 
 /// The least limit on values.
 const LEAST_VALUE: usize = 4096;
-/// The longest deadline that can be stated.
+/// The longest deadline that can be set.
 const LONGEST: Duration = Deadline::LONGEST;
 
 pub(crate) fn validate(settings: &Settings) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::time::Deadline;
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Exclusive connections that were idle for this long are closed.
 const IDLE: Duration = Duration::from_secs(300);
-/// A larger request uses a lane of its own, so that small requests do not wait behind it.
+/// A larger request uses a separate lane, so that small requests do not wait behind it.
 const BIG: usize = 64 * 1024;
 
 /// Shared connections (lanes) for stateless commands, exclusive connections for the rest.

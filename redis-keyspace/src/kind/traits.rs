@@ -21,7 +21,7 @@ pub trait Kind: 'static {
     /// The type that Redis gives the keys, as `TYPE` answers: scans ask for keys of it only.
     const REDIS_TYPE: &'static str = "string";
 
-    /// Whether `get_or_set` can fill keys of it, so that what writes them ends fills under way.
+    /// Whether `get_or_set` can fill its keys, so that every write of a key ends the fills in progress.
     #[doc(hidden)]
     const IS_FILLED: bool = true;
 

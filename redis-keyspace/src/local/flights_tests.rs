@@ -3,7 +3,9 @@
 use super::flights::{Flights, Follower, Leader, LoadRole, LoadStage};
 
 fn leader(flights: &Flights) -> Leader {
-    let LoadRole::Leader(leader) = flights.join("k", flights.now()) else { panic!("somebody leads already") };
+    let LoadRole::Leader(leader) = flights.join("k", flights.now()) else {
+        panic!("another task leads already")
+    };
     leader
 }
 

@@ -27,7 +27,7 @@ pub struct PartOutcome {
     pub(super) observed: Arc<Observed>,
 }
 
-// Types of their own, so that nothing private shows in the signatures of the hidden trait.
+// Separate types, so that nothing private shows in the signatures of the hidden trait.
 pub(super) struct PartRequest {
     pub(super) request: Result<Request>,
     pub(super) subject: Subject,
