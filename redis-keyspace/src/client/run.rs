@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::binding::Binding;
 use crate::connect::{ServerRun, Submitted};
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::KeyText;
 use crate::protocol::{Replies, Reply, Request, Wire};
 use crate::time::{Backoff, Deadline};
 
@@ -18,8 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Queues a request on an open connection, without waiting.
 #[inline]
 pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -> Submitted {
-    if binding.pool().local.copies.is_used() && forget_written(binding, request) {
-        // `run` also forgets what is read while the write is in flight.
+    if binding.pool().local.copies.is_used() && !written(request).is_empty() {
+        // `run` forgets the copies of what is written.
         return Submitted::NoLane;
     }
     binding.pool().submit(request, &binding.namespace, deadline)
@@ -51,6 +52,7 @@ pub(crate) async fn run_on(
 ) -> Result<(Replies, Option<ServerRun>)> {
     let mut retries = 0;
     let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
+    let mut forgetting = Vec::new();
     loop {
         if let Some(failure) = failure.take() {
             let pause = backoff.pause();
@@ -65,7 +67,15 @@ pub(crate) async fn run_on(
         if binding.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        match run_once(&binding, &request, deadline, preferred).await {
+        let copies = &binding.pool().local.copies;
+        if forgetting.is_empty() && copies.is_used() {
+            // Until the end: what is read while the write is in flight may be older than the write.
+            let names = written(&request).into_iter().map(|key| binding.wire_name(key.as_str()));
+            forgetting = names.map(|name| copies.forgetting(name)).collect();
+        }
+        let outcome =
+            binding.pool().run(&request, &binding.namespace, deadline, &binding.closed, preferred).await;
+        match outcome {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
             Ok((replies, server)) => {
                 renew_if_replica(&replies, &binding);
@@ -87,44 +97,17 @@ fn no_time_for(backoff: &Backoff, deadline: Deadline) -> bool {
     Instant::now() + backoff.at_most() >= deadline.at()
 }
 
-async fn run_once(
-    binding: &Binding,
-    request: &Request,
-    deadline: Deadline,
-    preferred: Option<ServerRun>,
-) -> Result<(Replies, Option<ServerRun>)> {
-    // What is read while the write is in flight may be older than the write.
-    let forgets = binding.pool().local.copies.is_used() && forget_written(binding, request);
-    let _forgetting = forgets.then(|| WriteInFlight { binding, request });
-    binding.pool().run(request, &binding.namespace, deadline, &binding.closed, preferred).await
-}
-
-/// Forgets the local copies of the keys that a request writes. Returns whether it writes any.
-fn forget_written(binding: &Binding, request: &Request) -> bool {
-    let mut writes = false;
+/// The keys of values that a request writes.
+fn written(request: &Request) -> Vec<&KeyText> {
+    let mut keys = Vec::new();
     request.visit(&mut |wire| {
         if let Wire::Packet(packet) = wire
             && packet.aside
         {
-            writes = true;
-            packet.keys.as_slice().iter().for_each(|key| {
-                binding.pool().local.copies.forget(&binding.wire_name(key.as_str()));
-            });
+            keys.extend(packet.keys.as_slice());
         }
     });
-    writes
-}
-
-/// A write in flight: when it ends or is dropped, what was read meanwhile is forgotten.
-struct WriteInFlight<'r> {
-    binding: &'r Binding,
-    request: &'r Request,
-}
-
-impl Drop for WriteInFlight<'_> {
-    fn drop(&mut self) {
-        forget_written(self.binding, self.request);
-    }
+    keys
 }
 
 /// Whether a request that failed like this may run again.
