@@ -23,25 +23,24 @@ use crate::time::Expiry;
 /// Groups: keys that are invalidated together, in one step however many they are.
 ///
 /// The key of a group holds a random *generation*, and the name of each member ends in it. To invalidate the group is to
-/// give it another one: what is stored under the old names is found by nobody any more, and goes by its own lifetime. No
-/// list of members is kept, so nothing has to be tidied up.
+/// replace that generation: no caller finds the values under the old names, and they expire by their own TTL. No list of
+/// members is kept, so nothing has to be cleaned up.
 ///
-/// A fill or an update that was begun under an old generation stores its value there: what was invalidated never comes
-/// back. A generation that was lost or has expired is never made again either.
+/// A fill or an update that began under an old generation stores its value there, so an invalidated value never comes back.
+/// A generation that was lost or has expired is never created again.
 ///
-/// [`del`](Key::del) on a group invalidates it too; but of that, unlike of [`invalidate`](Key::invalidate), those who ask
-/// with [`cached_for`](GroupMember::cached_for) in this process learn only with time.
+/// [`del`](Key::del) on a group also invalidates it. Unlike after [`invalidate`](Key::invalidate), callers in this process
+/// that use [`cached_for`](GroupMember::cached_for) notice it only when their cached generation is too old.
 impl<S: Keyspace> Key<S, Group> {
-    /// A key as a member of this group: the same key, with the group's generation in its name. All operations are done on
-    /// what this gives, while the group need not be asked again; what is stored at the key itself is another value.
+    /// Returns a key as a member of this group: the same key, with the group's generation in its name. Use the returned key
+    /// for any number of operations. The original key is a different key with a different value.
     ///
-    /// One round trip, which also renews the group's lifetime; none for one that is remembered, see
-    /// [`cached_for`](GroupMember::cached_for). A member of one group can be made a member of another, and is invalidated with
-    /// either.
+    /// One round trip, which also renews the group's TTL; none if the generation is remembered, see
+    /// [`cached_for`](GroupMember::cached_for). A member of one group can become a member of another; either invalidates it.
     ///
-    /// The members of a group do not take part in the patterns of their template: `cart_keys().delete()` neither
-    /// finds nor deletes them, since their names are of no template. Nor do they share the slot of their key on a cluster,
-    /// unless it has a hash tag. [`arguments`](Key::arguments) gives what the key was made from.
+    /// Patterns of the template do not match members: `cart_keys().delete()` neither finds nor deletes them. On a cluster, a
+    /// member shares the slot of its key only if the key has a hash tag. [`arguments`](Key::arguments) returns the arguments
+    /// of the key.
     ///
     /// ```
     /// # use redis_keyspace::{Group, Json, Keyspace, Redis};
@@ -65,13 +64,13 @@ impl<S: Keyspace> Key<S, Group> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the template of the member says `ttl = none`: its values
-    /// would stay for ever where nobody finds them. [`Decode`](crate::ErrorKind::Decode) when another program has written
-    /// the group's key. And those of any command.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template of the member has `ttl = none`: invalidated values
+    /// would stay forever. [`Decode`](crate::ErrorKind::Decode) if another program wrote the group's key. Otherwise the
+    /// errors of any command.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves it open whether the group's lifetime is renewed.
+    /// After the future is dropped, the group's TTL may or may not be renewed.
     pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> GroupMember<S, M, V> {
         GroupMember {
             group: self.clone(),

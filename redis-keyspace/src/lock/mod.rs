@@ -23,35 +23,35 @@ use crate::kind::Lock;
 use crate::schema::{Key, Keyspace};
 use crate::time::{Deadline, millis};
 
-/// How long `lock` waits unless stated.
+/// How long `lock` waits by default.
 const WAIT: Duration = Duration::from_secs(10);
-/// A lock that lasts for less can't be renewed in time.
+/// A lock with a shorter TTL can't be renewed in time.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Locks: one holder at a time, among all programs that use the key.
 ///
-/// The lock is renewed in the background every third of its lifetime. It is lost when that fails until the lifetime is over,
-/// when the key is deleted or overwritten, and when the handle is [closed](crate::Redis::close);
-/// [`lost`](LockHandle::lost) and [`check`](LockHandle::check) tell, by our own clock and a little before the server may give it to
-/// somebody else. A closed handle can't give the lock back either, so release it first.
+/// A background task renews the lock every third of its TTL. The lock is lost if renewal fails until the TTL has passed, if
+/// the key is deleted or overwritten, and if the handle is [closed](crate::Redis::close).
+/// [`lost`](LockHandle::lost) and [`check`](LockHandle::check) report it, by the clock of this process and shortly before the
+/// server may grant the lock to another holder. A closed handle can't release the lock, so release it first.
 ///
-/// **What it is not.** It keeps work from being done twice most of the time; it does not make it impossible.
+/// **Limits.** A lock prevents duplicate work most of the time; it does not make it impossible.
 ///
-/// - It is on one server. Replicas follow it a little later, so a failover may give a lock to two.
-/// - A holder that is stopped for longer than the lifetime (a suspended machine, whose clock may stand still meanwhile; a
-///   debugger; a task that does not yield) goes on without having been told.
-/// - Work that was already sent elsewhere when the lock was lost gets there all the same.
+/// - It is on one server. Replicas follow with a delay, so after a failover two holders may have the same lock.
+/// - A holder that is stopped for longer than the TTL (a suspended machine, a debugger, a task that does not yield)
+///   continues without noticing the loss.
+/// - Requests that were sent elsewhere before the lock was lost still arrive there.
 ///
-/// Where two at once would do harm, give the number of [`fencing`](LockHandle::fencing) to what is written to, and have it
-/// refuse lower ones than it has seen.
+/// If two holders at once would do harm, send the [`fencing`](LockHandle::fencing) number with every write, and let the
+/// target reject numbers lower than the highest that it has seen.
 ///
-/// It is not reentrant: who holds it and asks for it again waits for itself.
+/// The lock is not reentrant: a holder that requests it again waits for itself until the wait times out.
 ///
-/// What every key can do, this one can too: [`del`](Key::del) breaks the lock, so that another process can have it, of
-/// which the holder is told at its next renewal, and with it the tasks of its process that wait; [`ttl`](Key::ttl) is
-/// what the holder has left without renewal.
+/// The operations of every key work here, too. [`del`](Key::del) breaks the lock, so that another process can take it; the
+/// holder notices at its next renewal, and then waiting tasks of its process try again. [`ttl`](Key::ttl) returns how long
+/// the lock is held without renewal.
 impl<S: Keyspace> Key<S, Lock> {
-    /// Takes the lock if nobody has it; `None` if somebody has. One round trip.
+    /// Takes the lock if it is free; returns `None` if it is held. One round trip.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, Redis};
