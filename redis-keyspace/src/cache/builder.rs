@@ -16,9 +16,7 @@ use super::one::fetch;
 use super::options::{Options, part};
 use crate::client::call_options;
 use crate::kind::SingleValue;
-use crate::schema::Key;
-use crate::schema::Keyspace;
-use crate::schema::OnUnavailable;
+use crate::schema::{Key, Keyspace, OnUnavailable};
 
 /// A [`get_or_set`](Key::get_or_set), or another one of its family, with its options: await it.
 ///

@@ -1,5 +1,6 @@
 //! The first step of a fill: reading the keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fill::{Fill, FillEntry};
@@ -17,7 +18,7 @@ pub(super) enum Looked<T> {
     /// Redis is unavailable, and the fill goes on without it.
     Unavailable,
     /// Redis is unavailable, and these copies may be served.
-    Copies(Vec<std::sync::Arc<[u8]>>),
+    Copies(Vec<Arc<[u8]>>),
 }
 
 /// What was found at a key.
@@ -39,7 +40,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         if self.options.refreshes {
             return Ok(Looked::Read(self.entries.iter().map(|_| Finding::Nothing).collect()));
         }
-        let target = Target::Bound(std::sync::Arc::clone(&self.binding));
+        let target = Target::Bound(Arc::clone(&self.binding));
         let timeout = self.options.call.timeout;
         let values = if let [only] = self.entries.as_slice() {
             let read = with_remaining(&only.key, self.options.early_refresh.is_some());

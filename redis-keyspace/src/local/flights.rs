@@ -120,6 +120,7 @@ impl Flights {
 }
 
 impl FlightTable {
+    // Not `crate::sync::lock`: under test, this mutex belongs to a scheduler.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@ mod gate;
 mod namespace;
 mod proxy;
 mod server;
+mod sync;
 mod wait;
 mod watchdog;
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 use crate::frame::{self, Frame, NotResp};
+use crate::sync::lock;
 use crate::wait::PATIENCE;
 
 /// What happens to a command on its way.
@@ -221,10 +222,6 @@ impl Drop for Proxy {
         }
         self.cut_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Between two sockets of ours the port is free for a moment, and an outgoing connection may get it.

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::Proxy;
 use crate::resp::{Client, Reply};
 use crate::secrets::percent_encode;
+use crate::sync::lock;
 use crate::wait::{PATIENCE, eventually_blocking};
 use crate::watchdog::Watchdog;
 
@@ -253,7 +254,7 @@ impl RealServer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Watchdog>> {
-        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watchdog)
     }
 
     fn take(&self) -> Watchdog {

@@ -10,6 +10,10 @@ use redis_keyspace_embedded::{Fault as Injected, Server};
 use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealServer, eventually, manager, pool_builder, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How long an attempt to connect to a silent server takes.
+const ATTEMPT: Duration = Duration::from_millis(200);
+/// The library doesn't replace a connection that is younger than a second.
+const NO_LONGER_YOUNG: Duration = Duration::from_millis(1100);
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "breaker", ttl = 3600)]
@@ -150,11 +154,11 @@ fn one_probe_at_a_time_whoever_waits() {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
         let builder = Redis::builder().url(&server.url_through(&proxy)).unwrap();
-        let redis =
-            builder.shared_connections(4).connect_timeout(Duration::from_millis(200)).build().unwrap();
+        let redis = builder.shared_connections(4).connect_timeout(ATTEMPT).build().unwrap();
         proxy.set(Fault::BlackHole);
         open(&redis).await;
-        let (before, start) = (proxy.traffic().connections, Instant::now());
+        let failed = || redis.stats().connections[0].failed_connects;
+        let (before, start) = (failed(), Instant::now());
         let done = Arc::new(AtomicBool::new(false));
         let tasks: Vec<_> = (0..200)
             .map(|_| {
@@ -167,15 +171,15 @@ fn one_probe_at_a_time_whoever_waits() {
                 })
             })
             .collect();
-        let probes = proxy.until(|traffic| traffic.connections >= before + 3).await.connections - before;
-        let took = start.elapsed();
+        eventually("it is probed", async || failed() >= before + 3).await;
+        let (probes, took) = (failed() - before, start.elapsed());
         done.store(true, Ordering::Relaxed);
         for task in tasks {
             task.await.unwrap();
         }
-        // Each takes 200 ms, so more than that would be several at a time.
-        let most = took.as_millis() / 200 + 2;
-        assert!(probes as u128 <= most, "{probes} probes in {took:?}");
+        // Each takes `ATTEMPT` at least, so more than that would be several at a time. The first may have begun before.
+        let most = took.as_millis() / ATTEMPT.as_millis() + 1;
+        assert!(u128::from(probes) <= most, "{probes} probes in {took:?}");
     });
 }
 
@@ -286,7 +290,7 @@ fn a_failover_is_waited_for() {
         let builder = Redis::builder().url(&server.url()).unwrap().shared_connections(1).retries(50);
         let redis = builder.retry_delay(Duration::from_millis(5)).build().unwrap();
         assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), 1);
-        tokio::time::sleep(Duration::from_millis(1100)).await; // a lane that is younger would not be renewed
+        tokio::time::sleep(NO_LONGER_YOUNG).await;
         assert_eq!(server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
         let connects = redis.stats().connections[0].connects;
         let counting = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
@@ -321,16 +325,17 @@ fn every_kind_of_request_notices_a_failover() {
             redis.raw(set).await
         }
         macro_rules! each {
-            ($($request:ident),*) => {$({
+            // At the same time, since each waits for its lanes to grow older.
+            ($($request:ident),*) => { tokio::join!($(async {
                 let servers = [RealServer::start(), RealServer::start()];
                 let proxy = Proxy::start(servers[0].address());
                 let url = servers[0].url_through(&proxy);
-                let redis = Redis::builder().url(&url).unwrap().shared_connections(2).build().unwrap();
+                let builder = Redis::builder().url(&url).unwrap().shared_connections(2);
+                let redis = builder.timeout(MINUTE).build().unwrap();
                 for _ in 0..4 {
                     $request(&redis).await.unwrap();
                 }
-                // Lanes that are younger are not made anew.
-                tokio::time::sleep(Duration::from_millis(1100)).await;
+                tokio::time::sleep(NO_LONGER_YOUNG).await;
                 servers[0].redis_cli(&["REPLICAOF", "127.0.0.1", "1"]);
                 proxy.redirect(servers[1].address());
                 let mut failed = 0;
@@ -339,7 +344,7 @@ fn every_kind_of_request_notices_a_failover() {
                 }
                 assert!(failed <= 2, "{}: {failed} of 20 failed", stringify!($request));
                 assert_ne!(servers[1].redis_cli(&["DBSIZE"]), "0", "{}", stringify!($request));
-            })*};
+            }),*) };
         }
         each!(counter, batch, transaction, update, raw);
     });

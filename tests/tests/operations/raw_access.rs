@@ -12,6 +12,9 @@ use redis_keyspace_tests::{
 };
 use tokio::sync::Notify;
 
+/// The driver waits half a second for a reply, unless it is told otherwise.
+const LONGER_THAN_THE_DRIVER_WAITS: Duration = Duration::from_millis(900);
+
 #[derive(Keyspace)]
 #[keyspace(prefix = "raw", ttl = 3600)]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -162,8 +165,7 @@ both_servers! {
                     .await
             }
         });
-        // The driver's own limit would be half a second.
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        tokio::time::sleep(LONGER_THAN_THE_DRIVER_WAITS).await;
         raw::<u64>(&redis, &["RPUSH", &queue, "late"]).await;
         assert_eq!(popping.await.unwrap().unwrap().1, "late");
     }
