@@ -1,4 +1,5 @@
-//! A real server in a process of its own, on a core of its own.
+//! A real server in a process of its own, on a core of its own. Not that of the tests: its child is pinned to a core, and the
+//! benchmarks depend on nothing that the tests do.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

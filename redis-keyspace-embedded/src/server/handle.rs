@@ -63,6 +63,12 @@ impl Server {
         ServerBuilder::new()
     }
 
+    /// Returns the `run_id` of `INFO`, which differs between servers.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        &self.shared.run_id
+    }
+
     /// Injects a fault. It lasts until the guard is dropped or its [`times`](Fault::times) are used
     /// up.
     ///

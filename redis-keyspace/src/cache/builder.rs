@@ -93,8 +93,11 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     ///
     /// The copy is kept next to the key, not at it: [`get`](Key::get) and other programs find a plain value with its plain TTL,
     /// and nothing after it expires. The copy takes the memory of the value again. Every write of the key by this library
-    /// deletes the copy: `set` (even if its condition does not hold), `del`, [`expire`](Key::expire), .. It is kept for at most
-    /// 30 days, TTL included. A template with `ttl = none` has no copies: its values never expire.
+    /// deletes the copy in the same step: `set`, `del`, [`expire`](Key::expire), .. It is kept for at most 30 days, TTL
+    /// included. A template with `ttl = none` has no copies: its values never expire.
+    ///
+    /// The template must declare `stale_for`, so that its writes know of the copies. A call can only shorten it; a longer time,
+    /// or one for a template that declares none, is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     ///
     /// When Redis is unavailable, the process serves the value as it last read it, if that was within this time and it has
     /// not written the key since; it can't know about writes of other processes. With [`OnUnavailable::Miss`], the loader runs
@@ -204,8 +207,12 @@ macro_rules! negative {
         {
             /// Remembers for this long that the loader found no value, so that it does not run again. The entry is kept next to
             /// the key, where readers of the key find nothing. Without it, a loader that finds no value runs each time.
+            ///
+            /// The template must declare `negative_ttl`, so that its writes know of the entry. A call can only shorten it; a
+            /// longer time, or one for a template that declares none, is an
+            /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
             pub fn negative_ttl(mut self, time: Duration) -> Self {
-                self.options().negative_ttl = Some(time);
+                self.options().negative_ttl = Some(time).filter(|time| !time.is_zero());
                 self
             }
         }

@@ -2,17 +2,14 @@
 //! caller is loading, take the leases, load, and wait for the others.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures_core::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::error::FillError;
-use super::fill::{Fill, FillEntry, Known};
+use super::fill::{FillEntry, Known};
 use super::lease::{LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::{Led, Load, Loaded};
 use super::look::{Finding, Looked};
 use super::lookup::ValueSource;
+use super::progress::{Ended, Engine, Filled, StartLoad};
 use crate::error::{Error, Result};
 use crate::kind::SingleValue;
 use crate::local::{Follower, LoadRole, LoadStage};
@@ -21,67 +18,16 @@ use crate::schema::Keyspace;
 /// How many failures of other callers' loaders a caller waits for.
 const FAILURES: u32 = 2;
 
-/// How a load ended, as far as the caller that started it waits.
-pub(super) enum Ended<T, E> {
-    Loaded(Vec<Loaded<T>>),
-    Failed(FillError<E>),
-    /// It continues in the background.
-    Pending,
-}
-
-pub(super) type Starting<'s, T, E> = BoxFuture<'s, Ended<T, E>>;
-
-/// Runs a loader.
-pub(super) trait StartLoad<S, V: SingleValue>: Send {
-    type Error: Send;
-
-    /// Whether the loader may find that there is no value.
-    const FINDS_NONE: bool;
-
-    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, Self::Error>;
-}
-
 /// The outcome of waiting for another caller's load.
 enum Followed {
     Known,
-    Failed,
+    /// With the reason, if the leader could tell it.
+    Failed(Option<Error>),
     /// The leader is gone, or has nothing for this caller.
     Nothing,
 }
 
-/// A fill in progress.
-pub(super) struct Engine<S, V: SingleValue, L> {
-    pub(super) fill: Arc<Fill<S, V>>,
-    loader: L,
-    pub(super) known: Vec<Option<Known<V::Owned>>>,
-    /// The indices of values that exist and can't be decoded.
-    pub(super) undecodable: Vec<usize>,
-    /// The indices of keys whose miss was counted.
-    pub(super) counted: Vec<usize>,
-    /// Redis is unavailable, and the fill goes on without it.
-    pub(super) is_unavailable: bool,
-    /// Until when the caller waits for others, and how long that is.
-    pub(super) waits: Option<(Instant, Duration)>,
-}
-
-/// The outcome of a fill.
-pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
-
 impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
-    pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
-        let waits = fill.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
-        let known = fill.entries.iter().map(|_| None).collect();
-        Self {
-            fill: Arc::new(fill),
-            loader,
-            known,
-            undecodable: Vec::new(),
-            counted: Vec::new(),
-            is_unavailable: false,
-            waits,
-        }
-    }
-
     /// Fills the keys after a first look. `came` is the moment before that look, as far as flights are concerned.
     pub(super) async fn run(mut self, came: u64, looked: Looked<V::Owned>) -> Filled<V::Owned, L::Error> {
         self.take_look(looked, came).await?;
@@ -94,11 +40,11 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 self.load(led).await?;
             }
             // Only now: another caller may be waiting for what was just loaded.
-            let mut has_failed = false;
+            let (mut has_failed, mut cause) = (false, None);
             for (index, follower) in followed {
                 match self.follow(index, follower).await? {
                     Followed::Known => continue,
-                    Followed::Failed => has_failed = true,
+                    Followed::Failed(told) => (has_failed, cause) = (true, told),
                     Followed::Nothing => {}
                 }
                 missing.push(index);
@@ -106,7 +52,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             // Failing loaders take time: one after the other, the last caller would wait for all of them.
             failures += u32::from(has_failed);
             if failures == FAILURES {
-                return Err(FillError::Coalesced);
+                return Err(cause.map_or(FillError::Coalesced, FillError::Redis));
             }
             if missing.is_empty() {
                 break;
@@ -149,12 +95,6 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         self.known.iter().enumerate().filter(|(_, known)| known.is_none()).map(|(index, _)| index)
     }
 
-    pub(super) fn set(&mut self, index: usize, known: Known<V::Owned>) {
-        if let Some(place) = self.known.get_mut(index) {
-            *place = Some(known);
-        }
-    }
-
     async fn take_finding(&mut self, index: usize, finding: Finding<V::Owned>, came: u64) {
         match finding {
             Finding::Value { value, bytes, due } => {
@@ -172,22 +112,6 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             Finding::Undecodable if self.undecodable.contains(&index) => {}
             Finding::Undecodable => self.undecodable.push(index),
         }
-    }
-
-    pub(super) fn serve_stale(&mut self, index: usize, bytes: Arc<[u8]>) -> Result<()> {
-        let fill = Arc::clone(&self.fill);
-        let Some(entry) = fill.entries.get(index) else { return Ok(()) };
-        let known = fill.known(entry, bytes, ValueSource::Stale)?;
-        fill.note(entry, |fills| &fills.stale, "stale");
-        self.set(index, known);
-        Ok(())
-    }
-
-    pub(super) fn set_absent(&mut self, index: usize) {
-        if let Some(entry) = self.fill.entries.get(index) {
-            self.fill.note(entry, |fills| &fills.absent, "absent");
-        }
-        self.set(index, Known::absent());
     }
 
     /// Splits the keys into those that this caller loads and those that another caller of the process is loading.
@@ -221,7 +145,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                     LoadStage::Loading { token: None, .. }
                     | LoadStage::Found(_)
                     | LoadStage::Done { .. }
-                    | LoadStage::Failed => superseded.push((index, follower)),
+                    | LoadStage::Failed(_) => superseded.push((index, follower)),
                 },
             }
         }
@@ -318,7 +242,10 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 self.set_absent(index);
             }
             Some(LoadStage::Loading { stale: Some(stale), .. }) => self.serve_stale(index, stale)?,
-            Some(LoadStage::Failed) => return Ok(Followed::Failed),
+            Some(LoadStage::Failed(cause)) => {
+                let cause = cause.as_deref().and_then(|cause| cause.downcast_ref::<Error>());
+                return Ok(Followed::Failed(cause.cloned()));
+            }
             _ => return Ok(Followed::Nothing),
         }
         Ok(Followed::Known)

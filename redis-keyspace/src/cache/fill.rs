@@ -60,7 +60,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     ) -> Self {
         let entry = |(key, needs_bytes): (Key<S, V>, bool)| {
             let name = binding.wire_name(key.as_str());
-            let start = options.stale_for.map(|_| binding.pool().local.copies.start(&name));
+            let start = options.stale_for.map(|_| binding.pool().local.reads.copies.start(&name));
             FillEntry { key, name, start, needs_bytes }
         };
         let entries = keys.into_iter().map(entry).collect();
@@ -72,7 +72,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 
     fn copies(&self) -> &Remembered<Arc<[u8]>> {
-        &self.binding.pool().local.copies
+        &self.binding.pool().local.reads.copies
     }
 
     /// The identity of a key among all servers.

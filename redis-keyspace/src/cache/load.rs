@@ -11,7 +11,7 @@ use super::options::{Options, shortened};
 use crate::client::in_scope_of_caller;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kind::SingleValue;
-use crate::local::{Leader, LoadStage};
+use crate::local::{Cause, Leader, LoadStage};
 use crate::schema::{Keyspace, TemplateMeta};
 use crate::time::Expiry;
 
@@ -98,7 +98,8 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
         let values = match loaded {
             Ok(values) => values,
             Err(error) => {
-                fail(&fill, led).await;
+                let failed = led.into_iter().map(|led| (led, None)).collect();
+                fail(&fill, failed).await;
                 return Err(error);
             }
         };
@@ -109,8 +110,9 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
             match value.as_ref().map(encode::<V>).transpose() {
                 Ok(encoded) => good.push((led, Loaded { value, encoded: encoded.map(Arc::from) })),
                 Err(error) => {
-                    mistakes.add(entry.key.explain("SET", error));
-                    failed.push(led);
+                    let error = entry.key.explain("SET", error);
+                    mistakes.add(error.clone());
+                    failed.push((led, Some(error)));
                 }
             }
         }
@@ -121,17 +123,20 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
     }
 }
 
-/// Ends the load of keys that failed.
-async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut led: Vec<Led>) {
+/// Ends the load of keys that failed, each with the reason if it is one of the value rather than of the loader.
+async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(Led, Option<Error>)>) {
     // Before the flights end: a caller that comes next must not wait for a lease that no process uses.
-    Lease::release(led.iter_mut().filter_map(|led| led.lease.take()).collect()).await;
-    for Led { index, leader, .. } in led {
+    Lease::release(failed.iter_mut().filter_map(|(led, _)| led.lease.take()).collect()).await;
+    for (Led { index, leader, .. }, error) in failed {
         if let Some(entry) = fill.entries.get(index) {
             fill.note(entry, |fills| &fills.failed, "failed");
-            event!(warn, "loader failed", key = entry.key.as_str());
+            match &error {
+                Some(error) => event!(warn, "loaded value can't be encoded", error = %error),
+                None => event!(warn, "loader failed", key = entry.key.as_str()),
+            }
         }
         if let Some(leader) = leader {
-            leader.tell(LoadStage::Failed);
+            leader.tell(LoadStage::Failed(error.map(|error| -> Cause { Arc::new(error) })));
         }
     }
 }
@@ -201,7 +206,9 @@ fn outcome<'v, V: SingleValue>(
     encoded: Option<&'v [u8]>,
 ) -> Option<FillOutcome<'v>> {
     let (Some(value), Some(encoded)) = (value, encoded) else {
-        return Some(FillOutcome::Absent(options.negative_ttl.unwrap_or_default()));
+        // Of several keys, one may be of a template that declares no such time: its writes would not know of the entry.
+        let kept = options.negative_ttl.filter(|_| template.fills().negative_ttl().is_some());
+        return Some(FillOutcome::Absent(kept.unwrap_or_default()));
     };
     let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value));
     if chosen.is_some_and(|chosen| chosen.is_zero()) {

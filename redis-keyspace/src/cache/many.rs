@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
-use super::engine::{Ended, Engine, StartLoad, Starting};
 use super::error::FillError;
 use super::fill::{Fill, Known};
 use super::load::Load;
 use super::loader::{Always, Fallible};
 use super::options::{Options, part};
+use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::{CallOptions, call_options};
 use crate::error::{Error, Result};
 use crate::kind::SingleValue;
@@ -128,7 +128,8 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
         self
     }
 
-    /// Remembers for this long which ids the loader did not find.
+    /// Remembers for this long which ids the loader did not find. The template must declare `negative_ttl`; a call can only
+    /// shorten it, and a longer time is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.options.negative_ttl = Some(time);
         self
@@ -251,6 +252,7 @@ where
         return Ok(Vec::new());
     };
     let options = options.with_policy(first);
+    options.check().map_err(|error| first.explain("MGET", error))?;
     let binding = options.call.resolve::<S>()?;
     let came = binding.pool().local.flights.now();
     // Each id once, in the order of asking, with how often it is wanted.
@@ -299,7 +301,7 @@ impl ManyOptions {
         Options {
             ttl: self.ttl,
             jitter: self.jitter.unwrap_or(options.jitter),
-            negative_ttl: self.negative_ttl.or(options.negative_ttl),
+            negative_ttl: self.negative_ttl.or(options.negative_ttl).filter(|time| !time.is_zero()),
             hard_timeout: self.hard_timeout.or(options.hard_timeout),
             on_unavailable: self.on_unavailable,
             // For one key only: several could wait for each other, or be served at different ages.

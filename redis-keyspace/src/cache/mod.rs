@@ -15,6 +15,7 @@ mod lookup;
 mod many;
 mod one;
 mod options;
+mod progress;
 mod seek;
 
 pub use builder::{GetOrSet, GetOrSetLookup};

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
-use super::engine::{Ended, Engine, StartLoad, Starting};
 use super::error::FillError;
 use super::fill::{Fill, Known, note};
 use super::load::{Load, Loaded, Spawn};
 use super::loader::Loader;
 use super::lookup::ValueSource;
 use super::options::Options;
+use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::Target;
 use crate::kind::SingleValue;
 use crate::local::{Flights, LoadStage};
@@ -33,7 +33,10 @@ where
     L: Loader<V> + 'l,
 {
     let binding = match &options {
-        Some(options) => options.call.resolve::<S>()?,
+        Some(options) => {
+            options.check().map_err(|error| key.explain("GET", error))?;
+            options.call.resolve::<S>()?
+        }
         None => Target::from(key.redis()).resolve(Some(S::META))?,
     };
     let came = binding.pool().local.flights.now();

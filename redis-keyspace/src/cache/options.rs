@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::client::CallOptions;
+use crate::error::{Error, Result};
 use crate::schema::{FillPolicy, Key, OnUnavailable};
 
 /// Chooses the lifetime of a value from the value.
@@ -23,6 +24,7 @@ pub(super) struct Options<T> {
     pub(super) refreshes: bool,
     pub(super) call: CallOptions,
     pub(super) on_unavailable: Option<OnUnavailable>,
+    pub(super) declared: FillPolicy,
 }
 
 impl<T> Options<T> {
@@ -46,7 +48,26 @@ impl<T> Options<T> {
             refreshes: false,
             call,
             on_unavailable: None,
+            declared: policy,
         }
+    }
+
+    /// Fails if the call keeps something beside the key for longer than the declaration says. Every write must know from the
+    /// declaration what it has to delete.
+    pub(super) fn check(&self) -> Result<()> {
+        let longer = |option, called: Option<Duration>, declared: Option<Duration>| match (called, declared) {
+            (Some(called), Some(declared)) if called > declared => Err(Error::invalid_input(format!(
+                "`{option}({called:?})` is longer than the {declared:?} that the template declares; declare a longer time, a call \
+                 can only shorten it"
+            ))),
+            (Some(_), None) => Err(Error::invalid_input(format!(
+                "`{option}` is used on a template that does not declare it; add `{option} = ..` to `#[key(..)]` or `#[keyspace(..)]`, \
+                 so that every write of the key knows what is kept beside it"
+            ))),
+            _ => Ok(()),
+        };
+        longer("stale_for", self.stale_for, self.declared.stale_for())?;
+        longer("negative_ttl", self.negative_ttl, self.declared.negative_ttl())
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::engine::{Engine, StartLoad};
 use super::error::FillError;
 use super::fill::Known;
 use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::Led;
+use super::progress::{Engine, StartLoad};
 use crate::error::Result;
 use crate::kind::SingleValue;
 use crate::local::LoadStage;

@@ -99,7 +99,7 @@ impl Target {
         self.with_binding(keyspace, Arc::clone)
     }
 
-    /// Resolves the binding of a keyspace for the duration of a call: on the hot path, without touching a reference count.
+    /// Resolves the binding of a keyspace for the duration of a call: on the hot path, without cloning it.
     #[inline]
     pub(crate) fn with_binding<R>(
         &self,

@@ -203,7 +203,7 @@ impl Redis {
         Ok(binding)
     }
 
-    /// Runs `use_binding` with the binding of a keyspace; on the hot path, without touching a reference count.
+    /// Runs `use_binding` with the binding of a keyspace; on the hot path, without cloning it.
     pub(super) fn with_binding<R>(
         &self,
         keyspace: Option<&'static KeyspaceMeta>,

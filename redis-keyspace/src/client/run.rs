@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Queues a request on an open connection, without waiting.
 #[inline]
 pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -> Submitted {
-    if binding.pool().local.copies.is_used() && !written(request).is_empty() {
+    if binding.pool().local.reads.copies.is_used() && !written(request).is_empty() {
         // `run` forgets the copies of what is written.
         return Submitted::NoLane;
     }
@@ -67,7 +67,7 @@ pub(crate) async fn run_on(
         if binding.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let copies = &binding.pool().local.copies;
+        let copies = &binding.pool().local.reads.copies;
         if forgetting.is_empty() && copies.is_used() {
             // Until the end: what is read while the write is in flight may be older than the write.
             let names = written(&request).into_iter().map(|key| binding.wire_name(key.as_str()));
@@ -102,7 +102,7 @@ fn written(request: &Request) -> Vec<&KeyText> {
     let mut keys = Vec::new();
     request.visit(&mut |wire| {
         if let Wire::Packet(packet) = wire
-            && packet.aside
+            && packet.ends_fills()
         {
             keys.extend(packet.keys.as_slice());
         }

@@ -123,7 +123,7 @@ pub struct FillStats {
     pub stale: u64,
     /// The value was known not to exist.
     pub absent: u64,
-    /// The loader failed or exceeded its hard timeout.
+    /// The loader failed, exceeded its hard timeout, or loaded a value that can't be encoded.
     pub failed: u64,
     /// The loaded value was not stored, because the key was written or deleted while the loader ran.
     pub superseded: u64,

@@ -61,12 +61,12 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// A key of another template is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error: the templates may declare
     /// different lifetimes.
     pub fn rename(&self, to: &Self) -> Command<bool> {
-        self.rename_by("RENAME", to, renamed)
+        self.rename_by("RENAME", to, renamed).ending_fills(V::IS_FILLED)
     }
 
     /// Like [`rename`](Self::rename), but only if `to` does not exist; returns whether it was renamed.
     pub fn rename_if_absent(&self, to: &Self) -> Command<bool> {
-        self.rename_by("RENAMENX", to, renamed)
+        self.rename_by("RENAMENX", to, renamed).ending_fills_if_it_writes(V::IS_FILLED)
     }
 
     fn rename_by(&self, command: &'static str, to: &Self, decode: Decode<bool>) -> Command<bool> {
@@ -86,9 +86,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             Ok(redis) => (request, redis),
             Err(error) => (Err(error), None),
         };
-        Command::new::<S>(command, Some(self.template()), request, decode)
-            .on_target(redis.into())
-            .ending_fills(V::IS_FILLED)
+        Command::new::<S>(command, Some(self.template()), request, decode).on_target(redis.into())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::guarded::{Writes, guarded};
 use crate::client::{CallOptions, Subject, Target, call_options};
 use crate::error::Result;
 use crate::protocol::{Args, Decode, Keys, Packet, Request};
@@ -63,7 +64,16 @@ impl<T> Command<T> {
     /// Sends along the command that ends fills of the key in flight, if `ends`.
     pub(crate) fn ending_fills(mut self, ends: bool) -> Self {
         if ends && let Ok(Request::One(packet)) = self.request {
-            self.request = Ok(Request::with(Packet::ending_fills(&packet.keys), packet));
+            let keeps = self.subject.template.is_some_and(TemplateMeta::keeps_beside);
+            self.request = Ok(Request::ending_fills(vec![packet], keeps));
+        }
+        self
+    }
+
+    /// Ends fills of its keys if it writes, in one step with it, if `ends`.
+    pub(crate) fn ending_fills_if_it_writes(mut self, ends: bool) -> Self {
+        if ends && let Ok(Request::One(packet)) = self.request {
+            self.request = Ok(Request::One(guarded(packet, Writes::UnlessNil)));
         }
         self
     }
@@ -118,7 +128,7 @@ impl<T> fmt::Debug for Command<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the arguments, which are values.
         let keys: Vec<_> = (self.request.iter())
-            .flat_map(Request::packets)
+            .flat_map(Request::asked_for)
             .flat_map(|packet| packet.keys.as_slice())
             .map(|key| key.as_str())
             .collect();

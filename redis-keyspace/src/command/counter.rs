@@ -95,7 +95,7 @@ fn counted(request: &Request, replies: Replies) -> Result<i64> {
     if matches!(request, Request::One(_)) {
         return read::to_int(read::one(replies)?);
     }
-    let mut results = read::executed(replies)?.into_iter();
+    let mut results = read::many(replies).into_iter();
     read::to_done(results.next().unwrap_or(Reply::Nil))?;
     read::to_int(results.next().unwrap_or(Reply::Nil))
 }

@@ -39,10 +39,12 @@ fn misses(request: &Request) -> Replies {
         Keys::Many(keys) => Reply::Array(vec![Reply::Nil; keys.len()]),
         Keys::None | Keys::One(_) => Reply::Nil,
         // No read of a value uses these.
-        Keys::Beside(..) | Keys::BesideMany(..) | Keys::With(..) => Reply::Nil,
+        Keys::Beside(..) | Keys::BesideMany(..) | Keys::With(..) | Keys::Pairs(..) => Reply::Nil,
     };
     match request {
         Request::One(packet) => Replies::One(miss(packet)),
+        // What EXEC would return.
+        Request::Atomic(packets) => Replies::Many(vec![Reply::Array(packets.iter().map(miss).collect())]),
         request => Replies::Many(request.packets().iter().map(miss).collect()),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::base::{Command, IntoCommand};
 use super::builder::command_builder;
 use crate::client::CallOptions;
-use crate::kind::SingleValue;
+use crate::kind::{Kind, SingleValue};
 use crate::protocol::read;
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::Expiry;
@@ -22,16 +22,19 @@ pub struct GetEx<S, V> {
     expiry: Expiry,
     call: CallOptions,
     on_unavailable: Option<OnUnavailable>,
+    ends_fills: bool,
     types: PhantomData<fn() -> (S, V)>,
 }
 
 impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
-    pub(crate) fn new(key: &Key<S, impl Sized>) -> Self {
+    /// `K` is the kind of the key, `V` what decodes the value.
+    pub(crate) fn new<K: Kind>(key: &Key<S, K>) -> Self {
         Self {
             key: key.of_kind(),
             expiry: key.template().lifetime().into(),
             call: CallOptions::of_key(key),
             on_unavailable: None,
+            ends_fills: K::IS_FILLED,
             types: PhantomData,
         }
     }
@@ -72,7 +75,7 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
             .reading();
         // A time in the past deletes the value: a second run would not find what the first one read.
         if matches!(expiry, Expiry::At(_)) {
-            command.ending_fills(V::IS_FILLED)
+            command.ending_fills(self.ends_fills)
         } else {
             command.repeatable()
         }

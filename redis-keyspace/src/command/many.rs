@@ -56,7 +56,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
         let (request, redis) = match checked {
             Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
-            Ok((packets, redis)) => (Ok(ending_fills(packets)), redis),
+            Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps_beside(template))), redis),
             Err(error) => (Err(error), None),
         };
         Command::new::<S>("SET", template, request, stored).repeatable().on_target(redis.into())
@@ -69,8 +69,12 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
         let (template, redis, request) = chunked("UNLINK", keys);
         let request = request.map(|request| match request {
-            Request::One(packet) if V::IS_FILLED => ending_fills(vec![packet]),
-            Request::Pipeline(packets) if V::IS_FILLED => ending_fills(packets),
+            Request::One(packet) if V::IS_FILLED => {
+                Request::ending_fills(vec![packet], keeps_beside(template))
+            }
+            Request::Pipeline(packets) if V::IS_FILLED => {
+                Request::ending_fills(packets, keeps_beside(template))
+            }
             request => request,
         });
         Command::new::<S>("UNLINK", template, request, total).on_target(redis.into())
@@ -139,11 +143,8 @@ fn values<V: Readable>(request: &Request, replies: Replies) -> Result<Vec<V::Rea
     Ok(values)
 }
 
-/// These commands, with those before them that end the fills of their keys, a thousand at once.
-fn ending_fills(packets: Vec<Packet>) -> Request {
-    let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
-    let endings = keys.chunks(KEYS_PER_COMMAND).map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())));
-    Request::Pipeline(endings.chain(packets).collect())
+fn keeps_beside(template: Option<&'static TemplateMeta>) -> bool {
+    template.is_some_and(TemplateMeta::keeps_beside)
 }
 
 fn set_packet<S, V: SingleValue>(key: &Key<S, V>, value: &V::Borrowed) -> Result<Packet> {

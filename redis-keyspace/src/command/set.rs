@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use super::base::{Command, IntoCommand};
 use super::builder::command_builder;
+use super::guarded::{Writes, guarded};
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
-use crate::kind::SingleValue;
+use crate::kind::{Kind, SingleValue};
 use crate::protocol::{Decode, Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
@@ -37,7 +38,8 @@ enum Condition {
 }
 
 impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
-    pub(crate) fn new(key: &Key<S, impl Sized>, value: &V::Borrowed) -> Self {
+    /// `K` is the kind of the key, `V` what encodes the value.
+    pub(crate) fn new<K: Kind>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
         let encoded = packet.args.push_with(|out| V::encode(value, out));
         Self {
@@ -46,7 +48,7 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
             expiry: key.template().lifetime().into(),
             condition: None,
             returns_old: false,
-            ends_fills: V::IS_FILLED,
+            ends_fills: K::IS_FILLED,
             decode: unit,
             call: CallOptions::of_key(key),
             types: PhantomData,
@@ -119,13 +121,15 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         if self.returns_old {
             packet.args.push(b"GET");
         }
-        let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));
         if !keep || self.condition.is_some() || matches!(declared, Expiry::Never) {
-            return Ok(match ending {
-                Some(ending) => Request::with(ending, packet),
-                None => Request::One(packet),
+            return Ok(match self.condition {
+                _ if !self.ends_fills => Request::One(packet),
+                Some(Condition::Absent) if self.returns_old => Request::One(guarded(packet, Writes::IfNil)),
+                Some(_) => Request::One(guarded(packet, Writes::UnlessNil)),
+                None => Request::ending_fills(vec![packet], self.template.keeps_beside()),
             });
         }
+        let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));
         // KEEPTTL on a missing key would create one that never expires. So an empty value with the template's TTL is
         // created first, if the key is missing.
         let mut first = Packet::new("SET", packet.keys.clone());
@@ -138,10 +142,12 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
 
 /// The reply to the second of the two commands of `keep_ttl`, as if it had been alone.
 fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result<R> {
-    if !matches!(request, Request::Atomic(_)) {
-        return decode(request, replies);
-    }
-    let mut results = read::executed(replies)?.into_iter();
+    let mut results = match replies {
+        Replies::Many(results) if results.len() == 2 && matches!(request, Request::Atomic(_)) => {
+            results.into_iter()
+        }
+        replies => return decode(request, replies),
+    };
     let created = read::to_done(results.next().unwrap_or(Reply::Nil))?;
     let second = read::checked(results.next().unwrap_or(Reply::Nil))?;
     // Before the first command created the key, there was no value.

@@ -22,6 +22,29 @@ pub(crate) enum Endpoint {
     Pool(ExternalPool),
 }
 
+/// Which server this is, as far as the process can tell. Two names of one server are two servers here, and so are two pools of
+/// the application.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ServerIdentity {
+    Tcp(String, u16),
+    Unix(PathBuf),
+    #[cfg(feature = "embedded")]
+    Embedded(String),
+    Pool(u64),
+}
+
+impl Endpoint {
+    pub(crate) fn identity(&self) -> ServerIdentity {
+        match self {
+            Self::Tcp { host, port } => ServerIdentity::Tcp(host.to_ascii_lowercase(), *port),
+            Self::Unix(path) => ServerIdentity::Unix(path.clone()),
+            #[cfg(feature = "embedded")]
+            Self::Embedded(embedded) => ServerIdentity::Embedded(embedded.server.run_id().to_owned()),
+            Self::Pool(pool) => ServerIdentity::Pool(pool.id),
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -14,7 +14,7 @@ mod validate;
 pub use builder::RedisBuilder;
 #[cfg(feature = "embedded")]
 pub(crate) use endpoint::EmbeddedServer;
-pub(crate) use endpoint::{Endpoint, ExternalPool, unique_id};
+pub(crate) use endpoint::{Endpoint, ExternalPool, ServerIdentity, unique_id};
 pub use fingerprint::Fingerprint;
 pub use keyspace_options::KeyspaceOptions;
 #[cfg(feature = "profiles")]

@@ -13,7 +13,7 @@ use super::own::Own;
 use super::raw::RawConnection;
 use crate::config::{Endpoint, ExternalPool, Fingerprint, Settings};
 use crate::error::{Error, ErrorKind};
-use crate::local::Local;
+use crate::local::{DatabaseReads, Local};
 use crate::protocol::{Replies, Request};
 use crate::time::Deadline;
 
@@ -38,7 +38,7 @@ enum Connections {
 
 impl Pool {
     /// Must be called within a runtime; connects nothing yet.
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, reads: Arc<DatabaseReads>) -> Self {
         let fingerprint = Fingerprint::of(&settings);
         let facts = Arc::new(ServerFacts::new(settings.breaker));
         #[cfg(feature = "embedded")]
@@ -57,7 +57,7 @@ impl Pool {
             fingerprint,
             facts,
             refs: AtomicUsize::new(0),
-            local: Local::default(),
+            local: Local::new(reads),
             connections,
             orphaned,
             _alive: alive,

@@ -7,13 +7,30 @@ use std::sync::{Arc, LazyLock, Mutex, Weak};
 use tokio::runtime::{Handle, Id};
 
 use super::pool::Pool;
-use crate::config::Settings;
+use crate::config::{ServerIdentity, Settings};
+use crate::local::DatabaseReads;
 use crate::sync::lock;
 
 /// Connections are driven by tasks of the runtime that made them, so another runtime needs its own.
 type Pools = Mutex<HashMap<(Arc<Settings>, Id), Weak<Pool>>>;
 
 static POOLS: LazyLock<Pools> = LazyLock::new(Pools::default);
+
+type Databases = HashMap<(ServerIdentity, u16), Weak<DatabaseReads>>;
+
+/// Pools that differ in other settings, or in their runtime, share what they read from the same database.
+static DATABASES: LazyLock<Mutex<Databases>> = LazyLock::new(Mutex::default);
+
+fn reads_of(settings: &Settings) -> Arc<DatabaseReads> {
+    let mut databases = lock(&DATABASES);
+    let key = (settings.endpoint.identity(), settings.db);
+    databases.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+        databases.retain(|_, reads| reads.strong_count() > 0);
+        let reads = Arc::default();
+        databases.insert(key, Arc::downgrade(&reads));
+        reads
+    })
+}
 
 /// A counted reference to a pool; the pool closes with the last one.
 pub(crate) struct PoolRef {
@@ -27,7 +44,7 @@ impl PoolRef {
         let mut pools = lock(&POOLS);
         let key = (Arc::new(settings), runtime.id());
         let pool = pools.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let pool = Arc::new(Pool::new(Arc::clone(&key.0)));
+            let pool = Arc::new(Pool::new(Arc::clone(&key.0), reads_of(&key.0)));
             pools.insert(key, Arc::downgrade(&pool));
             pool
         });

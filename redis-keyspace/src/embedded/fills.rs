@@ -7,6 +7,7 @@ use crate::cache::lease::FILL_SCRIPT;
 
 /// As in the script.
 const MARK_LASTS: &[u8] = b"2592000000";
+const FORMAT: &[u8] = b"1";
 
 pub(super) fn register(server: &Server) {
     server.register_script(FILL_SCRIPT, |script, keys, values| {
@@ -40,7 +41,10 @@ struct FillState<'s, 'c, 'a> {
     key: &'s [u8],
     beside: &'s [u8],
     now: i64,
-    mark: Vec<u8>,
+    /// `None` if the mark is missing.
+    mark: Option<Vec<u8>>,
+    /// Whether what is beside the key means nothing.
+    is_void: bool,
     mark_key: Option<&'s [u8]>,
     lease: Option<Vec<u8>>,
     until: i64,
@@ -61,8 +65,8 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     ) -> Result<Self, Reply> {
         let now = script.now_ms();
         let mark = match mark_key {
-            Some(mark) => bytes(script.call(&[&b"HGET"[..], mark, b"at"]))?.unwrap_or_default(),
-            None => Vec::new(),
+            Some(mark) => bytes(script.call(&[&b"HGET"[..], mark, b"at"]))?,
+            None => Some(Vec::new()),
         };
         let names = [
             &b"HMGET"[..],
@@ -75,6 +79,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             b"kept",
             b"ends",
             b"shared",
+            b"v",
         ];
         let Reply::Array(fields) = checked(script.call(&names))? else {
             return Err(Reply::error("ERR HMGET did not return a list"));
@@ -86,6 +91,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             beside,
             now,
             mark,
+            is_void: true,
             mark_key,
             lease: None,
             until: 0,
@@ -95,11 +101,16 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             ends: 0,
             shared: false,
         };
-        let Ok([under, lease, until, seen, absent, kept, ends, shared]) = <[_; 8]>::try_from(fields) else {
+        let Ok([under, lease, until, seen, absent, kept, ends, shared, version]) = <[_; 9]>::try_from(fields)
+        else {
             return Err(Reply::error("ERR HMGET did not return the fields"));
         };
+        fill.is_void = fill.mark.is_none() || under != fill.mark || version.as_deref() != Some(FORMAT);
+        if fill.is_void {
+            return Ok(fill);
+        }
         let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
-        fill.lease = lease.filter(|_| under.as_ref() == Some(&fill.mark));
+        fill.lease = lease;
         fill.seen = seen.unwrap_or_default();
         (fill.until, fill.absent, fill.ends) = (moment(until)?, moment(absent)?, moment(ends)?);
         (fill.has_stale, fill.shared) = (moment(kept)? > now, shared.is_some());
@@ -111,8 +122,8 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     }
 
     fn write(&mut self, fields: &[&[u8]]) -> Result<(), Reply> {
-        let mark = self.mark.clone();
-        let mut command = vec![&b"HSET"[..], self.beside, b"mark", &mark];
+        let mark = self.mark.clone().unwrap_or_default();
+        let mut command = vec![&b"HSET"[..], self.beside, b"v", FORMAT, b"mark", &mark];
         command.extend(fields);
         self.call(&command).map(drop)
     }
@@ -166,6 +177,14 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
                 }
             }
             return answer(2, &lease);
+        }
+        if let (None, Some(mark_key)) = (&self.mark, self.mark_key) {
+            self.mark = Some(token.to_vec());
+            self.call(&[b"HSET", mark_key, b"at", token])?;
+            self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
+        }
+        if self.is_void {
+            self.call(&[b"UNLINK", self.beside])?;
         }
         let lives = match self.call(&[b"PTTL", self.key])? {
             Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives),

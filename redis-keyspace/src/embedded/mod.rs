@@ -24,6 +24,7 @@
 mod clock;
 mod fills;
 mod groups;
+mod guarded;
 mod locks;
 mod rate_limits;
 mod updates;
@@ -37,6 +38,7 @@ use crate::config::{EmbeddedServer, Endpoint, RedisBuilder};
 fn register_scripts(server: &Server) {
     fills::register(server);
     groups::register(server);
+    guarded::register(server);
     locks::register(server);
     rate_limits::register(server);
     updates::register(server);

@@ -140,7 +140,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         }
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
-        let generations = &binding.pool().local.generations;
+        let generations = &binding.pool().local.reads.generations;
         let name = binding.wire_name(self.group.as_str());
         let lifetime = self.group.template().lifetime();
         // With a longer one, the group could have expired and been made anew by others.
@@ -198,7 +198,7 @@ impl<S: Keyspace> InvalidateGroup<S> {
         packet.args.push(generation_text(random::bits()).as_bytes());
         Expiry::from(self.group.template().lifetime()).push_for_set(&mut packet.args)?;
         let name = binding.wire_name(self.group.as_str());
-        let _forgetting = binding.pool().local.generations.forgetting(name);
+        let _forgetting = binding.pool().local.reads.generations.forgetting(name);
         let deadline = binding.deadline(self.options.timeout);
         // Repeatable: a second run invalidates what nobody can have stored for long.
         let replies = run(binding.clone(), Request::One(packet), deadline, true, None).await?;

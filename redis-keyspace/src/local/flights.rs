@@ -1,10 +1,14 @@
 //! Loads under way in this process, so that callers who miss the same key at once share one.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, watch};
+
+/// Why a load failed. What it is, only those know who lead and follow.
+pub(crate) type Cause = Arc<dyn Any + Send + Sync>;
 
 /// How far a load is.
 #[derive(Clone)]
@@ -25,8 +29,8 @@ pub(crate) enum LoadStage {
         /// Without Redis.
         degraded: bool,
     },
-    /// The loader has failed.
-    Failed,
+    /// The load has failed, and why, if that can be told to others.
+    Failed(Option<Cause>),
 }
 
 /// The loads under way, by the name of their key on the server.
@@ -182,12 +186,12 @@ impl Follower {
     /// has gone without, or all that it has is of before this one came.
     pub(crate) async fn wait(mut self, impatience: bool) -> Option<LoadStage> {
         let tells = |stage: &LoadStage| match stage {
-            LoadStage::Done { .. } | LoadStage::Found(_) | LoadStage::Failed => true,
+            LoadStage::Done { .. } | LoadStage::Found(_) | LoadStage::Failed(_) => true,
             LoadStage::Loading { stale, .. } => impatience && stale.is_some(),
             LoadStage::Beginning => false,
         };
         let told = self.stage.wait_for(tells).await.ok().map(|stage| stage.clone());
-        told.filter(|stage| !self.is_late || matches!(stage, LoadStage::Done { .. } | LoadStage::Failed))
+        told.filter(|stage| !self.is_late || matches!(stage, LoadStage::Done { .. } | LoadStage::Failed(_)))
     }
 }
 

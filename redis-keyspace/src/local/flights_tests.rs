@@ -26,7 +26,7 @@ fn text(stage: Option<LoadStage>) -> Option<String> {
         LoadStage::Loading { stale, .. } => {
             Some(format!("stale {}", String::from_utf8(stale?.to_vec()).unwrap()))
         }
-        LoadStage::Beginning | LoadStage::Failed => None,
+        LoadStage::Beginning | LoadStage::Failed(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a process keeps for each pool: plain data that knows nothing of commands.
+//! What a process keeps for each pool and each database: plain data that knows nothing of commands.
 
 mod flights;
 #[cfg(test)]
@@ -9,7 +9,7 @@ mod turns;
 
 use std::sync::Arc;
 
-pub(crate) use flights::{Flights, Follower, Leader, LoadRole, LoadStage};
+pub(crate) use flights::{Cause, Flights, Follower, Leader, LoadRole, LoadStage};
 pub(crate) use remembered::{ReadStart, Remembered};
 pub(crate) use turns::{Streak, Turn, Turns};
 
@@ -20,7 +20,7 @@ const LONGEST_COPY: usize = 1 << 20;
 const GENERATIONS: u64 = 2 << 20;
 
 /// The local state of a pool.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Local {
     /// Which task updates which key.
     pub(crate) updates: Turns,
@@ -28,18 +28,29 @@ pub(crate) struct Local {
     pub(crate) locks: Turns<Streak>,
     /// Loads in flight.
     pub(crate) flights: Flights,
+    /// What was read from its database.
+    pub(crate) reads: Arc<DatabaseReads>,
+}
+
+/// What the process has read from one database of a server. All pools of that database share it, so that a write through one
+/// of them is known to all.
+#[derive(Debug)]
+pub(crate) struct DatabaseReads {
     /// Values that may be served when they are stale, for when Redis is unavailable.
     pub(crate) copies: Remembered<Arc<[u8]>>,
     /// The generations of groups as they were read last.
     pub(crate) generations: Remembered<u64>,
 }
 
-impl Default for Local {
+impl Local {
+    pub(crate) fn new(reads: Arc<DatabaseReads>) -> Self {
+        Self { reads, ..Self::default() }
+    }
+}
+
+impl Default for DatabaseReads {
     fn default() -> Self {
         Self {
-            updates: Turns::default(),
-            locks: Turns::default(),
-            flights: Flights::default(),
             copies: Remembered::new(COPIES, LONGEST_COPY),
             generations: Remembered::new(GENERATIONS, size_of::<u64>()),
         }

@@ -14,6 +14,8 @@ pub(crate) enum Keys {
     Beside(KeyText, Companion),
     /// A key, its companion, and possibly one more key: the keys of a script.
     With(KeyText, Companion, Option<KeyText>),
+    /// Keys, and then the companion of each: the keys of a script.
+    Pairs(Vec<KeyText>, Companion),
 }
 
 impl Keys {
@@ -21,7 +23,7 @@ impl Keys {
         match self {
             Self::None => &[],
             Self::One(key) | Self::Beside(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
-            Self::Many(keys) | Self::BesideMany(keys, _) => keys,
+            Self::Many(keys) | Self::BesideMany(keys, _) | Self::Pairs(keys, _) => keys,
         }
     }
 
@@ -29,6 +31,7 @@ impl Keys {
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::With(_, _, other) => 2 + usize::from(other.is_some()),
+            Self::Pairs(keys, _) => 2 * keys.len(),
             keys => keys.as_slice().len(),
         }
     }
@@ -48,6 +51,10 @@ impl Keys {
                 each(&[namespace, key.as_str()]);
                 companion.name(namespace, key.as_str(), each);
                 other.iter().for_each(|other| each(&[namespace, other.as_str()]));
+            }
+            Self::Pairs(keys, companion) => {
+                keys.iter().for_each(|key| each(&[namespace, key.as_str()]));
+                keys.iter().for_each(|key| companion.name(namespace, key.as_str(), each));
             }
         }
     }

@@ -32,6 +32,11 @@ impl Packet {
         Self { aside: true, ..Self::new("UNLINK", beside) }
     }
 
+    /// Whether it ends fills of its keys.
+    pub(crate) fn ends_fills(&self) -> bool {
+        self.aside || matches!(self.keys, Keys::Pairs(..))
+    }
+
     /// With arguments before the keys.
     pub(crate) fn with_head(mut self, head: Args) -> Self {
         self.head = Some(Box::new(head));

@@ -8,42 +8,36 @@ use crate::kind::Readable;
 /// Turns the replies to a request into its result.
 pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
 
-/// The replies to the commands of the caller, without those to commands that the library added.
+/// The replies to the commands of the caller, without those to commands that the library added. Those of a
+/// transaction are its results.
 pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> {
-    let packets = match request {
-        Request::Pipeline(packets) | Request::Atomic(packets)
-            if packets.iter().any(|packet| packet.aside) =>
-        {
-            packets
+    let (packets, replies) = match request {
+        Request::Pipeline(packets) => (packets, many(replies)),
+        Request::Atomic(packets) => {
+            let ends_fills = packets.iter().any(|packet| packet.aside);
+            let results = executed(replies).map_err(|error| match error.code() {
+                Some("NOPERM") if ends_fills => error.explained(RIGHTS),
+                _ => error,
+            })?;
+            (packets, results)
         }
         _ => return Ok(replies),
     };
-    let sift = |replies: Vec<Reply>| -> Result<Vec<Reply>> {
-        let mut kept = Vec::with_capacity(replies.len());
-        let mut refused = None;
-        for (index, reply) in replies.into_iter().enumerate() {
-            match packets.get(index) {
-                Some(packet) if packet.aside => refused = refused.or(checked(reply).err()),
-                _ => kept.push(reply),
-            }
+    let mut kept = Vec::with_capacity(replies.len());
+    let mut refused = None;
+    for (index, reply) in replies.into_iter().enumerate() {
+        match packets.get(index) {
+            Some(packet) if packet.aside => refused = refused.or(checked(reply).err()),
+            _ => kept.push(reply),
         }
-        match refused {
-            // The caller's command failed too; its own error is better.
-            Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
-                Err(error.explained(ASIDE))
-            }
-            _ => Ok(kept),
+    }
+    match refused {
+        // The caller's command failed too; its own error is better.
+        Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
+            Err(error.explained(ASIDE))
         }
-    };
-    let mut replies = many(replies);
-    if matches!(request, Request::Pipeline(_)) {
-        return sift(replies).map(Replies::Many);
+        _ => Ok(Replies::Many(kept)),
     }
-    // If EXEC was rejected, its reply says why.
-    if let Some(Reply::Array(results)) = replies.pop_if(|reply| matches!(reply, Reply::Array(_))) {
-        replies.push(Reply::Array(sift(results)?));
-    }
-    Ok(Replies::Many(replies))
 }
 
 /// Added to the error of a write that the user is not permitted to do.

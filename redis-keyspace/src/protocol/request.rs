@@ -1,5 +1,6 @@
 //! Requests: commands that are sent together.
 
+use super::KEYS_PER_COMMAND;
 use super::keys::Keys;
 use super::packet::Packet;
 use crate::error::{Error, Result};
@@ -42,9 +43,22 @@ impl Request {
         self.packets().iter().filter(|packet| !packet.aside)
     }
 
-    /// A command with one that the library sends before it.
-    pub(crate) fn with(aside: Packet, packet: Packet) -> Self {
-        Self::Pipeline(vec![aside, packet])
+    /// Commands that write, after those that end the fills of their keys.
+    ///
+    /// Without `is_atomic`, a fill may begin and end between the two. It then saw what the database held after the write was
+    /// requested, and the write replaces the value that it stored, but not what it keeps beside the key. So a template that
+    /// keeps anything there needs `is_atomic`.
+    pub(crate) fn ending_fills(packets: Vec<Packet>, is_atomic: bool) -> Self {
+        let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
+        let mut all: Vec<_> = match keys.as_slice() {
+            [key] => vec![Packet::ending_fills(&Keys::One(key.clone()))],
+            keys => {
+                let chunks = keys.chunks(KEYS_PER_COMMAND);
+                chunks.map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec()))).collect()
+            }
+        };
+        all.extend(packets);
+        if is_atomic { Self::Atomic(all) } else { Self::Pipeline(all) }
     }
 
     /// How many replies the server sends.

@@ -8,6 +8,7 @@ use crate::cache::lease::LONGEST_KEPT;
 use crate::client::{Binding, run};
 use crate::error::Result;
 use crate::key::{Companion, KeyText};
+use crate::local::DatabaseReads;
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::random;
 use crate::schema::sweep_mark;
@@ -28,7 +29,7 @@ pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Res
         return Ok(());
     }
     let binding = options.call.target.resolve(Some(meant.keyspace))?;
-    binding.pool().local.copies.clear();
+    binding.pool().local.reads.copies.clear();
     let send = async |request: Request| -> Result<Replies> {
         let deadline = binding.deadline(options.call.timeout);
         run(Arc::clone(&binding), request, deadline, true, None).await
@@ -69,9 +70,18 @@ pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Res
     if has_copies { end_each(meant, options, &binding).await } else { Ok(()) }
 }
 
-/// Forgets what was seen while keys were being deleted.
-pub(super) fn forget_copies(meant: &SweepTarget, options: &ScanOptions) -> Result<()> {
-    options.call.target.resolve(Some(meant.keyspace)).map(|binding| binding.pool().local.copies.clear())
+/// Forgets, when it is dropped, what was seen while keys were being deleted.
+pub(super) fn forgetting(meant: &SweepTarget, options: &ScanOptions) -> Result<ForgettingAll> {
+    let binding = options.call.target.resolve(Some(meant.keyspace))?;
+    Ok(ForgettingAll(Arc::clone(&binding.pool().local.reads)))
+}
+
+pub(super) struct ForgettingAll(Arc<DatabaseReads>);
+
+impl Drop for ForgettingAll {
+    fn drop(&mut self) {
+        self.0.copies.clear();
+    }
 }
 
 /// Goes through the database for what is beside the keys that are meant, and deletes it.

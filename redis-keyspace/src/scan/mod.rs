@@ -175,7 +175,8 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
         Sweep::delete(self.target(), self.options.clone())
     }
 
-    /// Gives the keys a lifetime, counted from when each is reached. Zero deletes them. See [`Sweep`].
+    /// Sets the TTL of the keys, counted from when each is reached. Zero deletes them. Like [`expire`](crate::Key::expire) of
+    /// each key, it ends loads in flight and deletes stale copies. See [`Sweep`].
     pub fn expire(&self, lifetime: Duration) -> Sweep<'static> {
         Sweep::expire(lifetime, self.target(), self.options.clone())
     }

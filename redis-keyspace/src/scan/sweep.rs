@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
-use super::fills::{end_fills, forget_copies};
+use super::fills::{end_fills, forgetting};
 use super::target::{ScanOptions, SweepTarget};
 use super::walk::Walk;
 use crate::client::call_options;
@@ -172,23 +172,19 @@ impl<'c> Sweep<'c> {
     }
 
     async fn go_through(&mut self, progress: &mut SweepProgress) -> Result<()> {
-        let outcome = self.go_through_pages(progress).await;
-        if self.deletes() {
-            forget_copies(&self.target, &self.options)?;
-        }
-        outcome
+        // Also when it fails or is dropped: what was seen while keys were deleted may be served no more.
+        let _forgetting =
+            if self.ends_fills() { Some(forgetting(&self.target, &self.options)?) } else { None };
+        self.go_through_pages(progress).await
     }
 
-    fn deletes(&self) -> bool {
-        match self.work {
-            _ if self.dry_run => false,
-            Work::Delete => true,
-            Work::Expire(lifetime) => lifetime.is_zero(),
-        }
+    /// As `del` and `expire` of a key do.
+    fn ends_fills(&self) -> bool {
+        !self.dry_run
     }
 
     async fn go_through_pages(&mut self, progress: &mut SweepProgress) -> Result<()> {
-        if self.deletes() {
+        if self.ends_fills() {
             end_fills(&self.target, &self.options).await?;
         }
         let mut walk = Walk::new(&self.target.wanted, self.options.clone(), self.target.keyspace)?;

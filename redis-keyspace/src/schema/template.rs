@@ -110,6 +110,11 @@ impl TemplateMeta {
     pub(crate) fn name(&self) -> TemplateName {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
     }
+
+    /// Whether fills keep more than leases beside its keys: stale copies, or that there is no value.
+    pub(crate) fn keeps_beside(&self) -> bool {
+        self.fills.stale_for.is_some() || self.fills.negative_ttl.is_some()
+    }
 }
 
 impl Serialize for TemplateMeta {

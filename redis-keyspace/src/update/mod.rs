@@ -256,7 +256,7 @@ async fn read_ending_fills(
     deadline: Deadline,
 ) -> Result<Option<Vec<u8>>> {
     let keys = Keys::One(key);
-    let request = Request::with(Packet::ending_fills(&keys), Packet::new("GET", keys));
+    let request = Request::ending_fills(vec![Packet::new("GET", keys)], false);
     let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
     read::asked_for(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }
@@ -268,7 +268,7 @@ async fn replace(
     call: ScriptCall,
     deadline: Deadline,
 ) -> Result<Result<(), Option<Vec<u8>>>> {
-    let copies = &binding.pool().local.copies;
+    let copies = &binding.pool().local.reads.copies;
     let _forgetting = copies.is_used().then(|| copies.forgetting(name.to_owned()));
     // Not repeatable: a second run would find its own value, and take it for that of another writer.
     let outcome = SCRIPT.run(binding, call, deadline, false).await?;

@@ -18,6 +18,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[keyspace(prefix = "options", ttl = 3600)]
 struct Keys {
     text: fn(id: u32) -> Text,
+    #[key("kept:{id}", stale_for = "1000d", negative_ttl = "1h")]
+    kept: fn(id: u32) -> Text,
 }
 
 type TextKey = Key<Keys, Text>;
@@ -64,7 +66,7 @@ fn failing() -> Result<String, &'static str> {
 
 both_servers! {
     async fn a_stale_copy_is_given_while_one_refreshes(redis: Redis) {
-        let (key, slow) = (Keys::text(1).on(&redis), Slow::default());
+        let (key, slow) = (Keys::kept(1).on(&redis), Slow::default());
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         expires(&redis, &key).await;
         assert_eq!(key.get().await.unwrap(), None, "a plain reader finds nothing");
@@ -86,7 +88,7 @@ both_servers! {
     }
 
     async fn a_stale_copy_is_given_when_the_loader_fails_or_takes_too_long(redis: Redis) {
-        let key = Keys::text(1).on(&redis);
+        let key = Keys::kept(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         expires(&redis, &key).await;
         for _ in 0..3 {
@@ -97,9 +99,9 @@ both_servers! {
             assert_eq!((&*late.value, late.source), ("0", ValueSource::Stale));
         }
         // Who does not ask for something stale gets the failure.
-        let error = key.try_get_or_set(|| async { failing() }).await.unwrap_err();
+        let error = key.try_get_or_set(|| async { failing() }).stale_for(Duration::ZERO).await.unwrap_err();
         assert!(matches!(error, FillError::Loader("no database")));
-        let late = key.get_or_set(std::future::pending).hard_timeout(Duration::from_millis(20));
+        let late = key.get_or_set(std::future::pending).stale_for(Duration::ZERO).hard_timeout(Duration::from_millis(20));
         assert_eq!(late.await.unwrap_err().kind(), ErrorKind::LoaderTimeout);
         let refresh = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).refresh().await;
         assert!(refresh.is_err(), "who forces a load does not want an old one");
@@ -108,7 +110,7 @@ both_servers! {
 
     async fn whatever_writes_the_key_deletes_the_copy(redis: Redis) {
         for (id, write) in ["set", "del", "get_del", "expire", "update", "transaction", "sweep"].iter().enumerate() {
-            let key = Keys::text(id as u32).on(&redis);
+            let key = Keys::kept(id as u32).on(&redis);
             key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
             match *write {
                 "set" => key.set("1").await.unwrap(),
@@ -117,7 +119,7 @@ both_servers! {
                 "expire" => assert!(key.expire(Duration::ZERO).await.unwrap()),
                 "update" => drop(key.update(|text| text.push('1')).await.unwrap()),
                 "transaction" => drop(redis.transaction((key.del(),)).await.unwrap()),
-                _ => drop(Keys::text_keys().id(id as u32).delete().on(&redis).await.unwrap()),
+                _ => drop(Keys::kept_keys().id(id as u32).delete().on(&redis).await.unwrap()),
             }
             expires(&redis, &key).await;
             let copy = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).await;
@@ -126,19 +128,19 @@ both_servers! {
     }
 
     async fn a_copy_has_an_end(redis: Redis) {
-        let (key, short) = (Keys::text(1).on(&redis), Duration::from_millis(40));
+        let (key, short) = (Keys::kept(1).on(&redis), Duration::from_millis(40));
         key.get_or_set(|| async { "0".to_owned() }).ttl(short).stale_for(short).await.unwrap();
         let copy = async || key.try_get_or_set(|| async { failing() }).stale_for(short).await;
         eventually("the copy is gone", async || copy().await.is_err()).await;
         // One that is to be kept for longer than can be is kept for as long as can be.
         let long = key.get_or_set(|| async { "1".to_owned() }).refresh().stale_for(1000 * 24 * HOUR);
         assert_eq!(long.await.unwrap(), "1");
-        let kept: i64 = raw(&redis, &["TTL", &wired("options:text:1%fill*").replace('*', &format!("{{{}}}", wire(&key)))]).await;
+        let kept: i64 = raw(&redis, &["TTL", &wired("options:kept:1%fill*").replace('*', &format!("{{{}}}", wire(&key)))]).await;
         assert!((29 * 24 * 3600..=30 * 24 * 3600).contains(&kept), "{kept}");
     }
 
     async fn in_the_background_nobody_waits(redis: Redis) {
-        let (key, slow) = (Keys::text(1).on(&redis), Slow::default());
+        let (key, slow) = (Keys::kept(1).on(&redis), Slow::default());
         let fill = || {
             let slow = slow.clone();
             key.get_or_set(move || async move { slow.load().await }).stale_for(HOUR).in_background().lookup()
@@ -158,7 +160,7 @@ both_servers! {
     }
 
     async fn a_soft_timeout_gives_what_is_there(redis: Redis) {
-        let (key, slow) = (Keys::text(1).on(&redis), Slow::default());
+        let (key, slow) = (Keys::kept(1).on(&redis), Slow::default());
         let fill = |soft| {
             let slow = slow.clone();
             key.get_or_set(move || async move { slow.load().await }).stale_for(HOUR).soft_timeout(soft).lookup()
@@ -230,7 +232,7 @@ both_servers! {
     }
 
     async fn that_there_is_nothing_is_remembered(redis: Redis) {
-        let (key, asked) = (Keys::text(1).on(&redis), Loader::default());
+        let (key, asked) = (Keys::kept(1).on(&redis), Loader::default());
         let seek = |found: Option<&'static str>| {
             let asked = asked.clone();
             key.get_or_set_optional(move || async move {
@@ -238,7 +240,7 @@ both_servers! {
                 found.map(str::to_owned)
             })
         };
-        assert_eq!(seek(None).await.unwrap(), None);
+        assert_eq!(seek(None).negative_ttl(Duration::ZERO).await.unwrap(), None);
         assert_eq!(seek(None).negative_ttl(HOUR).lookup().await.unwrap().source, ValueSource::Absent);
         assert_eq!(asked.count(), 2, "unless that is asked for");
         for _ in 0..5 {
@@ -258,7 +260,7 @@ both_servers! {
                 "get_del" => assert_eq!(key.get_del().await.unwrap(), None),
                 "expire" => assert!(!key.expire(Duration::ZERO).await.unwrap()),
                 "update" => assert_eq!(key.update(|_| ()).await.unwrap(), None),
-                _ => drop(Keys::text_keys().delete().on(&redis).await.unwrap()),
+                _ => drop(Keys::kept_keys().delete().on(&redis).await.unwrap()),
             }
             let expected = if write == "set" { "set" } else { "found" };
             assert_eq!(seek(Some("found")).negative_ttl(HOUR).await.unwrap().as_deref(), Some(expected), "{write}");
@@ -359,7 +361,7 @@ both_servers! {
     }
 
     async fn values_of_any_bytes(redis: Redis) {
-        let key = Keys::text(1).on(&redis);
+        let key = Keys::kept(1).on(&redis);
         for text in ["", "\0", "\r\n$5\r\n", "caf\u{e9} \u{1f980}", "%fill{x}", &"x".repeat(1 << 20)] {
             key.del().await.unwrap();
             assert_eq!(key.get_or_set(|| async { text.to_owned() }).stale_for(HOUR).await.unwrap(), text);
@@ -397,7 +399,7 @@ fn without_redis_it_says_so() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
-        let key = Keys::text(1).on(&redis);
+        let key = Keys::kept(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         server.refuse_connections(true);
         server.disconnect_all();
@@ -407,7 +409,8 @@ fn without_redis_it_says_so() {
             let fill = fill.await.unwrap();
             assert_eq!((fill.value, fill.source), (round.to_string(), ValueSource::Degraded));
         }
-        let error = key.get_or_set(|| async { panic!("it does not run") }).await.unwrap_err();
+        let fresh = key.get_or_set(|| async { panic!("it does not run") }).stale_for(Duration::ZERO);
+        let error = fresh.await.unwrap_err();
         assert!(error.is_unavailable(), "{error}");
     });
 }
@@ -444,7 +447,7 @@ async fn a_loader_of_an_hour_keeps_its_lease() {
 #[tokio::test(start_paused = true)]
 async fn the_life_of_a_value() {
     let redis = Redis::embedded();
-    let (key, loader) = (Keys::text(1).on(&redis), Loader::default());
+    let (key, loader) = (Keys::kept(1).on(&redis), Loader::default());
     let fill = |works: bool| {
         let loader = loader.clone();
         let load = move || async move {
@@ -478,10 +481,10 @@ async fn the_life_of_a_value() {
 fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
-        let key = Keys::text(1).on(&redis);
+        let key = Keys::kept(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
-        Keys::text_keys().delete().on(&redis).await.unwrap();
-        assert_eq!(raw::<i64>(&redis, &["DEL", "options:text:%swept:text"]).await, 1);
+        Keys::kept_keys().delete().on(&redis).await.unwrap();
+        assert_eq!(raw::<i64>(&redis, &["DEL", "options:kept:%swept:kept"]).await, 1);
         let copy = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).await;
         assert!(copy.is_err(), "{copy:?}");
     });
@@ -524,9 +527,9 @@ async fn an_early_refresh_that_ends_late_is_stored() {
 #[tokio::test(start_paused = true)]
 async fn who_loads_alone_has_it_done_in_the_background_too() {
     let redis = Redis::embedded();
-    let key = Keys::text(1).on(&redis);
+    let key = Keys::kept(1).on(&redis);
     key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
-    raw::<bool>(&redis, &["PEXPIRE", "options:text:1", "0"]).await;
+    raw::<bool>(&redis, &["PEXPIRE", "options:kept:1", "0"]).await;
     let load = || async {
         tokio::time::sleep(HOUR / 2).await;
         "1".to_owned()
@@ -564,7 +567,7 @@ async fn callers_of_a_leader_that_fails_look_again_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_load_in_the_background_knows_what_its_caller_loads() {
     let redis = Redis::embedded();
-    let (outer, inner) = (Keys::text(101).on(&redis), Keys::text(102).on(&redis));
+    let (outer, inner) = (Keys::kept(101).on(&redis), Keys::kept(102).on(&redis));
     let old = inner.get_or_set(|| async { "old".to_owned() }).ttl(MINUTE).stale_for(HOUR);
     assert_eq!(old.await.unwrap(), "old");
     tokio::time::sleep(2 * MINUTE).await;

@@ -4,6 +4,7 @@ mod fill_attacks;
 mod fill_options;
 mod fills;
 mod groups;
+mod kept_beside;
 mod many_fills;
 mod resurrection;
 mod stampedes;

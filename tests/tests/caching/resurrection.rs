@@ -8,10 +8,11 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use redis_keyspace::cache::ValueSource;
+use redis_keyspace::scan::SweepProgress;
 use redis_keyspace::update::Change;
 use redis_keyspace::{Key, Keyspace, Redis, Text};
 use redis_keyspace_embedded::Server;
@@ -24,15 +25,38 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[keyspace(prefix = "back", ttl = 3600)]
 struct Keys {
     text: fn(id: u32) -> Text,
+    /// Stale copies are kept beside it, and that there is nothing.
+    #[key("kept:{id}", stale_for = "1h", negative_ttl = "1h")]
+    kept: fn(id: u32) -> Text,
 }
 
-/// The key that all of it is about.
-fn key(redis: &Redis) -> Key<Keys, Text> {
-    Keys::text(7).on(redis)
+/// The template that all of it is about.
+#[derive(Clone, Debug, Default)]
+struct Template {
+    keeps: Arc<AtomicBool>,
 }
 
-const NAME: &str = "back:text:7";
-const BESIDE: &str = "back:text:7%fill{back:text:7}";
+impl Template {
+    fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::SeqCst)
+    }
+
+    fn key(&self, id: u32, redis: &Redis) -> Key<Keys, Text> {
+        if self.keeps() { Keys::kept(id).on(redis) } else { Keys::text(id).on(redis) }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.keeps() { "back:kept:7" } else { "back:text:7" }
+    }
+
+    fn beside(&self) -> &'static str {
+        if self.keeps() { "back:kept:7%fill{back:kept:7}" } else { "back:text:7%fill{back:text:7}" }
+    }
+
+    fn mark(&self) -> &'static str {
+        if self.keeps() { "back:kept:%swept:kept" } else { "back:text:%swept:text" }
+    }
+}
 
 /// The database: a row that counts up with each change of it; 0 for none.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +74,7 @@ struct Hands {
     redis: Redis,
     stepper: Stepper,
     database: Database,
+    template: Template,
 }
 
 impl Hands {
@@ -71,7 +96,21 @@ impl Hands {
     }
 
     fn key(&self) -> Key<Keys, Text> {
-        key(&self.redis)
+        self.numbered(7)
+    }
+
+    fn numbered(&self, id: u32) -> Key<Keys, Text> {
+        self.template.key(id, &self.redis)
+    }
+
+    async fn sweep(&self, expires: bool) -> SweepProgress {
+        let swept = match (self.template.keeps(), expires) {
+            (true, true) => Keys::kept_keys().expire(Duration::ZERO).on(&self.redis).await,
+            (true, false) => Keys::kept_keys().delete().on(&self.redis).await,
+            (false, true) => Keys::text_keys().expire(Duration::ZERO).on(&self.redis).await,
+            (false, false) => Keys::text_keys().delete().on(&self.redis).await,
+        };
+        swept.unwrap()
     }
 
     async fn command(&self, words: &[&str]) -> Option<String> {
@@ -107,6 +146,7 @@ who! {
     reader_across: |hands| hands.key().get_or_set(|| hands.reads()).across_processes().await.unwrap();
     /// Keeps stale copies.
     keeper: |hands| hands.key().get_or_set(|| hands.reads()).stale_for(HOUR).await.unwrap();
+    optional_reader: |hands| hands.key().get_or_set_optional(|| hands.finds()).await.unwrap();
     /// Remembers that there is nothing.
     seeker: |hands| hands.key().get_or_set_optional(|| hands.finds()).negative_ttl(HOUR).await.unwrap();
     refresher: |hands| hands.key().get_or_set(|| hands.reads()).refresh().await.unwrap();
@@ -121,7 +161,6 @@ who! {
     expirer_at: |hands| { hands.writes().await; hands.key().expire_at(SystemTime::UNIX_EPOCH + HOUR).await.unwrap() };
     setter: |hands| { let value = hands.writes().await; hands.key().set(&value).await.unwrap() };
     swapper: |hands| { let value = hands.writes().await; drop(hands.key().get_set(&value).await) };
-    /// Finds nothing there, and does nothing besides.
     setter_if_present: |hands| { let value = hands.writes().await; hands.key().set(&value).only_if_present().await.unwrap() };
     updater: |hands| { let new = hands.writes().await; hands.key().update(|value| *value = new.clone()).await.unwrap() };
     inserter: |hands| {
@@ -129,47 +168,69 @@ who! {
         hands.key().update_or_insert(String::new, |value| *value = new.clone()).await.unwrap()
     };
     deleting_updater: |hands| { hands.writes().await; hands.key().update_with(|_| Change::Delete).await.unwrap() };
-    many_deleter: |hands| { hands.writes().await; Key::del_many([hands.key(), Keys::text(8).on(&hands.redis)]).await.unwrap() };
+    many_deleter: |hands| { hands.writes().await; Key::del_many([hands.key(), hands.numbered(8)]).await.unwrap() };
     many_setter: |hands| {
         let value = hands.writes().await;
-        Key::set_many([(Keys::text(8).on(&hands.redis), value.clone()), (hands.key(), value)]).await.unwrap()
+        Key::set_many([(hands.numbered(8), value.clone()), (hands.key(), value)]).await.unwrap()
     };
-    batcher: |hands| { hands.writes().await; hands.redis.batch((Keys::text(8).get(), hands.key().del())).await.unwrap() };
-    transactor: |hands| { hands.writes().await; hands.redis.transaction((Keys::text(8).get(), hands.key().del())).await.unwrap() };
+    batcher: |hands| { hands.writes().await; hands.redis.batch((hands.numbered(8).get(), hands.key().del())).await.unwrap() };
+    transactor: |hands| { hands.writes().await; hands.redis.transaction((hands.numbered(8).get(), hands.key().del())).await.unwrap() };
     setting_transactor: |hands| { let value = hands.writes().await; hands.redis.transaction((hands.key().set(&value),)).await.unwrap() };
     transactor_of_one: |hands| { hands.writes().await; hands.redis.transaction((hands.key().del(),)).await.unwrap() };
-    mover: |hands| { hands.writes().await; hands.key().rename(&Keys::text(9).on(&hands.redis)).await.unwrap() };
-    sweeper: |hands| { hands.writes().await; Keys::text_keys().delete().on(&hands.redis).await.unwrap() };
-    expiring_sweeper: |hands| {
-        hands.writes().await;
-        Keys::text_keys().expire(Duration::ZERO).on(&hands.redis).await.unwrap()
+    mover: |hands| { hands.writes().await; hands.key().rename(&hands.numbered(9)).await.unwrap() };
+    sweeper: |hands| { hands.writes().await; hands.sweep(false).await };
+    expiring_sweeper: |hands| { hands.writes().await; hands.sweep(true).await };
+
+    /// Those set what no database holds: nothing that was loaded before replaces it.
+    only_sets: |hands| hands.key().set("9!").await.unwrap();
+    only_swaps: |hands| drop(hands.key().get_set("9!").await);
+    only_sets_if_absent: |hands| hands.key().set("9!").only_if_absent().await.unwrap();
+    only_swaps_if_absent: |hands| hands.key().set("9!").only_if_absent().returning_old().await.unwrap();
+    only_sets_if_present: |hands| hands.key().set("9!").only_if_present().await.unwrap();
+    only_sets_and_keeps_the_ttl: |hands| hands.key().set("9!").keep_ttl().await.unwrap();
+    only_sets_many: |hands| Key::set_many([(hands.numbered(8), "9!"), (hands.key(), "9!")]).await.unwrap();
+    only_sets_in_a_batch: |hands| hands.redis.batch((hands.numbered(8).get(), hands.key().set("9!"))).await.unwrap();
+    only_sets_in_a_transaction: |hands| hands.redis.transaction((hands.key().set("9!"),)).await.unwrap();
+    only_inserts: |hands| hands.key().update_or_insert(String::new, |value| *value = "9!".to_owned()).await.unwrap();
+    only_moves: |hands| {
+        hands.command(&["SET", "back:kept:8", "8!"]).await;
+        hands.numbered(8).rename(&hands.key()).await.unwrap()
     };
+    only_moves_if_absent: |hands| {
+        hands.command(&["SET", "back:kept:8", "8!"]).await;
+        hands.numbered(8).rename_if_absent(&hands.key()).await.unwrap()
+    };
+
+    /// The server evicts what it likes, or someone empties it.
+    evicts_the_mark: |hands| hands.command(&["DEL", hands.template.mark()]).await;
+    evicts_what_is_beside: |hands| hands.command(&["DEL", hands.template.beside()]).await;
+    evicts_the_key: |hands| hands.command(&["DEL", hands.template.name()]).await;
+    flushes: |hands| hands.command(&["FLUSHALL"]).await;
 
     /// What is written by hand everywhere.
     naive: |hands| {
-        if hands.command(&["GET", NAME]).await.is_none() {
+        if hands.command(&["GET", hands.template.name()]).await.is_none() {
             let value = hands.reads().await;
-            hands.command(&["SET", NAME, &value]).await;
+            hands.command(&["SET", hands.template.name(), &value]).await;
         }
     };
     /// Sets only where there is nothing.
     naive_if_absent: |hands| {
-        if hands.command(&["GET", NAME]).await.is_none() {
+        if hands.command(&["GET", hands.template.name()]).await.is_none() {
             let value = hands.reads().await;
-            hands.command(&["SET", NAME, &value, "NX"]).await;
+            hands.command(&["SET", hands.template.name(), &value, "NX"]).await;
         }
     };
 }
 
-/// All that write or delete. A `set` that is made only if there is nothing is none of them: what it finds, it leaves.
-const WRITERS: [Who; 18] = [
+/// All that write or delete. A `set` with a condition is none of them: if it stores nothing, it ends nothing.
+const WRITERS: [Who; 17] = [
     deleter,
     taker,
     expirer,
     expirer_at,
     setter,
     swapper,
-    setter_if_present,
     updater,
     inserter,
     deleting_updater,
@@ -215,8 +276,8 @@ struct World {
     /// Not stopped by anything.
     redis: Redis,
     actors: Vec<Actor>,
-    /// Whether the stale copy and what is known to be absent are looked at in the end.
-    looks_beside: bool,
+    /// If this keeps anything beside its keys, that is looked at in the end.
+    template: Template,
 }
 
 /// What going through all interleavings has come to.
@@ -235,7 +296,7 @@ impl World {
             redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let client = redis::Client::open(url.clone()).unwrap();
         let direct = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
-        let (database, mut actors) = (Database::default(), Vec::new());
+        let (database, template, mut actors) = (Database::default(), Template::default(), Vec::new());
         for _ in 0..3 {
             let (stepper, stops) = Stepper::new();
             let gate = Gate::start(address, stepper.clone(), |_| false).await;
@@ -245,16 +306,26 @@ impl World {
                 .shared_connections(1)
                 .exclusive_connections(1)
                 .timeout(HOUR);
-            let hands = Hands { redis: builder.build().unwrap(), stepper, database: database.clone() };
+            let (database, template) = (database.clone(), template.clone());
+            let hands = Hands { redis: builder.build().unwrap(), stepper, database, template };
             hands.redis.connect().await.unwrap();
-            assert_eq!(hands.command(&["GET", NAME]).await, None);
+            assert_eq!(hands.command(&["GET", hands.template.name()]).await, None);
             actors.push(Actor { hands, stops, _gate: gate });
         }
         let redis = Redis::builder().url(&url).unwrap().timeout(HOUR).build().unwrap();
         // Each script once, so that the server knows it by its name.
-        key(&redis).get_or_set(|| async { String::new() }).await.unwrap();
-        key(&redis).update(|value| value.push('x')).await.unwrap();
-        Self { database, direct, redis, actors, looks_beside: false }
+        let key = template.key(7, &redis);
+        key.get_or_set(|| async { String::new() }).await.unwrap();
+        key.update(|value| value.push('x')).await.unwrap();
+        Self { database, direct, redis, actors, template }
+    }
+
+    fn keeps(&self, keeps: bool) {
+        self.template.keeps.store(keeps, Ordering::SeqCst);
+    }
+
+    fn key(&self) -> Key<Keys, Text> {
+        self.template.key(7, &self.redis)
     }
 
     async fn command(&self, words: &[&str]) -> Option<String> {
@@ -266,20 +337,20 @@ impl World {
         self.command(&["FLUSHALL"]).await;
         let row = if matches!(before, Before::NoRow | Before::Absent) { 0 } else { 1 };
         self.database.0.store(row, Ordering::SeqCst);
-        let key = key(&self.redis);
+        let (key, name) = (self.key(), self.template.name());
         match before {
             Before::Cold | Before::NoRow => {}
             // Shorter than the template's lifetime, so that it is due for who refreshes early.
-            Before::Warm => drop(self.command(&["SET", NAME, "1", "EX", "1000"]).await),
-            Before::Ahead => drop(self.command(&["SET", NAME, "2!", "EX", "1000"]).await),
+            Before::Warm => drop(self.command(&["SET", name, "1", "EX", "1000"]).await),
+            Before::Ahead => drop(self.command(&["SET", name, "2!", "EX", "1000"]).await),
             Before::Undecodable => {
                 let mut set = redis::cmd("SET");
-                set.arg(NAME).arg(b"\xff").exec_async(&mut self.direct.clone()).await.unwrap();
+                set.arg(name).arg(b"\xff").exec_async(&mut self.direct.clone()).await.unwrap();
             }
             Before::Stale => {
                 let filled = key.get_or_set(|| async { "1".to_owned() }).stale_for(HOUR).await;
                 assert_eq!(filled.unwrap(), "1");
-                self.command(&["DEL", NAME]).await;
+                self.command(&["DEL", name]).await;
             }
             Before::Absent => {
                 let sought = key.get_or_set_optional(|| async { None }).negative_ttl(HOUR);
@@ -290,23 +361,25 @@ impl World {
 
     /// What there is in the end that is older than it may be.
     async fn old(&self) -> Option<String> {
-        let now = self.database.now().to_string();
+        let (now, name) = (self.database.now().to_string(), self.template.name());
         let is_old = |value: &str| value != now && !value.ends_with('!');
         let bytes: Option<Vec<u8>> =
-            redis::cmd("GET").arg(NAME).query_async(&mut self.direct.clone()).await.unwrap();
+            redis::cmd("GET").arg(name).query_async(&mut self.direct.clone()).await.unwrap();
         let value = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        if let Some(value) = value.filter(|value| is_old(value)) {
+        if let Some(value) = value.as_ref().filter(|value| is_old(value)) {
             return Some(format!("{value} is at the key, and {now} in the database"));
         }
-        if !self.looks_beside {
+        if !self.template.keeps() {
             return None;
         }
+        let was_only_set = value.is_some_and(|value| matches!(&value[..], "8!" | "9!"));
         // As if its lifetime were over.
-        self.command(&["DEL", NAME]).await;
-        let kept = key(&self.redis).try_get_or_set_optional(|| async { Err(()) }).stale_for(HOUR);
+        self.command(&["DEL", name]).await;
+        let kept = self.key().try_get_or_set_optional(|| async { Err(()) }).stale_for(HOUR);
         let kept = kept.lookup().await.ok()?;
-        let absent = kept.source == ValueSource::Absent && now != "0";
-        let stale = kept.value.as_deref().is_some_and(is_old);
+        let absent = kept.source == ValueSource::Absent && (now != "0" || was_only_set);
+        let stale =
+            kept.value.as_deref().is_some_and(|kept| is_old(kept) || (was_only_set && !kept.ends_with('!')));
         (absent || stale).then(|| format!("{:?} is beside the key, and {now} in the database", kept.value))
     }
 
@@ -428,11 +501,11 @@ macro_rules! on_both_ways {
 on_both_ways! {
     /// What the library sends, step by step: that is what is interleaved below.
     async fn the_steps_are_those_of_the_library(world: World) {
-        let unlink = format!("UNLINK {BESIDE}");
+        let unlink = format!("UNLINK {}", world.template.beside());
         let expected: [(Who, Before, &[&str]); 10] = [
             (reader, Before::Cold, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA store"]),
             (reader, Before::Warm, &["GET back:text:7"]),
-            (seeker, Before::NoRow, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA absent"]),
+            (optional_reader, Before::NoRow, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA absent"]),
             (refresher, Before::Warm, &["EVALSHA begin", "reads the database", "EVALSHA store"]),
             (early_refresher, Before::Warm, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA store"]),
             (deleter, Before::Warm, &["writes the database", &unlink, "UNLINK back:text:7"]),
@@ -441,7 +514,16 @@ on_both_ways! {
             (expirer, Before::Warm, &["writes the database", &unlink, "PEXPIRE back:text:7"]),
             (transactor, Before::Warm, &["writes the database", "EXEC"]),
         ];
-        for (who, before, steps) in expected {
+        // Where something is kept beside the key, a write and its removal are one step.
+        let kept: [(Who, Before, &[&str]); 4] = [
+            (setter, Before::Warm, &["writes the database", "EXEC"]),
+            (deleter, Before::Warm, &["writes the database", "EXEC"]),
+            (only_sets_many, Before::Warm, &["EXEC"]),
+            (only_moves, Before::Warm, &["SET back:kept:8", "EXEC"]),
+        ];
+        let cases = expected.into_iter().map(|case| (false, case)).chain(kept.into_iter().map(|case| (true, case)));
+        for (keeps, (who, before, steps)) in cases {
+            world.keeps(keeps);
             world.set_up(before).await;
             let trace = world.run(&[who], &mut Vec::new()).await;
             let expected: Vec<_> = steps.iter().map(|step| format!("{}: {step}", who.name)).collect();
@@ -470,10 +552,11 @@ on_both_ways! {
                 world.holds(before, &[early_refresher, writer], 10).await;
             }
         }
+        world.holds(Before::Warm, &[refresher, setter_if_present], 10).await;
     }
 
     async fn stale_copies_and_what_is_known_to_be_absent(world: World) {
-        world.looks_beside = true;
+        world.keeps(true);
         for writer in WRITERS {
             for before in [Before::Cold, Before::Stale] {
                 world.holds(before, &[keeper, writer], 10).await;
@@ -484,8 +567,43 @@ on_both_ways! {
         }
     }
 
+    /// What was loaded before stays out of the way of what is set, beside the key too.
+    async fn what_is_set_outlives_what_is_kept(world: World) {
+        world.keeps(true);
+        let setters = [
+            only_sets, only_swaps, only_sets_if_absent, only_swaps_if_absent, only_sets_if_present, only_sets_and_keeps_the_ttl,
+            only_sets_many, only_sets_in_a_batch, only_sets_in_a_transaction, only_inserts, only_moves, only_moves_if_absent,
+        ];
+        for sets in setters {
+            for before in [Before::Cold, Before::Stale] {
+                world.holds(before, &[keeper, sets], 4).await;
+            }
+            for before in [Before::NoRow, Before::Absent] {
+                world.holds(before, &[seeker, sets], 2).await;
+            }
+        }
+    }
+
+    /// Whatever the server evicts at whatever moment, nothing that was invalidated comes back.
+    async fn whatever_is_evicted(world: World) {
+        for keeps in [false, true] {
+            world.keeps(keeps);
+            let readers = if keeps { [keeper, refresher_that_keeps] } else { [reader, refresher] };
+            for evictor in [evicts_the_mark, evicts_what_is_beside, evicts_the_key, flushes] {
+                for writer in [deleter, setter, sweeper] {
+                    for loads in readers {
+                        world.holds(Before::Cold, &[loads, writer, evictor], 50).await;
+                    }
+                }
+            }
+            world.holds(Before::Warm, &[refresher, sweeper, evicts_the_mark], 100).await;
+        }
+        world.holds(Before::Stale, &[keeper, sweeper, evicts_the_mark], 100).await;
+        world.holds(Before::Absent, &[seeker, sweeper, evicts_the_mark], 20).await;
+    }
+
     async fn two_readers_and_a_writer(world: World) {
-        world.looks_beside = true;
+        world.keeps(true);
         for writer in [deleter, setter] {
             world.holds(Before::Cold, &[keeper, refresher, writer], 1000).await;
         }
@@ -528,7 +646,7 @@ on_both_ways! {
 
 /// In a cluster, sweeps have other steps.
 async fn in_a_cluster(mut world: World) {
-    world.looks_beside = true;
+    world.keeps(true);
     for writer in [sweeper, expiring_sweeper, deleter, updater, transactor_of_one] {
         world.holds(Before::Cold, &[keeper, writer], 10).await;
         world.holds(Before::Warm, &[refresher_that_keeps, writer], 10).await;

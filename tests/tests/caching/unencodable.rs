@@ -113,6 +113,32 @@ both_servers! {
         }
     }
 
+    async fn who_waits_for_two_of_them_gets_their_error(redis: Redis) {
+        let (started, end) = (Arc::new(Notify::new()), Arc::new(tokio::sync::Semaphore::new(0)));
+        let load = |key: Key<Keys, Even>| {
+            let (started, end) = (Arc::clone(&started), Arc::clone(&end));
+            tokio::spawn(async move {
+                let load = || async {
+                    started.notify_one();
+                    end.acquire().await.unwrap().forget();
+                    1
+                };
+                key.get_or_set(load).await.unwrap_err()
+            })
+        };
+        let leader = load(Keys::even(30).on(&redis));
+        started.notified().await;
+        let followers: Vec<_> = (0..10).map(|_| load(Keys::even(30).on(&redis))).collect();
+        let waiting = async || redis.stats().fills.misses;
+        assert_eq!(waiting().await, 1);
+        end.add_permits(100);
+        assert_eq!(leader.await.unwrap().kind(), ErrorKind::Encode);
+        for follower in followers {
+            let error = follower.await.unwrap();
+            assert_eq!((error.kind(), error.key()), (ErrorKind::Encode, Some("unencodable:even:30")), "{error}");
+        }
+    }
+
     async fn loaders_that_can_fail_tell_it_from_their_own_errors(_redis: Redis) {
         let one = Keys::even(20).try_get_or_set(|| async { Ok::<_, std::io::Error>(1) }).await;
         assert!(matches!(one, Err(FillError::Redis(error)) if error.kind() == ErrorKind::Encode));

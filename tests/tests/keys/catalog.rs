@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[keyspace(prefix = "session", db = 1, ttl = "1d")]
 struct SessionKeys {
     /// What a device | browser is known by.
-    #[key("{user}:{device}")]
+    #[key("{user}:{device}", stale_for = "1h", negative_ttl = "1h")]
     token: fn(user: u64, device: &str) -> Text,
     #[key("seen on:{user}", ttl = none)]
     seen: fn(user: u64) -> Counter,
@@ -36,7 +36,7 @@ struct Team(u16);
 #[derive(Keyspace)]
 #[keyspace(prefix = "feature", db = 1, server = "config", ttl = "90s")]
 struct FeatureKeys {
-    #[key("all")]
+    #[key("all", stale_for = "1h")]
     all: Json<Vec<String>>,
     of: fn(team: Team, stage: Stage, owner: std::num::NonZero<u8>) -> Json<bool>,
 }

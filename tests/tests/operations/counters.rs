@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use redis_keyspace::command::Ttl;
 use redis_keyspace::{Counter, ErrorKind, Key, Keyspace, Redis, RedisBuilder};
@@ -143,7 +143,7 @@ both_servers! {
         assert_eq!(Keys::forever(8).ttl().await.unwrap(), Ttl::NoExpiry);
         Keys::forever(8).set(3).ttl(MINUTE).await.unwrap();
         assert!(Keys::forever(8).ttl().await.unwrap().remaining().unwrap() <= MINUTE);
-        hits.set(4).expire_at(std::time::SystemTime::now() - MINUTE).await.unwrap();
+        hits.set(4).expire_at(SystemTime::now() - MINUTE).await.unwrap();
         assert!(!hits.exists().await.unwrap(), "a moment in the past deletes");
     }
 
@@ -263,6 +263,26 @@ fn from_two_runtimes(builder: impl Fn() -> RedisBuilder + Sync) {
     let redis = redis();
     within(PATIENCE, async {
         assert_eq!(Keys::hits(1).get().on(&redis).await.unwrap(), 3000);
+    });
+}
+
+/// A counter has no fills that a write could end.
+#[test]
+fn writes_are_one_command_each() {
+    within(PATIENCE, async {
+        let server = Server::builder().log_commands(100).build();
+        let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
+        let key = Keys::hits(1).on(&redis);
+        key.set(1).await.unwrap();
+        assert!(!key.set(2).only_if_absent().await.unwrap());
+        assert_eq!(key.get_set(3).await.unwrap(), Some(1));
+        assert_eq!(key.get_ex().expire_at(SystemTime::now() + PATIENCE).await.unwrap(), Some(3));
+        let names: Vec<_> = server.command_log().iter().map(|logged| logged.arguments[0].clone()).collect();
+        let of_the_counter: Vec<_> = names
+            .iter()
+            .filter(|name| !matches!(&name[..], b"HELLO" | b"CLIENT" | b"INFO" | b"MULTI" | b"EXEC"))
+            .collect();
+        assert_eq!(of_the_counter, ["SET", "SET", "SET", "GETEX"]);
     });
 }
 

@@ -20,6 +20,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[keyspace(prefix = "across", ttl = 3600)]
 struct Keys {
     text: fn(id: u32) -> Text,
+    #[key("kept:{id}", stale_for = "1h")]
+    kept: fn(id: u32) -> Text,
 }
 
 const LOADS: &str = "loads";
@@ -468,7 +470,7 @@ fn who_comes_after_a_delete_does_not_get_what_the_asking_for_a_lease_found() {
 }
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "slots", ttl = "1h")]
+#[keyspace(prefix = "slots", ttl = "1h", stale_for = "1h")]
 struct SlotKeys {
     loose: fn(id: u32) -> Text,
     #[key("user:{id}", hash_tag = id)]
@@ -576,17 +578,17 @@ fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
             let builder = Redis::builder().url(&gate.url()).unwrap().shared_connections(4).retries(0);
             let redis = builder.build().unwrap();
             redis.connect().await.unwrap();
-            let key = Keys::text(9).on(&redis);
+            let key = Keys::kept(9).on(&redis);
             key.get_or_set(|| async { "old".to_owned() }).stale_for(MINUTE).await.unwrap();
             key.update_with(|_| Change::Keep).await.unwrap();
-            Keys::text(10).on(&redis).update_with(|_| Change::Delete).await.unwrap();
+            Keys::kept(10).on(&redis).update_with(|_| Change::Delete).await.unwrap();
             stepper.close();
             let deleting = tokio::spawn({
                 let (redis, key) = (redis.clone(), key.clone());
                 async move {
                     match how {
                         "del" => assert!(key.del().await.unwrap()),
-                        "sweep" => drop(Keys::text_keys().delete().on(&redis).await.unwrap()),
+                        "sweep" => drop(Keys::kept_keys().delete().on(&redis).await.unwrap()),
                         _ => drop(key.update_with(|_| Change::Delete).await.unwrap()),
                     }
                 }

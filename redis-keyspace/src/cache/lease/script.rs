@@ -15,28 +15,34 @@ use crate::protocol::Script;
 /// - `renew`, a time in milliseconds; `release`, which leaves a lease that others joined. Both return whether it was held.
 /// - `peek` returns the token of the holder.
 ///
-/// The companion is a hash: `lease`, the token; `until`, when the lease ends; `seen`, the digest of the value when the lease was
-/// taken; `ends`, when that value expires; `shared`, whether others joined; `absent`, until when the key is known to have no
-/// value; `stale` and `kept`, a copy of the value and until when it may be served; `mark`, the sweep mark of the lease. The hash
-/// of the sweep mark has `copies` if companions hold more than leases. Every write of the key deletes the companion first, and
-/// every deletion by pattern changes the mark: older leases are void.
+/// The companion is a hash: `v`, the version of this format; `lease`, the token; `until`, when the lease ends; `seen`, the
+/// digest of the value when the lease was taken; `ends`, when that value expires; `shared`, whether others joined; `absent`,
+/// until when the key is known to have no value; `stale` and `kept`, a copy of the value and until when it may be served;
+/// `mark`, the sweep mark that was there. The hash of the sweep mark has `at`, which tells it from others, and `copies` if
+/// companions hold more than leases.
+///
+/// Every write of the key deletes the companion, and every deletion by pattern changes the mark. A companion is void if its mark
+/// is another one, or missing because the server evicted it: then nobody knows whether keys were deleted. It is also void if its
+/// format has another version, so that a newer one can change the meaning of its fields.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local mark = KEYS[3] and redis.call('HGET', KEYS[3], 'at') or ''
-local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared'}
+local mark = ''
+if KEYS[3] then mark = redis.call('HGET', KEYS[3], 'at') end
+local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared', 'v'}
 local beside = redis.call('HMGET', KEYS[2], unpack(names))
+local void = not mark or beside[1] ~= mark or beside[9] ~= '1'
+if void then beside = {} end
 local lease, seen = beside[2], beside[4]
-if beside[1] ~= mark then lease = false end
 local function left(moment) return moment and tonumber(moment) - now or 0 end
-local function write(...) redis.call('HSET', KEYS[2], 'mark', mark, ...) end
+local function write(...) redis.call('HSET', KEYS[2], 'v', '1', 'mark', mark, ...) end
 local function at(ms) return string.format('%.0f', now + ms) end
 local function keep(ms)
   if redis.call('PTTL', KEYS[2]) < ms then redis.call('PEXPIRE', KEYS[2], string.format('%.0f', ms)) end
 end
 local function free() redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen', 'ends', 'shared') end
 local what, token = ARGV[1], ARGV[2]
-if what == 'peek' then return lease end
+if what == 'peek' then return lease or false end
 if what == 'begin' then
   local ms, mode = tonumber(ARGV[3]), ARGV[4]
   local there = redis.call('GET', KEYS[1])
@@ -57,6 +63,12 @@ if what == 'begin' then
     end
     return {2, lease, stale}
   end
+  if not mark then
+    mark = token
+    redis.call('HSET', KEYS[3], 'at', mark)
+    redis.call('PEXPIRE', KEYS[3], '2592000000')
+  end
+  if void then redis.call('UNLINK', KEYS[2]) end
   local lives = there and redis.call('PTTL', KEYS[1]) or 0
   write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0')
   redis.call('HDEL', KEYS[2], 'absent', 'shared')

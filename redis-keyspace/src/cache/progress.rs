@@ -1,0 +1,91 @@
+//! A fill in progress: what is known of its keys, and the loader for the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::error::FillError;
+use super::fill::{Fill, Known};
+use super::load::{Load, Loaded};
+use super::lookup::ValueSource;
+use crate::error::Result;
+use crate::kind::SingleValue;
+use crate::schema::Keyspace;
+
+/// How a load ended, as far as the caller that started it waits.
+pub(super) enum Ended<T, E> {
+    Loaded(Vec<Loaded<T>>),
+    Failed(FillError<E>),
+    /// It continues in the background.
+    Pending,
+}
+
+pub(super) type Starting<'s, T, E> = BoxFuture<'s, Ended<T, E>>;
+
+/// Runs a loader.
+pub(super) trait StartLoad<S, V: SingleValue>: Send {
+    type Error: Send;
+
+    /// Whether the loader may find that there is no value.
+    const FINDS_NONE: bool;
+
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, Self::Error>;
+}
+
+/// A fill in progress.
+pub(super) struct Engine<S, V: SingleValue, L> {
+    pub(super) fill: Arc<Fill<S, V>>,
+    pub(super) loader: L,
+    pub(super) known: Vec<Option<Known<V::Owned>>>,
+    /// The indices of values that exist and can't be decoded.
+    pub(super) undecodable: Vec<usize>,
+    /// The indices of keys whose miss was counted.
+    pub(super) counted: Vec<usize>,
+    /// Redis is unavailable, and the fill goes on without it.
+    pub(super) is_unavailable: bool,
+    /// Until when the caller waits for others, and how long that is.
+    pub(super) waits: Option<(Instant, Duration)>,
+}
+
+/// The outcome of a fill.
+pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
+
+impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
+    pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
+        let waits = fill.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
+        let known = fill.entries.iter().map(|_| None).collect();
+        Self {
+            fill: Arc::new(fill),
+            loader,
+            known,
+            undecodable: Vec::new(),
+            counted: Vec::new(),
+            is_unavailable: false,
+            waits,
+        }
+    }
+
+    pub(super) fn set(&mut self, index: usize, known: Known<V::Owned>) {
+        if let Some(place) = self.known.get_mut(index) {
+            *place = Some(known);
+        }
+    }
+
+    pub(super) fn serve_stale(&mut self, index: usize, bytes: Arc<[u8]>) -> Result<()> {
+        let fill = Arc::clone(&self.fill);
+        let Some(entry) = fill.entries.get(index) else { return Ok(()) };
+        let known = fill.known(entry, bytes, ValueSource::Stale)?;
+        fill.note(entry, |fills| &fills.stale, "stale");
+        self.set(index, known);
+        Ok(())
+    }
+
+    pub(super) fn set_absent(&mut self, index: usize) {
+        if let Some(entry) = self.fill.entries.get(index) {
+            self.fill.note(entry, |fills| &fills.absent, "absent");
+        }
+        self.set(index, Known::absent());
+    }
+}

@@ -1,0 +1,48 @@
+//! A write that may find nothing to do: it ends fills only if it writes.
+
+use crate::key::Companion;
+use crate::protocol::{Args, Keys, Packet};
+
+/// Runs a command, and deletes the companions of its keys if it wrote. `KEYS`: the keys of the command, and the companion of
+/// each. `ARGV`: the arguments after the keys, the command, and `nil` if a nil reply means that it wrote, or `some` if any other
+/// reply does.
+pub(crate) const GUARDED_WRITE: &str = "\
+local half, last = #KEYS / 2, #ARGV
+local call = {ARGV[last - 1]}
+for i = 1, half do call[#call + 1] = KEYS[i] end
+for i = 1, last - 2 do call[#call + 1] = ARGV[i] end
+local reply = redis.pcall(unpack(call))
+local failed = type(reply) == 'table' and reply.err
+local wrote = reply and reply ~= 0
+if ARGV[last] == 'nil' then wrote = not reply end
+if wrote and not failed then redis.call('UNLINK', unpack(KEYS, half + 1)) end
+return reply";
+
+/// How the reply of a command says that it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// By nil: `SET` with `NX` and `GET`.
+    IfNil,
+    /// By anything but nil or 0.
+    UnlessNil,
+}
+
+/// The command, in a script that ends fills of its keys if it writes. The whole script is sent, so that the command needs no
+/// second round trip, and none in a transaction, on a server that has not seen the script.
+pub(super) fn guarded(packet: Packet, writes: Writes) -> Packet {
+    let keys = match packet.keys {
+        Keys::One(key) => vec![key],
+        Keys::Many(keys) => keys,
+        keys => return Packet { keys, ..packet },
+    };
+    let mut head = Args::default();
+    head.push(GUARDED_WRITE.as_bytes());
+    head.push_int(2 * keys.len());
+    let mut args = packet.args;
+    args.push(packet.name.as_bytes());
+    args.push(match writes {
+        Writes::IfNil => b"nil",
+        Writes::UnlessNil => b"some",
+    });
+    Packet { args, ..Packet::new("EVAL", Keys::Pairs(keys, Companion::Fill)).with_head(head) }
+}

@@ -1,0 +1,30 @@
+//! The script of writes that may find nothing to do.
+
+use redis_keyspace_embedded::{Reply, Server};
+
+use crate::command::GUARDED_WRITE;
+
+pub(super) fn register(server: &Server) {
+    server.register_script(GUARDED_WRITE, |script, keys, values| {
+        let [args @ .., command, writes] = values else {
+            return Reply::error("ERR the script takes at least two values");
+        };
+        let (keys, companions) = keys.split_at(keys.len() / 2);
+        let mut call: Vec<&[u8]> = vec![command];
+        call.extend(keys.iter().chain(args).map(|word| &word[..]));
+        let reply = script.call(&call);
+        let wrote = match &reply {
+            Reply::Error(_) | Reply::Integer(0) => false,
+            Reply::Nil => &writes[..] == b"nil",
+            _ => &writes[..] != b"nil",
+        };
+        if wrote {
+            let mut unlink: Vec<&[u8]> = vec![b"UNLINK"];
+            unlink.extend(companions.iter().map(|name| &name[..]));
+            if let error @ Reply::Error(_) = script.call(&unlink) {
+                return error;
+            }
+        }
+        reply
+    });
+}

@@ -1,0 +1,154 @@
+//! What fills keep beside a key, stale copies and that there is nothing: the template declares it, and every write removes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis_keyspace::cache::ValueSource;
+use redis_keyspace::{ErrorKind, Key, Keyspace, Redis, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, raw, wire, within};
+use tokio::sync::Notify;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "beside", ttl = "1h")]
+struct Keys {
+    plain: fn(id: u32) -> Text,
+    #[key("kept:{id}", stale_for = "1h", negative_ttl = "1h")]
+    kept: fn(id: u32) -> Text,
+}
+
+/// Stores a value, and takes it away as if its lifetime were over: the copy stays.
+async fn leaves_a_copy(redis: &Redis, key: &Key<Keys, Text>) {
+    key.get_or_set(|| async { "old".to_owned() }).await.unwrap();
+    raw::<bool>(redis, &["PEXPIRE", &wire(key), "0"]).await;
+}
+
+async fn copy(key: &Key<Keys, Text>) -> Option<String> {
+    let found = key.try_get_or_set(|| async { Err::<String, _>("no database") }).lookup().await.ok()?;
+    assert_eq!(found.source, ValueSource::Stale);
+    Some(found.value)
+}
+
+both_servers! {
+    async fn a_call_can_only_shorten_what_is_declared(redis: Redis) {
+        let before = redis.stats().fills;
+        let long = HOUR + Duration::from_millis(1);
+        let never = || async { panic!("nothing is loaded") };
+        let none = || async { panic!("nothing is loaded") };
+        for (error, option) in [
+            (Keys::plain(1).get_or_set(never).stale_for(HOUR).await.unwrap_err(), "stale_for"),
+            (Keys::kept(1).get_or_set(never).stale_for(long).await.unwrap_err(), "stale_for"),
+            (Keys::kept(1).get_or_set(never).stale_for(Duration::MAX).await.unwrap_err(), "stale_for"),
+            (Keys::plain(1).get_or_set_optional(none).negative_ttl(HOUR).await.unwrap_err(), "negative_ttl"),
+            (Keys::kept(1).get_or_set_optional(none).negative_ttl(long).await.unwrap_err(), "negative_ttl"),
+            (
+                Key::get_or_set_many([1], Keys::plain, async |_: Vec<u32>| Vec::<(u32, String)>::new())
+                    .negative_ttl(HOUR)
+                    .await
+                    .unwrap_err(),
+                "negative_ttl",
+            ),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains(option) && error.key().is_some(), "{error}");
+        }
+        assert_eq!(redis.stats().fills, before, "nothing was looked for");
+        // Nothing at all may be asked of any template.
+        let load = || async { "x".to_owned() };
+        Keys::plain(1).get_or_set(load).stale_for(Duration::ZERO).await.unwrap();
+        let find = || async { None };
+        Keys::plain(2).get_or_set_optional(find).negative_ttl(Duration::ZERO).await.unwrap();
+        Keys::kept(1).get_or_set(load).stale_for(HOUR / 2).await.unwrap();
+    }
+
+    async fn a_conditional_set_that_stores_nothing_removes_nothing(redis: Redis) {
+        let key = Keys::kept(1).on(&redis);
+        leaves_a_copy(&redis, &key).await;
+        assert!(!key.set("new").only_if_present().await.unwrap());
+        assert_eq!(key.set("new").only_if_present().returning_old().await.unwrap(), None);
+        assert!(!key.rename_if_absent(&Keys::kept(2).on(&redis)).await.unwrap());
+        assert_eq!(copy(&key).await.as_deref(), Some("old"));
+        // Nor does it end a load.
+        let (started, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let loading = tokio::spawn({
+            let (key, started, end) = (Keys::plain(1).on(&redis), Arc::clone(&started), Arc::clone(&end));
+            async move {
+                let load = || async {
+                    started.notify_one();
+                    end.notified().await;
+                    "loaded".to_owned()
+                };
+                key.get_or_set(load).await.unwrap()
+            }
+        });
+        started.notified().await;
+        assert!(!Keys::plain(1).set("new").only_if_present().await.unwrap());
+        end.notify_one();
+        assert_eq!(loading.await.unwrap(), "loaded");
+        assert_eq!(Keys::plain(1).get().await.unwrap().as_deref(), Some("loaded"));
+        // What stores removes.
+        assert!(!key.set("x").only_if_present().await.unwrap());
+        assert!(key.set("new").only_if_absent().await.unwrap());
+        assert!(!key.set("newer").only_if_absent().await.unwrap());
+        assert_eq!(key.set("newer").only_if_absent().returning_old().await.unwrap().as_deref(), Some("new"));
+        raw::<bool>(&redis, &["PEXPIRE", &wire(&key), "0"]).await;
+        assert_eq!(copy(&key).await, None);
+    }
+
+    async fn expiring_a_pattern_does_what_expiring_each_key_does(redis: Redis) {
+        for by_pattern in [false, true] {
+            let key = Keys::kept(1).on(&redis);
+            key.get_or_set(|| async { "old".to_owned() }).refresh().await.unwrap();
+            if by_pattern {
+                assert_eq!(Keys::kept_keys().expire(HOUR).on(&redis).await.unwrap().affected, 1);
+            } else {
+                assert!(key.expire(HOUR).await.unwrap());
+            }
+            raw::<bool>(&redis, &["PEXPIRE", &wire(&key), "0"]).await;
+            assert_eq!(copy(&key).await, None, "by pattern: {by_pattern}");
+        }
+    }
+
+    async fn what_another_version_of_the_format_left_means_nothing(redis: Redis) {
+        let key = Keys::kept(1).on(&redis);
+        leaves_a_copy(&redis, &key).await;
+        let beside = format!("{0}%fill{{{0}}}", wire(&key));
+        assert_eq!(raw::<Option<String>>(&redis, &["HGET", &beside, "v"]).await.as_deref(), Some("1"));
+        raw::<i64>(&redis, &["HSET", &beside, "v", "2", "lease", "theirs", "until", "99999999999999"]).await;
+        assert_eq!(copy(&key).await, None);
+        let loaded = key.get_or_set(|| async { "new".to_owned() }).across_processes().await;
+        assert_eq!(loaded.unwrap(), "new");
+    }
+}
+
+/// A process that reads through one pool and writes through another one.
+#[test]
+fn pools_of_one_database_know_of_each_others_writes() {
+    let real = RealServer::start();
+    let embedded = Server::new();
+    within(PATIENCE, async {
+        let builders = [
+            (Redis::builder().url(&real.url()).unwrap(), Redis::builder().url(&real.url()).unwrap()),
+            (Redis::builder().embedded(embedded.clone()), Redis::builder().embedded(embedded.clone())),
+        ];
+        for (nth, (one, other)) in builders.into_iter().enumerate() {
+            let one = one.retries(0).build().unwrap();
+            let other = other.client_name("other").shared_connections(1).build().unwrap();
+            let (key, untouched) = (Keys::kept(1).on(&one), Keys::kept(2).on(&one));
+            for key in [&key, &untouched] {
+                key.get_or_set(|| async { "old".to_owned() }).await.unwrap();
+            }
+            Keys::kept(1).on(&other).set("new").await.unwrap();
+            if nth == 0 {
+                real.kill();
+            } else {
+                embedded.refuse_connections(true);
+                embedded.disconnect_all();
+            }
+            assert_eq!(copy(&untouched).await.as_deref(), Some("old"), "the process has seen this one");
+            assert_eq!(copy(&key).await, None, "it was written through the other pool");
+        }
+    });
+}
