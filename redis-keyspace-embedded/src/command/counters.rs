@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::arguments::{exactly, float, integer};
+use super::arguments::{exactly, integer};
 use super::context::{Context, Spec, command};
 use super::flags::{ONE_KEY, WRITE};
-use crate::number::add_floats;
+use crate::number::{add_long_doubles, is_long_double};
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
 
@@ -34,9 +34,10 @@ pub(super) const TABLE: &[Spec] = &[
         let db = context.db()?;
         let zero = Bytes::from_static(b"0");
         let before = db.read(key, now).map_or(Ok(zero), |value| value.string().cloned())?;
-        float(&before)?;
-        float(by)?;
-        let sum = add_floats(&before, by);
+        if !is_long_double(&before) || !is_long_double(by) {
+            return Err(Failure::NOT_A_FLOAT);
+        }
+        let sum = add_long_doubles(&before, by);
         let sum = Bytes::from(sum.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
         db.put_keeping_expiry(key, Value::String(sum.clone()), now);
         Ok(Reply::Bulk(sum))

@@ -1,0 +1,77 @@
+//! Numbers in the protocol: parsed more strictly than in Rust, printed as in C.
+
+mod big;
+mod float;
+
+pub(crate) use float::{add_long_doubles, is_long_double, parse_f64};
+
+/// Parses an integer in canonical form: no plus sign, spaces, leading zeros or `-0`.
+pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    match digits {
+        [b'0'] if digits.len() == text.len() => Some(0),
+        [b'1'..=b'9', ..] if text.len() <= 20 => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Prints a number like `%.17g` in C, as a real server prints scores.
+pub(crate) fn format_double(value: f64) -> String {
+    const DIGITS: i32 = 17;
+    if value.is_infinite() {
+        return if value > 0.0 { "inf".into() } else { "-inf".into() };
+    }
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
+    }
+    let scientific = format!("{value:.16e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..DIGITS).contains(&exponent) {
+        let decimals = usize::try_from(DIGITS - 1 - exponent).unwrap_or_default();
+        return trim_zeros(&format!("{value:.decimals$}")).to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trim_zeros(mantissa), exponent.unsigned_abs())
+}
+
+fn trim_zeros(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format_double, parse_i64};
+
+    #[test]
+    fn whole_numbers_have_one_spelling() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("-0", None),
+            ("01", None),
+            ("+1", None),
+            (" 1", None),
+            ("", None),
+            ("-", None),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+        ] {
+            assert_eq!(parse_i64(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_print_as_in_c() {
+        for (value, expected) in [
+            (3.0, "3"),
+            (3.3, "3.2999999999999998"),
+            (1e21, "1e+21"),
+            (1e-7, "9.9999999999999995e-08"),
+            (0.0001, "0.0001"),
+            (-1.5, "-1.5"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(format_double(value), expected);
+        }
+    }
+}
