@@ -233,6 +233,10 @@ impl Db {
         });
     }
 
+    pub(crate) fn is_waiting(&self, client: u64) -> bool {
+        self.waiters.values().any(|waiter| waiter.client == client)
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.waiters.len()
     }

@@ -60,13 +60,18 @@
 // Foundations: no data of a server, no protocol.
 mod clock;
 mod glob;
+mod limits;
 mod number;
 mod ordered;
+mod statistics;
 mod sync;
 
 // The protocol: replies, and requests and replies as bytes.
 mod reply;
 mod resp;
+
+// Messages between connections.
+mod mailbox;
 
 // One database: values, keys, expiry, watchers and waiters.
 mod db;

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::session;
 use crate::shared::Shared;
+use crate::state::Endpoints;
 
 /// Accepts connections until it is dropped. Accepted connections stay open.
 ///
@@ -83,7 +84,9 @@ impl Listener {
                 if let Ok((stream, peer)) = listener.accept().await {
                     // Replies are written whole; Nagle's algorithm would only delay them.
                     drop(stream.set_nodelay(true));
-                    tokio::spawn(session::open(&shared, stream, peer.to_string()));
+                    let endpoints =
+                        Endpoints { peer: peer.to_string(), local: address.to_string(), is_unix: false };
+                    tokio::spawn(session::open(&shared, stream, endpoints));
                 } else {
                     pause().await; // the process may be out of file descriptors; retry when some are free
                 }
@@ -107,7 +110,9 @@ impl Listener {
         let accepting = spawn(async move {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(session::open(&shared, stream, format!("{name}:0")));
+                    let address = format!("{name}:0");
+                    let endpoints = Endpoints { peer: address.clone(), local: address, is_unix: true };
+                    tokio::spawn(session::open(&shared, stream, endpoints));
                 } else {
                     pause().await;
                 }

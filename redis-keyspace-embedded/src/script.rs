@@ -47,6 +47,11 @@ impl Scripts {
         Ok(script)
     }
 
+    /// Returns how many scripts EVALSHA knows.
+    pub(crate) fn loaded(&self) -> usize {
+        self.loaded.len()
+    }
+
     /// Makes EVALSHA forget all scripts; they stay registered.
     pub(crate) fn forget_loaded(&mut self) {
         self.loaded.clear();

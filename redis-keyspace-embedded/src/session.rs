@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::command::{self, Context, Effect, Transaction};
 use crate::fault::FaultKind;
+use crate::mailbox::{Mailbox, mailbox};
 use crate::reply::Reply;
 use crate::resp::{Parser, write};
 use crate::shared::Shared;
+use crate::state::Endpoints;
 
 /// The least and the most buffer space reserved for a read.
 const READ_SIZE: usize = 16 * 1024;
@@ -39,10 +41,14 @@ struct Connection {
     input: BytesMut,
     output: BytesMut,
     pending: Pending,
-    mailbox: mpsc::UnboundedReceiver<Reply>,
+    mailbox: Mailbox,
     cut: Arc<Notify>,
     /// Closes after the output is written; executes no more commands.
     closing: bool,
+    /// Closes at once: executes no more commands, and drops what is not written.
+    dropped: bool,
+    /// Until when the client may leave so many replies unread.
+    grace: Option<Instant>,
     /// The client sends no more. The commands that it has sent are still executed, as on a real
     /// server.
     ended: bool,
@@ -94,12 +100,12 @@ enum Event {
 pub(crate) fn open<S>(
     shared: &Arc<Shared>,
     stream: S,
-    address: String,
+    endpoints: Endpoints,
 ) -> impl Future<Output = ()> + Send + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = (!shared.is_refusing()).then(|| Connection::new(shared.clone(), address));
+    let connection = (!shared.is_refusing()).then(|| Connection::new(shared.clone(), endpoints));
     async move {
         if let Some(connection) = connection {
             run(connection, stream).await;
@@ -115,6 +121,10 @@ where
     let cut = connection.cut.clone();
     let mut unflushed = false;
     loop {
+        connection.check_output();
+        if connection.dropped {
+            return;
+        }
         let writing = unflushed || !connection.output.is_empty();
         if (connection.closing || connection.has_nothing_left()) && !writing {
             // Closes streams that support it properly. Fails if the client has disconnected.
@@ -130,6 +140,7 @@ where
         let event = tokio::select! {
             biased;
             () = cut.notified() => Event::Cut,
+            () = until(connection.grace) => Event::Cut,
             result = write_some(&mut writer, &mut connection.output, &mut unflushed), if writing => {
                 Event::Written(result)
             }
@@ -181,10 +192,10 @@ async fn write_some<W: AsyncWrite + Unpin>(
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, address: String) -> Self {
-        let (sender, mailbox) = mpsc::unbounded_channel();
+    fn new(shared: Arc<Shared>, endpoints: Endpoints) -> Self {
+        let (postbox, mailbox) = mailbox();
         let cut = Arc::<Notify>::default();
-        let id = shared.state().register(address, shared.clock.now_ms(), sender, cut.clone());
+        let id = shared.state().register(endpoints, shared.clock.now_ms(), postbox, cut.clone());
         Self {
             client: Client::new(id, shared.initial_user()),
             transaction: None,
@@ -196,6 +207,8 @@ impl Connection {
             mailbox,
             cut,
             closing: false,
+            dropped: false,
+            grace: None,
             ended: false,
         }
     }
@@ -204,7 +217,7 @@ impl Connection {
     /// one.
     fn execute_all(&mut self) -> bool {
         let mut any = false;
-        while matches!(self.pending, Pending::Nothing) && !self.closing {
+        while matches!(self.pending, Pending::Nothing) && !self.closing && !self.dropped {
             match self.parser.next(&mut self.input, self.client.user.is_some()) {
                 Ok(Some(arguments)) => {
                     any = true;
@@ -229,6 +242,11 @@ impl Connection {
 
     fn meet_faults(&mut self, arguments: Vec<Bytes>) {
         self.shared.log.record(self.client.id, &arguments);
+        if arguments.first().is_some_and(|name| is_http(name)) {
+            // A real server does the same: the replies to what came with it are lost, too.
+            self.dropped = true;
+            return;
+        }
         let fault = arguments.first().and_then(|name| self.shared.faults.meet(name));
         match fault {
             None => {
@@ -286,13 +304,17 @@ impl Connection {
 
     fn execute(&mut self, arguments: Vec<Bytes>) -> Option<Reply> {
         let mut state = self.shared.state();
+        if !state.clients.contains_key(&self.client.id) {
+            self.dropped = true; // another connection has closed this one
+            return None;
+        }
         let (client, transaction) = (&mut self.client, &mut self.transaction);
         let mut context = Context::new(&mut state, client, transaction, &self.shared, &command::COMMANDS);
         let reply = command::dispatch(&mut context, arguments);
         let effect = context.take_effect();
         // Under the lock, so that a message published later cannot come before this command's
         // reply.
-        while let Ok(message) = self.mailbox.try_recv() {
+        while let Some(message) = self.mailbox.try_recv() {
             write(&mut self.output, &message, self.client.protocol);
         }
         drop(state);
@@ -350,6 +372,16 @@ impl Connection {
 
     fn answer(&mut self, reply: &Reply) {
         write(&mut self.output, reply, self.client.protocol);
+        // At once, because the rest of a pipeline may add much more.
+        self.dropped |= self.shared.output_limits.of(self.client.subscribed).is_reached(self.output.len());
+    }
+
+    /// Closes the connection if the client leaves too much unread.
+    fn check_output(&mut self) {
+        let (limit, unread) = (self.shared.output_limits.of(self.client.subscribed), self.output.len());
+        self.mailbox.set_unread(unread);
+        self.dropped |= limit.is_reached(unread);
+        self.grace = limit.grace(unread, self.grace);
     }
 }
 
@@ -376,6 +408,22 @@ impl Pending {
             }
             Self::Stalled | Self::Nothing => std::future::pending().await,
         }
+    }
+}
+
+/// Whether a request is HTTP. A web page can make a browser send requests to a port of its machine,
+/// with commands in the body; a real server closes the connection at these lines, too.
+fn is_http(name: &[u8]) -> bool {
+    // As C compares: up to a zero byte.
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// Waits until this time, or forever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

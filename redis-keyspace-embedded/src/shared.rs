@@ -10,6 +10,7 @@ use sha1_smol::Sha1;
 use crate::builder::ServerBuilder;
 use crate::clock::Clock;
 use crate::fault::Faults;
+use crate::limits::OutputLimits;
 use crate::log::CommandLog;
 use crate::state::State;
 use crate::sync::lock;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Arc<Faults>,
     pub(crate) round_trips: AtomicU64,
     pub(crate) log: CommandLog,
+    pub(crate) output_limits: OutputLimits,
     state: Mutex<State>,
     refusing: AtomicBool,
 }
@@ -39,6 +41,7 @@ impl Shared {
             faults: Arc::default(),
             round_trips: AtomicU64::new(0),
             log: CommandLog::new(options.logged_commands),
+            output_limits: OutputLimits::default(),
             state: Mutex::new(State::new(if options.cluster { 1 } else { options.databases })),
             refusing: AtomicBool::new(false),
         }

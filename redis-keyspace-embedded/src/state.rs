@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use crate::db::Db;
-use crate::reply::Reply;
+use crate::mailbox::Postbox;
 use crate::resp::Protocol;
 use crate::script::Scripts;
+use crate::statistics::Statistics;
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -18,17 +19,33 @@ pub(crate) struct State {
     /// The subscribers of each channel.
     pub(crate) channels: HashMap<Bytes, BTreeSet<u64>>,
     pub(crate) scripts: Scripts,
-    pub(crate) config: BTreeMap<Vec<u8>, Bytes>,
+    pub(crate) config: BTreeMap<&'static str, Bytes>,
     pub(crate) random: u64,
     next_client: u64,
     pub(crate) connections_received: u64,
     pub(crate) commands_processed: u64,
+    pub(crate) statistics: Statistics,
+}
+
+/// Where the two ends of a connection are.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) peer: String,
+    pub(crate) local: String,
+    pub(crate) is_unix: bool,
+}
+
+impl Endpoints {
+    /// The ends of a connection that has no addresses.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { peer: name.to_owned(), local: name.to_owned(), is_unix: false }
+    }
 }
 
 /// What other connections know about a connection, and how they reach it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    pub(crate) address: String,
+    pub(crate) endpoints: Endpoints,
     pub(crate) connected: i64,
     pub(crate) active: i64,
     pub(crate) name: Bytes,
@@ -41,7 +58,9 @@ pub(crate) struct Peer {
     pub(crate) queued: i64,
     pub(crate) command: &'static str,
     pub(crate) subscriptions: BTreeSet<Bytes>,
-    pub(crate) mailbox: mpsc::UnboundedSender<Reply>,
+    /// Whether CLIENT NO-EVICT is on; without effect.
+    pub(crate) no_evict: bool,
+    pub(crate) postbox: Postbox,
     pub(crate) cut: Arc<Notify>,
 }
 
@@ -57,21 +76,22 @@ impl State {
             next_client: 1,
             connections_received: 0,
             commands_processed: 0,
+            statistics: Statistics::default(),
         }
     }
 
     pub(crate) fn register(
         &mut self,
-        address: String,
+        endpoints: Endpoints,
         now: i64,
-        mailbox: mpsc::UnboundedSender<Reply>,
+        postbox: Postbox,
         cut: Arc<Notify>,
     ) -> u64 {
         let id = self.next_client;
         self.next_client = id.saturating_add(1);
         self.connections_received = self.connections_received.saturating_add(1);
         let peer = Peer {
-            address,
+            endpoints,
             connected: now,
             active: now,
             name: Bytes::new(),
@@ -83,11 +103,20 @@ impl State {
             queued: -1,
             command: "NULL",
             subscriptions: BTreeSet::new(),
-            mailbox,
+            no_evict: false,
+            postbox,
             cut,
         };
         self.clients.insert(id, peer);
         id
+    }
+
+    /// Closes a connection at once. It counts as closed from now on, and executes no more commands.
+    pub(crate) fn disconnect(&mut self, id: u64) {
+        if let Some(peer) = self.clients.get(&id) {
+            peer.cut.notify_one();
+        }
+        self.unregister(id);
     }
 
     pub(crate) fn unregister(&mut self, id: u64) {

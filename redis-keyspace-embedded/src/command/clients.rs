@@ -26,13 +26,23 @@ pub(super) const TABLE: &[Spec] = &[
     command("client|setinfo", 4, NO_SCRIPT, NO_KEYS, set_info),
     command("client|info", 2, NO_SCRIPT, NO_KEYS, |context, _| {
         let id = context.client.id;
-        let line = context.state.clients.get(&id).map(|peer| describe(id, peer, context.now));
+        context.refresh_peer();
+        let line = context.state.clients.get(&id).map(|peer| describe(context, id, peer));
         Ok(Reply::Verbatim(line.unwrap_or_default().into()))
     }),
     command("client|list", -2, NO_SCRIPT, NO_KEYS, list),
     command("client|kill", -3, NO_SCRIPT, NO_KEYS, kill),
-    command("client|no-evict", 3, NO_SCRIPT, NO_KEYS, on_or_off),
-    command("client|no-touch", 3, NO_SCRIPT, NO_KEYS, on_or_off),
+    command("client|no-evict", 3, NO_SCRIPT, NO_KEYS, |context, arguments| {
+        let on = on_or_off(arguments)?;
+        if let Some(peer) = context.state.clients.get_mut(&context.client.id) {
+            peer.no_evict = on;
+        }
+        Ok(Reply::OK)
+    }),
+    command("client|no-touch", 3, NO_SCRIPT, NO_KEYS, |_, arguments| {
+        on_or_off(arguments)?;
+        Ok(Reply::OK)
+    }),
 ];
 
 /// Checks a name for CLIENT SETNAME or HELLO.
@@ -68,10 +78,11 @@ fn set_info(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     Ok(Reply::OK)
 }
 
-fn on_or_off(_: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+fn on_or_off(arguments: &[Bytes]) -> Result<bool, Failure> {
     let [switch] = exactly(arguments)?;
     match option(switch).as_slice() {
-        b"ON" | b"OFF" => Ok(Reply::OK),
+        b"ON" => Ok(true),
+        b"OFF" => Ok(false),
         _ => Err(Failure::SYNTAX),
     }
 }
@@ -102,8 +113,9 @@ fn list(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         wanted.as_ref().is_none_or(|ids| ids.contains(&id))
             && subscribed.is_none_or(|subscribed| subscribed != peer.subscriptions.is_empty())
     };
+    context.refresh_peer();
     let lines = context.state.clients.iter().filter(|(id, peer)| listed(**id, peer));
-    let text: String = lines.map(|(id, peer)| describe(*id, peer, context.now)).collect();
+    let text: String = lines.map(|(id, peer)| describe(context, *id, peer)).collect();
     Ok(Reply::Verbatim(text.into()))
 }
 
@@ -111,21 +123,19 @@ fn unknown_type(kind: &[u8]) -> Failure {
     Failure::quoting("ERR Unknown client type '", kind, "'")
 }
 
-/// Returns the line of CLIENT LIST: the fields of a real server that have a meaning here.
-fn describe(id: u64, peer: &Peer, now: i64) -> String {
-    let seconds = |since: i64| now.saturating_sub(since) / 1000;
+/// Returns the line of CLIENT LIST. Sizes of buffers that this server does not have are 0.
+fn describe(context: &Context<'_>, id: u64, peer: &Peer) -> String {
+    let seconds = |since: i64| context.now.saturating_sub(since) / 1000;
     format!(
-        "id={id} addr={} laddr=embedded:0 fd=-1 name={} age={} idle={} flags={} db={} sub={} psub=0 ssub=0 \
-         multi={} watch=0 cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
-        peer.address,
+        "id={id} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={} psub=0 ssub=0 multi={} \
+         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={unread} tot-mem={unread} \
+         events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
+        peer.endpoints.peer,
+        peer.endpoints.local,
         String::from_utf8_lossy(&peer.name),
         seconds(peer.connected),
         seconds(peer.active),
-        match (peer.queued, peer.subscriptions.is_empty()) {
-            (0.., _) => "x",
-            (_, false) => "P",
-            _ => "N",
-        },
+        flags(context, id, peer),
         peer.db,
         peer.subscriptions.len(),
         peer.queued,
@@ -134,7 +144,20 @@ fn describe(id: u64, peer: &Peer, now: i64) -> String {
         if peer.protocol == Protocol::Resp3 { 3 } else { 2 },
         String::from_utf8_lossy(&peer.library),
         String::from_utf8_lossy(&peer.library_version),
+        unread = peer.postbox.waiting(),
     )
+}
+
+fn flags(context: &Context<'_>, id: u64, peer: &Peer) -> String {
+    let flags = [
+        (!peer.subscriptions.is_empty(), 'P'),
+        (peer.queued >= 0, 'x'),
+        (context.state.dbs.iter().any(|db| db.is_waiting(id)), 'b'),
+        (peer.endpoints.is_unix, 'U'),
+        (peer.no_evict, 'e'),
+    ];
+    let flags: String = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
+    if flags.is_empty() { "N".to_owned() } else { flags }
 }
 
 /// Which connections CLIENT KILL closes.
@@ -142,6 +165,7 @@ fn describe(id: u64, peer: &Peer, now: i64) -> String {
 struct Selection {
     id: Option<u64>,
     address: Option<String>,
+    local: Option<String>,
     user: Option<String>,
     subscribed: Option<bool>,
     none: bool,
@@ -166,8 +190,14 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
                 selection.id = Some(id.ok_or(Failure::new("ERR client-id should be greater than 0"))?);
             }
             b"ADDR" => selection.address = Some(lossy(value)),
-            b"LADDR" => selection.none = lossy(value) != "embedded:0",
-            b"USER" => selection.user = Some(lossy(value)),
+            b"LADDR" => selection.local = Some(lossy(value)),
+            b"USER" => {
+                let user = lossy(value);
+                if !context.shared.users.contains_key(&user) {
+                    return Err(Failure::quoting("ERR No such user '", value, "'"));
+                }
+                selection.user = Some(user);
+            }
             b"TYPE" => match option(value).as_slice() {
                 b"NORMAL" => selection.subscribed = Some(false),
                 b"PUBSUB" => selection.subscribed = Some(true),
@@ -192,7 +222,8 @@ fn cut(context: &mut Context<'_>, selection: &Selection) -> usize {
         !selection.none
             && (id != me || !selection.spare_me)
             && selection.id.is_none_or(|wanted| wanted == id)
-            && selection.address.as_ref().is_none_or(|wanted| *wanted == peer.address)
+            && selection.address.as_ref().is_none_or(|wanted| *wanted == peer.endpoints.peer)
+            && selection.local.as_ref().is_none_or(|wanted| *wanted == peer.endpoints.local)
             && selection.user.as_ref().is_none_or(|wanted| *wanted == peer.user)
             && selection.subscribed.is_none_or(|wanted| wanted != peer.subscriptions.is_empty())
     };
@@ -201,8 +232,8 @@ fn cut(context: &mut Context<'_>, selection: &Selection) -> usize {
     for id in &killed {
         if *id == me {
             context.set_effect(Effect::Close); // after the reply
-        } else if let Some(peer) = context.state.clients.get(id) {
-            peer.cut.notify_one();
+        } else {
+            context.state.disconnect(*id);
         }
     }
     killed.len()

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use crc16::XMODEM;
 
-use super::arguments::{exactly, integer};
+use super::arguments::exactly;
 use super::context::{Context, Spec, command};
 use super::flags::{CONTAINER, NO_KEYS};
+use super::positions::keys;
 use crate::reply::{Answer, Failure, Reply};
 
 const SLOTS: u16 = 16_384;
@@ -49,21 +50,6 @@ pub(super) fn check_slots<'a>(
     } else {
         Err(Failure::new("CROSSSLOT Keys in request don't hash to the same slot"))
     }
-}
-
-fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
-    if matches!(spec.name, "eval" | "evalsha") {
-        let count = arguments.get(2).and_then(|count| usize::try_from(integer(count).ok()?).ok());
-        return arguments.iter().skip(3).take(count.unwrap_or_default()).collect();
-    }
-    let (first, last, step) = spec.keys;
-    let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
-    let last = if last < 0 { count.saturating_add(last) } else { last };
-    let [Ok(first), Ok(last), Ok(step)] = [first, last, step].map(usize::try_from) else { return Vec::new() };
-    if first == 0 || step == 0 {
-        return Vec::new();
-    }
-    arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
 }
 
 /// Returns the slot of a key. If text is between the first `{` and the next `}`, only that text

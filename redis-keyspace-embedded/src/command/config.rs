@@ -1,63 +1,97 @@
 //! CONFIG.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
-use super::arguments::pairs;
-use super::context::{Spec, command};
+use super::context::{Context, Spec, command};
 use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT};
+use super::settings::{SETTINGS, Setting, set_output_limits, show_output_limits};
 use crate::glob;
-use crate::reply::{Failure, Reply};
+use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
     command("config", -2, CONTAINER | NO_SCRIPT, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
-    command("config|get", -3, NO_SCRIPT, NO_KEYS, |context, patterns| {
-        let known =
-            |name: &[u8]| patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name));
-        let defaults =
-            [("maxmemory", "0"), ("maxmemory-policy", "noeviction"), ("save", ""), ("appendonly", "no")];
-        let defaults =
-            defaults.map(|(name, value)| (name.as_bytes().to_vec(), Bytes::from_static(value.as_bytes())));
-        let databases = (b"databases".to_vec(), Bytes::from(context.state.dbs.len().to_string()));
-        let mut settings: BTreeMap<_, _> = defaults.into_iter().chain([databases]).collect();
-        settings.extend(context.state.config.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let matching = settings.into_iter().filter(|(name, _)| known(name));
-        Ok(Reply::Map(matching.map(|(name, value)| (Reply::bulk(name), Reply::Bulk(value))).collect()))
-    }),
-    command("config|set", -4, NO_SCRIPT, NO_KEYS, |context, arguments| {
-        let pairs = pairs(arguments, "config|set")?;
-        if let Some([name, _]) = pairs.iter().find(|[name, _]| !is_setting(name)) {
-            let text = "ERR Unknown option or number of arguments for CONFIG SET - '";
-            return Err(Failure::quoting(text, name, "'"));
-        }
-        for [name, value] in pairs {
-            // Stored without effect: the server has no memory limit and no disk.
-            context.state.config.insert(name.to_ascii_lowercase(), Bytes::copy_from_slice(value));
-        }
-        Ok(Reply::OK)
-    }),
+    command("config|get", -3, NO_SCRIPT, NO_KEYS, get),
+    command("config|set", -4, NO_SCRIPT, NO_KEYS, set),
     command("config|resetstat", 2, NO_SCRIPT, NO_KEYS, |context, _| {
         for db in &mut context.state.dbs {
             (db.hits, db.misses, db.expired) = (0, 0, 0);
         }
+        let state = &mut *context.state;
+        state.statistics.reset(state.connections_received, state.commands_processed);
         Ok(Reply::OK)
     }),
 ];
 
-/// Whether CONFIG SET accepts this setting.
-fn is_setting(name: &[u8]) -> bool {
-    const SETTINGS: [&[u8]; 10] = [
-        b"appendonly",
-        b"client-query-buffer-limit",
-        b"hz",
-        b"lazyfree-lazy-user-del",
-        b"maxmemory",
-        b"maxmemory-policy",
-        b"maxmemory-samples",
-        b"save",
-        b"tcp-keepalive",
-        b"timeout",
-    ];
-    SETTINGS.iter().any(|setting| setting.eq_ignore_ascii_case(name))
+/// Returns the value of the setting with this name, as CONFIG GET shows it.
+pub(super) fn value_of(context: &Context<'_>, name: &str) -> Bytes {
+    Setting::by_name(name.as_bytes()).map(|setting| value(context, setting)).unwrap_or_default()
+}
+
+fn value(context: &Context<'_>, setting: &Setting) -> Bytes {
+    if setting.is_output_limits() {
+        return show_output_limits(&context.shared.output_limits).into();
+    }
+    if setting.name == "databases" {
+        return context.state.dbs.len().to_string().into();
+    }
+    let value = context.state.config.get(setting.name).cloned();
+    value.unwrap_or(Bytes::from_static(setting.default.as_bytes()))
+}
+
+fn get(context: &mut Context<'_>, patterns: &[Bytes]) -> Answer {
+    let mut found: Vec<(Bytes, &Setting)> = Vec::new();
+    for pattern in patterns {
+        let is_name = !pattern.iter().any(|byte| b"*?[".contains(byte));
+        let lower = pattern.to_ascii_lowercase();
+        let fits = |setting: &&Setting| {
+            let name = setting.name.as_bytes();
+            if is_name { name == lower } else { glob::matches(&lower, name) }
+        };
+        for setting in SETTINGS.iter().filter(fits) {
+            if found.iter().all(|(_, other)| other.name != setting.name) {
+                // A name is repeated as the client spells it.
+                let name =
+                    if is_name { pattern.clone() } else { Bytes::from_static(setting.name.as_bytes()) };
+                found.push((name, setting));
+            }
+        }
+    }
+    let pairs =
+        found.into_iter().map(|(name, setting)| (Reply::Bulk(name), Reply::Bulk(value(context, setting))));
+    Ok(Reply::Map(pairs.collect()))
+}
+
+/// Sets all or nothing: all values are checked before the first is set.
+fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let failed = |name: &[u8], reason: &str| {
+        let before = "ERR CONFIG SET failed (possibly related to argument '";
+        Failure::quoting(before, name, &format!("') - {reason}"))
+    };
+    let mut changes: Vec<(&Setting, &Bytes)> = Vec::new();
+    let (pairs, []) = arguments.as_chunks() else { return Err(Failure::SYNTAX) };
+    for [name, value] in pairs {
+        let setting = Setting::by_name(name).ok_or_else(|| {
+            let text = "ERR Unknown option or number of arguments for CONFIG SET - '";
+            Failure::quoting(text, name, "'")
+        })?;
+        if setting.is_immutable() {
+            return Err(failed(name, "can't set immutable config"));
+        }
+        if changes.iter().any(|(other, _)| other.name == setting.name) {
+            return Err(failed(name, "duplicate parameter"));
+        }
+        changes.push((setting, value));
+    }
+    let checked = changes.into_iter().map(|(setting, value)| match setting.check(value) {
+        Ok(value) => Ok((setting, value)),
+        Err(reason) => Err(failed(setting.name.as_bytes(), &reason)),
+    });
+    for (setting, value) in checked.collect::<Result<Vec<_>, _>>()? {
+        if setting.is_output_limits() {
+            set_output_limits(&context.shared.output_limits, &value);
+        } else {
+            context.state.config.insert(setting.name, value);
+        }
+    }
+    Ok(Reply::OK)
 }

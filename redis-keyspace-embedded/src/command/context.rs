@@ -28,6 +28,13 @@ pub(super) struct Spec {
     run: Handler,
 }
 
+impl Spec {
+    /// Whether its name has two words, such as `client|id`.
+    pub(super) fn is_subcommand(&self) -> bool {
+        self.name.contains('|')
+    }
+}
+
 /// Executes a command. Its arguments are those after the command's name.
 type Handler = fn(&mut Context<'_>, &[Bytes]) -> Answer;
 
@@ -136,8 +143,24 @@ impl<'a> Context<'a> {
 
     /// Runs the handler on the arguments after the command's name.
     pub(super) fn execute(&mut self, spec: &'static Spec, arguments: &[Bytes]) -> Reply {
-        let words = if spec.name.contains('|') { 2 } else { 1 };
-        (spec.run)(self, arguments.get(words..).unwrap_or_default()).unwrap_or_else(Reply::from)
+        let words = if spec.is_subcommand() { 2 } else { 1 };
+        let answer = (spec.run)(self, arguments.get(words..).unwrap_or_default());
+        if let Err(failure) = &answer {
+            self.state.statistics.count_error(&failure.0);
+        }
+        answer.unwrap_or_else(Reply::from)
+    }
+
+    /// Updates what CLIENT LIST shows about the connection.
+    pub(super) fn refresh_peer(&mut self) {
+        let Some(peer) = self.state.clients.get_mut(&self.client.id) else { return };
+        peer.db = self.client.db;
+        peer.protocol = self.client.protocol;
+        if !self.nested {
+            // Within EXEC, the transaction counts as open, as on a real server.
+            let queued = self.transaction.as_ref().map(|transaction| transaction.queue.len());
+            peer.queued = queued.map_or(-1, |queued| i64::try_from(queued).unwrap_or(i64::MAX));
+        }
     }
 
     /// Returns the selected database without expired keys.

@@ -4,31 +4,31 @@ use bytes::Bytes;
 
 use super::arguments::{exactly, integer};
 use super::context::{Context, Spec, command};
-use super::flags::{ONE_KEY, WRITE};
+use super::flags::ONE_KEY;
 use crate::number::{add_long_doubles, is_long_double};
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
 
 pub(super) const TABLE: &[Spec] = &[
-    command("incr", 2, WRITE, ONE_KEY, |context, arguments| {
+    command("incr", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         add(context, key, 1)
     }),
-    command("decr", 2, WRITE, ONE_KEY, |context, arguments| {
+    command("decr", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         add(context, key, -1)
     }),
-    command("incrby", 3, WRITE, ONE_KEY, |context, arguments| {
+    command("incrby", 3, 0, ONE_KEY, |context, arguments| {
         let [key, by] = exactly(arguments)?;
         let by = integer(by)?;
         add(context, key, by)
     }),
-    command("decrby", 3, WRITE, ONE_KEY, |context, arguments| {
+    command("decrby", 3, 0, ONE_KEY, |context, arguments| {
         let [key, by] = exactly(arguments)?;
         let by = integer(by)?.checked_neg().ok_or(Failure::new("ERR decrement would overflow"))?;
         add(context, key, by)
     }),
-    command("incrbyfloat", 3, WRITE, ONE_KEY, |context, arguments| {
+    command("incrbyfloat", 3, 0, ONE_KEY, |context, arguments| {
         let [key, by] = exactly(arguments)?;
         let now = context.now;
         let db = context.db()?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::cluster;
 use super::context::{Context, Spec};
-use super::find::find;
+use super::find::{fits, lookup};
 use super::flags::{IMMEDIATE, OPEN, SUBSCRIBED};
 use super::transaction;
 use crate::reply::{Failure, Reply};
@@ -13,16 +13,18 @@ use crate::resp::Protocol;
 /// Executes, queues or refuses a command that a connection sent.
 pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Reply {
     context.state.commands_processed = context.state.commands_processed.saturating_add(1);
-    let spec = match admit(context, &arguments) {
+    let found = lookup(context.commands, &arguments);
+    begin(context, found.as_ref().map_or("NULL", |spec| spec.name));
+    let spec = match found.and_then(|spec| admit(context, spec, &arguments)) {
         Ok(spec) => spec,
         Err(failure) => {
             let exec = arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
-            if exec {
-                return transaction::abort(context, &failure).into();
-            }
+            let failure = if exec { transaction::abort(context, &failure) } else { failure };
             if let Some(transaction) = context.transaction {
                 transaction.mark_broken();
             }
+            context.state.statistics.count_error(&failure.0);
+            context.refresh_peer();
             return failure.into();
         }
     };
@@ -34,7 +36,7 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
         _ => context.execute(spec, &arguments),
     };
     context.state.serve_waiters();
-    publish_state(context, spec);
+    context.refresh_peer();
     reply
 }
 
@@ -43,9 +45,11 @@ pub(crate) fn abort(context: &mut Context<'_>, reason: Bytes) -> Reply {
     transaction::abort(context, &Failure::text(reason)).into()
 }
 
-/// Finds the command and checks that the connection may send it now.
-fn admit(context: &Context<'_>, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
-    let spec = find(context.commands, arguments)?;
+/// Checks that the connection may send the command now.
+fn admit(context: &Context<'_>, spec: &'static Spec, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
+    if !fits(spec, arguments) {
+        return Err(Failure::arity(spec.name));
+    }
     if context.client.user.is_none() && spec.flags & OPEN == 0 {
         return Err(Failure::new("NOAUTH Authentication required."));
     }
@@ -60,17 +64,10 @@ fn admit(context: &Context<'_>, arguments: &[Bytes]) -> Result<&'static Spec, Fa
     Ok(spec)
 }
 
-/// Updates what CLIENT LIST on other connections shows about this one.
-fn publish_state(context: &mut Context<'_>, spec: &'static Spec) {
-    let client = &context.client;
-    if let Some(peer) = context.state.clients.get_mut(&client.id) {
+/// Records which command the connection executes, also if it is not admitted.
+fn begin(context: &mut Context<'_>, name: &'static str) {
+    if let Some(peer) = context.state.clients.get_mut(&context.client.id) {
         peer.active = context.now;
-        peer.command = spec.name;
-        peer.db = client.db;
-        peer.protocol = client.protocol;
-        peer.queued = context
-            .transaction
-            .as_ref()
-            .map_or(-1, |transaction| i64::try_from(transaction.queue.len()).unwrap_or(i64::MAX));
+        peer.command = name;
     }
 }

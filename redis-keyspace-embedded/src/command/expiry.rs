@@ -4,20 +4,20 @@ use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, option};
 use super::context::{Context, Spec, command};
-use super::flags::{ONE_KEY, WRITE};
+use super::flags::ONE_KEY;
 use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
-    command("expire", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("expire", -3, 0, ONE_KEY, |context, arguments| {
         expire(context, arguments, Unit::Seconds, false, "expire")
     }),
-    command("pexpire", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("pexpire", -3, 0, ONE_KEY, |context, arguments| {
         expire(context, arguments, Unit::Milliseconds, false, "pexpire")
     }),
-    command("expireat", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("expireat", -3, 0, ONE_KEY, |context, arguments| {
         expire(context, arguments, Unit::Seconds, true, "expireat")
     }),
-    command("pexpireat", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("pexpireat", -3, 0, ONE_KEY, |context, arguments| {
         expire(context, arguments, Unit::Milliseconds, true, "pexpireat")
     }),
     command("ttl", 2, 0, ONE_KEY, |context, arguments| {
@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Spec] = &[
     }),
     command("expiretime", 2, 0, ONE_KEY, |context, arguments| tell(context, arguments, nearest_second)),
     command("pexpiretime", 2, 0, ONE_KEY, |context, arguments| tell(context, arguments, |at| at)),
-    command("persist", 2, WRITE, ONE_KEY, |context, arguments| {
+    command("persist", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let db = context.db()?;
         let expiring = db.expires(key).is_some();

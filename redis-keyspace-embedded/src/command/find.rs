@@ -8,17 +8,29 @@ use crate::reply::Failure;
 
 /// Finds the command or subcommand, and checks the number of arguments.
 pub(super) fn find(commands: &Commands, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
+    let spec = lookup(commands, arguments)?;
+    if fits(spec, arguments) { Ok(spec) } else { Err(Failure::arity(spec.name)) }
+}
+
+/// Finds the command or subcommand.
+pub(super) fn lookup(commands: &Commands, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
     let Some((name, rest)) = arguments.split_first() else { return Err(Failure::SYNTAX) };
-    let mut spec = commands.by_name(name).ok_or_else(|| unknown(name, rest))?;
+    // The full name of a subcommand is for COMMAND INFO only.
+    let spec = commands.by_name(name).filter(|spec| !spec.is_subcommand());
+    let mut spec = spec.ok_or_else(|| unknown(name, rest))?;
     if spec.flags & CONTAINER != 0
         && let Some(sub) = rest.first()
     {
         let name = [name, &b"|"[..], sub].concat();
         spec = commands.by_name(&name).ok_or_else(|| unknown_subcommand(spec, sub))?;
     }
+    Ok(spec)
+}
+
+/// Whether the command takes so many arguments.
+pub(super) fn fits(spec: &Spec, arguments: &[Bytes]) -> bool {
     let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
-    let fits = if spec.arity >= 0 { count == spec.arity } else { count >= spec.arity.saturating_neg() };
-    if fits { Ok(spec) } else { Err(Failure::arity(spec.name)) }
+    if spec.arity >= 0 { count == spec.arity } else { count >= spec.arity.saturating_neg() }
 }
 
 /// How much of a request an error quotes.

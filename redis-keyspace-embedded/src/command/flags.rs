@@ -2,16 +2,14 @@
 
 /// Allowed before authentication.
 pub(super) const OPEN: u8 = 1;
-/// May change data.
-pub(super) const WRITE: u8 = 2;
 /// Allowed while a RESP2 connection is subscribed.
-pub(super) const SUBSCRIBED: u8 = 4;
+pub(super) const SUBSCRIBED: u8 = 2;
 /// Executed at once within MULTI.
-pub(super) const IMMEDIATE: u8 = 8;
+pub(super) const IMMEDIATE: u8 = 4;
 /// Has subcommands.
-pub(super) const CONTAINER: u8 = 16;
+pub(super) const CONTAINER: u8 = 8;
 /// Not allowed in scripts.
-pub(super) const NO_SCRIPT: u8 = 32;
+pub(super) const NO_SCRIPT: u8 = 16;
 
 /// Where the keys are among the arguments: the first, the last (negative: from the end) and the
 /// step, as in COMMAND INFO.

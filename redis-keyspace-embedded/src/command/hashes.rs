@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::arguments::{exactly, first, pairs};
 use super::context::{Context, Spec, command};
-use super::flags::{ONE_KEY, WRITE};
+use super::flags::ONE_KEY;
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{Value, keep};
 
 pub(super) const TABLE: &[Spec] = &[
-    command("hset", -4, WRITE, ONE_KEY, hset),
+    command("hset", -4, 0, ONE_KEY, hset),
     command("hget", 3, 0, ONE_KEY, |context, arguments| {
         let [key, field] = exactly(arguments)?;
         let hash = read(context, key)?;
@@ -37,7 +37,7 @@ pub(super) const TABLE: &[Spec] = &[
         let pairs = fields.map(|(field, value)| (Reply::Bulk(field.clone()), Reply::Bulk(value.clone())));
         Ok(Reply::Map(pairs.collect()))
     }),
-    command("hdel", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("hdel", -3, 0, ONE_KEY, |context, arguments| {
         let ([key], fields) = first(arguments)?;
         let db = context.db()?;
         let Some(value) = db.value_mut(key) else { return Ok(Reply::Integer(0)) };

@@ -2,40 +2,89 @@
 
 use bytes::Bytes;
 
-use super::context::{Commands, Spec, command};
-use super::flags::{CONTAINER, IMMEDIATE, NO_KEYS, NO_SCRIPT, WRITE};
-use crate::reply::Reply;
+use super::arguments::option;
+use super::context::{Commands, Context, Spec, command};
+use super::find::{fits, lookup};
+use super::flags::{CONTAINER, NO_KEYS};
+use super::metadata::{Metadata, metadata};
+use super::positions::{has_counted_keys, keys};
+use crate::glob;
+use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
     command("command", -1, CONTAINER, NO_KEYS, |context, _| Ok(describe_all(context.commands))),
     command("command|count", 2, 0, NO_KEYS, |context, _| {
         Ok(Reply::count(top_level(context.commands).count()))
     }),
-    command("command|list", -2, 0, NO_KEYS, |context, _| {
-        Ok(Reply::Array(top_level(context.commands).map(|spec| Reply::text(spec.name)).collect()))
-    }),
+    command("command|list", -2, 0, NO_KEYS, list),
     command("command|info", -2, 0, NO_KEYS, |context, names| {
         let commands = context.commands;
         if names.is_empty() {
             return Ok(describe_all(commands));
         }
-        let info =
-            |name: &Bytes| commands.by_name(name).map_or(Reply::NilArray, |spec| describe(commands, spec));
+        let info = |name: &Bytes| commands.by_name(name).map_or(Reply::Nil, |spec| describe(commands, spec));
         Ok(Reply::Array(names.iter().map(info).collect()))
     }),
     command("command|docs", -2, 0, NO_KEYS, |context, names| {
         let commands = context.commands;
-        let document = |spec: &'static Spec| (Reply::text(spec.name), Reply::Map(Vec::new()));
-        if names.is_empty() {
-            return Ok(Reply::Map(top_level(commands).map(document).collect()));
-        }
-        Ok(Reply::Map(names.iter().filter_map(|name| commands.by_name(name)).map(document).collect()))
+        let documents: Vec<&Spec> = if names.is_empty() {
+            top_level(commands).collect()
+        } else {
+            names.iter().filter_map(|name| commands.by_name(name)).collect()
+        };
+        let document = |spec: &'static Spec| (Reply::text(spec.name), document(commands, spec));
+        Ok(Reply::Map(documents.into_iter().map(document).collect()))
+    }),
+    command("command|getkeys", -4, 0, NO_KEYS, |context, words| {
+        let (_, keys) = keys_of(context, words)?;
+        Ok(Reply::Array(keys.into_iter().cloned().map(Reply::Bulk).collect()))
+    }),
+    command("command|getkeysandflags", -4, 0, NO_KEYS, |context, words| {
+        let (spec, keys) = keys_of(context, words)?;
+        let uses = |place: usize| Reply::Set(statuses(&uses_of(spec, place, words), ""));
+        let pairs = keys.into_iter().enumerate();
+        let pair = |(place, key): (usize, &Bytes)| Reply::Array(vec![Reply::Bulk(key.clone()), uses(place)]);
+        Ok(Reply::Array(pairs.map(pair).collect()))
     }),
 ];
 
 /// Returns the commands that are not subcommands.
 fn top_level(commands: &Commands) -> impl Iterator<Item = &'static Spec> + use<> {
-    commands.iter().filter(|spec| !spec.name.contains('|'))
+    commands.iter().filter(|spec| !spec.is_subcommand())
+}
+
+fn subcommands(commands: &Commands, container: &'static Spec) -> impl Iterator<Item = &'static Spec> + use<> {
+    let own = |spec: &&Spec| spec.name.split_once('|').is_some_and(|(name, _)| name == container.name);
+    commands.iter().filter(move |spec| own(spec))
+}
+
+fn facts(spec: &Spec) -> Option<&'static Metadata> {
+    metadata(spec.name)
+}
+
+fn statuses(words: &[&'static str], prefix: &str) -> Vec<Reply> {
+    words.iter().map(|word| Reply::Status(format!("{prefix}{word}").into())).collect()
+}
+
+fn list(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let fits: Box<dyn Fn(&Spec) -> bool> = match arguments {
+        [] => Box::new(|_| true),
+        [filter, kind, value] if option(filter) == b"FILTERBY" => match option(kind).as_slice() {
+            b"MODULE" => Box::new(|_| false), // there are no modules
+            b"ACLCAT" => {
+                let is_wanted = |category: &&str| category.as_bytes().eq_ignore_ascii_case(value);
+                Box::new(move |spec| facts(spec).is_some_and(|facts| facts.categories.iter().any(is_wanted)))
+            }
+            b"PATTERN" => {
+                let pattern = value.to_ascii_lowercase();
+                Box::new(move |spec| glob::matches(&pattern, spec.name.as_bytes()))
+            }
+            _ => return Err(Failure::SYNTAX),
+        },
+        _ => return Err(Failure::SYNTAX),
+    };
+    let names = context.commands.iter().filter(|spec| fits(spec)).map(|spec| Reply::text(spec.name));
+    Ok(Reply::Array(names.collect()))
 }
 
 fn describe_all(commands: &Commands) -> Reply {
@@ -44,33 +93,91 @@ fn describe_all(commands: &Commands) -> Reply {
 
 /// Returns an entry of COMMAND INFO.
 fn describe(commands: &Commands, spec: &'static Spec) -> Reply {
-    let mut flags = vec![Reply::status(if spec.flags & WRITE != 0 { "write" } else { "readonly" })];
-    if spec.flags & NO_SCRIPT != 0 {
-        flags.push(Reply::status("noscript"));
-    }
-    if spec.flags & IMMEDIATE != 0 {
-        flags.push(Reply::status("fast"));
-    }
+    let none = Metadata::default();
+    let facts = facts(spec).unwrap_or(&none);
     let (first, last, step) = spec.keys;
-    let nothing = || Reply::Array(Vec::new());
-    let subcommands = if spec.flags & CONTAINER != 0 {
-        let own = |sub: &&'static Spec| {
-            sub.name.split_once('|').is_some_and(|(container, _)| container == spec.name)
-        };
-        commands.iter().filter(own).map(|sub| describe(commands, sub)).collect()
-    } else {
-        Vec::new()
-    };
+    let subcommands = subcommands(commands, spec).map(|sub| describe(commands, sub));
     Reply::Array(vec![
         Reply::text(spec.name),
         Reply::Integer(spec.arity),
-        Reply::Set(flags),
+        Reply::Set(statuses(&facts.flags, "")),
         Reply::Integer(first),
         Reply::Integer(last),
         Reply::Integer(step),
-        Reply::Set(Vec::new()),
-        nothing(),
-        nothing(),
-        Reply::Array(subcommands),
+        Reply::Set(statuses(&facts.categories, "@")),
+        Reply::Set(facts.tips.iter().map(|tip| Reply::text(tip)).collect()),
+        Reply::Set(key_specs(spec, facts)),
+        Reply::Set(subcommands.collect()),
     ])
+}
+
+/// Returns the key specifications: where keys are and how they are used.
+fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
+    let map = |pairs: Vec<(&'static str, Reply)>| {
+        Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
+    };
+    let typed = |kind, fields| map(vec![("type", Reply::text(kind)), ("spec", map(fields))]);
+    let index = |index| typed("index", vec![("index", Reply::Integer(index))]);
+    let (first, last, step) = spec.keys;
+    let is_single = facts.key_uses.len() == 1;
+    let specs = facts.key_uses.iter().zip(first..).map(|(uses, position)| {
+        let (begin, find) = if has_counted_keys(spec) {
+            let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+            (2, typed("keynum", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
+        } else {
+            // Counted from the first key, unless it is counted from the end.
+            let last = match last {
+                last if last < 0 => last,
+                last if is_single => last.saturating_sub(first),
+                _ => 0,
+            };
+            let numbers = [("lastkey", last), ("keystep", step), ("limit", 0)];
+            (position, typed("range", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
+        };
+        let flags = Reply::Set(statuses(uses, ""));
+        map(vec![("flags", flags), ("begin_search", index(begin)), ("find_keys", find)])
+    });
+    specs.collect()
+}
+
+/// Returns an entry of COMMAND DOCS. The texts of a real server are left out.
+fn document(commands: &Commands, spec: &'static Spec) -> Reply {
+    let mut fields = Vec::new();
+    if let Some(facts) = facts(spec) {
+        fields.push((Reply::text("since"), Reply::text(facts.since)));
+        fields.push((Reply::text("group"), Reply::text(facts.group)));
+    }
+    let subcommands: Vec<_> =
+        subcommands(commands, spec).map(|sub| (Reply::text(sub.name), document(commands, sub))).collect();
+    if !subcommands.is_empty() {
+        fields.push((Reply::text("subcommands"), Reply::Map(subcommands)));
+    }
+    Reply::Map(fields)
+}
+
+/// Finds the command that the words would run, and its keys among them.
+fn keys_of<'a>(
+    context: &Context<'_>,
+    words: &'a [Bytes],
+) -> Result<(&'static Spec, Vec<&'a Bytes>), Failure> {
+    let spec = lookup(context.commands, words).map_err(|_| Failure::new("ERR Invalid command specified"))?;
+    if spec.keys == NO_KEYS && !has_counted_keys(spec) {
+        return Err(Failure::new("ERR The command has no key arguments"));
+    }
+    if !fits(spec, words) {
+        return Err(Failure::new("ERR Invalid number of arguments specified for command"));
+    }
+    Ok((spec, keys(spec, words)))
+}
+
+/// Returns how a command uses the key at this place among its keys.
+fn uses_of(spec: &Spec, place: usize, words: &[Bytes]) -> Vec<&'static str> {
+    let all = facts(spec).map(|facts| facts.key_uses.as_slice()).unwrap_or_default();
+    let uses = all.get(place).or(all.last()).cloned().unwrap_or_default();
+    if uses.contains(&"variable_flags") {
+        // Only SET: with GET, it also reads the key.
+        let reads = words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"get"));
+        return if reads { vec!["RW", "access", "update"] } else { vec!["OW", "update"] };
+    }
+    uses
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::arguments::{database, exactly, first, integer, option};
 use super::context::{Context, Spec, command};
-use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, WRITE};
+use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY};
 use crate::db::{Db, Entry};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
@@ -13,8 +13,8 @@ const TWO_KEYS: (i64, i64, i64) = (1, 2, 1);
 const SECOND_WORD: (i64, i64, i64) = (2, 2, 1);
 
 pub(super) const TABLE: &[Spec] = &[
-    command("del", -2, WRITE, ALL_KEYS, delete),
-    command("unlink", -2, WRITE, ALL_KEYS, delete),
+    command("del", -2, 0, ALL_KEYS, delete),
+    command("unlink", -2, 0, ALL_KEYS, delete),
     command("exists", -2, 0, ALL_KEYS, |context, keys| {
         let db = context.db()?;
         Ok(Reply::count(keys.iter().filter(|key| db.contains(key)).count()))
@@ -39,13 +39,13 @@ pub(super) const TABLE: &[Spec] = &[
         let place = context.state.next_random();
         Ok(Reply::bulk_or_nil(context.db()?.key_near(place).cloned()))
     }),
-    command("rename", 3, WRITE, TWO_KEYS, |context, arguments| {
+    command("rename", 3, 0, TWO_KEYS, |context, arguments| {
         let [from, to] = exactly(arguments)?;
         let now = context.now;
         rename(context.db()?, from, to, now)?;
         Ok(Reply::OK)
     }),
-    command("renamenx", 3, WRITE, TWO_KEYS, |context, arguments| {
+    command("renamenx", 3, 0, TWO_KEYS, |context, arguments| {
         let [from, to] = exactly(arguments)?;
         let now = context.now;
         let db = context.db()?;
@@ -55,7 +55,7 @@ pub(super) const TABLE: &[Spec] = &[
         rename(db, from, to, now)?;
         Ok(Reply::Integer(1))
     }),
-    command("copy", -3, WRITE, TWO_KEYS, copy),
+    command("copy", -3, 0, TWO_KEYS, copy),
     command("object", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
     command("object|encoding", 3, 0, SECOND_WORD, |context, arguments| {
         object(context, arguments, |entry, _| Reply::text(entry.value.encoding()))

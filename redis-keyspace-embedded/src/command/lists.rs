@@ -7,21 +7,21 @@ use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, range};
 use super::context::{Context, Effect, Spec, command};
-use super::flags::{NO_SCRIPT, ONE_KEY, WRITE};
+use super::flags::{NO_SCRIPT, ONE_KEY};
 use crate::db::End;
 use crate::number::parse_f64;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{Value, keep};
 
 pub(super) const TABLE: &[Spec] = &[
-    command("lpush", -3, WRITE, ONE_KEY, |context, arguments| push(context, arguments, End::Front)),
-    command("rpush", -3, WRITE, ONE_KEY, |context, arguments| push(context, arguments, End::Back)),
-    command("lpop", -2, WRITE, ONE_KEY, |context, arguments| pop(context, arguments, End::Front, "lpop")),
-    command("rpop", -2, WRITE, ONE_KEY, |context, arguments| pop(context, arguments, End::Back, "rpop")),
-    command("blpop", -3, WRITE | NO_SCRIPT, (1, -2, 1), |context, arguments| {
+    command("lpush", -3, 0, ONE_KEY, |context, arguments| push(context, arguments, End::Front)),
+    command("rpush", -3, 0, ONE_KEY, |context, arguments| push(context, arguments, End::Back)),
+    command("lpop", -2, 0, ONE_KEY, |context, arguments| pop(context, arguments, End::Front, "lpop")),
+    command("rpop", -2, 0, ONE_KEY, |context, arguments| pop(context, arguments, End::Back, "rpop")),
+    command("blpop", -3, NO_SCRIPT, (1, -2, 1), |context, arguments| {
         blocking_pop(context, arguments, End::Front)
     }),
-    command("brpop", -3, WRITE | NO_SCRIPT, (1, -2, 1), |context, arguments| {
+    command("brpop", -3, NO_SCRIPT, (1, -2, 1), |context, arguments| {
         blocking_pop(context, arguments, End::Back)
     }),
     command("llen", 2, 0, ONE_KEY, |context, arguments| {

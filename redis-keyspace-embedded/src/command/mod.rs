@@ -5,8 +5,13 @@ mod arguments;
 mod context;
 mod flags;
 
-// Finding a command by its name.
+// Finding a command by its name, its keys, and what COMMAND reports about it.
 mod find;
+mod metadata;
+mod positions;
+
+// The values that CONFIG SET accepts.
+mod settings;
 
 // The commands, by subject. Each module has a table of its commands.
 mod clients;

@@ -33,15 +33,22 @@ pub(super) const TABLE: &[Spec] = &[
 fn publish(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let [channel, message] = exactly(arguments)?;
     let Some(listeners) = context.state.channels.get(channel) else { return Ok(Reply::Integer(0)) };
+    // About what the message takes on the wire.
+    let size = [b"message", &channel[..], message].iter().map(|part| part.len() + 8).sum();
+    let limit = context.shared.output_limits.of(true);
+    let mut overflowing = Vec::new();
     for id in listeners {
         if let Some(peer) = context.state.clients.get(id) {
             let push =
                 vec![Reply::text("message"), Reply::Bulk(channel.clone()), Reply::Bulk(message.clone())];
-            // A subscriber whose connection is closing misses the message, as on a real server.
-            drop(peer.mailbox.send(Reply::Push(push)));
+            if limit.is_reached(peer.postbox.post(Reply::Push(push), size)) {
+                overflowing.push(*id);
+            }
         }
     }
-    Ok(Reply::count(listeners.len()))
+    let reached = listeners.len();
+    overflowing.into_iter().for_each(|id| context.state.disconnect(id));
+    Ok(Reply::count(reached))
 }
 
 fn subscribe(context: &mut Context<'_>, channels: &[Bytes]) -> Answer {

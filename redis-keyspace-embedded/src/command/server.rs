@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::arguments::{exactly, float, option};
+use super::arguments::{float, option};
 use super::context::{Effect, Spec, command};
-use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT, WRITE};
+use super::flags::{NO_KEYS, NO_SCRIPT};
 use crate::reply::{Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
     command("dbsize", 1, 0, NO_KEYS, |context, _| Ok(Reply::count(context.db()?.len()))),
-    command("flushdb", -1, WRITE, NO_KEYS, |context, arguments| {
+    command("flushdb", -1, 0, NO_KEYS, |context, arguments| {
         flush_mode(arguments)?;
         context.db()?.clear();
         Ok(Reply::OK)
     }),
-    command("flushall", -1, WRITE, NO_KEYS, |context, arguments| {
+    command("flushall", -1, 0, NO_KEYS, |context, arguments| {
         flush_mode(arguments)?;
         for index in 0..context.state.dbs.len() {
             context.db_at(index)?.clear();
@@ -30,14 +30,22 @@ pub(super) const TABLE: &[Spec] = &[
             Reply::bulk(now.subsec_micros().to_string()),
         ]))
     }),
-    command("debug", -2, CONTAINER | NO_SCRIPT, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
-    command("debug|sleep", 3, NO_SCRIPT, NO_KEYS, |context, arguments| {
-        let [seconds] = exactly(arguments)?;
+    command("debug", -2, NO_SCRIPT, NO_KEYS, |context, arguments| {
+        let [sub, seconds] = arguments else { return Err(unknown_debug(arguments)) };
+        if option(sub) != b"SLEEP" {
+            return Err(unknown_debug(arguments));
+        }
         let delay = float(seconds).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         context.set_effect(Effect::Sleep(delay.unwrap_or_default()));
         Ok(Reply::OK)
     }),
 ];
+
+fn unknown_debug(arguments: &[Bytes]) -> Failure {
+    let sub = arguments.first().map_or(&b""[..], |sub| sub);
+    let before = "ERR unknown subcommand or wrong number of arguments for '";
+    Failure::quoting(before, sub, "'. Try DEBUG HELP.")
+}
 
 fn flush_mode(arguments: &[Bytes]) -> Result<(), Failure> {
     match arguments {

@@ -2,13 +2,13 @@
 
 use super::arguments::{exactly, first};
 use super::context::{Context, Spec, command};
-use super::flags::{ONE_KEY, WRITE};
+use super::flags::ONE_KEY;
 use crate::ordered::Ordered;
 use crate::reply::{Failure, Reply};
 use crate::value::Value;
 
 pub(super) const TABLE: &[Spec] = &[
-    command("sadd", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("sadd", -3, 0, ONE_KEY, |context, arguments| {
         let ([key], members) = first(arguments)?;
         let now = context.now;
         let db = context.db()?;
@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Spec] = &[
         }
         Ok(Reply::count(added))
     }),
-    command("srem", -3, WRITE, ONE_KEY, |context, arguments| {
+    command("srem", -3, 0, ONE_KEY, |context, arguments| {
         let ([key], members) = first(arguments)?;
         let db = context.db()?;
         let Some(value) = db.value_mut(key) else { return Ok(Reply::Integer(0)) };

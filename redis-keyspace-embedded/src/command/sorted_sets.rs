@@ -4,14 +4,14 @@ use bytes::Bytes;
 
 use super::arguments::{exactly, first, float, integer, option, range};
 use super::context::{Context, Spec, command};
-use super::flags::{ONE_KEY, WRITE};
+use super::flags::ONE_KEY;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
 use crate::sorted_set::SortedSet;
 use crate::value::Value;
 
 pub(super) const TABLE: &[Spec] = &[
-    command("zadd", -4, WRITE, ONE_KEY, zadd),
+    command("zadd", -4, 0, ONE_KEY, zadd),
     command("zscore", 3, 0, ONE_KEY, |context, arguments| {
         let [key, member] = exactly(arguments)?;
         Ok(read(context, key)?.and_then(|sorted| sorted.score(member)).map_or(Reply::Nil, Reply::Double))

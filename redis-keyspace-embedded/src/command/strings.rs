@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::arguments::{exactly, first, integer, option, pairs, range};
 use super::context::{Context, Spec, command};
 use super::expiry::{Unit, moment};
-use super::flags::{ALL_KEYS, ONE_KEY, WRITE};
+use super::flags::{ALL_KEYS, ONE_KEY};
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::MAX_BULK;
 use crate::value::{Value, keep};
@@ -15,14 +15,14 @@ pub(super) const TABLE: &[Spec] = &[
         let [key] = exactly(arguments)?;
         read(context, key)
     }),
-    command("set", -3, WRITE, ONE_KEY, set),
-    command("setex", 4, WRITE, ONE_KEY, |context, arguments| {
+    command("set", -3, 0, ONE_KEY, set),
+    command("setex", 4, 0, ONE_KEY, |context, arguments| {
         set_with_expiry(context, arguments, Unit::Seconds, "setex")
     }),
-    command("psetex", 4, WRITE, ONE_KEY, |context, arguments| {
+    command("psetex", 4, 0, ONE_KEY, |context, arguments| {
         set_with_expiry(context, arguments, Unit::Milliseconds, "psetex")
     }),
-    command("setnx", 3, WRITE, ONE_KEY, |context, arguments| {
+    command("setnx", 3, 0, ONE_KEY, |context, arguments| {
         let [key, value] = exactly(arguments)?;
         let now = context.now;
         let db = context.db()?;
@@ -32,20 +32,20 @@ pub(super) const TABLE: &[Spec] = &[
         db.put(key, Value::String(keep(value)), None, now);
         Ok(Reply::Integer(1))
     }),
-    command("getset", 3, WRITE, ONE_KEY, |context, arguments| {
+    command("getset", 3, 0, ONE_KEY, |context, arguments| {
         let [key, value] = exactly(arguments)?;
         let before = read(context, key)?;
         let now = context.now;
         context.db()?.put(key, Value::String(keep(value)), None, now);
         Ok(before)
     }),
-    command("getdel", 2, WRITE, ONE_KEY, |context, arguments| {
+    command("getdel", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let before = read(context, key)?;
         context.db()?.remove(key);
         Ok(before)
     }),
-    command("getex", -2, WRITE, ONE_KEY, getex),
+    command("getex", -2, 0, ONE_KEY, getex),
     command("mget", -2, 0, ALL_KEYS, |context, keys| {
         let now = context.now;
         let db = context.db()?;
@@ -55,14 +55,14 @@ pub(super) const TABLE: &[Spec] = &[
         });
         Ok(Reply::Array(values.collect()))
     }),
-    command("mset", -3, WRITE, (1, -1, 2), |context, arguments| {
+    command("mset", -3, 0, (1, -1, 2), |context, arguments| {
         let now = context.now;
         let pairs = pairs(arguments, "mset")?;
         let db = context.db()?;
         pairs.iter().for_each(|[key, value]| db.put(key, Value::String(keep(value)), None, now));
         Ok(Reply::OK)
     }),
-    command("msetnx", -3, WRITE, (1, -1, 2), |context, arguments| {
+    command("msetnx", -3, 0, (1, -1, 2), |context, arguments| {
         let now = context.now;
         let pairs = pairs(arguments, "msetnx")?;
         let db = context.db()?;
@@ -72,7 +72,7 @@ pub(super) const TABLE: &[Spec] = &[
         pairs.iter().for_each(|[key, value]| db.put(key, Value::String(keep(value)), None, now));
         Ok(Reply::Integer(1))
     }),
-    command("append", 3, WRITE, ONE_KEY, append),
+    command("append", 3, 0, ONE_KEY, append),
     command("strlen", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let now = context.now;
@@ -80,7 +80,7 @@ pub(super) const TABLE: &[Spec] = &[
     }),
     command("getrange", 4, 0, ONE_KEY, getrange),
     command("substr", 4, 0, ONE_KEY, getrange),
-    command("setrange", 4, WRITE, ONE_KEY, setrange),
+    command("setrange", 4, 0, ONE_KEY, setrange),
 ];
 
 /// Returns the reply to GET.

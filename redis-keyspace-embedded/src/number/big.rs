@@ -100,7 +100,8 @@ impl Big {
     /// left. There are at least 66 bits, unless `self` is 0.
     pub(super) fn quotient(&self, divisor: &Self) -> (u128, i32, bool) {
         const BITS: usize = 67;
-        let exponent = i32::try_from(self.bits()).unwrap_or(i32::MAX) - 67
+        let exponent = i32::try_from(self.bits()).unwrap_or(i32::MAX)
+            - 67
             - i32::try_from(divisor.bits()).unwrap_or(i32::MAX);
         let shift = usize::try_from(exponent.unsigned_abs()).unwrap_or(0);
         // Scaled so that the quotient has 67 or 68 bits.

@@ -79,7 +79,8 @@ impl Binary {
             return Some(Self { negative, mantissa: 0, exponent: 0 });
         }
         let length = bit_length(bits);
-        let surplus = (length - format.significant_bits).max(format.min_exponent.saturating_sub(exponent)).max(0);
+        let surplus =
+            (length - format.significant_bits).max(format.min_exponent.saturating_sub(exponent)).max(0);
         let rounded = shift_rounding(bits, surplus.unsigned_abs(), inexact);
         let mut exponent = exponent.saturating_add(surplus);
         let mantissa = u64::try_from(rounded).unwrap_or_else(|_| {
@@ -141,7 +142,8 @@ impl Binary {
             let shift = usize::try_from(self.exponent).unwrap_or(0);
             Big::from_u64(self.mantissa).shifted_left(shift).to_decimal()
         } else {
-            let scaled = shift_rounding(u128::from(self.mantissa) * SCALE, self.exponent.unsigned_abs(), false);
+            let scaled =
+                shift_rounding(u128::from(self.mantissa) * SCALE, self.exponent.unsigned_abs(), false);
             super::trim_zeros(&format!("{}.{:017}", scaled / SCALE, scaled % SCALE)).to_owned()
         };
         if self.negative && text != "0" { format!("-{text}") } else { text }

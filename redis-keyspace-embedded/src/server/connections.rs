@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use super::handle::Server;
 use crate::listener::Listener;
 use crate::session;
+use crate::state::Endpoints;
 
 /// How much an in-memory connection buffers in each direction before a writer has to wait.
 const IN_MEMORY_BUFFER: usize = 64 * 1024;
@@ -44,7 +45,7 @@ impl Server {
             io::Error::other("the embedded server can be connected to only from within a tokio runtime")
         })?;
         let (near, far) = tokio::io::duplex(IN_MEMORY_BUFFER);
-        runtime.spawn(session::open(&self.shared, far, "embedded:0".into()));
+        runtime.spawn(session::open(&self.shared, far, Endpoints::named("embedded:0")));
         Ok(near)
     }
 
@@ -67,7 +68,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let shared = self.shared.clone();
-        async move { session::open(&shared, stream, "stream:0".into()).await }
+        async move { session::open(&shared, stream, Endpoints::named("stream:0")).await }
     }
 
     /// Listens on a free port of 127.0.0.1, for clients that need an address.
@@ -162,7 +163,9 @@ impl Server {
     /// # }
     /// ```
     pub fn disconnect_all(&self) {
-        self.shared.state().clients.values().for_each(|peer| peer.cut.notify_one());
+        let mut state = self.shared.state();
+        let open: Vec<u64> = state.clients.keys().copied().collect();
+        open.into_iter().for_each(|id| state.disconnect(id));
     }
 
     /// Refuses new connections, or accepts them again. Open connections are not affected.

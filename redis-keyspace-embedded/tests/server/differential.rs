@@ -62,6 +62,8 @@ const SCRIPTS: &[&str] = &[
     include_str!("scripts/collections.txt"),
     include_str!("scripts/transactions.txt"),
     include_str!("scripts/connection.txt"),
+    include_str!("scripts/config.txt"),
+    include_str!("scripts/introspection.txt"),
 ];
 
 #[tokio::test]
@@ -119,6 +121,40 @@ async fn malformed_requests_get_the_same_replies() {
         let shown: String = request.chars().take(60).collect();
         let (ours, theirs) = (ours.drain().await, theirs.drain().await);
         assert_eq!(ours.escape_ascii().to_string(), theirs.escape_ascii().to_string(), "{shown:?}");
+    }
+}
+
+/// A web page can send requests to a port of the machine, with commands in the body.
+#[tokio::test]
+async fn http_closes_the_connection() {
+    let open = (options().start(), Server::new());
+    let closed = (options().password("secret").start(), Server::builder().password("secret").build());
+    let form = "POST / HTTP/1.1\r\nHost: localhost:6379\r\nContent-Type: text/plain\r\n\r\nSET k v\r\n";
+    let requests = [
+        form,
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nSET k v\r\n",
+        "post x\r\nSET k v\r\n",
+        "PoSt\r\nSET k v\r\n",
+        "PING\r\nhost: x\r\nSET k v\r\n",
+        "HOST:\r\nSET k v\r\n",
+        "\"POST\" x\r\nSET k v\r\n",
+        "MULTI\r\nSET k v\r\nPOST / HTTP/1.1\r\nEXEC\r\n",
+        "SUBSCRIBE a\r\nHost: x\r\n",
+        "*2\r\n$4\r\nPOST\r\n$1\r\n/\r\nSET k v\r\n",
+        "*1\r\n$6\r\nhost:\0\r\nSET k v\r\n",
+        // Not at the start of a line, or not quite the name.
+        "GET post\r\nQUIT\r\n",
+        "Host\r\nHost:x\r\nPOSTS\r\nPUT\r\nSET n v\r\nQUIT\r\n",
+    ];
+    for (real, embedded) in [&open, &closed] {
+        for request in requests {
+            let (mut ours, mut theirs) = (Raw::embedded(embedded), Raw::real(real).await);
+            ours.send_bytes(request.as_bytes()).await;
+            theirs.send_bytes(request.as_bytes()).await;
+            let (ours, theirs) = (ours.drain().await, theirs.drain().await);
+            assert_eq!(ours.escape_ascii().to_string(), theirs.escape_ascii().to_string(), "{request:?}");
+            assert_eq!(embedded.get(0, b"k"), None, "{request:?}");
+        }
     }
 }
 

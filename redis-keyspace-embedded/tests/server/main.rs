@@ -10,6 +10,9 @@
 mod differential;
 mod driver;
 mod faults;
+mod floats;
+mod introspection;
+mod output;
 mod races;
 mod raw;
 mod streams;

@@ -1,0 +1,37 @@
+//! What COMMAND reports about commands, in addition to the tables: `metadata.txt`, as a real server
+//! of the same version reports it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// One line of the file.
+#[derive(Debug, Default)]
+pub(super) struct Metadata {
+    pub(super) since: &'static str,
+    pub(super) group: &'static str,
+    pub(super) flags: Vec<&'static str>,
+    pub(super) categories: Vec<&'static str>,
+    pub(super) tips: Vec<&'static str>,
+    /// How the command uses its keys: one entry for all of them, or one for each.
+    pub(super) key_uses: Vec<Vec<&'static str>>,
+}
+
+static METADATA: LazyLock<HashMap<&'static str, Metadata>> = LazyLock::new(|| {
+    let lines = include_str!("metadata.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(parse).collect()
+});
+
+/// Returns the facts about a command or subcommand by its full name.
+pub(super) fn metadata(name: &str) -> Option<&'static Metadata> {
+    METADATA.get(name)
+}
+
+fn parse(line: &'static str) -> Option<(&'static str, Metadata)> {
+    let columns: Vec<&str> = line.split(" / ").collect();
+    let [name, origin, flags, categories, tips, keys] = <[_; 6]>::try_from(columns).ok()?;
+    let (since, group) = origin.split_once(' ')?;
+    let words = |text: &'static str| text.split_whitespace().filter(|word| *word != "-").collect::<Vec<_>>();
+    let key_uses = keys.split(';').map(words).filter(|uses| !uses.is_empty()).collect();
+    let (flags, categories, tips) = (words(flags), words(categories), words(tips));
+    Some((name, Metadata { since, group, flags, categories, tips, key_uses }))
+}

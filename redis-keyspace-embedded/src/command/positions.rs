@@ -1,0 +1,28 @@
+//! Where the keys of a command are.
+
+use bytes::Bytes;
+
+use super::arguments::integer;
+use super::context::Spec;
+
+/// Returns the keys among the arguments, which start with the command's name.
+pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
+    if has_counted_keys(spec) {
+        let count = arguments.get(2).and_then(|count| usize::try_from(integer(count).ok()?).ok());
+        let keys = arguments.get(3..).and_then(|rest| rest.get(..count.unwrap_or_default()));
+        return keys.unwrap_or_default().iter().collect();
+    }
+    let (first, last, step) = spec.keys;
+    let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
+    let last = if last < 0 { count.saturating_add(last) } else { last };
+    let [Ok(first), Ok(last), Ok(step)] = [first, last, step].map(usize::try_from) else { return Vec::new() };
+    if first == 0 || step == 0 {
+        return Vec::new();
+    }
+    arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
+}
+
+/// Whether an argument says how many keys there are.
+pub(super) fn has_counted_keys(spec: &Spec) -> bool {
+    matches!(spec.name, "eval" | "evalsha")
+}
