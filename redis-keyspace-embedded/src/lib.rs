@@ -47,12 +47,21 @@
 //!   CLUSTER INFO and CLUSTER KEYSLOT.
 //! * ZADD does not support INCR. ZRANGE does not support REV, BYSCORE and BYLEX. These options get
 //!   an error that says so.
-//! * CONFIG SET accepts the settings for memory, disk and timeouts, but they have no effect.
+//! * CONFIG SET knows a dozen settings and checks their values. Only `client-output-buffer-limit` has
+//!   an effect; those for memory, disk and timeouts have none.
+//! * A connection without subscriptions is closed when it leaves 1 GiB of replies unread. A real
+//!   server has no limit there by default. To remove it, set `client-output-buffer-limit` to
+//!   `normal 0 0 0`.
+//! * INFO has all fields of a real server. Those that this server does not measure, such as the memory
+//!   in use, are 0. It has no statistics of single commands. In CLIENT LIST, `omem` and `tot-mem` are
+//!   what the client has not read, and other sizes are 0.
+//! * COMMAND reports only the commands that this server has. COMMAND DOCS returns the version and the
+//!   group of a command, without texts. There are no HELP subcommands.
 //! * There is no Lua: register scripts as Rust functions with [`Server::register_script`].
 //! * A key expires at the start of the millisecond in which its TTL ends. A real server keeps it
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.
-//! * INCRBYFLOAT has the precision of a real server up to 38 digits, and that of `f64` beyond.
+//! * INCRBYFLOAT adds as a real server on x86-64 does, on every machine.
 //! * SCAN returns the newest keys first. KEYS, SMEMBERS and HGETALL return the order of insertion.
 //! * DEBUG SLEEP blocks the connection that sends it, not the server.
 //! * A command has at most 1,048,576 arguments.

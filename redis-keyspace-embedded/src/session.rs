@@ -87,6 +87,8 @@ enum Waited {
 
 enum Event {
     Cut,
+    /// The client has left much unread for too long.
+    Overdue,
     Written(io::Result<()>),
     Read(io::Result<usize>),
     Message(Reply),
@@ -140,7 +142,7 @@ where
         let event = tokio::select! {
             biased;
             () = cut.notified() => Event::Cut,
-            () = until(connection.grace) => Event::Cut,
+            () = until(connection.grace) => Event::Overdue,
             result = write_some(&mut writer, &mut connection.output, &mut unflushed), if writing => {
                 Event::Written(result)
             }
@@ -150,6 +152,10 @@ where
         };
         match event {
             Event::Cut => return,
+            Event::Overdue => {
+                connection.check_output(); // the limit may have been changed
+                connection.dropped |= connection.grace.is_some();
+            }
             Event::Written(Ok(())) => {}
             Event::Written(Err(_)) => {
                 connection.ended = true;

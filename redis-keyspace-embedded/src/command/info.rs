@@ -92,7 +92,7 @@ fn computed(context: &Context<'_>, field: &str) -> Option<String> {
         "aof_enabled" => u8::from(setting("appendonly") == "yes").to_string(),
         "total_connections_received" => statistics.connections(state.connections_received).to_string(),
         "total_commands_processed" => statistics.commands(state.commands_processed).to_string(),
-        "total_error_replies" => statistics.errors.values().fold(0, |all, count| all + count).to_string(),
+        "total_error_replies" => statistics.errors.values().sum::<u64>().to_string(),
         "total_reads_processed" => shared.round_trips.load(std::sync::atomic::Ordering::Relaxed).to_string(),
         "expired_keys" => sum(|db| db.expired),
         "keyspace_hits" => sum(|db| db.hits),

@@ -3,6 +3,7 @@
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 use sha1_smol::Sha1;
 
+use super::lua;
 use crate::cache::lease::FILL_SCRIPT;
 
 /// As in the script.
@@ -47,12 +48,12 @@ struct FillState<'s, 'c, 'a> {
     is_void: bool,
     mark_key: Option<&'s [u8]>,
     lease: Option<Vec<u8>>,
-    until: i64,
-    seen: Vec<u8>,
-    absent: i64,
-    has_stale: bool,
-    /// 0 for never, or of nothing.
-    ends: i64,
+    // The fields as they are: as in the script, an operation reads only those that it needs.
+    until: Option<Vec<u8>>,
+    seen: Option<Vec<u8>>,
+    absent: Option<Vec<u8>>,
+    kept: Option<Vec<u8>>,
+    ends: Option<Vec<u8>>,
     shared: bool,
 }
 
@@ -94,11 +95,11 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             is_void: true,
             mark_key,
             lease: None,
-            until: 0,
-            seen: Vec::new(),
-            absent: 0,
-            has_stale: false,
-            ends: 0,
+            until: None,
+            seen: None,
+            absent: None,
+            kept: None,
+            ends: None,
             shared: false,
         };
         let Ok([under, lease, until, seen, absent, kept, ends, shared, version]) = <[_; 9]>::try_from(fields)
@@ -109,12 +110,15 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         if fill.is_void {
             return Ok(fill);
         }
-        let moment = |moment: Option<Vec<u8>>| moment.map_or(Ok(0), |moment| number(&moment));
         fill.lease = lease;
-        fill.seen = seen.unwrap_or_default();
-        (fill.until, fill.absent, fill.ends) = (moment(until)?, moment(absent)?, moment(ends)?);
-        (fill.has_stale, fill.shared) = (moment(kept)? > now, shared.is_some());
+        (fill.until, fill.seen, fill.absent, fill.kept, fill.ends) = (until, seen, absent, kept, ends);
+        fill.shared = shared.is_some();
         Ok(fill)
+    }
+
+    /// The time until a moment; 0 if it is not set.
+    fn left(&self, moment: Option<&Vec<u8>>) -> Result<f64, Reply> {
+        moment.map_or(Ok(0.0), |moment| Ok(number(moment)? - self.now as f64))
     }
 
     fn call(&mut self, command: &[&[u8]]) -> Result<Reply, Reply> {
@@ -128,14 +132,14 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         self.call(&command).map(drop)
     }
 
-    fn at(&self, ms: i64) -> Vec<u8> {
-        (self.now + ms).to_string().into_bytes()
+    fn at(&self, ms: f64) -> Vec<u8> {
+        lua::whole(self.now as f64 + ms).into_bytes()
     }
 
-    fn keep(&mut self, ms: i64) -> Result<(), Reply> {
+    fn keep(&mut self, ms: f64) -> Result<(), Reply> {
         let left = self.call(&[b"PTTL", self.beside])?;
-        if matches!(left, Reply::Integer(left) if left < ms) {
-            self.call(&[b"PEXPIRE", self.beside, ms.to_string().as_bytes()])?;
+        if matches!(left, Reply::Integer(left) if (left as f64) < ms) {
+            self.call(&[b"PEXPIRE", self.beside, lua::whole(ms).as_bytes()])?;
         }
         Ok(())
     }
@@ -146,17 +150,18 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok((there, digest.unwrap_or_default()))
     }
 
-    fn begin(&mut self, token: &[u8], ms: i64, mode: &[u8], looks: bool) -> Result<Reply, Reply> {
+    fn begin(&mut self, token: &[u8], ms: f64, mode: &[u8], looks: bool) -> Result<Reply, Reply> {
         let (there, sight) = self.sight()?;
         if looks {
             if let Some(there) = there {
                 return Ok(Reply::Array(vec![Reply::Integer(0), Reply::bulk(there)]));
             }
-            if self.absent > self.now {
+            if self.left(self.absent.as_ref())? > 0.0 {
                 return Ok(Reply::Array(vec![Reply::Integer(3)]));
             }
         }
-        let stale = if self.has_stale { self.call(&[b"HGET", self.beside, b"stale"])? } else { Reply::Nil };
+        let has_stale = self.left(self.kept.as_ref())? > 0.0;
+        let stale = if has_stale { self.call(&[b"HGET", self.beside, b"stale"])? } else { Reply::Nil };
         let answer = |whose, token: &[u8]| {
             Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
         };
@@ -166,12 +171,12 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         if let Some(lease) = self.lease.clone()
             && mode != b"force"
-            && self.until > self.now
-            && (mode != b"share" || self.seen == sight)
+            && self.left(self.until.as_ref())? > 0.0
+            && (mode != b"share" || self.seen.as_ref() == Some(&sight))
         {
             if mode == b"share" {
                 self.write(&[b"shared", b"1"])?;
-                if self.until - self.now < ms {
+                if self.left(self.until.as_ref())? < ms {
                     self.write(&[b"until", &until])?;
                     self.keep(ms)?;
                 }
@@ -187,7 +192,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             self.call(&[b"UNLINK", self.beside])?;
         }
         let lives = match self.call(&[b"PTTL", self.key])? {
-            Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives),
+            Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives as f64),
             _ => b"0".to_vec(),
         };
         self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives])?;
@@ -196,7 +201,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         answer(1, token)
     }
 
-    fn renew(&mut self, ms: i64) -> Result<Reply, Reply> {
+    fn renew(&mut self, ms: f64) -> Result<Reply, Reply> {
         self.write(&[b"until", &self.at(ms)])?;
         self.keep(ms)?;
         Ok(Reply::Integer(1))
@@ -207,26 +212,27 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     }
 
     /// Ends the fill with this command, unless the key is not as it was.
-    fn settle(&mut self, command: &[&[u8]], ms: i64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
+    fn settle(&mut self, command: &[&[u8]], ms: f64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
         self.free()?;
         let (there, sight) = self.sight()?;
-        let expired = there.is_none() && self.ends > 0 && self.ends <= self.now;
-        if sight != self.seen && !expired {
+        let ends = self.ends.as_ref().filter(|ends| there.is_none() && ends.as_slice() != b"0");
+        let expired = ends.is_some() && self.left(ends)? <= 0.0;
+        if self.seen.as_ref() != Some(&sight) && !expired {
             return Ok(Reply::Integer(0));
         }
         self.call(&[b"UNLINK", self.beside])?;
         self.call(command)?;
-        if ms > 0 {
+        if ms > 0.0 {
             let until = self.at(ms);
             match copy {
                 Some(value) => self.write(&[b"stale", value, b"kept", &until])?,
                 None => self.write(&[b"absent", &until])?,
             }
+            self.keep(ms)?;
             if let Some(mark_key) = self.mark_key {
                 self.call(&[b"HSET", mark_key, b"copies", b"1"])?;
                 self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
             }
-            self.keep(ms)?;
         }
         Ok(Reply::Integer(1))
     }
@@ -246,7 +252,6 @@ fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Reply> {
     }
 }
 
-fn number(text: &[u8]) -> Result<i64, Reply> {
-    let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    number.ok_or(Reply::error("ERR the script takes a number there"))
+fn number(text: &[u8]) -> Result<f64, Reply> {
+    lua::number(text).ok_or(Reply::error("ERR attempt to perform arithmetic on a nil value"))
 }

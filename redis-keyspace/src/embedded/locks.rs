@@ -3,6 +3,7 @@
 use redis_keyspace_embedded::{Reply, Server};
 
 use super::clock::micros;
+use super::lua;
 use crate::lock::{ACQUIRE, RELEASE, RENEW};
 
 pub(super) fn register(server: &Server) {
@@ -25,12 +26,13 @@ pub(super) fn register(server: &Server) {
                 script.call(&[&b"PEXPIRE"[..], lock, ttl]);
                 return Reply::Array(vec![Reply::Integer(1), last]);
             }
-            Reply::Bulk(last) => std::str::from_utf8(last).ok().and_then(|last| last.parse::<u64>().ok()),
+            Reply::Bulk(last) => lua::number(last),
             Reply::Nil => None,
             error => return error.clone(),
         };
-        let number = last_number.unwrap_or_default().saturating_add(1).max(micros(script));
-        let number = number.to_string();
+        let (next, now) = (last_number.unwrap_or_default() + 1.0, micros(script) as f64);
+        // As `math.max`: what is no number stays.
+        let number = lua::whole(if now > next { now } else { next });
         script.call(&[&b"SET"[..], lock, token, b"PX", ttl]);
         script.call(&[&b"SET"[..], fence, number.as_bytes(), b"PX", kept]);
         Reply::Array(vec![Reply::Integer(1), Reply::bulk(number)])

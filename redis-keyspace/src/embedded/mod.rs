@@ -26,6 +26,7 @@ mod fills;
 mod groups;
 mod guarded;
 mod locks;
+mod lua;
 mod rate_limits;
 mod updates;
 

@@ -6,6 +6,7 @@ mod command_futures;
 mod counters;
 mod lifetimes;
 mod many_keys;
+mod native_scripts;
 mod paused_clock;
 mod raw_access;
 mod scans;

@@ -1,0 +1,453 @@
+//! The embedded server runs native versions of the library's scripts. They do what the Lua does, whatever other programs
+//! have written into the keys.
+//!
+//! The scripts and their calls are recorded from the library. Then each runs on both servers, after each other and on keys
+//! that were changed in one place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use redis_keyspace::rate_limit::Rate;
+use redis_keyspace::update::Change;
+use redis_keyspace::{Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::RealServer;
+use redis_keyspace_tests::resp::{Client, Reply};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR_MS: i64 = 3_600_000;
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "natives", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Keys {
+    #[key("text:{id}", stale_for = "1h", negative_ttl = "1h")]
+    text: fn(id: u32) -> Text,
+    #[key("plain:{id}")]
+    plain: fn(id: u32) -> Text,
+    #[key("lock:{id}", ttl = "1m")]
+    lock: fn(id: u32) -> Lock,
+    #[key("limit:{id}")]
+    limit: fn(id: u32) -> RateLimit,
+    #[key("group:{id}")]
+    group: fn(id: u32) -> Group,
+    #[key("once:{id}")]
+    once: fn(id: u32) -> Once<Text>,
+}
+
+/// One run of a script, as the library sends it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    script: Vec<u8>,
+    keys: Vec<Vec<u8>>,
+    arguments: Vec<Vec<u8>>,
+}
+
+impl Run {
+    fn command(&self) -> Vec<Vec<u8>> {
+        let head = [b"EVAL".to_vec(), self.script.clone(), self.keys.len().to_string().into_bytes()];
+        head.into_iter().chain(self.keys.iter().chain(&self.arguments).cloned()).collect()
+    }
+
+    /// The kind of the run: two runs of the same kind differ in keys, tokens and times.
+    fn kind(&self) -> (Vec<u8>, Vec<Vec<u8>>, usize) {
+        let is_kind = |word: &&Vec<u8>| word.len() < 2 || word.iter().all(u8::is_ascii_alphabetic);
+        (self.script.clone(), self.arguments.iter().filter(is_kind).cloned().collect(), self.keys.len())
+    }
+}
+
+/// Uses what runs scripts.
+async fn use_scripts(redis: &Redis) {
+    let load = || async { "value".to_owned() };
+    let expire = async |key: &redis_keyspace::Key<Keys, Text>| key.del().await.unwrap();
+    for key in [Keys::text(1), Keys::plain(1)] {
+        let key = key.on(redis);
+        key.get_or_set(load).await.unwrap();
+        key.get_or_set(load).refresh().await.unwrap();
+        expire(&key).await;
+        key.get_or_set(load).across_processes().await.unwrap();
+        expire(&key).await;
+        // The clock is paused: the lease is renewed many times.
+        let slow = || async {
+            tokio::time::sleep(MINUTE).await;
+            "value".to_owned()
+        };
+        key.get_or_set(slow).across_processes().timeout(10 * MINUTE).await.unwrap();
+        expire(&key).await;
+        key.try_get_or_set(|| async { Err("no database") }).await.unwrap_err();
+        key.get_or_set_optional(|| async { None }).await.unwrap();
+        expire(&key).await;
+        key.update_with(|_| Change::Set("new".to_owned())).await.unwrap();
+        key.update_with(|_| Change::Delete).await.unwrap();
+    }
+    let lock = Keys::lock(1).on(redis);
+    let guard = lock.try_lock().await.unwrap().expect("it is free");
+    assert!(lock.try_lock().await.unwrap().is_none());
+    tokio::time::sleep(10 * MINUTE).await;
+    guard.release().await.unwrap();
+    let limit = Keys::limit(1).on(redis);
+    let _ = limit.check(Rate::per_hour(7).burst(3)).await.unwrap();
+    let _ = limit.peek(Rate::per_hour(7).burst(3)).await.unwrap();
+    let _ = Keys::group(1).on(redis).member(&Keys::text(1)).await.unwrap();
+    Keys::once(1).on(redis).run(|| async { "value".to_owned() }).await.unwrap();
+}
+
+/// The runs that the library sent, one of each kind, and some that differ in an option.
+fn recorded(real: &mut Client) -> Vec<Run> {
+    let server = Server::builder().log_commands(100_000).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let redis = Redis::with_embedded_server(server.clone());
+    runtime.block_on(redis.scope(use_scripts(&redis)));
+    let log = server.command_log();
+    let mut texts = BTreeMap::new();
+    for logged in &log {
+        if let [name, text, ..] = logged.arguments.as_slice()
+            && name == "EVAL"
+        {
+            let digest = real.call(&[b"SCRIPT", &b"LOAD"[..], text]).unwrap();
+            texts.insert(digest.to_string(), text.to_vec());
+        }
+    }
+    let mut runs = BTreeMap::new();
+    for logged in &log {
+        let [name, script, count, rest @ ..] = logged.arguments.as_slice() else { continue };
+        let script = match &name[..] {
+            b"EVAL" => script.to_vec(),
+            b"EVALSHA" => texts[std::str::from_utf8(script).unwrap()].clone(),
+            _ => continue,
+        };
+        let count: usize = std::str::from_utf8(count).unwrap().parse().unwrap();
+        let (keys, arguments) = rest.split_at(count);
+        let owned = |words: &[redis_keyspace::bytes::Bytes]| words.iter().map(|word| word.to_vec()).collect();
+        let run = Run { script, keys: owned(keys), arguments: owned(arguments) };
+        for variant in variants(&run) {
+            runs.entry(variant.kind()).or_insert(variant);
+        }
+    }
+    runs.into_values().collect()
+}
+
+/// The run, and the same with other modes of leases, or for another purpose.
+fn variants(run: &Run) -> Vec<Run> {
+    const MODES: [&[u8]; 4] = [b"share", b"wait", b"try", b"force"];
+    let mut variants = vec![run.clone()];
+    if let [operation, token] = run.arguments.as_slice()
+        && operation == b"release"
+    {
+        variants.push(Run { arguments: vec![b"peek".to_vec(), token.clone()], ..run.clone() });
+    }
+    let mode = run.arguments.iter().position(|word| MODES.contains(&word.as_slice()));
+    if let Some(place) = mode.filter(|_| run.keys.len() == 3) {
+        for mode in MODES {
+            for looks in [&b"0"[..], b"1"] {
+                let mut arguments = run.arguments.clone();
+                arguments[place] = mode.to_vec();
+                if let Some(last) = arguments.get_mut(place + 1) {
+                    *last = looks.to_vec();
+                }
+                variants.push(Run { arguments, ..run.clone() });
+            }
+        }
+    }
+    variants
+}
+
+/// One change of a key by another program. `%` stands for the wall time in an hour, `&` for an hour ago.
+#[derive(Clone, Debug)]
+enum Foreign {
+    Nothing,
+    Delete,
+    Write(&'static [&'static str]),
+    Text(&'static str),
+    Field(Vec<u8>, &'static str),
+    NoField(Vec<u8>),
+}
+
+const TYPES: [&[&str]; 4] =
+    [&["RPUSH", "a", "b"], &["SADD", "a"], &["HSET", "foreign", "1"], &["ZADD", "1", "a"]];
+const TEXTS: [&str; 24] = [
+    "",
+    "abc",
+    "0",
+    "-1",
+    "1.5",
+    " 5 ",
+    "0x10",
+    "1e3",
+    "nan",
+    "inf",
+    "99999999999999999999",
+    "007",
+    "-0",
+    "+1",
+    "5\0x",
+    "%",
+    "&",
+    "1+2/3",
+    "%000+0/7",
+    "&000+3/7",
+    "99999999999999999999+1/7",
+    "18446744073709551615+6/9",
+    "%000+99/7",
+    "9007199254740993",
+];
+
+fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn spell(text: &str) -> Vec<u8> {
+    let (later, before) = (now_ms() + HOUR_MS, now_ms() - HOUR_MS);
+    text.replace('%', &later.to_string()).replace('&', &before.to_string()).into_bytes()
+}
+
+impl Foreign {
+    fn commands(&self, key: &[u8]) -> Vec<Vec<Vec<u8>>> {
+        let command = |words: &[&[u8]]| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>();
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Delete => vec![command(&[b"DEL", key])],
+            Self::Write(words) => {
+                let mut write: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+                write.insert(1, key);
+                vec![command(&[b"DEL", key]), command(&write)]
+            }
+            Self::Text(text) => vec![command(&[b"SET", key, &spell(text)])],
+            Self::Field(field, text) => vec![command(&[b"HSET", key, field, &spell(text)])],
+            Self::NoField(field) => vec![command(&[b"HDEL", key, field])],
+        }
+    }
+}
+
+fn call_all(client: &mut Client, commands: &[Vec<Vec<u8>>]) -> Vec<Reply> {
+    for command in commands {
+        client.send(command).unwrap();
+    }
+    commands.iter().map(|_| client.receive().unwrap()).collect()
+}
+
+fn words(command: &[&[u8]]) -> Vec<Vec<u8>> {
+    command.iter().map(|word| word.to_vec()).collect()
+}
+
+/// What is at a key: its type, its content, and whether it expires and when.
+fn content(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
+    let commands: Vec<_> = keys
+        .iter()
+        .flat_map(|key| {
+            [
+                words(&[b"TYPE", key]),
+                words(&[b"GET", key]),
+                words(&[b"HGETALL", key]),
+                words(&[b"LRANGE", key, b"0", b"-1"]),
+            ]
+        })
+        .collect();
+    let replies = call_all(client, &commands);
+    replies
+        .into_iter()
+        .map(|reply| match reply {
+            // Of a key of another type.
+            Reply::Error(_) => Reply::Nil,
+            Reply::Array(items) => {
+                let mut pairs: Vec<_> = items.chunks(2).map(<[Reply]>::to_vec).collect();
+                pairs.sort_by_key(|pair| format!("{pair:?}"));
+                Reply::Array(pairs.concat())
+            }
+            other => other,
+        })
+        .collect()
+}
+
+/// Makes all that expires do so in an hour, so that neither server is overtaken by the time.
+fn freshen(client: &mut Client, keys: &[Vec<u8>]) {
+    let later = spell("%");
+    for key in keys {
+        let Reply::Integer(left) = client.call(&[b"PTTL".to_vec(), key.clone()]).unwrap() else {
+            panic!("PTTL")
+        };
+        if left > 0 {
+            client.call(&words(&[b"PEXPIRE", key, HOUR_MS.to_string().as_bytes()])).unwrap();
+        }
+        let Reply::Array(fields) = client.call(&words(&[b"HGETALL", key])).unwrap() else { continue };
+        for pair in fields.chunks(2) {
+            if let [Reply::Bytes(field), Reply::Bytes(value)] = pair
+                && value.len() == later.len()
+                && value.iter().all(u8::is_ascii_digit)
+            {
+                client.call(&words(&[b"HSET", key, field, &later])).unwrap();
+            }
+        }
+    }
+}
+
+/// Compares texts: numbers that are times may differ by some minutes.
+fn alike_text(ours: &[u8], theirs: &[u8]) -> bool {
+    let parts = |text: &[u8]| {
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        for byte in text {
+            match parts.last_mut() {
+                Some(last) if last[0].is_ascii_digit() == byte.is_ascii_digit() => last.push(*byte),
+                _ => parts.push(vec![*byte]),
+            }
+        }
+        parts
+    };
+    let number = |part: &[u8]| std::str::from_utf8(part).ok().and_then(|part| part.parse::<f64>().ok());
+    let (ours, theirs) = (parts(ours), parts(theirs));
+    ours.len() == theirs.len()
+        && ours.iter().zip(&theirs).all(|(ours, theirs)| match (number(ours), number(theirs)) {
+            (Some(a), Some(b)) if a >= 1e12 && ours != theirs => (a - b).abs() / a < 4e-7,
+            _ => ours == theirs,
+        })
+}
+
+fn alike(ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        // The text of an error tells where in the Lua it happened.
+        (Reply::Error(ours), Reply::Error(theirs)) => ours.split(' ').next() == theirs.split(' ').next(),
+        (Reply::Bytes(ours), Reply::Bytes(theirs)) => alike_text(ours, theirs),
+        // Lifetimes.
+        (Reply::Integer(ours), Reply::Integer(theirs)) if *ours > 1_000 => {
+            (ours - theirs).abs() * 2 <= *ours.max(theirs)
+        }
+        (Reply::Array(ours), Reply::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs))
+        }
+        _ => ours == theirs,
+    }
+}
+
+fn shown(reply: &Reply) -> String {
+    match reply {
+        Reply::Bytes(bytes) => format!("\"{}\"", bytes.escape_ascii()),
+        Reply::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+struct Servers {
+    clients: [Client; 2],
+    cases: usize,
+    differences: Vec<String>,
+}
+
+impl Servers {
+    /// Runs one after another script, after a change between them.
+    fn compare(&mut self, first: Option<&Run>, key: usize, foreign: &Foreign, run: &Run) {
+        let mut seen = Vec::new();
+        let change = foreign.commands(&run.keys[key]); // once: it may contain the time
+        for client in &mut self.clients {
+            client.call(&["FLUSHALL"]).unwrap();
+            if let Some(first) = first {
+                client.call(&first.command()).unwrap();
+                freshen(client, &run.keys);
+            }
+            call_all(client, &change);
+            // Together, so that no time passes between the script and the look at lifetimes.
+            let mut commands = vec![words(&[b"MULTI"]), run.command()];
+            commands.extend(run.keys.iter().map(|key| words(&[b"PTTL", key])));
+            commands.push(words(&[b"EXEC"]));
+            let reply = call_all(client, &commands).pop().expect("the reply to EXEC");
+            let mut replies = vec![reply];
+            replies.extend(content(client, &run.keys));
+            seen.push(Reply::Array(replies));
+        }
+        self.cases += 1;
+        if !alike(&seen[0], &seen[1]) {
+            let show = |run: &Run| {
+                let words = run.arguments.iter().map(|word| word.escape_ascii().to_string());
+                words.collect::<Vec<_>>().join(" ")
+            };
+            self.differences.push(format!(
+                "{} after {:?} and {foreign:?} at key {key} of {:?}\n  native {}\n  Lua    {}",
+                show(run),
+                first.map(show),
+                run.keys.iter().map(|key| key.escape_ascii().to_string()).collect::<Vec<_>>(),
+                shown(&seen[0]),
+                shown(&seen[1]),
+            ));
+        }
+    }
+
+    /// The names of the fields that a run leaves in hashes, by the place of the key.
+    fn fields_after(&mut self, run: &Run) -> Vec<(usize, Vec<u8>)> {
+        let client = &mut self.clients[1];
+        client.call(&["FLUSHALL"]).unwrap();
+        client.call(&run.command()).unwrap();
+        let mut found = Vec::new();
+        for (place, key) in run.keys.iter().enumerate() {
+            if let Reply::Array(fields) = client.call(&words(&[b"HGETALL", key])).unwrap() {
+                found.extend(fields.chunks(2).filter_map(|pair| match pair {
+                    [Reply::Bytes(field), _] => Some((place, field.clone())),
+                    _ => None,
+                }));
+            }
+        }
+        found
+    }
+}
+
+#[test]
+fn native_scripts_do_what_the_lua_does() {
+    let real = RealServer::start();
+    let mut theirs = Client::unix(&real.socket()).unwrap();
+    let runs = recorded(&mut theirs);
+    let scripts: BTreeSet<_> = runs.iter().map(|run| &run.script).collect();
+    assert!(scripts.len() >= 7, "fills, three of locks, limits, groups, updates: {}", scripts.len());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    // Not the server of the record: its clock was paused.
+    let embedded = Server::new();
+    drop(Redis::with_embedded_server(embedded.clone()));
+    let listener = runtime.block_on(embedded.listen()).unwrap();
+    let ours = Client::tcp(listener.addr().expect("a TCP address")).unwrap();
+    let mut servers = Servers { clients: [ours, theirs], cases: 0, differences: Vec::new() };
+    // On keys that nothing of ours was done to.
+    for run in &runs {
+        for key in 0..run.keys.len() {
+            servers.compare(None, key, &Foreign::Nothing, run);
+            for words in TYPES {
+                servers.compare(None, key, &Foreign::Write(words), run);
+            }
+            for text in TEXTS {
+                servers.compare(None, key, &Foreign::Text(text), run);
+            }
+        }
+    }
+    // On what one of our scripts left, with one change.
+    let mut changed = BTreeSet::new();
+    for first in &runs {
+        let fields = servers.fields_after(first);
+        // What leaves the same fields as another run is not changed again.
+        let is_new = changed.insert((first.script.clone(), fields.clone()));
+        for run in runs.iter().filter(|run| run.keys.first() == first.keys.first()) {
+            // As if the same caller sent both: a token is long, and the only such word.
+            let is_token = |word: &&Vec<u8>| word.len() >= 16;
+            let token = first.arguments.iter().find(is_token).filter(|_| first.script == run.script);
+            let arguments =
+                run.arguments.iter().map(|word| token.filter(|_| is_token(&word)).unwrap_or(word).clone());
+            let same = Run { arguments: arguments.collect(), ..run.clone() };
+            for run in [run, &same] {
+                servers.compare(Some(first), 0, &Foreign::Nothing, run);
+                for key in (0..run.keys.len()).filter(|_| is_new) {
+                    for foreign in [Foreign::Delete, Foreign::Text("other"), Foreign::Write(TYPES[0])] {
+                        servers.compare(Some(first), key, &foreign, run);
+                    }
+                }
+            }
+            for (key, field) in
+                fields.iter().filter(|(key, _)| is_new && run.keys.get(*key) == first.keys.get(*key))
+            {
+                servers.compare(Some(first), *key, &Foreign::NoField(field.clone()), &same);
+                for text in &TEXTS[..17] {
+                    servers.compare(Some(first), *key, &Foreign::Field(field.clone(), text), &same);
+                }
+            }
+        }
+    }
+    let Servers { cases, differences, .. } = servers;
+    println!("{cases} cases of {} runs", runs.len());
+    let shown = differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(differences.is_empty(), "{} of {cases} differ:\n{shown}", differences.len());
+}
