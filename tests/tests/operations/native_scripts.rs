@@ -79,6 +79,10 @@ async fn use_scripts(redis: &Redis) {
         expire(&key).await;
         key.update_with(|_| Change::Set("new".to_owned())).await.unwrap();
         key.update_with(|_| Change::Delete).await.unwrap();
+        assert!(key.set("value").only_if_absent().await.unwrap());
+        assert!(key.set("value").only_if_present().await.unwrap());
+        key.set("value").only_if_absent().returning_old().await.unwrap();
+        expire(&key).await;
     }
     let lock = Keys::lock(1).on(redis);
     let guard = lock.try_lock().await.unwrap().expect("it is free");
