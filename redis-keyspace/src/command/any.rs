@@ -6,7 +6,7 @@ use super::base::Command;
 use super::ttl::Ttl;
 use crate::client::same_server;
 use crate::error::{Error, Result};
-use crate::kind::Kind;
+use crate::kind::{Kind, Readable};
 use crate::protocol::{Args, Decode, Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 use crate::time::{millis, unix_millis};
@@ -54,7 +54,11 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     pub fn persist(&self) -> Command<bool> {
         Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean)
     }
+}
 
+/// Renaming keys that hold values. A lock, a rate limit or the result of work is about its name: under another one, a second
+/// holder would get in.
+impl<S: Keyspace, V: Readable> Key<S, V> {
     /// Renames the key to another one of the same template, with its remaining TTL, replacing that key; returns whether this
     /// key existed.
     ///

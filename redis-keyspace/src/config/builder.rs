@@ -216,13 +216,12 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if it is empty, starts or ends with `:`, or contains control
-    /// characters or any of `% * ? [ ] \ { }`.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if it is empty, or contains control characters or any of
+    /// `: % * ? [ ] \ { }`. It is one segment, because with a `:` in it, two programs with different namespaces could use
+    /// the same keys.
     pub fn namespace(mut self, namespace: &str) -> Result<Self> {
         if !is_namespace(namespace) {
-            return Err(Error::configuration(format!(
-                "the namespace {namespace:?} is invalid: {NAMESPACE_RULES}"
-            )));
+            return Err(Error::configuration(format!("the namespace is invalid: {NAMESPACE_RULES}")));
         }
         self.namespace = format!("{namespace}:");
         Ok(self)

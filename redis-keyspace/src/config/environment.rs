@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::settings::Secret;
 use super::url::{self, UrlParts};
-use super::validate::{NAMESPACE_RULES, is_namespace};
+use super::validate::{NAMESPACE_RULES, check_host, is_namespace};
 use crate::error::{Error, Result};
 
 /// The variables that are read.
@@ -65,17 +65,16 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     variables.check_tls()?;
     let port = variables.number("REDIS_PORT", "a port from 1 to 65535")?;
     if port == Some(0) {
-        return Err(wrong("REDIS_PORT", "is `0`, which is not a port from 1 to 65535"));
+        return Err(wrong("REDIS_PORT", "is not a port from 1 to 65535"));
     }
     let namespace = variables.get("REDIS_NAMESPACE");
-    if let Some(namespace) = namespace.filter(|namespace| !is_namespace(namespace)) {
-        return Err(wrong(
-            "REDIS_NAMESPACE",
-            &format!("is `{namespace}`, which is invalid: {NAMESPACE_RULES}"),
-        ));
+    if namespace.is_some_and(|namespace| !is_namespace(namespace)) {
+        return Err(wrong("REDIS_NAMESPACE", &format!("is invalid: {NAMESPACE_RULES}")));
     }
+    let host = variables.get("REDIS_HOST");
+    host.map_or(Ok(()), check_host).map_err(|problem| wrong("REDIS_HOST", problem))?;
     let environment = Environment {
-        host: variables.get("REDIS_HOST").map(str::to_owned),
+        host: host.map(str::to_owned),
         port,
         username: variables.get("REDIS_USERNAME").map(str::to_owned),
         password: variables.password()?.map(Secret::new),
@@ -87,14 +86,22 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     Ok(environment)
 }
 
+/// Whether a container platform set the variable: next to a service named `redis`, Kubernetes and Docker set
+/// `REDIS_PORT=tcp://10.0.0.5:6379`. It says nothing about what the program is to use.
+fn is_service_link(name: &str, value: &str) -> bool {
+    name == "REDIS_PORT" && ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
+}
+
 /// The variables that are set.
 struct Variables(HashMap<String, String>);
 
 impl Variables {
     fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let named = variables.into_iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
+        // White space around a value comes from files and shells, never from what was meant.
+        let trimmed = named.map(|(name, value)| (name, value.trim().to_owned()));
         // An empty variable counts as unset: that is how composition files pass on what they lack.
-        let is_set = |(name, value): &(String, String)| NAMES.contains(&name.as_str()) && !value.is_empty();
-        Self(variables.into_iter().filter(is_set).collect())
+        Self(trimmed.filter(|(name, value)| !value.is_empty() && !is_service_link(name, value)).collect())
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -102,9 +109,9 @@ impl Variables {
     }
 
     fn number(&self, name: &str, what: &str) -> Result<Option<u16>> {
-        let parsed = self.get(name).map(|text| {
-            text.trim().parse::<u16>().map_err(|_| wrong(name, &format!("is `{text}`, which is not {what}")))
-        });
+        let parsed = self
+            .get(name)
+            .map(|text| text.parse::<u16>().map_err(|_| wrong(name, &format!("is not {what}"))));
         parsed.transpose()
     }
 
@@ -126,7 +133,7 @@ impl Variables {
                 "asks for TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
                  Redis::from_pool",
             )),
-            Some(other) => Err(wrong("REDIS_TLS", &format!("is `{other}`, which is neither true nor false"))),
+            Some(_) => Err(wrong("REDIS_TLS", "is neither true nor false")),
         }
     }
 
@@ -204,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn service_links_and_white_space_mean_nothing() {
+        let link = ("REDIS_PORT", "tcp://10.0.0.5:6379");
+        assert_eq!(from(&[link]).unwrap().base.endpoint.to_string(), "localhost:6379");
+        assert_eq!(from(&[link, ("REDIS_HOST", "cache")]).unwrap().base.endpoint.to_string(), "cache:6379");
+        let base = from(&[link, ("REDIS_URL", " redis://:hunter2@h:7000/2\n")]).unwrap().base;
+        assert_eq!((base.endpoint.to_string().as_str(), base.db), ("h:7000", 2));
+        let base =
+            from(&[("REDIS_HOST", " cache\n"), ("REDIS_PORT", "6390 "), ("REDIS_PASSWORD", "hunter2\n")]);
+        let base = base.unwrap().base;
+        assert_eq!(base.endpoint.to_string(), "cache:6390");
+        assert_eq!(base.password.as_ref().map(Secret::expose), Some("hunter2"));
+        assert_eq!(from(&[("REDIS_USERNAME", " \n")]).unwrap().base.username, None);
+    }
+
+    #[test]
     fn a_password_out_of_a_file() {
         let path = std::env::temp_dir().join(format!("redis-keyspace-secret-{}", std::process::id()));
         let name = path.to_str().unwrap();
@@ -245,6 +267,15 @@ mod tests {
             &[("REDIS_TLS", "perhaps")],
             &[("REDIS_TLS", "true")],
             &[("REDIS_NAMESPACE", "a*b")],
+            &[("REDIS_NAMESPACE", "hunter2:")],
+            &[("REDIS_PORT", "hunter2")],
+            &[("REDIS_DB", "hunter2")],
+            &[("REDIS_TLS", "hunter2")],
+            &[("REDIS_HOST", "127.0.0.1:17100")],
+            &[("REDIS_HOST", "redis://:hunter2@cache")],
+            &[("REDIS_HOST", "user:hunter2@cache")],
+            &[("REDIS_HOST", "'cache'")],
+            &[("REDIS_URL", "redis://:hunter2#x@cache")],
             &[("REDIS_HOST", "h"), ("REDIS_URL", "redis://u:hunter2@h")],
             &[("REDIS_PASSWORD", "hunter3"), ("REDIS_URL", "redis://u:hunter2@h")],
             &[("REDIS_USERNAME", "v"), ("REDIS_URL", "redis://u:hunter2@h")],

@@ -1,12 +1,11 @@
 //! Redis URLs. No message repeats any part of one: in a malformed URL the password may be anywhere.
 
-use std::borrow::Cow;
-
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::endpoint::Endpoint;
 use super::settings::{Protocol, Secret};
+use super::validate::check_host;
 use crate::error::{Error, Result};
 
 /// The parts of a URL.
@@ -19,15 +18,35 @@ pub(crate) struct UrlParts {
     pub(crate) protocol: Option<Protocol>,
 }
 
-/// `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path?db=..&user=..&pass=..`.
+const FORM: &str = "it is of the form redis://user:password@host:6379/0 or redis+unix:///path/to/socket?db=0, and special \
+                    characters in its parts are percent-encoded, such as `#` as %23, `/` as %2F and `@` as %40";
+
+fn wrong(problem: &str) -> Error {
+    Error::configuration(format!("the Redis URL {problem}; {FORM}"))
+}
+
+/// A part of a URL without its percent-encoding; `None` if it is empty.
+fn decoded(text: &str, what: &str) -> Result<Option<String>> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text.into_owned())),
+        Err(_) => Err(wrong(&format!("has a {what} that is not UTF-8"))),
+    }
+}
+
+fn number(text: &str) -> Result<u16> {
+    text.parse().map_err(|_| wrong("has a database that is not a number from 0 to 65535"))
+}
+
+/// `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path?db=..&user=..&pass=..`. Every part is used, or an error.
 pub(crate) fn parse(text: &str) -> Result<UrlParts> {
-    let wrong = |problem: &str| {
-        Error::configuration(format!(
-            "the Redis URL {problem}; it is of the form redis://user:password@host:6379/0 or redis+unix:///path/to/socket?db=0"
-        ))
-    };
+    let text = text.trim();
+    // The URL parser would drop some of them without a word.
+    if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
+        return Err(wrong("contains white space or a control character"));
+    }
     let url = Url::parse(text).map_err(|error| wrong(&format!("can't be parsed ({error})")))?;
-    let unix = match url.scheme() {
+    let is_unix = match url.scheme() {
         "redis" | "valkey" => false,
         "unix" | "redis+unix" | "valkey+unix" => true,
         "rediss" | "valkeys" => {
@@ -38,63 +57,66 @@ pub(crate) fn parse(text: &str) -> Result<UrlParts> {
         }
         _ => return Err(wrong("has an unknown scheme")),
     };
-    let decoded = |text: &str, what: &str| match percent_decode_str(text).decode_utf8() {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some(text.into_owned())),
-        Err(_) => Err(wrong(&format!("has a {what} that is not UTF-8"))),
-    };
-    let number = |text: &str| {
-        text.parse::<u16>().map_err(|_| wrong("has a database that is not a number from 0 to 65535"))
-    };
+    if url.fragment().is_some() {
+        return Err(wrong("contains a `#`, which ends what is read"));
+    }
     let mut parts = UrlParts {
-        endpoint: if unix {
-            let path = percent_decode_str(url.path())
-                .decode_utf8()
-                .map_err(|_| wrong("has a path that is not UTF-8"))?;
-            if path.len() < 2 {
-                return Err(wrong("names no socket"));
-            }
-            Endpoint::Unix(path.into_owned().into())
-        } else {
-            let host = match url.host() {
-                None => "localhost".to_owned(),
-                Some(url::Host::Ipv6(address)) => address.to_string(),
-                // The URL parser leaves the names of unknown schemes encoded.
-                Some(host) => percent_decode_str(&host.to_string())
-                    .decode_utf8()
-                    .map(Cow::into_owned)
-                    .map_err(|_| wrong("has a host that is not UTF-8"))?,
-            };
-            Endpoint::Tcp { host, port: url.port().unwrap_or(6379) }
-        },
+        endpoint: if is_unix { socket(&url)? } else { address(&url)? },
         db: None,
         username: decoded(url.username(), "user name")?,
         password: decoded(url.password().unwrap_or_default(), "password")?.map(Secret::new),
         protocol: None,
     };
-    if !unix {
-        match url.path().trim_matches('/') {
+    if !is_unix {
+        match url.path().strip_prefix('/').unwrap_or_default() {
             "" => {}
             db => parts.db = Some(number(db)?),
         }
     }
-    for (name, value) in url.query_pairs() {
-        match &*name {
+    // Not as forms are read, where a `+` would be a space.
+    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = decoded(value, "parameter")?.unwrap_or_default();
+        match name {
             "db" if parts.db.is_none() => parts.db = Some(number(&value)?),
-            "user" if parts.username.is_none() => parts.username = Some(value.into_owned()),
+            "user" if parts.username.is_none() => parts.username = Some(value),
             "pass" if parts.password.is_none() => parts.password = Some(Secret::new(value)),
-            "db" | "user" | "pass" => return Err(wrong(&format!("sets `{name}` twice"))),
-            "protocol" => {
+            "protocol" if parts.protocol.is_none() => {
                 parts.protocol = Some(match &*value {
                     "2" | "resp2" => Protocol::Resp2,
                     "3" | "resp3" => Protocol::Resp3,
                     _ => return Err(wrong("has a `protocol` that is neither resp2 nor resp3")),
                 });
             }
+            "db" | "user" | "pass" | "protocol" => return Err(wrong(&format!("sets `{name}` twice"))),
             _ => return Err(wrong("has an unknown parameter; known are db, user, pass and protocol")),
         }
     }
     Ok(parts)
+}
+
+fn socket(url: &Url) -> Result<Endpoint> {
+    if url.host_str().is_some_and(|host| !host.is_empty()) || url.port().is_some() {
+        return Err(wrong(
+            "names a host, which a unix socket has none of; three slashes come before its path",
+        ));
+    }
+    let path = decoded(url.path(), "path")?.unwrap_or_default();
+    if path.len() < 2 {
+        return Err(wrong("names no socket"));
+    }
+    Ok(Endpoint::Unix(path.into()))
+}
+
+fn address(url: &Url) -> Result<Endpoint> {
+    let host = match url.host() {
+        None => "localhost".to_owned(),
+        Some(url::Host::Ipv6(address)) => address.to_string(),
+        // The URL parser leaves the names of unknown schemes encoded.
+        Some(host) => decoded(&host.to_string(), "host")?.unwrap_or_default(),
+    };
+    check_host(&host).map_err(|problem| wrong(&format!("has a host that {problem}")))?;
+    Ok(Endpoint::Tcp { host, port: url.port().unwrap_or(6379) })
 }
 
 #[cfg(test)]
@@ -117,6 +139,10 @@ mod tests {
         assert_eq!(parts.endpoint.to_string(), "[::1]:7001");
         assert_eq!(parts.password.as_ref().map(Secret::expose), Some("secret"));
 
+        let parts = parse("redis://h?user=a%2Bb&pass=a+b%25").unwrap();
+        assert_eq!(parts.username.as_deref(), Some("a+b"));
+        assert_eq!(parts.password.as_ref().map(Secret::expose), Some("a+b%"));
+
         let parts = parse("redis+unix:///run/redis.sock?db=4&pass=x").unwrap();
         assert_eq!(parts.endpoint.to_string(), "/run/redis.sock");
         assert_eq!(parts.db, Some(4));
@@ -136,6 +162,21 @@ mod tests {
             ("rediss://u:hunter2@h", "TLS"),
             ("redis+unix://?pass=hunter2", "socket"),
             ("redis://u:hunter2%FF@h", "UTF-8"),
+            ("redis://u:hun#ter2@h", "`#`"),
+            ("redis://h/0#hunter2", "`#`"),
+            ("redis://u:hun/ter2@h", "port"),
+            ("redis://u:hun?ter2@h", "port"),
+            ("redis://u:hunter2@h/1/", "database"),
+            ("redis://u:hunter2@h//1", "database"),
+            ("redis://u:hunter2@h?protocol=2&protocol=3", "twice"),
+            ("redis://u:hunter2@a,b", "several"),
+            ("redis://u:hunter2@a:1,b:2", "port"),
+            ("redis://u:hunter2@h%0A", "not a host name"),
+            ("redis://u:hunter 2@h", "white space"),
+            ("redis://u:hunter2@h\n/1", "white space"),
+            ("redis+unix://hunter2/run/redis.sock", "host"),
+            ("redis+unix://u:hunter2@h:1/run/redis.sock", "host"),
+            ("redis+unix:///run/redis.sock#hunter2", "`#`"),
         ] {
             let error = parse(url).unwrap_err();
             assert!(error.is_configuration());

@@ -1,5 +1,6 @@
 //! Checks of options that have a range.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
@@ -9,16 +10,42 @@ use crate::key::is_reserved;
 use crate::time::Deadline;
 
 /// The rules for a namespace, for messages.
-pub(super) const NAMESPACE_RULES: &str = "it must not be empty, start or end with `:`, or contain control characters or any of \
-                                          % * ? [ ] \\ { }";
+pub(super) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must not be empty, and contains no control characters \
+                                          and none of : % * ? [ ] \\ { }";
 
-/// Whether a namespace contains nothing that has a meaning in keys or patterns.
+/// Whether a namespace is one segment of a key. With a `:` in it, the end of one namespace could be the start of a prefix in
+/// another.
 pub(super) fn is_namespace(namespace: &str) -> bool {
-    let is_meaningful = |byte: u8| byte != b':' && is_reserved(byte);
-    !namespace.is_empty()
-        && !namespace.starts_with(':')
-        && !namespace.ends_with(':')
-        && !namespace.bytes().any(is_meaningful)
+    !namespace.is_empty() && !namespace.bytes().any(is_reserved)
+}
+
+/// The longest name of the DNS.
+const LONGEST_HOST: usize = 253;
+
+/// Says what is wrong with a host name or address. Never repeats it: what stands in the wrong place may be a password.
+pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
+    let is_address = host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    if is_address && !host.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
+        return Ok(());
+    }
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if host.is_empty() {
+        Err("is empty; it is a host name or an IP address")
+    } else if host.contains("://") {
+        Err("is a URL; it is only a host name or an IP address, a whole URL is set as the URL")
+    } else if host.contains('@') {
+        Err("contains an `@`; user name and password are set on their own")
+    } else if host.contains(',') {
+        Err("names several hosts; this version connects to one server, without Cluster or Sentinel")
+    } else if host.starts_with('[') {
+        Err("is in brackets; an IPv6 address is written without them here")
+    } else if host.contains(':') {
+        Err("contains a port; the port is set on its own")
+    } else if host.len() > LONGEST_HOST || !host.bytes().all(is_of_names) {
+        Err("is not a host name; it has up to 253 of the letters a-z, digits, `-`, `_` and `.`")
+    } else {
+        Ok(())
+    }
 }
 
 /// The least limit on values.
@@ -65,14 +92,62 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
     if let Some(name) = &settings.client_name
         && (name.is_empty() || !name.bytes().all(|byte| (b'!'..=b'~').contains(&byte)))
     {
-        return Err(Error::configuration(format!(
-            "the client name {name:?} is invalid: Redis accepts printable ASCII without spaces"
-        )));
+        return Err(Error::configuration(
+            "the client name is invalid: Redis accepts printable ASCII without spaces",
+        ));
     }
-    if let Endpoint::Tcp { host, port } = &settings.endpoint
-        && (host.is_empty() || *port == 0)
-    {
-        return Err(Error::configuration(format!("`{host}:{port}` is not the address of a server")));
+    if let Endpoint::Tcp { host, port } = &settings.endpoint {
+        check_host(host).map_err(|problem| Error::configuration(format!("`host` {problem}")))?;
+        if *port == 0 {
+            return Err(Error::configuration("`port` is 0; it must be from 1 to 65535"));
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for host in [
+            "localhost",
+            "cache.internal",
+            "a_b-c.d",
+            "10.0.0.5",
+            "::1",
+            "fe80::1%eth0",
+            "redis-0.redis.default.svc",
+        ] {
+            assert_eq!(check_host(host), Ok(()), "{host}");
+        }
+        for (host, problem) in [
+            ("", "empty"),
+            ("127.0.0.1:17100", "port"),
+            ("redis://cache", "URL"),
+            ("user:hunter2@h", "`@`"),
+            ("a,b", "several"),
+            ("[::1]", "brackets"),
+            ("\"cache\"", "not a host name"),
+            ("ca che", "not a host name"),
+            ("cache\n", "not a host name"),
+            ("fe80::1%e\n", "port"),
+            ("b\u{fc}cher", "not a host name"),
+            (&"a".repeat(254), "not a host name"),
+        ] {
+            let told = check_host(host).unwrap_err();
+            assert!(told.contains(problem) && !told.contains("hunter2"), "{host}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_one_segment() {
+        for namespace in ["staging", "a.b", "team-7", "m\u{fc}ller"] {
+            assert!(is_namespace(namespace), "{namespace}");
+        }
+        for namespace in ["", ":", "a:b", "a:", "a*", "a%b", "a{b}", "a\nb"] {
+            assert!(!is_namespace(namespace), "{namespace}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ use crate::random;
 use crate::schema::{Key, Keyspace};
 use crate::time::Expiry;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// Groups: keys that are invalidated together, in one step however many they are.
 ///
 /// The key of a group holds a random *generation*, and the name of each member ends in it. To invalidate the group is to
@@ -144,8 +146,9 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         let name = binding.wire_name(self.group.as_str());
         let lifetime = self.group.template().lifetime();
         // With a longer one, the group could have expired and been made anew by others.
-        let cached_for =
-            self.cached_for.map(|wanted| wanted.min(lifetime.duration().unwrap_or(Duration::MAX)));
+        // The server drops the millisecond's fraction of its clock, so the key may expire that much earlier.
+        let lasts = lifetime.duration().map_or(Duration::MAX, |lasts| lasts.saturating_sub(MILLISECOND));
+        let cached_for = self.cached_for.map(|wanted| wanted.min(lasts));
         if let Some(generation) = cached_for.and_then(|duration| generations.get(&name, duration)) {
             return Ok(generation);
         }

@@ -573,8 +573,8 @@ fn assert_shown_without(namespace: &str, errors: &[Error]) {
 fn a_namespace_is_in_front_of_every_key_on_the_wire_and_nowhere_else() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(10_000).build();
-        let builder = Redis::builder().embedded(server.clone()).namespace("shop:staging").unwrap();
-        let errors = every_command_with_keys(&builder.build().unwrap(), "shop:staging").await;
+        let builder = Redis::builder().embedded(server.clone()).namespace("shop-staging").unwrap();
+        let errors = every_command_with_keys(&builder.build().unwrap(), "shop-staging").await;
         assert_shown_without("staging", &errors);
         let log = server.command_log();
         let arguments = log.iter().flat_map(|command| &command.arguments);
@@ -584,7 +584,7 @@ fn a_namespace_is_in_front_of_every_key_on_the_wire_and_nowhere_else() {
             .collect();
         assert!(keys.len() > 40, "{keys:?}");
         for key in keys {
-            let rest = key.strip_prefix("shop:staging:handles:");
+            let rest = key.strip_prefix("shop-staging:handles:");
             // What is beside a key repeats it.
             let rest = rest.and_then(|rest| rest.split("%fill").next());
             assert!(rest.is_some_and(|rest| !rest.contains("staging")), "{key}");
@@ -629,11 +629,11 @@ fn a_namespace_on_a_real_server() {
 
 #[test]
 fn namespaces_that_can_not_be() {
-    for bad in ["", ":", "a:", ":a", "a*", "a?", "[a]", "a\\b", "{a}", "a%b", "a\nb", "a\0"] {
+    for bad in ["", ":", "a:", ":a", "a:b", "a*", "a?", "[a]", "a\\b", "{a}", "a%b", "a\nb", "a\0"] {
         let error = Redis::builder().namespace(bad).unwrap_err();
         assert!(error.is_configuration() && error.to_string().contains("namespace"), "{bad:?}: {error}");
     }
-    for good in ["a", "a:b", "a-b_c.d", "größe"] {
+    for good in ["a", "a-b_c.d", "größe"] {
         assert!(Redis::builder().namespace(good).is_ok(), "{good:?}");
     }
 }
@@ -738,8 +738,9 @@ fn unusable_options_name_their_keyspace() {
             (embedded().timeout(Duration::ZERO), "`timeout`"),
             (embedded().connect_timeout(Duration::ZERO), "`connect_timeout`"),
             (embedded().client_name("two words"), "client name"),
-            (Redis::builder().host(""), "address"),
-            (Redis::builder().port(0), "address"),
+            (Redis::builder().host(""), "`host`"),
+            (Redis::builder().host("h:1"), "`host`"),
+            (Redis::builder().port(0), "`port`"),
         ] {
             let error = builder.build().unwrap_err();
             assert!(error.is_configuration() && error.to_string().contains(option), "{error}");
