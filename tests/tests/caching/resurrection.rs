@@ -590,11 +590,14 @@ on_both_ways! {
             world.keeps(keeps);
             let readers = if keeps { [keeper, refresher_that_keeps] } else { [reader, refresher] };
             for evictor in [evicts_the_mark, evicts_what_is_beside, evicts_the_key, flushes] {
-                for writer in [deleter, setter, sweeper] {
+                for writer in [deleter, setter] {
                     for loads in readers {
                         world.holds(Before::Cold, &[loads, writer, evictor], 50).await;
                     }
                 }
+            }
+            for evictor in [evicts_the_mark, flushes] {
+                world.holds(Before::Cold, &[readers[1], sweeper, evictor], 100).await;
             }
             world.holds(Before::Warm, &[refresher, sweeper, evicts_the_mark], 100).await;
         }
