@@ -593,7 +593,12 @@ fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
                     }
                 }
             });
-            let last = if how == "update" { "EVALSHA 1".to_owned() } else { format!("UNLINK {key}") };
+            let last = match how {
+                // With the removal of the copy, in one step.
+                "del" => "EXEC".to_owned(),
+                "sweep" => format!("UNLINK {key}"),
+                _ => "EVALSHA 1".to_owned(),
+            };
             while stops.recv().await.unwrap() != last {
                 stepper.go();
             }
