@@ -16,8 +16,6 @@ use tokio::time::Instant;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// A lease that nobody renews ends after five seconds.
-const LONGER_THAN_A_LEASE: Duration = Duration::from_millis(5500);
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "attacks", ttl = 3600)]
@@ -430,12 +428,13 @@ async fn in_background_without_coalescing_waits_for_nobody() {
     assert!(since.elapsed() < SECOND, "{:?}", since.elapsed());
 }
 
-#[tokio::test]
-async fn a_loader_that_does_not_yield_is_stored() {
+#[tokio::test(start_paused = true)]
+async fn what_takes_longer_than_a_lease_is_stored() {
     let redis = Redis::embedded();
     let key = Keys::text(1).on(&redis);
     let load = || async {
-        std::thread::sleep(LONGER_THAN_A_LEASE);
+        // Longer than the lease of one process, and too short for a renewal of a shared one.
+        tokio::time::advance(Duration::from_millis(5500)).await;
         "a".to_owned()
     };
     key.get_or_set(load).await.unwrap();
