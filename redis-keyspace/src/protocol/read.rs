@@ -1,5 +1,6 @@
 //! Checked reading of replies. A reply of another shape than the command defines is an error; nothing wraps or is guessed.
 
+use super::packet::Packet;
 use super::reply::{Replies, Reply};
 use super::request::Request;
 use crate::error::{Error, Result};
@@ -13,14 +14,7 @@ pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
 pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> {
     let (packets, replies) = match request {
         Request::Pipeline(packets) => (packets, many(replies)),
-        Request::Atomic(packets) => {
-            let ends_fills = packets.iter().any(|packet| packet.aside);
-            let results = executed(replies).map_err(|error| match error.code() {
-                Some("NOPERM") if ends_fills => error.explained(RIGHTS),
-                _ => error,
-            })?;
-            (packets, results)
-        }
+        Request::Atomic(packets) => (packets, executed(ends_fills(packets), replies)?),
         _ => return Ok(replies),
     };
     let mut kept = Vec::with_capacity(replies.len());
@@ -41,7 +35,7 @@ pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> 
 }
 
 /// Added to the error of a write that the user is not permitted to do.
-pub(crate) const RIGHTS: &str =
+const RIGHTS: &str =
     "writes also end fills in flight, which takes permissions of its own: see `Catalog::acl_rules`";
 
 const ASIDE: &str = "the command was executed, but fills of the key that are in flight could not be ended and may store an older \
@@ -64,8 +58,20 @@ pub(crate) fn many(replies: Replies) -> Vec<Reply> {
     }
 }
 
+/// Whether the library added commands that end fills.
+pub(crate) fn ends_fills(packets: &[Packet]) -> bool {
+    packets.iter().any(|packet| packet.aside)
+}
+
 /// The results of the commands between MULTI and EXEC, errors included.
-pub(crate) fn executed(replies: Replies) -> Result<Vec<Reply>> {
+pub(crate) fn executed(ends_fills: bool, replies: Replies) -> Result<Vec<Reply>> {
+    results(replies).map_err(|error| match error.code() {
+        Some("NOPERM") if ends_fills => error.explained(RIGHTS),
+        _ => error,
+    })
+}
+
+fn results(replies: Replies) -> Result<Vec<Reply>> {
     let mut replies = many(replies);
     let exec = replies.pop().ok_or_else(|| Error::protocol("no reply to EXEC"))?;
     // The error of a command that could not be queued says more than that of the EXEC rejected because of it.

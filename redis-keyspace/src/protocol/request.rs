@@ -43,11 +43,10 @@ impl Request {
         self.packets().iter().filter(|packet| !packet.aside)
     }
 
-    /// Commands that write, after those that end the fills of their keys.
+    /// Commands that write, after the commands that end fills of their keys.
     ///
-    /// Without `is_atomic`, a fill may begin and end between the two. It then saw what the database held after the write was
-    /// requested, and the write replaces the value that it stored, but not what it keeps beside the key. So a template that
-    /// keeps anything there needs `is_atomic`.
+    /// Without `is_atomic`, a whole fill can run between the two. The write replaces the value that this fill stored, but not its
+    /// stale copy or negative entry. So a template that declares those needs `is_atomic`.
     pub(crate) fn ending_fills(packets: Vec<Packet>, is_atomic: bool) -> Self {
         let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
         let mut all: Vec<_> = match keys.as_slice() {

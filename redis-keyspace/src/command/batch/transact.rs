@@ -45,12 +45,9 @@ pub(super) async fn transact(
     let replies = if packets.is_empty() {
         Ok(Vec::new())
     } else {
-        let ends_fills = packets.iter().any(|packet| packet.aside);
+        let ends_fills = read::ends_fills(&packets);
         let sent = run(binding, Request::Atomic(packets), deadline, false, None).await;
-        sent.and_then(read::executed).map_err(|error| match error.code() {
-            Some("NOPERM") if ends_fills => error.explained(read::RIGHTS),
-            _ => error,
-        })
+        sent.and_then(|replies| read::executed(ends_fills, replies))
     };
     let mut results = match replies {
         Ok(results) => Ok(results.into_iter()),
