@@ -1,5 +1,5 @@
-//! A real server in a process of its own, on a core of its own. Not that of the tests: its child is pinned to a core, and the
-//! benchmarks depend on nothing that the tests do.
+//! A real server in its own process, on its own core. The tests have another harness: theirs pins nothing, and the benchmarks do
+//! not depend on the crates of the tests.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

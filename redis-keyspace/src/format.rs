@@ -26,8 +26,8 @@
 //!
 //! | name | is |
 //! | --- | --- |
-//! | key `%fill`, and `{`key`}` unless the key has a hash tag | leases, a stale copy, or that there is no value |
-//! | the text before the first argument, `%swept:` and the field | the mark of the last deletion by pattern |
+//! | key `%fill`, and `{`key`}` unless the key has a hash tag | leases, a stale copy, a negative entry; the field `v` is the version of this format |
+//! | the text before the first argument, `%swept:` and the field | the mark of the last deletion by pattern, also created by the first fill |
 //! | key `%fence`, and `{`key`}` unless the key has a hash tag | the last fencing number of a lock |
 //! | key `%g` and 16 hex digits | the key in a generation of a group |
 //!

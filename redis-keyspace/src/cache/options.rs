@@ -52,7 +52,7 @@ impl<T> Options<T> {
         }
     }
 
-    /// Fails if the call keeps something beside the key for longer than the declaration says. Every write must know from the
+    /// Fails if the call keeps stale copies or negative entries for longer than the template declares. Every write must know from the
     /// declaration what it has to delete.
     pub(super) fn check(&self) -> Result<()> {
         let longer = |option, called: Option<Duration>, declared: Option<Duration>| match (called, declared) {
@@ -62,7 +62,7 @@ impl<T> Options<T> {
             ))),
             (Some(_), None) => Err(Error::invalid_input(format!(
                 "`{option}` is used on a template that does not declare it; add `{option} = ..` to `#[key(..)]` or `#[keyspace(..)]`, \
-                 so that every write of the key knows what is kept beside it"
+                 so that writes know what they must delete"
             ))),
             _ => Ok(()),
         };

@@ -56,7 +56,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     }
 }
 
-/// Renaming keys that hold values. A lock, a rate limit or the result of work is about its name: under another one, a second
+/// Renaming keys that hold values. A lock, a rate limit or the result of work belongs to its name: under another one, a second
 /// holder would get in.
 impl<S: Keyspace, V: Readable> Key<S, V> {
     /// Renames the key to another one of the same template, with its remaining TTL, replacing that key; returns whether this

@@ -64,7 +64,7 @@ impl<T> Command<T> {
     /// Sends along the command that ends fills of the key in flight, if `ends`.
     pub(crate) fn ending_fills(mut self, ends: bool) -> Self {
         if ends && let Ok(Request::One(packet)) = self.request {
-            let keeps = self.subject.template.is_some_and(TemplateMeta::keeps_beside);
+            let keeps = self.subject.template.is_some_and(TemplateMeta::keeps_copies);
             self.request = Ok(Request::ending_fills(vec![packet], keeps));
         }
         self

@@ -1,4 +1,4 @@
-//! A write that may find nothing to do: it ends fills only if it writes.
+//! Conditional writes: they end fills only if they write.
 
 use crate::key::Companion;
 use crate::protocol::{Args, Keys, Packet};
@@ -18,17 +18,17 @@ if ARGV[last] == 'nil' then wrote = not reply end
 if wrote and not failed then redis.call('UNLINK', unpack(KEYS, half + 1)) end
 return reply";
 
-/// How the reply of a command says that it wrote.
+/// Which replies of a command mean that it wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writes {
-    /// By nil: `SET` with `NX` and `GET`.
+    /// Nil: `SET` with `NX` and `GET`.
     IfNil,
-    /// By anything but nil or 0.
+    /// Anything but nil or 0.
     UnlessNil,
 }
 
-/// The command, in a script that ends fills of its keys if it writes. The whole script is sent, so that the command needs no
-/// second round trip, and none in a transaction, on a server that has not seen the script.
+/// Wraps the command in a script that ends fills of its keys if it writes. The whole script is sent: with its digest alone, a
+/// server that does not know it would need a second round trip, which a transaction can't make.
 pub(super) fn guarded(packet: Packet, writes: Writes) -> Packet {
     let keys = match packet.keys {
         Keys::One(key) => vec![key],

@@ -56,7 +56,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
         let (request, redis) = match checked {
             Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
-            Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps_beside(template))), redis),
+            Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps_copies(template))), redis),
             Err(error) => (Err(error), None),
         };
         Command::new::<S>("SET", template, request, stored).repeatable().on_target(redis.into())
@@ -70,10 +70,10 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
         let (template, redis, request) = chunked("UNLINK", keys);
         let request = request.map(|request| match request {
             Request::One(packet) if V::IS_FILLED => {
-                Request::ending_fills(vec![packet], keeps_beside(template))
+                Request::ending_fills(vec![packet], keeps_copies(template))
             }
             Request::Pipeline(packets) if V::IS_FILLED => {
-                Request::ending_fills(packets, keeps_beside(template))
+                Request::ending_fills(packets, keeps_copies(template))
             }
             request => request,
         });
@@ -143,8 +143,8 @@ fn values<V: Readable>(request: &Request, replies: Replies) -> Result<Vec<V::Rea
     Ok(values)
 }
 
-fn keeps_beside(template: Option<&'static TemplateMeta>) -> bool {
-    template.is_some_and(TemplateMeta::keeps_beside)
+fn keeps_copies(template: Option<&'static TemplateMeta>) -> bool {
+    template.is_some_and(TemplateMeta::keeps_copies)
 }
 
 fn set_packet<S, V: SingleValue>(key: &Key<S, V>, value: &V::Borrowed) -> Result<Packet> {

@@ -81,14 +81,16 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         self
     }
 
-    /// Stores only if the key does not exist; returns whether it did.
+    /// Stores only if the key does not exist; returns whether it did. If it does not store, it neither ends loads in flight nor
+    /// deletes stale copies. So it is sent as a script, unless the kind has no fills.
     pub fn only_if_absent(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Absent);
         self.returns_old = false;
         self.returning(done)
     }
 
-    /// Stores only if the key exists; returns whether it did.
+    /// Stores only if the key exists; returns whether it did. If it does not store, it neither ends loads in flight nor deletes
+    /// negative entries. So it is sent as a script, unless the kind has no fills.
     pub fn only_if_present(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Present);
         self.returns_old = false;
@@ -126,7 +128,7 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
                 _ if !self.ends_fills => Request::One(packet),
                 Some(Condition::Absent) if self.returns_old => Request::One(guarded(packet, Writes::IfNil)),
                 Some(_) => Request::One(guarded(packet, Writes::UnlessNil)),
-                None => Request::ending_fills(vec![packet], self.template.keeps_beside()),
+                None => Request::ending_fills(vec![packet], self.template.keeps_copies()),
             });
         }
         let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));

@@ -65,7 +65,7 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     variables.check_tls()?;
     let port = variables.number("REDIS_PORT", "a port from 1 to 65535")?;
     if port == Some(0) {
-        return Err(wrong("REDIS_PORT", "is not a port from 1 to 65535"));
+        return Err(wrong("REDIS_PORT", "must be a port number from 1 to 65535"));
     }
     let namespace = variables.get("REDIS_NAMESPACE");
     if namespace.is_some_and(|namespace| !is_namespace(namespace)) {
@@ -87,7 +87,7 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
 }
 
 /// Whether a container platform set the variable: next to a service named `redis`, Kubernetes and Docker set
-/// `REDIS_PORT=tcp://10.0.0.5:6379`. It says nothing about what the program is to use.
+/// `REDIS_PORT=tcp://10.0.0.5:6379`. This does not configure the program.
 fn is_service_link(name: &str, value: &str) -> bool {
     name == "REDIS_PORT" && ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }
@@ -98,7 +98,7 @@ struct Variables(HashMap<String, String>);
 impl Variables {
     fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let named = variables.into_iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
-        // White space around a value comes from files and shells, never from what was meant.
+        // White space around a value comes from files and shells and is never part of it.
         let trimmed = named.map(|(name, value)| (name, value.trim().to_owned()));
         // An empty variable counts as unset: that is how composition files pass on what they lack.
         Self(trimmed.filter(|(name, value)| !value.is_empty() && !is_service_link(name, value)).collect())
@@ -133,7 +133,7 @@ impl Variables {
                 "asks for TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
                  Redis::from_pool",
             )),
-            Some(_) => Err(wrong("REDIS_TLS", "is neither true nor false")),
+            Some(_) => Err(wrong("REDIS_TLS", "must be true or false")),
         }
     }
 

@@ -41,7 +41,7 @@ fn number(text: &str) -> Result<u16> {
 /// `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path?db=..&user=..&pass=..`. Every part is used, or an error.
 pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let text = text.trim();
-    // The URL parser would drop some of them without a word.
+    // The URL parser would silently drop some of them.
     if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
         return Err(wrong("contains white space or a control character"));
     }
@@ -58,7 +58,7 @@ pub(crate) fn parse(text: &str) -> Result<UrlParts> {
         _ => return Err(wrong("has an unknown scheme")),
     };
     if url.fragment().is_some() {
-        return Err(wrong("contains a `#`, which ends what is read"));
+        return Err(wrong("contains a `#`; write it as %23"));
     }
     let mut parts = UrlParts {
         endpoint: if is_unix { socket(&url)? } else { address(&url)? },
@@ -98,7 +98,7 @@ pub(crate) fn parse(text: &str) -> Result<UrlParts> {
 fn socket(url: &Url) -> Result<Endpoint> {
     if url.host_str().is_some_and(|host| !host.is_empty()) || url.port().is_some() {
         return Err(wrong(
-            "names a host, which a unix socket has none of; three slashes come before its path",
+            "has a host, but a unix socket has only a path; write three slashes before the path",
         ));
     }
     let path = decoded(url.path(), "path")?.unwrap_or_default();

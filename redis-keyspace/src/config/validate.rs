@@ -22,7 +22,7 @@ pub(super) fn is_namespace(namespace: &str) -> bool {
 /// The longest name of the DNS.
 const LONGEST_HOST: usize = 253;
 
-/// Says what is wrong with a host name or address. Never repeats it: what stands in the wrong place may be a password.
+/// Says what is wrong with a host name or address. Never repeats it: it may be a misplaced password.
 pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     let is_address = host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     if is_address && !host.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
@@ -32,15 +32,15 @@ pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     if host.is_empty() {
         Err("is empty; it is a host name or an IP address")
     } else if host.contains("://") {
-        Err("is a URL; it is only a host name or an IP address, a whole URL is set as the URL")
+        Err("is a URL; set only a host name or an IP address here, and a whole URL as the URL")
     } else if host.contains('@') {
-        Err("contains an `@`; user name and password are set on their own")
+        Err("contains an `@`; set user name and password separately")
     } else if host.contains(',') {
         Err("names several hosts; this version connects to one server, without Cluster or Sentinel")
     } else if host.starts_with('[') {
-        Err("is in brackets; an IPv6 address is written without them here")
+        Err("is in brackets; write an IPv6 address without brackets here")
     } else if host.contains(':') {
-        Err("contains a port; the port is set on its own")
+        Err("contains a port; set the port separately")
     } else if host.len() > LONGEST_HOST || !host.bytes().all(is_of_names) {
         Err("is not a host name; it has up to 253 of the letters a-z, digits, `-`, `_` and `.`")
     } else {

@@ -44,7 +44,7 @@ struct FillState<'s, 'c, 'a> {
     now: i64,
     /// `None` if the mark is missing.
     mark: Option<Vec<u8>>,
-    /// Whether what is beside the key means nothing.
+    /// Whether the companion must be ignored.
     is_void: bool,
     mark_key: Option<&'s [u8]>,
     lease: Option<Vec<u8>>,

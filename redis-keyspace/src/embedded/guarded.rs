@@ -1,4 +1,4 @@
-//! The script of writes that may find nothing to do.
+//! The script of conditional writes.
 
 use redis_keyspace_embedded::{Reply, Server};
 

@@ -2,7 +2,7 @@
 
 /// Reads a number as `tonumber` does in Lua 5.1: also with spaces around it, and in hexadecimal.
 pub(super) fn number(text: &[u8]) -> Option<f64> {
-    // Lua's strings are C's here: they end at a zero byte.
+    // Lua passes a C string, which ends at a zero byte.
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let text = str::from_utf8(text).ok()?.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);

@@ -43,10 +43,10 @@ impl Error {
     }
 }
 
-/// An error text without the arguments that a server repeats of a command that it rejects: they may be values or secrets.
+/// Removes the arguments that a server repeats in the error of a rejected command: they may be values or secrets.
 ///
-/// Servers quote them in errors that have no code of their own: of commands they do not know, of ACL rules and options they do
-/// not know, of scripts that do not compile. The name of a command stays.
+/// Servers quote them in errors whose code is `ERR`: unknown commands, unknown ACL rules and options, scripts that do not compile.
+/// The name of a command stays.
 pub(crate) fn without_arguments(said: &str) -> Cow<'_, str> {
     const UNKNOWN: &str = "unknown command";
     if let Some(at) = said.to_ascii_lowercase().find(UNKNOWN) {

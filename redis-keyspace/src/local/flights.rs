@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, watch};
 
-/// Why a load failed. What it is, only those know who lead and follow.
+/// Why a load failed. Only its leader and its followers know the type.
 pub(crate) type Cause = Arc<dyn Any + Send + Sync>;
 
 /// How far a load is.

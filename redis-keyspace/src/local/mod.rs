@@ -1,4 +1,4 @@
-//! What a process keeps for each pool and each database: plain data that knows nothing of commands.
+//! State that a process keeps for each pool and each database: plain data, without commands.
 
 mod flights;
 #[cfg(test)]
@@ -28,12 +28,12 @@ pub(crate) struct Local {
     pub(crate) locks: Turns<Streak>,
     /// Loads in flight.
     pub(crate) flights: Flights,
-    /// What was read from its database.
+    /// What the process remembers of its database.
     pub(crate) reads: Arc<DatabaseReads>,
 }
 
-/// What the process has read from one database of a server. All pools of that database share it, so that a write through one
-/// of them is known to all.
+/// What the process remembers of one database of a server. All pools of that database share it, so that a write through one pool
+/// also removes what was read through another.
 #[derive(Debug)]
 pub(crate) struct DatabaseReads {
     /// Values that may be served when they are stale, for when Redis is unavailable.

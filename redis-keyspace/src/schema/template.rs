@@ -111,8 +111,8 @@ impl TemplateMeta {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
     }
 
-    /// Whether fills keep more than leases beside its keys: stale copies, or that there is no value.
-    pub(crate) fn keeps_beside(&self) -> bool {
+    /// Whether fills keep stale copies or negative entries, so that writes must delete them.
+    pub(crate) fn keeps_copies(&self) -> bool {
         self.fills.stale_for.is_some() || self.fills.negative_ttl.is_some()
     }
 }

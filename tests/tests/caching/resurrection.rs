@@ -25,7 +25,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[keyspace(prefix = "back", ttl = 3600)]
 struct Keys {
     text: fn(id: u32) -> Text,
-    /// Stale copies are kept beside it, and that there is nothing.
+    /// Keeps stale copies and negative entries.
     #[key("kept:{id}", stale_for = "1h", negative_ttl = "1h")]
     kept: fn(id: u32) -> Text,
 }
@@ -223,7 +223,7 @@ who! {
     };
 }
 
-/// All that write or delete. A `set` with a condition is none of them: if it stores nothing, it ends nothing.
+/// Everything that writes or deletes. A conditional `set` is not included: if it stores nothing, it ends nothing.
 const WRITERS: [Who; 17] = [
     deleter,
     taker,
@@ -514,7 +514,7 @@ on_both_ways! {
             (expirer, Before::Warm, &["writes the database", &unlink, "PEXPIRE back:text:7"]),
             (transactor, Before::Warm, &["writes the database", "EXEC"]),
         ];
-        // Where something is kept beside the key, a write and its removal are one step.
+        // A write deletes stale copies and negative entries in the same step.
         let kept: [(Who, Before, &[&str]); 4] = [
             (setter, Before::Warm, &["writes the database", "EXEC"]),
             (deleter, Before::Warm, &["writes the database", "EXEC"]),
@@ -567,7 +567,7 @@ on_both_ways! {
         }
     }
 
-    /// What was loaded before stays out of the way of what is set, beside the key too.
+    /// No value, stale copy or negative entry that was loaded before a write is served after it.
     async fn what_is_set_outlives_what_is_kept(world: World) {
         world.keeps(true);
         let setters = [

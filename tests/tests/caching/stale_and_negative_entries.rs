@@ -1,4 +1,4 @@
-//! What fills keep beside a key, stale copies and that there is nothing: the template declares it, and every write removes it.
+//! Stale copies and negative entries: the template declares them, and every write deletes them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,8 +22,8 @@ use crate::protocol::Script;
 /// companions hold more than leases.
 ///
 /// Every write of the key deletes the companion, and every deletion by pattern changes the mark. A companion is void if its mark
-/// is another one, or missing because the server evicted it: then nobody knows whether keys were deleted. It is also void if its
-/// format has another version, so that a newer one can change the meaning of its fields.
+/// is another one, or missing because the server evicted it: then keys may have been deleted. It is also void if its format has
+/// another version, so that a later version of this library can change the meaning of its fields.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
