@@ -48,14 +48,15 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
         self.options.get_or_insert_with(|| Box::new(Options::of_key(key)))
     }
 
-    /// Sets another TTL than the template's for the loaded value.
+    /// Sets another TTL than the template's for the loaded value. Zero, and one that is longer than Redis supports, is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error before anything is read or loaded.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options().ttl = Some(ttl);
         self
     }
 
     /// Chooses the TTL from the loaded value: for a token that says when it expires, or a short one for an empty list. A
-    /// value whose TTL is zero is not stored.
+    /// value whose TTL is zero is not stored; one that is longer than Redis supports counts as the longest, 73 million years.
     ///
     /// ```
     /// # use std::time::Duration;

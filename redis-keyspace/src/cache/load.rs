@@ -8,12 +8,12 @@ use super::fill::{Fill, LEADING, LoadingKey};
 use super::lease::{FillOutcome, Lease};
 use super::loader::Loader;
 use super::options::{Options, shortened};
-use crate::client::in_scope_of_caller;
+use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kind::SingleValue;
+use crate::kind::{EncodeError, SingleValue};
 use crate::local::{Cause, Leader, LoadStage};
 use crate::schema::{Keyspace, TemplateMeta};
-use crate::time::Expiry;
+use crate::time::{Expiry, LONGEST_LIFETIME};
 
 /// How long a loader may take in the background, where no caller waits for it or can drop it, unless it has a hard timeout.
 const BACKGROUND: Duration = Duration::from_secs(300);
@@ -107,7 +107,7 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
         let (mut good, mut failed) = (Vec::new(), Vec::new());
         for (led, value) in led.into_iter().zip(values) {
             let Some(entry) = fill.entries.get(led.index) else { continue };
-            match value.as_ref().map(encode::<V>).transpose() {
+            match value.as_ref().map(|value| encode::<V>(&fill.binding, &led, value)).transpose() {
                 Ok(encoded) => good.push((led, Loaded { value, encoded: encoded.map(Arc::from) })),
                 Err(error) => {
                     let error = entry.key.explain("SET", error);
@@ -192,9 +192,19 @@ impl Mistakes {
     }
 }
 
-fn encode<V: SingleValue>(value: &V::Owned) -> Result<Vec<u8>> {
+fn encode<V: SingleValue>(binding: &Binding, led: &Led, value: &V::Owned) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    V::encode(V::borrow(value), &mut bytes).map_err(Error::encode)?;
+    match binding.checks.encode::<V>(V::borrow(value), &mut bytes) {
+        // It can't be stored, but callers that wait for it receive it in its encoded form.
+        Err(error)
+            if error.kind() == ErrorKind::TooLarge
+                && led.leader.as_ref().is_some_and(Leader::is_followed) =>
+        {
+            bytes.clear();
+            V::encode(V::borrow(value), &mut bytes).map_err(EncodeError::into_error)?;
+        }
+        encoded => encoded?,
+    }
     Ok(bytes)
 }
 
@@ -210,7 +220,8 @@ fn outcome<'v, V: SingleValue>(
         let kept = options.negative_ttl.filter(|_| template.fills().negative_ttl().is_some());
         return Some(FillOutcome::Absent(kept.unwrap_or_default()));
     };
-    let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value));
+    // The value is loaded, so a lifetime that Redis rejects is clipped.
+    let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value).min(LONGEST_LIFETIME));
     if chosen.is_some_and(|chosen| chosen.is_zero()) {
         return None;
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::kind::SingleValue;
 use crate::protocol::{Keys, Packet, Replies, Request, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
+use crate::time::part_of;
 
 /// What reading the keys found.
 pub(super) enum Looked<T> {
@@ -103,7 +104,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         let (Some(part), Some(left)) = (self.options.early_refresh, left) else { return false };
         let chosen = self.options.ttl_by.as_ref().map(|ttl_by| ttl_by(value)).or(self.options.ttl);
         let lifetime = chosen.or(entry.key.template().lifetime().duration());
-        lifetime.is_some_and(|lifetime| left < lifetime.mul_f64(1.0 - part))
+        lifetime.is_some_and(|lifetime| left < part_of(lifetime, 1.0 - part))
     }
 }
 

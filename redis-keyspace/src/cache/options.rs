@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::schema::{FillPolicy, Key, OnUnavailable};
+use crate::time::{check_lifetime, part_of};
 
 /// Chooses the lifetime of a value from the value.
 pub(super) type ChooseTtl<T> = Box<dyn Fn(&T) -> Duration + Send + Sync>;
@@ -52,8 +53,9 @@ impl<T> Options<T> {
         }
     }
 
-    /// Fails if the call keeps stale copies or negative entries for longer than the template declares. Every write must know from the
-    /// declaration what it has to delete.
+    /// Fails if the TTL is one that Redis rejects: after the load, the loaded value would be lost. Also fails if the call keeps
+    /// stale copies or negative entries for longer than the template declares: every write must know from the declaration what
+    /// it has to delete.
     pub(super) fn check(&self) -> Result<()> {
         let longer = |option, called: Option<Duration>, declared: Option<Duration>| match (called, declared) {
             (Some(called), Some(declared)) if called > declared => Err(Error::invalid_input(format!(
@@ -66,6 +68,7 @@ impl<T> Options<T> {
             ))),
             _ => Ok(()),
         };
+        self.ttl.map_or(Ok(()), check_lifetime)?;
         longer("stale_for", self.stale_for, self.declared.stale_for())?;
         longer("negative_ttl", self.negative_ttl, self.declared.negative_ttl())
     }
@@ -81,7 +84,7 @@ pub(super) fn shortened(lifetime: Duration, jitter: f64) -> Duration {
     if jitter <= 0.0 || lifetime.is_zero() {
         return lifetime;
     }
-    lifetime.mul_f64(1.0 - jitter * fastrand::f64()).max(Duration::from_millis(1))
+    part_of(lifetime, 1.0 - jitter * fastrand::f64()).max(Duration::from_millis(1))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::lookup::ValueSource;
 use crate::error::Result;
 use crate::kind::SingleValue;
 use crate::schema::Keyspace;
+use crate::time::from_now;
 
 /// How a load ended, as far as the caller that started it waits.
 pub(super) enum Ended<T, E> {
@@ -54,7 +55,7 @@ pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
 
 impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
-        let waits = fill.options.hard_timeout.map(|limit| (Instant::now() + limit, limit));
+        let waits = fill.options.hard_timeout.map(|limit| (from_now(limit), limit));
         let known = fill.entries.iter().map(|_| None).collect();
         Self {
             fill: Arc::new(fill),

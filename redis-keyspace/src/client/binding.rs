@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::checks::WriteChecks;
 use super::counters::Counters;
 use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +20,8 @@ pub(crate) struct Binding {
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
     pub(crate) retry_delay: Duration,
+    /// What is checked of values before they are sent.
+    pub(crate) checks: WriteChecks,
     /// Set when the handle is closed.
     pub(crate) closed: AtomicBool,
     /// The counters of the handle.

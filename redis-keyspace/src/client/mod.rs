@@ -2,6 +2,7 @@
 
 mod binding;
 mod call;
+mod checks;
 mod choose;
 mod counters;
 mod health;

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use tokio::runtime::{Handle, Id};
 
 use super::binding::{Binding, current_runtime};
+use super::checks::{CountedChecks, WriteChecks};
 use super::counters::Counters;
 use crate::config::RedisBuilder;
 use crate::connect::PoolRef;
@@ -37,6 +38,8 @@ struct RedisInner {
     changing: Mutex<()>,
     closed: AtomicBool,
     counters: Arc<Counters>,
+    /// Until the handle is gone.
+    _checks: CountedChecks,
 }
 
 /// By the address of the keyspace's declaration (0 for none) and the runtime.
@@ -51,6 +54,7 @@ impl Redis {
     pub(crate) fn from_builder(builder: RedisBuilder) -> Self {
         Self {
             inner: Arc::new(RedisInner {
+                _checks: CountedChecks::new(&builder),
                 builder,
                 bindings: ArcSwap::default(),
                 changing: Mutex::new(()),
@@ -155,6 +159,12 @@ impl Redis {
         self.inner.closed.load(Ordering::Acquire)
     }
 
+    /// What is checked of values of a keyspace before they are sent.
+    pub(super) fn checks(&self, keyspace: &'static KeyspaceMeta) -> WriteChecks {
+        let (most, verifies) = self.inner.builder.checks(keyspace);
+        WriteChecks { most, verifies }
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.inner.counters
     }
@@ -190,6 +200,7 @@ impl Redis {
             timeout: settings.timeout,
             retries: settings.retries,
             retry_delay: settings.retry_delay,
+            checks: WriteChecks { most: settings.max_value_bytes, verifies: settings.verify_writes },
             pool: PoolRef::obtain(settings, &runtime),
             closed: AtomicBool::new(false),
             counters: Arc::clone(&self.inner.counters),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::guarded::{Writes, guarded};
 use crate::client::{CallOptions, Subject, Target, call_options};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::{Args, Decode, Keys, Packet, Request};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
@@ -35,6 +35,8 @@ pub struct Command<T> {
     pub(super) repeatable: bool,
     pub(super) decode: Decode<T>,
     pub(super) call: CallOptions,
+    /// Why no reader could decode a value that it writes: an error on handles that verify writes.
+    pub(super) unreadable: Option<Error>,
 }
 
 impl<T> Command<T> {
@@ -45,7 +47,7 @@ impl<T> Command<T> {
         decode: Decode<T>,
     ) -> Self {
         let subject = Subject::new(Some(S::META), template, command);
-        Self { request, subject, repeatable: false, decode, call: CallOptions::default() }
+        Self { request, subject, repeatable: false, decode, call: CallOptions::default(), unreadable: None }
     }
 
     /// A command of one packet on one key.
@@ -116,6 +118,11 @@ impl<T> Command<T> {
     pub(crate) fn with_call(mut self, call: CallOptions) -> Self {
         self.call.timeout = call.timeout.or(self.call.timeout);
         self.on_target(call.target)
+    }
+
+    pub(super) fn unreadable(mut self, error: Option<Error>) -> Self {
+        self.unreadable = error;
+        self
     }
 
     pub(crate) fn with_timeout(mut self, timeout: Option<Duration>) -> Self {

@@ -51,13 +51,14 @@ impl<T> CommandFuture<T> {
     /// Sends the command if a connection is open, else starts the slow path; an error is the outcome.
     fn start(&mut self) -> Result<CommandProgress> {
         let observed = self.observed.insert(Observed::command(&self.command.subject));
-        let Command { request, subject, call, .. } = &self.command;
+        let Command { request, subject, call, unreadable, .. } = &self.command;
         subject.check_degrading()?;
         let request = request.as_ref().map_err(Error::clone)?;
         let sent = call.target.with_binding(subject.keyspace, |binding| {
             let deadline = binding.deadline(call.timeout);
             let sent_to = Arc::as_ptr(binding).addr();
             observed.to(binding);
+            binding.checks.pass(unreadable.as_ref())?;
             match submit(binding, request, deadline) {
                 Submitted::Waiting(receiver) => Ok(Sent::Fast { receiver, deadline, sent_to }),
                 Submitted::NoLane => Ok(Sent::NotYet { binding: Arc::clone(binding), deadline }),

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 
 use super::base::Command;
+use super::set::push_value;
 use crate::client::{Redis, same_server};
 use crate::error::{Error, Result};
 use crate::kind::{Kind, Readable, SingleValue};
@@ -45,12 +46,14 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// stored anyway, and the error names the first that was not.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
         let (mut template, mut servers) = (None, Vec::new());
+        let mut unreadable = None;
         let packets: Result<Vec<_>> = entries
             .into_iter()
             .map(|(key, value)| {
                 template.get_or_insert(key.template());
                 servers.push(key.redis());
-                set_packet::<S, V>(&key, value.borrow()).map_err(|error| key.explain("SET", error))
+                set_packet::<S, V>(&key, value.borrow(), &mut unreadable)
+                    .map_err(|error| key.explain("SET", error))
             })
             .collect();
         let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
@@ -59,7 +62,10 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
             Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps_copies(template))), redis),
             Err(error) => (Err(error), None),
         };
-        Command::new::<S>("SET", template, request, stored).repeatable().on_target(redis.into())
+        Command::new::<S>("SET", template, request, stored)
+            .repeatable()
+            .on_target(redis.into())
+            .unreadable(unreadable)
     }
 }
 
@@ -147,9 +153,15 @@ fn keeps_copies(template: Option<&'static TemplateMeta>) -> bool {
     template.is_some_and(TemplateMeta::keeps_copies)
 }
 
-fn set_packet<S, V: SingleValue>(key: &Key<S, V>, value: &V::Borrowed) -> Result<Packet> {
+fn set_packet<S: Keyspace, V: SingleValue>(
+    key: &Key<S, V>,
+    value: &V::Borrowed,
+    unreadable: &mut Option<Error>,
+) -> Result<Packet> {
     let mut packet = Packet::new("SET", Keys::One(key.text()));
-    packet.args.push_with(|out| V::encode(value, out)).map_err(Error::encode)?;
+    let (encoded, problem) = push_value::<S, V>(key, value, &mut packet);
+    encoded?;
+    *unreadable = unreadable.take().or(problem);
     Expiry::from(key.template().lifetime()).push_for_set(&mut packet.args)?;
     Ok(packet)
 }

@@ -23,6 +23,7 @@ impl Redis {
             repeatable: true,
             decode: read::pong,
             call: CallOptions::default(),
+            unreadable: None,
         };
         ping.on(self).await?;
         Ok(started.elapsed())

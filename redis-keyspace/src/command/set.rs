@@ -28,6 +28,8 @@ pub struct Set<S, V, R> {
     ends_fills: bool,
     decode: Decode<R>,
     call: CallOptions,
+    /// Why no reader could decode the value.
+    unreadable: Option<Error>,
     types: PhantomData<fn() -> (S, V)>,
 }
 
@@ -41,9 +43,9 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
     /// `K` is the kind of the key, `V` what encodes the value.
     pub(crate) fn new<K: Kind>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
-        let encoded = packet.args.push_with(|out| V::encode(value, out));
+        let (encoded, unreadable) = push_value::<S, V>(key, value, &mut packet);
         Self {
-            packet: encoded.map(|()| packet).map_err(|error| key.explain("SET", Error::encode(error))),
+            packet: encoded.map(|()| packet).map_err(|error| key.explain("SET", error)),
             template: key.template(),
             expiry: key.template().lifetime().into(),
             condition: None,
@@ -51,6 +53,7 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
             ends_fills: K::IS_FILLED,
             decode: unit,
             call: CallOptions::of_key(key),
+            unreadable,
             types: PhantomData,
         }
     }
@@ -58,8 +61,9 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
 
 impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     fn returning<R2>(self, decode: Decode<R2>) -> Set<S, V, R2> {
-        let Self { packet, template, expiry, condition, returns_old, ends_fills, call, types, .. } = self;
-        Set { packet, template, expiry, condition, returns_old, ends_fills, decode, call, types }
+        let Self { packet, template, expiry, condition, returns_old, ends_fills, call, .. } = self;
+        let Self { unreadable, types, .. } = self;
+        Set { packet, template, expiry, condition, returns_old, ends_fills, decode, call, unreadable, types }
     }
 
     /// Sets another TTL than the template's. Fractions of a millisecond are rounded up. Zero is an
@@ -142,6 +146,23 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     }
 }
 
+/// Adds a value to a packet. Also returns why no reader could decode it, for handles that verify writes: which one the
+/// command runs on is not known yet.
+pub(super) fn push_value<S: Keyspace, V: SingleValue>(
+    key: &Key<S, impl Sized>,
+    value: &V::Borrowed,
+    packet: &mut Packet,
+) -> (Result<()>, Option<Error>) {
+    let (checks, mut unreadable) = (key.checks(), None);
+    let encoded = packet.args.push_with(|out| {
+        let start = out.len();
+        checks.encode_unverified::<V>(value, out)?;
+        unreadable = checks.unreadable::<V>(out.get(start..).unwrap_or_default());
+        Ok(())
+    });
+    (encoded, unreadable.map(|error| key.explain("SET", error)))
+}
+
 /// The reply to the second of the two commands of `keep_ttl`, as if it had been alone.
 fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result<R> {
     let mut results = match replies {
@@ -164,8 +185,9 @@ impl<S: Keyspace, V: SingleValue, R> IntoCommand for Set<S, V, R> {
         let request = self.request();
         // A second run of a plain SET stores the same value; one with a condition would return another answer.
         let repeatable = self.condition.is_none() && !self.returns_old;
-        let command =
-            Command::new::<S>("SET", Some(self.template), request, self.decode).with_call(self.call);
+        let command = Command::new::<S>("SET", Some(self.template), request, self.decode)
+            .with_call(self.call)
+            .unreadable(self.unreadable);
         if repeatable { command.repeatable() } else { command }
     }
 }

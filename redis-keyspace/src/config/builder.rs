@@ -206,8 +206,23 @@ impl RedisBuilder {
     /// Sets the largest value that is sent or read, in bytes, at least 4096; the default is 512 MiB, the limit of servers. A
     /// larger value fails with [`TooLarge`](crate::ErrorKind::TooLarge): it is not sent, or dropped as it arrives. A
     /// [pool of the application](Self::pool) reads values of any size.
+    ///
+    /// Encoding stops at the limit. `set` encodes its value before it knows which handle it runs on: it stops at the limit
+    /// of the handle that is set on the key, or else at the greatest limit of all handles of the process.
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.base.max_value_bytes = bytes;
+        self
+    }
+
+    /// Sets whether each value is decoded again before it is sent; the default is true in debug builds and false in release
+    /// builds. A write whose value no reader could decode fails with [`Encode`](crate::ErrorKind::Encode), and nothing is sent.
+    /// So tests find types that do not read what they write. It doubles the work for a value and more; a release build can
+    /// switch it on for a while by `REDIS_VERIFY_WRITES=true`.
+    ///
+    /// Without it, such a value is stored: then reads fail with [`Decode`](crate::ErrorKind::Decode), `get_or_set` loads the
+    /// value on each call, and `update` and `Once` fail until the key is deleted.
+    pub fn verify_writes(mut self, verifies: bool) -> Self {
+        self.base.verify_writes = verifies;
         self
     }
 
@@ -246,8 +261,8 @@ impl RedisBuilder {
     }
 
     /// Applies environment variables: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`; `REDIS_USERNAME`; `REDIS_PASSWORD`, or
-    /// `REDIS_PASSWORD_FILE`, which names a file that contains it; `REDIS_DB`; `REDIS_NAMESPACE`. Unset and empty variables
-    /// change nothing.
+    /// `REDIS_PASSWORD_FILE`, which names a file that contains it; `REDIS_DB`; `REDIS_NAMESPACE`;
+    /// `REDIS_VERIFY_WRITES`. Unset and empty variables change nothing.
     ///
     /// # Errors
     ///
@@ -286,7 +301,7 @@ impl RedisBuilder {
     }
 
     fn with_environment(mut self, environment: Environment) -> Result<Self> {
-        let Environment { url, host, port, username, password, db, namespace } = environment;
+        let Environment { url, host, port, username, password, db, namespace, verify_writes } = environment;
         if let Some(url) = url {
             self = self.with_url(url);
         }
@@ -299,6 +314,7 @@ impl RedisBuilder {
         self.base.username = username.or(self.base.username);
         self.base.password = password.or(self.base.password);
         self.base.db = db.unwrap_or(self.base.db);
+        self.base.verify_writes = verify_writes.unwrap_or(self.base.verify_writes);
         match namespace {
             Some(namespace) => self.namespace(&namespace),
             None => Ok(self),
@@ -310,6 +326,21 @@ impl RedisBuilder {
     pub(crate) fn requiring_a_server(mut self, profile: &'static str) -> Self {
         self.requires_server = Some(profile);
         self
+    }
+
+    /// How long a value of a keyspace may be, and whether it is verified.
+    pub(crate) fn checks(&self, keyspace: &'static KeyspaceMeta) -> (usize, bool) {
+        let options = self.keyspaces.get(&keyspace.address());
+        let most = options.and_then(|options| options.max_value_bytes);
+        let verifies = options.and_then(|options| options.verify_writes);
+        (most.unwrap_or(self.base.max_value_bytes), verifies.unwrap_or(self.base.verify_writes))
+    }
+
+    /// How long a value of any keyspace may be, and whether one of any is verified.
+    pub(crate) fn loosest_checks(&self) -> (usize, bool) {
+        let most = self.keyspaces.values().filter_map(|options| options.max_value_bytes).max();
+        let verifies = self.keyspaces.values().any(|options| options.verify_writes == Some(true));
+        (self.base.max_value_bytes.max(most.unwrap_or_default()), self.base.verify_writes || verifies)
     }
 
     /// The settings of a keyspace's pool.
@@ -339,6 +370,7 @@ impl RedisBuilder {
         settings.retries = options.retries.or(declared.retries).unwrap_or(settings.retries);
         settings.retry_delay = options.retry_delay.unwrap_or(settings.retry_delay);
         settings.max_value_bytes = options.max_value_bytes.unwrap_or(settings.max_value_bytes);
+        settings.verify_writes = options.verify_writes.unwrap_or(settings.verify_writes);
         validate(&settings).map_err(|error| {
             Error::configuration(format!("the options of {} are invalid: {error}", meta.name()))
         })?;

@@ -8,7 +8,7 @@ use super::validate::{NAMESPACE_RULES, check_host, is_namespace};
 use crate::error::{Error, Result};
 
 /// The variables that are read.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -18,6 +18,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "REDIS_DB",
     "REDIS_TLS",
     "REDIS_NAMESPACE",
+    "REDIS_VERIFY_WRITES",
 ];
 
 /// What the variables set.
@@ -30,6 +31,7 @@ pub(crate) struct Environment {
     pub(crate) password: Option<Secret>,
     pub(crate) db: Option<u16>,
     pub(crate) namespace: Option<String>,
+    pub(crate) verify_writes: Option<bool>,
 }
 
 pub(crate) fn wrong(name: &str, problem: &str) -> Error {
@@ -80,6 +82,7 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
         password: variables.password()?.map(Secret::new),
         db: variables.number("REDIS_DB", "a database number from 0 to 65535")?,
         namespace: namespace.map(str::to_owned),
+        verify_writes: variables.truth("REDIS_VERIFY_WRITES")?,
         url,
     };
     environment.check_against_url(&variables)?;
@@ -125,16 +128,24 @@ impl Variables {
         url::parse(text).map(Some).map_err(|error| wrong("REDIS_URL", &format!("is invalid: {error}")))
     }
 
+    fn truth(&self, name: &str) -> Result<Option<bool>> {
+        match self.get(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(None),
+            Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+            Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+            Some(_) => Err(wrong(name, "must be true or false")),
+        }
+    }
+
     fn check_tls(&self) -> Result<()> {
-        match self.get("REDIS_TLS").map(str::to_ascii_lowercase).as_deref() {
-            None | Some("0" | "false" | "no" | "off") => Ok(()),
-            Some("1" | "true" | "yes" | "on") => Err(wrong(
+        if self.truth("REDIS_TLS")? == Some(true) {
+            return Err(wrong(
                 "REDIS_TLS",
                 "asks for TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
                  Redis::from_pool",
-            )),
-            Some(_) => Err(wrong("REDIS_TLS", "must be true or false")),
+            ));
         }
+        Ok(())
     }
 
     fn password(&self) -> Result<Option<String>> {
@@ -202,12 +213,17 @@ mod tests {
             ("REDIS_DB", "4"),
             ("REDIS_NAMESPACE", "staging"),
             ("REDIS_TLS", "false"),
+            ("REDIS_VERIFY_WRITES", "Yes"),
         ])
         .unwrap();
         assert_eq!(builder.base.endpoint.to_string(), "cache.internal:6390");
         assert_eq!(builder.base.username.as_deref(), Some("app"));
         assert_eq!(builder.base.password.as_ref().map(Secret::expose), Some("hunter2"));
         assert_eq!((builder.base.db, builder.namespace.as_str()), (4, "staging:"));
+        assert!(builder.base.verify_writes);
+        assert!(!from(&[("REDIS_VERIFY_WRITES", "0")]).unwrap().base.verify_writes);
+        let error = from(&[("REDIS_VERIFY_WRITES", "maybe")]).unwrap_err().to_string();
+        assert!(error.contains("REDIS_VERIFY_WRITES must be true or false"), "{error}");
     }
 
     #[test]

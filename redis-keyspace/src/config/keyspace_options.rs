@@ -13,6 +13,7 @@ pub struct KeyspaceOptions {
     pub(super) retries: Option<u32>,
     pub(super) retry_delay: Option<Duration>,
     pub(super) max_value_bytes: Option<usize>,
+    pub(super) verify_writes: Option<bool>,
 }
 
 impl KeyspaceOptions {
@@ -55,6 +56,13 @@ impl KeyspaceOptions {
     /// Sets the largest value, in bytes.
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets whether each value is decoded again before it is sent; see
+    /// [`RedisBuilder::verify_writes`](crate::RedisBuilder::verify_writes).
+    pub fn verify_writes(mut self, verifies: bool) -> Self {
+        self.verify_writes = Some(verifies);
         self
     }
 }

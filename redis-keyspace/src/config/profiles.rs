@@ -51,7 +51,7 @@ const DEFAULT: &str = "development";
 /// What a section can state: `url`, or `host`, `port` or `unix_socket`; `username`, `password`, `password_file`, `db`, `namespace`,
 /// `client_name`, `protocol` (`"auto"`, `"resp2"`, `"resp3"`), `timeout`, `connect_timeout`, `retry_delay` and
 /// `breaker_cooldown` (`"800ms"`, `"5s"`, `"1m"`), `retries`, `shared_connections`, `exclusive_connections`,
-/// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_value_bytes`. See the methods of [`RedisBuilder`] with the
+/// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_value_bytes`, `verify_writes` (`true` or `false`). See the methods of [`RedisBuilder`] with the
 /// same names.
 #[derive(Debug, Clone)]
 #[must_use = "profiles do nothing until one is selected"]
@@ -231,6 +231,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             "max_in_flight" => builder.max_in_flight(entry.number()?),
             "max_queued_bytes" => builder.max_queued_bytes(entry.number()?),
             "max_value_bytes" => builder.max_value_bytes(entry.number()?),
+            "verify_writes" => builder.verify_writes(entry.truth()?),
             "breaker_failures" => {
                 failures = entry.number()?;
                 builder
@@ -263,6 +264,10 @@ impl<'t> ProfileEntry<'t> {
         let number = self.value.as_integer().and_then(|number| N::try_from(number).ok());
         number
             .ok_or_else(|| format!("`{}` takes an integer that is not negative and not too large", self.name))
+    }
+
+    fn truth(&self) -> Result<bool, String> {
+        self.value.as_bool().ok_or_else(|| format!("`{}` is true or false, without quotes", self.name))
     }
 
     fn duration(&self) -> Result<Duration, String> {

@@ -83,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) max_queued_bytes: usize,
     /// The largest value that is sent or read.
     pub(crate) max_value_bytes: usize,
+    /// Whether values are decoded again before they are sent.
+    pub(crate) verify_writes: bool,
 }
 
 impl Default for Settings {
@@ -104,6 +106,7 @@ impl Default for Settings {
             max_in_flight: 65_536,
             max_queued_bytes: 64 << 20,
             max_value_bytes: 512 << 20, // the default limit of servers
+            verify_writes: cfg!(debug_assertions),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::carried::CarriedResult;
 use super::kind::{Budget, ErrorKind};
 use super::slots::SlotConflict;
 
@@ -47,6 +48,8 @@ struct ErrorInner {
     /// A circuit breaker rejected the command.
     breaker_open: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// The result of work that could not be stored.
+    result: Option<CarriedResult>,
 }
 
 /// What the failed command was for.
@@ -77,6 +80,7 @@ impl Error {
                 slot_conflict: None,
                 breaker_open: false,
                 source: None,
+                result: None,
             }),
         }
     }
@@ -125,6 +129,16 @@ impl Error {
         )
     }
 
+    /// Encoding a value ended because it exceeds `most` bytes.
+    pub(crate) fn too_large_to_encode(most: usize) -> Self {
+        Self::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the value exceeds `max_value_bytes` ({most}); encoding stopped there, and nothing was sent"
+            ),
+        )
+    }
+
     /// A value that was read exceeds the limit.
     pub(crate) fn too_large_to_read(length: usize) -> Self {
         Self::new(
@@ -156,6 +170,16 @@ impl Error {
 
     pub(crate) fn encode(problem: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Encode, format!("the value can't be encoded: {problem}"))
+    }
+
+    /// The bytes of a value that `verify_writes` could not decode.
+    pub(crate) fn unreadable(problem: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::Encode,
+            format!(
+                "no reader could decode this value, so nothing was sent: its encoding is {problem}; make the type read what                  it writes (found by `verify_writes`)"
+            ),
+        )
     }
 
     /// Keys of one request that are in different slots of a cluster.
@@ -213,6 +237,11 @@ impl Error {
 
     pub(crate) fn with_code(self, code: &str) -> Self {
         self.with(|inner| inner.code = Some(code.to_owned()))
+    }
+
+    /// Adds the result of work that could not be stored.
+    pub(crate) fn with_result<T: Send + 'static>(self, result: T) -> Self {
+        self.with(|inner| inner.result = Some(CarriedResult::new(result)))
     }
 
     pub(crate) fn sourced(self, source: impl StdError + Send + Sync + 'static) -> Self {
@@ -293,6 +322,32 @@ impl Error {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         self.kind() == ErrorKind::Configuration
+    }
+
+    /// Takes the result of the work of a [`Once`](crate::Once) that was done but could not be stored
+    /// ([`ResultNotStored`](ErrorKind::ResultNotStored)). `T` is the type that the work returned. Returns `None` for another
+    /// type, another error, and a result that was taken already, also from a clone of this error.
+    ///
+    /// ```
+    /// # use redis_keyspace::{ErrorKind, Keyspace, Once, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "payment", ttl = "1d")]
+    /// # struct PaymentKeys { request: fn(id: &str) -> Once<Text> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let request = PaymentKeys::request("r-17");
+    /// let charge = || async {
+    ///     request.del().await.ok(); // another task forgets the request meanwhile
+    ///     "receipt 1".to_owned()
+    /// };
+    /// let error = request.run(charge).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ResultNotStored);
+    /// assert_eq!(error.take_result::<String>().as_deref(), Some("receipt 1"));
+    /// # Ok(()) }).await }
+    /// ```
+    #[must_use]
+    pub fn take_result<T: 'static>(&self) -> Option<T> {
+        self.inner.result.as_ref()?.take()
     }
 
     /// Returns which part of the deadline passed, if one did.

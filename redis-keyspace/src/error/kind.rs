@@ -40,7 +40,10 @@ pub enum ErrorKind {
     /// Another caller is doing the work of a [`Once`](crate::Once).
     InProgress,
     /// The work of a [`Once`](crate::Once) completed, but its result could not be stored.
+    /// [`Error::take_result`](crate::Error::take_result) returns it.
     ResultNotStored,
+    /// The work of a [`Once`](crate::Once) was done for another payload. It did not run again.
+    PayloadMismatch,
     /// The loader of a fill did not finish within its hard timeout. Nothing was stored.
     LoaderTimeout,
     /// The lock was held by another holder until the wait limit passed.
@@ -74,6 +77,7 @@ impl ErrorKind {
             Self::Conflict => "conflict",
             Self::InProgress => "in_progress",
             Self::ResultNotStored => "result_not_stored",
+            Self::PayloadMismatch => "payload_mismatch",
             Self::LoaderTimeout => "loader_timeout",
             Self::LockTimeout => "lock_timeout",
             Self::LockLost => "lock_lost",

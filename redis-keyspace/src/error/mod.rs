@@ -1,6 +1,7 @@
 //! The one error type: a stable kind, the command and key that it concerns, and what to do.
 
 mod base;
+mod carried;
 mod driver;
 mod kind;
 mod server;

@@ -10,15 +10,18 @@ pub(crate) enum Companion {
     Fill,
     /// The number that the last holder of a lock was given.
     Fence,
+    /// For which payload work was done that is done once.
+    Payload,
 }
 
 impl Companion {
-    pub(crate) const ALL: [Self; 2] = [Self::Fill, Self::Fence];
+    pub(crate) const ALL: [Self; 3] = [Self::Fill, Self::Fence, Self::Payload];
 
     pub(crate) const fn marker(self) -> &'static str {
         match self {
             Self::Fill => "%fill",
             Self::Fence => "%fence",
+            Self::Payload => "%payload",
         }
     }
 

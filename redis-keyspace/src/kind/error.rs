@@ -2,26 +2,63 @@
 
 use std::fmt;
 
+use crate::error::Error;
+
 /// Why a value could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodeError(String);
+pub struct EncodeError {
+    message: String,
+    /// How long the value may be, if it is too large, and how long it is, if that is known.
+    limits: Option<(usize, Option<usize>)>,
+}
 
 /// Why bytes could not be decoded: the place and the kind of error, never the bytes themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecodeError(String);
+pub struct DecodeError {
+    message: String,
+}
+
+impl EncodeError {
+    /// Creates an error with this message, which must not contain the value.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), limits: None }
+    }
+
+    /// The error of a value that is longer than it may be, for [`SingleValue::encode_within`](super::SingleValue::encode_within).
+    #[must_use]
+    pub fn too_large(most: usize) -> Self {
+        Self { message: format!("it is longer than {most} bytes"), limits: Some((most, None)) }
+    }
+
+    /// Fails if a value of this length is too large.
+    pub(super) fn check(length: usize, most: usize) -> Result<(), Self> {
+        if length <= most {
+            return Ok(());
+        }
+        Err(Self { limits: Some((most, Some(length))), ..Self::too_large(most) })
+    }
+
+    pub(crate) fn into_error(self) -> Error {
+        match self.limits {
+            Some((most, Some(length))) => Error::too_large_to_send(length, most),
+            Some((most, None)) => Error::too_large_to_encode(most),
+            None => Error::encode(self),
+        }
+    }
+}
+
+impl DecodeError {
+    /// Creates an error with this message, which must not contain the value.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
 
 macro_rules! message_error {
     ($($name:ident),+) => {$(
-        impl $name {
-            /// Creates an error with this message, which must not contain the value.
-            pub fn new(message: impl Into<String>) -> Self {
-                Self(message.into())
-            }
-        }
-
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(&self.message)
             }
         }
 

@@ -18,6 +18,8 @@ pub use error::{DecodeError, EncodeError};
 pub use group::Group;
 #[cfg(feature = "json")]
 pub use json::Json;
+#[cfg(feature = "json")]
+pub(crate) use json::json_bytes;
 pub use lock::Lock;
 pub use meta::KindMeta;
 pub use once::Once;

@@ -20,6 +20,11 @@ impl SingleValue for Text {
         Ok(())
     }
 
+    fn encode_within(value: &str, most: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        EncodeError::check(value.len(), most)?;
+        Self::encode(value, out)
+    }
+
     fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
@@ -47,6 +52,11 @@ impl SingleValue for Bytes {
     fn encode(value: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         out.extend_from_slice(value);
         Ok(())
+    }
+
+    fn encode_within(value: &[u8], most: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        EncodeError::check(value.len(), most)?;
+        Self::encode(value, out)
     }
 
     fn decode(bytes: &[u8]) -> Result<bytes::Bytes, DecodeError> {

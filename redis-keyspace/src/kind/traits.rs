@@ -85,6 +85,19 @@ pub trait SingleValue: Kind {
     /// When the value has no encoding; nothing is sent then.
     fn encode(value: &Self::Borrowed, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// Appends the value's bytes to `out` unless they are more than `most`, which is `max_value_bytes` where it is known.
+    ///
+    /// The default encodes the value and then looks at the length. A kind of large values should stop earlier.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode`](Self::encode), and [`EncodeError::too_large`].
+    fn encode_within(value: &Self::Borrowed, most: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let start = out.len();
+        Self::encode(value, out)?;
+        EncodeError::check(out.len() - start, most)
+    }
+
     /// Reads a value from the bytes that Redis holds.
     ///
     /// # Errors

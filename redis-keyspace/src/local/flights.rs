@@ -153,6 +153,13 @@ impl Leader {
         }
     }
 
+    /// Whether anyone waits for this load.
+    pub(crate) fn is_followed(&self) -> bool {
+        let in_flight = self.shared.lock();
+        let is_listed = in_flight.get(&self.key).is_some_and(|entry| entry.number == self.number);
+        self.stage.receiver_count() > usize::from(is_listed)
+    }
+
     /// A follower of this load, for who has given the leading of it away.
     pub(crate) fn follower(&self) -> Follower {
         Follower { number: self.number, stage: self.stage.subscribe(), is_late: false }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::script::{Claim, LockAnswer};
 use crate::error::{ErrorKind, Result};
 use crate::local::{Streak, Turn};
-use crate::time::{Backoff, Deadline, jittered};
+use crate::time::{Backoff, Deadline, jittered, part_of};
 
 /// The pause after the first try in vain. It gets shorter the longer one waits, down to the shortest.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -81,7 +81,7 @@ pub(super) async fn wait(
 /// How long to wait until the next try, having waited for so long, for a holder who has so much time left.
 fn pause(waited: Duration, left: Option<Duration>) -> Duration {
     let share = (waited.as_secs_f64() / LONG_WAIT.as_secs_f64()).min(1.0);
-    let pause = jittered(LONGEST_PAUSE - (LONGEST_PAUSE - SHORTEST_PAUSE).mul_f64(share));
+    let pause = jittered(LONGEST_PAUSE.saturating_sub(part_of(LONGEST_PAUSE - SHORTEST_PAUSE, share)));
     // Should it not be renewed, then it is free a moment later.
     pause.min(left.unwrap_or(Duration::MAX).saturating_add(Duration::from_millis(1)))
 }

@@ -1,8 +1,8 @@
 //! Expiry as the options of `SET` and its kin.
 
 use super::args::Args;
-use crate::error::{Error, Result};
-use crate::time::{Expiry, millis, unix_millis};
+use crate::error::Result;
+use crate::time::{Expiry, check_lifetime, millis, unix_millis};
 
 impl Expiry {
     /// Adds the options of `SET`.
@@ -34,10 +34,8 @@ impl Expiry {
 
 /// Whole seconds as `EX`, as people write them by hand; everything else as `PX`.
 fn push_duration(duration: std::time::Duration, args: &mut Args) -> Result<()> {
+    check_lifetime(duration)?;
     let millis = millis(duration)?;
-    if millis == 0 {
-        return Err(Error::invalid_input("a lifetime of zero stores nothing; call `del` to delete"));
-    }
     if millis % 1000 == 0 {
         args.push(b"EX");
         args.push_int(millis / 1000);

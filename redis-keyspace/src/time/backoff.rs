@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::limits::part_of;
+
 /// Pauses that double up to a limit, each varied at random by up to a half, so that many callers do not come back at
 /// the same moment.
 #[derive(Debug, Clone)]
@@ -38,8 +40,7 @@ impl Backoff {
 
 /// A pause varied at random, between half of it and one and a half.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    // Longer pauses would overflow the multiplication.
-    pause.min(Duration::from_secs(u64::from(u32::MAX))).mul_f64(0.5 + fastrand::f64())
+    (pause / 2).saturating_add(part_of(pause, fastrand::f64()))
 }
 
 #[cfg(test)]

@@ -14,11 +14,14 @@ pub(crate) enum Expiry {
     Never,
 }
 
+/// The longest lifetime in milliseconds: the server adds the time of day to it.
+const LONGEST: i64 = 1 << 61;
+
 /// Returns the duration in whole milliseconds, the resolution of Redis; rounded up, so that it never becomes the zero
 /// that deletes.
 pub(crate) fn millis(duration: Duration) -> Result<i64> {
     let millis = duration.as_nanos().div_ceil(1_000_000);
-    i64::try_from(millis).ok().filter(|&millis| millis <= i64::MAX / 4).ok_or_else(|| {
+    i64::try_from(millis).ok().filter(|&millis| millis <= LONGEST).ok_or_else(|| {
         Error::invalid_input(format!(
             "a lifetime of {duration:?} is longer than Redis supports; use a template with `ttl = none`"
         ))

@@ -18,7 +18,7 @@ use crate::key::KeyText;
 use crate::kind::SingleValue;
 use crate::protocol::{Keys, Packet, Reply, Request, ScriptCall, read};
 use crate::schema::{Key, Keyspace};
-use crate::time::{Deadline, Expiry};
+use crate::time::{Deadline, Expiry, check_lifetime, part_of};
 
 /// How often an update is tried unless stated. Each time, somebody else has got through.
 const ATTEMPTS: u32 = 100;
@@ -190,6 +190,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     }
 
     async fn change(&mut self, observed: &Observed) -> Result<Option<V::Owned>> {
+        self.ttl.map_or(Ok(()), check_lifetime)?;
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
         let deadline = binding.deadline(self.options.timeout);
@@ -212,7 +213,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 Change::Keep => return value(&there),
                 Change::Set(value) => {
                     encoded.clear();
-                    V::encode(V::borrow(&value), &mut encoded).map_err(Error::encode)?;
+                    binding.checks.encode::<V>(V::borrow(&value), &mut encoded)?;
                     if self.ttl.is_none() && there.as_ref() == Some(&encoded) {
                         return Ok(Some(value));
                     }
@@ -230,7 +231,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 break;
             }
             let longest = Duration::from_millis(u64::from(attempt)).min(LONGEST_PAUSE);
-            let pause = longest.mul_f64(fastrand::f64());
+            let pause = part_of(longest, fastrand::f64());
             if tokio::time::Instant::now() + pause >= deadline.at() {
                 break;
             }

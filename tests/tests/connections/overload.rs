@@ -145,9 +145,13 @@ async fn limited(redis: Redis, limited: Redis) {
     );
     let [first, second] =
         limited.batch([Keys::text(1).set("y"), Keys::text(1).set(&long)]).each().await.unwrap();
-    first.unwrap_err();
+    first.unwrap();
     too_large(second.unwrap_err(), &[]);
-    assert_eq!(Keys::text(1).get().on(&limited).await.unwrap().as_deref(), Some(&*fits), "nothing was sent");
+    assert_eq!(Keys::text(1).get().on(&limited).await.unwrap().as_deref(), Some("y"), "each on its own");
+    let both = (Keys::text(1).set(&fits), Keys::text(1).set(&long));
+    too_large(limited.transaction(both).await.map(drop).unwrap_err(), &[]);
+    assert_eq!(Keys::text(1).get().on(&limited).await.unwrap().as_deref(), Some("y"), "all or nothing");
+    Keys::text(1).set(&fits).on(&limited).await.unwrap();
 
     // What is there is longer: it is thrown away, and the connection goes on.
     Keys::text(2).set(&long).on(&redis).await.unwrap();

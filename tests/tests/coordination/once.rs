@@ -116,7 +116,99 @@ both_servers! {
         };
         let error = Keys::text("d").run(work).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResultNotStored, "{error}");
+        // The error carries the result, once, and shows nothing of it.
+        assert!(!format!("{error} {error:?}").contains("done\""), "{error:?}");
+        assert_eq!(error.take_result::<u8>(), None);
+        assert_eq!(error.clone().take_result::<String>().as_deref(), Some("done"));
+        assert_eq!(error.take_result::<String>(), None);
+        let work = || async {
+            Keys::text("d").del().await.unwrap();
+            Ok::<_, std::io::Error>("tried".to_owned())
+        };
+        let Err(OnceError::Redis(error)) = Keys::text("d").try_run(work).await else { panic!("it was stored") };
+        assert_eq!(error.take_result::<String>().as_deref(), Some("tried"));
         assert!(!Keys::text("d").exists().await.unwrap());
+    }
+}
+
+both_servers! {
+    async fn another_payload_is_refused_and_the_same_one_gets_the_result(redis: Redis) {
+        let key = Keys::receipt("p");
+        let never = || async { panic!("it was done") };
+        let done = key.run(|| async { vec![7] }).payload(&("order", 7)).await.unwrap();
+        assert_eq!(done, [7]);
+        assert_eq!(key.run(never).payload(&("order", 7)).await.unwrap(), [7]);
+        let error = key.run(never).payload(&("order", 8)).await.unwrap_err();
+        assert_eq!((error.kind(), error.key()), (ErrorKind::PayloadMismatch, Some("once:receipt:p")), "{error}");
+        let error = key.run(never).payload_bytes("order 7").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PayloadMismatch, "{error}");
+        let failed = key.try_run(|| async { Err::<Vec<u32>, _>("no money") }).payload(&("order", 8)).wait(MINUTE).await;
+        assert!(matches!(failed, Err(OnceError::Redis(error)) if error.kind() == ErrorKind::PayloadMismatch));
+        // Without a payload, nothing is compared.
+        assert_eq!(key.run(never).await.unwrap(), [7]);
+        // Other clients read the result as it is, and the note lives longer than it.
+        let there: String = raw(&redis, &["GET", &wire(&key)]).await;
+        assert_eq!(there, "[7]");
+        let note = format!("{0}%payload{{{0}}}", wire(&key));
+        let (note_left, left): (i64, i64) =
+            (raw(&redis, &["PTTL", &note]).await, raw(&redis, &["PTTL", &wire(&key)]).await);
+        assert!(note_left > left && left > 0, "{note_left} {left}");
+        // What was deleted may be done for another payload.
+        assert!(key.del().await.unwrap());
+        assert_eq!(key.run(|| async { vec![8] }).payload(&("order", 8)).await.unwrap(), [8]);
+        assert_eq!(key.run(never).payload(&("order", 7)).await.unwrap_err().kind(), ErrorKind::PayloadMismatch);
+    }
+
+    async fn a_result_without_a_note_of_its_own_matches_every_payload(redis: Redis) {
+        let never = || async { panic!("it was done") };
+        // Stored without a payload, as by earlier versions.
+        let key = Keys::receipt("old");
+        key.run(|| async { vec![1] }).await.unwrap();
+        assert_eq!(key.run(never).payload_bytes("any").await.unwrap(), [1]);
+        // The note was evicted.
+        let key = Keys::receipt("evicted");
+        key.run(|| async { vec![1] }).payload_bytes("a").await.unwrap();
+        let note = format!("{0}%payload{{{0}}}", wire(&key));
+        assert_eq!(raw::<u64>(&redis, &["DEL", &note]).await, 1);
+        assert_eq!(key.run(never).payload_bytes("b").await.unwrap(), [1]);
+        // The note is of another result: another program replaced it.
+        let key = Keys::receipt("replaced");
+        key.run(|| async { vec![1] }).payload_bytes("a").await.unwrap();
+        raw::<()>(&redis, &["SET", &wire(&key), "[2]"]).await;
+        assert_eq!(key.run(never).payload_bytes("b").await.unwrap(), [2]);
+    }
+
+    async fn a_payload_without_json_is_refused_before_the_work(_redis: Redis) {
+        let never = || async { panic!("it is not begun") };
+        let error = Keys::receipt("n").run(never).payload(&f64::NAN).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("NaN"), "{error}");
+    }
+
+    async fn who_waits_with_another_payload_is_refused_after_the_work(redis: Redis) {
+        let (begun, ends) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+        let first = tokio::spawn({
+            let (begun, ends, key) = (Arc::clone(&begun), Arc::clone(&ends), Keys::text("w").on(&redis));
+            async move {
+                let work = || async move {
+                    begun.notify_one();
+                    ends.notified().await;
+                    "done".to_owned()
+                };
+                key.run(work).payload_bytes("a").await
+            }
+        });
+        begun.notified().await;
+        let run = |payload: &str| {
+            let never = || async { panic!("another caller does it") };
+            let run = Keys::text("w").on(&redis).run(never).payload_bytes(payload);
+            tokio::spawn(run.wait(MINUTE).into_future())
+        };
+        let (same, other) = (run("a"), run("b"));
+        ends.notify_one();
+        assert_eq!(first.await.unwrap().unwrap(), "done");
+        assert_eq!(same.await.unwrap().unwrap(), "done");
+        assert_eq!(other.await.unwrap().unwrap_err().kind(), ErrorKind::PayloadMismatch);
     }
 }
 
@@ -137,5 +229,6 @@ fn a_lost_answer_is_looked_up() {
         };
         let error = Keys::text("m").on(&redis).run(work).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResultNotStored, "{error}");
+        assert_eq!(error.take_result::<String>().as_deref(), Some("done"));
     });
 }

@@ -32,6 +32,8 @@ pub(super) struct PartRequest {
     pub(super) request: Result<Request>,
     pub(super) subject: Subject,
     pub(super) repeatable: bool,
+    /// Why no reader could decode a value that it writes.
+    pub(super) unreadable: Option<Error>,
 }
 pub(super) struct PartReplies(pub(super) Replies);
 
@@ -68,9 +70,10 @@ impl<T> fmt::Debug for PartDecoder<T> {
 
 impl<T> PartDecoder<T> {
     pub(super) fn split(command: Command<T>, parts: &mut Vec<Part>) -> Self {
-        let Command { request, subject, repeatable, decode, call } = command;
+        let Command { request, subject, repeatable, decode, call, unreadable } = command;
         let request = subject.check_degrading().and(request);
-        parts.push(Part { request: PartRequest { request, subject, repeatable }, call: PartCall(call) });
+        let request = PartRequest { request, subject, repeatable, unreadable };
+        parts.push(Part { request, call: PartCall(call) });
         Self(decode)
     }
 

@@ -14,10 +14,16 @@ pub(super) fn target(redis: &Redis, call: PartCall) -> Target {
 
 pub(super) fn binding(redis: &Redis, part: &Part) -> Result<Arc<Binding>> {
     let keyspace = part.request.subject.keyspace;
-    match &part.call.0.target {
-        Target::Chosen => Target::Handle(redis.clone()).resolve(keyspace),
-        target => target.resolve(keyspace),
+    let binding = match &part.call.0.target {
+        Target::Chosen => Target::Handle(redis.clone()).resolve(keyspace)?,
+        target => target.resolve(keyspace)?,
+    };
+    binding.checks.pass(part.request.unreadable.as_ref())?;
+    if let Ok(request) = &part.request.request {
+        // Here, so that it fails this command only.
+        request.check_size(binding.checks.most)?;
     }
+    Ok(binding)
 }
 
 /// The template of a key that belongs to one of these keyspaces.

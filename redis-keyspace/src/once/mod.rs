@@ -1,5 +1,7 @@
 //! Work that is done once, and its result kept for whoever asks again.
 
+mod payload;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::IntoFuture;
@@ -10,14 +12,15 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
+use self::payload::PayloadHash;
 use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace};
-use crate::client::{CallOptions, Redis, Target, call_options};
+use crate::client::{Binding, CallOptions, Redis, Target, call_options};
 use crate::command::{Command, get_many_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kind::{Once, SingleValue};
 use crate::protocol::read;
 use crate::schema::{Key, Keyspace, OnUnavailable};
-use crate::time::{Backoff, Deadline};
+use crate::time::{Backoff, from_now};
 
 /// How long the right to do the work lasts beyond the last sign of life of who has it: for so long is it in progress after a
 /// process is gone.
@@ -36,8 +39,10 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
     /// # Errors
     ///
     /// [`InProgress`](ErrorKind::InProgress) when somebody else is doing it; [`wait`](OnceRun::wait) waits for that.
-    /// [`ResultNotStored`](ErrorKind::ResultNotStored) when the work was done, but its result could not be kept. [`Decode`](ErrorKind::Decode) when
-    /// the result that is there can't be read: the work is not done again. And those of any command, before the work has begun.
+    /// [`ResultNotStored`](ErrorKind::ResultNotStored) when the work was done, but its result could not be stored:
+    /// [`Error::take_result`] returns it. [`PayloadMismatch`](ErrorKind::PayloadMismatch) when it was done for another
+    /// [payload](OnceRun::payload). [`Decode`](ErrorKind::Decode) when the result that is there can't be read: the work is not
+    /// done again. And those of any command, before the work has begun.
     ///
     /// # Cancellation
     ///
@@ -76,7 +81,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
 pub enum OnceError<E> {
     /// The work failed. It counts as not done.
     Work(E),
-    /// Redis could not be asked, somebody else does the work, or its result could not be kept.
+    /// Redis could not be asked, another caller does the work, it was done for another payload, or its result could not be
+    /// stored: then [`Error::take_result`] returns it.
     Redis(Error),
 }
 
@@ -110,6 +116,7 @@ pub struct OnceRun<'l, S, V, F> {
     key: Key<S, Once<V>>,
     work: F,
     wait: Duration,
+    payload: Option<Result<PayloadHash>>,
     options: CallOptions,
     borrows: PhantomData<&'l ()>,
 }
@@ -121,7 +128,47 @@ pub struct OnceTryRun<'l, S, V, F>(OnceRun<'l, S, V, F>);
 impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
     fn new(key: Key<S, Once<V>>, work: F) -> Self {
         let options = CallOptions::of_key(&key);
-        Self { key, work, wait: Duration::ZERO, options, borrows: PhantomData }
+        Self { key, work, wait: Duration::ZERO, payload: None, options, borrows: PhantomData }
+    }
+
+    /// Sets what the work is done for, such as the body of the request that has this id. If the work was done for another
+    /// payload, the call fails with [`PayloadMismatch`](ErrorKind::PayloadMismatch) instead of returning the result.
+    ///
+    /// The payload is compared by the SHA-1 of its JSON, so it must serialise the same way each time: no `HashMap`. The hash is
+    /// stored in a key next to the result, `..%payload`, because other clients read the result as it is. It takes one more
+    /// round trip. A result without a hash matches every payload: one that was stored without this option or by an
+    /// earlier version, and one whose hash was evicted. For keys that never expire, the hash is kept for 30 days. While the
+    /// work runs, the payload is not compared: the call fails with [`InProgress`](ErrorKind::InProgress) or
+    /// [waits](Self::wait).
+    ///
+    /// ```
+    /// # use redis_keyspace::{ErrorKind, Keyspace, Once, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "payment", ttl = "1d")]
+    /// # struct PaymentKeys { request: fn(id: &str) -> Once<Text> }
+    /// #[derive(serde::Serialize)]
+    /// struct Charge { cents: u64 }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let charge = async || "receipt 1".to_owned();
+    /// let request = PaymentKeys::request("r-17");
+    /// request.run(charge).payload(&Charge { cents: 700 }).await?;
+    /// request.run(charge).payload(&Charge { cents: 700 }).await?; // the stored result
+    /// let error = request.run(charge).payload(&Charge { cents: 9900 }).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::PayloadMismatch);
+    /// # Ok(()) }).await }
+    /// ```
+    #[cfg(feature = "json")]
+    pub fn payload(mut self, payload: &(impl serde::Serialize + ?Sized)) -> Self {
+        self.payload = Some(PayloadHash::of_json(payload));
+        self
+    }
+
+    /// Like [`payload`](Self::payload), of bytes: a body as it was received, or the hash of something large.
+    pub fn payload_bytes(mut self, payload: impl AsRef<[u8]>) -> Self {
+        self.payload = Some(Ok(PayloadHash::of(payload.as_ref())));
+        self
     }
 
     /// Waits this long for somebody else who is doing it, looking every now and then, at most a quarter of a second apart;
@@ -140,11 +187,18 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V::Owned, E>>,
     {
-        let Self { key, work, wait, options, .. } = self;
+        let Self { key, work, wait, payload, options, .. } = self;
         let explain = |error| key.explain("EVALSHA", error);
+        let payload = payload.transpose().map_err(explain)?;
         let binding = options.resolve::<S>().map_err(explain)?;
         let place = LeasePlace::new(Arc::clone(&binding), &key, options.timeout).of_work(LEASE);
-        let lease = match begin(&place, wait).await.map_err(explain)? {
+        let notes = payload.map(|payload| PayloadNotes {
+            key: &key,
+            payload,
+            binding: &binding,
+            timeout: options.timeout,
+        });
+        let lease = match begin(&place, wait, notes.as_ref()).await.map_err(explain)? {
             LeaseAnswer::Leads(lease, _) => lease,
             LeaseAnswer::Value(bytes) => {
                 return Ok(V::decode(&bytes).map_err(|problem| explain(Error::decode(problem)))?);
@@ -161,11 +215,16 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
             }
         };
         let mut encoded = Vec::new();
-        let stored = match V::encode(V::borrow(&value), &mut encoded) {
-            Ok(()) => store(lease, &key, &encoded).await,
+        let stored = match binding.checks.encode::<V>(V::borrow(&value), &mut encoded) {
+            Ok(()) => {
+                if let Some(notes) = &notes {
+                    notes.write(&encoded).await;
+                }
+                store(lease, &key, &encoded).await
+            }
             Err(error) => {
                 Lease::release(vec![lease]).await;
-                Err(Error::encode(error))
+                Err(error)
             }
         };
         let lost = match stored {
@@ -174,7 +233,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
             Err(error) => {
                 // Perhaps only the reply was lost.
                 let there = get_many_bytes([key.clone()])
-                    .on_target(Target::Bound(binding))
+                    .on_target(Target::Bound(Arc::clone(&binding)))
                     .with_timeout(options.timeout)
                     .on_unavailable(OnUnavailable::Error);
                 if there.await.is_ok_and(|there| there == [Some(encoded)]) {
@@ -183,16 +242,65 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
                 Some(error)
             }
         };
-        Err(explain(not_stored(lost)).into())
+        Err(explain(not_stored(lost).with_result(value)).into())
     }
 }
 
+/// The note for which payload the work of a key was done.
+struct PayloadNotes<'k, S, V> {
+    key: &'k Key<S, Once<V>>,
+    payload: PayloadHash,
+    binding: &'k Arc<Binding>,
+    timeout: Option<Duration>,
+}
+
+impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
+    /// Reads the result and its note together; `None` if the result is gone. Fails if it is that of another payload.
+    async fn read(&self) -> Result<Option<Vec<u8>>> {
+        let (value, note) =
+            payload::read(self.key).on_target(self.target()).with_timeout(self.timeout).await?;
+        if let (Some(value), Some(note)) = (&value, note)
+            && self.payload.contradicts(&note, value)
+        {
+            return Err(Error::new(ErrorKind::PayloadMismatch, MISMATCH));
+        }
+        Ok(value)
+    }
+
+    /// Writes the note, before the result: a result without it would match every payload.
+    async fn write(&self, encoded: &[u8]) {
+        let note = payload::write(self.key, &self.payload, encoded);
+        if let Err(error) = note.on_target(self.target()).with_timeout(self.timeout).await {
+            // To lose the result would be worse: the work would be done again.
+            event!(warn, "payload hash of a result not stored", error = %error);
+        }
+    }
+
+    fn target(&self) -> Target {
+        Target::Bound(Arc::clone(self.binding))
+    }
+}
+
+const MISMATCH: &str = "this work was done for another payload, and was not run again; use a new id for a new request, \
+                        or delete the key";
+
 /// Asks for the right to do the work, for so long as may be waited.
-async fn begin(place: &LeasePlace, wait: Duration) -> Result<LeaseAnswer<Lease>> {
-    let until = Instant::now() + wait.min(Deadline::LONGEST);
+async fn begin<S: Keyspace, V: SingleValue>(
+    place: &LeasePlace,
+    wait: Duration,
+    notes: Option<&PayloadNotes<'_, S, V>>,
+) -> Result<LeaseAnswer<Lease>> {
+    let until = from_now(wait);
     let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
     loop {
         let answer = place.begin_one(LeaseMode::Wait, true).await?;
+        if let (LeaseAnswer::Value(_), Some(notes)) = (&answer, notes) {
+            match notes.read().await? {
+                Some(value) => return Ok(LeaseAnswer::Value(value)),
+                // Deleted or expired since.
+                None => continue,
+            }
+        }
         if !matches!(answer, LeaseAnswer::Held(_)) || Instant::now() >= until {
             return Ok(answer);
         }
@@ -234,9 +342,9 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, work, wait, options, borrows } = self;
+            let Self { key, work, wait, payload, options, borrows } = self;
             let work = || async { Ok::<_, Infallible>(work().await) };
-            let run = OnceRun { key, work, wait, options, borrows };
+            let run = OnceRun { key, work, wait, payload, options, borrows };
             run.once().await.map_err(|error| match error {
                 OnceError::Redis(error) => error,
                 OnceError::Work(never) => match never {},
@@ -249,6 +357,17 @@ impl<S: Keyspace, V: SingleValue, F> OnceTryRun<'_, S, V, F> {
     /// See [`OnceRun::wait`].
     pub fn wait(self, limit: Duration) -> Self {
         Self(self.0.wait(limit))
+    }
+
+    /// See [`OnceRun::payload`].
+    #[cfg(feature = "json")]
+    pub fn payload(self, payload: &(impl serde::Serialize + ?Sized)) -> Self {
+        Self(self.0.payload(payload))
+    }
+
+    /// See [`OnceRun::payload_bytes`].
+    pub fn payload_bytes(self, payload: impl AsRef<[u8]>) -> Self {
+        Self(self.0.payload_bytes(payload))
     }
 
     /// See [`OnceRun::on`].

@@ -1,0 +1,141 @@
+//! The output of the encoder: text and numbers, and what ends encoding.
+
+use std::fmt::{self, Display, Write};
+
+use serde_json::ser::{CompactFormatter, Formatter};
+use smallvec::SmallVec;
+
+use super::problem::JsonProblem;
+use super::unique::KeyPlaces;
+
+/// How deeply arrays and objects nest in what `serde_json` decodes: it fails at the 128th.
+const DEEPEST: u8 = 127;
+
+pub(super) struct Encoder<'o> {
+    pub(super) out: &'o mut Vec<u8>,
+    pub(super) keys: KeyPlaces,
+    /// The greatest length of the output, and of the value alone.
+    end: usize,
+    most: usize,
+    depth: u8,
+}
+
+impl<'o> Encoder<'o> {
+    /// Appends a value of at most this many bytes.
+    pub(super) fn new(most: usize, out: &'o mut Vec<u8>) -> Self {
+        let end = out.len().saturating_add(most);
+        Self { out, keys: KeyPlaces::new(), end, most, depth: 0 }
+    }
+}
+
+impl Encoder<'_> {
+    /// Fails if the output is too long. Called once per element, so the output is never much longer.
+    #[inline]
+    pub(super) fn check_length(&self) -> Result<(), JsonProblem> {
+        if self.out.len() > self.end { Err(JsonProblem::too_long(self.most)) } else { Ok(()) }
+    }
+
+    /// Fails if this many more bytes are too many.
+    #[inline]
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), JsonProblem> {
+        if self.end.saturating_sub(self.out.len()) < bytes {
+            return Err(JsonProblem::too_long(self.most));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Opens an array or an object.
+    #[inline]
+    pub(super) fn open(&mut self, bracket: u8) -> Result<(), JsonProblem> {
+        if self.depth == DEEPEST {
+            return Err(JsonProblem::new(format!(
+                "arrays and objects nest more than {DEEPEST} levels deep, which no reader accepts"
+            )));
+        }
+        self.depth += 1;
+        self.out.push(bracket);
+        Ok(())
+    }
+
+    /// Closes what was opened last.
+    #[inline]
+    pub(super) fn close(&mut self, bracket: u8) {
+        self.depth -= 1;
+        self.out.push(bracket);
+    }
+
+    pub(super) fn string(&mut self, text: &str) -> Result<(), JsonProblem> {
+        self.check_room(text.len())?;
+        serde_json::to_writer(&mut *self.out, text).map_err(|error| JsonProblem::new(error.to_string()))
+    }
+
+    pub(super) fn integer(&mut self, number: impl itoa::Integer) {
+        self.push(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    pub(super) fn f32(&mut self, number: f32) -> Result<(), JsonProblem> {
+        if !number.is_finite() {
+            return Err(not_finite(number.is_nan()));
+        }
+        CompactFormatter
+            .write_f32(&mut *self.out, number)
+            .map_err(|error| JsonProblem::new(error.to_string()))
+    }
+
+    pub(super) fn f64(&mut self, number: f64) -> Result<(), JsonProblem> {
+        if !number.is_finite() {
+            return Err(not_finite(number.is_nan()));
+        }
+        CompactFormatter
+            .write_f64(&mut *self.out, number)
+            .map_err(|error| JsonProblem::new(error.to_string()))
+    }
+
+    /// Text that is JSON already.
+    pub(super) fn raw(&mut self, json: &str) -> Result<(), JsonProblem> {
+        self.check_room(json.len())?;
+        self.push(json.as_bytes());
+        Ok(())
+    }
+
+    pub(super) fn displayed<T: Display + ?Sized>(&mut self, value: &T) -> Result<(), JsonProblem> {
+        let mut text = Displayed { text: SmallVec::new(), most: self.end.saturating_sub(self.out.len()) };
+        if write!(text, "{value}").is_err() {
+            self.check_room(text.text.len())?;
+            return Err(JsonProblem::new("its `Display` failed"));
+        }
+        let text = std::str::from_utf8(&text.text).map_err(|error| JsonProblem::new(error.to_string()))?;
+        self.string(text)
+    }
+
+    /// Opens `{"Variant":`, which a variant with data is in.
+    pub(super) fn open_variant(&mut self, variant: &'static str) -> Result<(), JsonProblem> {
+        self.open(b'{')?;
+        self.string(variant)?;
+        self.out.push(b':');
+        Ok(())
+    }
+}
+
+fn not_finite(is_nan: bool) -> JsonProblem {
+    let number = if is_nan { "NaN" } else { "an infinite number" };
+    JsonProblem::new(format!("JSON has no way to write {number}; store an `Option`, or a string"))
+}
+
+/// The text of a `Display`, usually without an allocation: times, decimals and ids are written like this.
+struct Displayed {
+    text: SmallVec<[u8; 64]>,
+    most: usize,
+}
+
+impl Write for Displayed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.extend_from_slice(text.as_bytes());
+        if self.text.len() > self.most { Err(fmt::Error) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,128 @@
+//! Whether the keys of an object are distinct.
+//!
+//! Reading an object with a key that occurs twice fails for a struct, and drops one of the values for a map. The keys are
+//! compared as they were written, in the output, so that nothing is copied.
+
+use std::hash::{BuildHasher, RandomState};
+
+use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
+
+/// Where the keys of all open objects are in the output, those of the innermost object last.
+pub(super) type KeyPlaces = SmallVec<[(usize, usize); 16]>;
+
+/// How many keys are compared one by one.
+const FEW: usize = 24;
+
+/// The keys of one open object.
+#[derive(Debug)]
+pub(super) struct ObjectKeys {
+    /// Where they start among the keys of all open objects.
+    first: usize,
+    /// A bit for each key, by some of its bytes: a bit that is not set proves that the key is new.
+    bits: u64,
+    /// Whether every key was greater than the one before, as in a `BTreeMap`: then they are distinct.
+    ascending: bool,
+    /// The hashes of the keys, once there are many. The hasher is seeded: keys may come from outside. The set need not hash well.
+    hashes: Option<Box<(RandomState, FxHashSet<u64>)>>,
+}
+
+impl ObjectKeys {
+    pub(super) fn new(places: &KeyPlaces) -> Self {
+        Self { first: places.len(), bits: 0, ascending: true, hashes: None }
+    }
+
+    /// Adds the key that was written last, at this place; returns whether it is new.
+    pub(super) fn add(&mut self, out: &[u8], places: &mut KeyPlaces, place: (usize, usize)) -> bool {
+        let key = at(out, place);
+        let bit = bit(key);
+        let seen = places.get(self.first..).unwrap_or_default();
+        let is_new =
+            if self.bits & bit == 0 && seen.len() < FEW { true } else { self.is_new(out, seen, key) };
+        if self.ascending {
+            self.ascending = seen.last().is_none_or(|&last| at(out, last) < key);
+        }
+        self.bits |= bit;
+        places.push(place);
+        is_new
+    }
+
+    fn is_new(&mut self, out: &[u8], seen: &[(usize, usize)], key: &[u8]) -> bool {
+        let differs = || seen.iter().all(|&place| at(out, place) != key);
+        if self.ascending && seen.last().is_some_and(|&last| at(out, last) < key) {
+            return true;
+        }
+        if seen.len() < FEW {
+            return differs();
+        }
+        let hashes = self.hashes.get_or_insert_with(|| {
+            let hasher = RandomState::new();
+            let hashes = seen.iter().map(|&place| hasher.hash_one(at(out, place))).collect();
+            Box::new((hasher, hashes))
+        });
+        // Equal hashes of different keys are possible.
+        hashes.1.insert(hashes.0.hash_one(key)) || differs()
+    }
+
+    /// Forgets the keys, when the object is closed.
+    pub(super) fn close(&self, places: &mut KeyPlaces) {
+        places.truncate(self.first);
+    }
+}
+
+fn at(out: &[u8], (start, end): (usize, usize)) -> &[u8] {
+    out.get(start..end).unwrap_or_default()
+}
+
+/// A key is written in quotes, so its first byte is the second one.
+fn bit(key: &[u8]) -> u64 {
+    let byte = |index: usize| u64::from(key.get(index).copied().unwrap_or_default());
+    let length = key.len();
+    let mixed = byte(1)
+        .wrapping_mul(31)
+        .wrapping_add(byte(length.saturating_sub(2)).wrapping_mul(7))
+        .wrapping_add(byte(length / 2))
+        .wrapping_add(length as u64);
+    1 << (mixed % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds keys of a text; returns the index of the first one that occurs twice.
+    fn first_duplicate(keys: &[String]) -> Option<usize> {
+        let (mut out, mut places) = (b"before".to_vec(), KeyPlaces::new());
+        places.push((0, 6));
+        let mut seen = ObjectKeys::new(&places);
+        let found = keys.iter().position(|key| {
+            let start = out.len();
+            out.extend_from_slice(format!("\"{key}\"").as_bytes());
+            let end = out.len();
+            out.extend_from_slice(b":1,");
+            !seen.add(&out, &mut places, (start, end))
+        });
+        seen.close(&mut places);
+        assert_eq!(places.len(), 1);
+        found
+    }
+
+    #[test]
+    fn a_key_that_occurs_twice_is_found_in_every_order_and_number() {
+        for count in [1_usize, 2, 5, 23, 24, 25, 26, 100, 1000] {
+            let ascending: Vec<_> = (0..count).map(|number| format!("key{number:05}")).collect();
+            let descending: Vec<_> = ascending.iter().rev().cloned().collect();
+            let mut mixed = ascending.clone();
+            fastrand::Rng::with_seed(7).shuffle(&mut mixed);
+            for keys in [ascending, descending, mixed] {
+                assert_eq!(first_duplicate(&keys), None, "{count}");
+                for again in [0, count / 2, count - 1] {
+                    let mut keys = keys.clone();
+                    keys.push(keys[again].clone());
+                    assert_eq!(first_duplicate(&keys), Some(count), "{count} {again}");
+                }
+            }
+        }
+        assert_eq!(first_duplicate(&[String::new(), "a".into(), String::new()]), Some(2));
+    }
+}
