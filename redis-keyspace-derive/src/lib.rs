@@ -50,6 +50,7 @@ use proc_macro::TokenStream;
 /// | `early_refresh = "80%"` | `get_or_set` loads a value anew that is read after this much of its lifetime |
 /// | `negative_ttl = "30s"` | how long `get_or_set_optional` remembers that there is no value |
 /// | `hard_timeout = "5s"` | how long a loader may take |
+/// | `wait_timeout = "10s"` | how long a caller waits for another caller's load before it loads itself |
 /// | `across_processes` | `get_or_set` loads once for all processes, not once in each |
 /// | `crate = path` | where `redis_keyspace` is found, if not as a dependency of that name |
 /// | `allow_doubled_prefix` | lets a template start with the prefix once more |
@@ -60,7 +61,7 @@ use proc_macro::TokenStream;
 /// | --- | --- |
 /// | `"user:{id}"` | the template; without it, the field's name followed by its parameters: `user:{id}` |
 /// | `ttl = ..` | the lifetime, as above; an entry must have one, its own or the struct's |
-/// | `stale_for`, `ttl_jitter`, `early_refresh`, `negative_ttl`, `hard_timeout`, `across_processes` | as above, for this field; `across_processes = false` where the struct states it |
+/// | `stale_for`, `ttl_jitter`, `early_refresh`, `negative_ttl`, `hard_timeout`, `wait_timeout`, `across_processes` | as above, for this field; `across_processes = false` where the struct states it |
 /// | `hash_tag = id` | the parameter that decides on which node of a cluster a key is; its place gets literal braces |
 ///
 /// `{{` and `}}` are literal braces: with `hash_tag = id` the template `"user:{id}"` is `"user:{{{id}}}"`. Several

@@ -15,6 +15,7 @@ pub(crate) struct Fills {
     pub(crate) early_refresh: Option<u16>,
     pub(crate) negative_ttl: Option<u64>,
     pub(crate) hard_timeout: Option<u64>,
+    pub(crate) wait_timeout: Option<u64>,
     pub(crate) across_processes: Option<bool>,
     /// Where one of them was first stated.
     pub(crate) span: Option<Span>,
@@ -31,6 +32,7 @@ impl Fills {
             "early_refresh" => self.early_refresh = part(item, diag),
             "negative_ttl" => self.negative_ttl = value::time(item, diag),
             "hard_timeout" => self.hard_timeout = value::time(item, diag),
+            "wait_timeout" => self.wait_timeout = value::time(item, diag),
             "across_processes" => self.across_processes = flag(item, diag),
             _ => return false,
         }
@@ -46,6 +48,7 @@ impl Fills {
             early_refresh: self.early_refresh.or(others.early_refresh),
             negative_ttl: self.negative_ttl.or(others.negative_ttl),
             hard_timeout: self.hard_timeout.or(others.hard_timeout),
+            wait_timeout: self.wait_timeout.or(others.wait_timeout),
             across_processes: self.across_processes.or(others.across_processes),
             span: self.span,
         }

@@ -56,6 +56,7 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("early_refresh", &[Place::Keyspace, Place::Entry], "early_refresh = \"80%\""),
     ("negative_ttl", &[Place::Keyspace, Place::Entry], "negative_ttl = \"30s\""),
     ("hard_timeout", &[Place::Keyspace, Place::Entry], "hard_timeout = \"5s\""),
+    ("wait_timeout", &[Place::Keyspace, Place::Entry], "wait_timeout = \"10s\""),
     ("across_processes", &[Place::Keyspace, Place::Entry], "across_processes"),
     ("allow_doubled_prefix", &[Place::Keyspace], "allow_doubled_prefix"),
     ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),

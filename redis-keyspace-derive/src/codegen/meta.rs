@@ -95,6 +95,7 @@ fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<To
         stated.early_refresh.map(|part| quote_spanned!(site()=> early_refresh: #rk::Option::Some(#part))),
         time("negative_ttl", stated.negative_ttl),
         time("hard_timeout", stated.hard_timeout),
+        time("wait_timeout", stated.wait_timeout),
         stated.across_processes.map(|across| quote_spanned!(site()=> across_processes: #across)),
     ]
     .into_iter()

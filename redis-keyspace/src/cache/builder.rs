@@ -123,8 +123,8 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// apart. If the loading process dies, another one takes over after five seconds, or half a minute if its caller did not
     /// set this. Without it, each process loads once.
     ///
-    /// Two loaders in different processes that wait for each other's keys deadlock; a
-    /// [hard timeout](Self::hard_timeout) ends that.
+    /// Two loaders in different processes that wait for each other's keys block each other until one of them has waited for
+    /// the [`wait_timeout`](Self::wait_timeout).
     pub fn across_processes(mut self) -> Self {
         self.options().across_processes = true;
         self
@@ -148,6 +148,17 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// [`FillError::TimedOut`].
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.options().hard_timeout = Some(limit);
+        self
+    }
+
+    /// Sets how long to wait for another caller's load before this caller loads the value itself; the default is 10 seconds, or
+    /// the [hard timeout](Self::hard_timeout) if that is longer.
+    ///
+    /// Another caller's load may hang, or its future may no longer be polled. Of all callers that wait for it, only one takes
+    /// over, and the others wait for that one. So at most one more load starts in each such time. With
+    /// [`across_processes`](Self::across_processes) this applies to all processes together.
+    pub fn wait_timeout(mut self, limit: Duration) -> Self {
+        self.options().wait_timeout = Some(limit);
         self
     }
 
@@ -178,7 +189,9 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     }
 
     call_options! { self => self.options().call;
-        /// Sets the deadline of each of its commands. It does not limit the loader.
+        /// Sets the deadline of each of its commands, and how long the call waits for other callers' loads in total: after
+        /// that it fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or [`FillError::TimedOut`]. It does not limit
+        /// the loader of the call.
     }
 }
 

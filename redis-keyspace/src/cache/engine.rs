@@ -1,7 +1,10 @@
 //! The engine of `get_or_set` and its family, for any number of keys: find out which keys this caller loads and which another
 //! caller is loading, take the leases, load, and wait for the others.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use super::error::FillError;
 use super::fill::{FillEntry, Known};
@@ -14,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::kind::SingleValue;
 use crate::local::{Follower, LoadRole, LoadStage};
 use crate::schema::Keyspace;
+use crate::time::from_now;
 
 /// How many failures of other callers' loaders a caller waits for.
 const FAILURES: u32 = 2;
@@ -25,6 +29,8 @@ enum Followed {
     Failed(Option<Error>),
     /// The leader is gone, or has nothing for this caller.
     Nothing,
+    /// The load takes too long for this caller.
+    Overdue(Follower),
 }
 
 impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
@@ -32,18 +38,21 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     pub(super) async fn run(mut self, came: u64, looked: Looked<V::Owned>) -> Filled<V::Owned, L::Error> {
         self.take_look(looked, came).await?;
         let mut missing: Vec<usize> = self.unknown().collect();
-        let (mut came, mut failures) = (came, 0);
+        let (mut came, mut failures, mut overdue) = (came, 0, HashMap::new());
         while !missing.is_empty() {
-            let (led, followed) = self.join(std::mem::take(&mut missing), came).await?;
+            let (led, followed) = self.join(std::mem::take(&mut missing), overdue, came).await?;
             let led = self.seek(led).await?;
             if !led.is_empty() {
                 self.load(led).await?;
             }
             // Only now: another caller may be waiting for what was just loaded.
             let (mut has_failed, mut cause) = (false, None);
+            overdue = HashMap::new();
+            let until = from_now(self.fill.options.waits_for_a_load());
             for (index, follower) in followed {
-                match self.follow(index, follower).await? {
+                match self.follow(index, follower, until).await? {
                     Followed::Known => continue,
+                    Followed::Overdue(follower) => drop(overdue.insert(index, follower)),
                     Followed::Failed(told) => (has_failed, cause) = (true, told),
                     Followed::Nothing => {}
                 }
@@ -57,7 +66,8 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             if missing.is_empty() {
                 break;
             }
-            // The leader is gone. All of its followers look at once: one after the other, each would wait for its own failure.
+            // The leader is gone or slow. All of its followers look at once: one after the other, each would wait for its own
+            // failure. Then one of them loads, and the others follow that one.
             came = self.fill.flights().now();
             let looked = self.fill.look().await?;
             self.take_look(looked, came).await?;
@@ -115,15 +125,27 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     }
 
     /// Splits the keys into those that this caller loads and those that another caller of the process is loading.
-    async fn join(&mut self, missing: Vec<usize>, came: u64) -> Result<(Vec<Led>, Vec<(usize, Follower)>)> {
+    ///
+    /// This caller has waited for the loads in `overdue`: it replaces them, or follows the caller that has replaced them.
+    async fn join(
+        &mut self,
+        missing: Vec<usize>,
+        mut overdue: HashMap<usize, Follower>,
+        came: u64,
+    ) -> Result<(Vec<Led>, Vec<(usize, Follower)>)> {
         let (mut led, mut followed, mut superseded) = (Vec::new(), Vec::new(), Vec::new());
         // Loads that began before this caller came: their keys may have been written since, and then their leases ended.
         let (mut late, mut asked) = (Vec::new(), Vec::new());
         let fill = Arc::clone(&self.fill);
         for index in missing {
             let Some(entry) = fill.entries.get(index) else { continue };
-            if !fill.options.coalesces || fill.is_loading(entry) {
-                led.push(Led::alone(index));
+            let is_self_wait = fill.is_loading(entry);
+            if !fill.options.coalesces || is_self_wait {
+                led.push(Led { is_self_wait, ..Led::alone(index) });
+                continue;
+            }
+            if let Some(old) = overdue.remove(&index) {
+                superseded.push((index, old));
                 continue;
             }
             match fill.flights().join(&entry.name, came) {
@@ -163,12 +185,28 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         for (index, old) in superseded {
             let Some(entry) = fill.entries.get(index) else { continue };
             match fill.flights().supersede(&entry.name, &old) {
-                LoadRole::Leader(leader) => led.push(Led::of(index, leader)),
+                LoadRole::Leader(leader) => {
+                    let instead_of = match old.stage() {
+                        LoadStage::Loading { token, .. } => token,
+                        _ => None,
+                    };
+                    led.push(Led { instead_of, ..Led::of(index, leader) });
+                }
                 LoadRole::Follower(follower) | LoadRole::Latecomer(follower) => {
                     followed.push((index, follower))
                 }
             }
         }
+        let leading = fill.leading();
+        let mut waits = |(index, follower): &mut (usize, Follower)| {
+            let Some(entry) = fill.entries.get(*index) else { return false };
+            let waits = fill.flights().wait_for(leading.clone(), &entry.name, follower);
+            if !waits {
+                led.push(Led { is_self_wait: true, ..Led::alone(*index) });
+            }
+            waits
+        };
+        followed.retain_mut(&mut waits);
         Ok((led, followed))
     }
 
@@ -213,16 +251,20 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         self.set(index, Known { value, bytes: encoded.filter(|_| needs_bytes), source });
     }
 
-    /// Waits for another caller's load.
-    async fn follow(&mut self, index: usize, follower: Follower) -> Result<Followed, FillError<L::Error>> {
+    /// Waits for another caller's load, until it is overdue.
+    async fn follow(
+        &mut self,
+        index: usize,
+        mut follower: Follower,
+        overdue: Instant,
+    ) -> Result<Followed, FillError<L::Error>> {
         let fill = Arc::clone(&self.fill);
         let Some(entry) = fill.entries.get(index) else { return Ok(Followed::Known) };
-        let waiting = follower.wait(fill.serves_stale());
-        let told = match self.waits {
-            Some((until, limit)) => {
-                tokio::time::timeout_at(until, waiting).await.map_err(|_| FillError::TimedOut(limit))?
-            }
-            None => waiting.await,
+        let total = self.waits.filter(|(until, _)| *until <= overdue);
+        let until = total.map_or(overdue, |(until, _)| until);
+        let Ok(told) = tokio::time::timeout_at(until, follower.wait(fill.serves_stale())).await else {
+            return total
+                .map_or(Ok(Followed::Overdue(follower)), |(_, limit)| Err(FillError::TimedOut(limit)));
         };
         match told {
             Some(LoadStage::Done { value: Some(bytes), degraded }) => {
@@ -276,7 +318,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         };
         fill.note(entry, |fills| &fills.refreshed, "refresh");
         leader.loads(Some(Arc::clone(lease.token())), None);
-        let led = vec![Led { index, leader: Some(leader), lease: Some(lease), stale: None }];
+        let led = vec![Led { lease: Some(lease), ..Led::of(index, leader) }];
         let load = Load::new(Arc::clone(&fill), led, true);
         match self.loader.start(load).await {
             Ended::Loaded(mut loaded) => match loaded.pop() {

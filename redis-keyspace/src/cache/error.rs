@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind};
 pub enum FillError<E> {
     /// The loader failed; nothing was stored.
     Loader(E),
-    /// The loader exceeded its [hard timeout](super::GetOrSet::hard_timeout) and was dropped.
+    /// The loader exceeded its [hard timeout](super::GetOrSet::hard_timeout) and was dropped. Or this caller waited for other
+    /// callers' loads until its hard timeout or its [timeout](super::GetOrSet::timeout).
     TimedOut(Duration),
     /// The loader did not run: this caller waited for the loaders of two other callers, and both failed.
     Coalesced,
@@ -34,7 +35,9 @@ impl<E> FillError<E> {
 const COALESCED: &str = "waited for the loaders of two other callers, and both failed";
 
 fn timed_out(limit: Duration) -> String {
-    format!("the loader exceeded its hard timeout of {limit:?} and was dropped; nothing was stored")
+    format!(
+        "no value was loaded within {limit:?}, the hard timeout or the timeout of the call; this call stored nothing"
+    )
 }
 
 impl<E: fmt::Display> fmt::Display for FillError<E> {

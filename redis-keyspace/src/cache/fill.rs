@@ -90,6 +90,15 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
             .unwrap_or(false)
     }
 
+    /// The keys of this pool whose loaders led to this task.
+    pub(super) fn leading(&self) -> Vec<String> {
+        let pool = Arc::as_ptr(self.binding.pool()).addr();
+        let of_pool = |keys: &Vec<LoadingKey>| {
+            keys.iter().filter(|(at, _)| *at == pool).map(|(_, name)| name.clone()).collect()
+        };
+        LEADING.try_with(of_pool).unwrap_or_default()
+    }
+
     pub(super) fn place(&self, entry: &FillEntry<S, V>) -> LeasePlace {
         LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout)
     }

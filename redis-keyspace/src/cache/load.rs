@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::error::FillError;
 use super::fill::{Fill, LEADING, LoadingKey};
 use super::lease::{FillOutcome, Lease};
@@ -28,12 +30,26 @@ pub(super) struct Led {
     pub(super) lease: Option<Lease>,
     /// A value to serve if the loader fails or takes too long.
     pub(super) stale: Option<Arc<[u8]>>,
+    /// The task that loads it waits for this caller already, so waiting for it would deadlock.
+    pub(super) is_self_wait: bool,
+    /// The lease of a load that this caller has waited for long enough.
+    pub(super) instead_of: Option<Arc<str>>,
+    /// The lease that another process holds, and until when this caller waits for it.
+    pub(super) awaited: Option<(Arc<str>, Instant)>,
 }
 
 impl Led {
     /// A key for which no other caller waits.
     pub(super) fn alone(index: usize) -> Self {
-        Self { index, leader: None, lease: None, stale: None }
+        Self {
+            index,
+            leader: None,
+            lease: None,
+            stale: None,
+            is_self_wait: false,
+            instead_of: None,
+            awaited: None,
+        }
     }
 
     pub(super) fn of(index: usize, leader: Leader) -> Self {

@@ -107,6 +107,7 @@ struct ManyOptions {
     jitter: Option<f64>,
     negative_ttl: Option<Duration>,
     hard_timeout: Option<Duration>,
+    wait_timeout: Option<Duration>,
     on_unavailable: Option<OnUnavailable>,
     call: CallOptions,
 }
@@ -142,6 +143,13 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
         self
     }
 
+    /// Sets how long to wait for other callers' loads before this caller loads those keys itself, as for
+    /// [`GetOrSet`](super::GetOrSet::wait_timeout).
+    pub fn wait_timeout(mut self, limit: Duration) -> Self {
+        self.options.wait_timeout = Some(limit);
+        self
+    }
+
     /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs, or return what the loader
     /// finds for all ids without storing it.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
@@ -150,7 +158,8 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
     }
 
     call_options! { self => self.options.call;
-        /// Sets the deadline of each of its commands. It does not limit the loader.
+        /// Sets the deadline of each of its commands, and how long the call waits for other callers' loads in total. It does
+        /// not limit the loader of the call.
     }
 }
 
@@ -303,6 +312,7 @@ impl ManyOptions {
             jitter: self.jitter.unwrap_or(options.jitter),
             negative_ttl: self.negative_ttl.or(options.negative_ttl).filter(|time| !time.is_zero()),
             hard_timeout: self.hard_timeout.or(options.hard_timeout),
+            wait_timeout: self.wait_timeout.or(options.wait_timeout),
             on_unavailable: self.on_unavailable,
             // For one key only: several could wait for each other, or be served at different ages.
             stale_for: None,

@@ -112,7 +112,7 @@ async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
         Some((entry, led.leader.get_or_insert_with(|| Flights::alone(&entry.name)).follower()))
     });
     spawn(load, loader);
-    let Some((entry, follower)) = follower else { return Ended::Pending };
+    let Some((entry, mut follower)) = follower else { return Ended::Pending };
     match tokio::time::timeout(soft_timeout, follower.wait(false)).await.ok().flatten() {
         Some(LoadStage::Done { value: Some(bytes), .. }) => match fill.decode(entry, &bytes) {
             Ok(value) => Ended::Loaded(vec![Loaded { value: Some(value), encoded: Some(bytes) }]),

@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 use crate::schema::{FillPolicy, Key, OnUnavailable};
 use crate::time::{check_lifetime, part_of};
 
+/// How long a caller waits for another caller's load, unless it is set.
+const WAITS: Duration = Duration::from_secs(10);
+
 /// Chooses the lifetime of a value from the value.
 pub(super) type ChooseTtl<T> = Box<dyn Fn(&T) -> Duration + Send + Sync>;
 
@@ -20,6 +23,7 @@ pub(super) struct Options<T> {
     pub(super) negative_ttl: Option<Duration>,
     pub(super) soft_timeout: Option<Duration>,
     pub(super) hard_timeout: Option<Duration>,
+    pub(super) wait_timeout: Option<Duration>,
     pub(super) across_processes: bool,
     pub(super) coalesces: bool,
     pub(super) refreshes: bool,
@@ -44,6 +48,7 @@ impl<T> Options<T> {
             negative_ttl: policy.negative_ttl(),
             soft_timeout: None,
             hard_timeout: policy.hard_timeout(),
+            wait_timeout: policy.wait_timeout(),
             across_processes: policy.across_processes(),
             coalesces: true,
             refreshes: false,
@@ -51,6 +56,12 @@ impl<T> Options<T> {
             on_unavailable: None,
             declared: policy,
         }
+    }
+
+    /// How long this caller waits for the load of another one before it loads itself. Not before that loader has reached its
+    /// hard timeout, unless the time is set.
+    pub(super) fn waits_for_a_load(&self) -> Duration {
+        self.wait_timeout.unwrap_or(WAITS.max(self.hard_timeout.unwrap_or_default()))
     }
 
     /// Fails if the TTL is one that Redis rejects: after the load, the loaded value would be lost. Also fails if the call keeps

@@ -46,7 +46,7 @@ pub(super) struct Engine<S, V: SingleValue, L> {
     pub(super) counted: Vec<usize>,
     /// Redis is unavailable, and the fill goes on without it.
     pub(super) is_unavailable: bool,
-    /// Until when the caller waits for others, and how long that is.
+    /// Until when the caller waits for other callers' loads in total, and how long that is.
     pub(super) waits: Option<(Instant, Duration)>,
 }
 
@@ -55,7 +55,8 @@ pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
 
 impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
-        let waits = fill.options.hard_timeout.map(|limit| (from_now(limit), limit));
+        let limits = [fill.options.hard_timeout, fill.options.call.timeout];
+        let waits = limits.into_iter().flatten().min().map(|limit| (from_now(limit), limit));
         let known = fill.entries.iter().map(|_| None).collect();
         Self {
             fill: Arc::new(fill),

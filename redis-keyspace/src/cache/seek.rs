@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::kind::SingleValue;
 use crate::local::LoadStage;
 use crate::schema::Keyspace;
-use crate::time::Backoff;
+use crate::time::{Backoff, from_now};
 
 /// The pauses between two looks at what another process loads.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -45,8 +45,11 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             let fill = Arc::clone(&self.fill);
             let places: Vec<_> = asked
                 .iter()
-                .filter_map(|led| fill.entries.get(led.index))
-                .map(|entry| fill.place(entry))
+                .filter_map(|led| {
+                    // A lease that is shared need not be taken.
+                    let instead_of = led.instead_of.clone().filter(|_| mode == LeaseMode::Wait);
+                    Some(fill.place(fill.entries.get(led.index)?).instead_of(instead_of))
+                })
                 .collect();
             let answers = LeasePlace::begin(&places, mode, looks).await;
             let (mut blind, mut held) = (Vec::new(), Vec::new());
@@ -91,14 +94,23 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         if options.refreshes {
             return LeaseMode::Force;
         }
-        let is_loading =
-            |led: &Led| self.fill.entries.get(led.index).is_some_and(|entry| self.fill.is_loading(entry));
         // A loader that asks for its own key holds the lease already.
-        if options.across_processes && !led.iter().any(is_loading) {
+        if options.across_processes && !led.iter().any(|led| led.is_self_wait) {
             LeaseMode::Wait
         } else {
             LeaseMode::Share
         }
+    }
+
+    /// A key whose lease another process holds. Once this caller has waited for that lease long enough, it takes it.
+    fn awaiting(&self, mut led: Led, token: String) -> Led {
+        let until = match led.awaited.take() {
+            Some((awaited, until)) if *awaited == *token => until,
+            _ => from_now(self.fill.options.waits_for_a_load()),
+        };
+        let token: Arc<str> = token.into();
+        led.instead_of = (Instant::now() >= until).then(|| Arc::clone(&token));
+        Led { awaited: Some((token, until)), ..led }
     }
 
     /// Keys that are loaded without a lease, with the copies that the process has.
@@ -139,13 +151,13 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             Ok(LeaseAnswer::Leads(lease, stale)) => {
                 Ok(Sought::Leads(Led { lease: Some(lease), stale: usable(stale), ..led }))
             }
-            Ok(LeaseAnswer::Held(stale)) => match usable(stale) {
+            Ok(LeaseAnswer::Held { token, stale }) => match usable(stale) {
                 Some(stale) => {
                     led.tell(LoadStage::Loading { token: None, stale: Some(Arc::clone(&stale)) });
                     self.serve_stale(index, stale)?;
                     Ok(Sought::Known)
                 }
-                None => Ok(Sought::Held(led)),
+                None => Ok(Sought::Held(self.awaiting(led, token))),
             },
             Err(error) if fill.goes_on(&error) => {
                 // Noted once, for all keys.

@@ -19,7 +19,10 @@ pub(super) fn register(server: &Server) {
             let mut fill = FillState::read(script, key, beside, rest.first().map(|mark| &mark[..]))?;
             match (&what[..], values) {
                 (b"peek", _) => Ok(fill.lease.map_or(Reply::Nil, Reply::bulk)),
-                (b"begin", [ms, mode, look]) => fill.begin(token, number(ms)?, mode, &look[..] == b"1"),
+                (b"begin", [ms, mode, look, rest @ ..]) => {
+                    let instead_of = rest.first().map(|token| &token[..]);
+                    fill.begin(token, number(ms)?, mode, &look[..] == b"1", instead_of)
+                }
                 _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
                 (b"renew", [ms]) => fill.renew(number(ms)?),
                 (b"release", []) if fill.shared => Ok(Reply::Integer(1)),
@@ -150,7 +153,14 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok((there, digest.unwrap_or_default()))
     }
 
-    fn begin(&mut self, token: &[u8], ms: f64, mode: &[u8], looks: bool) -> Result<Reply, Reply> {
+    fn begin(
+        &mut self,
+        token: &[u8],
+        ms: f64,
+        mode: &[u8],
+        looks: bool,
+        instead_of: Option<&[u8]>,
+    ) -> Result<Reply, Reply> {
         let (there, sight) = self.sight()?;
         if looks {
             if let Some(there) = there {
@@ -171,6 +181,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         if let Some(lease) = self.lease.clone()
             && mode != b"force"
+            && Some(&lease[..]) != instead_of
             && self.left(self.until.as_ref())? > 0.0
             && (mode != b"share" || self.seen.as_ref() == Some(&sight))
         {

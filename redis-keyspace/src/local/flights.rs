@@ -1,7 +1,7 @@
 //! Loads under way in this process, so that callers who miss the same key at once share one.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,6 +49,8 @@ struct FlightTable {
 struct Flight {
     number: u64,
     stage: watch::Receiver<LoadStage>,
+    /// The keys whose loads this one waits for.
+    awaits: Vec<String>,
 }
 
 /// What becomes of a caller who has found nothing.
@@ -74,6 +76,16 @@ pub(crate) struct Follower {
     stage: watch::Receiver<LoadStage>,
     /// It came while the right to load was being asked for: what was found by that may have been written before it came.
     pub(crate) is_late: bool,
+    /// While it waits, if it is part of a load itself.
+    waiting: Option<Waiting>,
+}
+
+/// Loads that wait for another one, until this is dropped.
+struct Waiting {
+    shared: Arc<FlightTable>,
+    /// The keys of the loads that wait.
+    leading: Vec<String>,
+    awaited: String,
 }
 
 impl Flights {
@@ -94,13 +106,42 @@ impl Flights {
         }
     }
 
-    /// Leads a new load, in the place of an old one that is not to be joined any more; joins one that was begun since.
+    /// Leads a new load that replaces an old one. Follows one that began after the old one.
     pub(crate) fn supersede(&self, key: &str, old: &Follower) -> LoadRole {
         let mut under_way = self.shared.lock();
         match under_way.get(key) {
             Some(entry) if entry.number != old.number => LoadRole::Follower(Follower::of(entry)),
             _ => LoadRole::Leader(self.begin(&mut under_way, key)),
         }
+    }
+
+    /// Registers that the loads of the keys `leading` wait for the load of `key`, which `follower` follows. Returns false if
+    /// that load waits for one of them: then waiting would deadlock.
+    pub(crate) fn wait_for(&self, leading: Vec<String>, key: &str, follower: &mut Follower) -> bool {
+        if leading.is_empty() {
+            return true;
+        }
+        let mut in_flight = self.shared.lock();
+        let (mut next, mut seen) = (vec![key], HashSet::new());
+        while let Some(awaited) = next.pop() {
+            if leading.iter().any(|leading| leading == awaited) {
+                return false;
+            }
+            if let Some(flight) = in_flight.get(awaited)
+                && seen.insert(awaited)
+            {
+                next.extend(flight.awaits.iter().map(String::as_str));
+            }
+        }
+        for leading in &leading {
+            if let Some(flight) = in_flight.get_mut(leading) {
+                flight.awaits.push(key.to_owned());
+            }
+        }
+        drop(in_flight);
+        let shared = Arc::clone(&self.shared);
+        follower.waiting = Some(Waiting { shared, leading, awaited: key.to_owned() });
+        true
     }
 
     /// The leader of a load that nobody joins.
@@ -118,7 +159,7 @@ impl Flights {
     fn begin(&self, under_way: &mut HashMap<String, Flight>, key: &str) -> Leader {
         let number = self.shared.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let (stage, receiver) = watch::channel(LoadStage::Beginning);
-        under_way.insert(key.to_owned(), Flight { number, stage: receiver });
+        under_way.insert(key.to_owned(), Flight { number, stage: receiver, awaits: Vec::new() });
         Leader { shared: Arc::clone(&self.shared), key: key.to_owned(), number, stage }
     }
 }
@@ -162,7 +203,7 @@ impl Leader {
 
     /// A follower of this load, for who has given the leading of it away.
     pub(crate) fn follower(&self) -> Follower {
-        Follower { number: self.number, stage: self.stage.subscribe(), is_late: false }
+        Follower { number: self.number, stage: self.stage.subscribe(), is_late: false, waiting: None }
     }
 
     fn leave(&self) {
@@ -182,7 +223,7 @@ impl Drop for Leader {
 
 impl Follower {
     fn of(entry: &Flight) -> Self {
-        Self { number: entry.number, stage: entry.stage.clone(), is_late: false }
+        Self { number: entry.number, stage: entry.stage.clone(), is_late: false, waiting: None }
     }
 
     pub(crate) fn stage(&self) -> LoadStage {
@@ -191,14 +232,28 @@ impl Follower {
 
     /// Waits for what is to be told: the outcome, or with `impatience` that there is something stale; `None` when the leader
     /// has gone without, or all that it has is of before this one came.
-    pub(crate) async fn wait(mut self, impatience: bool) -> Option<LoadStage> {
+    pub(crate) async fn wait(&mut self, impatience: bool) -> Option<LoadStage> {
         let tells = |stage: &LoadStage| match stage {
             LoadStage::Done { .. } | LoadStage::Found(_) | LoadStage::Failed(_) => true,
             LoadStage::Loading { stale, .. } => impatience && stale.is_some(),
             LoadStage::Beginning => false,
         };
         let told = self.stage.wait_for(tells).await.ok().map(|stage| stage.clone());
+        self.waiting = None;
         told.filter(|stage| !self.is_late || matches!(stage, LoadStage::Done { .. } | LoadStage::Failed(_)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut in_flight = self.shared.lock();
+        for leading in &self.leading {
+            if let Some(flight) = in_flight.get_mut(leading)
+                && let Some(place) = flight.awaits.iter().position(|awaited| *awaited == self.awaited)
+            {
+                flight.awaits.swap_remove(place);
+            }
+        }
     }
 }
 

@@ -203,7 +203,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
             LeaseAnswer::Value(bytes) => {
                 return Ok(V::decode(&bytes).map_err(|problem| explain(Error::decode(problem)))?);
             }
-            LeaseAnswer::Absent | LeaseAnswer::Held(_) => {
+            LeaseAnswer::Absent | LeaseAnswer::Held { .. } => {
                 return Err(explain(Error::new(ErrorKind::InProgress, in_progress(wait))).into());
             }
         };
@@ -301,7 +301,7 @@ async fn begin<S: Keyspace, V: SingleValue>(
                 None => continue,
             }
         }
-        if !matches!(answer, LeaseAnswer::Held(_)) || Instant::now() >= until {
+        if !matches!(answer, LeaseAnswer::Held { .. }) || Instant::now() >= until {
             return Ok(answer);
         }
         tokio::time::sleep_until((Instant::now() + backoff.pause()).min(until)).await;

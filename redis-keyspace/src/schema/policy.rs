@@ -55,6 +55,8 @@ pub struct FillPolicy {
     #[doc(hidden)]
     pub hard_timeout: Option<Duration>,
     #[doc(hidden)]
+    pub wait_timeout: Option<Duration>,
+    #[doc(hidden)]
     pub across_processes: bool,
 }
 
@@ -67,6 +69,7 @@ impl FillPolicy {
         early_refresh: None,
         negative_ttl: None,
         hard_timeout: None,
+        wait_timeout: None,
         across_processes: false,
     };
 
@@ -103,6 +106,12 @@ impl FillPolicy {
     #[must_use]
     pub const fn hard_timeout(&self) -> Option<Duration> {
         self.hard_timeout
+    }
+
+    /// Returns how long a caller waits for another caller's load before it loads itself.
+    #[must_use]
+    pub const fn wait_timeout(&self) -> Option<Duration> {
+        self.wait_timeout
     }
 
     /// Whether all processes together load once.

@@ -9,3 +9,4 @@ mod resurrection;
 mod stale_and_negative_entries;
 mod stampedes;
 mod unencodable;
+mod waits;

@@ -50,7 +50,7 @@ impl LeasePlace {
                 }
                 LeaseAnswer::Value(bytes) => LeaseAnswer::Value(bytes),
                 LeaseAnswer::Absent => LeaseAnswer::Absent,
-                LeaseAnswer::Held(stale) => LeaseAnswer::Held(stale),
+                LeaseAnswer::Held { token, stale } => LeaseAnswer::Held { token, stale },
             })
         };
         places.iter().zip(answers).map(with_lease).collect()

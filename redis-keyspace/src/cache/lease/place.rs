@@ -51,7 +51,7 @@ pub(crate) enum LeaseAnswer<L> {
     /// The lease is ours, or shared with us.
     Leads(L, Option<Vec<u8>>),
     /// Another process holds it.
-    Held(Option<Vec<u8>>),
+    Held { token: String, stale: Option<Vec<u8>> },
 }
 
 /// A lease that was granted: its token, and how long it lasts without renewal.
@@ -71,6 +71,8 @@ pub(crate) struct LeasePlace {
     timeout: Duration,
     /// How long leases last, if not as usual.
     lasts: Option<Duration>,
+    /// The token of a lease that is taken even though it is held.
+    instead_of: Option<Arc<str>>,
 }
 
 impl LeasePlace {
@@ -82,12 +84,18 @@ impl LeasePlace {
         let timeout = timeout.unwrap_or(binding.timeout);
         let subject = Subject::new(Some(S::META), Some(key.template()), "EVALSHA");
         let mark = Some(sweep_mark(key.template()));
-        Self { binding, key: key.text(), mark, subject, timeout, lasts: None }
+        Self { binding, key: key.text(), mark, subject, timeout, lasts: None, instead_of: None }
     }
 
     /// For work that runs once: a lease that lasts longer without renewal, and that a deletion by pattern does not end.
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
+        self
+    }
+
+    /// Takes the lease with this token, even though it is held.
+    pub(crate) fn instead_of(mut self, token: Option<Arc<str>>) -> Self {
+        self.instead_of = token;
         self
     }
 
@@ -109,6 +117,9 @@ impl LeasePlace {
         call.args.push_int(self.lasts(mode).as_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
+        if let Some(token) = &self.instead_of {
+            call.args.push(token.as_bytes());
+        }
         call
     }
 
@@ -182,7 +193,7 @@ impl LeasePlace {
                 if whose == 1 || mode == LeaseMode::Share {
                     Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode) }, stale))
                 } else {
-                    Ok(LeaseAnswer::Held(stale))
+                    Ok(LeaseAnswer::Held { token, stale })
                 }
             }
             _ => Err(unexpected()),

@@ -7,8 +7,9 @@ use crate::protocol::Script;
 /// `KEYS`: the key, its companion, and, outside of a cluster, the sweep mark of its template. `ARGV`: the operation, the token of
 /// the caller, and the operation's arguments:
 ///
-/// - `begin`, a time in milliseconds, a mode, and `1` to look at the key first: takes the lease. Mode `share` joins the lease of
-///   another holder, `wait` and `try` leave it alone, `force` takes it. Returns `{0, value}`, `{1, token, stale}` for a lease of
+/// - `begin`, a time in milliseconds, a mode, `1` to look at the key first, and possibly the token of a lease to take even though
+///   it is held: takes the lease. Mode `share` joins the lease of another holder, `wait` and `try` leave it alone, `force` takes
+///   it. Returns `{0, value}`, `{1, token, stale}` for a lease of
 ///   the caller, `{2, token, stale}` for another holder's, `{3}` for a key known to have no value.
 /// - `store`, the time in milliseconds for a stale copy, the value, and the options of `SET`; `absent`, a time in milliseconds:
 ///   there is no value. Both return 1, or 0 if the lease ended or the key changed, and nothing was done.
@@ -53,7 +54,7 @@ if what == 'begin' then
   local sight = there and redis.sha1hex(there) or ''
   local stale = left(beside[6]) > 0 and redis.call('HGET', KEYS[2], 'stale')
   if lease == token then return {1, token, stale} end
-  if lease and mode ~= 'force' and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
+  if lease and mode ~= 'force' and lease ~= ARGV[6] and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
     if mode == 'share' then
       write('shared', '1')
       if left(beside[3]) < ms then

@@ -1,0 +1,254 @@
+//! No caller waits forever for the load of another one.
+
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use redis_keyspace::cache::FillError;
+use redis_keyspace::{ErrorKind, Key, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, within};
+use tokio::sync::Barrier;
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// A wait that ends soon.
+const SHORT: Duration = Duration::from_millis(50);
+/// A wait that ends after the test has failed.
+const TOO_LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "waits", ttl = 3600)]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    #[key(wait_timeout = "3s")]
+    declared: fn(id: u32) -> Text,
+}
+
+/// Runs with two handles that share nothing in the process, as those of two processes: on an embedded server and on a real one.
+fn in_two_processes<F: Future<Output = ()>>(body: impl Fn(Redis, Redis) -> F) {
+    let run = |builder: &dyn Fn() -> RedisBuilder| {
+        let handle = |name: &str| builder().client_name(name).build().unwrap();
+        within(PATIENCE, body(handle("one"), handle("two")));
+    };
+    let embedded = Server::new();
+    run(&|| Redis::builder().embedded(embedded.clone()));
+    let real = RealServer::start();
+    run(&|| Redis::builder().url(&real.url()).unwrap());
+}
+
+type TakesOver = Box<dyn FnOnce() -> BoxFuture<'static, String> + Send>;
+
+/// Runs fills in several tasks; returns how many of them loaded.
+async fn fill_in_tasks<F>(count: u32, fill: impl Fn(TakesOver) -> F) -> u32
+where
+    F: IntoFuture<Output = redis_keyspace::Result<String>, IntoFuture: Send + 'static>,
+{
+    let loads = Arc::new(AtomicU32::new(0));
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let loads = Arc::clone(&loads);
+            let load: TakesOver = Box::new(move || {
+                Box::pin(async move {
+                    loads.fetch_add(1, Ordering::Relaxed);
+                    "taken over".to_owned()
+                })
+            });
+            tokio::spawn(fill(load).into_future())
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), "taken over");
+    }
+    loads.load(Ordering::Relaxed)
+}
+
+both_servers! {
+    async fn a_loader_that_asks_for_its_own_key_in_another_task(redis: Redis) {
+        let key = Keys::text(1).on(&redis);
+        let inner = key.clone();
+        let load = || async move {
+            let inner = inner.get_or_set(|| async { "inner".to_owned() }).wait_timeout(SHORT);
+            format!("outer of {}", tokio::spawn(inner.into_future()).await.unwrap().unwrap())
+        };
+        assert_eq!(key.get_or_set(load).await.unwrap(), "outer of inner");
+    }
+
+    async fn loaders_that_wait_for_each_other(redis: Redis) {
+        for count in [2_u32, 3] {
+            for across in [false, true] {
+                let all_load = Arc::new(Barrier::new(usize::try_from(count).unwrap()));
+                let id = |nth: u32| 100 * count + 10 * u32::from(across) + nth % count;
+                let tasks: Vec<_> = (0..count).map(|nth| {
+                    let (key, next) = (Keys::text(id(nth)).on(&redis), Keys::text(id(nth + 1)).on(&redis));
+                    let all_load = Arc::clone(&all_load);
+                    tokio::spawn(async move {
+                        let load = || async move {
+                            all_load.wait().await;
+                            let next = next.get_or_set(|| async { "inner".to_owned() }).wait_timeout(TOO_LONG);
+                            let next = if across { next.across_processes() } else { next };
+                            next.await.unwrap()
+                        };
+                        let outer = key.get_or_set(load).wait_timeout(TOO_LONG);
+                        if across { outer.across_processes().await } else { outer.await }
+                    })
+                }).collect();
+                for task in tasks {
+                    assert_eq!(task.await.unwrap().unwrap(), "inner");
+                }
+            }
+        }
+    }
+
+    async fn loaders_of_many_keys_that_wait_for_each_other(redis: Redis) {
+        let all_load = Arc::new(Barrier::new(2));
+        let tasks: Vec<_> = [0, 1].into_iter().map(|nth: u32| {
+            let (redis, all_load) = (redis.clone(), Arc::clone(&all_load));
+            tokio::spawn(async move {
+                let inner = |ids: Vec<u32>| async move {
+                    ids.into_iter().map(|id| (id, "inner".to_owned())).collect::<Vec<_>>()
+                };
+                let load = |_: Vec<u32>| {
+                    let redis = redis.clone();
+                    async move {
+                        all_load.wait().await;
+                        let others = [10 * (1 - nth), 10 * (1 - nth) + 1, 77];
+                        let others = Key::get_or_set_many(others, |id| Keys::text(id).on(&redis), inner);
+                        assert_eq!(others.wait_timeout(TOO_LONG).await.unwrap().len(), 3);
+                        vec![(10 * nth, "outer".to_owned()), (10 * nth + 1, "outer".to_owned())]
+                    }
+                };
+                let ids = [10 * nth, 10 * nth + 1];
+                Key::get_or_set_many(ids, |id| Keys::text(id).on(&redis), load).wait_timeout(TOO_LONG).await
+            })
+        }).collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap().unwrap().len(), 2);
+        }
+    }
+
+    async fn a_leader_that_is_not_polled_is_replaced(redis: Redis) {
+        let key = Keys::text(1).on(&redis);
+        let started = Arc::new(tokio::sync::Notify::new());
+        let (leader, starts) = (key.clone(), Arc::clone(&started));
+        let mut leader = pin!(leader.get_or_set(|| async move {
+            starts.notify_one();
+            std::future::pending().await
+        }).into_future());
+        tokio::select! {
+            _ = &mut leader => unreachable!(),
+            () = started.notified() => {}
+        }
+        assert_eq!(fill_in_tasks(20, |load| key.get_or_set(load).wait_timeout(SHORT)).await, 1);
+        assert_eq!(key.get().await.unwrap().as_deref(), Some("taken over"));
+    }
+}
+
+#[test]
+fn a_process_that_does_not_finish_is_replaced_and_stores_nothing() {
+    in_two_processes(|one, two| async move {
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let (starts, started) = tokio::sync::oneshot::channel();
+        let key = Keys::text(1).on(&one);
+        let slow = tokio::spawn(
+            key.get_or_set(|| async {
+                starts.send(()).unwrap();
+                released.await.unwrap();
+                "slow".to_owned()
+            })
+            .across_processes()
+            .into_future(),
+        );
+        started.await.unwrap();
+        let key = Keys::text(1).on(&two);
+        let fill = |load| key.get_or_set(load).across_processes().wait_timeout(SHORT);
+        assert_eq!(fill_in_tasks(20, fill).await, 1);
+        release.send(()).unwrap();
+        assert_eq!(slow.await.unwrap().unwrap(), "slow");
+        assert_eq!(key.get().await.unwrap().as_deref(), Some("taken over"));
+    });
+}
+
+/// Each of them is seen by the next caller as one that hangs.
+#[tokio::test(start_paused = true)]
+async fn loaders_that_never_end_are_started_once_per_wait() {
+    let redis = Redis::embedded();
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let loads = Arc::new(AtomicU32::new(0));
+    let start = |across: bool| {
+        let (key, loads) = (Keys::text(u32::from(across)).on(&redis), Arc::clone(&loads));
+        tokio::spawn(async move {
+            let load = || async move {
+                loads.fetch_add(1, Ordering::Relaxed);
+                std::future::pending().await
+            };
+            let fill = key.get_or_set(load);
+            if across { fill.across_processes().await } else { fill.await }
+        })
+    };
+    for across in [false, true] {
+        let before = loads.load(Ordering::Relaxed);
+        let tasks: Vec<_> = (0..100).map(|_| start(across)).collect();
+        tokio::time::sleep(SECOND).await;
+        for waits in 0..5 {
+            assert_eq!(loads.load(Ordering::Relaxed) - before, 1 + waits, "after {waits} waits");
+            tokio::time::sleep(10 * SECOND).await;
+        }
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_is_declared_or_that_of_the_loader() {
+    let redis = Redis::embedded();
+    Keys::text(1).on(&redis).get().await.unwrap();
+    let hang = || std::future::pending::<String>();
+    let load = || async { "loaded".to_owned() };
+    poll_leader(Keys::declared(1).on(&redis).get_or_set(hang)).await;
+    let since = Instant::now();
+    Keys::declared(1).on(&redis).get_or_set(load).await.unwrap();
+    assert_eq!(since.elapsed().as_secs(), 3);
+
+    // A loader that may take a minute is not replaced before.
+    poll_leader(Keys::text(2).on(&redis).get_or_set(hang)).await;
+    let since = Instant::now();
+    let failed = Keys::text(2).on(&redis).try_get_or_set(|| async { Ok::<_, ()>("loaded".to_owned()) });
+    assert!(matches!(failed.hard_timeout(MINUTE).await, Err(FillError::TimedOut(MINUTE))));
+    assert_eq!(since.elapsed().as_secs(), 60);
+}
+
+/// Polls a fill until it loads, and then no more.
+async fn poll_leader(fill: impl IntoFuture) {
+    let mut fill = Box::pin(fill.into_future());
+    tokio::select! {
+        _ = &mut fill => unreachable!("it hangs"),
+        () = tokio::time::sleep(SECOND) => {}
+    }
+    std::mem::forget(fill);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timeout_of_a_call_limits_all_its_waiting() {
+    let server = Server::new();
+    let one = Redis::builder().embedded(server.clone()).client_name("one").build().unwrap();
+    let two = Redis::builder().embedded(server).client_name("two").build().unwrap();
+    Keys::text(1).on(&two).get().await.unwrap();
+    let hang = || std::future::pending::<String>();
+    poll_leader(Keys::text(1).on(&one).get_or_set(hang).across_processes()).await;
+    for (redis, across) in [(&one, false), (&one, true), (&two, true)] {
+        let since = Instant::now();
+        let fill = Keys::text(1).on(redis).get_or_set(hang).timeout(2 * SECOND);
+        let error = if across { fill.across_processes().await } else { fill.await }.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LoaderTimeout, "{error}");
+        assert!(since.elapsed() <= 2 * SECOND + SECOND / 100, "{:?}", since.elapsed());
+    }
+    let since = Instant::now();
+    let load = async |_: Vec<u32>| std::future::pending::<Vec<(u32, String)>>().await;
+    let many = Key::get_or_set_many([1, 1], |id| Keys::text(id).on(&one), load).timeout(2 * SECOND).await;
+    assert_eq!(many.unwrap_err().kind(), ErrorKind::LoaderTimeout);
+    assert!(since.elapsed() <= 2 * SECOND + SECOND / 100, "{:?}", since.elapsed());
+}
