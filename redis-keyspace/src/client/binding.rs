@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::checks::WriteChecks;
 use super::counters::Counters;
+use super::watch::DeadlineWatch;
 use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Deadline;
@@ -31,6 +32,11 @@ pub(crate) struct Binding {
 impl Binding {
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         self.pool.pool()
+    }
+
+    /// Watches the deadline of a request that may be polled on another runtime than that of the pool.
+    pub(crate) fn watch(&self, deadline: Deadline) -> DeadlineWatch {
+        DeadlineWatch::new(self.pool.runtime(), deadline)
     }
 
     /// The key as it is sent.

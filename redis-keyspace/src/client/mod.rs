@@ -15,6 +15,7 @@ mod run;
 mod script;
 mod stats;
 mod subject;
+mod watch;
 
 pub(crate) use binding::{Binding, current_runtime};
 pub(crate) use call::{CallOptions, call_options};
@@ -28,3 +29,4 @@ pub(crate) use run::{
 };
 pub use stats::{ClosedConnections, FillStats, PoolStats, PoolStatus, Stats};
 pub(crate) use subject::Subject;
+pub(crate) use watch::DeadlineWatch;

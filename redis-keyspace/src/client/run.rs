@@ -73,8 +73,8 @@ pub(crate) async fn run_on(
             let names = written(&request).into_iter().map(|key| binding.wire_name(key.as_str()));
             forgetting = names.map(|name| copies.forgetting(name)).collect();
         }
-        let outcome =
-            binding.pool().run(&request, &binding.namespace, deadline, &binding.closed, preferred).await;
+        let running = binding.pool().run(&request, &binding.namespace, deadline, &binding.closed, preferred);
+        let outcome = binding.watch(deadline).bound(running).await;
         match outcome {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
             Ok((replies, server)) => {

@@ -10,7 +10,8 @@ use futures_core::future::BoxFuture;
 
 use super::base::Command;
 use crate::client::{
-    Binding, Observed, is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, run, submit,
+    Binding, DeadlineWatch, Observed, Target, is_answered_by_replica, may_be_repeated, not_run,
+    renew_if_replica, run, submit,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
@@ -37,6 +38,9 @@ enum CommandProgress {
         deadline: Deadline,
         /// The address of the binding that it was sent on.
         sent_to: usize,
+        watch: DeadlineWatch,
+        /// Not polled since it was sent, and so on the runtime of its connection.
+        is_new: bool,
     },
     /// Connecting first, or retrying.
     Slow(BoxFuture<'static, Result<Replies>>),
@@ -60,14 +64,18 @@ impl<T> CommandFuture<T> {
             observed.to(binding);
             binding.checks.pass(unreadable.as_ref())?;
             match submit(binding, request, deadline) {
-                Submitted::Waiting(receiver) => Ok(Sent::Fast { receiver, deadline, sent_to }),
+                Submitted::Waiting(receiver) => {
+                    Ok(Sent::Fast { receiver, deadline, sent_to, watch: binding.watch(deadline) })
+                }
                 Submitted::NoLane => Ok(Sent::NotYet { binding: Arc::clone(binding), deadline }),
                 Submitted::Refused(error) => Err(error),
             }
         })?;
         match sent? {
-            Sent::Fast { receiver, deadline, sent_to } => {
-                Ok(CommandProgress::Sent { receiver, deadline, sent_to })
+            Sent::Fast { receiver, deadline, sent_to, watch } => {
+                // A command of an operation that was bound earlier may run on another runtime.
+                let is_new = !matches!(call.target, Target::Bound(_));
+                Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new })
             }
             Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
         }
@@ -156,9 +164,13 @@ impl<T> Future for CommandFuture<T> {
                     Step::Done(Ok(Replies::Many(Vec::new())))
                 }
                 CommandProgress::New => Step::of(this.start()),
-                CommandProgress::Sent { receiver, deadline, sent_to } => {
+                CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new } => {
                     let (deadline, sent_to) = (*deadline, *sent_to);
-                    let answer = std::task::ready!(Pin::new(receiver).poll(context));
+                    let answer = match Pin::new(receiver).poll(context) {
+                        Poll::Ready(answer) => answer,
+                        Poll::Pending if std::mem::replace(is_new, false) => return Poll::Pending,
+                        Poll::Pending => Ok(Err(std::task::ready!(watch.poll_passed(context)))),
+                    };
                     match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
                         Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
                         Ok(replies) => this.judge(replies, deadline, sent_to),
@@ -183,7 +195,7 @@ impl<T> Future for CommandFuture<T> {
 
 /// Where a command is after the first attempt to send it.
 enum Sent {
-    Fast { receiver: Receiver, deadline: Deadline, sent_to: usize },
+    Fast { receiver: Receiver, deadline: Deadline, sent_to: usize, watch: DeadlineWatch },
     NotYet { binding: Arc<Binding>, deadline: Deadline },
 }
 

@@ -55,6 +55,11 @@ impl PoolRef {
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
+
+    /// The runtime that drives its connections.
+    pub(crate) fn runtime(&self) -> Id {
+        self.runtime
+    }
 }
 
 impl Drop for PoolRef {

@@ -12,6 +12,7 @@ use rustc_hash::FxBuildHasher;
 use tokio::time::Instant;
 
 use crate::sync::lock;
+use crate::time::SuspensionClock;
 
 /// The bytes that an entry takes in addition to its name and value, roughly.
 const OVERHEAD: usize = 100;
@@ -38,6 +39,13 @@ struct KeptValue<V> {
     value: V,
     bytes: usize,
     read_at: Instant,
+    clock: SuspensionClock,
+}
+
+impl<V> KeptValue<V> {
+    fn is_within(&self, age: Duration) -> bool {
+        self.read_at.elapsed().saturating_add(self.clock.suspended()) < age
+    }
 }
 
 /// A read in progress.
@@ -116,20 +124,21 @@ impl<V: Clone + Size> Remembered<V> {
         let bytes = name.len() + value.bytes() + OVERHEAD;
         let forgotten = lock(self.stripe(name));
         if *forgotten == start.forgotten {
-            kept.insert(name.to_owned(), KeptValue { value, bytes, read_at });
+            let clock = SuspensionClock::start();
+            kept.insert(name.to_owned(), KeptValue { value, bytes, read_at, clock });
         }
     }
 
     /// Whether a value is kept that was read within `age`.
     pub(crate) fn is_recent(&self, name: &str, age: Duration) -> bool {
         let entry = self.kept.get().and_then(|kept| kept.peek(name));
-        entry.is_some_and(|entry| entry.read_at.elapsed() < age)
+        entry.is_some_and(|entry| entry.is_within(age))
     }
 
     /// Returns the value if it was read within `age`.
     pub(crate) fn get(&self, name: &str, age: Duration) -> Option<V> {
         let entry = self.kept.get()?.get(name)?;
-        (entry.read_at.elapsed() < age).then_some(entry.value)
+        entry.is_within(age).then_some(entry.value)
     }
 
     /// Forgets a key that is written.

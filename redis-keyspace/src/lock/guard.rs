@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local::{Streak, Turn};
 use crate::schema::TemplateMeta;
 use crate::sync::lock;
-use crate::time::{Deadline, jittered};
+use crate::time::{Deadline, SuspensionClock, jittered};
 
 /// A lock that is held, as work done under it sees it: is it still, and which number goes with it. Cheap to clone.
 ///
@@ -54,6 +54,8 @@ struct Shared {
 struct State {
     /// By our own clock, and a little earlier than the server may let it expire.
     until: Instant,
+    /// Since the last renewal: while the machine is suspended, our clock stands still, and the server's does not.
+    clock: SuspensionClock,
     /// Why it is not held any more; once lost is lost.
     ended: Option<Error>,
 }
@@ -71,7 +73,11 @@ impl LockGuard {
             template,
             fencing: taken.fencing,
             lifetime,
-            state: watch::Sender::new(State { until: end(taken.asked, lifetime), ended: None }),
+            state: watch::Sender::new(State {
+                until: end(taken.asked, lifetime),
+                clock: SuspensionClock::start(),
+                ended: None,
+            }),
             turn: Mutex::new(turn),
         });
         let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked)).abort_handle();
@@ -168,7 +174,8 @@ impl LockHandle {
 impl State {
     /// Why it is not held any more. Its moment is looked up while nobody can renew it, so that what was lost stays lost.
     fn why(&self) -> Option<Error> {
-        let late = || (Instant::now() >= self.until).then(|| Error::new(ErrorKind::LockLost, LATE));
+        let rest = self.until.saturating_duration_since(Instant::now());
+        let late = || (rest <= self.clock.suspended()).then(|| Error::new(ErrorKind::LockLost, LATE));
         self.ended.clone().or_else(late)
     }
 }
@@ -197,12 +204,13 @@ impl Shared {
     }
 
     /// Notes a renewal that was asked for at this moment; false if that came too late.
-    fn extend(&self, asked: Instant) -> bool {
+    fn extend(&self, asked: Instant, clock: SuspensionClock) -> bool {
         let mut is_ours = false;
         self.state.send_if_modified(|state| {
             is_ours = state.why().is_none();
             if is_ours {
                 state.until = end(asked, self.lifetime);
+                state.clock = clock;
             }
             is_ours
         });
@@ -214,7 +222,7 @@ impl Shared {
         let timeout = self.claim.binding.timeout;
         let mut failure: Option<Error> = None;
         loop {
-            let (asked, until) = (Instant::now(), self.state.borrow().until);
+            let (asked, until, clock) = (Instant::now(), self.state.borrow().until, SuspensionClock::start());
             let rest = until.saturating_duration_since(asked);
             if rest.is_zero() {
                 let late = Error::new(ErrorKind::LockLost, LATE);
@@ -228,7 +236,7 @@ impl Shared {
             // A connection that has gone silent is not to take all of the time.
             let deadline = Deadline::after(timeout.min((rest / 2).max(SHORTEST_TRY)));
             match self.claim.renew(deadline).await {
-                Ok(true) if self.extend(asked) => return Ok(asked),
+                Ok(true) if self.extend(asked, clock) => return Ok(asked),
                 Ok(true) => {}
                 Ok(false) => return Err(Error::new(ErrorKind::LockLost, NOT_OURS)),
                 Err(error) if error.kind() == ErrorKind::Closed => {
@@ -320,5 +328,27 @@ impl LockHandle {
             .field("fencing", &self.shared.fencing)
             .field("is_lost", &self.is_lost())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_expired_while_the_machine_was_suspended_is_lost() {
+        let state = |suspended: Duration| State {
+            until: Instant::now() + MINUTE,
+            clock: SuspensionClock::before_suspension(suspended),
+            ended: None,
+        };
+        assert!(state(Duration::ZERO).why().is_none());
+        assert!(state(MINUTE / 2).why().is_none());
+        assert_eq!(state(2 * MINUTE).why().map(|error| error.kind()), Some(ErrorKind::LockLost));
+        let later = state(MINUTE / 2);
+        tokio::time::advance(MINUTE * 3 / 4).await;
+        assert!(later.why().is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod degrading;
+mod foreign_runtimes;
 mod handles;
 mod health;
 mod overload;

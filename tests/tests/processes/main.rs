@@ -3,4 +3,5 @@
 mod chaos;
 mod compose;
 mod examples;
+mod frozen;
 mod shared_loads;

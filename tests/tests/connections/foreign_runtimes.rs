@@ -1,0 +1,166 @@
+//! Requests that are polled on another runtime than that of their connection, and many runtimes one after the other.
+
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use redis_keyspace::{Counter, ErrorKind, Keyspace, Lock, Redis, RedisBuilder, Text};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{PATIENCE, RealServer, eventually, within};
+use tokio::runtime::Runtime;
+
+/// How long a request may take whose deadline passes.
+const LIMIT: Duration = Duration::from_millis(300);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "foreign", ttl = 3600)]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    hits: fn(id: u32) -> Counter,
+    #[key(ttl = "1h")]
+    job: fn(id: u32) -> Lock,
+}
+
+/// A runtime that runs only during `block_on`.
+fn sleeping_runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn on_both(body: impl Fn(RedisBuilder)) {
+    body(Redis::builder().embedded(Server::new()).timeout(PATIENCE));
+    let real = RealServer::start();
+    body(Redis::builder().url(&real.url()).unwrap().timeout(PATIENCE));
+}
+
+async fn is_pending<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
+
+/// An error of the deadline, or a result: what the sleeping runtime had sent may have been answered before.
+fn assert_in_time<T>(outcome: redis_keyspace::Result<T>) {
+    if let Err(error) = outcome {
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    }
+}
+
+#[test]
+fn a_command_whose_runtime_sleeps_meets_its_deadline() {
+    on_both(|builder| {
+        let redis = builder.retries(0).build().unwrap();
+        let home = sleeping_runtime();
+        let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT).into_future());
+        home.block_on(async {
+            redis.connect().await.unwrap();
+            assert!(is_pending(&mut command).await);
+        });
+        // No answer can arrive: the driver of the connection does not run.
+        let error = within(PATIENCE, command).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    });
+}
+
+#[test]
+fn a_command_that_is_connecting_when_its_runtime_falls_asleep_meets_its_deadline() {
+    on_both(|builder| {
+        let redis = builder.retries(0).build().unwrap();
+        let home = sleeping_runtime();
+        let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT).into_future());
+        home.block_on(async { assert!(is_pending(&mut command).await) });
+        assert_in_time(within(PATIENCE, command));
+    });
+}
+
+#[test]
+fn a_guard_is_released_or_fails_while_the_runtime_of_its_lock_sleeps() {
+    on_both(|builder| {
+        let redis = builder.timeout(LIMIT).build().unwrap();
+        let home = sleeping_runtime();
+        let guard =
+            home.block_on(async { Keys::job(1).on(&redis).lock().timeout(PATIENCE).await.unwrap() });
+        within(PATIENCE, async {
+            let error = guard.release().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        });
+    });
+}
+
+#[test]
+fn a_scan_that_moved_meets_its_deadline_and_ends() {
+    on_both(|builder| {
+        let redis = builder.build().unwrap();
+        let home = sleeping_runtime();
+        let mut scan = home.block_on(async {
+            for id in 0..200 {
+                Keys::text(id).on(&redis).set("a").await.unwrap();
+            }
+            // Long enough for the first page, also on a busy machine.
+            let mut scan = Keys::text_keys().on(&redis).page_size(10).timeout(10 * LIMIT).scan();
+            scan.next().await.unwrap().unwrap();
+            scan
+        });
+        within(PATIENCE, async {
+            let error = loop {
+                match scan.next().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => break error,
+                    None => panic!("its connection does not run"),
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert!(scan.next().await.is_none());
+        });
+    });
+}
+
+#[test]
+fn a_guard_and_a_scan_outlive_the_runtime_that_began_them() {
+    on_both(|builder| {
+        let redis = builder.build().unwrap();
+        let home = sleeping_runtime();
+        let (guard, mut scan) = home.block_on(async {
+            for id in 0..200 {
+                Keys::text(id).on(&redis).set("a").await.unwrap();
+            }
+            let guard = Keys::job(1).on(&redis).lock().await.unwrap();
+            let mut scan = Keys::text_keys().on(&redis).page_size(10).scan();
+            scan.next().await.unwrap().unwrap();
+            (guard, scan)
+        });
+        drop(home);
+        within(PATIENCE, async {
+            guard.release().await.unwrap();
+            assert!(!Keys::job(1).on(&redis).is_locked().await.unwrap());
+            let mut found = 1;
+            while let Some(key) = scan.next().await {
+                key.unwrap();
+                found += 1;
+            }
+            assert_eq!(found, 200);
+        });
+    });
+}
+
+#[test]
+fn runtimes_that_come_and_go_leave_no_connections_behind() {
+    let server = RealServer::start();
+    let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+    for _ in 0..100 {
+        within(PATIENCE, async {
+            Keys::hits(1).incr().on(&redis).await.unwrap();
+            let guard = Keys::job(1).on(&redis).lock().await.unwrap();
+            Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
+            guard.release().await.unwrap();
+        });
+    }
+    within(PATIENCE, async {
+        assert_eq!(Keys::hits(1).get().on(&redis).await.unwrap(), 100);
+        assert!(redis.stats().connections.len() <= 2, "{:?}", redis.stats().connections);
+        let connected = || {
+            let clients = server.redis_cli(&["CLIENT", "LIST", "TYPE", "normal"]);
+            clients.lines().filter(|line| !line.contains("cmd=client|list")).count()
+        };
+        let here = usize::try_from(redis.stats().connections[0].shared_connections).unwrap();
+        eventually("those of the other runtimes are closed", async || connected() <= here).await;
+    });
+}

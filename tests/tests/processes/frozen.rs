@@ -1,0 +1,52 @@
+//! A process that was frozen, as serverless platforms do, and goes on after the server has given it up.
+
+use redis_keyspace::{Counter, ErrorKind, Keyspace, Lock, Redis};
+use redis_keyspace_tests::{PATIENCE, RealServer, child_test, eventually_blocking, within};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "frozen", ttl = 3600)]
+struct Keys {
+    #[key(ttl = "2s")]
+    job: fn(id: u32) -> Lock,
+    hits: fn(id: u32) -> Counter,
+}
+
+/// Not a test of its own: the process that is frozen.
+#[test]
+fn a_frozen_child() {
+    let Ok(url) = std::env::var("FROZEN_URL") else { return };
+    within(PATIENCE, async {
+        let redis = Redis::open(&url).unwrap();
+        let guard = Keys::job(1).on(&redis).lock().await.unwrap();
+        let held = guard.held();
+        println!("holds {}", guard.fencing());
+        // Frozen in here, at some point.
+        let error = held.lost().await;
+        assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
+        assert!(guard.check().is_err());
+        assert_eq!(guard.release().await.unwrap_err().kind(), ErrorKind::LockLost);
+        // All its connections were closed meanwhile.
+        assert_eq!(Keys::hits(1).incr().on(&redis).await.unwrap(), 1);
+        println!("goes on");
+    });
+}
+
+#[test]
+fn a_process_that_was_frozen_has_lost_its_lock_and_connects_again() {
+    let server = RealServer::start();
+    let mut child = child_test!("a_frozen_child").env("FROZEN_URL", server.url()).spawn();
+    let fencing: u64 = child.line("holds ").parse().unwrap();
+    child.stop();
+    eventually_blocking("the lock expires", || server.redis_cli(&["EXISTS", "frozen:job:1"]) == "0");
+    assert_ne!(server.redis_cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]), "0");
+    within(PATIENCE, async {
+        let redis = Redis::open(&server.url()).unwrap();
+        let guard = Keys::job(1).on(&redis).lock().await.unwrap();
+        assert!(guard.fencing() > fencing);
+        child.resume();
+        assert_eq!(child.line("goes"), "on");
+        guard.check().unwrap();
+        guard.release().await.unwrap();
+    });
+    child.passes();
+}
