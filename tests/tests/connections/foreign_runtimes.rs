@@ -76,8 +76,7 @@ fn a_guard_is_released_or_fails_while_the_runtime_of_its_lock_sleeps() {
     on_both(|builder| {
         let redis = builder.timeout(LIMIT).build().unwrap();
         let home = sleeping_runtime();
-        let guard =
-            home.block_on(async { Keys::job(1).on(&redis).lock().timeout(PATIENCE).await.unwrap() });
+        let guard = home.block_on(async { Keys::job(1).on(&redis).lock().timeout(PATIENCE).await.unwrap() });
         within(PATIENCE, async {
             let error = guard.release().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");

@@ -162,18 +162,18 @@ both_servers! {
             ready("loaded".to_owned())
         }
         let miss = || Stale::text(id()).get_or_set(counted as fn() -> Ready<String>);
-        all_options!(miss, [ttl, stale_for, soft_timeout, hard_timeout, timeout], told_before);
+        all_options!(miss, [ttl, stale_for, soft_timeout, hard_timeout, wait_timeout, timeout], told_before);
         let hit = || Stale::text(7).get_or_set(counted as fn() -> Ready<String>).early_refresh(0.5);
-        all_options!(hit, [ttl, stale_for, soft_timeout, hard_timeout, timeout], told_before);
+        all_options!(hit, [ttl, stale_for, soft_timeout, hard_timeout, wait_timeout, timeout], told_before);
         let hit = || Keys::text(7).get_or_set(counted as fn() -> Ready<String>).ttl_jitter(1e-300);
-        all_options!(hit, [ttl, hard_timeout, timeout], told_before);
+        all_options!(hit, [ttl, hard_timeout, wait_timeout, timeout], told_before);
         let absent = || Stale::text(id()).get_or_set_optional(|| ready(None)).ttl_jitter(0.5);
-        all_options!(absent, [ttl, stale_for, negative_ttl, hard_timeout, timeout], plain);
+        all_options!(absent, [ttl, stale_for, negative_ttl, hard_timeout, wait_timeout, timeout], plain);
         let many = || {
             let load = async |ids: Vec<u32>| ids.into_iter().map(|id| (id, "x".to_owned())).collect::<Vec<_>>();
             Key::get_or_set_many([id(), id(), 7], Keys::text, load).ttl_jitter(0.1)
         };
-        all_options!(many, [ttl, negative_ttl, hard_timeout, timeout], plain);
+        all_options!(many, [ttl, negative_ttl, hard_timeout, wait_timeout, timeout], plain);
         // The lifetime that the value chooses is known after the load only, so it is clipped.
         for chosen in ODD {
             for early in [0.0, 0.5, 1.0] {
