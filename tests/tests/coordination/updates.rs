@@ -264,6 +264,9 @@ fn deleting_what_is_not_there_ends_loads_of_it() {
     });
 }
 
+/// How many updates each of the eight tasks of a process makes.
+const EACH: i64 = 200;
+
 /// Not a test of its own: what the next one runs in several processes.
 #[test]
 fn several_processes_child() {
@@ -274,7 +277,7 @@ fn several_processes_child() {
             .map(|_| {
                 let key = Keys::number(1).on(&redis);
                 tokio::spawn(async move {
-                    for _ in 0..1000 {
+                    for _ in 0..EACH {
                         let update = key.update_or_insert(|| 0, |number| *number += 1);
                         update.attempts(10_000).timeout(MINUTE * 2).await.unwrap();
                     }
@@ -297,6 +300,6 @@ fn several_processes_lose_nothing() {
     for child in children {
         child.passes();
     }
-    let expected = (PROCESSES * 8 * 1000).to_string();
+    let expected = (PROCESSES * 8 * EACH).to_string();
     assert_eq!(server.redis_cli(&["GET", "updates:number:1"]), expected);
 }
