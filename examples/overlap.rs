@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Has cargo check a program, with the dependencies of this workspace.
 fn check(source: &str) -> Result<Output, Box<dyn Error>> {
     let target = target_dir()?;
-    let package = target.join("overlap-example");
+    let package = target.join(format!("overlap-example-{}", std::process::id()));
     std::fs::create_dir_all(&package)?;
     let library = Path::new(HERE).join("../redis-keyspace");
     let manifest = format!(
@@ -64,7 +64,9 @@ fn check(source: &str) -> Result<Output, Box<dyn Error>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut check = Command::new(cargo);
     check.args(["check", "--quiet", "--offline"]).current_dir(&package).env("CARGO_TARGET_DIR", &target);
-    Ok(check.output()?)
+    let output = check.output();
+    std::fs::remove_dir_all(&package)?;
+    Ok(output?)
 }
 
 /// Where cargo has put this program: `target/debug/examples/overlap`.

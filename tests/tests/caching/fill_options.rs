@@ -430,7 +430,7 @@ async fn a_loader_of_an_hour_keeps_its_lease() {
                 tokio::time::sleep(HOUR).await;
                 value
             };
-            key.get_or_set(load).across_processes().await.unwrap()
+            key.get_or_set(load).across_processes().wait_timeout(2 * HOUR).await.unwrap()
         })
     };
     let first = fill(&one);

@@ -113,7 +113,7 @@ both_servers! {
                     ids.into_iter().map(|id| (id, "inner".to_owned())).collect::<Vec<_>>()
                 };
                 let load = |_: Vec<u32>| {
-                    let redis = redis.clone();
+                    let (redis, all_load) = (redis.clone(), Arc::clone(&all_load));
                     async move {
                         all_load.wait().await;
                         let others = [10 * (1 - nth), 10 * (1 - nth) + 1, 77];
