@@ -63,7 +63,7 @@ impl World {
             };
             let leader = match part {
                 LoadRole::Leader(leader) => leader,
-                LoadRole::Follower(follower) | LoadRole::Latecomer(follower) => {
+                LoadRole::Follower(mut follower) | LoadRole::Latecomer(mut follower) => {
                     match follower.wait(false).await {
                         Some(LoadStage::Done { value: Some(bytes), .. }) => return number(&bytes),
                         _ => continue,

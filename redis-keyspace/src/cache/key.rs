@@ -81,16 +81,19 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// ```
     /// # use std::time::Duration;
     /// # use redis_keyspace::{Keyspace, Redis, Text};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "user", ttl = "1h")]
-    /// # struct UserKeys { name: fn(id: u64) -> Text }
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "user", ttl = "1h", negative_ttl = "30s")]
+    /// struct UserKeys {
+    ///     name: fn(id: u64) -> Text,
+    /// }
+    ///
     /// # async fn find_user(id: u64) -> Option<String> { (id == 7).then(|| "Ada".to_owned()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
-    /// let nobody = UserKeys::name(8).get_or_set_optional(|| find_user(8)).negative_ttl(Duration::from_secs(30));
-    /// assert_eq!(nobody.await?, None);
-    /// let nobody = UserKeys::name(8).get_or_set_optional(|| async { unreachable!("it is known") });
-    /// assert_eq!(nobody.await?, None);
+    /// let missing = UserKeys::name(8).get_or_set_optional(|| find_user(8)).negative_ttl(Duration::from_secs(10));
+    /// assert_eq!(missing.await?, None);
+    /// let missing = UserKeys::name(8).get_or_set_optional(|| async { unreachable!("it is known") });
+    /// assert_eq!(missing.await?, None);
     /// UserKeys::name(8).set("Bob").await?;
     /// assert_eq!(UserKeys::name(8).get_or_set_optional(|| find_user(8)).await?.as_deref(), Some("Bob"));
     /// # Ok(()) }).await }
