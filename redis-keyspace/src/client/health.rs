@@ -71,7 +71,8 @@ impl Redis {
     /// Checks the server, for the health endpoint of a program. It never fails: a failure is part of the result. It takes at
     /// most a second, or the handle's timeout if that is shorter.
     ///
-    /// One round trip, on the shared connections that commands use. Role and version are known if the user may call `INFO`.
+    /// One round trip, on the shared connections that commands use; one more if they are not connected yet. Role and version are
+    /// known if the user may call `INFO`, and the [login](crate::RedisBuilder::login) is not plain.
     /// It checks the server and database of this handle; [`for_keyspace`](Self::for_keyspace) returns a handle on those of a
     /// keyspace.
     ///
@@ -135,23 +136,44 @@ impl HealthCheck {
 
     async fn ask(&self, binding: Arc<Binding>, health: &mut Health) -> Result<()> {
         let limit = self.timeout.unwrap_or(LIMIT.min(binding.timeout));
-        let mut packets = vec![Packet::new("PING", Keys::None), info("server"), info("replication")];
-        if self.writes {
-            packets.push(probe());
-        }
+        let deadline = Deadline::after(limit);
         let started = Instant::now();
-        let replies = run(binding, Request::Pipeline(packets), Deadline::after(limit), true, None).await?;
-        health.latency_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
-        let mut replies = read::many(replies).into_iter();
+        let ping = || Packet::new("PING", Keys::None);
+        let send =
+            async |packets| run(Arc::clone(&binding), Request::Pipeline(packets), deadline, true, None).await;
+        let pool = binding.pool();
+        if !pool.has_connected() {
+            // The login finds out whether INFO may be sent.
+            send(vec![ping()]).await?;
+        }
+        let mut asks = !pool.facts.is_without_info();
+        let packets = |asks: bool| {
+            let infos = if asks { vec![info("server"), info("replication")] } else { vec![] };
+            let write = self.writes.then(probe);
+            [ping()].into_iter().chain(infos).chain(write).collect()
+        };
+        let mut outcome = send(packets(asks)).await;
+        if pool.is_external() && asks && outcome.as_ref().is_err_and(Error::is_connection_lost) {
+            // A proxy may close the connection in answer to INFO. The login of the application's pool does not tell.
+            asks = false;
+            outcome = send(packets(asks)).await;
+            if outcome.is_ok() {
+                pool.facts.learn_that_info_closes();
+            }
+        }
+        health.latency_ms = outcome.is_ok().then(|| started.elapsed().as_secs_f64() * 1000.0);
+        let mut replies = read::many(outcome?).into_iter();
         let mut next = || replies.next().ok_or_else(|| Error::protocol("a reply is missing"));
         let pong = read::checked(next()?);
-        let (server, replication) = (next()?, next()?);
-        health.version = version(&server);
-        health.role = read::info_line(&replication, "role").and_then(|role| match role {
-            "master" => Some(ServerRole::Master),
-            "slave" => Some(ServerRole::Replica),
-            _ => None,
-        });
+        if asks {
+            let (server, replication) = (next()?, next()?);
+            health.version = version(&server);
+            health.role = read::info_line(&replication, "role").and_then(|role| match role {
+                "master" => Some(ServerRole::Master),
+                "slave" => Some(ServerRole::Replica),
+                _ => None,
+            });
+        }
         let about = |error: Error| error.about("PING", None, None);
         pong.map_err(about)?;
         if self.writes {

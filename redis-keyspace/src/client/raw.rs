@@ -29,7 +29,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// If no connection is free in time, and any error of the closure; its source is the driver's error.
+    /// If no connection is free in time, and any error of the closure. Its source is the driver's error, unless that shows
+    /// arguments or replies. In error replies, `***` replaces the arguments of the commands, also for the closure.
     ///
     /// # Cancellation
     ///

@@ -201,7 +201,7 @@ impl Redis {
             retries: settings.retries,
             retry_delay: settings.retry_delay,
             checks: WriteChecks { most: settings.max_value_bytes, verifies: settings.verify_writes },
-            pool: PoolRef::obtain(settings, &runtime),
+            pool: PoolRef::obtain(settings, &runtime, keyspace.is_some()),
             closed: AtomicBool::new(false),
             counters: Arc::clone(&self.inner.counters),
         });

@@ -182,7 +182,7 @@ impl PoolStats {
         };
         Self {
             key: pool.fingerprint,
-            refs: pool.refs.load(Ordering::Relaxed),
+            refs: pool.keyspaces.load(Ordering::Relaxed),
             status,
             endpoint: pool.settings.endpoint.to_string(),
             db: pool.settings.db,

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::guarded::{Writes, guarded};
 use crate::client::{CallOptions, Subject, Target, call_options};
 use crate::error::{Error, Result};
-use crate::protocol::{Args, Decode, Keys, Packet, Request};
+use crate::protocol::{Args, Decode, Keys, Packet, Request, Writes, guarded};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
 /// A Redis command that has not run yet: await it, or pass it to [`Redis::batch`](crate::Redis::batch) with others.

@@ -8,7 +8,6 @@ mod counter;
 mod degrade;
 mod future;
 mod get_ex;
-mod guarded;
 #[cfg(feature = "json")]
 mod json;
 mod many;
@@ -21,8 +20,6 @@ pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
 pub use future::CommandFuture;
 pub use get_ex::GetEx;
-#[cfg(feature = "embedded")]
-pub(crate) use guarded::GUARDED_WRITE;
 pub(crate) use many::get_many_bytes;
 pub use set::Set;
 pub use ttl::Ttl;

@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use super::base::{Command, IntoCommand};
 use super::builder::command_builder;
-use super::guarded::{Writes, guarded};
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::kind::{Kind, SingleValue};
-use crate::protocol::{Decode, Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Decode, Keys, Packet, Replies, Reply, Request, Writes, guarded, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
 

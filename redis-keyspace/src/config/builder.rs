@@ -7,13 +7,16 @@ use std::time::Duration;
 use super::endpoint::{Endpoint, ExternalPool};
 use super::environment::{self, Environment};
 use super::keyspace_options::KeyspaceOptions;
-use super::settings::{BreakerSettings, Protocol, Secret, Settings};
+use super::optional_text::OptionalText;
+use super::settings::{BreakerSettings, LoginMode, Protocol, Secret, Settings};
 use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, is_namespace, validate};
 use crate::error::{Error, Result};
 use crate::schema::{Keyspace, KeyspaceMeta};
 
 /// Configures a [`Redis`](crate::Redis) handle; created by [`Redis::builder`](crate::Redis::builder).
+///
+/// Setters of a string, the port and the database also accept an `Option`; `None` changes nothing.
 ///
 /// Building does no I/O: the handle connects for the first command, or when [`Redis::connect`](crate::Redis::connect) is
 /// called.
@@ -47,12 +50,16 @@ pub struct RedisBuilder {
 }
 
 impl RedisBuilder {
-    /// Sets the server from a URL, and the user, password, database and protocol that the URL contains:
-    /// `redis://user:password@host:6379/0` or `redis+unix:///path/to/socket?db=0`.
+    /// Sets the server from a URL, and the user, password and database that the URL contains:
+    /// `redis://user:password@host:6379/0` or `redis+unix:///path/to/socket?db=0`. The parameters are `db`, `user`, `pass`,
+    /// `protocol` (`resp2`, `resp3`) and `login` (`auto`, `plain`).
+    ///
+    /// Characters with a meaning in URLs are percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+` is a plus sign.
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid. The message never repeats the URL.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid, or if a part of it would be ignored, such as
+    /// a fragment, a second host or an unknown parameter. The message never repeats the URL.
     pub fn url(self, url: &str) -> Result<Self> {
         Ok(self.with_url(url::parse(url)?))
     }
@@ -64,6 +71,7 @@ impl RedisBuilder {
         self.base.password = parts.password.or(self.base.password);
         self.base.db = parts.db.unwrap_or(self.base.db);
         self.base.protocol = parts.protocol.unwrap_or(self.base.protocol);
+        self.base.login = parts.login.unwrap_or(self.base.login);
         self
     }
 
@@ -77,18 +85,20 @@ impl RedisBuilder {
     }
 
     /// Sets the host name or address of the server; the default is `localhost`.
-    pub fn host(mut self, host: impl Into<String>) -> Self {
+    pub fn host(mut self, host: impl OptionalText) -> Self {
+        let Some(host) = host.into_text() else { return self };
         let port = match &self.base.endpoint {
             Endpoint::Tcp { port, .. } => *port,
             _ => 6379,
         };
         self.requires_server = None;
-        self.base.endpoint = Endpoint::Tcp { host: host.into(), port };
+        self.base.endpoint = Endpoint::Tcp { host, port };
         self
     }
 
     /// Sets the port of the server; the default is 6379.
-    pub fn port(mut self, port: u16) -> Self {
+    pub fn port(mut self, port: impl Into<Option<u16>>) -> Self {
+        let Some(port) = port.into() else { return self };
         let host = match &self.base.endpoint {
             Endpoint::Tcp { host, .. } => host.clone(),
             _ => "localhost".to_owned(),
@@ -105,20 +115,20 @@ impl RedisBuilder {
     }
 
     /// Sets the ACL user; the default is `default`.
-    pub fn username(mut self, username: impl Into<String>) -> Self {
-        self.base.username = Some(username.into());
+    pub fn username(mut self, username: impl OptionalText) -> Self {
+        self.base.username = username.into_text().or(self.base.username);
         self
     }
 
     /// Sets the password. It is never printed.
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.base.password = Some(Secret::new(password));
+    pub fn password(mut self, password: impl OptionalText) -> Self {
+        self.base.password = password.into_text().map(Secret::new).or(self.base.password);
         self
     }
 
     /// Sets the logical database of keyspaces that do not declare one; the default is 0.
-    pub fn db(mut self, db: u16) -> Self {
-        self.base.db = db;
+    pub fn db(mut self, db: impl Into<Option<u16>>) -> Self {
+        self.base.db = db.into().unwrap_or(self.base.db);
         self
     }
 
@@ -128,9 +138,29 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets the name of the connections in `CLIENT LIST`.
-    pub fn client_name(mut self, name: impl Into<String>) -> Self {
-        self.base.client_name = Some(name.into());
+    /// Sets which commands log a connection in; the default detects what the server accepts. [`LoginMode::Plain`] is for
+    /// proxies that close the connection on any command but `AUTH` and `SELECT`.
+    ///
+    /// Behind such a proxy, the version and role in [`health`](crate::Redis::health) are unknown, connections have no name,
+    /// and the library does not notice a restarted server or a cluster. If the proxy also rejects `MULTI`, transactions run
+    /// as scripts. If it rejects scripts too, operations that need one of them fail with an error that says so.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// use redis_keyspace::config::LoginMode;
+    ///
+    /// let redis = Redis::builder().host("proxy.internal").login(LoginMode::Plain).build()?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    pub fn login(mut self, login: LoginMode) -> Self {
+        self.base.login = login;
+        self
+    }
+
+    /// Sets the name of the connections in `CLIENT LIST`: printable ASCII without spaces. The default is the file name of the
+    /// executable without its extension, with `-` in place of every other character.
+    pub fn client_name(mut self, name: impl OptionalText) -> Self {
+        self.base.client_name = name.into_text().or(self.base.client_name);
         self
     }
 
@@ -234,8 +264,9 @@ impl RedisBuilder {
     /// [`Configuration`](crate::ErrorKind::Configuration) if it is empty, or contains control characters or any of
     /// `: % * ? [ ] \ { }`. It is one segment, because with a `:` in it, two programs with different namespaces could use
     /// the same keys.
-    pub fn namespace(mut self, namespace: &str) -> Result<Self> {
-        if !is_namespace(namespace) {
+    pub fn namespace(mut self, namespace: impl OptionalText) -> Result<Self> {
+        let Some(namespace) = namespace.into_text() else { return Ok(self) };
+        if !is_namespace(&namespace) {
             return Err(Error::configuration(format!("the namespace is invalid: {NAMESPACE_RULES}")));
         }
         self.namespace = format!("{namespace}:");
@@ -261,8 +292,10 @@ impl RedisBuilder {
     }
 
     /// Applies environment variables: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`; `REDIS_USERNAME`; `REDIS_PASSWORD`, or
-    /// `REDIS_PASSWORD_FILE`, which names a file that contains it; `REDIS_DB`; `REDIS_NAMESPACE`;
-    /// `REDIS_VERIFY_WRITES`. Unset and empty variables change nothing.
+    /// `REDIS_PASSWORD_FILE`, which names a file that contains it; `REDIS_DB`; `REDIS_NAMESPACE`; `REDIS_LOGIN` (`auto`,
+    /// `plain`); `REDIS_VERIFY_WRITES`. White space around a value does not count, nor does it around the password in the file. Unset and empty
+    /// variables change nothing. Neither does a `REDIS_PORT` such as `tcp://10.0.0.5:6379`, which Kubernetes and Docker set
+    /// for a service called `redis`.
     ///
     /// # Errors
     ///
@@ -290,7 +323,7 @@ impl RedisBuilder {
     /// let variables = [("REDIS_HOST", "10.0.0.5"), ("REDIS_PORT", "70000")];
     /// let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     /// let error = Redis::builder().variables(variables).unwrap_err();
-    /// assert!(error.to_string().contains("REDIS_PORT is `70000`"));
+    /// assert!(error.to_string().contains("REDIS_PORT is not a port from 1 to 65535"));
     /// ```
     ///
     /// # Errors
@@ -301,24 +334,16 @@ impl RedisBuilder {
     }
 
     fn with_environment(mut self, environment: Environment) -> Result<Self> {
-        let Environment { url, host, port, username, password, db, namespace, verify_writes } = environment;
+        let Environment { url, host, port, username, password, db, namespace, login, verify_writes } =
+            environment;
         if let Some(url) = url {
             self = self.with_url(url);
         }
-        if let Some(host) = host {
-            self = self.host(host);
-        }
-        if let Some(port) = port {
-            self = self.port(port);
-        }
-        self.base.username = username.or(self.base.username);
+        self = self.host(host).port(port).username(username).db(db);
         self.base.password = password.or(self.base.password);
-        self.base.db = db.unwrap_or(self.base.db);
         self.base.verify_writes = verify_writes.unwrap_or(self.base.verify_writes);
-        match namespace {
-            Some(namespace) => self.namespace(&namespace),
-            None => Ok(self),
-        }
+        self.base.login = login.unwrap_or(self.base.login);
+        self.namespace(namespace)
     }
 
     /// Makes `build` fail until a server is set: the default server is for development.

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::settings::Secret;
+use super::settings::{LoginMode, Secret};
 use super::url::{self, UrlParts};
-use super::validate::{NAMESPACE_RULES, check_host, is_namespace};
+use super::validate::{NAMESPACE_RULES, check_host, check_username, decimal, is_namespace};
+
 use crate::error::{Error, Result};
 
 /// The variables that are read.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -19,6 +20,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "REDIS_TLS",
     "REDIS_NAMESPACE",
     "REDIS_VERIFY_WRITES",
+    "REDIS_LOGIN",
 ];
 
 /// What the variables set.
@@ -32,29 +34,35 @@ pub(crate) struct Environment {
     pub(crate) db: Option<u16>,
     pub(crate) namespace: Option<String>,
     pub(crate) verify_writes: Option<bool>,
+    pub(crate) login: Option<LoginMode>,
 }
 
 pub(crate) fn wrong(name: &str, problem: &str) -> Error {
     Error::configuration(format!("the environment variable {name} {problem}"))
 }
 
-/// Reads a password from a file, without the line end that usually follows it. No message repeats the path: it may be the
-/// password itself.
+/// Reads a password from a file, without white space around it, such as the line end that usually follows it. No message
+/// repeats the path: it may be the password itself.
 pub(crate) fn read_secret(path: &str) -> std::result::Result<String, String> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("names a file that can't be read: {error}"))?;
-    let secret =
-        text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    let secret = text.trim();
     if secret.is_empty() { Err("names a file that is empty".to_owned()) } else { Ok(secret.to_owned()) }
 }
 
-/// A variable; an empty one counts as unset.
+/// The value of a variable, of every one in the same way: without white space around it, which comes from files and shells. An
+/// empty one counts as unset: composition files pass on what they lack in this way.
+fn trimmed(value: &str) -> Option<&str> {
+    Some(value.trim()).filter(|value| !value.is_empty())
+}
+
+/// The value of a variable that is read by itself.
 #[cfg(feature = "profiles")]
-pub(crate) fn without_empty(
+pub(crate) fn value_of(
     variable: std::result::Result<String, std::env::VarError>,
 ) -> std::result::Result<Option<String>, &'static str> {
     match variable {
-        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Ok(value) => Ok(trimmed(&value).map(str::to_owned)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err("is not UTF-8"),
     }
@@ -75,14 +83,17 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     }
     let host = variables.get("REDIS_HOST");
     host.map_or(Ok(()), check_host).map_err(|problem| wrong("REDIS_HOST", problem))?;
+    let username = variables.get("REDIS_USERNAME");
+    username.map_or(Ok(()), check_username).map_err(|problem| wrong("REDIS_USERNAME", problem))?;
     let environment = Environment {
         host: host.map(str::to_owned),
         port,
-        username: variables.get("REDIS_USERNAME").map(str::to_owned),
+        username: username.map(str::to_owned),
         password: variables.password()?.map(Secret::new),
         db: variables.number("REDIS_DB", "a database number from 0 to 65535")?,
         namespace: namespace.map(str::to_owned),
         verify_writes: variables.truth("REDIS_VERIFY_WRITES")?,
+        login: variables.login()?,
         url,
     };
     environment.check_against_url(&variables)?;
@@ -101,10 +112,11 @@ struct Variables(HashMap<String, String>);
 impl Variables {
     fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let named = variables.into_iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
-        // White space around a value comes from files and shells and is never part of it.
-        let trimmed = named.map(|(name, value)| (name, value.trim().to_owned()));
-        // An empty variable counts as unset: that is how composition files pass on what they lack.
-        Self(trimmed.filter(|(name, value)| !value.is_empty() && !is_service_link(name, value)).collect())
+        let set = named.filter_map(|(name, value)| {
+            let value = trimmed(&value).filter(|value| !is_service_link(&name, value))?.to_owned();
+            Some((name, value))
+        });
+        Self(set.collect())
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -112,9 +124,8 @@ impl Variables {
     }
 
     fn number(&self, name: &str, what: &str) -> Result<Option<u16>> {
-        let parsed = self
-            .get(name)
-            .map(|text| text.parse::<u16>().map_err(|_| wrong(name, &format!("is not {what}"))));
+        let parsed =
+            self.get(name).map(|text| decimal(text).ok_or_else(|| wrong(name, &format!("is not {what}"))));
         parsed.transpose()
     }
 
@@ -148,6 +159,13 @@ impl Variables {
         Ok(())
     }
 
+    fn login(&self) -> Result<Option<LoginMode>> {
+        let mode = self
+            .get("REDIS_LOGIN")
+            .map(|text| LoginMode::named(text).ok_or_else(|| wrong("REDIS_LOGIN", "must be auto or plain")));
+        mode.transpose()
+    }
+
     fn password(&self) -> Result<Option<String>> {
         let password = self.get("REDIS_PASSWORD");
         let Some(path) = self.get("REDIS_PASSWORD_FILE") else { return Ok(password.map(str::to_owned)) };
@@ -178,6 +196,9 @@ impl Environment {
         if differ(url.db.as_ref(), self.db.as_ref()) {
             return contradicts("REDIS_DB", "database");
         }
+        if differ(url.login.as_ref(), self.login.as_ref()) {
+            return contradicts("REDIS_LOGIN", "login");
+        }
         Ok(())
     }
 }
@@ -189,7 +210,7 @@ fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::config::RedisBuilder;
-    use crate::config::settings::Secret;
+    use crate::config::settings::{LoginMode, Secret};
     use crate::error::Result;
 
     fn from(variables: &[(&str, &str)]) -> Result<RedisBuilder> {
@@ -212,6 +233,7 @@ mod tests {
             ("REDIS_PASSWORD", "hunter2"),
             ("REDIS_DB", "4"),
             ("REDIS_NAMESPACE", "staging"),
+            ("REDIS_LOGIN", "plain"),
             ("REDIS_TLS", "false"),
             ("REDIS_VERIFY_WRITES", "Yes"),
         ])
@@ -224,6 +246,31 @@ mod tests {
         assert!(!from(&[("REDIS_VERIFY_WRITES", "0")]).unwrap().base.verify_writes);
         let error = from(&[("REDIS_VERIFY_WRITES", "maybe")]).unwrap_err().to_string();
         assert!(error.contains("REDIS_VERIFY_WRITES must be true or false"), "{error}");
+        assert_eq!(builder.base.login, LoginMode::Plain);
+        let url = ("REDIS_URL", "redis://h?login=plain");
+        assert_eq!(from(&[url, ("REDIS_LOGIN", "plain")]).unwrap().base.login, LoginMode::Plain);
+    }
+
+    #[test]
+    fn all_variables_are_trimmed() {
+        let builder = from(&[
+            ("REDIS_HOST", " h\n"),
+            ("REDIS_PORT", " 6390\n"),
+            ("REDIS_USERNAME", "\tapp\r\n"),
+            ("REDIS_PASSWORD", "hunter2\n"),
+            ("REDIS_PASSWORD_FILE", " \n"),
+            ("REDIS_DB", " 4\n"),
+            ("REDIS_NAMESPACE", "staging\n"),
+            ("REDIS_TLS", "false\n"),
+            ("REDIS_LOGIN", "plain\n"),
+            ("REDIS_URL", " "),
+        ])
+        .unwrap();
+        assert_eq!(builder.base.endpoint.to_string(), "h:6390");
+        assert_eq!(builder.base.username.as_deref(), Some("app"));
+        assert_eq!(builder.base.password.as_ref().map(Secret::expose), Some("hunter2"));
+        assert_eq!((builder.base.db, builder.namespace.as_str()), (4, "staging:"));
+        assert_eq!(builder.base.login, LoginMode::Plain);
     }
 
     #[test]
@@ -245,7 +292,7 @@ mod tests {
     fn a_password_out_of_a_file() {
         let path = std::env::temp_dir().join(format!("redis-keyspace-secret-{}", std::process::id()));
         let name = path.to_str().unwrap();
-        for text in ["hunter2", "hunter2\n", "hunter2\r\n"] {
+        for text in ["hunter2", "hunter2\n", "hunter2\r\n", " hunter2\n\n"] {
             std::fs::write(&path, text).unwrap();
             let base = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap().base;
             assert_eq!(base.password.as_ref().map(Secret::expose), Some("hunter2"));
@@ -292,6 +339,13 @@ mod tests {
             &[("REDIS_HOST", "user:hunter2@cache")],
             &[("REDIS_HOST", "'cache'")],
             &[("REDIS_URL", "redis://:hunter2#x@cache")],
+            &[("REDIS_URL", "'redis://hunter2'")],
+            &[("REDIS_PORT", "http://hunter2:6379")],
+            &[("REDIS_PORT", "+6379")],
+            &[("REDIS_USERNAME", "hunter2 x")],
+            &[("REDIS_HOST", "hunter2,hunter3")],
+            &[("REDIS_LOGIN", "hunter2")],
+            &[("REDIS_LOGIN", "auto"), ("REDIS_URL", "redis://u:hunter2@h?login=plain")],
             &[("REDIS_HOST", "h"), ("REDIS_URL", "redis://u:hunter2@h")],
             &[("REDIS_PASSWORD", "hunter3"), ("REDIS_URL", "redis://u:hunter2@h")],
             &[("REDIS_USERNAME", "v"), ("REDIS_URL", "redis://u:hunter2@h")],

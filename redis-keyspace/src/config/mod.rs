@@ -5,6 +5,7 @@ mod endpoint;
 mod environment;
 mod fingerprint;
 mod keyspace_options;
+mod optional_text;
 #[cfg(feature = "profiles")]
 mod profiles;
 mod settings;
@@ -17,8 +18,9 @@ pub(crate) use endpoint::EmbeddedServer;
 pub(crate) use endpoint::{Endpoint, ExternalPool, ServerIdentity, unique_id};
 pub use fingerprint::Fingerprint;
 pub use keyspace_options::KeyspaceOptions;
+pub use optional_text::OptionalText;
 #[cfg(feature = "profiles")]
 pub use profiles::Profiles;
-pub use settings::Protocol;
 pub(crate) use settings::{BreakerSettings, Secret, Settings};
+pub use settings::{LoginMode, Protocol};
 pub(crate) use validate::validate;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::builder::RedisBuilder;
-use super::environment::{read_secret, without_empty};
-use super::settings::Protocol;
+use super::environment::{read_secret, value_of};
+use super::settings::{LoginMode, Protocol};
 use super::url::{self, UrlParts};
-use super::validate::NAMESPACE_RULES;
+use super::validate::{NAMESPACE_RULES, check_host};
 use crate::error::{Error, Result};
 
 /// The variable that names the profile.
@@ -49,7 +49,7 @@ const DEFAULT: &str = "development";
 /// ```
 ///
 /// What a section can state: `url`, or `host`, `port` or `unix_socket`; `username`, `password`, `password_file`, `db`, `namespace`,
-/// `client_name`, `protocol` (`"auto"`, `"resp2"`, `"resp3"`), `timeout`, `connect_timeout`, `retry_delay` and
+/// `client_name`, `protocol` (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`), `timeout`, `connect_timeout`, `retry_delay` and
 /// `breaker_cooldown` (`"800ms"`, `"5s"`, `"1m"`), `retries`, `shared_connections`, `exclusive_connections`,
 /// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_value_bytes`, `verify_writes` (`true` or `false`). See the methods of [`RedisBuilder`] with the
 /// same names.
@@ -154,7 +154,10 @@ impl Profiles {
     pub fn select(&self, name: &str) -> Result<RedisBuilder> {
         self.profiles.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.names().map(|name| format!("`{name}`")).collect();
-            Error::configuration(format!("there is no profile `{name}`; there are {}", known.join(", ")))
+            Error::configuration(format!(
+                "the requested profile does not exist; known profiles are {}",
+                known.join(", ")
+            ))
         })
     }
 
@@ -165,7 +168,7 @@ impl Profiles {
     ///
     /// When there is no such profile, or a variable is unusable.
     pub fn select_by_env(&self) -> Result<RedisBuilder> {
-        let name = without_empty(std::env::var(VARIABLE)).map_err(|problem| {
+        let name = value_of(std::env::var(VARIABLE)).map_err(|problem| {
             Error::configuration(format!("the environment variable {VARIABLE} {problem}"))
         })?;
         let name = name.as_deref().unwrap_or(DEFAULT);
@@ -202,8 +205,12 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         builder = match name.as_str() {
             // Applied before all others.
             "url" => builder,
-            "host" => builder.host(entry.text()?),
-            "port" => builder.port(entry.number()?),
+            "host" => {
+                let host = entry.text()?;
+                check_host(host).map_err(|problem| format!("`{name}` {problem}"))?;
+                builder.host(host)
+            }
+            "port" => builder.port(entry.number::<u16>()?),
             "unix_socket" => builder.unix_socket(entry.text()?),
             "username" => builder.username(entry.text()?),
             "password" => builder.password(entry.text()?),
@@ -211,7 +218,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 let secret = read_secret(entry.text()?).map_err(|problem| format!("`{name}` {problem}"))?;
                 builder.password(secret)
             }
-            "db" => builder.db(entry.number()?),
+            "db" => builder.db(entry.number::<u16>()?),
             "namespace" => builder
                 .namespace(entry.text()?)
                 .map_err(|_| format!("`{name}` is invalid: {NAMESPACE_RULES}"))?,
@@ -222,6 +229,10 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 "resp3" => Protocol::Resp3,
                 _ => return Err(format!("`{name}` is \"auto\", \"resp2\" or \"resp3\"")),
             }),
+            "login" => builder.login(
+                LoginMode::named(entry.text()?)
+                    .ok_or_else(|| format!("`{name}` is \"auto\" or \"plain\""))?,
+            ),
             "timeout" => builder.timeout(entry.duration()?),
             "connect_timeout" => builder.connect_timeout(entry.duration()?),
             "retry_delay" => builder.retry_delay(entry.duration()?),
@@ -286,11 +297,13 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let two_passwords =
         url.password.is_some() && (set("password").is_some() || set("password_file").is_some());
     let two_protocols = url.protocol.is_some() && set("protocol").is_some();
+    let two_logins = url.login.is_some() && set("login").is_some();
     let contradictions = [
         ("db", other_db),
         ("username", other_user),
         ("password", two_passwords),
         ("protocol", two_protocols),
+        ("login", two_logins),
     ];
     match contradictions.into_iter().find(|(_, contradicts)| *contradicts) {
         Some((name, _)) => Err(format!("`{name}` contradicts `url`: set it once")),

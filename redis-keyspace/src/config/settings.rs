@@ -41,6 +41,33 @@ pub enum Protocol {
     Resp3,
 }
 
+/// Which commands a new connection is logged in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum LoginMode {
+    /// `HELLO`, `AUTH`, `SELECT`, `CLIENT`, `INFO` and an empty transaction, in one round trip. A command that the server
+    /// rejects does no harm. If the server, or a proxy in front of it, closes the connection instead, the login is repeated
+    /// as [`Plain`](Self::Plain). Later connections of the pool start with that for ten minutes; then the pool tries the
+    /// whole login again. A pool that has logged in wholly before, falls back only after three closed connections in a row.
+    #[default]
+    Auto,
+    /// `AUTH` and `SELECT` if they are needed, else `PING`; always RESP2. For proxies that close the connection on other
+    /// commands, or never answer them. It saves the first attempt. Separate connections try `MULTI` and `EVAL`, to find out
+    /// how transactions can run.
+    Plain,
+}
+
+impl LoginMode {
+    /// The mode that a URL or a profile names.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "plain" => Some(Self::Plain),
+            _ => None,
+        }
+    }
+}
+
 /// When a circuit breaker opens, and how long it stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BreakerSettings {
@@ -63,6 +90,7 @@ pub(crate) struct Settings {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) protocol: Protocol,
+    pub(crate) login: LoginMode,
     pub(crate) client_name: Option<String>,
     /// How many connections stateless commands share.
     pub(crate) shared_connections: u16,
@@ -95,6 +123,7 @@ impl Default for Settings {
             username: None,
             password: None,
             protocol: Protocol::Auto,
+            login: LoginMode::Auto,
             client_name: None,
             shared_connections: 2,
             exclusive_connections: 8,

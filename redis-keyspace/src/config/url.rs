@@ -1,11 +1,14 @@
 //! Redis URLs. No message repeats any part of one: in a malformed URL the password may be anywhere.
+//!
+//! A part that has no meaning is an error: it was written for a purpose, and often it is the rest of a password with a
+//! character that has a meaning in URLs.
 
 use percent_encoding::percent_decode_str;
-use url::Url;
+use url::{Host, Url};
 
 use super::endpoint::Endpoint;
-use super::settings::{Protocol, Secret};
-use super::validate::check_host;
+use super::settings::{LoginMode, Protocol, Secret};
+use super::validate::{check_host, decimal};
 use crate::error::{Error, Result};
 
 /// The parts of a URL.
@@ -16,6 +19,73 @@ pub(crate) struct UrlParts {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) protocol: Option<Protocol>,
+    pub(crate) login: Option<LoginMode>,
+}
+
+/// `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path?db=..&user=..&pass=..`. Every part is used, or an error.
+pub(crate) fn parse(text: &str) -> Result<UrlParts> {
+    let text = text.trim();
+    check_characters(text)?;
+    let url = Url::parse(text).map_err(|error| {
+        several_hosts(text).unwrap_or_else(|| wrong(&format!("can't be parsed ({error})")))
+    })?;
+    let is_unix = check_scheme(url.scheme())?;
+    if !text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://")) {
+        return Err(wrong("has no `//` after its scheme"));
+    }
+    if let Some(error) = several_hosts(text) {
+        return Err(error);
+    }
+    let endpoint = if is_unix { unix_socket(&url)? } else { tcp(&url)? };
+    let mut parts = UrlParts {
+        endpoint,
+        db: None,
+        username: filled(url.username(), "user name")?,
+        password: filled(url.password().unwrap_or_default(), "password")?.map(Secret::new),
+        protocol: None,
+        login: None,
+    };
+    if !is_unix {
+        match url.path().strip_prefix('/').unwrap_or_default() {
+            "" => {}
+            db => parts.db = Some(database(&decoded(db, "path")?)?),
+        }
+    }
+    let options = url.query().unwrap_or_default().split('&').filter(|option| !option.is_empty());
+    for option in options {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        parts.apply(&decoded(name, "parameter")?, &decoded(value, "parameter")?)?;
+    }
+    Ok(parts)
+}
+
+impl UrlParts {
+    /// Applies a parameter of the query.
+    fn apply(&mut self, name: &str, value: &str) -> Result<()> {
+        let text = || Some(value.to_owned()).filter(|value| !value.is_empty());
+        let is_new = match name {
+            "db" => self.db.replace(database(value)?).is_none(),
+            "user" => text().is_none_or(|user| self.username.replace(user).is_none()),
+            "pass" => text().is_none_or(|password| self.password.replace(Secret::new(password)).is_none()),
+            "protocol" => {
+                let protocol = match value {
+                    "2" | "resp2" => Protocol::Resp2,
+                    "3" | "resp3" => Protocol::Resp3,
+                    _ => return Err(wrong("has a `protocol` that is neither resp2 nor resp3")),
+                };
+                self.protocol.replace(protocol).is_none()
+            }
+            "login" => {
+                let login = LoginMode::named(value)
+                    .ok_or_else(|| wrong("has a `login` that is neither auto nor plain"))?;
+                self.login.replace(login).is_none()
+            }
+            _ => {
+                return Err(wrong("has an unknown parameter; known are db, user, pass, protocol and login"));
+            }
+        };
+        if is_new { Ok(()) } else { Err(wrong(&format!("sets `{name}` twice"))) }
+    }
 }
 
 const FORM: &str = "it is of the form redis://user:password@host:6379/0 or redis+unix:///path/to/socket?db=0, and special \
@@ -25,98 +95,96 @@ fn wrong(problem: &str) -> Error {
     Error::configuration(format!("the Redis URL {problem}; {FORM}"))
 }
 
-/// A part of a URL without its percent-encoding; `None` if it is empty.
-fn decoded(text: &str, what: &str) -> Result<Option<String>> {
-    match percent_decode_str(text).decode_utf8() {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some(text.into_owned())),
-        Err(_) => Err(wrong(&format!("has a {what} that is not UTF-8"))),
-    }
-}
-
-fn number(text: &str) -> Result<u16> {
-    text.parse().map_err(|_| wrong("has a database that is not a number from 0 to 65535"))
-}
-
-/// `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path?db=..&user=..&pass=..`. Every part is used, or an error.
-pub(crate) fn parse(text: &str) -> Result<UrlParts> {
-    let text = text.trim();
-    // The URL parser would silently drop some of them.
-    if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
-        return Err(wrong("contains white space or a control character"));
-    }
-    let url = Url::parse(text).map_err(|error| wrong(&format!("can't be parsed ({error})")))?;
-    let is_unix = match url.scheme() {
-        "redis" | "valkey" => false,
-        "unix" | "redis+unix" | "valkey+unix" => true,
-        "rediss" | "valkeys" => {
-            return Err(Error::configuration(
-                "the Redis URL asks for TLS, which this version does not speak; \
-                 make a bb8_redis pool with TLS and hand it to Redis::from_pool",
-            ));
-        }
-        _ => return Err(wrong("has an unknown scheme")),
-    };
-    if url.fragment().is_some() {
+/// Rejects what the URL parser would drop or guess at.
+fn check_characters(text: &str) -> Result<()> {
+    if text.contains('#') {
         return Err(wrong("contains a `#`; write it as %23"));
     }
-    let mut parts = UrlParts {
-        endpoint: if is_unix { socket(&url)? } else { address(&url)? },
-        db: None,
-        username: decoded(url.username(), "user name")?,
-        password: decoded(url.password().unwrap_or_default(), "password")?.map(Secret::new),
-        protocol: None,
-    };
-    if !is_unix {
-        match url.path().strip_prefix('/').unwrap_or_default() {
-            "" => {}
-            db => parts.db = Some(number(db)?),
-        }
+    if text.starts_with(['"', '\'']) {
+        return Err(wrong("starts with a quote; remove the quotes around it"));
     }
-    // Not as forms are read, where a `+` would be a space.
-    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decoded(value, "parameter")?.unwrap_or_default();
-        match name {
-            "db" if parts.db.is_none() => parts.db = Some(number(&value)?),
-            "user" if parts.username.is_none() => parts.username = Some(value),
-            "pass" if parts.password.is_none() => parts.password = Some(Secret::new(value)),
-            "protocol" if parts.protocol.is_none() => {
-                parts.protocol = Some(match &*value {
-                    "2" | "resp2" => Protocol::Resp2,
-                    "3" | "resp3" => Protocol::Resp3,
-                    _ => return Err(wrong("has a `protocol` that is neither resp2 nor resp3")),
-                });
-            }
-            "db" | "user" | "pass" | "protocol" => return Err(wrong(&format!("sets `{name}` twice"))),
-            _ => return Err(wrong("has an unknown parameter; known are db, user, pass and protocol")),
-        }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(wrong("contains white space or a control character"));
     }
-    Ok(parts)
+    let is_escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if text.split('%').skip(1).any(|rest| !is_escape(rest)) {
+        return Err(wrong("contains a `%` without two hexadecimal digits after it; write it as %25"));
+    }
+    Ok(())
 }
 
-fn socket(url: &Url) -> Result<Endpoint> {
+/// Whether the server is a unix socket.
+fn check_scheme(scheme: &str) -> Result<bool> {
+    match scheme {
+        "redis" | "valkey" => Ok(false),
+        "unix" | "redis+unix" | "valkey+unix" => Ok(true),
+        "rediss" | "valkeys" => Err(Error::configuration(
+            "the Redis URL asks for TLS, which this version does not support; \
+             create a bb8_redis pool with TLS and pass it to Redis::from_pool",
+        )),
+        scheme if ["sentinel", "cluster"].iter().any(|kind| scheme.contains(kind)) => {
+            Err(Error::configuration(
+                "the Redis URL asks for Sentinel or Cluster, which this version does not support; name one server: \
+             redis://host:6379",
+            ))
+        }
+        _ => Err(wrong("has an unknown scheme")),
+    }
+}
+
+/// The error for several hosts with commas between them, which the URL parser takes for one name or a bad port.
+fn several_hosts(text: &str) -> Option<Error> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let hosts = authority.rsplit('@').next()?;
+    hosts.contains(',').then(|| {
+        wrong("names several hosts, and this version does not support Sentinel or Cluster; name one server")
+    })
+}
+
+fn unix_socket(url: &Url) -> Result<Endpoint> {
     if url.host_str().is_some_and(|host| !host.is_empty()) || url.port().is_some() {
         return Err(wrong(
             "has a host, but a unix socket has only a path; write three slashes before the path",
         ));
     }
-    let path = decoded(url.path(), "path")?.unwrap_or_default();
+    let path = decoded(url.path(), "path")?;
     if path.len() < 2 {
         return Err(wrong("names no socket"));
     }
     Ok(Endpoint::Unix(path.into()))
 }
 
-fn address(url: &Url) -> Result<Endpoint> {
+fn tcp(url: &Url) -> Result<Endpoint> {
     let host = match url.host() {
-        None => "localhost".to_owned(),
-        Some(url::Host::Ipv6(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
         // The URL parser leaves the names of unknown schemes encoded.
-        Some(host) => decoded(&host.to_string(), "host")?.unwrap_or_default(),
+        Some(host) => decoded(&host.to_string(), "host")?,
+        None => String::new(),
     };
+    if host.is_empty() {
+        return Err(wrong("names no host; the server on this machine is redis://localhost"));
+    }
     check_host(&host).map_err(|problem| wrong(&format!("has a host that {problem}")))?;
-    Ok(Endpoint::Tcp { host, port: url.port().unwrap_or(6379) })
+    match url.port() {
+        Some(0) => Err(wrong("has the port 0; ports are from 1 to 65535")),
+        port => Ok(Endpoint::Tcp { host, port: port.unwrap_or(6379) }),
+    }
+}
+
+fn database(text: &str) -> Result<u16> {
+    decimal(text).ok_or_else(|| wrong("has a database that is not a number from 0 to 65535"))
+}
+
+/// Decodes a part; the same for all parts.
+fn decoded(part: &str, what: &str) -> Result<String> {
+    let text = percent_decode_str(part).decode_utf8();
+    text.map(Into::into).map_err(|_| wrong(&format!("has a {what} that is not UTF-8")))
+}
+
+/// A part that counts as unset when it is empty.
+fn filled(part: &str, what: &str) -> Result<Option<String>> {
+    decoded(part, what).map(|text| Some(text).filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
@@ -139,13 +207,29 @@ mod tests {
         assert_eq!(parts.endpoint.to_string(), "[::1]:7001");
         assert_eq!(parts.password.as_ref().map(Secret::expose), Some("secret"));
 
-        let parts = parse("redis://h?user=a%2Bb&pass=a+b%25").unwrap();
-        assert_eq!(parts.username.as_deref(), Some("a+b"));
-        assert_eq!(parts.password.as_ref().map(Secret::expose), Some("a+b%"));
+        let parts = parse(" redis://h:1/\n").unwrap();
+        assert_eq!(parts.endpoint.to_string(), "h:1");
 
         let parts = parse("redis+unix:///run/redis.sock?db=4&pass=x").unwrap();
         assert_eq!(parts.endpoint.to_string(), "/run/redis.sock");
         assert_eq!(parts.db, Some(4));
+    }
+
+    #[test]
+    fn all_parts_are_decoded_in_the_same_way() {
+        let parts = parse("redis://a%2Bb+c:d%2Be+f@h%6Fst/%33").unwrap();
+        assert_eq!(parts.username.as_deref(), Some("a+b+c"));
+        assert_eq!(parts.password.as_ref().map(Secret::expose), Some("d+e+f"));
+        assert_eq!((parts.endpoint.to_string().as_str(), parts.db), ("host:6379", Some(3)));
+        let parts =
+            parse("unix:///r%75n/a%20b+c?user=a%2Bb+c&pass=d%2Be%26+f%23&%64b=%34&login=plain").unwrap();
+        assert_eq!(parts.endpoint.to_string(), "/run/a b+c");
+        assert_eq!(parts.username.as_deref(), Some("a+b+c"));
+        assert_eq!(parts.password.as_ref().map(Secret::expose), Some("d+e&+f#"));
+        assert_eq!((parts.db, parts.login), (Some(4), Some(LoginMode::Plain)));
+        let parts = parse("redis://h?user=&pass=").unwrap();
+        assert!(parts.username.is_none() && parts.password.is_none());
+        parse("redis://h?pass=%FF").unwrap_err();
     }
 
     #[test]
@@ -162,21 +246,42 @@ mod tests {
             ("rediss://u:hunter2@h", "TLS"),
             ("redis+unix://?pass=hunter2", "socket"),
             ("redis://u:hunter2%FF@h", "UTF-8"),
-            ("redis://u:hun#ter2@h", "`#`"),
-            ("redis://h/0#hunter2", "`#`"),
+            ("redis://u:hunter2#x@h", "%23"),
+            ("redis://:12#hunter2@h:6379", "%23"),
+            ("redis://h:6379/0#hunter2", "%23"),
+            ("redis+unix:///s#hunter2", "%23"),
+            ("redis://u:hunter2%@h", "%25"),
+            ("redis://u:hunter2%4@h", "%25"),
+            ("redis://u:hunter2%zz@h", "%25"),
+            ("redis://u:hunter2@h?pass=x&pass=y", "twice"),
+            ("redis://u:hunter2@h?protocol=2&protocol=2", "twice"),
+            ("redis://u:hunter2@h?login=hunter2", "login"),
             ("redis://u:hun/ter2@h", "port"),
             ("redis://u:hun?ter2@h", "port"),
-            ("redis://u:hunter2@h/1/", "database"),
-            ("redis://u:hunter2@h//1", "database"),
-            ("redis://u:hunter2@h?protocol=2&protocol=3", "twice"),
-            ("redis://u:hunter2@a,b", "several"),
-            ("redis://u:hunter2@a:1,b:2", "port"),
             ("redis://u:hunter2@h%0A", "not a host name"),
             ("redis://u:hunter 2@h", "white space"),
             ("redis://u:hunter2@h\n/1", "white space"),
-            ("redis+unix://hunter2/run/redis.sock", "host"),
-            ("redis+unix://u:hunter2@h:1/run/redis.sock", "host"),
-            ("redis+unix:///run/redis.sock#hunter2", "`#`"),
+            ("redis://u:hunter2@h\t1", "control"),
+            ("\"redis://u:hunter2@h\"", "quotes"),
+            ("redis://u:hunter2@h1:1,h2:2/0", "several hosts"),
+            ("redis://u:hunter2@h1,h2", "several hosts"),
+            ("redis+sentinel://u:hunter2@h1:1,h2:2/0", "Sentinel"),
+            ("redis-cluster://u:hunter2@h", "Cluster"),
+            ("redis:///0", "no host"),
+            ("redis://u:hunter2@h/1/", "database"),
+            ("redis://u:hunter2@h/1/2", "database"),
+            ("redis://u:hunter2@h/+3", "database"),
+            ("redis://u:hunter2@h//3", "database"),
+            ("redis://u:hunter2@h:0", "port 0"),
+            ("redis:hunter2", "`//`"),
+            ("redis:6", "`//`"),
+            ("redis://hunter2%40x:1", "`@`"),
+            ("redis://b%C3%BCcher", "not a host name"),
+            ("redis://10.0.0", "IPv4"),
+            ("unix://run/hunter2.sock", "three slashes"),
+            ("unix://u:hunter2@h/s", "three slashes"),
+            ("redis+unix://h:1/s", "three slashes"),
+            ("redis+unix:s", "`//`"),
         ] {
             let error = parse(url).unwrap_err();
             assert!(error.is_configuration());

@@ -1,10 +1,11 @@
 //! Checks of options that have a range.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
-use super::settings::Settings;
+use super::settings::{LoginMode, Protocol, Settings};
 use crate::error::{Error, Result};
 use crate::key::is_reserved;
 use crate::time::Deadline;
@@ -31,6 +32,8 @@ pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if host.is_empty() {
         Err("is empty; it is a host name or an IP address")
+    } else if host.contains(['"', '\'', '`']) {
+        Err("contains quotes; remove them")
     } else if host.contains("://") {
         Err("is a URL; set only a host name or an IP address here, and a whole URL as the URL")
     } else if host.contains('@') {
@@ -41,11 +44,47 @@ pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
         Err("is in brackets; write an IPv6 address without brackets here")
     } else if host.contains(':') {
         Err("contains a port; set the port separately")
+    } else if host.contains('/') {
+        Err("contains `/`; set a unix socket by `unix_socket` or a URL such as redis+unix:///path/to/socket")
     } else if host.len() > LONGEST_HOST || !host.bytes().all(is_of_names) {
         Err("is not a host name; it has up to 253 of the letters a-z, digits, `-`, `_` and `.`")
+    } else if host.strip_suffix('.').unwrap_or(host).split('.').any(is_bad_label) {
+        Err("is not a host name; it has 1 to 63 characters between two dots")
+    } else if is_number(host) && host.parse::<Ipv4Addr>().is_err() {
+        Err("is neither a name nor an IPv4 address of four numbers")
     } else {
         Ok(())
     }
+}
+
+fn is_bad_label(label: &str) -> bool {
+    label.is_empty() || label.len() > 63
+}
+
+/// Whether systems would read it as a number: `6379` and `10.1` are addresses to them.
+fn is_number(host: &str) -> bool {
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    last.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads a number in decimal digits, without a sign.
+pub(super) fn decimal(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Says what is wrong with a user name. Never repeats it: it may be a misplaced password.
+pub(super) fn check_username(name: &str) -> std::result::Result<(), &'static str> {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.contains(is_odd) {
+        Err("must not be empty or contain white space or control characters")
+    } else {
+        Ok(())
+    }
+}
+
+fn check_socket(path: &Path) -> std::result::Result<(), &'static str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() || bytes.contains(&0) { Err("must not be empty or contain NUL") } else { Ok(()) }
 }
 
 /// The least limit on values.
@@ -96,11 +135,26 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
             "the client name is invalid: Redis accepts printable ASCII without spaces",
         ));
     }
-    if let Endpoint::Tcp { host, port } = &settings.endpoint {
-        check_host(host).map_err(|problem| Error::configuration(format!("`host` {problem}")))?;
-        if *port == 0 {
-            return Err(Error::configuration("`port` is 0; it must be from 1 to 65535"));
+    if let Some(name) = settings.username.as_deref() {
+        check_username(name).map_err(|problem| Error::configuration(format!("`username` {problem}")))?;
+    }
+    if settings.login == LoginMode::Plain && settings.protocol == Protocol::Resp3 {
+        return Err(Error::configuration(
+            "`login` is plain and `protocol` is RESP3, but only HELLO selects RESP3, and a plain login does not send it; \
+             change one of them",
+        ));
+    }
+    match &settings.endpoint {
+        Endpoint::Tcp { host, port } => {
+            check_host(host).map_err(|problem| Error::configuration(format!("`host` {problem}")))?;
+            if *port == 0 {
+                return Err(Error::configuration("`port` is 0; it must be from 1 to 65535"));
+            }
         }
+        Endpoint::Unix(path) => {
+            check_socket(path).map_err(|problem| Error::configuration(format!("`unix_socket` {problem}")))?;
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -119,6 +173,9 @@ mod tests {
             "::1",
             "fe80::1%eth0",
             "redis-0.redis.default.svc",
+            "cache.internal.",
+            "1e100.net",
+            "0.0.0.0",
         ] {
             assert_eq!(check_host(host), Ok(()), "{host}");
         }
@@ -129,7 +186,15 @@ mod tests {
             ("user:hunter2@h", "`@`"),
             ("a,b", "several"),
             ("[::1]", "brackets"),
-            ("\"cache\"", "not a host name"),
+            ("\"cache\"", "quotes"),
+            ("'cache'", "quotes"),
+            ("/run/redis.sock", "`/`"),
+            ("a..b", "between two dots"),
+            (".a", "between two dots"),
+            (&"a".repeat(64), "between two dots"),
+            ("6379", "neither"),
+            ("10.0.0", "neither"),
+            ("10.0.0.256", "neither"),
             ("ca che", "not a host name"),
             ("cache\n", "not a host name"),
             ("fe80::1%e\n", "port"),
@@ -149,5 +214,10 @@ mod tests {
         for namespace in ["", ":", "a:b", "a:", "a*", "a%b", "a{b}", "a\nb"] {
             assert!(!is_namespace(namespace), "{namespace}");
         }
+    }
+    #[test]
+    fn numbers_have_no_sign() {
+        assert_eq!((decimal("0"), decimal("65535"), decimal("65536")), (Some(0), Some(65535), None));
+        assert_eq!((decimal(""), decimal("+1"), decimal("-1"), decimal("1 ")), (None, None, None, None));
     }
 }

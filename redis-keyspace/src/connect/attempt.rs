@@ -8,8 +8,7 @@ use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 
 use super::facts::ServerFacts;
-use super::login::login;
-use super::stream::Stream;
+use super::open::open;
 use crate::config::{Endpoint, Settings};
 use crate::error::{Budget, Error};
 use crate::time::{Backoff, Deadline};
@@ -84,7 +83,7 @@ impl Origin {
                 }
                 let origin = Self { settings, facts };
                 // The attempt is recorded like any other, and closes the breaker if it succeeds.
-                let _ = origin.attempt(sign_of_life(&origin.settings)).await;
+                let _ = origin.attempt(sign_of_life(&origin)).await;
                 origin.facts.breaker.probing(false);
             }
         });
@@ -92,10 +91,10 @@ impl Origin {
 }
 
 /// Connects and logs in.
-async fn sign_of_life(settings: &Settings) -> Result<(), Error> {
+async fn sign_of_life(origin: &Origin) -> Result<(), Error> {
+    let settings = &origin.settings;
     if let Endpoint::Pool(external) = &settings.endpoint {
         return external.probe(settings.db, Deadline::after(settings.connect_timeout)).await;
     }
-    let mut stream = Stream::open(&settings.endpoint).await?;
-    login(&mut stream, settings).await.map(drop)
+    open(settings, &origin.facts).await.map(drop)
 }

@@ -8,9 +8,8 @@ use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
 use tokio::task::AbortHandle;
 
 use super::attempt::{Attempt, Origin};
-use super::login::{Login, login};
-use super::stream::Stream;
-use crate::config::Settings;
+use super::login::Login;
+use super::open::open;
 use crate::error::Error;
 
 /// A connection that was idle for longer is probed before it is handed out.
@@ -33,10 +32,10 @@ impl Drop for Exclusive {
 }
 
 impl Exclusive {
-    async fn connect(settings: &Settings, generation: u64) -> Result<Self, Error> {
-        let mut stream = Stream::open(&settings.endpoint).await?;
+    async fn connect(origin: &Origin, generation: u64) -> Result<Self, Error> {
         // Our own login reports errors as on a lane, and the driver never sees the password.
-        let Login { speaks_resp3, .. } = login(&mut stream, settings).await?;
+        let settings = &origin.settings;
+        let (stream, Login { speaks_resp3, .. }) = open(settings, &origin.facts).await?;
         let protocol = if speaks_resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
         let info = RedisConnectionInfo::default()
             .set_db(settings.db.into())
@@ -66,8 +65,8 @@ impl bb8::ManageConnection for ExclusiveManager {
     type Error = Error;
 
     async fn connect(&self) -> Result<Attempt<Exclusive>, Error> {
-        let Origin { settings, facts } = &self.origin;
-        Ok(self.origin.attempt(Exclusive::connect(settings, facts.generation())).await)
+        let generation = self.origin.facts.generation();
+        Ok(self.origin.attempt(Exclusive::connect(&self.origin, generation)).await)
     }
 
     async fn is_valid(&self, connection: &mut Attempt<Exclusive>) -> Result<(), Error> {

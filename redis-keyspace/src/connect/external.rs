@@ -7,10 +7,12 @@ use redis::Pipeline;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use tokio::time::timeout_at;
 
-use super::login::{says_cluster, without_transactions};
+use super::atomicity::{Atomicity, SendPlan, closed_by};
+use super::facts::ServerFacts;
+use super::login::says_cluster;
 use crate::config::ExternalPool;
-use crate::error::{Budget, Error, ErrorKind, without_arguments};
-use crate::protocol::{Keys, Packet, Replies, Reply, Request, Wire};
+use crate::error::{Budget, Error, ErrorKind, without_arguments, without_quoted};
+use crate::protocol::{Keys, Packet, Replies, Reply, Request, Wire, script_probe};
 use crate::time::Deadline;
 
 impl ExternalPool {
@@ -21,7 +23,7 @@ impl ExternalPool {
     ) -> Result<bb8::PooledConnection<'static, RedisConnectionManager>, Error> {
         let connection = match timeout_at(deadline.at(), self.pool.get_owned()).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(bb8::RunError::User(error))) => return Err(Error::driver(error)),
+            Ok(Err(bb8::RunError::User(error))) => return Err(can_not_connect(error)),
             // bb8 hides why it could not connect; one attempt outside of the pool finds out.
             Ok(Err(bb8::RunError::TimedOut)) => {
                 self.dedicated(db, deadline).await?;
@@ -55,21 +57,33 @@ impl ExternalPool {
         db: u16,
         deadline: Deadline,
         closed: &AtomicBool,
+        facts: &ServerFacts,
     ) -> Result<Replies, Error> {
         let mut connection = self.check_out(db, deadline).await?;
         if closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        if request.is_transactional() {
-            self.check_transactions(&mut connection, deadline).await?;
-        }
-        if request.may_span_slots() && self.ask_for_cluster(&mut connection, deadline).await? {
+        if request.may_span_slots() && self.ask_for_cluster(db, deadline).await? {
             request.across_slots(namespace).map_or(Ok(()), Err)?;
         }
-        let pipeline = pipeline(request, namespace);
-        let sent = connection.send_packed_commands(&pipeline, 0, request.replies());
+        let atomicity = if request.is_transactional() {
+            self.atomicity(db, deadline, facts).await?
+        } else {
+            Atomicity::default()
+        };
+        let script = match atomicity.plan(request) {
+            SendPlan::Unchanged => None,
+            SendPlan::AsScript => Some(request.as_script(namespace)?),
+            SendPlan::Rejected(error) => return Err(error),
+        };
+        let sent_as = script.as_ref().unwrap_or(request);
+        let pipeline = pipeline(sent_as, namespace);
+        let sent = connection.send_packed_commands(&pipeline, 0, sent_as.replies());
         let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
         let mut replies = replies.into_iter().map(Reply::from);
+        if script.is_some() {
+            return Ok(request.replies_of_script(Replies::Many(replies.collect())));
+        }
         if matches!(request, Request::One(_)) {
             let only = replies.next().ok_or_else(|| Error::protocol("no reply to a command"))?;
             Ok(Replies::One(only))
@@ -100,42 +114,70 @@ impl ExternalPool {
         self.check_out(db, deadline).await.map(drop)
     }
 
-    /// Asks whether the server accepts MULTI, until it does: a server that rejects it would run the commands after it one by
-    /// one.
-    async fn check_transactions(
-        &self,
-        connection: &mut MultiplexedConnection,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
+    /// Finds out whether the server accepts MULTI, until it does, and else whether it accepts scripts. A server that rejects
+    /// MULTI would run the commands after it one by one.
+    async fn atomicity(&self, db: u16, deadline: Deadline, facts: &ServerFacts) -> Result<Atomicity, Error> {
         if self.has_transactions.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(Atomicity::default());
         }
-        let probe = pipeline(&Request::Atomic(Vec::new()), "");
-        let sent = connection.send_packed_commands(&probe, 0, 2);
-        let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
-        match replies.into_iter().next().map(Reply::from) {
-            Some(Reply::Error(said)) => Err(without_transactions(&Error::server(&said))),
-            _ => {
-                self.has_transactions.store(true, Ordering::Relaxed);
-                Ok(())
-            }
+        if let Some(atomicity) = facts.logins.plain() {
+            return Ok(atomicity);
         }
+        let Some(no_multi) = self.refusal("MULTI", &Request::Atomic(Vec::new()), db, deadline).await? else {
+            self.has_transactions.store(true, Ordering::Relaxed);
+            return Ok(Atomicity::default());
+        };
+        let no_scripts = self.refusal("EVAL", &Request::One(script_probe()), db, deadline).await?;
+        let closes = no_multi.is_closing || no_scripts.as_ref().is_some_and(|refusal| refusal.is_closing);
+        let atomicity =
+            Atomicity { no_multi: Some(no_multi.error), no_scripts: no_scripts.map(|refusal| refusal.error) };
+        if closes {
+            // Each question costs a connection. The permissions of a user can be asked for every time.
+            facts.logins.found_plain(atomicity.clone());
+        }
+        Ok(atomicity)
     }
 
-    /// Asks once whether the server is a node of a cluster. A server before version 6.2 does not say, and counts as none.
-    async fn ask_for_cluster(
-        &self,
-        connection: &mut MultiplexedConnection,
-        deadline: Deadline,
-    ) -> Result<bool, Error> {
+    /// Asks once whether the server is a node of a cluster. A server before version 6.2 does not say, and counts as none; so
+    /// does a proxy that closes the connection.
+    async fn ask_for_cluster(&self, db: u16, deadline: Deadline) -> Result<bool, Error> {
         if let Some(is_cluster) = self.is_cluster.get() {
             return Ok(*is_cluster);
         }
-        let hello = pipeline(&Request::One(Packet::new("HELLO", Keys::None)), "");
-        let sent = connection.send_packed_commands(&hello, 0, 1);
-        let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
-        let hello = replies.into_iter().next().map(Reply::from);
+        let hello = self.ask(&Request::One(Packet::new("HELLO", Keys::None)), db, deadline).await?;
         Ok(*self.is_cluster.get_or_init(|| hello.is_some_and(|hello| says_cluster(&hello))))
+    }
+
+    /// Why the server rejects a request, if it does.
+    async fn refusal(
+        &self,
+        name: &str,
+        request: &Request,
+        db: u16,
+        deadline: Deadline,
+    ) -> Result<Option<Refusal>, Error> {
+        Ok(match self.ask(request, db, deadline).await? {
+            Some(Reply::Error(said)) => Some(Refusal { error: Error::server(&said), is_closing: false }),
+            Some(_) => None,
+            None => Some(Refusal { error: closed_by(name, "the server"), is_closing: true }),
+        })
+    }
+
+    /// The first reply to a request, or `None` if the connection is closed instead. It uses a connection outside of the pool:
+    /// the pool would keep a broken one.
+    async fn ask(&self, request: &Request, db: u16, deadline: Deadline) -> Result<Option<Reply>, Error> {
+        let question = pipeline(request, "");
+        // Once may be by chance: the server may restart.
+        for _ in 0..2 {
+            let mut connection = self.exclusive(db, deadline).await?;
+            let sent = connection.send_packed_commands(&question, 0, request.replies());
+            match deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver) {
+                Ok(replies) => return Ok(replies.into_iter().next().map(Reply::from)),
+                Err(error) if error.is_connection_lost() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn learn_cluster(&self) {
@@ -151,6 +193,13 @@ impl ExternalPool {
     }
 }
 
+/// That a server rejects a command.
+struct Refusal {
+    error: Error,
+    /// It closes the connection.
+    is_closing: bool,
+}
+
 fn busy(deadline: Deadline) -> Error {
     deadline.passed(Budget::Checkout).reworded(
         "timed out waiting for a connection of the application's pool; raise its `max_size` or release connections sooner",
@@ -164,9 +213,15 @@ fn can_not_connect(error: redis::RedisError) -> Error {
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => ErrorKind::AuthenticationFailed,
         _ => ErrorKind::Unavailable,
     };
-    // A server without HELLO repeats the password that HELLO contained.
+    // A server without HELLO repeats the password that HELLO contained, and the pool does not tell which it was.
     let said = error.to_string();
-    let told = without_arguments(&said);
+    let told = match error.code() {
+        Some(code) if ["HELLO", "AUTH"].iter().any(|name| said.to_ascii_uppercase().contains(name)) => {
+            format!("{code} (the rest is omitted, because it may repeat the password)")
+        }
+        Some(_) => without_quoted(&without_arguments(&said)).into_owned(),
+        None => said.clone(),
+    };
     let ours = Error::new(kind, format!("the application's pool can't connect: {told}"));
     // As the source, it would show what the message leaves out.
     if told == said { ours.sourced(error) } else { ours }

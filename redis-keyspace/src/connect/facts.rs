@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::atomicity::Atomicity;
 use super::breaker::Breaker;
+use super::login_history::LoginHistory;
 use crate::config::{BreakerSettings, unique_id};
 use crate::error::Error;
 use crate::sync::lock;
@@ -28,8 +30,10 @@ pub(crate) struct ServerInfo {
     pub(crate) is_cluster: bool,
     /// The id of its run, if the user may ask.
     pub(crate) run_id: Option<String>,
-    /// Why it rejects MULTI, if it does.
-    pub(crate) no_transactions: Option<Error>,
+    /// What it accepts for operations that must be atomic.
+    pub(crate) atomicity: Atomicity,
+    /// Whether it was a plain login, at which the server says nothing.
+    pub(crate) is_plain: bool,
 }
 
 /// What a pool has learned about its server.
@@ -38,8 +42,11 @@ pub(crate) struct ServerFacts {
     pub(crate) breaker: Breaker,
     last_error: Mutex<Option<String>>,
     failing: AtomicBool,
-    /// Whether the server was a node of a cluster at the last login.
+    /// Whether the server was a node of a cluster at the last login that asked.
     cluster: AtomicBool,
+    pub(super) logins: LoginHistory,
+    /// Whether the server was found to close the connection in answer to INFO.
+    closes_on_info: AtomicBool,
     /// The latest runs, by their ids.
     runs: Mutex<Vec<(String, ServerRun)>>,
     pub(crate) connects: AtomicU64,
@@ -56,6 +63,8 @@ impl ServerFacts {
             last_error: Mutex::default(),
             failing: AtomicBool::new(false),
             cluster: AtomicBool::new(false),
+            logins: LoginHistory::default(),
+            closes_on_info: AtomicBool::new(false),
             runs: Mutex::default(),
             connects: AtomicU64::new(0),
             failed_connects: AtomicU64::new(0),
@@ -101,7 +110,9 @@ impl ServerFacts {
     /// Records what a new connection found, and returns the run of the server. A server without an id counts as a new run each
     /// time.
     pub(crate) fn note_server(&self, server: &ServerInfo) -> ServerRun {
-        self.cluster.store(server.is_cluster, Ordering::Relaxed);
+        if !server.is_plain {
+            self.cluster.store(server.is_cluster, Ordering::Relaxed);
+        }
         let Some(run_id) = &server.run_id else { return ServerRun::new() };
         let mut runs = lock(&self.runs);
         if let Some((_, run)) = runs.iter().find(|(known, _)| known == run_id) {
@@ -115,7 +126,17 @@ impl ServerFacts {
         run
     }
 
-    /// Whether the server was a node of a cluster at the last login.
+    /// Whether INFO must not be sent, because a proxy closes the connection in answer.
+    pub(crate) fn is_without_info(&self) -> bool {
+        self.logins.is_plain() || self.closes_on_info.load(Ordering::Relaxed)
+    }
+
+    /// Records that the server closes the connection in answer to INFO.
+    pub(crate) fn learn_that_info_closes(&self) {
+        self.closes_on_info.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server was a node of a cluster at the last login that asked.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster.load(Ordering::Relaxed)
     }

@@ -1,5 +1,8 @@
 //! Logs a connection in: protocol, user, name and database, in one round trip if the server is new enough.
 
+use std::io;
+use std::sync::LazyLock;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -7,43 +10,94 @@ use super::facts::ServerInfo;
 use super::stream::Stream;
 use crate::config::{Protocol, Secret, Settings};
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Decoder, Malformed, Reply, read};
+use crate::protocol::{Decoder, Malformed, Packet, Reply, read, script_probe};
 
 /// The outcome of a login.
-pub(crate) struct Login {
+pub(super) struct Login {
     /// Bytes after the last reply: none, unless the server pushes.
-    pub(crate) unread: BytesMut,
-    pub(crate) speaks_resp3: bool,
-    pub(crate) server: ServerInfo,
+    pub(super) unread: BytesMut,
+    pub(super) speaks_resp3: bool,
+    pub(super) server: ServerInfo,
 }
 
-/// Makes a new connection ready for commands.
-pub(crate) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Login, Error> {
-    let mut conversation = Conversation { stream, decoder: Decoder::default(), input: BytesMut::new() };
-    let (speaks_resp3, server) = if settings.protocol == Protocol::Resp2 {
-        (false, conversation.resp2(settings).await?)
+/// Why a login failed.
+pub(super) enum LoginFailure {
+    /// The connection was closed instead of a reply, or after the rejection of a command that a plain login does without.
+    Closed(Error),
+    Failed(Error),
+}
+
+impl LoginFailure {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Closed(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
+/// Makes a new connection ready for commands, and asks the server for facts about itself.
+pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
+    let mut conversation = Conversation::new(stream, settings);
+    let (speaks_resp3, mut server) = if settings.protocol == Protocol::Resp2 {
+        (false, conversation.resp2().await?)
     } else {
-        match conversation.resp3(settings).await {
+        match conversation.resp3().await {
             // Servers before version 6 know no HELLO, and a proxy may refuse the protocol.
-            Err(error)
-                if settings.protocol == Protocol::Auto
-                    && error.kind() == ErrorKind::Server
-                    && matches!(error.code(), Some("ERR" | "NOPROTO")) =>
-            {
-                (false, conversation.resp2(settings).await?)
+            Err(LoginFailure::Failed(error)) if settings.protocol == Protocol::Auto && is_unknown(&error) => {
+                (false, conversation.resp2().await?)
             }
             outcome => (true, outcome?),
         }
     };
+    if server.atomicity.no_multi.is_some() {
+        server.atomicity.no_scripts = conversation.probe(&[script_probe()]).await?;
+    }
     Ok(Login { unread: conversation.input, speaks_resp3, server })
 }
 
-/// The error of a transaction on a server that rejects MULTI. Such a server would run the commands between MULTI and EXEC one
-/// by one, so nothing may be sent.
-pub(crate) fn without_transactions(refusal: &Error) -> Error {
-    refusal
-        .clone()
-        .explained("transactions need MULTI; nothing was sent; permit it (`+@transaction`), and new connections will accept transactions")
+/// Makes a new connection ready for commands, with no command that a proxy may reject. The server says nothing about itself.
+pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
+    let mut conversation = Conversation::new(stream, settings);
+    let db = settings.db.to_string();
+    let auth = auth(settings);
+    let mut commands = Vec::new();
+    if let Some(auth) = &auth {
+        commands.push(("AUTH", auth.as_slice()));
+    }
+    let select = ["SELECT", db.as_str()];
+    if settings.db != 0 {
+        commands.push(("SELECT", &select));
+    }
+    if commands.is_empty() {
+        commands.push(("PING", &["PING"]));
+    }
+    let mut out = Vec::new();
+    commands.iter().for_each(|(_, command)| write_command(&mut out, command));
+    conversation.send(&out).await?;
+    let mut failure = None;
+    for (name, _) in commands {
+        match conversation.reply().await {
+            Ok(Reply::Error(said)) => {
+                failure.get_or_insert_with(|| refused(&said, settings).about(name, None, None));
+            }
+            Ok(_) => {}
+            Err(other) => {
+                return Err(failure.map_or(other, |error| LoginFailure::Failed(error.unavailable())));
+            }
+        }
+    }
+    let server = ServerInfo { is_plain: true, ..ServerInfo::default() };
+    let login = Login { unread: conversation.input, speaks_resp3: false, server };
+    failure.map_or(Ok(login), |error| Err(LoginFailure::Failed(error)))
+}
+
+/// Sends commands on a connection that is logged in, and returns the first error reply.
+pub(super) async fn probe(
+    stream: &mut Stream,
+    settings: &Settings,
+    packets: &[Packet],
+) -> Result<Option<Error>, LoginFailure> {
+    Conversation::new(stream, settings).probe(packets).await
 }
 
 /// Whether the reply to HELLO comes from a node of a cluster.
@@ -57,6 +111,11 @@ pub(crate) fn says_cluster(hello: &Reply) -> bool {
     entries
         .chunks_exact(2)
         .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
+}
+
+/// Whether an error reply says that the server does not know a command.
+fn is_unknown(error: &Error) -> bool {
+    error.kind() == ErrorKind::Server && matches!(error.code(), Some("ERR" | "NOPROTO"))
 }
 
 /// What an error reply to a command of the login means.
@@ -95,38 +154,52 @@ fn credentials(settings: &Settings) -> Option<(Option<&str>, &str)> {
     (username.is_some() || password.is_some()).then(|| (username, password.unwrap_or_default()))
 }
 
+fn auth(settings: &Settings) -> Option<Vec<&str>> {
+    let (username, password) = credentials(settings)?;
+    Some(["AUTH"].into_iter().chain(username).chain([password]).collect())
+}
+
+/// The name of connections for which none is configured: that of the executable.
+fn default_name() -> Option<&'static str> {
+    static NAME: LazyLock<Option<String>> = LazyLock::new(|| {
+        let path = std::env::current_exe().ok()?;
+        let name = path.file_stem()?.to_str()?;
+        let printable = |c: char| if c.is_ascii_graphic() { c } else { '-' };
+        Some(name.chars().map(printable).collect()).filter(|name: &String| !name.is_empty())
+    });
+    NAME.as_deref()
+}
+
 struct Conversation<'s> {
     stream: &'s mut Stream,
+    settings: &'s Settings,
     decoder: Decoder,
     input: BytesMut,
 }
 
-impl Conversation<'_> {
-    async fn resp3(&mut self, settings: &Settings) -> Result<ServerInfo, Error> {
-        let mut hello = vec!["HELLO", "3"];
-        if let Some((username, password)) = credentials(settings) {
-            hello.extend(["AUTH", username.unwrap_or("default"), password]);
-        }
-        self.ask("HELLO", &hello, settings).await
+impl<'s> Conversation<'s> {
+    fn new(stream: &'s mut Stream, settings: &'s Settings) -> Self {
+        Self { stream, settings, decoder: Decoder::default(), input: BytesMut::new() }
     }
 
-    async fn resp2(&mut self, settings: &Settings) -> Result<ServerInfo, Error> {
-        let Some((username, password)) = credentials(settings) else {
-            return self.ask("PING", &["PING"], settings).await;
-        };
-        let mut auth = vec!["AUTH"];
-        auth.extend(username);
-        auth.push(password);
-        self.ask("AUTH", &auth, settings).await
+    async fn resp3(&mut self) -> Result<ServerInfo, LoginFailure> {
+        let mut hello = vec!["HELLO", "3"];
+        if let Some((username, password)) = credentials(self.settings) {
+            hello.extend(["AUTH", username.unwrap_or("default"), password]);
+        }
+        self.ask("HELLO", &hello).await
+    }
+
+    async fn resp2(&mut self) -> Result<ServerInfo, LoginFailure> {
+        match auth(self.settings) {
+            Some(auth) => self.ask("AUTH", &auth).await,
+            None => self.ask("PING", &["PING"]).await,
+        }
     }
 
     /// Sends the greeting and everything after it at once, and reads all replies.
-    async fn ask(
-        &mut self,
-        name: &'static str,
-        greeting: &[&str],
-        settings: &Settings,
-    ) -> Result<ServerInfo, Error> {
+    async fn ask(&mut self, name: &'static str, greeting: &[&str]) -> Result<ServerInfo, LoginFailure> {
+        let settings = self.settings;
         let mut out = Vec::new();
         write_command(&mut out, greeting);
         let mut expected = vec![(name, Answer::Required)];
@@ -141,7 +214,7 @@ impl Conversation<'_> {
             expected.push(("SELECT", Answer::Required));
         }
         // Old servers have no SETINFO, and some users may not call CLIENT; neither is a reason to fail.
-        if let Some(name) = &settings.client_name {
+        if let Some(name) = settings.client_name.as_deref().or(default_name()) {
             write_command(&mut out, &["CLIENT", "SETNAME", name]);
             expected.push(("CLIENT SETNAME", Answer::Optional));
         }
@@ -154,11 +227,10 @@ impl Conversation<'_> {
         write_command(&mut out, &["EXEC"]);
         expected.extend([("MULTI", Answer::Transactions), ("EXEC", Answer::Transactions)]);
 
-        let endpoint = settings.endpoint.to_string();
-        self.stream.write_all(&out).await.map_err(|error| Error::io(&endpoint, error))?;
+        self.send(&out).await?;
         let (mut failure, mut server) = (None::<Error>, ServerInfo::default());
         for (command, answer) in expected {
-            let said = match self.reply(&endpoint).await {
+            let said = match self.reply().await {
                 Ok(Reply::Error(said)) => said,
                 Ok(reply) => {
                     match command {
@@ -168,8 +240,7 @@ impl Conversation<'_> {
                     }
                     continue;
                 }
-                // A server without room for the connection says so and closes it.
-                Err(error) => return Err(failure.map_or(error, Error::unavailable)),
+                Err(other) => return Err(closed_after(failure, other)),
             };
             match answer {
                 Answer::Required => {
@@ -177,40 +248,81 @@ impl Conversation<'_> {
                 }
                 Answer::Optional => {}
                 // After a MULTI that can't be ended, every command would stay queued forever.
-                Answer::Transactions if command == "EXEC" && server.no_transactions.is_none() => {
+                Answer::Transactions if command == "EXEC" && server.atomicity.no_multi.is_none() => {
                     failure.get_or_insert_with(|| refused(&said, settings).about(command, None, None));
                 }
                 Answer::Transactions => {
-                    let why = || without_transactions(&refused(&said, settings));
-                    server.no_transactions.get_or_insert_with(why);
+                    server.atomicity.no_multi.get_or_insert_with(|| refused(&said, settings));
                 }
             }
         }
-        failure.map_or(Ok(server), Err)
+        failure.map_or(Ok(server), |error| Err(LoginFailure::Failed(error)))
     }
 
-    async fn reply(&mut self, endpoint: &str) -> Result<Reply, Error> {
+    async fn probe(&mut self, packets: &[Packet]) -> Result<Option<Error>, LoginFailure> {
+        let mut out = Vec::new();
+        packets.iter().for_each(|packet| packet.encode("", &mut out));
+        self.send(&out).await?;
+        let mut refusal = None;
+        for _ in packets {
+            if let Reply::Error(said) = self.reply().await? {
+                refusal.get_or_insert_with(|| refused(&said, self.settings));
+            }
+        }
+        Ok(refusal)
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), LoginFailure> {
+        self.stream.write_all(bytes).await.map_err(|error| self.broken(error))
+    }
+
+    async fn reply(&mut self) -> Result<Reply, LoginFailure> {
         loop {
             match self.decoder.decode(&mut self.input) {
                 Ok(Some(Reply::Push(_))) => {}
                 Ok(Some(reply)) => return Ok(reply),
                 Ok(None) => {
                     let read = self.stream.read_buf(&mut self.input).await;
-                    if read.map_err(|error| Error::io(endpoint, error))? == 0 {
-                        return Err(Error::new(
+                    if read.map_err(|error| self.broken(error))? == 0 {
+                        return Err(LoginFailure::Closed(Error::new(
                             ErrorKind::Unavailable,
-                            format!("{endpoint} closed the connection while logging in"),
-                        ));
+                            format!("{} closed the connection while logging in", self.settings.endpoint),
+                        )));
                     }
                 }
                 Err(Malformed(problem)) => {
-                    return Err(Error::new(
+                    let endpoint = &self.settings.endpoint;
+                    return Err(LoginFailure::Failed(Error::new(
                         ErrorKind::Unavailable,
                         format!("{endpoint} does not speak the Redis protocol: it sent {problem}"),
-                    ));
+                    )));
                 }
             }
         }
+    }
+
+    fn broken(&self, error: io::Error) -> LoginFailure {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+        let closed = matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+        );
+        let error = Error::io(&self.settings.endpoint.to_string(), error);
+        if closed { LoginFailure::Closed(error) } else { LoginFailure::Failed(error) }
+    }
+}
+
+/// The failure of a login whose connection broke after an error reply. A server without room for the connection says so and
+/// closes it; some proxies do the same after a command that they do not know.
+fn closed_after(rejection: Option<Error>, broken: LoginFailure) -> LoginFailure {
+    let Some(error) = rejection else { return broken };
+    let is_about_command = is_unknown(&error)
+        && error.command() == Some("HELLO")
+        && !error.to_string().contains("max number of clients");
+    if is_about_command {
+        LoginFailure::Closed(error.unavailable())
+    } else {
+        LoginFailure::Failed(error.unavailable())
     }
 }
 

@@ -4,8 +4,8 @@ use bb8_redis::bb8;
 
 use super::attempt::{Attempt, Origin};
 use super::lane::Lane;
-use super::login::{Login, login};
-use super::stream::Stream;
+use super::login::Login;
+use super::open::open;
 
 /// Makes lanes.
 pub(crate) struct LaneManager {
@@ -17,12 +17,11 @@ impl bb8::ManageConnection for LaneManager {
     type Error = std::convert::Infallible;
 
     async fn connect(&self) -> Result<Attempt<Lane>, Self::Error> {
-        let settings = &self.origin.settings;
         let connect = async {
-            let mut stream = Stream::open(&settings.endpoint).await?;
-            let Login { unread, server, .. } = login(&mut stream, settings).await?;
-            let run = self.origin.facts.note_server(&server);
-            Ok(Lane::spawn(stream, unread, self.origin.clone(), run, server.no_transactions))
+            let Origin { settings, facts } = &self.origin;
+            let (stream, Login { unread, server, .. }) = open(settings, facts).await?;
+            let run = facts.note_server(&server);
+            Ok(Lane::spawn(stream, unread, self.origin.clone(), run, server))
         };
         Ok(self.origin.attempt(connect).await)
     }

@@ -1,5 +1,6 @@
 //! From a configuration to connections.
 
+mod atomicity;
 mod attempt;
 mod breaker;
 mod exclusive;
@@ -7,10 +8,13 @@ mod external;
 mod facts;
 mod lane;
 mod login;
+mod login_history;
 mod manager;
+mod open;
 mod own;
 mod pool;
 mod raw;
+mod redact;
 mod registry;
 mod slot;
 mod stream;

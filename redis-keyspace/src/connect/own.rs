@@ -7,6 +7,7 @@ use std::time::Duration;
 use bb8_redis::bb8;
 use tokio::time::{Instant, timeout_at};
 
+use super::atomicity::SendPlan;
 use super::attempt::{Attempt, Origin};
 use super::exclusive::ExclusiveManager;
 use super::facts::ServerRun;
@@ -152,10 +153,16 @@ impl Own {
                 return Err(Error::closed());
             }
             self.check(request, namespace)?;
-            match lane.submit(request, namespace, deadline) {
+            let script = match lane.plan(request) {
+                SendPlan::AsScript => Some(request.as_script(namespace)?),
+                _ => None,
+            };
+            match lane.submit(script.as_ref().unwrap_or(request), namespace, deadline) {
                 Submitted::Waiting(receiver) => {
                     let lost = |_| Err(Error::connection_lost("its driver has ended"));
-                    return Ok((receiver.await.unwrap_or_else(lost)?, lane.server()));
+                    let replies = receiver.await.unwrap_or_else(lost)?;
+                    let replies = if script.is_some() { request.replies_of_script(replies) } else { replies };
+                    return Ok((replies, lane.server()));
                 }
                 Submitted::Refused(error) => return Err(error),
                 // The lane closed and took nothing: the next turn of the loop connects another.

@@ -21,8 +21,10 @@ pub(crate) struct Pool {
     pub(crate) settings: Arc<Settings>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) facts: Arc<ServerFacts>,
-    /// How many keyspaces use it.
+    /// How many references to it exist.
     pub(crate) refs: AtomicUsize,
+    /// How many of them are of keyspaces.
+    pub(crate) keyspaces: AtomicUsize,
     /// What higher layers keep for this pool; connections do not use it.
     pub(crate) local: Local,
     connections: Connections,
@@ -57,6 +59,7 @@ impl Pool {
             fingerprint,
             facts,
             refs: AtomicUsize::new(0),
+            keyspaces: AtomicUsize::new(0),
             local: Local::new(reads),
             connections,
             orphaned,
@@ -95,7 +98,7 @@ impl Pool {
             }
             Connections::External(external) => {
                 request.check_size(self.settings.max_value_bytes)?;
-                let run = external.run(request, namespace, self.settings.db, deadline, closed);
+                let run = external.run(request, namespace, self.settings.db, deadline, closed, &self.facts);
                 Ok((self.guarded(run).await?, None))
             }
         }
@@ -209,6 +212,11 @@ impl Pool {
             Connections::Own(own) => own.waiting(),
             Connections::External(_) => 0,
         }
+    }
+
+    /// Whether the pool has connected, or connections are the application's business.
+    pub(crate) fn has_connected(&self) -> bool {
+        self.is_external() || self.facts.connects.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn is_external(&self) -> bool {

@@ -9,6 +9,7 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 use super::attempt::Attempt;
 use super::exclusive::ExclusiveManager;
+use super::redact::{MayRepeat, commands};
 
 /// A connection of the `redis` crate that no other caller uses, lent by [`Redis::raw`](crate::Redis::raw). It has the
 /// driver's whole API through [`ConnectionLike`].
@@ -124,7 +125,7 @@ impl ConnectionLike for RawConnection {
             let reply = self.driver().ok_or_else(never_lent)?.send_packed_command(command).await;
             self.session.busy = false;
             self.session.demoted |= is_of_replica(&reply);
-            reply
+            reply.without_arguments(std::iter::once(command))
         })
     }
 
@@ -145,7 +146,7 @@ impl ConnectionLike for RawConnection {
                 // EXEC ends a WATCH, whatever its outcome.
                 self.session.watching = false;
             }
-            replies
+            replies.without_arguments(commands(pipeline))
         })
     }
 

@@ -36,11 +36,13 @@ fn reads_of(settings: &Settings) -> Arc<DatabaseReads> {
 pub(crate) struct PoolRef {
     pool: Arc<Pool>,
     runtime: Id,
+    /// Whether a keyspace holds it, and not a handle for its own commands.
+    of_keyspace: bool,
 }
 
 impl PoolRef {
     /// The pool of this configuration on this runtime, created if it does not exist.
-    pub(crate) fn obtain(settings: Settings, runtime: &Handle) -> Self {
+    pub(crate) fn obtain(settings: Settings, runtime: &Handle, of_keyspace: bool) -> Self {
         let mut pools = lock(&POOLS);
         let key = (Arc::new(settings), runtime.id());
         let pool = pools.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
@@ -49,7 +51,8 @@ impl PoolRef {
             pool
         });
         pool.refs.fetch_add(1, Ordering::Relaxed);
-        Self { pool, runtime: runtime.id() }
+        pool.keyspaces.fetch_add(usize::from(of_keyspace), Ordering::Relaxed);
+        Self { pool, runtime: runtime.id(), of_keyspace }
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -66,6 +69,7 @@ impl Drop for PoolRef {
     fn drop(&mut self) {
         // With the lock held, so that no caller obtains the pool while it goes away.
         let mut pools = lock(&POOLS);
+        self.pool.keyspaces.fetch_sub(usize::from(self.of_keyspace), Ordering::Relaxed);
         let last = self.pool.refs.fetch_sub(1, Ordering::Relaxed) == 1;
         // The settings contain the password, and maybe an embedded server or a pool of the application: they go too.
         let key = (Arc::clone(&self.pool.settings), self.runtime);

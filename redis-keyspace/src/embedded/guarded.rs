@@ -2,7 +2,7 @@
 
 use redis_keyspace_embedded::{Reply, Server};
 
-use crate::command::GUARDED_WRITE;
+use crate::protocol::GUARDED_WRITE;
 
 pub(super) fn register(server: &Server) {
     server.register_script(GUARDED_WRITE, |script, keys, values| {

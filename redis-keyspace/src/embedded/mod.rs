@@ -28,6 +28,7 @@ mod guarded;
 mod locks;
 mod lua;
 mod rate_limits;
+mod transactions;
 mod updates;
 
 pub use redis_keyspace_embedded::*;
@@ -42,6 +43,7 @@ fn register_scripts(server: &Server) {
     guarded::register(server);
     locks::register(server);
     rate_limits::register(server);
+    transactions::register(server);
     updates::register(server);
 }
 

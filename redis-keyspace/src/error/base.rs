@@ -15,7 +15,25 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why an operation failed.
 ///
 /// Cheap to clone. [`kind`](Self::kind) and the predicates (`is_..`) are for programs; the message is for people.
-/// No message, `Debug` output or source contains a password or a value stored in Redis.
+///
+/// # What an error shows
+///
+/// Messages, `Debug` output and sources are for logs. Of their input they may show:
+///
+/// - the address of the server, and the user name;
+/// - names: of commands, keyspaces, templates, options, variables, known profiles and the entries of their files;
+/// - the path of a file with profiles;
+/// - the key of the command, and so the arguments in it;
+/// - numbers and durations of options that are out of range, and sizes;
+/// - what the server or the system answered, without the arguments of the command: in the error reply to a
+///   [raw](crate::Redis::raw) command, `***` replaces every argument of more than two bytes, and in other replies with the
+///   code `ERR` what is quoted.
+///
+/// They never show an invalid URL or a part of it, the value of an environment variable or of a profile's entry, an invalid
+/// name, a password, the path of a password file, or a value, whether it is sent, stored or returned.
+///
+/// Text that the application writes itself is passed on: the errors of its loaders and configuration providers, the messages of
+/// its `Serialize` implementations, and error texts that its scripts compose without arguments.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};

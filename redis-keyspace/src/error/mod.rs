@@ -4,11 +4,12 @@ mod base;
 mod carried;
 mod driver;
 mod kind;
+mod redact;
 mod server;
 mod slots;
 
 pub(crate) use base::TemplateName;
 pub use base::{Error, Result};
 pub use kind::{Budget, ErrorKind};
-pub(crate) use server::without_arguments;
+pub(crate) use redact::{redacted, without_arguments, without_quoted};
 pub(crate) use slots::SlotConflict;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use sha1_smol::Sha1;
 
 use crate::command::Command;
-use crate::error::{Error, Result};
+use crate::error::Error;
+#[cfg(feature = "json")]
+use crate::error::Result;
 use crate::key::Companion;
 use crate::kind::{Once, SingleValue};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};

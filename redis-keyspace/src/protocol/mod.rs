@@ -2,6 +2,7 @@
 
 mod args;
 mod decoder;
+mod guarded;
 mod keys;
 mod packet;
 pub(crate) mod read;
@@ -10,15 +11,22 @@ mod request;
 mod script;
 mod set_options;
 mod slots;
+mod transaction_script;
 
 pub(crate) use args::Args;
 pub(crate) use decoder::{Decoder, Malformed};
+#[cfg(feature = "embedded")]
+pub(crate) use guarded::GUARDED_WRITE;
+pub(crate) use guarded::{Writes, guarded};
 pub(crate) use keys::Keys;
 pub(crate) use packet::Packet;
 pub(crate) use read::Decode;
 pub(crate) use reply::{Replies, Reply};
 pub(crate) use request::{Request, Wire};
 pub(crate) use script::{Script, ScriptCall, ScriptForm};
+#[cfg(feature = "embedded")]
+pub(crate) use transaction_script::TRANSACTION_SCRIPT;
+pub(crate) use transaction_script::script_probe;
 
 /// How many keys one command takes, so that it does not block the server for long.
 pub(crate) const KEYS_PER_COMMAND: usize = 1000;

@@ -78,6 +78,14 @@ impl Request {
         }
     }
 
+    /// Whether a script is part of it.
+    pub(crate) fn runs_script(&self) -> bool {
+        match self {
+            Self::Batch(requests) => requests.iter().any(Self::runs_script),
+            _ => self.packets().iter().any(|packet| matches!(packet.name, "EVAL" | "EVALSHA")),
+        }
+    }
+
     /// Whether its values are longer than this, roughly.
     #[inline]
     pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {

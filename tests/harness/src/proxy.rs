@@ -85,6 +85,8 @@ struct Shared {
 struct Plan {
     standing: Fault,
     once: Vec<(Vec<u8>, Fault)>,
+    /// By the name of the command, in capitals.
+    named: Vec<(Vec<u8>, Fault)>,
 }
 
 /// Whether the port accepts connections.
@@ -109,7 +111,7 @@ impl Proxy {
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let shared = Arc::new(Shared {
             upstream: Mutex::new(upstream),
-            plan: Mutex::new(Plan { standing: Fault::Pass, once: Vec::new() }),
+            plan: Mutex::new(Plan { standing: Fault::Pass, once: Vec::new(), named: Vec::new() }),
             traffic: watch::Sender::default(),
             links: Mutex::default(),
         });
@@ -143,6 +145,15 @@ impl Proxy {
     /// wait in line.
     pub fn on(&self, needle: impl AsRef<[u8]>, fault: Fault) {
         lock(&self.shared.plan).once.push((needle.as_ref().to_vec(), fault));
+    }
+
+    /// What happens to every command of this name from now on, unless [`once`](Self::once) or [`on`](Self::on) singles it
+    /// out: proxies close the connection on a command that they do not know.
+    pub fn named(&self, name: &str, fault: Fault) {
+        let name = name.to_ascii_uppercase().into_bytes();
+        let mut plan = lock(&self.shared.plan);
+        plan.named.retain(|(known, _)| *known != name);
+        plan.named.push((name, fault));
     }
 
     /// How many faults of [`once`](Self::once) and [`on`](Self::on) still wait for their command.
@@ -460,7 +471,10 @@ impl Shared {
             |needle: &[u8]| needle.is_empty() || command.windows(needle.len()).any(|part| part == needle);
         match plan.once.iter().position(|(needle, _)| contains(needle)) {
             Some(nth) => plan.once.remove(nth).1,
-            None => plan.standing,
+            None => {
+                let name = name_of(command);
+                plan.named.iter().find(|(known, _)| *known == name).map_or(plan.standing, |(_, fault)| *fault)
+            }
         }
     }
 }
@@ -490,7 +504,11 @@ fn split(unread: &mut Vec<u8>, opaque: &mut bool) -> Vec<(Vec<u8>, Frame)> {
 
 /// Whether a command is answered by other than one reply: its reply can't be told from a message.
 fn subscribes(command: &[u8]) -> bool {
-    // `*2\r\n$9\r\nSUBSCRIBE\r\n..`: the name is the third line.
+    name_of(command).ends_with(b"SUBSCRIBE")
+}
+
+/// The name of a command in capitals: of `*2\r\n$9\r\nSUBSCRIBE\r\n..` the third line.
+fn name_of(command: &[u8]) -> Vec<u8> {
     let name = command.split(|&byte| byte == b'\n').nth(2).unwrap_or_default();
-    name.trim_ascii().to_ascii_uppercase().ends_with(b"SUBSCRIBE")
+    name.trim_ascii().to_ascii_uppercase()
 }

@@ -248,6 +248,29 @@ fn a_cut_reply_has_run() {
 }
 
 #[test]
+fn commands_of_a_name_have_a_fault_of_their_own() {
+    let server = RealServer::start();
+    let proxy = Proxy::start(server.address());
+    let connect = || Client::tcp(proxy.address()).unwrap();
+    proxy.named("incr", Fault::CutRequest);
+    // The name counts, in any case, and not an argument.
+    assert!(hung_up(connect().call(&["INCR", "counter"])));
+    assert!(hung_up(connect().call(&["incr", "counter"])));
+    assert_eq!(connect().call(&["SET", "INCR", "INCR"]).unwrap(), ok());
+    assert_eq!(connect().call(&["INCRBY", "counter", "2"]).unwrap(), Reply::Integer(2));
+    // What is singled out goes first, and what is for all commands last.
+    proxy.once(Fault::Pass);
+    assert_eq!(connect().call(&["INCR", "counter"]).unwrap(), Reply::Integer(3));
+    proxy.named("PING", Fault::Pass);
+    proxy.set(Fault::CutRequest);
+    assert_eq!(connect().call(&["PING"]).unwrap(), Reply::Status("PONG".to_owned()));
+    assert!(hung_up(connect().call(&["GET", "counter"])));
+    // The last word about a name counts.
+    proxy.named("INCR", Fault::Pass);
+    assert_eq!(connect().call(&["INCR", "counter"]).unwrap(), Reply::Integer(4));
+}
+
+#[test]
 fn a_reply_is_truncated_to_the_byte() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());

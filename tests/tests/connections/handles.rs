@@ -658,9 +658,9 @@ both_servers! {
         // That of a keyspace which states nothing is that of the handle.
         let plain = redis.for_keyspace::<Keys>().unwrap();
         assert_eq!(raw::<Option<String>>(&plain, &["GET", &first_key]).await.as_deref(), Some("in 0"));
-        // One more keyspace on the pool, for as long as the handle is there.
+        // The handle itself is not a keyspace on the pool.
         let refs_of_second = || redis.stats().connections.iter().find(|pool| pool.db == 2).unwrap().refs;
-        assert_eq!((second.stats().total, refs_of_second()), (1, 2));
+        assert_eq!((second.stats().total, refs_of_second()), (1, 1));
         assert_eq!(second.stats().connections[0].key, redis.stats().connections[1].key);
         drop(second);
         assert_eq!(refs_of_second(), 1);
@@ -749,6 +749,35 @@ fn unusable_options_name_their_keyspace() {
 }
 
 #[test]
+fn setters_take_what_may_be_missing() {
+    within(PATIENCE, async {
+        let server = RealServer::builder().password("hunter2").start();
+        let builder = Redis::builder().host(Some("127.0.0.1")).port(Some(server.port()));
+        let redis = builder
+            .password(Some("hunter2".to_owned()))
+            .username(Some("default"))
+            .client_name(Some(NAME))
+            .db(Some(3))
+            .namespace(Some("app"))
+            .unwrap()
+            // `None` changes nothing.
+            .host(None::<&str>)
+            .port(None)
+            .password(None::<String>)
+            .username(None::<String>)
+            .client_name(None::<&str>)
+            .db(None)
+            .namespace(None::<&str>)
+            .unwrap()
+            .build()
+            .unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        assert_eq!(server.redis_cli(&["-n", "3", "KEYS", "*"]), "app:handles:text:1");
+        assert!(clients(&server) > 0);
+    });
+}
+
+#[test]
 fn equal_configurations_share_a_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
@@ -761,15 +790,15 @@ fn equal_configurations_share_a_pool() {
         Keys::text(1).set("x").on(&two).await.unwrap();
         Alike::text(1).set("x").on(&two).await.unwrap();
         assert_eq!(clients(&server), 2);
-        // Each handle itself, and its keyspaces.
-        assert_eq!((refs(&one), refs(&two)), (vec![5], vec![5]));
+        // The keyspaces of both handles, and not the handles themselves.
+        assert_eq!((refs(&one), refs(&two)), (vec![3], vec![3]));
         assert_eq!(one.stats().connections[0].key, two.stats().connections[0].key);
         one.raw(ping).await.unwrap();
         two.raw(ping).await.unwrap();
         assert_eq!(clients(&server), 3, "they take turns on one for the raw access");
         let clone = one.clone();
         clone.ping().await.unwrap();
-        assert_eq!(refs(&one), [5], "a clone is the same handle");
+        assert_eq!(refs(&one), [3], "a clone is the same handle");
 
         // Of another database, deadline, protocol, name or password it is another pool.
         Second::text(1).set("x").on(&one).await.unwrap();
@@ -794,7 +823,7 @@ fn equal_configurations_share_a_pool() {
         ] {
             let other = other.build().unwrap();
             other.ping().await.unwrap();
-            assert_eq!(refs(&other), [1]);
+            assert_eq!(refs(&other), [0], "a PING is of no keyspace");
             keys.push(other.stats().connections[0].key);
         }
         for password in ["one password", "another password"] {
@@ -806,7 +835,7 @@ fn equal_configurations_share_a_pool() {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), all);
-        assert_eq!(refs(&two), [5]);
+        assert_eq!(refs(&two), [3]);
     });
 }
 
@@ -822,12 +851,12 @@ fn the_last_handle_closes_its_connections() {
         one.raw(ping).await.unwrap();
         Second::text(1).set("x").on(&one).await.unwrap();
         let (clone, key) = (one.clone(), Keys::text(1).on(&one));
-        assert_eq!(refs(&two), [4]);
+        assert_eq!(refs(&two), [2]);
         drop((one, clone));
-        assert_eq!(refs(&two), [4], "a key that is on a server keeps the handle");
+        assert_eq!(refs(&two), [2], "a key that is on a server keeps the handle");
         assert_eq!(key.get().await.unwrap().as_deref(), Some("x"));
         drop(key);
-        assert_eq!(refs(&two), [2]);
+        assert_eq!(refs(&two), [1]);
         // What was its alone is closed, what it shared is not.
         eventually("the second database is left", async || {
             !server.redis_cli(&["CLIENT", "LIST"]).lines().any(|line| line.contains(" db=2 "))
@@ -935,7 +964,7 @@ fn a_closed_handle_refuses_and_others_go_on() {
         assert!(!two.stats().closed);
         assert_eq!(Keys::text(1).get().on(&two).await.unwrap().as_deref(), Some("x"));
         two.raw(ping).await.unwrap();
-        assert_eq!((connects(&two), refs(&two)), (before, vec![2]), "on the connections that it had");
+        assert_eq!((connects(&two), refs(&two)), (before, vec![1]), "on the connections that it had");
         eventually("the second database is left", async || clients(&server) == 3).await;
         two.close().await;
         eventually("all are closed", async || clients(&server) == 0).await;
@@ -1164,10 +1193,10 @@ fn two_runtimes_at_once() {
         });
         let stats = redis.stats();
         let mut keys: Vec<_> = stats.connections.iter().map(|pool| (pool.key, pool.refs)).collect();
-        // Each runtime drives its own connections, for the keyspace and for the handle itself.
+        // Each runtime drives its own connections.
         assert_eq!(keys.len(), 2, "{stats:?}");
         keys.dedup();
-        assert_eq!((keys.len(), keys[0].1), (1, 2), "of one configuration: {stats:?}");
+        assert_eq!((keys.len(), keys[0].1), (1, 1), "of one configuration: {stats:?}");
 
         // One of them ends while the other is at it.
         let go_on = count(&two);
@@ -1266,7 +1295,7 @@ fn stats_are_json_for_a_status_page() {
         let key = pools[0]["key"].as_str().unwrap();
         assert!(key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
         let column = |name: &str| pools.iter().map(|pool| pool[name].as_u64().unwrap()).collect::<Vec<_>>();
-        assert_eq!((column("db"), column("refs")), (vec![0, 2], vec![2, 1]));
+        assert_eq!((column("db"), column("refs")), (vec![0, 2], vec![1, 1]));
         server.kill();
         assert!(redis.ping().await.unwrap_err().is_unavailable());
         let lost = json(&redis);

@@ -7,6 +7,7 @@ mod handles;
 mod health;
 mod overload;
 mod own_pool;
+mod plain_login;
 mod profiles;
 mod recovery;
 mod server_faults;

@@ -238,7 +238,7 @@ fn what_the_pool_says_of_itself() {
         redis.connect().await.unwrap();
         let stats = redis.stats();
         let of_pool = &stats.connections[0];
-        assert_eq!((of_pool.status, of_pool.db, of_pool.refs), (PoolStatus::Ready, 0, 1));
+        assert_eq!((of_pool.status, of_pool.db, of_pool.refs), (PoolStatus::Ready, 0, 0));
         assert_eq!(
             (
                 of_pool.exclusive_connections_in_use,
@@ -687,13 +687,13 @@ fn a_pool_s_password_appears_nowhere() {
     });
 }
 
-/// A user who may count but not say MULTI: what is refused has not happened.
+/// A user who may count but not say MULTI, nor EVAL instead: what is refused has not happened.
 #[test]
 fn a_user_who_may_not_say_multi() {
     within(PATIENCE, async {
         for protocol in ["resp2", "resp3"] {
             let server = RealServer::start();
-            server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi"]);
+            server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi", "-eval"]);
             let url = format!("redis://app:pass@127.0.0.1:{}?protocol={protocol}", server.port());
             let redis = Redis::from_pool(pool(&url, 2).await);
             for _ in 0..3 {

@@ -178,12 +178,12 @@ fn a_server_that_has_no_room() {
     });
 }
 
-/// A user who may count but not say MULTI: what is refused has not happened.
+/// A user who may count but not say MULTI, nor EVAL instead: what is refused has not happened.
 #[test]
 fn a_refused_transaction_has_done_nothing() {
     within(PATIENCE, async {
         let server = RealServer::start();
-        server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi"]);
+        server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi", "-eval"]);
         let builder = Redis::builder().host("127.0.0.1").port(server.port());
         let redis = builder.username("app").password("pass").build().unwrap();
         let error = Keys::ending(1).incr().on(&redis).await.unwrap_err();

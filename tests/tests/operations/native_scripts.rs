@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis_keyspace::rate_limit::Rate;
 use redis_keyspace::update::Change;
-use redis_keyspace::{Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
-use redis_keyspace_embedded::Server;
+use redis_keyspace::{Counter, Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
+use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::RealServer;
 use redis_keyspace_tests::resp::{Client, Reply};
 
@@ -33,6 +33,8 @@ struct Keys {
     group: fn(id: u32) -> Group,
     #[key("once:{id}")]
     once: fn(id: u32) -> Once<Text>,
+    #[key("count:{id}")]
+    count: fn(id: u32) -> Counter,
 }
 
 /// One run of a script, as the library sends it.
@@ -96,6 +98,18 @@ async fn use_scripts(redis: &Redis) {
     Keys::once(1).on(redis).run(|| async { "value".to_owned() }).await.unwrap();
 }
 
+/// Uses transactions on a server that rejects MULTI.
+async fn use_transactions(redis: &Redis) {
+    let commands = (
+        Keys::count(1).incr(),
+        Keys::text(1).set("value").only_if_absent(),
+        Keys::text(1).set("other").only_if_absent().returning_old(),
+        Keys::text(1).set("last").only_if_present(),
+        Keys::plain(1).get(),
+    );
+    redis.transaction(commands).await.unwrap();
+}
+
 /// The runs that the library sent, one of each kind, and some that differ in an option.
 fn recorded(real: &mut Client) -> Vec<Run> {
     let server = Server::builder().log_commands(100_000).build();
@@ -103,6 +117,9 @@ fn recorded(real: &mut Client) -> Vec<Run> {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let redis = Redis::with_embedded_server(server.clone());
     runtime.block_on(redis.scope(use_scripts(&redis)));
+    let _rejecting = server.inject(Fault::error("NOPERM no permission to run MULTI").on("MULTI"));
+    let redis = Redis::builder().embedded(server.clone()).client_name("without-multi").build().unwrap();
+    runtime.block_on(use_transactions(&redis));
     let log = server.command_log();
     let mut texts = BTreeMap::new();
     for logged in &log {
@@ -399,7 +416,7 @@ fn native_scripts_do_what_the_lua_does() {
     let mut theirs = Client::unix(&real.socket()).unwrap();
     let runs = recorded(&mut theirs);
     let scripts: BTreeSet<_> = runs.iter().map(|run| &run.script).collect();
-    assert!(scripts.len() >= 7, "fills, three of locks, limits, groups, updates: {}", scripts.len());
+    assert!(scripts.len() >= 9, "fills, three of locks, limits, groups, updates, guards, transactions");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     // Not the server of the record: its clock was paused.
     let embedded = Server::new();

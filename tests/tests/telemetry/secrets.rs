@@ -66,7 +66,7 @@ fn traced() -> Capture {
 }
 
 /// What an error shows, down to the last source.
-fn shown(error: &Error) -> String {
+pub(crate) fn shown(error: &Error) -> String {
     let mut text = format!("{error}\n{error:?}\n{error:#?}\n");
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {

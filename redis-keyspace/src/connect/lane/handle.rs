@@ -9,10 +9,11 @@ use super::limits::Room;
 use super::queue::Queue;
 use super::submitted::Submitted;
 use super::wire::split;
+use crate::config::LoginMode;
+use crate::connect::atomicity::{Atomicity, SendPlan};
 use crate::connect::attempt::Origin;
-use crate::connect::facts::ServerRun;
+use crate::connect::facts::{ServerFacts, ServerInfo, ServerRun};
 use crate::connect::stream::Stream;
-use crate::error::Error;
 use crate::protocol::Request;
 use crate::time::Deadline;
 
@@ -26,9 +27,9 @@ pub(crate) struct Lane {
 struct LaneHandle {
     queue: Arc<Queue>,
     server: ServerRun,
-    /// Why the server rejects MULTI, if it does. It would run the commands after a rejected MULTI one by one, so none may be
-    /// sent.
-    no_transactions: Option<Error>,
+    atomicity: Atomicity,
+    /// Set if the pool only fell back to a plain login: when a whole login is due, another connection replaces this one.
+    fallback_of: Option<Arc<ServerFacts>>,
 }
 
 impl Drop for LaneHandle {
@@ -44,18 +45,24 @@ impl Lane {
         stream: Stream,
         unread: BytesMut,
         origin: Origin,
-        server: ServerRun,
-        no_transactions: Option<Error>,
+        run: ServerRun,
+        server: ServerInfo,
     ) -> Self {
         let (reader, writer) = split(stream);
+        let is_fallback = server.is_plain && origin.settings.login == LoginMode::Auto;
+        let fallback_of = is_fallback.then(|| Arc::clone(&origin.facts));
         let queue = Arc::new(Queue::new(writer, Room::new(&origin.settings)));
         tokio::spawn(Driver::new(reader, unread, Arc::clone(&queue), origin));
-        Self { handle: Arc::new(LaneHandle { queue, server, no_transactions }) }
+        let atomicity = server.atomicity;
+        Self { handle: Arc::new(LaneHandle { queue, server: run, atomicity, fallback_of }) }
     }
 
-    /// Whether the lane still takes commands.
+    /// Whether the lane still takes commands. A lane with a plain login stops when a whole login is due.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
+        if self.handle.fallback_of.as_ref().is_some_and(|facts| facts.logins.is_whole_login_due()) {
+            self.close();
+        }
         self.handle.queue.is_open()
     }
 
@@ -64,14 +71,19 @@ impl Lane {
         self.handle.server
     }
 
-    /// Queues a request.
+    /// How a request must be sent on this lane.
+    #[inline]
+    pub(crate) fn plan(&self, request: &Request) -> SendPlan {
+        self.handle.atomicity.plan(request)
+    }
+
+    /// Queues a request. If its transactions must be scripts here, nothing is queued: the caller makes them first.
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
-        if let Some(error) = &self.handle.no_transactions
-            && request.is_transactional()
-        {
-            return Submitted::Refused(error.clone());
+        match self.plan(request) {
+            SendPlan::Unchanged => self.handle.queue.submit(request, namespace, deadline),
+            SendPlan::AsScript => Submitted::NoLane,
+            SendPlan::Rejected(error) => Submitted::Refused(error),
         }
-        self.handle.queue.submit(request, namespace, deadline)
     }
 
     /// How many requests wait for replies.

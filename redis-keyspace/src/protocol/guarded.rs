@@ -1,7 +1,9 @@
 //! Conditional writes: they end fills only if they write.
 
-use crate::key::Companion;
-use crate::protocol::{Args, Keys, Packet};
+use super::args::Args;
+use super::keys::Keys;
+use super::packet::Packet;
+use crate::key::{Companion, KeyText};
 
 /// Runs a command, and deletes the companions of its keys if it wrote. `KEYS`: the keys of the command, and the companion of
 /// each. `ARGV`: the arguments after the keys, the command, and `nil` if a nil reply means that it wrote, or `some` if any other
@@ -20,7 +22,7 @@ return reply";
 
 /// Which replies of a command mean that it wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writes {
+pub(crate) enum Writes {
     /// Nil: `SET` with `NX` and `GET`.
     IfNil,
     /// Anything but nil or 0.
@@ -29,7 +31,7 @@ pub(super) enum Writes {
 
 /// Wraps the command in a script that ends fills of its keys if it writes. The whole script is sent: with its digest alone, a
 /// server that does not know it would need a second round trip, which a transaction can't make.
-pub(super) fn guarded(packet: Packet, writes: Writes) -> Packet {
+pub(crate) fn guarded(packet: Packet, writes: Writes) -> Packet {
     let keys = match packet.keys {
         Keys::One(key) => vec![key],
         Keys::Many(keys) => keys,
@@ -45,4 +47,21 @@ pub(super) fn guarded(packet: Packet, writes: Writes) -> Packet {
         Writes::UnlessNil => b"some",
     });
     Packet { args, ..Packet::new("EVAL", Keys::Pairs(keys, Companion::Fill)).with_head(head) }
+}
+
+/// The command in a guarded write.
+pub(super) struct Unguarded<'p> {
+    pub(super) name: &'p [u8],
+    pub(super) keys: &'p [KeyText],
+    pub(super) args: Vec<&'p [u8]>,
+    /// Which replies mean that it wrote, as the script spells it.
+    pub(super) writes: &'p [u8],
+}
+
+/// Returns the command in a guarded write; `None` for any other command.
+pub(super) fn unguarded(packet: &Packet) -> Option<Unguarded<'_>> {
+    let Keys::Pairs(keys, _) = &packet.keys else { return None };
+    let mut args: Vec<_> = packet.args.iter().collect();
+    let (writes, name) = (args.pop()?, args.pop()?);
+    Some(Unguarded { name, keys, args, writes })
 }

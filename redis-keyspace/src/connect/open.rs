@@ -1,0 +1,125 @@
+//! From a configuration to a connection that is logged in.
+//!
+//! Some proxies close the connection in answer to a command that they do not know, instead of an error reply. Then the login is
+//! repeated with only those commands that every proxy knows, and separate connections find out which of MULTI and EVAL can be
+//! used. The pool remembers that, so that its later connections take one attempt.
+
+use tokio::time::timeout;
+
+use super::atomicity::{Atomicity, closed_by};
+use super::facts::ServerFacts;
+use super::login::{Login, LoginFailure, login, plain_login, probe};
+use super::login_history::LoginHistory;
+use super::stream::Stream;
+use crate::config::{LoginMode, Protocol, Settings};
+use crate::error::Error;
+use crate::protocol::{Keys, Packet, script_probe};
+
+/// Opens a connection and logs it in. The caller bounds the time.
+pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+    let history = &facts.logins;
+    if let Some(atomicity) = history.plain() {
+        let (stream, mut login) = plain(settings).await.map_err(LoginFailure::into_error)?;
+        login.server.atomicity = atomicity;
+        return Ok((stream, login));
+    }
+    let connection = match settings.login {
+        LoginMode::Plain => plain(settings).await.map_err(LoginFailure::into_error)?,
+        LoginMode::Auto => match detect(settings, history).await? {
+            Detected::Whole(connection) => return Ok(connection),
+            Detected::Plain(connection) => connection,
+        },
+    };
+    let (stream, mut login) = connection;
+    let atomicity = find_atomicity(settings).await?;
+    history.found_plain(atomicity.clone());
+    event!(
+        info,
+        "logged in to Redis with a plain login",
+        multi = atomicity.no_multi.is_none(),
+        scripts = atomicity.no_scripts.is_none()
+    );
+    login.server.atomicity = atomicity;
+    Ok((stream, login))
+}
+
+/// The login that a server turned out to accept.
+enum Detected {
+    Whole((Stream, Login)),
+    Plain((Stream, Login)),
+}
+
+/// Tries the whole login, and the plain one if the connection is closed.
+async fn detect(settings: &Settings, history: &LoginHistory) -> Result<Detected, Error> {
+    let reason = match whole(settings, history).await {
+        Ok(connection) => return Ok(Detected::Whole(connection)),
+        Err(LoginFailure::Failed(error)) => return Err(error),
+        Err(LoginFailure::Closed(error)) => error,
+    };
+    if !history.closed() {
+        return Err(reason);
+    }
+    if settings.protocol == Protocol::Resp3 {
+        return Err(
+            reason.explained("RESP3 needs HELLO; if a proxy does not know it, set `protocol` to auto")
+        );
+    }
+    event!(debug, "the connection was closed during the login; trying a login with AUTH and SELECT only");
+    let connection = match plain(settings).await {
+        Ok(connection) => connection,
+        // The server closes all connections: the first error says why.
+        Err(LoginFailure::Closed(_)) => return Err(reason),
+        Err(LoginFailure::Failed(error)) => return Err(error),
+    };
+    // If the server was restarting, it accepts the whole login now.
+    match whole(settings, history).await {
+        Ok(connection) => Ok(Detected::Whole(connection)),
+        Err(LoginFailure::Closed(_)) => Ok(Detected::Plain(connection)),
+        Err(LoginFailure::Failed(error)) => Err(error),
+    }
+}
+
+async fn whole(settings: &Settings, history: &LoginHistory) -> Result<(Stream, Login), LoginFailure> {
+    let connect = async {
+        let mut stream = Stream::open(&settings.endpoint).await.map_err(LoginFailure::Failed)?;
+        let login = login(&mut stream, settings).await?;
+        Ok((stream, login))
+    };
+    let outcome = connect.await;
+    match &outcome {
+        Ok(_) => history.succeeded(),
+        Err(LoginFailure::Failed(_)) => history.failed(),
+        Err(LoginFailure::Closed(_)) => {}
+    }
+    outcome
+}
+
+async fn plain(settings: &Settings) -> Result<(Stream, Login), LoginFailure> {
+    let mut stream = Stream::open(&settings.endpoint).await.map_err(LoginFailure::Failed)?;
+    let login = plain_login(&mut stream, settings).await?;
+    Ok((stream, login))
+}
+
+/// Finds out which of MULTI and EVAL can be used, each on a separate connection, because it may be closed.
+async fn find_atomicity(settings: &Settings) -> Result<Atomicity, Error> {
+    let multi = [Packet::new("MULTI", Keys::None), Packet::new("EXEC", Keys::None)];
+    Ok(Atomicity {
+        no_multi: refusal(settings, "MULTI", &multi).await?,
+        no_scripts: refusal(settings, "EVAL", &[script_probe()]).await?,
+    })
+}
+
+/// Why the server rejects commands, if it does.
+async fn refusal(settings: &Settings, name: &str, packets: &[Packet]) -> Result<Option<Error>, Error> {
+    // Once may be by chance.
+    for _ in 0..2 {
+        let (mut stream, _) = plain(settings).await.map_err(LoginFailure::into_error)?;
+        // Some proxies never answer what they do not know; time must be left for the rest of the login.
+        match timeout(settings.connect_timeout / 8, probe(&mut stream, settings, packets)).await {
+            Ok(Ok(refusal)) => return Ok(refusal),
+            Ok(Err(LoginFailure::Failed(error))) => return Err(error),
+            Ok(Err(LoginFailure::Closed(_))) | Err(_) => {}
+        }
+    }
+    Ok(Some(closed_by(name, &settings.endpoint.to_string())))
+}

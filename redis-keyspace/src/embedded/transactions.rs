@@ -1,0 +1,66 @@
+//! The script of transactions without MULTI.
+
+use redis_keyspace_embedded::{Reply, Server};
+
+use crate::protocol::TRANSACTION_SCRIPT;
+
+/// Lua's numbers are exact below this.
+const EXACT: u64 = 1 << 53;
+
+/// A command of the transaction.
+struct Call<'v> {
+    words: Vec<&'v [u8]>,
+    /// What deletes the companions of a guarded write.
+    unlink: Vec<&'v [u8]>,
+    writes: &'v [u8],
+}
+
+pub(super) fn register(server: &Server) {
+    server.register_script(TRANSACTION_SCRIPT, |script, keys, values| {
+        let (mut keys, mut values) = (keys.iter().map(|key| &key[..]), values.iter().map(|value| &value[..]));
+        let mut calls = Vec::new();
+        while let Some(before) = values.next() {
+            let counts = (count(before), values.next().and_then(count), values.next().and_then(count));
+            let ((Some(before), Some(own), Some(after)), Some(writes)) = (counts, values.next()) else {
+                return Reply::error("ERR the script takes three counts and a word before each command");
+            };
+            let mut words: Vec<_> = values.by_ref().take(before).collect();
+            words.extend(keys.by_ref().take(own));
+            words.extend(values.by_ref().take(after));
+            let mut unlink = Vec::new();
+            if !writes.is_empty() {
+                unlink.push(&b"UNLINK"[..]);
+                unlink.extend(keys.by_ref().take(own));
+            }
+            calls.push(Call { words, unlink, writes });
+        }
+        let mut replies = Vec::new();
+        for Call { words, unlink, writes } in calls {
+            let mut reply = script.call(&words);
+            let wrote = match &reply {
+                Reply::Error(_) | Reply::Integer(0) => false,
+                Reply::Nil => writes == b"nil",
+                _ => writes != b"nil",
+            };
+            if wrote
+                && !unlink.is_empty()
+                && let error @ Reply::Error(_) = script.call(&unlink)
+            {
+                reply = error;
+            }
+            if let Reply::Integer(number) = reply
+                && number.unsigned_abs() >= EXACT
+            {
+                reply = Reply::error(
+                    "ERR the command was executed, but a script cannot return its result, which exceeds 2^53",
+                );
+            }
+            replies.push(reply);
+        }
+        Reply::Array(replies)
+    });
+}
+
+fn count(value: &[u8]) -> Option<usize> {
+    str::from_utf8(value).ok()?.parse().ok()
+}

@@ -1,0 +1,239 @@
+//! Transactions on a server that rejects MULTI and accepts scripts.
+
+use super::args::Args;
+use super::guarded::unguarded;
+use super::keys::Keys;
+use super::packet::Packet;
+use super::read;
+use super::reply::{Replies, Reply};
+use super::request::Request;
+use crate::error::{Error, Result};
+
+/// Runs commands one after the other, and returns their replies, errors included, as EXEC does. For each command it takes how
+/// many arguments come before its keys, how many keys it has, how many arguments come after them, and, if it is a
+/// [guarded write](super::guarded), which replies mean that it wrote. Then come the arguments. The keys of a guarded write are
+/// followed by their companions.
+///
+/// MULTI runs nothing if a command is unknown or not permitted. Servers since version 7 can be asked for that in a script.
+///
+/// Lua keeps integers as floating-point numbers. A result that it may have rounded is an error.
+pub(crate) const TRANSACTION_SCRIPT: &str = "\
+local commands, key, at = {}, 0, 1
+while at <= #ARGV do
+  local call, beside = {}, {}
+  local before, keys, after = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local writes = ARGV[at + 3]
+  at = at + 4
+  for _ = 1, before do call[#call + 1] = ARGV[at] at = at + 1 end
+  for _ = 1, keys do key = key + 1 call[#call + 1] = KEYS[key] end
+  for _ = 1, after do call[#call + 1] = ARGV[at] at = at + 1 end
+  if writes ~= '' then
+    beside[1] = 'UNLINK'
+    for _ = 1, keys do key = key + 1 beside[#beside + 1] = KEYS[key] end
+  end
+  commands[#commands + 1] = {call, beside, writes}
+end
+local function check(call)
+  local known, permitted = pcall(redis.acl_check_cmd, unpack(call))
+  if not known then return 'ERR unknown command' end
+  if not permitted then return 'NOPERM no permission to run ' .. call[1] .. ' on these keys; no command was executed' end
+end
+for _, command in ipairs(commands) do
+  local problem = redis.acl_check_cmd and (check(command[1]) or #command[2] > 0 and check(command[2]))
+  if problem then return redis.error_reply(problem) end
+end
+local replies = {}
+for _, command in ipairs(commands) do
+  local reply = redis.pcall(unpack(command[1]))
+  local failed = type(reply) == 'table' and reply.err
+  local wrote = reply and reply ~= 0
+  if command[3] == 'nil' then wrote = not reply end
+  if #command[2] > 0 and wrote and not failed then
+    local ended = redis.pcall(unpack(command[2]))
+    if type(ended) == 'table' then reply = ended end
+  end
+  if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
+    reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
+  end
+  replies[#replies + 1] = reply
+end
+return replies";
+
+/// How many arguments a command of a script can have: Lua's stack holds some 8000.
+const MOST: usize = 4000;
+
+impl Request {
+    /// The same request with a script for each transaction in it.
+    pub(crate) fn as_script(&self, namespace: &str) -> Result<Self> {
+        match self {
+            Self::Atomic(packets) => script(packets, namespace).map(Self::One),
+            Self::Batch(requests) => {
+                let requests: Result<_> =
+                    requests.iter().map(|request| request.as_script(namespace)).collect();
+                requests.map(Self::Batch)
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// The replies to [`as_script`](Self::as_script) in the form of those to this request.
+    pub(crate) fn replies_of_script(&self, replies: Replies) -> Replies {
+        let mut all = Vec::with_capacity(self.replies());
+        self.collect(&mut read::many(replies).into_iter(), &mut all);
+        Replies::Many(all)
+    }
+
+    fn collect(&self, replies: &mut dyn Iterator<Item = Reply>, all: &mut Vec<Reply>) {
+        match self {
+            Self::Atomic(packets) => {
+                let Some(results) = replies.next() else { return };
+                let Some(refusal) = refusal(&results).map(|said| Reply::Error(said.to_owned())) else {
+                    all.push(Reply::Ok);
+                    all.extend(std::iter::repeat_n(Reply::Status("QUEUED".to_owned()), packets.len()));
+                    all.push(results);
+                    return;
+                };
+                all.push(Reply::Ok);
+                all.extend(std::iter::repeat_n(refusal, packets.len()));
+                all.push(Reply::Error(ABORTED.to_owned()));
+            }
+            Self::Batch(requests) => requests.iter().for_each(|request| request.collect(replies, all)),
+            other => all.extend(replies.take(other.replies())),
+        }
+    }
+}
+
+/// What EXEC answers if a command could not be queued.
+const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+
+/// The error for which nothing of a transaction was executed, if there is one. On a replica, MULTI rejects what a script only
+/// fails to do.
+fn refusal(results: &Reply) -> Option<&str> {
+    match results {
+        Reply::Error(said) => Some(said),
+        Reply::Array(results) => results.iter().find_map(|result| match result {
+            Reply::Error(said) if said.starts_with("READONLY") => Some(said.as_str()),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+/// The packet that runs the script without commands, to find out whether scripts are permitted.
+pub(crate) fn script_probe() -> Packet {
+    let mut probe = Packet::new("EVAL", Keys::None);
+    probe.args.push(TRANSACTION_SCRIPT.as_bytes());
+    probe.args.push_int(0);
+    probe
+}
+
+fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
+    let mut script = Packet::new("EVAL", Keys::None);
+    script.args.push(TRANSACTION_SCRIPT.as_bytes());
+    script.args.push_int(packets.iter().map(|packet| packet.keys.count()).sum::<usize>());
+    for packet in packets {
+        packet.keys.visit(namespace, &mut |parts| script.args.push(parts.concat().as_bytes()));
+    }
+    let nothing = Args::default();
+    for packet in packets {
+        let guarded = unguarded(packet);
+        let mut before = Vec::new();
+        let (keys, after, writes) = match &guarded {
+            Some(write) => {
+                before.push(write.name);
+                (write.keys.len(), write.args.clone(), write.writes)
+            }
+            None => {
+                before.push(packet.name.as_bytes());
+                before.extend(packet.head.as_deref().unwrap_or(&nothing).iter());
+                (packet.keys.count(), packet.args.iter().collect(), &b""[..])
+            }
+        };
+        if before.len() + keys + after.len() > MOST {
+            return Err(Error::invalid_input(format!(
+                "the server rejects MULTI, and a command of the script that replaces it has at most {MOST} arguments; \
+                 nothing was sent; use fewer keys at a time"
+            )));
+        }
+        [before.len(), keys, after.len()].into_iter().for_each(|count| script.args.push_int(count));
+        script.args.push(writes);
+        before.into_iter().chain(after).for_each(|argument| script.args.push(argument));
+    }
+    Ok(script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyText;
+    use crate::protocol::{Writes, guarded};
+
+    fn incr() -> Request {
+        let mut set = Packet::new("SET", Keys::One(KeyText::Static("n")));
+        set.args.push(b"0");
+        Request::Atomic(vec![set, Packet::new("INCR", Keys::One(KeyText::Static("m")))])
+    }
+
+    #[test]
+    fn a_transaction_becomes_one_command() {
+        let Request::One(script) = incr().as_script("a:").unwrap() else { panic!("one command") };
+        let args: Vec<_> = script.args.iter().skip(1).map(|arg| str::from_utf8(arg).unwrap()).collect();
+        assert_eq!(args, ["2", "a:n", "a:m", "1", "1", "1", "", "SET", "0", "1", "1", "0", "", "INCR"]);
+    }
+
+    #[test]
+    fn a_guarded_write_is_unwrapped() {
+        let mut set = Packet::new("SET", Keys::One(KeyText::Static("n")));
+        set.args.push(b"0");
+        set.args.push(b"NX");
+        let request = Request::Atomic(vec![guarded(set, Writes::UnlessNil)]);
+        let Request::One(script) = request.as_script("a:").unwrap() else { panic!("one command") };
+        let args: Vec<_> = script.args.iter().skip(1).map(|arg| str::from_utf8(arg).unwrap()).collect();
+        assert_eq!(args, ["2", "a:n", "a:n%fill{a:n}", "1", "1", "2", "some", "SET", "0", "NX"]);
+    }
+
+    #[test]
+    fn replies_are_those_of_a_transaction() {
+        let one = Request::One(Packet::new("PING", Keys::None));
+        let batch = Request::Batch(vec![one.clone(), incr(), one]);
+        let pong = || Reply::Status("PONG".to_owned());
+        let queued = || Reply::Status("QUEUED".to_owned());
+        let results = Reply::Array(vec![Reply::Ok, Reply::Int(1)]);
+        let Replies::Many(replies) =
+            batch.replies_of_script(Replies::Many(vec![pong(), results.clone(), pong()]))
+        else {
+            panic!("many")
+        };
+        assert_eq!(replies, [pong(), Reply::Ok, queued(), queued(), results, pong()]);
+        assert_eq!(replies.len(), batch.replies());
+    }
+
+    #[test]
+    fn a_script_that_ran_nothing_looks_like_an_aborted_transaction() {
+        let error = |said: &str| Reply::Error(said.to_owned());
+        let read_only = "READONLY You can't write against a read only replica.";
+        for (results, said) in [
+            (error("NOPERM no"), "NOPERM no"),
+            (error(read_only), read_only),
+            (Reply::Array(vec![error(read_only), error(read_only)]), read_only),
+        ] {
+            let replies = incr().replies_of_script(Replies::One(results));
+            let Replies::Many(all) = &replies else { panic!("many") };
+            assert_eq!(all[..3], [Reply::Ok, error(said), error(said)]);
+            assert!(matches!(&all[3], Reply::Error(said) if said.starts_with("EXECABORT")));
+            assert_eq!(all.len(), incr().replies());
+            assert_eq!(read::executed(false, replies).unwrap_err().code(), said.split(' ').next());
+        }
+        // The others ran.
+        let one_failed = Reply::Array(vec![Reply::Ok, error("WRONGTYPE no")]);
+        let replies = incr().replies_of_script(Replies::One(one_failed));
+        assert_eq!(read::executed(false, replies).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn too_many_arguments_are_refused_before_anything_is_sent() {
+        let keys = vec![KeyText::Static("n"); MOST];
+        let request = Request::Atomic(vec![Packet::new("UNLINK", Keys::Many(keys))]);
+        assert!(request.as_script("").is_err());
+    }
+}

@@ -1,0 +1,365 @@
+//! A secret in every input, right or in the wrong place: no error shows it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use redis_keyspace::config::Profiles;
+use redis_keyspace::raw::RawConnection;
+use redis_keyspace::{Error, Keyspace, Redis, Text};
+use redis_keyspace_tests::{both_servers, child_test, raw, secrets, wire, wired};
+
+use super::secrets::shown;
+
+/// As it is in a vault, and as it looks when it was generated with more characters.
+const SECRETS: [&str; 3] = ["pl4nted", "pl4nted-S3cret-of-a-length-that-servers-shorten", "pl4\"n'ted\\x"];
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "planted", ttl = 3600)]
+struct Keys {
+    text: fn(id: u32) -> Text,
+    number: fn(id: u32) -> u64,
+    count: fn(id: u32) -> redis_keyspace::Counter,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "named", ttl = 3600)]
+struct Named {
+    text: fn(id: &str) -> Text,
+}
+
+#[track_caller]
+fn assert_silent(secret: &str, input: &str, error: &Error) {
+    let text = shown(error);
+    assert!(!text.contains(secret), "{input:?} shows the secret: {text}");
+    secrets::assert_absent(secret, [text]);
+}
+
+/// What the builder says to a configuration, if it is not accepted.
+fn refusal(redis: redis_keyspace::Result<redis_keyspace::RedisBuilder>) -> Option<Error> {
+    redis.and_then(redis_keyspace::RedisBuilder::build).err()
+}
+
+#[test]
+fn in_a_url() {
+    let forms = [
+        "S",
+        "S://h",
+        "redis:S",
+        "redis:/S",
+        "redis://S:6379:1",
+        "redis://S@",
+        "redis://u:S@",
+        "redis://u:S@h:x",
+        "redis://u:S@h:0",
+        "redis://u:S@h:99999",
+        "redis://h:S",
+        "redis://u:S@h1,h2",
+        "redis://h1:1,S:2",
+        "redis://h/S",
+        "redis://h/0/S",
+        "redis://h/0#S",
+        "redis://u:a#S@h",
+        "redis://u:a/S@h",
+        "redis://u:a?S@h",
+        "redis://h?S=1",
+        "redis://h?db=S",
+        "redis://h?protocol=S",
+        "redis://h?login=S",
+        "redis://h?pass=S&pass=S",
+        "redis://h?user=S&user=S",
+        "redis://u:S@h/1?db=2",
+        "redis://S x",
+        "redis://a:S%zz@h",
+        "redis://a:S%@h",
+        "redis://a:S@h h",
+        "rediss://u:S@h",
+        "redis+sentinel://u:S@h",
+        "unix://S/s",
+        "unix://u:S@h/s",
+        "redis+unix://?pass=S",
+        "redis+unix:S",
+        "redis://[S]",
+        "redis://S%40h",
+        "redis://S..h",
+        "redis://:S@10.0.0",
+        "'redis://S'",
+        "redis://S%20x@h",
+        "redis://\tS",
+    ];
+    for secret in SECRETS {
+        let mut refused = 0;
+        for form in forms {
+            let url = form.replace('S', secret);
+            if let Err(error) = Redis::open(&url) {
+                refused += 1;
+                assert!(error.is_configuration(), "{error}");
+                assert_silent(secret, &url, &error);
+            }
+            if let Some(error) = refusal(Redis::builder().variables([("REDIS_URL".to_owned(), url.clone())]))
+            {
+                assert_silent(secret, &url, &error);
+            }
+        }
+        assert!(refused >= forms.len() - 3, "{refused} of {}", forms.len());
+    }
+}
+
+/// Texts with a secret, of which most are no host, port, name or number.
+fn shapes(secret: &str) -> Vec<String> {
+    ["S", "S x", "\"S\"", "S:1", "redis://S", "S\n1", "u:S@h", "S*", "S,h", "S%", "S/", " S ", "", "[S]"]
+        .map(|form| form.replace('S', secret))
+        .into()
+}
+
+#[test]
+fn in_a_variable() {
+    let names = [
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_USERNAME",
+        "REDIS_PASSWORD",
+        "REDIS_PASSWORD_FILE",
+        "REDIS_DB",
+        "REDIS_TLS",
+        "REDIS_NAMESPACE",
+        "REDIS_LOGIN",
+        "REDIS_URL",
+    ];
+    for secret in SECRETS {
+        for name in names {
+            for shape in shapes(secret) {
+                for more in
+                    [None, Some(("REDIS_URL", "redis://v:other@h/7")), Some(("REDIS_PASSWORD", "other"))]
+                {
+                    let variables = [(name, shape.as_str())].into_iter().chain(more);
+                    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+                    if let Some(error) = refusal(Redis::builder().variables(variables)) {
+                        assert_silent(secret, &format!("{name}={shape}"), &error);
+                        assert!(error.is_configuration(), "{error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn in_a_setter() {
+    for secret in SECRETS {
+        for shape in shapes(secret) {
+            let builder = Redis::builder;
+            let path = [shape.as_bytes(), b"\0"].concat();
+            for outcome in [
+                Ok(builder().host(&shape)),
+                Ok(builder().username(&shape)),
+                Ok(builder().password(&shape).timeout(std::time::Duration::ZERO)),
+                Ok(builder().password(&shape).port(0)),
+                Ok(builder().client_name(&shape)),
+                Ok(builder().unix_socket(OsStr::from_bytes(&path))),
+                builder().namespace(&shape),
+                Ok(builder().url("redis://h").unwrap().password(&shape).retries(101)),
+                builder().variables([
+                    ("REDIS_PASSWORD".to_owned(), shape.clone()),
+                    ("REDIS_PORT".to_owned(), "x".to_owned()),
+                ]),
+                builder().url(&shape),
+            ] {
+                if let Some(error) = refusal(outcome) {
+                    assert_silent(secret, &shape, &error);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn in_a_profile() {
+    let entries = [
+        "url",
+        "host",
+        "port",
+        "unix_socket",
+        "username",
+        "password",
+        "password_file",
+        "db",
+        "namespace",
+        "client_name",
+        "protocol",
+        "login",
+        "timeout",
+        "connect_timeout",
+        "retry_delay",
+        "retries",
+        "shared_connections",
+        "exclusive_connections",
+        "breaker_failures",
+        "breaker_cooldown",
+        "max_in_flight",
+        "max_queued_bytes",
+        "max_value_bytes",
+        "no_such_entry",
+    ];
+    for secret in SECRETS {
+        for entry in entries {
+            for shape in shapes(secret) {
+                for text in [
+                    format!("[a]\n{entry} = {shape:?}\n"),
+                    format!("[a]\n{entry} = {shape}\n"),
+                    format!("[a]\n{entry} = [{shape:?}]\n"),
+                    format!("[a]\nurl = \"redis://v:other@h/7\"\n{entry} = {shape:?}\n"),
+                    format!("{entry} = {shape:?}\n"),
+                ] {
+                    let built = Profiles::new().toml(&text).and_then(|profiles| profiles.select("a"));
+                    if let Some(error) = refusal(built) {
+                        assert_silent(secret, &text, &error);
+                    }
+                }
+                if let Err(error) = Profiles::new().select(&shape) {
+                    assert_silent(secret, &shape, &error);
+                }
+            }
+        }
+    }
+}
+
+/// The name of a profile, by the environment. In a process of its own.
+#[test]
+fn in_the_name_of_a_profile_child() {
+    let Ok(secret) = std::env::var("PLANTED_CHILD") else { return };
+    assert_silent(&secret, "REDIS_PROFILE", &Redis::from_profile().unwrap_err());
+    println!("RESULT silent");
+}
+
+#[test]
+fn in_the_name_of_a_profile() {
+    for secret in SECRETS {
+        let child = child_test!("in_the_name_of_a_profile_child");
+        let text = child.env("PLANTED_CHILD", secret).env("REDIS_PROFILE", secret).run();
+        assert!(text.contains("RESULT silent"), "{text}");
+    }
+}
+
+/// Runs a command in three ways, of which each has errors of its own, and looks at those.
+async fn planted(redis: &Redis, secret: &str, command: &[&str]) -> usize {
+    let make = || {
+        let mut cmd = redis::cmd(command[0]);
+        cmd.arg(&command[1..]);
+        cmd
+    };
+    let (alone, queued, piped) = (make(), make(), make());
+    let outcomes = [
+        redis
+            .raw(|mut connection: RawConnection| async move {
+                alone.query_async::<redis::Value>(&mut connection).await
+            })
+            .await,
+        redis
+            .raw(|mut connection| async move {
+                redis::pipe().cmd("PING").add_command(piped).query_async(&mut connection).await
+            })
+            .await,
+        redis
+            .raw(|mut connection| async move {
+                redis::pipe().atomic().add_command(queued).query_async(&mut connection).await
+            })
+            .await,
+    ];
+    let errors = outcomes.into_iter().filter_map(Result::err);
+    errors.inspect(|error| assert_silent(secret, &command.join(" "), error)).count()
+}
+
+both_servers! {
+    async fn in_an_argument_of_a_raw_command(redis: Redis) {
+        for secret in SECRETS {
+            let (name, key) = (format!("a {secret}"), wired(format!("planted:{}", secret.len())));
+            let wrong: &[&[&str]] = &[
+                &["ACL", "SETUSER", "planted", secret],
+                &["ACL", "SETUSER", "planted", "on", "#", secret],
+                &["ACL", secret],
+                &["ACL", "GETUSER", secret, secret],
+                &["HELLO", secret],
+                &["HELLO", "3", secret],
+                &["HELLO", "3", "AUTH", "planted", secret],
+                &["HELLO", "3", "AUTH", secret],
+                &["AUTH", "planted", secret],
+                &["AUTH", "planted", secret, secret],
+                &["CLIENT", secret],
+                &["CLIENT", "KILL", "TYPE", secret],
+                &["CLIENT", "KILL", secret],
+                &["CLIENT", "REPLY", secret],
+                &["CLIENT", "NO-EVICT", secret],
+                &["CLIENT", "SETNAME", &name],
+                &["CLIENT", "TRACKING", secret],
+                &["CONFIG", secret],
+                &["CONFIG", "SET", secret],
+                &["CONFIG", "SET", secret, "1"],
+                &["CONFIG", "SET", "maxmemory", secret],
+                &["CONFIG", "SET", "appendonly", secret],
+                &["SCRIPT", secret],
+                &["OBJECT", secret, &key],
+                &["SELECT", secret],
+                &["SET", &key, secret, secret],
+                &["SET", &key, "x", "EX", secret],
+                &["INCRBY", &key, secret],
+                &["GETEX", &key, secret],
+                &["EXPIRE", &key, "1", secret],
+                &["EVAL", secret, "0"],
+                &["EVAL", "return 1", secret],
+                &["EVAL", "return redis.error_reply('ERR ' .. ARGV[1])", "0", secret],
+                &["EVAL", "return redis.error_reply('-' .. ARGV[1])", "0", secret],
+                &["EVAL", "error(ARGV[1])", "0", secret],
+                &["EVALSHA", secret, "0"],
+                &[secret],
+                &[secret, secret],
+                &["NOSUCHCOMMAND", secret],
+            ];
+            // Of a list.
+            raw::<()>(&redis, &["DEL", &key]).await;
+            raw::<()>(&redis, &["RPUSH", &key, "x"]).await;
+            let mut refused = 0;
+            for command in wrong {
+                refused += planted(&redis, secret, command).await;
+            }
+            assert!(refused >= 2 * wrong.len(), "{refused} of {}", 3 * wrong.len());
+        }
+    }
+
+    async fn in_a_value(redis: Redis) {
+        for (secret, id) in SECRETS.into_iter().zip(0..) {
+            for key in [wire(&Keys::number(id)), wire(&Keys::count(id)), wire(&Keys::text(id))] {
+                raw::<()>(&redis, &["SET", &key, secret]).await;
+            }
+            let read = wire(&Keys::text(id));
+            let errors = [
+                Keys::number(id).get().on(&redis).await.map(drop).unwrap_err(),
+                Keys::number(id).update_or_insert(|| 1, |number| *number += 1).on(&redis).await.map(drop).unwrap_err(),
+                Keys::count(id).get().on(&redis).await.map(drop).unwrap_err(),
+                Keys::count(id).incr().on(&redis).await.map(drop).unwrap_err(),
+                redis.batch((Keys::number(id).get(), Keys::count(id).incr())).await.map(drop).unwrap_err(),
+                redis.transaction((Keys::number(id).get(), Keys::count(id).incr())).await.map(drop).unwrap_err(),
+                redis.raw(|mut c| async move { redis::cmd("GET").arg(read).query_async::<u64>(&mut c).await }).await.map(drop).unwrap_err(),
+                redis.raw(|mut c| async move { redis::cmd("ECHO").arg(secret).query_async::<(u64, u64)>(&mut c).await }).await.map(drop).unwrap_err(),
+                redis.raw(|mut c| async move { redis::pipe().cmd("ECHO").arg(secret).query_async::<(bool,)>(&mut c).await }).await.map(drop).unwrap_err(),
+            ];
+            for error in errors {
+                assert_silent(secret, "a value", &error);
+            }
+        }
+    }
+
+    /// An error shows the key of its command, and no other.
+    async fn in_a_key(redis: Redis) {
+        for secret in SECRETS {
+            let (named, number) = (Named::text(secret), Keys::number(7));
+            raw::<()>(&redis, &["SET", &wire(&number), "x"]).await;
+            let errors = [
+                redis.batch((named.get(), number.get())).await.map(drop).unwrap_err(),
+                redis.transaction((named.get(), number.get())).await.map(drop).unwrap_err(),
+            ];
+            for error in errors {
+                assert_silent(secret, "another key", &error);
+            }
+        }
+    }
+}
