@@ -42,6 +42,8 @@ pub(crate) struct Db {
     expiries: BTreeSet<(i64, Bytes)>,
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
     waiters: BTreeMap<u64, Waiter>,
+    /// The clients of the waiters.
+    waiting_clients: HashSet<u64>,
     queues: HashMap<Bytes, VecDeque<u64>>,
     next_waiter: u64,
     /// Changed keys that clients wait for, in the order of the changes.
@@ -216,6 +218,7 @@ impl Db {
         let number = self.next_waiter;
         self.next_waiter = number.saturating_add(1);
         self.waiters.insert(number, Waiter { client, end, reply });
+        self.waiting_clients.insert(client);
         let mut queued = HashSet::new();
         for key in keys.iter().filter(|key| queued.insert(*key)) {
             self.queues.entry(Bytes::copy_from_slice(key)).or_default().push_back(number);
@@ -225,6 +228,7 @@ impl Db {
 
     /// Removes a client from all queues: it was served, timed out or disconnected.
     pub(crate) fn stop_waiting(&mut self, client: u64) {
+        self.waiting_clients.remove(&client);
         self.waiters.retain(|_, waiter| waiter.client != client);
         let waiters = &self.waiters;
         self.queues.retain(|_, queue| {
@@ -234,7 +238,7 @@ impl Db {
     }
 
     pub(crate) fn is_waiting(&self, client: u64) -> bool {
-        self.waiters.values().any(|waiter| waiter.client == client)
+        self.waiting_clients.contains(&client)
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -256,6 +260,9 @@ impl Db {
             return false;
         };
         let waiter = self.waiters.remove(&number);
+        if let Some(waiter) = &waiter {
+            self.waiting_clients.remove(&waiter.client); // a client waits once at a time
+        }
         // If the receiver is closed, the connection is ending and removes itself from the queues.
         if let Some(waiter) = waiter.filter(|waiter| !waiter.reply.is_closed())
             && let Some(element) = waiter.end.take(list)

@@ -49,15 +49,16 @@
 //!   an error that says so.
 //! * CONFIG SET knows a dozen settings and checks their values. Only `client-output-buffer-limit` has
 //!   an effect; those for memory, disk and timeouts have none.
-//! * A connection without subscriptions is closed when it leaves 1 GiB of replies unread. A real
+//! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
 //!   server has no limit there by default. To remove it, set `client-output-buffer-limit` to
 //!   `normal 0 0 0`.
-//! * INFO has all fields of a real server. Those that this server does not measure, such as the memory
-//!   in use, are 0. It has no statistics of single commands. In CLIENT LIST, `omem` and `tot-mem` are
-//!   what the client has not read, and other sizes are 0.
+//! * INFO has the fields of version 7.0.15 in its default sections. Fields that this server does not
+//!   measure, such as the memory in use, are 0. The sections Commandstats and Latencystats are empty.
+//!   In CLIENT LIST, `omem` and `tot-mem` are the size of the output buffer, and other sizes are 0.
 //! * COMMAND reports only the commands that this server has. COMMAND DOCS returns the version and the
 //!   group of a command, without texts. There are no HELP subcommands.
-//! * There is no Lua: register scripts as Rust functions with [`Server::register_script`].
+//! * There is no Lua: register scripts as Rust functions with [`Server::register_script`]. An error
+//!   of a command in a script does not name the script and its line.
 //! * A key expires at the start of the millisecond in which its TTL ends. A real server keeps it
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.

@@ -1,9 +1,9 @@
-//! Limits of the replies that wait for a client that does not read them.
+//! Limits of the output buffers of connections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::watch;
 
 /// The default for connections without subscriptions. A real server has no limit there; this one is
 /// in the process of a test, which it must not take down.
@@ -39,24 +39,33 @@ impl OutputLimit {
         }
     }
 
-    /// Whether the hard limit is reached.
-    pub(crate) fn is_reached(&self, bytes: usize) -> bool {
-        let [hard, ..] = self.get();
-        reaches(bytes, hard)
+    /// Returns the first number of bytes that is too much; the largest number if there is no limit.
+    pub(crate) fn hard(&self) -> usize {
+        least_excess(&self.hard)
     }
 
-    /// Returns until when the soft limit may be exceeded. `before`: the last answer.
-    pub(crate) fn grace(&self, bytes: usize, before: Option<Instant>) -> Option<Instant> {
-        let [_, soft, seconds] = self.get();
-        if !reaches(bytes, soft) {
-            return None;
-        }
-        before.or_else(|| Instant::now().checked_add(Duration::from_secs(seconds)))
+    /// Whether the hard limit is reached.
+    pub(crate) fn is_reached(&self, bytes: usize) -> bool {
+        bytes >= self.hard()
+    }
+
+    /// Whether the soft limit is reached.
+    pub(crate) fn is_soft_reached(&self, bytes: usize) -> bool {
+        bytes >= least_excess(&self.soft)
+    }
+
+    /// Returns how long the soft limit may be exceeded. A real server counts whole seconds, and closes
+    /// a connection when there are more of them than the setting allows.
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_secs(self.soft_seconds.load(Ordering::Relaxed).saturating_add(1))
     }
 }
 
-fn reaches(bytes: usize, limit: u64) -> bool {
-    limit > 0 && u64::try_from(bytes).unwrap_or(u64::MAX) >= limit
+fn least_excess(limit: &AtomicU64) -> usize {
+    match limit.load(Ordering::Relaxed) {
+        0 => usize::MAX,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
+    }
 }
 
 /// The setting `client-output-buffer-limit`.
@@ -66,6 +75,7 @@ pub(crate) struct OutputLimits {
     /// Without effect: there are no replicas.
     pub(crate) replica: OutputLimit,
     pub(crate) subscribed: OutputLimit,
+    changes: watch::Sender<()>,
 }
 
 impl Default for OutputLimits {
@@ -75,6 +85,7 @@ impl Default for OutputLimits {
             normal: OutputLimit::new(NORMAL_HARD, 0, 0),
             replica: OutputLimit::new(256 * MB, 64 * MB, 60),
             subscribed: OutputLimit::new(32 * MB, 8 * MB, 60),
+            changes: watch::Sender::new(()),
         }
     }
 }
@@ -82,5 +93,14 @@ impl Default for OutputLimits {
 impl OutputLimits {
     pub(crate) fn of(&self, is_subscribed: bool) -> &OutputLimit {
         if is_subscribed { &self.subscribed } else { &self.normal }
+    }
+    /// Returns a receiver that tells a connection of changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Wakes all connections: lower limits apply to those, too, that neither send nor read.
+    pub(crate) fn announce_change(&self) {
+        self.changes.send_replace(());
     }
 }

@@ -1,4 +1,4 @@
-//! Messages from other connections, and how much a connection has not read.
+//! Messages from other connections, and the size of the output buffer that they wait for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,45 +8,46 @@ use tokio::sync::mpsc;
 use crate::reply::Reply;
 
 /// Creates both ends.
-pub(crate) fn mailbox() -> (Postbox, Mailbox) {
+pub(crate) fn mailbox() -> (MessageSender, Mailbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let (posted, unread) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-    (Postbox { sender, posted: posted.clone(), unread: unread.clone() }, Mailbox { receiver, posted, unread })
+    let (queued, buffered) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let message_sender = MessageSender { sender, queued: queued.clone(), buffered: buffered.clone() };
+    (message_sender, Mailbox { receiver, queued, buffered })
 }
 
-/// Where other connections put messages.
+/// The end for other connections.
 #[derive(Debug)]
-pub(crate) struct Postbox {
+pub(crate) struct MessageSender {
     sender: mpsc::UnboundedSender<(Reply, usize)>,
-    posted: Arc<AtomicUsize>,
-    unread: Arc<AtomicUsize>,
+    queued: Arc<AtomicUsize>,
+    buffered: Arc<AtomicUsize>,
 }
 
-impl Postbox {
-    /// Adds a message of about `size` bytes. Returns how many bytes the client has not read.
-    pub(crate) fn post(&self, message: Reply, size: usize) -> usize {
-        self.posted.fetch_add(size, Ordering::Relaxed);
+impl MessageSender {
+    /// Sends a message of about `size` bytes. Returns the size of the output buffer with it.
+    pub(crate) fn send(&self, message: Reply, size: usize) -> usize {
+        self.queued.fetch_add(size, Ordering::Relaxed);
         // A subscriber whose connection is closing misses the message, as on a real server.
         drop(self.sender.send((message, size)));
-        self.waiting()
+        self.output_size()
     }
 
-    /// Returns how many bytes the client has not read: messages, and replies that are not written.
-    pub(crate) fn waiting(&self) -> usize {
-        self.posted.load(Ordering::Relaxed).saturating_add(self.unread.load(Ordering::Relaxed))
+    /// Returns the size of the output buffer in bytes: replies that are not written, and messages.
+    pub(crate) fn output_size(&self) -> usize {
+        self.queued.load(Ordering::Relaxed).saturating_add(self.buffered.load(Ordering::Relaxed))
     }
 }
 
-/// Where a connection takes them out.
+/// The end for the connection itself.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     receiver: mpsc::UnboundedReceiver<(Reply, usize)>,
-    posted: Arc<AtomicUsize>,
-    unread: Arc<AtomicUsize>,
+    queued: Arc<AtomicUsize>,
+    buffered: Arc<AtomicUsize>,
 }
 
 impl Mailbox {
-    /// Loses nothing if cancelled.
+    /// Receives a message. Loses nothing if cancelled.
     pub(crate) async fn recv(&mut self) -> Option<Reply> {
         let message = self.receiver.recv().await;
         self.take(message)
@@ -59,12 +60,12 @@ impl Mailbox {
 
     fn take(&self, message: Option<(Reply, usize)>) -> Option<Reply> {
         let (message, size) = message?;
-        self.posted.fetch_sub(size, Ordering::Relaxed);
+        self.queued.fetch_sub(size, Ordering::Relaxed);
         Some(message)
     }
 
-    /// Records how many bytes are not written.
-    pub(crate) fn set_unread(&self, bytes: usize) {
-        self.unread.store(bytes, Ordering::Relaxed);
+    /// Records how many bytes of replies are not written.
+    pub(crate) fn set_buffered(&self, bytes: usize) {
+        self.buffered.store(bytes, Ordering::Relaxed);
     }
 }

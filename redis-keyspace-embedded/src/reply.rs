@@ -42,7 +42,13 @@ pub enum Reply {
     Push(Vec<Reply>),
     /// Several replies to one command, for example to SUBSCRIBE with several channels.
     Several(Vec<Reply>),
+    /// A reply that the server has encoded for the connection already. Scripts do not receive it.
+    Encoded(EncodedReply),
 }
+
+/// The bytes of a reply. Only the server creates it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncodedReply(pub(crate) Bytes);
 
 impl Reply {
     pub(crate) const OK: Self = Self::Status(Bytes::from_static(b"OK"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha1_smol::Sha1;
 
+use crate::number::parse_lua;
 use crate::reply::{Failure, Reply};
 
 /// What a script needs from the server. The commands implement it, so that scripts can be stored
@@ -50,6 +51,11 @@ impl Scripts {
     /// Returns how many scripts EVALSHA knows.
     pub(crate) fn loaded(&self) -> usize {
         self.loaded.len()
+    }
+
+    /// Returns the digests of the registered scripts.
+    pub(crate) fn registered(&self) -> impl Iterator<Item = &String> {
+        self.registered.keys()
     }
 
     /// Makes EVALSHA forget all scripts; they stay registered.
@@ -108,6 +114,20 @@ impl ScriptContext<'_, '_> {
         let arguments: Vec<Bytes> =
             command.iter().map(|argument| Bytes::copy_from_slice(argument.as_ref())).collect();
         self.host.call(&arguments)
+    }
+
+    /// Reads a number as `tonumber` does in Lua: with spaces around it, in decimal or hexadecimal.
+    /// The number may be infinite or NaN.
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::ScriptContext;
+    ///
+    /// assert_eq!(ScriptContext::number(b" 0x10 "), Some(16.0));
+    /// assert_eq!(ScriptContext::number(b"ten"), None);
+    /// ```
+    #[must_use]
+    pub fn number(text: &[u8]) -> Option<f64> {
+        parse_lua(text)
     }
 
     /// Returns the time in milliseconds since the Unix epoch. It does not change while the script

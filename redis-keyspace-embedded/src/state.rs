@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::db::Db;
-use crate::mailbox::Postbox;
+use crate::mailbox::MessageSender;
 use crate::resp::Protocol;
 use crate::script::Scripts;
 use crate::statistics::Statistics;
@@ -60,7 +60,7 @@ pub(crate) struct Peer {
     pub(crate) subscriptions: BTreeSet<Bytes>,
     /// Whether CLIENT NO-EVICT is on; without effect.
     pub(crate) no_evict: bool,
-    pub(crate) postbox: Postbox,
+    pub(crate) messages: MessageSender,
     pub(crate) cut: Arc<Notify>,
 }
 
@@ -84,7 +84,7 @@ impl State {
         &mut self,
         endpoints: Endpoints,
         now: i64,
-        postbox: Postbox,
+        messages: MessageSender,
         cut: Arc<Notify>,
     ) -> u64 {
         let id = self.next_client;
@@ -104,7 +104,7 @@ impl State {
             command: "NULL",
             subscriptions: BTreeSet::new(),
             no_evict: false,
-            postbox,
+            messages,
             cut,
         };
         self.clients.insert(id, peer);

@@ -3,43 +3,43 @@
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, option};
-use super::context::{Context, Effect, Spec, command};
-use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT};
+use super::context::{Closing, Context, Spec, command};
+use super::flags::{CONTAINER, NO_KEYS};
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
 use crate::state::Peer;
 
 pub(super) const TABLE: &[Spec] = &[
-    command("client", -2, CONTAINER | NO_SCRIPT, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
-    command("client|id", 2, NO_SCRIPT, NO_KEYS, |context, _| {
+    command("client", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
+    command("client|id", 2, 0, NO_KEYS, |context, _| {
         Ok(Reply::Integer(i64::try_from(context.client.id).unwrap_or(i64::MAX)))
     }),
-    command("client|getname", 2, NO_SCRIPT, NO_KEYS, |context, _| {
+    command("client|getname", 2, 0, NO_KEYS, |context, _| {
         let name = context.state.clients.get(&context.client.id).map(|peer| peer.name.clone());
         Ok(Reply::bulk_or_nil(name.filter(|name| !name.is_empty())))
     }),
-    command("client|setname", 3, NO_SCRIPT, NO_KEYS, |context, arguments| {
+    command("client|setname", 3, 0, NO_KEYS, |context, arguments| {
         let [name] = exactly(arguments)?;
         set_name(context, name)?;
         Ok(Reply::OK)
     }),
-    command("client|setinfo", 4, NO_SCRIPT, NO_KEYS, set_info),
-    command("client|info", 2, NO_SCRIPT, NO_KEYS, |context, _| {
+    command("client|setinfo", 4, 0, NO_KEYS, set_info),
+    command("client|info", 2, 0, NO_KEYS, |context, _| {
         let id = context.client.id;
         context.refresh_peer();
         let line = context.state.clients.get(&id).map(|peer| describe(context, id, peer));
         Ok(Reply::Verbatim(line.unwrap_or_default().into()))
     }),
-    command("client|list", -2, NO_SCRIPT, NO_KEYS, list),
-    command("client|kill", -3, NO_SCRIPT, NO_KEYS, kill),
-    command("client|no-evict", 3, NO_SCRIPT, NO_KEYS, |context, arguments| {
+    command("client|list", -2, 0, NO_KEYS, list),
+    command("client|kill", -3, 0, NO_KEYS, kill),
+    command("client|no-evict", 3, 0, NO_KEYS, |context, arguments| {
         let on = on_or_off(arguments)?;
         if let Some(peer) = context.state.clients.get_mut(&context.client.id) {
             peer.no_evict = on;
         }
         Ok(Reply::OK)
     }),
-    command("client|no-touch", 3, NO_SCRIPT, NO_KEYS, |_, arguments| {
+    command("client|no-touch", 3, 0, NO_KEYS, |_, arguments| {
         on_or_off(arguments)?;
         Ok(Reply::OK)
     }),
@@ -70,9 +70,8 @@ fn set_info(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         _ => return Err(Failure::quoting("ERR Unrecognized option '", attribute, "'")),
     };
     if !value.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-        let attribute = String::from_utf8_lossy(attribute).to_ascii_lowercase();
-        let text = format!("ERR {attribute} cannot contain spaces, newlines or special characters.");
-        return Err(Failure::text(text));
+        let text = " cannot contain spaces, newlines or special characters.";
+        return Err(Failure::quoting("ERR ", attribute, text));
     }
     *field = Bytes::copy_from_slice(value);
     Ok(Reply::OK)
@@ -87,40 +86,64 @@ fn on_or_off(arguments: &[Bytes]) -> Result<bool, Failure> {
     }
 }
 
+/// The types of clients. There are no masters and no replicas.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ClientKind {
+    Normal,
+    Subscribed,
+    Master,
+    Replica,
+}
+
+impl ClientKind {
+    fn parse(name: &[u8]) -> Result<Self, Failure> {
+        match option(name).as_slice() {
+            b"NORMAL" => Ok(Self::Normal),
+            b"PUBSUB" => Ok(Self::Subscribed),
+            b"MASTER" => Ok(Self::Master),
+            b"REPLICA" | b"SLAVE" => Ok(Self::Replica),
+            _ => Err(Failure::quoting("ERR Unknown client type '", name, "'")),
+        }
+    }
+
+    fn of(peer: &Peer) -> Self {
+        if peer.subscriptions.is_empty() { Self::Normal } else { Self::Subscribed }
+    }
+}
+
 fn list(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
-    let mut subscribed = None;
-    let wanted: Option<Vec<u64>> = match arguments {
-        [] => None,
-        [filter, kind] if option(filter) == b"TYPE" => match option(kind).as_slice() {
-            kind @ (b"NORMAL" | b"PUBSUB") => {
-                subscribed = Some(kind == b"PUBSUB");
-                None
-            }
-            b"MASTER" | b"REPLICA" | b"SLAVE" => Some(Vec::new()),
-            _ => return Err(unknown_type(kind)),
-        },
-        [filter, ids @ ..] if option(filter) == b"ID" && !ids.is_empty() => Some(
-            ids.iter()
-                .map(|id| {
-                    let id = integer(id).ok().and_then(|id| u64::try_from(id).ok());
-                    id.ok_or(Failure::new("ERR Invalid client ID"))
-                })
-                .collect::<Result<_, _>>()?,
-        ),
-        _ => return Err(Failure::SYNTAX),
-    };
-    let listed = |id: u64, peer: &Peer| {
-        wanted.as_ref().is_none_or(|ids| ids.contains(&id))
-            && subscribed.is_none_or(|subscribed| subscribed != peer.subscriptions.is_empty())
-    };
     context.refresh_peer();
-    let lines = context.state.clients.iter().filter(|(id, peer)| listed(**id, peer));
-    let text: String = lines.map(|(id, peer)| describe(context, *id, peer)).collect();
+    let mut text = String::new();
+    match arguments {
+        [] => list_all(context, None, &mut text),
+        [filter, kind] if option(filter) == b"TYPE" => {
+            list_all(context, Some(ClientKind::parse(kind)?), &mut text);
+        }
+        // In this order, and as often as an id is repeated.
+        [filter, ids @ ..] if option(filter) == b"ID" && !ids.is_empty() => {
+            let id_of = |id: &Bytes| integer(id).map_err(|_| Failure::new("ERR Invalid client ID"));
+            let ids = ids.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
+            let limit = context.output_limit();
+            let ids = ids.into_iter().filter_map(|id| u64::try_from(id).ok());
+            for (id, peer) in ids.filter_map(|id| Some((id, context.state.clients.get(&id)?))) {
+                // More than the connection can hold need not be listed: it will be closed.
+                if text.len() >= limit {
+                    break;
+                }
+                text.push_str(&describe(context, id, peer));
+            }
+        }
+        _ => return Err(Failure::SYNTAX),
+    }
     Ok(Reply::Verbatim(text.into()))
 }
 
-fn unknown_type(kind: &[u8]) -> Failure {
-    Failure::quoting("ERR Unknown client type '", kind, "'")
+fn list_all(context: &Context<'_>, kind: Option<ClientKind>, text: &mut String) {
+    for (id, peer) in &context.state.clients {
+        if kind.is_none_or(|kind| kind == ClientKind::of(peer)) {
+            text.push_str(&describe(context, *id, peer));
+        }
+    }
 }
 
 /// Returns the line of CLIENT LIST. Sizes of buffers that this server does not have are 0.
@@ -128,7 +151,7 @@ fn describe(context: &Context<'_>, id: u64, peer: &Peer) -> String {
     let seconds = |since: i64| context.now.saturating_sub(since) / 1000;
     format!(
         "id={id} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={} psub=0 ssub=0 multi={} \
-         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={unread} tot-mem={unread} \
+         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={output} tot-mem={output} \
          events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
         peer.endpoints.peer,
         peer.endpoints.local,
@@ -144,7 +167,7 @@ fn describe(context: &Context<'_>, id: u64, peer: &Peer) -> String {
         if peer.protocol == Protocol::Resp3 { 3 } else { 2 },
         String::from_utf8_lossy(&peer.library),
         String::from_utf8_lossy(&peer.library_version),
-        unread = peer.postbox.waiting(),
+        output = peer.messages.output_size(),
     )
 }
 
@@ -152,7 +175,7 @@ fn flags(context: &Context<'_>, id: u64, peer: &Peer) -> String {
     let flags = [
         (!peer.subscriptions.is_empty(), 'P'),
         (peer.queued >= 0, 'x'),
-        (context.state.dbs.iter().any(|db| db.is_waiting(id)), 'b'),
+        (context.state.dbs.get(peer.db).is_some_and(|db| db.is_waiting(id)), 'b'),
         (peer.endpoints.is_unix, 'U'),
         (peer.no_evict, 'e'),
     ];
@@ -167,8 +190,7 @@ struct Selection {
     address: Option<String>,
     local: Option<String>,
     user: Option<String>,
-    subscribed: Option<bool>,
-    none: bool,
+    kind: Option<ClientKind>,
     spare_me: bool,
 }
 
@@ -198,12 +220,7 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
                 }
                 selection.user = Some(user);
             }
-            b"TYPE" => match option(value).as_slice() {
-                b"NORMAL" => selection.subscribed = Some(false),
-                b"PUBSUB" => selection.subscribed = Some(true),
-                b"MASTER" | b"REPLICA" | b"SLAVE" => selection.none = true,
-                _ => return Err(unknown_type(value)),
-            },
+            b"TYPE" => selection.kind = Some(ClientKind::parse(value)?),
             b"SKIPME" => match option(value).as_slice() {
                 b"YES" => selection.spare_me = true,
                 b"NO" => selection.spare_me = false,
@@ -219,19 +236,18 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
 fn cut(context: &mut Context<'_>, selection: &Selection) -> usize {
     let me = context.client.id;
     let selected = |id: u64, peer: &Peer| {
-        !selection.none
-            && (id != me || !selection.spare_me)
+        (id != me || !selection.spare_me)
             && selection.id.is_none_or(|wanted| wanted == id)
             && selection.address.as_ref().is_none_or(|wanted| *wanted == peer.endpoints.peer)
             && selection.local.as_ref().is_none_or(|wanted| *wanted == peer.endpoints.local)
             && selection.user.as_ref().is_none_or(|wanted| *wanted == peer.user)
-            && selection.subscribed.is_none_or(|wanted| wanted != peer.subscriptions.is_empty())
+            && selection.kind.is_none_or(|wanted| wanted == ClientKind::of(peer))
     };
     let killed: Vec<u64> =
         context.state.clients.iter().filter(|(id, peer)| selected(**id, peer)).map(|(id, _)| *id).collect();
     for id in &killed {
         if *id == me {
-            context.set_effect(Effect::Close); // after the reply
+            context.close(Closing::AfterOutput);
         } else {
             context.state.disconnect(*id);
         }

@@ -3,21 +3,21 @@
 use bytes::Bytes;
 
 use super::context::{Context, Spec, command};
-use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT};
-use super::settings::{SETTINGS, Setting, set_output_limits, show_output_limits};
+use super::flags::{CONTAINER, NO_KEYS};
+use super::settings::{Checked, SETTINGS, Setting, SettingKind, set_output_limits, show_output_limits};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
-    command("config", -2, CONTAINER | NO_SCRIPT, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
-    command("config|get", -3, NO_SCRIPT, NO_KEYS, get),
-    command("config|set", -4, NO_SCRIPT, NO_KEYS, set),
-    command("config|resetstat", 2, NO_SCRIPT, NO_KEYS, |context, _| {
+    command("config", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
+    command("config|get", -3, 0, NO_KEYS, get),
+    command("config|set", -4, 0, NO_KEYS, set),
+    command("config|resetstat", 2, 0, NO_KEYS, |context, _| {
         for db in &mut context.state.dbs {
             (db.hits, db.misses, db.expired) = (0, 0, 0);
         }
-        let state = &mut *context.state;
-        state.statistics.reset(state.connections_received, state.commands_processed);
+        let totals = context.totals();
+        context.state.statistics.reset(totals);
         Ok(Reply::OK)
     }),
 ];
@@ -43,11 +43,11 @@ fn get(context: &mut Context<'_>, patterns: &[Bytes]) -> Answer {
     for pattern in patterns {
         let is_name = !pattern.iter().any(|byte| b"*?[".contains(byte));
         let lower = pattern.to_ascii_lowercase();
-        let fits = |setting: &&Setting| {
+        let is_asked = |setting: &&Setting| {
             let name = setting.name.as_bytes();
             if is_name { name == lower } else { glob::matches(&lower, name) }
         };
-        for setting in SETTINGS.iter().filter(fits) {
+        for setting in SETTINGS.iter().filter(is_asked) {
             if found.iter().all(|(_, other)| other.name != setting.name) {
                 // A name is repeated as the client spells it.
                 let name =
@@ -67,30 +67,29 @@ fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         let before = "ERR CONFIG SET failed (possibly related to argument '";
         Failure::quoting(before, name, &format!("') - {reason}"))
     };
-    let mut changes: Vec<(&Setting, &Bytes)> = Vec::new();
+    let mut changes: Vec<(&Setting, &SettingKind, &Bytes)> = Vec::new();
     let (pairs, []) = arguments.as_chunks() else { return Err(Failure::SYNTAX) };
     for [name, value] in pairs {
         let setting = Setting::by_name(name).ok_or_else(|| {
             let text = "ERR Unknown option or number of arguments for CONFIG SET - '";
             Failure::quoting(text, name, "'")
         })?;
-        if setting.is_immutable() {
+        let Some(kind) = &setting.kind else {
             return Err(failed(name, "can't set immutable config"));
-        }
-        if changes.iter().any(|(other, _)| other.name == setting.name) {
+        };
+        if changes.iter().any(|(other, ..)| other.name == setting.name) {
             return Err(failed(name, "duplicate parameter"));
         }
-        changes.push((setting, value));
+        changes.push((setting, kind, value));
     }
-    let checked = changes.into_iter().map(|(setting, value)| match setting.check(value) {
+    let checked = changes.into_iter().map(|(setting, kind, value)| match kind.check(value) {
         Ok(value) => Ok((setting, value)),
         Err(reason) => Err(failed(setting.name.as_bytes(), &reason)),
     });
     for (setting, value) in checked.collect::<Result<Vec<_>, _>>()? {
-        if setting.is_output_limits() {
-            set_output_limits(&context.shared.output_limits, &value);
-        } else {
-            context.state.config.insert(setting.name, value);
+        match value {
+            Checked::Text(text) => drop(context.state.config.insert(setting.name, text)),
+            Checked::OutputLimits(changes) => set_output_limits(&context.shared.output_limits, changes),
         }
     }
     Ok(Reply::OK)

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::arguments::{database, exactly, integer, option};
 use super::clients::{check_name, set_name};
-use super::context::{Context, Effect, Spec, command};
-use super::flags::{IMMEDIATE, NO_KEYS, NO_SCRIPT, OPEN, SUBSCRIBED};
+use super::context::{Closing, Context, Spec, command};
+use super::flags::{IMMEDIATE, NO_KEYS, SUBSCRIBED};
 use super::info::VERSION;
 use super::pubsub;
 use crate::client::Client;
@@ -18,13 +18,13 @@ pub(super) const TABLE: &[Spec] = &[
         let [text] = exactly(arguments)?;
         Ok(Reply::Bulk(text.clone()))
     }),
-    command("quit", -1, OPEN | SUBSCRIBED | IMMEDIATE | NO_SCRIPT, NO_KEYS, |context, _| {
-        context.set_effect(Effect::Close);
+    command("quit", -1, SUBSCRIBED | IMMEDIATE, NO_KEYS, |context, _| {
+        context.close(Closing::AfterOutput);
         Ok(Reply::OK)
     }),
-    command("reset", 1, OPEN | SUBSCRIBED | IMMEDIATE | NO_SCRIPT, NO_KEYS, reset),
-    command("hello", -1, OPEN | NO_SCRIPT, NO_KEYS, hello),
-    command("auth", -2, OPEN | NO_SCRIPT, NO_KEYS, auth),
+    command("reset", 1, SUBSCRIBED | IMMEDIATE, NO_KEYS, reset),
+    command("hello", -1, 0, NO_KEYS, hello),
+    command("auth", -2, 0, NO_KEYS, auth),
     command("select", 2, 0, NO_KEYS, select),
 ];
 

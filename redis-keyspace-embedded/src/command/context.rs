@@ -3,7 +3,8 @@
 //! A handler gets the context, the context has the queue of MULTI and the table of commands, and
 //! both hold commands. Types that refer to each other in a circle share a file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::db::Db;
 use crate::reply::{Answer, Failure, Reply};
 use crate::shared::Shared;
 use crate::state::State;
+use crate::statistics::Totals;
 
 /// A command and its handler.
 #[derive(Debug)]
@@ -94,12 +96,28 @@ impl Transaction {
 /// What a command does to its connection, in addition to its reply.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Closes it after the reply.
-    Close,
     /// Delays the reply.
     Sleep(Duration),
     /// Lets the receiver answer, or nil after the timeout.
     Wait { receiver: oneshot::Receiver<Reply>, timeout: Option<Duration> },
+}
+
+/// Whether and how a connection closes, the later the sooner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Closing {
+    No,
+    /// After it has written its output.
+    AfterOutput,
+    /// Without writing its output.
+    AtOnce,
+}
+
+/// What a command runs inside. No command blocks inside a transaction or a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nesting {
+    Nothing,
+    Transaction,
+    Script,
 }
 
 /// What a handler works on. The time does not change during a command or transaction.
@@ -111,9 +129,14 @@ pub(crate) struct Context<'a> {
     pub(super) shared: &'a Shared,
     pub(super) commands: &'static Commands,
     pub(super) now: i64,
-    /// The command runs inside a transaction or a script, where no command may block.
-    pub(super) nested: bool,
+    pub(super) nesting: Nesting,
+    /// Subscribers whose output is full. They count as subscribers until the command ends, as on a
+    /// real server.
+    pub(super) overflowing: BTreeSet<u64>,
+    /// The errors that commands of the running script returned. They are counted.
+    pub(super) script_errors: HashSet<Bytes>,
     effect: Option<Effect>,
+    closing: Closing,
 }
 
 impl<'a> Context<'a> {
@@ -125,15 +148,51 @@ impl<'a> Context<'a> {
         commands: &'static Commands,
     ) -> Self {
         let now = shared.clock.now_ms();
-        Self { state, client, transaction, shared, commands, now, nested: false, effect: None }
+        Self {
+            state,
+            client,
+            transaction,
+            shared,
+            commands,
+            now,
+            nesting: Nesting::Nothing,
+            overflowing: BTreeSet::new(),
+            script_errors: HashSet::new(),
+            effect: None,
+            closing: Closing::No,
+        }
     }
 
-    pub(crate) fn take_effect(self) -> Option<Effect> {
-        self.effect
+    /// Returns what the command does to its connection.
+    pub(crate) fn finish(self) -> (Option<Effect>, Closing) {
+        (self.effect, self.closing)
     }
 
     pub(super) fn set_effect(&mut self, effect: Effect) {
         self.effect = Some(effect);
+    }
+
+    /// Closes the connection in this way, unless it closes sooner already.
+    pub(super) fn close(&mut self, closing: Closing) {
+        self.closing = self.closing.max(closing);
+    }
+
+    pub(super) fn closing(&self) -> Closing {
+        self.closing
+    }
+
+    /// Returns the first size of a reply that the output of the connection cannot hold.
+    pub(super) fn output_limit(&self) -> usize {
+        self.shared.output_limits.of(self.client.subscribed).hard()
+    }
+
+    /// Returns the counters that are never reset.
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            connections: self.state.connections_received,
+            commands: self.state.commands_processed,
+            reads: self.shared.round_trips.load(Ordering::Relaxed),
+        }
     }
 
     /// Drops a wait: no command waits inside a transaction.
@@ -156,7 +215,7 @@ impl<'a> Context<'a> {
         let Some(peer) = self.state.clients.get_mut(&self.client.id) else { return };
         peer.db = self.client.db;
         peer.protocol = self.client.protocol;
-        if !self.nested {
+        if self.nesting == Nesting::Nothing {
             // Within EXEC, the transaction counts as open, as on a real server.
             let queued = self.transaction.as_ref().map(|transaction| transaction.queue.len());
             peer.queued = queued.map_or(-1, |queued| i64::try_from(queued).unwrap_or(i64::MAX));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::arguments::{exactly, integer};
 use super::context::{Context, Spec, command};
 use super::flags::ONE_KEY;
-use crate::number::{add_long_doubles, is_long_double};
+use crate::number::LongDouble;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
 
@@ -34,10 +34,8 @@ pub(super) const TABLE: &[Spec] = &[
         let db = context.db()?;
         let zero = Bytes::from_static(b"0");
         let before = db.read(key, now).map_or(Ok(zero), |value| value.string().cloned())?;
-        if !is_long_double(&before) || !is_long_double(by) {
-            return Err(Failure::NOT_A_FLOAT);
-        }
-        let sum = add_long_doubles(&before, by);
+        let [before, by] = [&before, by].map(|text| LongDouble::parse(text).ok_or(Failure::NOT_A_FLOAT));
+        let sum = before?.plus(by?);
         let sum = Bytes::from(sum.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
         db.put_keeping_expiry(key, Value::String(sum.clone()), now);
         Ok(Reply::Bulk(sum))

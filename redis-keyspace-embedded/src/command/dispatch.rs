@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::cluster;
 use super::context::{Context, Spec};
 use super::find::{fits, lookup};
-use super::flags::{IMMEDIATE, OPEN, SUBSCRIBED};
+use super::flags::{IMMEDIATE, SUBSCRIBED};
+use super::metadata::has_flag;
 use super::transaction;
 use crate::reply::{Failure, Reply};
 use crate::resp::Protocol;
@@ -17,16 +18,7 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
     begin(context, found.as_ref().map_or("NULL", |spec| spec.name));
     let spec = match found.and_then(|spec| admit(context, spec, &arguments)) {
         Ok(spec) => spec,
-        Err(failure) => {
-            let exec = arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
-            let failure = if exec { transaction::abort(context, &failure) } else { failure };
-            if let Some(transaction) = context.transaction {
-                transaction.mark_broken();
-            }
-            context.state.statistics.count_error(&failure.0);
-            context.refresh_peer();
-            return failure.into();
-        }
+        Err(failure) => return refuse(context, &arguments, failure.0),
     };
     let reply = match context.transaction {
         Some(transaction) if spec.flags & IMMEDIATE == 0 => {
@@ -36,13 +28,26 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
         _ => context.execute(spec, &arguments),
     };
     context.state.serve_waiters();
+    for id in std::mem::take(&mut context.overflowing) {
+        context.state.disconnect(id);
+    }
     context.refresh_peer();
     reply
 }
 
-/// Ends the transaction of an EXEC that is refused, and returns the reply.
-pub(crate) fn abort(context: &mut Context<'_>, reason: Bytes) -> Reply {
-    transaction::abort(context, &Failure::text(reason)).into()
+/// Refuses a command with this error. A refused EXEC ends the transaction; any other command makes its
+/// EXEC fail.
+pub(crate) fn refuse(context: &mut Context<'_>, arguments: &[Bytes], error: Bytes) -> Reply {
+    let mut failure = Failure(error);
+    if arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
+        failure = transaction::abort(context, &failure);
+    }
+    if let Some(transaction) = context.transaction {
+        transaction.mark_broken();
+    }
+    context.state.statistics.count_error(&failure.0);
+    context.refresh_peer();
+    failure.into()
 }
 
 /// Checks that the connection may send the command now.
@@ -50,7 +55,7 @@ fn admit(context: &Context<'_>, spec: &'static Spec, arguments: &[Bytes]) -> Res
     if !fits(spec, arguments) {
         return Err(Failure::arity(spec.name));
     }
-    if context.client.user.is_none() && spec.flags & OPEN == 0 {
+    if context.client.user.is_none() && !has_flag(spec.name, "no_auth") {
         return Err(Failure::new("NOAUTH Authentication required."));
     }
     let subscribed = context.client.subscribed && context.client.protocol == Protocol::Resp2;

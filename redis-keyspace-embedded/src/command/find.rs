@@ -6,12 +6,6 @@ use super::context::{Commands, Spec};
 use super::flags::CONTAINER;
 use crate::reply::Failure;
 
-/// Finds the command or subcommand, and checks the number of arguments.
-pub(super) fn find(commands: &Commands, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
-    let spec = lookup(commands, arguments)?;
-    if fits(spec, arguments) { Ok(spec) } else { Err(Failure::arity(spec.name)) }
-}
-
 /// Finds the command or subcommand.
 pub(super) fn lookup(commands: &Commands, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
     let Some((name, rest)) = arguments.split_first() else { return Err(Failure::SYNTAX) };
@@ -27,7 +21,7 @@ pub(super) fn lookup(commands: &Commands, arguments: &[Bytes]) -> Result<&'stati
     Ok(spec)
 }
 
-/// Whether the command takes so many arguments.
+/// Whether the command takes this number of arguments.
 pub(super) fn fits(spec: &Spec, arguments: &[Bytes]) -> bool {
     let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
     if spec.arity >= 0 { count == spec.arity } else { count >= spec.arity.saturating_neg() }

@@ -1,15 +1,12 @@
-//! What the tables of commands say about a command, besides its handler.
+//! What the tables of commands say about a command, in addition to its handler. Whether scripts and
+//! connections without authentication may use it is in the metadata.
 
-/// Allowed before authentication.
-pub(super) const OPEN: u8 = 1;
 /// Allowed while a RESP2 connection is subscribed.
-pub(super) const SUBSCRIBED: u8 = 2;
+pub(super) const SUBSCRIBED: u8 = 1;
 /// Executed at once within MULTI.
-pub(super) const IMMEDIATE: u8 = 4;
+pub(super) const IMMEDIATE: u8 = 2;
 /// Has subcommands.
-pub(super) const CONTAINER: u8 = 8;
-/// Not allowed in scripts.
-pub(super) const NO_SCRIPT: u8 = 16;
+pub(super) const CONTAINER: u8 = 4;
 
 /// Where the keys are among the arguments: the first, the last (negative: from the end) and the
 /// step, as in COMMAND INFO.

@@ -48,8 +48,10 @@ fn info(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
 fn listed(context: &Context<'_>, section: &str) -> Vec<String> {
     match section {
         "Errorstats" => {
+            // Characters that separate fields are replaced, as on a real server.
+            let shown = |kind: &str| kind.replace(['#', ':'], "_");
             let errors = context.state.statistics.errors.iter();
-            errors.map(|(kind, count)| format!("errorstat_{kind}:count={count}")).collect()
+            errors.map(|(kind, count)| format!("errorstat_{}:count={count}", shown(kind))).collect()
         }
         "Keyspace" => {
             let dbs = context.state.dbs.iter().enumerate().filter(|(_, db)| db.len() > 0);
@@ -62,10 +64,10 @@ fn listed(context: &Context<'_>, section: &str) -> Vec<String> {
     }
 }
 
-/// Returns the value of a field that the file leaves open.
+/// Returns the value of a field that has none in the file.
 fn computed(context: &Context<'_>, field: &str) -> Option<String> {
     let (shared, state) = (context.shared, &*context.state);
-    let statistics = &state.statistics;
+    let (statistics, totals) = (&state.statistics, state.statistics.since_reset(context.totals()));
     let (now, uptime) = (shared.clock.now(), shared.clock.uptime());
     let sum = |of: fn(&Db) -> u64| state.dbs.iter().map(of).fold(0, u64::saturating_add).to_string();
     let setting = |name| String::from_utf8_lossy(&value_of(context, name)).into_owned();
@@ -90,10 +92,10 @@ fn computed(context: &Context<'_>, field: &str) -> Option<String> {
         "maxmemory_policy" => setting("maxmemory-policy"),
         "rdb_last_save_time" => now.saturating_sub(uptime).as_secs().to_string(), // the start
         "aof_enabled" => u8::from(setting("appendonly") == "yes").to_string(),
-        "total_connections_received" => statistics.connections(state.connections_received).to_string(),
-        "total_commands_processed" => statistics.commands(state.commands_processed).to_string(),
-        "total_error_replies" => statistics.errors.values().sum::<u64>().to_string(),
-        "total_reads_processed" => shared.round_trips.load(std::sync::atomic::Ordering::Relaxed).to_string(),
+        "total_connections_received" => totals.connections.to_string(),
+        "total_commands_processed" => totals.commands.to_string(),
+        "total_error_replies" => statistics.total_errors.to_string(),
+        "total_reads_processed" => totals.reads.to_string(),
         "expired_keys" => sum(|db| db.expired),
         "keyspace_hits" => sum(|db| db.hits),
         "keyspace_misses" => sum(|db| db.misses),
@@ -106,7 +108,9 @@ fn computed(context: &Context<'_>, field: &str) -> Option<String> {
 /// Formats a number of bytes as a real server does.
 fn human(bytes: u64) -> String {
     let mut units = ["K", "M", "G", "T", "P"].iter();
-    let Some(mut unit) = units.next().filter(|_| bytes >= 1024) else { return format!("{bytes}B") };
+    // Not with a unit: few bytes, and more than petabytes.
+    let has_unit = (1 << 10..1 << 60).contains(&bytes);
+    let Some(mut unit) = units.next().filter(|_| has_unit) else { return format!("{bytes}B") };
     let mut amount = bytes as f64 / 1024.0;
     while amount >= 1024.0
         && let Some(next) = units.next()
@@ -123,9 +127,14 @@ mod tests {
 
     #[test]
     fn bytes_for_people() {
-        for (bytes, expected) in
-            [(0, "0B"), (1023, "1023B"), (1024, "1.00K"), (1_065_328, "1.02M"), (1 << 40, "1.00T")]
-        {
+        for (bytes, expected) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1.00K"),
+            (1_065_328, "1.02M"),
+            (1 << 40, "1.00T"),
+            (1 << 60, "1152921504606846976B"),
+        ] {
             assert_eq!(human(bytes), expected);
         }
     }

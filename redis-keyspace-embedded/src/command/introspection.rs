@@ -1,15 +1,18 @@
 //! COMMAND: describes the commands of the server.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::arguments::option;
-use super::context::{Commands, Context, Spec, command};
+use super::context::{Commands, Context, Nesting, Spec, command};
 use super::find::{fits, lookup};
 use super::flags::{CONTAINER, NO_KEYS};
 use super::metadata::{Metadata, metadata};
 use super::positions::{has_counted_keys, keys};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
+use crate::resp::{Protocol, encode};
 
 pub(super) const TABLE: &[Spec] = &[
     command("command", -1, CONTAINER, NO_KEYS, |context, _| Ok(describe_all(context.commands))),
@@ -22,18 +25,19 @@ pub(super) const TABLE: &[Spec] = &[
         if names.is_empty() {
             return Ok(describe_all(commands));
         }
-        let info = |name: &Bytes| commands.by_name(name).map_or(Reply::Nil, |spec| describe(commands, spec));
+        let mut entries = Entries::new(context, describe);
+        let info = |name: &Bytes| commands.by_name(name).map_or(Reply::Nil, |spec| entries.of(spec));
         Ok(Reply::Array(names.iter().map(info).collect()))
     }),
     command("command|docs", -2, 0, NO_KEYS, |context, names| {
         let commands = context.commands;
-        let documents: Vec<&Spec> = if names.is_empty() {
-            top_level(commands).collect()
+        let mut entries = Entries::new(context, document);
+        let mut entry = |spec: &'static Spec| (Reply::text(spec.name), entries.of(spec));
+        Ok(Reply::Map(if names.is_empty() {
+            top_level(commands).map(entry).collect()
         } else {
-            names.iter().filter_map(|name| commands.by_name(name)).collect()
-        };
-        let document = |spec: &'static Spec| (Reply::text(spec.name), document(commands, spec));
-        Ok(Reply::Map(documents.into_iter().map(document).collect()))
+            names.iter().filter_map(|name| commands.by_name(name).map(&mut entry)).collect()
+        }))
     }),
     command("command|getkeys", -4, 0, NO_KEYS, |context, words| {
         let (_, keys) = keys_of(context, words)?;
@@ -47,6 +51,31 @@ pub(super) const TABLE: &[Spec] = &[
         Ok(Reply::Array(pairs.map(pair).collect()))
     }),
 ];
+
+/// The entries of a reply. A request can name a command very often, so each is described once, and
+/// encoded: a description as a tree takes much more memory than its bytes.
+struct Entries {
+    commands: &'static Commands,
+    describe: fn(&Commands, &'static Spec) -> Reply,
+    /// `None` for a script, which reads the reply as a tree.
+    protocol: Option<Protocol>,
+    known: HashMap<&'static str, Reply>,
+}
+
+impl Entries {
+    fn new(context: &Context<'_>, describe: fn(&Commands, &'static Spec) -> Reply) -> Self {
+        let protocol = (context.nesting != Nesting::Script).then_some(context.client.protocol);
+        Self { commands: context.commands, describe, protocol, known: HashMap::new() }
+    }
+
+    fn of(&mut self, spec: &'static Spec) -> Reply {
+        let entry = || {
+            let reply = (self.describe)(self.commands, spec);
+            self.protocol.map_or(reply.clone(), |protocol| encode(&reply, protocol))
+        };
+        self.known.entry(spec.name).or_insert_with(entry).clone()
+    }
+}
 
 /// Returns the commands that are not subcommands.
 fn top_level(commands: &Commands) -> impl Iterator<Item = &'static Spec> + use<> {
@@ -63,11 +92,15 @@ fn facts(spec: &Spec) -> Option<&'static Metadata> {
 }
 
 fn statuses(words: &[&'static str], prefix: &str) -> Vec<Reply> {
-    words.iter().map(|word| Reply::Status(format!("{prefix}{word}").into())).collect()
+    let status = |word: &&'static str| match prefix {
+        "" => Reply::status(word),
+        prefix => Reply::Status(format!("{prefix}{word}").into()),
+    };
+    words.iter().map(status).collect()
 }
 
 fn list(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
-    let fits: Box<dyn Fn(&Spec) -> bool> = match arguments {
+    let is_listed: Box<dyn Fn(&Spec) -> bool> = match arguments {
         [] => Box::new(|_| true),
         [filter, kind, value] if option(filter) == b"FILTERBY" => match option(kind).as_slice() {
             b"MODULE" => Box::new(|_| false), // there are no modules
@@ -83,7 +116,7 @@ fn list(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         },
         _ => return Err(Failure::SYNTAX),
     };
-    let names = context.commands.iter().filter(|spec| fits(spec)).map(|spec| Reply::text(spec.name));
+    let names = context.commands.iter().filter(|spec| is_listed(spec)).map(|spec| Reply::text(spec.name));
     Ok(Reply::Array(names.collect()))
 }
 

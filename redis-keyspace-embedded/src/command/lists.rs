@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer, range};
-use super::context::{Context, Effect, Spec, command};
-use super::flags::{NO_SCRIPT, ONE_KEY};
+use super::context::{Context, Effect, Nesting, Spec, command};
+use super::flags::ONE_KEY;
 use crate::db::End;
-use crate::number::parse_f64;
+use crate::number::LongDouble;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{Value, keep};
 
@@ -18,12 +18,8 @@ pub(super) const TABLE: &[Spec] = &[
     command("rpush", -3, 0, ONE_KEY, |context, arguments| push(context, arguments, End::Back)),
     command("lpop", -2, 0, ONE_KEY, |context, arguments| pop(context, arguments, End::Front, "lpop")),
     command("rpop", -2, 0, ONE_KEY, |context, arguments| pop(context, arguments, End::Back, "rpop")),
-    command("blpop", -3, NO_SCRIPT, (1, -2, 1), |context, arguments| {
-        blocking_pop(context, arguments, End::Front)
-    }),
-    command("brpop", -3, NO_SCRIPT, (1, -2, 1), |context, arguments| {
-        blocking_pop(context, arguments, End::Back)
-    }),
+    command("blpop", -3, 0, (1, -2, 1), |context, arguments| blocking_pop(context, arguments, End::Front)),
+    command("brpop", -3, 0, (1, -2, 1), |context, arguments| blocking_pop(context, arguments, End::Back)),
     command("llen", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let now = context.now;
@@ -87,7 +83,7 @@ fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], end: End) -> Ans
     let Some((timeout, keys)) = arguments.split_last() else { return Err(Failure::SYNTAX) };
     let timeout = timeout_of(timeout)?;
     let client = context.client.id;
-    let nested = context.nested;
+    let waits = context.nesting == Nesting::Nothing;
     let db = context.db()?;
     for key in keys {
         let Some(value) = db.value_mut(key) else { continue };
@@ -96,7 +92,7 @@ fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], end: End) -> Ans
             return Ok(Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Bulk(element)]));
         }
     }
-    if !nested {
+    if waits {
         let receiver = db.wait(client, keys, end);
         context.set_effect(Effect::Wait { receiver, timeout });
     }
@@ -105,17 +101,9 @@ fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], end: End) -> Ans
 
 /// Parses the timeout; `None`: no timeout.
 fn timeout_of(argument: &[u8]) -> Result<Option<Duration>, Failure> {
-    let seconds = parse_f64(argument).ok_or(Failure::new("ERR timeout is not a float or out of range"))?;
-    if seconds < 0.0 {
-        return Err(Failure::new("ERR timeout is negative"));
-    }
-    // Whole milliseconds, rounded up, as on a real server.
-    let milliseconds = (seconds * 1000.0).ceil();
-    if milliseconds >= 9_223_372_036_854_775_807.0 {
-        // The error of a real server, where the value wraps around.
-        return Err(Failure::new("ERR timeout is negative"));
-    }
-    let timeout = Duration::try_from_secs_f64(milliseconds / 1000.0);
-    let timeout = timeout.map_err(|_| Failure::new("ERR timeout is out of range"))?;
-    Ok((!timeout.is_zero()).then_some(timeout))
+    let seconds = LongDouble::parse(argument);
+    let seconds = seconds.ok_or(Failure::new("ERR timeout is not a float or out of range"))?;
+    let milliseconds = u64::try_from(seconds.thousandfold());
+    let milliseconds = milliseconds.map_err(|_| Failure::new("ERR timeout is negative"))?;
+    Ok((milliseconds > 0).then(|| Duration::from_millis(milliseconds)))
 }

@@ -17,13 +17,22 @@ pub(super) struct Metadata {
 }
 
 static METADATA: LazyLock<HashMap<&'static str, Metadata>> = LazyLock::new(|| {
-    let lines = include_str!("metadata.txt").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(parse).collect()
+    // A test checks that no line is left out.
+    lines().filter_map(parse).collect()
 });
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    include_str!("metadata.txt").lines().filter(|line| !line.starts_with('#'))
+}
 
 /// Returns the facts about a command or subcommand by its full name.
 pub(super) fn metadata(name: &str) -> Option<&'static Metadata> {
     METADATA.get(name)
+}
+
+/// Whether COMMAND reports this flag for a command.
+pub(super) fn has_flag(name: &str, flag: &str) -> bool {
+    metadata(name).is_some_and(|metadata| metadata.flags.contains(&flag))
 }
 
 fn parse(line: &'static str) -> Option<(&'static str, Metadata)> {
@@ -34,4 +43,17 @@ fn parse(line: &'static str) -> Option<(&'static str, Metadata)> {
     let key_uses = keys.split(';').map(words).filter(|uses| !uses.is_empty()).collect();
     let (flags, categories, tips) = (words(flags), words(categories), words(tips));
     Some((name, Metadata { since, group, flags, categories, tips, key_uses }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{METADATA, lines, parse};
+
+    #[test]
+    fn every_line_describes_another_command() {
+        for line in lines() {
+            assert!(parse(line).is_some(), "{line}");
+        }
+        assert_eq!(METADATA.len(), lines().count());
+    }
 }

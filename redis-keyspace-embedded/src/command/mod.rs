@@ -37,6 +37,6 @@ mod transaction;
 mod dispatch;
 mod table;
 
-pub(crate) use context::{Context, Effect, Transaction};
-pub(crate) use dispatch::{abort, dispatch};
+pub(crate) use context::{Closing, Context, Effect, Transaction};
+pub(crate) use dispatch::{dispatch, refuse};
 pub(crate) use table::COMMANDS;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::arguments::integer;
 use super::context::Spec;
+use super::metadata::has_flag;
 
 /// Returns the keys among the arguments, which start with the command's name.
 pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
@@ -22,7 +23,7 @@ pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
 }
 
-/// Whether an argument says how many keys there are.
+/// Whether an argument is the number of keys, as in EVAL.
 pub(super) fn has_counted_keys(spec: &Spec) -> bool {
-    matches!(spec.name, "eval" | "evalsha")
+    has_flag(spec.name, "movablekeys")
 }

@@ -4,14 +4,14 @@ use bytes::Bytes;
 
 use super::arguments::exactly;
 use super::context::{Context, Spec, command};
-use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT, SUBSCRIBED};
+use super::flags::{CONTAINER, NO_KEYS, SUBSCRIBED};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
     command("publish", 3, 0, NO_KEYS, publish),
-    command("subscribe", -2, SUBSCRIBED | NO_SCRIPT, NO_KEYS, subscribe),
-    command("unsubscribe", -1, SUBSCRIBED | NO_SCRIPT, NO_KEYS, unsubscribe),
+    command("subscribe", -2, SUBSCRIBED, NO_KEYS, subscribe),
+    command("unsubscribe", -1, SUBSCRIBED, NO_KEYS, unsubscribe),
     command("pubsub", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
     command("pubsub|channels", -2, 0, NO_KEYS, |context, arguments| {
         let channels = context.state.channels.keys();
@@ -36,19 +36,16 @@ fn publish(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     // About what the message takes on the wire.
     let size = [b"message", &channel[..], message].iter().map(|part| part.len() + 8).sum();
     let limit = context.shared.output_limits.of(true);
-    let mut overflowing = Vec::new();
     for id in listeners {
-        if let Some(peer) = context.state.clients.get(id) {
-            let push =
-                vec![Reply::text("message"), Reply::Bulk(channel.clone()), Reply::Bulk(message.clone())];
-            if limit.is_reached(peer.postbox.post(Reply::Push(push), size)) {
-                overflowing.push(*id);
-            }
+        let Some(peer) = context.state.clients.get(id).filter(|_| !context.overflowing.contains(id)) else {
+            continue;
+        };
+        let push = vec![Reply::text("message"), Reply::Bulk(channel.clone()), Reply::Bulk(message.clone())];
+        if limit.is_reached(peer.messages.send(Reply::Push(push), size)) {
+            context.overflowing.insert(*id);
         }
     }
-    let reached = listeners.len();
-    overflowing.into_iter().for_each(|id| context.state.disconnect(id));
-    Ok(Reply::count(reached))
+    Ok(Reply::count(listeners.len()))
 }
 
 fn subscribe(context: &mut Context<'_>, channels: &[Bytes]) -> Answer {
@@ -56,9 +53,9 @@ fn subscribe(context: &mut Context<'_>, channels: &[Bytes]) -> Answer {
     let mut replies = Vec::with_capacity(channels.len());
     for channel in channels {
         let own = Bytes::copy_from_slice(channel);
-        context.state.channels.entry(own.clone()).or_default().insert(id);
         let Some(peer) = context.state.clients.get_mut(&id) else { break };
-        peer.subscriptions.insert(own);
+        peer.subscriptions.insert(own.clone());
+        context.state.channels.entry(own).or_default().insert(id);
         context.client.subscribed = true;
         replies.push(confirm("subscribe", Some(channel), peer.subscriptions.len()));
     }

@@ -1,19 +1,22 @@
 //! EVAL, EVALSHA and SCRIPT.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::arguments::{exactly, first, integer};
-use super::context::{Context, Spec, command};
-use super::find::find;
-use super::flags::{CONTAINER, NO_KEYS, NO_SCRIPT};
+use super::context::{Context, Nesting, Spec, command};
+use super::find::{fits, lookup};
+use super::flags::{CONTAINER, NO_KEYS};
+use super::metadata::has_flag;
 use crate::reply::{Answer, Failure, Reply};
 use crate::script::{Script, ScriptContext, ScriptHost, digest_of};
+use crate::statistics::Statistics;
 
 pub(super) const TABLE: &[Spec] = &[
-    command("eval", -3, NO_SCRIPT, NO_KEYS, eval),
-    command("evalsha", -3, NO_SCRIPT, NO_KEYS, |context, arguments| {
+    command("eval", -3, 0, NO_KEYS, eval),
+    command("evalsha", -3, 0, NO_KEYS, |context, arguments| {
         let ([digest], rest) = first(arguments)?;
         let digest = String::from_utf8_lossy(digest).to_ascii_lowercase();
         let unknown = Failure::new("NOSCRIPT No matching script. Please use EVAL.");
@@ -24,19 +27,19 @@ pub(super) const TABLE: &[Spec] = &[
         let script = context.state.scripts.known(&digest);
         run(context, &script.ok_or(unknown)?, keys, values)
     }),
-    command("script", -2, CONTAINER | NO_SCRIPT, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
-    command("script|load", 3, NO_SCRIPT, NO_KEYS, |context, arguments| {
+    command("script", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
+    command("script|load", 3, 0, NO_KEYS, |context, arguments| {
         let [text] = exactly(arguments)?;
         let digest = digest_of(text);
         context.state.scripts.learn(&digest)?;
         Ok(Reply::bulk(digest))
     }),
-    command("script|exists", -3, NO_SCRIPT, NO_KEYS, |context, digests| {
+    command("script|exists", -3, 0, NO_KEYS, |context, digests| {
         let scripts = &context.state.scripts;
         let known = |digest: &Bytes| scripts.known(&String::from_utf8_lossy(digest).to_ascii_lowercase());
         Ok(Reply::Array(digests.iter().map(|digest| Reply::flag(known(digest).is_some())).collect()))
     }),
-    command("script|flush", -2, NO_SCRIPT, NO_KEYS, |context, arguments| {
+    command("script|flush", -2, 0, NO_KEYS, |context, arguments| {
         match arguments {
             [] => {}
             [mode] if mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async") => {}
@@ -49,11 +52,28 @@ pub(super) const TABLE: &[Spec] = &[
 
 impl ScriptHost for Context<'_> {
     fn call(&mut self, arguments: &[Bytes]) -> Reply {
-        match find(self.commands, arguments) {
-            Ok(spec) if spec.flags & NO_SCRIPT == 0 => self.execute(spec, arguments),
-            Ok(_) => Reply::error("ERR This Redis command is not allowed from script"),
-            Err(failure) => failure.into(),
-        }
+        // The errors of a real server.
+        let refused = match lookup(self.commands, arguments) {
+            _ if arguments.is_empty() => "ERR Please specify at least one argument for this redis lib call",
+            Err(_) => "ERR Unknown Redis command called from script",
+            Ok(spec) if !fits(spec, arguments) => {
+                "ERR Wrong number of args calling Redis command from script"
+            }
+            Ok(spec) if has_flag(spec.name, "noscript") => {
+                "ERR This Redis command is not allowed from script"
+            }
+            Ok(spec) => {
+                let reply = self.execute(spec, arguments);
+                if let Reply::Error(text) = &reply {
+                    self.script_errors.insert(text.clone());
+                }
+                return reply;
+            }
+        };
+        let text = Bytes::from_static(refused.as_bytes());
+        self.state.statistics.count_error(&text);
+        self.script_errors.insert(text.clone());
+        Reply::Error(text)
     }
 
     fn now_ms(&self) -> i64 {
@@ -79,9 +99,26 @@ fn keys_and_values(arguments: &[Bytes]) -> Result<(&[Bytes], &[Bytes]), Failure>
 }
 
 fn run(context: &mut Context<'_>, script: &Arc<Script>, keys: &[Bytes], values: &[Bytes]) -> Answer {
-    let (nested, db) = (std::mem::replace(&mut context.nested, true), context.client.db);
+    let (nesting, db) = (std::mem::replace(&mut context.nesting, Nesting::Script), context.client.db);
     let reply = script(&mut ScriptContext::new(context), keys, values);
     // A SELECT inside the script ends with the script.
-    (context.nested, context.client.db) = (nested, db);
+    (context.nesting, context.client.db) = (nesting, db);
+    let counted = std::mem::take(&mut context.script_errors);
+    count_errors(&reply, &counted, &mut context.state.statistics);
     Ok(reply)
+}
+
+/// Counts the errors in the reply of a script, except for those that a command has returned to it.
+fn count_errors(reply: &Reply, counted: &HashSet<Bytes>, statistics: &mut Statistics) {
+    match reply {
+        Reply::Error(text) if !counted.contains(text) => statistics.count_error(text),
+        Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Several(items) => {
+            items.iter().for_each(|item| count_errors(item, counted, statistics));
+        }
+        Reply::Map(pairs) => pairs.iter().for_each(|(key, value)| {
+            count_errors(key, counted, statistics);
+            count_errors(value, counted, statistics);
+        }),
+        _ => {}
+    }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::arguments::{float, option};
 use super::context::{Effect, Spec, command};
-use super::flags::{NO_KEYS, NO_SCRIPT};
+use super::flags::NO_KEYS;
 use crate::reply::{Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
@@ -30,7 +30,7 @@ pub(super) const TABLE: &[Spec] = &[
             Reply::bulk(now.subsec_micros().to_string()),
         ]))
     }),
-    command("debug", -2, NO_SCRIPT, NO_KEYS, |context, arguments| {
+    command("debug", -2, 0, NO_KEYS, |context, arguments| {
         let [sub, seconds] = arguments else { return Err(unknown_debug(arguments)) };
         if option(sub) != b"SLEEP" {
             return Err(unknown_debug(arguments));

@@ -1,34 +1,46 @@
 //! The settings of CONFIG, and the values that they take.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 
 use crate::limits::{OutputLimit, OutputLimits};
-use crate::number::parse_i64;
+use crate::number::{parse_i64, strtoll};
 
 /// A setting. Those for memory, disk and timeouts are kept, but have no effect.
 pub(super) struct Setting {
     pub(super) name: &'static str,
     pub(super) default: &'static str,
-    kind: SettingKind,
+    /// The values that it takes; `None`: it cannot be set.
+    pub(super) kind: Option<SettingKind>,
 }
 
-enum SettingKind {
+pub(super) enum SettingKind {
     YesOrNo,
-    /// A whole number from the first to the second, kept within the third and the fourth.
-    Number([i64; 2], [i64; 2]),
-    /// A number of bytes, at least and at most.
-    Memory(u64, u64),
+    /// A whole number. One that is accepted, but not kept, is set to the nearest that is.
+    Number {
+        accepted: RangeInclusive<i64>,
+        kept: RangeInclusive<i64>,
+    },
+    /// A number of bytes.
+    Memory(RangeInclusive<u64>),
     OneOf(&'static [&'static str]),
     SavePoints,
     OutputLimits,
-    Immutable,
 }
 
-/// Why a value is not accepted, as a real server says it.
+/// A value that is accepted.
+pub(super) enum Checked {
+    /// As CONFIG GET shows it.
+    Text(Bytes),
+    OutputLimits(Vec<LimitChange>),
+}
+
+/// The error of a real server for a value that it does not accept.
 pub(super) type Reason = std::borrow::Cow<'static, str>;
 
-const ANY: [i64; 2] = [0, 0x7FFF_FFFF];
-const POSITIVE: [i64; 2] = [1, 0x7FFF_FFFF];
+const ANY: RangeInclusive<i64> = 0..=0x7FFF_FFFF;
+const POSITIVE: RangeInclusive<i64> = 1..=0x7FFF_FFFF;
 
 pub(super) const SETTINGS: &[Setting] = &[
     setting("appendonly", "no", SettingKind::YesOrNo),
@@ -36,17 +48,17 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "client-query-buffer-limit",
         "1073741824",
-        SettingKind::Memory(1024 * 1024, 9_223_372_036_854_775_807),
+        SettingKind::Memory(1024 * 1024..=9_223_372_036_854_775_807),
     ),
-    setting("databases", "", SettingKind::Immutable),
-    setting("hz", "10", SettingKind::Number(ANY, [1, 500])),
+    Setting { name: "databases", default: "", kind: None },
+    setting("hz", "10", SettingKind::Number { accepted: ANY, kept: 1..=500 }),
     setting("lazyfree-lazy-user-del", "no", SettingKind::YesOrNo),
-    setting("maxmemory", "0", SettingKind::Memory(0, u64::MAX)),
+    setting("maxmemory", "0", SettingKind::Memory(0..=u64::MAX)),
     setting("maxmemory-policy", "noeviction", SettingKind::OneOf(POLICIES)),
-    setting("maxmemory-samples", "5", SettingKind::Number(POSITIVE, POSITIVE)),
+    setting("maxmemory-samples", "5", SettingKind::Number { accepted: POSITIVE, kept: POSITIVE }),
     setting("save", "", SettingKind::SavePoints),
-    setting("tcp-keepalive", "300", SettingKind::Number(ANY, ANY)),
-    setting("timeout", "0", SettingKind::Number(ANY, ANY)),
+    setting("tcp-keepalive", "300", SettingKind::Number { accepted: ANY, kept: ANY }),
+    setting("timeout", "0", SettingKind::Number { accepted: ANY, kept: ANY }),
 ];
 
 const POLICIES: &[&str] = &[
@@ -61,7 +73,7 @@ const POLICIES: &[&str] = &[
 ];
 
 const fn setting(name: &'static str, default: &'static str, kind: SettingKind) -> Setting {
-    Setting { name, default, kind }
+    Setting { name, default, kind: Some(kind) }
 }
 
 impl Setting {
@@ -70,60 +82,59 @@ impl Setting {
         SETTINGS.iter().find(|setting| setting.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
-    pub(super) fn is_immutable(&self) -> bool {
-        matches!(self.kind, SettingKind::Immutable)
-    }
-
-    /// Whether its value is a change of the limits, which are kept apart.
+    /// Whether its value is the limits, which are kept separately.
     pub(super) fn is_output_limits(&self) -> bool {
-        matches!(self.kind, SettingKind::OutputLimits)
+        matches!(self.kind, Some(SettingKind::OutputLimits))
     }
+}
 
-    /// Checks a value and returns it as CONFIG GET shows it.
-    pub(super) fn check(&self, value: &[u8]) -> Result<Bytes, Reason> {
-        let text = match self.kind {
-            SettingKind::YesOrNo => {
-                one_of(value, &["yes", "no"]).ok_or("argument must be 'yes' or 'no'")?.into()
-            }
-            SettingKind::Number([least, most], [lowest, highest]) => {
+impl SettingKind {
+    /// Checks a value.
+    pub(super) fn check(&self, value: &[u8]) -> Result<Checked, Reason> {
+        let text = match self {
+            Self::YesOrNo => one_of(value, &["yes", "no"]).ok_or("argument must be 'yes' or 'no'")?.into(),
+            Self::Number { accepted, kept } => {
                 let number = parse_i64(value).ok_or("argument couldn't be parsed into an integer")?;
-                within(number, least, most)?;
-                number.clamp(lowest, highest).to_string()
+                within(number, accepted)?;
+                number.clamp(*kept.start(), *kept.end()).to_string()
             }
-            SettingKind::Memory(least, most) => {
+            Self::Memory(accepted) => {
                 let bytes = memory(value).ok_or("argument must be a memory value")?;
-                within(bytes, least, most)?;
+                within(bytes, accepted)?;
                 bytes.to_string()
             }
-            SettingKind::OneOf(words) => {
+            Self::OneOf(words) => {
                 let wrong = || format!("argument(s) must be one of the following: {}", words.join(", "));
                 one_of(value, words).ok_or_else(wrong)?.into()
             }
-            SettingKind::SavePoints => save_points(value).ok_or("Invalid save parameters")?,
-            SettingKind::OutputLimits => {
-                parse_output_limits(value)?;
-                return Ok(Bytes::copy_from_slice(value));
-            }
-            SettingKind::Immutable => return Err("can't set immutable config".into()),
+            Self::SavePoints => save_points(value).ok_or("Invalid save parameters")?,
+            Self::OutputLimits => return Ok(Checked::OutputLimits(parse_output_limits(value)?)),
         };
-        Ok(text.into())
+        Ok(Checked::Text(text.into()))
     }
 }
 
-fn within<T: Ord + std::fmt::Display>(number: T, least: T, most: T) -> Result<(), Reason> {
-    if number >= least && number <= most {
+fn within<T: Ord + std::fmt::Display>(number: T, accepted: &RangeInclusive<T>) -> Result<(), Reason> {
+    if accepted.contains(&number) {
         return Ok(());
     }
-    Err(format!("argument must be between {least} and {most} inclusive").into())
+    Err(format!("argument must be between {} and {} inclusive", accepted.start(), accepted.end()).into())
+}
+
+/// Returns the text up to a zero byte. A real server passes most values on as C strings, but not plain
+/// numbers.
+fn c_string(value: &[u8]) -> &[u8] {
+    value.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 fn one_of(value: &[u8], words: &[&'static str]) -> Option<&'static str> {
-    words.iter().find(|word| word.as_bytes().eq_ignore_ascii_case(value)).copied()
+    words.iter().find(|word| word.as_bytes().eq_ignore_ascii_case(c_string(value))).copied()
 }
 
-/// Parses a number of bytes with a unit. As on a real server, nothing is 0, a number that is too long
-/// is the highest, and a product that is too high wraps around.
+/// Parses a number of bytes with a unit. As on a real server, no digits mean 0, a number that is too
+/// large becomes the largest, and the product with the unit wraps around.
 fn memory(value: &[u8]) -> Option<u64> {
+    let value = c_string(value);
     let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
     let (digits, unit) = value.split_at_checked(end)?;
     let factor = match unit.to_ascii_lowercase().as_slice() {
@@ -147,8 +158,10 @@ fn words(value: &[u8]) -> Vec<&[u8]> {
     if value.is_empty() { Vec::new() } else { value.split(|&byte| byte == b' ').collect() }
 }
 
-fn whole(word: &[u8]) -> Option<i64> {
-    std::str::from_utf8(word).ok()?.parse().ok()
+/// Keeps the lowest 32 bits, as C does when it stores a number in an `int`.
+fn to_int(number: i64) -> i32 {
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
 }
 
 /// Parses pairs of seconds, at least 1, and changes, at least 0.
@@ -156,8 +169,9 @@ fn save_points(value: &[u8]) -> Option<String> {
     let words = words(value);
     let (pairs, []) = words.as_chunks() else { return None };
     let points = pairs.iter().map(|[seconds, changes]| {
-        let (seconds, changes) = (whole(seconds)?, whole(changes)?);
-        (seconds >= 1 && changes >= 0).then(|| format!("{seconds} {changes}"))
+        let (seconds, changes) = (strtoll(c_string(seconds))?, strtoll(c_string(changes))?);
+        // Checked before it is cut.
+        (seconds >= 1 && changes >= 0).then(|| format!("{seconds} {}", to_int(changes)))
     });
     Some(points.collect::<Option<Vec<_>>>()?.join(" "))
 }
@@ -165,20 +179,23 @@ fn save_points(value: &[u8]) -> Option<String> {
 /// Selects the limit of a class.
 type Class = fn(&OutputLimits) -> &OutputLimit;
 
+/// A class, and its hard limit, soft limit and seconds.
+pub(super) type LimitChange = (Class, [u64; 3]);
+
 /// Parses classes with their limits.
-fn parse_output_limits(value: &[u8]) -> Result<Vec<(Class, [u64; 3])>, Reason> {
+fn parse_output_limits(value: &[u8]) -> Result<Vec<LimitChange>, Reason> {
     let words = words(value);
     let (limits, []) = words.as_chunks() else {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     };
     let limit = |[class, hard, soft, seconds]: &[&[u8]; 4]| {
-        let class: Class = match class.to_ascii_lowercase().as_slice() {
+        let class: Class = match c_string(class).to_ascii_lowercase().as_slice() {
             b"normal" => |limits| &limits.normal,
             b"slave" | b"replica" => |limits| &limits.replica,
             b"pubsub" => |limits| &limits.subscribed,
             _ => return Err("Invalid client class specified in buffer limit configuration.".into()),
         };
-        let seconds = whole(seconds).and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = strtoll(c_string(seconds)).and_then(|seconds| u64::try_from(to_int(seconds)).ok());
         let numbers = (memory(hard), memory(soft), seconds);
         let (Some(hard), Some(soft), Some(seconds)) = numbers else {
             return Err("Error in hard, soft or soft_seconds setting in buffer limit configuration.".into());
@@ -188,13 +205,15 @@ fn parse_output_limits(value: &[u8]) -> Result<Vec<(Class, [u64; 3])>, Reason> {
     limits.iter().map(limit).collect()
 }
 
-/// Applies a value that was checked before. Classes that it does not name keep their limits.
-pub(super) fn set_output_limits(limits: &OutputLimits, value: &[u8]) {
-    for (class, numbers) in parse_output_limits(value).unwrap_or_default() {
+/// Applies changes. Classes that they do not name keep their limits.
+pub(super) fn set_output_limits(limits: &OutputLimits, changes: Vec<LimitChange>) {
+    for (class, numbers) in changes {
         class(limits).set(numbers);
     }
+    limits.announce_change();
 }
 
+/// Returns the limits as CONFIG GET shows them.
 pub(super) fn show_output_limits(limits: &OutputLimits) -> String {
     let show = |class: &str, limit: &OutputLimit| {
         let [hard, soft, seconds] = limit.get();

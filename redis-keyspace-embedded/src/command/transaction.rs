@@ -3,25 +3,26 @@
 use bytes::Bytes;
 
 use super::cluster;
-use super::context::{Context, Spec, Transaction, command};
-use super::flags::{ALL_KEYS, IMMEDIATE, NO_KEYS, NO_SCRIPT};
+use super::context::{Closing, Context, Nesting, Spec, Transaction, command};
+use super::flags::{ALL_KEYS, IMMEDIATE, NO_KEYS};
 use crate::reply::{Answer, Failure, Reply};
+use crate::resp::{array, encoded, write};
 
 pub(super) const TABLE: &[Spec] = &[
-    command("multi", 1, IMMEDIATE | NO_SCRIPT, NO_KEYS, |context, _| {
+    command("multi", 1, IMMEDIATE, NO_KEYS, |context, _| {
         if context.transaction.is_some() {
             return Err(Failure::new("ERR MULTI calls can not be nested"));
         }
         *context.transaction = Some(Transaction::default());
         Ok(Reply::OK)
     }),
-    command("exec", 1, IMMEDIATE | NO_SCRIPT, NO_KEYS, exec),
-    command("discard", 1, IMMEDIATE | NO_SCRIPT, NO_KEYS, |context, _| {
+    command("exec", 1, IMMEDIATE, NO_KEYS, exec),
+    command("discard", 1, IMMEDIATE, NO_KEYS, |context, _| {
         context.transaction.take().ok_or(Failure::new("ERR DISCARD without MULTI"))?;
         context.client.unwatch(context.state, context.now);
         Ok(Reply::OK)
     }),
-    command("watch", -2, IMMEDIATE | NO_SCRIPT, ALL_KEYS, |context, keys| {
+    command("watch", -2, IMMEDIATE, ALL_KEYS, |context, keys| {
         if context.transaction.is_some() {
             return Err(Failure::new("ERR WATCH inside MULTI is not allowed"));
         }
@@ -29,7 +30,7 @@ pub(super) const TABLE: &[Spec] = &[
         keys.iter().for_each(|key| context.client.watch(context.state, key));
         Ok(Reply::OK)
     }),
-    command("unwatch", 1, NO_SCRIPT, NO_KEYS, |context, _| {
+    command("unwatch", 1, 0, NO_KEYS, |context, _| {
         context.client.unwatch(context.state, context.now);
         Ok(Reply::OK)
     }),
@@ -54,9 +55,23 @@ fn exec(context: &mut Context<'_>, _: &[Bytes]) -> Answer {
     if changed {
         return Ok(Reply::NilArray);
     }
-    context.nested = true;
-    let replies = queue().map(|(spec, arguments)| context.execute(spec, arguments)).collect();
-    context.nested = false;
+    context.nesting = Nesting::Transaction;
+    // Encoded at once, because a reply takes more memory before. The limit holds for all replies
+    // together.
+    let mut replies = array(transaction.queue.len());
+    for (spec, arguments) in queue() {
+        let closing = context.closing();
+        let reply = context.execute(spec, arguments);
+        // As on a real server, a connection that closes gets no more replies, but all commands are
+        // executed.
+        if closing == Closing::No
+            && write(&mut replies, &reply, context.client.protocol, context.output_limit()).is_err()
+        {
+            context.close(Closing::AtOnce);
+            replies.clear();
+        }
+    }
+    context.nesting = Nesting::Nothing;
     context.cancel_wait();
-    Ok(Reply::Array(replies))
+    Ok(encoded(replies))
 }

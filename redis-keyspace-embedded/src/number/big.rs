@@ -99,9 +99,9 @@ impl Big {
     /// Returns the highest bits of `self / divisor` as `bits * 2^exponent`, and whether something is
     /// left. There are at least 66 bits, unless `self` is 0.
     pub(super) fn quotient(&self, divisor: &Self) -> (u128, i32, bool) {
-        const BITS: usize = 67;
+        const BITS: i32 = 67;
         let exponent = i32::try_from(self.bits()).unwrap_or(i32::MAX)
-            - 67
+            - BITS
             - i32::try_from(divisor.bits()).unwrap_or(i32::MAX);
         let shift = usize::try_from(exponent.unsigned_abs()).unwrap_or(0);
         // Scaled so that the quotient has 67 or 68 bits.
@@ -110,7 +110,7 @@ impl Big {
         } else {
             (self.clone(), divisor.shifted_left(shift))
         };
-        divisor = divisor.shifted_left(BITS);
+        divisor = divisor.shifted_left(usize::try_from(BITS).unwrap_or(0));
         let mut quotient = 0_u128;
         for _ in 0..=BITS {
             quotient <<= 1;

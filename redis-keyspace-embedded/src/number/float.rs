@@ -1,9 +1,11 @@
 //! Floating-point numbers as C reads, adds and prints them on x86-64.
 //!
-//! A real server reads scores and timeouts as `double`, and adds in INCRBYFLOAT with `long double`,
-//! which has 64 significant bits. An `f64` would differ in the last digits (0.1 + 0.2).
+//! A real server reads scores as `double`. It reads timeouts and adds in INCRBYFLOAT with
+//! `long double`, which has 64 significant bits. An `f64` would differ in the last digits (0.1 + 0.2).
 
 use super::big::Big;
+use super::integer::is_space;
+use super::text::{Base, Written, is_infinity, is_nan, sign};
 
 /// What a type of C can hold.
 #[derive(Clone, Copy)]
@@ -20,8 +22,6 @@ const DOUBLE: Format = Format { significant_bits: 53, min_exponent: -1074, max_b
 
 /// The longest text that INCRBYFLOAT reads, plus one.
 const MAX_LONG_DOUBLE_TEXT: usize = 5 * 1024;
-/// No number of either format has more digits before or after the decimal point.
-const MAX_DIGITS: i64 = 5_000;
 
 /// Parses a number as `strtod` does, in full. Accepts infinities, but not NaN, nor numbers that are
 /// too large, or so small that they would become 0.
@@ -30,28 +30,62 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     let magnitude = if is_infinity(unsigned) {
         f64::INFINITY
     } else {
-        match Written::parse(unsigned)? {
-            Written { base: Base::Ten, digits, .. } => {
-                let value: f64 = std::str::from_utf8(unsigned).ok()?.parse().ok()?;
-                let is_zero = digits.iter().all(|&digit| digit == b'0');
-                Some(value).filter(|value| value.is_finite() && (*value != 0.0 || is_zero))?
-            }
-            Written { base: Base::Sixteen, .. } => Binary::parse(unsigned, DOUBLE)?.to_f64(),
-        }
+        let written = Written::parse(unsigned)?;
+        let is_zero = written.digits.iter().all(|&digit| digit == b'0');
+        let value = nearest(&written, unsigned)?;
+        Some(value).filter(|value| value.is_finite() && (*value != 0.0 || is_zero))?
     };
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// Whether INCRBYFLOAT accepts this text as a number.
-pub(crate) fn is_long_double(text: &[u8]) -> bool {
-    text.len() < MAX_LONG_DOUBLE_TEXT
-        && (is_infinity(sign(text).1) || Binary::parse(text, LONG_DOUBLE).is_some())
+/// Parses a number as `tonumber` of Lua 5.1 does: as `strtod`, with spaces around it. A number that is
+/// too large is infinite, one that is too small is 0.
+pub(crate) fn parse_lua(text: &[u8]) -> Option<f64> {
+    // Lua passes a C string, which ends at a zero byte.
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    let start = text.iter().position(|&byte| !is_space(byte))?;
+    let end = text.iter().rposition(|&byte| !is_space(byte))?;
+    let (negative, unsigned) = sign(text.get(start..=end)?);
+    let magnitude = if is_infinity(unsigned) {
+        f64::INFINITY
+    } else if is_nan(unsigned) {
+        f64::NAN
+    } else {
+        nearest(&Written::parse(unsigned)?, unsigned)?
+    };
+    Some(magnitude.copysign(if negative { -1.0 } else { 1.0 }))
 }
 
-/// Returns `left + right` as INCRBYFLOAT computes and prints it; `None` if the sum is not finite.
-pub(crate) fn add_long_doubles(left: &[u8], right: &[u8]) -> Option<String> {
-    let sum = Binary::parse(left, LONG_DOUBLE)?.add(Binary::parse(right, LONG_DOUBLE)?)?;
-    Some(sum.print())
+/// A number of the type `long double`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LongDouble {
+    /// `None` if it is infinite.
+    finite: Option<Binary>,
+}
+
+impl LongDouble {
+    /// Parses a number as a real server does. Does not accept NaN, nor numbers that are too large, or
+    /// so small that they would become 0.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() >= MAX_LONG_DOUBLE_TEXT {
+            return None;
+        }
+        if is_infinity(sign(text).1) {
+            return Some(Self { finite: None });
+        }
+        Binary::parse(text, LONG_DOUBLE).map(|number| Self { finite: Some(number) })
+    }
+
+    /// Returns the sum as INCRBYFLOAT prints it; `None` if it is not finite.
+    pub(crate) fn plus(self, other: Self) -> Option<String> {
+        Some(self.finite?.add(other.finite?)?.print())
+    }
+
+    /// Returns 1000 times the number, rounded up to a whole one. As in C, a number that is too large
+    /// for the type becomes the lowest.
+    pub(crate) fn thousandfold(self) -> i64 {
+        self.finite.and_then(Binary::thousandfold).unwrap_or(i64::MIN)
+    }
 }
 
 /// The number `mantissa * 2^exponent`.
@@ -90,6 +124,20 @@ impl Binary {
         });
         let fits = mantissa == 0 || bit_length(mantissa.into()).saturating_add(exponent) <= format.max_bits;
         fits.then_some(Self { negative, mantissa, exponent })
+    }
+
+    fn thousandfold(self) -> Option<i64> {
+        let bits = u128::from(self.mantissa) * 1000;
+        let product = Self::round(self.negative, bits, false, self.exponent, LONG_DOUBLE)?;
+        let magnitude = i128::from(product.mantissa);
+        let value = if product.negative { -magnitude } else { magnitude };
+        let shift = product.exponent.unsigned_abs();
+        let whole = if product.exponent < 0 {
+            -(-value >> shift.min(127)) // a shift rounds down
+        } else {
+            (shift < 63).then(|| value << shift)?
+        };
+        i64::try_from(whole).ok()
     }
 
     fn add(self, other: Self) -> Option<Self> {
@@ -150,103 +198,19 @@ impl Binary {
     }
 }
 
-/// A number as text, without its sign.
-struct Written {
-    base: Base,
-    /// The digits before and after the point.
-    digits: Vec<u8>,
-    /// How many of them come after the point.
-    fraction: i64,
-    /// The exponent: of ten, or of two for hexadecimal digits.
-    exponent: i64,
-}
-
-#[derive(Clone, Copy)]
-enum Base {
-    Ten,
-    Sixteen,
-}
-
-impl Written {
-    fn parse(text: &[u8]) -> Option<Self> {
-        let (base, text) = match text {
-            [b'0', b'x' | b'X', rest @ ..] => (Base::Sixteen, rest),
-            _ => (Base::Ten, text),
-        };
-        let (letter, is_digit): (u8, fn(&u8) -> bool) = match base {
-            Base::Ten => (b'e', u8::is_ascii_digit),
-            Base::Sixteen => (b'p', u8::is_ascii_hexdigit),
-        };
-        let (number, exponent) = match text.iter().position(|byte| byte.eq_ignore_ascii_case(&letter)) {
-            Some(at) => (text.get(..at)?, parse_exponent(text.get(at + 1..)?)?),
-            None => (text, 0),
-        };
-        let point = number.iter().position(|&byte| byte == b'.').unwrap_or(number.len());
-        let (whole, fraction) = number.split_at_checked(point)?;
-        let fraction = fraction.strip_prefix(b".").unwrap_or(fraction);
-        let digits = [whole, fraction].concat();
-        let is_number = !digits.is_empty() && digits.iter().all(is_digit);
-        let fraction = i64::try_from(fraction.len()).ok()?;
-        is_number.then_some(Self { base, digits, fraction, exponent })
-    }
-
-    /// Returns the value as `bits * 2^exponent`, and whether more of it lies below `bits`. There are
-    /// at least 66 bits if it does. `None` for a number that neither format can hold.
-    fn exact(&self) -> Option<(u128, i32, bool)> {
-        let is_zero = |&&digit: &&u8| digit == b'0';
-        let leading = self.digits.iter().take_while(is_zero).count();
-        let Some(digits) = self.digits.get(leading..).filter(|digits| !digits.is_empty()) else {
-            return Some((0, 0, false));
-        };
-        let trailing = digits.iter().rev().take_while(is_zero).count();
-        let digits = digits.get(..digits.len() - trailing)?;
-        let count = i64::try_from(digits.len()).ok()?;
-        let places = i64::try_from(trailing).ok()? - self.fraction;
-        match self.base {
-            Base::Ten => {
-                let exponent = self.exponent.checked_add(places)?;
-                (-MAX_DIGITS..=MAX_DIGITS).contains(&exponent.checked_add(count)?).then_some(())?;
-                let power = usize::try_from(exponent.unsigned_abs()).ok()?;
-                let (number, one) = (Big::from_decimal(digits), Big::from_u64(1));
-                Some(if exponent < 0 {
-                    number.quotient(&one.times_power_of_ten(power))
-                } else {
-                    number.times_power_of_ten(power).quotient(&one)
-                })
+/// Returns the nearest `f64`, which may be infinite or 0. `text`: what was parsed.
+fn nearest(written: &Written, text: &[u8]) -> Option<f64> {
+    match written.base {
+        Base::Ten => std::str::from_utf8(text).ok()?.parse().ok(),
+        Base::Sixteen => Some(match written.exact() {
+            Some((bits, exponent, inexact)) => {
+                let number = Binary::round(false, bits, inexact, exponent, DOUBLE);
+                number.map_or(f64::INFINITY, Binary::to_f64)
             }
-            Base::Sixteen => {
-                const KEPT: usize = 24;
-                let (kept, lost) = digits.split_at(digits.len().min(KEPT));
-                let bits = u128::from_str_radix(std::str::from_utf8(kept).ok()?, 16).ok()?;
-                let places = places.checked_add(i64::try_from(lost.len()).ok()?)?.checked_mul(4)?;
-                let exponent = i32::try_from(self.exponent.checked_add(places)?).ok()?;
-                Some((bits, exponent, !lost.is_empty()))
-            }
-        }
+            None if written.exponent < 0 => 0.0,
+            None => f64::INFINITY,
+        }),
     }
-}
-
-/// Parses an exponent. One that is too long for an `i64` is cut: no number can be so long that the
-/// difference matters.
-fn parse_exponent(text: &[u8]) -> Option<i64> {
-    const MOST: i64 = i64::MAX / 4;
-    let (negative, digits) = sign(text);
-    (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(())?;
-    let exponent = std::str::from_utf8(digits).ok()?.parse().unwrap_or(MOST).min(MOST);
-    Some(if negative { -exponent } else { exponent })
-}
-
-/// Splits off the sign. Returns whether it is negative.
-fn sign(text: &[u8]) -> (bool, &[u8]) {
-    match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    }
-}
-
-fn is_infinity(text: &[u8]) -> bool {
-    text.eq_ignore_ascii_case(b"inf") || text.eq_ignore_ascii_case(b"infinity")
 }
 
 fn bit_length(bits: u128) -> i32 {
@@ -270,7 +234,11 @@ fn shift_rounding(bits: u128, by: u32, inexact: bool) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::{add_long_doubles, is_long_double, parse_f64};
+    use super::{LongDouble, parse_f64, parse_lua};
+
+    fn sum(left: &str, right: &str) -> Option<String> {
+        LongDouble::parse(left.as_bytes())?.plus(LongDouble::parse(right.as_bytes())?)
+    }
 
     #[test]
     fn sums_of_decimals() {
@@ -287,13 +255,12 @@ mod tests {
             ("18446744073709551615", "1", "18446744073709551616"),
             ("12345678901234567890.5", "0", "12345678901234567890"),
         ] {
-            let sum = add_long_doubles(left.as_bytes(), right.as_bytes());
-            assert_eq!(sum.as_deref(), Some(expected), "{left} {right}");
+            assert_eq!(sum(left, right).as_deref(), Some(expected), "{left} {right}");
         }
         let most = "1.18973149535723176502e4932";
-        assert_eq!(add_long_doubles(most.as_bytes(), b"0").map(|text| text.len()), Some(4933));
+        assert_eq!(sum(most, "0").map(|text| text.len()), Some(4933));
         for (left, right) in [(most, most), ("1e308", "inf"), ("x", "1")] {
-            assert_eq!(add_long_doubles(left.as_bytes(), right.as_bytes()), None, "{left} {right}");
+            assert_eq!(sum(left, right), None, "{left} {right}");
         }
     }
 
@@ -327,11 +294,71 @@ mod tests {
             (" 1", false, false),
             ("", false, false),
         ] {
-            let read = (parse_f64(text.as_bytes()).is_some(), is_long_double(text.as_bytes()));
+            let read = (parse_f64(text.as_bytes()).is_some(), LongDouble::parse(text.as_bytes()).is_some());
             assert_eq!(read, (is_double, is_long), "{text}");
         }
         assert_eq!(parse_f64(b"0x1.8p1"), Some(3.0));
         assert_eq!(parse_f64(b"-0x10"), Some(-16.0));
         assert_eq!(parse_f64(b"0x1p-1074"), Some(5e-324));
+    }
+    #[test]
+    fn milliseconds_round_up() {
+        for (text, expected) in [
+            ("0", 0),
+            ("1.5", 1500),
+            ("0.0001", 1),
+            ("1e-400", 1),
+            ("4e-4951", 1),
+            ("-0.0001", 0),
+            ("-0.001", 0), // the nearest number is a little higher
+            ("-0.0010000000000000001", -1),
+            ("-0.0015", -1),
+            ("9223372036854775.807", i64::MAX),
+            ("9223372036854775.808", i64::MIN),
+            ("1e309", i64::MIN),
+            ("1e4932", i64::MIN),
+            ("-inf", i64::MIN),
+            ("inf", i64::MIN),
+        ] {
+            let number = LongDouble::parse(text.as_bytes()).map(LongDouble::thousandfold);
+            assert_eq!(number, Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_lua() {
+        let ones = format!("0x.{}", "1".repeat(300));
+        for (text, expected) in [
+            ("7", Some(7.0)),
+            (" -1.5\n", Some(-1.5)),
+            ("0x10", Some(16.0)),
+            ("-0x.8p1", Some(-1.0)),
+            ("1e3", Some(1000.0)),
+            ("5\0x", Some(5.0)),
+            ("INF", Some(f64::INFINITY)),
+            ("1e999", Some(f64::INFINITY)),
+            ("-1e-999", Some(-0.0)),
+            ("0x1p99999999999", Some(f64::INFINITY)),
+            ("-0x1p99999999999", Some(f64::NEG_INFINITY)),
+            ("0x1p-99999999999", Some(0.0)),
+            ("0x0p99999999999", Some(0.0)),
+            ("0x1p1024", Some(f64::INFINITY)),
+            (&ones, Some(1.0 / 15.0)),
+            ("", None),
+            (" ", None),
+            ("0x", None),
+            ("0x.p1", None),
+            ("0x1p", None),
+            ("1 2", None),
+            ("nan(", None),
+            ("nan(-)", None),
+            ("abc", None),
+        ] {
+            assert_eq!(parse_lua(text.as_bytes()), expected, "{text:?}");
+        }
+        for (text, negative) in [("nan", false), ("-NaN", true), ("nan()", false), ("+nan(a_1)", false)] {
+            let number = parse_lua(text.as_bytes()).unwrap();
+            assert!(number.is_nan() && number.is_sign_negative() == negative, "{text}");
+        }
     }
 }

@@ -2,18 +2,11 @@
 
 mod big;
 mod float;
+mod integer;
+mod text;
 
-pub(crate) use float::{add_long_doubles, is_long_double, parse_f64};
-
-/// Parses an integer in canonical form: no plus sign, spaces, leading zeros or `-0`.
-pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    match digits {
-        [b'0'] if digits.len() == text.len() => Some(0),
-        [b'1'..=b'9', ..] if text.len() <= 20 => std::str::from_utf8(text).ok()?.parse().ok(),
-        _ => None,
-    }
-}
+pub(crate) use float::{LongDouble, parse_f64, parse_lua};
+pub(crate) use integer::{is_space, parse_i64, strtoll};
 
 /// Prints a number like `%.17g` in C, as a real server prints scores.
 pub(crate) fn format_double(value: f64) -> String {
@@ -41,24 +34,7 @@ fn trim_zeros(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_double, parse_i64};
-
-    #[test]
-    fn whole_numbers_have_one_spelling() {
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("-0", None),
-            ("01", None),
-            ("+1", None),
-            (" 1", None),
-            ("", None),
-            ("-", None),
-            ("-9223372036854775808", Some(i64::MIN)),
-            ("9223372036854775808", None),
-        ] {
-            assert_eq!(parse_i64(text.as_bytes()), expected, "{text}");
-        }
-    }
+    use super::format_double;
 
     #[test]
     fn doubles_print_as_in_c() {

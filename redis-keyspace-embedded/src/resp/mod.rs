@@ -6,4 +6,4 @@ mod write;
 
 pub(crate) use parse::{MAX_BULK, Parser};
 pub(crate) use protocol::Protocol;
-pub(crate) use write::write;
+pub(crate) use write::{OutputFull, array, encode, encoded, write};

@@ -5,7 +5,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::number::parse_i64;
+use crate::number::{is_space, parse_i64};
 
 /// The maximum length of an inline command, and of a line that holds a length.
 const MAX_LINE: usize = 64 * 1024;
@@ -213,11 +213,6 @@ fn word(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 
 fn ends_here(rest: &[u8]) -> bool {
     rest.first().is_none_or(|&byte| is_space(byte))
-}
-
-/// Like `isspace` in C, which includes the vertical tab; Rust's function does not.
-fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0B
 }
 
 fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {

@@ -1,81 +1,158 @@
 //! Encoding of replies for the two protocol versions.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::protocol::Protocol;
 use crate::number::format_double;
-use crate::reply::Reply;
+use crate::reply::{EncodedReply, Reply};
 
-/// Appends `reply` to `out`, encoded for `protocol`.
-pub(crate) fn write(out: &mut BytesMut, reply: &Reply, protocol: Protocol) {
-    let resp3 = protocol == Protocol::Resp3;
-    match reply {
-        Reply::Status(text) => line(out, b'+', text),
-        Reply::Error(text) => error(out, text),
-        Reply::Integer(value) => number(out, b':', *value),
-        Reply::Bulk(data) => bulk(out, data),
-        Reply::Nil if resp3 => out.put_slice(b"_\r\n"),
-        Reply::Nil => out.put_slice(b"$-1\r\n"),
-        Reply::NilArray if resp3 => out.put_slice(b"_\r\n"),
-        Reply::NilArray => out.put_slice(b"*-1\r\n"),
-        Reply::Double(value) if resp3 => line(out, b',', format_double(*value).as_bytes()),
-        Reply::Double(value) => bulk(out, format_double(*value).as_bytes()),
-        Reply::Verbatim(text) if resp3 => {
-            length(out, b'=', text.len().saturating_add(4));
-            out.put_slice(b"txt:");
-            out.put_slice(text);
-            out.put_slice(b"\r\n");
-        }
-        Reply::Verbatim(text) => bulk(out, text),
-        Reply::Array(items) => aggregate(out, b'*', items, protocol),
-        Reply::Set(items) => aggregate(out, if resp3 { b'~' } else { b'*' }, items, protocol),
-        Reply::Push(items) => aggregate(out, if resp3 { b'>' } else { b'*' }, items, protocol),
-        Reply::Map(pairs) => {
-            if resp3 {
-                length(out, b'%', pairs.len());
-            } else {
-                length(out, b'*', pairs.len().saturating_mul(2));
+/// A reply that does not fit into the output. A part of it may have been written.
+#[derive(Debug)]
+pub(crate) struct OutputFull;
+
+/// Appends `reply` to `out`, encoded for `protocol`. Stops before `out` has `limit` bytes.
+pub(crate) fn write(
+    out: &mut BytesMut,
+    reply: &Reply,
+    protocol: Protocol,
+    limit: usize,
+) -> Result<(), OutputFull> {
+    Encoder { out, resp3: protocol == Protocol::Resp3, limit }.reply(reply)
+}
+
+/// Returns `reply`, encoded for `protocol`.
+pub(crate) fn encode(reply: &Reply, protocol: Protocol) -> Reply {
+    let mut out = BytesMut::new();
+    // Without a limit, everything fits.
+    drop(write(&mut out, reply, protocol, usize::MAX));
+    encoded(out)
+}
+
+/// Returns the start of an array of `items` replies. They are appended with [`write`].
+pub(crate) fn array(items: usize) -> BytesMut {
+    let mut out = BytesMut::new();
+    drop(Encoder { out: &mut out, resp3: false, limit: usize::MAX }.length(b'*', items));
+    out
+}
+
+/// Returns a reply that was encoded as these bytes.
+pub(crate) fn encoded(bytes: impl Into<Bytes>) -> Reply {
+    Reply::Encoded(EncodedReply(bytes.into()))
+}
+
+struct Encoder<'o> {
+    out: &'o mut BytesMut,
+    resp3: bool,
+    limit: usize,
+}
+
+impl Encoder<'_> {
+    fn reply(&mut self, reply: &Reply) -> Result<(), OutputFull> {
+        match reply {
+            Reply::Status(text) => self.line(b'+', text),
+            Reply::Error(text) => self.error(text),
+            Reply::Integer(value) => self.line(b':', itoa::Buffer::new().format(*value).as_bytes()),
+            Reply::Bulk(data) => self.bulk(data),
+            Reply::Nil | Reply::NilArray if self.resp3 => self.put(b"_\r\n"),
+            Reply::Nil => self.put(b"$-1\r\n"),
+            Reply::NilArray => self.put(b"*-1\r\n"),
+            Reply::Double(value) if self.resp3 => self.line(b',', format_double(*value).as_bytes()),
+            Reply::Double(value) => self.bulk(format_double(*value).as_bytes()),
+            Reply::Verbatim(text) if self.resp3 => {
+                self.length(b'=', text.len().saturating_add(4))?;
+                self.put(b"txt:")?;
+                self.put(text)?;
+                self.put(b"\r\n")
             }
-            for (key, value) in pairs {
-                write(out, key, protocol);
-                write(out, value, protocol);
+            Reply::Verbatim(text) => self.bulk(text),
+            Reply::Array(items) => self.aggregate(b'*', items),
+            Reply::Set(items) => self.aggregate(if self.resp3 { b'~' } else { b'*' }, items),
+            Reply::Push(items) => self.aggregate(if self.resp3 { b'>' } else { b'*' }, items),
+            Reply::Map(pairs) => {
+                if self.resp3 {
+                    self.length(b'%', pairs.len())?;
+                } else {
+                    self.length(b'*', pairs.len().saturating_mul(2))?;
+                }
+                pairs.iter().try_for_each(|(key, value)| {
+                    self.reply(key)?;
+                    self.reply(value)
+                })
             }
+            Reply::Several(replies) => replies.iter().try_for_each(|reply| self.reply(reply)),
+            Reply::Encoded(EncodedReply(bytes)) => self.put(bytes),
         }
-        Reply::Several(replies) => replies.iter().for_each(|reply| write(out, reply, protocol)),
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), OutputFull> {
+        if self.out.len().saturating_add(bytes.len()) >= self.limit {
+            return Err(OutputFull);
+        }
+        self.out.put_slice(bytes);
+        Ok(())
+    }
+
+    fn aggregate(&mut self, marker: u8, items: &[Reply]) -> Result<(), OutputFull> {
+        self.length(marker, items.len())?;
+        items.iter().try_for_each(|item| self.reply(item))
+    }
+
+    fn bulk(&mut self, data: &[u8]) -> Result<(), OutputFull> {
+        self.length(b'$', data.len())?;
+        self.put(data)?;
+        self.put(b"\r\n")
+    }
+
+    fn line(&mut self, marker: u8, text: &[u8]) -> Result<(), OutputFull> {
+        self.put(&[marker])?;
+        self.put(text)?;
+        self.put(b"\r\n")
+    }
+
+    /// Writes an error. Text quoted from a request may contain line ends, which would break the
+    /// protocol.
+    fn error(&mut self, text: &[u8]) -> Result<(), OutputFull> {
+        let ends = text.iter().rev().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
+        let text = text.get(..text.len().saturating_sub(ends)).unwrap_or_default();
+        let line: Vec<u8> =
+            text.iter().map(|&byte| if byte == b'\r' || byte == b'\n' { b' ' } else { byte }).collect();
+        self.line(b'-', &line)
+    }
+
+    fn length(&mut self, marker: u8, value: usize) -> Result<(), OutputFull> {
+        self.line(marker, itoa::Buffer::new().format(value).as_bytes())
     }
 }
 
-fn aggregate(out: &mut BytesMut, marker: u8, items: &[Reply], protocol: Protocol) {
-    length(out, marker, items.len());
-    items.iter().for_each(|item| write(out, item, protocol));
-}
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
 
-fn bulk(out: &mut BytesMut, data: &[u8]) {
-    length(out, b'$', data.len());
-    out.put_slice(data);
-    out.put_slice(b"\r\n");
-}
+    use super::{encode, write};
+    use crate::reply::Reply;
+    use crate::resp::Protocol;
 
-fn line(out: &mut BytesMut, marker: u8, text: &[u8]) {
-    out.put_u8(marker);
-    out.put_slice(text);
-    out.put_slice(b"\r\n");
-}
+    #[test]
+    fn a_reply_that_does_not_fit_takes_no_more_memory_than_the_limit() {
+        // The values share one allocation; the encoded reply would not.
+        let value = Reply::bulk(vec![b'x'; 1_000_000]);
+        let reply = Reply::Array(vec![value; 1_000]);
+        let mut out = BytesMut::new();
+        assert!(write(&mut out, &reply, Protocol::Resp2, 5_000_000).is_err());
+        assert!((4_000_000..5_000_000).contains(&out.len()), "{}", out.len());
+    }
 
-/// Writes an error. Text quoted from a request may contain line ends, which would break the
-/// protocol.
-fn error(out: &mut BytesMut, text: &[u8]) {
-    let ends = text.iter().rev().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
-    let text = text.get(..text.len().saturating_sub(ends)).unwrap_or_default();
-    out.put_u8(b'-');
-    out.extend(text.iter().map(|&byte| if byte == b'\r' || byte == b'\n' { b' ' } else { byte }));
-    out.put_slice(b"\r\n");
-}
-
-fn number(out: &mut BytesMut, marker: u8, value: i64) {
-    line(out, marker, itoa::Buffer::new().format(value).as_bytes());
-}
-
-fn length(out: &mut BytesMut, marker: u8, value: usize) {
-    line(out, marker, itoa::Buffer::new().format(value).as_bytes());
+    #[test]
+    fn the_limit_is_the_first_length_that_does_not_fit() {
+        let reply = Reply::Map(vec![(Reply::text("a"), Reply::Array(vec![Reply::Integer(1), Reply::OK]))]);
+        for protocol in [Protocol::Resp2, Protocol::Resp3] {
+            let mut whole = BytesMut::new();
+            write(&mut whole, &reply, protocol, usize::MAX).unwrap();
+            let mut out = BytesMut::new();
+            assert!(write(&mut out, &reply, protocol, whole.len()).is_err());
+            out.clear();
+            write(&mut out, &encode(&reply, protocol), protocol, whole.len() + 1).unwrap();
+            assert_eq!(out, whole);
+        }
+    }
 }

@@ -57,6 +57,22 @@ impl Server {
         self.shared.log.commands()
     }
 
+    /// Returns the digests of the [registered](Self::register_script) scripts, sorted: the SHA-1 of
+    /// their texts, as EVALSHA takes it.
+    ///
+    /// ```
+    /// # use redis_keyspace_embedded::{Reply, Server};
+    /// let server = Server::new();
+    /// server.register_script("return 1", |_, _, _| Reply::Integer(1));
+    /// assert_eq!(server.registered_scripts(), ["e0e1f9fabfc9d4800c877a703b823ac0578ff8db"]);
+    /// ```
+    #[must_use]
+    pub fn registered_scripts(&self) -> Vec<String> {
+        let mut digests: Vec<_> = self.shared.state().scripts.registered().cloned().collect();
+        digests.sort();
+        digests
+    }
+
     /// Returns the string at a key; `None` if the key does not exist or does not hold a string.
     ///
     /// ```

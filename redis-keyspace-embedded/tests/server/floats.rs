@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use redis_keyspace_embedded::Server;
-use redis_keyspace_harness::RealServer;
+use redis_keyspace_harness::{RealServer, eventually};
 
-use crate::raw::{Raw, encode};
+use crate::raw::{Raw, Running, encode};
 
 fn digits(most: usize) -> impl Strategy<Value = String> {
     prop_oneof![
@@ -79,6 +79,25 @@ fn number() -> impl Strategy<Value = String> {
     prop_oneof![6 => decimal(), 2 => hexadecimal, 1 => odd, 3 => short]
 }
 
+/// A timeout is rounded up to whole milliseconds. Without any, it is no timeout.
+#[tokio::test]
+async fn timeouts_are_rounded_up() {
+    for server in Running::both() {
+        let (mut blocked, mut other) = (server.connect().await, server.connect().await);
+        for short in ["1e-400", "4e-4951", "0x1p-60"] {
+            assert_eq!(blocked.line(&format!("BLPOP q {short}")).await, "*-1\r\n", "{short}");
+        }
+        for endless in ["-0.0001", "-1e-400", "-0"] {
+            blocked.send(&["BLPOP", "q", endless]).await;
+            eventually("it waits", async || other.line("CLIENT LIST").await.contains("cmd=blpop")).await;
+            assert_eq!(other.line("RPUSH q element").await, ":1\r\n");
+            let reply = blocked.receive().await.unwrap();
+            assert_eq!(reply, b"*2\r\n$1\r\nq\r\n$7\r\nelement\r\n", "{endless}");
+            blocked.line("PING").await;
+        }
+    }
+}
+
 #[test]
 fn sums_and_scores_are_those_of_a_real_server() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -99,6 +118,10 @@ fn sums_and_scores_are_those_of_a_real_server() {
                 vec!["DEL", "z"],
                 vec!["ZADD", "z", &left, "m"],
                 vec!["ZSCORE", "z", "m"],
+                // In a transaction, which never waits.
+                vec!["MULTI"],
+                vec!["BLPOP", "q", &left],
+                vec!["EXEC"],
             ];
             let request: Vec<u8> = commands.iter().flat_map(|command| encode(command)).collect();
             let replies = runtime.block_on(async {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Value;
-use redis_keyspace_embedded::Server;
+use redis_keyspace_embedded::{Fault, Reply, Server};
 use redis_keyspace_harness::RealServer;
 
-use crate::raw::Raw;
+use crate::raw::{Raw, Running};
 
 async fn value(connection: &mut Raw, words: &[&str]) -> Value {
     let reply = connection.call(words).await.expect("a reply");
@@ -31,7 +31,7 @@ fn items(value: &Value) -> &[Value] {
 /// Subcommands that only newer servers have.
 const NEWER: [&str; 2] = ["client|setinfo", "client|no-touch"];
 
-/// Leaves out what the embedded server does: remarks of key specifications.
+/// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {
     match value {
         Value::Map(pairs) => {
@@ -99,7 +99,7 @@ async fn commands_have_the_metadata_of_a_real_server() {
     assert_eq!(value(&mut ours, &["COMMAND", "COUNT"]).await, Value::Int(i64::try_from(top_level).unwrap()));
 }
 
-/// The sections of INFO with the names of their fields, and the fields that both servers must agree on.
+/// The headings of sections and the names of fields in INFO, in order.
 fn fields(info: &str) -> Vec<String> {
     let lines = info.lines().filter(|line| !line.is_empty());
     lines.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
@@ -129,9 +129,18 @@ async fn info_has_the_fields_of_a_real_server() {
         }
         assert_eq!(lists[0], lists[1], "{sections:?}");
     }
-    for line in
-        ["arch_bits", "cluster_enabled", "errorstat_ERR", "total_error_replies", "maxmemory_human", "hz"]
-    {
+    let info = text(&value(&mut ours, &["INFO", "everything"]).await);
+    let open: Vec<_> = info.lines().filter(|line| line.ends_with('?')).collect();
+    assert!(open.is_empty(), "fields without a value: {open:?}");
+    for line in [
+        "arch_bits",
+        "cluster_enabled",
+        "errorstat_ERR",
+        "total_error_replies",
+        "total_reads_processed",
+        "maxmemory_human",
+        "hz",
+    ] {
         let mut lines = Vec::new();
         for connection in [&mut ours, &mut theirs] {
             connection.line("CONFIG RESETSTAT").await;
@@ -252,4 +261,128 @@ async fn a_killed_connection_is_closed_before_the_reply() {
     let replies = String::from_utf8(admin.drain().await).unwrap();
     assert_eq!(replies, ":1\r\n:0\r\n:0\r\n:1\r\n:1\r\n:1\r\n-ERR No such user 'nobody'\r\n:1\r\n");
     assert_eq!((app.receive().await, blocked.receive().await), (None, None));
+}
+
+/// Scripts in Lua and their native versions.
+fn register_scripts(server: &Server) {
+    server.register_script("return redis.pcall(unpack(ARGV))", |script, _, values| script.call(values));
+    server.register_script("redis.pcall(unpack(ARGV)) return 1", |script, _, values| {
+        script.call(values);
+        Reply::Integer(1)
+    });
+    server
+        .register_script("return redis.error_reply(ARGV[1])", |_, _, values| Reply::Error(values[0].clone()));
+    server.register_script("return {redis.error_reply('A x'), {redis.error_reply('B x')}}", |_, _, _| {
+        Reply::Array(vec![Reply::error("A x"), Reply::Array(vec![Reply::error("B x")])])
+    });
+}
+
+#[tokio::test]
+async fn all_errors_are_counted() {
+    let thirty = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123 x";
+    let longer = "ABCDEFGHIJKLMNOPQRSTUVWXYZ01234 x";
+    let commands: &[&[&str]] = &[
+        &["NOSUCH"],
+        &["GET"],
+        &["LPUSH", "k", "x"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "NOSUCH", "x"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "CONFIG", "NOSUCH"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "CONFIG"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "CONFIG", "GET", "hz"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "SUBSCRIBE", "x"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "BLPOP", "x", "0"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "GET"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "LPUSH", "k", "x"],
+        &["EVAL", "return redis.pcall(unpack(ARGV))", "0", "GET", "k"],
+        &["EVAL", "redis.pcall(unpack(ARGV)) return 1", "0", "NOSUCH"],
+        &["EVAL", "redis.pcall(unpack(ARGV)) return 1", "0", "LPUSH", "k", "x"],
+        &["EVAL", "return redis.error_reply(ARGV[1])", "0", "MYERR x"],
+        &["EVAL", "return redis.error_reply(ARGV[1])", "0", "MY#:\r\nERR x"],
+        &["EVAL", "return redis.error_reply(ARGV[1])", "0", thirty],
+        &["EVAL", "return redis.error_reply(ARGV[1])", "0", longer],
+        &["EVAL", "return {redis.error_reply('A x'), {redis.error_reply('B x')}}", "0"],
+    ];
+    let [embedded, real] = Running::both();
+    let Running::Embedded(server) = &embedded else { unreachable!("the first one") };
+    register_scripts(server);
+    let mut clients = [embedded.connect().await, real.connect().await];
+    for command in commands {
+        let mut seen = Vec::new();
+        for client in &mut clients {
+            client.line("SET k v").await;
+            client.line("CONFIG RESETSTAT").await;
+            let reply = client.call(command).await.unwrap().escape_ascii().to_string();
+            seen.push((reply, errors(client).await));
+        }
+        assert_eq!(seen[0], seen[1], "{command:?}");
+    }
+    // A request that cannot be parsed, and a fault.
+    for (server, client) in [&embedded, &real].into_iter().zip(&mut clients) {
+        client.line("CONFIG RESETSTAT").await;
+        let mut broken = server.connect().await;
+        broken.send_bytes(b"*x\r\n").await;
+        broken.drain().await;
+        let counted = ["errorstat_ERR:count=1", "total_error_replies:1"];
+        assert_eq!(errors(client).await, counted, "{}", server.name());
+    }
+    let fault = server.inject(Fault::error("LOADING Redis is loading the dataset").on("GET"));
+    clients[0].line("CONFIG RESETSTAT").await;
+    clients[0].line("GET k").await;
+    drop(fault);
+    assert_eq!(errors(&mut clients[0]).await, ["errorstat_LOADING:count=1", "total_error_replies:1"]);
+}
+
+/// The lines of INFO that count errors.
+async fn errors(client: &mut Raw) -> Vec<String> {
+    let info = text(&value(client, &["INFO", "errorstats", "stats"]).await);
+    let mut lines: Vec<_> = info.lines().map(str::to_owned).collect();
+    lines.retain(|line| line.starts_with("errorstat_") || line.starts_with("total_error_replies"));
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn a_script_reads_descriptions_of_commands() {
+    let server = Server::new();
+    server.register_script("return redis.call('COMMAND', 'INFO', 'get', 'get')", |script, _, _| {
+        let reply = script.call(&["COMMAND", "INFO", "get", "get"]);
+        let Reply::Array(entries) = &reply else { panic!("{reply:?}") };
+        assert!(entries.iter().all(|entry| matches!(entry, Reply::Array(fields) if fields.len() == 10)));
+        reply
+    });
+    let mut client = Raw::embedded(&server);
+    let direct = client.call(&["COMMAND", "INFO", "get", "get"]).await;
+    let scripted = client.call(&["EVAL", "return redis.call('COMMAND', 'INFO', 'get', 'get')", "0"]).await;
+    assert_eq!(direct, scripted);
+}
+
+#[tokio::test]
+async fn clients_are_listed_and_killed_by_id_and_type() {
+    for server in Running::both() {
+        let (mut admin, mut other) = (server.connect().await, server.connect().await);
+        let mut ids = Vec::new();
+        for connection in [&mut admin, &mut other] {
+            ids.push(connection.line("CLIENT ID").await.trim_start_matches(':').trim().to_owned());
+        }
+        let (a, b) = (&ids[0], &ids[1]);
+        let list = text(&value(&mut admin, &["CLIENT", "LIST", "ID", b, a, "-5", "999999", b]).await);
+        let listed: Vec<_> = client_fields(&list).into_iter().filter(|(name, _)| name == "id").collect();
+        let listed: Vec<_> = listed.iter().map(|(_, id)| id).collect();
+        assert_eq!(listed, [b, a, b], "{}", server.name());
+        assert_eq!(text(&value(&mut admin, &["CLIENT", "LIST", "ID", "-5"]).await), "", "{}", server.name());
+        // The last type counts.
+        assert_eq!(admin.line("CLIENT KILL TYPE normal TYPE master").await, ":0\r\n", "{}", server.name());
+        assert_eq!(admin.line("CLIENT KILL TYPE master TYPE normal").await, ":1\r\n", "{}", server.name());
+        assert_eq!(other.receive().await, None, "{}", server.name());
+    }
+}
+
+/// Real servers know it since version 7.2.
+#[tokio::test]
+async fn names_of_libraries_are_checked() {
+    let server = Server::new();
+    let mut client = Raw::embedded(&server);
+    let error = "-ERR Lib-Name cannot contain spaces, newlines or special characters.\r\n";
+    assert_eq!(client.line("CLIENT SETINFO Lib-Name a\\x20b").await, error);
 }

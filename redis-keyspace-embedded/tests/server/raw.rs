@@ -4,6 +4,35 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_harness::{PATIENCE, RealServer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+/// One of the two servers.
+pub(crate) enum Running {
+    Embedded(Server),
+    Real(RealServer),
+}
+
+impl Running {
+    /// Starts one of each.
+    pub(crate) fn both() -> [Self; 2] {
+        let real = RealServer::builder().arg("--enable-debug-command").arg("yes").start();
+        [Self::Embedded(Server::new()), Self::Real(real)]
+    }
+
+    pub(crate) async fn connect(&self) -> Raw {
+        match self {
+            Self::Embedded(server) => Raw::embedded(server),
+            Self::Real(server) => Raw::real(server).await,
+        }
+    }
+
+    /// The name, for messages of tests.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Real(_) => "real",
+        }
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 

@@ -2,15 +2,21 @@
 
 use redis_keyspace_embedded::{Reply, ScriptContext};
 
-/// The time that the command TIME tells, in microseconds since 1970.
-pub(super) fn micros(script: &mut ScriptContext<'_, '_>) -> u64 {
+use super::lua;
+
+/// Returns the time of the command TIME, in microseconds since 1970.
+pub(super) fn micros(script: &mut ScriptContext<'_, '_>) -> Result<u64, Reply> {
     let number = |reply: &Reply| match reply {
         Reply::Bulk(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
         _ => None,
     };
-    let time = script.call(&["TIME"]);
-    let Reply::Array(parts) = &time else { return 0 };
-    let [seconds, micros] = parts.as_slice() else { return 0 };
-    let seconds = number(seconds).unwrap_or_default();
-    seconds.saturating_mul(1_000_000).saturating_add(number(micros).unwrap_or_default())
+    let micros = match &lua::call(script, &[b"TIME"])? {
+        Reply::Array(parts) => match parts.as_slice() {
+            [seconds, micros] => number(seconds).zip(number(micros)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let micros = micros.map(|(seconds, micros)| seconds.saturating_mul(1_000_000).saturating_add(micros));
+    micros.ok_or(Reply::error("ERR TIME did not return two numbers"))
 }

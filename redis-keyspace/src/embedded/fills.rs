@@ -85,7 +85,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             b"shared",
             b"v",
         ];
-        let Reply::Array(fields) = checked(script.call(&names))? else {
+        let Reply::Array(fields) = lua::checked(script.call(&names))? else {
             return Err(Reply::error("ERR HMGET did not return a list"));
         };
         let fields: Vec<_> = fields.into_iter().map(bytes).collect::<Result<_, _>>()?;
@@ -125,7 +125,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     }
 
     fn call(&mut self, command: &[&[u8]]) -> Result<Reply, Reply> {
-        checked(self.script.call(command))
+        lua::checked(self.script.call(command))
     }
 
     fn write(&mut self, fields: &[&[u8]]) -> Result<(), Reply> {
@@ -249,15 +249,8 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     }
 }
 
-fn checked(reply: Reply) -> Result<Reply, Reply> {
-    match reply {
-        error @ Reply::Error(_) => Err(error),
-        reply => Ok(reply),
-    }
-}
-
 fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Reply> {
-    match checked(reply)? {
+    match lua::checked(reply)? {
         Reply::Bulk(bytes) => Ok(Some(bytes.to_vec())),
         _ => Ok(None),
     }

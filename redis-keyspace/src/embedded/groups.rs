@@ -2,24 +2,24 @@
 
 use redis_keyspace_embedded::{Reply, Server};
 
+use super::lua::{self, call};
 use crate::group::GROUP_SCRIPT;
 
 pub(super) fn register(server: &Server) {
-    server.register_script(GROUP_SCRIPT, |script, keys, values| {
+    lua::register(server, GROUP_SCRIPT, |script, keys, values| {
         let ([group], [generation, lifetime]) = (keys, values) else {
-            return Reply::error("ERR the script takes a key and two values");
+            return Err(Reply::error("ERR the script takes a key and two values"));
         };
-        let there = match script.call(&[&b"GET"[..], group]) {
-            Reply::Nil => {
-                script.call(&[&b"SET"[..], group, generation]);
-                Reply::Bulk(generation.clone())
+        let there = match call(script, &[b"GET", group])? {
+            Reply::Bulk(there) => there,
+            _ => {
+                call(script, &[b"SET", group, generation])?;
+                generation.clone()
             }
-            there @ Reply::Bulk(_) => there,
-            error => return error,
         };
         if &lifetime[..] != b"0" {
-            script.call(&[&b"PEXPIRE"[..], group, lifetime]);
+            call(script, &[b"PEXPIRE", group, lifetime])?;
         }
-        there
+        Ok(Reply::Bulk(there))
     });
 }

@@ -1,34 +1,34 @@
-//! Numbers as Lua reads and prints them. Other programs may have written anything into the keys of a script.
+//! What native scripts have in common with Lua: errors that end a script, and numbers.
 
-/// Reads a number as `tonumber` does in Lua 5.1: also with spaces around it, and in hexadecimal.
-pub(super) fn number(text: &[u8]) -> Option<f64> {
-    // Lua passes a C string, which ends at a zero byte.
-    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    let text = str::from_utf8(text).ok()?.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    match unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
-        Some(digits) => {
-            Some(if text.starts_with('-') { -hexadecimal(digits)? } else { hexadecimal(digits)? })
-        }
-        None => text.parse().ok(),
+use bytes::Bytes;
+use redis_keyspace_embedded::{Reply, ScriptContext, Server};
+
+/// Registers a script. An error that it returns is its reply.
+pub(super) fn register<F>(server: &Server, text: &str, script: F)
+where
+    F: Fn(&mut ScriptContext<'_, '_>, &[Bytes], &[Bytes]) -> Result<Reply, Reply> + Send + Sync + 'static,
+{
+    server.register_script(text, move |context, keys, values| {
+        script(context, keys, values).unwrap_or_else(|error| error)
+    });
+}
+
+/// Calls a command as `redis.call` does: an error ends the script.
+pub(super) fn call(script: &mut ScriptContext<'_, '_>, command: &[&[u8]]) -> Result<Reply, Reply> {
+    checked(script.call(command))
+}
+
+/// Returns a reply that is an error as an error.
+pub(super) fn checked(reply: Reply) -> Result<Reply, Reply> {
+    match reply {
+        error @ Reply::Error(_) => Err(error),
+        reply => Ok(reply),
     }
 }
 
-fn hexadecimal(text: &str) -> Option<f64> {
-    let (digits, exponent) = match text.split_once(['p', 'P']) {
-        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let value = |text: &str| {
-        text.chars().try_fold(0.0, |value, digit| Some(value * 16.0 + f64::from(digit.to_digit(16)?)))
-    };
-    let places = i32::try_from(fraction.len()).ok()?;
-    let mantissa: f64 = value(whole)? + value(fraction)? * 16_f64.powi(-places);
-    Some(mantissa * 2_f64.powi(exponent))
+/// Reads a number as `tonumber` does. Other programs may have written anything into the keys of a script.
+pub(super) fn number(text: &[u8]) -> Option<f64> {
+    ScriptContext::number(text)
 }
 
 /// Prints a number as `string.format('%.0f', number)` does.
@@ -42,27 +42,10 @@ pub(super) fn whole(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{number, whole};
+    use super::whole;
 
     #[test]
-    fn numbers() {
-        for (text, expected) in [
-            ("7", Some(7.0)),
-            (" -1.5\n", Some(-1.5)),
-            ("0x10", Some(16.0)),
-            ("-0x.8p1", Some(-1.0)),
-            ("1e3", Some(1000.0)),
-            ("5\0x", Some(5.0)),
-            ("INF", Some(f64::INFINITY)),
-            ("", None),
-            (" ", None),
-            ("0x", None),
-            ("1 2", None),
-            ("abc", None),
-        ] {
-            assert_eq!(number(text.as_bytes()), expected, "{text:?}");
-        }
-        assert!(number(b"nan").is_some_and(f64::is_nan));
+    fn whole_numbers() {
         assert_eq!(
             [1e20, 0.5, 1.5, f64::INFINITY, f64::NAN].map(whole),
             ["100000000000000000000", "0", "2", "inf", "nan"]

@@ -3,33 +3,32 @@
 use redis_keyspace_embedded::{Reply, Server};
 
 use super::clock::micros;
-use super::lua;
+use super::lua::{self, call};
 use crate::rate_limit::RATE_LIMIT_SCRIPT;
 
 pub(super) fn register(server: &Server) {
-    server.register_script(RATE_LIMIT_SCRIPT, move |script, keys, values| {
+    lua::register(server, RATE_LIMIT_SCRIPT, |script, keys, values| {
         let ([key], [count_text, rest @ .., takes]) = (keys, values) else {
-            return Reply::error("ERR the script takes a key and six values");
+            return Err(Reply::error("ERR the script takes a key and six values"));
         };
         let numbers: Option<Vec<f64>> = rest.iter().map(|text| lua::number(text)).collect();
         let (Some(count), Some([burst, burst_part, cost, cost_part])) =
             (lua::number(count_text), numbers.as_deref())
         else {
-            return Reply::error("ERR the values of the script are numbers");
+            return Err(Reply::error("ERR the values of the script are numbers"));
         };
-        let now = micros(script) as f64;
+        let now = micros(script)? as f64;
         // Tuples compare as the script does: by their parts if the microseconds are equal.
-        let mut moment: (f64, f64) = match script.call(&[&b"GET"[..], key]) {
-            Reply::Nil => (now, 0.0),
+        let mut moment: (f64, f64) = match call(script, &[b"GET", key])? {
             Reply::Bulk(there) => {
                 let Some((whole, part, per)) = stored(&there) else {
-                    return Reply::Array(vec![Reply::Integer(-1)]);
+                    return Ok(Reply::Array(vec![Reply::Integer(-1)]));
                 };
                 let rounded = if part > 0.0 { whole + 1.0 } else { whole };
                 let moment = if per == *count_text { (whole, part) } else { (rounded, 0.0) };
                 if moment.0 < now { (now, 0.0) } else { moment }
             }
-            error => return error,
+            _ => (now, 0.0),
         };
         let last = (now + burst, *burst_part);
         if moment > last {
@@ -43,10 +42,10 @@ pub(super) fn register(server: &Server) {
             let left = lua::whole(((moment.0 - now) / 1000.0).floor() + 2.0);
             let mut text = format!("{}+{}/", lua::whole(moment.0), lua::whole(moment.1)).into_bytes();
             text.extend_from_slice(count_text);
-            script.call(&[&b"SET"[..], key, &text, b"PX", left.as_bytes()]);
+            call(script, &[b"SET", key, &text, b"PX", left.as_bytes()])?;
         }
         let texts = [now, moment.0, moment.1].map(|number| Reply::bulk(lua::whole(number)));
-        Reply::Array([Reply::Integer(i64::from(allowed))].into_iter().chain(texts).collect())
+        Ok(Reply::Array([Reply::Integer(i64::from(allowed))].into_iter().chain(texts).collect()))
     });
 }
 

@@ -2,30 +2,31 @@
 
 use redis_keyspace_embedded::{Reply, Server};
 
+use super::lua::{self, call};
 use crate::update::UPDATE_SCRIPT;
 
 pub(super) fn register(server: &Server) {
-    server.register_script(UPDATE_SCRIPT, |script, keys, values| {
+    lua::register(server, UPDATE_SCRIPT, |script, keys, values| {
         let ([key, fill], [known, expected, action, rest @ ..]) = (keys, values) else {
-            return Reply::error("ERR the script takes two keys and at least three values");
+            return Err(Reply::error("ERR the script takes two keys and at least three values"));
         };
-        let there = script.call(&[&b"GET"[..], key]);
+        let there = call(script, &[b"GET", key])?;
         let fits = match (&there, &known[..] == b"1") {
             (Reply::Bulk(there), true) => there == expected,
             (Reply::Nil, false) => true,
-            (Reply::Bulk(_) | Reply::Nil, _) => false,
-            (error, _) => return error.clone(),
+            _ => false,
         };
         if !fits {
-            return Reply::Array(vec![Reply::Integer(0), there]);
+            return Ok(Reply::Array(vec![Reply::Integer(0), there]));
         }
-        let mut command: Vec<&[u8]> =
-            if &action[..] == b"set" { vec![b"SET", key] } else { vec![b"UNLINK", key] };
-        command.extend(rest.iter().map(|word| &word[..]));
-        if let error @ Reply::Error(_) = script.call(&command) {
-            return error;
+        if &action[..] == b"set" {
+            let mut command: Vec<&[u8]> = vec![b"SET", key];
+            command.extend(rest.iter().map(|word| &word[..]));
+            call(script, &command)?;
+        } else {
+            call(script, &[b"UNLINK", key])?;
         }
-        script.call(&[&b"UNLINK"[..], fill]);
-        Reply::Array(vec![Reply::Integer(1)])
+        call(script, &[b"UNLINK", fill])?;
+        Ok(Reply::Array(vec![Reply::Integer(1)]))
     });
 }

@@ -1,4 +1,4 @@
-//! The script that reads the generation of a group, and makes one where there is none.
+//! The script that reads the generation of a group, and creates one if none exists.
 
 use std::sync::LazyLock;
 
@@ -9,8 +9,7 @@ use crate::random;
 use crate::schema::Lifetime;
 use crate::time::millis;
 
-/// `KEYS`: the group. `ARGV`: the generation that it gets if it has none, and its lifetime from now on, `0` for one without
-/// end.
+/// `KEYS`: the group. `ARGV`: the generation to create if none exists, and the lifetime to set, `0` for none.
 pub(crate) const GROUP_SCRIPT: &str = "\
 local there = redis.call('GET', KEYS[1])
 if not there then

@@ -1,4 +1,4 @@
-//! What is asked of the server about a lock: three scripts, which compare the holder's token.
+//! The scripts of locks: they acquire, renew and release a lock that is identified by a token.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
 use crate::random;
 use crate::time::Deadline;
 
-/// How long the last fencing number is kept when nobody takes the lock, at least. Without it, numbers go on by the clock.
+/// The least time for which the last fencing number is kept. Without it, numbers continue from the server's clock.
 const FENCE_KEPT: i64 = 24 * 3600 * 1000;
 
-/// Takes the lock if it is free, and gives `1` and a number that is higher than any before; else `0` and what remains of the
-/// holder's time. Who holds it already, because the command was sent twice, keeps its number. `KEYS`: the lock, and the last
-/// number. `ARGV`: the token, and the lifetimes of both keys.
+/// Acquires the lock if it is free, and returns `1` and a number that is higher than any before; otherwise `0` and the
+/// remaining lifetime of the lock. If the token is that of the holder, because the command was sent twice, the number stays the
+/// same. `KEYS`: the lock, and the last number. `ARGV`: the token, and the lifetimes of both keys.
 ///
-/// Of a Lua number, whole numbers up to 2^53 are exact, which microseconds reach in the year 2255.
+/// Lua's numbers are exact up to 2^53, which microseconds reach in the year 2255.
 pub(crate) const ACQUIRE: &str = "\
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
@@ -37,14 +37,14 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[2], number, 'PX', ARGV[3])
 return {1, number}";
 
-/// Gives the lock its lifetime anew if it is held with this token. As [`ACQUIRE`] otherwise.
+/// Extends the lifetime of the lock if it is held with this token. `KEYS` and `ARGV` are those of [`ACQUIRE`].
 pub(crate) const RENEW: &str = "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1";
 
-/// Gives the lock back if it is held with this token. `KEYS`: the lock. `ARGV`: the token.
+/// Releases the lock if it is held with this token. `KEYS`: the lock. `ARGV`: the token.
 pub(crate) const RELEASE: &str = "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('UNLINK', KEYS[1])
@@ -54,25 +54,25 @@ static ACQUIRING: LazyLock<Script> = LazyLock::new(|| Script::new(ACQUIRE));
 static RENEWING: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
 static RELEASING: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE));
 
-/// What a holder is known by. It does not print: who knows it can give the lock away.
+/// Identifies a holder. It has no `Debug`: anyone who knows it can release the lock.
 struct Token(String);
 
-/// One who wants, has or had a lock.
+/// An attempt to acquire a lock, and the lock while it is held.
 pub(super) struct Claim {
     pub(super) binding: Arc<Binding>,
-    /// Where what goes on in the background does.
+    /// The runtime of background tasks.
     pub(super) runtime: Handle,
     pub(super) key: KeyText,
     token: Token,
     ttl: i64,
 }
 
-/// What comes of trying to take a lock.
+/// The result of an attempt to acquire a lock.
 #[derive(Debug)]
 pub(super) enum LockAnswer {
-    /// It is ours, with this fencing number.
+    /// Acquired, with this fencing number.
     Taken(u64),
-    /// Somebody else has it, for so long unless it is renewed.
+    /// Another claim holds it, for this time unless it is renewed.
     Held(Option<Duration>),
 }
 
@@ -82,7 +82,7 @@ impl Claim {
         Self { binding, runtime, key, token, ttl }
     }
 
-    /// The name by which tasks of this process wait for each other.
+    /// Returns the name by which tasks of this process wait for each other.
     pub(super) fn name(&self) -> String {
         self.binding.wire_name(self.key.as_str())
     }
@@ -95,7 +95,7 @@ impl Claim {
         ScriptCall { keys: Keys::With(self.key.clone(), Companion::Fence, None), args }
     }
 
-    /// Tries to take the lock, once.
+    /// Tries once to acquire the lock.
     pub(super) async fn acquire(&self, deadline: Deadline) -> Result<LockAnswer> {
         // Repeatable: a second run finds its own token.
         let answer = ACQUIRING.run(&self.binding, self.call_on_both(), deadline, true).await?;
@@ -119,17 +119,17 @@ impl Claim {
         }
     }
 
-    /// Renews the lock; false when it is not ours any more.
+    /// Renews the lock. Returns false if it is lost.
     pub(super) async fn renew(&self, deadline: Deadline) -> Result<bool> {
         RENEWING.run(&self.binding, self.call_on_both(), deadline, true).await.and_then(read::to_bool)
     }
 
-    /// Gives the lock back; false when it was not ours any more.
+    /// Releases the lock. Returns false if it was lost.
     pub(super) async fn release(&self, deadline: Deadline) -> Result<bool> {
         let mut args = Args::default();
         args.push(self.token.0.as_bytes());
         let call = ScriptCall { keys: Keys::One(self.key.clone()), args };
-        // Not repeatable: a second run would find that somebody, it itself, has given it back.
+        // Not repeatable: a second run would find the lock released, by the first.
         RELEASING.run(&self.binding, call, deadline, false).await.and_then(read::to_bool)
     }
 }

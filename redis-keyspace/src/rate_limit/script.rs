@@ -1,4 +1,4 @@
-//! The one script of a rate limit: the generic cell rate algorithm, in whole microseconds and parts of one.
+//! The script of rate limits: the generic cell rate algorithm, in whole microseconds and parts of one.
 
 use std::sync::LazyLock;
 
@@ -7,17 +7,17 @@ use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
 
-/// What is kept is the moment at which the limit will have recovered. A check moves it on by its cost, unless that would be
-/// further ahead of now than all that is allowed at once takes to recover. A moment even further ahead, because the clock was
-/// set back or the rate changed, counts as just that far.
+/// The key holds the moment at which the limit will have recovered. A check adds its cost to that moment, unless the result is
+/// further in the future than the burst takes to recover. A moment that is even further in the future, because the clock was
+/// set back or the rate changed, counts as exactly that far.
 ///
 /// `KEYS`: the limit. `ARGV`: how many parts a microsecond has; how long the burst takes to recover, and the cost, each as
-/// microseconds and parts; `1`, or `0` for a look. Gives whether it is allowed, the server's time, and the moment. A key that
-/// holds something else gives `-1`.
+/// microseconds and parts; `1`, or `0` to read only. Returns whether it is allowed, the server's time, and the moment. Returns
+/// `-1` if the key holds anything else.
 ///
-/// The key stays for up to two milliseconds longer than it takes to recover, since lifetimes are in whole ones.
+/// The key expires up to two milliseconds after the moment, because lifetimes are whole milliseconds.
 ///
-/// Numbers stay below 2^53, up to which Lua's are exact. Lines that compare moments compare the parts of equal microseconds.
+/// Numbers stay below 2^53, up to which Lua's are exact. Comparisons of moments compare the parts of equal microseconds.
 pub(crate) const RATE_LIMIT_SCRIPT: &str = "\
 local count = tonumber(ARGV[1])
 local time = redis.call('TIME')
@@ -70,7 +70,7 @@ pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
     ScriptCall { keys: Keys::One(key), args }
 }
 
-/// Whether it is allowed, and how the limit stands then.
+/// Returns whether it is allowed, and the state of the limit.
 pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
     let unexpected = || Error::protocol("the script of a rate limit did not answer as it does");
     let Reply::Array(parts) = answer else { return Err(unexpected()) };

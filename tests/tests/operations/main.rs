@@ -1,5 +1,6 @@
 //! Commands on single values, counters and many keys, on both servers.
 
+mod alike;
 mod batches;
 mod both_servers;
 mod command_futures;

@@ -5,14 +5,18 @@
 //! that were changed in one place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis_keyspace::rate_limit::Rate;
 use redis_keyspace::update::Change;
 use redis_keyspace::{Counter, Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
-use redis_keyspace_embedded::{Fault, Server};
+use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
 use redis_keyspace_tests::resp::{Client, Reply};
+use tokio::runtime::Runtime;
+
+use crate::alike::Comparison;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR_MS: i64 = 3_600_000;
@@ -187,7 +191,8 @@ enum Foreign {
 
 const TYPES: [&[&str]; 4] =
     [&["RPUSH", "a", "b"], &["SADD", "a"], &["HSET", "foreign", "1"], &["ZADD", "1", "a"]];
-const TEXTS: [&str; 24] = [
+/// Numbers, and what is none, for fields and for whole values.
+const NUMBERS: &[&str] = &[
     "",
     "abc",
     "0",
@@ -197,7 +202,11 @@ const TEXTS: [&str; 24] = [
     "0x10",
     "1e3",
     "nan",
+    "nan(1)",
     "inf",
+    "0x1p99999999999",
+    "0x1p-99999999999",
+    MANY_DIGITS,
     "99999999999999999999",
     "007",
     "-0",
@@ -205,6 +214,14 @@ const TEXTS: [&str; 24] = [
     "5\0x",
     "%",
     "&",
+];
+/// A fifteenth.
+const MANY_DIGITS: &str = "0x.\
+    1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111\
+    1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111\
+    1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111";
+/// What rate limits keep, and similar texts.
+const MOMENTS: &[&str] = &[
     "1+2/3",
     "%000+0/7",
     "&000+3/7",
@@ -303,41 +320,20 @@ fn freshen(client: &mut Client, keys: &[Vec<u8>]) {
     }
 }
 
-/// Compares texts: numbers that are times may differ by some minutes.
-fn alike_text(ours: &[u8], theirs: &[u8]) -> bool {
-    let parts = |text: &[u8]| {
-        let mut parts: Vec<Vec<u8>> = Vec::new();
-        for byte in text {
-            match parts.last_mut() {
-                Some(last) if last[0].is_ascii_digit() == byte.is_ascii_digit() => last.push(*byte),
-                _ => parts.push(vec![*byte]),
-            }
-        }
-        parts
-    };
-    let number = |part: &[u8]| std::str::from_utf8(part).ok().and_then(|part| part.parse::<f64>().ok());
-    let (ours, theirs) = (parts(ours), parts(theirs));
-    ours.len() == theirs.len()
-        && ours.iter().zip(&theirs).all(|(ours, theirs)| match (number(ours), number(theirs)) {
-            (Some(a), Some(b)) if a >= 1e12 && ours != theirs => (a - b).abs() / a < 4e-7,
-            _ => ours == theirs,
-        })
+/// What a server holds after a script, and its time then.
+struct Seen {
+    replies: Reply,
+    now: Duration,
 }
 
-fn alike(ours: &Reply, theirs: &Reply) -> bool {
-    match (ours, theirs) {
-        // The text of an error tells where in the Lua it happened.
-        (Reply::Error(ours), Reply::Error(theirs)) => ours.split(' ').next() == theirs.split(' ').next(),
-        (Reply::Bytes(ours), Reply::Bytes(theirs)) => alike_text(ours, theirs),
-        // Lifetimes.
-        (Reply::Integer(ours), Reply::Integer(theirs)) if *ours > 1_000 => {
-            (ours - theirs).abs() * 2 <= *ours.max(theirs)
-        }
-        (Reply::Array(ours), Reply::Array(theirs)) => {
-            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs))
-        }
-        _ => ours == theirs,
-    }
+/// Splits the reply to EXEC into those of the script, and the reply to TIME at its end.
+fn with_time(reply: Reply) -> Seen {
+    let Reply::Array(mut replies) = reply else { panic!("EXEC replied {reply}") };
+    let Some(Reply::Array(parts)) = replies.pop() else { panic!("TIME is the last command") };
+    let number = |part: &Reply| part.to_string().parse::<u64>().unwrap();
+    let [seconds, micros] = parts.as_slice() else { panic!("TIME replies two numbers") };
+    let now = Duration::from_secs(number(seconds)) + Duration::from_micros(number(micros));
+    Seen { replies: Reply::Array(replies), now }
 }
 
 fn shown(reply: &Reply) -> String {
@@ -352,12 +348,14 @@ struct Servers {
     clients: [Client; 2],
     cases: usize,
     differences: Vec<String>,
+    _running: (Listener, RealServer),
 }
 
 impl Servers {
     /// Runs one after another script, after a change between them.
     fn compare(&mut self, first: Option<&Run>, key: usize, foreign: &Foreign, run: &Run) {
         let mut seen = Vec::new();
+        let started = Instant::now();
         let change = foreign.commands(&run.keys[key]); // once: it may contain the time
         for client in &mut self.clients {
             client.call(&["FLUSHALL"]).unwrap();
@@ -369,14 +367,18 @@ impl Servers {
             // Together, so that no time passes between the script and the look at lifetimes.
             let mut commands = vec![words(&[b"MULTI"]), run.command()];
             commands.extend(run.keys.iter().map(|key| words(&[b"PTTL", key])));
-            commands.push(words(&[b"EXEC"]));
-            let reply = call_all(client, &commands).pop().expect("the reply to EXEC");
-            let mut replies = vec![reply];
-            replies.extend(content(client, &run.keys));
-            seen.push(Reply::Array(replies));
+            commands.extend([words(&[b"TIME"]), words(&[b"EXEC"])]);
+            let Seen { replies, now } =
+                with_time(call_all(client, &commands).pop().expect("the reply to EXEC"));
+            let mut all = vec![replies];
+            all.extend(content(client, &run.keys));
+            seen.push(Seen { replies: Reply::Array(all), now });
         }
         self.cases += 1;
-        if !alike(&seen[0], &seen[1]) {
+        let [ours, theirs] = <[Seen; 2]>::try_from(seen).ok().expect("two servers");
+        let tolerance = Duration::from_secs(2) + started.elapsed();
+        let comparison = Comparison { now: [ours.now, theirs.now], tolerance };
+        if !comparison.alike(&ours.replies, &theirs.replies) {
             let show = |run: &Run| {
                 let words = run.arguments.iter().map(|word| word.escape_ascii().to_string());
                 words.collect::<Vec<_>>().join(" ")
@@ -386,8 +388,8 @@ impl Servers {
                 show(run),
                 first.map(show),
                 run.keys.iter().map(|key| key.escape_ascii().to_string()).collect::<Vec<_>>(),
-                shown(&seen[0]),
-                shown(&seen[1]),
+                shown(&ours.replies),
+                shown(&theirs.replies),
             ));
         }
     }
@@ -410,20 +412,52 @@ impl Servers {
     }
 }
 
-#[test]
-fn native_scripts_do_what_the_lua_does() {
+/// Starts a server of each kind that runs the scripts, and returns the runs that the library sent.
+fn start() -> (Vec<Run>, Servers) {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    });
     let real = RealServer::start();
     let mut theirs = Client::unix(&real.socket()).unwrap();
     let runs = recorded(&mut theirs);
-    let scripts: BTreeSet<_> = runs.iter().map(|run| &run.script).collect();
-    assert!(scripts.len() >= 9, "fills, three of locks, limits, groups, updates, guards, transactions");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     // Not the server of the record: its clock was paused.
     let embedded = Server::new();
     drop(Redis::with_embedded_server(embedded.clone()));
-    let listener = runtime.block_on(embedded.listen()).unwrap();
+    let scripts: BTreeSet<_> = runs.iter().map(|run| &run.script).collect();
+    let digest = |script: &&Vec<u8>| theirs.call(&[b"SCRIPT", &b"LOAD"[..], script]).unwrap().to_string();
+    let mut digests: Vec<_> = scripts.iter().map(digest).collect();
+    digests.sort();
+    assert_eq!(digests, embedded.registered_scripts(), "every native script is run, and no other");
+    let listener = RUNTIME.block_on(embedded.listen()).unwrap();
     let ours = Client::tcp(listener.addr().expect("a TCP address")).unwrap();
-    let mut servers = Servers { clients: [ours, theirs], cases: 0, differences: Vec::new() };
+    let servers =
+        Servers { clients: [ours, theirs], cases: 0, differences: Vec::new(), _running: (listener, real) };
+    (runs, servers)
+}
+
+#[test]
+fn a_deletion_deletes_only_keys_of_the_script() {
+    let (runs, mut servers) = start();
+    let deletions = runs.iter().filter(|run| run.arguments.get(2).is_some_and(|action| action == b"del"));
+    let deletions: Vec<_> = deletions.collect();
+    assert!(!deletions.is_empty());
+    for run in deletions {
+        let mut run = run.clone();
+        run.arguments[0] = b"0".to_vec();
+        run.arguments.push(b"bystander".to_vec());
+        for client in &mut servers.clients {
+            client.call(&["FLUSHALL"]).unwrap();
+            client.call(&["SET", "bystander", "value"]).unwrap();
+            let reply = client.call(&run.command()).unwrap();
+            assert_eq!(shown(&reply), "[1]");
+            assert_eq!(client.call(&["EXISTS", "bystander"]).unwrap(), Reply::Integer(1));
+        }
+    }
+}
+
+#[test]
+fn native_scripts_do_what_the_lua_does() {
+    let (runs, mut servers) = start();
     // On keys that nothing of ours was done to.
     for run in &runs {
         for key in 0..run.keys.len() {
@@ -431,7 +465,7 @@ fn native_scripts_do_what_the_lua_does() {
             for words in TYPES {
                 servers.compare(None, key, &Foreign::Write(words), run);
             }
-            for text in TEXTS {
+            for text in NUMBERS.iter().chain(MOMENTS) {
                 servers.compare(None, key, &Foreign::Text(text), run);
             }
         }
@@ -449,6 +483,16 @@ fn native_scripts_do_what_the_lua_does() {
             let arguments =
                 run.arguments.iter().map(|word| token.filter(|_| is_token(&word)).unwrap_or(word).clone());
             let same = Run { arguments: arguments.collect(), ..run.clone() };
+            // A command that fails ends the script. Not for scripts that compute with their arguments, which the library
+            // never sends otherwise.
+            let computes = same.script.windows(13).any(|part| part == b"tonumber(ARGV");
+            for place in (0..same.arguments.len()).filter(|_| is_new && !computes) {
+                for wrong in ["x", "", "-1"] {
+                    let mut run = same.clone();
+                    run.arguments[place] = wrong.into();
+                    servers.compare(Some(first), 0, &Foreign::Nothing, &run);
+                }
+            }
             for run in [run, &same] {
                 servers.compare(Some(first), 0, &Foreign::Nothing, run);
                 for key in (0..run.keys.len()).filter(|_| is_new) {
@@ -461,7 +505,7 @@ fn native_scripts_do_what_the_lua_does() {
                 fields.iter().filter(|(key, _)| is_new && run.keys.get(*key) == first.keys.get(*key))
             {
                 servers.compare(Some(first), *key, &Foreign::NoField(field.clone()), &same);
-                for text in &TEXTS[..17] {
+                for text in NUMBERS {
                     servers.compare(Some(first), *key, &Foreign::Field(field.clone(), text), &same);
                 }
             }

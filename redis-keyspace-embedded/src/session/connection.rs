@@ -1,0 +1,337 @@
+//! The state of a connection, and how it executes commands.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::output::Output;
+use super::pending::{Pending, Waited, after};
+use crate::client::Client;
+use crate::command::{self, Closing, Context, Effect, Transaction};
+use crate::fault::FaultKind;
+use crate::mailbox::{Mailbox, mailbox};
+use crate::reply::Reply;
+use crate::resp::Parser;
+use crate::shared::Shared;
+use crate::state::Endpoints;
+
+/// The state of a connection. The connection counts as open until this is dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    client: Client,
+    /// The commands since MULTI.
+    transaction: Option<Transaction>,
+    pub(super) parser: Parser,
+    pub(super) input: BytesMut,
+    pub(super) output: Output,
+    pub(super) pending: Pending,
+    pub(super) mailbox: Mailbox,
+    /// Wakes the connection when the output limits have changed.
+    pub(super) limits: watch::Receiver<()>,
+    /// Wakes the connection when another connection has closed it.
+    pub(super) cut: Arc<Notify>,
+    /// A connection that closes executes no more commands.
+    pub(super) closing: Closing,
+    /// The client sends no more. The commands that it has sent are still executed, as on a real
+    /// server.
+    pub(super) ended: bool,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>, endpoints: Endpoints) -> Self {
+        let (sender, mailbox) = mailbox();
+        let cut = Arc::<Notify>::default();
+        let id = shared.state().register(endpoints, shared.clock.now_ms(), sender, cut.clone());
+        Self {
+            client: Client::new(id, shared.initial_user()),
+            transaction: None,
+            limits: shared.output_limits.changes(),
+            shared,
+            parser: Parser::default(),
+            input: BytesMut::new(),
+            output: Output::default(),
+            pending: Pending::Nothing,
+            mailbox,
+            cut,
+            closing: Closing::No,
+            ended: false,
+        }
+    }
+
+    /// Executes what was read.
+    pub(super) fn execute_read(&mut self) {
+        if self.execute_all() {
+            self.shared.round_trips.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Executes the complete commands in the input until one has to wait. Returns whether there was
+    /// one.
+    fn execute_all(&mut self) -> bool {
+        let mut any = false;
+        while !self.is_blocked() && self.closing == Closing::No {
+            match self.parser.next(&mut self.input, self.client.user.is_some()) {
+                Ok(Some(arguments)) => {
+                    any = true;
+                    self.process(arguments);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let text = Bytes::from([&b"ERR Protocol error: "[..], &error.0].concat());
+                    self.shared.state().statistics.count_error(&text);
+                    self.answer(&Reply::Error(text));
+                    self.close(Closing::AfterOutput);
+                }
+            }
+        }
+        any
+    }
+
+    /// Whether the next command has to wait.
+    pub(super) fn is_blocked(&self) -> bool {
+        !matches!(self.pending, Pending::Nothing)
+    }
+
+    /// Whether the client has disconnected and none of its commands remains to be executed. A
+    /// command that waits for a list element ends with the connection.
+    pub(super) fn has_nothing_left(&self) -> bool {
+        self.ended && !matches!(self.pending, Pending::Delayed { .. })
+    }
+
+    /// Closes the connection in this way, unless it closes sooner already.
+    pub(super) fn close(&mut self, closing: Closing) {
+        self.closing = self.closing.max(closing);
+    }
+
+    /// Executes a command, unless a fault applies to it.
+    fn process(&mut self, arguments: Vec<Bytes>) {
+        self.shared.log.record(self.client.id, &arguments);
+        if arguments.first().is_some_and(|name| is_http(name)) {
+            // A real server does the same: the replies to what came with it are lost, too.
+            self.close(Closing::AtOnce);
+            return;
+        }
+        let fault = arguments.first().and_then(|name| self.shared.faults.meet(name));
+        match fault {
+            None => {
+                let reply = self.execute(arguments);
+                self.answer_optional(reply);
+            }
+            Some(FaultKind::Error(text)) => {
+                self.count_only();
+                let reply = self.refuse(&arguments, text);
+                self.answer(&reply);
+            }
+            Some(FaultKind::Delay(delay)) => {
+                self.pending = Pending::Delayed { arguments, at: after(delay) };
+            }
+            Some(FaultKind::Stall) => {
+                self.count_only();
+                self.pending = Pending::Stalled;
+            }
+            Some(FaultKind::CloseBefore) => {
+                self.count_only();
+                self.close(Closing::AfterOutput);
+            }
+            Some(FaultKind::CloseAfter) => {
+                drop(self.execute(arguments));
+                self.close(Closing::AfterOutput);
+            }
+        }
+    }
+
+    /// Refuses a command with this error.
+    fn refuse(&mut self, arguments: &[Bytes], text: Bytes) -> Reply {
+        let mut state = self.shared.state();
+        let (client, transaction) = (&mut self.client, &mut self.transaction);
+        let mut context = Context::new(&mut state, client, transaction, &self.shared, &command::COMMANDS);
+        command::refuse(&mut context, arguments, text)
+    }
+
+    /// Counts a command that is not executed: it was sent.
+    fn count_only(&self) {
+        let mut state = self.shared.state();
+        state.commands_processed = state.commands_processed.saturating_add(1);
+    }
+
+    fn execute(&mut self, arguments: Vec<Bytes>) -> Option<Reply> {
+        let mut state = self.shared.state();
+        if !state.clients.contains_key(&self.client.id) {
+            self.closing = Closing::AtOnce; // another connection has closed this one
+            return None;
+        }
+        let (client, transaction) = (&mut self.client, &mut self.transaction);
+        let mut context = Context::new(&mut state, client, transaction, &self.shared, &command::COMMANDS);
+        let reply = command::dispatch(&mut context, arguments);
+        let (effect, mut closing) = context.finish();
+        // Under the lock, so that a message published later cannot come before this command's
+        // reply.
+        let limit = self.shared.output_limits.of(self.client.subscribed);
+        while let Some(message) = self.mailbox.try_recv() {
+            if self.output.push(&message, self.client.protocol, limit).is_err() {
+                closing = Closing::AtOnce;
+            }
+        }
+        drop(state);
+        match effect {
+            Some(Effect::Sleep(delay)) => {
+                self.pending = Pending::Late { reply, at: after(delay), closing };
+                return None;
+            }
+            Some(Effect::Wait { receiver, timeout }) => {
+                self.pending = Pending::Element { receiver, deadline: timeout.map(after) };
+                self.close(closing);
+                return None;
+            }
+            None => {}
+        }
+        self.close(closing);
+        Some(reply)
+    }
+
+    pub(super) fn resume(&mut self, waited: Waited) {
+        let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
+        match waited {
+            Waited::Answer(reply, closing) => {
+                self.answer(&reply);
+                self.close(closing);
+            }
+            Waited::Execute(arguments) => {
+                let reply = self.execute(arguments);
+                self.answer_optional(reply);
+            }
+            Waited::Served(reply) => {
+                self.stop_waiting();
+                self.answer(&reply);
+            }
+            Waited::TimedOut => {
+                self.stop_waiting();
+                // An element may have arrived between the deadline and the lock.
+                let late = match pending {
+                    Pending::Element { mut receiver, .. } => receiver.try_recv().ok(),
+                    _ => None,
+                };
+                self.answer(&late.unwrap_or(Reply::NilArray));
+            }
+        }
+        self.execute_all();
+    }
+
+    fn stop_waiting(&self) {
+        self.shared.state().dbs.iter_mut().for_each(|db| db.stop_waiting(self.client.id));
+    }
+
+    fn answer_optional(&mut self, reply: Option<Reply>) {
+        if let Some(reply) = reply {
+            self.answer(&reply);
+        }
+    }
+
+    /// Adds a reply or a message to the output. Closes the connection at the hard limit.
+    pub(super) fn answer(&mut self, reply: &Reply) {
+        let limit = self.shared.output_limits.of(self.client.subscribed);
+        if self.output.push(reply, self.client.protocol, limit).is_err() {
+            self.close(Closing::AtOnce);
+        }
+    }
+
+    /// Closes the connection if the limits, which may have changed, require it.
+    pub(super) fn check_output(&mut self) {
+        self.mailbox.set_buffered(self.output.len());
+        let limit = self.shared.output_limits.of(self.client.subscribed);
+        if self.output.is_excessive(limit) {
+            self.close(Closing::AtOnce);
+        }
+    }
+
+    /// Returns when the output has to be checked, if nothing happens before.
+    pub(super) fn output_deadline(&self) -> Option<Instant> {
+        self.output.deadline(self.shared.output_limits.of(self.client.subscribed))
+    }
+}
+
+/// Whether a request is HTTP. A web page can make a browser send requests to a port of its machine,
+/// with commands in the body; a real server closes the connection at these lines, too.
+fn is_http(name: &[u8]) -> bool {
+    // As C compares: up to a zero byte.
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        let now = self.shared.clock.now_ms();
+        self.client.unwatch(&mut state, now);
+        state.unregister(self.client.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::Connection;
+    use crate::builder::ServerBuilder;
+    use crate::command::Closing;
+    use crate::reply::{EncodedReply, Reply};
+    use crate::shared::Shared;
+    use crate::state::Endpoints;
+
+    const LIMIT: u64 = 5_000_000;
+
+    fn connection() -> Connection {
+        let shared = Arc::new(Shared::new(ServerBuilder::new()));
+        shared.output_limits.of(false).set([LIMIT, 0, 0]);
+        let mut connection = Connection::new(shared, Endpoints::named("test"));
+        let value = Bytes::from(vec![b'x'; 1_000_000]);
+        connection.execute(vec!["SET".into(), "k".into(), value]);
+        connection
+    }
+
+    fn execute(connection: &mut Connection, words: &[&'static str]) -> Reply {
+        connection.execute(words.iter().map(|word| Bytes::from(*word)).collect()).expect("a reply")
+    }
+
+    #[test]
+    fn the_replies_of_a_transaction_take_no_more_memory_than_the_limit() {
+        for (count, fits) in [(4, true), (1_000, false)] {
+            let mut connection = connection();
+            execute(&mut connection, &["MULTI"]);
+            for _ in 0..count {
+                execute(&mut connection, &["GET", "k"]);
+            }
+            execute(&mut connection, &["SET", "after", "x"]);
+            let reply = execute(&mut connection, &["EXEC"]);
+            let Reply::Encoded(EncodedReply(bytes)) = &reply else { panic!("{reply:?}") };
+            assert_eq!(bytes.len() > 4_000_000, fits);
+            assert_eq!(connection.closing, if fits { Closing::No } else { Closing::AtOnce });
+            assert_eq!(connection.shared.state().dbs[0].len(), 2); // executed in any case
+        }
+    }
+
+    #[test]
+    fn a_command_is_described_once_for_all_its_names() {
+        for subcommand in ["INFO", "DOCS"] {
+            let reply =
+                execute(&mut connection(), &[&["COMMAND", subcommand][..], &["client"; 1_000]].concat());
+            let entries: Vec<Reply> = match reply {
+                Reply::Array(entries) => entries,
+                Reply::Map(pairs) => pairs.into_iter().map(|(_, entry)| entry).collect(),
+                other => panic!("{other:?}"),
+            };
+            let places = entries.iter().map(|entry| match entry {
+                Reply::Encoded(EncodedReply(bytes)) => bytes.as_ptr(),
+                other => panic!("{other:?}"),
+            });
+            let places: std::collections::HashSet<_> = places.collect();
+            assert_eq!((entries.len(), places.len()), (1_000, 1));
+        }
+    }
+}
