@@ -25,32 +25,51 @@ pub struct LoggedCommand {
     pub arguments: Vec<Bytes>,
 }
 
+/// The log keeps no more than this of arguments: they may be large values.
+const MOST_BYTES: usize = 64 << 20;
+
 /// The last commands, up to a limit.
 #[derive(Debug)]
 pub(crate) struct CommandLog {
-    commands: Mutex<VecDeque<LoggedCommand>>,
+    state: Mutex<LogState>,
     limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct LogState {
+    commands: VecDeque<LoggedCommand>,
+    bytes: usize,
+}
+
+impl LoggedCommand {
+    fn bytes(&self) -> usize {
+        self.arguments.iter().map(Bytes::len).sum()
+    }
 }
 
 impl CommandLog {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { commands: Mutex::default(), limit }
+        Self { state: Mutex::default(), limit }
     }
 
     pub(crate) fn record(&self, connection: u64, arguments: &[Bytes]) {
         if self.limit == 0 {
             return;
         }
-        let mut commands = lock(&self.commands);
-        if commands.len() >= self.limit {
-            commands.pop_front();
+        let command = LoggedCommand { connection, arguments: without_passwords(arguments) };
+        let mut state = lock(&self.state);
+        state.bytes = state.bytes.saturating_add(command.bytes());
+        state.commands.push_back(command);
+        // The last one stays, whatever its length.
+        while state.commands.len() > self.limit || (state.bytes > MOST_BYTES && state.commands.len() > 1) {
+            let oldest = state.commands.pop_front().map_or(0, |oldest| oldest.bytes());
+            state.bytes = state.bytes.saturating_sub(oldest);
         }
-        commands.push_back(LoggedCommand { connection, arguments: without_passwords(arguments) });
     }
 
     /// Returns the commands, oldest first.
     pub(crate) fn commands(&self) -> Vec<LoggedCommand> {
-        lock(&self.commands).iter().cloned().collect()
+        lock(&self.state).commands.iter().cloned().collect()
     }
 }
 
@@ -72,4 +91,26 @@ fn without_passwords(arguments: &[Bytes]) -> Vec<Bytes> {
         _ => argument.clone(),
     };
     arguments.iter().enumerate().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_bounded_in_commands_and_in_bytes() {
+        let log = CommandLog::new(100);
+        for n in 0..1000_u64 {
+            log.record(n, &[Bytes::from_static(b"PING")]);
+        }
+        let connections: Vec<_> = log.commands().iter().map(|command| command.connection).collect();
+        assert_eq!(connections, (900..1000).collect::<Vec<_>>());
+        let long = Bytes::from(vec![0; MOST_BYTES / 4]);
+        for n in 0..10 {
+            log.record(n, std::slice::from_ref(&long));
+        }
+        assert_eq!(log.commands().len(), 4);
+        log.record(0, &[Bytes::from(vec![0; MOST_BYTES + 1])]);
+        assert_eq!(log.commands().len(), 1);
+    }
 }

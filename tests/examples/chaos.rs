@@ -1,7 +1,8 @@
 //! The attacks of the fault suite on the library and on a stock bb8-redis pool, side by side in one run.
 //!
 //! `cargo run --release -p redis-keyspace-tests --example chaos`, with `-- --long` for an hour instead of minutes, most of which
-//! the stock pool takes to come back; or `-- --rounds 1 --cancellations 1000000`.
+//! the stock pool takes to come back; or `-- --rounds 1 --cancellations 1000000`. `--span 3000` makes each attack last so many
+//! milliseconds, and `--ours` leaves out the stock pool.
 
 use std::time::Duration;
 
@@ -19,17 +20,25 @@ async fn main() {
     let (rounds, cancellations) = if long { (20, 1_000_000) } else { (2, 100_000) };
     let rounds = number("--rounds").map_or(rounds, |rounds| usize::try_from(rounds).expect("few rounds"));
     let cancellations = number("--cancellations").unwrap_or(cancellations);
-    let (span, given_up) = (Duration::from_millis(300), Duration::from_secs(40));
+    let span = Duration::from_millis(number("--span").unwrap_or(300));
+    let given_up = Duration::from_secs(40);
+    let ours_only = std::env::args().any(|argument| argument == "--ours");
     if rounds > 0 {
         println!("{}", Report::HEAD);
         println!("{}", attack::<Ours>(rounds, span, given_up).await);
-        println!("{}\n", attack::<Stock>(rounds, span, given_up).await);
+        if !ours_only {
+            println!("{}\n", attack::<Stock>(rounds, span, given_up).await);
+        }
     }
     if cancellations > 0 {
         println!(
             "| client | cancelled | finished | failed | foreign replies |\n| --- | --- | --- | --- | --- |"
         );
-        for report in [cancel::<Ours>(cancellations).await, cancel::<Stock>(cancellations).await] {
+        let mut reports = vec![cancel::<Ours>(cancellations).await];
+        if !ours_only {
+            reports.push(cancel::<Stock>(cancellations).await);
+        }
+        for report in reports {
             let Cancelled { client, cancelled, finished, failed, foreign } = report;
             println!("| {client} | {cancelled} | {finished} | {failed} | {foreign} |");
         }

@@ -11,7 +11,7 @@ use super::lease::{FillOutcome, Lease};
 use super::loader::Loader;
 use super::options::{Options, shortened};
 use crate::client::{Binding, in_scope_of_caller};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::kind::{EncodeError, SingleValue};
 use crate::local::{Cause, Leader, LoadStage};
 use crate::schema::{Keyspace, TemplateMeta};
@@ -148,7 +148,7 @@ async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(L
             fill.note(entry, |fills| &fills.failed, "failed");
             match &error {
                 Some(error) => event!(warn, "loaded value can't be encoded", error = %error),
-                None => event!(warn, "loader failed", key = entry.key.as_str()),
+                None => event!(warn, "loader failed", key = %short_name(entry.key.as_str())),
             }
         }
         if let Some(leader) = leader {
@@ -315,7 +315,7 @@ impl<S: Keyspace, V: SingleValue> Drop for Unfinished<S, V> {
     fn drop(&mut self) {
         for entry in self.indices.iter().filter_map(|&index| self.fill.entries.get(index)) {
             self.fill.note(entry, |fills| &fills.failed, "failed");
-            event!(warn, "background loader did not finish", key = entry.key.as_str());
+            event!(warn, "background loader did not finish", key = %short_name(entry.key.as_str()));
         }
     }
 }

@@ -13,8 +13,9 @@ use crate::key::KeyText;
 use crate::protocol::{Replies, Reply, Request, Wire};
 use crate::time::{Backoff, Deadline};
 
-/// The longest pause between two attempts, unless the first is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts, unless the configured first pause is longer. A command that waits is sent again at
+/// most this long after the server is back.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Queues a request on an open connection, without waiting.
 #[inline]

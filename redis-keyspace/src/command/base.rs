@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::{CallOptions, Subject, Target, call_options};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, short_name};
 use crate::protocol::{Args, Decode, Keys, Packet, Request, Writes, guarded};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
@@ -136,7 +136,7 @@ impl<T> fmt::Debug for Command<T> {
         let keys: Vec<_> = (self.request.iter())
             .flat_map(Request::asked_for)
             .flat_map(|packet| packet.keys.as_slice())
-            .map(|key| key.as_str())
+            .map(|key| short_name(key.as_str()))
             .collect();
         f.debug_struct("Command")
             .field("command", &self.subject.command)

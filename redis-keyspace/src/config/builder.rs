@@ -198,21 +198,27 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets the pause before the first retry; it doubles with each retry and varies by up to a half. The default is
-    /// 20 ms.
+    /// Sets the pause before the first retry; the default is 20 ms. It doubles with each retry up to 500 ms, or stays as it is
+    /// if it is longer than that, and is shortened at random by up to a half.
     pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.base.retry_delay = delay;
         self
     }
 
     /// Configures the circuit breaker: after `failures` consecutive failures (attempts to connect, and lost connections),
-    /// commands fail at once, and [`is_breaker_open`](Error::is_breaker_open) is true. Meanwhile the pool probes the server,
-    /// soon at first and then after growing pauses of at most `cooldown`. The defaults are 5 and 30 s; 0 failures disable
-    /// the breaker.
+    /// commands fail at once, and [`is_breaker_open`](Error::is_breaker_open) is true. The default is 5; 0 disables the
+    /// breaker. Error replies, a wrong password and a full pool do not count as failures.
     ///
-    /// Error replies, a wrong password and a full pool do not count as failures.
-    pub fn breaker(mut self, failures: u32, cooldown: Duration) -> Self {
-        self.base.breaker = BreakerSettings { failures, cooldown };
+    /// While the breaker is open, one task of the pool connects and logs in, and closes the breaker as soon as that succeeds.
+    /// `pause` is the longest time from one attempt to the next: at most 500 ms, which is the default, and at least 20 ms.
+    /// A value out of this range counts as the nearest in it. The first pauses are shorter, and all of them vary, so that many
+    /// processes do not connect at the same moment. So commands succeed within a second after the server is back, after an
+    /// outage of any length.
+    ///
+    /// The probes end with the last handle of the pool. They rest when no command has been refused for a minute; then the next
+    /// command tries to connect itself.
+    pub fn breaker(mut self, failures: u32, pause: Duration) -> Self {
+        self.base.breaker = BreakerSettings::new(failures, pause);
         self
     }
 
@@ -230,6 +236,15 @@ impl RedisBuilder {
     /// request of any length is accepted while no more than that is waiting.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.base.max_queued_bytes = bytes;
+        self
+    }
+
+    /// Sets the longest key that is sent, in bytes without the namespace, at least 1024; the default is 64 KiB. Redis accepts
+    /// keys of 512 MiB, but then an id from outside can fill the server, its input buffer (`client-query-buffer-limit`) and the
+    /// queues of this process. A command on a longer key fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and
+    /// nothing is sent. Scans skip longer keys, which other programs may have stored, and count them as skipped.
+    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.base.max_key_bytes = bytes;
         self
     }
 
@@ -394,6 +409,7 @@ impl RedisBuilder {
         settings.timeout = options.timeout.or(declared.timeout).unwrap_or(settings.timeout);
         settings.retries = options.retries.or(declared.retries).unwrap_or(settings.retries);
         settings.retry_delay = options.retry_delay.unwrap_or(settings.retry_delay);
+        settings.max_key_bytes = options.max_key_bytes.unwrap_or(settings.max_key_bytes);
         settings.max_value_bytes = options.max_value_bytes.unwrap_or(settings.max_value_bytes);
         settings.verify_writes = options.verify_writes.unwrap_or(settings.verify_writes);
         validate(&settings).map_err(|error| {

@@ -12,6 +12,7 @@ pub struct KeyspaceOptions {
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Option<u32>,
     pub(super) retry_delay: Option<Duration>,
+    pub(super) max_key_bytes: Option<usize>,
     pub(super) max_value_bytes: Option<usize>,
     pub(super) verify_writes: Option<bool>,
 }
@@ -50,6 +51,12 @@ impl KeyspaceOptions {
     /// Sets the pause before the first retry.
     pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.retry_delay = Some(delay);
+        self
+    }
+
+    /// Sets the longest key, in bytes.
+    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.max_key_bytes = Some(bytes);
         self
     }
 

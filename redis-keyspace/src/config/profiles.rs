@@ -50,9 +50,9 @@ const DEFAULT: &str = "development";
 ///
 /// What a section can state: `url`, or `host`, `port` or `unix_socket`; `username`, `password`, `password_file`, `db`, `namespace`,
 /// `client_name`, `protocol` (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`), `timeout`, `connect_timeout`, `retry_delay` and
-/// `breaker_cooldown` (`"800ms"`, `"5s"`, `"1m"`), `retries`, `shared_connections`, `exclusive_connections`,
-/// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_value_bytes`, `verify_writes` (`true` or `false`). See the methods of [`RedisBuilder`] with the
-/// same names.
+/// `breaker_pause` (`"800ms"`, `"5s"`, `"1m"`), `retries`, `shared_connections`, `exclusive_connections`,
+/// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_key_bytes`, `max_value_bytes`, `verify_writes` (`true` or
+/// `false`). See the methods of [`RedisBuilder`] with the same names.
 #[derive(Debug, Clone)]
 #[must_use = "profiles do nothing until one is selected"]
 pub struct Profiles {
@@ -199,7 +199,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         check_against_url(&parts, section)?;
         builder = builder.with_url(parts);
     }
-    let (mut failures, mut cooldown) = (builder.base.breaker.failures, builder.base.breaker.cooldown);
+    let (mut failures, mut pause) = (builder.base.breaker.failures, builder.base.breaker.pause);
     for (name, value) in section {
         let entry = ProfileEntry { name, value };
         builder = match name.as_str() {
@@ -241,14 +241,15 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             "exclusive_connections" => builder.exclusive_connections(entry.number()?),
             "max_in_flight" => builder.max_in_flight(entry.number()?),
             "max_queued_bytes" => builder.max_queued_bytes(entry.number()?),
+            "max_key_bytes" => builder.max_key_bytes(entry.number()?),
             "max_value_bytes" => builder.max_value_bytes(entry.number()?),
             "verify_writes" => builder.verify_writes(entry.truth()?),
             "breaker_failures" => {
                 failures = entry.number()?;
                 builder
             }
-            "breaker_cooldown" => {
-                cooldown = entry.duration()?;
+            "breaker_pause" => {
+                pause = entry.duration()?;
                 builder
             }
             _ => {
@@ -256,7 +257,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             }
         };
     }
-    Ok(builder.breaker(failures, cooldown))
+    Ok(builder.breaker(failures, pause))
 }
 
 /// One line of a section.

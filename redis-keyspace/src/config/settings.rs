@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
+use crate::protocol::SizeLimits;
 
 /// A string that never prints.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -68,18 +69,30 @@ impl LoginMode {
     }
 }
 
-/// When a circuit breaker opens, and how long it stays open.
+/// When a circuit breaker opens, and how often it is probed whether it can close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BreakerSettings {
     /// Opens after this many consecutive failures; 0 disables the breaker.
     pub(crate) failures: u32,
     /// The longest pause between two probes.
-    pub(crate) cooldown: Duration,
+    pub(crate) pause: Duration,
+}
+
+impl BreakerSettings {
+    /// The shortest of the longest pauses: probes without a pause would keep a processor busy.
+    pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
+    /// The longest pause: commands work again within a second after the server is back.
+    pub(crate) const LONGEST: Duration = Duration::from_millis(500);
+
+    /// A pause out of range counts as the nearest that is in range.
+    pub(crate) fn new(failures: u32, pause: Duration) -> Self {
+        Self { failures, pause: pause.clamp(Self::SHORTEST, Self::LONGEST) }
+    }
 }
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { failures: 5, cooldown: Duration::from_secs(30) }
+        Self::new(5, Self::LONGEST)
     }
 }
 
@@ -109,10 +122,19 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: u32,
     /// How many bytes may wait to be written on all shared connections together.
     pub(crate) max_queued_bytes: usize,
+    /// The longest key that is sent.
+    pub(crate) max_key_bytes: usize,
     /// The largest value that is sent or read.
     pub(crate) max_value_bytes: usize,
     /// Whether values are decoded again before they are sent.
     pub(crate) verify_writes: bool,
+}
+
+impl Settings {
+    /// How long what is sent may be.
+    pub(crate) fn sizes(&self) -> SizeLimits {
+        SizeLimits { key: self.max_key_bytes, value: self.max_value_bytes }
+    }
 }
 
 impl Default for Settings {
@@ -134,6 +156,7 @@ impl Default for Settings {
             breaker: BreakerSettings::default(),
             max_in_flight: 65_536,
             max_queued_bytes: 64 << 20,
+            max_key_bytes: 64 << 10,
             max_value_bytes: 512 << 20, // the default limit of servers
             verify_writes: cfg!(debug_assertions),
         }

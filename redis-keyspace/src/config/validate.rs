@@ -87,6 +87,8 @@ fn check_socket(path: &Path) -> std::result::Result<(), &'static str> {
     if bytes.is_empty() || bytes.contains(&0) { Err("must not be empty or contain NUL") } else { Ok(()) }
 }
 
+/// The least limit on keys: prefixes and companions need some.
+const LEAST_KEY: usize = 1024;
 /// The least limit on values.
 const LEAST_VALUE: usize = 4096;
 /// The longest deadline that can be set.
@@ -109,10 +111,8 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
             )));
         }
     }
-    for (name, duration) in [("retry_delay", settings.retry_delay), ("cooldown", settings.breaker.cooldown)] {
-        if duration > LONGEST {
-            return Err(Error::configuration(format!("`{name}` is longer than 7 days")));
-        }
+    if settings.retry_delay > LONGEST {
+        return Err(Error::configuration("`retry_delay` is longer than 7 days"));
     }
     for (name, limit) in [
         ("max_in_flight", usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX)),
@@ -121,6 +121,12 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
         if limit == 0 {
             return Err(Error::configuration(format!("`{name}` is 0; it must be at least 1")));
         }
+    }
+    if settings.max_key_bytes < LEAST_KEY {
+        return Err(Error::configuration(format!(
+            "`max_key_bytes` is {}; it must be at least {LEAST_KEY}",
+            settings.max_key_bytes
+        )));
     }
     if settings.max_value_bytes < LEAST_VALUE {
         return Err(Error::configuration(format!(

@@ -3,20 +3,24 @@
 //! bb8 hides a failed attempt and lets every caller wait for its timeout. So an attempt never fails as far as bb8 knows: its
 //! outcome is what bb8 pools, and a failure is handed to the caller that asked, once.
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
 
-use tokio::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::time::{Duration, Instant, timeout};
 
 use super::facts::ServerFacts;
 use super::open::open;
+use super::search::Suspicion;
 use crate::config::{Endpoint, Settings};
 use crate::error::{Budget, Error};
 use crate::time::{Backoff, Deadline};
 
-/// How often a waiting probe checks whether its pool still exists.
-const CHECK: Duration = Duration::from_secs(1);
 /// The pause before the first probe.
 const FIRST_PROBE: Duration = Duration::from_millis(50);
+/// After this long without an answer, another attempt begins alongside the first. What is sent while the server is away is lost;
+/// the system sends it again, but after pauses that grow to seconds.
+const NEXT_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// The outcome of an attempt to connect.
 pub(crate) enum Attempt<C> {
@@ -30,24 +34,23 @@ pub(crate) enum Attempt<C> {
 pub(crate) struct Origin {
     pub(crate) settings: Arc<Settings>,
     pub(crate) facts: Arc<ServerFacts>,
+    /// Of the pool. Another one may end earlier.
+    runtime: Handle,
 }
 
 impl Origin {
-    pub(crate) fn new(settings: Arc<Settings>, facts: Arc<ServerFacts>) -> Self {
-        Self { settings, facts }
+    pub(crate) fn new(settings: Arc<Settings>, facts: Arc<ServerFacts>, runtime: Handle) -> Self {
+        Self { settings, facts, runtime }
     }
 
     /// Makes one attempt within the limit for connecting, and records its outcome.
-    pub(crate) async fn attempt<C>(
-        &self,
-        connect: impl Future<Output = Result<C, Error>> + Send,
-    ) -> Attempt<C> {
-        let limit = self.settings.connect_timeout;
-        let outcome = tokio::time::timeout(limit, connect)
-            .await
-            .unwrap_or_else(|_| Err(Error::timeout(Budget::Connect, limit)));
+    pub(crate) async fn attempt<C, F>(&self, connect: impl Fn() -> F) -> Attempt<C>
+    where
+        F: Future<Output = Result<C, Error>>,
+    {
+        let outcome = self.connected(connect).await;
         if self.facts.note(outcome.as_ref().err()) {
-            self.probe();
+            self.search();
         }
         match outcome {
             Ok(connection) => Attempt::Connected(connection),
@@ -55,38 +58,89 @@ impl Origin {
         }
     }
 
+    /// Connects within the limit, with at most two attempts at a time: the first has the whole limit, because the server may be
+    /// slow.
+    async fn connected<C, F>(&self, connect: impl Fn() -> F) -> Result<C, Error>
+    where
+        F: Future<Output = Result<C, Error>>,
+    {
+        let limit = self.settings.connect_timeout;
+        let attempts = async {
+            let mut first = pin!(connect());
+            if let Ok(outcome) = timeout(NEXT_ATTEMPT, first.as_mut()).await {
+                return outcome;
+            }
+            loop {
+                tokio::select! {
+                    outcome = first.as_mut() => return outcome,
+                    outcome = timeout(NEXT_ATTEMPT, connect()) => if let Ok(outcome) = outcome {
+                        return outcome;
+                    },
+                }
+            }
+        };
+        timeout(limit, attempts).await.unwrap_or_else(|_| Err(Error::timeout(Budget::Connect, limit)))
+    }
+
     /// Records that a shared connection was lost.
     pub(crate) fn lost(&self, error: &Error, was_idle: bool) {
         if self.facts.note_loss(error, was_idle) {
-            self.probe();
+            self.search();
         }
     }
 
-    /// Connects now and then until the server is back, or the pool is gone. The pauses grow up to the cooldown.
-    pub(crate) fn probe(&self) {
+    /// Has the server probed, because a lane owes replies and is silent. If the server answers, the lane is dead.
+    pub(super) fn suspect(&self) -> Suspicion {
+        let suspicion = self.facts.search.suspect();
+        self.search();
+        suspicion
+    }
+
+    /// Starts the task that probes the server until it is back, unless it runs.
+    pub(crate) fn search(&self) {
         let (settings, facts) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.facts));
-        let cooldown = self.facts.breaker.cooldown();
-        let mut backoff = Backoff::new(FIRST_PROBE.min(cooldown), cooldown.saturating_mul(2));
-        tokio::spawn(async move {
-            loop {
-                let next = Instant::now() + backoff.pause().min(cooldown);
-                while Instant::now() < next {
-                    // In steps: the pool may go away meanwhile.
-                    tokio::time::sleep_until(next.min(Instant::now() + CHECK)).await;
-                    if facts.strong_count() == 0 {
-                        return;
-                    }
+        let searching = search(settings, facts, self.runtime.clone());
+        self.facts.search.start(|| self.runtime.spawn(searching).abort_handle());
+    }
+}
+
+/// Connects again and again, until the server is back and no lane is suspected, or the pool is gone. One attempt begins at most the
+/// configured pause after the last.
+async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Handle) {
+    let mut next = Instant::now();
+    let mut pauses = None;
+    loop {
+        tokio::time::sleep_until(next).await;
+        let (Some(settings), Some(facts)) = (settings.upgrade(), facts.upgrade()) else { return };
+        let longest = facts.breaker.pause();
+        let pauses = match &mut pauses {
+            Some(pauses) => pauses,
+            // It was lost just now. A silent lane is urgent.
+            None => {
+                let pauses = pauses.insert(Backoff::new(FIRST_PROBE.min(longest), longest));
+                if !facts.search.is_urgent() {
+                    next += pauses.pause();
+                    continue;
                 }
-                let (Some(settings), Some(facts)) = (settings.upgrade(), facts.upgrade()) else { return };
-                if !facts.breaker.probing(true) {
-                    return;
-                }
-                let origin = Self { settings, facts };
-                // The attempt is recorded like any other, and closes the breaker if it succeeds.
-                let _ = origin.attempt(sign_of_life(&origin)).await;
-                origin.facts.breaker.probing(false);
+                pauses
             }
-        });
+        };
+        if !facts.search.goes_on(|| facts.breaker.wants_probe()) {
+            return;
+        }
+        let began = Instant::now();
+        next = began + pauses.pause();
+        let is_open = facts.breaker.probing(true);
+        let origin = Origin::new(settings, facts, runtime.clone());
+        let outcome = origin.connected(|| sign_of_life(&origin)).await;
+        if outcome.is_ok() {
+            origin.facts.search.answered(began);
+        }
+        // With the breaker closed, commands find out by themselves whether the server fails; it may only be busy.
+        if is_open || outcome.is_ok() {
+            origin.facts.note(outcome.as_ref().err());
+        }
+        origin.facts.breaker.probing(false);
     }
 }
 

@@ -11,6 +11,9 @@ use crate::config::BreakerSettings;
 use crate::error::{Error, ErrorKind};
 use crate::sync::lock;
 
+/// The server is probed no more when no command was refused for this long: nothing needs it. The next command tries again.
+const UNUSED: Duration = Duration::from_secs(60);
+
 /// Whether a pool tries commands; see [`RedisBuilder::breaker`](crate::RedisBuilder::breaker).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,7 +23,8 @@ pub enum BreakerState {
     Closed,
     /// The server failed several times in a row: commands fail at once.
     Open,
-    /// Commands fail at once, while the pool probes whether the server is back.
+    /// It is being tried whether the server is back: by a probe of the pool, or, after a minute without commands, by the next
+    /// command.
     HalfOpen,
 }
 
@@ -49,6 +53,10 @@ struct Open {
     failures: u32,
     cause: Error,
     probing: bool,
+    /// When a command was refused last.
+    used: Instant,
+    /// Nothing has used the pool for a while, and the next command tries whether the server is back.
+    resting: bool,
 }
 
 impl Breaker {
@@ -56,20 +64,27 @@ impl Breaker {
         Self { settings, quiet: AtomicBool::new(true), opened: AtomicU64::new(0), state: Mutex::default() }
     }
 
-    pub(crate) fn cooldown(&self) -> Duration {
-        self.settings.cooldown
+    /// The longest pause between two probes.
+    pub(crate) fn pause(&self) -> Duration {
+        self.settings.pause
     }
 
     fn lock(&self) -> MutexGuard<'_, Failures> {
         lock(&self.state)
     }
 
-    /// Fails while the breaker is open.
+    /// Fails while the breaker is open, unless the next command is to try whether the server is back.
     pub(crate) fn admit(&self) -> Result<(), Error> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.lock().open.as_ref().map_or(Ok(()), |open| Err(open.error()))
+        match &mut self.lock().open {
+            Some(open) if !open.resting => {
+                open.used = Instant::now();
+                Err(open.error())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The server answered.
@@ -86,12 +101,12 @@ impl Breaker {
         }
     }
 
-    /// An attempt to connect failed; returns whether that opened the breaker.
+    /// An attempt to connect failed; returns whether the server must be probed from now on.
     pub(crate) fn failed(&self, cause: &Error) -> bool {
         self.count(cause, false)
     }
 
-    /// A connection with commands in flight was lost; returns whether that opened the breaker.
+    /// A connection with commands in flight was lost; returns whether the server must be probed from now on.
     pub(crate) fn lost(&self, cause: &Error) -> bool {
         self.count(cause, true)
     }
@@ -104,9 +119,11 @@ impl Breaker {
             return false;
         }
         let mut state = self.lock();
+        // The command that tried has failed: the next ones are refused again.
+        let was_resting = state.open.as_mut().is_some_and(Open::wake);
         // One restart breaks all connections at once, and counts once.
         if is_loss && std::mem::replace(&mut state.lost, true) {
-            return false;
+            return was_resting;
         }
         self.quiet.store(false, Ordering::Release);
         state.failures = state.failures.saturating_add(1);
@@ -114,11 +131,18 @@ impl Breaker {
         match &mut state.open {
             Some(open) => {
                 (open.failures, open.cause) = (failures, cause.clone());
-                false
+                was_resting
             }
             None if failures >= self.settings.failures => {
-                state.open =
-                    Some(Open { since: Instant::now(), failures, cause: cause.clone(), probing: false });
+                let now = Instant::now();
+                state.open = Some(Open {
+                    since: now,
+                    failures,
+                    cause: cause.clone(),
+                    probing: false,
+                    used: now,
+                    resting: false,
+                });
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 count!("redis_keyspace_breaker_opened_total");
                 drop(state);
@@ -129,6 +153,14 @@ impl Breaker {
         }
     }
 
+    /// Whether the server is to be probed. If nothing has used the pool for a while, it is left to the next command.
+    pub(crate) fn wants_probe(&self) -> bool {
+        let mut state = self.lock();
+        let Some(open) = &mut state.open else { return false };
+        open.resting |= open.used.elapsed() > UNUSED;
+        !open.resting
+    }
+
     /// Records whether a probe is in progress; returns whether the breaker is open.
     pub(crate) fn probing(&self, probing: bool) -> bool {
         self.lock().open.as_mut().map(|open| open.probing = probing).is_some()
@@ -137,7 +169,7 @@ impl Breaker {
     pub(crate) fn state(&self) -> BreakerState {
         match &self.lock().open {
             None => BreakerState::Closed,
-            Some(open) if open.probing => BreakerState::HalfOpen,
+            Some(open) if open.probing || open.resting => BreakerState::HalfOpen,
             Some(_) => BreakerState::Open,
         }
     }
@@ -149,6 +181,14 @@ impl Breaker {
 }
 
 impl Open {
+    /// Ends the rest; returns whether there was one.
+    fn wake(&mut self) -> bool {
+        if self.resting {
+            self.used = Instant::now();
+        }
+        std::mem::take(&mut self.resting)
+    }
+
     fn error(&self) -> Error {
         let Self { since, failures, cause, .. } = self;
         let seconds = since.elapsed().as_secs_f64();
@@ -173,7 +213,7 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
-        let breaker = Breaker::new(BreakerSettings { failures: 3, cooldown: Duration::from_secs(3600) });
+        let breaker = Breaker::new(BreakerSettings::new(3, Duration::from_secs(1)));
         for _ in 0..10 {
             assert!(!breaker.failed(&lost()) && !breaker.failed(&lost()));
             breaker.succeeded();
@@ -197,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_the_programs_fault_does_not_count() {
-        let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(3600) });
+        let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
         for kind in [
             ErrorKind::AuthenticationFailed,
             ErrorKind::Configuration,
@@ -213,18 +253,40 @@ mod tests {
 
     #[test]
     fn connections_lost_together_are_one_failure() {
-        let breaker = Breaker::new(BreakerSettings { failures: 2, cooldown: Duration::from_secs(3600) });
+        let breaker = Breaker::new(BreakerSettings::new(2, Duration::from_secs(1)));
         assert!((0..100).all(|_| !breaker.lost(&lost())));
         assert!(breaker.failed(&lost()), "and an attempt to connect is another");
         breaker.succeeded();
         assert!(!breaker.lost(&lost()) && breaker.failed(&lost()));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn it_rests_when_nothing_uses_it_until_a_command_has_tried() {
+        let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
+        for is_loss in [false, true] {
+            assert!(breaker.count(&lost(), is_loss), "it opens");
+            for _ in 0..10 {
+                tokio::time::advance(UNUSED / 2).await;
+                assert!(breaker.admit().is_err() && breaker.wants_probe(), "it is used");
+            }
+            tokio::time::advance(UNUSED * 2).await;
+            assert!(!breaker.wants_probe() && breaker.state() == BreakerState::HalfOpen);
+            assert!(breaker.admit().is_ok(), "a command tries");
+            assert!(breaker.count(&lost(), is_loss), "and fails: it is probed again");
+            assert!(breaker.admit().is_err() && breaker.wants_probe());
+            assert!(!breaker.count(&lost(), is_loss), "it is probed already");
+            tokio::time::advance(UNUSED * 2).await;
+            assert!(!breaker.wants_probe() && breaker.admit().is_ok());
+            breaker.succeeded();
+            assert!(breaker.state() == BreakerState::Closed && !breaker.wants_probe());
+        }
+    }
+
     /// Successes and failures at the same time: whatever happens, a success closes it.
     #[test]
     fn it_never_sticks() {
         for _ in 0..20_000 {
-            let breaker = Breaker::new(BreakerSettings { failures: 1, cooldown: Duration::from_secs(3600) });
+            let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
             breaker.failed(&lost());
             std::thread::scope(|scope| {
                 scope.spawn(|| breaker.succeeded());

@@ -66,7 +66,7 @@ impl bb8::ManageConnection for ExclusiveManager {
 
     async fn connect(&self) -> Result<Attempt<Exclusive>, Error> {
         let generation = self.origin.facts.generation();
-        Ok(self.origin.attempt(Exclusive::connect(&self.origin, generation)).await)
+        Ok(self.origin.attempt(|| Exclusive::connect(&self.origin, generation)).await)
     }
 
     async fn is_valid(&self, connection: &mut Attempt<Exclusive>) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! What a pool has learned about its server.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
 use super::login_history::LoginHistory;
+use super::search::Search;
 use crate::config::{BreakerSettings, unique_id};
 use crate::error::Error;
 use crate::sync::lock;
@@ -40,6 +41,7 @@ pub(crate) struct ServerInfo {
 #[derive(Debug)]
 pub(crate) struct ServerFacts {
     pub(crate) breaker: Breaker,
+    pub(super) search: Arc<Search>,
     last_error: Mutex<Option<String>>,
     failing: AtomicBool,
     /// Whether the server was a node of a cluster at the last login that asked.
@@ -60,6 +62,7 @@ impl ServerFacts {
     pub(crate) fn new(breaker: BreakerSettings) -> Self {
         Self {
             breaker: Breaker::new(breaker),
+            search: Arc::default(),
             last_error: Mutex::default(),
             failing: AtomicBool::new(false),
             cluster: AtomicBool::new(false),
@@ -73,7 +76,7 @@ impl ServerFacts {
         }
     }
 
-    /// Records how an attempt to connect ended; returns whether that opened the breaker.
+    /// Records how an attempt to connect ended; returns whether the server must be probed from now on.
     pub(crate) fn note(&self, error: Option<&Error>) -> bool {
         self.failing.store(error.is_some(), Ordering::Relaxed);
         match error {
@@ -93,7 +96,7 @@ impl ServerFacts {
         }
     }
 
-    /// Records that a connection broke, idle or with commands in flight; returns whether that opened the breaker.
+    /// Records that a connection broke, idle or with commands in flight; returns whether the server must be probed from now on.
     pub(crate) fn note_loss(&self, error: &Error, was_idle: bool) -> bool {
         self.lost_connections.fetch_add(1, Ordering::Relaxed);
         count!("redis_keyspace_lost_connections_total");

@@ -17,8 +17,8 @@ impl bb8::ManageConnection for LaneManager {
     type Error = std::convert::Infallible;
 
     async fn connect(&self) -> Result<Attempt<Lane>, Self::Error> {
-        let connect = async {
-            let Origin { settings, facts } = &self.origin;
+        let Origin { settings, facts, .. } = &self.origin;
+        let connect = || async {
             let (stream, Login { unread, server, .. }) = open(settings, facts).await?;
             let run = facts.note_server(&server);
             Ok(Lane::spawn(stream, unread, self.origin.clone(), run, server))

@@ -16,6 +16,7 @@ mod pool;
 mod raw;
 mod redact;
 mod registry;
+mod search;
 mod slot;
 mod stream;
 mod value;

@@ -177,7 +177,7 @@ impl Own {
 
     /// Rejects requests that the server would reject in part, after having run the rest.
     fn check(&self, request: &Request, namespace: &str) -> Result<(), Error> {
-        request.check_size(self.origin.settings.max_value_bytes)?;
+        request.check_size(self.origin.settings.sizes())?;
         if self.origin.facts.is_cluster() {
             request.across_slots(namespace).map_or(Ok(()), Err)?;
         }

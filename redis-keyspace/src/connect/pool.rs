@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bb8_redis::bb8;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::attempt::Origin;
@@ -27,6 +28,7 @@ pub(crate) struct Pool {
     pub(crate) keyspaces: AtomicUsize,
     /// What higher layers keep for this pool; connections do not use it.
     pub(crate) local: Local,
+    origin: Origin,
     connections: Connections,
     /// Set when the runtime that drives the connections is gone.
     orphaned: Arc<AtomicBool>,
@@ -47,9 +49,10 @@ impl Pool {
         if let Endpoint::Embedded(_) = &settings.endpoint {
             event!(info, "using the embedded server: it is for quick starts and tests, and persists nothing");
         }
+        let origin = Origin::new(Arc::clone(&settings), Arc::clone(&facts), Handle::current());
         let connections = match &settings.endpoint {
             Endpoint::Pool(external) => Connections::External(external.clone()),
-            _ => Connections::Own(Own::new(Origin::new(Arc::clone(&settings), Arc::clone(&facts)))),
+            _ => Connections::Own(Own::new(origin.clone())),
         };
         let orphaned = Arc::new(AtomicBool::new(false));
         let (alive, pool_is_gone) = oneshot::channel();
@@ -61,6 +64,7 @@ impl Pool {
             refs: AtomicUsize::new(0),
             keyspaces: AtomicUsize::new(0),
             local: Local::new(reads),
+            origin,
             connections,
             orphaned,
             _alive: alive,
@@ -97,7 +101,7 @@ impl Pool {
                 Ok((replies, Some(server)))
             }
             Connections::External(external) => {
-                request.check_size(self.settings.max_value_bytes)?;
+                request.check_size(self.settings.sizes())?;
                 let run = external.run(request, namespace, self.settings.db, deadline, closed, &self.facts);
                 Ok((self.guarded(run).await?, None))
             }
@@ -109,7 +113,7 @@ impl Pool {
         let breaker = &self.facts.breaker;
         breaker.admit()?;
         let outcome = work.await;
-        let opened = match &outcome {
+        let is_lost = match &outcome {
             Ok(_) => {
                 breaker.succeeded();
                 false
@@ -118,8 +122,8 @@ impl Pool {
             Err(error) if error.kind() == ErrorKind::Unavailable => breaker.failed(error),
             Err(_) => false,
         };
-        if opened {
-            Origin::new(Arc::clone(&self.settings), Arc::clone(&self.facts)).probe();
+        if is_lost {
+            self.origin.search();
         }
         outcome
     }
@@ -221,6 +225,12 @@ impl Pool {
 
     pub(crate) fn is_external(&self) -> bool {
         matches!(self.connections, Connections::External(_))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.facts.search.end();
     }
 }
 

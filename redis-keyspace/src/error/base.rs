@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::carried::CarriedResult;
 use super::kind::{Budget, ErrorKind};
+use super::short_name::short_name;
 use super::slots::SlotConflict;
 
 /// The result of the operations of this crate.
@@ -51,32 +52,36 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 #[derive(Clone)]
 pub struct Error {
-    inner: Arc<ErrorInner>,
+    pub(super) inner: Arc<ErrorInner>,
 }
 
 #[derive(Clone)]
-struct ErrorInner {
+pub(super) struct ErrorInner {
     kind: ErrorKind,
-    budget: Option<(Budget, Duration)>,
-    message: String,
+    pub(super) budget: Option<(Budget, Duration)>,
+    pub(super) message: String,
     code: Option<String>,
-    context: Option<Context>,
+    pub(super) context: Option<Context>,
     /// Set until the message names the templates of the two keys.
     slot_conflict: Option<Box<SlotConflict>>,
     /// A circuit breaker rejected the command.
     breaker_open: bool,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    pub(super) source: Option<Arc<dyn StdError + Send + Sync>>,
     /// The result of work that could not be stored.
     result: Option<CarriedResult>,
 }
 
 /// What the failed command was for.
 #[derive(Clone, Debug)]
-struct Context {
-    command: &'static str,
-    template: Option<TemplateName>,
-    key: Option<String>,
+pub(super) struct Context {
+    pub(super) command: &'static str,
+    pub(super) template: Option<TemplateName>,
+    /// Shortened if it is very long: an error may be kept, and cloned into many.
+    pub(super) key: Option<String>,
 }
+
+/// A longer key is not kept whole in errors.
+const LONGEST_KEY: usize = 1024;
 
 /// The names of a template.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +150,14 @@ impl Error {
             ErrorKind::TooLarge,
             format!("a value of {length} bytes exceeds `max_value_bytes` ({most}); nothing was sent"),
         )
+    }
+
+    /// A key exceeds `most` bytes and was not sent.
+    pub(crate) fn key_too_long(key: &str, most: usize) -> Self {
+        let length = key.len();
+        Self::invalid_input(format!(
+            "a key of {length} bytes exceeds `max_key_bytes` ({most}); nothing was sent"
+        ))
     }
 
     /// Encoding a value ended because it exceeds `most` bytes.
@@ -281,7 +294,10 @@ impl Error {
                 }
             }),
             None => {
-                let context = Context { command, template, key: key.map(str::to_owned) };
+                let kept = |key: &str| {
+                    if key.len() <= LONGEST_KEY { key.to_owned() } else { short_name(key).into_owned() }
+                };
+                let context = Context { command, template, key: key.map(kept) };
                 self.with(|inner| inner.context = Some(context))
             }
         }
@@ -398,7 +414,8 @@ impl Error {
         self.template_name().map(|template| template.field)
     }
 
-    /// Returns the key that the command used, if it used one.
+    /// Returns the key that the command used, if it used one. A key of more than 1024 bytes is shortened; messages shorten one of
+    /// more than 256 bytes.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.inner.context.as_ref()?.key.as_deref()
@@ -412,37 +429,5 @@ impl Error {
 
     fn template_name(&self) -> Option<TemplateName> {
         self.inner.context.as_ref()?.template
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(context) = &self.inner.context {
-            f.write_str(context.command)?;
-            if let Some(key) = &context.key {
-                write!(f, " {key:?}")?;
-            }
-            if let Some(TemplateName { keyspace, field, .. }) = context.template {
-                write!(f, " ({keyspace}::{field})")?;
-            }
-            f.write_str(": ")?;
-        }
-        f.write_str(&self.inner.message)?;
-        if let Some((budget, limit)) = self.inner.budget {
-            write!(f, " (the limit of {limit:?} passed while {})", budget.words())?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({:?}: {self})", self.kind())
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner.source.as_deref().map(|source| source as _)
     }
 }

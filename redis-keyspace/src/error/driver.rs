@@ -7,6 +7,16 @@ use super::redact::without_arguments;
 impl Error {
     /// An error of the driver.
     pub(crate) fn driver(error: redis::RedisError) -> Self {
+        // Their details contain the reply, which may be a stored value. As the source, they would show it too.
+        if is_of_conversion(&error) {
+            return Self::new(
+                ErrorKind::Server,
+                "the reply does not have the requested type (its content is omitted)",
+            );
+        }
+        if error.kind() == redis::ErrorKind::Parse {
+            return Self::connection_lost("a reply is malformed");
+        }
         let ours = if let (Some(code), true) = (error.code(), !error.is_io_error()) {
             let said = replies_in(&error, code);
             let ours = Self::server(said.first().map_or(code, String::as_str));
@@ -21,12 +31,6 @@ impl Error {
             Self::new(ErrorKind::Timeout, format!("the driver timed out: {error}"))
         } else if error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error() {
             Self::connection_lost(&error)
-        } else if matches!(error.kind(), redis::ErrorKind::Parse | redis::ErrorKind::UnexpectedReturnType) {
-            // Its detail is the reply, which may be a stored value. As the source, it would show it too.
-            return Self::new(
-                ErrorKind::Server,
-                "the driver reported: the reply does not have the type that was asked for (its content is omitted)",
-            );
         } else {
             Self::new(ErrorKind::Server, format!("the driver reported: {error}"))
         };
@@ -41,6 +45,13 @@ impl Error {
         }
         Self::new(ErrorKind::Unavailable, format!("can't connect to {endpoint}: {error}")).sourced(error)
     }
+}
+
+/// Whether a reply could not be converted to the type that the caller asked for. Other errors of the same kind mean that the
+/// reply is malformed, and that the connection is broken.
+fn is_of_conversion(error: &redis::RedisError) -> bool {
+    error.kind() == redis::ErrorKind::UnexpectedReturnType
+        || std::error::Error::source(error).is_some_and(|source| source.is::<redis::ParsingError>())
 }
 
 /// The error replies that an error of the driver stands for: a pipeline can have several.

@@ -2,14 +2,17 @@
 
 mod base;
 mod carried;
+mod display;
 mod driver;
 mod kind;
 mod redact;
 mod server;
+mod short_name;
 mod slots;
 
 pub(crate) use base::TemplateName;
 pub use base::{Error, Result};
 pub use kind::{Budget, ErrorKind};
 pub(crate) use redact::{redacted, without_arguments, without_quoted};
+pub(crate) use short_name::short_name;
 pub(crate) use slots::SlotConflict;

@@ -1,5 +1,7 @@
 //! Two keys of one request that a cluster keeps in different slots.
 
+use super::short_name::short_name;
+
 /// Two keys of one request that are in different slots, with their slots.
 #[derive(Debug, Clone)]
 pub(crate) struct SlotConflict {
@@ -12,6 +14,7 @@ impl SlotConflict {
     pub(super) fn message(&self, template_of: &mut dyn FnMut(&str) -> Option<&'static str>) -> String {
         let Self { one: (one, slot_of_one), other: (other, slot_of_other) } = self;
         let (template_of_one, template_of_other) = (template_of(one), template_of(other));
+        let (one, other) = (short_name(one), short_name(other));
         let advice = if template_of_one.is_some() && template_of_one == template_of_other {
             "use keys with the same hash tag together (`hash_tag = ..` on the template), or use one key at a time"
         } else {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::short_name;
+
 /// No template of the keyspace produces this key; see [`Keyspace::parse`](crate::Keyspace::parse).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyParseError {
@@ -13,7 +15,7 @@ impl KeyParseError {
         let templates: Vec<_> = templates.map(|template| format!("`{template}`")).collect();
         let message = format!(
             "`{}` is not a key of {keyspace}, whose templates are {}",
-            key.escape_debug(),
+            short_name(key).escape_debug(),
             templates.join(", "),
         );
         Self { message }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::escape;
 use super::text::KeyText;
+use crate::error::short_name;
 
 /// Writes the arguments of one key; passed to [`KeyArgument::write`](crate::KeyArgument::write).
 ///
@@ -53,6 +54,6 @@ impl KeyWriter {
 
 impl fmt::Debug for KeyWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("KeyWriter").field(&String::from_utf8_lossy(&self.bytes)).finish()
+        f.debug_tuple("KeyWriter").field(&short_name(&String::from_utf8_lossy(&self.bytes))).finish()
     }
 }

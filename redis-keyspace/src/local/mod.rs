@@ -1,4 +1,23 @@
 //! State that a process keeps for each pool and each database: plain data, without commands.
+//!
+//! Ids from outside must not fill the memory of a process. These are the places of the crate that hold keys, or something for each
+//! key, and what bounds them. No key is longer than `max_key_bytes`.
+//!
+//! | place | holds | bounded by |
+//! | --- | --- | --- |
+//! | [`Remembered`] copies | a name and a value for each key that may be served stale | 16 MiB, names included |
+//! | [`Remembered`] generations | a name and a number for each group that was read | 2 MiB, names included |
+//! | [`Flights`] | a name for each load in flight | the calls, which hold their keys anyway, and the background loads: one for each key whose loader runs |
+//! | [`Turns`] | a name for each key that tasks update or lock now | the calls and the lock guards |
+//! | queue of a shared connection | requests without a reply | `max_in_flight`, and `max_queued_bytes` for what is not written, keys included |
+//! | queue for a connection | requests without a connection | the same two limits |
+//! | input of a shared connection | a reply that arrives | `max_value_bytes` for each value |
+//! | a scan | the keys of a page; a hash of 16 bytes for each key that was returned | the page; the hashes grow with the scan unless `allow_repeats` is set |
+//! | an [`Error`](crate::Error) | the key of the command | 1024 bytes |
+//! | pools, databases, bindings, installed handles | one entry for each configuration, keyspace and runtime | the program; entries of ended runtimes and dropped handles are removed |
+//! | runs of a server | the ids of its latest runs | 16 |
+//! | scripts | a digest for each script of the crate | the crate: scripts never contain arguments |
+//! | labels of metrics and spans | keyspaces, templates, commands, kinds of errors | the declarations: no label contains a key |
 
 mod flights;
 #[cfg(test)]
@@ -54,5 +73,31 @@ impl Default for DatabaseReads {
             copies: Remembered::new(COPIES, LONGEST_COPY),
             generations: Remembered::new(GENERATIONS, size_of::<u64>()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 600 MB of names.
+    #[test]
+    fn long_ids_do_not_fill_the_memory() {
+        let reads = DatabaseReads::default();
+        let padding = "x".repeat(1_000_000);
+        for id in 0..600_u64 {
+            let name = format!("{id}{padding}");
+            let start = reads.generations.start(&name);
+            reads.generations.keep(&name, id, &start, start.at());
+            let start = reads.copies.start(&name);
+            reads.copies.keep(&name, Arc::from(id.to_string().as_bytes()), &start, start.at());
+            reads.copies.forget("another");
+        }
+        let (copies, generations) = (reads.copies.names_kept(), reads.generations.names_kept());
+        assert!(copies > 0 && copies <= usize::try_from(COPIES).unwrap(), "{copies} bytes");
+        assert!(
+            generations > 0 && generations <= usize::try_from(GENERATIONS).unwrap(),
+            "{generations} bytes"
+        );
     }
 }

@@ -156,6 +156,12 @@ impl<V: Clone + Size> Remembered<V> {
         Forgetting { remembered: self, name }
     }
 
+    /// How many bytes the kept names have.
+    #[cfg(test)]
+    pub(super) fn names_kept(&self) -> usize {
+        self.kept.get().map_or(0, |kept| kept.iter().map(|(name, _)| name.len()).sum())
+    }
+
     /// Forgets all keys.
     pub(crate) fn clear(&self) {
         for stripe in &self.forgotten {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::acquire::Taken;
 use super::script::Claim;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Streak, Turn};
 use crate::schema::TemplateMeta;
 use crate::sync::lock;
@@ -324,7 +324,7 @@ impl fmt::Debug for LockHandle {
 impl LockHandle {
     fn print(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
-            .field("key", &self.shared.claim.key.as_str())
+            .field("key", &short_name(self.shared.claim.key.as_str()))
             .field("fencing", &self.shared.fencing)
             .field("is_lost", &self.is_lost())
             .finish_non_exhaustive()

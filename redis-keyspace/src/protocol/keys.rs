@@ -36,6 +36,23 @@ impl Keys {
         }
     }
 
+    /// How many bytes the names take, roughly: the name of a companion repeats that of its key.
+    pub(super) fn length(&self) -> usize {
+        let keys: usize = self.as_slice().iter().map(|key| key.as_str().len()).sum();
+        match self {
+            Self::None | Self::One(_) | Self::Many(_) => keys,
+            Self::Beside(..) | Self::BesideMany(..) => 2 * keys,
+            Self::With(_, _, other) => 3 * keys + other.as_ref().map_or(0, |other| other.as_str().len()),
+            Self::Pairs(..) => 3 * keys,
+        }
+    }
+
+    /// Every key that is named, itself or by its companion.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KeyText> {
+        let other = if let Self::With(_, _, other) = self { other.as_ref() } else { None };
+        self.as_slice().iter().chain(other)
+    }
+
     /// Visits the names as they are sent, each in parts.
     pub(crate) fn visit(&self, namespace: &str, each: &mut dyn FnMut(&[&str])) {
         match self {

@@ -22,7 +22,7 @@ pub(crate) use keys::Keys;
 pub(crate) use packet::Packet;
 pub(crate) use read::Decode;
 pub(crate) use reply::{Replies, Reply};
-pub(crate) use request::{Request, Wire};
+pub(crate) use request::{Request, SizeLimits, Wire};
 pub(crate) use script::{Script, ScriptCall, ScriptForm};
 #[cfg(feature = "embedded")]
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;

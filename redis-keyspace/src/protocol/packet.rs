@@ -43,6 +43,13 @@ impl Packet {
         self
     }
 
+    /// How many bytes its arguments take, the keys among them, roughly.
+    #[inline]
+    pub(super) fn length(&self) -> usize {
+        let head = self.head.as_ref().map_or(0, |head| head.bytes.len());
+        head + self.keys.length() + self.args.bytes.len()
+    }
+
     /// Appends the command in wire form, each key behind the namespace (which ends in its separator or is empty).
     pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();

@@ -4,6 +4,7 @@ use super::KEYS_PER_COMMAND;
 use super::keys::Keys;
 use super::packet::Packet;
 use crate::error::{Error, Result};
+use crate::key::Companion;
 
 /// Commands that are sent together, and how the server runs them.
 #[derive(Clone)]
@@ -20,6 +21,23 @@ pub(crate) enum Request {
     Atomic(Vec<Packet>),
     /// Several requests in one round trip, each with its own answer.
     Batch(Vec<Request>),
+}
+
+/// How long what is sent may be, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SizeLimits {
+    pub(crate) key: usize,
+    pub(crate) value: usize,
+}
+
+impl SizeLimits {
+    /// Fails if a key is too long. The name of a companion, which a scan found, may be longer than that of its key.
+    pub(crate) fn check_key(self, key: &str) -> Result<()> {
+        if key.len() <= self.key || Companion::is_one(key) {
+            return Ok(());
+        }
+        Err(Error::key_too_long(key, self.key))
+    }
 }
 
 /// A command on the wire.
@@ -86,33 +104,37 @@ impl Request {
         }
     }
 
-    /// Whether its values are longer than this, roughly.
+    /// Whether it is longer than this, roughly.
     #[inline]
     pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {
-        match self {
-            Self::One(packet) => packet.args.bytes.len() > bytes,
-            _ => self.length() > bytes,
-        }
+        self.length() > bytes
     }
 
-    /// How long its values are, roughly.
+    /// How long it is, roughly: its keys, values and all other arguments.
+    #[inline]
     pub(crate) fn length(&self) -> usize {
         match self {
+            Self::One(packet) => packet.length(),
             Self::Batch(requests) => requests.iter().map(Self::length).sum(),
-            _ => self.packets().iter().map(|packet| packet.args.bytes.len()).sum(),
+            _ => self.packets().iter().map(Packet::length).sum(),
         }
     }
 
-    /// Fails if a value is longer than this.
-    pub(crate) fn check_size(&self, most: usize) -> Result<()> {
+    /// Fails if a key or a value is too long.
+    pub(crate) fn check_size(&self, most: SizeLimits) -> Result<()> {
         match self {
             Self::Batch(requests) => requests.iter().try_for_each(|request| request.check_size(most)),
-            _ => self.packets().iter().try_for_each(|packet| {
-                if packet.args.bytes.len() <= most {
+            // First the commands of the caller, which the error is about.
+            _ => self.asked_for().chain(self.packets()).try_for_each(|packet| {
+                let check = |key: &str| {
+                    most.check_key(key).map_err(|error| error.about(packet.name, None, Some(key)))
+                };
+                packet.keys.iter().try_for_each(|key| check(key.as_str()))?;
+                if packet.args.bytes.len() <= most.value {
                     return Ok(());
                 }
                 let longest = packet.args.iter().map(<[u8]>::len).max().unwrap_or_default();
-                if longest > most { Err(Error::too_large_to_send(longest, most)) } else { Ok(()) }
+                if longest > most.value { Err(Error::too_large_to_send(longest, most.value)) } else { Ok(()) }
             }),
         }
     }

@@ -29,6 +29,7 @@ pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Res
         return Ok(());
     }
     let binding = options.call.target.resolve(Some(meant.keyspace))?;
+    binding.pool().settings.sizes().check_key(&meant.wanted.glob)?;
     binding.pool().local.reads.copies.clear();
     let send = async |request: Request| -> Result<Replies> {
         let deadline = binding.deadline(options.call.timeout);

@@ -16,7 +16,7 @@ pub use sweep::{Sweep, SweepError, SweepProgress};
 use target::{ScanOptions, SweepTarget, Wanted};
 
 use crate::client::Redis;
-use crate::error::Result;
+use crate::error::{Result, short_name};
 use crate::key::{Companion, KeyArgument, KeyWriter};
 use crate::kind::{Kind, Readable};
 use crate::schema::{Keyspace, TemplateMeta, is_sweep_mark};
@@ -209,7 +209,7 @@ impl<S, V> Clone for Pattern<S, V> {
 
 impl<S, V> fmt::Debug for Pattern<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pattern").field(&self.matcher.glob()).finish()
+        f.debug_tuple("Pattern").field(&short_name(&self.matcher.glob())).finish()
     }
 }
 

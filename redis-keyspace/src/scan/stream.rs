@@ -13,7 +13,7 @@ use super::matcher::Matcher;
 use super::target::ScanOptions;
 use super::walk::{PageTurn, Walk};
 use crate::client::Target;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, short_name};
 use crate::key::KeyText;
 use crate::kind::Readable;
 use crate::protocol::{Keys, Packet, Reply, read};
@@ -205,7 +205,7 @@ impl<S: Keyspace, V> Stream for Scan<S, V> {
 impl<S: Keyspace, V> fmt::Debug for Scan<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scan")
-            .field("glob", &self.matcher.glob())
+            .field("glob", &short_name(&self.matcher.glob()))
             .field("skipped", &self.skipped)
             .finish_non_exhaustive()
     }

@@ -9,7 +9,7 @@ use super::fills::{end_fills, forgetting};
 use super::target::{ScanOptions, SweepTarget};
 use super::walk::Walk;
 use crate::client::call_options;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, short_name};
 use crate::key::KeyText;
 use crate::protocol::{Keys, Packet, read};
 use crate::schema::TemplateMeta;
@@ -289,7 +289,7 @@ impl fmt::Debug for Sweep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweep")
             .field("work", &self.work)
-            .field("glob", &self.target.wanted.glob)
+            .field("glob", &short_name(&self.target.wanted.glob))
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
     }

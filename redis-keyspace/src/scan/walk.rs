@@ -34,7 +34,7 @@ pub(super) struct PageTurn {
     pub(super) replies: Vec<Reply>,
     /// The keys of the page, without the namespace.
     pub(super) keys: Vec<String>,
-    /// How many keys the glob let through that are no text.
+    /// How many keys the glob let through that are no text, or too long to be used.
     pub(super) unreadable: u64,
     /// Why there is no page, while what was sent along has its replies.
     pub(super) failure: Option<Error>,
@@ -51,6 +51,8 @@ impl Walk {
         let binding = options.call.target.resolve(Some(keyspace))?;
         // A namespace contains nothing that a glob could take for its own.
         let glob = binding.wire_name(&wanted.glob);
+        // What the glob names literally is part of every key that it matches.
+        binding.pool().settings.sizes().check_key(&wanted.glob)?;
         let wanted = Wanted { glob, ..wanted.clone() };
         Ok(Self { binding, keyspace, wanted, options, cursor: Some(0), server: None, restarts: 0 })
     }
@@ -161,13 +163,18 @@ impl Walk {
         };
         let cursor: Option<u64> = str::from_utf8(&cursor).ok().and_then(|cursor| cursor.parse().ok());
         self.cursor = Some(cursor.ok_or_else(unexpected)?).filter(|&cursor| cursor != 0);
+        let sizes = self.binding.pool().settings.sizes();
         turn.keys.reserve(keys.len());
         for key in keys {
             let Reply::Bulk(key) = key else { return Err(unexpected()) };
             match String::from_utf8(key) {
                 Ok(mut key) if key.starts_with(&*self.binding.namespace) => {
                     key.drain(..self.binding.namespace.len());
-                    turn.keys.push(key);
+                    if sizes.check_key(&key).is_ok() {
+                        turn.keys.push(key);
+                    } else {
+                        turn.unreadable += 1;
+                    }
                 }
                 _ => turn.unreadable += 1,
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::declared::Keyspace;
 use super::template::TemplateMeta;
-use crate::error::Error;
+use crate::error::{Error, short_name};
 use crate::key::{KeyArgument, KeyText, KeyWriter, slot};
 
 /// A handle that is part of a key, its type erased. Keys are stored in maps and sets of users, and a lint that looks for
@@ -181,7 +181,7 @@ impl<S, V> fmt::Display for Key<S, V> {
 
 impl<S, V> fmt::Debug for Key<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Key").field(&self.as_str()).finish()
+        f.debug_tuple("Key").field(&short_name(self.as_str())).finish()
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::limits::part_of;
 
-/// Pauses that double up to a limit, each varied at random by up to a half, so that many callers do not come back at
-/// the same moment.
+/// Pauses that double up to a limit, each shortened at random by up to a half, so that many callers do not come back at the
+/// same moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
     next: Duration,
@@ -27,12 +27,12 @@ impl Backoff {
 
     /// The longest that the next pause can be.
     pub(crate) fn at_most(&self) -> Duration {
-        self.next.saturating_mul(3) / 2
+        self.next
     }
 
     /// Returns the next pause.
     pub(crate) fn pause(&mut self) -> Duration {
-        let pause = jittered(self.next);
+        let pause = self.next - part_of(self.next / 2, fastrand::f64());
         self.next = self.next.saturating_mul(self.factor).min(self.longest);
         pause
     }
@@ -52,10 +52,10 @@ mod tests {
         let (first, longest) = (Duration::from_millis(20), Duration::from_secs(1));
         let mut backoff = Backoff::new(first, longest);
         for nth in 0..100_u32 {
-            let middle = first.saturating_mul(1 << nth.min(16)).min(longest);
-            assert!(backoff.at_most() >= middle);
+            let whole = first.saturating_mul(1 << nth.min(16)).min(longest);
+            assert_eq!(backoff.at_most(), whole);
             let pause = backoff.pause();
-            assert!(pause >= middle / 2 && pause <= middle * 3 / 2, "{nth}: {pause:?}");
+            assert!(pause >= whole / 2 && pause <= whole, "{nth}: {pause:?}");
         }
         assert!((0..100).map(|_| jittered(first)).collect::<std::collections::HashSet<_>>().len() > 50);
     }

@@ -28,6 +28,11 @@ impl Deadline {
         self.at
     }
 
+    /// This long after the start of the operation, or the deadline if that is earlier.
+    pub(crate) fn early(self, after: Duration) -> Instant {
+        self.at - self.limit.saturating_sub(after)
+    }
+
     /// How long the whole operation may take.
     pub(crate) fn limit(self) -> Duration {
         self.limit

@@ -160,6 +160,8 @@ pub struct Report {
     pub tally: Tally,
     /// After the end of each attack, how long until every worker had a success; sorted.
     pub recoveries: Vec<Duration>,
+    /// The attack after which that took longest.
+    pub slowest: Option<Attack>,
     /// Connections that were open in the end, before the client was closed, and after.
     pub open: (usize, usize),
     /// How much memory of the process grew from the first quarter of the attacks to the end, in KiB.
@@ -205,7 +207,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration
             })
         })
         .collect();
-    let (mut recoveries, mut attacks, mut memory) = (Vec::new(), 0, None);
+    let (mut recoveries, mut slowest, mut attacks, mut memory) = (Vec::new(), None, 0, None);
     for round in 0..rounds {
         for attack in Attack::ALL {
             attack.run(&pair, &proxy, span).await;
@@ -216,7 +218,11 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration
             while !back() && start.elapsed() - end < given_up {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            recoveries.push(start.elapsed() - end);
+            let recovery = start.elapsed() - end;
+            if recoveries.iter().all(|earlier| *earlier < recovery) {
+                slowest = Some(attack);
+            }
+            recoveries.push(recovery);
         }
         if round >= rounds / 4 && memory.is_none() {
             memory = Some(resident());
@@ -239,7 +245,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration
     }
     recoveries.sort();
     let open = (open, proxy.traffic().open);
-    Report { client: C::NAME, attacks, tally, recoveries, open, growth }
+    Report { client: C::NAME, attacks, tally, recoveries, slowest, open, growth }
 }
 
 /// The memory of the process, in KiB; 0 where the system does not tell.
@@ -341,16 +347,17 @@ impl Random {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, attacks, tally, recoveries, open, growth } = self;
+        let Self { client, attacks, tally, recoveries, slowest, open, growth } = self;
         let Tally { tried, failed, acknowledged, lost, doubled, foreign } = tally;
         let at = |part: usize| recoveries.get(recoveries.len() * part / 100).copied().unwrap_or_default();
         let most = recoveries.last().copied().unwrap_or_default();
         write!(
             f,
-            "| {client} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} | {} / {} | {growth} |",
+            "| {client} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {growth} |",
             at(50).as_secs_f64() * 1000.0,
             at(90).as_secs_f64() * 1000.0,
             most.as_secs_f64() * 1000.0,
+            slowest.map(|attack| format!("{attack:?}")).unwrap_or_default(),
             open.0,
             open.1,
         )
@@ -360,6 +367,6 @@ impl fmt::Display for Report {
 impl Report {
     /// The head of a table of reports.
     pub const HEAD: &'static str = "| client | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
-        back after, ms (median / 90 % / most) | connections at the end / after closing | memory grown, KiB |\n\
+        back after, ms (median / 90 % / most, after which attack) | connections at the end / after closing | memory grown, KiB |\n\
         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 }

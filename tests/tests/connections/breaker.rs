@@ -1,4 +1,4 @@
-//! The breaker: a server that is away costs nobody their deadline, and is found back soon.
+//! The breaker: while a server is down, commands fail at once; when it is back, they work again within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -229,26 +229,144 @@ fn without_a_breaker_every_command_tries() {
     });
 }
 
-/// The time is the runtime's, so an hour takes none.
+/// A command a second, which fails, for so long.
+async fn used_for(redis: &Redis, outage: Duration) {
+    let end = tokio::time::Instant::now() + outage;
+    while tokio::time::Instant::now() < end {
+        Keys::text(1).get().on(redis).await.unwrap_err();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The time is the runtime's, so an hour takes little.
 #[tokio::test(start_paused = true)]
-async fn probes_grow_rare_and_never_stop() {
+async fn a_server_is_found_back_within_a_second_after_an_outage_of_any_length() {
+    // What is asked for, and the longest pause that it means: a pause of zero must not keep a processor busy.
+    for (pause, longest) in [(None, 500), (Some(Duration::MAX), 500), (Some(Duration::ZERO), 20)] {
+        for outage in [2, 60, 3600] {
+            if outage > 60 && longest < 500 {
+                continue;
+            }
+            let server = Server::new();
+            server.refuse_connections(true);
+            let builder = Redis::builder().embedded(server.clone());
+            let builder = if let Some(pause) = pause { builder.breaker(5, pause) } else { builder };
+            let redis = one_lane(builder);
+            open(&redis).await;
+            let failed = || redis.stats().connections[0].failed_connects;
+            let before = failed();
+            used_for(&redis, Duration::from_secs(outage)).await;
+            let probes = failed() - before;
+            // Each pause is shortened by up to a half; the first ones are shorter.
+            let most = outage * 1000 / longest * 2 + 10;
+            let least = outage * 1000 / longest - 1;
+            assert!(
+                (least..=most).contains(&probes),
+                "{probes} probes in {outage} s, at most {longest} ms apart"
+            );
+            server.refuse_connections(false);
+            tokio::time::sleep(Duration::from_millis(longest + 1)).await;
+            assert_eq!(state(&redis), BreakerState::Closed, "{outage} s");
+            Keys::text(1).set("x").on(&redis).await.unwrap();
+        }
+    }
+}
+
+/// Nobody needs a server that no command asks for: the next command finds out.
+#[tokio::test(start_paused = true)]
+async fn an_unused_pool_is_probed_for_a_minute() {
+    const HOUR: Duration = Duration::from_secs(3600);
     let server = Server::new();
     server.refuse_connections(true);
-    let redis = one_lane(Redis::builder().embedded(server.clone()));
-    open(&redis).await;
+    let redis = one_lane(Redis::builder().embedded(server.clone()).retries(0));
     let failed = || redis.stats().connections[0].failed_connects;
-    let before = failed();
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let first = failed() - before;
-    assert!((6..=16).contains(&first), "{first} probes in the first minute");
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    let later = failed() - before - first;
-    // One in 15 to 45 seconds.
-    assert!((80..=240).contains(&later), "{later} probes in an hour");
+    open(&redis).await;
+    for _ in 0..3 {
+        let before = failed();
+        tokio::time::sleep(MINUTE * 2).await;
+        let probes = failed() - before;
+        assert!((120..=270).contains(&probes), "{probes} probes");
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(failed() - before, probes, "it rests");
+        assert_eq!(state(&redis), BreakerState::HalfOpen);
+        // The command tries, fails because of the server, and has the server probed again.
+        let error = Keys::text(1).get().on(&redis).await.unwrap_err();
+        assert!(error.is_unavailable() && !error.is_breaker_open(), "{error}");
+        assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
+    }
+    tokio::time::sleep(HOUR).await;
     server.refuse_connections(false);
-    tokio::time::sleep(Duration::from_secs(45)).await;
-    assert_eq!(state(&redis), BreakerState::Closed);
+    tokio::time::sleep(HOUR).await;
     Keys::text(1).set("x").on(&redis).await.unwrap();
+    assert_eq!(state(&redis), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_end_with_their_pool() {
+    for closes in [false, true] {
+        let server = Server::new();
+        let logins = server.inject(Injected::error("LOADING Redis is loading").on("HELLO"));
+        let redis = one_lane(Redis::builder().embedded(server.clone()));
+        open(&redis).await;
+        let before = logins.hits();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert!(logins.hits() >= before + 60, "it is probed");
+        let clone = closes.then(|| redis.clone());
+        if closes {
+            redis.close().await;
+        }
+        drop(redis);
+        let before = logins.hits();
+        tokio::time::sleep(MINUTE * 60).await;
+        assert_eq!(logins.hits(), before, "closed: {closes}");
+        drop(clone);
+    }
+}
+
+/// Not even one whose server says nothing.
+#[test]
+fn a_probe_that_waits_ends_with_its_pool() {
+    within(PATIENCE, async {
+        for closes in [false, true] {
+            let server = Server::new();
+            server.refuse_connections(true);
+            let redis = one_lane(Redis::builder().embedded(server.clone()).connect_timeout(MINUTE * 60));
+            open(&redis).await;
+            let stalled = server.inject(Injected::stall().on("HELLO"));
+            server.refuse_connections(false);
+            eventually("a probe waits", async || stalled.hits() > 0).await;
+            let clone = closes.then(|| redis.clone());
+            if closes {
+                redis.close().await;
+            }
+            drop(redis);
+            eventually("its connection is closed", async || server.connection_count() == 0).await;
+            drop(clone);
+        }
+    });
+}
+
+/// A command that waits for the server pauses no longer than half a second.
+#[tokio::test(start_paused = true)]
+async fn a_command_that_waits_is_sent_soon_after_the_server_is_back() {
+    let server = Server::new();
+    let builder = Redis::builder().embedded(server.clone()).breaker(0, MINUTE).retries(100).timeout(MINUTE);
+    let redis = one_lane(builder);
+    Keys::text(1).set("x").on(&redis).await.unwrap();
+    for outage in [1, 5, 20] {
+        server.refuse_connections(true);
+        server.disconnect_all();
+        let failed = || redis.stats().connections[0].failed_connects;
+        let before = failed();
+        let waiting = tokio::spawn(Keys::text(1).get().on(&redis).into_future());
+        tokio::time::sleep(Duration::from_secs(outage)).await;
+        let attempts = failed() - before;
+        assert!(attempts >= outage && attempts <= outage * 4 + 10, "{attempts} in {outage} s");
+        server.refuse_connections(false);
+        let back = tokio::time::Instant::now();
+        waiting.await.unwrap().unwrap();
+        assert!(back.elapsed() <= Duration::from_millis(700), "{:?} after {outage} s", back.elapsed());
+    }
 }
 
 /// What a server says that runs no commands now: nothing was run, so everything may run again.

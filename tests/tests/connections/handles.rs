@@ -1359,7 +1359,7 @@ fn a_thousand_handles_on_one_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let handles: Vec<_> =
-            (0..1000).map(|_| to(&server).namespace(&unique_namespace()).unwrap().build().unwrap()).collect();
+            (0..1000).map(|_| to(&server).namespace(unique_namespace()).unwrap().build().unwrap()).collect();
         let tasks: Vec<_> =
             handles.iter().map(|redis| tokio::spawn(Keys::count(1).incr().on(redis).into_future())).collect();
         for task in tasks {

@@ -5,6 +5,7 @@ mod degrading;
 mod foreign_runtimes;
 mod handles;
 mod health;
+mod long_keys;
 mod overload;
 mod own_pool;
 mod plain_login;

@@ -34,7 +34,7 @@ fn closing(upstream: SocketAddr, commands: &[&str]) -> Proxy {
 fn through(proxy: &Proxy) -> RedisBuilder {
     let builder = Redis::builder().host("127.0.0.1").port(proxy.port()).shared_connections(1).retries(0);
     let builder = builder.timeout(LIMIT).connect_timeout(LIMIT).breaker(0, LIMIT);
-    builder.namespace(&unique_namespace()).unwrap()
+    builder.namespace(unique_namespace()).unwrap()
 }
 
 /// Runs a test on an embedded server and on the shared real one.
@@ -326,7 +326,7 @@ fn a_script_replaces_a_multi_that_is_not_permitted() {
                 redis.transaction((Keys::count(id).incr(), Keys::text(id).get())).each().await.unwrap();
             assert_eq!((count.unwrap(), text.unwrap_err().kind()), (3, ErrorKind::WrongType));
             // What Lua would round is an error.
-            server.redis_cli(&["SET", &Keys::count(id).to_string(), "9007199254740992"]);
+            server.redis_cli(&["SET", Keys::count(id).as_ref(), "9007199254740992"]);
             let error = Keys::count(id).incr().on(&redis).await.unwrap_err();
             assert!(error.to_string().contains("2^53"), "{error}");
             assert_eq!(Keys::count(id).get().on(&redis).await.unwrap(), 9_007_199_254_740_993);
@@ -362,12 +362,12 @@ fn on_a_pool_of_the_application() {
         let url = format!("redis://127.0.0.1:{}?protocol=resp2", proxy.port());
         let pool = pool_builder().max_size(2).build(manager(&url)).await.unwrap();
         let redis =
-            Redis::builder().pool(pool).namespace(&unique_namespace()).unwrap().timeout(LIMIT).retries(0);
+            Redis::builder().pool(pool).namespace(unique_namespace()).unwrap().timeout(LIMIT).retries(0);
         everything_works(&redis.build().unwrap()).await;
         proxy.named("EVAL", Fault::CutRequest);
         let pool = pool_builder().max_size(2).build(manager(&url)).await.unwrap();
         let redis =
-            Redis::builder().pool(pool).namespace(&unique_namespace()).unwrap().timeout(LIMIT).retries(0);
+            Redis::builder().pool(pool).namespace(unique_namespace()).unwrap().timeout(LIMIT).retries(0);
         transactions_are_refused(&redis.build().unwrap(), ErrorKind::Server).await;
     });
 }

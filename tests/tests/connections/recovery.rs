@@ -363,7 +363,7 @@ fn a_raw_connection_that_broke_while_idle() {
         let redis = Redis::builder()
             .url(&server.url())
             .unwrap()
-            .namespace(&unique_namespace())
+            .namespace(unique_namespace())
             .unwrap()
             .build()
             .unwrap();

@@ -111,13 +111,70 @@ fn slow_is_not_silent() {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
         connect(&redis).await;
-        let before = proxy.traffic().connections;
         for _ in 0..3 {
             proxy.once(Fault::Delay(Duration::from_millis(450)));
             unanswered(&redis).await;
             eventually("the late reply arrives", async || redis.stats().connections[0].in_flight == 0).await;
         }
-        assert_eq!(proxy.traffic().connections, before);
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.lost_connections, stats.shared_connections), (0, 1), "{stats:?}");
+    });
+}
+
+/// The limit of the handles of the next tests. A fifth of it is suspicious, and a busy machine answers within the rest.
+const PATIENT: Duration = Duration::from_secs(20);
+
+/// A connection that is silent while the server answers on another one is dead: no caller has to wait for the deadline.
+#[test]
+fn a_dead_connection_is_told_from_a_slow_server() {
+    within(PATIENCE, async {
+        for fault in [Fault::BlackHole, Fault::BlackHoleReply] {
+            let (_server, proxy, builder) = proxied();
+            let redis = builder.timeout(PATIENT).build().unwrap();
+            Keys::text(1).set("x").on(&redis).await.unwrap();
+            proxy.on("silence:count:1", fault);
+            let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+            eventually("it is swallowed", async || proxy.unused() == 0).await;
+            // What may run twice runs again on a new connection.
+            assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"), "{fault:?}");
+            let error = counted.await.unwrap().unwrap_err();
+            assert!(error.is_connection_lost(), "{fault:?}: {error}");
+            assert!(error.to_string().contains("answers on another connection"), "{error}");
+            assert_eq!(redis.stats().connections[0].lost_connections, 1);
+        }
+    });
+}
+
+/// The server is asked on another connection, says nothing there either, and so no connection is closed.
+#[test]
+fn a_server_that_is_busy_loses_no_connection() {
+    within(PATIENCE, async {
+        let (server, proxy, builder) = proxied();
+        let redis = builder.timeout(PATIENT).build().unwrap();
+        connect(&redis).await;
+        let before = proxy.traffic().connections;
+        server.pause();
+        let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        proxy.until(|traffic| traffic.connections > before).await;
+        server.resume();
+        assert_eq!(counted.await.unwrap().unwrap(), 1);
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.lost_connections, stats.breaker_opened), (0, 0), "{stats:?}");
+        eventually("the probe is closed", async || proxy.traffic().open == 1).await;
+    });
+}
+
+/// What an attempt has sent into a black hole is lost; the next one is made before the limit for connecting has passed.
+#[test]
+fn an_attempt_that_is_not_answered_is_overtaken() {
+    within(PATIENCE, async {
+        let (_server, proxy, builder) = proxied();
+        let redis = builder.timeout(PATIENCE).connect_timeout(PATIENCE).build().unwrap();
+        proxy.once(Fault::BlackHole);
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        assert_eq!(proxy.traffic().connections, 2);
+        assert_eq!(redis.stats().connections[0].failed_connects, 0);
+        proxy.until(|traffic| traffic.open == 1).await;
     });
 }
 
@@ -180,14 +237,14 @@ fn an_attempt_that_was_given_up_leaves_room() {
         let (_server, proxy, builder) = proxied();
         let redis = builder.timeout(MINUTE).connect_timeout(MINUTE).build().unwrap();
         // It takes longer to connect than all that give up take together.
-        proxy.once(Fault::Delay(Duration::from_secs(2)));
+        proxy.once(Fault::Delay(Duration::from_millis(400)));
         for _ in 0..5 {
             let brief = Keys::text(1).get().on(&redis).into_future();
             assert!(tokio::time::timeout(Duration::from_millis(20), brief).await.is_err());
         }
         Keys::text(1).get().on(&redis).await.unwrap();
-        assert_eq!(redis.stats().connections[0].status, PoolStatus::Ready);
-        assert_eq!(proxy.traffic().connections, 1);
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.status, stats.connects), (PoolStatus::Ready, 1));
     });
 }
 

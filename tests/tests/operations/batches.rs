@@ -234,7 +234,7 @@ fn a_batch_is_one_write() {
     let proxy = Proxy::start(shared_server().address());
     within(PATIENCE, async {
         let builder = Redis::builder().url(&shared_server().url_through(&proxy)).unwrap();
-        let redis = builder.namespace(&unique_namespace()).unwrap().build().unwrap();
+        let redis = builder.namespace(unique_namespace()).unwrap().build().unwrap();
         redis.connect().await.unwrap();
         let before = proxy.traffic();
         for _ in 0..20 {
@@ -305,7 +305,7 @@ fn a_batch_with_one_write_that_must_not_run_twice_runs_once() {
     let proxy = Proxy::start(shared_server().address());
     within(PATIENCE, async {
         let builder = Redis::builder().url(&shared_server().url_through(&proxy)).unwrap();
-        let redis = builder.namespace(&unique_namespace()).unwrap().build().unwrap();
+        let redis = builder.namespace(unique_namespace()).unwrap().build().unwrap();
         redis.connect().await.unwrap();
         proxy.on("EXEC", Fault::CutReply);
         let (text, count) = redis.batch((Keys::text(1).get(), Keys::count(1).incr())).each().await.unwrap();

@@ -132,7 +132,7 @@ fn debug_prints_no_value() {
 fn dropped_at_random(builder: RedisBuilder) {
     const DROPPERS: u64 = 8;
     const DROPS: u64 = 20_000;
-    let redis = builder.namespace(&unique_namespace()).unwrap().build().unwrap();
+    let redis = builder.namespace(unique_namespace()).unwrap().build().unwrap();
     within(2 * MINUTE, async {
         let (done, checked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         for id in 0..100 {

@@ -143,6 +143,10 @@ fn recorded(real: &mut Client) -> Vec<Run> {
             _ => continue,
         };
         let count: usize = std::str::from_utf8(count).unwrap().parse().unwrap();
+        if count == 0 {
+            // A login that finds out whether scripts may run.
+            continue;
+        }
         let (keys, arguments) = rest.split_at(count);
         let owned = |words: &[redis_keyspace::bytes::Bytes]| words.iter().map(|word| word.to_vec()).collect();
         let run = Run { script, keys: owned(keys), arguments: owned(arguments) };

@@ -216,7 +216,7 @@ fn all_busy_is_said_when_the_limit_is_over() {
     let url = shared_server().url();
     for builder in [Redis::builder().embedded(Server::new()), Redis::builder().url(&url).unwrap()] {
         let redis =
-            builder.namespace(&unique_namespace()).unwrap().timeout(Duration::from_secs(3)).build().unwrap();
+            builder.namespace(unique_namespace()).unwrap().timeout(Duration::from_secs(3)).build().unwrap();
         within(PATIENCE, redis.scope(all_busy(redis.clone())));
     }
 }

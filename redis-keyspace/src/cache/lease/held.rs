@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use super::LONGEST_KEPT;
 use super::asking::ask;
 use super::place::{Grant, LeaseAnswer, LeaseMode, LeasePlace, unexpected};
-use crate::error::Result;
+use crate::error::{Result, short_name};
 use crate::protocol::{Reply, ScriptCall};
 use crate::time::{Expiry, millis};
 
@@ -151,7 +151,7 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("key", &self.place.key.as_str()).finish_non_exhaustive()
+        f.debug_struct("Lease").field("key", &short_name(self.place.key.as_str())).finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn binding(redis: &Redis, part: &Part) -> Result<Arc<Binding>> {
     binding.checks.pass(part.request.unreadable.as_ref())?;
     if let Ok(request) = &part.request.request {
         // Here, so that it fails this command only.
-        request.check_size(binding.checks.most)?;
+        request.check_size(binding.pool().settings.sizes())?;
     }
     Ok(binding)
 }

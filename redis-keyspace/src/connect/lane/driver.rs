@@ -15,6 +15,7 @@ use super::submitted::Sender;
 use super::wire::Reader;
 use crate::config::Settings;
 use crate::connect::attempt::Origin;
+use crate::connect::search::Suspicion;
 use crate::error::Error;
 use crate::protocol::{Decoder, Malformed, Replies, Reply};
 use crate::time::Deadline;
@@ -22,6 +23,8 @@ use crate::time::Deadline;
 const READ_SIZE: usize = 32 * 1024;
 /// A lane that was silent for this long, or up to twice as long, is probed, before a caller relies on it.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
+/// How often a silent lane is looked at, at least.
+const LOOK: Duration = Duration::from_millis(250);
 /// Buffers that grew beyond this for one large value give their memory back.
 const KEEP_SIZE: usize = 256 * 1024;
 
@@ -44,6 +47,10 @@ pub(crate) struct Driver {
     /// Since when nothing has arrived, as far as the timer has seen.
     silent_since: Instant,
     heard: bool,
+    /// The same as far as other connections are compared with it: a request on its way is no silence.
+    quiet_since: Instant,
+    /// Set while the server is asked on another connection.
+    suspicion: Option<Suspicion>,
     probe: Pin<Box<Sleep>>,
     /// Whether anything was heard since the probe's timer was set.
     heard_since: bool,
@@ -59,12 +66,13 @@ enum End {
 impl Driver {
     pub(crate) fn new(reader: Reader, unread: BytesMut, queue: Arc<Queue>, origin: Origin) -> Self {
         let now = Instant::now();
-        let Settings { timeout, max_value_bytes, .. } = *origin.settings;
+        let Settings { max_value_bytes, .. } = *origin.settings;
+        let patience = queue.patience();
         Self {
             reader,
             queue,
             origin,
-            patience: Patience::new(timeout),
+            patience,
             decoder: Decoder::new(max_value_bytes),
             input: unread,
             output: Vec::new(),
@@ -77,6 +85,8 @@ impl Driver {
             silent_since: now,
             // Silence counts only while replies are owed.
             heard: true,
+            quiet_since: now,
+            suspicion: None,
             probe: Box::pin(tokio::time::sleep_until(now + PROBE_AFTER)),
             heard_since: false,
         }
@@ -179,7 +189,7 @@ impl Driver {
                 && self.queue.probe(Deadline::after(self.patience.silence))
             {
                 // Silence counts from now on.
-                (self.heard, self.silent_since) = (false, now);
+                (self.heard, self.silent_since, self.quiet_since) = (false, now, now);
             }
             self.probe.as_mut().reset(now + PROBE_AFTER);
         }
@@ -191,19 +201,36 @@ impl Driver {
         while self.armed.is_some() {
             ready!(self.timer.as_mut().poll(context));
             let now = Instant::now();
-            if std::mem::take(&mut self.heard) {
+            let heard = std::mem::take(&mut self.heard);
+            if heard {
                 self.silent_since = now;
             }
             let mut state = self.queue.lock();
             let owed = state.expire(now, &mut self.told);
             let gives_up = owed.overdue.then(|| self.silent_since + self.patience.with(owed.longest));
-            self.armed = owed.next.into_iter().chain(gives_up).min();
+            if heard || owed.arriving || !owed.any {
+                (self.quiet_since, self.suspicion) = (now, None);
+            }
+            let suspicious = self.patience.suspicious(owed.longest).filter(|_| owed.any);
+            let is_suspicious = suspicious.is_some_and(|limit| self.quiet_since + limit <= now);
+            if is_suspicious && self.suspicion.is_none() {
+                self.suspicion = Some(self.origin.suspect());
+            }
+            let is_dead = self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
+            let next_look = suspicious.map(|limit| now + (limit / 4).min(LOOK));
+            self.armed = owed.next.into_iter().chain(gives_up).chain(next_look).min();
             state.armed = self.armed;
             let done = state.is_done();
             drop(state);
             self.tell();
             if done {
                 return Poll::Ready(End::Finished);
+            }
+            if is_dead {
+                let silence = now.duration_since(self.quiet_since);
+                return Poll::Ready(End::Lost(format!(
+                    "silent for {silence:.1?}, while the server answers on another connection"
+                )));
             }
             if gives_up.is_some_and(|at| at <= now) {
                 let silence = now.duration_since(self.silent_since);

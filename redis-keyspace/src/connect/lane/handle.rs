@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::driver::Driver;
-use super::limits::Room;
+use super::limits::{Patience, Room};
 use super::queue::Queue;
 use super::submitted::Submitted;
 use super::wire::split;
@@ -51,7 +51,8 @@ impl Lane {
         let (reader, writer) = split(stream);
         let is_fallback = server.is_plain && origin.settings.login == LoginMode::Auto;
         let fallback_of = is_fallback.then(|| Arc::clone(&origin.facts));
-        let queue = Arc::new(Queue::new(writer, Room::new(&origin.settings)));
+        let queue =
+            Arc::new(Queue::new(writer, Room::new(&origin.settings), Patience::new(&origin.settings)));
         tokio::spawn(Driver::new(reader, unread, Arc::clone(&queue), origin));
         let atomicity = server.atomicity;
         Self { handle: Arc::new(LaneHandle { queue, server: run, atomicity, fallback_of }) }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::limits::Room;
+use super::limits::{Patience, Room};
 use super::submitted::{Sender, Submitted};
 use super::wire::Writer;
 use crate::error::{Budget, Error};
@@ -20,6 +20,7 @@ use crate::time::Deadline;
 pub(crate) struct Queue {
     writer: Writer,
     room: Room,
+    patience: Patience,
     state: Mutex<QueueState>,
     /// Mirrors `QueueState::closed`, so that choosing a lane takes no lock.
     closed: AtomicBool,
@@ -38,6 +39,8 @@ pub(crate) struct QueueState {
     pub(crate) armed: Option<Instant>,
     /// An earlier deadline, for which the driver must reset its timer.
     pub(crate) earlier: Option<Instant>,
+    /// Until when a long request may be on its way to the server.
+    arriving: Option<Instant>,
     /// How many bytes the driver has taken and not written yet: no caller may overtake them.
     pub(crate) writing: usize,
     /// Set while the driver sleeps.
@@ -58,8 +61,13 @@ pub(crate) struct Pending {
 }
 
 impl Queue {
-    pub(crate) fn new(writer: Writer, room: Room) -> Self {
-        Self { writer, room, state: Mutex::default(), closed: AtomicBool::new(false), ended: Notify::new() }
+    pub(crate) fn new(writer: Writer, room: Room, patience: Patience) -> Self {
+        let (state, closed, ended) = (Mutex::default(), AtomicBool::new(false), Notify::new());
+        Self { writer, room, patience, state, closed, ended }
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
     }
 
     pub(crate) fn writer(&self) -> &Writer {
@@ -100,7 +108,10 @@ impl Queue {
         }
         state.owed += missing;
         let alone = state.pending.is_empty() && state.out.is_empty() && state.writing == 0;
+        let before = state.out.len();
         request.encode(namespace, &mut state.out);
+        let length = state.out.len() - before;
+        state.note_length(length);
         state.pending.push_back(pending);
         let mut wake = true;
         if alone {
@@ -114,7 +125,7 @@ impl Queue {
                 state.out.drain(..written);
             }
         }
-        let at = deadline.at();
+        let at = self.patience.first_look(deadline);
         if state.armed.is_none_or(|armed| at < armed) {
             state.earlier = Some(state.earlier.map_or(at, |earlier| earlier.min(at)));
             wake = true;
@@ -142,7 +153,7 @@ impl Queue {
             deadline,
         });
         state.owed += 1;
-        let at = deadline.at();
+        let at = self.patience.first_look(deadline);
         state.earlier = Some(state.earlier.map_or(at, |earlier| earlier.min(at)));
         true
     }
@@ -196,6 +207,15 @@ impl Pending {
 }
 
 impl QueueState {
+    /// A long request takes time to arrive, during which nothing can be heard.
+    fn note_length(&mut self, length: usize) {
+        let on_its_way = Patience::on_its_way(length);
+        if !on_its_way.is_zero() {
+            let now = Instant::now();
+            self.arriving = Some(self.arriving.map_or(now, |earlier| earlier.max(now)) + on_its_way);
+        }
+    }
+
     /// Assigns replies to their requests, in order. Adds to `told` which caller gets which replies, so that they are sent
     /// outside of the lock. Returns `false` if more replies arrived than were requested.
     pub(crate) fn assign(
@@ -223,7 +243,9 @@ impl QueueState {
 
     /// Fails callers whose deadline has passed, and returns what the server still owes.
     pub(crate) fn expire(&mut self, now: Instant, told: &mut Vec<(Sender, Result<Replies, Error>)>) -> Owed {
-        let mut owed = Owed::default();
+        self.arriving = self.arriving.filter(|arriving| *arriving > now);
+        let mut owed =
+            Owed { any: !self.pending.is_empty(), arriving: self.arriving.is_some(), ..Owed::default() };
         for pending in &mut self.pending {
             let at = pending.deadline.at();
             owed.longest = owed.longest.max(pending.deadline.limit());
@@ -257,4 +279,8 @@ pub(crate) struct Owed {
     pub(crate) longest: Duration,
     /// Whether one is late, and its caller was told.
     pub(crate) overdue: bool,
+    /// Whether there is any.
+    pub(crate) any: bool,
+    /// Whether a long request may not have arrived yet.
+    pub(crate) arriving: bool,
 }
