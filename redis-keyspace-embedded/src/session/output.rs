@@ -15,8 +15,8 @@ const MOST_KEPT: usize = 1024 * 1024;
 
 /// Frees the memory of a buffer that is empty after it was large.
 pub(super) fn shrink(buffer: &mut BytesMut) {
-    // Reclaims memory only if all commands and values have released it. Otherwise there is nothing to
-    // free: the buffer holds none of its own.
+    // Reclaims memory only if all commands and values have released it. Until then the buffer owns no
+    // memory that could be freed.
     if buffer.is_empty() && buffer.try_reclaim(MOST_KEPT.saturating_add(1)) {
         *buffer = BytesMut::new();
     }

@@ -22,7 +22,7 @@ pub(crate) fn part_of(duration: Duration, part: f64) -> Duration {
     if part >= 1.0 {
         return duration;
     }
-    // A part that is not a number, or negative, is none.
+    // NaN and negative parts count as 0.
     let part = part.max(0.0);
     Duration::try_from_secs_f64(duration.as_secs_f64() * part).unwrap_or(duration).min(duration)
 }

@@ -30,7 +30,7 @@ fn closing(upstream: SocketAddr, commands: &[&str]) -> Proxy {
     proxy
 }
 
-/// A handle with one shared connection through the proxy, in a namespace of its own.
+/// A handle with one shared connection through the proxy, in its own namespace.
 fn through(proxy: &Proxy) -> RedisBuilder {
     let builder = Redis::builder().host("127.0.0.1").port(proxy.port()).shared_connections(1).retries(0);
     let builder = builder.timeout(LIMIT).connect_timeout(LIMIT).breaker(0, LIMIT);

@@ -195,7 +195,7 @@ enum Foreign {
 
 const TYPES: [&[&str]; 4] =
     [&["RPUSH", "a", "b"], &["SADD", "a"], &["HSET", "foreign", "1"], &["ZADD", "1", "a"]];
-/// Numbers, and what is none, for fields and for whole values.
+/// Valid and invalid numbers, for fields and for whole values.
 const NUMBERS: &[&str] = &[
     "",
     "abc",

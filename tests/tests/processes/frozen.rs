@@ -11,7 +11,7 @@ struct Keys {
     hits: fn(id: u32) -> Counter,
 }
 
-/// Not a test of its own: the process that is frozen.
+/// The process that is frozen; the other test starts it.
 #[test]
 fn a_frozen_child() {
     let Ok(url) = std::env::var("FROZEN_URL") else { return };

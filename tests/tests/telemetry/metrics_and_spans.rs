@@ -142,13 +142,13 @@ impl tracing::Subscriber for Capture {
     fn exit(&self, _: &Id) {}
 }
 
-/// In a process of its own: a place in the code that another thread reaches first, without a subscriber, may stay disabled.
+/// Runs in a separate process: a span that another thread reaches first, without a subscriber, can stay disabled.
 #[test]
 fn spans_follow_the_conventions() {
     child_test!("spans_of_a_process").env("SPANS_CHILD", "1").spawn().passes();
 }
 
-/// Not a test of its own: what the one before runs.
+/// The separate process; the test above starts it.
 #[test]
 fn spans_of_a_process() {
     if std::env::var_os("SPANS_CHILD").is_none() {

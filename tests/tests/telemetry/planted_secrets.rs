@@ -223,7 +223,7 @@ fn in_a_profile() {
     }
 }
 
-/// The name of a profile, by the environment. In a process of its own.
+/// The name of a profile, from the environment of a separate process.
 #[test]
 fn in_the_name_of_a_profile_child() {
     let Ok(secret) = std::env::var("PLANTED_CHILD") else { return };
@@ -240,7 +240,7 @@ fn in_the_name_of_a_profile() {
     }
 }
 
-/// Runs a command in three ways, of which each has errors of its own, and looks at those.
+/// Runs a command in three ways, because each has different errors, and checks the errors.
 async fn planted(redis: &Redis, secret: &str, command: &[&str]) -> usize {
     let make = || {
         let mut cmd = redis::cmd(command[0]);
