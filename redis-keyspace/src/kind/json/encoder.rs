@@ -48,18 +48,7 @@ impl<'e, 'o> Serializer for &'e mut Encoder<'o> {
     type SerializeStruct = Fields<'e, 'o>;
     type SerializeStructVariant = Fields<'e, 'o>;
 
-    integers!(
-        serialize_i8(i8),
-        serialize_i16(i16),
-        serialize_i32(i32),
-        serialize_i64(i64),
-        serialize_i128(i128),
-        serialize_u8(u8),
-        serialize_u16(u16),
-        serialize_u32(u32),
-        serialize_u64(u64),
-        serialize_u128(u128)
-    );
+    for_integers!(integers);
 
     fn serialize_bool(self, value: bool) -> Result<(), JsonProblem> {
         self.push(if value { b"true" } else { b"false" });

@@ -116,18 +116,7 @@ impl Serializer for MapKey<'_, '_> {
     refused_compounds!(no_key("an array"), no_key("an object"), no_key("a variant with data"));
     refused!(no_key("null"); serialize_none(), serialize_unit(), serialize_unit_struct(&'static str));
     refused!(no_key("bytes"); serialize_bytes(&[u8]));
-    quoted!(
-        serialize_i8(i8),
-        serialize_i16(i16),
-        serialize_i32(i32),
-        serialize_i64(i64),
-        serialize_i128(i128),
-        serialize_u8(u8),
-        serialize_u16(u16),
-        serialize_u32(u32),
-        serialize_u64(u64),
-        serialize_u128(u128)
-    );
+    for_integers!(quoted);
 
     fn serialize_bool(self, value: bool) -> Result<(), JsonProblem> {
         self.0.push(if value { b"\"true\"" } else { b"\"false\"" });
