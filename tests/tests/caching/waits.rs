@@ -1,4 +1,4 @@
-//! No caller waits forever for the load of another one.
+//! No caller waits forever for the load of another one. Times are those of a paused clock.
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
@@ -11,7 +11,7 @@ use redis_keyspace::cache::FillError;
 use redis_keyspace::{ErrorKind, Key, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, within};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -133,7 +133,7 @@ both_servers! {
 
     async fn a_leader_that_is_not_polled_is_replaced(redis: Redis) {
         let key = Keys::text(1).on(&redis);
-        let started = Arc::new(tokio::sync::Notify::new());
+        let started = Arc::new(Notify::new());
         let (leader, starts) = (key.clone(), Arc::clone(&started));
         let mut leader = pin!(leader.get_or_set(|| async move {
             starts.notify_one();
@@ -206,27 +206,32 @@ async fn loaders_that_never_end_are_started_once_per_wait() {
 async fn the_time_is_declared_or_that_of_the_loader() {
     let redis = Redis::embedded();
     Keys::text(1).on(&redis).get().await.unwrap();
-    let hang = || std::future::pending::<String>();
     let load = || async { "loaded".to_owned() };
-    poll_leader(Keys::declared(1).on(&redis).get_or_set(hang)).await;
+    abandon(Keys::declared(1).on(&redis), false).await;
     let since = Instant::now();
     Keys::declared(1).on(&redis).get_or_set(load).await.unwrap();
     assert_eq!(since.elapsed().as_secs(), 3);
 
     // A loader that may take a minute is not replaced before.
-    poll_leader(Keys::text(2).on(&redis).get_or_set(hang)).await;
+    abandon(Keys::text(2).on(&redis), false).await;
     let since = Instant::now();
     let failed = Keys::text(2).on(&redis).try_get_or_set(|| async { Ok::<_, ()>("loaded".to_owned()) });
     assert!(matches!(failed.hard_timeout(MINUTE).await, Err(FillError::TimedOut(MINUTE))));
     assert_eq!(since.elapsed().as_secs(), 60);
 }
 
-/// Polls a fill until it loads, and then no more.
-async fn poll_leader(fill: impl IntoFuture) {
-    let mut fill = Box::pin(fill.into_future());
+/// Polls a fill until its loader runs, and then no more.
+async fn abandon(key: Key<Keys, Text>, across: bool) {
+    let loads = Arc::new(Notify::new());
+    let starts = Arc::clone(&loads);
+    let fill = key.get_or_set(|| async move {
+        starts.notify_one();
+        std::future::pending().await
+    });
+    let mut fill = Box::pin(if across { fill.across_processes() } else { fill }.into_future());
     tokio::select! {
-        _ = &mut fill => unreachable!("it hangs"),
-        () = tokio::time::sleep(SECOND) => {}
+        _ = &mut fill => unreachable!("its loader never ends"),
+        () = loads.notified() => {}
     }
     std::mem::forget(fill);
 }
@@ -238,7 +243,7 @@ async fn the_timeout_of_a_call_limits_all_its_waiting() {
     let two = Redis::builder().embedded(server).client_name("two").build().unwrap();
     Keys::text(1).on(&two).get().await.unwrap();
     let hang = || std::future::pending::<String>();
-    poll_leader(Keys::text(1).on(&one).get_or_set(hang).across_processes()).await;
+    abandon(Keys::text(1).on(&one), true).await;
     for (redis, across) in [(&one, false), (&one, true), (&two, true)] {
         let since = Instant::now();
         let fill = Keys::text(1).on(redis).get_or_set(hang).timeout(2 * SECOND);

@@ -111,6 +111,17 @@ fn shapes(secret: &str) -> Vec<String> {
         .into()
 }
 
+/// Passes each secret to the check, with each name and in each shape.
+fn each_shape(names: &[&str], check: impl Fn(&str, &str, &str)) {
+    for secret in SECRETS {
+        for name in names {
+            for shape in shapes(secret) {
+                check(secret, name, &shape);
+            }
+        }
+    }
+}
+
 #[test]
 fn in_a_variable() {
     let names = [
@@ -123,24 +134,19 @@ fn in_a_variable() {
         "REDIS_TLS",
         "REDIS_NAMESPACE",
         "REDIS_LOGIN",
+        "REDIS_VERIFY_WRITES",
         "REDIS_URL",
     ];
-    for secret in SECRETS {
-        for name in names {
-            for shape in shapes(secret) {
-                for more in
-                    [None, Some(("REDIS_URL", "redis://v:other@h/7")), Some(("REDIS_PASSWORD", "other"))]
-                {
-                    let variables = [(name, shape.as_str())].into_iter().chain(more);
-                    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-                    if let Some(error) = refusal(Redis::builder().variables(variables)) {
-                        assert_silent(secret, &format!("{name}={shape}"), &error);
-                        assert!(error.is_configuration(), "{error}");
-                    }
-                }
+    each_shape(&names, |secret, name, shape| {
+        for more in [None, Some(("REDIS_URL", "redis://v:other@h/7")), Some(("REDIS_PASSWORD", "other"))] {
+            let variables = [(name, shape)].into_iter().chain(more);
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            if let Some(error) = refusal(Redis::builder().variables(variables)) {
+                assert_silent(secret, &format!("{name}={shape}"), &error);
+                assert!(error.is_configuration(), "{error}");
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -194,33 +200,31 @@ fn in_a_profile() {
         "shared_connections",
         "exclusive_connections",
         "breaker_failures",
-        "breaker_cooldown",
+        "breaker_pause",
         "max_in_flight",
         "max_queued_bytes",
+        "max_key_bytes",
         "max_value_bytes",
+        "verify_writes",
         "no_such_entry",
     ];
-    for secret in SECRETS {
-        for entry in entries {
-            for shape in shapes(secret) {
-                for text in [
-                    format!("[a]\n{entry} = {shape:?}\n"),
-                    format!("[a]\n{entry} = {shape}\n"),
-                    format!("[a]\n{entry} = [{shape:?}]\n"),
-                    format!("[a]\nurl = \"redis://v:other@h/7\"\n{entry} = {shape:?}\n"),
-                    format!("{entry} = {shape:?}\n"),
-                ] {
-                    let built = Profiles::new().toml(&text).and_then(|profiles| profiles.select("a"));
-                    if let Some(error) = refusal(built) {
-                        assert_silent(secret, &text, &error);
-                    }
-                }
-                if let Err(error) = Profiles::new().select(&shape) {
-                    assert_silent(secret, &shape, &error);
-                }
+    each_shape(&entries, |secret, entry, shape| {
+        for text in [
+            format!("[a]\n{entry} = {shape:?}\n"),
+            format!("[a]\n{entry} = {shape}\n"),
+            format!("[a]\n{entry} = [{shape:?}]\n"),
+            format!("[a]\nurl = \"redis://v:other@h/7\"\n{entry} = {shape:?}\n"),
+            format!("{entry} = {shape:?}\n"),
+        ] {
+            let built = Profiles::new().toml(&text).and_then(|profiles| profiles.select("a"));
+            if let Some(error) = refusal(built) {
+                assert_silent(secret, &text, &error);
             }
         }
-    }
+        if let Err(error) = Profiles::new().select(shape) {
+            assert_silent(secret, shape, &error);
+        }
+    });
 }
 
 /// The name of a profile, from the environment of a separate process.
