@@ -40,6 +40,7 @@ use proc_macro::TokenStream;
 /// | `db = 2` | the logical database, 0 to 65535; without it, the server's |
 /// | `ttl = 3600`, `ttl = "1h"`, `ttl = none` | the lifetime of entries that state none; an integer is in seconds, the units are `ms` `s` `m` `h` `d` `w`, `none` is for ever |
 /// | `server = "name"` | the named server that the keys live on |
+/// | `dedicated_server` | only keyspaces with the same `server` may use that server; `catalog!` then takes other servers for different ones, and a command fails if they turn out to be the same |
 /// | `timeout = "250ms"` | the deadline of each command |
 /// | `retries = 3` | how often a failed command is repeated where that can't hurt, 0 to 100 |
 /// | `shared_connections = 2` | connections that many tasks use at once, 1 to 64 |

@@ -31,5 +31,27 @@
 //! | key `%fence`, and `{`key`}` unless the key has a hash tag | the last fencing number of a lock |
 //! | key `%g` and 16 hex digits | the key in a generation of a group |
 //!
+//! Only [`Raw`](crate::Raw) arguments could contain such a text, and must not: operations on a key with one of them, or with
+//! `%payload`, which is reserved, are [`InvalidInput`](crate::ErrorKind::InvalidInput) errors.
+//!
+//! # Versions
+//!
+//! Programs with different versions of this library can share a server during a rollout. What is stored in addition to values
+//! has a format version, and this is what version 1 does when it finds a later one:
+//!
+//! | stored | version 1 | a later version | version 1 then |
+//! | --- | --- | --- | --- |
+//! | value of a `Lock` | the holder's token, 32 hex digits | `v`, the version, `:` and more | [`Decode`](crate::ErrorKind::Decode) error that names the version; a lock held by this process counts as lost |
+//! | `%fence` of a lock | a decimal integer | the same | the same error; the lock is not taken |
+//! | value of a `RateLimit` | `whole+part/count`, decimal | the same | the same error |
+//! | value of a `Group` | 16 hex digits | the same | the same error; `invalidate` stores a new generation in format 1 |
+//! | `%fill` of a value | a hash with the field `v` set to `1` | another `v` | ignores it and replaces it: the other program's load is not stored |
+//! | `%fill` of a `Once` | the same hash | another `v` | the same error, and the work does not run; a stored result is returned |
+//! | the mark after `%swept:` | a hash whose field `at` changes with every deletion | more fields | ignores the fields that it does not know |
+//!
+//! A later version reads every earlier one, and writes a format that this version does not know only on request. A text without
+//! a version that is not what version 1 writes comes from another program: a lock counts as held by it, and for the others it is
+//! a `Decode` error.
+//!
 //! This text describes version 1. A change of what is written would be version 2, opted into by the declaration: keys in
 //! production never move because of an update.

@@ -1,7 +1,7 @@
 //! The macros of catalogs. They use what generated code uses, so they are above both.
 
-/// Declares the catalog of a program: all of its keyspaces, whatever crates they come from. Keyspaces of one server and
-/// database that could share a key do not compile together.
+/// Declares the catalog of a program: all of its keyspaces, whatever crates they come from. Keyspaces that can be used on the
+/// same server and database and could share a key do not compile together.
 ///
 /// ```
 /// use redis_keyspace::{Counter, Keyspace, Text, catalog};
@@ -23,8 +23,11 @@
 /// assert!(CATALOG.to_markdown().contains("`page:views:{id}`"));
 /// ```
 ///
-/// Checked are all pairs of keyspaces that may be on one server and database: all but those that state
-/// different ones. (Servers of different names are taken for different servers.) Refused are templates that can make the same
+/// It checks all pairs of keyspaces, except those that declare different databases and those that declare different servers of
+/// which one is a `dedicated_server`. Different names alone prove nothing: one server can be installed under both, and
+/// `redis.scope(..)` and `.on(&redis)` override names. What is declared here is checked again when a keyspace is used: a
+/// command fails if its keyspace meets another one with the same keys, see
+/// [`RedisBuilder::allow_overlapping_keyspaces`](crate::RedisBuilder::allow_overlapping_keyspaces). Refused are templates that can make the same
 /// key, a prefix within another one's (`cart` and `cart:items`), and, of a keyspace with `prefix = none`, a template that can
 /// make keys of another one's prefix.
 ///

@@ -18,6 +18,7 @@ pub(crate) struct Container {
     pub(crate) ttl: Setting<Ttl>,
     pub(crate) db: Option<u16>,
     pub(crate) server: Option<String>,
+    pub(crate) dedicated_server: bool,
     pub(crate) timeout_millis: Option<u64>,
     pub(crate) retries: Option<u32>,
     pub(crate) shared_connections: Option<u16>,
@@ -32,6 +33,7 @@ pub(crate) struct Container {
 impl Container {
     pub(crate) fn new(attributes: &[Attribute], diag: &Diag) -> Self {
         let mut container = Self::default();
+        let mut dedicated = None;
         for item in items(attributes, Place::Keyspace, diag) {
             let Some(name) = &item.name else {
                 container.unnamed(&item, diag);
@@ -72,11 +74,10 @@ impl Container {
                     container.misses_when_away =
                         value::one_of(&item, &["error", "miss"], diag).as_deref() == Some("miss");
                 }
-                "allow_doubled_prefix" => {
-                    container.allow_doubled_prefix = true;
-                    if item.value.is_some() {
-                        diag.error(item.span, "`allow_doubled_prefix` is a flag: write it without a value");
-                    }
+                "allow_doubled_prefix" => container.allow_doubled_prefix = flag(&item, diag),
+                "dedicated_server" => {
+                    container.dedicated_server = flag(&item, diag);
+                    dedicated = Some(item.span);
                 }
                 "crate" => {
                     container.crate_path =
@@ -84,6 +85,14 @@ impl Container {
                 }
                 _ => {}
             }
+        }
+        if let Some(span) = dedicated
+            && container.server.is_none()
+        {
+            diag.error(
+                span,
+                "`dedicated_server` needs a named server: add `server = \"name\"`, which every keyspace on that server declares",
+            );
         }
         container
     }
@@ -111,6 +120,15 @@ impl Container {
             self.ttl = Setting::Bad;
         }
     }
+}
+
+/// A name that stands for itself.
+fn flag(item: &Item, diag: &Diag) -> bool {
+    if item.value.is_some() {
+        let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        diag.error(item.span, format!("`{name}` is a flag: write it without a value"));
+    }
+    true
 }
 
 fn server(name: Option<LitStr>, diag: &Diag) -> Option<String> {

@@ -46,6 +46,7 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("ttl", &[Place::Keyspace, Place::Entry], "ttl = \"1h\""),
     ("hash_tag", &[Place::Entry], "hash_tag = id"),
     ("server", &[Place::Keyspace], "server = \"name\""),
+    ("dedicated_server", &[Place::Keyspace], "dedicated_server"),
     ("timeout", &[Place::Keyspace], "timeout = \"250ms\""),
     ("retries", &[Place::Keyspace], "retries = 3"),
     ("shared_connections", &[Place::Keyspace], "shared_connections = 2"),

@@ -117,6 +117,7 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let overrides: Vec<TokenStream> = [
         stated(rk, "db", container.db.as_ref()),
         stated(rk, "server", container.server.as_ref()),
+        container.dedicated_server.then(|| quote_spanned!(site()=> dedicated_server: true)),
         container.timeout_millis.map(
             |millis| quote_spanned!(site()=> timeout: #rk::Option::Some(#rk::Duration::from_millis(#millis))),
         ),

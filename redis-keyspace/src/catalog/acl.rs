@@ -9,8 +9,9 @@ use crate::kind::Role;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
-/// not `info`: both may be refused.
-const ALWAYS: [&str; 7] = ["client|setname", "dbsize", "exec", "multi", "ping", "scan", "select"];
+/// not `info`: both may be refused. `discard` and `unwatch` end what an application leaves on a connection of its own pool.
+const ALWAYS: [&str; 9] =
+    ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
 /// What can be done with every key.
 const EVERY_KEY: [&str; 9] =
     ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];

@@ -5,6 +5,9 @@
 use crate::key::{ArgumentClass, ArgumentMeta, Overlap, Piece, overlap};
 use crate::schema::{KeyspaceMeta, Message, TemplateMeta, conflict_of};
 
+/// How declarations keep keyspaces apart.
+const APART: &str = " different databases (`db`), or different servers of which one is a `dedicated_server`";
+
 /// How many templates there are, for [`conflict_between`].
 pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     let (mut count, mut rest) = (0, keyspaces);
@@ -87,10 +90,10 @@ const fn conflict_of_prefix_and_template(outer: &KeyspaceMeta, template: &Templa
         Some(example) => message.with("`, for example `").with(example.as_str()),
         None => message,
     };
-    Some(message.with(
-        "`, so what is done to all keys of the prefix reaches them: let it begin with a text of its own, or state \
-         different databases",
-    ))
+    let message = message.with(
+        "`, so what is done to all keys of the prefix reaches them: start it with a distinguishing literal, or declare",
+    );
+    Some(message.with(APART))
 }
 
 /// Compares the templates of which at least one has no prefix. They are in the order of their starts, so those that could
@@ -206,19 +209,14 @@ const fn starts_with(text: &[u8], start: &[u8]) -> bool {
     }
 }
 
-/// Whether both may be on the same database. Which one a keyspace without `db` or `server` gets is known at run time
-/// only.
+/// Whether both may be on the same database. Which one a keyspace without `db` gets is known at run time only, and so is the
+/// server that is installed under a name.
 const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     let same_db = match (one.overrides.db, other.overrides.db) {
         (Some(one), Some(other)) => one == other,
         _ => true,
     };
-    let same_server = match (one.overrides.server, other.overrides.server) {
-        (Some(one), Some(other)) => equal(one, other),
-        // A program may install one server under a name and as the default.
-        _ => true,
-    };
-    same_db && same_server
+    same_db && !one.is_kept_apart_from(other)
 }
 
 const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Option<Message> {
@@ -241,7 +239,8 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
             .with(other.name)
             .with("` have the same prefix \"")
             .with(one.prefix)
-            .with("\" on the same database: give each a prefix of its own, or make them one keyspace")
+            .with("\" and may use the same database: give each its own prefix, make them one keyspace, or declare")
+            .with(APART)
     } else {
         message
             .with("the prefix \"")
@@ -252,15 +251,9 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
             .with(outer.prefix)
             .with("\" of `")
             .with(outer.name)
-            .with(
-                "`, so what is done to all keys of one reaches the other's: give it a prefix of its own, \
-                   or state different databases",
-            )
+            .with("`, so what is done to all keys of one reaches the other's: give it its own prefix, or declare")
+            .with(APART)
     })
-}
-
-const fn equal(one: &str, other: &str) -> bool {
-    equal_bytes(one.as_bytes(), other.as_bytes())
 }
 
 const fn equal_bytes(mut one: &[u8], mut other: &[u8]) -> bool {

@@ -43,7 +43,8 @@ fn section(keyspace: &KeyspaceMeta, text: &mut String) {
     let db = keyspace.db().map_or_else(|| "as configured".to_owned(), |db| db.to_string());
     let _ = write!(text, "Database: {db}.");
     if let Some(server) = keyspace.server() {
-        let _ = write!(text, " Server: {server}.");
+        let dedicated = if keyspace.has_dedicated_server() { " (dedicated)" } else { "" };
+        let _ = write!(text, " Server: {server}{dedicated}.");
     }
     text.push_str(
         "\n\n| key | value | on the wire | lifetime | arguments | |\n| --- | --- | --- | --- | --- | --- |\n",

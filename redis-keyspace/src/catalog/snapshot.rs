@@ -24,7 +24,8 @@ impl Catalog {
             let db = keyspace.db().map_or_else(|| "as configured".to_owned(), |db| db.to_string());
             let _ = write!(text, "\n[{}] db: {db}", keyspace.name());
             if let Some(server) = keyspace.server() {
-                let _ = write!(text, ", server: {server}");
+                let dedicated = if keyspace.has_dedicated_server() { " (dedicated)" } else { "" };
+                let _ = write!(text, ", server: {server}{dedicated}");
             }
             text.push('\n');
             for template in keyspace.templates() {

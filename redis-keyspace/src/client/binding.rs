@@ -11,11 +11,14 @@ use super::counters::Counters;
 use super::watch::DeadlineWatch;
 use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, ErrorKind, Result};
+use crate::local::{BindingConflict, BoundKeyspace};
 use crate::time::Deadline;
 
 /// A keyspace of a handle, bound to its pool on one runtime.
 pub(crate) struct Binding {
     pub(super) pool: PoolRef,
+    /// While it is bound, no other keyspace that can make its keys may use the database. `None` if that is not checked.
+    pub(super) _keyspace: Option<BoundKeyspace>,
     /// Ends in its separator, or is empty.
     pub(crate) namespace: Box<str>,
     pub(crate) timeout: Duration,
@@ -56,6 +59,38 @@ impl Binding {
     pub(super) fn still_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
+}
+
+/// The error of a keyspace that can't use the database of a pool.
+pub(super) fn conflict_on(pool: &Pool, conflict: &BindingConflict) -> Error {
+    let (db, endpoint) = (pool.settings.db, &pool.settings.endpoint);
+    Error::configuration(match conflict {
+        BindingConflict::SameKey { one, other, example } => {
+            let example = match example {
+                Some(example) => format!("can make the same key there, for example `{example}`"),
+                None => "are too similar to decide whether they can make the same key there".to_owned(),
+            };
+            format!(
+                "`{}` can't use database {db} of {endpoint}, which `{}` uses in this process: their templates \"{}\" ({}) and \
+                 \"{}\" ({}) {example}; use another database, server or namespace for one of them, or add a distinguishing \
+                 literal; tests can call `RedisBuilder::allow_overlapping_keyspaces`",
+                one.keyspace(),
+                other.keyspace(),
+                one.template(),
+                one.field(),
+                other.template(),
+                other.field(),
+            )
+        }
+        BindingConflict::Dedicated { dedicated, other } => format!(
+            "`{}` can't share database {db} of {endpoint} with `{}`: it declares `dedicated_server`, so only keyspaces with \
+             `server = {:?}` may use its server; install different servers; tests can call \
+             `RedisBuilder::allow_overlapping_keyspaces`",
+            dedicated.name(),
+            other.name(),
+            dedicated.server().unwrap_or_default(),
+        ),
+    })
 }
 
 /// The tokio runtime of the caller.

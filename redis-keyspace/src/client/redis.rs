@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Handle, Id};
 
-use super::binding::{Binding, current_runtime};
+use super::binding::{Binding, conflict_on, current_runtime};
 use super::checks::{CountedChecks, WriteChecks};
 use super::counters::Counters;
 use crate::config::RedisBuilder;
@@ -194,14 +194,24 @@ impl Redis {
         if let Some(binding) = current.get(&key) {
             return Ok(Arc::clone(binding));
         }
-        let settings = self.inner.builder.effective(keyspace)?;
+        let builder = &self.inner.builder;
+        let settings = builder.effective(keyspace)?;
+        let (timeout, retries, retry_delay) = (settings.timeout, settings.retries, settings.retry_delay);
+        let checks = WriteChecks { most: settings.max_value_bytes, verifies: settings.verify_writes };
+        let pool = PoolRef::obtain(settings, &runtime, keyspace.is_some());
+        let checked = keyspace.filter(|_| !builder.allows_overlaps);
+        let bound = checked
+            .map(|keyspace| pool.pool().local.reads.keyspaces.bind(keyspace, &builder.namespace))
+            .transpose()
+            .map_err(|conflict| conflict_on(pool.pool(), &conflict))?;
         let binding = Arc::new(Binding {
-            namespace: self.inner.builder.namespace.as_str().into(),
-            timeout: settings.timeout,
-            retries: settings.retries,
-            retry_delay: settings.retry_delay,
-            checks: WriteChecks { most: settings.max_value_bytes, verifies: settings.verify_writes },
-            pool: PoolRef::obtain(settings, &runtime, keyspace.is_some()),
+            namespace: builder.namespace.as_str().into(),
+            timeout,
+            retries,
+            retry_delay,
+            checks,
+            pool,
+            _keyspace: bound,
             closed: AtomicBool::new(false),
             counters: Arc::clone(&self.inner.counters),
         });

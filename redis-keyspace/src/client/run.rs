@@ -24,6 +24,9 @@ pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -
         // `run` forgets the copies of what is written.
         return Submitted::NoLane;
     }
+    if let Err(error) = request.check_names() {
+        return Submitted::Refused(error);
+    }
     binding.pool().submit(request, &binding.namespace, deadline)
 }
 
@@ -51,6 +54,7 @@ pub(crate) async fn run_on(
     mut failure: Option<Error>,
     preferred: Option<ServerRun>,
 ) -> Result<(Replies, Option<ServerRun>)> {
+    request.check_names()?;
     let mut retries = 0;
     let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
     let mut forgetting = Vec::new();

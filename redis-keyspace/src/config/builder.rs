@@ -47,6 +47,8 @@ pub struct RedisBuilder {
     pub(crate) keyspaces: HashMap<usize, KeyspaceOptions>,
     /// The profile that requires a server, until one is set.
     pub(crate) requires_server: Option<&'static str>,
+    /// Whether keyspaces that can make the same key may be used on the same database.
+    pub(crate) allows_overlaps: bool,
 }
 
 impl RedisBuilder {
@@ -286,6 +288,47 @@ impl RedisBuilder {
         }
         self.namespace = format!("{namespace}:");
         Ok(self)
+    }
+
+    /// Skips the check that the keyspaces of a database can't make the same key: for tests that use keyspaces of several
+    /// programs on one server, or one server under the names of several.
+    ///
+    /// Without it, a command fails with [`Configuration`](crate::ErrorKind::Configuration) if its keyspace and another
+    /// keyspace of this process can make the same key in the same database and namespace, or if one of them declares a
+    /// `dedicated_server` that the other one does not name. A keyspace is checked once, when a handle runs its first command
+    /// on a runtime. What counts is the server that the handle uses, however it was chosen: installed, in scope, or set by
+    /// `.on(&redis)`. A server that has two addresses, or two [pools of the application](Self::pool), counts as two servers.
+    ///
+    /// The checks of other handles ignore the keyspaces of this one.
+    ///
+    /// ```
+    /// # use redis_keyspace::{ErrorKind, Keyspace, Redis, Text};
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "user", server = "accounts", ttl = "1h")]
+    /// struct AccountKeys { name: fn(id: u64) -> Text }
+    ///
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "user", server = "shop", ttl = "1h")]
+    /// struct ShopKeys { name: fn(id: u64) -> Text }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::embedded();
+    /// AccountKeys::name(7).set("Ann").on(&redis).await?;
+    /// let error = ShopKeys::name(7).get().on(&redis).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    /// assert!(error.to_string().contains("for example `user:name:0`"), "{error}");
+    ///
+    /// let redis = Redis::builder()
+    ///     .embedded(redis_keyspace::embedded::Server::new())
+    ///     .allow_overlapping_keyspaces()
+    ///     .build()?;
+    /// AccountKeys::name(7).set("Ann").on(&redis).await?;
+    /// assert_eq!(ShopKeys::name(7).get().on(&redis).await?.as_deref(), Some("Ann"));
+    /// # Ok(()) }
+    /// ```
+    pub fn allow_overlapping_keyspaces(mut self) -> Self {
+        self.allows_overlaps = true;
+        self
     }
 
     /// Sets options for one keyspace. They override its declaration, which overrides the options for all keyspaces.

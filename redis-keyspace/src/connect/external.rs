@@ -77,13 +77,11 @@ impl ExternalPool {
             SendPlan::Rejected(error) => return Err(error),
         };
         let sent_as = script.as_ref().unwrap_or(request);
-        let pipeline = pipeline(sent_as, namespace);
-        let sent = connection.send_packed_commands(&pipeline, 0, sent_as.replies());
-        let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
-        let mut replies = replies.into_iter().map(Reply::from);
+        let replies = send_cleanly(&mut connection, sent_as, namespace, deadline).await?;
         if script.is_some() {
-            return Ok(request.replies_of_script(Replies::Many(replies.collect())));
+            return Ok(request.replies_of_script(Replies::Many(replies)));
         }
+        let mut replies = replies.into_iter();
         if matches!(request, Request::One(_)) {
             let only = replies.next().ok_or_else(|| Error::protocol("no reply to a command"))?;
             Ok(Replies::One(only))
@@ -170,9 +168,8 @@ impl ExternalPool {
         // Once may be by chance: the server may restart.
         for _ in 0..2 {
             let mut connection = self.exclusive(db, deadline).await?;
-            let sent = connection.send_packed_commands(&question, 0, request.replies());
-            match deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver) {
-                Ok(replies) => return Ok(replies.into_iter().next().map(Reply::from)),
+            match send(&mut connection, &question, deadline).await {
+                Ok(replies) => return Ok(replies.into_iter().next()),
                 Err(error) if error.is_connection_lost() => {}
                 Err(error) => return Err(error),
             }
@@ -239,8 +236,66 @@ fn check_database(connection: &impl ConnectionLike, db: u16) -> Result<(), Error
     )))
 }
 
+/// Sends a request on a connection that the application may have left with watched keys or in a `MULTI`.
+async fn send_cleanly(
+    connection: &mut MultiplexedConnection,
+    request: &Request,
+    namespace: &str,
+    deadline: Deadline,
+) -> Result<Vec<Reply>, Error> {
+    if request.is_transactional() {
+        // A watched key would keep it from running.
+        let mut unwatched = Pipeline::with_capacity(request.replies() + 1);
+        unwatched.cmd("UNWATCH");
+        append(&mut unwatched, request, namespace);
+        let mut replies = send(connection, &unwatched, deadline).await?;
+        replies.remove(0);
+        return Ok(replies);
+    }
+    let pipeline = pipeline(request, namespace);
+    let replies = send(connection, &pipeline, deadline).await?;
+    if replies.iter().any(is_queued) && ended_transaction(connection, deadline).await? {
+        // Nothing of the request was executed.
+        return send(connection, &pipeline, deadline).await;
+    }
+    Ok(replies)
+}
+
+/// Sends commands and returns the reply to each.
+async fn send(
+    connection: &mut MultiplexedConnection,
+    pipeline: &Pipeline,
+    deadline: Deadline,
+) -> Result<Vec<Reply>, Error> {
+    let sent = connection.send_packed_commands(pipeline, 0, pipeline.len());
+    let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
+    if replies.len() != pipeline.len() {
+        return Err(Error::protocol("not every command was answered"));
+    }
+    Ok(replies.into_iter().map(Reply::from).collect())
+}
+
+fn is_queued(reply: &Reply) -> bool {
+    matches!(reply, Reply::Status(text) if text == "QUEUED")
+}
+
+/// Ends the transaction in which the connection is, if it is in one. `false` if the server does not confirm it.
+async fn ended_transaction(
+    connection: &mut MultiplexedConnection,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    let replies = send(connection, redis::pipe().cmd("DISCARD"), deadline).await?;
+    Ok(matches!(replies.as_slice(), [Reply::Ok]))
+}
+
+/// The commands of a request.
 fn pipeline(request: &Request, namespace: &str) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(request.replies());
+    append(&mut pipeline, request, namespace);
+    pipeline
+}
+
+fn append(pipeline: &mut Pipeline, request: &Request, namespace: &str) {
     request.visit(&mut |wire| match wire {
         Wire::Bare(name) => {
             pipeline.cmd(name);
@@ -258,5 +313,4 @@ fn pipeline(request: &Request, namespace: &str) -> Pipeline {
             }
         }
     });
-    pipeline
 }

@@ -14,6 +14,7 @@ mod open;
 mod own;
 mod pool;
 mod raw;
+mod raw_session;
 mod redact;
 mod registry;
 mod search;

@@ -9,21 +9,31 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 
 use super::attempt::Attempt;
 use super::exclusive::ExclusiveManager;
+use super::raw_session::RawSession;
 use super::redact::{MayRepeat, commands};
 
 /// A connection of the `redis` crate that no other caller uses, lent by [`Redis::raw`](crate::Redis::raw). It has the
 /// driver's whole API through [`ConnectionLike`].
 ///
-/// When it is dropped it returns to its pool, unless other callers can't use it: it is closed if a command is in flight, if a
-/// `WATCH` or `MULTI` was left open, or after a command that changes the connection itself (`SELECT`, `SUBSCRIBE`, `CLIENT`,
-/// `AUTH`, ..). If the handle uses a [pool of the application](crate::Redis::from_pool), the connection is made outside of the
-/// pool and always closed.
+/// When it is dropped it returns to its pool, unless the next caller could notice what this one did. It is closed
+///
+/// - if a request has no reply: it is in flight, or its future was dropped, even before its first poll;
+/// - unless replies prove that no `WATCH` or `MULTI` is left. `UNWATCH` and `DISCARD` prove it with `OK`, `EXEC` with its
+///   results, nil or `EXECABORT`. `DISCARD` without `MULTI` is an error, and keys stay watched;
+/// - after a command that changes the connection itself: `SELECT`, `AUTH`, `HELLO`, `CLIENT`, `RESET`, `SUBSCRIBE` and its
+///   variants, `MONITOR`, `SCRIPT DEBUG` and the like;
+/// - after a pipeline that is sent for another number of replies than it has.
+///
+/// A server that has such a command under another name (`rename-command`) hides it: call it by its usual name only.
+///
+/// If the handle uses a [pool of the application](crate::Redis::from_pool), the connection is made outside of the pool and
+/// always closed.
 ///
 /// This type follows the major version of the `redis` crate, which this crate re-exports as
 /// [`redis_keyspace::redis`](crate::redis).
 pub struct RawConnection {
     source: RawSource,
-    session: RawState,
+    session: RawSession,
 }
 
 enum RawSource {
@@ -32,44 +42,13 @@ enum RawSource {
     External(MultiplexedConnection),
 }
 
-/// The state of the connection after the commands so far.
-#[derive(Debug, Default)]
-struct RawState {
-    busy: bool,
-    watching: bool,
-    queueing: bool,
-    changed: bool,
-    /// The server said that it is a replica: its name resolves to another server, or will soon.
-    demoted: bool,
-}
-
-impl RawState {
-    fn note(&mut self, command: &Cmd) {
-        let Some(redis::Arg::Simple(name)) = command.args_iter().next() else { return };
-        match name.to_ascii_uppercase().as_slice() {
-            b"WATCH" => self.watching = true,
-            b"MULTI" => self.queueing = true,
-            b"UNWATCH" => self.watching = false,
-            b"EXEC" | b"DISCARD" => (self.watching, self.queueing) = (false, false),
-            b"SELECT" | b"AUTH" | b"HELLO" | b"CLIENT" | b"RESET" | b"QUIT" | b"MONITOR" | b"SYNC"
-            | b"PSYNC" | b"READONLY" | b"READWRITE" | b"ASKING" | b"SUBSCRIBE" | b"PSUBSCRIBE"
-            | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => self.changed = true,
-            _ => {}
-        }
-    }
-
-    fn is_clean(&self) -> bool {
-        !(self.busy || self.watching || self.queueing || self.changed || self.demoted)
-    }
-}
-
 impl RawConnection {
     pub(crate) fn pooled(connection: bb8::PooledConnection<'static, ExclusiveManager>) -> Self {
-        Self { source: RawSource::Own(connection), session: RawState::default() }
+        Self { source: RawSource::Own(connection), session: RawSession::default() }
     }
 
     pub(crate) fn external(connection: MultiplexedConnection) -> Self {
-        Self { source: RawSource::External(connection), session: RawState::default() }
+        Self { source: RawSource::External(connection), session: RawSession::default() }
     }
 
     fn driver(&mut self) -> Option<&mut MultiplexedConnection> {
@@ -83,34 +62,6 @@ impl RawConnection {
     }
 }
 
-fn says_replica(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if error.code() == "READONLY")
-}
-
-trait Says {
-    fn says_replica(&self) -> bool;
-}
-
-impl Says for Value {
-    fn says_replica(&self) -> bool {
-        says_replica(self)
-    }
-}
-
-impl Says for Vec<Value> {
-    fn says_replica(&self) -> bool {
-        self.iter().any(says_replica)
-    }
-}
-
-/// Whether the server rejected a write because it is a replica.
-fn is_of_replica(reply: &redis::RedisResult<impl Says>) -> bool {
-    match reply {
-        Ok(reply) => reply.says_replica(),
-        Err(error) => error.code() == Some("READONLY"),
-    }
-}
-
 /// Cannot happen: a failed attempt is never lent.
 fn never_lent() -> redis::RedisError {
     redis::RedisError::from((redis::ErrorKind::Client, "the connection was never made"))
@@ -118,13 +69,10 @@ fn never_lent() -> redis::RedisError {
 
 impl ConnectionLike for RawConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.session.note(command);
+        self.session.begin(command);
         Box::pin(async move {
-            // Stays set if this future is dropped before it is ready.
-            self.session.busy = true;
             let reply = self.driver().ok_or_else(never_lent)?.send_packed_command(command).await;
-            self.session.busy = false;
-            self.session.demoted |= is_of_replica(&reply);
+            self.session.answered(command, &reply);
             reply.without_arguments(std::iter::once(command))
         })
     }
@@ -135,17 +83,11 @@ impl ConnectionLike for RawConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        pipeline.cmd_iter().for_each(|command| self.session.note(command));
+        self.session.begin_pipeline(pipeline, offset.checked_add(count));
         Box::pin(async move {
-            self.session.busy = true;
             let driver = self.driver().ok_or_else(never_lent)?;
             let replies = driver.send_packed_commands(pipeline, offset, count).await;
-            self.session.busy = false;
-            self.session.demoted |= is_of_replica(&replies);
-            if pipeline.is_transaction() {
-                // EXEC ends a WATCH, whatever its outcome.
-                self.session.watching = false;
-            }
+            self.session.answered_pipeline(pipeline, offset, &replies);
             replies.without_arguments(commands(pipeline))
         })
     }

@@ -49,6 +49,8 @@ struct FillState<'s, 'c, 'a> {
     mark: Option<Vec<u8>>,
     /// Whether the companion must be ignored.
     is_void: bool,
+    /// The format of the companion, if it is another one.
+    other_format: Option<Vec<u8>>,
     mark_key: Option<&'s [u8]>,
     lease: Option<Vec<u8>>,
     // The fields as they are: as in the script, an operation reads only those that it needs.
@@ -96,6 +98,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             now,
             mark,
             is_void: true,
+            other_format: None,
             mark_key,
             lease: None,
             until: None,
@@ -110,6 +113,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             return Err(Reply::error("ERR HMGET did not return the fields"));
         };
         fill.is_void = fill.mark.is_none() || under != fill.mark || version.as_deref() != Some(FORMAT);
+        fill.other_format = version.filter(|version| version.as_slice() != FORMAT);
         if fill.is_void {
             return Ok(fill);
         }
@@ -169,6 +173,11 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             if self.left(self.absent.as_ref())? > 0.0 {
                 return Ok(Reply::Array(vec![Reply::Integer(3)]));
             }
+        }
+        if mode == b"work"
+            && let Some(version) = &self.other_format
+        {
+            return Ok(Reply::Array(vec![Reply::Integer(4), Reply::bulk(version.clone())]));
         }
         let has_stale = self.left(self.kept.as_ref())? > 0.0;
         let stale = if has_stale { self.call(&[b"HGET", self.beside, b"stale"])? } else { Reply::Nil };

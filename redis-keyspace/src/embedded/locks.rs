@@ -4,6 +4,7 @@ use redis_keyspace_embedded::{Reply, Server};
 
 use super::clock::micros;
 use super::lua::{self, call};
+use crate::error::later_version;
 use crate::lock::{ACQUIRE, RELEASE, RENEW};
 
 pub(super) fn register(server: &Server) {
@@ -13,6 +14,7 @@ pub(super) fn register(server: &Server) {
         };
         let holder = call(script, &[b"GET", lock])?;
         let is_ours = match &holder {
+            Reply::Bulk(holder) if later_version(holder).is_some() => return Ok(later(holder)),
             Reply::Bulk(holder) if holder == token => true,
             Reply::Bulk(_) => {
                 return Ok(Reply::Array(vec![Reply::Integer(0), call(script, &[b"PTTL", lock])?]));
@@ -21,6 +23,7 @@ pub(super) fn register(server: &Server) {
         };
         let last = call(script, &[b"GET", fence])?;
         let last_number = match &last {
+            Reply::Bulk(last) if later_version(last).is_some() => return Ok(later(last)),
             Reply::Bulk(_) if is_ours => {
                 call(script, &[b"PEXPIRE", lock, ttl])?;
                 return Ok(Reply::Array(vec![Reply::Integer(1), last]));
@@ -60,4 +63,10 @@ pub(super) fn register(server: &Server) {
             _ => Ok(Reply::Integer(0)),
         }
     });
+}
+
+/// The answer if a key has a later format than the first.
+fn later(stored: &[u8]) -> Reply {
+    let version = later_version(stored).unwrap_or_default();
+    Reply::Array(vec![Reply::Integer(-1), Reply::bulk(version.to_owned())])
 }

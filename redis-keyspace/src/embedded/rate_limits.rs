@@ -4,6 +4,7 @@ use redis_keyspace_embedded::{Reply, Server};
 
 use super::clock::micros;
 use super::lua::{self, call};
+use crate::error::later_version;
 use crate::rate_limit::RATE_LIMIT_SCRIPT;
 
 pub(super) fn register(server: &Server) {
@@ -22,7 +23,8 @@ pub(super) fn register(server: &Server) {
         let mut moment: (f64, f64) = match call(script, &[b"GET", key])? {
             Reply::Bulk(there) => {
                 let Some((whole, part, per)) = stored(&there) else {
-                    return Ok(Reply::Array(vec![Reply::Integer(-1)]));
+                    let version = later_version(&there).unwrap_or_default();
+                    return Ok(Reply::Array(vec![Reply::Integer(-1), Reply::bulk(version.to_owned())]));
                 };
                 let rounded = if part > 0.0 { whole + 1.0 } else { whole };
                 let moment = if per == *count_text { (whole, part) } else { (rounded, 0.0) };

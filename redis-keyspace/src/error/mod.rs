@@ -4,6 +4,7 @@ mod base;
 mod carried;
 mod display;
 mod driver;
+mod format;
 mod kind;
 mod redact;
 mod server;
@@ -12,6 +13,7 @@ mod slots;
 
 pub(crate) use base::TemplateName;
 pub use base::{Error, Result};
+pub(crate) use format::later_version;
 pub use kind::{Budget, ErrorKind};
 pub(crate) use redact::{redacted, without_arguments, without_quoted};
 pub(crate) use short_name::short_name;

@@ -140,6 +140,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
                 self.key.template().template(),
             )));
         }
+        self.key.check_name()?;
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
         let generations = &binding.pool().local.reads.generations;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, later_version};
 use crate::key::{KeyText, generation_text, parse_generation};
 use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
 use crate::random;
@@ -30,6 +30,9 @@ pub(super) fn call(key: KeyText, lifetime: Lifetime) -> Result<ScriptCall> {
 
 pub(super) fn generation(answer: Reply) -> Result<u64> {
     let text = read::to_bytes(answer)?.unwrap_or_default();
+    if let Some(version) = later_version(&text) {
+        return Err(Error::of_later_version("the group", version));
+    }
     let generation = std::str::from_utf8(&text).ok().and_then(parse_generation);
     generation.ok_or_else(|| Error::decode("no generation of 16 hex digits: another program has written it"))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::class::{ArgumentClass, START};
 use super::escape;
+use super::reserved::reserved_text;
 use super::writer::KeyWriter;
 
 /// A value that can stand in a key.
@@ -343,7 +344,13 @@ impl KeyArgument for uuid::Uuid {
 /// An argument that is written verbatim, for keys that another system owns.
 ///
 /// It gives up what escaping promises: a `Raw` argument can contain separators, globs and braces. The checks
-/// take it as 'anything', so a template can have one only at its end.
+/// treat it as "anything", so a template can have one only at its end.
+///
+/// It must not contain a text that marks the library's own keys, or one key could be the lease, lock number or group member of
+/// another one: `%fill`, `%fence` or `%payload` at its end or before a `{`, `%swept:`, and `%g` with 16 lower-case hex digits at
+/// its end or before a `%`. Such a key can be created and printed, but every operation on it fails with
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) before anything is sent, [`parse`](crate::Keyspace::parse) rejects it, and
+/// scans skip it. Use [`redis.raw`](crate::Redis::raw) for an existing key with such a name.
 ///
 /// ```
 /// use redis_keyspace::{Keyspace, Raw, Text};
@@ -365,11 +372,11 @@ impl<T: AsRef<str>> KeyArgument for Raw<T> {
     const CLASS: ArgumentClass = ArgumentClass::RAW;
 
     fn write(&self, out: &mut KeyWriter) {
-        out.verbatim(self.0.as_ref());
+        out.raw(self.0.as_ref());
     }
 
     fn parse(text: &str) -> Option<Raw<String>> {
-        Some(Raw(text.to_owned()))
+        reserved_text(text).is_none().then(|| Raw(text.to_owned()))
     }
 }
 

@@ -26,6 +26,12 @@ fn is_written_like_one(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
 }
 
+/// Whether a text is a generation, possibly followed by another marker.
+pub(crate) fn starts_with_one(text: &str) -> bool {
+    let Some((generation, rest)) = text.split_at_checked(DIGITS) else { return false };
+    is_written_like_one(generation) && (rest.is_empty() || rest.starts_with('%'))
+}
+
 /// Whether this is the name of a key in a generation.
 pub(crate) fn is_member(name: &str) -> bool {
     name.rsplit_once(MARKER).is_some_and(|(_, generation)| is_written_like_one(generation))

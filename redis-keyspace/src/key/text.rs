@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::generation;
+use super::reserved::reserved_text;
+use crate::error::{Error, Result};
 
 /// The text of a key. Cloning it never allocates.
 #[derive(Clone)]
@@ -10,6 +12,8 @@ pub(crate) enum KeyText {
     /// A template without arguments is its own key.
     Static(&'static str),
     Shared(Arc<str>),
+    /// A verbatim argument made a name that only the library uses: no command runs on it.
+    Reserved(Arc<str>),
     /// A key followed by the generations of its groups; `own` is the length of the key itself.
     Member {
         text: Arc<str>,
@@ -21,8 +25,14 @@ impl KeyText {
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
-            Self::Shared(text) | Self::Member { text, .. } => text,
+            Self::Shared(text) | Self::Reserved(text) | Self::Member { text, .. } => text,
         }
+    }
+
+    /// Fails if only the library uses this name.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Self::Reserved(text) = self { Err(reserved(text)) } else { Ok(()) }
     }
 
     /// The key itself, without generations.
@@ -32,13 +42,25 @@ impl KeyText {
             Self::Member { own, .. } => {
                 usize::try_from(*own).ok().and_then(|own| text.get(..own)).unwrap_or(text)
             }
-            Self::Static(_) | Self::Shared(_) => text,
+            Self::Static(_) | Self::Shared(_) | Self::Reserved(_) => text,
         }
     }
 
     /// The same key in this generation of a group.
     pub(crate) fn in_generation(&self, generation: u64) -> Self {
+        if matches!(self, Self::Reserved(_)) {
+            return self.clone();
+        }
         let own = u32::try_from(self.own().len()).unwrap_or(u32::MAX);
         Self::Member { text: generation::name(self.as_str(), generation).into(), own }
     }
+}
+
+#[cold]
+fn reserved(key: &str) -> Error {
+    let text = reserved_text(key).unwrap_or("%");
+    Error::invalid_input(format!(
+        "the key contains `{text}`, which marks the library's own keys: a `Raw` argument must not contain it; use `redis.raw` \
+         for an existing key with this name"
+    ))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::escape;
+use super::reserved::reserved_text;
 use super::text::KeyText;
 use crate::error::short_name;
 
@@ -15,11 +16,12 @@ use crate::error::short_name;
 pub struct KeyWriter {
     // Keys are short: they are composed on the stack, and the finished text is the one allocation.
     bytes: SmallVec<[u8; 120]>,
+    has_raw: bool,
 }
 
 impl KeyWriter {
     pub(crate) fn new() -> Self {
-        Self { bytes: SmallVec::new() }
+        Self { bytes: SmallVec::new(), has_raw: false }
     }
 
     /// Writes a string, escaped.
@@ -36,9 +38,15 @@ impl KeyWriter {
         self.bytes.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
     }
 
-    /// Writes text that needs no escaping because of its type, or that is written verbatim on request.
+    /// Writes text that needs no escaping because of its type.
     pub(crate) fn verbatim(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes any text verbatim.
+    pub(super) fn raw(&mut self, text: &str) {
+        self.has_raw = true;
+        self.verbatim(text);
     }
 
     /// The bytes so far.
@@ -48,7 +56,11 @@ impl KeyWriter {
 
     pub(crate) fn finish(&self) -> KeyText {
         // Only whole `str`s and ASCII were written, so the lossy branch is never taken; checking is cheaper than arguing.
-        KeyText::Shared(Arc::from(String::from_utf8_lossy(&self.bytes).as_ref()))
+        let text = String::from_utf8_lossy(&self.bytes);
+        if self.has_raw && reserved_text(&text).is_some() {
+            return KeyText::Reserved(Arc::from(text.as_ref()));
+        }
+        KeyText::Shared(Arc::from(text.as_ref()))
     }
 }
 

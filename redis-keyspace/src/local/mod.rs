@@ -19,6 +19,7 @@
 //! | scripts | a digest for each script of the crate | the crate: scripts never contain arguments |
 //! | labels of metrics and spans | keyspaces, templates, commands, kinds of errors | the declarations: no label contains a key |
 
+mod bound;
 mod flights;
 #[cfg(test)]
 mod flights_tests;
@@ -28,6 +29,7 @@ mod turns;
 
 use std::sync::Arc;
 
+pub(crate) use bound::{BindingConflict, BoundKeyspace, BoundKeyspaces};
 pub(crate) use flights::{Cause, Flights, Follower, Leader, LoadRole, LoadStage};
 pub(crate) use remembered::{ReadStart, Remembered};
 pub(crate) use turns::{Streak, Turn, Turns};
@@ -51,7 +53,7 @@ pub(crate) struct Local {
     pub(crate) reads: Arc<DatabaseReads>,
 }
 
-/// What the process remembers of one database of a server. All pools of that database share it, so that a write through one pool
+/// What the process knows about one database of a server. All pools of that database share it, so that a write through one pool
 /// also removes what was read through another.
 #[derive(Debug)]
 pub(crate) struct DatabaseReads {
@@ -59,6 +61,8 @@ pub(crate) struct DatabaseReads {
     pub(crate) copies: Remembered<Arc<[u8]>>,
     /// The generations of groups as they were read last.
     pub(crate) generations: Remembered<u64>,
+    /// The keyspaces that use it.
+    pub(crate) keyspaces: Arc<BoundKeyspaces>,
 }
 
 impl Local {
@@ -72,6 +76,7 @@ impl Default for DatabaseReads {
         Self {
             copies: Remembered::new(COPIES, LONGEST_COPY),
             generations: Remembered::new(GENERATIONS, size_of::<u64>()),
+            keyspaces: Arc::default(),
         }
     }
 }

@@ -19,13 +19,19 @@ const FENCE_KEPT: i64 = 24 * 3600 * 1000;
 /// remaining lifetime of the lock. If the token is that of the holder, because the command was sent twice, the number stays the
 /// same. `KEYS`: the lock, and the last number. `ARGV`: the token, and the lifetimes of both keys.
 ///
+/// Returns `-1` and the format version if one of the keys has a later one than the first; then it changes nothing.
+///
 /// Lua's numbers are exact up to 2^53, which microseconds reach in the year 2255.
 pub(crate) const ACQUIRE: &str = "\
 local holder = redis.call('GET', KEYS[1])
+local later = holder and string.match(holder, '^v(%d+):')
+if later then return {-1, later} end
 if holder and holder ~= ARGV[1] then
   return {0, redis.call('PTTL', KEYS[1])}
 end
 local last = redis.call('GET', KEYS[2])
+later = last and string.match(last, '^v(%d+):')
+if later then return {-1, later} end
 if holder and last then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return {1, last}
@@ -111,6 +117,10 @@ impl Claim {
                         "the fencing number next to the lock is not a number; another program wrote it",
                     )
                 })
+            }
+            (Some(Reply::Int(-1)), Some(version)) => {
+                let version = read::to_bytes(version)?.unwrap_or_default();
+                Err(Error::of_later_version("the lock", &String::from_utf8_lossy(&version)))
             }
             (Some(Reply::Int(0)), Some(Reply::Int(left))) => {
                 Ok(LockAnswer::Held(u64::try_from(left).ok().map(Duration::from_millis)))

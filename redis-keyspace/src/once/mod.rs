@@ -293,7 +293,7 @@ async fn begin<S: Keyspace, V: SingleValue>(
     let until = from_now(wait);
     let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
     loop {
-        let answer = place.begin_one(LeaseMode::Wait, true).await?;
+        let answer = place.begin_one(LeaseMode::Work, true).await?;
         if let (LeaseAnswer::Value(_), Some(notes)) = (&answer, notes) {
             match notes.read().await? {
                 Some(value) => return Ok(LeaseAnswer::Value(value)),

@@ -1,5 +1,6 @@
 //! The keys of a command.
 
+use crate::error::Result;
 use crate::key::{Companion, KeyText};
 
 /// The keys of a command.
@@ -25,6 +26,12 @@ impl Keys {
             Self::One(key) | Self::Beside(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
             Self::Many(keys) | Self::BesideMany(keys, _) | Self::Pairs(keys, _) => keys,
         }
+    }
+
+    /// Fails if one of the keys has a name that only the library uses.
+    #[inline]
+    pub(crate) fn check_names(&self) -> Result<()> {
+        self.as_slice().iter().try_for_each(KeyText::check)
     }
 
     /// How many names are sent.

@@ -120,6 +120,16 @@ impl Request {
         }
     }
 
+    /// Fails if one of its keys has a name that only the library uses.
+    #[inline]
+    pub(crate) fn check_names(&self) -> Result<()> {
+        match self {
+            Self::One(packet) => packet.keys.check_names(),
+            Self::Batch(requests) => requests.iter().try_for_each(Self::check_names),
+            _ => self.packets().iter().try_for_each(|packet| packet.keys.check_names()),
+        }
+    }
+
     /// Fails if a key or a value is too long.
     pub(crate) fn check_size(&self, most: SizeLimits) -> Result<()> {
         match self {

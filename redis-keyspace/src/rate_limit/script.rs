@@ -13,7 +13,7 @@ use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
 ///
 /// `KEYS`: the limit. `ARGV`: how many parts a microsecond has; how long the burst takes to recover, and the cost, each as
 /// microseconds and parts; `1`, or `0` to read only. Returns whether it is allowed, the server's time, and the moment. Returns
-/// `-1` if the key holds anything else.
+/// `-1` if the key holds anything else, and the format version if a later version of this library wrote it.
 ///
 /// The key expires up to two milliseconds after the moment, because lifetimes are whole milliseconds.
 ///
@@ -26,7 +26,7 @@ local whole, part = now, 0
 local there = redis.call('GET', KEYS[1])
 if there then
   local w, p, c = string.match(there, '^(%d+)%+(%d+)/(%d+)$')
-  if not w then return {-1} end
+  if not w then return {-1, string.match(there, '^v(%d+):') or ''} end
   whole, part = tonumber(w), tonumber(p)
   if c ~= ARGV[1] then
     if part > 0 then whole = whole + 1 end
@@ -77,7 +77,13 @@ pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
     let mut parts = parts.into_iter();
     let allowed = match parts.next() {
         Some(Reply::Int(allowed @ (0 | 1))) => allowed == 1,
-        Some(Reply::Int(-1)) => return Err(Error::decode("not what a rate limit keeps")),
+        Some(Reply::Int(-1)) => {
+            let version = parts.next().map_or(Ok(None), read::to_bytes)?.unwrap_or_default();
+            return Err(match String::from_utf8_lossy(&version).as_ref() {
+                "" => Error::decode("not what a rate limit keeps"),
+                version => Error::of_later_version("the rate limit", version),
+            });
+        }
         _ => return Err(unexpected()),
     };
     let mut number = || -> Result<u64> {

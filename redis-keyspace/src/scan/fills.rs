@@ -88,8 +88,11 @@ impl Drop for ForgettingAll {
 /// Goes through the database for what is beside the keys that are meant, and deletes it.
 async fn end_each(meant: &SweepTarget, options: &ScanOptions, binding: &Arc<Binding>) -> Result<()> {
     let glob = format!("{}{}*", meant.wanted.glob, Companion::Fill.marker());
-    let mut walk =
-        Walk::new(&Wanted { glob, only: None, redis_type: None }, options.clone(), meant.keyspace)?;
+    let mut walk = Walk::new(
+        &Wanted { glob, only: None, redis_type: None, refusal: None },
+        options.clone(),
+        meant.keyspace,
+    )?;
     let mut owners: Vec<KeyText> = Vec::new();
     loop {
         let packets = walk

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use smallvec::SmallVec;
 
 use super::target::Wanted;
-use crate::key::{Companion, KeyText, Piece, capture, is_member};
-use crate::schema::{Keyspace, TemplateMeta, is_sweep_mark};
+use crate::key::{KeyText, Piece, capture, is_member, reserved_text};
+use crate::schema::{Keyspace, TemplateMeta};
 
 /// A template with some of its arguments bound.
 pub(super) struct Matcher<S> {
@@ -59,7 +59,8 @@ impl<S> Matcher<S> {
 
     /// What the server is asked for.
     pub(super) fn wanted(&self, redis_type: &'static str) -> Wanted {
-        Wanted { glob: self.glob(), only: self.only(), redis_type: Some(redis_type) }
+        let refusal = self.bound.iter().flatten().find_map(|text| text.check().err());
+        Wanted { glob: self.glob(), only: self.only(), redis_type: Some(redis_type), refusal }
     }
 
     /// The narrowest glob that matches all keys of the pattern.
@@ -85,8 +86,8 @@ impl<S> Matcher<S> {
 impl<S: Keyspace> Matcher<S> {
     /// The arguments of a key of the pattern; `None` for a key that is none.
     pub(super) fn arguments(&self, key: &str) -> Option<S::Parsed> {
-        // What no argument can be told by, but a verbatim one.
-        if is_member(key) || Companion::is_one(key) || is_sweep_mark(key) {
+        // The library's own keys; a verbatim argument would read such a name.
+        if is_member(key) || reserved_text(key).is_some() {
             return None;
         }
         let captures = capture(self.template.pieces, key)?;

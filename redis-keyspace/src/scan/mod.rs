@@ -224,7 +224,7 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
         filter: Box::new(move |key| {
             key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_one(key)
         }),
-        wanted: Wanted { glob: whole, only: None, redis_type: None },
+        wanted: Wanted { glob: whole, only: None, redis_type: None, refusal: None },
         keyspace: S::META,
         template: None,
     };

@@ -172,6 +172,7 @@ impl<'c> Sweep<'c> {
     }
 
     async fn go_through(&mut self, progress: &mut SweepProgress) -> Result<()> {
+        self.target.wanted.check()?;
         // Also when it fails or is dropped: copies that were read while keys were deleted must not be served.
         let _forgetting =
             if self.ends_fills() { Some(forgetting(&self.target, &self.options)?) } else { None };

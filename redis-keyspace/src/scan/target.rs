@@ -1,6 +1,7 @@
 //! Which keys a scan visits, and its options.
 
 use crate::client::CallOptions;
+use crate::error::{Error, Result};
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 
 /// What a scan requests from the server, page by page.
@@ -11,6 +12,15 @@ pub(super) struct Wanted {
     pub(super) only: Option<String>,
     /// The Redis type of the keys, if it matters.
     pub(super) redis_type: Option<&'static str>,
+    /// Why no key can be found, if a bound argument makes that certain.
+    pub(super) refusal: Option<Error>,
+}
+
+impl Wanted {
+    /// Fails if nothing may be sent for it.
+    pub(super) fn check(&self) -> Result<()> {
+        self.refusal.clone().map_or(Ok(()), Err)
+    }
 }
 
 /// How a scan runs.

@@ -48,6 +48,7 @@ impl Walk {
         options: ScanOptions,
         keyspace: &'static KeyspaceMeta,
     ) -> Result<Self> {
+        wanted.check()?;
         let binding = options.call.target.resolve(Some(keyspace))?;
         // A namespace contains nothing that a glob could take for its own.
         let glob = binding.wire_name(&wanted.glob);

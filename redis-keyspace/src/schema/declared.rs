@@ -49,10 +49,8 @@ pub trait Keyspace: Sized + 'static {
     ///
     /// When no template of this keyspace produces that key.
     fn parse(key: &str) -> Result<Self::Parsed, KeyParseError> {
-        Self::META
-            .templates
-            .iter()
-            .enumerate()
+        let mut templates = Self::META.templates.iter().enumerate();
+        templates
             .find_map(|(index, template)| Self::from_captures(index, &capture(template.pieces, key)?))
             .ok_or_else(|| {
                 let templates = Self::META.templates.iter().map(TemplateMeta::template);

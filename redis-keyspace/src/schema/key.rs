@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::declared::Keyspace;
 use super::template::TemplateMeta;
-use crate::error::{Error, short_name};
+use crate::error::{Error, Result, short_name};
 use crate::key::{KeyArgument, KeyText, KeyWriter, slot};
 
 /// A handle that is part of a key, its type erased. Keys are stored in maps and sets of users, and a lint that looks for
@@ -46,7 +46,8 @@ pub struct Key<S, V> {
 
 impl<S: Keyspace, V> Key<S, V> {
     /// Returns the typed arguments of the key, as [`parse`](Keyspace::parse) reads them; for a [member](Self::member) of a
-    /// group, those of the key itself. `None` only for an argument whose own `KeyArgument` can't read what it writes.
+    /// group, those of the key itself. `None` only for an argument whose own `KeyArgument` can't read what it writes, and for a
+    /// [`Raw`](crate::Raw) argument that contains a reserved text.
     #[must_use]
     pub fn arguments(&self) -> Option<S::Parsed> {
         S::parse(self.text.own()).ok()
@@ -127,6 +128,11 @@ impl<S, V> Key<S, V> {
     /// The same key with another kind.
     pub(crate) fn of_kind<W>(&self) -> Key<S, W> {
         Key { pinned: self.pinned.clone(), ..Key::new(self.text.clone(), self.template) }
+    }
+
+    /// Fails if the name of the key is one that only the library uses.
+    pub(crate) fn check_name(&self) -> Result<()> {
+        self.text.check()
     }
 
     pub(crate) fn text(&self) -> KeyText {

@@ -62,10 +62,26 @@ impl KeyspaceMeta {
         self.overrides.server
     }
 
+    /// Returns whether the named server is declared to hold no other keyspaces than those that name it.
+    #[must_use]
+    pub const fn has_dedicated_server(&self) -> bool {
+        self.overrides.dedicated_server
+    }
+
     /// Returns the templates in the order of the fields.
     #[must_use]
     pub const fn templates(&self) -> &'static [TemplateMeta] {
         self.templates
+    }
+
+    /// Whether the declarations keep two keyspaces on different servers, which is checked when they are bound.
+    pub(crate) const fn is_kept_apart_from(&self, other: &Self) -> bool {
+        let same_server = match (self.overrides.server, other.overrides.server) {
+            (Some(one), Some(other)) => equal(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        (self.overrides.dedicated_server || other.overrides.dedicated_server) && !same_server
     }
 
     /// The identity of the declaration.
@@ -79,12 +95,25 @@ impl KeyspaceMeta {
     }
 }
 
+/// Whether two texts are the same; `==` is not const.
+const fn equal(one: &str, other: &str) -> bool {
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    while let (Some((a, rest)), Some((b, others))) = (one.split_first(), other.split_first()) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (rest, others);
+    }
+    one.is_empty() && other.is_empty()
+}
+
 /// What a keyspace sets about its connections; `None` means as the server is configured.
 #[derive(Debug, Clone, Copy)]
 #[doc(hidden)]
 pub struct Overrides {
     pub db: Option<u16>,
     pub server: Option<&'static str>,
+    pub dedicated_server: bool,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
     pub shared_connections: Option<u16>,
@@ -97,6 +126,7 @@ impl Overrides {
     pub const NONE: Self = Self {
         db: None,
         server: None,
+        dedicated_server: false,
         timeout: None,
         retries: None,
         shared_connections: None,
@@ -107,11 +137,12 @@ impl Overrides {
 
 impl Serialize for KeyspaceMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut keyspace = serializer.serialize_struct("Keyspace", 6)?;
+        let mut keyspace = serializer.serialize_struct("Keyspace", 7)?;
         keyspace.serialize_field("name", self.name)?;
         keyspace.serialize_field("prefix", self.prefix)?;
         keyspace.serialize_field("db", &self.overrides.db)?;
         keyspace.serialize_field("server", &self.overrides.server)?;
+        keyspace.serialize_field("dedicated_server", &self.overrides.dedicated_server)?;
         keyspace.serialize_field("docs", self.docs)?;
         keyspace.serialize_field("templates", self.templates)?;
         keyspace.end()

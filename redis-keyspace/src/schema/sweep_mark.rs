@@ -1,10 +1,7 @@
 //! The names of the marks that deletions by pattern leave.
 
 use super::template::TemplateMeta;
-use crate::key::{KeyText, Piece};
-
-/// The `%` starts no escape, so no argument can contain it.
-const SWEPT: &str = "%swept:";
+use crate::key::{KeyText, Piece, SWEPT};
 
 /// The key at which a deletion by pattern of this template leaves a mark: leases and copies from before the mark are void.
 /// The mark is a hash, so that scans for values do not find it.

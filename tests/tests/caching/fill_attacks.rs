@@ -56,6 +56,11 @@ struct Raws {
     of: fn(name: Raw<&str>) -> Text,
 }
 
+/// Stands for programs of two versions, which would be two processes.
+fn with_older(server: &Server) -> Redis {
+    Redis::builder().embedded(server.clone()).allow_overlapping_keyspaces().build().unwrap()
+}
+
 fn two(server: &Server) -> (Redis, Redis) {
     let one = |name: &str| Redis::builder().embedded(server.clone()).client_name(name).build().unwrap();
     (one("one"), one("two"))
@@ -143,7 +148,7 @@ async fn once_whose_result_can_not_be_kept_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_copy_that_can_not_be_decoded_is_none() {
-    let redis = Redis::embedded();
+    let redis = with_older(&Server::new());
     let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
     old.await.unwrap();
     tokio::time::sleep(2 * SECOND).await;
@@ -162,7 +167,7 @@ async fn a_stale_copy_that_can_not_be_decoded_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_follower_gets_no_stale_copy_that_can_not_be_decoded() {
-    let redis = Redis::embedded();
+    let redis = with_older(&Server::new());
     let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
     old.await.unwrap();
     tokio::time::sleep(2 * SECOND).await;
@@ -180,7 +185,7 @@ async fn a_follower_gets_no_stale_copy_that_can_not_be_decoded() {
 
 #[tokio::test(start_paused = true)]
 async fn the_error_of_the_loader_is_told() {
-    let redis = Redis::embedded();
+    let redis = with_older(&Server::new());
     let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
     old.await.unwrap();
     tokio::time::sleep(2 * SECOND).await;
@@ -263,7 +268,7 @@ async fn many_keys_that_others_load_take_few_round_trips() {
 #[tokio::test(start_paused = true)]
 async fn many_keys_that_can_not_be_decoded_take_few_round_trips() {
     let server = Server::new();
-    let redis = Redis::builder().embedded(server.clone()).build().unwrap();
+    let redis = with_older(&server);
     Key::set_many((0..200).map(|id| (Older::list(id).on(&redis), "old".to_owned()))).await.unwrap();
     let before = server.round_trips();
     let got = Key::get_or_set_many(

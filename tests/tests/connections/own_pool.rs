@@ -480,6 +480,47 @@ fn the_raw_access_leaves_no_trace_in_the_pool() {
     });
 }
 
+/// The pool has one connection, so that the library has to use what the application left. The PING of a checkout, which this pool
+/// does not send, would find a MULTI.
+#[test]
+fn the_application_leaves_a_watch_or_a_multi_behind() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let builder = pool_builder().max_size(1).test_on_check_out(false);
+        let pool = builder.build(manager(&server.url())).await.unwrap();
+        let redis = Redis::from_pool(pool.clone());
+        let leave = async |commands: &[&[&str]]| {
+            let mut mine = pool.get_owned().await.unwrap();
+            for command in commands {
+                call::<()>(&mut mine, command).await;
+            }
+            drop(mine);
+            server.redis_cli(&["SET", "watched", "touched"]);
+        };
+        for _ in 0..3 {
+            // The first transaction also asks whether the server has transactions.
+            leave(&[&["WATCH", "watched"]]).await;
+            let count = redis.transaction((Keys::count(1).incr(), Keys::text(1).get())).await.unwrap().0;
+            leave(&[&["WATCH", "watched"]]).await;
+            let (next, _) = redis.batch((Keys::count(1).incr(), Keys::text(1).get())).await.unwrap();
+            assert_eq!(next, count + 1);
+
+            leave(&[&["WATCH", "watched"], &["MULTI"], &["SET", "mine", "x"]]).await;
+            Keys::text(1).set("stored").on(&redis).await.unwrap();
+            assert_eq!(server.redis_cli(&["GET", "own:text:1"]), "stored");
+            leave(&[&["MULTI"]]).await;
+            let texts = redis.batch((Keys::text(1).get(), Keys::text(2).get())).await.unwrap();
+            assert_eq!(texts, (Some("stored".into()), None));
+            // A transaction in a transaction says so, and the one after it runs.
+            leave(&[&["MULTI"]]).await;
+            let error = redis.transaction((Keys::count(1).incr(),)).await.unwrap_err();
+            assert!(error.to_string().contains("MULTI"), "{error}");
+            redis.transaction((Keys::count(1).incr(),)).await.unwrap();
+            assert_eq!(server.redis_cli(&["EXISTS", "mine"]), "0");
+        }
+    });
+}
+
 #[test]
 fn a_cancelled_pop_on_the_raw_access_eats_nothing() {
     within(PATIENCE, async {

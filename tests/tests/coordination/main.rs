@@ -1,5 +1,6 @@
 //! Locks, rate limits, work that is done once, and updates: what several clients agree on.
 
+mod formats;
 mod locks;
 mod once;
 mod rate_limits;

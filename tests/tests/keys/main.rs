@@ -4,3 +4,4 @@ mod arguments_and_parsing;
 mod catalog;
 mod cluster_slots;
 mod fuzz_corpus;
+mod shared_databases;

@@ -11,6 +11,7 @@ mod many_keys;
 mod native_scripts;
 mod paused_clock;
 mod raw_access;
+mod reserved_names;
 mod scans;
 mod undecodable_values;
 mod unreadable_writes;

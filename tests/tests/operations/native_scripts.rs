@@ -159,7 +159,7 @@ fn recorded(real: &mut Client) -> Vec<Run> {
 
 /// The run, and the same with other modes of leases, or for another purpose.
 fn variants(run: &Run) -> Vec<Run> {
-    const MODES: [&[u8]; 4] = [b"share", b"wait", b"try", b"force"];
+    const MODES: [&[u8]; 5] = [b"share", b"wait", b"work", b"try", b"force"];
     let mut variants = vec![run.clone()];
     if let [operation, token] = run.arguments.as_slice()
         && operation == b"release"
@@ -233,6 +233,9 @@ const MOMENTS: &[&str] = &[
     "18446744073709551615+6/9",
     "%000+99/7",
     "9007199254740993",
+    "v2:x",
+    "v10:",
+    "v:x",
 ];
 
 fn now_ms() -> i64 {

@@ -1,11 +1,14 @@
 //! The driver's own connection, lent: whatever is done to it, the next user gets a clean one.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use redis::aio::ConnectionLike;
 use redis_keyspace::error::Budget;
 use redis_keyspace::raw::RawConnection;
-use redis_keyspace::{ErrorKind, Keyspace, Redis, Text};
+use redis_keyspace::{ErrorKind, Key, Keyspace, Redis, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{
     PATIENCE, both_servers, eventually, raw, shared_server, unique_namespace, wire, wired, within,
@@ -21,6 +24,67 @@ struct Keys {
 
 async fn id(redis: &Redis) -> i64 {
     raw(redis, &["CLIENT", "ID"]).await
+}
+
+/// How far the future of a request gets before it is dropped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Until {
+    Answered,
+    PolledOnce,
+    Unpolled,
+}
+
+/// Makes a request, whatever the server thinks of it.
+async fn request(connection: &mut RawConnection, pipeline: &redis::Pipeline, until: Until) {
+    let (offset, count) =
+        if pipeline.is_transaction() { (pipeline.len() + 1, 1) } else { (0, pipeline.len()) };
+    let mut sent = connection.req_packed_commands(pipeline, offset, count);
+    match until {
+        Until::Answered => _ = sent.await,
+        Until::PolledOnce => {
+            poll_fn(|context| {
+                let _ = sent.as_mut().poll(context);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        Until::Unpolled => {}
+    }
+}
+
+/// Commands of one pipeline each, words separated by spaces.
+fn pipeline(commands: &[String]) -> redis::Pipeline {
+    let mut pipeline = redis::pipe();
+    for command in commands {
+        let mut words = command.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        command.arg(words.collect::<Vec<_>>());
+        pipeline.add_command(command);
+    }
+    pipeline
+}
+
+/// Whether callers find connections as new ones are, one after the other.
+async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, left: &str) {
+    watched.set(left).await.unwrap();
+    for nth in 0..3 {
+        let (read, written) = (wire(watched), wired("written"));
+        let value = format!("{left} {nth}");
+        let (to_write, key) = (value.clone(), written.clone());
+        let executed: Option<(String, i64)> = redis
+            .raw(|mut connection| async move {
+                // On its own, it would be queued in a transaction, or answered by an earlier request.
+                redis::cmd("SET").arg(&key).arg(&to_write).exec_async(&mut connection).await?;
+                let mut transaction = redis::pipe();
+                transaction.atomic().cmd("GET").arg(read).cmd("STRLEN").arg(&key);
+                transaction.query_async(&mut connection).await
+            })
+            .await
+            .unwrap_or_else(|error| panic!("after {left}: {error}"));
+        let length = i64::try_from(value.len()).unwrap();
+        assert_eq!(executed, Some((left.to_owned(), length)), "after {left}");
+        assert_eq!(raw::<String>(redis, &["GET", &written]).await, value, "after {left}");
+    }
 }
 
 both_servers! {
@@ -80,6 +144,144 @@ both_servers! {
                 .unwrap();
             assert_eq!(executed.unwrap().0, "changed", "nobody inherits a WATCH");
         }
+    }
+
+    async fn a_state_that_no_reply_ended(redis: Redis) {
+        use Until::{Answered, PolledOnce, Unpolled};
+        let (key, watched) = (wire(&Keys::text(4)), Keys::text(4));
+        let cases: &[&[(&str, Until)]] = &[
+            &[("WATCH k", Answered), ("DISCARD", Answered)],
+            &[("WATCH k", Answered), ("EXEC", Answered)],
+            &[("WATCH k", Answered), ("UNWATCH", Unpolled)],
+            &[("WATCH k", Answered), ("UNWATCH nonsense", Answered)],
+            &[("WATCH k", Answered), ("MULTI", Answered), ("UNWATCH", Answered), ("EXEC", Unpolled)],
+            &[("WATCH k", Unpolled), ("PING", Answered)],
+            &[("WATCH k", PolledOnce), ("PING", Answered)],
+            &[("MULTI", Answered), ("DISCARD", Unpolled)],
+            &[("MULTI", Answered), ("EXEC", Unpolled), ("PING", Answered)],
+            &[("MULTI", PolledOnce), ("GET k", Answered)],
+            &[("MULTI", Answered), ("GET k", Answered)],
+            &[("MULTI", Answered), ("DISCARD nonsense", Answered)],
+            &[("UNWATCH|WATCH k", Answered)],
+            &[("WATCH k|DISCARD", Answered)],
+            &[("MULTI|GET k|EXEC|MULTI", Answered)],
+            &[("WATCH k|MULTI|GET k", Answered), ("EXEC|WATCH k", Answered)],
+            &[("WATCH k", Answered), ("RESET", Answered)],
+            &[("SELECT 9", Answered)],
+            &[("select 9", PolledOnce), ("PING", Answered)],
+            &[("HELLO 3", Answered)],
+            &[("AUTH default wrong", Answered)],
+            &[("CLIENT REPLY OFF", PolledOnce)],
+            &[("CLIENT REPLY SKIP", PolledOnce)],
+            &[("CLIENT TRACKING ON", Answered)],
+            &[("SUBSCRIBE news", PolledOnce)],
+            &[("MONITOR", PolledOnce)],
+            &[("SCRIPT DEBUG YES", Answered)],
+            &[("GET k|GET k", Unpolled), ("PING", Answered)],
+        ];
+        for steps in cases {
+            let steps_of_key: Vec<_> = steps
+                .iter()
+                .map(|(commands, until)| {
+                    let commands = commands.split('|').map(|command| command.replace(" k", &format!(" {key}")));
+                    (pipeline(&commands.collect::<Vec<_>>()), *until)
+                })
+                .collect();
+            redis
+                .raw(|mut connection| async move {
+                    for (pipeline, until) in &steps_of_key {
+                        request(&mut connection, pipeline, *until).await;
+                    }
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            assert_nothing_is_inherited(&redis, &watched, &format!("{steps:?}")).await;
+        }
+    }
+
+    /// Replies that a caller leaves unread would answer the next caller's request.
+    async fn replies_left_unread(redis: Redis) {
+        for (offset, count) in [(0, 1), (1, 1), (0, 2)] {
+            redis
+                .raw(|mut connection| async move {
+                    let pipeline = pipeline(&["ECHO a".into(), "ECHO b".into(), "ECHO c".into()]);
+                    connection.req_packed_commands(&pipeline, offset, count).await.map(drop)
+                })
+                .await
+                .unwrap();
+            assert_nothing_is_inherited(&redis, &Keys::text(5), &format!("{count} replies")).await;
+        }
+        redis
+            .raw(|mut connection| async move {
+                let mut command = redis::cmd("ECHO");
+                command.arg("a").set_no_response(true);
+                connection.req_packed_command(&command).await.map(drop)
+            })
+            .await
+            .unwrap();
+        assert_nothing_is_inherited(&redis, &Keys::text(5), "a reply that the driver ignores").await;
+    }
+
+    async fn requests_dropped_at_random(redis: Redis) {
+        let (key, watched) = (wire(&Keys::text(6)), Keys::text(6));
+        let commands =
+            ["WATCH k", "UNWATCH", "MULTI", "EXEC", "DISCARD", "GET k", "SET k x", "RESET", "SELECT 5", "NOSUCH"];
+        // A fixed sequence of numbers, so that a failure repeats.
+        let mut state = 7_u64;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % limit
+        };
+        for _ in 0..150 {
+            let steps: Vec<_> = (0..=below(5))
+                .map(|nth| {
+                    let commands: Vec<_> = (0..=below(3))
+                        .map(|_| commands[below(commands.len())].replace(" k", &format!(" {key}")))
+                        .collect();
+                    let until = [Until::Answered, Until::PolledOnce, Until::Unpolled][below(6).saturating_sub(3)];
+                    let mut pipeline = pipeline(&commands);
+                    // The task of the driver panics if its own MULTI is nested in one of an earlier step.
+                    if nth == 0 && below(2) == 0 {
+                        pipeline.atomic();
+                    }
+                    (commands, pipeline, until)
+                })
+                .collect();
+            let left = format!("{:?}", steps.iter().map(|(commands, _, until)| (commands, until)).collect::<Vec<_>>());
+            redis
+                .raw(|mut connection| async move {
+                    for (_, pipeline, until) in &steps {
+                        request(&mut connection, pipeline, *until).await;
+                    }
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            assert_nothing_is_inherited(&redis, &watched, &left).await;
+        }
+    }
+
+    /// Proven clean, a connection is not closed.
+    async fn a_finished_transaction_does_not_cost_a_connection(redis: Redis) {
+        let key = wire(&Keys::text(7));
+        let connects = |redis: &Redis| redis.stats().connections.iter().map(|pool| pool.connects).sum::<u64>();
+        let ping = |mut c: RawConnection| async move { redis::cmd("PING").query_async::<()>(&mut c).await };
+        redis.raw(ping).await.unwrap();
+        let before = connects(&redis);
+        for commands in ["WATCH k|UNWATCH", "WATCH k|MULTI|EXEC", "MULTI|GET k|DISCARD", "WATCH k|MULTI|GET|EXEC"] {
+            let commands = commands.split('|').map(|command| command.replace(" k", &format!(" {key}")));
+            let pipeline = pipeline(&commands.collect::<Vec<_>>());
+            redis
+                .raw(|mut connection| async move {
+                    request(&mut connection, &pipeline, Until::Answered).await;
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            redis.raw(ping).await.unwrap();
+        }
+        assert_eq!(connects(&redis), before);
     }
 
     async fn a_database_left_behind(redis: Redis) {

@@ -1,4 +1,4 @@
-//! What has no key in common compiles, and so does what is on another database or server.
+//! What has no key in common compiles, and so does what is declared for another database or a dedicated server.
 
 use redis_keyspace::catalog::Catalog;
 use redis_keyspace::{Counter, KeyArgument, Keyspace, Text, catalog};
@@ -43,7 +43,7 @@ struct ThirdServer {
 }
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "elsewhere", server = "other", ttl = "1h")]
+#[keyspace(prefix = "elsewhere", server = "other", dedicated_server, ttl = "1h")]
 struct OtherServer {
     #[key("{user}")]
     by_user: fn(user: u64) -> Text,
@@ -64,6 +64,7 @@ catalog!(
 pub fn main() {
     let catalog: Catalog = CATALOG;
     assert_eq!(catalog.keyspaces().len(), 5);
+    assert!(OtherServer::META.has_dedicated_server() && !ThirdServer::META.has_dedicated_server());
     let pattern: SessionKeysPattern<Text, _> = SessionKeys::session_keys().user(7).device("*");
     assert_eq!(pattern.glob(), "session:7:%2A");
     assert_eq!(SessionKeys::session_keys().device("a[b]").glob(), "session:*:a%5Bb%5D");

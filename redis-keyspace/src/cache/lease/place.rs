@@ -25,6 +25,8 @@ pub(crate) enum LeaseMode {
     Share,
     /// Only one process may load. For one key at a time: with several, two processes could wait for each other.
     Wait,
+    /// As `Wait`, for work that must not run twice: a companion of an unknown format version is an error.
+    Work,
     /// Only if no other process holds it.
     Try,
     /// In any case; another holder loses it.
@@ -36,6 +38,7 @@ impl LeaseMode {
         match self {
             Self::Share => b"share",
             Self::Wait => b"wait",
+            Self::Work => b"work",
             Self::Try => b"try",
             Self::Force => b"force",
         }
@@ -187,6 +190,10 @@ impl LeasePlace {
         match what {
             Some(Reply::Int(0)) => bytes().map(LeaseAnswer::Value).ok_or_else(unexpected),
             Some(Reply::Int(3)) => Ok(LeaseAnswer::Absent),
+            Some(Reply::Int(4)) => {
+                let version = bytes().unwrap_or_default();
+                Err(Error::of_later_version("the lease of the work", &String::from_utf8_lossy(&version)))
+            }
             Some(Reply::Int(whose @ (1 | 2))) => {
                 let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();

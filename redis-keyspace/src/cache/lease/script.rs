@@ -8,9 +8,9 @@ use crate::protocol::Script;
 /// the caller, and the operation's arguments:
 ///
 /// - `begin`, a time in milliseconds, a mode, `1` to look at the key first, and possibly the token of a lease to take even though
-///   it is held: takes the lease. Mode `share` joins the lease of another holder, `wait` and `try` leave it alone, `force` takes
-///   it. Returns `{0, value}`, `{1, token, stale}` for a lease of
-///   the caller, `{2, token, stale}` for another holder's, `{3}` for a key known to have no value.
+///   it is held: takes the lease. Mode `share` joins the lease of another holder, `wait`, `try` and `work` leave it alone, `force`
+///   takes it. Returns `{0, value}`, `{1, token, stale}` for a lease of the caller, `{2, token, stale}` for another holder's, `{3}`
+///   for a key known to have no value, and with `work` `{4, version}` for a companion of another format version.
 /// - `store`, the time in milliseconds for a stale copy, the value, and the options of `SET`; `absent`, a time in milliseconds:
 ///   there is no value. Both return 1, or 0 if the lease ended or the key changed, and nothing was done.
 /// - `renew`, a time in milliseconds; `release`, which leaves a lease that others joined. Both return whether it was held.
@@ -24,7 +24,8 @@ use crate::protocol::Script;
 ///
 /// Every write of the key deletes the companion, and every deletion by pattern changes the mark. A companion is void if its mark
 /// is another one, or missing because the server evicted it: then keys may have been deleted. It is also void if its format has
-/// another version, so that a later version of this library can change the meaning of its fields.
+/// another version, so that a later version of this library can change the meaning of its fields: loading a value once more is
+/// harmless. `work` must not run once more, so it is an error there.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -33,6 +34,7 @@ if KEYS[3] then mark = redis.call('HGET', KEYS[3], 'at') end
 local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared', 'v'}
 local beside = redis.call('HMGET', KEYS[2], unpack(names))
 local void = not mark or beside[1] ~= mark or beside[9] ~= '1'
+local version = beside[9]
 if void then beside = {} end
 local lease, seen = beside[2], beside[4]
 local function left(moment) return moment and tonumber(moment) - now or 0 end
@@ -51,6 +53,7 @@ if what == 'begin' then
     if there then return {0, there} end
     if left(beside[5]) > 0 then return {3} end
   end
+  if mode == 'work' and version and version ~= '1' then return {4, version} end
   local sight = there and redis.sha1hex(there) or ''
   local stale = left(beside[6]) > 0 and redis.call('HGET', KEYS[2], 'stale')
   if lease == token then return {1, token, stale} end

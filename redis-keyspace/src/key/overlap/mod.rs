@@ -11,10 +11,12 @@
 
 mod automaton;
 mod candidates;
+mod search;
 mod text;
 
 use automaton::Position;
 use candidates::Candidates;
+pub(crate) use search::overlap_behind;
 pub use text::ConstText;
 
 use crate::key::piece::Piece;
@@ -414,6 +416,30 @@ mod tests {
                 if capture(&other, &key).is_some() {
                     prop_assert!(example(&one, &other).is_some(), "{:?} is a key of {:?} and {:?}", key, one, other);
                 }
+            }
+        }
+
+        /// The search at run time finds what the one at compile time finds.
+        #[test]
+        fn both_searches_agree(one in template(), other in template()) {
+            let found = match overlap_behind(&one, "", &other) {
+                Overlap::Nothing => None,
+                Overlap::Key(text) => Some(text.as_str().to_owned()),
+                Overlap::Unknown => panic!("the search gave up"),
+            };
+            prop_assert_eq!(found.is_some(), example(&one, &other).is_some(), "{:?} {:?}", one, other);
+            if let Some(key) = found {
+                prop_assert!(capture(&one, &key).is_some() && capture(&other, &key).is_some(), "{:?}", key);
+            }
+        }
+
+        #[test]
+        fn behind_a_text_is_a_literal_before(one in template(), other in template()) {
+            for before in ["a:", ":", "me:", "x:1:"] {
+                let mut longer = vec![Piece::Literal(before)];
+                longer.extend(&other);
+                let found = matches!(overlap_behind(&one, before, &other), Overlap::Key(_));
+                prop_assert_eq!(found, example(&one, &longer).is_some(), "{:?} {:?} {:?}", one, before, other);
             }
         }
 

@@ -1,0 +1,52 @@
+//! The search at run time: the same as at compile time, on the heap and without its small first table, which a compiler
+//! needs and a stack of a runtime's thread may be too small for.
+
+use rustc_hash::FxHashSet;
+
+use super::automaton::Position;
+use super::candidates::Candidates;
+use super::{ConstText, MOST, Node, Overlap, end_differently, index};
+use crate::key::piece::Piece;
+
+/// Whether two templates can make the same key when every key of `other` is preceded by `before`. An example is a key of `one`.
+pub(crate) fn overlap_behind(one: &[Piece], before: &str, other: &[Piece]) -> Overlap {
+    if before.is_empty() && end_differently(one, other) {
+        return Overlap::Nothing;
+    }
+    let start = |text: &str| {
+        let mut nodes = vec![Node { one: Position::at(0), other: Position::at(0), before: 0, byte: 0 }];
+        for byte in text.bytes() {
+            let last = nodes.last()?;
+            let node = Node {
+                one: last.one.step(one, byte)?,
+                other: last.other,
+                before: index(nodes.len() - 1),
+                byte,
+            };
+            nodes.push(node);
+        }
+        Some(nodes)
+    };
+    let Some(mut nodes) = start(before) else { return Overlap::Nothing };
+    let mut seen = FxHashSet::default();
+    let mut next = before.len();
+    while let Some(&node) = nodes.get(next) {
+        if node.one.is_end(one) && node.other.is_end(other) {
+            return Overlap::Key(ConstText::leading_to(&nodes, next));
+        }
+        let candidates = Candidates::of(node.one, one, node.other, other);
+        for &byte in candidates.bytes.iter().take(candidates.count) {
+            let (Some(one), Some(other)) = (node.one.step(one, byte), node.other.step(other, byte)) else {
+                continue;
+            };
+            if seen.insert((one.piece, one.state, other.piece, other.state)) {
+                if nodes.len() == MOST {
+                    return Overlap::Unknown;
+                }
+                nodes.push(Node { one, other, before: index(next), byte });
+            }
+        }
+        next += 1;
+    }
+    Overlap::Nothing
+}

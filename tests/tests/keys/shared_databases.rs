@@ -1,0 +1,263 @@
+//! Keyspaces that meet on a database at run time: if they can make the same key, the second one is refused.
+
+use redis_keyspace::{ErrorKind, Keyspace, Redis, RedisBuilder, Text, catalog};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{PATIENCE, child_test, raw, shared_server, unique_namespace, within};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "user", server = "accounts", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct AccountKeys {
+    #[key("{id}")]
+    name: fn(id: u64) -> Text,
+    #[key("{id}:mail")]
+    mail: fn(id: u64) -> Text,
+}
+
+/// Not in a catalog with the others: different names of servers do not keep them apart.
+#[derive(Keyspace)]
+#[keyspace(prefix = "user", server = "shop", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct ShopKeys {
+    #[key("{name}")]
+    address: fn(name: &str) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "user", db = 3, ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct ThirdKeys {
+    #[key("{id}")]
+    name: fn(id: u64) -> Text,
+}
+
+/// The same prefix, and no key in common.
+#[derive(Keyspace)]
+#[keyspace(prefix = "user", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct OtherKeys {
+    #[key("other:{id}")]
+    other: fn(id: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "user", server = "config", dedicated_server, ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct ConfigKeys {
+    #[key("{id}")]
+    name: fn(id: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "flags", server = "config", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct FlagKeys {
+    #[key("{id}")]
+    flag: fn(id: u64) -> Text,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = none, ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct AnyKeys {
+    #[key("{stage}:user:{id}")]
+    any: fn(stage: &str, id: u64) -> Text,
+}
+
+catalog!(
+    /// The declarations keep them apart: one has a dedicated server.
+    APART = [AccountKeys, ConfigKeys]
+);
+
+/// Runs a body with handles on one server, embedded and real, within a namespace of its own.
+fn on_one_server(body: impl AsyncFn(&dyn Fn() -> RedisBuilder)) {
+    let (server, url) = (Server::new(), shared_server().url());
+    let embedded = || Redis::builder().embedded(server.clone());
+    let real = || Redis::builder().url(&url).unwrap();
+    for builder in [&embedded as &dyn Fn() -> RedisBuilder, &real] {
+        let namespace = unique_namespace();
+        within(PATIENCE, body(&|| builder().namespace(&namespace).unwrap()));
+    }
+}
+
+#[track_caller]
+fn assert_refused(error: &redis_keyspace::Error, parts: &[&str]) {
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    let text = error.to_string();
+    for part in parts.iter().chain(&["allow_overlapping_keyspaces"]) {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+#[test]
+fn the_second_one_is_refused_and_reads_nothing() {
+    on_one_server(async |builder| {
+        let (one, other) = (builder().build().unwrap(), builder().build().unwrap());
+        AccountKeys::name(7).set("secret").on(&one).await.unwrap();
+        let parts = ["ShopKeys", "AccountKeys", "user:{name}", "user:{id}", "database 0", "user:0`"];
+        // On the same handle and on another one, in its scope, by `.on`, and of a key.
+        for redis in [&one, &other] {
+            redis
+                .scope(async {
+                    assert_refused(&ShopKeys::address("7").get().await.unwrap_err(), &parts);
+                    assert_refused(&ShopKeys::address("7").del().await.unwrap_err(), &parts);
+                    let loaded = ShopKeys::address("7").get_or_set(|| async { panic!("nothing is loaded") });
+                    assert_refused(&loaded.await.unwrap_err(), &parts);
+                })
+                .await;
+            assert_refused(&ShopKeys::address("7").on(redis).get().await.unwrap_err(), &parts);
+            assert_refused(&ShopKeys::address("7").set("x").on(redis).await.unwrap_err(), &parts);
+            assert_refused(&ShopKeys::address_keys().on(redis).delete().await.unwrap_err().into(), &parts);
+            // The others of a batch run.
+            let (name, address) =
+                redis.batch((AccountKeys::name(7).get(), ShopKeys::address("7").get())).each().await.unwrap();
+            assert_eq!(name.unwrap().as_deref(), Some("secret"));
+            assert_refused(&address.unwrap_err(), &parts);
+            OtherKeys::other(7).set("x").on(redis).await.unwrap();
+            assert_eq!(AccountKeys::mail(7).get().on(redis).await.unwrap(), None);
+        }
+        // Elsewhere it is welcome: in another namespace, and on another database.
+        let elsewhere = builder().namespace(unique_namespace()).unwrap().build().unwrap();
+        ShopKeys::address("7").set("x").on(&elsewhere).await.unwrap();
+        AccountKeys::name(7).get().on(&elsewhere).await.unwrap_err();
+        let moved = builder().keyspace::<ShopKeys>(|options| options.db(5)).build().unwrap();
+        ShopKeys::address("7").set("x").on(&moved).await.unwrap();
+        assert_eq!(AccountKeys::name(7).get().on(&moved).await.unwrap().as_deref(), Some("secret"));
+    });
+}
+
+#[test]
+fn what_counts_is_the_effective_database() {
+    on_one_server(async |builder| {
+        let redis = builder().build().unwrap();
+        AccountKeys::name(7).set("x").on(&redis).await.unwrap();
+        ThirdKeys::name(7).set("x").on(&redis).await.unwrap();
+        // One option moves it to where the other one is, and so does the database of the handle.
+        let moved = builder().keyspace::<ThirdKeys>(|options| options.db(0)).build().unwrap();
+        assert_refused(
+            &ThirdKeys::name(7).get().on(&moved).await.unwrap_err(),
+            &["AccountKeys", "database 0"],
+        );
+        let moved = builder().db(3).build().unwrap();
+        assert_refused(
+            &AccountKeys::name(7).get().on(&moved).await.unwrap_err(),
+            &["ThirdKeys", "database 3"],
+        );
+    });
+}
+
+#[test]
+fn a_keyspace_never_meets_itself() {
+    on_one_server(async |builder| {
+        for _ in 0..2 {
+            let redis = builder().build().unwrap();
+            AccountKeys::name(7).set("x").on(&redis).await.unwrap();
+            AccountKeys::name(7).get().on(&builder().build().unwrap()).await.unwrap();
+            let other_runtime = redis.clone();
+            tokio::task::spawn_blocking(move || {
+                within(PATIENCE, async move { AccountKeys::name(7).get().on(&other_runtime).await.unwrap() })
+            })
+            .await
+            .unwrap();
+            ShopKeys::address("7").get().on(&redis).await.unwrap_err();
+        }
+        // Nobody uses it any more.
+        let redis = builder().build().unwrap();
+        ShopKeys::address("7").set("x").on(&redis).await.unwrap();
+        AccountKeys::name(7).get().on(&redis).await.unwrap_err();
+        redis.close().await;
+        AccountKeys::name(7).set("x").on(&builder().build().unwrap()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_dedicated_server_is_for_those_that_name_it() {
+    on_one_server(async |builder| {
+        let redis = builder().build().unwrap();
+        ConfigKeys::name(7).set("x").on(&redis).await.unwrap();
+        FlagKeys::flag(7).set("x").on(&redis).await.unwrap();
+        // Even without a key in common.
+        for error in [
+            OtherKeys::other(7).get().on(&redis).await.unwrap_err(),
+            AccountKeys::name(7).get().on(&redis).await.unwrap_err(),
+        ] {
+            assert_refused(&error, &["ConfigKeys", "dedicated_server", "\"config\""]);
+        }
+        let (one, other) = (Redis::embedded(), Redis::embedded());
+        OtherKeys::other(7).set("x").on(&one).await.unwrap();
+        assert_refused(
+            &ConfigKeys::name(7).get().on(&one).await.unwrap_err(),
+            &["ConfigKeys", "OtherKeys", "dedicated_server"],
+        );
+        ConfigKeys::name(7).set("x").on(&other).await.unwrap();
+    });
+    assert_eq!(APART.keyspaces().len(), 2);
+}
+
+#[test]
+fn without_a_namespace_a_key_may_begin_with_one() {
+    on_one_server(async |builder| {
+        let namespaced = builder().build().unwrap();
+        AccountKeys::name(7).set("x").on(&namespaced).await.unwrap();
+        // Another namespace can't be made.
+        AnyKeys::any("x", 7)
+            .set("x")
+            .on(&builder().namespace(unique_namespace()).unwrap().build().unwrap())
+            .await
+            .unwrap();
+    });
+    within(PATIENCE, async {
+        let server = Server::new();
+        let builder = || Redis::builder().embedded(server.clone());
+        let staging = builder().namespace("staging").unwrap().build().unwrap();
+        AccountKeys::name(7).set("x").on(&staging).await.unwrap();
+        let without = builder().build().unwrap();
+        assert_refused(
+            &AnyKeys::any("staging", 7).get().on(&without).await.unwrap_err(),
+            &["`staging:user:0`"],
+        );
+        let other = builder().namespace("other").unwrap().build().unwrap();
+        AnyKeys::any("staging", 7).set("x").on(&other).await.unwrap();
+    });
+}
+
+#[test]
+fn a_handle_can_opt_out() {
+    on_one_server(async |builder| {
+        let redis = builder().allow_overlapping_keyspaces().build().unwrap();
+        AccountKeys::name(7).set("x").on(&redis).await.unwrap();
+        assert_eq!(ShopKeys::address("7").get().on(&redis).await.unwrap().as_deref(), Some("x"));
+        ConfigKeys::name(7).get().on(&redis).await.unwrap();
+        // It does not stand in the way of those that check.
+        let checked = builder().build().unwrap();
+        ShopKeys::address("7").get().on(&checked).await.unwrap();
+        AccountKeys::name(7).get().on(&checked).await.unwrap_err();
+        assert_eq!(raw::<i64>(&checked, &["DBSIZE"]).await.signum(), 1);
+    });
+}
+
+/// One server that is installed under two names. In a process of its own.
+#[test]
+fn one_server_under_two_names() {
+    const CHILD: &str = "REDIS_KEYSPACE_TEST_TWO_NAMES";
+    if std::env::var_os(CHILD).is_none() {
+        child_test!("one_server_under_two_names").env(CHILD, "1").run();
+        return;
+    }
+    let url = shared_server().url();
+    let namespace = unique_namespace();
+    within(PATIENCE, async {
+        let server = Server::new();
+        let embedded = || Redis::builder().embedded(server.clone());
+        let real = || Redis::builder().url(&url).unwrap().namespace(&namespace).unwrap();
+        for builder in [&embedded as &dyn Fn() -> RedisBuilder, &real] {
+            builder().build().unwrap().install_as("accounts");
+            builder().build().unwrap().install_as("shop");
+            AccountKeys::name(7).set("secret").await.unwrap();
+            assert_refused(&ShopKeys::address("7").get().await.unwrap_err(), &["AccountKeys", "ShopKeys"]);
+            Redis::embedded().install_as("shop");
+            assert_eq!(ShopKeys::address("7").get().await.unwrap(), None);
+            Redis::clear_installed();
+        }
+    });
+}
