@@ -59,6 +59,10 @@ pub(crate) struct Entry<'a> {
     pub(crate) has_braces: bool,
     /// The parameter that is the key's hash tag; `template` has the braces.
     pub(crate) hash_tag: Setting<Ident>,
+    /// The names of the parameters that take anything that converts into their types.
+    pub(crate) into: Vec<Ident>,
+    /// Whether keys read back: not with `parse = false`.
+    pub(crate) parses: bool,
     pub(crate) signature: Option<&'a TypeFnPtr>,
     pub(crate) params: Vec<Param<'a>>,
     /// What lives at the key; `None` for an `fn` that returns nothing.
@@ -85,6 +89,8 @@ pub(crate) struct Param<'a> {
     pub(crate) ty: &'a Type,
     /// With `'static` for every lifetime and the struct's name for `Self`: what stands where nothing is borrowed.
     pub(crate) closed: Type,
+    /// Whether the constructor takes anything that converts into the type.
+    pub(crate) is_into: bool,
 }
 
 /// Why a parameter can't have its type, as far as the type's name tells; of others the compiler says that they are
@@ -183,6 +189,7 @@ impl<'a> Entry<'a> {
                 ident: argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_"),
                 ty: &argument.ty,
                 closed: closed(&argument.ty, &input.ident),
+                is_into: argument.name.as_ref().is_some_and(|(name, _)| attributes.into.contains(name)),
             })
             .collect();
         let written = attributes.template.good().map(syn::LitStr::value);
@@ -206,10 +213,12 @@ impl<'a> Entry<'a> {
             template_span: attributes.template.good().map_or_else(|| ident.span(), syn::LitStr::span),
             ttl: attributes.ttl,
             fills: attributes.fills,
+            parses: !attributes.does_not_parse,
             hash_tag: attributes.hash_tag,
             has_braces,
             signature,
             params,
+            into: attributes.into,
             kind: kind.map(|written| Kind { written, closed: closed(written, &input.ident) }),
             marker: format!("{variant}Keys"),
             variant,

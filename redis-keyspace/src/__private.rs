@@ -52,3 +52,9 @@ pub mod bindings {
         __captures __conflict __f __other __out __template __text __this
     }
 }
+
+/// Those of what is generated for `bound = ..`, besides.
+pub mod bound_bindings {
+    pub const fn redis() {}
+    pub use super::bindings::__f;
+}

@@ -10,7 +10,7 @@
 //! | `Uuid` | hyphenated, lower-case |
 //! | `IpAddr`, `Ipv4Addr`, `Ipv6Addr` | as they print, escaped |
 //! | `[u8; N]` | lower-case hex |
-//! | `#[derive(KeyArgument)]` newtypes | as what they wrap |
+//! | `#[derive(KeyArgument)]` newtypes | as what they wrap; with an `alphabet`, a value of other characters or another length as `%~`, hex and `~` |
 //! | `#[derive(KeyArgument)]` enums | the variant in `snake_case`, or as its `#[key("..")]` says |
 //! | `Raw<T>` | verbatim |
 //!
@@ -44,6 +44,7 @@
 //! | value of a `Lock` | the holder's token, 32 hex digits | `v`, the version, `:` and more | [`Decode`](crate::ErrorKind::Decode) error that names the version; a lock held by this process counts as lost |
 //! | `%fence` of a lock | a decimal integer | the same | the same error; the lock is not taken |
 //! | value of a `RateLimit` | `whole+part/count`, decimal | the same | the same error |
+//! | value of a `RateLimit<FixedWindow>` | `w1:end:count`, decimal | the same | the same error |
 //! | value of a `Group` | 16 hex digits | the same | the same error; `invalidate` stores a new generation in format 1 |
 //! | `%fill` of a value | a hash with the field `v` set to `1` | another `v` | ignores it and replaces it: the other program's load is not stored |
 //! | `%fill` of a `Once` | the same hash | another `v` | the same error, and the work does not run; a stored result is returned |

@@ -38,7 +38,8 @@ pub mod rate_limit;
 pub mod scan;
 pub mod update;
 
-// The whole program: its catalog, what it tells about itself, an in-process server, and the entry of generated code.
+// The whole program: its catalog, what it tells about itself, an in-process server, a layer for services, and the entry of
+// generated code.
 #[doc(hidden)]
 pub mod __private;
 pub mod catalog;
@@ -50,6 +51,8 @@ mod macros;
 pub mod raw;
 pub mod stats;
 pub mod telemetry;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 #[doc(no_inline)]
 pub use bb8_redis;

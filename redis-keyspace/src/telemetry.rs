@@ -1,7 +1,7 @@
 //! What the features `tracing` and `metrics` tell of.
 //!
 //! Without them, nothing of this is compiled. Neither ever holds a value or a password; metrics are labelled by
-//! keyspace and template, never by key, so their number does not grow with the data.
+//! keyspace and template, never by key or tenant, so their number does not grow with the data.
 //!
 //! # Spans (feature `tracing`, target `redis_keyspace`, level `DEBUG`)
 //!
@@ -40,6 +40,7 @@
 //! | `redis_keyspace_command_duration_seconds` | histogram | `keyspace`, `template`, `command`, `outcome` |
 //! | `redis_keyspace_fills_total` | counter | `keyspace`, `template`, `result`: `hit`, `miss`, `coalesced`, `stale`, `absent`, `refresh`, `failed`, `undecodable`, `not_stored`, `superseded` |
 //! | `redis_keyspace_degraded_total` | counter | `keyspace`, `template` |
+//! | `redis_keyspace_dropped_writes_total` | counter | `keyspace`, `template`: writes on a [disabled](crate::Redis::disabled) handle |
 //! | `redis_keyspace_retries_total` | counter | |
 //! | `redis_keyspace_connects_total` | counter | `outcome`: `ok`, `error` |
 //! | `redis_keyspace_lost_connections_total` | counter | |

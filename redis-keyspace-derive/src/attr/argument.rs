@@ -1,29 +1,145 @@
 //! `#[key(..)]` on a type that derives `KeyArgument`, its fields and its variants.
 
-use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Path};
+use std::collections::BTreeSet;
 
-use super::{Place, Setting, items, usage};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::spanned::Spanned;
+use syn::{Attribute, LitInt, LitStr, Path};
+
+use super::{Item, Place, Setting, items, usage, value};
 use crate::crate_path;
 use crate::diag::Diag;
 
-/// The `crate = path` on the type.
-pub(crate) fn crate_path(attributes: &[Attribute], diag: &Diag) -> Option<Path> {
-    let mut path = None;
+/// What the attributes on the type set.
+#[derive(Default)]
+pub(crate) struct TypeAttributes {
+    pub(crate) crate_path: Option<Path>,
+    pub(crate) format: Option<Format>,
+}
+
+/// The texts of a newtype: so many bytes of an alphabet.
+#[derive(Debug, Clone)]
+pub(crate) struct Format {
+    /// Every byte of it.
+    pub(crate) alphabet: String,
+    pub(crate) min: u16,
+    pub(crate) max: u16,
+    pub(crate) span: Span,
+}
+
+/// A length from which on it has no limit.
+const UNBOUNDED: u16 = u16::MAX;
+
+pub(crate) fn type_attributes(attributes: &[Attribute], diag: &Diag) -> TypeAttributes {
+    let mut found = TypeAttributes::default();
+    let (mut alphabet, mut length) = (Setting::Absent, Setting::Absent);
     for item in items(attributes, Place::Argument, diag) {
         if item.is_reported() {
             continue;
         }
-        if item.name.is_some() {
-            path = item.value(diag).and_then(|tokens| crate_path::parse(tokens, item.span, diag));
-        } else {
-            diag.error(
+        match item.name.as_ref().map(ToString::to_string).as_deref() {
+            Some("alphabet") => alphabet = self::alphabet(&item, diag).into(),
+            Some("len") => length = self::length(&item, diag).into(),
+            Some(_) => {
+                found.crate_path =
+                    item.value(diag).and_then(|tokens| crate_path::parse(tokens, item.span, diag));
+            }
+            None => diag.error(
                 item.span,
                 "a text goes on a variant of an enum, as `#[key(\"text\")]`; the type itself takes `#[key(crate = path)]`",
-            );
+            ),
         }
     }
-    path
+    match (alphabet, length) {
+        (Setting::Good((alphabet, span)), Setting::Absent) => {
+            found.format = Some(Format { alphabet, min: 1, max: UNBOUNDED, span });
+        }
+        (Setting::Good((alphabet, span)), Setting::Good((min, max, _))) => {
+            found.format = Some(Format { alphabet, min, max, span });
+        }
+        (Setting::Absent, Setting::Good((.., span))) => {
+            diag.error(span, "`len` needs an alphabet: `#[key(alphabet = \"a-z0-9\", len = 26)]`");
+        }
+        _ => {}
+    }
+    found
+}
+
+/// `alphabet = "a-z0-9_-"`, as every byte of it.
+fn alphabet(item: &Item, diag: &Diag) -> Option<(String, Span)> {
+    let literal = value::text(item, diag)?;
+    match expanded(&literal.value()) {
+        Ok(alphabet) => Some((alphabet, literal.span())),
+        Err(problem) => {
+            diag.error(literal.span(), problem);
+            None
+        }
+    }
+}
+
+/// Every byte of an alphabet in which `a-z` stands for a range, and a `-` at an end for itself.
+fn expanded(text: &str) -> Result<String, String> {
+    let mut set = BTreeSet::new();
+    let mut rest: Vec<char> = text.chars().collect();
+    rest.reverse();
+    while let Some(first) = rest.pop() {
+        let last = match rest.as_slice() {
+            [.., last, '-'] => {
+                let last = *last;
+                rest.truncate(rest.len() - 2);
+                last
+            }
+            _ => first,
+        };
+        if last < first {
+            return Err(format!("the range `{first}-{last}` is empty: write `{last}-{first}`"));
+        }
+        set.extend(first..=last);
+    }
+    if set.is_empty() {
+        return Err("an alphabet can't be empty: `alphabet = \"a-z0-9\"`".to_owned());
+    }
+    match set.iter().find(|c| !c.is_ascii_graphic() || "%:*?[]\\{}".contains(**c)) {
+        Some(c) => Err(format!(
+            "an alphabet consists of printable ASCII except `% : * ? [ ] \\ {{ }}`, which are escaped in keys, and this one \
+             contains `{}`",
+            c.escape_debug()
+        )),
+        None => Ok(set.into_iter().collect()),
+    }
+}
+
+/// `len = 26`, or `len = 1..=40`.
+fn length(item: &Item, diag: &Diag) -> Option<(u16, u16, Span)> {
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    let number = |tokens: TokenStream| {
+        let literal = syn::parse2::<LitInt>(tokens).ok().filter(|literal| literal.suffix().is_empty())?;
+        literal.base10_parse::<u16>().ok().filter(|number| (1..UNBOUNDED).contains(number))
+    };
+    let mut parts = vec![TokenStream::new()];
+    for token in tokens {
+        match token {
+            TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | '=') => {
+                if parts.last().is_some_and(|part| !part.is_empty()) && parts.len() == 1 {
+                    parts.push(TokenStream::new());
+                }
+            }
+            token => parts.last_mut().into_iter().for_each(|part| part.extend([token.clone()])),
+        }
+    }
+    let numbers: Vec<Option<u16>> = parts.into_iter().map(number).collect();
+    match numbers.as_slice() {
+        [Some(only)] => Some((*only, *only, span)),
+        [Some(min), Some(max)] if min <= max => Some((*min, *max, span)),
+        _ => {
+            diag.error(
+                span,
+                "`len` takes a number of bytes, or a range of them: `len = 26` or `len = 1..=40`",
+            );
+            None
+        }
+    }
 }
 
 /// The `"text"` on a variant.
@@ -59,5 +175,37 @@ pub(crate) fn refuse(attributes: &[Attribute], diag: &Diag) {
             attribute.path().span(),
             "a newtype is written as what it wraps: there is nothing to say on its field",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expanded;
+
+    #[test]
+    fn alphabets() {
+        for (text, alphabet) in [
+            ("a-e", "abcde"),
+            ("0-3a-c", "0123abc"),
+            ("ab-", "-ab"),
+            ("-ab", "-ab"),
+            ("a", "a"),
+            ("a-a", "a"),
+            ("aa", "a"),
+            ("_.-", "-._"),
+        ] {
+            assert_eq!(expanded(text).as_deref(), Ok(alphabet), "{text}");
+        }
+        for (text, problem) in [
+            ("", "empty"),
+            ("z-a", "`a-z`"),
+            ("a:b", "`:`"),
+            ("a-\u{e9}", "printable"),
+            ("a b", "` `"),
+            ("%", "`%`"),
+        ] {
+            let told = expanded(text).unwrap_err();
+            assert!(told.contains(problem), "{text}: {told}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! `#[keyspace(..)]` on the struct.
 
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 use quote::ToTokens;
+use syn::spanned::Spanned;
 use syn::{Attribute, LitStr, Path};
 
 use super::fills::Fills;
@@ -19,6 +20,8 @@ pub(crate) struct Container {
     pub(crate) db: Option<u16>,
     pub(crate) server: Option<String>,
     pub(crate) dedicated_server: bool,
+    /// What is in front of the tenant.
+    pub(crate) tenant: Option<LitStr>,
     pub(crate) timeout_millis: Option<u64>,
     pub(crate) retries: Option<u32>,
     pub(crate) shared_connections: Option<u16>,
@@ -26,6 +29,8 @@ pub(crate) struct Container {
     /// `on_unavailable = "miss"`
     pub(crate) misses_when_away: bool,
     pub(crate) fills: Fills,
+    /// The name of the struct that is bound to a handle.
+    pub(crate) bound: Option<Ident>,
     pub(crate) crate_path: Option<Path>,
     pub(crate) allow_doubled_prefix: bool,
 }
@@ -79,6 +84,8 @@ impl Container {
                     container.dedicated_server = flag(&item, diag);
                     dedicated = Some(item.span);
                 }
+                "tenant" => container.tenant = value::text(&item, diag),
+                "bound" => container.bound = bound(&item, diag),
                 "crate" => {
                     container.crate_path =
                         item.value(diag).and_then(|tokens| crate_path::parse(tokens, item.span, diag));
@@ -142,10 +149,22 @@ fn server(name: Option<LitStr>, diag: &Diag) -> Option<String> {
     Some(name.value())
 }
 
+/// `bound = BoundCartKeys`, the name of a struct to be.
+fn bound(item: &Item, diag: &Diag) -> Option<Ident> {
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    let name = syn::parse2::<Ident>(tokens).ok();
+    if name.is_none() {
+        diag.error(
+            span,
+            "`bound` takes the name of the struct to generate, without quotes: `bound = BoundCartKeys`",
+        );
+    }
+    name
+}
+
 /// Where to complain that something is absent.
 pub(crate) fn span(attributes: &[Attribute], otherwise: Span) -> Span {
-    use syn::spanned::Spanned;
-
     attributes
         .iter()
         .find(|attribute| attribute.path().is_ident("keyspace"))

@@ -1,9 +1,11 @@
 //! `#[key(..)]` on a field.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenTree};
 use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Ident, LitStr};
+use syn::{Attribute, Ident, LitBool, LitStr, Token};
 
 use super::fills::Fills;
 use super::value::{self, Ttl};
@@ -18,6 +20,10 @@ pub(crate) struct EntryAttributes {
     pub(crate) fills: Fills,
     /// The parameter whose place in the key decides the slot on a cluster.
     pub(crate) hash_tag: Setting<Ident>,
+    /// The parameters that take anything that converts into their types.
+    pub(crate) into: Vec<Ident>,
+    /// `parse = false`
+    pub(crate) does_not_parse: bool,
 }
 
 impl EntryAttributes {
@@ -27,6 +33,8 @@ impl EntryAttributes {
         for item in items(attributes, Place::Entry, diag) {
             match (&item.name, &item.value) {
                 (Some(name), _) if name == "hash_tag" => entry.hash_tag = hash_tag(&item, diag).into(),
+                (Some(name), _) if name == "into" => entry.into = into(&item, diag),
+                (Some(name), _) if name == "parse" => entry.does_not_parse = does_not_parse(&item, diag),
                 (Some(name), _) if item.is_reported() => {
                     if name == "ttl" {
                         entry.ttl = Setting::Bad;
@@ -59,6 +67,46 @@ impl EntryAttributes {
     }
 }
 
+/// `into = day`, or `into = (from, to)`.
+fn into(item: &Item, diag: &Diag) -> Vec<Ident> {
+    if item.is_reported() {
+        return Vec::new();
+    }
+    let Some(tokens) = item.value(diag) else { return Vec::new() };
+    let span = tokens.span();
+    let inner = match tokens.clone().into_iter().next() {
+        Some(TokenTree::Group(group)) => group.stream(),
+        _ => tokens,
+    };
+    let names = Punctuated::<Ident, Token![,]>::parse_terminated_with;
+    match Parser::parse2(|input: ParseStream<'_>| names(input, Ident::parse_any), inner) {
+        Ok(names) if !names.is_empty() => names.into_iter().collect(),
+        _ => {
+            diag.error(
+                span,
+                "`into` takes the name of a parameter, or several in parentheses: `into = day` or `into = (from, to)`",
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// `parse = false`.
+fn does_not_parse(item: &Item, diag: &Diag) -> bool {
+    if item.is_reported() {
+        return false;
+    }
+    let Some(tokens) = item.value(diag) else { return false };
+    let span = tokens.span();
+    match syn::parse2::<LitBool>(tokens) {
+        Ok(literal) => !literal.value,
+        Err(_) => {
+            diag.error(span, "`parse` takes `false`, for keys that need not parse back: `parse = false`");
+            false
+        }
+    }
+}
+
 /// `hash_tag = id`, the name of a parameter.
 fn hash_tag(item: &Item, diag: &Diag) -> Option<Ident> {
     if item.is_reported() {
@@ -67,7 +115,7 @@ fn hash_tag(item: &Item, diag: &Diag) -> Option<Ident> {
     let tokens = item.value(diag)?;
     let span = tokens.span();
     // Any word, since a parameter may have a raw name.
-    let name = syn::parse::Parser::parse2(Ident::parse_any, tokens).ok();
+    let name = Parser::parse2(Ident::parse_any, tokens).ok();
     if name.is_none() {
         diag.error(span, "`hash_tag` takes the name of a parameter, without quotes: `hash_tag = id`");
     }

@@ -45,8 +45,11 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("db", &[Place::Keyspace], "db = 2"),
     ("ttl", &[Place::Keyspace, Place::Entry], "ttl = \"1h\""),
     ("hash_tag", &[Place::Entry], "hash_tag = id"),
+    ("into", &[Place::Entry], "into = id"),
+    ("parse", &[Place::Entry], "parse = false"),
     ("server", &[Place::Keyspace], "server = \"name\""),
     ("dedicated_server", &[Place::Keyspace], "dedicated_server"),
+    ("tenant", &[Place::Keyspace], "tenant = \"tenant\""),
     ("timeout", &[Place::Keyspace], "timeout = \"250ms\""),
     ("retries", &[Place::Keyspace], "retries = 3"),
     ("shared_connections", &[Place::Keyspace], "shared_connections = 2"),
@@ -60,6 +63,9 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("wait_timeout", &[Place::Keyspace, Place::Entry], "wait_timeout = \"10s\""),
     ("across_processes", &[Place::Keyspace, Place::Entry], "across_processes"),
     ("allow_doubled_prefix", &[Place::Keyspace], "allow_doubled_prefix"),
+    ("bound", &[Place::Keyspace], "bound = BoundCartKeys"),
+    ("alphabet", &[Place::Argument], "alphabet = \"a-z0-9\""),
+    ("len", &[Place::Argument], "len = 26"),
     ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
 ];
 

@@ -15,10 +15,12 @@ use crate::model::{Entry, Keyspace, Shape};
 pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
     shape(model, diag);
     prefix::prefix(model, diag);
+    prefix::tenant(model, diag);
     for entry in &model.entries {
         signature::signature(entry, diag);
         placeholders::template(model, entry, diag);
         hash_tag::hash_tag(entry, diag);
+        converted(entry, diag);
         signature::params(entry, diag);
         prefix::doubled(model, entry, diag);
         ttl(model, entry, diag);
@@ -82,6 +84,9 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
             "is a function of every keyspace".to_owned()
         }
         "META" => "is a constant of every keyspace".to_owned(),
+        "new" | "redis" if model.container.bound.is_some() => {
+            "is a method of the struct that `bound` names".to_owned()
+        }
         _ if name.starts_with("__") => "starts with `__`, as names of generated code do".to_owned(),
         _ => {
             let pattern_of = model
@@ -104,6 +109,15 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         _ => String::new(),
     };
     diag.error(entry.ident.span(), format!("`{name}` {reason}: name the field otherwise{keep}"));
+}
+
+/// What `into` names must be parameters.
+fn converted(entry: &Entry<'_>, diag: &Diag) {
+    for name in &entry.into {
+        if !entry.params.iter().any(|param| param.ident == Some(name)) {
+            diag.error(name.span(), format!("`into = {name}` names no parameter of `{}`", entry.name()));
+        }
+    }
 }
 
 /// A pattern has a method for each parameter, which would hide the operation of that name.

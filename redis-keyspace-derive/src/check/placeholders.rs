@@ -17,6 +17,10 @@ pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
             .unwrap_or_default()
     };
     for problem in &template.problems {
+        // Only a reader needs to know where one ends and the next begins.
+        if !entry.parses && matches!(problem.what, Mistake::Adjacent(..)) {
+            continue;
+        }
         let reason = match problem.what {
             Mistake::LeadingColon if model.prefix().is_some() => "; the one after the prefix comes by itself",
             _ => "",

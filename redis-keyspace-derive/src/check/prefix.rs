@@ -58,6 +58,21 @@ pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
     }
 }
 
+/// What is in front of the tenant is one segment of a key.
+pub(super) fn tenant(model: &Keyspace<'_>, diag: &Diag) {
+    let Some(literal) = &model.container.tenant else { return };
+    let text = literal.value();
+    let is_plain = |c: char| !c.is_control() && !matches!(c, ':' | '{' | '}');
+    let problems = Template::parse(&text).problems;
+    if text.is_empty() || !text.chars().all(is_plain) || !problems.is_empty() {
+        diag.error(
+            literal.span(),
+            "`tenant` takes the segment in front of the tenant in every key, plain text without `:`: with `tenant = \"t\"`, keys \
+             start with `t:acme:`",
+        );
+    }
+}
+
 /// `cart:cart:user` is seldom meant.
 pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     let (Some(prefix), Some(template), false) =

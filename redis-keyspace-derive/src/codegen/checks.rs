@@ -1,13 +1,13 @@
 //! What only the compiler can check, emitted where its errors should point.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::meta::{Part, pieces, templates_ident};
 use super::paths::{at, site};
-use super::{docs, lints, named, pattern, types};
-use crate::model::Keyspace;
+use super::{bound, docs, lints, named, pattern, types};
+use crate::model::{Entry, Keyspace};
 
 /// No code reads the fields, and a program need not use every key: mentioned here, they are no dead code. To allow dead code instead is an error where a crate forbids it.
 pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
@@ -17,12 +17,11 @@ pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
         let field = entry.ident;
         quote_spanned!(site()=> let _ = &#value.#field;)
     });
-    let constructors = model.entries.iter().map(|entry| {
-        let constructor = entry.ident;
-        quote_spanned!(site()=> let _ = #this::#constructor;)
-    });
+    let constructors =
+        model.entries.iter().map(|entry| named::mention(model, entry, &this.to_token_stream(), None));
     let patterns = pattern::mentions(model);
-    quote_spanned!(site()=> const _: fn(&#this) = |#value| { #(#fields)* #(#constructors)* #patterns };)
+    let bound = bound::mentions(model);
+    quote_spanned!(site()=> const _: fn(&#this) = |#value| { #(#fields)* #(#constructors)* #patterns #bound };)
 }
 
 /// What lives at a key must be a kind; said at the type as the user wrote it.
@@ -87,12 +86,18 @@ enum Outline {
     Argument(String),
 }
 
-fn outline(model: &Keyspace<'_>, entry: &crate::model::Entry<'_>) -> Vec<Outline> {
+fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
     let outline = |part| match part {
         Part::Literal(text) => Outline::Literal(text),
         Part::Argument(param) => Outline::Argument(types::text(param.ty)),
     };
-    pieces(model, entry).into_iter().map(outline).collect()
+    if entry.parses {
+        return pieces(model, entry).into_iter().map(outline).collect();
+    }
+    // Behind the first text it counts as anything.
+    let start = pieces(model, entry).into_iter().next().map(outline);
+    let start = start.filter(|start| matches!(start, Outline::Literal(_)));
+    start.into_iter().chain([Outline::Argument(String::new())]).collect()
 }
 
 /// Whether two templates could make the same key, as far as can be seen here: not if behind the same texts and types stand
@@ -116,7 +121,7 @@ fn may_meet(one: &[Outline], other: &[Outline]) -> bool {
 /// per place, so that several can fail.
 pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let mut asserts = TokenStream::new();
-    for entry in &model.entries {
+    for entry in model.entries.iter().filter(|entry| entry.parses) {
         for pair in pieces(model, entry).windows(2) {
             let [Part::Argument(param), Part::Literal(literal)] = pair else { continue };
             let (Some(byte), Some(character)) = (literal.bytes().next(), literal.chars().next()) else {

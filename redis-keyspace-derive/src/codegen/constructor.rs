@@ -1,7 +1,7 @@
 //! The function that makes a key.
 
 use proc_macro2::TokenStream;
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::meta::{self, Part, pieces};
@@ -30,7 +30,8 @@ pub(super) fn signature(
     let allowed = lints::allow(&[], Some(&entry.forwarded));
     let (vis, ident) = (entry.vis, entry.ident);
     let params = entry.params.iter().filter_map(|param| {
-        let (ident, ty) = (param.ident?, param.ty);
+        let (ident, ty) = (param.ident?, param.ty.to_token_stream());
+        let ty = named::taken(param, ty);
         Some(quote_spanned!(site()=> #ident: #ty))
     });
     let kind = entry.kind.as_ref().map(named::kind);
@@ -65,8 +66,10 @@ fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream)
             quote_spanned!(span=> .argument(&#ident))
         }
     });
+    let converted = entry.params.iter().filter_map(named::converted);
     quote_spanned! {site()=>
         #(#asked)*
+        #(#converted)*
         #rk::KeyBuilder::new(&#templates[#index]) #(#calls)* .finish()
     }
 }

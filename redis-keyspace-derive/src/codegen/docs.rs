@@ -45,6 +45,9 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
         }
     }
     facts.push('.');
+    if !entry.parses {
+        facts.push_str(" Keys do not parse back, and different arguments may make the same key.");
+    }
     facts
 }
 
@@ -56,6 +59,9 @@ fn wire(kind: &Kind<'_>) -> Option<&'static str> {
         "Bytes" => Some("bytes"),
         "bool" => Some("`1` or `0`"),
         "Lock" => Some("the token of the holder"),
+        "RateLimit" if types::text(kind.written).contains("FixedWindow") => {
+            Some("the end of the window in microseconds since 1970, and the count")
+        }
         "RateLimit" => Some("the moment of recovery in microseconds since 1970"),
         "Group" => Some("a generation in hex"),
         "Counter" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64"
@@ -90,6 +96,25 @@ pub(super) fn pattern_constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> To
 
 pub(super) fn binding(name: &str) -> TokenStream {
     line(&format!("Only keys with this `{name}`."))
+}
+
+pub(super) fn bound(model: &Keyspace<'_>, ident: &proc_macro2::Ident) -> TokenStream {
+    let (keyspace, ident) = (model.ident.unraw(), ident.unraw());
+    let mut docs =
+        line(&format!("The keys of [`{keyspace}`] on one handle: the same constructors, as methods."));
+    docs.extend(line(""));
+    docs.extend(line(&format!(
+        "Cheap to clone. Store it where the program uses these keys. `{ident}::new(redis)` or `redis.into()` creates one."
+    )));
+    docs
+}
+
+pub(super) fn bound_new(model: &Keyspace<'_>) -> TokenStream {
+    line(&format!("Binds the keys of [`{}`] to a handle.", model.ident.unraw()))
+}
+
+pub(super) fn bound_redis() -> TokenStream {
+    line("Returns the handle.")
 }
 
 pub(super) fn delete_pattern(model: &Keyspace<'_>) -> TokenStream {

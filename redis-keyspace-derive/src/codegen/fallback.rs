@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 
 use super::parsed_impls::Variant;
 use super::paths::{imports, private, root, site};
-use super::{checks, docs, lints, meta, named, parsed, parsed_impls, pattern};
+use super::{bound, checks, docs, lints, meta, named, parsed, parsed_impls, pattern};
 use crate::model::{Entry, Keyspace, Param, Refused};
 
 pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
@@ -29,6 +29,10 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let pattern_fields = pattern::fields(model);
     let pattern_impls = pattern::impls(model, pattern::Bodies::Empty, &rk);
     let pattern_constructors = pattern::constructors(model, pattern::Bodies::Empty, &root, &rk);
+    let bound = bound::definition(model, &root);
+    let bound_basics = bound::basics(model, &root);
+    let bound_parameters = |entry: &Entry<'_>| bound_parameters(model, entry);
+    let bound_methods = bound::methods(model, pattern::Bodies::Empty, &bound_parameters, &root, &rk);
     let (allowed, imports) = (lints::allow(lints::BLOCK, None), imports(&model.names, &root));
     let meta_ident = meta::meta_ident(model);
     let aliases = named::aliases(model);
@@ -41,6 +45,8 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned! {site()=>
         #parsed
         #patterns
+        #bound
+        #bound_basics
         #constructors
 
         #allowed
@@ -66,6 +72,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
 
             #parsed_impls
             #pattern_impls
+            #bound_methods
             #kinds
             #boundaries
         };
@@ -85,7 +92,7 @@ fn constructors(model: &Keyspace<'_>) -> TokenStream {
         let (vis, name) = (entry.vis, entry.ident);
         let params = params(model, entry).into_iter().map(|(name, index)| {
             let param = entry.params.get(index);
-            let ty = param.map(|param| param.ty);
+            let ty = param.map(|param| named::taken(param, param.ty.to_token_stream()));
             let and = param.filter(|param| param.refused() == Some(Refused::Str)).map(|_| Token![&](site()));
             quote_spanned!(site()=> #name: #and #ty)
         });
@@ -114,6 +121,17 @@ fn constructors(model: &Keyspace<'_>) -> TokenStream {
             }
         };
     }
+}
+
+/// The parameters of the methods of the bound struct.
+fn bound_parameters(model: &Keyspace<'_>, entry: &Entry<'_>) -> bound::Parameters {
+    let param = |(name, index): (Ident, usize)| {
+        let param = entry.params.get(index)?;
+        let and = (param.refused() == Some(Refused::Str)).then(|| Token![&](site()));
+        let ty = bound::taken(model, param);
+        Some((name, quote_spanned!(site()=> #and #ty)))
+    };
+    params(model, entry).into_iter().filter_map(param).collect()
 }
 
 /// Of an `fn` without a return type, the unit type.

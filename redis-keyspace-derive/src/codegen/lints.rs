@@ -24,6 +24,15 @@ pub(super) const PATTERN: &[&str] = &[
     "unreachable_pub",      // it is as visible as the struct, which is linted itself
 ];
 
+/// On the struct that is bound to a handle, and what it has.
+pub(super) const BOUND: &[&str] = &[
+    "deprecated",                     // callers of a deprecated key are warned, its declaration is not
+    "unreachable_pub",                // it is as visible as the struct, which is linted itself
+    "clippy::should_implement_trait", // methods are named like the fields
+    "clippy::too_many_arguments",     // a constructor has as many as the template has placeholders
+    "clippy::wrong_self_convention",  // as above
+];
+
 /// On the methods of patterns.
 pub(super) const PATTERN_METHODS: &[&str] = &[
     "non_snake_case", // they are named like the parameters, which are linted in the constructors

@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use super::paths::{at, site};
 use super::{docs, named, types};
 use crate::attr::value::Ttl;
-use crate::model::{Entry, Keyspace};
+use crate::model::{Entry, Keyspace, Param};
 use crate::template::Piece;
 
 /// `static __TEMPLATES`, one element per field.
@@ -45,7 +45,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     let keyspace = model.ident.unraw().to_string();
     let field = entry.name();
     let template = docs::whole_template(model, entry);
-    let pieces = pieces(model, entry).into_iter().map(|piece| match piece {
+    let piece = |piece| match piece {
         Part::Literal(text) => quote_spanned!(site()=> #rk::Piece::Literal(#text)),
         Part::Argument(param) => {
             let name = param.name();
@@ -59,7 +59,24 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
                 ))
             }
         }
-    });
+    };
+    let mut pieces: Vec<_> = pieces(model, entry)
+        .into_iter()
+        .map(|part| (matches!(part, Part::Literal(_)), piece(part)))
+        .collect();
+    if !entry.parses {
+        // Behind its first text it counts as anything.
+        pieces.truncate(usize::from(pieces.first().is_some_and(|&(is_literal, _)| is_literal)));
+        let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
+        let names = names.join(", ");
+        pieces.push((
+            false,
+            quote_spanned! {site()=>
+                #rk::Piece::Argument(#rk::ArgumentMeta::new(#names, "", #rk::ArgumentClass::RAW))
+            },
+        ));
+    }
+    let pieces = pieces.into_iter().map(|(_, piece)| piece);
     let mut kind = kind_ident(model, index);
     let kind = match (model.ttl(entry), &entry.kind) {
         // Not every kind can go without one; said at the type, too.
@@ -76,8 +93,9 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     };
     let docs = docs::text(&entry.forwarded);
     let fills = fills(model, entry, rk);
+    let own = (!entry.ttl.is_absent()).then(|| quote_spanned!(site()=> .with_own_lifetime()));
     quote_spanned! {site()=>
-        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills
+        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own
     }
 }
 
@@ -118,6 +136,7 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
         stated(rk, "db", container.db.as_ref()),
         stated(rk, "server", container.server.as_ref()),
         container.dedicated_server.then(|| quote_spanned!(site()=> dedicated_server: true)),
+        stated(rk, "tenant", container.tenant.as_ref()),
         container.timeout_millis.map(
             |millis| quote_spanned!(site()=> timeout: #rk::Option::Some(#rk::Duration::from_millis(#millis))),
         ),
@@ -150,7 +169,7 @@ fn stated(rk: &TokenStream, name: &str, value: Option<&impl ToTokens>) -> Option
 /// A part of the whole key, the prefix included.
 pub(super) enum Part<'m, 'a> {
     Literal(String),
-    Argument(&'m crate::model::Param<'a>),
+    Argument(&'m Param<'a>),
 }
 
 /// The template with its holes resolved; those that no parameter fills are left out, which an error has said.

@@ -5,6 +5,7 @@
 //! primitives by `::core::primitive`, and its own items by [`Names`] that the declaration does not contain. It calls no
 //! method that a blanket trait in the user's scope could take over.
 
+mod bound;
 mod checks;
 mod constructor;
 mod docs;
@@ -23,7 +24,7 @@ pub(crate) use paths::{at, imports, private, root, site};
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use crate::model::Keyspace;
+use crate::model::{Entry, Keyspace};
 
 /// The expansion of a declaration without mistakes.
 pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
@@ -42,6 +43,10 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let impl_token = quote_spanned!(named::item(model)=> impl);
     let parsed_impls = parsed_impls::all(&parsed_ident, &parsed::variants(model), &model.names, &rk);
     let patterns = pattern::definition(model, &root);
+    let bound = bound::definition(model, &root);
+    let bound_basics = bound::basics(model, &root);
+    let parameters = |entry: &Entry<'_>| bound::parameters(model, entry);
+    let bound_methods = bound::methods(model, pattern::Bodies::Working, &parameters, &root, &rk);
     let pattern_fields = pattern::fields(model);
     let pattern_impls = pattern::impls(model, pattern::Bodies::Working, &rk);
     let pattern_constructors = pattern::constructors(model, pattern::Bodies::Working, &root, &rk);
@@ -55,6 +60,8 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned! {site()=>
         #parsed
         #patterns
+        #bound
+        #bound_basics
 
         #allowed
         const _: () = {
@@ -78,6 +85,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
 
             #parsed_impls
             #pattern_impls
+            #bound_methods
             #everything_is_used
             #boundaries
             #fills

@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::{PathArguments, Type};
 
 use super::paths::{at, site};
-use crate::model::{Keyspace, Kind, Param};
+use crate::model::{Entry, Keyspace, Kind, Param};
 
 /// Where items that name the user's types are put: of a type that it can't find, the compiler says that the item
 /// lacks a parameter of that name, and the item is then always the struct.
@@ -53,6 +53,46 @@ pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
 pub(super) fn asked(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
     let class = class(model, param, rk);
     quote_spanned!(site()=> let _ = #class;)
+}
+
+/// A mention of a constructor: of the keyspace, or with `bound` of the struct of this name.
+pub(super) fn mention(
+    model: &Keyspace<'_>,
+    entry: &Entry<'_>,
+    this: &TokenStream,
+    bound: Option<&TokenStream>,
+) -> TokenStream {
+    let constructor = entry.ident;
+    if !entry.params.iter().any(|param| param.is_into) {
+        return quote_spanned!(site()=> let _ = #this::#constructor;);
+    }
+    // A function with parameters of any type has no value; a call says which.
+    let receiver = model.names.internal("this", site());
+    let receiver =
+        bound.map(|bound| (quote_spanned!(site()=> #receiver: &#bound), receiver.to_token_stream()));
+    let (typed, plain): (Option<_>, Option<_>) = receiver.unzip();
+    let names: Vec<_> =
+        (0..entry.params.len()).map(|index| model.names.internal(&format!("b{index}"), site())).collect();
+    let params = entry.params.iter().zip(&names).map(|(param, name)| {
+        let ty = &param.closed;
+        quote_spanned!(site()=> #name: #ty)
+    });
+    let (typed, plain) = (typed.into_iter(), plain.into_iter());
+    let (typed, params): (Vec<_>, Vec<_>) = (typed.collect(), params.collect());
+    let arguments = plain.chain(names.iter().map(ToTokens::to_token_stream));
+    let params = typed.into_iter().chain(params);
+    quote_spanned!(site()=> let _ = |#(#params),*| #this::#constructor(#(#arguments),*);)
+}
+
+/// What a function takes for the parameter, whose type is this.
+pub(super) fn taken(param: &Param<'_>, ty: TokenStream) -> TokenStream {
+    if param.is_into { quote_spanned!(site()=> impl ::core::convert::Into<#ty>) } else { ty }
+}
+
+/// Makes a value of the parameter's type of what a function took.
+pub(super) fn converted(param: &Param<'_>) -> Option<TokenStream> {
+    let (ident, ty) = (param.ident?, &param.closed);
+    param.is_into.then(|| quote_spanned!(site()=> let #ident: #ty = ::core::convert::Into::into(#ident);))
 }
 
 /// What lives at the key, as an argument of another type. There the compiler would propose a parameter for the

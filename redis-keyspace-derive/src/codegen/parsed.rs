@@ -11,7 +11,7 @@ use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace, Param};
 
 pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
-    let variants = model.entries.iter().map(|entry| Variant {
+    let variants = parsing(model).map(|(_, entry)| Variant {
         name: variant(entry),
         fields: arguments(entry).into_iter().map(|(ident, param)| (ident.clone(), param.ty)).collect(),
     });
@@ -19,7 +19,7 @@ pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
 }
 
 pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
-    let definitions = model.entries.iter().map(|entry| {
+    let definitions = parsing(model).map(|(_, entry)| {
         let fields = arguments(entry).into_iter().map(|(ident, param)| {
             let docs = docs::argument(&param.name().unwrap_or_default());
             let parsed = named::parsed(param, root);
@@ -63,7 +63,7 @@ pub(super) fn around(model: &Keyspace<'_>, definitions: impl Iterator<Item = Tok
 
 pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let parsed = ident(model);
-    let arms = model.entries.iter().enumerate().map(|(index, entry)| {
+    let arms = parsing(model).map(|(index, entry)| {
         let name = variant(entry);
         // Captures come in the template's order, fields in that of the parameters.
         let holes: Vec<&str> = entry
@@ -87,7 +87,7 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
         let value = quote_spanned!(span=> #parsed::#name #fields);
         quote_spanned!(site()=> #index => #rk::Option::Some(#value))
     });
-    let has_arguments = model.entries.iter().any(|entry| !entry.params.is_empty());
+    let has_arguments = parsing(model).any(|(_, entry)| !entry.params.is_empty());
     let (template, captures) = (model.names.internal("template", site()), captures_ident(model, site()));
     let captures =
         if has_arguments { quote_spanned!(site()=> #captures) } else { quote_spanned!(site()=> _) };
@@ -99,6 +99,11 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
             }
         }
     }
+}
+
+/// The entries whose keys read back, with their places.
+fn parsing<'m, 'a>(model: &'m Keyspace<'a>) -> impl Iterator<Item = (usize, &'m Entry<'a>)> {
+    model.entries.iter().enumerate().filter(|(_, entry)| entry.parses)
 }
 
 fn captures_ident(model: &Keyspace<'_>, span: Span) -> Ident {

@@ -123,6 +123,7 @@ fn method(
 ) -> TokenStream {
     // `Self` is the pattern here.
     let (vis, ty) = (entry.vis, without_self(param.ty.to_token_stream(), model.ident));
+    let ty = named::taken(param, ty);
     let docs = docs::binding(&name.unraw().to_string());
     let holes = entry.template.iter().flat_map(|template| template.holes());
     let hole = holes.into_iter().position(|hole| param.name().as_deref() == Some(&hole.name));
@@ -130,7 +131,8 @@ fn method(
         (Bodies::Working, Some(hole)) => {
             let (asked, argument) = (named::asked(model, param, rk), at_type(name, param.ty));
             let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
-            quote_spanned!(site()=> #asked Self { pattern: self.pattern #bind, field: self.field })
+            let converted = named::converted(param);
+            quote_spanned!(site()=> #asked #converted Self { pattern: self.pattern #bind, field: self.field })
         }
         _ => quote_spanned!(site()=> let _ = #name; self),
     };
@@ -179,11 +181,7 @@ pub(super) fn constructors(
     let mut functions: TokenStream = constructors.collect();
     if !is_taken("delete_pattern") {
         let (docs, vis) = (docs::delete_pattern(model), model.vis);
-        let glob = if model.names.can_import_bindings() {
-            Ident::new("glob", site())
-        } else {
-            model.names.internal("glob", site())
-        };
+        let glob = glob(model);
         functions.extend(quote_spanned! {site()=>
             #docs
             #vis fn delete_pattern(#glob: &::core::primitive::str) -> #root::scan::Sweep<'static> {
@@ -194,13 +192,87 @@ pub(super) fn constructors(
     functions
 }
 
+/// The functions as methods of the struct that is bound to a handle.
+pub(super) fn bound(
+    model: &Keyspace<'_>,
+    bodies: Bodies,
+    root: &TokenStream,
+    rk: &TokenStream,
+) -> TokenStream {
+    let templates = templates_ident(model);
+    let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
+    let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
+    let constructors = free.map(|(index, entry)| {
+        let (docs, allowed) =
+            (docs::pattern_constructor(model, entry), lints::allow(&[], Some(&entry.forwarded)));
+        let deprecated = entry.forwarded.deprecated;
+        let (vis, name, ty, field) = (entry.vis, constructor(entry), ident(model), field(model, entry));
+        let kind = match &entry.kind {
+            Some(kind) => named::kind(kind),
+            None => quote_spanned!(site()=> ()),
+        };
+        let body = match bodies {
+            Bodies::Working => quote_spanned! {site()=>
+                #ty {
+                    pattern: #rk::Pattern::on(&#rk::Pattern::new(&#templates[#index], #index), &self.redis),
+                    field: ::core::marker::PhantomData,
+                }
+            },
+            Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
+        };
+        quote_spanned! {site()=>
+            #docs
+            #deprecated
+            #allowed
+            #vis fn #name(&self) -> #ty<#kind, #field> {
+                #body
+            }
+        }
+    });
+    let mut functions: TokenStream = constructors.collect();
+    if !is_taken("delete_pattern") {
+        let (docs, vis, this) = (docs::delete_pattern(model), model.vis, model.ident);
+        let glob = glob(model);
+        functions.extend(quote_spanned! {site()=>
+            #docs
+            #vis fn delete_pattern(&self, #glob: &::core::primitive::str) -> #root::scan::Sweep<'static> {
+                #rk::Sweep::on(#rk::delete_pattern::<#this>(#glob), &self.redis)
+            }
+        });
+    }
+    functions
+}
+
+/// The names of these methods.
+pub(super) fn bound_names(model: &Keyspace<'_>) -> impl Iterator<Item = Ident> {
+    let patterns = with_arguments(model).map(|(_, entry)| constructor(entry));
+    patterns.chain([Ident::new("delete_pattern", site())])
+}
+
+/// The parameter of `delete_pattern`.
+fn glob(model: &Keyspace<'_>) -> Ident {
+    if model.names.can_import_bindings() {
+        Ident::new("glob", site())
+    } else {
+        model.names.internal("glob", site())
+    }
+}
+
 /// Mentions of all that is generated here, so that it is no dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
     let patterns = with_arguments(model).map(|(_, entry)| {
         let (constructor, ident, field) = (constructor(entry), ident(model), field(model, entry));
-        let methods =
-            arguments(entry).map(|(name, _)| quote_spanned!(site()=> let _ = #ident::<(), #field>::#name;));
+        let methods = arguments(entry).map(|(name, param)| {
+            if param.is_into {
+                let (pattern, ty) = (model.names.internal("a0", site()), &param.closed);
+                let value = model.names.internal("a1", site());
+                return quote_spanned! {site()=>
+                    let _ = |#pattern: #ident<(), #field>, #value: #ty| #ident::<(), #field>::#name(#pattern, #value);
+                };
+            }
+            quote_spanned!(site()=> let _ = #ident::<(), #field>::#name;)
+        });
         quote_spanned!(site()=> let _ = #this::#constructor; #(#methods)*)
     });
     let patterns: TokenStream = patterns.collect();
@@ -224,7 +296,7 @@ fn ident(model: &Keyspace<'_>) -> Ident {
 fn with_arguments<'m, 'a>(model: &'m Keyspace<'a>) -> impl Iterator<Item = (usize, &'m Entry<'a>)> {
     model.entries.iter().enumerate().filter(|(_, entry)| {
         let names_lifetimes = entry.signature.is_some_and(|signature| signature.lifetimes.is_some());
-        !names_lifetimes && arguments(entry).next().is_some()
+        !names_lifetimes && entry.parses && arguments(entry).next().is_some()
     })
 }
 

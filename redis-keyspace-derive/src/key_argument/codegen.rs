@@ -6,6 +6,7 @@ use syn::Type;
 use syn::spanned::Spanned;
 
 use super::model::{Argument, Form};
+use crate::attr::argument::Format;
 use crate::closed::closed;
 use crate::codegen::{ARGUMENT, allow, at, imports, private, root, site};
 use crate::names::Names;
@@ -17,7 +18,7 @@ pub(crate) fn argument(model: &Argument<'_>, names: &Names, has_errors: bool) ->
     }
     let (root, rk) = (root(model.crate_path.as_ref()), private(names));
     let body = match &model.form {
-        Some(form) if !has_errors => body(form, names, &rk),
+        Some(form) if !has_errors => body(form, model.format.as_ref(), names, &rk),
         _ => stub(&rk),
     };
     let alias = match &model.form {
@@ -53,7 +54,7 @@ fn alias(model: &Argument<'_>, names: &Names, ty: &Type) -> TokenStream {
     quote_spanned!(site()=> type #alias = #ty;)
 }
 
-fn body(form: &Form<'_>, names: &Names, rk: &TokenStream) -> TokenStream {
+fn body(form: &Form<'_>, format: Option<&Format>, names: &Names, rk: &TokenStream) -> TokenStream {
     let [out, text] = ["out", "text"].map(|name| names.internal(name, site()));
     match form {
         Form::Newtype { member, ty } => {
@@ -65,6 +66,26 @@ fn body(form: &Form<'_>, names: &Names, rk: &TokenStream) -> TokenStream {
             let write = quote_spanned!(span=> #inner::write(&#value.#member, #out_there));
             // `Box<str>` and the like read back as a `String`, and are made from one.
             let wrapped = quote_spanned!(span=> ::core::convert::Into::into((#inner::parse(#text_there))?));
+            if let Some(Format { alphabet, min, max, .. }) = format {
+                return quote_spanned! {site()=>
+                    const CLASS: #rk::ArgumentClass = #rk::ArgumentClass::alphabet(#alphabet, #min, #max);
+
+                    fn write(&self, #out: &mut #rk::KeyWriter) {
+                        #rk::KeyWriter::write_of(
+                            #out,
+                            <Self as #rk::KeyArgument>::CLASS,
+                            |#out_there: &mut #rk::KeyWriter| { #write; },
+                        );
+                    }
+
+                    fn parse(#text: &::core::primitive::str) -> #rk::Option<Self> {
+                        if !#rk::ArgumentClass::contains(<Self as #rk::KeyArgument>::CLASS, #text) {
+                            return #rk::Option::None;
+                        }
+                        #rk::Option::Some(Self { #member: #wrapped })
+                    }
+                };
+            }
             quote_spanned! {site()=>
                 const CLASS: #rk::ArgumentClass = #class;
 

@@ -17,6 +17,7 @@ use crate::names::snake_case;
 pub(crate) struct Argument<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) crate_path: Option<Path>,
+    pub(crate) format: Option<argument::Format>,
     /// `None` for what can't be an argument.
     pub(crate) form: Option<Form<'a>>,
     pub(crate) is_generic: bool,
@@ -35,7 +36,7 @@ pub(crate) enum Form<'a> {
 
 impl<'a> Argument<'a> {
     pub(crate) fn new(input: &'a DeriveInput, diag: &Diag) -> Self {
-        let crate_path = argument::crate_path(&input.attrs, diag);
+        let argument::TypeAttributes { crate_path, format } = argument::type_attributes(&input.attrs, diag);
         let is_generic = !input.generics.params.is_empty() || input.generics.where_clause.is_some();
         if is_generic {
             let span = if input.generics.params.is_empty() {
@@ -59,8 +60,11 @@ impl<'a> Argument<'a> {
                 None
             }
         };
+        if let (Some(format), false) = (&format, matches!(form, Some(Form::Newtype { .. }))) {
+            diag.error(format.span, "`alphabet` is for newtypes; the variants of an enum have their texts");
+        }
         let is_union = matches!(input.data, Data::Union(_));
-        Self { ident: &input.ident, crate_path, form, is_generic, is_union }
+        Self { ident: &input.ident, crate_path, format, form, is_generic, is_union }
     }
 }
 

@@ -56,6 +56,18 @@ fn unusual() {
 }
 
 #[test]
+fn bound_to_a_handle() {
+    snapshot!(keyspace(quote! {
+        #[keyspace(prefix = "cart", ttl = none, bound = BoundCartKeys)]
+        pub struct CartKeys {
+            /// The open cart of one shopper.
+            pub(crate) user: fn(id: u64, name: &str) -> Json<Self>,
+            featured: Text,
+        }
+    }));
+}
+
+#[test]
 fn mistakes_still_give_every_name() {
     snapshot!(keyspace(quote! {
         #[keyspace(prefix = "cart")]

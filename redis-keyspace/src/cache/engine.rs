@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::error::FillError;
+use super::error::{FailureCause, FillError};
 use super::fill::{FillEntry, Known};
 use super::lease::{LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::{Led, Load, Loaded};
@@ -25,8 +25,7 @@ const FAILURES: u32 = 2;
 /// The outcome of waiting for another caller's load.
 enum Followed {
     Known,
-    /// With the reason, if the leader could tell it.
-    Failed(Option<Error>),
+    Failed(FailureCause),
     /// The leader is gone, or has nothing for this caller.
     Nothing,
     /// The load takes too long for this caller.
@@ -53,7 +52,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 match self.follow(index, follower, until).await? {
                     Followed::Known => continue,
                     Followed::Overdue(follower) => drop(overdue.insert(index, follower)),
-                    Followed::Failed(told) => (has_failed, cause) = (true, told),
+                    Followed::Failed(told) => (has_failed, cause) = (true, Some(told)),
                     Followed::Nothing => {}
                 }
                 missing.push(index);
@@ -61,7 +60,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             // Failing loaders take time: one after the other, the last caller would wait for all of them.
             failures += u32::from(has_failed);
             if failures == FAILURES {
-                return Err(cause.map_or(FillError::Coalesced, FillError::Redis));
+                return Err(cause.unwrap_or_default().into());
             }
             if missing.is_empty() {
                 break;
@@ -240,12 +239,18 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 Ok(())
             }
             // Only a load with a fallback goes to the background.
-            (Ended::Pending, None) => Err(FillError::Coalesced),
+            (Ended::Pending, None) => {
+                Err(Error::protocol("a load went to the background without a fallback").into())
+            }
         }
     }
 
     fn set_loaded(&mut self, index: usize, loaded: Loaded<V::Owned>, source: ValueSource) {
         let Loaded { value, encoded } = loaded;
+        if self.fill.binding.is_disabled && (value.is_some() || self.fill.options.negative_ttl.is_some()) {
+            let template = self.fill.entries.get(index).map(|entry| entry.key.template());
+            self.fill.binding.counters.note_dropped(template);
+        }
         let source = if value.is_some() { source } else { ValueSource::Absent };
         let needs_bytes = self.fill.entries.get(index).is_some_and(|entry| entry.needs_bytes);
         self.set(index, Known { value, bytes: encoded.filter(|_| needs_bytes), source });
@@ -285,8 +290,8 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             }
             Some(LoadStage::Loading { stale: Some(stale), .. }) => self.serve_stale(index, stale)?,
             Some(LoadStage::Failed(cause)) => {
-                let cause = cause.as_deref().and_then(|cause| cause.downcast_ref::<Error>());
-                return Ok(Followed::Failed(cause.cloned()));
+                let cause = cause.as_deref().and_then(|cause| cause.downcast_ref::<FailureCause>());
+                return Ok(Followed::Failed(cause.cloned().unwrap_or_default()));
             }
             _ => return Ok(Followed::Nothing),
         }

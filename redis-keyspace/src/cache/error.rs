@@ -1,11 +1,50 @@
 //! Why a fill returned no value.
 
+use std::any::Any;
+use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
 /// Why [`try_get_or_set`](crate::Key::try_get_or_set) returned no value.
+///
+/// It works with `?` in functions that return `Box<dyn Error + Send + Sync>` or `anyhow::Result`, whether the loader returns
+/// such an error itself or one of its own type. In a function that returns this crate's [`Result`](crate::Result), `?` works
+/// for loaders that return it too. For an error type of the program, implement `From`:
+///
+/// ```
+/// use redis_keyspace::cache::FillError;
+/// # use redis_keyspace::{Keyspace, Redis, Text};
+/// # #[derive(Keyspace)]
+/// # #[keyspace(prefix = "page", ttl = "1h")]
+/// # struct PageKeys { title: fn(id: u64) -> Text }
+///
+/// #[derive(Debug)]
+/// enum PageError { NotFound, Redis(redis_keyspace::Error) }
+///
+/// impl From<FillError<PageError>> for PageError {
+///     fn from(error: FillError<PageError>) -> Self {
+///         error.into_loader_error().unwrap_or_else(PageError::Redis)
+///     }
+/// }
+///
+/// async fn query_title(id: u64) -> Result<String, PageError> {
+///     if id == 7 { Ok("A page".to_owned()) } else { Err(PageError::NotFound) }
+/// }
+///
+/// async fn title(id: u64) -> Result<String, PageError> {
+///     Ok(PageKeys::title(id).try_get_or_set(|| query_title(id)).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # Redis::embedded().scope(async {
+/// assert!(title(7).await.is_ok());
+/// assert!(matches!(title(8).await, Err(PageError::NotFound)));
+/// # }).await }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FillError<E> {
@@ -14,25 +53,133 @@ pub enum FillError<E> {
     /// The loader exceeded its [hard timeout](super::GetOrSet::hard_timeout) and was dropped. Or this caller waited for other
     /// callers' loads until its hard timeout or its [timeout](super::GetOrSet::timeout).
     TimedOut(Duration),
-    /// The loader did not run: this caller waited for the loaders of two other callers, and both failed.
-    Coalesced,
+    /// The loader did not run: this caller waited for the loaders of two other callers, and both failed. The second failure is
+    /// attached.
+    Coalesced(LoadFailure),
     /// A command failed. Before the loader ran, unless the loaded value itself is invalid.
     Redis(Error),
 }
 
-impl<E> FillError<E> {
-    /// The error of a fill whose loader can't fail.
-    pub(super) fn into_error(self, loader: impl FnOnce(E) -> Error) -> Error {
-        match self {
-            Self::Redis(error) => error,
-            Self::Loader(error) => loader(error),
-            Self::TimedOut(limit) => Error::new(ErrorKind::LoaderTimeout, timed_out(limit)),
-            Self::Coalesced => Error::new(ErrorKind::LoaderTimeout, COALESCED),
+/// Why the load of another caller failed: the `Debug` text of its loader's error, or its timeout.
+///
+/// It is a text, because the error itself belongs to the caller whose loader failed.
+#[derive(Clone)]
+pub struct LoadFailure(Arc<str>);
+
+impl LoadFailure {
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LoadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for LoadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LoadFailure").field(&self.as_str()).finish()
+    }
+}
+
+/// Why a load failed, for the callers that wait for it.
+#[derive(Clone)]
+pub(super) enum FailureCause {
+    Loader(LoadFailure),
+    /// The loaded value is invalid.
+    Value(Error),
+}
+
+impl FailureCause {
+    pub(super) fn of<E: fmt::Debug>(error: &FillError<E>) -> Self {
+        let text = match error {
+            FillError::Loader(error) => format!("{error:?}"),
+            FillError::TimedOut(limit) => timed_out(*limit),
+            FillError::Coalesced(failure) => return Self::Loader(failure.clone()),
+            FillError::Redis(error) => return Self::Value(error.clone()),
+        };
+        Self::Loader(LoadFailure(text.into()))
+    }
+}
+
+impl Default for FailureCause {
+    fn default() -> Self {
+        Self::Loader(LoadFailure("the loader did not finish".into()))
+    }
+}
+
+impl<E> From<FailureCause> for FillError<E> {
+    fn from(cause: FailureCause) -> Self {
+        match cause {
+            FailureCause::Loader(failure) => Self::Coalesced(failure),
+            FailureCause::Value(error) => Self::Redis(error),
         }
     }
 }
 
-const COALESCED: &str = "waited for the loaders of two other callers, and both failed";
+impl<E> FillError<E> {
+    /// Whether the loader of this call failed.
+    pub fn is_loader(&self) -> bool {
+        matches!(self, Self::Loader(_))
+    }
+
+    /// Returns the error of the loader, if it failed.
+    pub fn loader_error(&self) -> Option<&E> {
+        match self {
+            Self::Loader(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns the error of this crate, if a command failed.
+    pub fn redis_error(&self) -> Option<&Error> {
+        match self {
+            Self::Redis(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Takes the error of the loader out.
+    ///
+    /// # Errors
+    ///
+    /// Any other failure as an [`Error`]; a timeout and a load of other callers that failed have the kind
+    /// [`LoaderTimeout`](ErrorKind::LoaderTimeout) and [`LoaderFailed`](ErrorKind::LoaderFailed).
+    pub fn into_loader_error(self) -> Result<E, Error> {
+        match self {
+            Self::Loader(error) => Ok(error),
+            Self::Redis(error) => Err(error),
+            Self::TimedOut(limit) => Err(Error::new(ErrorKind::LoaderTimeout, timed_out(limit))),
+            Self::Coalesced(failure) => Err(Error::new(ErrorKind::LoaderFailed, coalesced(&failure))),
+        }
+    }
+
+    /// Replaces the error of the loader.
+    pub fn map_loader<F>(self, map: impl FnOnce(E) -> F) -> FillError<F> {
+        match self {
+            Self::Loader(error) => FillError::Loader(map(error)),
+            Self::TimedOut(limit) => FillError::TimedOut(limit),
+            Self::Coalesced(failure) => FillError::Coalesced(failure),
+            Self::Redis(error) => FillError::Redis(error),
+        }
+    }
+
+    /// Returns the error of the loader itself, or that of this crate, as a boxed error with all of its sources.
+    pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync>
+    where
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.into_loader_error().map_or_else(Into::into, Into::into)
+    }
+}
+
+fn coalesced(failure: &LoadFailure) -> String {
+    format!("waited for the loaders of two other callers, and both failed; the second failure: {failure}")
+}
 
 fn timed_out(limit: Duration) -> String {
     format!(
@@ -45,24 +192,60 @@ impl<E: fmt::Display> fmt::Display for FillError<E> {
         match self {
             Self::Loader(error) => write!(f, "the loader failed: {error}"),
             Self::TimedOut(limit) => f.write_str(&timed_out(*limit)),
-            Self::Coalesced => f.write_str(COALESCED),
+            Self::Coalesced(failure) => f.write_str(&coalesced(failure)),
             Self::Redis(error) => error.fmt(f),
         }
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for FillError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+/// `E` need not be an error itself: boxed errors, `anyhow::Error` and strings are not. The message contains that of the loader's
+/// error; [`source`](StdError::source) continues behind it for boxed errors and errors of this crate.
+impl<E: fmt::Debug + fmt::Display + 'static> StdError for FillError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Loader(error) => Some(error),
-            Self::TimedOut(_) | Self::Coalesced => None,
+            Self::Loader(error) => source_of(error),
+            Self::TimedOut(_) | Self::Coalesced(_) => None,
             Self::Redis(error) => error.source(),
         }
     }
 }
 
+/// The source of an error whose type is known.
+fn source_of(error: &dyn Any) -> Option<&(dyn StdError + 'static)> {
+    if let Some(error) = error.downcast_ref::<Box<dyn StdError + Send + Sync>>() {
+        return error.source();
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn StdError + Send>>() {
+        return error.source();
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn StdError>>() {
+        return error.source();
+    }
+    if let Some(error) = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>() {
+        return error.source();
+    }
+    error.downcast_ref::<Error>().and_then(StdError::source)
+}
+
 impl<E> From<Error> for FillError<E> {
     fn from(error: Error) -> Self {
         Self::Redis(error)
+    }
+}
+
+/// For loaders that return this crate's error.
+impl From<FillError<Error>> for Error {
+    fn from(error: FillError<Error>) -> Self {
+        error.into_loader_error().unwrap_or_else(|error| error)
+    }
+}
+
+/// For loaders that can't fail.
+impl From<FillError<Infallible>> for Error {
+    fn from(error: FillError<Infallible>) -> Self {
+        match error.into_loader_error() {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The operations of keys that fill.
 
+use std::fmt::Debug;
+
 use super::builder::GetOrSet;
 use super::loader::{Always, Fallible, FallibleOptional, Optional};
 use crate::kind::SingleValue;
@@ -12,7 +14,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// Callers of this process that miss the key at the same time share one load: the first runs its loader, and all receive
     /// the value, decoded from its bytes. If that loader panics or is dropped, the next caller loads; if it fails, one more
-    /// does, and if that one fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced). With
+    /// does, and if that one fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced), which has the
+    /// loader's error as text. With
     /// [`across_processes`](GetOrSet::across_processes), this holds for all processes. Two loaders that wait for each other's
     /// keys deadlock.
     ///
@@ -62,6 +65,9 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that can fail. Then nothing is stored.
     ///
+    /// The error type needs `Debug` only, so that waiting callers learn why the load failed. [`FillError`](super::FillError) shows
+    /// how to use it with `?`.
+    ///
     /// # Errors
     ///
     /// The loader's error as [`FillError::Loader`](super::FillError::Loader), and those of [`get_or_set`](Self::get_or_set) as
@@ -70,7 +76,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: Future<Output = Result<V::Owned, E>> + Send + 'l,
-        E: Send,
+        E: Debug + Send,
     {
         GetOrSet::new(self.clone(), Fallible(loader))
     }
@@ -119,7 +125,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: Future<Output = Result<Option<V::Owned>, E>> + Send + 'l,
-        E: Send,
+        E: Debug + Send,
     {
         GetOrSet::new(self.clone(), FallibleOptional(loader))
     }

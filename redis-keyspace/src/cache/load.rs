@@ -1,11 +1,12 @@
 //! The last step of a fill: running the loader, storing its values, and handing them to waiting callers.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::FillError;
+use super::error::{FailureCause, FillError};
 use super::fill::{Fill, LEADING, LoadingKey};
 use super::lease::{FillOutcome, Lease};
 use super::loader::Loader;
@@ -13,8 +14,8 @@ use super::options::{Options, shortened};
 use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::kind::{EncodeError, SingleValue};
-use crate::local::{Cause, Leader, LoadStage};
-use crate::schema::{Keyspace, TemplateMeta};
+use crate::local::{Leader, LoadStage};
+use crate::schema::{Keyspace, Lifetime, TemplateMeta};
 use crate::time::{Expiry, LONGEST_LIFETIME};
 
 /// How long a loader may take in the background, where no caller waits for it or can drop it, unless it has a hard timeout.
@@ -98,7 +99,7 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
     ///
     /// A value that can't be encoded fails its own key only: its lease is released, waiting callers are told that the load
     /// failed, and the other values are stored. The error is returned after that.
-    pub(super) async fn run<E>(
+    pub(super) async fn run<E: fmt::Debug>(
         self,
         loading: impl Future<Output = Result<Vec<Option<V::Owned>>, E>>,
     ) -> Result<Vec<Loaded<V::Owned>>, FillError<E>> {
@@ -114,7 +115,8 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
         let values = match loaded {
             Ok(values) => values,
             Err(error) => {
-                let failed = led.into_iter().map(|led| (led, None)).collect();
+                let cause = FailureCause::of(&error);
+                let failed = led.into_iter().map(|led| (led, cause.clone())).collect();
                 fail(&fill, failed).await;
                 return Err(error);
             }
@@ -128,7 +130,7 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
                 Err(error) => {
                     let error = entry.key.explain("SET", error);
                     mistakes.add(error.clone());
-                    failed.push((led, Some(error)));
+                    failed.push((led, FailureCause::Value(error)));
                 }
             }
         }
@@ -139,20 +141,22 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
     }
 }
 
-/// Ends the load of keys that failed, each with the reason if it is one of the value rather than of the loader.
-async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(Led, Option<Error>)>) {
+/// Ends the load of keys that failed, each for its cause.
+async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(Led, FailureCause)>) {
     // Before the flights end: a caller that comes next must not wait for a lease that no process uses.
     Lease::release(failed.iter_mut().filter_map(|(led, _)| led.lease.take()).collect()).await;
-    for (Led { index, leader, .. }, error) in failed {
+    for (Led { index, leader, .. }, cause) in failed {
         if let Some(entry) = fill.entries.get(index) {
             fill.note(entry, |fills| &fills.failed, "failed");
-            match &error {
-                Some(error) => event!(warn, "loaded value can't be encoded", error = %error),
-                None => event!(warn, "loader failed", key = %short_name(entry.key.as_str())),
+            match &cause {
+                FailureCause::Value(error) => event!(warn, "loaded value can't be encoded", error = %error),
+                FailureCause::Loader(_) => {
+                    event!(warn, "loader failed", key = %short_name(entry.key.as_str()))
+                }
             }
         }
         if let Some(leader) = leader {
-            leader.tell(LoadStage::Failed(error.map(|error| -> Cause { Arc::new(error) })));
+            leader.tell(LoadStage::Failed(Some(Arc::new(cause))));
         }
     }
 }
@@ -167,7 +171,9 @@ async fn store<S: Keyspace, V: SingleValue>(
     let (mut ends, mut stored, mut unused) = (Vec::new(), Vec::new(), Vec::new());
     for (led, Loaded { value, encoded }) in &mut loaded {
         let (Some(entry), Some(lease)) = (fill.entries.get(led.index), led.lease.take()) else { continue };
-        match outcome::<V>(&fill.options, entry.key.template(), value.as_ref(), encoded.as_deref()) {
+        let template = entry.key.template();
+        let lifetime = fill.binding.lifetime(template);
+        match outcome::<V>(&fill.options, template, lifetime, value.as_ref(), encoded.as_deref()) {
             Some(outcome) => {
                 ends.push((lease, outcome));
                 stored.push((entry, encoded.clone()));
@@ -228,6 +234,7 @@ fn encode<V: SingleValue>(binding: &Binding, led: &Led, value: &V::Owned) -> Res
 fn outcome<'v, V: SingleValue>(
     options: &Options<V::Owned>,
     template: &TemplateMeta,
+    lifetime: Lifetime,
     value: Option<&V::Owned>,
     encoded: Option<&'v [u8]>,
 ) -> Option<FillOutcome<'v>> {
@@ -241,7 +248,7 @@ fn outcome<'v, V: SingleValue>(
     if chosen.is_some_and(|chosen| chosen.is_zero()) {
         return None;
     }
-    let expiry = match chosen.or(options.ttl).map_or_else(|| template.lifetime().into(), Expiry::After) {
+    let expiry = match chosen.or(options.ttl).map_or_else(|| lifetime.into(), Expiry::After) {
         Expiry::After(lifetime) => Expiry::After(shortened(lifetime, options.jitter)),
         expiry => expiry,
     };

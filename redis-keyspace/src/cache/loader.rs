@@ -17,7 +17,7 @@ pub trait Loader<V: SingleValue>: sealed::SealedLoader + Send {
     /// The error of the operation.
     type Failure: Send;
     #[doc(hidden)]
-    type Error: Send;
+    type Error: fmt::Debug + Send;
 
     /// Whether it may find no value.
     #[doc(hidden)]
@@ -94,7 +94,7 @@ where
     }
 
     fn failure(error: FillError<Infallible>) -> Error {
-        error.into_error(|never| match never {})
+        error.into()
     }
 }
 
@@ -103,7 +103,7 @@ where
     V: SingleValue,
     F: FnOnce() -> Fut + Send,
     Fut: Future<Output = Result<V::Owned, E>> + Send,
-    E: Send,
+    E: fmt::Debug + Send,
 {
     type Value = V::Owned;
     type Failure = FillError<E>;
@@ -143,7 +143,7 @@ where
     }
 
     fn failure(error: FillError<Infallible>) -> Error {
-        error.into_error(|never| match never {})
+        error.into()
     }
 }
 
@@ -152,7 +152,7 @@ where
     V: SingleValue,
     F: FnOnce() -> Fut + Send,
     Fut: Future<Output = Result<Option<V::Owned>, E>> + Send,
-    E: Send,
+    E: fmt::Debug + Send,
 {
     type Value = Option<V::Owned>;
     type Failure = FillError<E>;

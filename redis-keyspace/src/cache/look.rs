@@ -16,7 +16,7 @@ use crate::time::part_of;
 pub(super) enum Looked<T> {
     /// One finding for each key.
     Read(Vec<Finding<T>>),
-    /// Redis is unavailable, and the fill goes on without it.
+    /// Redis is unavailable or disabled, and the fill goes on without it.
     Unavailable,
     /// Redis is unavailable, and these copies may be served.
     Copies(Vec<Arc<[u8]>>),
@@ -38,8 +38,11 @@ pub(super) enum Finding<T> {
 impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     /// Reads all keys, in one round trip.
     pub(super) async fn look(&self) -> Result<Looked<V::Owned>> {
-        if self.options.refreshes {
+        if self.options.refreshes && !self.binding.is_disabled {
             return Ok(Looked::Read(self.entries.iter().map(|_| Finding::Nothing).collect()));
+        }
+        if self.binding.is_disabled {
+            return Ok(Looked::Unavailable);
         }
         let target = Target::Bound(Arc::clone(&self.binding));
         let timeout = self.options.call.timeout;
@@ -103,7 +106,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
         let (Some(part), Some(left)) = (self.options.early_refresh, left) else { return false };
         let chosen = self.options.ttl_by.as_ref().map(|ttl_by| ttl_by(value)).or(self.options.ttl);
-        let lifetime = chosen.or(entry.key.template().lifetime().duration());
+        let lifetime = chosen.or(self.binding.lifetime(entry.key.template()).duration());
         lifetime.is_some_and(|lifetime| left < part_of(lifetime, 1.0 - part))
     }
 }

@@ -22,6 +22,6 @@ pub enum ValueSource {
     Absent,
     /// It was loaded, for this caller or for another one at the same time.
     Filled,
-    /// It was loaded and not stored, because Redis is unavailable or rejects writes.
+    /// It was loaded and not stored, because Redis is unavailable, [disabled](crate::Redis::disabled) or rejects writes.
     Degraded,
 }

@@ -80,7 +80,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
         Fut: Future<Output = Result<R, E>> + Send + 'l,
         R: IntoIterator<Item = (I, V::Owned)>,
-        E: Send,
+        E: fmt::Debug + Send,
     {
         let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
         GetOrSetMany::new(wanted, Fallible(loader))
@@ -177,9 +177,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { wanted, loader, options, .. } = self;
-        Box::pin(async move {
-            fill(wanted, options, loader).await.map_err(|error| error.into_error(|never| match never {}))
-        })
+        Box::pin(async move { fill(wanted, options, loader).await.map_err(Error::from) })
     }
 }
 
@@ -191,7 +189,7 @@ where
     F: FnMut(Vec<I>) -> Fut + Send + 'l,
     Fut: Future<Output = Result<R, E>> + Send + 'l,
     R: IntoIterator<Item = (I, V::Owned)>,
-    E: Send + 'l,
+    E: fmt::Debug + Send + 'l,
 {
     type Output = Result<Vec<Option<V::Owned>>, FillError<E>>;
     type IntoFuture = BoxFuture<'l, Self::Output>;
@@ -208,7 +206,7 @@ type Found<I, T, E> = Result<HashMap<I, T>, E>;
 /// A loader of many values, which may run more than once. `impl Future` instead of a boxed one: its lifetime would have to be
 /// named in every future that contains the loader.
 trait ManyLoader<I, T>: Send {
-    type Error: Send;
+    type Error: fmt::Debug + Send;
 
     fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, Self::Error>> + Send;
 }
@@ -234,7 +232,7 @@ where
     F: FnMut(Vec<I>) -> Fut + Send,
     Fut: Future<Output = Result<R, E>> + Send,
     R: IntoIterator<Item = (I, T)>,
-    E: Send,
+    E: fmt::Debug + Send,
 {
     type Error = E;
 

@@ -19,7 +19,7 @@ mod progress;
 mod seek;
 
 pub use builder::{GetOrSet, GetOrSetLookup};
-pub use error::FillError;
+pub use error::{FillError, LoadFailure};
 pub use loader::{Always, Fallible, FallibleOptional, Loader, Optional};
 pub use lookup::{Lookup, ValueSource};
 pub use many::GetOrSetMany;

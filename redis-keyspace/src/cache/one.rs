@@ -42,7 +42,7 @@ where
     let came = binding.pool().local.flights.now();
     let mut failure = None;
     // The usual case: no options, and the value exists. It takes one `GET`, and no further allocation.
-    let is_plain = options.is_none() && key.template().fills().looks_plainly();
+    let is_plain = options.is_none() && key.template().fills().looks_plainly() && !binding.is_disabled;
     if is_plain {
         let read = key.get().on_target(Target::Bound(Arc::clone(&binding)));
         match read.on_unavailable(OnUnavailable::Error).await {

@@ -1,5 +1,6 @@
 //! A fill in progress: what is known of its keys, and the loader for the others.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(super) type Starting<'s, T, E> = BoxFuture<'s, Ended<T, E>>;
 
 /// Runs a loader.
 pub(super) trait StartLoad<S, V: SingleValue>: Send {
-    type Error: Send;
+    type Error: fmt::Debug + Send;
 
     /// Whether the loader may find that there is no value.
     const FINDS_NONE: bool;
@@ -44,7 +45,7 @@ pub(super) struct Engine<S, V: SingleValue, L> {
     pub(super) undecodable: Vec<usize>,
     /// The indices of keys whose miss was counted.
     pub(super) counted: Vec<usize>,
-    /// Redis is unavailable, and the fill goes on without it.
+    /// Redis is unavailable or disabled, and the fill goes on without it.
     pub(super) is_unavailable: bool,
     /// Until when the caller waits for other callers' loads in total, and how long that is.
     pub(super) waits: Option<(Instant, Duration)>,

@@ -36,6 +36,9 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     /// Takes the leases of the keys that this caller loads. Returns those that still have to be loaded.
     pub(super) async fn seek(&mut self, led: Vec<Led>) -> Result<Vec<Led>, FillError<L::Error>> {
         if self.is_unavailable {
+            if self.fill.binding.is_disabled {
+                self.count_misses(&led);
+            }
             return Ok(self.without_leases(led));
         }
         let mode = self.lease_mode(&led);
@@ -74,7 +77,12 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             blind.append(&mut held);
             asked = blind;
         }
-        for led in &loads {
+        self.count_misses(&loads);
+        Ok(loads)
+    }
+
+    fn count_misses(&mut self, led: &[Led]) {
+        for led in led {
             let Some(entry) = self.fill.entries.get(led.index) else { continue };
             if self.counted.contains(&led.index) {
                 continue;
@@ -86,7 +94,6 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 self.fill.note(entry, |fills| &fills.misses, "miss");
             }
         }
-        Ok(loads)
     }
 
     fn lease_mode(&self, led: &[Led]) -> LeaseMode {

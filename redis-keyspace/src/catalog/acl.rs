@@ -67,21 +67,30 @@ impl AclRules {
         self
     }
 
-    fn templates(&self) -> impl Iterator<Item = &'static TemplateMeta> {
+    /// The templates, each with what is in front of its keys.
+    fn templates(&self) -> impl Iterator<Item = (String, &'static TemplateMeta)> {
+        let namespace = without_spaces(&self.namespace);
         let is_meant = |keyspace: &&&'static KeyspaceMeta| {
             self.server.as_ref().is_none_or(|server| server.as_deref() == keyspace.server())
         };
-        self.catalog.keyspaces.iter().filter(is_meant).flat_map(|keyspace| keyspace.templates())
+        let start = move |keyspace: &KeyspaceMeta| match keyspace.tenant() {
+            Some(tenant) => format!("{namespace}{}:*:", without_spaces(tenant)),
+            None => namespace.clone(),
+        };
+        let meant = self.catalog.keyspaces.iter().filter(is_meant);
+        meant.flat_map(move |keyspace| {
+            let start = start(keyspace);
+            keyspace.templates().iter().map(move |template| (start.clone(), template))
+        })
     }
 }
 
 impl fmt::Display for AclRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("resetkeys")?;
-        let namespace = without_spaces(&self.namespace);
-        let has = |role| self.templates().any(|template| template.kind.role == role);
+        let has = |role| self.templates().any(|(_, template)| template.kind.role == role);
         let mut keys = BTreeSet::new();
-        for template in self.templates() {
+        for (namespace, template) in self.templates() {
             let glob = glob(&namespace, template);
             // One that ends in a `*` lets in all that is named after a key.
             if !glob.ends_with('*') {
@@ -94,11 +103,11 @@ impl fmt::Display for AclRules {
             }
             keys.insert(glob);
         }
-        let filled = || self.templates().filter(|template| template.kind.is_filled);
-        keys.extend(filled().flat_map(|template| beside(&namespace, template)));
+        let filled = || self.templates().filter(|(_, template)| template.kind.is_filled);
+        keys.extend(filled().flat_map(|(namespace, template)| beside(&namespace, template)));
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
-        if self.templates().any(|template| template.redis_type() == "string") {
+        if self.templates().any(|(_, template)| template.redis_type() == "string") {
             commands.extend(STRING);
         }
         if filled().next().is_some() {

@@ -51,10 +51,12 @@ const fn conflict_with_prefix(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
         let mut inner = 0;
         while inner < keyspaces.len() {
             let (one, other) = (keyspaces[outer], keyspaces[inner]);
-            if !one.prefix.is_empty() && other.prefix.is_empty() && may_meet(one, other) {
+            if !start_of(one, other).is_empty() && start_of(other, one).is_empty() && may_meet(one, other) {
                 let mut nth = 0;
                 while nth < other.templates.len() {
-                    if let Some(message) = conflict_of_prefix_and_template(one, &other.templates[nth]) {
+                    if let Some(message) =
+                        conflict_of_prefix_and_template(one, start_of(one, other), &other.templates[nth])
+                    {
                         return Some(message);
                     }
                     nth += 1;
@@ -67,9 +69,13 @@ const fn conflict_with_prefix(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     None
 }
 
-const fn conflict_of_prefix_and_template(outer: &KeyspaceMeta, template: &TemplateMeta) -> Option<Message> {
+const fn conflict_of_prefix_and_template(
+    outer: &KeyspaceMeta,
+    prefix: &'static str,
+    template: &TemplateMeta,
+) -> Option<Message> {
     const ANYTHING: Piece = Piece::Argument(ArgumentMeta::new("", "", ArgumentClass::RAW));
-    let within = [Piece::Literal(outer.prefix), Piece::Literal(":"), ANYTHING];
+    let within = [Piece::Literal(prefix), Piece::Literal(":"), ANYTHING];
     let example = match overlap(&within, template.pieces) {
         Overlap::Nothing => return None,
         Overlap::Key(example) => Some(example),
@@ -83,7 +89,7 @@ const fn conflict_of_prefix_and_template(outer: &KeyspaceMeta, template: &Templa
         .with("::")
         .with(template.field)
         .with("` can make keys within the prefix \"")
-        .with(outer.prefix)
+        .with(prefix)
         .with("\" of `")
         .with(outer.name);
     let message = match &example {
@@ -111,6 +117,7 @@ const fn conflict_of_templates(order: &[TemplateEntry], keyspaces: &[&KeyspaceMe
             if order[at].keyspace != order[other].keyspace
                 && (keyspace.prefix.is_empty() || others_keyspace.prefix.is_empty())
                 && may_meet(keyspace, others_keyspace)
+                && have_same_tenants(keyspace, others_keyspace)
                 && let Some(message) = conflict_of(template, others_template)
             {
                 return Some(message);
@@ -220,14 +227,19 @@ const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
 }
 
 const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Option<Message> {
-    let (outer, inner) = if one.prefix.len() <= other.prefix.len() { (one, other) } else { (other, one) };
-    if outer.prefix.is_empty() {
+    let (of_one, of_other) = (start_of(one, other), start_of(other, one));
+    let ((outer, outer_prefix), (inner, inner_prefix)) = if of_one.len() <= of_other.len() {
+        ((one, of_one), (other, of_other))
+    } else {
+        ((other, of_other), (one, of_one))
+    };
+    if outer_prefix.is_empty() {
         return None;
     }
-    let Some((start, rest)) = inner.prefix.as_bytes().split_at_checked(outer.prefix.len()) else {
+    let Some((start, rest)) = inner_prefix.as_bytes().split_at_checked(outer_prefix.len()) else {
         return None;
     };
-    if !equal_bytes(start, outer.prefix.as_bytes()) || !matches!(rest, [] | [b':', ..]) {
+    if !equal_bytes(start, outer_prefix.as_bytes()) || !matches!(rest, [] | [b':', ..]) {
         return None;
     }
     let message = Message::EMPTY;
@@ -238,22 +250,44 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
             .with("` and `")
             .with(other.name)
             .with("` have the same prefix \"")
-            .with(one.prefix)
+            .with(outer_prefix)
             .with("\" and may use the same database: give each its own prefix, make them one keyspace, or declare")
             .with(APART)
     } else {
         message
             .with("the prefix \"")
-            .with(inner.prefix)
+            .with(inner_prefix)
             .with("\" of `")
             .with(inner.name)
             .with("` is within \"")
-            .with(outer.prefix)
+            .with(outer_prefix)
             .with("\" of `")
             .with(outer.name)
             .with("`, so what is done to all keys of one reaches the other's: give it its own prefix, or declare")
             .with(APART)
     })
+}
+
+/// What the keys of a keyspace start with, where those of the other one may too: its prefix, or the segment in front of the
+/// tenant, behind which the tenants of both need not be the same.
+const fn start_of(keyspace: &KeyspaceMeta, other: &KeyspaceMeta) -> &'static str {
+    match keyspace.overrides.tenant {
+        Some(tenant) if !have_same_tenants(keyspace, other) => tenant,
+        _ => keyspace.prefix,
+    }
+}
+
+/// Whether the keys of both are behind the same tenant, if they are behind any.
+const fn have_same_tenants(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
+    match (one.overrides.tenant, other.overrides.tenant) {
+        (None, None) => true,
+        (Some(one), Some(other)) => equal(one, other),
+        _ => false,
+    }
+}
+
+const fn equal(one: &str, other: &str) -> bool {
+    equal_bytes(one.as_bytes(), other.as_bytes())
 }
 
 const fn equal_bytes(mut one: &[u8], mut other: &[u8]) -> bool {

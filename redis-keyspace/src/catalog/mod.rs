@@ -4,6 +4,7 @@ mod acl;
 mod check;
 mod reference;
 mod snapshot;
+mod tenant;
 
 pub use acl::AclRules;
 #[doc(hidden)]
@@ -11,6 +12,7 @@ pub use check::{conflict_between, count_templates};
 use serde::Serialize;
 #[doc(hidden)]
 pub use snapshot::assert_snapshot;
+pub use tenant::TenantKeys;
 
 pub use crate::key::{ArgumentMeta, Piece};
 pub use crate::schema::{Identified, KeyspaceMeta, Lifetime, TemplateMeta};

@@ -46,6 +46,9 @@ fn section(keyspace: &KeyspaceMeta, text: &mut String) {
         let dedicated = if keyspace.has_dedicated_server() { " (dedicated)" } else { "" };
         let _ = write!(text, " Server: {server}{dedicated}.");
     }
+    if let Some(tenant) = keyspace.tenant() {
+        let _ = write!(text, " Of one tenant each, behind `{tenant}:{{tenant}}:`.");
+    }
     text.push_str(
         "\n\n| key | value | on the wire | lifetime | arguments | |\n| --- | --- | --- | --- | --- | --- |\n",
     );

@@ -27,6 +27,9 @@ impl Catalog {
                 let dedicated = if keyspace.has_dedicated_server() { " (dedicated)" } else { "" };
                 let _ = write!(text, ", server: {server}{dedicated}");
             }
+            if let Some(tenant) = keyspace.tenant() {
+                let _ = write!(text, ", tenant: {tenant}");
+            }
             text.push('\n');
             for template in keyspace.templates() {
                 let _ = write!(

@@ -12,11 +12,12 @@ use super::watch::DeadlineWatch;
 use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local::{BindingConflict, BoundKeyspace};
+use crate::schema::{Lifetime, TemplateMeta};
 use crate::time::Deadline;
 
 /// A keyspace of a handle, bound to its pool on one runtime.
 pub(crate) struct Binding {
-    pub(super) pool: PoolRef,
+    pub(super) pool: Arc<PoolRef>,
     /// While it is bound, no other keyspace that can make its keys may use the database. `None` if that is not checked.
     pub(super) _keyspace: Option<BoundKeyspace>,
     /// Ends in its separator, or is empty.
@@ -26,6 +27,10 @@ pub(crate) struct Binding {
     pub(crate) retry_delay: Duration,
     /// What is checked of values before they are sent.
     pub(crate) checks: WriteChecks,
+    /// Replaces the lifetime that the keyspace declares for all of its templates.
+    pub(crate) ttl: Option<Duration>,
+    /// Whether there is no server, by choice.
+    pub(crate) is_disabled: bool,
     /// Set when the handle is closed.
     pub(crate) closed: AtomicBool,
     /// The counters of the handle.
@@ -53,6 +58,19 @@ impl Binding {
     /// The deadline of an operation that starts now, with this timeout or that of the handle.
     pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Deadline {
         Deadline::after(timeout.unwrap_or(self.timeout))
+    }
+
+    /// The lifetime of the keys of a template.
+    pub(crate) fn lifetime(&self, template: &TemplateMeta) -> Lifetime {
+        match self.ttl {
+            Some(ttl) if template.inherits_lifetime => Lifetime::Expires(ttl),
+            _ => template.lifetime(),
+        }
+    }
+
+    /// Fails if there is no server, by choice.
+    pub(crate) fn require_server(&self) -> Result<()> {
+        if self.is_disabled { Err(disabled()) } else { Ok(()) }
     }
 
     /// Fails if the handle was closed while a caller waited.
@@ -91,6 +109,14 @@ pub(super) fn conflict_on(pool: &Pool, conflict: &BindingConflict) -> Error {
             dedicated.server().unwrap_or_default(),
         ),
     })
+}
+
+/// The error of an operation that a disabled handle can't answer.
+pub(crate) fn disabled() -> Error {
+    Error::new(
+        ErrorKind::ServerNotConfigured,
+        "Redis is disabled on this handle (`Redis::disabled`), and this operation needs a server; nothing was done",
+    )
 }
 
 /// The tokio runtime of the caller.

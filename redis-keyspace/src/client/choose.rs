@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 
 use super::binding::Binding;
 use super::redis::Redis;
+use super::scope::with_scope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::KeyspaceMeta;
+use crate::schema::{Keyspace, KeyspaceMeta};
 
 /// The installed handles.
 #[derive(Default, Clone)]
@@ -18,10 +19,6 @@ struct Installed {
 }
 
 static INSTALLED: LazyLock<ArcSwap<Installed>> = LazyLock::new(ArcSwap::default);
-
-tokio::task_local! {
-    static SCOPE: Redis;
-}
 
 impl Redis {
     /// Makes this handle the default for all commands of the process. A later call replaces it.
@@ -47,26 +44,38 @@ impl Redis {
         change_installed(|installed| *installed = Installed::default());
     }
 
-    /// Makes this handle the default for all commands within `future`, overriding the installed ones. Tests that run at the
-    /// same time use it to have a server each. It does not apply to tasks that `future` spawns.
+    /// Returns the handle that commands without a handle use here: that of the innermost [`scope`](Self::scope), else the
+    /// [installed](Self::install) one. For a keyspace that declares `server = "name"`, see
+    /// [`current_for`](Self::current_for).
     ///
     /// ```
-    /// # use redis_keyspace::{Keyspace, Redis, Text};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "motd", ttl = none)]
-    /// # struct Motd { today: Text }
+    /// # use redis_keyspace::Redis;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// Redis::embedded()
     ///     .scope(async {
-    ///         Motd::today().set("hello").await?;
-    ///         assert_eq!(Motd::today().get().await?.as_deref(), Some("hello"));
+    ///         let redis = Redis::current()?;
+    ///         redis.ping().await?;
     ///         Ok(())
     ///     })
     ///     .await
     /// # }
     /// ```
-    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        SCOPE.scope(self.clone(), future).await
+    ///
+    /// # Errors
+    ///
+    /// [`ServerNotConfigured`](ErrorKind::ServerNotConfigured) if no handle is in scope or installed.
+    pub fn current() -> Result<Self> {
+        with_chosen(None, Self::clone)
+    }
+
+    /// Returns the handle that commands of this keyspace use here; see [`current`](Self::current).
+    ///
+    /// # Errors
+    ///
+    /// [`ServerNotConfigured`](ErrorKind::ServerNotConfigured) if no handle is in scope, and none is installed under the
+    /// name that the keyspace declares.
+    pub fn current_for<S: Keyspace>() -> Result<Self> {
+        with_chosen(Some(S::META), Self::clone)
     }
 }
 
@@ -117,8 +126,7 @@ impl Target {
 fn with_chosen<R>(keyspace: Option<&'static KeyspaceMeta>, work: impl FnOnce(&Redis) -> R) -> Result<R> {
     // The closure runs at most once, which the borrow checker can't see through `try_with`.
     let mut work = Some(work);
-    let scoped = SCOPE.try_with(|redis| work.take().map(|work| work(redis)));
-    if let Ok(Some(result)) = scoped {
+    if let Some(Some(result)) = with_scope(|redis| work.take().map(|work| work(redis))) {
         return Ok(result);
     }
     let Some(work) = work else { return Err(no_server(keyspace)) };
@@ -128,17 +136,6 @@ fn with_chosen<R>(keyspace: Option<&'static KeyspaceMeta>, work: impl FnOnce(&Re
         Some(name) => installed.named.get(name),
     };
     redis.map(work).ok_or_else(|| no_server(keyspace))
-}
-
-/// Runs a future that is about to leave its caller's task in the scope of the caller.
-pub(crate) fn in_scope_of_caller<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
-    let scope = SCOPE.try_with(Redis::clone).ok();
-    async move {
-        match scope {
-            Some(redis) => SCOPE.scope(redis, future).await,
-            None => future.await,
-        }
-    }
 }
 
 /// The handle of the keys of one command, which runs on one server.

@@ -10,6 +10,7 @@ use crate::schema::TemplateMeta;
 pub(crate) struct Counters {
     pub(crate) fills: FillCounters,
     pub(crate) degraded: AtomicU64,
+    pub(crate) dropped_writes: AtomicU64,
 }
 
 /// How fills ended.
@@ -28,6 +29,21 @@ pub(crate) struct FillCounters {
 }
 
 impl Counters {
+    /// Counts a write that a disabled handle dropped.
+    pub(crate) fn note_dropped(&self, template: Option<&'static TemplateMeta>) {
+        self.dropped_writes.fetch_add(1, Ordering::Relaxed);
+        count!(
+            "redis_keyspace_dropped_writes_total",
+            "keyspace" => template.map_or("", TemplateMeta::keyspace),
+            "template" => template.map_or("", TemplateMeta::template)
+        );
+        event!(
+            debug,
+            "Redis is disabled: the write is dropped",
+            template = template.map_or("", TemplateMeta::template)
+        );
+    }
+
     /// Counts and logs a read that was answered without Redis.
     pub(crate) fn note_degraded(&self, error: &Error, template: Option<&'static TemplateMeta>) {
         self.degraded.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,58 @@
 
 use super::checks::WriteChecks;
 use super::redis::Redis;
+use crate::error::Result;
 use crate::schema::{Key, Keyspace};
+
+impl Redis {
+    /// Returns the wire key of a key on this handle: its text as stored in Redis, with the application namespace. Use it for
+    /// commands by [`raw`](Self::raw) and for tools. Does no I/O.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text, redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", ttl = "1h")]
+    /// # struct Motd { today: Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let server = redis_keyspace::embedded::Server::new();
+    /// let redis = Redis::builder().namespace("staging")?.embedded(server).build()?;
+    /// Motd::today().set("hello").on(&redis).await?;
+    ///
+    /// let key = redis.wire_key(&Motd::today())?;
+    /// assert_eq!(key, "staging:motd:today");
+    /// let length: u64 = redis
+    ///     .raw(|mut connection| async move {
+    ///         redis::cmd("APPEND").arg(key).arg(" world").query_async(&mut connection).await
+    ///     })
+    ///     .await?;
+    /// assert_eq!(length, 11);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the keyspace can't be used on this handle.
+    pub fn wire_key<S: Keyspace, V>(&self, key: &Key<S, V>) -> Result<String> {
+        let namespace = self.namespace_of(Some(S::META))?;
+        Ok(format!("{namespace}{key}"))
+    }
+}
+
+impl<S: Keyspace, V> Key<S, V> {
+    /// Returns the wire key on the server that its commands use: that of [`on`](Self::on), of the innermost scope, or the
+    /// installed one, by name if the keyspace declares `server = "name"`. See [`Redis::wire_key`]. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured) if there is no such server; otherwise as for
+    /// [`Redis::wire_key`].
+    pub fn wire_key(&self) -> Result<String> {
+        match self.redis() {
+            Some(redis) => redis.wire_key(self),
+            None => Redis::current_for::<S>()?.wire_key(self),
+        }
+    }
+}
 
 impl<S, V> Key<S, V> {
     /// Returns the key on this handle: its commands run there, overriding the installed or scoped one. The handle is not part

@@ -5,6 +5,7 @@ mod call;
 mod checks;
 mod choose;
 mod counters;
+mod disabled;
 mod health;
 mod keys;
 mod observe;
@@ -12,21 +13,26 @@ mod open;
 mod raw;
 mod redis;
 mod run;
+mod scope;
 mod script;
 mod stats;
 mod subject;
+mod tenant;
 mod watch;
 
-pub(crate) use binding::{Binding, current_runtime};
+pub(crate) use binding::{Binding, current_runtime, disabled};
 pub(crate) use call::{CallOptions, call_options};
-pub(crate) use choose::{Target, in_scope_of_caller, same_server};
+pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
 pub use health::{Health, HealthCheck, ServerRole};
 pub(crate) use observe::Observed;
 pub use redis::Redis;
 pub(crate) use run::{
-    is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, run, run_on, submit,
+    is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, run, run_on, submit, written,
 };
+#[cfg(feature = "tower")]
+pub(crate) use scope::InScope;
+pub(crate) use scope::in_scope_of_caller;
 pub use stats::{ClosedConnections, FillStats, PoolStats, PoolStatus, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use watch::DeadlineWatch;

@@ -5,7 +5,7 @@ use bb8_redis::{RedisConnectionManager, bb8};
 use super::redis::Redis;
 #[cfg(feature = "profiles")]
 use crate::config::Profiles;
-use crate::config::{RedisBuilder, validate};
+use crate::config::{KeyspaceOptions, RedisBuilder, validate};
 use crate::error::{Error, Result};
 
 impl RedisBuilder {
@@ -13,7 +13,8 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a timeout of zero.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a timeout of zero, or a URL set
+    /// for a keyspace is invalid.
     pub fn build(self) -> Result<Redis> {
         if let Some(profile) = self.requires_server {
             return Err(Error::configuration(format!(
@@ -21,6 +22,7 @@ impl RedisBuilder {
             )));
         }
         validate(&self.base)?;
+        self.keyspaces.values().try_for_each(KeyspaceOptions::check)?;
         Ok(Redis::from_builder(self))
     }
 }

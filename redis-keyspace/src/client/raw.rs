@@ -41,6 +41,7 @@ impl Redis {
         Fut: Future<Output = redis::RedisResult<T>>,
     {
         let binding = self.base()?;
+        binding.require_server()?;
         let connection = binding.pool().exclusive().await?;
         binding.still_open()?;
         work(connection).await.map_err(Error::driver)

@@ -12,8 +12,8 @@ use tokio::runtime::{Handle, Id};
 use super::binding::{Binding, conflict_on, current_runtime};
 use super::checks::{CountedChecks, WriteChecks};
 use super::counters::Counters;
-use crate::config::RedisBuilder;
-use crate::connect::PoolRef;
+use crate::config::{Endpoint, RedisBuilder, Settings};
+use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, Result};
 use crate::schema::{Keyspace, KeyspaceMeta, Pinned};
 use crate::sync::lock;
@@ -33,13 +33,24 @@ pub struct Redis {
 
 struct RedisInner {
     builder: RedisBuilder,
+    /// Set for the handle of one tenant.
+    tenant: Option<Tenant>,
     bindings: ArcSwap<Bindings>,
     /// Held to change `bindings`.
     changing: Mutex<()>,
+    /// The pools of this handle and of its tenants: they stay while the handle exists, however often tenants come and go.
+    pools: Mutex<FxHashMap<(usize, Id), Arc<PoolRef>>>,
     closed: AtomicBool,
     counters: Arc<Counters>,
     /// Until the handle is gone.
     _checks: CountedChecks,
+}
+
+/// The tenant of a handle.
+struct Tenant {
+    name: Box<str>,
+    /// The handle that it was derived from.
+    of: Redis,
 }
 
 /// By the address of the keyspace's declaration (0 for none) and the runtime.
@@ -52,16 +63,40 @@ impl Redis {
     }
 
     pub(crate) fn from_builder(builder: RedisBuilder) -> Self {
+        Self::with(builder, None, Arc::default())
+    }
+
+    fn with(builder: RedisBuilder, tenant: Option<Tenant>, counters: Arc<Counters>) -> Self {
         Self {
             inner: Arc::new(RedisInner {
                 _checks: CountedChecks::new(&builder),
                 builder,
+                tenant,
                 bindings: ArcSwap::default(),
                 changing: Mutex::new(()),
+                pools: Mutex::default(),
                 closed: AtomicBool::new(false),
-                counters: Arc::default(),
+                counters,
             }),
         }
+    }
+
+    /// The handle of one tenant. The tenant was checked.
+    pub(super) fn of_tenant(&self, name: &str) -> Self {
+        let of = self.root().clone();
+        let (builder, counters) = (of.inner.builder.clone(), Arc::clone(&of.inner.counters));
+        Self::with(builder, Some(Tenant { name: name.into(), of }), counters)
+    }
+
+    /// The tenant of this handle.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.inner.tenant.as_ref().map(|tenant| &*tenant.name)
+    }
+
+    /// The handle that this one was derived from, or itself.
+    fn root(&self) -> &Self {
+        self.inner.tenant.as_ref().map_or(self, |tenant| &tenant.of)
     }
 
     /// Connects now, and returns why if that fails: for programs that must not start without Redis.
@@ -75,6 +110,7 @@ impl Redis {
     /// Dropping the future leaves the handle as it was; an attempt in progress ends on its own.
     pub async fn connect(&self) -> Result<&Self> {
         let binding = self.base()?;
+        binding.require_server()?;
         binding.pool().connect().await?;
         binding.still_open()?;
         Ok(self)
@@ -110,7 +146,8 @@ impl Redis {
         }
         let mut builder = self.inner.builder.clone();
         builder.base = builder.effective(Some(S::META))?;
-        Ok(Self::from_builder(builder))
+        let handle = Self::from_builder(builder);
+        Ok(self.tenant().map(|tenant| handle.of_tenant(tenant)).unwrap_or(handle))
     }
 
     /// Closes this handle and all its clones. Later commands fail, and so do commands that wait for a connection. Waits for
@@ -122,17 +159,17 @@ impl Redis {
     ///
     /// The handle is closed with the first poll; dropping the future only stops waiting.
     pub async fn close(&self) {
-        let bindings = {
+        let (bindings, pools) = {
             let _changing = lock(&self.inner.changing);
             self.inner.closed.store(true, Ordering::Release);
-            self.inner.bindings.swap(Arc::default())
+            (self.inner.bindings.swap(Arc::default()), std::mem::take(&mut *lock(&self.inner.pools)))
         };
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
         bindings.values().for_each(|binding| binding.closed.store(true, Ordering::Release));
-        for ((_, runtime), binding) in bindings.iter() {
-            let pool = binding.pool();
+        for ((_, runtime), kept) in &pools {
+            let pool = kept.pool();
             // All users of a pool may be keyspaces of this handle.
-            let ours = bindings.values().filter(|other| Arc::ptr_eq(other.pool(), pool)).count();
+            let ours = pools.values().filter(|other| Arc::ptr_eq(other.pool(), pool)).count();
             if pool.refs.load(Ordering::Relaxed) == ours && !pool.is_orphaned() {
                 let closed = pool.close();
                 // Another runtime may not be running now.
@@ -152,11 +189,11 @@ impl Redis {
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
+        Arc::ptr_eq(&self.root().inner, &other.root().inner) && self.tenant() == other.tenant()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.inner.closed.load(Ordering::Acquire)
+        self.inner.closed.load(Ordering::Acquire) || self.root().inner.closed.load(Ordering::Acquire)
     }
 
     /// What is checked of values of a keyspace before they are sent.
@@ -169,14 +206,44 @@ impl Redis {
         &self.inner.counters
     }
 
-    /// All bindings, for statistics.
-    pub(super) fn bindings(&self) -> Vec<Arc<Binding>> {
-        self.inner.bindings.load().values().map(Arc::clone).collect()
+    /// All pools of this handle and of its tenants, for statistics.
+    pub(super) fn pools(&self) -> Vec<Arc<Pool>> {
+        lock(&self.root().inner.pools).values().map(|pool| Arc::clone(pool.pool())).collect()
+    }
+
+    /// The pool of a keyspace. It stays for as long as the handle that tenants are derived from.
+    fn pool_of(&self, key: (usize, Id), settings: Settings, runtime: &Handle) -> Result<Arc<PoolRef>> {
+        let root = self.root();
+        let mut pools = lock(&root.inner.pools);
+        if root.is_closed() {
+            return Err(Error::closed());
+        }
+        // The moment to drop pools of runtimes that have ended: tests create one runtime each.
+        pools.retain(|_, pool| !pool.pool().is_orphaned());
+        let pool =
+            pools.entry(key).or_insert_with(|| Arc::new(PoolRef::obtain(settings, runtime, key.0 != 0)));
+        Ok(Arc::clone(pool))
     }
 
     /// The binding of the handle's own database and options.
     pub(crate) fn base(&self) -> Result<Arc<Binding>> {
         self.bind(None)
+    }
+
+    /// What is in front of the keys of a keyspace; ends in its separator, or is empty.
+    pub(super) fn namespace_of(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Box<str>> {
+        let namespace = self.inner.builder.namespace.as_str();
+        let Some((keyspace, segment)) = keyspace.and_then(|meta| Some((meta, meta.tenant()?))) else {
+            return Ok(namespace.into());
+        };
+        match self.tenant() {
+            Some(tenant) => Ok(format!("{namespace}{segment}:{tenant}:").into()),
+            None => Err(Error::configuration(format!(
+                "{} declares `tenant`, so its keys are of one tenant each, and this handle has none: use the handle that \
+                 `redis.for_tenant(..)` returns",
+                keyspace.name()
+            ))),
+        }
     }
 
     /// Binds a keyspace to its pool on this runtime.
@@ -198,18 +265,23 @@ impl Redis {
         let settings = builder.effective(keyspace)?;
         let (timeout, retries, retry_delay) = (settings.timeout, settings.retries, settings.retry_delay);
         let checks = WriteChecks { most: settings.max_value_bytes, verifies: settings.verify_writes };
-        let pool = PoolRef::obtain(settings, &runtime, keyspace.is_some());
-        let checked = keyspace.filter(|_| !builder.allows_overlaps);
+        let ttl = builder.keyspace_ttl(keyspace)?;
+        let is_disabled = matches!(settings.endpoint, Endpoint::Disabled(_));
+        let namespace = self.namespace_of(keyspace)?;
+        let pool = self.pool_of(key, settings, &runtime)?;
+        let checked = keyspace.filter(|_| !builder.allows_overlaps && !is_disabled);
         let bound = checked
-            .map(|keyspace| pool.pool().local.reads.keyspaces.bind(keyspace, &builder.namespace))
+            .map(|keyspace| pool.pool().local.reads.keyspaces.bind(keyspace, &namespace))
             .transpose()
             .map_err(|conflict| conflict_on(pool.pool(), &conflict))?;
         let binding = Arc::new(Binding {
-            namespace: builder.namespace.as_str().into(),
+            namespace,
             timeout,
             retries,
             retry_delay,
             checks,
+            ttl,
+            is_disabled,
             pool,
             _keyspace: bound,
             closed: AtomicBool::new(false),
@@ -231,6 +303,9 @@ impl Redis {
         use_binding: impl FnOnce(&Arc<Binding>) -> R,
     ) -> Result<R> {
         {
+            if self.inner.tenant.as_ref().is_some_and(|tenant| tenant.of.is_closed()) {
+                return Err(Error::closed());
+            }
             let runtime = current_runtime()?;
             let key = (keyspace.map_or(0, KeyspaceMeta::address), runtime.id());
             if let Some(binding) = self.inner.bindings.load().get(&key) {
@@ -248,6 +323,7 @@ impl fmt::Debug for Redis {
             .field("endpoint", &builder.base.endpoint)
             .field("db", &builder.base.db)
             .field("namespace", &builder.namespace)
+            .field("tenant", &self.tenant())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }

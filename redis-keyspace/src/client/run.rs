@@ -55,6 +55,7 @@ pub(crate) async fn run_on(
     preferred: Option<ServerRun>,
 ) -> Result<(Replies, Option<ServerRun>)> {
     request.check_names()?;
+    binding.require_server()?;
     let mut retries = 0;
     let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
     let mut forgetting = Vec::new();
@@ -103,7 +104,7 @@ fn no_time_for(backoff: &Backoff, deadline: Deadline) -> bool {
 }
 
 /// The keys of values that a request writes.
-fn written(request: &Request) -> Vec<&KeyText> {
+pub(crate) fn written(request: &Request) -> Vec<&KeyText> {
     let mut keys = Vec::new();
     request.visit(&mut |wire| {
         if let Wire::Packet(packet) = wire

@@ -9,15 +9,16 @@ use serde::Serialize;
 
 use super::counters::Counters;
 use super::redis::Redis;
-use crate::config::Fingerprint;
+use crate::config::{Endpoint, Fingerprint};
 use crate::connect::{BreakerState, Pool};
 
 impl Redis {
     /// Returns what the connections of this handle do now, and what they have done. Does no I/O.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let bindings = self.bindings();
-        Stats::new(bindings.iter().map(|binding| binding.pool()), self.is_closed(), self.counters())
+        let pools = self.pools();
+        let enabled = pools.iter().filter(|pool| !matches!(pool.settings.endpoint, Endpoint::Disabled(_)));
+        Stats::new(enabled, self.is_closed(), self.counters())
     }
 }
 
@@ -36,6 +37,9 @@ pub struct Stats {
     /// How many reads returned a miss because Redis was unavailable; see
     /// [`OnUnavailable`](crate::command::OnUnavailable).
     pub degraded: u64,
+    /// How many writes were dropped because the handle is [disabled](crate::Redis::disabled). Serialized only if there were any.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped_writes: u64,
 }
 
 /// One pool: the connections of one configuration on one runtime.
@@ -135,9 +139,13 @@ pub struct FillStats {
     pub not_stored: u64,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Stats {
     fn new<'p>(pools: impl Iterator<Item = &'p Arc<Pool>>, closed: bool, counters: &Counters) -> Self {
-        let Counters { fills, degraded } = counters;
+        let Counters { fills, degraded, dropped_writes } = counters;
         // Several keyspaces may share a pool.
         let pools: HashMap<_, _> = pools.map(|pool| (Arc::as_ptr(pool), pool)).collect();
         let mut connections: Vec<_> = pools.values().map(|pool| PoolStats::new(pool)).collect();
@@ -160,6 +168,7 @@ impl Stats {
                 not_stored: read(&fills.not_stored),
             },
             degraded: read(degraded),
+            dropped_writes: read(dropped_writes),
         }
     }
 }

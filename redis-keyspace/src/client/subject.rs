@@ -12,6 +12,8 @@ pub(crate) struct Subject {
     pub(crate) command: &'static str,
     /// Whether it reads values, so that a miss is an answer.
     pub(crate) reads: bool,
+    /// Whether a disabled handle must fail it, because even a miss would be a wrong answer.
+    pub(crate) needs_server: bool,
     /// Overrides the declaration of the keyspace.
     pub(crate) on_unavailable: Option<OnUnavailable>,
 }
@@ -22,7 +24,8 @@ impl Subject {
         template: Option<&'static TemplateMeta>,
         command: &'static str,
     ) -> Self {
-        Self { keyspace, template, command, reads: false, on_unavailable: None }
+        let needs_server = template.is_some_and(|template| template.kind.role.needs_server());
+        Self { keyspace, template, command, reads: false, needs_server, on_unavailable: None }
     }
 
     /// Adds the command, and the key if there is only one, to an error.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::client::{CallOptions, Subject, Target, call_options};
 use crate::error::{Error, Result, short_name};
-use crate::protocol::{Args, Decode, Keys, Packet, Request, Writes, guarded};
+use crate::protocol::{Args, Decode, Keys, Packet, PacketLifetime, Request, Writes, guarded};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
+use crate::time::Expiry;
 
 /// A Redis command that has not run yet: await it, or pass it to [`Redis::batch`](crate::Redis::batch) with others.
 ///
@@ -79,6 +80,48 @@ impl<T> Command<T> {
         self
     }
 
+    /// Sets another TTL than the template's for what the command stores: for `incr`, `decr` and their kin, whose first count
+    /// creates the counter, and for `set_many`. Fractions of a millisecond are rounded up. Other commands, and a TTL of zero, fail
+    /// with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let titles = [(PageKeys::title(7), "A page"), (PageKeys::title(8), "Another")];
+    /// Key::set_many(titles).ttl(Duration::from_secs(60)).await?;
+    /// assert!(PageKeys::title(8).ttl().await?.remaining() <= Some(Duration::from_secs(60)));
+    /// # Ok(()) }).await }
+    /// ```
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        let (command, template) = (self.subject.command, self.subject.template);
+        self.request = self.request.and_then(|mut request| {
+            let set = if request.has_declared_lifetime() {
+                request.set_lifetime(Expiry::After(ttl))
+            } else {
+                Err(Error::invalid_input(format!(
+                    "{command} can't set a TTL once; `ttl` is for the commands that create counters, and for `set_many`"
+                )))
+            };
+            set.map_err(|error| error.about(command, template.map(TemplateMeta::name), None))?;
+            Ok(request)
+        });
+        self
+    }
+
+    /// Marks where the command of one packet has the declared lifetime.
+    pub(super) fn with_declared_lifetime(mut self, place: Option<PacketLifetime>) -> Self {
+        if let (Ok(Request::One(packet)), Some(place)) = (&mut self.request, place) {
+            let inherits = self.subject.template.is_some_and(|template| template.inherits_lifetime);
+            packet.with_declared_lifetime(place, inherits);
+        }
+        self
+    }
+
     /// Marks a command that is safe to repeat.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;
@@ -133,11 +176,13 @@ impl<T> Command<T> {
 impl<T> fmt::Debug for Command<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the arguments, which are values.
-        let keys: Vec<_> = (self.request.iter())
+        let mut keys: Vec<_> = (self.request.iter())
             .flat_map(Request::asked_for)
             .flat_map(|packet| packet.keys.as_slice())
             .map(|key| short_name(key.as_str()))
             .collect();
+        // Some commands are two on the wire, with the same key.
+        keys.dedup();
         f.debug_struct("Command")
             .field("command", &self.subject.command)
             .field("keys", &keys)

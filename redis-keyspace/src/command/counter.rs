@@ -5,9 +5,8 @@ use super::get_ex::GetEx;
 use super::set::Set;
 use crate::error::{Error, Result};
 use crate::kind::Counter;
-use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
-use crate::time::Expiry;
 
 /// Operations of counters. The first increment creates the counter with the template's TTL, in the same atomic round trip;
 /// later ones keep the remaining TTL, so that a window starts with its first event.
@@ -39,7 +38,21 @@ impl<S: Keyspace> Key<S, Counter> {
         GetEx::new(self)
     }
 
-    /// Increments the counter by one; returns the new count.
+    /// Increments the counter by one; returns the new count. [`ttl`](Command::ttl) sets another TTL for a new counter:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use redis_keyspace::{Counter, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "attempts", ttl = "15m")]
+    /// # struct AttemptKeys { user: fn(id: u64) -> Counter }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let window = Duration::from_secs(60); // from the configuration
+    /// assert_eq!(AttemptKeys::user(7).incr().ttl(window).await?, 1);
+    /// assert!(AttemptKeys::user(7).ttl().await?.remaining() <= Some(window));
+    /// # Ok(()) }).await }
+    /// ```
     pub fn incr(&self) -> Command<i64> {
         self.incr_by(1)
     }
@@ -56,10 +69,18 @@ impl<S: Keyspace> Key<S, Counter> {
     pub fn incr_by(&self, amount: i64) -> Command<i64> {
         let mut count = Packet::new("INCRBY", Keys::One(self.text()));
         count.args.push_int(amount);
-        let request = self.creation().map(|creation| match creation {
-            None => Request::One(count),
+        let inherits = self.template().inherits_lifetime;
+        let creation = Packet::creating_counter(&count.keys, self.template().lifetime().into());
+        let request = creation.map(|creation| match creation {
+            None => {
+                count.with_declared_lifetime(PacketLifetime::Creation, inherits);
+                Request::One(count)
+            }
             // Not atomic, the key could expire between the two, and the count would never expire.
-            Some(creation) => Request::Atomic(vec![creation, count]),
+            Some(mut creation) => {
+                creation.with_declared_lifetime(PacketLifetime::Options(2), inherits);
+                Request::Atomic(vec![creation, count])
+            }
         });
         Command::new::<S>("INCRBY", Some(self.template()), request, counted).on_target(self.redis().into())
     }
@@ -75,19 +96,6 @@ impl<S: Keyspace> Key<S, Counter> {
                 counted,
             ),
         }
-    }
-
-    /// The command that creates the counter with its TTL if it does not exist.
-    fn creation(&self) -> Result<Option<Packet>> {
-        let lifetime = Expiry::from(self.template().lifetime());
-        if matches!(lifetime, Expiry::Never) {
-            return Ok(None);
-        }
-        let mut packet = Packet::new("SET", Keys::One(self.text()));
-        packet.args.push(b"0");
-        packet.args.push(b"NX");
-        lifetime.push_for_set(&mut packet.args)?;
-        Ok(Some(packet))
     }
 }
 

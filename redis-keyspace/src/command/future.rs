@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::future::BoxFuture;
 
 use super::base::Command;
+use super::disabled::answer;
 use crate::client::{
     Binding, DeadlineWatch, Observed, Target, is_answered_by_replica, may_be_repeated, not_run,
     renew_if_replica, run, submit,
@@ -16,7 +17,7 @@ use crate::client::{
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Request, read};
-use crate::time::Deadline;
+use crate::time::{Deadline, Expiry};
 
 /// A running [`Command`]. Its first poll sends the command.
 ///
@@ -55,10 +56,18 @@ impl<T> CommandFuture<T> {
     /// Sends the command if a connection is open, else starts the slow path; an error is the outcome.
     fn start(&mut self) -> Result<CommandProgress> {
         let observed = self.observed.insert(Observed::command(&self.command.subject));
-        let Command { request, subject, call, unreadable, .. } = &self.command;
+        let Command { request, subject, call, unreadable, .. } = &mut self.command;
         subject.check_degrading()?;
-        let request = request.as_ref().map_err(Error::clone)?;
+        let request = request.as_mut().map_err(|error| error.clone())?;
         let sent = call.target.with_binding(subject.keyspace, |binding| {
+            if let Some(ttl) = binding.ttl {
+                request.set_keyspace_lifetime(Expiry::After(ttl))?;
+            }
+            let request = &*request;
+            if binding.is_disabled {
+                observed.to(binding);
+                return answer(subject, request, binding).map(Sent::Answered);
+            }
             let deadline = binding.deadline(call.timeout);
             let sent_to = Arc::as_ptr(binding).addr();
             observed.to(binding);
@@ -78,6 +87,7 @@ impl<T> CommandFuture<T> {
                 Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new })
             }
             Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
+            Sent::Answered(replies) => Ok(CommandProgress::Slow(Box::pin(std::future::ready(Ok(replies))))),
         }
     }
 
@@ -195,8 +205,18 @@ impl<T> Future for CommandFuture<T> {
 
 /// Where a command is after the first attempt to send it.
 enum Sent {
-    Fast { receiver: Receiver, deadline: Deadline, sent_to: usize, watch: DeadlineWatch },
-    NotYet { binding: Arc<Binding>, deadline: Deadline },
+    Fast {
+        receiver: Receiver,
+        deadline: Deadline,
+        sent_to: usize,
+        watch: DeadlineWatch,
+    },
+    NotYet {
+        binding: Arc<Binding>,
+        deadline: Deadline,
+    },
+    /// Answered without a server.
+    Answered(Replies),
 }
 
 /// The outcome of a poll.

@@ -8,7 +8,7 @@ use super::base::{Command, IntoCommand};
 use super::builder::command_builder;
 use crate::client::CallOptions;
 use crate::kind::{Kind, SingleValue};
-use crate::protocol::read;
+use crate::protocol::{PacketLifetime, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::Expiry;
 
@@ -20,6 +20,8 @@ use crate::time::Expiry;
 pub struct GetEx<S, V> {
     key: Key<S, V>,
     expiry: Expiry,
+    /// Whether the expiry is the template's.
+    is_declared: bool,
     call: CallOptions,
     on_unavailable: Option<OnUnavailable>,
     ends_fills: bool,
@@ -32,6 +34,7 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
         Self {
             key: key.of_kind(),
             expiry: key.template().lifetime().into(),
+            is_declared: true,
             call: CallOptions::of_key(key),
             on_unavailable: None,
             ends_fills: K::IS_FILLED,
@@ -42,12 +45,14 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
     /// Sets another TTL than the template's, from now on. Fractions of a millisecond are rounded up.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.expiry = Expiry::After(ttl);
+        self.is_declared = false;
         self
     }
 
     /// Sets the time at which the value expires. A time in the past deletes the key.
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
+        self.is_declared = false;
         self
     }
 
@@ -60,6 +65,7 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
     /// Removes the TTL: the value never expires.
     pub fn persist(mut self) -> Self {
         self.expiry = Expiry::Never;
+        self.is_declared = false;
         self
     }
 }
@@ -68,8 +74,9 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
     type Output = Option<V::Owned>;
 
     fn into_command(self) -> Command<Self::Output> {
-        let Self { key, expiry, .. } = self;
+        let Self { key, expiry, is_declared, .. } = self;
         let command = Command::on_key(&key, "GETEX", |args| expiry.push_for_get_ex(args), read::value::<V>)
+            .with_declared_lifetime(is_declared.then_some(PacketLifetime::Options(0)))
             .with_call(self.call)
             .with_on_unavailable(self.on_unavailable)
             .reading();

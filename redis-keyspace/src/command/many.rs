@@ -7,7 +7,7 @@ use super::set::push_value;
 use crate::client::{Redis, same_server};
 use crate::error::{Error, Result};
 use crate::kind::{Kind, Readable, SingleValue};
-use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
 
@@ -42,7 +42,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
 
 /// Writes of many keys in one round trip.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Stores the values of many keys, each with its template's TTL. Not atomic: if the server rejects one, the others are
+    /// Stores the values of many keys, each with its template's TTL, or that of [`ttl`](Command::ttl). Not atomic: if the server rejects one, the others are
     /// stored anyway, and the error names the first that was not.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
         let (mut template, mut servers) = (None, Vec::new());
@@ -162,6 +162,7 @@ fn set_packet<S: Keyspace, V: SingleValue>(
     let (encoded, problem) = push_value::<S, V>(key, value, &mut packet);
     encoded?;
     *unreadable = unreadable.take().or(problem);
+    packet.with_declared_lifetime(PacketLifetime::Options(1), key.template().inherits_lifetime);
     Expiry::from(key.template().lifetime()).push_for_set(&mut packet.args)?;
     Ok(packet)
 }

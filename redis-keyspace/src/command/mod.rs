@@ -6,6 +6,7 @@ mod batch;
 mod builder;
 mod counter;
 mod degrade;
+mod disabled;
 mod future;
 mod get_ex;
 #[cfg(feature = "json")]

@@ -10,7 +10,7 @@ use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::kind::{Kind, SingleValue};
-use crate::protocol::{Decode, Keys, Packet, Replies, Reply, Request, Writes, guarded, read};
+use crate::protocol::{Decode, Keys, Packet, PacketLifetime, Replies, Reply, Request, Writes, guarded, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
 
@@ -22,6 +22,8 @@ pub struct Set<S, V, R> {
     packet: Result<Packet>,
     template: &'static TemplateMeta,
     expiry: Expiry,
+    /// Whether the expiry is the template's.
+    is_declared: bool,
     condition: Option<Condition>,
     returns_old: bool,
     ends_fills: bool,
@@ -47,6 +49,7 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
             packet: encoded.map(|()| packet).map_err(|error| key.explain("SET", error)),
             template: key.template(),
             expiry: key.template().lifetime().into(),
+            is_declared: true,
             condition: None,
             returns_old: false,
             ends_fills: K::IS_FILLED,
@@ -60,27 +63,42 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
 
 impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     fn returning<R2>(self, decode: Decode<R2>) -> Set<S, V, R2> {
-        let Self { packet, template, expiry, condition, returns_old, ends_fills, call, .. } = self;
-        let Self { unreadable, types, .. } = self;
-        Set { packet, template, expiry, condition, returns_old, ends_fills, decode, call, unreadable, types }
+        let Self { packet, template, expiry, is_declared, condition, returns_old, .. } = self;
+        let Self { ends_fills, call, unreadable, types, .. } = self;
+        Set {
+            packet,
+            template,
+            expiry,
+            is_declared,
+            condition,
+            returns_old,
+            ends_fills,
+            decode,
+            call,
+            unreadable,
+            types,
+        }
     }
 
     /// Sets another TTL than the template's. Fractions of a millisecond are rounded up. Zero is an
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.expiry = Expiry::After(ttl);
+        self.is_declared = false;
         self
     }
 
     /// Sets the time at which the value expires, instead of the template's TTL. A time in the past deletes the key.
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
+        self.is_declared = false;
         self
     }
 
     /// Keeps the remaining TTL of the value that is replaced; a new value gets the template's. One atomic round trip.
     pub fn keep_ttl(mut self) -> Self {
         self.expiry = Expiry::Keep;
+        self.is_declared = false;
         self
     }
 
@@ -113,11 +131,16 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         // An absent value has no TTL to keep.
         let keep = matches!(self.expiry, Expiry::Keep) && self.condition != Some(Condition::Absent);
         let declared = Expiry::from(self.template.lifetime());
-        let expiry = if matches!(self.expiry, Expiry::Keep) && !keep { declared } else { self.expiry };
+        let falls_back = matches!(self.expiry, Expiry::Keep) && !keep;
+        let expiry = if falls_back { declared } else { self.expiry };
+        let inherits = self.template.inherits_lifetime;
         match self.condition {
             Some(Condition::Absent) => packet.args.push(b"NX"),
             Some(Condition::Present) => packet.args.push(b"XX"),
             None => {}
+        }
+        if self.is_declared || falls_back {
+            packet.with_declared_lifetime(PacketLifetime::Options(packet.args.len()), inherits);
         }
         expiry.push_for_set(&mut packet.args).map_err(|error| {
             let key = packet.keys.as_slice().first();
@@ -140,6 +163,7 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         let mut first = Packet::new("SET", packet.keys.clone());
         first.args.push(b"");
         first.args.push(b"NX");
+        first.with_declared_lifetime(PacketLifetime::Options(first.args.len()), inherits);
         declared.push_for_set(&mut first.args)?;
         Ok(Request::Atomic(ending.into_iter().chain([first, packet]).collect()))
     }
@@ -184,9 +208,11 @@ impl<S: Keyspace, V: SingleValue, R> IntoCommand for Set<S, V, R> {
         let request = self.request();
         // A second run of a plain SET stores the same value; one with a condition would return another answer.
         let repeatable = self.condition.is_none() && !self.returns_old;
-        let command = Command::new::<S>("SET", Some(self.template), request, self.decode)
+        let mut command = Command::new::<S>("SET", Some(self.template), request, self.decode)
             .with_call(self.call)
             .unreadable(self.unreadable);
+        // Whether it stored is an answer that programs act upon.
+        command.subject.needs_server |= self.condition.is_some();
         if repeatable { command.repeatable() } else { command }
     }
 }

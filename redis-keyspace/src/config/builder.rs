@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, ExternalPool};
+use super::endpoint::{Endpoint, ExternalPool, unique_id};
 use super::environment::{self, Environment};
 use super::keyspace_options::KeyspaceOptions;
 use super::optional_text::OptionalText;
 use super::settings::{BreakerSettings, LoginMode, Protocol, Secret, Settings};
 use super::url::{self, UrlParts};
-use super::validate::{NAMESPACE_RULES, is_namespace, validate};
+use super::validate::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
-use crate::schema::{Keyspace, KeyspaceMeta};
+use crate::schema::Keyspace;
 
 /// Configures a [`Redis`](crate::Redis) handle; created by [`Redis::builder`](crate::Redis::builder).
 ///
@@ -83,6 +83,13 @@ impl RedisBuilder {
     pub fn pool(mut self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
         self.requires_server = None;
         self.base.endpoint = Endpoint::Pool(ExternalPool::new(pool));
+        self
+    }
+
+    /// Uses no server; see [`Redis::disabled`](crate::Redis::disabled).
+    pub fn disabled(mut self) -> Self {
+        self.requires_server = None;
+        self.base.endpoint = Endpoint::Disabled(unique_id());
         self
     }
 
@@ -409,55 +416,5 @@ impl RedisBuilder {
     pub(crate) fn requiring_a_server(mut self, profile: &'static str) -> Self {
         self.requires_server = Some(profile);
         self
-    }
-
-    /// How long a value of a keyspace may be, and whether it is verified.
-    pub(crate) fn checks(&self, keyspace: &'static KeyspaceMeta) -> (usize, bool) {
-        let options = self.keyspaces.get(&keyspace.address());
-        let most = options.and_then(|options| options.max_value_bytes);
-        let verifies = options.and_then(|options| options.verify_writes);
-        (most.unwrap_or(self.base.max_value_bytes), verifies.unwrap_or(self.base.verify_writes))
-    }
-
-    /// How long a value of any keyspace may be, and whether one of any is verified.
-    pub(crate) fn loosest_checks(&self) -> (usize, bool) {
-        let most = self.keyspaces.values().filter_map(|options| options.max_value_bytes).max();
-        let verifies = self.keyspaces.values().any(|options| options.verify_writes == Some(true));
-        (self.base.max_value_bytes.max(most.unwrap_or_default()), self.base.verify_writes || verifies)
-    }
-
-    /// The settings of a keyspace's pool.
-    pub(crate) fn effective(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Settings> {
-        let Some(meta) = keyspace else { return Ok(self.base.clone()) };
-        let options = self.keyspaces.get(&meta.address()).cloned().unwrap_or_default();
-        let declared = meta.overrides;
-        let mut settings = self.base.clone();
-        if let Some(db) = options.db.or(declared.db) {
-            if matches!(settings.endpoint, Endpoint::Pool(_)) && db != settings.db {
-                return Err(Error::configuration(format!(
-                    "{} uses database {db}, but the application's pool uses {}; pass a pool of that database to \
-                     Redis::from_pool_on",
-                    meta.name(),
-                    settings.db,
-                )));
-            }
-            settings.db = db;
-        }
-        settings.shared_connections =
-            options.shared_connections.or(declared.shared_connections).unwrap_or(settings.shared_connections);
-        settings.exclusive_connections = options
-            .exclusive_connections
-            .or(declared.exclusive_connections)
-            .unwrap_or(settings.exclusive_connections);
-        settings.timeout = options.timeout.or(declared.timeout).unwrap_or(settings.timeout);
-        settings.retries = options.retries.or(declared.retries).unwrap_or(settings.retries);
-        settings.retry_delay = options.retry_delay.unwrap_or(settings.retry_delay);
-        settings.max_key_bytes = options.max_key_bytes.unwrap_or(settings.max_key_bytes);
-        settings.max_value_bytes = options.max_value_bytes.unwrap_or(settings.max_value_bytes);
-        settings.verify_writes = options.verify_writes.unwrap_or(settings.verify_writes);
-        validate(&settings).map_err(|error| {
-            Error::configuration(format!("the options of {} are invalid: {error}", meta.name()))
-        })?;
-        Ok(settings)
     }
 }

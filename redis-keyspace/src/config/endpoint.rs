@@ -20,6 +20,8 @@ pub(crate) enum Endpoint {
     Embedded(EmbeddedServer),
     /// A pool of the application.
     Pool(ExternalPool),
+    /// No server, by choice. A number identifies the handle.
+    Disabled(u64),
 }
 
 /// Which server this is, as far as the process can tell. Two names of one server are two servers here, and so are two pools of
@@ -31,6 +33,7 @@ pub(crate) enum ServerIdentity {
     #[cfg(feature = "embedded")]
     Embedded(String),
     Pool(u64),
+    Disabled(u64),
 }
 
 impl Endpoint {
@@ -41,6 +44,7 @@ impl Endpoint {
             #[cfg(feature = "embedded")]
             Self::Embedded(embedded) => ServerIdentity::Embedded(embedded.server.run_id().to_owned()),
             Self::Pool(pool) => ServerIdentity::Pool(pool.id),
+            Self::Disabled(id) => ServerIdentity::Disabled(*id),
         }
     }
 }
@@ -55,6 +59,7 @@ impl fmt::Display for Endpoint {
             #[cfg(feature = "embedded")]
             Self::Embedded(embedded) => write!(f, "embedded server {}", embedded.id),
             Self::Pool(_) => f.write_str("the application's pool"),
+            Self::Disabled(_) => f.write_str("disabled"),
         }
     }
 }

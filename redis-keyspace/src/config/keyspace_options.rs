@@ -2,10 +2,26 @@
 
 use std::time::Duration;
 
+use super::url::{self, UrlParts};
+use crate::error::Error;
+
+/// The server of one keyspace.
+#[derive(Debug, Clone)]
+pub(super) enum OptionEndpoint {
+    Address {
+        host: Option<String>,
+        port: Option<u16>,
+    },
+    /// Or what is wrong with it.
+    Url(Box<Result<UrlParts, Error>>),
+}
+
 /// The options of one keyspace; see [`RedisBuilder::keyspace`](crate::RedisBuilder::keyspace).
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct KeyspaceOptions {
+    pub(super) endpoint: Option<OptionEndpoint>,
+    pub(super) ttl: Option<Duration>,
     pub(super) db: Option<u16>,
     pub(super) shared_connections: Option<u16>,
     pub(super) exclusive_connections: Option<u16>,
@@ -18,6 +34,90 @@ pub struct KeyspaceOptions {
 }
 
 impl KeyspaceOptions {
+    /// Fails for a URL that is invalid.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match &self.endpoint {
+            Some(OptionEndpoint::Url(parts)) => {
+                parts.as_ref().as_ref().map_or_else(|error| Err(error.clone()), |_| Ok(()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the TTL of the templates that have the TTL of the keyspace, `#[keyspace(.., ttl = ..)]`. Templates that declare
+    /// their own TTL keep it, and so do calls that set one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "session", ttl = "1d")]
+    /// struct SessionKeys {
+    ///     token: fn(user: u64) -> Text,
+    ///     #[key(ttl = "5m")]
+    ///     challenge: fn(user: u64) -> Text,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let server = redis_keyspace::embedded::Server::new();
+    /// let minute = Duration::from_secs(60); // from the configuration
+    /// let redis = Redis::builder()
+    ///     .embedded(server)
+    ///     .keyspace::<SessionKeys>(|options| options.ttl(minute))
+    ///     .build()?;
+    /// SessionKeys::token(7).set("secret").on(&redis).await?;
+    /// assert!(SessionKeys::token(7).ttl().on(&redis).await?.remaining() <= Some(minute));
+    /// SessionKeys::challenge(7).set("secret").on(&redis).await?;
+    /// assert!(SessionKeys::challenge(7).ttl().on(&redis).await?.remaining() > Some(minute));
+    /// # Ok(()) }
+    /// ```
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets the host of the server for this keyspace; the port stays that of the handle, or is set by [`port`](Self::port). User,
+    /// password and all other options stay as they are; [`url`](Self::url) can set them.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        let port = match self.endpoint {
+            Some(OptionEndpoint::Address { port, .. }) => port,
+            _ => None,
+        };
+        self.endpoint = Some(OptionEndpoint::Address { host: Some(host.into()), port });
+        self
+    }
+
+    /// Sets the port of the server for this keyspace.
+    pub fn port(mut self, port: u16) -> Self {
+        let host = match self.endpoint {
+            Some(OptionEndpoint::Address { host, .. }) => host,
+            _ => None,
+        };
+        self.endpoint = Some(OptionEndpoint::Address { host, port: Some(port) });
+        self
+    }
+
+    /// Sets the server for this keyspace from a URL, as [`RedisBuilder::url`](crate::RedisBuilder::url) does: with the user,
+    /// password, database and protocol that the URL contains. [`db`](Self::db) overrides the database of the URL. An invalid URL is
+    /// an error of [`build`](crate::RedisBuilder::build), which never repeats the URL.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { token: fn(user: u64) -> Text }
+    /// let redis = Redis::builder()
+    ///     .host("cache.internal")
+    ///     .keyspace::<SessionKeys>(|options| options.url("redis://app:secret@sessions.internal/1"))
+    ///     .build()?;
+    /// assert!(!format!("{redis:?}").contains("secret"));
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    pub fn url(mut self, url: &str) -> Self {
+        self.endpoint = Some(OptionEndpoint::Url(Box::new(url::parse(url))));
+        self
+    }
+
     /// Sets the logical database.
     pub fn db(mut self, db: u16) -> Self {
         self.db = Some(db);

@@ -1,6 +1,7 @@
 //! The configuration of a handle, from code, URLs, the environment and profiles.
 
 mod builder;
+mod effective;
 mod endpoint;
 mod environment;
 mod fingerprint;
@@ -23,4 +24,4 @@ pub use optional_text::OptionalText;
 pub use profiles::Profiles;
 pub(crate) use settings::{BreakerSettings, Secret, Settings};
 pub use settings::{LoginMode, Protocol};
-pub(crate) use validate::validate;
+pub(crate) use validate::{NAMESPACE_RULES, is_namespace, validate};

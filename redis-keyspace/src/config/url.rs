@@ -12,7 +12,7 @@ use super::validate::{check_host, decimal};
 use crate::error::{Error, Result};
 
 /// The parts of a URL.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct UrlParts {
     pub(crate) endpoint: Endpoint,
     pub(crate) db: Option<u16>,

@@ -11,12 +11,12 @@ use crate::key::is_reserved;
 use crate::time::Deadline;
 
 /// The rules for a namespace, for messages.
-pub(super) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must not be empty, and contains no control characters \
+pub(crate) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must not be empty, and contains no control characters \
                                           and none of : % * ? [ ] \\ { }";
 
 /// Whether a namespace is one segment of a key. With a `:` in it, the end of one namespace could be the start of a prefix in
 /// another.
-pub(super) fn is_namespace(namespace: &str) -> bool {
+pub(crate) fn is_namespace(namespace: &str) -> bool {
     !namespace.is_empty() && !namespace.bytes().any(is_reserved)
 }
 

@@ -39,6 +39,9 @@ impl Stream {
                 io::ErrorKind::Unsupported,
                 "the application's pool makes its own connections",
             )),
+            Endpoint::Disabled(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "Redis is disabled on this handle"))
+            }
         };
         opened.map_err(|error| Error::io(&endpoint.to_string(), error))
     }

@@ -23,6 +23,7 @@
 
 mod clock;
 mod fills;
+mod fixed_windows;
 mod groups;
 mod guarded;
 mod locks;
@@ -39,6 +40,7 @@ use crate::config::{EmbeddedServer, Endpoint, RedisBuilder};
 /// Registers native versions of this crate's scripts, because the server can't run Lua.
 fn register_scripts(server: &Server) {
     fills::register(server);
+    fixed_windows::register(server);
     groups::register(server);
     guarded::register(server);
     locks::register(server);

@@ -46,6 +46,8 @@ pub enum ErrorKind {
     PayloadMismatch,
     /// The loader of a fill did not finish within its hard timeout. Nothing was stored.
     LoaderTimeout,
+    /// A caller waited for the loaders of two other callers, and both failed. Nothing was stored.
+    LoaderFailed,
     /// The lock was held by another holder until the wait limit passed.
     LockTimeout,
     /// The lock is no longer held: it expired, was deleted, or was released.
@@ -79,6 +81,7 @@ impl ErrorKind {
             Self::ResultNotStored => "result_not_stored",
             Self::PayloadMismatch => "payload_mismatch",
             Self::LoaderTimeout => "loader_timeout",
+            Self::LoaderFailed => "loader_failed",
             Self::LockTimeout => "lock_timeout",
             Self::LockLost => "lock_lost",
             Self::TooLarge => "too_large",

@@ -143,9 +143,13 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         self.key.check_name()?;
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
+        if binding.is_disabled {
+            // No value exists under any generation.
+            return Ok(0);
+        }
         let generations = &binding.pool().local.reads.generations;
         let name = binding.wire_name(self.group.as_str());
-        let lifetime = self.group.template().lifetime();
+        let lifetime = binding.lifetime(self.group.template());
         // With a longer one, the group could have expired and been made anew by others.
         // The server drops the millisecond's fraction of its clock, so the key may expire that much earlier.
         let lasts = lifetime.duration().map_or(Duration::MAX, |lasts| lasts.saturating_sub(MILLISECOND));
@@ -198,9 +202,14 @@ impl<S: Keyspace> InvalidateGroup<S> {
     async fn replace(&self, observed: &Observed) -> Result<()> {
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
+        if binding.is_disabled {
+            binding.pool().local.flights.end_all();
+            binding.counters.note_dropped(Some(self.group.template()));
+            return Ok(());
+        }
         let mut packet = Packet::new("SET", Keys::One(self.group.text()));
         packet.args.push(generation_text(random::bits()).as_bytes());
-        Expiry::from(self.group.template().lifetime()).push_for_set(&mut packet.args)?;
+        Expiry::from(binding.lifetime(self.group.template())).push_for_set(&mut packet.args)?;
         let name = binding.wire_name(self.group.as_str());
         let _forgetting = binding.pool().local.reads.generations.forgetting(name);
         let deadline = binding.deadline(self.options.timeout);

@@ -100,7 +100,9 @@ impl KeyWriter {
             self.verbatim(escape::EMPTY);
         }
         debug_assert!(
-            self.written().get(start..).is_some_and(|text| A::CLASS.run(text) == Some(text.len())),
+            self.written().get(start..).is_some_and(|text| {
+                A::CLASS.run(text) == Some(text.len()) || text.starts_with(escape::INVALID)
+            }),
             "`KeyArgument::write` of {} wrote {:?}, which its `CLASS` does not contain",
             std::any::type_name::<A>(),
             String::from_utf8_lossy(self.written().get(start..).unwrap_or_default()),

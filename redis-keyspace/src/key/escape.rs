@@ -53,6 +53,16 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
+/// What an argument starts with that is not of the texts of its type. `~` is no hex digit, so no escape sequence reads like it.
+pub(crate) const INVALID: &[u8] = b"%~";
+
+/// Appends an argument that is not of the texts of its type, in hex between tildes: where it ends does not depend on what follows.
+pub(crate) fn write_invalid(text: &[u8], out: &mut impl Extend<u8>) {
+    out.extend(INVALID.iter().copied());
+    out.extend(text.iter().flat_map(|&byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));
+    out.extend([b'~']);
+}
+
 const fn hex_digit(nibble: u8) -> u8 {
     match nibble {
         0..=9 => b'0' + nibble,

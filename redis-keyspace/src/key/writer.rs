@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::class::ArgumentClass;
 use super::escape;
 use super::reserved::reserved_text;
 use super::text::KeyText;
@@ -47,6 +48,21 @@ impl KeyWriter {
     pub(super) fn raw(&mut self, text: &str) {
         self.has_raw = true;
         self.verbatim(text);
+    }
+
+    /// Writes what `write` does, if that is a text of the class; otherwise a text that no argument is written as. Distinct values
+    /// are written as distinct texts either way.
+    #[doc(hidden)]
+    pub fn write_of(&mut self, class: ArgumentClass, write: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        write(self);
+        let written = self.bytes.get(start..).unwrap_or_default();
+        if class.run(written) == Some(written.len()) {
+            return;
+        }
+        let text: Vec<u8> = written.to_vec();
+        self.bytes.truncate(start);
+        escape::write_invalid(&text, &mut self.bytes);
     }
 
     /// The bytes so far.

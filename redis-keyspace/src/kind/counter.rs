@@ -1,6 +1,7 @@
 //! Counters.
 
 use super::error::DecodeError;
+use super::role::Role;
 use super::traits::{Kind, Readable, SingleValue};
 
 /// A counter: a signed 64-bit integer that Redis itself counts, atomically.
@@ -12,6 +13,7 @@ pub struct Counter(());
 impl Kind for Counter {
     const WIRE_FORMAT: &'static str = "a decimal integer";
     const IS_FILLED: bool = false;
+    const ROLE: Role = Role::Counter;
 }
 
 impl Readable for Counter {

@@ -23,7 +23,7 @@ pub(crate) use json::json_bytes;
 pub use lock::Lock;
 pub use meta::KindMeta;
 pub use once::Once;
-pub use rate_limit::RateLimit;
+pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
 pub use role::Role;
 pub use scalar::{Bytes, Text};
 pub use traits::{Kind, Readable, SingleValue};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::role::Role;
 use super::traits::{Kind, SingleValue};
 
 /// An idempotency key: work that is done once, and its result, a value of the kind `V`.
@@ -46,4 +47,5 @@ impl<V> fmt::Debug for Once<V> {
 
 impl<V: SingleValue> Kind for Once<V> {
     const WIRE_FORMAT: &'static str = V::WIRE_FORMAT;
+    const ROLE: Role = Role::Once;
 }

@@ -1,5 +1,8 @@
 //! The kind of rate limits.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use super::role::Role;
 use super::traits::Kind;
 
@@ -17,11 +20,77 @@ use super::traits::Kind;
 ///     calls: fn(user: u64) -> RateLimit,
 /// }
 /// ```
-#[derive(Debug)]
-pub struct RateLimit(());
+///
+/// `RateLimit` recovers steadily, by the [generic cell rate algorithm](Gcra). `RateLimit<FixedWindow>` counts in
+/// [fixed windows](FixedWindow). The algorithm is part of the declared kind, because two algorithms on one key would destroy each
+/// other's state.
+pub struct RateLimit<A = Gcra>(PhantomData<fn() -> A>);
 
-impl Kind for RateLimit {
+impl<A> fmt::Debug for RateLimit<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RateLimit")
+    }
+}
+
+/// The generic cell rate algorithm: a limit recovers steadily, one by one. Of 60 per minute, one is allowed again each second.
+#[derive(Debug)]
+pub struct Gcra(());
+
+/// Fixed windows: a window starts with the first check that is allowed and lasts as long as the period of the rate. It allows the
+/// count of the rate, and then nothing until it ends.
+///
+/// Up to twice the count can be allowed within one period, at the end of one window and at the start of the next.
+///
+/// ```
+/// use redis_keyspace::rate_limit::{FixedWindow, Rate};
+/// use redis_keyspace::{Keyspace, RateLimit, Redis};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "api", ttl = none)]
+/// struct ApiKeys {
+///     calls: fn(user: u64) -> RateLimit<FixedWindow>,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let decision = ApiKeys::calls(7).check(Rate::per_minute(100)).await?;
+/// assert_eq!(decision.remaining, 99); // and 100 again in a minute, not one by one
+/// # Ok(()) }).await }
+/// ```
+#[derive(Debug)]
+pub struct FixedWindow(());
+
+/// How a rate limit counts: [`Gcra`] or [`FixedWindow`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an algorithm of rate limits",
+    label = "write `RateLimit` or `RateLimit<FixedWindow>`"
+)]
+pub trait RateAlgorithm: sealed::SealedAlgorithm + 'static {
+    #[doc(hidden)]
+    const WIRE_FORMAT: &'static str;
+    #[doc(hidden)]
+    const HAS_WINDOWS: bool;
+}
+
+mod sealed {
+    pub trait SealedAlgorithm {}
+}
+
+impl sealed::SealedAlgorithm for Gcra {}
+impl sealed::SealedAlgorithm for FixedWindow {}
+
+impl RateAlgorithm for Gcra {
     const WIRE_FORMAT: &'static str = "the moment of recovery in microseconds since 1970";
+    const HAS_WINDOWS: bool = false;
+}
+
+impl RateAlgorithm for FixedWindow {
+    const WIRE_FORMAT: &'static str = "the end of the window in microseconds since 1970, and the count";
+    const HAS_WINDOWS: bool = true;
+}
+
+impl<A: RateAlgorithm> Kind for RateLimit<A> {
+    const WIRE_FORMAT: &'static str = A::WIRE_FORMAT;
     const IS_FILLED: bool = false;
     const ROLE: Role = Role::RateLimit;
 }

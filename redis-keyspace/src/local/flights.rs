@@ -144,6 +144,16 @@ impl Flights {
         true
     }
 
+    /// Lets no caller join the load of a key any more: the key was written.
+    pub(crate) fn end(&self, key: &str) {
+        self.shared.lock().remove(key);
+    }
+
+    /// Lets no caller join any load in flight.
+    pub(crate) fn end_all(&self) {
+        self.shared.lock().clear();
+    }
+
     /// The leader of a load that nobody joins.
     pub(crate) fn alone(key: &str) -> Leader {
         let flights = Self::default();

@@ -30,7 +30,7 @@ mod turns;
 use std::sync::Arc;
 
 pub(crate) use bound::{BindingConflict, BoundKeyspace, BoundKeyspaces};
-pub(crate) use flights::{Cause, Flights, Follower, Leader, LoadRole, LoadStage};
+pub(crate) use flights::{Flights, Follower, Leader, LoadRole, LoadStage};
 pub(crate) use remembered::{ReadStart, Remembered};
 pub(crate) use turns::{Streak, Turn, Turns};
 

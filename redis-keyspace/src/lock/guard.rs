@@ -40,12 +40,23 @@ pub struct LockGuard {
     released: bool,
 }
 
+/// How long a lock is held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HoldTimes {
+    /// Without renewal.
+    pub(super) lifetime: Duration,
+    /// With any number of renewals.
+    pub(super) max_hold: Option<Duration>,
+}
+
 struct Shared {
     claim: Arc<Claim>,
     template: &'static TemplateMeta,
     fencing: u64,
     /// For how long it is held without renewal.
     lifetime: Duration,
+    /// Until when it may be held, with the limit.
+    max_hold: Option<(Instant, Duration)>,
     state: watch::Sender<State>,
     /// Tasks of this process wait for this, and need not ask the server.
     turn: Mutex<Option<Turn<Streak>>>,
@@ -56,6 +67,8 @@ struct State {
     until: Instant,
     /// Since the last renewal: while the machine is suspended, our clock stands still, and the server's does not.
     clock: SuspensionClock,
+    /// Until when it may be held, with the limit.
+    max_hold: Option<(Instant, Duration)>,
     /// Why it is not held any more; once lost is lost.
     ended: Option<Error>,
 }
@@ -65,17 +78,21 @@ impl LockGuard {
         claim: Arc<Claim>,
         template: &'static TemplateMeta,
         taken: &Taken,
-        lifetime: Duration,
+        times: HoldTimes,
         turn: Option<Turn<Streak>>,
     ) -> Self {
+        let HoldTimes { lifetime, max_hold } = times;
+        let max_hold = max_hold.map(|limit| (taken.asked + limit, limit));
         let shared = Arc::new(Shared {
             claim,
             template,
             fencing: taken.fencing,
             lifetime,
+            max_hold,
             state: watch::Sender::new(State {
                 until: end(taken.asked, lifetime),
                 clock: SuspensionClock::start(),
+                max_hold,
                 ended: None,
             }),
             turn: Mutex::new(turn),
@@ -110,7 +127,8 @@ impl LockGuard {
         let was_ours = release.await.map_err(|error| shared.about(error))?;
         self.released = true;
         shared.end(Error::new(ErrorKind::LockLost, if was_ours { RELEASED } else { NOT_OURS }));
-        if was_ours { Ok(()) } else { Err(shared.lost(NOT_OURS)) }
+        // What ended it before says more.
+        if was_ours { Ok(()) } else { Err(self.held.check().err().unwrap_or_else(|| shared.lost(NOT_OURS))) }
     }
 }
 
@@ -119,6 +137,12 @@ const NOT_OURS: &str =
     "the lock is no longer held: it was deleted or expired, and another holder may have it";
 const LATE: &str =
     "the lock could not be renewed in time: it may have expired, and another holder may have it";
+
+fn held_too_long(limit: Duration) -> Error {
+    let message =
+        format!("the lock was held for {limit:?}, the longest that `max_hold` permits, and was released");
+    Error::new(ErrorKind::LockLost, message)
+}
 
 impl LockHandle {
     /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or
@@ -160,7 +184,7 @@ impl LockHandle {
                 if let Some(why) = state.why() {
                     return self.shared.about(why);
                 }
-                state.until
+                state.ends()
             };
             tokio::select! {
                 // The sender is ours, so it is there.
@@ -174,9 +198,16 @@ impl LockHandle {
 impl State {
     /// Why it is not held any more. Its moment is looked up while nobody can renew it, so that what was lost stays lost.
     fn why(&self) -> Option<Error> {
-        let rest = self.until.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let rest = self.until.saturating_duration_since(now);
         let late = || (rest <= self.clock.suspended()).then(|| Error::new(ErrorKind::LockLost, LATE));
-        self.ended.clone().or_else(late)
+        let over = || self.max_hold.filter(|&(at, _)| now >= at).map(|(_, limit)| held_too_long(limit));
+        self.ended.clone().or_else(over).or_else(late)
+    }
+
+    /// When it is lost, unless it is renewed.
+    fn ends(&self) -> Instant {
+        self.max_hold.map_or(self.until, |(at, _)| at.min(self.until))
     }
 }
 
@@ -222,9 +253,13 @@ impl Shared {
         let timeout = self.claim.binding.timeout;
         let mut failure: Option<Error> = None;
         loop {
-            let (asked, until, clock) = (Instant::now(), self.state.borrow().until, SuspensionClock::start());
+            let (asked, until, clock) =
+                (Instant::now(), self.state.borrow().ends(), SuspensionClock::start());
             let rest = until.saturating_duration_since(asked);
             if rest.is_zero() {
+                if let Some((_, limit)) = self.max_hold.filter(|&(at, _)| asked >= at) {
+                    return Err(held_too_long(limit));
+                }
                 let late = Error::new(ErrorKind::LockLost, LATE);
                 return Err(match failure {
                     Some(failure) => {
@@ -264,8 +299,25 @@ fn end(asked: Instant, lifetime: Duration) -> Instant {
     asked + lifetime.saturating_sub(margin)
 }
 
-/// Renews a lock until it is lost; it is aborted when it is given back.
-async fn keep(shared: Arc<Shared>, mut asked: Instant) {
+/// Renews a lock until it is lost or was held for as long as it may be; it is aborted when it is given back.
+async fn keep(shared: Arc<Shared>, asked: Instant) {
+    let Some((at, limit)) = shared.max_hold else { return renew_until_lost(&shared, asked).await };
+    tokio::select! {
+        biased;
+        () = sleep_until(at) => {}
+        () = renew_until_lost(&shared, asked) => if Instant::now() < at { return },
+    }
+    let lost = held_too_long(limit);
+    event!(warn, "lock lost", error = %lost, template = shared.template.template());
+    // The next task of this process gets its turn when the lock is free.
+    let _turn = shared.take_turn();
+    shared.end(lost);
+    if let Err(error) = shared.claim.release(Deadline::after(shared.claim.binding.timeout)).await {
+        event!(warn, "lock not released: it expires by itself", error = %error);
+    }
+}
+
+async fn renew_until_lost(shared: &Shared, mut asked: Instant) {
     loop {
         sleep_until(asked + shared.lifetime / 3).await;
         match shared.renew().await {
@@ -342,6 +394,7 @@ mod tests {
         let state = |suspended: Duration| State {
             until: Instant::now() + MINUTE,
             clock: SuspensionClock::before_suspension(suspended),
+            max_hold: None,
             ended: None,
         };
         assert!(state(Duration::ZERO).why().is_none());

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use guard::HoldTimes;
 pub use guard::{LockGuard, LockHandle};
 use script::Claim;
 #[cfg(feature = "embedded")]
@@ -149,31 +150,41 @@ impl<S: Keyspace> Key<S, Lock> {
 struct LockOptions<S> {
     key: Key<S, Lock>,
     ttl: Option<Duration>,
+    max_hold: Option<Duration>,
     call: CallOptions,
 }
 
 impl<S: Keyspace> LockOptions<S> {
     fn new(key: &Key<S, Lock>) -> Self {
-        Self { key: key.clone(), ttl: None, call: CallOptions::of_key(key) }
+        Self { key: key.clone(), ttl: None, max_hold: None, call: CallOptions::of_key(key) }
     }
 
     fn subject(&self) -> Subject {
         Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA")
     }
 
+    fn times(&self, lifetime: Duration) -> HoldTimes {
+        HoldTimes { lifetime, max_hold: self.max_hold.map(|max_hold| max_hold.min(Deadline::LONGEST)) }
+    }
+
     /// Where it is, how long a command may take, how long the lock lasts, and who asks for it.
     fn prepare(&self, observed: &Observed) -> Result<(Arc<Binding>, Duration, Duration, Arc<Claim>)> {
+        let binding = self.call.resolve::<S>()?;
+        observed.to(&binding);
         let lifetime = self
             .ttl
-            .or(self.key.template().lifetime().duration())
+            .or(binding.lifetime(self.key.template()).duration())
             .ok_or_else(|| Error::invalid_input("a lock needs a lifetime: state one with `.ttl(..)`"))?;
         if lifetime < SHORTEST {
             return Err(Error::invalid_input(format!(
                 "a lock of {lifetime:?} could not be renewed in time; {SHORTEST:?} is the least"
             )));
         }
-        let binding = self.call.resolve::<S>()?;
-        observed.to(&binding);
+        if self.max_hold.is_some_and(|max_hold| max_hold.is_zero()) {
+            return Err(Error::invalid_input(
+                "`max_hold` is zero, so the lock would be lost at once; set a longer time",
+            ));
+        }
         let claim = Claim::new(Arc::clone(&binding), current_runtime()?, self.key.text(), millis(lifetime)?);
         let timeout = self.call.timeout.unwrap_or(binding.timeout);
         Ok((binding, timeout, lifetime.min(Deadline::LONGEST), Arc::new(claim)))
@@ -187,6 +198,29 @@ macro_rules! lock_builder {
             /// survive a pause of the program, or a server that is away for a moment, should be much longer.
             pub fn ttl(mut self, ttl: Duration) -> Self {
                 self.options.ttl = Some(ttl);
+                self
+            }
+
+            /// Sets how long the lock may be held at most, from when it is taken, however often it could be renewed. Then it is
+            /// [lost](LockHandle::lost) with [`LockLost`](crate::ErrorKind::LockLost), is not renewed any more, and is released.
+            /// [`with_lock`](LockWait::with_lock) drops its work at that moment. Use it for work that may hang.
+            ///
+            /// ```
+            /// # use std::time::Duration;
+            /// # use redis_keyspace::{ErrorKind, Keyspace, Lock, Redis};
+            /// # #[derive(Keyspace)]
+            /// # #[keyspace(prefix = "job", ttl = "30s")]
+            /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+            /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), redis_keyspace::Error> {
+            /// # Redis::embedded().scope(async {
+            /// let hour = Duration::from_secs(3600);
+            /// let work = |_| std::future::pending::<()>(); // hangs
+            /// let outcome = JobKeys::lock("nightly").lock().max_hold(hour).with_lock(work).await;
+            /// assert_eq!(outcome.unwrap_err().kind(), ErrorKind::LockLost);
+            /// # Ok(()) }).await }
+            /// ```
+            pub fn max_hold(mut self, limit: Duration) -> Self {
+                self.options.max_hold = Some(limit);
                 self
             }
 
@@ -238,7 +272,9 @@ impl<S: Keyspace> TryLock<S> {
         let turn = binding.pool().local.locks.try_take(claim.name());
         let taken = acquire::try_once(&claim, timeout).await?;
         let template = self.options.key.template();
-        Ok(taken.ok().map(|taken| LockGuard::new(claim, template, &taken, lifetime, turn)))
+        Ok(taken
+            .ok()
+            .map(|taken| LockGuard::new(claim, template, &taken, self.options.times(lifetime), turn)))
     }
 }
 
@@ -299,7 +335,13 @@ impl<S: Keyspace> LockWait<S> {
             .map_err(|_| locked(limit, "a task of this process"))?;
         let taken = acquire::wait(&claim, &mut turn, timeout, limit).await?;
         let taken = taken.ok_or_else(|| locked(limit, "another task or process"))?;
-        Ok(LockGuard::new(claim, self.options.key.template(), &taken, lifetime, Some(turn)))
+        Ok(LockGuard::new(
+            claim,
+            self.options.key.template(),
+            &taken,
+            self.options.times(lifetime),
+            Some(turn),
+        ))
     }
 }
 

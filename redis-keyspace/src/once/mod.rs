@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kind::{Once, SingleValue};
 use crate::protocol::read;
 use crate::schema::{Key, Keyspace, OnUnavailable};
-use crate::time::{Backoff, from_now};
+use crate::time::{Backoff, Expiry, from_now};
 
 /// How long the right to do the work lasts beyond the last sign of life of who has it: for so long is it in progress after a
 /// process is gone.
@@ -117,6 +117,7 @@ pub struct OnceRun<'l, S, V, F> {
     work: F,
     wait: Duration,
     payload: Option<Result<PayloadHash>>,
+    ttl: Option<Duration>,
     options: CallOptions,
     borrows: PhantomData<&'l ()>,
 }
@@ -128,7 +129,7 @@ pub struct OnceTryRun<'l, S, V, F>(OnceRun<'l, S, V, F>);
 impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
     fn new(key: Key<S, Once<V>>, work: F) -> Self {
         let options = CallOptions::of_key(&key);
-        Self { key, work, wait: Duration::ZERO, payload: None, options, borrows: PhantomData }
+        Self { key, work, wait: Duration::ZERO, payload: None, ttl: None, options, borrows: PhantomData }
     }
 
     /// Sets what the work is done for, such as the body of the request that has this id. If the work was done for another
@@ -178,6 +179,13 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         self
     }
 
+    /// Sets how long the result is known, instead of the template's TTL. A TTL that Redis does not support is an
+    /// [`InvalidInput`](ErrorKind::InvalidInput) error, before the work runs.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
     call_options! { self => self.options;
         /// Sets the timeout of each command. It does not limit the work.
     }
@@ -187,10 +195,12 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V::Owned, E>>,
     {
-        let Self { key, work, wait, payload, options, .. } = self;
+        let Self { key, work, wait, payload, ttl, options, .. } = self;
         let explain = |error| key.explain("EVALSHA", error);
         let payload = payload.transpose().map_err(explain)?;
         let binding = options.resolve::<S>().map_err(explain)?;
+        let expiry = ttl.map_or_else(|| binding.lifetime(key.template()).into(), Expiry::After);
+        expiry.check().map_err(explain)?;
         let place = LeasePlace::new(Arc::clone(&binding), &key, options.timeout).of_work(LEASE);
         let notes = payload.map(|payload| PayloadNotes {
             key: &key,
@@ -220,7 +230,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
                 if let Some(notes) = &notes {
                     notes.write(&encoded).await;
                 }
-                store(lease, &key, &encoded).await
+                store(lease, expiry, &encoded).await
             }
             Err(error) => {
                 Lease::release(vec![lease]).await;
@@ -308,8 +318,7 @@ async fn begin<S: Keyspace, V: SingleValue>(
     }
 }
 
-async fn store<S, V>(lease: Lease, key: &Key<S, V>, encoded: &[u8]) -> Result<bool> {
-    let expiry = key.template().lifetime().into();
+async fn store(lease: Lease, expiry: Expiry, encoded: &[u8]) -> Result<bool> {
     let outcome = FillOutcome::Value { encoded, expiry, stale: Duration::ZERO };
     Lease::finish(vec![(lease, outcome)]).await.pop().unwrap_or(Ok(false))
 }
@@ -342,9 +351,9 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { key, work, wait, payload, options, borrows } = self;
+            let Self { key, work, wait, payload, ttl, options, borrows } = self;
             let work = || async { Ok::<_, Infallible>(work().await) };
-            let run = OnceRun { key, work, wait, payload, options, borrows };
+            let run = OnceRun { key, work, wait, payload, ttl, options, borrows };
             run.once().await.map_err(|error| match error {
                 OnceError::Redis(error) => error,
                 OnceError::Work(never) => match never {},
@@ -368,6 +377,11 @@ impl<S: Keyspace, V: SingleValue, F> OnceTryRun<'_, S, V, F> {
     /// See [`OnceRun::payload_bytes`].
     pub fn payload_bytes(self, payload: impl AsRef<[u8]>) -> Self {
         Self(self.0.payload_bytes(payload))
+    }
+
+    /// See [`OnceRun::ttl`].
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self(self.0.ttl(ttl))
     }
 
     /// See [`OnceRun::on`].

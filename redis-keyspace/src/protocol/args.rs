@@ -8,6 +8,10 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
     pub(crate) fn push(&mut self, argument: &[u8]) {
         write_bulk(&mut self.bytes, &[argument]);
         self.count += 1;

@@ -46,7 +46,9 @@ pub(crate) fn guarded(packet: Packet, writes: Writes) -> Packet {
         Writes::IfNil => b"nil",
         Writes::UnlessNil => b"some",
     });
-    Packet { args, ..Packet::new("EVAL", Keys::Pairs(keys, Companion::Fill)).with_head(head) }
+    let Packet { lifetime, inherits_lifetime, .. } = packet;
+    let script = Packet::new("EVAL", Keys::Pairs(keys, Companion::Fill)).with_head(head);
+    Packet { args, lifetime, inherits_lifetime, ..script }
 }
 
 /// The command in a guarded write.

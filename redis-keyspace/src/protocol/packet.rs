@@ -14,11 +14,32 @@ pub(crate) struct Packet {
     pub(crate) args: Args,
     /// Whether the library added it to the commands of the caller: of its reply only an error matters.
     pub(crate) aside: bool,
+    /// Set if it gives its keys a lifetime from their declaration.
+    pub(crate) lifetime: Option<PacketLifetime>,
+    /// Whether that lifetime is the one that the keyspace declares for all of its templates.
+    pub(crate) inherits_lifetime: bool,
+}
+
+/// Where a command has a lifetime that is declared rather than set by the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PacketLifetime {
+    /// As options behind this many of its arguments.
+    Options(usize),
+    /// In a command before it that creates the key, or nowhere if keys never expire.
+    Creation,
 }
 
 impl Packet {
     pub(crate) fn new(name: &'static str, keys: Keys) -> Self {
-        Self { name, head: None, keys, args: Args::default(), aside: false }
+        Self {
+            name,
+            head: None,
+            keys,
+            args: Args::default(),
+            aside: false,
+            lifetime: None,
+            inherits_lifetime: false,
+        }
     }
 
     /// The command that ends every fill in flight of one or more keys, in any process. It is sent before a command that writes

@@ -18,6 +18,11 @@ impl Expiry {
         }
     }
 
+    /// Fails for a lifetime that Redis does not support, before anything is done for which it is needed.
+    pub(crate) fn check(self) -> Result<()> {
+        self.push_for_set(&mut Args::default())
+    }
+
     /// Adds the options of `GETEX`.
     pub(crate) fn push_for_get_ex(self, args: &mut Args) -> Result<()> {
         match self {

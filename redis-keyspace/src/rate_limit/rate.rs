@@ -52,6 +52,11 @@ impl Rate {
         Self::new(count, Duration::from_secs(3600))
     }
 
+    /// How many are allowed at once at most.
+    pub(super) const fn at_once(&self) -> u64 {
+        self.burst
+    }
+
     /// How many are allowed at once, after a time in which none were.
     pub const fn burst(mut self, burst: u64) -> Self {
         self.burst = burst;
@@ -98,6 +103,22 @@ impl Quota {
             return Ok(Self { count, period: micros, burst, cost });
         };
         Err(Error::invalid_input(problem))
+    }
+
+    /// Fails if the rate has a burst, which fixed windows do not.
+    pub(super) fn check_windows(&self) -> Result<()> {
+        if self.burst == self.count {
+            return Ok(());
+        }
+        Err(Error::invalid_input(format!(
+            "a limit of fixed windows has no burst, and the rate sets {}; remove `burst`, or declare the key as `RateLimit`",
+            self.burst
+        )))
+    }
+
+    /// The period in whole microseconds.
+    pub(super) fn period_micros(&self) -> u64 {
+        saturated(self.period)
     }
 
     /// How long the limit takes to recover from so many.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::rate::{Quota, Reading, Span};
+use super::rate::{Quota, Reading};
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
@@ -72,7 +72,13 @@ pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
 
 /// Returns whether it is allowed, and the state of the limit.
 pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
-    let unexpected = || Error::protocol("the script of a rate limit did not answer as it does");
+    let (allowed, [now, whole, part]) = read_answer(answer, "not what a rate limit keeps")?;
+    Ok((allowed, Reading { now, recovered: (whole, part) }))
+}
+
+/// Returns whether it is allowed, and the three numbers that follow. `other` says that the key holds anything else.
+pub(super) fn read_answer(answer: Reply, other: &'static str) -> Result<(bool, [u64; 3])> {
+    let unexpected = || Error::protocol("the script of a rate limit returned an unexpected reply");
     let Reply::Array(parts) = answer else { return Err(unexpected()) };
     let mut parts = parts.into_iter();
     let allowed = match parts.next() {
@@ -80,7 +86,7 @@ pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
         Some(Reply::Int(-1)) => {
             let version = parts.next().map_or(Ok(None), read::to_bytes)?.unwrap_or_default();
             return Err(match String::from_utf8_lossy(&version).as_ref() {
-                "" => Error::decode("not what a rate limit keeps"),
+                "" => Error::decode(other),
                 version => Error::of_later_version("the rate limit", version),
             });
         }
@@ -90,7 +96,5 @@ pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
         let text = parts.next().map_or(Ok(None), read::to_bytes)?.ok_or_else(unexpected)?;
         std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).ok_or_else(unexpected)
     };
-    let now = number()?;
-    let recovered: Span = (number()?, number()?);
-    Ok((allowed, Reading { now, recovered }))
+    Ok((allowed, [number()?, number()?, number()?]))
 }

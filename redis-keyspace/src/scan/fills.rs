@@ -20,6 +20,12 @@ use crate::time::millis;
 /// been kept beside keys, and in a cluster, whose scripts see one slot, that is looked for and deleted, which takes going through
 /// the database once more.
 pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Result<()> {
+    let binding = options.call.target.resolve(Some(meant.keyspace))?;
+    if binding.is_disabled {
+        binding.pool().local.flights.end_all();
+        binding.counters.note_dropped(meant.template);
+        return Ok(());
+    }
     let templates = match meant.template {
         Some(template) => std::slice::from_ref(template),
         None => meant.keyspace.templates(),
@@ -28,7 +34,6 @@ pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Res
     if filled().next().is_none() {
         return Ok(());
     }
-    let binding = options.call.target.resolve(Some(meant.keyspace))?;
     binding.pool().settings.sizes().check_key(&meant.wanted.glob)?;
     binding.pool().local.reads.copies.clear();
     let send = async |request: Request| -> Result<Replies> {

@@ -19,7 +19,7 @@ use crate::client::Redis;
 use crate::error::{Result, short_name};
 use crate::key::{Companion, KeyArgument, KeyWriter};
 use crate::kind::{Kind, Readable};
-use crate::schema::{Keyspace, TemplateMeta, is_sweep_mark};
+use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 
 /// The keys of one template, with some of its arguments bound: `SessionKeys::session_keys().user(7)`. The derive
 /// generates the constructor, named after the field, with a method for each argument.
@@ -216,7 +216,12 @@ impl<S, V> fmt::Debug for Pattern<S, V> {
 /// Deletes what a raw glob matches among the keys that start with the prefix of `S`: the generated `delete_pattern`.
 #[doc(hidden)]
 pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
-    let prefix = if S::META.prefix().is_empty() { String::new() } else { format!("{}:", S::META.prefix()) };
+    delete_within(S::META, glob)
+}
+
+/// Deletes what a raw glob matches among the keys of a keyspace that start with its prefix.
+pub(crate) fn delete_within(keyspace: &'static KeyspaceMeta, glob: &str) -> Sweep<'static> {
+    let prefix = if keyspace.prefix().is_empty() { String::new() } else { format!("{}:", keyspace.prefix()) };
     let mut whole = String::new();
     matcher::escape_glob(&prefix, &mut whole);
     whole.push_str(glob);
@@ -225,7 +230,7 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
             key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_one(key)
         }),
         wanted: Wanted { glob: whole, only: None, redis_type: None, refusal: None },
-        keyspace: S::META,
+        keyspace,
         template: None,
     };
     Sweep::delete(target, ScanOptions::default())

@@ -82,6 +82,10 @@ impl SweepError {
         self.progress
     }
 
+    pub(crate) fn into_error(self) -> Error {
+        self.error
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn error(&self) -> &Error {

@@ -55,7 +55,9 @@ impl Walk {
         // What the glob names literally is part of every key that it matches.
         binding.pool().settings.sizes().check_key(&wanted.glob)?;
         let wanted = Wanted { glob, ..wanted.clone() };
-        Ok(Self { binding, keyspace, wanted, options, cursor: Some(0), server: None, restarts: 0 })
+        // A disabled handle has no keys.
+        let cursor = (!binding.is_disabled).then_some(0);
+        Ok(Self { binding, keyspace, wanted, options, cursor, server: None, restarts: 0 })
     }
 
     pub(super) fn page_size(&self) -> u32 {
@@ -93,7 +95,7 @@ impl Walk {
             failure: None,
             restarted: false,
         };
-        if packets.is_empty() {
+        if packets.is_empty() || self.binding.is_disabled {
             return Ok(turn);
         }
         let deadline = self.binding.deadline(self.options.call.timeout);

@@ -6,6 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 use super::declared::Keyspace;
 use super::template::TemplateMeta;
 use crate::error::{Error, Result, short_name};
@@ -20,7 +22,7 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 ///
 /// The constructors of a keyspace create keys. Creating a key does no I/O and allocates once; cloning it allocates
 /// nothing. Its operations depend on the kind: see the methods below. A key prints as it is stored in Redis, without the
-/// application namespace.
+/// application namespace; [`Redis::wire_key`](crate::Redis::wire_key) returns the key with it.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Text};
@@ -46,8 +48,9 @@ pub struct Key<S, V> {
 
 impl<S: Keyspace, V> Key<S, V> {
     /// Returns the typed arguments of the key, as [`parse`](Keyspace::parse) reads them; for a [member](Self::member) of a
-    /// group, those of the key itself. `None` only for an argument whose own `KeyArgument` can't read what it writes, and for a
-    /// [`Raw`](crate::Raw) argument that contains a reserved text.
+    /// group, those of the key itself. `None` for a template with `parse = false`, for a newtype with a value outside of its alphabet,
+    /// for a [`Raw`](crate::Raw) argument that contains a reserved text, and for an argument whose own `KeyArgument` can't read what
+    /// it writes.
     #[must_use]
     pub fn arguments(&self) -> Option<S::Parsed> {
         S::parse(self.text.own()).ok()
@@ -188,6 +191,13 @@ impl<S, V> fmt::Display for Key<S, V> {
 impl<S, V> fmt::Debug for Key<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Key").field(&short_name(self.as_str())).finish()
+    }
+}
+
+/// Serializes as the text of the key, without the application namespace.
+impl<S, V> Serialize for Key<S, V> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -68,6 +68,12 @@ impl KeyspaceMeta {
         self.overrides.dedicated_server
     }
 
+    /// Returns the segment in front of the tenant, if its keys are of one tenant each.
+    #[must_use]
+    pub const fn tenant(&self) -> Option<&'static str> {
+        self.overrides.tenant
+    }
+
     /// Returns the templates in the order of the fields.
     #[must_use]
     pub const fn templates(&self) -> &'static [TemplateMeta] {
@@ -114,6 +120,7 @@ pub struct Overrides {
     pub db: Option<u16>,
     pub server: Option<&'static str>,
     pub dedicated_server: bool,
+    pub tenant: Option<&'static str>,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
     pub shared_connections: Option<u16>,
@@ -127,6 +134,7 @@ impl Overrides {
         db: None,
         server: None,
         dedicated_server: false,
+        tenant: None,
         timeout: None,
         retries: None,
         shared_connections: None,
@@ -137,12 +145,17 @@ impl Overrides {
 
 impl Serialize for KeyspaceMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut keyspace = serializer.serialize_struct("Keyspace", 7)?;
+        let fields = if self.tenant().is_some() { 8 } else { 7 };
+        let mut keyspace = serializer.serialize_struct("Keyspace", fields)?;
         keyspace.serialize_field("name", self.name)?;
         keyspace.serialize_field("prefix", self.prefix)?;
         keyspace.serialize_field("db", &self.overrides.db)?;
         keyspace.serialize_field("server", &self.overrides.server)?;
         keyspace.serialize_field("dedicated_server", &self.overrides.dedicated_server)?;
+        match self.tenant() {
+            Some(tenant) => keyspace.serialize_field("tenant", tenant)?,
+            None => keyspace.skip_field("tenant")?,
+        }
         keyspace.serialize_field("docs", self.docs)?;
         keyspace.serialize_field("templates", self.templates)?;
         keyspace.end()

@@ -18,6 +18,8 @@ pub struct TemplateMeta {
     pub(crate) pieces: &'static [Piece],
     pub(crate) kind: KindMeta,
     pub(crate) lifetime: Lifetime,
+    /// Whether the lifetime is declared on the keyspace, for all templates that declare none.
+    pub(crate) inherits_lifetime: bool,
     pub(crate) fills: FillPolicy,
     pub(crate) docs: &'static str,
 }
@@ -34,7 +36,17 @@ impl TemplateMeta {
         lifetime: Lifetime,
         docs: &'static str,
     ) -> Self {
-        Self { keyspace, field, template, pieces, kind, lifetime, fills: FillPolicy::NONE, docs }
+        Self {
+            keyspace,
+            field,
+            template,
+            pieces,
+            kind,
+            lifetime,
+            inherits_lifetime: true,
+            fills: FillPolicy::NONE,
+            docs,
+        }
     }
 
     /// The same template with what its attributes set about fills.
@@ -42,6 +54,13 @@ impl TemplateMeta {
     #[must_use]
     pub const fn filled_by(self, fills: FillPolicy) -> Self {
         Self { fills, ..self }
+    }
+
+    /// The same template with a lifetime of its own.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_own_lifetime(self) -> Self {
+        Self { inherits_lifetime: false, ..self }
     }
 
     /// Returns the name of its keyspace.

@@ -207,7 +207,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
             let expiry = match (self.ttl, &there) {
                 (Some(ttl), _) => Expiry::After(ttl),
                 (None, Some(_)) => Expiry::Keep,
-                (None, None) => self.key.template().lifetime().into(),
+                (None, None) => binding.lifetime(self.key.template()).into(),
             };
             let (action, after) = match (self.decide)(value(&there)?) {
                 Change::Keep => return value(&there),

@@ -72,7 +72,7 @@ both_servers! {
         let error = failed.unwrap_err();
         assert!(matches!(&error, FillError::Loader(Sad("no database"))));
         assert_eq!(error.to_string(), "the loader failed: sad: no database");
-        assert_eq!(error.source().unwrap().to_string(), "sad: no database");
+        assert!(error.source().is_none(), "the message contains it");
         assert!(!Keys::list(2).exists().await.unwrap(), "nothing is stored");
         let loaded = Keys::list(2).try_get_or_set(|| async { Ok::<_, Sad>(vec![1]) }).ttl(MINUTE).await;
         assert_eq!(loaded.unwrap(), [1]);

@@ -1,6 +1,7 @@
 //! Values that are loaded on a miss, kept stale, shared and invalidated.
 
 mod fill_attacks;
+mod fill_errors;
 mod fill_options;
 mod fills;
 mod groups;

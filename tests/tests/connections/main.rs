@@ -2,6 +2,7 @@
 
 mod breaker;
 mod degrading;
+mod disabled;
 mod foreign_runtimes;
 mod handles;
 mod health;
@@ -11,5 +12,6 @@ mod own_pool;
 mod plain_login;
 mod profiles;
 mod recovery;
+mod scopes;
 mod server_faults;
 mod silent_connections;

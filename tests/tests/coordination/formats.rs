@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::rate_limit::Rate;
+use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::{Error, ErrorKind, Group, Key, Keyspace, Lock, Once, RateLimit, Redis, Text};
 use redis_keyspace_tests::{both_servers, raw, wire, wired};
 
@@ -14,6 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Keys {
     lock: fn(job: &str) -> Lock,
     limit: fn(id: u32) -> RateLimit,
+    windows: fn(id: u32) -> RateLimit<FixedWindow>,
     group: fn(id: u32) -> Group,
     once: fn(id: u32) -> Once<Text>,
     #[key("text:{id}", ttl = "30s")]
@@ -66,18 +67,30 @@ both_servers! {
     }
 
     async fn rate_limits(redis: Redis) {
-        let key = Keys::limit(7);
         let rate = Rate::per_minute(10);
-        raw::<()>(&redis, &["SET", &wire(&key), "v2:1+2/3"]).await;
-        for error in [key.check(rate).await.unwrap_err(), key.peek(rate).await.unwrap_err()] {
+        let (limit, windows) = (Keys::limit(7), Keys::windows(7));
+        let names = [wire(&limit), wire(&windows)];
+        for name in &names {
+            raw::<()>(&redis, &["SET", name, "v2:1+2/3"]).await;
+        }
+        for error in [
+            limit.check(rate).await.unwrap_err(),
+            limit.peek(rate).await.unwrap_err(),
+            windows.check(rate).await.unwrap_err(),
+            windows.peek(rate).await.unwrap_err(),
+        ] {
             assert_names_the_version(&error, "the rate limit", "2");
         }
-        assert_eq!(raw::<String>(&redis, &["GET", &wire(&key)]).await, "v2:1+2/3");
-        raw::<()>(&redis, &["SET", &wire(&key), "garbage"]).await;
-        let error = key.check(rate).await.unwrap_err();
-        assert!(error.kind() == ErrorKind::Decode && !error.to_string().contains("version"), "{error}");
-        key.del().await.unwrap();
-        assert!(key.check(rate).await.unwrap().allowed);
+        for name in &names {
+            assert_eq!(raw::<String>(&redis, &["GET", name]).await, "v2:1+2/3");
+            raw::<()>(&redis, &["SET", name, "garbage"]).await;
+        }
+        for error in [limit.check(rate).await.unwrap_err(), windows.check(rate).await.unwrap_err()] {
+            assert!(error.kind() == ErrorKind::Decode && !error.to_string().contains("version"), "{error}");
+        }
+        limit.del().await.unwrap();
+        windows.del().await.unwrap();
+        assert!(limit.check(rate).await.unwrap().allowed && windows.check(rate).await.unwrap().allowed);
     }
 
     async fn groups(redis: Redis) {

@@ -261,3 +261,44 @@ fn one_server_under_two_names() {
         }
     });
 }
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "user", tenant = "t", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct TenantKeys {
+    #[key("{id}")]
+    name: fn(id: u64) -> Text,
+}
+
+/// As the keys of one tenant.
+#[derive(Keyspace)]
+#[keyspace(prefix = "t:acme:user", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct AcmeKeys {
+    #[key("{id}")]
+    name: fn(id: u64) -> Text,
+}
+
+#[test]
+fn the_keys_of_each_tenant_are_compared_too() {
+    on_one_server(async |builder| {
+        let redis = builder().build().unwrap();
+        let (acme, other) = (redis.for_tenant("acme").unwrap(), redis.for_tenant("other").unwrap());
+        AcmeKeys::name(7).set("shared by all").on(&acme).await.unwrap();
+        TenantKeys::name(7).set("x").on(&other).await.unwrap();
+        let error = TenantKeys::name(7).get().on(&acme).await.unwrap_err();
+        assert_refused(&error, &["TenantKeys", "AcmeKeys", "t:acme:user:0`"]);
+        let allowing = builder().allow_overlapping_keyspaces().build().unwrap().for_tenant("acme").unwrap();
+        let found = TenantKeys::name(7).get().on(&allowing).await.unwrap();
+        assert_eq!(found.as_deref(), Some("shared by all"));
+    });
+}
+
+#[test]
+fn on_a_disabled_handle_no_keys_meet() {
+    within(PATIENCE, async {
+        let redis = Redis::disabled();
+        assert_eq!(AccountKeys::name(7).get().on(&redis).await.unwrap(), None);
+        assert_eq!(ShopKeys::address("7").get().on(&redis).await.unwrap(), None);
+    });
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use redis_keyspace::rate_limit::Rate;
+use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::update::Change;
 use redis_keyspace::{Counter, Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
 use redis_keyspace_embedded::{Fault, Listener, Server};
@@ -33,6 +33,8 @@ struct Keys {
     lock: fn(id: u32) -> Lock,
     #[key("limit:{id}")]
     limit: fn(id: u32) -> RateLimit,
+    #[key("window:{id}")]
+    window: fn(id: u32) -> RateLimit<FixedWindow>,
     #[key("group:{id}")]
     group: fn(id: u32) -> Group,
     #[key("once:{id}")]
@@ -98,6 +100,9 @@ async fn use_scripts(redis: &Redis) {
     let limit = Keys::limit(1).on(redis);
     let _ = limit.check(Rate::per_hour(7).burst(3)).await.unwrap();
     let _ = limit.peek(Rate::per_hour(7).burst(3)).await.unwrap();
+    let windows = Keys::window(1).on(redis);
+    let _ = windows.check(Rate::per_hour(7)).await.unwrap();
+    let _ = windows.peek(Rate::per_hour(7)).await.unwrap();
     let _ = Keys::group(1).on(redis).member(&Keys::text(1)).await.unwrap();
     Keys::once(1).on(redis).run(|| async { "value".to_owned() }).await.unwrap();
 }

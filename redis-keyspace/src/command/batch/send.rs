@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::part::{Part, PartOutcome, PartReplies, PartRequest};
-use super::servers::{binding, target, template_of};
+use super::servers::{bind, target, template_of};
 use crate::client::{Binding, Observed, Redis, not_run, run};
+use crate::command::disabled::answer;
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Request, read};
 use crate::schema::KeyspaceMeta;
@@ -27,17 +28,22 @@ struct PoolBatch {
 /// Runs the commands of all parts, each on its own.
 pub(super) async fn send(
     redis: &Redis,
-    parts: Vec<Part>,
+    mut parts: Vec<Part>,
     timeout: Option<Duration>,
     observed: &Arc<Observed>,
 ) -> Vec<PartOutcome> {
     let mut groups: Vec<PoolBatch> = Vec::new();
     let mut answers: Vec<Option<Result<PartReplies>>> = Vec::with_capacity(parts.len());
-    for (index, part) in parts.iter().enumerate() {
-        let bound = (part.request.request.as_ref().map_err(Error::clone))
-            .and_then(|request| Ok((request, binding(redis, part)?)));
+    for (index, part) in parts.iter_mut().enumerate() {
+        let bound = bind(redis, part);
+        let bound =
+            bound.and_then(|binding| Ok((part.request.request.as_ref().map_err(Error::clone)?, binding)));
         answers.push(match bound {
             Err(error) => Some(Err(error)),
+            Ok((request, binding)) if binding.is_disabled => {
+                observed.to(&binding);
+                Some(answer(&part.request.subject, request, &binding).map(PartReplies))
+            }
             Ok((Request::Empty, _)) => Some(Ok(PartReplies(Replies::Many(Vec::new())))),
             Ok((request, binding)) => {
                 observed.to(&binding);

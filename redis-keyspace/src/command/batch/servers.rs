@@ -6,20 +6,25 @@ use super::part::{Part, PartCall};
 use crate::client::{Binding, Redis, Target};
 use crate::error::Result;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
+use crate::time::Expiry;
 
 /// The target of a command: its own, else the handle of the batch.
 pub(super) fn target(redis: &Redis, call: PartCall) -> Target {
     call.0.target.or(Target::Handle(redis.clone()))
 }
 
-pub(super) fn binding(redis: &Redis, part: &Part) -> Result<Arc<Binding>> {
+/// Resolves where a command runs, and gives it the lifetime that its keyspace has there.
+pub(super) fn bind(redis: &Redis, part: &mut Part) -> Result<Arc<Binding>> {
     let keyspace = part.request.subject.keyspace;
     let binding = match &part.call.0.target {
         Target::Chosen => Target::Handle(redis.clone()).resolve(keyspace)?,
         target => target.resolve(keyspace)?,
     };
     binding.checks.pass(part.request.unreadable.as_ref())?;
-    if let Ok(request) = &part.request.request {
+    if let Ok(request) = &mut part.request.request {
+        if let Some(ttl) = binding.ttl {
+            request.set_keyspace_lifetime(Expiry::After(ttl))?;
+        }
         // Here, so that it fails this command only.
         request.check_size(binding.pool().settings.sizes())?;
     }

@@ -4,26 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::part::{Part, PartOutcome, PartReplies};
-use super::servers::{binding, template_of};
+use super::servers::{bind, template_of};
 use crate::client::{Binding, Observed, Redis, Subject, run};
+use crate::command::disabled::answer;
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Reply, Request, read};
 
 /// Runs the commands of all parts as one transaction.
 pub(super) async fn transact(
     redis: &Redis,
-    parts: Vec<Part>,
+    mut parts: Vec<Part>,
     timeout: Option<Duration>,
     observed: &Arc<Observed>,
 ) -> Result<Vec<PartOutcome>> {
     let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();
     let mut packets = Vec::new();
-    for part in &parts {
+    for part in &mut parts {
         // All or nothing: if one command can't be sent, none is.
         let subject = part.request.subject;
         let explain = |error| subject.explain(error, None);
+        bindings.push((bind(redis, part).map_err(explain)?, subject));
         let request = part.request.request.as_ref().map_err(Error::clone).map_err(explain)?;
-        bindings.push((binding(redis, part).map_err(explain)?, subject));
         packets.extend_from_slice(request.packets());
     }
     let Some((first, subject)) = bindings.first() else { return Ok(Vec::new()) };
@@ -41,6 +42,16 @@ pub(super) async fn transact(
     }
     let binding = Arc::clone(first);
     observed.to(&binding);
+    if binding.is_disabled {
+        // Nothing is written, so there is nothing to be atomic about: each command has its own outcome.
+        let outcomes = parts.into_iter().map(|part| {
+            let replies = (part.request.request.as_ref().map_err(Error::clone))
+                .and_then(|request| answer(&part.request.subject, request, &binding))
+                .map(PartReplies);
+            PartOutcome { request: part.request, replies, instead_of: None, observed: Arc::clone(observed) }
+        });
+        return Ok(outcomes.collect());
+    }
     let deadline = binding.deadline(timeout);
     let replies = if packets.is_empty() {
         Ok(Vec::new())

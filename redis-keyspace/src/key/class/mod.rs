@@ -200,6 +200,28 @@ impl ArgumentClass {
         }
     }
 
+    /// Whether a text is one of the class, as it stands in a key.
+    ///
+    /// ```
+    /// use redis_keyspace::KeyArgument;
+    ///
+    /// #[derive(Debug, Clone, PartialEq, KeyArgument)]
+    /// #[key(alphabet = "a-z0-9", len = 4..=20)]
+    /// struct OrgId(String);
+    ///
+    /// impl OrgId {
+    ///     fn new(text: &str) -> Option<Self> {
+    ///         Self::CLASS.contains(text).then(|| Self(text.to_owned()))
+    ///     }
+    /// }
+    ///
+    /// assert!(OrgId::new("acme").is_some() && OrgId::new("a_b").is_none());
+    /// ```
+    #[must_use]
+    pub fn contains(self, text: &str) -> bool {
+        self.run(text.as_bytes()) == Some(text.len())
+    }
+
     /// Whether the classes are the same. `==` is not const.
     pub(crate) const fn is_same(self, other: Self) -> bool {
         match (self.0, other.0) {

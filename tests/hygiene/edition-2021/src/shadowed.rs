@@ -50,7 +50,7 @@ types! {
     __a0 __a1 __a2 __b0 __b1 __b2 __captures __conflict __f __f0 __f1 __glob __other __out __template __text __this
     __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
     CONFLICT KEYSPACES META TEMPLATE TEMPLATES
-    the_catalog_is_as_committed
+    the_catalog_is_as_committed redis new Bound
 }
 
 /// Primitives, each of them an argument.
@@ -107,6 +107,12 @@ trait Everything: ::core::marker::Sized {
     fn ne(self) {}
     fn parse(self) {}
     fn without_end(self) {}
+    fn new(self) -> Self {
+        self
+    }
+    fn on(self) {}
+    fn redis(self) {}
+    fn with_own_lifetime(self) {}
     fn write(self) {}
     fn write_int(self) {}
     fn write_str(self) {}
@@ -167,7 +173,7 @@ const LENGTH: ::core::primitive::usize = 2;
     negative_ttl = "30s",
     hard_timeout = "5s"
 )]
-#[keyspace(across_processes)]
+#[keyspace(across_processes, bound = BoundShadowedKeys)]
 #[non_exhaustive]
 struct ShadowedKeys {
     /// An argument of each form.
@@ -187,7 +193,7 @@ struct ShadowedKeys {
 
 /// Primitives that are none, and names that internals of the expansion have elsewhere.
 #[derive(keyspace_derive)]
-#[keyspace(prefix = "primitives", ttl = none)]
+#[keyspace(prefix = "primitives", ttl = none, bound = BoundPrimitiveKeys)]
 struct PrimitiveKeys {
     small: fn(a: bool, b: char, c: u8, d: u16, e: u32) -> ::redis_keyspace::Text,
     large: fn(a: u64, b: u128, c: usize, d: i8, e: &i16) -> ::redis_keyspace::Text,
@@ -199,7 +205,7 @@ struct PrimitiveKeys {
 /// A keyspace named like a type parameter of its pattern.
 mod named_like_a_parameter {
     #[derive(::redis_keyspace::Keyspace)]
-    #[keyspace(prefix = "v", ttl = none)]
+    #[keyspace(prefix = "v", ttl = none, bound = BoundV)]
     pub(super) struct V {
         user: fn(id: u64) -> ::redis_keyspace::Text,
     }

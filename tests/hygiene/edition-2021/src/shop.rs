@@ -29,7 +29,7 @@ pub enum Device {
 
 /// Shopping carts.
 #[derive(Debug, Keyspace)]
-#[keyspace(prefix = "cart", db = 2, ttl = 3600)]
+#[keyspace(prefix = "cart", db = 2, ttl = 3600, bound = BoundCartKeys)]
 pub struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]

@@ -35,7 +35,8 @@ pub enum Device {
     server = "shop",
     timeout = "250ms",
     retries = 3,
-    shared_connections = 1
+    shared_connections = 1,
+    bound = BoundCartKeys
 )]
 pub struct CartKeys {
     /// The open cart of one shopper.
@@ -54,10 +55,17 @@ pub struct CartKeys {
 mod tests {
     use ::core::assert_eq;
     use ::redis_keyspace::Keyspace;
+    use ::std::clone::Clone;
     use ::std::convert::Into;
     use ::std::string::ToString;
 
     use super::{CartKeys, Device, ParsedCartKeys, ShopperId};
+
+    #[test]
+    fn bound_to_a_handle() {
+        let carts: super::BoundCartKeys = ::redis_keyspace::Redis::disabled().into();
+        assert_eq!(carts.clone().name("a", "b".into()), CartKeys::name("a", "b".into()));
+    }
 
     #[test]
     fn there_and_back() {

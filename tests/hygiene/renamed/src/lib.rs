@@ -43,7 +43,7 @@ pub enum Device {
 
 /// Shopping carts.
 #[derive(Debug, renamed::Keyspace)]
-#[keyspace(prefix = "cart", ttl = "1h", db = 3, crate = renamed)]
+#[keyspace(prefix = "cart", ttl = "1h", db = 3, bound = BoundCartKeys, crate = renamed)]
 pub struct CartKeys {
     /// The open cart of one shopper.
     user: fn(id: ShopperId, device: Device) -> renamed::Json<Vec<String>>,
@@ -98,7 +98,7 @@ pub mod re_exported {
 /// Nothing uses these keys, and that is no dead code: a keyspace says what there is.
 mod unused {
     #[derive(renamed::Keyspace)]
-    #[keyspace(prefix = "unused", ttl = none, crate = renamed)]
+    #[keyspace(prefix = "unused", ttl = none, bound = BoundPrivateKeys, crate = renamed)]
     struct PrivateKeys {
         user: fn(id: u64, name: &str) -> renamed::Text,
         motd: renamed::Text,

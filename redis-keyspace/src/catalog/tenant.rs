@@ -1,0 +1,90 @@
+//! All keys of one tenant.
+
+use super::Catalog;
+use crate::client::Redis;
+use crate::error::{Error, Result};
+use crate::scan::{SweepError, delete_within};
+use crate::schema::KeyspaceMeta;
+
+impl Catalog {
+    /// Returns the keys of one tenant, in all keyspaces of the catalog that declare `tenant`: to count them, and to delete them when
+    /// the tenant leaves. `redis` is the handle of the tenant, from [`Redis::for_tenant`].
+    ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Keyspace, Redis, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "cart", tenant = "t", ttl = "1h")]
+    /// # pub struct CartKeys { user: fn(id: u64) -> Text }
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", tenant = "t", ttl = "1h")]
+    /// # pub struct PageKeys { views: fn(id: u64) -> Counter }
+    /// catalog!(pub CATALOG = [CartKeys, PageKeys]);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// let acme = redis.for_tenant("acme")?;
+    /// CartKeys::user(7).set("lamp").on(&acme).await?;
+    /// PageKeys::views(1).incr().on(&acme).await?;
+    ///
+    /// assert_eq!(CATALOG.tenant_keys(&acme).count().await?, [("CartKeys", 1), ("PageKeys", 1)]);
+    /// assert_eq!(CATALOG.tenant_keys(&acme).delete().await?, 2);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn tenant_keys(&self, redis: &Redis) -> TenantKeys {
+        TenantKeys { catalog: *self, redis: redis.clone() }
+    }
+}
+
+/// All keys of one tenant. See [`Catalog::tenant_keys`].
+#[derive(Debug, Clone)]
+pub struct TenantKeys {
+    catalog: Catalog,
+    redis: Redis,
+}
+
+impl TenantKeys {
+    /// Returns how many keys of each keyspace the tenant has, in the order of the catalog. Goes through the database once for
+    /// each keyspace.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the handle is not of a tenant; otherwise those of any command.
+    pub async fn count(&self) -> Result<Vec<(&'static str, u64)>> {
+        let mut counts = Vec::new();
+        for keyspace in self.keyspaces()? {
+            let counted = delete_within(keyspace, "*").on(&self.redis).dry_run().await;
+            counts.push((keyspace.name(), counted.map_err(SweepError::into_error)?.matched));
+        }
+        Ok(counts)
+    }
+
+    /// Deletes all keys of the tenant; returns how many there were. Goes through the database once for each keyspace. Loads in
+    /// flight are not stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`count`](Self::count). The keys of earlier keyspaces are deleted then.
+    ///
+    /// # Cancellation
+    ///
+    /// After the future is dropped, some of the keys are deleted.
+    pub async fn delete(&self) -> Result<u64> {
+        let mut deleted = 0;
+        for keyspace in self.keyspaces()? {
+            deleted +=
+                delete_within(keyspace, "*").on(&self.redis).await.map_err(SweepError::into_error)?.affected;
+        }
+        Ok(deleted)
+    }
+
+    /// The keyspaces whose keys are of one tenant each.
+    fn keyspaces(&self) -> Result<Vec<&'static KeyspaceMeta>> {
+        if self.redis.tenant().is_none() {
+            return Err(Error::invalid_input(
+                "this handle has no tenant: pass the one that `redis.for_tenant(..)` returns",
+            ));
+        }
+        Ok(self.catalog.keyspaces.iter().copied().filter(|keyspace| keyspace.tenant().is_some()).collect())
+    }
+}

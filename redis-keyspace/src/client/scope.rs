@@ -1,0 +1,93 @@
+//! The scope: a handle for all commands of a future.
+
+use super::redis::Redis;
+
+tokio::task_local! {
+    static SCOPE: Redis;
+}
+
+impl Redis {
+    /// Makes this handle the default for all commands within `future`, overriding the installed ones. Tests that run at the
+    /// same time use it to have a server each.
+    ///
+    /// It does not apply to tasks that `future` spawns; wrap those in [`in_current_scope`](Self::in_current_scope). The returned
+    /// future owns the handle, so that it can be spawned itself: `tokio::spawn(redis.scope(async { .. }))`.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", ttl = none)]
+    /// # struct Motd { today: Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// Redis::embedded()
+    ///     .scope(async {
+    ///         Motd::today().set("hello").await?;
+    ///         assert_eq!(Motd::today().get().await?.as_deref(), Some("hello"));
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        SCOPE.scope(self.clone(), future)
+    }
+
+    /// Runs a future in the scope in which this function is called, wherever the future is polled. Use it to take the scope
+    /// into a spawned task. Outside of a scope, the future runs as it is.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", ttl = none)]
+    /// # struct Motd { today: Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// Redis::embedded()
+    ///     .scope(async {
+    ///         let task = tokio::spawn(Redis::in_current_scope(async { Motd::today().set("hello").await }));
+    ///         task.await.unwrap()?;
+    ///         assert_eq!(Motd::today().get().await?.as_deref(), Some("hello"));
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn in_current_scope<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+        in_scope_of_caller(future)
+    }
+}
+
+/// A future in a scope, as a type with a name.
+#[cfg(feature = "tower")]
+pub(crate) type InScope<F> = tokio::task::futures::TaskLocalFuture<Redis, F>;
+
+#[cfg(feature = "tower")]
+impl Redis {
+    /// The future in the scope of this handle.
+    pub(crate) fn into_scope<F>(self, future: F) -> InScope<F>
+    where
+        F: Future,
+    {
+        SCOPE.scope(self, future)
+    }
+
+    /// Calls a function in the scope of this handle.
+    pub(crate) fn sync_scope<R>(&self, work: impl FnOnce() -> R) -> R {
+        SCOPE.sync_scope(self.clone(), work)
+    }
+}
+
+/// Calls `use_scope` with the handle in scope, if there is one.
+pub(super) fn with_scope<R>(use_scope: impl FnOnce(&Redis) -> R) -> Option<R> {
+    SCOPE.try_with(use_scope).ok()
+}
+
+/// Runs a future that is about to leave its caller's task in the scope of the caller.
+pub(crate) fn in_scope_of_caller<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+    let scope = with_scope(Redis::clone);
+    async move {
+        match scope {
+            Some(redis) => SCOPE.scope(redis, future).await,
+            None => future.await,
+        }
+    }
+}

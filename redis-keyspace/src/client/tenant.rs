@@ -1,0 +1,44 @@
+//! Handles of one tenant.
+
+use super::redis::Redis;
+use crate::config::{NAMESPACE_RULES, is_namespace};
+use crate::error::{Error, Result};
+
+impl Redis {
+    /// Returns the handle of one tenant: on it, keys of keyspaces that declare `tenant = ".."` are those of this tenant. All other
+    /// keyspaces are shared by all tenants. Scans, patterns and deletions reach the keys of this tenant only.
+    ///
+    /// It shares the connections, options and statistics of this handle, and is closed with it. Creating one does no I/O and is
+    /// cheap enough for each request; to use it without passing it along, [`scope`](Self::scope) it.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "cart", tenant = "t", ttl = "1h")]
+    /// struct CartKeys {
+    ///     user: fn(id: u64) -> Text,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// let (acme, other) = (redis.for_tenant("acme")?, redis.for_tenant("other")?);
+    /// CartKeys::user(7).set("lamp").on(&acme).await?;
+    ///
+    /// assert_eq!(acme.wire_key(&CartKeys::user(7))?, "t:acme:cart:user:7");
+    /// assert_eq!(CartKeys::user(7).get().on(&other).await?, None);
+    /// assert_eq!(CartKeys::user_keys().on(&acme).count().await?, 1);
+    /// assert!(CartKeys::user(7).get().on(&redis).await.is_err());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a tenant that is not one segment of a key: it must not be empty, and
+    /// contains no control characters and none of `: % * ? [ ] \\ { }`. It is not escaped, so that tenants are stored as they are.
+    pub fn for_tenant(&self, tenant: &str) -> Result<Self> {
+        if !is_namespace(tenant) {
+            return Err(Error::invalid_input(format!("the tenant is invalid: {NAMESPACE_RULES}")));
+        }
+        Ok(self.of_tenant(tenant))
+    }
+}

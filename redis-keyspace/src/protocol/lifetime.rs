@@ -1,0 +1,158 @@
+//! Replacing the lifetime in commands that are composed already.
+
+use super::args::Args;
+use super::keys::Keys;
+use super::packet::{Packet, PacketLifetime};
+use super::request::Request;
+use crate::error::{Error, Result};
+use crate::time::Expiry;
+
+impl Packet {
+    /// The command that creates a counter with its lifetime, if it does not exist; `None` without a lifetime.
+    pub(crate) fn creating_counter(keys: &Keys, expiry: Expiry) -> Result<Option<Self>> {
+        if matches!(expiry, Expiry::Never) {
+            return Ok(None);
+        }
+        let mut packet = Self::new("SET", keys.clone());
+        packet.args.push(b"0");
+        packet.args.push(b"NX");
+        expiry.push_for_set(&mut packet.args)?;
+        Ok(Some(packet))
+    }
+
+    /// Marks a lifetime behind this many arguments as the declared one.
+    pub(crate) fn with_declared_lifetime(&mut self, place: PacketLifetime, inherits: bool) {
+        self.lifetime = Some(place);
+        self.inherits_lifetime = inherits;
+    }
+}
+
+impl Request {
+    /// Whether it gives keys a lifetime from their declaration.
+    pub(crate) fn has_declared_lifetime(&self) -> bool {
+        matches!(self, Self::Empty) || self.packets().iter().any(|packet| packet.lifetime.is_some())
+    }
+
+    /// Gives the keys another lifetime than the declared one. Then the lifetime is not the declared one any more.
+    pub(crate) fn set_lifetime(&mut self, expiry: Expiry) -> Result<()> {
+        self.replace_lifetime(expiry, false)
+    }
+
+    /// Gives the keys another lifetime than the one that the keyspace declares for all of its templates.
+    pub(crate) fn set_keyspace_lifetime(&mut self, expiry: Expiry) -> Result<()> {
+        self.replace_lifetime(expiry, true)
+    }
+
+    fn replace_lifetime(&mut self, expiry: Expiry, if_inherited: bool) -> Result<()> {
+        let take = |packet: &mut Packet| {
+            if if_inherited && !packet.inherits_lifetime { None } else { packet.lifetime.take() }
+        };
+        let packets = match self {
+            Self::One(packet) if packet.lifetime == Some(PacketLifetime::Creation) => {
+                if take(packet).is_some()
+                    && let Some(first) = Packet::creating_counter(&packet.keys, expiry)?
+                {
+                    *self = Self::Atomic(vec![first, packet.clone()]);
+                }
+                return Ok(());
+            }
+            Self::One(packet) => std::slice::from_mut(packet),
+            Self::Pipeline(packets) | Self::Page(packets) | Self::Atomic(packets) => packets.as_mut_slice(),
+            Self::Empty | Self::Batch(_) => return Ok(()),
+        };
+        for packet in packets {
+            if let Some(PacketLifetime::Options(place)) = take(packet) {
+                packet.args = with_options(packet.name, &packet.args, place, expiry)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The arguments with another lifetime at this place.
+fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
+    let mut replaced = Args::default();
+    let mut rest = args.iter().skip(place).peekable();
+    args.iter().take(place).for_each(|argument| replaced.push(argument));
+    match rest.peek() {
+        Some(&(b"EX" | b"PX")) => {
+            rest.nth(1);
+        }
+        Some(&b"PERSIST") => {
+            rest.next();
+        }
+        _ => {}
+    }
+    match command {
+        "GETEX" => expiry.push_for_get_ex(&mut replaced)?,
+        // A conditional `SET` is sent as a script with the same arguments.
+        "SET" | "EVAL" => expiry.push_for_set(&mut replaced)?,
+        _ => return Err(Error::protocol("a command without lifetimes has one")),
+    }
+    rest.for_each(|argument| replaced.push(argument));
+    Ok(replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::key::KeyText;
+
+    fn wire(request: &Request) -> String {
+        let mut out = Vec::new();
+        request.encode("", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        text.split("\r\n").filter(|part| !part.starts_with(['*', '$'])).collect::<Vec<_>>().join(" ")
+    }
+
+    const MINUTE: Expiry = Expiry::After(Duration::from_secs(60));
+
+    fn set(expiry: Expiry, last: Option<&str>) -> Packet {
+        let mut packet = Packet::new("SET", Keys::One(KeyText::Static("k")));
+        packet.args.push(b"EX");
+        packet.with_declared_lifetime(PacketLifetime::Options(1), false);
+        expiry.push_for_set(&mut packet.args).unwrap();
+        last.into_iter().for_each(|last| packet.args.push(last.as_bytes()));
+        packet
+    }
+
+    #[test]
+    fn the_options_are_replaced_where_they_are() {
+        let hour = Expiry::After(Duration::from_secs(3600));
+        for (packet, expiry, expected) in [
+            (set(hour, None), MINUTE, "SET k EX EX 60 "),
+            (set(hour, Some("GET")), MINUTE, "SET k EX EX 60 GET "),
+            (set(hour, Some("GET")), Expiry::Never, "SET k EX GET "),
+            (set(Expiry::Never, Some("GET")), MINUTE, "SET k EX EX 60 GET "),
+            (set(Expiry::Never, None), MINUTE, "SET k EX EX 60 "),
+        ] {
+            let mut request = Request::One(packet);
+            assert!(request.has_declared_lifetime());
+            request.set_lifetime(expiry).unwrap();
+            assert_eq!(wire(&request), expected);
+            assert!(!request.has_declared_lifetime());
+            request.set_lifetime(hour).unwrap();
+            assert_eq!(wire(&request), expected, "a call's own lifetime stays");
+        }
+        let mut own = Request::One(set(hour, None));
+        own.set_keyspace_lifetime(MINUTE).unwrap();
+        assert_eq!(wire(&own), "SET k EX EX 3600 ", "it is not the keyspace's");
+        let mut zero = Request::One(set(hour, None));
+        zero.set_lifetime(Expiry::After(Duration::ZERO)).unwrap_err();
+    }
+
+    #[test]
+    fn a_counter_that_never_expires_can_be_given_a_lifetime() {
+        let mut count = Packet::new("INCRBY", Keys::One(KeyText::Static("k")));
+        count.args.push_int(2);
+        count.lifetime = Some(PacketLifetime::Creation);
+        let mut request = Request::One(count.clone());
+        request.set_lifetime(MINUTE).unwrap();
+        assert_eq!(wire(&request), "MULTI SET k 0 NX EX 60 INCRBY k 2 EXEC ");
+        let mut request = Request::One(count);
+        request.set_lifetime(Expiry::Never).unwrap();
+        assert_eq!(wire(&request), "INCRBY k 2 ");
+    }
+}

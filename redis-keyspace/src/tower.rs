@@ -1,0 +1,161 @@
+//! A [tower](https://docs.rs/tower) layer that sets the scope of each request. Feature `tower`.
+//!
+//! The handlers of a service then use a handle without installing it for the whole process. Two services of one process, or two
+//! tests, can use different servers.
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! # use std::task::{Context, Poll};
+//! use redis_keyspace::tower::ScopeLayer;
+//! use redis_keyspace::{Keyspace, Redis, Text};
+//! # use tower_layer::Layer;
+//! # use tower_service::Service;
+//!
+//! #[derive(Keyspace)]
+//! #[keyspace(prefix = "motd", ttl = "1h")]
+//! struct Motd {
+//!     today: Text,
+//! }
+//!
+//! # struct Greeting;
+//! # impl Service<()> for Greeting {
+//! #     type Response = Option<String>;
+//! #     type Error = redis_keyspace::Error;
+//! #     type Future = futures_core::future::BoxFuture<'static, Result<Option<String>, redis_keyspace::Error>>;
+//! #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), redis_keyspace::Error>> { Poll::Ready(Ok(())) }
+//! #     fn call(&mut self, _: ()) -> Self::Future { Box::pin(async { Motd::today().get().await }) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+//! let redis = Redis::embedded();
+//! Motd::today().set("hello").on(&redis).await?;
+//!
+//! // With axum: `Router::new().route(..).layer(ScopeLayer::new(redis))`.
+//! let mut service = ScopeLayer::new(redis).layer(Greeting);
+//! assert_eq!(service.call(()).await?.as_deref(), Some("hello"));
+//! # Ok(()) }
+//! ```
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::client::{InScope, Redis};
+
+/// Runs each request of a service in the scope of a handle; see [`Redis::scope`].
+///
+/// The scope covers the service's future, and with it the handler. It covers neither tasks that the handler spawns, see
+/// [`Redis::in_current_scope`], nor a response body that is produced later.
+#[derive(Debug, Clone)]
+pub struct ScopeLayer<C = Redis> {
+    choose: C,
+}
+
+impl ScopeLayer {
+    /// Creates a layer for one handle.
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
+        Self { choose: redis }
+    }
+}
+
+impl<C> ScopeLayer<C> {
+    /// Creates a layer that chooses the handle for each request, for example by tenant.
+    ///
+    /// ```
+    /// use redis_keyspace::Redis;
+    /// use redis_keyspace::tower::ScopeLayer;
+    ///
+    /// struct Request { is_internal: bool }
+    ///
+    /// # fn main() -> Result<(), redis_keyspace::Error> {
+    /// let (internal, public) = (Redis::open("redis://10.0.0.5")?, Redis::open("redis://10.0.0.6")?);
+    /// let layer = ScopeLayer::by(move |request: &Request| {
+    ///     if request.is_internal { internal.clone() } else { public.clone() }
+    /// });
+    /// # drop(layer);
+    /// # Ok(()) }
+    /// ```
+    pub fn by<R>(choose: C) -> Self
+    where
+        C: Fn(&R) -> Redis + Clone,
+    {
+        Self { choose }
+    }
+}
+
+/// Chooses the handle for a request: a [`Redis`], or a function of the request.
+pub trait ChooseRedis<R> {
+    /// Returns the handle.
+    fn choose(&self, request: &R) -> Redis;
+}
+
+impl<R> ChooseRedis<R> for Redis {
+    fn choose(&self, _: &R) -> Redis {
+        self.clone()
+    }
+}
+
+impl<R, F: Fn(&R) -> Redis> ChooseRedis<R> for F {
+    fn choose(&self, request: &R) -> Redis {
+        self(request)
+    }
+}
+
+impl<S, C: Clone> Layer<S> for ScopeLayer<C> {
+    type Service = ScopeService<S, C>;
+
+    fn layer(&self, inner: S) -> ScopeService<S, C> {
+        ScopeService { inner, choose: self.choose.clone() }
+    }
+}
+
+/// A service whose requests run in the scope of a handle. Created by [`ScopeLayer`].
+#[derive(Debug, Clone)]
+pub struct ScopeService<S, C = Redis> {
+    inner: S,
+    choose: C,
+}
+
+impl<R, S: Service<R>, C: ChooseRedis<R>> Service<R> for ScopeService<S, C> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ScopeFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let redis = self.choose.choose(&request);
+        // A service may start its work in `call` already.
+        let future = redis.sync_scope(|| self.inner.call(request));
+        ScopeFuture { future: redis.into_scope(future) }
+    }
+}
+
+pin_project! {
+    /// The future of a [`ScopeService`].
+    pub struct ScopeFuture<F> {
+        #[pin]
+        future: InScope<F>,
+    }
+}
+
+impl<F: Future> Future for ScopeFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(context)
+    }
+}
+
+impl<F> fmt::Debug for ScopeFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopeFuture").finish_non_exhaustive()
+    }
+}
