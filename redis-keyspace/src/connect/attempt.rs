@@ -10,10 +10,12 @@ use tokio::runtime::Handle;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::facts::ServerFacts;
+use super::login::probe;
 use super::open::open;
 use super::search::Suspicion;
 use crate::config::{Endpoint, Settings};
 use crate::error::{Budget, Error};
+use crate::protocol::{Keys, Packet};
 use crate::time::{Backoff, Deadline};
 
 /// The pause before the first probe.
@@ -144,11 +146,25 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
     }
 }
 
-/// Connects and logs in.
+/// Connects and logs in. If a lane is silent, it also waits for the reply to a command that a server holds back while it pauses
+/// writes for a failover: such a server answers a login, and owes the lane its replies.
 async fn sign_of_life(origin: &Origin) -> Result<(), Error> {
     let settings = &origin.settings;
     if let Endpoint::Pool(external) = &settings.endpoint {
         return external.probe(settings.db, Deadline::after(settings.connect_timeout)).await;
     }
-    open(settings, &origin.facts).await.map(drop)
+    let (mut stream, login) = open(settings, &origin.facts).await?;
+    // A proxy that takes only a plain login may never answer a command that it does not know.
+    if origin.facts.search.is_urgent() && !login.server.is_plain {
+        // An error is a reply too, and a closed connection is the answer of some proxies.
+        let _ = probe(&mut stream, settings, &[paused_with_writes()]).await;
+    }
+    Ok(())
+}
+
+/// A command that reads one key, and is paused when writes are (`CLIENT PAUSE .. WRITE`).
+fn paused_with_writes() -> Packet {
+    let mut packet = Packet::new("PFCOUNT", Keys::None);
+    packet.args.push(b"%probe");
+    packet
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis_keyspace::stats::PoolStatus;
 use redis_keyspace::{Counter, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::resp::Reply;
 use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealServer, eventually, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -161,6 +162,30 @@ fn a_server_that_is_busy_loses_no_connection() {
         let stats = &redis.stats().connections[0];
         assert_eq!((stats.lost_connections, stats.breaker_opened), (0, 0), "{stats:?}");
         eventually("the probe is closed", async || proxy.traffic().open == 1).await;
+    });
+}
+
+/// During a failover, servers pause writes and answer everything else.
+#[test]
+fn a_server_that_pauses_writes_loses_no_connection() {
+    within(PATIENCE, async {
+        let (server, proxy, builder) = proxied();
+        let redis = builder.timeout(PATIENT).build().unwrap();
+        connect(&redis).await;
+        let before = proxy.traffic().connections;
+        let paused = server.client().call(&["CLIENT", "PAUSE", "600000", "WRITE"]).unwrap();
+        if !server.supports("GETEX") {
+            // Before version 6.2, writes can't be paused alone.
+            return assert!(matches!(paused, Reply::Error(_)), "{paused}");
+        }
+        assert_eq!(paused, Reply::Status("OK".to_owned()));
+        let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        // Probes that would be answered, if they only logged in.
+        proxy.until(|traffic| traffic.connections > before + 2).await;
+        server.redis_cli(&["CLIENT", "UNPAUSE"]);
+        assert_eq!(counted.await.unwrap().unwrap(), 1);
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.lost_connections, stats.breaker_opened), (0, 0), "{stats:?}");
     });
 }
 
