@@ -10,7 +10,7 @@
 //! | `Uuid` | hyphenated, lower-case |
 //! | `IpAddr`, `Ipv4Addr`, `Ipv6Addr` | as they print, escaped |
 //! | `[u8; N]` | lower-case hex |
-//! | `#[derive(KeyArgument)]` newtypes | as what they wrap; with an `alphabet`, a value of other characters or another length as `%~`, hex and `~` |
+//! | `#[derive(KeyArgument)]` newtypes | as what they wrap; with an `alphabet`, a value of other characters or another length makes no key: commands fail with `InvalidInput` |
 //! | `#[derive(KeyArgument)]` enums | the variant in `snake_case`, or as its `#[key("..")]` says |
 //! | `Raw<T>` | verbatim |
 //!
@@ -48,6 +48,7 @@
 //! | value of a `Group` | 16 hex digits | the same | the same error; `invalidate` stores a new generation in format 1 |
 //! | `%fill` of a value | a hash with the field `v` set to `1` | another `v` | ignores it and replaces it: the other program's load is not stored |
 //! | `%fill` of a `Once` | the same hash | another `v` | the same error, and the work does not run; a stored result is returned |
+//! | `%payload` of a `Once` | `1`, a hash of the payload and one of the result | `v`, the version, `:` and more | the same error for a call with a payload |
 //! | the mark after `%swept:` | a hash whose field `at` changes with every deletion | more fields | ignores the fields that it does not know |
 //!
 //! A later version reads every earlier one, and writes a format that this version does not know only on request. A text without

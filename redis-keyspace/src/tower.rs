@@ -64,7 +64,8 @@ impl ScopeLayer {
 }
 
 impl<C> ScopeLayer<C> {
-    /// Creates a layer that chooses the handle for each request, for example by tenant.
+    /// Creates a layer that chooses the handle for each request, for example by tenant. It can't reject a request: a layer before it
+    /// that can respond with an error checks the name of the tenant, creates the handle, and passes it in the request's extensions.
     ///
     /// ```
     /// use redis_keyspace::Redis;

@@ -97,7 +97,9 @@ impl fmt::Display for AclRules {
                 if template.kind.role == Role::Lock {
                     keys.insert(format!("{glob}{}*", Companion::Fence.marker()));
                 }
-                if has(Role::Group) && template.lifetime().duration().is_some() {
+                if has(Role::Group)
+                    && (template.lifetime().duration().is_some() || template.inherits_lifetime)
+                {
                     keys.insert(format!("{glob}{GENERATION_MARKER}*"));
                 }
             }

@@ -10,6 +10,9 @@ impl Catalog {
     /// Returns the keys of one tenant, in all keyspaces of the catalog that declare `tenant`: to count them, and to delete them when
     /// the tenant leaves. `redis` is the handle of the tenant, from [`Redis::for_tenant`].
     ///
+    /// All keyspaces are looked for on the server of this handle. If some of them are on another server, call it for a handle of
+    /// that one too.
+    ///
     /// ```
     /// # use redis_keyspace::{Counter, Keyspace, Redis, Text, catalog};
     /// # #[derive(Keyspace)]
@@ -61,6 +64,9 @@ impl TenantKeys {
 
     /// Deletes all keys of the tenant; returns how many there were. Goes through the database once for each keyspace. Loads in
     /// flight are not stored.
+    ///
+    /// What the library keeps in addition to values contains no values and expires by itself: the last number of a lock after a day,
+    /// the hash of a payload with its `Once`, and sweep marks after 30 days.
     ///
     /// # Errors
     ///

@@ -1,7 +1,6 @@
 //! A keyspace bound to the pool that its commands use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,6 +12,7 @@ use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local::{BindingConflict, BoundKeyspace};
 use crate::schema::{Lifetime, TemplateMeta};
+use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
 /// A keyspace of a handle, bound to its pool on one runtime.
@@ -32,7 +32,7 @@ pub(crate) struct Binding {
     /// Whether there is no server, by choice.
     pub(crate) is_disabled: bool,
     /// Set when the handle is closed.
-    pub(crate) closed: AtomicBool,
+    pub(crate) closed: Arc<ClosedFlag>,
     /// The counters of the handle.
     pub(crate) counters: Arc<Counters>,
 }
@@ -75,7 +75,7 @@ impl Binding {
 
     /// Fails if the handle was closed while a caller waited.
     pub(super) fn still_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+        if self.closed.is_set() { Err(Error::closed()) } else { Ok(()) }
     }
 }
 

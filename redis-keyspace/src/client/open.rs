@@ -5,7 +5,7 @@ use bb8_redis::{RedisConnectionManager, bb8};
 use super::redis::Redis;
 #[cfg(feature = "profiles")]
 use crate::config::Profiles;
-use crate::config::{KeyspaceOptions, RedisBuilder, validate};
+use crate::config::{RedisBuilder, validate};
 use crate::error::{Error, Result};
 
 impl RedisBuilder {
@@ -13,8 +13,8 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a timeout of zero, or a URL set
-    /// for a keyspace is invalid.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a timeout of zero, or an
+    /// option of a keyspace is invalid.
     pub fn build(self) -> Result<Redis> {
         if let Some(profile) = self.requires_server {
             return Err(Error::configuration(format!(
@@ -22,7 +22,7 @@ impl RedisBuilder {
             )));
         }
         validate(&self.base)?;
-        self.keyspaces.values().try_for_each(KeyspaceOptions::check)?;
+        self.check_keyspaces()?;
         Ok(Redis::from_builder(self))
     }
 }
@@ -113,6 +113,9 @@ impl Redis {
     /// that is queued discards the `MULTI` and runs again; a transaction fails instead, after the commands that the application
     /// had queued were executed. What else it leaves can't be noticed: another database (`SELECT`), another
     /// user, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY` or tracking.
+    ///
+    /// Two handles of one pool count as two servers: they share no copies, and no check compares their keyspaces. Create one handle
+    /// and clone it.
     ///
     /// A command on a pool whose connections use another database fails with
     /// [`Configuration`](crate::ErrorKind::Configuration).

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,7 @@ use crate::config::{Endpoint, RedisBuilder, Settings};
 use crate::connect::{Pool, PoolRef};
 use crate::error::{Error, Result};
 use crate::schema::{Keyspace, KeyspaceMeta, Pinned};
-use crate::sync::lock;
+use crate::sync::{ClosedFlag, lock};
 
 /// A handle on a Redis server with its configuration. Commands run on it.
 ///
@@ -40,7 +40,7 @@ struct RedisInner {
     changing: Mutex<()>,
     /// The pools of this handle and of its tenants: they stay while the handle exists, however often tenants come and go.
     pools: Mutex<FxHashMap<(usize, Id), Arc<PoolRef>>>,
-    closed: AtomicBool,
+    closed: Arc<ClosedFlag>,
     counters: Arc<Counters>,
     /// Until the handle is gone.
     _checks: CountedChecks,
@@ -67,6 +67,9 @@ impl Redis {
     }
 
     fn with(builder: RedisBuilder, tenant: Option<Tenant>, counters: Arc<Counters>) -> Self {
+        let closed = tenant
+            .as_ref()
+            .map_or_else(ClosedFlag::default, |tenant| ClosedFlag::of(&tenant.of.inner.closed));
         Self {
             inner: Arc::new(RedisInner {
                 _checks: CountedChecks::new(&builder),
@@ -75,7 +78,7 @@ impl Redis {
                 bindings: ArcSwap::default(),
                 changing: Mutex::new(()),
                 pools: Mutex::default(),
-                closed: AtomicBool::new(false),
+                closed: Arc::new(closed),
                 counters,
             }),
         }
@@ -155,17 +158,19 @@ impl Redis {
     ///
     /// Connections on other runtimes are closed too, without waiting for their commands.
     ///
+    /// The handles of [tenants](Self::for_tenant) are closed with the handle that they come from. Closing one of them closes only
+    /// that one and waits for nothing, because its connections belong to the other handle.
+    ///
     /// # Cancellation
     ///
     /// The handle is closed with the first poll; dropping the future only stops waiting.
     pub async fn close(&self) {
-        let (bindings, pools) = {
+        let (_bindings, pools) = {
             let _changing = lock(&self.inner.changing);
-            self.inner.closed.store(true, Ordering::Release);
+            self.inner.closed.set();
             (self.inner.bindings.swap(Arc::default()), std::mem::take(&mut *lock(&self.inner.pools)))
         };
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
-        bindings.values().for_each(|binding| binding.closed.store(true, Ordering::Release));
         for ((_, runtime), kept) in &pools {
             let pool = kept.pool();
             // All users of a pool may be keyspaces of this handle.
@@ -193,7 +198,7 @@ impl Redis {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.inner.closed.load(Ordering::Acquire) || self.root().inner.closed.load(Ordering::Acquire)
+        self.inner.closed.is_set()
     }
 
     /// What is checked of values of a keyspace before they are sent.
@@ -223,6 +228,15 @@ impl Redis {
         let pool =
             pools.entry(key).or_insert_with(|| Arc::new(PoolRef::obtain(settings, runtime, key.0 != 0)));
         Ok(Arc::clone(pool))
+    }
+
+    /// Forgets the pool of a keyspace that can't use it, unless other tenants use it.
+    fn forget_unused(&self, key: (usize, Id), pool: &Arc<PoolRef>) {
+        let mut pools = lock(&self.root().inner.pools);
+        // One for the map, and one for the caller.
+        if Arc::strong_count(pool) == 2 {
+            pools.remove(&key);
+        }
     }
 
     /// The binding of the handle's own database and options.
@@ -273,7 +287,10 @@ impl Redis {
         let bound = checked
             .map(|keyspace| pool.pool().local.reads.keyspaces.bind(keyspace, &namespace))
             .transpose()
-            .map_err(|conflict| conflict_on(pool.pool(), &conflict))?;
+            .map_err(|conflict| {
+                self.forget_unused(key, &pool);
+                conflict_on(pool.pool(), &conflict)
+            })?;
         let binding = Arc::new(Binding {
             namespace,
             timeout,
@@ -284,7 +301,7 @@ impl Redis {
             is_disabled,
             pool,
             _keyspace: bound,
-            closed: AtomicBool::new(false),
+            closed: Arc::clone(&self.inner.closed),
             counters: Arc::clone(&self.inner.counters),
         });
         // The moment to drop bindings of runtimes that have ended: tests create one runtime each.
@@ -303,7 +320,7 @@ impl Redis {
         use_binding: impl FnOnce(&Arc<Binding>) -> R,
     ) -> Result<R> {
         {
-            if self.inner.tenant.as_ref().is_some_and(|tenant| tenant.of.is_closed()) {
+            if self.inner.tenant.is_some() && self.is_closed() {
                 return Err(Error::closed());
             }
             let runtime = current_runtime()?;

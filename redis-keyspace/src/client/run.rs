@@ -1,7 +1,6 @@
 //! Runs requests: connecting, and retrying.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -70,7 +69,7 @@ pub(crate) async fn run_on(
             retries += 1;
             tokio::time::sleep(pause).await;
         }
-        if binding.closed.load(Ordering::Acquire) {
+        if binding.closed.is_set() {
             return Err(Error::closed());
         }
         let copies = &binding.pool().local.reads.copies;

@@ -8,6 +8,8 @@ impl Redis {
     /// Returns the handle of one tenant: on it, keys of keyspaces that declare `tenant = ".."` are those of this tenant. All other
     /// keyspaces are shared by all tenants. Scans, patterns and deletions reach the keys of this tenant only.
     ///
+    /// In the scope of a tenant, all keyspaces use its server, also those that declare `server = ".."`; as in every scope.
+    ///
     /// It shares the connections, options and statistics of this handle, and is closed with it. Creating one does no I/O and is
     /// cheap enough for each request; to use it without passing it along, [`scope`](Self::scope) it.
     ///
@@ -34,7 +36,7 @@ impl Redis {
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a tenant that is not one segment of a key: it must not be empty, and
-    /// contains no control characters and none of `: % * ? [ ] \\ { }`. It is not escaped, so that tenants are stored as they are.
+    /// contains no control characters and none of `: % * ? [ ] \\ { }`, and has at most 256 bytes. It is not escaped, so that tenants are stored as they are.
     pub fn for_tenant(&self, tenant: &str) -> Result<Self> {
         if !is_namespace(tenant) {
             return Err(Error::invalid_input(format!("the tenant is invalid: {NAMESPACE_RULES}")));

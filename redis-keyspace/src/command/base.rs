@@ -104,7 +104,7 @@ impl<T> Command<T> {
                 request.set_lifetime(Expiry::After(ttl))
             } else {
                 Err(Error::invalid_input(format!(
-                    "{command} can't set a TTL once; `ttl` is for the commands that create counters, and for `set_many`"
+                    "`.ttl(..)` has no effect on {command}: it is for commands that create counters, and for `set_many`"
                 )))
             };
             set.map_err(|error| error.about(command, template.map(TemplateMeta::name), None))?;

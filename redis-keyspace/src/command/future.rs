@@ -66,6 +66,9 @@ impl<T> CommandFuture<T> {
             let request = &*request;
             if binding.is_disabled {
                 observed.to(binding);
+                binding.checks.pass(unreadable.as_ref())?;
+                request.check_names()?;
+                request.check_size(binding.pool().settings.sizes())?;
                 return answer(subject, request, binding).map(Sent::Answered);
             }
             let deadline = binding.deadline(call.timeout);

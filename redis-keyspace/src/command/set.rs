@@ -149,7 +149,9 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         if self.returns_old {
             packet.args.push(b"GET");
         }
-        if !keep || self.condition.is_some() || matches!(declared, Expiry::Never) {
+        // A handle may set another lifetime for the keyspace.
+        let never_expires = matches!(declared, Expiry::Never) && !inherits;
+        if !keep || self.condition.is_some() || never_expires {
             return Ok(match self.condition {
                 _ if !self.ends_fills => Request::One(packet),
                 Some(Condition::Absent) if self.returns_old => Request::One(guarded(packet, Writes::IfNil)),
@@ -158,8 +160,8 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
             });
         }
         let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));
-        // KEEPTTL on a missing key would create one that never expires. So an empty value with the template's TTL is
-        // created first, if the key is missing.
+        // KEEPTTL on a missing key would create one that never expires. So an empty value with the template's TTL is created first,
+        // if the key is missing.
         let mut first = Packet::new("SET", packet.keys.clone());
         first.args.push(b"");
         first.args.push(b"NX");

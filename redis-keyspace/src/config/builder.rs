@@ -12,7 +12,7 @@ use super::settings::{BreakerSettings, LoginMode, Protocol, Secret, Settings};
 use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
-use crate::schema::Keyspace;
+use crate::schema::{Keyspace, KeyspaceMeta};
 
 /// Configures a [`Redis`](crate::Redis) handle; created by [`Redis::builder`](crate::Redis::builder).
 ///
@@ -44,7 +44,7 @@ pub struct RedisBuilder {
     /// Ends in its separator, or is empty.
     pub(crate) namespace: String,
     /// The options of single keyspaces, by the address of their declaration.
-    pub(crate) keyspaces: HashMap<usize, KeyspaceOptions>,
+    pub(crate) keyspaces: HashMap<usize, (&'static KeyspaceMeta, KeyspaceOptions)>,
     /// The profile that requires a server, until one is set.
     pub(crate) requires_server: Option<&'static str>,
     /// Whether keyspaces that can make the same key may be used on the same database.
@@ -351,8 +351,8 @@ impl RedisBuilder {
     /// # Ok::<(), redis_keyspace::Error>(())
     /// ```
     pub fn keyspace<S: Keyspace>(mut self, options: impl FnOnce(KeyspaceOptions) -> KeyspaceOptions) -> Self {
-        let earlier = self.keyspaces.remove(&S::META.address()).unwrap_or_default();
-        self.keyspaces.insert(S::META.address(), options(earlier));
+        let earlier = self.keyspaces.remove(&S::META.address()).map(|(_, options)| options);
+        self.keyspaces.insert(S::META.address(), (S::META, options(earlier.unwrap_or_default())));
         self
     }
 

@@ -14,7 +14,7 @@ use crate::time::Expiry;
 impl RedisBuilder {
     /// How long a value of a keyspace may be, and whether it is verified.
     pub(crate) fn checks(&self, keyspace: &'static KeyspaceMeta) -> (usize, bool) {
-        let options = self.keyspaces.get(&keyspace.address());
+        let options = self.keyspaces.get(&keyspace.address()).map(|(_, options)| options);
         let most = options.and_then(|options| options.max_value_bytes);
         let verifies = options.and_then(|options| options.verify_writes);
         (most.unwrap_or(self.base.max_value_bytes), verifies.unwrap_or(self.base.verify_writes))
@@ -22,15 +22,24 @@ impl RedisBuilder {
 
     /// How long a value of any keyspace may be, and whether one of any is verified.
     pub(crate) fn loosest_checks(&self) -> (usize, bool) {
-        let most = self.keyspaces.values().filter_map(|options| options.max_value_bytes).max();
-        let verifies = self.keyspaces.values().any(|options| options.verify_writes == Some(true));
+        let most = self.keyspaces.values().filter_map(|(_, options)| options.max_value_bytes).max();
+        let verifies = self.keyspaces.values().any(|(_, options)| options.verify_writes == Some(true));
         (self.base.max_value_bytes.max(most.unwrap_or_default()), self.base.verify_writes || verifies)
+    }
+
+    /// Fails if the options of a keyspace are invalid.
+    pub(crate) fn check_keyspaces(&self) -> Result<()> {
+        self.keyspaces.values().try_for_each(|&(keyspace, _)| {
+            self.effective(Some(keyspace))?;
+            self.keyspace_ttl(Some(keyspace)).map(drop)
+        })
     }
 
     /// The settings of a keyspace's pool.
     pub(crate) fn effective(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Settings> {
         let Some(meta) = keyspace else { return Ok(self.base.clone()) };
-        let options = self.keyspaces.get(&meta.address()).cloned().unwrap_or_default();
+        let options =
+            self.keyspaces.get(&meta.address()).map(|(_, options)| options.clone()).unwrap_or_default();
         let declared = meta.overrides;
         let invalid = |error: Error| {
             Error::configuration(format!("the options of {} are invalid: {error}", meta.name()))
@@ -38,6 +47,8 @@ impl RedisBuilder {
         let mut settings = self.base.clone();
         let mut url_db = None;
         match options.endpoint {
+            // Whether Redis is used is one decision for all keyspaces.
+            _ if matches!(settings.endpoint, Endpoint::Disabled(_)) => {}
             None => {}
             Some(OptionEndpoint::Address { host, port }) => {
                 let (old_host, old_port) = match settings.endpoint {
@@ -50,8 +61,9 @@ impl RedisBuilder {
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
                 settings.endpoint = parts.endpoint;
-                settings.username = parts.username.or(settings.username);
-                settings.password = parts.password.or(settings.password);
+                // Never those of another server.
+                settings.username = parts.username;
+                settings.password = parts.password;
                 settings.protocol = parts.protocol.unwrap_or(settings.protocol);
                 settings.login = parts.login.unwrap_or(settings.login);
                 url_db = parts.db;
@@ -87,7 +99,7 @@ impl RedisBuilder {
     /// The lifetime that replaces the one that a keyspace declares for all of its templates.
     pub(crate) fn keyspace_ttl(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Option<Duration>> {
         let Some(meta) = keyspace else { return Ok(None) };
-        let Some(ttl) = self.keyspaces.get(&meta.address()).and_then(|options| options.ttl) else {
+        let Some(ttl) = self.keyspaces.get(&meta.address()).and_then(|(_, options)| options.ttl) else {
             return Ok(None);
         };
         if !meta.templates.iter().any(|template| template.inherits_lifetime) {

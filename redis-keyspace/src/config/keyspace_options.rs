@@ -34,16 +34,6 @@ pub struct KeyspaceOptions {
 }
 
 impl KeyspaceOptions {
-    /// Fails for a URL that is invalid.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        match &self.endpoint {
-            Some(OptionEndpoint::Url(parts)) => {
-                parts.as_ref().as_ref().map_or_else(|error| Err(error.clone()), |_| Ok(()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Sets the TTL of the templates that have the TTL of the keyspace, `#[keyspace(.., ttl = ..)]`. Templates that declare
     /// their own TTL keep it, and so do calls that set one.
     ///
@@ -98,8 +88,10 @@ impl KeyspaceOptions {
     }
 
     /// Sets the server for this keyspace from a URL, as [`RedisBuilder::url`](crate::RedisBuilder::url) does: with the user,
-    /// password, database and protocol that the URL contains. [`db`](Self::db) overrides the database of the URL. An invalid URL is
-    /// an error of [`build`](crate::RedisBuilder::build), which never repeats the URL.
+    /// password, database and protocol that the URL contains. A URL without a password means a server without one: the password of
+    /// the handle is not sent there. [`db`](Self::db) overrides the database of the URL. An invalid URL is an error of
+    /// [`build`](crate::RedisBuilder::build), which never repeats the URL. On a [disabled](crate::Redis::disabled) handle, the
+    /// server of a keyspace is ignored.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};

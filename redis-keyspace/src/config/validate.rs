@@ -12,12 +12,15 @@ use crate::time::Deadline;
 
 /// The rules for a namespace, for messages.
 pub(crate) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must not be empty, and contains no control characters \
-                                          and none of : % * ? [ ] \\ { }";
+                                          and none of : % * ? [ ] \\ { }, and has at most 256 bytes";
+
+/// Tenants come from outside, and their names are part of every key.
+const LONGEST_NAMESPACE: usize = 256;
 
 /// Whether a namespace is one segment of a key. With a `:` in it, the end of one namespace could be the start of a prefix in
 /// another.
 pub(crate) fn is_namespace(namespace: &str) -> bool {
-    !namespace.is_empty() && !namespace.bytes().any(is_reserved)
+    !namespace.is_empty() && namespace.len() <= LONGEST_NAMESPACE && !namespace.bytes().any(is_reserved)
 }
 
 /// The longest name of the DNS.

@@ -1,6 +1,6 @@
 //! Running requests on a `bb8_redis` pool of the application.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use bb8_redis::{RedisConnectionManager, bb8};
 use redis::Pipeline;
@@ -13,6 +13,7 @@ use super::login::says_cluster;
 use crate::config::ExternalPool;
 use crate::error::{Budget, Error, ErrorKind, without_arguments, without_quoted};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, Wire, script_probe};
+use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
 impl ExternalPool {
@@ -56,11 +57,11 @@ impl ExternalPool {
         namespace: &str,
         db: u16,
         deadline: Deadline,
-        closed: &AtomicBool,
+        closed: &ClosedFlag,
         facts: &ServerFacts,
     ) -> Result<Replies, Error> {
         let mut connection = self.check_out(db, deadline).await?;
-        if closed.load(Ordering::Acquire) {
+        if closed.is_set() {
             return Err(Error::closed());
         }
         if request.may_span_slots() && self.ask_for_cluster(db, deadline).await? {

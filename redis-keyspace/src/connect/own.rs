@@ -1,7 +1,7 @@
 //! The connections that this crate makes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bb8_redis::bb8;
@@ -18,6 +18,7 @@ use super::slot::{Slot, fresh, to_connect};
 use crate::config::Settings;
 use crate::error::{Budget, Error};
 use crate::protocol::{Replies, Request};
+use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
 /// bb8's own limit on waiting. It must never be reached: every wait has a deadline.
@@ -135,7 +136,7 @@ impl Own {
         request: &Request,
         namespace: &str,
         deadline: Deadline,
-        closed: &AtomicBool,
+        closed: &ClosedFlag,
         preferred: Option<ServerRun>,
     ) -> Result<(Replies, ServerRun), Error> {
         loop {
@@ -149,7 +150,7 @@ impl Own {
                 Err(error) => self.slots.iter().find_map(Slot::open).ok_or(error)?,
             };
             drop(waiting);
-            if closed.load(Ordering::Acquire) {
+            if closed.is_set() {
                 return Err(Error::closed());
             }
             self.check(request, namespace)?;

@@ -16,6 +16,7 @@ use crate::config::{Endpoint, ExternalPool, Fingerprint, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::local::{DatabaseReads, Local};
 use crate::protocol::{Replies, Request};
+use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
 pub(crate) struct Pool {
@@ -92,7 +93,7 @@ impl Pool {
         request: &Request,
         namespace: &str,
         deadline: Deadline,
-        closed: &AtomicBool,
+        closed: &ClosedFlag,
         preferred: Option<ServerRun>,
     ) -> Result<(Replies, Option<ServerRun>), Error> {
         match &self.connections {

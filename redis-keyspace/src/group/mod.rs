@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 #[cfg(feature = "embedded")]
 pub(crate) use script::GROUP_SCRIPT;
 
-use crate::client::{CallOptions, Observed, Subject, call_options, run};
+use crate::client::{CallOptions, Observed, Subject, Target, call_options, run};
 use crate::error::{Error, Result};
 use crate::key::generation_text;
 use crate::kind::{Group, Kind};
@@ -133,22 +133,30 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
     }
 
     async fn generation(&self, observed: &Observed) -> Result<u64> {
-        if self.key.template().lifetime().duration().is_none() {
+        let template = self.key.template();
+        if template.lifetime().duration().is_none()
+            && Target::from(self.key.redis()).resolve(Some(M::META))?.lifetime(template).duration().is_none()
+        {
             return Err(Error::invalid_input(format!(
                 "the template `{}` says `ttl = none`, so values at its keys would stay for ever once they are invalidated; \
                  members of a group need a lifetime",
-                self.key.template().template(),
+                template.template(),
             )));
         }
         self.key.check_name()?;
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
-        if binding.is_disabled {
-            // No value exists under any generation.
-            return Ok(0);
-        }
         let generations = &binding.pool().local.reads.generations;
         let name = binding.wire_name(self.group.as_str());
+        if binding.is_disabled {
+            // The values may be on a server. There they must not outlive an invalidation, or this process.
+            if let Some(generation) = generations.get(&name, Duration::MAX) {
+                return Ok(generation);
+            }
+            let (start, generation) = (generations.start(&name), random::bits());
+            generations.keep(&name, generation, &start, start.at());
+            return Ok(generation);
+        }
         let lifetime = binding.lifetime(self.group.template());
         // With a longer one, the group could have expired and been made anew by others.
         // The server drops the millisecond's fraction of its clock, so the key may expire that much earlier.
@@ -202,7 +210,9 @@ impl<S: Keyspace> InvalidateGroup<S> {
     async fn replace(&self, observed: &Observed) -> Result<()> {
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
+        let name = binding.wire_name(self.group.as_str());
         if binding.is_disabled {
+            drop(binding.pool().local.reads.generations.forgetting(name));
             binding.pool().local.flights.end_all();
             binding.counters.note_dropped(Some(self.group.template()));
             return Ok(());
@@ -210,7 +220,6 @@ impl<S: Keyspace> InvalidateGroup<S> {
         let mut packet = Packet::new("SET", Keys::One(self.group.text()));
         packet.args.push(generation_text(random::bits()).as_bytes());
         Expiry::from(binding.lifetime(self.group.template())).push_for_set(&mut packet.args)?;
-        let name = binding.wire_name(self.group.as_str());
         let _forgetting = binding.pool().local.reads.generations.forgetting(name);
         let deadline = binding.deadline(self.options.timeout);
         // Repeatable: a second run invalidates what nobody can have stored for long.

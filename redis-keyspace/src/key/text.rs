@@ -12,8 +12,9 @@ pub(crate) enum KeyText {
     /// A template without arguments is its own key.
     Static(&'static str),
     Shared(Arc<str>),
-    /// A verbatim argument made a name that only the library uses: no command runs on it.
-    Reserved(Arc<str>),
+    /// No command runs on it: a verbatim argument made a name that only the library uses, or an argument is none of the texts of its
+    /// type.
+    Unusable(Arc<str>),
     /// A key followed by the generations of its groups; `own` is the length of the key itself.
     Member {
         text: Arc<str>,
@@ -25,14 +26,14 @@ impl KeyText {
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
-            Self::Shared(text) | Self::Reserved(text) | Self::Member { text, .. } => text,
+            Self::Shared(text) | Self::Unusable(text) | Self::Member { text, .. } => text,
         }
     }
 
-    /// Fails if only the library uses this name.
+    /// Fails if no command may run on this name.
     #[inline]
     pub(crate) fn check(&self) -> Result<()> {
-        if let Self::Reserved(text) = self { Err(reserved(text)) } else { Ok(()) }
+        if let Self::Unusable(text) = self { Err(unusable(text)) } else { Ok(()) }
     }
 
     /// The key itself, without generations.
@@ -42,13 +43,13 @@ impl KeyText {
             Self::Member { own, .. } => {
                 usize::try_from(*own).ok().and_then(|own| text.get(..own)).unwrap_or(text)
             }
-            Self::Static(_) | Self::Shared(_) | Self::Reserved(_) => text,
+            Self::Static(_) | Self::Shared(_) | Self::Unusable(_) => text,
         }
     }
 
     /// The same key in this generation of a group.
     pub(crate) fn in_generation(&self, generation: u64) -> Self {
-        if matches!(self, Self::Reserved(_)) {
+        if matches!(self, Self::Unusable(_)) {
             return self.clone();
         }
         let own = u32::try_from(self.own().len()).unwrap_or(u32::MAX);
@@ -57,8 +58,13 @@ impl KeyText {
 }
 
 #[cold]
-fn reserved(key: &str) -> Error {
-    let text = reserved_text(key).unwrap_or("%");
+fn unusable(key: &str) -> Error {
+    let Some(text) = reserved_text(key) else {
+        return Error::invalid_input(
+            "an argument of the key has characters or a length that its type excludes (`#[key(alphabet = .., len = ..)]`); check \
+             texts with `CLASS.contains(..)` where they enter the program",
+        );
+    };
     Error::invalid_input(format!(
         "the key contains `{text}`, which marks the library's own keys: a `Raw` argument must not contain it; use `redis.raw` \
          for an existing key with this name"

@@ -18,11 +18,13 @@ pub struct KeyWriter {
     // Keys are short: they are composed on the stack, and the finished text is the one allocation.
     bytes: SmallVec<[u8; 120]>,
     has_raw: bool,
+    /// An argument is not one of the texts of its type.
+    has_invalid: bool,
 }
 
 impl KeyWriter {
     pub(crate) fn new() -> Self {
-        Self { bytes: SmallVec::new(), has_raw: false }
+        Self { bytes: SmallVec::new(), has_raw: false, has_invalid: false }
     }
 
     /// Writes a string, escaped.
@@ -50,8 +52,8 @@ impl KeyWriter {
         self.verbatim(text);
     }
 
-    /// Writes what `write` does, if that is a text of the class; otherwise a text that no argument is written as. Distinct values
-    /// are written as distinct texts either way.
+    /// Writes what `write` does. If that is no text of the class, no command runs on the key, and the argument is written as a text
+    /// that no argument has, so that the key equals no valid one.
     #[doc(hidden)]
     pub fn write_of(&mut self, class: ArgumentClass, write: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
@@ -60,6 +62,7 @@ impl KeyWriter {
         if class.run(written) == Some(written.len()) {
             return;
         }
+        self.has_invalid = true;
         let text: Vec<u8> = written.to_vec();
         self.bytes.truncate(start);
         escape::write_invalid(&text, &mut self.bytes);
@@ -73,8 +76,8 @@ impl KeyWriter {
     pub(crate) fn finish(&self) -> KeyText {
         // Only whole `str`s and ASCII were written, so the lossy branch is never taken; checking is cheaper than arguing.
         let text = String::from_utf8_lossy(&self.bytes);
-        if self.has_raw && reserved_text(&text).is_some() {
-            return KeyText::Reserved(Arc::from(text.as_ref()));
+        if self.has_invalid || self.has_raw && reserved_text(&text).is_some() {
+            return KeyText::Unusable(Arc::from(text.as_ref()));
         }
         KeyText::Shared(Arc::from(text.as_ref()))
     }

@@ -81,7 +81,7 @@ impl BoundState {
             entry.users += 1;
             return Ok(());
         }
-        self.check_servers(keyspace, namespace)?;
+        self.check_servers(keyspace)?;
         let templates = keyspace.templates.iter();
         let templates: Vec<_> = templates
             .map(|template| BoundTemplate { keyspace, template, namespace: namespace.into() })
@@ -118,8 +118,8 @@ impl BoundState {
         }
     }
 
-    fn check_servers(&self, keyspace: &'static KeyspaceMeta, namespace: &str) -> Result<(), BindingConflict> {
-        let mut others = self.keyspaces.get(namespace).into_iter().flatten().map(|entry| entry.keyspace);
+    fn check_servers(&self, keyspace: &'static KeyspaceMeta) -> Result<(), BindingConflict> {
+        let mut others = self.keyspaces.values().flatten().map(|entry| entry.keyspace);
         let Some(other) = others.find(|other| keyspace.is_kept_apart_from(other)) else { return Ok(()) };
         let is_dedicated = keyspace.has_dedicated_server();
         let (dedicated, other) = if is_dedicated { (keyspace, other) } else { (other, keyspace) };

@@ -55,11 +55,41 @@ struct Shared {
     fencing: u64,
     /// For how long it is held without renewal.
     lifetime: Duration,
-    /// Until when it may be held, with the limit.
-    max_hold: Option<(Instant, Duration)>,
+    max_hold: Option<HoldLimit>,
     state: watch::Sender<State>,
     /// Tasks of this process wait for this, and need not ask the server.
     turn: Mutex<Option<Turn<Streak>>>,
+}
+
+/// The longest time that a lock may be held, from when it was asked for.
+#[derive(Clone, Copy)]
+struct HoldLimit {
+    at: Instant,
+    clock: SuspensionClock,
+    limit: Duration,
+}
+
+impl HoldLimit {
+    /// `None` for a time that never comes.
+    fn new(asked: Instant, limit: Duration) -> Option<Self> {
+        Some(Self { at: asked.checked_add(limit)?, clock: SuspensionClock::start(), limit })
+    }
+
+    /// When it is reached, unless the machine is suspended before.
+    fn ends(&self) -> Instant {
+        self.at.checked_sub(self.clock.suspended()).unwrap_or_else(Instant::now)
+    }
+
+    fn is_over(&self) -> bool {
+        self.ends() <= Instant::now()
+    }
+
+    fn into_error(self) -> Error {
+        let limit = self.limit;
+        let message =
+            format!("the lock was held for {limit:?}, the longest that `max_hold` permits, and was released");
+        Error::new(ErrorKind::LockLost, message)
+    }
 }
 
 struct State {
@@ -67,8 +97,7 @@ struct State {
     until: Instant,
     /// Since the last renewal: while the machine is suspended, our clock stands still, and the server's does not.
     clock: SuspensionClock,
-    /// Until when it may be held, with the limit.
-    max_hold: Option<(Instant, Duration)>,
+    max_hold: Option<HoldLimit>,
     /// Why it is not held any more; once lost is lost.
     ended: Option<Error>,
 }
@@ -82,7 +111,7 @@ impl LockGuard {
         turn: Option<Turn<Streak>>,
     ) -> Self {
         let HoldTimes { lifetime, max_hold } = times;
-        let max_hold = max_hold.map(|limit| (taken.asked + limit, limit));
+        let max_hold = max_hold.and_then(|limit| HoldLimit::new(taken.asked, limit));
         let shared = Arc::new(Shared {
             claim,
             template,
@@ -138,12 +167,6 @@ const NOT_OURS: &str =
 const LATE: &str =
     "the lock could not be renewed in time: it may have expired, and another holder may have it";
 
-fn held_too_long(limit: Duration) -> Error {
-    let message =
-        format!("the lock was held for {limit:?}, the longest that `max_hold` permits, and was released");
-    Error::new(ErrorKind::LockLost, message)
-}
-
 impl LockHandle {
     /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or
     /// one more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen
@@ -198,16 +221,15 @@ impl LockHandle {
 impl State {
     /// Why it is not held any more. Its moment is looked up while nobody can renew it, so that what was lost stays lost.
     fn why(&self) -> Option<Error> {
-        let now = Instant::now();
-        let rest = self.until.saturating_duration_since(now);
+        let rest = self.until.saturating_duration_since(Instant::now());
         let late = || (rest <= self.clock.suspended()).then(|| Error::new(ErrorKind::LockLost, LATE));
-        let over = || self.max_hold.filter(|&(at, _)| now >= at).map(|(_, limit)| held_too_long(limit));
+        let over = || self.max_hold.filter(HoldLimit::is_over).map(HoldLimit::into_error);
         self.ended.clone().or_else(over).or_else(late)
     }
 
     /// When it is lost, unless it is renewed.
     fn ends(&self) -> Instant {
-        self.max_hold.map_or(self.until, |(at, _)| at.min(self.until))
+        self.max_hold.map_or(self.until, |limit| limit.ends().min(self.until))
     }
 }
 
@@ -257,8 +279,8 @@ impl Shared {
                 (Instant::now(), self.state.borrow().ends(), SuspensionClock::start());
             let rest = until.saturating_duration_since(asked);
             if rest.is_zero() {
-                if let Some((_, limit)) = self.max_hold.filter(|&(at, _)| asked >= at) {
-                    return Err(held_too_long(limit));
+                if let Some(limit) = self.max_hold.filter(HoldLimit::is_over) {
+                    return Err(limit.into_error());
                 }
                 let late = Error::new(ErrorKind::LockLost, LATE);
                 return Err(match failure {
@@ -301,13 +323,13 @@ fn end(asked: Instant, lifetime: Duration) -> Instant {
 
 /// Renews a lock until it is lost or was held for as long as it may be; it is aborted when it is given back.
 async fn keep(shared: Arc<Shared>, asked: Instant) {
-    let Some((at, limit)) = shared.max_hold else { return renew_until_lost(&shared, asked).await };
+    let Some(limit) = shared.max_hold else { return renew_until_lost(&shared, asked).await };
     tokio::select! {
         biased;
-        () = sleep_until(at) => {}
-        () = renew_until_lost(&shared, asked) => if Instant::now() < at { return },
+        () = sleep_until(limit.at) => {}
+        () = renew_until_lost(&shared, asked) => if !limit.is_over() { return },
     }
-    let lost = held_too_long(limit);
+    let lost = limit.into_error();
     event!(warn, "lock lost", error = %lost, template = shared.template.template());
     // The next task of this process gets its turn when the lock is free.
     let _turn = shared.take_turn();
@@ -403,5 +425,37 @@ mod tests {
         let later = state(MINUTE / 2);
         tokio::time::advance(MINUTE * 3 / 4).await;
         assert!(later.why().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_a_suspension_counts_in_the_longest_hold() {
+        let state = |suspended: Duration, limit: Duration| {
+            let clock = SuspensionClock::before_suspension(suspended);
+            let max_hold = HoldLimit::new(Instant::now(), limit).map(|limit| HoldLimit { clock, ..limit });
+            State {
+                until: Instant::now() + 60 * MINUTE,
+                clock: SuspensionClock::start(),
+                max_hold,
+                ended: None,
+            }
+        };
+        assert!(state(MINUTE, 3 * MINUTE).why().is_none());
+        assert!(state(4 * MINUTE, 3 * MINUTE).why().is_some());
+        let held = state(2 * MINUTE, 3 * MINUTE);
+        tokio::time::advance(2 * MINUTE).await;
+        assert!(held.why().is_some());
+        assert!(held.ends() <= Instant::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_never_comes_is_no_limit() {
+        let state = State {
+            until: Instant::now() + 1000 * MINUTE * 60 * 24,
+            clock: SuspensionClock::start(),
+            max_hold: HoldLimit::new(Instant::now(), Duration::MAX),
+            ended: None,
+        };
+        tokio::time::advance(MINUTE * 60 * 24 * 30).await;
+        assert!(state.why().is_none(), "a month");
     }
 }

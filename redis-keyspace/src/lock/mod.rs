@@ -164,7 +164,7 @@ impl<S: Keyspace> LockOptions<S> {
     }
 
     fn times(&self, lifetime: Duration) -> HoldTimes {
-        HoldTimes { lifetime, max_hold: self.max_hold.map(|max_hold| max_hold.min(Deadline::LONGEST)) }
+        HoldTimes { lifetime, max_hold: self.max_hold }
     }
 
     /// Where it is, how long a command may take, how long the lock lasts, and who asks for it.

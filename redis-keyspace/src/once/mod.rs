@@ -16,10 +16,10 @@ use self::payload::PayloadHash;
 use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace};
 use crate::client::{Binding, CallOptions, Redis, Target, call_options};
 use crate::command::{Command, get_many_bytes};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, later_version};
 use crate::kind::{Once, SingleValue};
 use crate::protocol::read;
-use crate::schema::{Key, Keyspace, OnUnavailable};
+use crate::schema::{Key, Keyspace, Lifetime, OnUnavailable};
 use crate::time::{Backoff, Expiry, from_now};
 
 /// How long the right to do the work lasts beyond the last sign of life of who has it: for so long is it in progress after a
@@ -199,12 +199,14 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         let explain = |error| key.explain("EVALSHA", error);
         let payload = payload.transpose().map_err(explain)?;
         let binding = options.resolve::<S>().map_err(explain)?;
-        let expiry = ttl.map_or_else(|| binding.lifetime(key.template()).into(), Expiry::After);
+        let lifetime = ttl.map_or_else(|| binding.lifetime(key.template()), Lifetime::Expires);
+        let expiry = Expiry::from(lifetime);
         expiry.check().map_err(explain)?;
         let place = LeasePlace::new(Arc::clone(&binding), &key, options.timeout).of_work(LEASE);
         let notes = payload.map(|payload| PayloadNotes {
             key: &key,
             payload,
+            lifetime: lifetime.duration(),
             binding: &binding,
             timeout: options.timeout,
         });
@@ -260,6 +262,8 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
 struct PayloadNotes<'k, S, V> {
     key: &'k Key<S, Once<V>>,
     payload: PayloadHash,
+    /// How long the result is kept; `None` if it never expires.
+    lifetime: Option<Duration>,
     binding: &'k Arc<Binding>,
     timeout: Option<Duration>,
 }
@@ -269,9 +273,11 @@ impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
     async fn read(&self) -> Result<Option<Vec<u8>>> {
         let (value, note) =
             payload::read(self.key).on_target(self.target()).with_timeout(self.timeout).await?;
-        if let (Some(value), Some(note)) = (&value, note)
-            && self.payload.contradicts(&note, value)
-        {
+        let (Some(found), Some(note)) = (&value, note) else { return Ok(value) };
+        if let Some(version) = later_version(&note) {
+            return Err(Error::of_later_version("the payload hash", version));
+        }
+        if self.payload.contradicts(&note, found) {
             return Err(Error::new(ErrorKind::PayloadMismatch, MISMATCH));
         }
         Ok(value)
@@ -279,7 +285,7 @@ impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
 
     /// Writes the note, before the result: a result without it would match every payload.
     async fn write(&self, encoded: &[u8]) {
-        let note = payload::write(self.key, &self.payload, encoded);
+        let note = payload::write(self.key, &self.payload, encoded, self.lifetime);
         if let Err(error) = note.on_target(self.target()).with_timeout(self.timeout).await {
             // To lose the result would be worse: the work would be done again.
             event!(warn, "payload hash of a result not stored", error = %error);

@@ -13,9 +13,9 @@ use crate::key::Companion;
 use crate::kind::{Once, SingleValue};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
-use crate::time::Expiry;
+use crate::time::{Expiry, LONGEST_LIFETIME};
 
-/// The version of the note's format. A note of another version counts as none.
+/// The version of the note's format. A later version writes `v`, its number, `:` and more.
 const VERSION: &str = "1";
 /// How much longer than the result the note is kept, at least: a result without a note matches every payload.
 const LONGER: Duration = Duration::from_secs(60);
@@ -78,16 +78,16 @@ pub(super) fn read<S: Keyspace, V: SingleValue>(key: &Key<S, Once<V>>) -> Comman
     Command::new::<S>("MGET", Some(key.template()), Ok(request), decode).repeatable()
 }
 
-/// Writes the note for a result.
+/// Writes the note for a result with this lifetime; `None` if it never expires.
 pub(super) fn write<S: Keyspace, V: SingleValue>(
     key: &Key<S, Once<V>>,
     payload: &PayloadHash,
     result: &[u8],
+    lifetime: Option<Duration>,
 ) -> Command<()> {
     let mut packet = Packet::new("SET", Keys::Beside(key.text(), Companion::Payload));
     packet.args.push(payload.note(result).as_bytes());
-    let lifetime = key.template().lifetime().duration();
-    let kept = lifetime.map_or(LONGEST, |lifetime| lifetime.saturating_add(LONGER));
+    let kept = lifetime.map_or(LONGEST, |lifetime| lifetime.saturating_add(LONGER).min(LONGEST_LIFETIME));
     let request = Expiry::After(kept).push_for_set(&mut packet.args).map(|()| Request::One(packet));
     Command::new::<S>("SET", Some(key.template()), request, read::unit).repeatable()
 }

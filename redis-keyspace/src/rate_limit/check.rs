@@ -101,8 +101,8 @@ impl<S: Keyspace, A: RateAlgorithm> RateCheck<S, A> {
             binding.lifetime(self.key.template()).duration().filter(|lifetime| *lifetime < window)
         {
             return Err(Error::invalid_input(format!(
-                "the template states a lifetime of {lifetime:?}, and the limit takes {window:?} to recover: state a longer \
-                 one, or `ttl = none`, since the key expires by itself"
+                "the key has a lifetime of {lifetime:?}, and the limit takes {window:?} to recover: declare a longer lifetime, or \
+                 `ttl = none`, because the key of a limit expires anyway"
             )));
         }
         let deadline = binding.deadline(self.options.timeout);

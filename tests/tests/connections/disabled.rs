@@ -178,6 +178,21 @@ fn fills_run_the_loader_and_store_nothing() {
     });
 }
 
+/// The members may be on a server.
+#[test]
+fn the_generations_of_a_group_are_those_of_one_handle() {
+    disabled(async |redis| {
+        let (group, text) = (Keys::group(1), Keys::text(1));
+        let member = group.member(&text).await.unwrap();
+        assert_eq!(member, group.member(&text).await.unwrap());
+        group.invalidate().await.unwrap();
+        let next = group.member(&text).await.unwrap();
+        assert_ne!(member, next);
+        assert_ne!(next, group.member(&text).on(&Redis::disabled()).await.unwrap());
+        drop(redis);
+    });
+}
+
 #[test]
 fn callers_share_a_load_unless_the_key_was_written() {
     disabled(async |redis| {

@@ -117,9 +117,12 @@ both_servers! {
             assert_names_the_version(&error, "the lease of the work", "2");
         }
         assert_eq!(raw::<String>(&redis, &["HGET", &companion, "lease"]).await, "theirs");
-        // Its result is one in any version.
+        // Its result is one in any version. Whether it is that of this payload is not known.
         raw::<()>(&redis, &["SET", &wire(&key), "done"]).await;
         assert_eq!(key.run(|| async { panic!("it was done") }).await.unwrap(), "done");
+        raw::<()>(&redis, &["SET", &beside(&key, "%payload"), "v2:theirs"]).await;
+        let error = key.run(|| async { panic!("it was done") }).payload_bytes("a").await.unwrap_err();
+        assert_names_the_version(&error, "the payload hash", "2");
         key.del().await.unwrap();
         assert_eq!(key.run(|| async { "ours".to_owned() }).await.unwrap(), "ours");
     }

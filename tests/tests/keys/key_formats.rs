@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
-use redis_keyspace::{Json, Key, KeyArgument, Keyspace, Redis, Text};
+use redis_keyspace::{ErrorKind, Json, Key, KeyArgument, Keyspace, Redis, Text};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
 /// An id of letters and digits.
@@ -166,9 +166,20 @@ fn a_template_that_does_not_parse_makes_keys_only() {
 both_servers! {
     async fn they_work_on_a_server(redis: Redis) {
         Keys::app(org("acme"), org("shop")).set("x").await.unwrap();
-        Keys::app(org("acme"), org("a_b")).set("invalid").await.unwrap();
-        assert_eq!(Keys::app(org("acme"), org("a_b")).get().await.unwrap().as_deref(), Some("invalid"));
-        assert_eq!(Keys::app(org("acme_a"), org("b")).get().await.unwrap(), None);
+        // No command runs on a key that another template may make too.
+        let invalid = Keys::app(org("acme"), org("a_b"));
+        let errors = [
+            invalid.set("x").await.unwrap_err(),
+            invalid.get().await.unwrap_err(),
+            invalid.del().await.unwrap_err(),
+            invalid.get_or_set(|| async { panic!("nothing is loaded") }).await.unwrap_err(),
+            Key::set_many([(invalid.clone(), "x")]).await.unwrap_err(),
+            redis.batch((invalid.get(), Keys::app(org("acme"), org("shop")).get())).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains("alphabet"), "{error}");
+        }
         let found: Vec<_> = {
             let mut scan = Keys::app_keys().org(org("acme")).scan();
             let mut found = Vec::new();

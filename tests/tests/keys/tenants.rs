@@ -131,7 +131,12 @@ both_servers! {
         assert_eq!(CartKeys::user(1).get().on(&acme).await.unwrap_err().kind(), ErrorKind::Closed);
         let acme = ours.for_tenant("acme").unwrap();
         assert!(CartKeys::user(1).exists().on(&acme).await.unwrap());
+        // A lock of the tenant is not renewed any more, although others use the connections.
+        let other = redis.for_keyspace::<SharedKeys>().unwrap();
+        assert!(SharedKeys::text(1).get().on(&other).await.is_ok());
+        let bound = CartKeys::user(1).exists().on(&acme);
         ours.close().await;
+        assert_eq!(bound.await.unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(CartKeys::user(1).get().on(&acme).await.unwrap_err().kind(), ErrorKind::Closed);
         assert!(SharedKeys::text(1).get().on(&redis).await.is_ok());
     }

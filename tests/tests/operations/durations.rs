@@ -5,8 +5,10 @@ use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use redis_keyspace::rate_limit::Rate;
-use redis_keyspace::{Error, ErrorKind, Group, Json, Key, Keyspace, Lock, Once, RateLimit, Redis, Text};
+use redis_keyspace::rate_limit::{FixedWindow, Rate};
+use redis_keyspace::{
+    Counter, Error, ErrorKind, Group, Json, Key, Keyspace, Lock, Once, RateLimit, Redis, Text,
+};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, both_servers, within};
 
@@ -28,6 +30,8 @@ struct Keys {
     forever: fn(id: u32) -> Json<u32>,
     lock: fn(id: u32) -> Lock,
     rate: fn(id: u32) -> RateLimit,
+    windows: fn(id: u32) -> RateLimit<FixedWindow>,
+    count: fn(id: u32) -> Counter,
     group: fn(id: u32) -> Group,
     once: fn(id: u32) -> Once<Text>,
 }
@@ -124,23 +128,27 @@ both_servers! {
         }
         all_options!(|| Keys::text(1).set("x"), [ttl, timeout], plain);
         all_options!(|| Keys::text(1).get_ex(), [ttl, timeout], plain);
+        all_options!(|| Keys::count(id()).incr(), [ttl, timeout], plain);
+        all_options!(|| Key::set_many([(Keys::text(1), "x"), (Keys::text(2), "y")]), [ttl, timeout], plain);
     }
 
     async fn of_updates_locks_limits_groups_and_work(redis: Redis) {
         let _ = redis;
         let update = || Keys::list(id() % 4).update_or_insert(Vec::new, |list| list.truncate(3));
         all_options!(update, [ttl, timeout], plain);
-        all_options!(|| Keys::lock(id()).try_lock(), [ttl, timeout], plain);
-        all_options!(|| Keys::lock(id()).lock(), [ttl, wait, timeout], plain);
+        all_options!(|| Keys::lock(id()).try_lock(), [ttl, max_hold, timeout], plain);
+        all_options!(|| Keys::lock(id()).lock(), [ttl, max_hold, wait, timeout], plain);
         for period in ODD {
-            all_options!(|| Keys::rate(id()).check(Rate::new(3, period)), [timeout], plain);
+            all_options!(|| Keys::rate(id()).check(Rate::new(3, period)), [wait, timeout], plain);
+            all_options!(|| Keys::windows(id()).check(Rate::new(3, period)), [wait, timeout], plain);
+            all_options!(|| Keys::rate(id()).allow_at_most(Rate::new(3, period), 7), [timeout], plain);
             all_options!(|| Keys::rate(id()).check(Rate::new(3, period).burst(u64::MAX)), [timeout], plain);
             all_options!(|| Keys::rate(id()).peek(Rate::new(u64::MAX, period)), [timeout], plain);
         }
         all_options!(|| Keys::group(id() % 4).member(&Keys::text(1)), [cached_for, timeout], plain);
         all_options!(|| Keys::group(id() % 4).invalidate(), [timeout], plain);
         let work = || Keys::once(id()).run(|| ready("done".to_owned())).payload_bytes("a");
-        all_options!(work, [wait, timeout], plain);
+        all_options!(work, [wait, ttl, timeout], plain);
         let done = id();
         Keys::once(done).run(|| ready("done".to_owned())).payload_bytes("a").await.unwrap();
         let again = || Keys::once(done).run(|| ready("again".to_owned())).payload_bytes("a");
@@ -208,7 +216,7 @@ fn of_handles_and_keyspaces() {
         };
         let embedded = || Redis::builder().embedded(Server::new());
         type Set = fn(redis_keyspace::RedisBuilder, Duration) -> redis_keyspace::RedisBuilder;
-        let options: [(&str, Set); 6] = [
+        let options: [(&str, Set); 7] = [
             ("timeout", |builder, it| builder.timeout(it)),
             ("connect_timeout", |builder, it| builder.connect_timeout(it)),
             ("retry_delay", |builder, it| builder.retry_delay(it)),
@@ -217,6 +225,7 @@ fn of_handles_and_keyspaces() {
             ("keyspace retry_delay", |builder, it| {
                 builder.keyspace::<Keys>(|options| options.retry_delay(it))
             }),
+            ("keyspace ttl", |builder, it| builder.keyspace::<Keys>(|options| options.ttl(it))),
         ];
         for (name, set) in options {
             for one in ODD {

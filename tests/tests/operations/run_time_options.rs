@@ -8,7 +8,7 @@ use redis_keyspace::{
     Counter, ErrorKind, Group, Json, Key, Keyspace, Lock, Once, RateLimit, Redis, RedisBuilder, Text,
 };
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{PATIENCE, both_servers, shared_server, unique_namespace, within};
+use redis_keyspace_tests::{PATIENCE, both_servers, raw, shared_server, unique_namespace, wire, within};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -85,6 +85,12 @@ both_servers! {
         assert_left(Keys::once(1).ttl().await, MINUTE);
         Keys::once(2).try_run(async || Ok::<_, ()>("done".to_owned())).ttl(MINUTE).await.unwrap();
         assert_left(Keys::once(2).ttl().await, MINUTE);
+        // The note about the payload is kept longer than the result.
+        let longer = Duration::from_secs(5 * 24 * 3600);
+        Keys::once(4).run(async || "done".to_owned()).payload_bytes("a").ttl(longer).await.unwrap();
+        let name = wire(&Keys::once(4));
+        let note_left: u64 = raw(&redis, &["PTTL", &format!("{name}%payload{{{name}}}")]).await;
+        assert!(Duration::from_millis(note_left) > longer, "{note_left}");
         // Before the work, which could not be kept otherwise.
         let zero = Keys::once(3).run(|| async { panic!("the lifetime is wrong") }).ttl(Duration::ZERO).await;
         assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -182,17 +188,57 @@ fn a_keyspace_takes_the_lifetime_of_its_options() {
     });
 }
 
+#[derive(Keyspace)]
+#[keyspace(prefix = "endless", ttl = none)]
+struct EndlessKeys {
+    text: fn(id: u64) -> Text,
+}
+
+#[test]
+fn keep_ttl_gives_a_new_key_the_lifetime_of_the_options() {
+    on_both(async |builder| {
+        let endless = builder.clone().build().unwrap();
+        EndlessKeys::text(1).set("x").keep_ttl().on(&endless).await.unwrap();
+        assert_eq!(EndlessKeys::text(1).ttl().on(&endless).await.unwrap(), Ttl::NoExpiry);
+        let redis = builder.keyspace::<EndlessKeys>(|options| options.ttl(MINUTE)).build().unwrap();
+        EndlessKeys::text(2).set("x").keep_ttl().on(&redis).await.unwrap();
+        assert_left(EndlessKeys::text(2).ttl().on(&redis).await, MINUTE);
+        EndlessKeys::text(1).set("y").keep_ttl().on(&redis).await.unwrap();
+        assert_eq!(EndlessKeys::text(1).ttl().on(&redis).await.unwrap(), Ttl::NoExpiry);
+        assert_eq!(EndlessKeys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("y"));
+    });
+}
+
+/// The password of one server is never sent to another.
+#[test]
+fn a_url_brings_its_own_credentials() {
+    within(PATIENCE, async {
+        let server = shared_server();
+        let redis = Redis::builder()
+            .embedded(Server::new())
+            .username("main")
+            .password("secret")
+            .namespace(unique_namespace())
+            .unwrap()
+            .keyspace::<Keys>(|options| options.url(&server.url()))
+            .build()
+            .unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+    });
+}
+
 #[test]
 fn a_lifetime_that_no_template_takes_is_an_error() {
     within(PATIENCE, async {
         let redis = Redis::builder().embedded(Server::new());
-        let redis = redis.keyspace::<OwnKeys>(|options| options.ttl(MINUTE)).build().unwrap();
-        let error = OwnKeys::text(1).set("x").on(&redis).await.unwrap_err();
+        let error = redis.keyspace::<OwnKeys>(|options| options.ttl(MINUTE)).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains("OwnKeys"), "{error}");
         let redis = Redis::builder().embedded(Server::new());
-        let redis = redis.keyspace::<Keys>(|options| options.ttl(Duration::ZERO)).build().unwrap();
-        let error = Keys::text(1).set("x").on(&redis).await.unwrap_err();
+        let error = redis.keyspace::<Keys>(|options| options.ttl(Duration::ZERO)).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        let redis = Redis::builder().embedded(Server::new());
+        let error = redis.keyspace::<Keys>(|options| options.host("a b")).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
     });
 }
@@ -236,8 +282,8 @@ fn a_keyspace_has_the_server_of_its_options() {
         let error = wrong.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(!error.to_string().contains("hunter2"), "{error}");
-        let wrong = elsewhere().keyspace::<Keys>(|options| options.host("a b")).build().unwrap();
-        let error = Keys::text(1).get().on(&wrong).await.unwrap_err();
+        let wrong = elsewhere().keyspace::<Keys>(|options| options.host("a b")).build();
+        let error = wrong.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
     });
 }
