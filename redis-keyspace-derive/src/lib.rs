@@ -42,8 +42,8 @@ use proc_macro::TokenStream;
 /// | `db = 2` | the logical database, 0 to 65535; without it, the server's |
 /// | `ttl = 3600`, `ttl = "1h"`, `ttl = none` | the lifetime of entries that state none; an integer is in seconds, the units are `ms` `s` `m` `h` `d` `w`, `none` is for ever |
 /// | `server = "name"` | the named server that the keys live on |
-/// | `dedicated_server` | only keyspaces with the same `server` may use that server; `catalog!` then takes other servers for different ones, and a command fails if they turn out to be the same |
-/// | `tenant = "t"` | keys are of one tenant each, which the handle sets: on `redis.for_tenant("acme")?`, they are stored as `t:acme:cart:user:7` |
+/// | `dedicated_server` | only keyspaces with the same `server` may use that server; `catalog!` then assumes that other names are other servers, and a command fails if two names turn out to be the same server |
+/// | `tenant = "t"` | each key belongs to the tenant of the handle: on `redis.for_tenant("acme")?`, `CartKeys::user(7)` is stored as `t:acme:cart:user:7` |
 /// | `timeout = "250ms"` | the deadline of each command |
 /// | `retries = 3` | how often a failed command is repeated where that can't hurt, 0 to 100 |
 /// | `shared_connections = 2` | connections that many tasks use at once, 1 to 64 |
@@ -68,7 +68,7 @@ use proc_macro::TokenStream;
 /// | `ttl = ..` | the lifetime, as above; an entry must have one, its own or the struct's |
 /// | `stale_for`, `ttl_jitter`, `early_refresh`, `negative_ttl`, `hard_timeout`, `wait_timeout`, `across_processes` | as above, for this field; `across_processes = false` where the struct states it |
 /// | `into = day` | the parameter takes anything that converts into its type (`impl Into<Day>`), such as a type of another crate; several: `into = (from, to)` |
-/// | `parse = false` | the keys need not parse back, for formats of other systems such as `{a}-{b}`: different arguments may make the same key; there is no pattern and no variant of the enum, and in the checks of overlap the template counts as anything behind its first text |
+/// | `parse = false` | the keys need not parse back, for formats of other systems such as `{a}-{b}`: different arguments may make the same key; the template has no pattern and no variant of the enum; the overlap checks assume that any text can follow its first literal |
 /// | `hash_tag = id` | the parameter that decides on which node of a cluster a key is; its place gets literal braces |
 ///
 /// `{{` and `}}` are literal braces: with `hash_tag = id` the template `"user:{id}"` is `"user:{{{id}}}"`. Several
@@ -100,12 +100,12 @@ pub fn derive_keyspace(input: TokenStream) -> TokenStream {
 /// | attribute | meaning |
 /// | --- | --- |
 /// | `#[key("text")]` on a variant | its text, out of `A-Z a-z 0-9 _ . -` |
-/// | `#[key(alphabet = "a-z0-9", len = 26)]` on a newtype | its texts consist of these characters, and have this length; `len = 1..=40` for a range, without `len` any length |
+/// | `#[key(alphabet = "a-z0-9", len = 26)]` on a newtype | its values consist of these characters and have this length; `len = 1..=40` sets a range; without `len`, any length from 1 |
 /// | `#[key(crate = path)]` on the type | where `redis_keyspace` is found, if not as a dependency of that name |
 ///
-/// An alphabet and a length let more templates compile, such as `{org}_{app}` for ids of `a-z0-9`. The derive does not check the values
-/// that the newtype is made from. A value of other characters or another length makes a key of its own, which no valid value makes
-/// and which does not parse back. `ArgumentClass::contains` checks a text: `OrgId::CLASS.contains(text)`.
+/// An alphabet and a length let more templates compile, such as `{org}_{app}` for ids of `a-z0-9`. The derive does not validate
+/// the values of the newtype. Commands on a key with an invalid value fail with `InvalidInput`. To validate a string, use
+/// `ArgumentClass::contains`: `OrgId::CLASS.contains(text)`.
 ///
 /// The type must also implement `Debug`, `Clone` and `PartialEq`, which `Parsed<Keyspace>` asks of its fields.
 #[proc_macro_derive(KeyArgument, attributes(key))]

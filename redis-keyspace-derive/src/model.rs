@@ -59,9 +59,9 @@ pub(crate) struct Entry<'a> {
     pub(crate) has_braces: bool,
     /// The parameter that is the key's hash tag; `template` has the braces.
     pub(crate) hash_tag: Setting<Ident>,
-    /// The names of the parameters that take anything that converts into their types.
+    /// The names of the parameters that the constructor takes as `impl Into<..>`.
     pub(crate) into: Vec<Ident>,
-    /// Whether keys read back: not with `parse = false`.
+    /// Whether keys can be parsed back; false with `parse = false`.
     pub(crate) parses: bool,
     pub(crate) signature: Option<&'a TypeFnPtr>,
     pub(crate) params: Vec<Param<'a>>,
@@ -89,7 +89,7 @@ pub(crate) struct Param<'a> {
     pub(crate) ty: &'a Type,
     /// With `'static` for every lifetime and the struct's name for `Self`: what stands where nothing is borrowed.
     pub(crate) closed: Type,
-    /// Whether the constructor takes anything that converts into the type.
+    /// Whether the constructor takes `impl Into<..>` for it.
     pub(crate) is_into: bool,
 }
 

@@ -53,7 +53,7 @@ pub mod bindings {
     }
 }
 
-/// Those of what is generated for `bound = ..`, besides.
+/// The bindings of the code generated for `bound = ..`.
 pub mod bound_bindings {
     pub const fn redis() {}
     pub use super::bindings::__f;

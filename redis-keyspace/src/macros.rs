@@ -1,7 +1,7 @@
 //! The macros of catalogs. They use what generated code uses, so they are above both.
 
-/// Declares the catalog of a program: all of its keyspaces, whatever crates they come from. Keyspaces that can be used on the
-/// same server and database and could share a key do not compile together.
+/// Declares the catalog of a program: all of its keyspaces, from any crates. Keyspaces that may use the same server and
+/// database and can make the same key do not compile together.
 ///
 /// ```
 /// use redis_keyspace::{Counter, Keyspace, Text, catalog};
@@ -23,13 +23,16 @@
 /// assert!(CATALOG.to_markdown().contains("`page:views:{id}`"));
 /// ```
 ///
-/// It checks all pairs of keyspaces, except those that declare different databases and those that declare different servers of
-/// which one is a `dedicated_server`. Different names alone prove nothing: one server can be installed under both, and
-/// `redis.scope(..)` and `.on(&redis)` override names. What is declared here is checked again when a keyspace is used: a
-/// command fails if its keyspace meets another one with the same keys, see
-/// [`RedisBuilder::allow_overlapping_keyspaces`](crate::RedisBuilder::allow_overlapping_keyspaces). Refused are templates that can make the same
-/// key, a prefix within another one's (`cart` and `cart:items`), and, of a keyspace with `prefix = none`, a template that can
-/// make keys of another one's prefix.
+/// It checks all pairs of keyspaces, except pairs that declare different databases, and pairs that declare different servers of
+/// which one is a `dedicated_server`. Different names alone are not enough: one server can be installed under both names, and
+/// `redis.scope(..)` and `.on(&redis)` override names. The check rejects
+///
+/// - templates that can make the same key;
+/// - a prefix within another prefix, such as `cart:items` within `cart`;
+/// - a template of a keyspace with `prefix = none` that can make keys within another keyspace's prefix.
+///
+/// Keyspaces are checked again at run time: a command fails if its keyspace and another one on the same database can make the
+/// same key. See [`RedisBuilder::allow_overlapping_keyspaces`](crate::RedisBuilder::allow_overlapping_keyspaces).
 ///
 /// The check costs the compiler about half a millisecond a template, and twice that where keyspaces have `prefix = none`:
 /// their templates are compared with all that start alike.

@@ -1,4 +1,4 @@
-//! Locking, and flags of what is closed.
+//! Locking, and flags of closed handles.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether something is closed: by itself, or with what it belongs to.
+/// Whether a handle is closed: itself, or the handle that it was derived from.
 #[derive(Debug, Default)]
 pub(crate) struct ClosedFlag {
     is_set: AtomicBool,
@@ -17,7 +17,7 @@ pub(crate) struct ClosedFlag {
 }
 
 impl ClosedFlag {
-    /// The flag of a part, which is closed with the whole.
+    /// The flag of a derived handle, which is closed with the `whole`.
     pub(crate) fn of(whole: &Arc<Self>) -> Self {
         Self { is_set: AtomicBool::new(false), of: Some(Arc::clone(whole)) }
     }

@@ -1,7 +1,7 @@
 //! A [tower](https://docs.rs/tower) layer that sets the scope of each request. Feature `tower`.
 //!
-//! The handlers of a service then use a handle without installing it for the whole process. Two services of one process, or two
-//! tests, can use different servers.
+//! Handlers of the service then use that handle, which need not be installed for the whole process. Two services of one
+//! process, or two tests, can use different servers.
 //!
 //! ```
 //! # use std::convert::Infallible;
@@ -48,8 +48,8 @@ use crate::client::{InScope, Redis};
 
 /// Runs each request of a service in the scope of a handle; see [`Redis::scope`].
 ///
-/// The scope covers the service's future, and with it the handler. It covers neither tasks that the handler spawns, see
-/// [`Redis::in_current_scope`], nor a response body that is produced later.
+/// The scope covers the service's future, and with it the handler. It does not cover tasks that the handler spawns (see
+/// [`Redis::in_current_scope`]), or a response body that is produced later.
 #[derive(Debug, Clone)]
 pub struct ScopeLayer<C = Redis> {
     choose: C,
@@ -64,8 +64,9 @@ impl ScopeLayer {
 }
 
 impl<C> ScopeLayer<C> {
-    /// Creates a layer that chooses the handle for each request, for example by tenant. It can't reject a request: a layer before it
-    /// that can respond with an error checks the name of the tenant, creates the handle, and passes it in the request's extensions.
+    /// Creates a layer that chooses the handle for each request, for example by tenant. It can't reject a request. So
+    /// validate the name of the tenant in an earlier layer, which can respond with an error, and pass the handle in the
+    /// request's extensions.
     ///
     /// ```
     /// use redis_keyspace::Redis;

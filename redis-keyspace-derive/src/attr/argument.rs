@@ -17,17 +17,17 @@ pub(crate) struct TypeAttributes {
     pub(crate) format: Option<Format>,
 }
 
-/// The texts of a newtype: so many bytes of an alphabet.
+/// The format of a newtype's values: an alphabet, and a length in bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Format {
-    /// Every byte of it.
+    /// All bytes, with ranges expanded.
     pub(crate) alphabet: String,
     pub(crate) min: u16,
     pub(crate) max: u16,
     pub(crate) span: Span,
 }
 
-/// A length from which on it has no limit.
+/// The maximum length without `len`: no limit.
 const UNBOUNDED: u16 = u16::MAX;
 
 pub(crate) fn type_attributes(attributes: &[Attribute], diag: &Diag) -> TypeAttributes {
@@ -65,7 +65,7 @@ pub(crate) fn type_attributes(attributes: &[Attribute], diag: &Diag) -> TypeAttr
     found
 }
 
-/// `alphabet = "a-z0-9_-"`, as every byte of it.
+/// Parses `alphabet = "a-z0-9_-"` into its bytes.
 fn alphabet(item: &Item, diag: &Diag) -> Option<(String, Span)> {
     let literal = value::text(item, diag)?;
     match expanded(&literal.value()) {
@@ -77,7 +77,7 @@ fn alphabet(item: &Item, diag: &Diag) -> Option<(String, Span)> {
     }
 }
 
-/// Every byte of an alphabet in which `a-z` stands for a range, and a `-` at an end for itself.
+/// Expands an alphabet: `a-z` is a range, and a `-` at either end is a literal `-`.
 fn expanded(text: &str) -> Result<String, String> {
     let mut set = BTreeSet::new();
     let mut rest: Vec<char> = text.chars().collect();

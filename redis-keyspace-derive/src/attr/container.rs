@@ -20,7 +20,7 @@ pub(crate) struct Container {
     pub(crate) db: Option<u16>,
     pub(crate) server: Option<String>,
     pub(crate) dedicated_server: bool,
-    /// What is in front of the tenant.
+    /// The segment before the tenant in each key.
     pub(crate) tenant: Option<LitStr>,
     pub(crate) timeout_millis: Option<u64>,
     pub(crate) retries: Option<u32>,
@@ -129,7 +129,7 @@ impl Container {
     }
 }
 
-/// A name that stands for itself.
+/// An attribute without a value.
 fn flag(item: &Item, diag: &Diag) -> bool {
     if item.value.is_some() {
         let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -149,7 +149,7 @@ fn server(name: Option<LitStr>, diag: &Diag) -> Option<String> {
     Some(name.value())
 }
 
-/// `bound = BoundCartKeys`, the name of a struct to be.
+/// `bound = BoundCartKeys`: the name of the struct to generate.
 fn bound(item: &Item, diag: &Diag) -> Option<Ident> {
     let tokens = item.value(diag)?;
     let span = tokens.span();

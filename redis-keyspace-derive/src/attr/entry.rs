@@ -20,7 +20,7 @@ pub(crate) struct EntryAttributes {
     pub(crate) fills: Fills,
     /// The parameter whose place in the key decides the slot on a cluster.
     pub(crate) hash_tag: Setting<Ident>,
-    /// The parameters that take anything that converts into their types.
+    /// The parameters that the constructor takes as `impl Into<..>`.
     pub(crate) into: Vec<Ident>,
     /// `parse = false`
     pub(crate) does_not_parse: bool,

@@ -111,7 +111,7 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     diag.error(entry.ident.span(), format!("`{name}` {reason}: name the field otherwise{keep}"));
 }
 
-/// What `into` names must be parameters.
+/// Reports names in `into` that are not parameters.
 fn converted(entry: &Entry<'_>, diag: &Diag) {
     for name in &entry.into {
         if !entry.params.iter().any(|param| param.ident == Some(name)) {

@@ -17,7 +17,7 @@ pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
             .unwrap_or_default()
     };
     for problem in &template.problems {
-        // Only a reader needs to know where one ends and the next begins.
+        // Only parsing needs to know where one argument ends and the next begins.
         if !entry.parses && matches!(problem.what, Mistake::Adjacent(..)) {
             continue;
         }

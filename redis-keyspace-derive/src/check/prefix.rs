@@ -58,7 +58,7 @@ pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
     }
 }
 
-/// What is in front of the tenant is one segment of a key.
+/// Checks that the text before the tenant is one segment of a key.
 pub(super) fn tenant(model: &Keyspace<'_>, diag: &Diag) {
     let Some(literal) = &model.container.tenant else { return };
     let text = literal.value();
@@ -67,8 +67,8 @@ pub(super) fn tenant(model: &Keyspace<'_>, diag: &Diag) {
     if text.is_empty() || !text.chars().all(is_plain) || !problems.is_empty() {
         diag.error(
             literal.span(),
-            "`tenant` takes the segment in front of the tenant in every key, plain text without `:`: with `tenant = \"t\"`, keys \
-             start with `t:acme:`",
+            "`tenant` takes the segment before the tenant in each key, a string without `:`: with `tenant = \"t\"`, the keys \
+             of the tenant `acme` start with `t:acme:`",
         );
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{Entry, Keyspace, Param};
 /// A parameter of a constructor: its name, and its type where `Self` is the keyspace.
 pub(super) type Parameters = Vec<(Ident, TokenStream)>;
 
-/// The struct, at the level of the keyspace, so that users can name it.
+/// The struct, in the scope of the keyspace, so that users can name it.
 pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let vis = model.vis;
@@ -30,8 +30,8 @@ pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStrea
     }
 }
 
-/// What does not depend on the keys. In a block of its own: the parameter `redis` must be hidden from whatever the user's scope
-/// has of that name, and in the other block the declaration itself may mention the name.
+/// The parts that do not depend on the keys. They have their own block, in which an import shadows any item named `redis` of
+/// the user's scope. The other block can't shadow that name, because the declaration may use it.
 pub(super) fn basics(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let vis = model.vis;
@@ -104,13 +104,13 @@ pub(super) fn methods(
     }
 }
 
-/// The parameters of a declaration without mistakes.
+/// The parameters of a valid declaration.
 pub(super) fn parameters(model: &Keyspace<'_>, entry: &Entry<'_>) -> Parameters {
     let named = entry.params.iter().filter_map(|param| Some((param.ident?.clone(), param)));
     named.map(|(name, param)| (name, taken(model, param))).collect()
 }
 
-/// Mentions of all that is generated here, so that it is no dead code.
+/// Uses everything that is generated here, so that it does not count as dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let this = ident.to_token_stream();
@@ -119,7 +119,7 @@ pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned!(site()=> let _ = #this::new; let _ = #this::redis; #(#constructors)* #(#patterns)*)
 }
 
-/// What a method takes for a parameter.
+/// The type that a method takes for a parameter.
 pub(super) fn taken(model: &Keyspace<'_>, param: &Param<'_>) -> TokenStream {
     named::taken(param, without_self(param.ty.to_token_stream(), model.ident))
 }

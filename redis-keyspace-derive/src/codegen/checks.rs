@@ -94,7 +94,7 @@ fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
     if entry.parses {
         return pieces(model, entry).into_iter().map(outline).collect();
     }
-    // Behind the first text it counts as anything.
+    // Any text may follow the first literal.
     let start = pieces(model, entry).into_iter().next().map(outline);
     let start = start.filter(|start| matches!(start, Outline::Literal(_)));
     start.into_iter().chain([Outline::Argument(String::new())]).collect()

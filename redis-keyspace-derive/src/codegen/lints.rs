@@ -24,7 +24,7 @@ pub(super) const PATTERN: &[&str] = &[
     "unreachable_pub",      // it is as visible as the struct, which is linted itself
 ];
 
-/// On the struct that is bound to a handle, and what it has.
+/// On the struct that is bound to a handle, and on its methods.
 pub(super) const BOUND: &[&str] = &[
     "deprecated",                     // callers of a deprecated key are warned, its declaration is not
     "unreachable_pub",                // it is as visible as the struct, which is linted itself

@@ -65,7 +65,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         .map(|part| (matches!(part, Part::Literal(_)), piece(part)))
         .collect();
     if !entry.parses {
-        // Behind its first text it counts as anything.
+        // Any text may follow the first literal.
         pieces.truncate(usize::from(pieces.first().is_some_and(|&(is_literal, _)| is_literal)));
         let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
         let names = names.join(", ");

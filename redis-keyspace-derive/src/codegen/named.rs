@@ -55,7 +55,7 @@ pub(super) fn asked(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -
     quote_spanned!(site()=> let _ = #class;)
 }
 
-/// A mention of a constructor: of the keyspace, or with `bound` of the struct of this name.
+/// A use of a constructor: of the keyspace, or of the bound struct if `bound` is given.
 pub(super) fn mention(
     model: &Keyspace<'_>,
     entry: &Entry<'_>,
@@ -66,7 +66,7 @@ pub(super) fn mention(
     if !entry.params.iter().any(|param| param.is_into) {
         return quote_spanned!(site()=> let _ = #this::#constructor;);
     }
-    // A function with parameters of any type has no value; a call says which.
+    // A function with `impl Into<..>` parameters can't be named as a value, because their types are unknown. A call sets them.
     let receiver = model.names.internal("this", site());
     let receiver =
         bound.map(|bound| (quote_spanned!(site()=> #receiver: &#bound), receiver.to_token_stream()));
@@ -84,12 +84,12 @@ pub(super) fn mention(
     quote_spanned!(site()=> let _ = |#(#params),*| #this::#constructor(#(#arguments),*);)
 }
 
-/// What a function takes for the parameter, whose type is this.
+/// The type that a function takes for a parameter of type `ty`.
 pub(super) fn taken(param: &Param<'_>, ty: TokenStream) -> TokenStream {
     if param.is_into { quote_spanned!(site()=> impl ::core::convert::Into<#ty>) } else { ty }
 }
 
-/// Makes a value of the parameter's type of what a function took.
+/// Converts the argument of a function into the type of the parameter.
 pub(super) fn converted(param: &Param<'_>) -> Option<TokenStream> {
     let (ident, ty) = (param.ident?, &param.closed);
     param.is_into.then(|| quote_spanned!(site()=> let #ident: #ty = ::core::convert::Into::into(#ident);))

@@ -61,7 +61,7 @@ impl<'a> Argument<'a> {
             }
         };
         if let (Some(format), false) = (&format, matches!(form, Some(Form::Newtype { .. }))) {
-            diag.error(format.span, "`alphabet` is for newtypes; the variants of an enum have their texts");
+            diag.error(format.span, "`alphabet` is for newtypes; variants take `#[key(\"text\")]`");
         }
         let is_union = matches!(input.data, Data::Union(_));
         Self { ident: &input.ident, crate_path, format, form, is_generic, is_union }

@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind};
 
 /// Why [`try_get_or_set`](crate::Key::try_get_or_set) returned no value.
 ///
-/// It works with `?` in functions that return `Box<dyn Error + Send + Sync>` or `anyhow::Result`, whether the loader returns
-/// such an error itself or one of its own type. In a function that returns this crate's [`Result`](crate::Result), `?` works
-/// for loaders that return it too. For an error type of the program, implement `From`:
+/// `?` converts it into `Box<dyn Error + Send + Sync>` and `anyhow::Error`, whether the loader returns such an error or its own
+/// error type. `?` converts it into this crate's [`Error`] if the loader returns that. For an error type of the program,
+/// implement `From`:
 ///
 /// ```
 /// use redis_keyspace::cache::FillError;
@@ -62,7 +62,7 @@ pub enum FillError<E> {
 
 /// Why the load of another caller failed: the `Debug` text of its loader's error, or its timeout.
 ///
-/// It is a text, because the error itself belongs to the caller whose loader failed.
+/// It is a string, because the error itself is returned to the caller whose loader failed.
 #[derive(Clone)]
 pub struct LoadFailure(Arc<str>);
 
@@ -143,12 +143,12 @@ impl<E> FillError<E> {
         }
     }
 
-    /// Takes the error of the loader out.
+    /// Returns the error of the loader, by value.
     ///
     /// # Errors
     ///
-    /// Any other failure as an [`Error`]; a timeout and a load of other callers that failed have the kind
-    /// [`LoaderTimeout`](ErrorKind::LoaderTimeout) and [`LoaderFailed`](ErrorKind::LoaderFailed).
+    /// Any other failure, as an [`Error`]. A timeout has the kind [`LoaderTimeout`](ErrorKind::LoaderTimeout);
+    /// [`Coalesced`](Self::Coalesced) has the kind [`LoaderFailed`](ErrorKind::LoaderFailed).
     pub fn into_loader_error(self) -> Result<E, Error> {
         match self {
             Self::Loader(error) => Ok(error),
@@ -198,8 +198,8 @@ impl<E: fmt::Display> fmt::Display for FillError<E> {
     }
 }
 
-/// `E` need not be an error itself: boxed errors, `anyhow::Error` and strings are not. The message contains that of the loader's
-/// error; [`source`](StdError::source) continues behind it for boxed errors and errors of this crate.
+/// `E` need not implement `Error`: boxed errors, `anyhow::Error` and strings do not. The message contains the loader's error,
+/// so [`source`](StdError::source) returns the source of that error, for boxed errors and errors of this crate.
 impl<E: fmt::Debug + fmt::Display + 'static> StdError for FillError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {

@@ -14,10 +14,9 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// Callers of this process that miss the key at the same time share one load: the first runs its loader, and all receive
     /// the value, decoded from its bytes. If that loader panics or is dropped, the next caller loads; if it fails, one more
-    /// does, and if that one fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced), which has the
-    /// loader's error as text. With
-    /// [`across_processes`](GetOrSet::across_processes), this holds for all processes. Two loaders that wait for each other's
-    /// keys deadlock.
+    /// does. If that one fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced), which
+    /// contains the loader's error as a string. With [`across_processes`](GetOrSet::across_processes), this holds for all
+    /// processes. Two loaders that wait for each other's keys deadlock.
     ///
     /// The loaded value is stored only if the key was not written or deleted since before the loader ran: `set`, `del`,
     /// `update`, `expire`, deleting by pattern and other writes end every load in flight, in any process. Its callers receive the
@@ -65,8 +64,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that can fail. Then nothing is stored.
     ///
-    /// The error type needs `Debug` only, so that waiting callers learn why the load failed. [`FillError`](super::FillError) shows
-    /// how to use it with `?`.
+    /// The error type needs only `Debug`, which tells waiting callers why the load failed. [`FillError`](super::FillError)
+    /// shows how to use it with `?`.
     ///
     /// # Errors
     ///

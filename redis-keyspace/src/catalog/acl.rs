@@ -9,7 +9,7 @@ use crate::kind::Role;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
-/// not `info`: both may be refused. `discard` and `unwatch` end what an application leaves on a connection of its own pool.
+/// not `info`: both may be refused. `discard` and `unwatch` clean up connections of the application's pool.
 const ALWAYS: [&str; 9] =
     ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
 /// What can be done with every key.
@@ -67,7 +67,7 @@ impl AclRules {
         self
     }
 
-    /// The templates, each with what is in front of its keys.
+    /// The templates, each with the text before its keys: namespace and tenant.
     fn templates(&self) -> impl Iterator<Item = (String, &'static TemplateMeta)> {
         let namespace = without_spaces(&self.namespace);
         let is_meant = |keyspace: &&&'static KeyspaceMeta| {

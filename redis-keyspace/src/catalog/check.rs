@@ -97,7 +97,7 @@ const fn conflict_of_prefix_and_template(
         None => message,
     };
     let message = message.with(
-        "`, so what is done to all keys of the prefix reaches them: start it with a distinguishing literal, or declare",
+        "`, so operations on all keys of the prefix affect them: start it with a distinguishing literal, or declare",
     );
     Some(message.with(APART))
 }
@@ -216,7 +216,7 @@ const fn starts_with(text: &[u8], start: &[u8]) -> bool {
     }
 }
 
-/// Whether both may be on the same database. Which one a keyspace without `db` gets is known at run time only, and so is the
+/// Whether both may be on the same database. The database of a keyspace without `db` is known only at run time, and so is the
 /// server that is installed under a name.
 const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     let same_db = match (one.overrides.db, other.overrides.db) {
@@ -263,13 +263,13 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
             .with(outer_prefix)
             .with("\" of `")
             .with(outer.name)
-            .with("`, so what is done to all keys of one reaches the other's: give it its own prefix, or declare")
+            .with("`, so operations on all keys of one affect the other's: change one prefix, or declare")
             .with(APART)
     })
 }
 
-/// What the keys of a keyspace start with, where those of the other one may too: its prefix, or the segment in front of the
-/// tenant, behind which the tenants of both need not be the same.
+/// The start of a keyspace's keys, to compare with the keys of `other`: its prefix, or the segment before its tenant if the two
+/// do not declare the same segment.
 const fn start_of(keyspace: &KeyspaceMeta, other: &KeyspaceMeta) -> &'static str {
     match keyspace.overrides.tenant {
         Some(tenant) if !have_same_tenants(keyspace, other) => tenant,
@@ -277,7 +277,7 @@ const fn start_of(keyspace: &KeyspaceMeta, other: &KeyspaceMeta) -> &'static str
     }
 }
 
-/// Whether the keys of both are behind the same tenant, if they are behind any.
+/// Whether both declare the same `tenant` segment, or neither declares one.
 const fn have_same_tenants(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     match (one.overrides.tenant, other.overrides.tenant) {
         (None, None) => true,

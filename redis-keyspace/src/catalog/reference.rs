@@ -47,7 +47,7 @@ fn section(keyspace: &KeyspaceMeta, text: &mut String) {
         let _ = write!(text, " Server: {server}{dedicated}.");
     }
     if let Some(tenant) = keyspace.tenant() {
-        let _ = write!(text, " Of one tenant each, behind `{tenant}:{{tenant}}:`.");
+        let _ = write!(text, " Each key belongs to one tenant and starts with `{tenant}:{{tenant}}:`.");
     }
     text.push_str(
         "\n\n| key | value | on the wire | lifetime | arguments | |\n| --- | --- | --- | --- | --- | --- |\n",

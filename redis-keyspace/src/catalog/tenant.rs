@@ -7,11 +7,11 @@ use crate::scan::{SweepError, delete_within};
 use crate::schema::KeyspaceMeta;
 
 impl Catalog {
-    /// Returns the keys of one tenant, in all keyspaces of the catalog that declare `tenant`: to count them, and to delete them when
-    /// the tenant leaves. `redis` is the handle of the tenant, from [`Redis::for_tenant`].
+    /// Returns the keys of one tenant in all keyspaces of the catalog that declare `tenant`, to count or delete them. `redis`
+    /// is the handle of the tenant, from [`Redis::for_tenant`].
     ///
-    /// All keyspaces are looked for on the server of this handle. If some of them are on another server, call it for a handle of
-    /// that one too.
+    /// It uses only the server of this handle. If some keyspaces are on another server, call it with a handle of that server
+    /// too.
     ///
     /// ```
     /// # use redis_keyspace::{Counter, Keyspace, Redis, Text, catalog};
@@ -47,12 +47,12 @@ pub struct TenantKeys {
 }
 
 impl TenantKeys {
-    /// Returns how many keys of each keyspace the tenant has, in the order of the catalog. Goes through the database once for
-    /// each keyspace.
+    /// Returns the number of the tenant's keys in each keyspace, in the order of the catalog. Scans the database once for each
+    /// keyspace.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the handle is not of a tenant; otherwise those of any command.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the handle has no tenant; otherwise those of any command.
     pub async fn count(&self) -> Result<Vec<(&'static str, u64)>> {
         let mut counts = Vec::new();
         for keyspace in self.keyspaces()? {
@@ -62,19 +62,19 @@ impl TenantKeys {
         Ok(counts)
     }
 
-    /// Deletes all keys of the tenant; returns how many there were. Goes through the database once for each keyspace. Loads in
-    /// flight are not stored.
+    /// Deletes all keys of the tenant; returns the number of deleted keys. Scans the database once for each keyspace. Values of
+    /// loads in flight are not stored.
     ///
-    /// What the library keeps in addition to values contains no values and expires by itself: the last number of a lock after a day,
-    /// the hash of a payload with its `Once`, and sweep marks after 30 days.
+    /// Data that the library stores in addition to values is not deleted. It contains no values and expires by itself: the
+    /// fencing number of a lock after a day, the payload hash of a `Once` after its result, and sweep marks after 30 days.
     ///
     /// # Errors
     ///
-    /// As [`count`](Self::count). The keys of earlier keyspaces are deleted then.
+    /// As for [`count`](Self::count). After an error, the keys of earlier keyspaces are already deleted.
     ///
     /// # Cancellation
     ///
-    /// After the future is dropped, some of the keys are deleted.
+    /// Dropping the future stops the deletion; some keys may already be deleted.
     pub async fn delete(&self) -> Result<u64> {
         let mut deleted = 0;
         for keyspace in self.keyspaces()? {
@@ -84,11 +84,11 @@ impl TenantKeys {
         Ok(deleted)
     }
 
-    /// The keyspaces whose keys are of one tenant each.
+    /// The keyspaces that declare `tenant`.
     fn keyspaces(&self) -> Result<Vec<&'static KeyspaceMeta>> {
         if self.redis.tenant().is_none() {
             return Err(Error::invalid_input(
-                "this handle has no tenant: pass the one that `redis.for_tenant(..)` returns",
+                "this handle has no tenant: pass a handle from `redis.for_tenant(..)`",
             ));
         }
         Ok(self.catalog.keyspaces.iter().copied().filter(|keyspace| keyspace.tenant().is_some()).collect())

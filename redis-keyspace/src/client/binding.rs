@@ -18,7 +18,7 @@ use crate::time::Deadline;
 /// A keyspace of a handle, bound to its pool on one runtime.
 pub(crate) struct Binding {
     pub(super) pool: Arc<PoolRef>,
-    /// While it is bound, no other keyspace that can make its keys may use the database. `None` if that is not checked.
+    /// While this exists, no other keyspace that can make the same keys may use the database. `None` if that is not checked.
     pub(super) _keyspace: Option<BoundKeyspace>,
     /// Ends in its separator, or is empty.
     pub(crate) namespace: Box<str>,
@@ -29,7 +29,7 @@ pub(crate) struct Binding {
     pub(crate) checks: WriteChecks,
     /// Replaces the lifetime that the keyspace declares for all of its templates.
     pub(crate) ttl: Option<Duration>,
-    /// Whether there is no server, by choice.
+    /// Whether the handle is disabled.
     pub(crate) is_disabled: bool,
     /// Set when the handle is closed.
     pub(crate) closed: Arc<ClosedFlag>,
@@ -68,7 +68,7 @@ impl Binding {
         }
     }
 
-    /// Fails if there is no server, by choice.
+    /// Fails if the handle is disabled.
     pub(crate) fn require_server(&self) -> Result<()> {
         if self.is_disabled { Err(disabled()) } else { Ok(()) }
     }

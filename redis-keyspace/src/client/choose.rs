@@ -44,7 +44,7 @@ impl Redis {
         change_installed(|installed| *installed = Installed::default());
     }
 
-    /// Returns the handle that commands without a handle use here: that of the innermost [`scope`](Self::scope), else the
+    /// Returns the handle that commands without `.on(..)` use here: that of the innermost [`scope`](Self::scope), else the
     /// [installed](Self::install) one. For a keyspace that declares `server = "name"`, see
     /// [`current_for`](Self::current_for).
     ///

@@ -10,13 +10,13 @@ impl Redis {
     ///   [`Stats::dropped_writes`](crate::stats::Stats::dropped_writes).
     /// - [`get_or_set`](crate::Key::get_or_set) runs the loader. Callers that ask for a key at the same time share one load, and
     ///   nothing is stored.
-    /// - Everything whose answer a program acts upon fails with
+    /// - Operations whose result must be right fail with
     ///   [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured): counters, conditional writes, `update`, locks, rate limits,
     ///   [`Once`](crate::Once), and [`raw`](Self::raw), [`ping`](Self::ping) and [`connect`](Self::connect). `update` and `Once` fail
     ///   before they call the program's code.
     /// - Each command of a batch or transaction has its own outcome.
     ///
-    /// To disable Redis only for some keyspaces, install such a handle under their name with
+    /// To disable Redis only for keyspaces that declare `server = "name"`, install such a handle under that name with
     /// [`install_as`](Self::install_as).
     ///
     /// ```

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::schema::{Key, Keyspace};
 
 impl Redis {
-    /// Returns the wire key of a key on this handle: its text as stored in Redis, with the application namespace. Use it for
-    /// commands by [`raw`](Self::raw) and for tools. Does no I/O.
+    /// Returns a key as it is stored in Redis by this handle, with the application namespace and the tenant. Use it for
+    /// commands on [`raw`](Self::raw) and for tools. Does no I/O.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text, redis};
@@ -32,7 +32,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the keyspace can't be used on this handle.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the keyspace declares `tenant` and this handle has no tenant.
     pub fn wire_key<S: Keyspace, V>(&self, key: &Key<S, V>) -> Result<String> {
         let namespace = self.namespace_of(Some(S::META))?;
         Ok(format!("{namespace}{key}"))
@@ -40,12 +40,13 @@ impl Redis {
 }
 
 impl<S: Keyspace, V> Key<S, V> {
-    /// Returns the wire key on the server that its commands use: that of [`on`](Self::on), of the innermost scope, or the
-    /// installed one, by name if the keyspace declares `server = "name"`. See [`Redis::wire_key`]. Does no I/O.
+    /// Returns the key as it is stored in Redis by the handle that its commands use: the one set by [`on`](Self::on); else that
+    /// of the innermost scope; else the installed one, by name if the keyspace declares `server = "name"`. See
+    /// [`Redis::wire_key`]. Does no I/O.
     ///
     /// # Errors
     ///
-    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured) if there is no such server; otherwise as for
+    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured) if no such handle exists; otherwise as for
     /// [`Redis::wire_key`].
     pub fn wire_key(&self) -> Result<String> {
         match self.redis() {

@@ -108,11 +108,11 @@ impl Redis {
     /// command has a connection of the pool to itself until its reply arrives, so commands do not share system calls as on
     /// shared connections, and a lost connection is noticed only when it is used.
     ///
-    /// The application must return connections as it got them. A `WATCH` that it leaves is cleared before each transaction. A
-    /// pool finds a `MULTI` by the PING that it sends at each checkout (`test_on_check_out`, its default). Without that, a command
-    /// that is queued discards the `MULTI` and runs again; a transaction fails instead, after the commands that the application
-    /// had queued were executed. What else it leaves can't be noticed: another database (`SELECT`), another
-    /// user, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY` or tracking.
+    /// The application must return connections in the state in which it got them. A `WATCH` that it leaves is cleared before
+    /// each transaction. The pool detects a `MULTI` with the `PING` that it sends at each checkout (`test_on_check_out`, on by
+    /// default). Without that `PING`, a command that the server queues in the `MULTI` discards the `MULTI` and runs again. A
+    /// transaction fails instead, and the commands that the application had queued are executed. Other changes are not
+    /// detected: another database (`SELECT`), another user, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY` or tracking.
     ///
     /// Two handles of one pool count as two servers: they share no copies, and no check compares their keyspaces. Create one handle
     /// and clone it.

@@ -38,7 +38,7 @@ struct RedisInner {
     bindings: ArcSwap<Bindings>,
     /// Held to change `bindings`.
     changing: Mutex<()>,
-    /// The pools of this handle and of its tenants: they stay while the handle exists, however often tenants come and go.
+    /// The pools of this handle and of its tenants. They exist as long as this handle, whether or not a tenant's handle exists.
     pools: Mutex<FxHashMap<(usize, Id), Arc<PoolRef>>>,
     closed: Arc<ClosedFlag>,
     counters: Arc<Counters>,
@@ -84,14 +84,14 @@ impl Redis {
         }
     }
 
-    /// The handle of one tenant. The tenant was checked.
+    /// The handle of one tenant, whose name is already validated.
     pub(super) fn of_tenant(&self, name: &str) -> Self {
         let of = self.root().clone();
         let (builder, counters) = (of.inner.builder.clone(), Arc::clone(&of.inner.counters));
         Self::with(builder, Some(Tenant { name: name.into(), of }), counters)
     }
 
-    /// The tenant of this handle.
+    /// Returns the tenant of this handle, if [`for_tenant`](Self::for_tenant) created it.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.inner.tenant.as_ref().map(|tenant| &*tenant.name)
@@ -158,8 +158,8 @@ impl Redis {
     ///
     /// Connections on other runtimes are closed too, without waiting for their commands.
     ///
-    /// The handles of [tenants](Self::for_tenant) are closed with the handle that they come from. Closing one of them closes only
-    /// that one and waits for nothing, because its connections belong to the other handle.
+    /// Closing a handle also closes the handles of its [tenants](Self::for_tenant). Closing the handle of a tenant closes only
+    /// that handle, and waits for nothing, because its connections belong to the handle that it was derived from.
     ///
     /// # Cancellation
     ///
@@ -216,14 +216,14 @@ impl Redis {
         lock(&self.root().inner.pools).values().map(|pool| Arc::clone(pool.pool())).collect()
     }
 
-    /// The pool of a keyspace. It stays for as long as the handle that tenants are derived from.
+    /// The pool of a keyspace. It exists as long as the handle from which the tenants are derived.
     fn pool_of(&self, key: (usize, Id), settings: Settings, runtime: &Handle) -> Result<Arc<PoolRef>> {
         let root = self.root();
         let mut pools = lock(&root.inner.pools);
         if root.is_closed() {
             return Err(Error::closed());
         }
-        // The moment to drop pools of runtimes that have ended: tests create one runtime each.
+        // Drops pools of runtimes that have ended: each test creates a runtime.
         pools.retain(|_, pool| !pool.pool().is_orphaned());
         let pool =
             pools.entry(key).or_insert_with(|| Arc::new(PoolRef::obtain(settings, runtime, key.0 != 0)));
@@ -244,7 +244,7 @@ impl Redis {
         self.bind(None)
     }
 
-    /// What is in front of the keys of a keyspace; ends in its separator, or is empty.
+    /// The text before the keys of a keyspace: namespace and tenant. It ends in its separator, or is empty.
     pub(super) fn namespace_of(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Box<str>> {
         let namespace = self.inner.builder.namespace.as_str();
         let Some((keyspace, segment)) = keyspace.and_then(|meta| Some((meta, meta.tenant()?))) else {
@@ -253,8 +253,7 @@ impl Redis {
         match self.tenant() {
             Some(tenant) => Ok(format!("{namespace}{segment}:{tenant}:").into()),
             None => Err(Error::configuration(format!(
-                "{} declares `tenant`, so its keys are of one tenant each, and this handle has none: use the handle that \
-                 `redis.for_tenant(..)` returns",
+                "{} declares `tenant`, but this handle has no tenant: use a handle from `redis.for_tenant(..)`",
                 keyspace.name()
             ))),
         }

@@ -7,8 +7,8 @@ tokio::task_local! {
 }
 
 impl Redis {
-    /// Makes this handle the default for all commands within `future`, overriding the installed ones. Tests that run at the
-    /// same time use it to have a server each.
+    /// Makes this handle the default for all commands within `future`, overriding the installed ones. With it, each of several
+    /// concurrent tests can use its own server.
     ///
     /// It does not apply to tasks that `future` spawns; wrap those in [`in_current_scope`](Self::in_current_scope). The returned
     /// future owns the handle, so that it can be spawned itself: `tokio::spawn(redis.scope(async { .. }))`.
@@ -32,8 +32,8 @@ impl Redis {
         SCOPE.scope(self.clone(), future)
     }
 
-    /// Runs a future in the scope in which this function is called, wherever the future is polled. Use it to take the scope
-    /// into a spawned task. Outside of a scope, the future runs as it is.
+    /// Runs a future in the scope of the caller, even if another task polls it. Use it to take the scope into a spawned task.
+    /// Outside of a scope, it has no effect.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -81,7 +81,7 @@ pub(super) fn with_scope<R>(use_scope: impl FnOnce(&Redis) -> R) -> Option<R> {
     SCOPE.try_with(use_scope).ok()
 }
 
-/// Runs a future that is about to leave its caller's task in the scope of the caller.
+/// Keeps the scope of the caller for a future that will run in another task.
 pub(crate) fn in_scope_of_caller<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
     let scope = with_scope(Redis::clone);
     async move {

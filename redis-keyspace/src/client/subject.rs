@@ -12,7 +12,7 @@ pub(crate) struct Subject {
     pub(crate) command: &'static str,
     /// Whether it reads values, so that a miss is an answer.
     pub(crate) reads: bool,
-    /// Whether a disabled handle must fail it, because even a miss would be a wrong answer.
+    /// Whether it fails on a disabled handle, because even a miss would be a wrong result.
     pub(crate) needs_server: bool,
     /// Overrides the declaration of the keyspace.
     pub(crate) on_unavailable: Option<OnUnavailable>,

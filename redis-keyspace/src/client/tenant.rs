@@ -5,13 +5,14 @@ use crate::config::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
 
 impl Redis {
-    /// Returns the handle of one tenant: on it, keys of keyspaces that declare `tenant = ".."` are those of this tenant. All other
-    /// keyspaces are shared by all tenants. Scans, patterns and deletions reach the keys of this tenant only.
+    /// Returns the handle of one tenant. On it, keys of keyspaces that declare `tenant = ".."` belong to this tenant, and
+    /// scans, patterns and deletions reach only the keys of this tenant. All other keyspaces are shared by all tenants.
     ///
-    /// In the scope of a tenant, all keyspaces use its server, also those that declare `server = ".."`; as in every scope.
+    /// As in every scope, all keyspaces use the server of the handle in the scope of a tenant, even keyspaces that declare
+    /// `server = ".."`.
     ///
     /// It shares the connections, options and statistics of this handle, and is closed with it. Creating one does no I/O and is
-    /// cheap enough for each request; to use it without passing it along, [`scope`](Self::scope) it.
+    /// cheap enough for each request. To use it without passing it as an argument, call [`scope`](Self::scope) on it.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -35,8 +36,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a tenant that is not one segment of a key: it must not be empty, and
-    /// contains no control characters and none of `: % * ? [ ] \\ { }`, and has at most 256 bytes. It is not escaped, so that tenants are stored as they are.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the tenant is not one segment of a key: it must have 1 to 256 bytes,
+    /// and must not contain control characters or any of `: % * ? [ ] \ { }`. Tenants are stored as they are, without escaping.
     pub fn for_tenant(&self, tenant: &str) -> Result<Self> {
         if !is_namespace(tenant) {
             return Err(Error::invalid_input(format!("the tenant is invalid: {NAMESPACE_RULES}")));

@@ -80,9 +80,9 @@ impl<T> Command<T> {
         self
     }
 
-    /// Sets another TTL than the template's for what the command stores: for `incr`, `decr` and their kin, whose first count
-    /// creates the counter, and for `set_many`. Fractions of a millisecond are rounded up. Other commands, and a TTL of zero, fail
-    /// with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
+    /// Overrides the template's TTL in a command that sets it, such as `set_many`, `incr` and `decr`. A counter takes the TTL
+    /// only if the command creates it. Fractions of a millisecond are rounded up. Other commands, and a TTL of zero, fail with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -113,7 +113,7 @@ impl<T> Command<T> {
         self
     }
 
-    /// Marks where the command of one packet has the declared lifetime.
+    /// Marks the position of the declared TTL in a command of one packet.
     pub(super) fn with_declared_lifetime(mut self, place: Option<PacketLifetime>) -> Self {
         if let (Ok(Request::One(packet)), Some(place)) = (&mut self.request, place) {
             let inherits = self.subject.template.is_some_and(|template| template.inherits_lifetime);
@@ -181,7 +181,7 @@ impl<T> fmt::Debug for Command<T> {
             .flat_map(|packet| packet.keys.as_slice())
             .map(|key| short_name(key.as_str()))
             .collect();
-        // Some commands are two on the wire, with the same key.
+        // Some commands are sent as two commands with the same key.
         keys.dedup();
         f.debug_struct("Command")
             .field("command", &self.subject.command)

@@ -1,4 +1,4 @@
-//! The answers of a handle without a server: as if no key existed.
+//! The replies of a disabled handle: as if no key existed.
 
 use crate::client::{Binding, Subject, disabled, written};
 use crate::error::Result;
@@ -14,7 +14,7 @@ pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) ->
     for packet in packets {
         replies.push(reply(packet).ok_or_else(disabled)?);
     }
-    // What was loaded before a write is not for callers that come after it.
+    // A read that starts after a write must not see a value that was loaded before it.
     for key in written(request) {
         binding.pool().local.flights.end(&binding.wire_name(key.as_str()));
     }
@@ -29,7 +29,7 @@ pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) ->
     })
 }
 
-/// The reply of an empty server that keeps nothing; `None` for a command whose answer would be wrong.
+/// The reply of a server that stores nothing; `None` for a command whose reply would be wrong.
 fn reply(packet: &Packet) -> Option<Reply> {
     Some(match packet.name {
         "GET" | "GETEX" | "GETDEL" => Reply::Nil,

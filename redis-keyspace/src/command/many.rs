@@ -42,8 +42,8 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
 
 /// Writes of many keys in one round trip.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Stores the values of many keys, each with its template's TTL, or that of [`ttl`](Command::ttl). Not atomic: if the server rejects one, the others are
-    /// stored anyway, and the error names the first that was not.
+    /// Stores the values of many keys, each with its template's TTL, or with the TTL that [`ttl`](Command::ttl) sets. Not
+    /// atomic: if the server rejects one, the others are stored anyway, and the error names the first that was not.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
         let (mut template, mut servers) = (None, Vec::new());
         let mut unreadable = None;

@@ -213,7 +213,7 @@ impl<S: Keyspace, V: SingleValue, R> IntoCommand for Set<S, V, R> {
         let mut command = Command::new::<S>("SET", Some(self.template), request, self.decode)
             .with_call(self.call)
             .unreadable(self.unreadable);
-        // Whether it stored is an answer that programs act upon.
+        // Programs depend on whether a conditional `SET` stored its value.
         command.subject.needs_server |= self.condition.is_some();
         if repeatable { command.repeatable() } else { command }
     }

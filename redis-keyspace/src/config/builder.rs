@@ -297,8 +297,8 @@ impl RedisBuilder {
         Ok(self)
     }
 
-    /// Skips the check that the keyspaces of a database can't make the same key: for tests that use keyspaces of several
-    /// programs on one server, or one server under the names of several.
+    /// Allows keyspaces that can make the same key on one database. Use it for tests that run keyspaces of several programs on
+    /// one server, or that install one server under several names.
     ///
     /// Without it, a command fails with [`Configuration`](crate::ErrorKind::Configuration) if its keyspace and another
     /// keyspace of this process can make the same key in the same database and namespace, or if one of them declares a

@@ -12,7 +12,7 @@ use crate::schema::KeyspaceMeta;
 use crate::time::Expiry;
 
 impl RedisBuilder {
-    /// How long a value of a keyspace may be, and whether it is verified.
+    /// The maximum length of values of a keyspace, and whether they are verified.
     pub(crate) fn checks(&self, keyspace: &'static KeyspaceMeta) -> (usize, bool) {
         let options = self.keyspaces.get(&keyspace.address()).map(|(_, options)| options);
         let most = options.and_then(|options| options.max_value_bytes);
@@ -20,7 +20,7 @@ impl RedisBuilder {
         (most.unwrap_or(self.base.max_value_bytes), verifies.unwrap_or(self.base.verify_writes))
     }
 
-    /// How long a value of any keyspace may be, and whether one of any is verified.
+    /// The largest of these maximum lengths, and whether values of any keyspace are verified.
     pub(crate) fn loosest_checks(&self) -> (usize, bool) {
         let most = self.keyspaces.values().filter_map(|(_, options)| options.max_value_bytes).max();
         let verifies = self.keyspaces.values().any(|(_, options)| options.verify_writes == Some(true));
@@ -47,7 +47,7 @@ impl RedisBuilder {
         let mut settings = self.base.clone();
         let mut url_db = None;
         match options.endpoint {
-            // Whether Redis is used is one decision for all keyspaces.
+            // A disabled handle is disabled for all keyspaces.
             _ if matches!(settings.endpoint, Endpoint::Disabled(_)) => {}
             None => {}
             Some(OptionEndpoint::Address { host, port }) => {
@@ -61,7 +61,7 @@ impl RedisBuilder {
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
                 settings.endpoint = parts.endpoint;
-                // Never those of another server.
+                // The credentials of another server are never sent.
                 settings.username = parts.username;
                 settings.password = parts.password;
                 settings.protocol = parts.protocol.unwrap_or(settings.protocol);
@@ -96,7 +96,7 @@ impl RedisBuilder {
         Ok(settings)
     }
 
-    /// The lifetime that replaces the one that a keyspace declares for all of its templates.
+    /// The TTL that the options set in place of the TTL that the keyspace declares.
     pub(crate) fn keyspace_ttl(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Option<Duration>> {
         let Some(meta) = keyspace else { return Ok(None) };
         let Some(ttl) = self.keyspaces.get(&meta.address()).and_then(|(_, options)| options.ttl) else {

@@ -20,7 +20,7 @@ pub(crate) enum Endpoint {
     Embedded(EmbeddedServer),
     /// A pool of the application.
     Pool(ExternalPool),
-    /// No server, by choice. A number identifies the handle.
+    /// No server: the handle is disabled. A number identifies the handle.
     Disabled(u64),
 }
 

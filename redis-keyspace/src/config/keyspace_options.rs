@@ -12,7 +12,7 @@ pub(super) enum OptionEndpoint {
         host: Option<String>,
         port: Option<u16>,
     },
-    /// Or what is wrong with it.
+    /// The parts of the URL, or why it is invalid.
     Url(Box<Result<UrlParts, Error>>),
 }
 
@@ -34,8 +34,8 @@ pub struct KeyspaceOptions {
 }
 
 impl KeyspaceOptions {
-    /// Sets the TTL of the templates that have the TTL of the keyspace, `#[keyspace(.., ttl = ..)]`. Templates that declare
-    /// their own TTL keep it, and so do calls that set one.
+    /// Replaces the TTL that the keyspace declares, `#[keyspace(.., ttl = ..)]`. Templates that declare their own TTL, and
+    /// calls that set a TTL, keep theirs.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -89,9 +89,9 @@ impl KeyspaceOptions {
 
     /// Sets the server for this keyspace from a URL, as [`RedisBuilder::url`](crate::RedisBuilder::url) does: with the user,
     /// password, database and protocol that the URL contains. A URL without a password means a server without one: the password of
-    /// the handle is not sent there. [`db`](Self::db) overrides the database of the URL. An invalid URL is an error of
-    /// [`build`](crate::RedisBuilder::build), which never repeats the URL. On a [disabled](crate::Redis::disabled) handle, the
-    /// server of a keyspace is ignored.
+    /// the handle is not sent there. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,
+    /// [`build`](crate::RedisBuilder::build) fails, and its error does not repeat the URL. On a
+    /// [disabled](crate::Redis::disabled) handle, the server of a keyspace is ignored.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};

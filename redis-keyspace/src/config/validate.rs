@@ -11,8 +11,8 @@ use crate::key::is_reserved;
 use crate::time::Deadline;
 
 /// The rules for a namespace, for messages.
-pub(crate) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must not be empty, and contains no control characters \
-                                          and none of : % * ? [ ] \\ { }, and has at most 256 bytes";
+pub(crate) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must have 1 to 256 bytes, without control \
+                                          characters and without any of : % * ? [ ] \\ { }";
 
 /// Tenants come from outside, and their names are part of every key.
 const LONGEST_NAMESPACE: usize = 256;

@@ -245,7 +245,7 @@ async fn send_cleanly(
     deadline: Deadline,
 ) -> Result<Vec<Reply>, Error> {
     if request.is_transactional() {
-        // A watched key would keep it from running.
+        // A watched key that has changed would abort the transaction.
         let mut unwatched = Pipeline::with_capacity(request.replies() + 1);
         unwatched.cmd("UNWATCH");
         append(&mut unwatched, request, namespace);
@@ -280,7 +280,7 @@ fn is_queued(reply: &Reply) -> bool {
     matches!(reply, Reply::Status(text) if text == "QUEUED")
 }
 
-/// Ends the transaction in which the connection is, if it is in one. `false` if the server does not confirm it.
+/// Discards the transaction that the connection is in. Returns false if the server does not confirm it.
 async fn ended_transaction(
     connection: &mut MultiplexedConnection,
     deadline: Deadline,

@@ -15,16 +15,16 @@ use super::redact::{MayRepeat, commands};
 /// A connection of the `redis` crate that no other caller uses, lent by [`Redis::raw`](crate::Redis::raw). It has the
 /// driver's whole API through [`ConnectionLike`].
 ///
-/// When it is dropped it returns to its pool, unless the next caller could notice what this one did. It is closed
+/// Dropping it returns the connection to its pool if it is in the state of a new connection. It is closed instead
 ///
 /// - if a request has no reply: it is in flight, or its future was dropped, even before its first poll;
 /// - unless replies prove that no `WATCH` or `MULTI` is left. `UNWATCH` and `DISCARD` prove it with `OK`, `EXEC` with its
 ///   results, nil or `EXECABORT`. `DISCARD` without `MULTI` is an error, and keys stay watched;
 /// - after a command that changes the connection itself: `SELECT`, `AUTH`, `HELLO`, `CLIENT`, `RESET`, `SUBSCRIBE` and its
 ///   variants, `MONITOR`, `SCRIPT DEBUG` and the like;
-/// - after a pipeline that is sent for another number of replies than it has.
+/// - after a pipeline that is sent with a wrong number of expected replies.
 ///
-/// A server that has such a command under another name (`rename-command`) hides it: call it by its usual name only.
+/// If the server renames such a command (`rename-command`), it is not recognised under its new name: do not send it.
 ///
 /// If the handle uses a [pool of the application](crate::Redis::from_pool), the connection is made outside of the pool and
 /// always closed.

@@ -4,12 +4,12 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 /// The state of a connection after the requests so far.
 ///
-/// A state counts as left only when a reply proves it: a connection that is not proven clean is closed.
+/// A `WATCH` or `MULTI` counts as ended only when a reply proves it. A connection that is not proven clean is closed.
 #[derive(Debug, Default)]
 pub(super) struct RawSession {
     /// A request has no reply yet: it is in flight, or its future was dropped, possibly before it was sent.
     unanswered: bool,
-    /// The outcome of a request will never be known.
+    /// The outcome of a request is unknown and stays so.
     doubtful: bool,
     watching: bool,
     queueing: bool,
@@ -100,7 +100,7 @@ impl RawSession {
             (b"DISCARD", Some(Value::Okay)) | (b"EXEC", Some(Value::Array(_) | Value::Nil)) => {
                 (self.watching, self.queueing) = (false, false);
             }
-            // The server discards the transaction with this error, and with no other one.
+            // Of all errors, only this one ends the transaction.
             (b"EXEC", Some(reply)) if error_code(reply) == Some("EXECABORT") => {
                 (self.watching, self.queueing) = (false, false);
             }
@@ -136,7 +136,7 @@ fn changes_connection(command: &Cmd) -> bool {
         b"SELECT" | b"AUTH" | b"HELLO" | b"CLIENT" | b"RESET" | b"QUIT" | b"MONITOR" | b"SYNC" | b"PSYNC"
         | b"REPLCONF" | b"READONLY" | b"READWRITE" | b"ASKING" | b"DEBUG" | b"SUBSCRIBE" | b"PSUBSCRIBE"
         | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => true,
-        // SCRIPT DEBUG, and whatever else is added.
+        // `SCRIPT DEBUG`, and subcommands of later servers.
         b"SCRIPT" => !matches!(argument(command, 1).as_slice(), b"LOAD" | b"EXISTS" | b"FLUSH" | b"KILL"),
         _ => false,
     }

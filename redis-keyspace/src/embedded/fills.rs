@@ -49,7 +49,7 @@ struct FillState<'s, 'c, 'a> {
     mark: Option<Vec<u8>>,
     /// Whether the companion must be ignored.
     is_void: bool,
-    /// The format of the companion, if it is another one.
+    /// The format version of the companion, if it is not version 1.
     other_format: Option<Vec<u8>>,
     mark_key: Option<&'s [u8]>,
     lease: Option<Vec<u8>>,

@@ -65,7 +65,7 @@ pub(super) fn register(server: &Server) {
     });
 }
 
-/// The answer if a key has a later format than the first.
+/// The reply for a key with a later format version than 1.
 fn later(stored: &[u8]) -> Reply {
     let version = later_version(stored).unwrap_or_default();
     Reply::Array(vec![Reply::Integer(-1), Reply::bulk(version.to_owned())])

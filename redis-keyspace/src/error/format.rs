@@ -1,11 +1,11 @@
-//! What a later version of this library wrote.
+//! Recognises data that a later version of this library wrote.
 
 use super::base::Error;
 
 /// The longest version that is shown.
 const LONGEST: usize = 20;
 
-/// The format version of a text that does not have the first one: `v`, the version, `:` and the rest.
+/// Returns the format version of a stored string in a later format: `v`, the version, `:` and the rest.
 pub(crate) fn later_version(stored: &[u8]) -> Option<&str> {
     let rest = stored.strip_prefix(b"v")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -18,7 +18,7 @@ impl Error {
     pub(crate) fn of_later_version(what: &str, version: &str) -> Self {
         let version = version.get(..LONGEST).unwrap_or(version);
         Self::decode(format!(
-            "{what} has format version {version}, written by a later version of redis-keyspace, and this one reads version 1: \
+            "{what} has format version {version}, written by a later version of redis-keyspace; this one reads only version 1: \
              update this program, or delete the key when no other program uses it"
         ))
     }

@@ -149,7 +149,8 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         let generations = &binding.pool().local.reads.generations;
         let name = binding.wire_name(self.group.as_str());
         if binding.is_disabled {
-            // The values may be on a server. There they must not outlive an invalidation, or this process.
+            // The members may be on a handle with a server. Their values must not be found after an invalidation or by another
+            // process.
             if let Some(generation) = generations.get(&name, Duration::MAX) {
                 return Ok(generation);
             }

@@ -348,11 +348,11 @@ impl KeyArgument for uuid::Uuid {
 /// It gives up what escaping promises: a `Raw` argument can contain separators, globs and braces. The checks
 /// treat it as "anything", so a template can have one only at its end.
 ///
-/// It must not contain a text that marks the library's own keys, or one key could be the lease, lock number or group member of
-/// another one: `%fill`, `%fence` or `%payload` at its end or before a `{`, `%swept:`, and `%g` with 16 lower-case hex digits at
-/// its end or before a `%`. Such a key can be created and printed, but every operation on it fails with
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) before anything is sent, [`parse`](crate::Keyspace::parse) rejects it, and
-/// scans skip it. Use [`redis.raw`](crate::Redis::raw) for an existing key with such a name.
+/// It must not contain a marker of the library's own keys; otherwise one key could be the lease, fencing number or group member
+/// of another. The markers are `%fill`, `%fence` and `%payload` at the end or before a `{`; `%swept:`; and `%g` with 16
+/// lower-case hex digits at the end or before a `%`. A key with a marker can be created and printed, but every operation on it
+/// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent. [`parse`](crate::Keyspace::parse) rejects
+/// it, and scans skip it. Use [`redis.raw`](crate::Redis::raw) for an existing key with such a name.
 ///
 /// ```
 /// use redis_keyspace::{Keyspace, Raw, Text};

@@ -53,10 +53,10 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
-/// What an argument starts with that is not of the texts of its type. `~` is no hex digit, so no escape sequence reads like it.
+/// The start of an argument that is invalid for its type. `~` is not a hex digit, so no escape sequence starts like this.
 pub(crate) const INVALID: &[u8] = b"%~";
 
-/// Appends an argument that is not of the texts of its type, in hex between tildes: where it ends does not depend on what follows.
+/// Appends an argument that is invalid for its type, in hex between tildes. Its end does not depend on the text after it.
 pub(crate) fn write_invalid(text: &[u8], out: &mut impl Extend<u8>) {
     out.extend(INVALID.iter().copied());
     out.extend(text.iter().flat_map(|&byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));

@@ -26,7 +26,7 @@ fn is_written_like_one(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
 }
 
-/// Whether a text is a generation, possibly followed by another marker.
+/// Whether a string is a generation, or starts with one that another marker follows.
 pub(crate) fn starts_with_one(text: &str) -> bool {
     let Some((generation, rest)) = text.split_at_checked(DIGITS) else { return false };
     is_written_like_one(generation) && (rest.is_empty() || rest.starts_with('%'))

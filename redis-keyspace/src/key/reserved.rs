@@ -1,15 +1,13 @@
-//! Texts that only the names of the library's own keys contain. Each starts with a `%` that is no escape, so no argument can
-//! contain it, except a verbatim one.
+//! Markers in the names of the library's own keys. Each starts with a `%` that is not an escape, so only a verbatim argument
+//! can contain one.
 
 use super::companion::Companion;
 use super::generation;
 
-/// What stands before the field in the name of a sweep mark.
+/// The marker before the field in the name of a sweep mark.
 pub(crate) const SWEPT: &str = "%swept:";
-/// The hash of the payload of a `Once`.
-const PAYLOAD: &str = "%payload";
 
-/// The text by which a key reads like one of the library's own, if it contains one.
+/// Returns the marker in a key that makes it look like one of the library's own keys, if it contains one.
 pub(crate) fn reserved_text(key: &str) -> Option<&'static str> {
     if !key.contains('%') {
         return None;
@@ -17,10 +15,10 @@ pub(crate) fn reserved_text(key: &str) -> Option<&'static str> {
     let behind = |marker: &'static str| {
         key.match_indices(marker).filter_map(move |(at, marker)| key.get(at + marker.len()..))
     };
-    // A companion's name ends there, or goes on with a hash tag.
+    // The name of a companion ends after its marker, or continues with a hash tag.
     let is_companion =
         |marker: &&'static str| behind(marker).any(|rest| rest.is_empty() || rest.starts_with('{'));
-    let companions = Companion::ALL.iter().map(|companion| companion.marker()).chain([PAYLOAD]);
+    let companions = Companion::ALL.iter().map(|companion| companion.marker());
     let is_member = || behind(generation::MARKER).any(generation::starts_with_one);
     companions
         .into_iter()

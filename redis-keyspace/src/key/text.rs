@@ -12,8 +12,8 @@ pub(crate) enum KeyText {
     /// A template without arguments is its own key.
     Static(&'static str),
     Shared(Arc<str>),
-    /// No command runs on it: a verbatim argument made a name that only the library uses, or an argument is none of the texts of its
-    /// type.
+    /// No command runs on it: a verbatim argument made the name of one of the library's own keys, or an argument is invalid for
+    /// its type.
     Unusable(Arc<str>),
     /// A key followed by the generations of its groups; `own` is the length of the key itself.
     Member {
@@ -61,8 +61,8 @@ impl KeyText {
 fn unusable(key: &str) -> Error {
     let Some(text) = reserved_text(key) else {
         return Error::invalid_input(
-            "an argument of the key has characters or a length that its type excludes (`#[key(alphabet = .., len = ..)]`); check \
-             texts with `CLASS.contains(..)` where they enter the program",
+            "the key has an argument with characters or a length that its type forbids (`#[key(alphabet = .., len = ..)]`): \
+             validate input with `CLASS.contains(..)`",
         );
     };
     Error::invalid_input(format!(

@@ -18,7 +18,7 @@ pub struct KeyWriter {
     // Keys are short: they are composed on the stack, and the finished text is the one allocation.
     bytes: SmallVec<[u8; 120]>,
     has_raw: bool,
-    /// An argument is not one of the texts of its type.
+    /// Whether an argument is invalid for its type.
     has_invalid: bool,
 }
 
@@ -52,8 +52,8 @@ impl KeyWriter {
         self.verbatim(text);
     }
 
-    /// Writes what `write` does. If that is no text of the class, no command runs on the key, and the argument is written as a text
-    /// that no argument has, so that the key equals no valid one.
+    /// Runs `write`. If its output does not belong to the class, no command runs on the key. Then a text that no valid argument
+    /// has is written instead, so that the key does not equal a valid key.
     #[doc(hidden)]
     pub fn write_of(&mut self, class: ArgumentClass, write: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();

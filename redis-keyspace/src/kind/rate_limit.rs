@@ -36,8 +36,8 @@ impl<A> fmt::Debug for RateLimit<A> {
 #[derive(Debug)]
 pub struct Gcra(());
 
-/// Fixed windows: a window starts with the first check that is allowed and lasts as long as the period of the rate. It allows the
-/// count of the rate, and then nothing until it ends.
+/// Fixed windows: a window starts with the first check that is allowed, and lasts for the period of the rate. It allows up to
+/// the count of the rate, then nothing until it ends.
 ///
 /// Up to twice the count can be allowed within one period, at the end of one window and at the start of the next.
 ///
@@ -54,7 +54,7 @@ pub struct Gcra(());
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
 /// # Redis::embedded().scope(async {
 /// let decision = ApiKeys::calls(7).check(Rate::per_minute(100)).await?;
-/// assert_eq!(decision.remaining, 99); // and 100 again in a minute, not one by one
+/// assert_eq!(decision.remaining, 99); // all 100 are allowed again in a minute
 /// # Ok(()) }).await }
 /// ```
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub struct FixedWindow(());
 
 /// How a rate limit counts: [`Gcra`] or [`FixedWindow`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an algorithm of rate limits",
+    message = "`{Self}` is not a rate limit algorithm",
     label = "write `RateLimit` or `RateLimit<FixedWindow>`"
 )]
 pub trait RateAlgorithm: sealed::SealedAlgorithm + 'static {

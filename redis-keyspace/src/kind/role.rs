@@ -20,7 +20,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether an answer that is not the server's would be wrong, even as a miss: the program decides by it what to do.
+    /// Whether operations need a server: programs depend on their results, so even a miss on a disabled handle would be wrong.
     pub(crate) fn needs_server(self) -> bool {
         matches!(self, Self::Counter | Self::Once | Self::Lock | Self::RateLimit)
     }

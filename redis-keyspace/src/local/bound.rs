@@ -1,7 +1,7 @@
-//! Which keyspaces use a database, so that none of them can make a key of another one.
+//! The keyspaces that use a database. A keyspace that can make a key of another one is rejected.
 //!
-//! Templates are found by the text that their keys start with. Two templates are compared only if one of these texts starts
-//! with the other one.
+//! Templates are indexed by the literal that their keys start with. Two templates are compared only if one of these literals
+//! starts with the other one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ pub(crate) struct BoundKeyspaces {
 struct BoundState {
     /// By namespace.
     keyspaces: FxHashMap<Box<str>, Vec<BoundEntry>>,
-    /// The templates by what their keys start with on the server.
+    /// The templates by the literal that their keys start with, namespace included.
     templates: BTreeMap<String, Vec<BoundTemplate>>,
 }
 
@@ -41,7 +41,7 @@ struct BoundTemplate {
     namespace: Box<str>,
 }
 
-/// The use of a database by a keyspace, until it is dropped.
+/// Registers that a keyspace uses a database, until it is dropped.
 pub(crate) struct BoundKeyspace {
     database: Arc<BoundKeyspaces>,
     keyspace: &'static KeyspaceMeta,
@@ -52,7 +52,7 @@ pub(crate) struct BoundKeyspace {
 pub(crate) enum BindingConflict {
     /// They can make the same key, for example this one on the server; `None` if the search found too many states.
     SameKey { one: &'static TemplateMeta, other: &'static TemplateMeta, example: Option<String> },
-    /// One of them declares that its server is dedicated to another name.
+    /// One of them declares a `dedicated_server` that the other one does not name.
     Dedicated { dedicated: &'static KeyspaceMeta, other: &'static KeyspaceMeta },
 }
 
@@ -141,7 +141,7 @@ impl BoundState {
 }
 
 impl BoundTemplate {
-    /// What its keys start with on the server.
+    /// The literal that its keys start with, namespace included.
     fn start(&self) -> String {
         match self.template.pieces {
             [Piece::Literal(text), ..] => format!("{}{text}", self.namespace),
@@ -208,7 +208,7 @@ mod tests {
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, templates.leak())))
     }
 
-    /// A key that both can make, found without the index.
+    /// Whether both can make the same key, decided without the index.
     fn meet(one: (&KeyspaceMeta, &str), other: (&KeyspaceMeta, &str)) -> bool {
         let pieces = |(keyspace, namespace): (&KeyspaceMeta, &str)| -> Vec<Vec<Piece>> {
             let before = (!namespace.is_empty()).then(|| Piece::Literal(namespace.to_owned().leak()));
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// Prints what the check costs, with `--nocapture`.
+    /// Prints how long binding takes, with `--nocapture`.
     #[test]
     fn five_hundred_templates_bind() {
         let keyspaces = a_large_program();
@@ -300,7 +300,7 @@ mod tests {
                     }
                     Err(_) => prop_assert!(meets, "{:?} in {:?}", keyspace.templates, namespace),
                 }
-                // Bound twice, it is there until the second one is gone.
+                // A keyspace that is bound twice stays bound until both bindings are dropped.
                 if let Some(&(keyspace, namespace, _)) = bound.last() {
                     drop(database.bind(keyspace, namespace));
                 }

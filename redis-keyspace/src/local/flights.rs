@@ -144,12 +144,12 @@ impl Flights {
         true
     }
 
-    /// Lets no caller join the load of a key any more: the key was written.
+    /// Stops callers from joining the load of a key, because the key was written.
     pub(crate) fn end(&self, key: &str) {
         self.shared.lock().remove(key);
     }
 
-    /// Lets no caller join any load in flight.
+    /// Stops callers from joining any load in flight.
     pub(crate) fn end_all(&self) {
         self.shared.lock().clear();
     }

@@ -70,12 +70,12 @@ struct HoldLimit {
 }
 
 impl HoldLimit {
-    /// `None` for a time that never comes.
+    /// Returns `None` if the limit is too far in the future to be reached.
     fn new(asked: Instant, limit: Duration) -> Option<Self> {
         Some(Self { at: asked.checked_add(limit)?, clock: SuspensionClock::start(), limit })
     }
 
-    /// When it is reached, unless the machine is suspended before.
+    /// When the limit is reached, if the machine is not suspended until then.
     fn ends(&self) -> Instant {
         self.at.checked_sub(self.clock.suspended()).unwrap_or_else(Instant::now)
     }
@@ -86,8 +86,7 @@ impl HoldLimit {
 
     fn into_error(self) -> Error {
         let limit = self.limit;
-        let message =
-            format!("the lock was held for {limit:?}, the longest that `max_hold` permits, and was released");
+        let message = format!("the lock reached its `max_hold` of {limit:?} and is released");
         Error::new(ErrorKind::LockLost, message)
     }
 }
@@ -156,7 +155,7 @@ impl LockGuard {
         let was_ours = release.await.map_err(|error| shared.about(error))?;
         self.released = true;
         shared.end(Error::new(ErrorKind::LockLost, if was_ours { RELEASED } else { NOT_OURS }));
-        // What ended it before says more.
+        // An earlier cause is more specific.
         if was_ours { Ok(()) } else { Err(self.held.check().err().unwrap_or_else(|| shared.lost(NOT_OURS))) }
     }
 }
@@ -321,7 +320,7 @@ fn end(asked: Instant, lifetime: Duration) -> Instant {
     asked + lifetime.saturating_sub(margin)
 }
 
-/// Renews a lock until it is lost or was held for as long as it may be; it is aborted when it is given back.
+/// Renews a lock until it is lost or reaches its `max_hold`. The task is aborted when the lock is released.
 async fn keep(shared: Arc<Shared>, asked: Instant) {
     let Some(limit) = shared.max_hold else { return renew_until_lost(&shared, asked).await };
     tokio::select! {

@@ -201,9 +201,9 @@ macro_rules! lock_builder {
                 self
             }
 
-            /// Sets how long the lock may be held at most, from when it is taken, however often it could be renewed. Then it is
-            /// [lost](LockHandle::lost) with [`LockLost`](crate::ErrorKind::LockLost), is not renewed any more, and is released.
-            /// [`with_lock`](LockWait::with_lock) drops its work at that moment. Use it for work that may hang.
+            /// Limits how long the lock is held, counted from when it is taken, renewals included. After that time, the lock is
+            /// [lost](LockHandle::lost) with [`LockLost`](crate::ErrorKind::LockLost) and is released.
+            /// [`with_lock`](LockWait::with_lock) then drops its work. Use it for work that may hang.
             ///
             /// ```
             /// # use std::time::Duration;

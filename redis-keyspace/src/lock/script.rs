@@ -19,7 +19,7 @@ const FENCE_KEPT: i64 = 24 * 3600 * 1000;
 /// remaining lifetime of the lock. If the token is that of the holder, because the command was sent twice, the number stays the
 /// same. `KEYS`: the lock, and the last number. `ARGV`: the token, and the lifetimes of both keys.
 ///
-/// Returns `-1` and the format version if one of the keys has a later one than the first; then it changes nothing.
+/// If one of the keys has a later format version than 1, returns `-1` and that version, and changes nothing.
 ///
 /// Lua's numbers are exact up to 2^53, which microseconds reach in the year 2255.
 pub(crate) const ACQUIRE: &str = "\

@@ -179,8 +179,8 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         self
     }
 
-    /// Sets how long the result is known, instead of the template's TTL. A TTL that Redis does not support is an
-    /// [`InvalidInput`](ErrorKind::InvalidInput) error, before the work runs.
+    /// Sets how long the result is stored, instead of the template's TTL. A TTL that Redis does not support fails with
+    /// [`InvalidInput`](ErrorKind::InvalidInput), and the work does not run.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self

@@ -1,4 +1,4 @@
-//! Replacing the lifetime in commands that are composed already.
+//! Replaces the TTL in commands that are already built.
 
 use super::args::Args;
 use super::keys::Keys;
@@ -20,7 +20,7 @@ impl Packet {
         Ok(Some(packet))
     }
 
-    /// Marks a lifetime behind this many arguments as the declared one.
+    /// Marks the TTL at this position as the declared one.
     pub(crate) fn with_declared_lifetime(&mut self, place: PacketLifetime, inherits: bool) {
         self.lifetime = Some(place);
         self.inherits_lifetime = inherits;
@@ -28,17 +28,17 @@ impl Packet {
 }
 
 impl Request {
-    /// Whether it gives keys a lifetime from their declaration.
+    /// Whether it sets a declared TTL.
     pub(crate) fn has_declared_lifetime(&self) -> bool {
         matches!(self, Self::Empty) || self.packets().iter().any(|packet| packet.lifetime.is_some())
     }
 
-    /// Gives the keys another lifetime than the declared one. Then the lifetime is not the declared one any more.
+    /// Replaces the declared TTL. The new TTL does not count as declared.
     pub(crate) fn set_lifetime(&mut self, expiry: Expiry) -> Result<()> {
         self.replace_lifetime(expiry, false)
     }
 
-    /// Gives the keys another lifetime than the one that the keyspace declares for all of its templates.
+    /// Replaces the TTL that the keyspace declares. The TTL of a template, or of a call, stays.
     pub(crate) fn set_keyspace_lifetime(&mut self, expiry: Expiry) -> Result<()> {
         self.replace_lifetime(expiry, true)
     }
@@ -69,7 +69,7 @@ impl Request {
     }
 }
 
-/// The arguments with another lifetime at this place.
+/// The arguments with another TTL at this position.
 fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
     let mut replaced = Args::default();
     let mut rest = args.iter().skip(place).peekable();
@@ -87,7 +87,7 @@ fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Res
         "GETEX" => expiry.push_for_get_ex(&mut replaced)?,
         // A conditional `SET` is sent as a script with the same arguments.
         "SET" | "EVAL" => expiry.push_for_set(&mut replaced)?,
-        _ => return Err(Error::protocol("a command without lifetimes has one")),
+        _ => return Err(Error::protocol("a command without TTL options has a TTL")),
     }
     rest.for_each(|argument| replaced.push(argument));
     Ok(replaced)

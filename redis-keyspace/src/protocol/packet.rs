@@ -14,18 +14,18 @@ pub(crate) struct Packet {
     pub(crate) args: Args,
     /// Whether the library added it to the commands of the caller: of its reply only an error matters.
     pub(crate) aside: bool,
-    /// Set if it gives its keys a lifetime from their declaration.
+    /// The position of the declared TTL, if it sets one.
     pub(crate) lifetime: Option<PacketLifetime>,
-    /// Whether that lifetime is the one that the keyspace declares for all of its templates.
+    /// Whether that TTL is declared by the keyspace, not by the template.
     pub(crate) inherits_lifetime: bool,
 }
 
-/// Where a command has a lifetime that is declared rather than set by the call.
+/// The position of a declared TTL in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PacketLifetime {
-    /// As options behind this many of its arguments.
+    /// In options after this many of its arguments.
     Options(usize),
-    /// In a command before it that creates the key, or nowhere if keys never expire.
+    /// In a preceding command that creates the key. If keys never expire, that command is missing.
     Creation,
 }
 

@@ -18,7 +18,7 @@ impl Expiry {
         }
     }
 
-    /// Fails for a lifetime that Redis does not support, before anything is done for which it is needed.
+    /// Fails if Redis does not support the TTL, for checks before the work that needs it.
     pub(crate) fn check(self) -> Result<()> {
         self.push_for_set(&mut Args::default())
     }

@@ -33,14 +33,14 @@ impl<S: Keyspace, A: RateAlgorithm> RateCheck<S, A> {
         Self { key: key.clone(), rate, takes, cost: 1, wait: Duration::ZERO, options }
     }
 
-    /// How many it takes at once; one unless stated. All or nothing.
+    /// Sets how many it takes, all or nothing; the default is one.
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
     }
 
-    /// Waits until it is allowed, at most this long. If it will not be allowed within that time, the decision is returned at once,
-    /// with [`allowed`](RateLimitDecision::allowed) false. Waiting holds no connection, and callers are not served in order.
+    /// Waits until it is allowed, at most this long. If it can't be allowed within that time, returns at once, with
+    /// [`allowed`](RateLimitDecision::allowed) false. Waiting holds no connection. Callers are not served in order.
     ///
     /// ```
     /// # use std::time::Duration;

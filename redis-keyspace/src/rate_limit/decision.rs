@@ -5,17 +5,17 @@ use std::time::Duration;
 /// What a rate limit allows. See [`Key::check`](crate::Key::check).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-#[must_use = "it says whether to go on"]
+#[must_use = "it says whether the caller may continue"]
 pub struct RateLimitDecision {
-    /// Whether what was asked for is allowed; for [`allow_at_most`](crate::Key::allow_at_most), whether any of it is.
+    /// Whether the cost is allowed; for [`allow_at_most`](crate::Key::allow_at_most), whether at least one is.
     pub allowed: bool,
-    /// How many were taken: the cost, if it is allowed; nothing by a [`peek`](crate::Key::peek).
+    /// How many were taken: the cost if it is allowed, else 0. Always 0 for [`peek`](crate::Key::peek).
     pub taken: u64,
     /// How many are allowed at once: the burst, or the count of a window.
     pub limit: u64,
     /// How many more are allowed now.
     pub remaining: u64,
-    /// How long until what was refused would be allowed; `None` for what is allowed.
+    /// How long until the cost will be allowed; `None` if it is allowed.
     pub retry_after: Option<Duration>,
     /// How long until the limit has fully recovered.
     pub reset_after: Duration,

@@ -20,9 +20,9 @@ use crate::kind::RateLimit;
 pub use crate::kind::{FixedWindow, Gcra, RateAlgorithm};
 use crate::schema::{Key, Keyspace};
 
-/// Rate limits, on the server's clock to the microsecond, and exact: by the generic cell rate algorithm, or, declared as
-/// `RateLimit<FixedWindow>`, in [fixed windows](FixedWindow). One key of a few bytes each, which expires when the limit has fully
-/// recovered; one round trip a check.
+/// Rate limits, exact to the microsecond, by the server's clock. They use the generic cell rate algorithm, or
+/// [fixed windows](FixedWindow) if declared as `RateLimit<FixedWindow>`. Each limit is one key of a few bytes, which expires
+/// when the limit has fully recovered. A check is one round trip.
 ///
 /// [`del`](Key::del) forgets what was used.
 impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
@@ -71,8 +71,8 @@ impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
         RateCheck::new(self, rate, false)
     }
 
-    /// Takes as many as are allowed now, at most `most`. [`taken`](RateLimitDecision::taken) says how many: send so many of a
-    /// queue, and the rest later.
+    /// Takes as many as are allowed now, at most `most`. [`taken`](RateLimitDecision::taken) is the number taken, for example
+    /// the number of queued messages to send now.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, RateLimit, Redis};
@@ -92,15 +92,15 @@ impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check). If a later one of its round trips fails, nothing was taken, unless the connection was lost.
+    /// As for [`check`](Self::check). If it fails, nothing was taken, unless the connection was lost.
     ///
     /// # Round trips
     ///
-    /// One if all of it is allowed, else two, and one more each time that another caller was faster.
+    /// One if `most` is allowed, else two; one more each time another caller takes some in between.
     ///
     /// # Cancellation
     ///
-    /// After the future is dropped, it may or may not have taken some.
+    /// If the future is dropped, some may or may not have been taken.
     pub fn allow_at_most(&self, rate: Rate, most: u64) -> RateTake<S, A> {
         RateTake::new(self, rate, most)
     }

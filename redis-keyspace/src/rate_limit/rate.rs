@@ -52,7 +52,7 @@ impl Rate {
         Self::new(count, Duration::from_secs(3600))
     }
 
-    /// How many are allowed at once at most.
+    /// The largest number that can be allowed at once.
     pub(super) const fn at_once(&self) -> u64 {
         self.burst
     }
@@ -105,13 +105,13 @@ impl Quota {
         Err(Error::invalid_input(problem))
     }
 
-    /// Fails if the rate has a burst, which fixed windows do not.
+    /// Fails if the rate sets a burst: fixed windows have none.
     pub(super) fn check_windows(&self) -> Result<()> {
         if self.burst == self.count {
             return Ok(());
         }
         Err(Error::invalid_input(format!(
-            "a limit of fixed windows has no burst, and the rate sets {}; remove `burst`, or declare the key as `RateLimit`",
+            "a limit with fixed windows has no burst, but the rate sets {}; remove `burst`, or declare the key as `RateLimit`",
             self.burst
         )))
     }

@@ -72,11 +72,11 @@ pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
 
 /// Returns whether it is allowed, and the state of the limit.
 pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
-    let (allowed, [now, whole, part]) = read_answer(answer, "not what a rate limit keeps")?;
+    let (allowed, [now, whole, part]) = read_answer(answer, "not the state of a rate limit")?;
     Ok((allowed, Reading { now, recovered: (whole, part) }))
 }
 
-/// Returns whether it is allowed, and the three numbers that follow. `other` says that the key holds anything else.
+/// Returns whether it is allowed, and the three numbers that follow. `other` is the error if the key holds anything else.
 pub(super) fn read_answer(answer: Reply, other: &'static str) -> Result<(bool, [u64; 3])> {
     let unexpected = || Error::protocol("the script of a rate limit returned an unexpected reply");
     let Reply::Array(parts) = answer else { return Err(unexpected()) };

@@ -45,10 +45,10 @@ impl<S: Keyspace, A: RateAlgorithm> RateTake<S, A> {
             if decision.allowed {
                 return Ok(decision);
             }
-            // What remained a moment ago. Another caller may take it first; then less remains.
+            // Tries what remained at the last check. Another caller may take some of it first.
             check.cost = decision.remaining.min(check.cost.saturating_sub(1));
             if check.cost == 0 {
-                // When one is allowed again, not all of them.
+                // So that `retry_after` is the time until one is allowed, not all of them.
                 check.cost = 1;
                 return check.observed().await;
             }

@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::key::KeyText;
 use crate::protocol::{Args, Keys, Reply, Script, ScriptCall};
 
-/// It stores when the window ends and how many were allowed in it. A check that starts a window lets it end after the period. If
-/// the clock was set back, or the rate was changed to a shorter period, a window ends at most one period from now.
+/// The key stores when the window ends and how many were allowed in it. A window ends one period after the check that starts
+/// it. If the clock was set back, or the rate has a shorter period now, the window ends at most one period from now.
 ///
 /// `KEYS`: the limit. `ARGV`: how many are allowed; the period in microseconds; the cost; `1` to take it, `0` to read only. Returns
 /// whether it is allowed, the server's time, the end of the window, and how many were allowed in it. Returns `-1` if the key

@@ -86,7 +86,7 @@ impl<S> Matcher<S> {
 impl<S: Keyspace> Matcher<S> {
     /// The arguments of a key of the pattern; `None` for a key that is none.
     pub(super) fn arguments(&self, key: &str) -> Option<S::Parsed> {
-        // The library's own keys; a verbatim argument would read such a name.
+        // The library's own keys: a verbatim argument would parse such a name.
         if is_member(key) || reserved_text(key).is_some() {
             return None;
         }

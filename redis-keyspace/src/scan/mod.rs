@@ -219,7 +219,7 @@ pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
     delete_within(S::META, glob)
 }
 
-/// Deletes what a raw glob matches among the keys of a keyspace that start with its prefix.
+/// Deletes the keys of a keyspace that start with its prefix and match a raw glob.
 pub(crate) fn delete_within(keyspace: &'static KeyspaceMeta, glob: &str) -> Sweep<'static> {
     let prefix = if keyspace.prefix().is_empty() { String::new() } else { format!("{}:", keyspace.prefix()) };
     let mut whole = String::new();

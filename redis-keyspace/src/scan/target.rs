@@ -12,12 +12,12 @@ pub(super) struct Wanted {
     pub(super) only: Option<String>,
     /// The Redis type of the keys, if it matters.
     pub(super) redis_type: Option<&'static str>,
-    /// Why no key can be found, if a bound argument makes that certain.
+    /// Why the scan fails, if a bound argument contains a reserved marker.
     pub(super) refusal: Option<Error>,
 }
 
 impl Wanted {
-    /// Fails if nothing may be sent for it.
+    /// Fails if a bound argument is invalid; then nothing may be sent.
     pub(super) fn check(&self) -> Result<()> {
         self.refusal.clone().map_or(Ok(()), Err)
     }

@@ -62,13 +62,13 @@ impl KeyspaceMeta {
         self.overrides.server
     }
 
-    /// Returns whether the named server is declared to hold no other keyspaces than those that name it.
+    /// Returns whether the declaration sets `dedicated_server`: only keyspaces with the same `server` may use that server.
     #[must_use]
     pub const fn has_dedicated_server(&self) -> bool {
         self.overrides.dedicated_server
     }
 
-    /// Returns the segment in front of the tenant, if its keys are of one tenant each.
+    /// Returns the segment before the tenant in each key, if the declaration sets `tenant`.
     #[must_use]
     pub const fn tenant(&self) -> Option<&'static str> {
         self.overrides.tenant
@@ -80,7 +80,7 @@ impl KeyspaceMeta {
         self.templates
     }
 
-    /// Whether the declarations keep two keyspaces on different servers, which is checked when they are bound.
+    /// Whether a `dedicated_server` keeps two keyspaces on different servers. That is verified when they are bound.
     pub(crate) const fn is_kept_apart_from(&self, other: &Self) -> bool {
         let same_server = match (self.overrides.server, other.overrides.server) {
             (Some(one), Some(other)) => equal(one, other),

@@ -18,7 +18,7 @@ pub struct TemplateMeta {
     pub(crate) pieces: &'static [Piece],
     pub(crate) kind: KindMeta,
     pub(crate) lifetime: Lifetime,
-    /// Whether the lifetime is declared on the keyspace, for all templates that declare none.
+    /// Whether the lifetime is that of the keyspace, because the template declares none.
     pub(crate) inherits_lifetime: bool,
     pub(crate) fills: FillPolicy,
     pub(crate) docs: &'static str,
@@ -56,7 +56,7 @@ impl TemplateMeta {
         Self { fills, ..self }
     }
 
-    /// The same template with a lifetime of its own.
+    /// The same template, marked as declaring its own lifetime.
     #[doc(hidden)]
     #[must_use]
     pub const fn with_own_lifetime(self) -> Self {

@@ -83,7 +83,7 @@ both_servers! {
         assert_eq!(with_own().await.unwrap_err().to_string(), "the loader failed: outer");
         let error = with_boxed().await.unwrap_err();
         assert_eq!(error.to_string(), "the loader failed: outer");
-        // The message has the outer one already.
+        // The message already contains the outer error.
         assert_eq!(error.source().unwrap().to_string(), "inner");
         let boxed = Keys::text(1).try_get_or_set(async || Err(outer())).await.map_err(FillError::into_boxed);
         let boxed = boxed.unwrap_err();
@@ -148,7 +148,7 @@ both_servers! {
             };
             Keys::text(1).try_get_or_set(load).await.unwrap_err()
         };
-        // A caller may come when the loads have failed already; then it runs its own.
+        // A caller that arrives after the loads have failed runs its own loader.
         eventually("a caller waits for two loads", async || {
             let (a, b, c, d) = tokio::join!(fill(), fill(), fill(), fill());
             let mut waited = false;

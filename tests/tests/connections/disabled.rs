@@ -1,4 +1,4 @@
-//! Handles without a server, by choice: reads miss, plain writes are dropped, and nothing else succeeds.
+//! Disabled handles: reads miss, plain writes are dropped, and operations that need a server fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -208,7 +208,7 @@ fn callers_share_a_load_unless_the_key_was_written() {
         let mut first: Vec<_> = (0..100).map(|_| fill()).collect();
         first.iter_mut().for_each(start);
         assert_eq!(loads.load(Ordering::Acquire), 1);
-        // What is loaded may be older than this.
+        // The value of the load in flight may be older than this write.
         assert!(!Keys::text(1).del().await.unwrap());
         let mut second = fill();
         start(&mut second);

@@ -480,8 +480,8 @@ fn the_raw_access_leaves_no_trace_in_the_pool() {
     });
 }
 
-/// The pool has one connection, so that the library has to use what the application left. The PING of a checkout, which this pool
-/// does not send, would find a MULTI.
+/// The pool has one connection, so the library must use the one that the application returned. The pool sends no `PING` at
+/// checkout, which would detect a `MULTI`.
 #[test]
 fn the_application_leaves_a_watch_or_a_multi_behind() {
     within(PATIENCE, async {
@@ -511,7 +511,7 @@ fn the_application_leaves_a_watch_or_a_multi_behind() {
             leave(&[&["MULTI"]]).await;
             let texts = redis.batch((Keys::text(1).get(), Keys::text(2).get())).await.unwrap();
             assert_eq!(texts, (Some("stored".into()), None));
-            // A transaction in a transaction says so, and the one after it runs.
+            // A transaction within a `MULTI` fails with an error that names it. The next transaction runs.
             leave(&[&["MULTI"]]).await;
             let error = redis.transaction((Keys::count(1).incr(),)).await.unwrap_err();
             assert!(error.to_string().contains("MULTI"), "{error}");

@@ -28,7 +28,7 @@ both_servers! {
         Keys::text(1).set("x").await.unwrap();
         let current = Redis::current().unwrap();
         assert_eq!(Keys::text(1).get().on(&current).await.unwrap().as_deref(), Some("x"));
-        // The scope goes before the name.
+        // The scope overrides the handle that is installed under a name.
         let current = Redis::current_for::<ElsewhereKeys>().unwrap();
         assert_eq!(Keys::text(1).get().on(&current).await.unwrap().as_deref(), Some("x"));
         Redis::disabled().scope(async {
@@ -45,7 +45,7 @@ both_servers! {
         tokio::spawn(Redis::in_current_scope(set())).await.unwrap().unwrap();
         assert_eq!(Keys::text(1).get().await.unwrap().as_deref(), Some("x"));
         Keys::text(1).del().await.unwrap();
-        // The scope of where it was made, not of where it is polled.
+        // It runs in the scope in which it was created, not in the scope in which it is polled.
         let taken = Redis::in_current_scope(set());
         Redis::disabled().scope(taken).await.unwrap();
         assert_eq!(Keys::text(1).get().await.unwrap().as_deref(), Some("x"));
@@ -67,7 +67,7 @@ both_servers! {
             assert!(ScopeLayer::new(Redis::disabled()).layer(Eager).call(()).await.unwrap());
             assert!(!Eager.call(()).await.unwrap());
         };
-        // In a task, where no scope is.
+        // In a spawned task, which has no scope.
         tokio::spawn(outside).await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What a later version of the library may have written: an error that names the version, and nothing is changed.
+//! Data of a later version of the library: operations fail with an error that names the version, and change nothing.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ both_servers! {
             let version = if stored.starts_with("v2") { "2" } else { "31" };
             for error in [
                 key.try_lock().await.map(drop).unwrap_err(),
-                // It does not wait for what will not change.
+                // It fails at once, because waiting can't help.
                 key.lock().wait(Duration::MAX).await.map(drop).unwrap_err(),
                 key.with_lock(|_| async { panic!("it is not held") }).await.unwrap_err(),
             ] {
@@ -59,7 +59,7 @@ both_servers! {
             assert!(key.try_lock().await.unwrap().is_none(), "{stored}");
         }
         raw::<i64>(&redis, &["DEL", &wire(&key)]).await;
-        // One that is held when a later version takes over is lost, and released by nobody.
+        // A held lock is lost when a later version overwrites it, and `release` does not delete the new value.
         let guard = key.lock().await.unwrap();
         raw::<()>(&redis, &["SET", &wire(&key), "v2:theirs"]).await;
         guard.release().await.unwrap_err();
@@ -99,7 +99,7 @@ both_servers! {
         let error = key.member(&text).await.map(drop).unwrap_err();
         assert_names_the_version(&error, "the group", "2");
         assert_eq!(raw::<String>(&redis, &["GET", &wire(&key)]).await, "v2:0123456789abcdef");
-        // Members of before are invalid in any version.
+        // `invalidate` replaces a generation of any version.
         key.invalidate().await.unwrap();
         assert_eq!(raw::<String>(&redis, &["GET", &wire(&key)]).await.len(), 16);
         key.member(&text).await.unwrap().set("x").await.unwrap();
@@ -114,10 +114,10 @@ both_servers! {
             key.run(|| async { panic!("a later version does it") }).await.unwrap_err(),
             key.run(|| async { panic!("a later version does it") }).wait(MINUTE).await.unwrap_err(),
         ] {
-            assert_names_the_version(&error, "the lease of the work", "2");
+            assert_names_the_version(&error, "the `Once` lease", "2");
         }
         assert_eq!(raw::<String>(&redis, &["HGET", &companion, "lease"]).await, "theirs");
-        // Its result is one in any version. Whether it is that of this payload is not known.
+        // The result has the same format in all versions. Whether it belongs to this payload is unknown.
         raw::<()>(&redis, &["SET", &wire(&key), "done"]).await;
         assert_eq!(key.run(|| async { panic!("it was done") }).await.unwrap(), "done");
         raw::<()>(&redis, &["SET", &beside(&key, "%payload"), "v2:theirs"]).await;
@@ -141,7 +141,7 @@ both_servers! {
         assert_eq!(raw::<i64>(&redis, &["HEXISTS", &companion, "lease"]).await, 0);
     }
 
-    /// A later version can tell them from its own.
+    /// So that a later version can distinguish them from its own formats.
     async fn nothing_of_version_1_reads_like_a_later_one(redis: Redis) {
         let guard = Keys::lock("b").lock().await.unwrap();
         assert!(Keys::limit(8).check(Rate::per_minute(10)).await.unwrap().allowed);

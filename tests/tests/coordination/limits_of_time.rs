@@ -1,4 +1,4 @@
-//! Rate limits: as many as are allowed, waiting, and fixed windows. Locks: the longest time to hold one.
+//! Rate limits: `allow_at_most`, `wait` and fixed windows. Locks: `max_hold`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, both_servers, eventually, raw, wire};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// A limit of time that has to run out.
+/// A time limit that is meant to run out.
 const SHORT: Duration = Duration::from_millis(30);
 
 #[derive(Keyspace)]
@@ -30,7 +30,7 @@ both_servers! {
         assert_eq!((rest.allowed, rest.taken, rest.remaining), (true, 30, 0));
         let none = at_most(70).await;
         assert_eq!((none.allowed, none.taken, none.remaining), (false, 0, 0));
-        // Until one is allowed, not all of them.
+        // The time until one is allowed, not all of them.
         assert!(none.retry_after.unwrap() <= HOUR / 100);
         let windows = async |n| Keys::windows(1).allow_at_most(rate, n).await.unwrap();
         assert_eq!((windows(70).await.taken, windows(70).await.taken, windows(70).await.taken), (70, 30, 0));
@@ -49,7 +49,7 @@ both_servers! {
         for task in tasks {
             taken += task.await.unwrap().unwrap().taken;
         }
-        // One in 3.6 s may have come back meanwhile.
+        // One more is allowed every 3.6 s while the test runs.
         assert!((1000..1100).contains(&taken), "{taken}");
     }
 
@@ -59,7 +59,7 @@ both_servers! {
             assert!(Keys::calls(1).check(rate).wait(PATIENCE).await.unwrap().allowed);
             assert!(Keys::windows(1).check(rate).wait(PATIENCE).await.unwrap().allowed);
         }
-        // What is not allowed in time is not waited for.
+        // It does not wait if it can't be allowed in time.
         let slow = Rate::per_hour(1);
         assert!(Keys::calls(2).check(slow).wait(PATIENCE).await.unwrap().allowed);
         let refused = Keys::calls(2).check(slow).wait(PATIENCE).await.unwrap();
@@ -76,7 +76,7 @@ both_servers! {
         for left in (0..5).rev() {
             let decision = key.check(rate).await.unwrap();
             assert_eq!((decision.allowed, decision.taken, decision.limit, decision.remaining), (true, 1, 5, left));
-            // All of it comes back at once, when the window ends.
+            // The whole count is allowed again when the window ends.
             assert!(decision.reset_after <= HOUR && decision.reset_after > HOUR * 9 / 10);
         }
         let refused = key.check(rate).await.unwrap();

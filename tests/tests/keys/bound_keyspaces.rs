@@ -32,7 +32,7 @@ both_servers! {
     async fn its_keys_are_on_the_handle(redis: Redis) {
         let shop = Shop { carts: BoundCartKeys::new(redis.clone()) };
         assert_shareable(&shop);
-        // Not in the scope of the test.
+        // In a spawned task, outside of the scope of the test.
         let task = tokio::spawn({
             let shop = shop.clone();
             async move {
@@ -51,7 +51,7 @@ both_servers! {
         assert_eq!(CartKeys::named("a:b", "c").get().await.unwrap().as_deref(), Some("x"));
         assert_eq!(CartKeys::featured().get().await.unwrap().as_deref(), Some("lamp"));
         assert_eq!(shop.carts.user(7), CartKeys::user(7));
-        // Whatever is in scope.
+        // The bound handle overrides the scope.
         let elsewhere = Redis::disabled();
         assert_eq!(elsewhere.scope(shop.carts.views(7).get().into_future()).await.unwrap(), 1);
         assert!(BoundCartKeys::from(elsewhere).views(7).get().await.is_err());

@@ -104,7 +104,7 @@ fn texts_of_an_alphabet_need_no_colon_between_them() {
     }
 }
 
-/// Texts that look like what is between arguments, or like how an invalid one is written.
+/// Texts that look like separators, or like the encoding of an invalid argument.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z0-9]{1,5}", "[a-z_.~%:-]{0,6}", "[0-9A-HJKM]{4,5}", "%~[0-9A-F]{0,6}~?", ".{0,6}"]
 }
@@ -126,7 +126,7 @@ proptest! {
                 Short::CLASS.contains(one) && Org::CLASS.contains(other),
             ];
             for (key, is_valid) in keys.into_iter().zip(is_valid) {
-                // What is invalid is a key of its own, and none of the template.
+                // An invalid value makes a distinct key, which does not parse.
                 prop_assert_eq!(key.arguments().is_some(), is_valid, "{}", key);
                 prop_assert!(made.insert(key.as_str().to_owned()), "{} is made twice", key);
             }
@@ -156,7 +156,7 @@ fn a_template_that_does_not_parse_makes_keys_only() {
     assert_eq!(LooseKeys::free("a", "b").arguments(), None);
     assert!(LooseKeys::parse("loose:free/a-b").is_err() && LooseKeys::identify("loose:free/a-b").is_none());
     assert!(LooserKeys::parse(LooserKeys::only("a", "b").as_str()).is_err());
-    // Of the others, everything is there.
+    // The other templates parse.
     let parsed = LooseKeys::parse("loose:strict:7").unwrap();
     let ParsedLooseKeys::Strict { id } = parsed;
     assert_eq!(id, 7);

@@ -1,4 +1,4 @@
-//! Keyspaces that meet on a database at run time: if they can make the same key, the second one is refused.
+//! Keyspaces on the same database at run time: if two of them can make the same key, the second one is rejected.
 
 use redis_keyspace::{ErrorKind, Keyspace, Redis, RedisBuilder, Text, catalog};
 use redis_keyspace_embedded::Server;
@@ -69,7 +69,7 @@ catalog!(
     APART = [AccountKeys, ConfigKeys]
 );
 
-/// Runs a body with handles on one server, embedded and real, within a namespace of its own.
+/// Runs a body with handles on one server, embedded and real, within a unique namespace.
 fn on_one_server(body: impl AsyncFn(&dyn Fn() -> RedisBuilder)) {
     let (server, url) = (Server::new(), shared_server().url());
     let embedded = || Redis::builder().embedded(server.clone());
@@ -116,7 +116,7 @@ fn the_second_one_is_refused_and_reads_nothing() {
             OtherKeys::other(7).set("x").on(redis).await.unwrap();
             assert_eq!(AccountKeys::mail(7).get().on(redis).await.unwrap(), None);
         }
-        // Elsewhere it is welcome: in another namespace, and on another database.
+        // It is accepted in another namespace and on another database.
         let elsewhere = builder().namespace(unique_namespace()).unwrap().build().unwrap();
         ShopKeys::address("7").set("x").on(&elsewhere).await.unwrap();
         AccountKeys::name(7).get().on(&elsewhere).await.unwrap_err();
@@ -161,7 +161,7 @@ fn a_keyspace_never_meets_itself() {
             .unwrap();
             ShopKeys::address("7").get().on(&redis).await.unwrap_err();
         }
-        // Nobody uses it any more.
+        // The handles of the loop are dropped, so `AccountKeys` no longer uses the database.
         let redis = builder().build().unwrap();
         ShopKeys::address("7").set("x").on(&redis).await.unwrap();
         AccountKeys::name(7).get().on(&redis).await.unwrap_err();
@@ -199,7 +199,7 @@ fn without_a_namespace_a_key_may_begin_with_one() {
     on_one_server(async |builder| {
         let namespaced = builder().build().unwrap();
         AccountKeys::name(7).set("x").on(&namespaced).await.unwrap();
-        // Another namespace can't be made.
+        // Within a namespace, it can't make keys of another namespace.
         AnyKeys::any("x", 7)
             .set("x")
             .on(&builder().namespace(unique_namespace()).unwrap().build().unwrap())
@@ -228,7 +228,7 @@ fn a_handle_can_opt_out() {
         AccountKeys::name(7).set("x").on(&redis).await.unwrap();
         assert_eq!(ShopKeys::address("7").get().on(&redis).await.unwrap().as_deref(), Some("x"));
         ConfigKeys::name(7).get().on(&redis).await.unwrap();
-        // It does not stand in the way of those that check.
+        // The checks of other handles ignore its keyspaces.
         let checked = builder().build().unwrap();
         ShopKeys::address("7").get().on(&checked).await.unwrap();
         AccountKeys::name(7).get().on(&checked).await.unwrap_err();
@@ -236,7 +236,7 @@ fn a_handle_can_opt_out() {
     });
 }
 
-/// One server that is installed under two names. In a process of its own.
+/// One server that is installed under two names. Runs in a separate process.
 #[test]
 fn one_server_under_two_names() {
     const CHILD: &str = "REDIS_KEYSPACE_TEST_TWO_NAMES";
@@ -270,7 +270,7 @@ struct TenantKeys {
     name: fn(id: u64) -> Text,
 }
 
-/// As the keys of one tenant.
+/// Makes the same keys as `TenantKeys` for the tenant `acme`.
 #[derive(Keyspace)]
 #[keyspace(prefix = "t:acme:user", ttl = "1h")]
 #[allow(dead_code, reason = "fields are declarations")]

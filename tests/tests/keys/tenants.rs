@@ -21,7 +21,7 @@ struct PageKeys {
     views: fn(id: u64) -> Counter,
 }
 
-/// Of all tenants.
+/// Shared by all tenants.
 #[derive(Keyspace)]
 #[keyspace(prefix = "shared", ttl = "1h")]
 struct SharedKeys {
@@ -43,7 +43,7 @@ both_servers! {
         assert_eq!(again.scope(CartKeys::user(7).get().into_future()).await.unwrap().as_deref(), Some("lamp"));
         let keys = [CartKeys::user(7).on(&acme), CartKeys::user(8).on(&again)];
         assert_eq!(Key::get_many(keys).await.unwrap(), [Some("lamp".to_owned()), None]);
-        // What is shared is shared.
+        // Keyspaces without `tenant` are shared.
         SharedKeys::text(1).set("x").on(&acme).await.unwrap();
         assert_eq!(SharedKeys::text(1).get().on(&other).await.unwrap().as_deref(), Some("x"));
         assert_eq!(redis.stats().connections.len(), 1, "all share the connections");

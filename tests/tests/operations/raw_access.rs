@@ -34,7 +34,7 @@ enum Until {
     Unpolled,
 }
 
-/// Makes a request, whatever the server thinks of it.
+/// Makes a request, and ignores its outcome.
 async fn request(connection: &mut RawConnection, pipeline: &redis::Pipeline, until: Until) {
     let (offset, count) =
         if pipeline.is_transaction() { (pipeline.len() + 1, 1) } else { (0, pipeline.len()) };
@@ -64,7 +64,7 @@ fn pipeline(commands: &[String]) -> redis::Pipeline {
     pipeline
 }
 
-/// Whether callers find connections as new ones are, one after the other.
+/// Asserts that the next callers, one after the other, find connections in the state of new ones.
 async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, left: &str) {
     watched.set(left).await.unwrap();
     for nth in 0..3 {
@@ -73,7 +73,7 @@ async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, l
         let (to_write, key) = (value.clone(), written.clone());
         let executed: Option<(String, i64)> = redis
             .raw(|mut connection| async move {
-                // On its own, it would be queued in a transaction, or answered by an earlier request.
+                // A `MULTI` that was left open would queue it, and an unread reply would be taken for its own.
                 redis::cmd("SET").arg(&key).arg(&to_write).exec_async(&mut connection).await?;
                 let mut transaction = redis::pipe();
                 transaction.atomic().cmd("GET").arg(read).cmd("STRLEN").arg(&key);

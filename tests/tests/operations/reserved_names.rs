@@ -13,7 +13,7 @@ use redis_keyspace_tests::{PATIENCE, both_servers, raw, wired, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An argument of the application's that is verbatim too.
+/// An argument type of the application that is verbatim too.
 #[derive(Debug, Clone, PartialEq, KeyArgument)]
 struct Path(Raw<String>);
 
@@ -68,7 +68,7 @@ fn redis_error<E: std::fmt::Debug>(error: FillError<E>) -> Error {
     }
 }
 
-/// No server is there, so a command that is sent fails with another error.
+/// No server is running, so a command that is sent fails with another error.
 #[test]
 fn every_operation_refuses_them_before_it_sends_anything() {
     within(PATIENCE, async {
@@ -152,11 +152,11 @@ async fn every_operation(redis: &Redis) {
         let once = Old::once(Raw(argument)).try_run(|| async { Err::<String, _>("nothing is done") }).await;
         assert!(matches!(once, Err(OnceError::Redis(error)) if error.kind() == ErrorKind::InvalidInput));
 
-        // It reads back to nothing.
+        // It does not parse.
         assert!(Old::parse(key.as_str()).is_err() && Old::identify(key.as_str()).is_none());
         assert_eq!(key.arguments(), None);
     }
-    // Others that look alike are ordinary.
+    // Similar names are ordinary keys.
     for argument in ["a%fillet", "a%g0123", "100%", "a%3Afill", "a%FENCE", "a%sweptaway"] {
         let key = Old::text(Raw(argument));
         assert!(key.get().await.unwrap_err().is_unavailable(), "{argument}");
@@ -178,7 +178,7 @@ both_servers! {
         }
     }
 
-    /// What the library keeps beside one key is no key of the template, whatever is done to all of them.
+    /// The library's own keys are not keys of the template: operations on all keys of the template skip them.
     async fn what_is_beside_a_key_is_neither_found_nor_deleted(redis: Redis) {
         let key = Old::text(Raw("a"));
         key.get_or_set(|| async { "x".to_owned() }).stale_for(MINUTE).await.unwrap();
@@ -190,7 +190,7 @@ both_servers! {
         for name in [&beside, &fence, &wired(&member), &wired("old:t:%swept:text")] {
             assert_eq!(raw::<i64>(&redis, &["EXISTS", name]).await, 1, "{name}");
         }
-        // What looks like a companion of another key holds text, so that its Redis type does not give it away.
+        // A string whose name looks like the companion of another key: its Redis type does not distinguish it from a value.
         let alike = wired("old:t:b%fill{old:t:b}");
         raw::<()>(&redis, &["SET", &alike, "x"]).await;
         let mut scan = Old::text_keys().scan();

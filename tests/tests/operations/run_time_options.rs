@@ -91,7 +91,7 @@ both_servers! {
         let name = wire(&Keys::once(4));
         let note_left: u64 = raw(&redis, &["PTTL", &format!("{name}%payload{{{name}}}")]).await;
         assert!(Duration::from_millis(note_left) > longer, "{note_left}");
-        // Before the work, which could not be kept otherwise.
+        // It fails before the work runs, because the result could not be stored.
         let zero = Keys::once(3).run(|| async { panic!("the lifetime is wrong") }).ttl(Duration::ZERO).await;
         assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
         drop(redis);
@@ -266,7 +266,7 @@ fn a_keyspace_has_the_server_of_its_options() {
             let redis = options(elsewhere()).build().unwrap();
             Keys::text(id).set("x").on(&redis).await.unwrap();
             assert_eq!(Keys::text(id).get().on(&plain).await.unwrap().as_deref(), Some("x"));
-            // Other keyspaces are where they were.
+            // Other keyspaces stay on the server of the handle.
             OwnKeys::text(id).set("x").on(&redis).await.unwrap();
             assert_eq!(OwnKeys::text(id).get().on(&plain).await.unwrap(), None);
             assert_eq!(redis.stats().total, 2);

@@ -6,7 +6,7 @@ struct CartKeys {
     user: fn(id: u64) -> Text,
 }
 
-// Within the area of tenants.
+// Within the segment before the tenants.
 #[derive(Keyspace)]
 #[keyspace(prefix = "t:acme", ttl = "1h")]
 struct GlobalKeys {

@@ -26,7 +26,7 @@ struct NeighbourKeys {
     address: fn(id: u64) -> Text,
 }
 
-// Names prove nothing.
+// Different server names alone do not keep keyspaces apart.
 catalog!(NAMES = [AccountKeys, ShopKeys]);
 
 // The same server.

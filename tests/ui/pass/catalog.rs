@@ -1,4 +1,4 @@
-//! What has no key in common compiles, and so does what is declared for another database or a dedicated server.
+//! Keyspaces without a common key compile, and so do keyspaces on different databases or on a dedicated server.
 
 use redis_keyspace::catalog::Catalog;
 use redis_keyspace::{Counter, KeyArgument, Keyspace, Text, catalog};

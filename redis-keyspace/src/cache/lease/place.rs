@@ -192,7 +192,7 @@ impl LeasePlace {
             Some(Reply::Int(3)) => Ok(LeaseAnswer::Absent),
             Some(Reply::Int(4)) => {
                 let version = bytes().unwrap_or_default();
-                Err(Error::of_later_version("the lease of the work", &String::from_utf8_lossy(&version)))
+                Err(Error::of_later_version("the `Once` lease", &String::from_utf8_lossy(&version)))
             }
             Some(Reply::Int(whose @ (1 | 2))) => {
                 let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;

@@ -24,8 +24,8 @@ use crate::protocol::Script;
 ///
 /// Every write of the key deletes the companion, and every deletion by pattern changes the mark. A companion is void if its mark
 /// is another one, or missing because the server evicted it: then keys may have been deleted. It is also void if its format has
-/// another version, so that a later version of this library can change the meaning of its fields: loading a value once more is
-/// harmless. `work` must not run once more, so it is an error there.
+/// another version, so that a later version of this library can change the meaning of its fields: loading a value twice is
+/// harmless. Work of a `Once` must not run twice, so mode `work` returns an error instead.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -13,7 +13,7 @@ pub(super) fn target(redis: &Redis, call: PartCall) -> Target {
     call.0.target.or(Target::Handle(redis.clone()))
 }
 
-/// Resolves where a command runs, and gives it the lifetime that its keyspace has there.
+/// Resolves the binding of a command, and applies the TTL that the binding sets for the keyspace.
 pub(super) fn bind(redis: &Redis, part: &mut Part) -> Result<Arc<Binding>> {
     let keyspace = part.request.subject.keyspace;
     let binding = match &part.call.0.target {

@@ -43,7 +43,7 @@ pub(super) async fn transact(
     let binding = Arc::clone(first);
     observed.to(&binding);
     if binding.is_disabled {
-        // Nothing is written, so there is nothing to be atomic about: each command has its own outcome.
+        // Nothing is written, so the commands need not be atomic: each has its own outcome.
         let outcomes = parts.into_iter().map(|part| {
             let replies = (part.request.request.as_ref().map_err(Error::clone))
                 .and_then(|request| answer(&part.request.subject, request, &binding))

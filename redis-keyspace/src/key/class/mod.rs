@@ -200,7 +200,7 @@ impl ArgumentClass {
         }
     }
 
-    /// Whether a text is one of the class, as it stands in a key.
+    /// Returns whether a string, as written in a key, belongs to the class.
     ///
     /// ```
     /// use redis_keyspace::KeyArgument;

@@ -1,5 +1,5 @@
-//! The search at run time: the same as at compile time, on the heap and without its small first table, which a compiler
-//! needs and a stack of a runtime's thread may be too small for.
+//! The search at run time. It finds the same as the search at compile time, but works on the heap, because the stack of a
+//! thread may be too small. It needs no small first table, which saves time only in the compiler.
 
 use rustc_hash::FxHashSet;
 
