@@ -204,8 +204,8 @@ mod tests {
             ("a b", "` `"),
             ("%", "`%`"),
         ] {
-            let told = expanded(text).unwrap_err();
-            assert!(told.contains(problem), "{text}: {told}");
+            let error = expanded(text).unwrap_err();
+            assert!(error.contains(problem), "{text}: {error}");
         }
     }
 }

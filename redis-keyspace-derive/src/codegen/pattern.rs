@@ -151,45 +151,8 @@ pub(super) fn constructors(
     root: &TokenStream,
     rk: &TokenStream,
 ) -> TokenStream {
-    let templates = templates_ident(model);
-    // Names that a field has taken are reported, and would be there twice.
-    let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
-    let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
-    let constructors = free.map(|(index, entry)| {
-        let (docs, allowed) = (docs::pattern_constructor(model, entry), lints::allow(&[], Some(&entry.forwarded)));
-        let deprecated = entry.forwarded.deprecated;
-        let (vis, name, ty, field) = (entry.vis, constructor(entry), ident(model), field(model, entry));
-        let kind = match &entry.kind {
-            Some(kind) => named::kind(kind),
-            None => quote_spanned!(site()=> ()),
-        };
-        let body = match bodies {
-            Bodies::Working => quote_spanned! {site()=>
-                #ty { pattern: #rk::Pattern::new(&#templates[#index], #index), field: ::core::marker::PhantomData }
-            },
-            Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
-        };
-        quote_spanned! {site()=>
-            #docs
-            #deprecated
-            #allowed
-            #vis fn #name() -> #ty<#kind, #field> {
-                #body
-            }
-        }
-    });
-    let mut functions: TokenStream = constructors.collect();
-    if !is_taken("delete_pattern") {
-        let (docs, vis) = (docs::delete_pattern(model), model.vis);
-        let glob = glob(model);
-        functions.extend(quote_spanned! {site()=>
-            #docs
-            #vis fn delete_pattern(#glob: &::core::primitive::str) -> #root::scan::Sweep<'static> {
-                #rk::delete_pattern::<Self>(#glob)
-            }
-        });
-    }
-    functions
+    let delete = |glob: &Ident| quote_spanned!(site()=> #rk::delete_pattern::<Self>(#glob));
+    functions(model, bodies, root, rk, &TokenStream::new(), &|pattern| pattern, &delete)
 }
 
 /// The functions as methods of the struct that is bound to a handle.
@@ -199,7 +162,28 @@ pub(super) fn bound(
     root: &TokenStream,
     rk: &TokenStream,
 ) -> TokenStream {
+    let (this, receiver) = (model.ident, quote_spanned!(site()=> &self,));
+    let on_handle = |pattern: TokenStream| quote_spanned!(site()=> #rk::Pattern::on(&#pattern, &self.redis));
+    let delete = |glob: &Ident| {
+        quote_spanned! {site()=>
+            #rk::Sweep::on(#rk::delete_pattern::<#this>(#glob), &self.redis)
+        }
+    };
+    functions(model, bodies, root, rk, &receiver, &on_handle, &delete)
+}
+
+/// A function for the pattern of each template, and `delete_pattern`. `place` chooses where a new pattern runs.
+fn functions(
+    model: &Keyspace<'_>,
+    bodies: Bodies,
+    root: &TokenStream,
+    rk: &TokenStream,
+    receiver: &TokenStream,
+    place: &dyn Fn(TokenStream) -> TokenStream,
+    delete: &dyn Fn(&Ident) -> TokenStream,
+) -> TokenStream {
     let templates = templates_ident(model);
+    // Names that a field has taken are reported, and would be there twice.
     let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
     let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
     let constructors = free.map(|(index, entry)| {
@@ -212,31 +196,31 @@ pub(super) fn bound(
             None => quote_spanned!(site()=> ()),
         };
         let body = match bodies {
-            Bodies::Working => quote_spanned! {site()=>
-                #ty {
-                    pattern: #rk::Pattern::on(&#rk::Pattern::new(&#templates[#index], #index), &self.redis),
-                    field: ::core::marker::PhantomData,
+            Bodies::Working => {
+                let pattern = place(quote_spanned!(site()=> #rk::Pattern::new(&#templates[#index], #index)));
+                quote_spanned! {site()=>
+                    #ty { pattern: #pattern, field: ::core::marker::PhantomData }
                 }
-            },
+            }
             Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
         };
         quote_spanned! {site()=>
             #docs
             #deprecated
             #allowed
-            #vis fn #name(&self) -> #ty<#kind, #field> {
+            #vis fn #name(#receiver) -> #ty<#kind, #field> {
                 #body
             }
         }
     });
     let mut functions: TokenStream = constructors.collect();
     if !is_taken("delete_pattern") {
-        let (docs, vis, this) = (docs::delete_pattern(model), model.vis, model.ident);
-        let glob = glob(model);
+        let (docs, vis, glob) = (docs::delete_pattern(model), model.vis, glob(model));
+        let sweep = delete(&glob);
         functions.extend(quote_spanned! {site()=>
             #docs
-            #vis fn delete_pattern(&self, #glob: &::core::primitive::str) -> #root::scan::Sweep<'static> {
-                #rk::Sweep::on(#rk::delete_pattern::<#this>(#glob), &self.redis)
+            #vis fn delete_pattern(#receiver #glob: &::core::primitive::str) -> #root::scan::Sweep<'static> {
+                #sweep
             }
         });
     }
