@@ -15,6 +15,7 @@ impl Redis {
     ///   [`Once`](crate::Once), and [`raw`](Self::raw), [`ping`](Self::ping) and [`connect`](Self::connect). `update` and `Once` fail
     ///   before they call the program's code.
     /// - Each command of a batch or transaction has its own outcome.
+    /// - [`health`](Self::health) reports that the handle is not healthy. Skip it in the probes of a program without Redis.
     ///
     /// To disable Redis only for keyspaces that declare `server = "name"`, install such a handle under that name with
     /// [`install_as`](Self::install_as).

@@ -104,8 +104,9 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// # Errors
     ///
-    /// [`LockTimeout`](ErrorKind::LockTimeout) when somebody else still has it at the end of the time; and those of any command,
-    /// with which waiting ends.
+    /// [`LockTimeout`](ErrorKind::LockTimeout) if another holder still has the lock when the time is over.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) without a lifetime, for one of less than 10 ms, and for a `max_hold` of zero.
+    /// Otherwise those of any command; an error ends the wait.
     ///
     /// # Cancellation
     ///

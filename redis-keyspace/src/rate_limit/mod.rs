@@ -92,7 +92,8 @@ impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
     ///
     /// # Errors
     ///
-    /// As for [`check`](Self::check). If it fails, nothing was taken, unless the connection was lost.
+    /// As for [`check`](Self::check). If it fails, nothing was taken, unless the connection was lost or the
+    /// timeout passed.
     ///
     /// # Round trips
     ///

@@ -28,14 +28,14 @@ fn assert_names_the_version(error: &Error, what: &str, version: &str) {
     assert!(text.contains(what) && text.contains(&format!("format version {version},")), "{text}");
 }
 
-fn beside<V>(key: &Key<Keys, V>, marker: &str) -> String {
+fn companion<V>(key: &Key<Keys, V>, marker: &str) -> String {
     format!("{}{marker}{{{}}}", wire(key), wire(key))
 }
 
 both_servers! {
     async fn locks(redis: Redis) {
         let key = Keys::lock("a");
-        let fence = beside(&key, "%fence");
+        let fence = companion(&key, "%fence");
         for (name, stored) in [(wire(&key), "v2:shared:7"), (fence.clone(), "v31:7")] {
             raw::<()>(&redis, &["SET", &name, stored, "PX", "30000"]).await;
             let version = if stored.starts_with("v2") { "2" } else { "31" };
@@ -54,7 +54,7 @@ both_servers! {
         }
         assert_eq!(raw::<i64>(&redis, &["EXISTS", &wire(&key), &fence]).await, 0);
         // Another program's text is not a version: it counts as a holder.
-        for stored in ["v2", "v:x", "2:x", "somebody"] {
+        for stored in ["v2", "v:x", "2:x", "another program"] {
             raw::<()>(&redis, &["SET", &wire(&key), stored]).await;
             assert!(key.try_lock().await.unwrap().is_none(), "{stored}");
         }
@@ -107,20 +107,20 @@ both_servers! {
 
     async fn work_that_a_later_version_does_is_not_done_twice(redis: Redis) {
         let key = Keys::once(7);
-        let companion = beside(&key, "%fill");
+        let lease = companion(&key, "%fill");
         let theirs = ["v", "2", "mark", "", "lease", "theirs", "until", "99999999999999"];
-        raw::<i64>(&redis, &[&["HSET", &companion][..], &theirs].concat()).await;
+        raw::<i64>(&redis, &[&["HSET", &lease][..], &theirs].concat()).await;
         for error in [
             key.run(|| async { panic!("a later version does it") }).await.unwrap_err(),
             key.run(|| async { panic!("a later version does it") }).wait(MINUTE).await.unwrap_err(),
         ] {
             assert_names_the_version(&error, "the `Once` lease", "2");
         }
-        assert_eq!(raw::<String>(&redis, &["HGET", &companion, "lease"]).await, "theirs");
+        assert_eq!(raw::<String>(&redis, &["HGET", &lease, "lease"]).await, "theirs");
         // The result has the same format in all versions. Whether it belongs to this payload is unknown.
         raw::<()>(&redis, &["SET", &wire(&key), "done"]).await;
         assert_eq!(key.run(|| async { panic!("it was done") }).await.unwrap(), "done");
-        raw::<()>(&redis, &["SET", &beside(&key, "%payload"), "v2:theirs"]).await;
+        raw::<()>(&redis, &["SET", &companion(&key, "%payload"), "v2:theirs"]).await;
         let error = key.run(|| async { panic!("it was done") }).payload_bytes("a").await.unwrap_err();
         assert_names_the_version(&error, "the payload hash", "2");
         key.del().await.unwrap();
@@ -130,15 +130,15 @@ both_servers! {
     /// A value may be loaded twice.
     async fn a_load_of_a_later_version_is_replaced(redis: Redis) {
         let key = Keys::text(8);
-        let companion = beside(&key, "%fill");
+        let lease = companion(&key, "%fill");
         let mark: Option<String> = raw(&redis, &["HGET", &wired("formats:text:%swept:text"), "at"]).await;
         let mark = mark.unwrap_or_default();
         let theirs = ["v", "2", "mark", &mark, "lease", "theirs", "until", "99999999999999"];
-        raw::<i64>(&redis, &[&["HSET", &companion][..], &theirs].concat()).await;
+        raw::<i64>(&redis, &[&["HSET", &lease][..], &theirs].concat()).await;
         let loaded = key.get_or_set(|| async { "ours".to_owned() }).across_processes();
         assert_eq!(loaded.await.unwrap(), "ours");
         assert_eq!(raw::<String>(&redis, &["GET", &wire(&key)]).await, "ours");
-        assert_eq!(raw::<i64>(&redis, &["HEXISTS", &companion, "lease"]).await, 0);
+        assert_eq!(raw::<i64>(&redis, &["HEXISTS", &lease, "lease"]).await, 0);
     }
 
     /// So that a later version can distinguish them from its own formats.
@@ -148,7 +148,7 @@ both_servers! {
         let _member = Keys::group(8).member(&Keys::text(9)).await.unwrap();
         let texts = [
             (wire(&Keys::lock("b")), "[0-9a-f]{32}"),
-            (beside(&Keys::lock("b"), "%fence"), "[0-9]+"),
+            (companion(&Keys::lock("b"), "%fence"), "[0-9]+"),
             (wire(&Keys::limit(8)), "[0-9]+[+][0-9]+/[0-9]+"),
             (wire(&Keys::group(8)), "[0-9a-f]{16}"),
         ];

@@ -42,10 +42,10 @@ struct OwnKeys {
 
 /// Fails unless a key has about this long to live.
 #[track_caller]
-fn assert_left(ttl: redis_keyspace::Result<Ttl>, stated: Duration) {
+fn assert_left(ttl: redis_keyspace::Result<Ttl>, expected: Duration) {
     let left = ttl.unwrap().remaining().expect("a TTL");
-    let latest = stated + Duration::from_millis(2);
-    assert!(left <= latest && left + Duration::from_secs(30) > stated, "{left:?} of {stated:?}");
+    let latest = expected + Duration::from_millis(2);
+    assert!(left <= latest && left + Duration::from_secs(30) > expected, "{left:?} of {expected:?}");
 }
 
 both_servers! {
@@ -129,7 +129,7 @@ fn a_keyspace_takes_the_lifetime_of_its_options() {
         let redis = builder.keyspace::<Keys>(|options| options.ttl(MINUTE)).build().unwrap();
         redis
             .scope(async {
-                let left = async |key: Key<Keys, Text>, stated| assert_left(key.ttl().await, stated);
+                let left = async |key: Key<Keys, Text>, expected| assert_left(key.ttl().await, expected);
                 Keys::text(1).set("x").await.unwrap();
                 left(Keys::text(1), MINUTE).await;
                 Keys::text(1).set("PX").ttl(HOUR).await.unwrap();
