@@ -2,11 +2,11 @@
 //!
 //! `cargo run --release -p redis-keyspace-tests --example chaos`, with `-- --long` for an hour instead of minutes, most of which
 //! the stock pool takes to come back; or `-- --rounds 1 --cancellations 1000000`. `--span 3000` makes each attack last so many
-//! milliseconds, and `--ours` leaves out the stock pool.
+//! milliseconds, `--seed 7` decides on their order, and `--ours` leaves out the stock pool.
 
 use std::time::Duration;
 
-use redis_keyspace_tests::chaos::{Cancelled, Ours, Report, Stock, attack, cancel};
+use redis_keyspace_tests::chaos::{Cancelled, Ours, Plan, Report, Stock, attack, cancel};
 
 /// The number behind a name on the command line.
 fn number(name: &str) -> Option<u64> {
@@ -21,13 +21,13 @@ async fn main() {
     let rounds = number("--rounds").map_or(rounds, |rounds| usize::try_from(rounds).expect("few rounds"));
     let cancellations = number("--cancellations").unwrap_or(cancellations);
     let span = Duration::from_millis(number("--span").unwrap_or(300));
-    let given_up = Duration::from_secs(40);
+    let plan = Plan { seed: number("--seed").unwrap_or(1), rounds, span, given_up: Duration::from_secs(40) };
     let ours_only = std::env::args().any(|argument| argument == "--ours");
     if rounds > 0 {
         println!("{}", Report::HEAD);
-        println!("{}", attack::<Ours>(rounds, span, given_up).await);
+        println!("{}", attack::<Ours>(plan).await);
         if !ours_only {
-            println!("{}\n", attack::<Stock>(rounds, span, given_up).await);
+            println!("{}\n", attack::<Stock>(plan).await);
         }
     }
     if cancellations > 0 {

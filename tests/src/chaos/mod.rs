@@ -149,11 +149,42 @@ impl Attack {
     }
 }
 
+/// Which attacks there are, and how long each one lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Decides on the order of the attacks: equal seeds, equal orders.
+    pub seed: u64,
+    /// How often each of the attacks happens.
+    pub rounds: usize,
+    /// How long one attack lasts.
+    pub span: Duration,
+    /// How long to wait for the client after an attack.
+    pub given_up: Duration,
+}
+
+impl Plan {
+    /// The attacks of each round, in the order in which they happen.
+    fn rounds(self) -> impl Iterator<Item = [Attack; Attack::ALL.len()]> {
+        let mut random = Random(self.seed.max(1));
+        std::iter::repeat_with(move || {
+            let mut attacks = Attack::ALL;
+            for place in (1..attacks.len()).rev() {
+                let other = random.below(place as u64 + 1);
+                attacks.swap(place, usize::try_from(other).expect("few attacks"));
+            }
+            attacks
+        })
+        .take(self.rounds)
+    }
+}
+
 /// What the attacks on one client came to.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The client.
     pub client: &'static str,
+    /// The attacks that were planned.
+    pub plan: Plan,
     /// How many attacks there were.
     pub attacks: usize,
     /// What its workers have seen, and what the server has.
@@ -174,9 +205,10 @@ pub const WORKERS: u64 = 16;
 /// How long a command may take while it is attacked.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Attacks a client in so many rounds of all attacks, each for a while, while workers write, read and count. After each, it is
-/// waited for until all workers have a success again, but no longer than `given_up`.
-pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration) -> Report {
+/// Attacks a client as planned, while workers write, read and count. After each attack, waits until all workers have a success
+/// again, but no longer than [`Plan::given_up`].
+pub async fn attack<C: Client>(plan: Plan) -> Report {
+    let Plan { rounds, span, given_up, .. } = plan;
     let pair = Pair::start();
     let proxy = Proxy::start(pair.master().address());
     let client = C::new(&pair.master().url_through(&proxy), LIMIT).await;
@@ -208,8 +240,8 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration
         })
         .collect();
     let (mut recoveries, mut slowest, mut attacks, mut memory) = (Vec::new(), None, 0, None);
-    for round in 0..rounds {
-        for attack in Attack::ALL {
+    for (round, order) in plan.rounds().enumerate() {
+        for attack in order {
             attack.run(&pair, &proxy, span).await;
             attacks += 1;
             let end = start.elapsed();
@@ -245,7 +277,7 @@ pub async fn attack<C: Client>(rounds: usize, span: Duration, given_up: Duration
     }
     recoveries.sort();
     let open = (open, proxy.traffic().open);
-    Report { client: C::NAME, attacks, tally, recoveries, slowest, open, growth }
+    Report { client: C::NAME, plan, attacks, tally, recoveries, slowest, open, growth }
 }
 
 /// The memory of the process, in KiB; 0 where the system does not tell.
@@ -347,13 +379,14 @@ impl Random {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, attacks, tally, recoveries, slowest, open, growth } = self;
+        let Self { client, plan, attacks, tally, recoveries, slowest, open, growth } = self;
+        let (seed, span) = (plan.seed, plan.span.as_millis());
         let Tally { tried, failed, acknowledged, lost, doubled, foreign } = tally;
         let at = |part: usize| recoveries.get(recoveries.len() * part / 100).copied().unwrap_or_default();
         let most = recoveries.last().copied().unwrap_or_default();
         write!(
             f,
-            "| {client} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {growth} |",
+            "| {client} | {seed} | {span} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {growth} |",
             at(50).as_secs_f64() * 1000.0,
             at(90).as_secs_f64() * 1000.0,
             most.as_secs_f64() * 1000.0,
@@ -366,7 +399,7 @@ impl fmt::Display for Report {
 
 impl Report {
     /// The head of a table of reports.
-    pub const HEAD: &'static str = "| client | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
+    pub const HEAD: &'static str = "| client | seed | ms per attack | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
         back after, ms (median / 90 % / most, after which attack) | connections at the end / after closing | memory grown, KiB |\n\
-        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 }

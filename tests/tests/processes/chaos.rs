@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace_tests::chaos::{Attack, Ours, WORKERS, attack, cancel};
+use redis_keyspace_tests::chaos::{Attack, Ours, Plan, WORKERS, attack, cancel};
 use redis_keyspace_tests::{PATIENCE, child_test, within};
 
 /// Set in the process that a test starts for itself.
@@ -17,7 +17,8 @@ fn what_was_acknowledged_is_there_and_nothing_counts_twice() {
         child_test!(test).env(ALONE, "1").spawn().passes();
         return;
     }
-    let report = within(PATIENCE, attack::<Ours>(2, Duration::from_millis(150), PATIENCE));
+    let plan = Plan { seed: 1, rounds: 2, span: Duration::from_millis(150), given_up: PATIENCE };
+    let report = within(PATIENCE, attack::<Ours>(plan));
     println!("{report}");
     assert_eq!(report.attacks, 2 * Attack::ALL.len());
     let tally = &report.tally;
