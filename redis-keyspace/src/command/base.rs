@@ -67,7 +67,7 @@ impl<T> Command<T> {
     pub(crate) fn ending_fills(mut self, ends: bool) -> Self {
         if ends && let Ok(Request::One(packet)) = self.request {
             let keeps = self.subject.template.is_some_and(TemplateMeta::keeps_copies);
-            self.request = Ok(Request::ending_fills(vec![packet], keeps));
+            self.request = Ok(Request::ending_fills_of(packet, keeps));
         }
         self
     }

@@ -76,7 +76,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
         let (template, redis, request) = chunked("UNLINK", keys);
         let request = request.map(|request| match request {
             Request::One(packet) if V::IS_FILLED => {
-                Request::ending_fills(vec![packet], keeps_copies(template))
+                Request::ending_fills_of(packet, keeps_copies(template))
             }
             Request::Pipeline(packets) if V::IS_FILLED => {
                 Request::ending_fills(packets, keeps_copies(template))

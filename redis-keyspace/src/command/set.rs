@@ -156,7 +156,7 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
                 _ if !self.ends_fills => Request::One(packet),
                 Some(Condition::Absent) if self.returns_old => Request::One(guarded(packet, Writes::IfNil)),
                 Some(_) => Request::One(guarded(packet, Writes::UnlessNil)),
-                None => Request::ending_fills(vec![packet], self.template.keeps_copies()),
+                None => Request::ending_fills_of(packet, self.template.keeps_copies()),
             });
         }
         let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));

@@ -67,15 +67,26 @@ impl Request {
     /// stale copy or negative entry. So a template that declares those needs `is_atomic`.
     pub(crate) fn ending_fills(packets: Vec<Packet>, is_atomic: bool) -> Self {
         let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
-        let mut all: Vec<_> = match keys.as_slice() {
-            [key] => vec![Packet::ending_fills(&Keys::One(key.clone()))],
-            keys => {
-                let chunks = keys.chunks(KEYS_PER_COMMAND);
-                chunks.map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec()))).collect()
-            }
-        };
-        all.extend(packets);
-        if is_atomic { Self::Atomic(all) } else { Self::Pipeline(all) }
+        if let [key] = keys.as_slice() {
+            let ending = Packet::ending_fills(&Keys::One(key.clone()));
+            return Self::together(std::iter::once(ending).chain(packets).collect(), is_atomic);
+        }
+        let chunks = keys.chunks(KEYS_PER_COMMAND);
+        let endings = chunks.map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())));
+        Self::together(endings.chain(packets).collect(), is_atomic)
+    }
+
+    /// One command that writes, after the command that ends fills of its keys; see [`ending_fills`](Self::ending_fills).
+    pub(crate) fn ending_fills_of(packet: Packet, is_atomic: bool) -> Self {
+        match packet.keys {
+            // The usual case allocates once.
+            Keys::One(_) => Self::together(vec![Packet::ending_fills(&packet.keys), packet], is_atomic),
+            _ => Self::ending_fills(vec![packet], is_atomic),
+        }
+    }
+
+    fn together(packets: Vec<Packet>, is_atomic: bool) -> Self {
+        if is_atomic { Self::Atomic(packets) } else { Self::Pipeline(packets) }
     }
 
     /// How many replies the server sends.

@@ -257,7 +257,7 @@ async fn read_ending_fills(
     deadline: Deadline,
 ) -> Result<Option<Vec<u8>>> {
     let keys = Keys::One(key);
-    let request = Request::ending_fills(vec![Packet::new("GET", keys)], false);
+    let request = Request::ending_fills_of(Packet::new("GET", keys), false);
     let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
     read::asked_for(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }

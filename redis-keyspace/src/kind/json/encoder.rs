@@ -167,7 +167,7 @@ impl<'e, 'o> Serializer for &'e mut Encoder<'o> {
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Entries<'e, 'o>, JsonProblem> {
         self.open(b'{')?;
-        let seen = ObjectKeys::new(&self.keys);
+        let seen = ObjectKeys::of_map(&self.keys);
         Ok(Entries::new(self, seen))
     }
 
@@ -176,7 +176,7 @@ impl<'e, 'o> Serializer for &'e mut Encoder<'o> {
             return Ok(Fields::raw(self));
         }
         self.open(b'{')?;
-        let seen = ObjectKeys::new(&self.keys);
+        let seen = ObjectKeys::of_struct(&self.keys);
         Ok(Fields::of(Entries::new(self, seen), false))
     }
 
@@ -189,7 +189,7 @@ impl<'e, 'o> Serializer for &'e mut Encoder<'o> {
     ) -> Result<Fields<'e, 'o>, JsonProblem> {
         self.open_variant(variant)?;
         self.open(b'{')?;
-        let seen = ObjectKeys::new(&self.keys);
+        let seen = ObjectKeys::of_struct(&self.keys);
         Ok(Fields::of(Entries::new(self, seen), true))
     }
 }

@@ -21,18 +21,26 @@ pub(super) struct ObjectKeys {
     first: usize,
     /// A bit for each key, by some of its bytes: a bit that is not set proves that the key is new.
     bits: u64,
-    /// Whether every key was greater than the one before, as in a `BTreeMap`: then they are distinct.
+    /// Whether every key was greater than the one before, as in a `BTreeMap`: then they are distinct. Not known for a struct, whose
+    /// fields are few.
     ascending: bool,
     /// The hashes of the keys, once there are many. The hasher is seeded: keys may come from outside. The set need not hash well.
     hashes: Option<Box<(RandomState, FxHashSet<u64>)>>,
 }
 
 impl ObjectKeys {
-    pub(super) fn new(places: &KeyPlaces) -> Self {
+    /// The keys of a map.
+    pub(super) fn of_map(places: &KeyPlaces) -> Self {
         Self { first: places.len(), bits: 0, ascending: true, hashes: None }
     }
 
+    /// The keys of a struct.
+    pub(super) fn of_struct(places: &KeyPlaces) -> Self {
+        Self { ascending: false, ..Self::of_map(places) }
+    }
+
     /// Adds the key that was written last, at this place; returns whether it is new.
+    #[inline]
     pub(super) fn add(&mut self, out: &[u8], places: &mut KeyPlaces, place: (usize, usize)) -> bool {
         let key = at(out, place);
         let bit = bit(key);
@@ -47,6 +55,7 @@ impl ObjectKeys {
         is_new
     }
 
+    #[cold]
     fn is_new(&mut self, out: &[u8], seen: &[(usize, usize)], key: &[u8]) -> bool {
         let differs = || seen.iter().all(|&place| at(out, place) != key);
         if self.ascending && seen.last().is_some_and(|&last| at(out, last) < key) {
@@ -74,15 +83,16 @@ fn at(out: &[u8], (start, end): (usize, usize)) -> &[u8] {
     out.get(start..end).unwrap_or_default()
 }
 
-/// A key is written in quotes, so its first byte is the second one.
+/// A key is written in quotes.
+#[inline]
 fn bit(key: &[u8]) -> u64 {
-    let byte = |index: usize| u64::from(key.get(index).copied().unwrap_or_default());
-    let length = key.len();
-    let mixed = byte(1)
-        .wrapping_mul(31)
-        .wrapping_add(byte(length.saturating_sub(2)).wrapping_mul(7))
-        .wrapping_add(byte(length / 2))
-        .wrapping_add(length as u64);
+    let (first, last) = match key {
+        [_, first, .., last, _] => (*first, *last),
+        [_, only, _] => (*only, *only),
+        _ => (0, 0),
+    };
+    let middle = key.get(key.len() / 2).copied().unwrap_or_default();
+    let mixed = usize::from(first) * 31 + usize::from(last) * 7 + usize::from(middle) + key.len();
     1 << (mixed % 64)
 }
 
@@ -92,9 +102,15 @@ mod tests {
 
     /// Adds keys of a text; returns the index of the first one that occurs twice.
     fn first_duplicate(keys: &[String]) -> Option<usize> {
+        let found = first_duplicate_of(keys, ObjectKeys::of_map);
+        assert_eq!(first_duplicate_of(keys, ObjectKeys::of_struct), found);
+        found
+    }
+
+    fn first_duplicate_of(keys: &[String], new: fn(&KeyPlaces) -> ObjectKeys) -> Option<usize> {
         let (mut out, mut places) = (b"before".to_vec(), KeyPlaces::new());
         places.push((0, 6));
-        let mut seen = ObjectKeys::new(&places);
+        let mut seen = new(&places);
         let found = keys.iter().position(|key| {
             let start = out.len();
             out.extend_from_slice(format!("\"{key}\"").as_bytes());
