@@ -64,9 +64,8 @@ impl ScopeLayer {
 }
 
 impl<C> ScopeLayer<C> {
-    /// Creates a layer that chooses the handle for each request, for example by tenant. It can't reject a request. So
-    /// validate the name of the tenant in an earlier layer, which can respond with an error, and pass the handle in the
-    /// request's extensions.
+    /// Creates a layer that chooses the handle for each request. To reject a request that has no handle, use
+    /// [`try_by`](Self::try_by).
     ///
     /// ```
     /// use redis_keyspace::Redis;
@@ -88,23 +87,64 @@ impl<C> ScopeLayer<C> {
     {
         Self { choose }
     }
-}
 
-/// Chooses the handle for a request: a [`Redis`], or a function of the request.
-pub trait ChooseRedis<R> {
-    /// Returns the handle.
-    fn choose(&self, request: &R) -> Redis;
-}
-
-impl<R> ChooseRedis<R> for Redis {
-    fn choose(&self, _: &R) -> Redis {
-        self.clone()
+    /// Creates a layer that chooses the handle for each request, or responds itself. The service then does not see the
+    /// request.
+    ///
+    /// ```
+    /// use redis_keyspace::Redis;
+    /// use redis_keyspace::tower::ScopeLayer;
+    ///
+    /// struct Request { customer: String }
+    /// enum Response { NotFound, Page(String) }
+    ///
+    /// # fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::open("redis://10.0.0.5")?;
+    /// // `for_tenant` rejects names that can't be part of a key.
+    /// let layer = ScopeLayer::try_by(move |request: &Request| {
+    ///     redis.for_tenant(&request.customer).map_err(|_| Response::NotFound)
+    /// });
+    /// # drop(layer);
+    /// # Ok(()) }
+    /// ```
+    pub fn try_by<R, P>(choose: C) -> ScopeLayer<Fallible<C>>
+    where
+        C: Fn(&R) -> Result<Redis, P> + Clone,
+    {
+        ScopeLayer { choose: Fallible(choose) }
     }
 }
 
-impl<R, F: Fn(&R) -> Redis> ChooseRedis<R> for F {
-    fn choose(&self, request: &R) -> Redis {
-        self(request)
+/// Chooses the handle for a request, or the response to it. Implemented by [`Redis`] and by what [`ScopeLayer::by`] and
+/// [`ScopeLayer::try_by`] take.
+pub trait ChooseRedis<R, P> {
+    /// Returns the handle, or a response.
+    ///
+    /// # Errors
+    ///
+    /// The response, if the request is rejected.
+    fn choose(&self, request: &R) -> Result<Redis, P>;
+}
+
+impl<R, P> ChooseRedis<R, P> for Redis {
+    fn choose(&self, _: &R) -> Result<Redis, P> {
+        Ok(self.clone())
+    }
+}
+
+impl<R, P, F: Fn(&R) -> Redis> ChooseRedis<R, P> for F {
+    fn choose(&self, request: &R) -> Result<Redis, P> {
+        Ok(self(request))
+    }
+}
+
+/// A function that returns a handle or a response. See [`ScopeLayer::try_by`].
+#[derive(Debug, Clone)]
+pub struct Fallible<F>(F);
+
+impl<R, P, F: Fn(&R) -> Result<Redis, P>> ChooseRedis<R, P> for Fallible<F> {
+    fn choose(&self, request: &R) -> Result<Redis, P> {
+        (self.0)(request)
     }
 }
 
@@ -123,40 +163,62 @@ pub struct ScopeService<S, C = Redis> {
     choose: C,
 }
 
-impl<R, S: Service<R>, C: ChooseRedis<R>> Service<R> for ScopeService<S, C> {
+impl<R, S: Service<R>, C: ChooseRedis<R, S::Response>> Service<R> for ScopeService<S, C> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ScopeFuture<S::Future>;
+    type Future = ScopeFuture<S::Future, S::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let redis = self.choose.choose(&request);
-        // A service may start its work in `call` already.
-        let future = redis.sync_scope(|| self.inner.call(request));
-        ScopeFuture { future: redis.into_scope(future) }
+        let state = match self.choose.choose(&request) {
+            Ok(redis) => {
+                // A service may start its work in `call` already.
+                let future = redis.sync_scope(|| self.inner.call(request));
+                ScopeState::Running { future: redis.into_scope(future) }
+            }
+            Err(response) => ScopeState::Rejected { response: Some(response) },
+        };
+        ScopeFuture { state }
     }
 }
 
 pin_project! {
     /// The future of a [`ScopeService`].
-    pub struct ScopeFuture<F> {
+    pub struct ScopeFuture<F, P> {
         #[pin]
-        future: InScope<F>,
+        state: ScopeState<F, P>,
     }
 }
 
-impl<F: Future> Future for ScopeFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(context)
+pin_project! {
+    #[project = ScopeProjection]
+    enum ScopeState<F, P> {
+        Running {
+            #[pin]
+            future: InScope<F>,
+        },
+        // `None` once it was returned.
+        Rejected { response: Option<P> },
     }
 }
 
-impl<F> fmt::Debug for ScopeFuture<F> {
+impl<F: Future<Output = Result<P, E>>, P, E> Future for ScopeFuture<F, P> {
+    type Output = Result<P, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<P, E>> {
+        match self.project().state.project() {
+            ScopeProjection::Running { future } => future.poll(context),
+            ScopeProjection::Rejected { response } => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
+        }
+    }
+}
+
+impl<F, P> fmt::Debug for ScopeFuture<F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopeFuture").finish_non_exhaustive()
     }

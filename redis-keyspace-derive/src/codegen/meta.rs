@@ -69,10 +69,13 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         pieces.truncate(usize::from(pieces.first().is_some_and(|&(is_literal, _)| is_literal)));
         let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
         let names = names.join(", ");
+        // For the catalog: keys change with the type of an argument.
+        let types: Vec<String> = entry.params.iter().map(|param| types::text(param.ty)).collect();
+        let types = if let [one] = &*types { one.clone() } else { format!("({})", types.join(", ")) };
         pieces.push((
             false,
             quote_spanned! {site()=>
-                #rk::Piece::Argument(#rk::ArgumentMeta::new(#names, "", #rk::ArgumentClass::RAW))
+                #rk::Piece::Argument(#rk::ArgumentMeta::new(#names, #types, #rk::ArgumentClass::RAW))
             },
         ));
     }

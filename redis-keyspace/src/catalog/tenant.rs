@@ -52,7 +52,7 @@ impl TenantKeys {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the handle has no tenant; otherwise those of any command.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the handle has no tenant; otherwise those of any command.
     pub async fn count(&self) -> Result<Vec<(&'static str, u64)>> {
         let mut counts = Vec::new();
         for keyspace in self.keyspaces()? {
@@ -87,7 +87,7 @@ impl TenantKeys {
     /// The keyspaces that declare `tenant`.
     fn keyspaces(&self) -> Result<Vec<&'static KeyspaceMeta>> {
         if self.redis.tenant().is_none() {
-            return Err(Error::invalid_input(
+            return Err(Error::configuration(
                 "this handle has no tenant: pass a handle from `redis.for_tenant(..)`",
             ));
         }

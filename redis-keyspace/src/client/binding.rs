@@ -15,11 +15,16 @@ use crate::schema::{Lifetime, TemplateMeta};
 use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
-/// A keyspace of a handle, bound to its pool on one runtime.
-pub(crate) struct Binding {
-    pub(super) pool: Arc<PoolRef>,
+/// The pool of a keyspace on one runtime. A handle and the handles of its tenants have one for all of them.
+pub(super) struct KeyspacePool {
+    pub(super) pool: PoolRef,
     /// While this exists, no other keyspace that can make the same keys may use the database. `None` if that is not checked.
     pub(super) _keyspace: Option<BoundKeyspace>,
+}
+
+/// A keyspace of a handle, bound to its pool on one runtime.
+pub(crate) struct Binding {
+    pub(super) pool: Arc<KeyspacePool>,
     /// Ends in its separator, or is empty.
     pub(crate) namespace: Box<str>,
     pub(crate) timeout: Duration,
@@ -39,12 +44,12 @@ pub(crate) struct Binding {
 
 impl Binding {
     pub(crate) fn pool(&self) -> &Arc<Pool> {
-        self.pool.pool()
+        self.pool.pool.pool()
     }
 
     /// Watches the deadline of a request that may be polled on another runtime than that of the pool.
     pub(crate) fn watch(&self, deadline: Deadline) -> DeadlineWatch {
-        DeadlineWatch::new(self.pool.runtime(), deadline)
+        DeadlineWatch::new(self.pool.pool.runtime(), deadline)
     }
 
     /// The key as it is sent.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Handle, Id};
 
-use super::binding::{Binding, conflict_on, current_runtime};
+use super::binding::{Binding, KeyspacePool, conflict_on, current_runtime};
 use super::checks::{CountedChecks, WriteChecks};
 use super::counters::Counters;
 use crate::config::{Endpoint, RedisBuilder, Settings};
@@ -32,18 +32,18 @@ pub struct Redis {
 }
 
 struct RedisInner {
-    builder: RedisBuilder,
+    builder: Arc<RedisBuilder>,
     /// Set for the handle of one tenant.
     tenant: Option<Tenant>,
     bindings: ArcSwap<Bindings>,
     /// Held to change `bindings`.
     changing: Mutex<()>,
     /// The pools of this handle and of its tenants. They exist as long as this handle, whether or not a tenant's handle exists.
-    pools: Mutex<FxHashMap<(usize, Id), Arc<PoolRef>>>,
+    pools: Mutex<FxHashMap<(usize, Id), Arc<KeyspacePool>>>,
     closed: Arc<ClosedFlag>,
     counters: Arc<Counters>,
-    /// Until the handle is gone.
-    _checks: CountedChecks,
+    /// Until the handle is gone. `None` for the handle of a tenant, which has the checks of the one that it was derived from.
+    _checks: Option<CountedChecks>,
 }
 
 /// The tenant of a handle.
@@ -63,16 +63,16 @@ impl Redis {
     }
 
     pub(crate) fn from_builder(builder: RedisBuilder) -> Self {
-        Self::with(builder, None, Arc::default())
+        Self::with(Arc::new(builder), None, Arc::default())
     }
 
-    fn with(builder: RedisBuilder, tenant: Option<Tenant>, counters: Arc<Counters>) -> Self {
+    fn with(builder: Arc<RedisBuilder>, tenant: Option<Tenant>, counters: Arc<Counters>) -> Self {
         let closed = tenant
             .as_ref()
             .map_or_else(ClosedFlag::default, |tenant| ClosedFlag::of(&tenant.of.inner.closed));
         Self {
             inner: Arc::new(RedisInner {
-                _checks: CountedChecks::new(&builder),
+                _checks: tenant.is_none().then(|| CountedChecks::new(&builder)),
                 builder,
                 tenant,
                 bindings: ArcSwap::default(),
@@ -87,7 +87,7 @@ impl Redis {
     /// The handle of one tenant, whose name is already validated.
     pub(super) fn of_tenant(&self, name: &str) -> Self {
         let of = self.root().clone();
-        let (builder, counters) = (of.inner.builder.clone(), Arc::clone(&of.inner.counters));
+        let (builder, counters) = (Arc::clone(&of.inner.builder), Arc::clone(&of.inner.counters));
         Self::with(builder, Some(Tenant { name: name.into(), of }), counters)
     }
 
@@ -147,7 +147,7 @@ impl Redis {
         if self.is_closed() {
             return Err(Error::closed());
         }
-        let mut builder = self.inner.builder.clone();
+        let mut builder = RedisBuilder::clone(&self.inner.builder);
         builder.base = builder.effective(Some(S::META))?;
         let handle = Self::from_builder(builder);
         Ok(self.tenant().map(|tenant| handle.of_tenant(tenant)).unwrap_or(handle))
@@ -172,9 +172,9 @@ impl Redis {
         };
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
         for ((_, runtime), kept) in &pools {
-            let pool = kept.pool();
+            let pool = kept.pool.pool();
             // All users of a pool may be keyspaces of this handle.
-            let ours = pools.values().filter(|other| Arc::ptr_eq(other.pool(), pool)).count();
+            let ours = pools.values().filter(|other| Arc::ptr_eq(other.pool.pool(), pool)).count();
             if pool.refs.load(Ordering::Relaxed) == ours && !pool.is_orphaned() {
                 let closed = pool.close();
                 // Another runtime may not be running now.
@@ -213,30 +213,38 @@ impl Redis {
 
     /// All pools of this handle and of its tenants, for statistics.
     pub(super) fn pools(&self) -> Vec<Arc<Pool>> {
-        lock(&self.root().inner.pools).values().map(|pool| Arc::clone(pool.pool())).collect()
+        lock(&self.root().inner.pools).values().map(|kept| Arc::clone(kept.pool.pool())).collect()
     }
 
     /// The pool of a keyspace. It exists as long as the handle from which the tenants are derived.
-    fn pool_of(&self, key: (usize, Id), settings: Settings, runtime: &Handle) -> Result<Arc<PoolRef>> {
+    fn pool_of(
+        &self,
+        keyspace: Option<&'static KeyspaceMeta>,
+        settings: Settings,
+        runtime: &Handle,
+    ) -> Result<Arc<KeyspacePool>> {
         let root = self.root();
         let mut pools = lock(&root.inner.pools);
         if root.is_closed() {
             return Err(Error::closed());
         }
         // Drops pools of runtimes that have ended: each test creates a runtime.
-        pools.retain(|_, pool| !pool.pool().is_orphaned());
-        let pool =
-            pools.entry(key).or_insert_with(|| Arc::new(PoolRef::obtain(settings, runtime, key.0 != 0)));
-        Ok(Arc::clone(pool))
-    }
-
-    /// Forgets the pool of a keyspace that can't use it, unless other tenants use it.
-    fn forget_unused(&self, key: (usize, Id), pool: &Arc<PoolRef>) {
-        let mut pools = lock(&self.root().inner.pools);
-        // One for the map, and one for the caller.
-        if Arc::strong_count(pool) == 2 {
-            pools.remove(&key);
+        pools.retain(|_, kept| !kept.pool.pool().is_orphaned());
+        let key = (keyspace.map_or(0, KeyspaceMeta::address), runtime.id());
+        if let Some(kept) = pools.get(&key) {
+            return Ok(Arc::clone(kept));
         }
+        let builder = &root.inner.builder;
+        let is_disabled = matches!(settings.endpoint, Endpoint::Disabled(_));
+        let pool = PoolRef::obtain(settings, runtime, keyspace.is_some());
+        let bound = keyspace
+            .filter(|_| !builder.allows_overlaps && !is_disabled)
+            .map(|keyspace| pool.pool().local.reads.keyspaces.bind(keyspace, &builder.namespace))
+            .transpose()
+            .map_err(|conflict| conflict_on(pool.pool(), &conflict))?;
+        let kept = Arc::new(KeyspacePool { pool, _keyspace: bound });
+        pools.insert(key, Arc::clone(&kept));
+        Ok(kept)
     }
 
     /// The binding of the handle's own database and options.
@@ -281,15 +289,7 @@ impl Redis {
         let ttl = builder.keyspace_ttl(keyspace)?;
         let is_disabled = matches!(settings.endpoint, Endpoint::Disabled(_));
         let namespace = self.namespace_of(keyspace)?;
-        let pool = self.pool_of(key, settings, &runtime)?;
-        let checked = keyspace.filter(|_| !builder.allows_overlaps && !is_disabled);
-        let bound = checked
-            .map(|keyspace| pool.pool().local.reads.keyspaces.bind(keyspace, &namespace))
-            .transpose()
-            .map_err(|conflict| {
-                self.forget_unused(key, &pool);
-                conflict_on(pool.pool(), &conflict)
-            })?;
+        let pool = self.pool_of(keyspace, settings, &runtime)?;
         let binding = Arc::new(Binding {
             namespace,
             timeout,
@@ -299,7 +299,6 @@ impl Redis {
             ttl,
             is_disabled,
             pool,
-            _keyspace: bound,
             closed: Arc::clone(&self.inner.closed),
             counters: Arc::clone(&self.inner.counters),
         });

@@ -45,3 +45,51 @@ impl Redis {
         Ok(self.of_tenant(tenant))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Piece;
+    use crate::kind::{KindMeta, Role};
+    use crate::schema::{KeyspaceMeta, Lifetime, Overrides, TemplateMeta};
+
+    const TEXT: KindMeta = KindMeta {
+        name: "Text",
+        wire_format: "text",
+        redis_type: "string",
+        is_filled: true,
+        role: Role::Data,
+    };
+    const TOTAL: TemplateMeta = TemplateMeta::new(
+        "CartKeys",
+        "total",
+        "cart:total",
+        &[Piece::Literal("cart:total")],
+        TEXT,
+        Lifetime::Forever,
+        "",
+    );
+    static CARTS: KeyspaceMeta = KeyspaceMeta::new(
+        "CartKeys",
+        "cart",
+        "",
+        Overrides { tenant: Some("t"), ..Overrides::NONE },
+        &[TOTAL],
+    );
+
+    #[tokio::test]
+    async fn tenants_of_a_service_leave_nothing_behind() {
+        let redis = Redis::open("redis://127.0.0.1:1/7").unwrap();
+        let bind = |redis: &Redis| redis.with_binding(Some(&CARTS), |binding| binding.namespace.to_string());
+        for id in 0..1000 {
+            let tenant = redis.for_tenant(&format!("customer{id}")).unwrap();
+            assert_eq!(bind(&tenant).unwrap(), format!("t:customer{id}:"));
+        }
+        let pools = redis.pools();
+        assert_eq!(pools.len(), 1);
+        let keyspaces = &pools[0].local.reads.keyspaces;
+        assert_eq!(keyspaces.count(), (1, 1));
+        redis.close().await;
+        assert_eq!(keyspaces.count(), (0, 0));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::optional_text::OptionalText;
 use super::url::{self, UrlParts};
 use crate::error::Error;
 
@@ -35,7 +36,7 @@ pub struct KeyspaceOptions {
 
 impl KeyspaceOptions {
     /// Replaces the TTL that the keyspace declares, `#[keyspace(.., ttl = ..)]`. Templates that declare their own TTL, and
-    /// calls that set a TTL, keep theirs.
+    /// calls that set a TTL, keep theirs. `None` changes nothing.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -61,24 +62,26 @@ impl KeyspaceOptions {
     /// assert!(SessionKeys::challenge(7).ttl().on(&redis).await?.remaining() > Some(minute));
     /// # Ok(()) }
     /// ```
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+    pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.ttl = ttl.into().or(self.ttl);
         self
     }
 
-    /// Sets the host of the server for this keyspace; the port stays that of the handle, or is set by [`port`](Self::port). User,
-    /// password and all other options stay as they are; [`url`](Self::url) can set them.
-    pub fn host(mut self, host: impl Into<String>) -> Self {
+    /// Sets the host of the server for this keyspace. `None` changes nothing. The port stays that of the handle, or is set by
+    /// [`port`](Self::port). User, password and all other options stay as they are; [`url`](Self::url) can set them.
+    pub fn host(mut self, host: impl OptionalText) -> Self {
+        let Some(host) = host.into_text() else { return self };
         let port = match self.endpoint {
             Some(OptionEndpoint::Address { port, .. }) => port,
             _ => None,
         };
-        self.endpoint = Some(OptionEndpoint::Address { host: Some(host.into()), port });
+        self.endpoint = Some(OptionEndpoint::Address { host: Some(host), port });
         self
     }
 
-    /// Sets the port of the server for this keyspace.
-    pub fn port(mut self, port: u16) -> Self {
+    /// Sets the port of the server for this keyspace. `None` changes nothing.
+    pub fn port(mut self, port: impl Into<Option<u16>>) -> Self {
+        let Some(port) = port.into() else { return self };
         let host = match self.endpoint {
             Some(OptionEndpoint::Address { host, .. }) => host,
             _ => None,
@@ -87,8 +90,8 @@ impl KeyspaceOptions {
         self
     }
 
-    /// Sets the server for this keyspace from a URL, as [`RedisBuilder::url`](crate::RedisBuilder::url) does: with the user,
-    /// password, database and protocol that the URL contains. A URL without a password means a server without one: the password of
+    /// Sets the server for this keyspace from a URL. `None` changes nothing. As with
+    /// [`RedisBuilder::url`](crate::RedisBuilder::url), user, password, database and protocol are those of the URL. A URL without a password means a server without one: the password of
     /// the handle is not sent there. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,
     /// [`build`](crate::RedisBuilder::build) fails, and its error does not repeat the URL. On a
     /// [disabled](crate::Redis::disabled) handle, the server of a keyspace is ignored.
@@ -105,14 +108,16 @@ impl KeyspaceOptions {
     /// assert!(!format!("{redis:?}").contains("secret"));
     /// # Ok::<(), redis_keyspace::Error>(())
     /// ```
-    pub fn url(mut self, url: &str) -> Self {
-        self.endpoint = Some(OptionEndpoint::Url(Box::new(url::parse(url))));
+    pub fn url(mut self, url: impl OptionalText) -> Self {
+        if let Some(url) = url.into_text() {
+            self.endpoint = Some(OptionEndpoint::Url(Box::new(url::parse(&url))));
+        }
         self
     }
 
-    /// Sets the logical database.
-    pub fn db(mut self, db: u16) -> Self {
-        self.db = Some(db);
+    /// Sets the logical database. `None` changes nothing.
+    pub fn db(mut self, db: impl Into<Option<u16>>) -> Self {
+        self.db = db.into().or(self.db);
         self
     }
 

@@ -2,7 +2,11 @@
 //!
 //! Templates are indexed by the literal that their keys start with. Two templates are compared only if one of these literals
 //! starts with the other one.
+//!
+//! The tenant of a keyspace is an argument here like any other: what is checked holds for all tenants, and a new tenant needs no
+//! check and no entry.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -10,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap;
 
-use crate::key::{Overlap, Piece, overlap_behind};
+use crate::key::{ArgumentClass, ArgumentMeta, Overlap, Piece, overlap_behind};
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 use crate::sync::lock;
 
@@ -38,6 +42,8 @@ struct BoundEntry {
 struct BoundTemplate {
     keyspace: &'static KeyspaceMeta,
     template: &'static TemplateMeta,
+    /// Those of the template, with the tenant before them.
+    pieces: Cow<'static, [Piece]>,
     namespace: Box<str>,
 }
 
@@ -68,6 +74,15 @@ impl BoundKeyspaces {
     }
 }
 
+#[cfg(test)]
+impl BoundKeyspaces {
+    /// How many keyspaces and templates use the database.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.keyspaces.values().flatten().count(), state.templates.values().flatten().count())
+    }
+}
+
 impl Drop for BoundKeyspace {
     fn drop(&mut self) {
         lock(&self.database.state).remove(self.keyspace, &self.namespace);
@@ -83,9 +98,8 @@ impl BoundState {
         }
         self.check_servers(keyspace)?;
         let templates = keyspace.templates.iter();
-        let templates: Vec<_> = templates
-            .map(|template| BoundTemplate { keyspace, template, namespace: namespace.into() })
-            .collect();
+        let templates: Vec<_> =
+            templates.map(|template| BoundTemplate::new(keyspace, template, namespace)).collect();
         templates.iter().try_for_each(|template| self.check(template))?;
         for template in templates {
             self.templates.entry(template.start()).or_default().push(template);
@@ -107,7 +121,7 @@ impl BoundState {
             self.keyspaces.remove(namespace);
         }
         for template in keyspace.templates {
-            let gone = BoundTemplate { keyspace, template, namespace: namespace.into() };
+            let gone = BoundTemplate::new(keyspace, template, namespace);
             let start = gone.start();
             if let Some(templates) = self.templates.get_mut(&start) {
                 templates.retain(|other| !other.is(&gone));
@@ -141,12 +155,23 @@ impl BoundState {
 }
 
 impl BoundTemplate {
+    fn new(keyspace: &'static KeyspaceMeta, template: &'static TemplateMeta, namespace: &str) -> Self {
+        const SEPARATOR: Piece = Piece::Literal(":");
+        const TENANT: Piece = Piece::Argument(ArgumentMeta::new("tenant", "&str", ArgumentClass::TEXT));
+        let pieces = keyspace.tenant().map_or(Cow::Borrowed(template.pieces), |segment| {
+            let tenant = [Piece::Literal(segment), SEPARATOR, TENANT, SEPARATOR];
+            tenant.iter().chain(template.pieces).copied().collect()
+        });
+        Self { keyspace, template, pieces, namespace: namespace.into() }
+    }
+
     /// The literal that its keys start with, namespace included.
     fn start(&self) -> String {
-        match self.template.pieces {
-            [Piece::Literal(text), ..] => format!("{}{text}", self.namespace),
-            _ => self.namespace.to_string(),
-        }
+        let literals = self.pieces.iter().map_while(|piece| match piece {
+            Piece::Literal(text) => Some(*text),
+            Piece::Argument(_) => None,
+        });
+        std::iter::once(&*self.namespace).chain(literals).collect()
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -161,7 +186,7 @@ impl BoundTemplate {
         let (outer, inner) =
             if self.namespace.len() <= other.namespace.len() { (self, other) } else { (other, self) };
         let Some(before) = inner.namespace.strip_prefix(&*outer.namespace) else { return Ok(()) };
-        let example = match overlap_behind(outer.template.pieces, before, inner.template.pieces) {
+        let example = match overlap_behind(&outer.pieces, before, &inner.pieces) {
             Overlap::Nothing => return Ok(()),
             Overlap::Key(example) => Some(format!("{}{}", outer.namespace, example.as_str())),
             Overlap::Unknown => None,
@@ -306,8 +331,7 @@ mod tests {
                 }
             }
             drop(bound);
-            let state = lock(&database.state);
-            prop_assert!(state.keyspaces.is_empty() && state.templates.is_empty());
+            prop_assert_eq!(database.count(), (0, 0));
         }
     }
 }

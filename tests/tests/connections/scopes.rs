@@ -60,10 +60,19 @@ both_servers! {
         let outside = async move {
             let mut service = ScopeLayer::new(redis.clone()).layer(Reader);
             assert_eq!(service.call(1).await.unwrap().unwrap().as_deref(), Some("x"));
-            let choose = move |id: &u64| if *id == 1 { redis.clone() } else { disabled.clone() };
+            let chosen = redis.clone();
+            let choose = move |id: &u64| if *id == 1 { chosen.clone() } else { disabled.clone() };
             let mut service = ScopeLayer::by(choose).layer(Reader);
             assert_eq!(service.call(1).await.unwrap().unwrap().as_deref(), Some("x"));
             assert_eq!(service.call(2).await.unwrap().unwrap(), None);
+            // The name of the tenant comes with the request. An invalid one is rejected.
+            let of_tenant = move |id: &u64| {
+                let name = if *id == 1 { "acme" } else { "ac:me" };
+                redis.for_tenant(name).map_err(Err)
+            };
+            let mut service = ScopeLayer::try_by(of_tenant).layer(Reader);
+            assert_eq!(service.call(1).await.unwrap().unwrap().as_deref(), Some("x"));
+            assert_eq!(service.call(2).await.unwrap().unwrap_err().kind(), ErrorKind::InvalidInput);
             assert!(ScopeLayer::new(Redis::disabled()).layer(Eager).call(()).await.unwrap());
             assert!(!Eager.call(()).await.unwrap());
         };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use proptest::prelude::*;
-use redis_keyspace::{ErrorKind, Json, Key, KeyArgument, Keyspace, Redis, Text};
+use redis_keyspace::{ErrorKind, Json, Key, KeyArgument, Keyspace, Redis, Text, catalog};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
 /// An id of letters and digits.
@@ -76,6 +76,8 @@ struct LooseKeys {
     adjacent: fn(a: u64, b: u64) -> Text,
     strict: fn(id: u64) -> Text,
 }
+
+catalog!(LOOSE = [LooseKeys]);
 
 /// Nothing of it parses.
 #[derive(Keyspace)]
@@ -161,6 +163,10 @@ fn a_template_that_does_not_parse_makes_keys_only() {
     let ParsedLooseKeys::Strict { id } = parsed;
     assert_eq!(id, 7);
     assert_eq!(LooseKeys::META.templates()[0].template(), "loose:free/{a}-{b}");
+    // A type that changes moves keys, so the snapshot contains it.
+    let snapshot = LOOSE.to_snapshot();
+    assert!(snapshot.contains("with a, b: (&str, &str) = anything\n"), "{snapshot}");
+    assert!(snapshot.contains("with a, b: (u64, u64) = anything\n"), "{snapshot}");
 }
 
 both_servers! {

@@ -98,7 +98,7 @@ both_servers! {
         assert!(SharedKeys::text(1).exists().on(&redis).await.unwrap());
         assert_eq!(CartKeys::user_keys().on(&acme2).delete().await.unwrap().affected, 20);
         let error = CATALOG.tenant_keys(&redis).count().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.kind(), ErrorKind::Configuration);
     }
 
     async fn without_a_tenant_nothing_is_touched(redis: Redis) {

@@ -220,7 +220,7 @@ fn a_url_brings_its_own_credentials() {
             .password("secret")
             .namespace(unique_namespace())
             .unwrap()
-            .keyspace::<Keys>(|options| options.url(&server.url()))
+            .keyspace::<Keys>(|options| options.url(server.url()))
             .build()
             .unwrap();
         Keys::text(1).set("x").on(&redis).await.unwrap();
@@ -243,6 +243,34 @@ fn a_lifetime_that_no_template_takes_is_an_error() {
     });
 }
 
+/// Programs pass on what their configuration has, or has not.
+#[test]
+fn an_option_of_none_changes_nothing() {
+    within(PATIENCE, async {
+        let none = |options: redis_keyspace::config::KeyspaceOptions| {
+            options
+                .ttl(None::<Duration>)
+                .host(None::<&str>)
+                .port(None::<u16>)
+                .url(None::<String>)
+                .db(None::<u16>)
+        };
+        let server = Server::new();
+        let plain = Redis::builder().embedded(server.clone()).db(3).build().unwrap();
+        let redis = Redis::builder().embedded(server.clone()).db(3).keyspace::<Keys>(none).build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        assert_eq!(Keys::text(1).get().on(&plain).await.unwrap().as_deref(), Some("x"));
+        let kept = Redis::builder()
+            .embedded(server)
+            .keyspace::<Keys>(|options| none(options.db(3).ttl(MINUTE)))
+            .build()
+            .unwrap();
+        assert_eq!(Keys::text(1).get().on(&kept).await.unwrap().as_deref(), Some("x"));
+        Keys::text(2).set("x").on(&kept).await.unwrap();
+        assert!(Keys::text(2).ttl().on(&kept).await.unwrap().remaining() <= Some(MINUTE));
+    });
+}
+
 #[test]
 fn a_keyspace_has_the_server_of_its_options() {
     within(PATIENCE, async {
@@ -258,7 +286,7 @@ fn a_keyspace_has_the_server_of_its_options() {
             .map(|(host, port)| (host.to_owned(), port.parse::<u16>().unwrap()))
             .unwrap();
         let options: [Box<dyn Fn(RedisBuilder) -> RedisBuilder>; 3] = [
-            Box::new(|builder| builder.keyspace::<Keys>(|options| options.url(&server.url()))),
+            Box::new(|builder| builder.keyspace::<Keys>(|options| options.url(server.url()))),
             Box::new(|builder| builder.keyspace::<Keys>(|options| options.host(&host).port(port))),
             Box::new(|builder| builder.keyspace::<Keys>(|options| options.port(port).host(&host))),
         ];

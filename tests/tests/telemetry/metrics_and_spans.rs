@@ -18,8 +18,15 @@ struct Keys {
     views: fn(id: u64) -> Counter,
 }
 
+#[derive(Keyspace)]
+#[keyspace(prefix = "telemetry", tenant = "t", ttl = 3600)]
+struct TenantKeys {
+    text: fn(id: &str) -> Text,
+}
+
 const SECRET: &str = "a-value-that-nobody-may-see";
 const ID: &str = "an-id-that-is-no-label";
+const TENANT: &str = "a-tenant-that-is-no-label";
 
 /// Everything there is to tell of.
 async fn everything(server: &Server, redis: &Redis) {
@@ -31,6 +38,9 @@ async fn everything(server: &Server, redis: &Redis) {
     redis.transaction([Keys::views(1).incr()]).await.unwrap();
     assert_eq!(Keys::text_keys().count().await.unwrap(), 2);
     redis.ping().await.unwrap();
+    let tenant = redis.for_tenant(TENANT).unwrap();
+    TenantKeys::text(ID).set(SECRET).on(&tenant).await.unwrap();
+    assert_eq!(TenantKeys::text_keys().on(&tenant).delete().await.unwrap().affected, 1);
     let wrong = server.inject(Fault::error("WRONGTYPE Operation against a key").on("GET").times(1));
     Keys::text(ID).get().await.unwrap_err();
     drop(wrong);
@@ -61,7 +71,9 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
     let handle = recorder.handle();
     metrics::with_local_recorder(&recorder, run);
     let text = handle.render();
-    assert!(!text.contains(SECRET) && !text.contains(ID), "{text}");
+    for hidden in [SECRET, ID, TENANT] {
+        assert!(!text.contains(hidden), "{text}");
+    }
     let command = |template: &str, command: &str, outcome: &str| {
         format!(
             "redis_keyspace_command_duration_seconds_count{{keyspace=\"Keys\",template=\"{template}\",\
