@@ -45,12 +45,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// Stores the values of many keys, each with its template's TTL, or with the TTL that [`ttl`](Command::ttl) sets. Not
     /// atomic: if the server rejects one, the others are stored anyway, and the error names the first that was not.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
-        let (mut template, mut servers) = (None, Vec::new());
+        let (mut template, mut servers, mut keeps) = (None, Vec::new(), false);
         let mut unreadable = None;
         let packets: Result<Vec<_>> = entries
             .into_iter()
             .map(|(key, value)| {
                 template.get_or_insert(key.template());
+                keeps |= key.template().keeps_copies();
                 servers.push(key.redis());
                 set_packet::<S, V>(&key, value.borrow(), &mut unreadable)
                     .map_err(|error| key.explain("SET", error))
@@ -59,7 +60,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
         let (request, redis) = match checked {
             Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
-            Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps_copies(template))), redis),
+            Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps)), redis),
             Err(error) => (Err(error), None),
         };
         Command::new::<S>("SET", template, request, stored)
@@ -73,14 +74,12 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 impl<S: Keyspace, V: Kind> Key<S, V> {
     /// Deletes many keys; returns how many existed. Without keys, no round trip.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let keeps = keys.iter().any(|key| key.template().keeps_copies());
         let (template, redis, request) = chunked("UNLINK", keys);
         let request = request.map(|request| match request {
-            Request::One(packet) if V::IS_FILLED => {
-                Request::ending_fills_of(packet, keeps_copies(template))
-            }
-            Request::Pipeline(packets) if V::IS_FILLED => {
-                Request::ending_fills(packets, keeps_copies(template))
-            }
+            Request::One(packet) if V::IS_FILLED => Request::ending_fills_of(packet, keeps),
+            Request::Pipeline(packets) if V::IS_FILLED => Request::ending_fills(packets, keeps),
             request => request,
         });
         Command::new::<S>("UNLINK", template, request, total).on_target(redis.into())
@@ -147,10 +146,6 @@ fn values<V: Readable>(request: &Request, replies: Replies) -> Result<Vec<V::Rea
         }
     }
     Ok(values)
-}
-
-fn keeps_copies(template: Option<&'static TemplateMeta>) -> bool {
-    template.is_some_and(TemplateMeta::keeps_copies)
 }
 
 fn set_packet<S: Keyspace, V: SingleValue>(

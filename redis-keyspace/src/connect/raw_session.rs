@@ -204,6 +204,16 @@ mod tests {
             (&[("SCRIPT DEBUG YES", ok())], false),
             (&[("script debug sync", error("ERR no"))], false),
             (&[("SELECT 0", ok())], false),
+            (&[("auth default secret", ok())], false),
+            (&[("HELLO 3", ok())], false),
+            (&[("CLIENT REPLY ON", ok())], false),
+            (&[("CLIENT TRACKING ON", ok())], false),
+            (&[("client no-evict on", ok())], false),
+            (&[("MONITOR", ok())], false),
+            (&[("SUBSCRIBE news", ok())], false),
+            (&[("PSUBSCRIBE *", ok())], false),
+            (&[("SSUBSCRIBE news", ok())], false),
+            (&[("UNSUBSCRIBE", ok())], false),
         ];
         for (steps, is_clean) in cases {
             let session = after(steps);

@@ -28,6 +28,10 @@ struct Keys {
     /// Keeps stale copies and negative entries.
     #[key("kept:{id}", stale_for = "1h", negative_ttl = "1h")]
     kept: fn(id: u32) -> Text,
+    #[key("copied:{id}", stale_for = "1h")]
+    copied: fn(id: u32) -> Text,
+    #[key("absent:{id}", negative_ttl = "1h")]
+    absent: fn(id: u32) -> Text,
 }
 
 /// The template that all of it is about.
@@ -189,6 +193,15 @@ who! {
     only_sets_if_present: |hands| hands.key().set("9!").only_if_present().await.unwrap();
     only_sets_and_keeps_the_ttl: |hands| hands.key().set("9!").keep_ttl().await.unwrap();
     only_sets_many: |hands| Key::set_many([(hands.numbered(8), "9!"), (hands.key(), "9!")]).await.unwrap();
+    only_sets_what_has_copies: |hands| Keys::copied(7).on(&hands.redis).set("9!").await.unwrap();
+    only_sets_what_may_be_absent: |hands| Keys::absent(7).on(&hands.redis).set("9!").await.unwrap();
+    only_sets_many_of_two_templates: |hands| {
+        Key::set_many([(Keys::text(8).on(&hands.redis), "9!"), (hands.key(), "9!")]).await.unwrap()
+    };
+    deleter_of_two_templates: |hands| {
+        hands.writes().await;
+        Key::del_many([Keys::text(8).on(&hands.redis), hands.key()]).await.unwrap()
+    };
     only_sets_in_a_batch: |hands| hands.redis.batch((hands.numbered(8).get(), hands.key().set("9!"))).await.unwrap();
     only_sets_in_a_transaction: |hands| hands.redis.transaction((hands.key().set("9!"),)).await.unwrap();
     only_inserts: |hands| hands.key().update_or_insert(String::new, |value| *value = "9!".to_owned()).await.unwrap();
@@ -515,7 +528,10 @@ on_both_ways! {
             (transactor, Before::Warm, &["writes the database", "EXEC"]),
         ];
         // A write deletes stale copies and negative entries in the same step.
-        let kept: [(Who, Before, &[&str]); 4] = [
+        let kept: [(Who, Before, &[&str]); 7] = [
+            (only_sets_what_has_copies, Before::Warm, &["EXEC"]),
+            (only_sets_what_may_be_absent, Before::Warm, &["EXEC"]),
+            (many_deleter, Before::Warm, &["writes the database", "EXEC"]),
             (setter, Before::Warm, &["writes the database", "EXEC"]),
             (deleter, Before::Warm, &["writes the database", "EXEC"]),
             (only_sets_many, Before::Warm, &["EXEC"]),
@@ -581,6 +597,19 @@ on_both_ways! {
             for before in [Before::NoRow, Before::Absent] {
                 world.holds(before, &[seeker, sets], 2).await;
             }
+        }
+    }
+
+    /// One of the templates keeps copies, the other one, which comes first, does not.
+    async fn keys_of_two_templates_in_one_command(world: World) {
+        world.keeps(true);
+        for before in [Before::Cold, Before::Stale] {
+            world.holds(before, &[keeper, only_sets_many_of_two_templates], 4).await;
+            world.holds(before, &[keeper, deleter_of_two_templates], 4).await;
+        }
+        for before in [Before::NoRow, Before::Absent] {
+            world.holds(before, &[seeker, only_sets_many_of_two_templates], 2).await;
+            world.holds(before, &[seeker, deleter_of_two_templates], 2).await;
         }
     }
 

@@ -97,6 +97,41 @@ both_servers! {
         assert_eq!(copy(&key).await, None);
     }
 
+    async fn absence_is_kept_only_where_the_template_declares_it(redis: Redis) {
+        let key = |id: u32| if id == 1 { Keys::kept(1) } else { Keys::plain(id) };
+        let none = async |_: Vec<u32>| Vec::<(u32, String)>::new();
+        assert_eq!(Key::get_or_set_many([1, 2], key, none).await.unwrap(), [None, None]);
+        for (id, is_kept) in [(1, 1), (2, 0)] {
+            let companion = format!("{0}%fill{{{0}}}", wire(&key(id)));
+            assert_eq!(raw::<i64>(&redis, &["HEXISTS", &companion, "absent"]).await, is_kept, "{id}");
+        }
+    }
+
+    /// `only_if_absent` on a key that exists.
+    async fn a_set_that_finds_a_value_removes_nothing(redis: Redis) {
+        for returns_old in [false, true] {
+            let key = Keys::kept(1).on(&redis);
+            key.get_or_set(|| async { "old".to_owned() }).refresh().await.unwrap();
+            if returns_old {
+                let old = key.set("new").only_if_absent().returning_old().await.unwrap();
+                assert_eq!(old.as_deref(), Some("old"));
+            } else {
+                assert!(!key.set("new").only_if_absent().await.unwrap());
+            }
+            raw::<bool>(&redis, &["PEXPIRE", &wire(&key), "0"]).await;
+            assert_eq!(copy(&key).await.as_deref(), Some("old"), "returning the old one: {returns_old}");
+        }
+        let (key, other) = (Keys::kept(2).on(&redis), Keys::kept(3).on(&redis));
+        for key in [&key, &other] {
+            key.get_or_set(|| async { "old".to_owned() }).await.unwrap();
+        }
+        assert!(!key.rename_if_absent(&other).await.unwrap());
+        for key in [&key, &other] {
+            raw::<bool>(&redis, &["PEXPIRE", &wire(key), "0"]).await;
+            assert_eq!(copy(key).await.as_deref(), Some("old"));
+        }
+    }
+
     async fn expiring_a_pattern_does_what_expiring_each_key_does(redis: Redis) {
         for by_pattern in [false, true] {
             let key = Keys::kept(1).on(&redis);
@@ -114,13 +149,28 @@ both_servers! {
     async fn what_another_version_of_the_format_left_means_nothing(redis: Redis) {
         let key = Keys::kept(1).on(&redis);
         leaves_a_copy(&redis, &key).await;
-        let beside = format!("{0}%fill{{{0}}}", wire(&key));
+        let companion = format!("{0}%fill{{{0}}}", wire(&key));
         assert_eq!(raw::<Option<String>>(&redis, &["HGET", &beside, "v"]).await.as_deref(), Some("1"));
         raw::<i64>(&redis, &["HSET", &beside, "v", "2", "lease", "theirs", "until", "99999999999999"]).await;
         assert_eq!(copy(&key).await, None);
         let loaded = key.get_or_set(|| async { "new".to_owned() }).across_processes().await;
         assert_eq!(loaded.unwrap(), "new");
     }
+}
+
+/// Nothing is sent: not even a connection is made.
+#[test]
+fn an_option_that_is_not_declared_is_refused_before_any_io() {
+    within(PATIENCE, async {
+        let nowhere = Redis::open("redis://127.0.0.1:1").unwrap();
+        let never = || async { panic!("nothing is loaded") };
+        let error = Keys::plain(1).on(&nowhere).get_or_set(never).stale_for(HOUR).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        let none = async |_: Vec<u32>| Vec::<(u32, String)>::new();
+        let many = Key::get_or_set_many([1], |id| Keys::plain(id).on(&nowhere), none).negative_ttl(HOUR);
+        assert_eq!(many.await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert!(nowhere.stats().connections.is_empty(), "{:?}", nowhere.stats().connections);
+    });
 }
 
 /// A process that reads through one pool and writes through another one.

@@ -175,6 +175,15 @@ both_servers! {
     }
 }
 
+#[test]
+fn debug_builds_verify_unless_told_otherwise() {
+    within(PATIENCE, async {
+        let redis = Redis::builder().embedded(Server::new()).build().unwrap();
+        let outcome = Keys::one_way(1).on(&redis).set(&OneWay(1)).await;
+        assert_eq!(outcome.is_err(), cfg!(debug_assertions), "{outcome:?}");
+    });
+}
+
 /// A builder for each server.
 fn builders() -> [RedisBuilder; 2] {
     let namespace = unique_namespace();
