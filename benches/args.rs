@@ -1,4 +1,4 @@
-//! Command lines, as simple as these programs need them.
+//! A minimal parser of command lines.
 
 use std::str::FromStr;
 
@@ -12,28 +12,29 @@ pub struct Args {
 }
 
 impl Args {
-    /// What the process was started with.
+    /// Returns the arguments of this process.
     pub fn from_env() -> Self {
         let mut args = Self { rest: std::env::args().skip(1).collect(), measuring: false };
         args.measuring = args.flag("--bench");
         args
     }
 
-    /// Whether it is only to be shown that the benchmark works, in seconds: asked for, or run by `cargo test`, which
-    /// unlike `cargo bench` adds no `--bench`.
+    /// Returns whether the benchmark must only show, within seconds, that it works. That is the
+    /// case with `--smoke`, and under `cargo test`, which unlike `cargo bench` does not add
+    /// `--bench`.
     pub fn smoke(&mut self) -> bool {
         let asked = self.flag("--smoke") | self.flag("--test");
         asked || !self.measuring
     }
 
-    /// Whether a flag was given.
+    /// Removes a flag and returns whether it was present.
     pub fn flag(&mut self, name: &str) -> bool {
         let before = self.rest.len();
         self.rest.retain(|argument| argument != name);
         self.rest.len() < before
     }
 
-    /// The value of an option.
+    /// Removes an option and returns its value.
     pub fn option<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Result<Option<T>, Error> {
         let Some(at) = self.rest.iter().position(|argument| argument == name) else { return Ok(None) };
         if at + 1 == self.rest.len() {
@@ -43,7 +44,7 @@ impl Args {
         value.parse().map(Some).map_err(|error| format!("{name} {value}: {error}").into())
     }
 
-    /// The values of an option, separated by commas.
+    /// Removes an option and returns its comma-separated values.
     pub fn list<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Result<Option<Vec<T>>, Error> {
         let Some(values) = self.option::<String>(name)? else { return Ok(None) };
         let parsed = values
@@ -52,7 +53,8 @@ impl Args {
         parsed.collect::<Result<_, Error>>().map(Some)
     }
 
-    /// What is left: words. An unknown option is an error, because a mistyped one would measure something else.
+    /// Returns the remaining arguments. An unknown option is an error, because a mistyped option
+    /// would measure something else.
     pub fn words(self) -> Result<Vec<String>, Error> {
         match self.rest.iter().find(|argument| argument.starts_with('-')) {
             Some(unknown) => Err(format!("unknown option {unknown}").into()),

@@ -1,4 +1,4 @@
-//! What the benchmarks share: a value, a server of their own, and command lines.
+//! Code that the benchmarks share: the value, a server, and command lines.
 
 mod args;
 mod server;
@@ -8,17 +8,17 @@ pub use server::{Server, pin_process};
 
 use serde::{Deserialize, Serialize};
 
-/// What goes wrong in a benchmark is shown and ends it.
+/// Any error. It ends the benchmark and is printed.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Ids have four digits, so that every key and every value is of one length.
+/// Ids have four digits, so all keys have the same length, and all values too.
 pub const FIRST_ID: u64 = 1000;
-/// Enough keys that no lookup of the server stays in one cache line.
+/// The number of ids: enough that the server's lookups do not stay in one cache line.
 pub const IDS: u64 = 1000;
-/// The lifetime that every `SET` states.
+/// The TTL of every `SET`, in seconds.
 pub const TTL: u64 = 3600;
 
-/// The value: 224 bytes of JSON, small enough that the way to the server counts, not the decoding.
+/// The value: 224 bytes of JSON, small enough that the round trip dominates, not the decoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cart {
     pub user: u64,
@@ -35,7 +35,7 @@ pub struct Item {
 }
 
 impl Cart {
-    /// The cart of one shopper.
+    /// Returns the cart of one shopper.
     pub fn of(user: u64) -> Self {
         let item = |sku: &str, quantity, cents| Item { sku: sku.to_owned(), quantity, cents };
         Self {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_of_the_size_that_the_results_state() {
+    fn values_have_the_documented_size() {
         for user in [FIRST_ID, FIRST_ID + IDS - 1] {
             assert_eq!(serde_json::to_vec(&Cart::of(user)).unwrap().len(), 224);
         }

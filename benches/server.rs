@@ -1,5 +1,7 @@
-//! A real server in its own process, on its own core. The tests have another harness: theirs pins nothing, and the benchmarks do
-//! not depend on the crates of the tests.
+//! A real server in a separate process, on a separate core.
+//!
+//! The tests have another harness: it pins nothing, and the benchmarks do not depend on the crates
+//! of the tests.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,22 +19,22 @@ const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 /// How long a server may take to answer its first PING.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Starts the server, tells its process id, and ends it as soon as its own input ends: it does so when the benchmark is
-/// done, and also when it was killed.
+/// Starts the server, prints its process id, and stops it when standard input closes. That happens
+/// when the benchmark ends, even if it is killed.
 const WATCH: &str = r#""$@" </dev/null >/dev/null 2>&1 & echo $!; read -r _; kill $! 2>/dev/null; wait"#;
 
-/// A server that persists nothing and ends when this is dropped.
+/// A server that persists nothing and stops when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     watch: Child,
     pid: u32,
     port: u16,
     version: String,
-    dir: TempDir, // the last field: the server works in it until it has ended
+    dir: TempDir, // the last field: the server uses it until it has stopped
 }
 
 impl Server {
-    /// Starts a server on a free port of loopback, pinned to a core if one is named.
+    /// Starts a server on a free loopback port, pinned to `core` if given.
     pub fn start(core: Option<usize>) -> Result<Self, Error> {
         let program = find_program()?;
         let dir = tempfile::Builder::new().prefix("rk-bench-").tempdir()?;
@@ -55,27 +57,27 @@ impl Server {
         Ok(server)
     }
 
-    /// The address, without a database.
+    /// Returns the URL, without a database.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The TCP port on loopback.
+    /// Returns the TCP port on loopback.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path of its unix socket.
+    /// Returns the path of the unix socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("s")
     }
 
-    /// What the server calls itself.
+    /// Returns the name and version that the server reports.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The CPU time that its threads used so far, where the system tells.
+    /// Returns the CPU time that the server's threads have used, if the system reports it.
     pub fn cpu(&self) -> Option<Duration> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
         let nanoseconds = threads.map_while(Result::ok).filter_map(|thread| {
@@ -91,9 +93,9 @@ impl Server {
             if let Ok(info) = self.info()
                 && let Some(version) = field(&info, "redis_version:")
             {
-                // Somebody else's server may have taken the port between our looking and this one's binding.
+                // Another server may have bound the port after it was found to be free.
                 if field(&info, "process_id:") != Some(&self.pid.to_string()) {
-                    return Err("another server answers on the port that was chosen; try again".into());
+                    return Err("another server is listening on the chosen port; try again".into());
                 }
                 return Ok(match field(&info, "valkey_version:") {
                     Some(version) => format!("Valkey {version}"),
@@ -101,7 +103,7 @@ impl Server {
                 });
             }
             if started.elapsed() > PATIENCE {
-                return Err("the server does not answer".into());
+                return Err("the server did not answer in time".into());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -133,7 +135,7 @@ fn find_program() -> Result<PathBuf, Error> {
         return Ok(PathBuf::from(named));
     }
     PROGRAMS.iter().find_map(|name| on_path(name.as_ref())).ok_or_else(|| {
-        format!("PATH has none of {PROGRAMS:?}: install one, or set {VARIABLE} to the path of one").into()
+        format!("found none of {PROGRAMS:?} on PATH: install one, or set {VARIABLE} to its path").into()
     })
 }
 
@@ -142,7 +144,8 @@ fn on_path(name: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir: PathBuf| dir.join(Path::new(name))).find(|file| file.is_file())
 }
 
-/// Pins this process, threads that it will start included, to a core; `false` where that is not possible.
+/// Pins this process to a core, including threads that it starts later. Returns `false` if that is
+/// not possible.
 pub fn pin_process(core: usize) -> bool {
     std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
         && Command::new("taskset")

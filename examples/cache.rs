@@ -1,6 +1,7 @@
-//! A cache with a fallback: read, or load and store, with what a busy shop wants of it.
+//! A read-through cache: coalesced loads, negative caching and stale values during an outage.
 //!
-//! `cargo run --example cache` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+//! `cargo run --example cache` runs on the embedded server. With `REDIS_URL` set, it runs on that
+//! server, in a separate namespace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,7 +17,8 @@ struct Product {
     cents: u64,
 }
 
-/// What products look like: for a second, and for an hour more if the database does not answer.
+/// Cached products. They live for one second. A stale copy is served for another hour if the
+/// database fails.
 #[derive(Keyspace)]
 #[keyspace(prefix = "product", ttl = "1s", ttl_jitter = "10%", stale_for = "1h", negative_ttl = "10s")]
 struct ProductKeys {
@@ -24,7 +26,7 @@ struct ProductKeys {
     product: fn(id: u64) -> Json<Product>,
 }
 
-/// A database that can be taken away.
+/// A database that can be switched off.
 #[derive(Default)]
 struct Database {
     queries: AtomicU32,
@@ -67,41 +69,41 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .lookup()
     };
 
-    // A thousand at once ask the database once.
+    // A thousand concurrent callers cause one query.
     let asked: Vec<_> = (0..1000).map(|_| tokio::spawn(get(7).into_future())).collect();
     for answer in asked {
-        let answer = answer.await?.map_err(|_| "the database is there")?;
+        let answer = answer.await?.map_err(|_| "the database failed")?;
         assert_eq!(answer.value.map(|product| product.cents), Some(700));
     }
     println!("1000 callers: {} query", queries());
 
-    // What is not there is remembered, too.
+    // Missing products are cached, too.
     for _ in 0..3 {
-        let nothing = get(404).await.map_err(|_| "the database is there")?;
+        let nothing = get(404).await.map_err(|_| "the database failed")?;
         assert!(nothing.value.is_none());
     }
-    println!("3 callers of what does not exist: {} query", queries());
+    println!("3 callers of a missing product: {} query", queries());
 
-    // Many at once: one read, and one query for what is missing.
+    // Several products at once: one read, and one query for the missing ones.
     let ids = [7, 8, 9];
     let products = Key::get_or_set_many(ids, ProductKeys::product, |ids| database.find_all(ids));
     println!("{} of {} products: {} query", products.await?.iter().flatten().count(), ids.len(), queries());
 
-    // The lifetime is over, and the database is down: better old prices than none.
+    // The entry has expired and the database is down: an old price is better than none.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     database.is_down.store(true, Ordering::Relaxed);
     assert_eq!(ProductKeys::product(7).get().await?, None);
-    let old = get(7).await.map_err(|_| "there is a stale copy")?;
+    let old = get(7).await.map_err(|_| "no stale copy")?;
     println!("the database is down: {:?}, {:?}", old.value.map(|product| product.name), old.source);
     match get(50).await {
-        Err(FillError::Loader(Down)) => println!("of product 50 nothing is known"),
+        Err(FillError::Loader(Down)) => println!("product 50: not cached, and the database is down"),
         other => println!("unexpected: {other:?}"),
     }
 
-    // An order that came in changes what is in the database: the key is deleted after that, stale copy and all.
+    // After a change of the database, delete the keys. That also deletes their stale copies.
     ProductKeys::product_keys().delete().await?;
     assert!(get(7).await.is_err());
-    println!("deleted: nothing stale is left");
+    println!("deleted: no stale copy left");
     redis.close().await;
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! A cart that loses nothing: every addition is a change of what is there at that moment.
+//! A cart that loses no addition: every change is an atomic read-modify-write.
 //!
-//! `cargo run --example cart` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+//! `cargo run --example cart` runs on the embedded server. With `REDIS_URL` set, it runs on that
+//! server, in a separate namespace.
 
 use redis_keyspace::update::Change;
 use redis_keyspace::{Json, Keyspace, Redis};
@@ -18,14 +19,14 @@ struct CartKeys {
     user: fn(id: u64) -> Json<Vec<Line>>,
 }
 
-/// As it is written too often: what another device adds between the two is lost.
+/// The common mistake: an item that another device adds between `get` and `set` is lost.
 async fn add_and_lose(user: u64, line: Line) -> redis_keyspace::Result<()> {
     let mut cart = CartKeys::user(user).get().await?.unwrap_or_default();
     cart.push(line);
     CartKeys::user(user).set(&cart).await
 }
 
-/// Adds to the cart that is there, or begins one.
+/// Adds to the existing cart, or creates one.
 async fn add(user: u64, line: Line) -> redis_keyspace::Result<Vec<Line>> {
     CartKeys::user(user)
         .update_or_insert(Vec::new, |cart| {
@@ -37,7 +38,7 @@ async fn add(user: u64, line: Line) -> redis_keyspace::Result<Vec<Line>> {
         .await
 }
 
-/// Takes a product out; an empty cart goes.
+/// Removes a product, and deletes the cart if it is then empty.
 async fn remove(user: u64, product: u64) -> redis_keyspace::Result<Option<Vec<Line>>> {
     CartKeys::user(user)
         .update_with(|cart| match cart {
@@ -82,7 +83,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for product in 0..10 {
         remove(2, product).await?;
     }
-    println!("all taken out: the cart is there: {}", CartKeys::user(2).exists().await?);
+    println!("all removed: the cart exists: {}", CartKeys::user(2).exists().await?);
 
     CartKeys::user(1).del().await?;
     redis.close().await;

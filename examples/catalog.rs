@@ -1,6 +1,6 @@
-//! All that a program keeps in Redis, as data: a reference, the rights that it needs, and JSON for tools.
+//! All keyspaces of a program as data: a reference in Markdown, ACL rules, and JSON for tools.
 //!
-//! `cargo run --example catalog`, or `-- --json`
+//! Run it with `cargo run --example catalog`; add `-- --json` for JSON.
 
 use redis_keyspace::{Counter, Json, KeyArgument, Keyspace, Text, catalog};
 use serde::{Deserialize, Serialize};
@@ -23,15 +23,15 @@ struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]
     user: fn(id: u64) -> Json<Cart>,
-    /// How often a shopper looked at it.
+    /// How often the shopper viewed the cart.
     #[key("user:{id}:views", ttl = "30d")]
     views: fn(id: u64) -> Counter,
-    /// What the shop front shows.
+    /// Products on the front page.
     #[key("featured", ttl = none)]
     featured: Json<Vec<String>>,
 }
 
-/// Who is logged in, and on what.
+/// Logged-in users and their devices.
 #[derive(Keyspace)]
 #[keyspace(prefix = "session", ttl = "1d")]
 struct SessionKeys {
@@ -39,7 +39,7 @@ struct SessionKeys {
     token: fn(user: &str, device: Device) -> Text,
 }
 
-// Two keyspaces that could share a key would not compile here.
+// Keyspaces that could share a key are a compile error here.
 catalog!(CATALOG = [CartKeys, SessionKeys]);
 
 fn main() {
@@ -48,8 +48,8 @@ fn main() {
         return;
     }
     println!("{}", CATALOG.to_markdown());
-    println!("# Rights\n\n    ACL SETUSER shop on >PASSWORD {}", CATALOG.acl_rules());
-    println!("\n# Snapshot, as catalog_test! compares it\n\n{}", CATALOG.to_snapshot());
-    println!("# A key from a log\n\n{:?}", CartKeys::parse("cart:user:7:views"));
-    println!("{}", CartKeys::parse("cart:user:seven").expect_err("no id"));
+    println!("# ACL rules\n\n    ACL SETUSER shop on >PASSWORD {}", CATALOG.acl_rules());
+    println!("\n# Snapshot, as compared by catalog_test!\n\n{}", CATALOG.to_snapshot());
+    println!("# Parsing a key from a log\n\n{:?}", CartKeys::parse("cart:user:7:views"));
+    println!("{}", CartKeys::parse("cart:user:seven").expect_err("`seven` is not a number"));
 }

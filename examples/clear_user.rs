@@ -1,6 +1,7 @@
-//! All that is kept of one user goes, across keyspaces and databases, and nothing of anybody else's.
+//! Deletes all data of one user, across keyspaces, and no data of other users.
 //!
-//! `cargo run --example clear_user` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+//! `cargo run --example clear_user` runs on the embedded server. With `REDIS_URL` set, it runs on
+//! that server, in a separate namespace.
 
 use redis_keyspace::{Counter, Json, Keyspace, Redis, Text};
 
@@ -19,16 +20,18 @@ struct CartKeys {
     views: fn(user: &str) -> Counter,
 }
 
-/// Shared by all users: it stays.
+/// Shared by all users, so it stays.
 #[derive(Keyspace)]
 #[keyspace(prefix = "product-cache", ttl = "5m")]
 struct ProductKeys {
     product: fn(id: u64) -> Text,
 }
 
-/// Forgets a user. Sessions are found by their template, with the user bound; what there is one of has its key.
+/// Deletes all data of a user. A user has one cart and one view counter, so their keys are known.
+/// Sessions are found by a scan of their template with the user bound.
 async fn clear_user_data(redis: &Redis, user: &str) -> redis_keyspace::Result<u64> {
-    // First what has one key, in one round trip. Loads of it that are under way store nothing any more.
+    // The single keys first, in one round trip. Loads of them that are in flight no longer store
+    // their values.
     let (cart, views) = redis.batch((CartKeys::user(user).del(), CartKeys::views(user).del())).await?;
     let sessions = SessionKeys::session_keys().user(user).on(redis).delete().await?;
     Ok(sessions.affected + u64::from(cart) + u64::from(views))
@@ -43,7 +46,7 @@ async fn main() -> redis_keyspace::Result<()> {
     };
     redis.clone().install();
 
-    // One of them has chosen a name with a meaning.
+    // One user name is a glob, and one contains the separator.
     let users = ["ada", "*", "ada:admin"];
     for user in users {
         for device in ["desk", "phone"] {
@@ -55,14 +58,14 @@ async fn main() -> redis_keyspace::Result<()> {
     ProductKeys::product(7).set("a lamp").await?;
 
     for user in ["*", "ada"] {
-        println!("{user:?}: {} keys are gone", clear_user_data(&redis, user).await?);
+        println!("{user:?}: deleted {} keys", clear_user_data(&redis, user).await?);
         for other in users {
             let sessions = SessionKeys::session_keys().user(other).count().await?;
             let cart = CartKeys::user(other).exists().await?;
-            println!("  {other:?} has {sessions} sessions, a cart: {cart}");
+            println!("  {other:?}: {sessions} sessions, cart: {cart}");
         }
     }
-    println!("the product cache is for all: {:?}", ProductKeys::product(7).get().await?);
+    println!("the shared product cache is untouched: {:?}", ProductKeys::product(7).get().await?);
 
     clear_user_data(&redis, "ada:admin").await?;
     ProductKeys::product(7).del().await?;

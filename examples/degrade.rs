@@ -1,6 +1,7 @@
-//! Graceful degradation: the shop goes on without Redis, slower, and says so.
+//! Graceful degradation: without Redis, the shop keeps working, more slowly, and reports it.
 //!
-//! `cargo run --example degrade` takes Redis away by itself. With `REDIS_URL` set, it first shows the same on that server.
+//! `cargo run --example degrade` runs twice: on the embedded server, and on an address without a
+//! server. With `REDIS_URL` set, the first run uses that server.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ struct Product {
     cents: u64,
 }
 
-/// What products look like. When Redis is away, reads find nothing instead of failing.
+/// Cached products. When Redis is unavailable, reads miss instead of failing.
 #[derive(Keyspace)]
 #[keyspace(prefix = "product", ttl = "5m", on_unavailable = "miss", timeout = "500ms")]
 struct ProductKeys {
@@ -28,18 +29,18 @@ async fn find_product(id: u64) -> Product {
 
 async fn show(redis: &Redis) -> redis_keyspace::Result<()> {
     let product = ProductKeys::product(7).on(redis);
-    // A loader that borrows nothing and always works: the page is shown, whatever Redis does.
+    // The loader can't fail, so the page is shown whether or not Redis is available.
     let found = product.get_or_set(|| find_product(7)).lookup().await?;
     println!("{}: {} ({:?})", product, found.value.name, found.source);
     if found.source == ValueSource::Degraded {
-        println!("  Redis is away: the database was asked, and nothing was stored");
+        println!("  Redis is unavailable: loaded from the database, not stored");
     }
-    // A write that was not done is not to be taken for one that was.
+    // A failed write is always reported as an error.
     match product.set(&Product { name: "lamp".into(), cents: 1999 }).await {
         Ok(()) => println!("  stored"),
         Err(error) => println!("  not stored: {:?}", error.kind()),
     }
-    println!("  reads answered without Redis so far: {}", redis.stats().degraded);
+    println!("  reads without Redis so far: {}", redis.stats().degraded);
     Ok(())
 }
 

@@ -1,1 +1,1 @@
-//! The examples are in the files beside this one; run one with `cargo run --example quickstart`.
+//! Empty: the examples are the other files here. Run one with `cargo run --example quickstart`.

@@ -1,7 +1,9 @@
-//! Two templates that can make the same key do not compile. To show it, this example has cargo check two small programs:
-//! one in which a user called `me` would read the key of `user:me`, and the same with an argument that can't be `me`.
+//! Two templates that can make the same key are a compile error.
 //!
-//! `cargo run --example overlap`
+//! This example runs `cargo check` on two small programs. In the first, a user named `me` would
+//! share the key `user:me`. In the second, the argument is a number, so it can't be `me`.
+//!
+//! Run it with `cargo run --example overlap`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::process::{Command, Output};
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The program, with the type of the argument left open.
+/// The program with the given type of the argument.
 fn program(argument: &str) -> String {
     format!(
         r#"use redis_keyspace::{{Keyspace, Text}};
@@ -41,13 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         } else if message.contains("can make the same key") {
             println!("does not compile:\n\n{message}");
         } else {
-            return Err(format!("it was not the templates that cargo did not like: {message}").into());
+            return Err(format!("cargo check failed for another reason: {message}").into());
         }
     }
     Ok(())
 }
 
-/// Has cargo check a program, with the dependencies of this workspace.
+/// Runs `cargo check` on a program, with the dependencies of this workspace.
 fn check(source: &str) -> Result<Output, Box<dyn Error>> {
     let target = target_dir()?;
     let package = target.join(format!("overlap-example-{}", std::process::id()));
@@ -59,7 +61,7 @@ fn check(source: &str) -> Result<Output, Box<dyn Error>> {
     );
     std::fs::write(package.join("Cargo.toml"), manifest)?;
     std::fs::write(package.join("main.rs"), source)?;
-    // The versions that this workspace is built with are the ones that are already downloaded.
+    // With the lock file of this workspace, all dependencies are already downloaded.
     std::fs::copy(Path::new(HERE).join("../Cargo.lock"), package.join("Cargo.lock"))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut check = Command::new(cargo);
@@ -69,9 +71,10 @@ fn check(source: &str) -> Result<Output, Box<dyn Error>> {
     Ok(output?)
 }
 
-/// Where cargo has put this program: `target/debug/examples/overlap`.
+/// Returns the target directory, from the path of this program:
+/// `target/debug/examples/overlap`.
 fn target_dir() -> Result<PathBuf, Box<dyn Error>> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(3).ok_or("the example was moved out of the target directory")?;
+    let target = program.ancestors().nth(3).ok_or("the example must run from the target directory")?;
     Ok(target.to_owned())
 }

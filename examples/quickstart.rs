@@ -1,7 +1,7 @@
 //! A shopping cart kept in Redis.
 //!
-//! `cargo run --example quickstart` needs nothing: it runs on an in-process server. With `REDIS_URL` (or `REDIS_HOST`, ..)
-//! set, the same program runs on a real one, and leaves its keys there to look at.
+//! `cargo run --example quickstart` needs no server: it runs on the embedded one. With `REDIS_URL`
+//! or `REDIS_HOST` set, it runs on that server and leaves its keys there for you to inspect.
 
 use std::time::Duration;
 
@@ -28,15 +28,15 @@ struct CartKeys {
     #[key("user:{id}")]
     user: fn(id: u64) -> Json<Cart>,
 
-    /// How often a shopper looked at it.
+    /// How often the shopper viewed the cart.
     #[key("user:{id}:views", ttl = "30d")]
     views: fn(id: u64) -> Counter,
 
-    /// What the shop front shows.
+    /// Products on the front page.
     #[key("featured", ttl = none)]
     featured: Json<Vec<String>>,
 
-    /// A note that a shopper left, by a name that they chose themselves.
+    /// A shopper's note, by a name that the shopper chose.
     note: fn(author: &str) -> Text,
 }
 
@@ -48,15 +48,15 @@ async fn main() -> redis_keyspace::Result<()> {
         println!("Running on a real server: {redis:?}\n");
         redis
     } else {
-        println!("Running on the embedded server, which forgets everything at the end.");
-        println!("Set REDIS_URL to run on a real one.\n");
+        println!("Running on the embedded server; its data is lost at exit.");
+        println!("Set REDIS_URL to run on a real server.\n");
         Redis::embedded()
     };
     redis.clone().install();
     Key::del_many([CartKeys::user(7), CartKeys::user(8)]).await?;
     CartKeys::views(7).del().await?;
 
-    println!("A key is a value; making one does no I/O: {}", CartKeys::user(7));
+    println!("A key is a value; constructing one does no I/O: {}", CartKeys::user(7));
     let none: Option<Cart> = CartKeys::user(7).get_json().await?;
     println!("GET {} -> {none:?}", CartKeys::user(7));
 
@@ -66,14 +66,14 @@ async fn main() -> redis_keyspace::Result<()> {
 
     let found = CartKeys::user(7).get_json().await?;
     println!("GET {} -> {found:?}", CartKeys::user(7));
-    println!("It expires by itself: {:?}\n", CartKeys::user(7).ttl().await?);
+    println!("Its remaining TTL: {:?}\n", CartKeys::user(7).ttl().await?);
 
     let loads = std::sync::atomic::AtomicU32::new(0);
     for _ in 0..3 {
         let cart = CartKeys::user(8)
             .get_or_set(|| async {
                 loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Cart::default() // stands for a slow query
+                Cart::default() // a slow query, in a real program
             })
             .await?;
         assert_eq!(cart, Cart::default());
@@ -89,12 +89,12 @@ async fn main() -> redis_keyspace::Result<()> {
     CartKeys::featured().set_json(&vec!["lamp".into(), "chair".into()]).await?;
     let (cart, views, featured) =
         redis.batch((CartKeys::user(7).get(), CartKeys::views(7).get(), CartKeys::featured().get())).await?;
-    println!("Three typed answers in one round trip:\n  {cart:?}\n  {views}\n  {featured:?}\n");
+    println!("Three typed results in one round trip:\n  {cart:?}\n  {views}\n  {featured:?}\n");
 
     let rude = "*:{admin}";
-    CartKeys::note(rude).set("no input reaches beyond its own key").ttl(Duration::from_secs(60)).await?;
-    println!("An id of {rude:?} is just an id: {}", CartKeys::note(rude));
-    println!("And it reads back: {:?}\n", CartKeys::parse(CartKeys::note(rude).as_str()).ok());
+    CartKeys::note(rude).set("an argument never affects other keys").ttl(Duration::from_secs(60)).await?;
+    println!("Special characters are escaped: {rude:?} becomes {}", CartKeys::note(rude));
+    println!("The key parses back: {:?}\n", CartKeys::parse(CartKeys::note(rude).as_str()).ok());
     CartKeys::note(rude).del().await?;
 
     println!(

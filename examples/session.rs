@@ -1,17 +1,18 @@
-//! Sessions: with the lifetime of the token that they are about, and renewed as long as they are used.
+//! Sessions that each use renews, and tokens whose lifetime is data.
 //!
-//! `cargo run --example session` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+//! `cargo run --example session` runs on the embedded server. With `REDIS_URL` set, it runs on that
+//! server, in a separate namespace.
 
 use std::time::{Duration, SystemTime};
 
 use redis_keyspace::{Json, Keyspace, Redis, Text};
 use serde::{Deserialize, Serialize};
 
-/// What the identity provider gives.
+/// The response of the identity provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Token {
     access: String,
-    /// In seconds, from when it was given.
+    /// In seconds, from the time of the response.
     expires_in: u64,
 }
 
@@ -46,10 +47,11 @@ async fn main() -> redis_keyspace::Result<()> {
     redis.clone().install();
     let minutes = |lifetime: Option<Duration>| lifetime.map_or(0, |lifetime| lifetime.as_secs().div_ceil(60));
 
-    // A session lives for an hour after its last use: reading renews it, in the same round trip.
+    // A session lives for an hour after its last use: `get_ex` reads and renews it in one round
+    // trip.
     let session = SessionKeys::session("s-1");
     session.set(&Session { user: 7, roles: vec!["buyer".into()] }).ttl(Duration::from_secs(60)).await?;
-    println!("before it is used: {} minute", minutes(session.ttl().await?.remaining()));
+    println!("before the first use: {} minute", minutes(session.ttl().await?.remaining()));
     let found = session.get_ex().await?;
     println!(
         "{:?}, for {} minutes",
@@ -57,19 +59,20 @@ async fn main() -> redis_keyspace::Result<()> {
         minutes(session.ttl().await?.remaining())
     );
 
-    // A token of our own ends when it says so, to the millisecond, not when the template would have it.
+    // The token of this service has its own expiry, to the millisecond, which overrides the TTL of
+    // the template.
     let ends = SystemTime::now() + Duration::from_secs(900);
     SessionKeys::access(7).set("eyJhbGciOi..").expire_at(ends).await?;
     println!("our token: {} minutes", minutes(SessionKeys::access(7).ttl().await?.remaining()));
 
-    // A token of somebody else's is fetched once, and kept for as long as it says, less some time to use it.
+    // The provider's token is fetched once and kept for its lifetime, minus a minute for using it.
     let token = SessionKeys::token(7)
         .get_or_set(|| ask_the_provider(7))
         .ttl_by(|token| Duration::from_secs(token.expires_in.saturating_sub(60)))
         .await?;
     println!("{}: {} minutes", token.access, minutes(SessionKeys::token(7).ttl().await?.remaining()));
 
-    // Logging out takes it away, and a fetch that is under way does not bring it back.
+    // Logging out deletes the token. A fetch that is in flight does not store it again.
     let late = SessionKeys::token(8).get_or_set(|| async {
         SessionKeys::token(8).del().await.ok();
         ask_the_provider(8).await

@@ -1,7 +1,7 @@
-//! Three keyspaces with lives of their own: a product cache, sessions and carts, each on its database, with options of
-//! its own, on pools that are shared where the configuration is equal.
+//! Three keyspaces with different databases and options: a product cache, sessions and carts.
+//! Keyspaces with the same connection configuration share a pool.
 //!
-//! `cargo run --example shop`
+//! Run it with `cargo run --example shop`, on the embedded server.
 
 use std::time::Duration;
 
@@ -23,20 +23,20 @@ struct Session {
     user: String,
 }
 
-/// What products look like; cheap to lose.
+/// Cached products, which can be loaded again.
 #[derive(Keyspace)]
 #[keyspace(prefix = "product-cache", db = 0, ttl = "5m", retries = 3)]
 struct ProductKeys {
     product: fn(id: ProductId) -> Json<Product>,
 }
 
-/// Who is logged in.
+/// Sessions of logged-in users.
 #[derive(Keyspace)]
 #[keyspace(prefix = "user-session", db = 1, ttl = "1d", retries = 5)]
 struct SessionKeys {
     #[key("user:{user}:session:{id}")]
     session: fn(user: &str, id: &str) -> Json<Session>,
-    /// As long-lived as the token itself: the lifetime is data.
+    /// Each write sets the TTL to the lifetime of the token.
     #[key("user:{user}:token")]
     token: fn(user: &str) -> Text,
 }
@@ -59,7 +59,7 @@ struct NotFound;
 
 impl std::fmt::Display for NotFound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("there is no such product")
+        f.write_str("no such product")
     }
 }
 
@@ -76,7 +76,7 @@ async fn find_product(id: ProductId) -> Result<Product, NotFound> {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redis = Redis::embedded().install();
 
-    // Cache with a fallback that can fail: an unknown product is not cached.
+    // A loader that can fail: an error is not cached.
     for _ in 0..2 {
         let product =
             ProductKeys::product(ProductId(7)).try_get_or_set(|| find_product(ProductId(7))).await?;
@@ -89,14 +89,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let session = SessionKeys::session("ada", "s-1");
     session.set_json(&Session { user: "ada".into() }).await?;
-    // Each use renews the session; the token lives exactly as long as whoever issued it says.
+    // `get_ex` renews the session. The token lives exactly as long as its issuer says.
     println!("{session}: {:?}", session.get_ex().await?);
     SessionKeys::token("ada").set("eyJhbGciOi..").ttl(Duration::from_secs(900)).await?;
     println!("{}: {:?}", SessionKeys::token("ada"), SessionKeys::token("ada").ttl().await?);
 
     CartKeys::user("ada").set_json(&vec![Line { product: 7, quantity: 1 }]).await?;
 
-    // Two databases, one round trip on each, at the same time.
+    // Two databases: one round trip on each, concurrently.
     let (product, session, cart) = redis
         .batch((
             ProductKeys::product(ProductId(7)).get(),
@@ -106,7 +106,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     println!("\n{product:?}\n{session:?}\n{cart:?}\n");
 
-    // Sessions and carts have equal configurations and share a pool; products have one of their own.
+    // Sessions and carts have equal configurations and share a pool. Products have their own.
     for pool in redis.stats().connections {
         println!("pool {} on db {}: {} keyspace(s), {:?}", pool.key, pool.db, pool.refs, pool.status);
     }

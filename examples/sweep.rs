@@ -1,12 +1,13 @@
-//! Deleting and listing keys by template: what is meant goes, and nothing else.
+//! Lists and deletes keys by template, and leaves all other keys alone.
 //!
-//! `cargo run --example sweep` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+//! `cargo run --example sweep` runs on the embedded server. With `REDIS_URL` set, it runs on that
+//! server, in a separate namespace.
 
 use std::io::Write;
 
 use redis_keyspace::{Json, Key, Keyspace, Redis, Text};
 
-/// Who is logged in, and on what.
+/// Logged-in users and their devices.
 #[derive(Keyspace)]
 #[keyspace(prefix = "session", ttl = "1d")]
 struct SessionKeys {
@@ -25,14 +26,14 @@ async fn main() -> redis_keyspace::Result<()> {
     };
     redis.clone().install();
 
-    // A user who calls themselves `*`, and a good many others.
+    // Many sessions, also of a user named `*`.
     for user in ["*", "ada", "bob"] {
         let sessions =
             (0..20_000).map(|device| (SessionKeys::session(user, device), vec!["a role".to_owned()]));
         Key::set_many(sessions).await?;
         SessionKeys::last_seen(user).set("today").await?;
     }
-    // A key of somebody else's, which the glob of the template matches: its device is no number.
+    // A foreign key that matches the glob but not the template: its device is not a number.
     redis
         .raw(|mut connection| async move {
             redis::cmd("SET")
@@ -44,8 +45,8 @@ async fn main() -> redis_keyspace::Result<()> {
         .await?;
 
     let all = SessionKeys::session_keys();
-    println!("sessions of all users, as the server is asked for them: {}", all.glob());
-    println!("sessions of `*`: {}", SessionKeys::session_keys().user("*").glob());
+    println!("glob for the sessions of all users: {}", all.glob());
+    println!("glob for the sessions of `*`: {}", SessionKeys::session_keys().user("*").glob());
 
     let mut scan = SessionKeys::session_keys().device(7).scan();
     while let Some(found) = scan.next().await.transpose()? {
@@ -53,7 +54,7 @@ async fn main() -> redis_keyspace::Result<()> {
     }
 
     let would_go = SessionKeys::session_keys().user("*").delete().dry_run().await?;
-    println!("\ndeleting the sessions of `*` would reach {} keys", would_go.matched);
+    println!("\ndry run: deleting the sessions of `*` would delete {} keys", would_go.matched);
     let gone = SessionKeys::session_keys()
         .user("*")
         .delete()
@@ -63,20 +64,20 @@ async fn main() -> redis_keyspace::Result<()> {
             let _ = std::io::stdout().flush();
         })
         .await?;
-    println!("\ndeleted {} keys of `*`, and nobody else's: ", gone.affected);
+    println!("\ndeleted {} keys of `*`; sessions left:", gone.affected);
     for user in ["*", "ada", "bob"] {
         println!("  {user}: {} sessions", SessionKeys::session_keys().user(user).count().await?);
     }
 
     let gone = SessionKeys::session_keys().delete().await?;
     println!(
-        "\ndeleted all {} sessions; {} other keys matched the glob and survive, one of them foreign",
+        "\ndeleted all {} sessions; kept {} other keys that match the glob, one of them foreign",
         gone.affected, gone.skipped
     );
-    println!("last seen, of another template: {:?}", SessionKeys::last_seen("ada").get().await?);
+    println!("`last_seen`, another template: {:?}", SessionKeys::last_seen("ada").get().await?);
 
-    // What bypasses all that: a raw glob, within the prefix.
-    println!("and the rest of the prefix: {} keys", SessionKeys::delete_pattern("*").await?.affected);
+    // A raw glob bypasses the templates. It is limited to the prefix of the keyspace.
+    println!("deleted the rest of the prefix: {} keys", SessionKeys::delete_pattern("*").await?.affected);
     redis.close().await;
     Ok(())
 }

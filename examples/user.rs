@@ -1,6 +1,8 @@
-//! Changing what is cached: the database first, then the key, and no reader brings back what was.
+//! Changes a cached record: update the database, then delete the key. No reader stores the old
+//! record again.
 //!
-//! `cargo run --example user` runs on the embedded server, with `REDIS_URL` set on a real one, in a namespace of its own.
+//! `cargo run --example user` runs on the embedded server. With `REDIS_URL` set, it runs on that
+//! server, in a separate namespace.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -21,7 +23,7 @@ struct UserKeys {
     user: fn(id: u64) -> Json<User>,
 }
 
-/// The truth.
+/// The source of truth.
 struct Database(Mutex<User>);
 
 impl Database {
@@ -38,15 +40,15 @@ impl Database {
     }
 }
 
-/// Writes the change, and what it comes to.
+/// Changes a user in the database, deletes the cached copy, and returns the new user.
 async fn update_user(
     database: &Database,
     id: u64,
     change: impl FnOnce(&mut User),
 ) -> redis_keyspace::Result<User> {
     let user = database.update(change).await;
-    // After the database: a load that read before it stores nothing any more. `set` would do as well; `del` leaves the key
-    // to whoever needs it.
+    // Delete the key after the database has changed: a load that read the old user then stores
+    // nothing. `set` works, too; after `del`, the next reader loads the user.
     UserKeys::user(id).del().await?;
     Ok(user)
 }
@@ -66,7 +68,7 @@ async fn main() -> redis_keyspace::Result<()> {
     update_user(&database, 7, |user| user.email = "ada@new.example".into()).await?;
     println!("changed: {}", get().await?.email);
 
-    // The race that most caches lose: a reader has read the old user, and stores it after the change.
+    // The race that most caches lose: a reader loads the old user and stores it after the change.
     UserKeys::user(7).del().await?;
     let slow_reader = get().into_future();
     let change = async {
@@ -74,14 +76,14 @@ async fn main() -> redis_keyspace::Result<()> {
         update_user(&database, 7, |user| user.name = "Ada Lovelace".into()).await
     };
     let (read, changed) = tokio::join!(slow_reader, change);
-    println!("the slow reader was given {:?}", read?.name);
-    println!("written was {:?}", changed?.name);
-    println!("who comes after reads {:?}", get().await?.name);
-    println!("not stored because the key was written: {}", redis.stats().fills.superseded);
+    println!("the slow reader got {:?}", read?.name);
+    println!("the change wrote {:?}", changed?.name);
+    println!("a later reader gets {:?}", get().await?.name);
+    println!("loads not stored because the key was deleted: {}", redis.stats().fills.superseded);
 
-    // Without a database behind it, the value itself is changed, and only if it is there.
+    // Without a database, `update` changes the stored value, if the key exists.
     let user = UserKeys::user(7).update(|user| user.email = user.email.to_uppercase()).await?;
-    println!("in place: {:?}", user.map(|user| user.email));
+    println!("updated in place: {:?}", user.map(|user| user.email));
 
     UserKeys::user(7).del().await?;
     redis.close().await;

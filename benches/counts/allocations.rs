@@ -1,4 +1,4 @@
-//! Allocations, which are the same on every machine and every run.
+//! Counts of allocations, which are the same on every machine and in every run.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::future::Future;
@@ -22,11 +22,12 @@ fn count(size: usize) {
     BYTES.fetch_add(size, Relaxed);
 }
 
-// SAFETY: everything is the system's allocator's; this only counts. A buffer that grows counts each time.
+// SAFETY: all calls are forwarded to the system allocator; this only counts. A buffer that grows
+// counts each time.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's promises are passed on as they are.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.alloc(layout) }
     }
 
@@ -51,7 +52,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Prints the table; fails where a key takes more than the one allocation that is allowed.
+/// Prints the table. Fails if a key takes more than one allocation.
 pub fn report(operations: u64) -> Result<(), Error> {
     println!("| what | allocations | bytes |\n| --- | --- | --- |");
     let cart = Cart::of(FIRST_ID);
@@ -75,19 +76,19 @@ pub fn report(operations: u64) -> Result<(), Error> {
     let json = serde_json::to_vec(&cart)?;
     print("decoding the value", 1, || drop(black_box(serde_json::from_slice::<Cart>(black_box(&json)))));
 
-    // One thread, so that what another does isn't counted; the server is another process.
+    // A single-threaded runtime: no other thread adds allocations. The server is another process.
     let server = Server::start(None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(round_trips(&server, operations))?;
     println!();
     if worst_key > 1.0 {
-        Err(format!("a key took {worst_key} allocations, 1 is allowed").into())
+        Err(format!("a key took {worst_key} allocations, at most 1 is allowed").into())
     } else {
         Ok(())
     }
 }
 
-/// Whole operations, the decoding of the value included.
+/// Counts whole operations, including encoding and decoding.
 async fn round_trips(server: &Server, operations: u64) -> Result<(), Error> {
     Redis::open(&server.url())?.install().connect().await?;
     let client = redis::Client::open(server.url())?;
@@ -105,7 +106,7 @@ async fn round_trips(server: &Server, operations: u64) -> Result<(), Error> {
         Ok(command.query_async(&mut driver.clone()).await?)
     })
     .await?;
-    repeat("(the cart that each SET is given)", operations, async |user| {
+    repeat("(constructing the cart of each SET)", operations, async |user| {
         black_box(Cart::of(user));
         Ok(())
     })
@@ -131,7 +132,7 @@ async fn repeat<F: Future<Output = Result<(), Error>>>(
     work: impl Fn(u64) -> F,
 ) -> Result<(), Error> {
     let user = |operation| FIRST_ID + operation % IDS;
-    // Buffers have grown and every key is there after a first pass.
+    // After a first pass, buffers have grown and every key exists.
     for operation in 0..IDS {
         work(user(operation)).await?;
     }

@@ -1,4 +1,5 @@
-//! What a single operation costs without the network: time of the pure parts, allocations of all of them.
+//! Measures one operation without the network: the time of the parts without I/O, and the
+//! allocations of all parts.
 
 mod allocations;
 
@@ -51,7 +52,7 @@ fn keys(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new(what, "typed"), name, |bench, name| {
             bench.iter(|| CartKeys::note(black_box(name)));
         });
-        // Unescaped: what the typed key adds is the price of the escaping.
+        // `format!` escapes nothing: the difference is the cost of escaping.
         group.bench_with_input(BenchmarkId::new(what, "format!"), name, |bench, name| {
             bench.iter(|| format!("cart:of:{}:note", black_box(name)));
         });

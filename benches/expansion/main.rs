@@ -1,5 +1,5 @@
-//! How long `cargo check` takes over keyspaces of many entries and over a catalog, beside the serde derives on as many
-//! fields.
+//! Measures `cargo check` of large keyspaces and of a catalog, compared with the serde derives on
+//! as many fields.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -11,29 +11,30 @@ use redis_keyspace_benches::{Args, Error};
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The same package with different contents.
+/// The contents of a generated package.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contents {
-    /// Nothing: what cargo and rustc take before they see any code.
+    /// No code: the fixed cost of cargo and rustc.
     Empty,
     Keyspace(usize),
     Serde(usize),
-    /// The same, each entry behind an argument that all have: `{tenant}:part7:{id}`.
+    /// A keyspace of that many entries that all start with the same argument:
+    /// `{tenant}:part7:{id}`.
     Tenants(usize),
-    /// So many entries in keyspaces of ten.
+    /// That many entries, in keyspaces of ten.
     Keyspaces(usize, Checked),
-    /// So many fields in structs of ten.
+    /// That many fields, in structs of ten.
     Structs(usize),
 }
 
-/// What is checked between keyspaces.
+/// The checks between keyspaces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Checked {
-    /// Nothing: there is no catalog.
+    /// None: the package has no catalog.
     Nothing,
     /// Their prefixes.
     Prefixes,
-    /// All pairs of templates, because no keyspace has a prefix.
+    /// All pairs of templates, since no keyspace has a prefix.
     Templates,
 }
 
@@ -156,7 +157,8 @@ fn main() -> Result<(), Error> {
     let packages: Vec<_> = all.iter().map(|&contents| generate(&dir, contents)).collect::<Result<_, _>>()?;
     write_workspace(&dir, &all)?;
     let mut times = vec![Vec::new(); all.len()];
-    // The first pass builds the dependencies. Then each round has everyone's turn, for noise comes in minutes.
+    // The first pass builds the dependencies. Each round then checks every package once, because
+    // noise lasts for minutes.
     for round in 0..=rounds {
         for ((contents, source), times) in all.iter().zip(&packages).zip(&mut times) {
             let time = check(&dir, *contents, source)?;
@@ -172,11 +174,11 @@ fn main() -> Result<(), Error> {
     };
     let empty = median(Contents::Empty).unwrap_or_default();
     println!(
-        "`cargo check` of one package, its dependencies built; medians of {rounds}; an empty one takes {empty:.3} s\n"
+        "`cargo check` of one package with built dependencies; medians of {rounds} rounds; an empty package takes {empty:.3} s\n"
     );
     println!(
-        "| entries or fields | Keyspace, s | behind a tenant, s | Serialize + Deserialize, s | ratio | ratio without the \
-         empty one |"
+        "| entries or fields | Keyspace, s | with a tenant argument, s | Serialize + Deserialize, s | ratio | ratio without \
+         the empty package |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for size in sizes {
@@ -195,7 +197,7 @@ fn main() -> Result<(), Error> {
     for checked in catalogs {
         let what = match checked {
             Checked::Nothing => "keyspaces, no catalog",
-            Checked::Prefixes => "and a catalog of them",
+            Checked::Prefixes => "keyspaces and their catalog",
             Checked::Templates => "a catalog of keyspaces without prefixes",
         };
         let time = median(Contents::Keyspaces(catalog, checked)).unwrap_or_default();
@@ -204,7 +206,7 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a package; gives the path of its source.
+/// Writes a package and returns the path of its source file.
 fn generate(dir: &Path, contents: Contents) -> Result<PathBuf, Error> {
     let name = contents.name();
     let source = dir.join(&name).join("lib.rs");
@@ -225,12 +227,12 @@ fn write_workspace(dir: &Path, all: &[Contents]) -> Result<(), Error> {
         dir.join("Cargo.toml"),
         format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"),
     )?;
-    // The versions that this workspace is built with are the ones that are already downloaded.
+    // With the lock file of this workspace, all dependencies are already downloaded.
     std::fs::copy(Path::new(WORKSPACE).join("Cargo.lock"), dir.join("Cargo.lock"))?;
     Ok(())
 }
 
-/// Checks a package whose source has changed as far as cargo can tell.
+/// Touches the source of a package and measures `cargo check`.
 fn check(dir: &Path, contents: Contents, source: &Path) -> Result<Duration, Error> {
     std::fs::File::options().append(true).open(source)?.set_modified(SystemTime::now())?;
     let start = Instant::now();
@@ -238,7 +240,7 @@ fn check(dir: &Path, contents: Contents, source: &Path) -> Result<Duration, Erro
         .args(["check", "--quiet", "--offline", "--package", &contents.name()])
         .current_dir(dir)
         .env("CARGO_TARGET_DIR", dir.join("target"))
-        .env("CARGO_INCREMENTAL", "0") // else an unchanged expansion would not be checked again
+        .env("CARGO_INCREMENTAL", "0") // otherwise an unchanged expansion is not checked again
         .output()?;
     let time = start.elapsed();
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! The typed path beside other clients, in one run; see the README of this package.
+//! Compares the typed API with other clients in one run; see the README of this package.
 
 mod measure;
 mod peer;
@@ -42,10 +42,10 @@ fn main() -> Result<(), Error> {
         .collect();
     if let Some(unknown) = named.iter().flatten().find(|wanted| peers.iter().all(|name| name != wanted)) {
         let known: Vec<_> = peer::NAMES.iter().map(|(name, _)| *name).collect();
-        return Err(format!("no peer is called {unknown}; there are {}", known.join(", ")).into());
+        return Err(format!("unknown peer {unknown}; the peers are {}", known.join(", ")).into());
     }
 
-    // The server's core is named before the client is pinned, or it would inherit the client's.
+    // The server is pinned explicitly; otherwise it would inherit the client's core.
     let pinned = pinned && pin_process(0);
     let server = Server::start(pinned.then_some(1))?;
     let mut runtime = match workers {

@@ -1,4 +1,5 @@
-//! Rounds: each runs every peer once, for a short time, so that what disturbs the machine disturbs them all.
+//! Runs the rounds. Each round runs every peer once, for a short time, so a disturbance of the
+//! machine affects all peers.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -12,7 +13,7 @@ use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, Server};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-/// What to run.
+/// The operations, numbers of tasks and rounds to run.
 pub struct Plan {
     pub ops: Vec<Op>,
     pub tasks: Vec<usize>,
@@ -27,7 +28,7 @@ pub enum Op {
     Get,
     /// Encode and SET with EX.
     Set,
-    /// Read, or load and store; all of it is there.
+    /// Read, or load and store. All keys exist.
     Fill,
 }
 
@@ -39,38 +40,39 @@ impl FromStr for Op {
             "get" => Ok(Self::Get),
             "set" => Ok(Self::Set),
             "fill" => Ok(Self::Fill),
-            _ => Err("an operation is get, set or fill"),
+            _ => Err("expected get, set or fill"),
         }
     }
 }
 
-/// A client under test; every task has a clone of its own, as a program would.
+/// A client under test. Every task has its own clone, as in a real program.
 pub trait Peer: Clone + Send + 'static {
     fn get(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send;
     fn set(&mut self, cart: &Cart) -> impl Future<Output = Result<(), Error>> + Send;
-    /// The value from the cache, or else from where it is cached from. Without one of its own, what a hit takes at least.
+    /// Returns the value from the cache, or loads and stores it. The default is a plain `get`, the
+    /// lower bound of a hit.
     fn fill(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send {
         self.get(user)
     }
 }
 
-/// Tasks of any peer. Boxed once per round; what they do inside is static.
+/// Runs the tasks of any peer. Boxed once per round; the calls inside are static.
 pub trait Runner {
     fn name(&self) -> &'static str;
     fn run(&self, op: Op, tasks: usize, span: Span) -> Pin<Box<dyn Future<Output = Tally> + '_>>;
 }
 
-/// How long tasks go on.
+/// How long the tasks run.
 #[derive(Debug, Clone, Copy)]
 pub enum Span {
     Time(Duration),
-    /// So many operations, all tasks together.
+    /// The number of operations of all tasks together.
     Count(usize),
 }
 
 pub struct Named<P>(pub &'static str, pub P);
 
-/// What the tasks of one peer did in one round.
+/// The results of the tasks of one peer in one round.
 #[derive(Default)]
 pub struct Tally {
     nanoseconds: Vec<u32>,
@@ -85,12 +87,12 @@ pub struct Round {
     pub p50_us: f64,
     pub p99_us: f64,
     pub client_cpu_us: f64,
-    /// 0 where the system does not tell.
+    /// 0 if the system does not report it.
     pub server_cpu_us: f64,
     pub errors: usize,
 }
 
-/// One peer at one operation and number of tasks.
+/// The results of one peer for one operation and one number of tasks.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cell {
     pub peer: &'static str,
@@ -142,11 +144,11 @@ impl Tally {
     }
 }
 
-/// One task: the next operation as soon as the last one is done.
+/// Runs one task, which starts the next operation as soon as the last one has finished.
 async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc<AtomicBool>) -> Tally {
     let mut tally = Tally::default();
     let mut cart = Cart::of(FIRST_ID);
-    // Spread over the ids, and not in step with the other tasks.
+    // Each task visits the ids in a different random order.
     let mut random = (task as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut last = Instant::now();
     while !stop.load(Ordering::Relaxed) && tally.nanoseconds.len() + tally.errors < limit {
@@ -176,18 +178,19 @@ async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc
     tally
 }
 
-/// All cells of the plan. In each round every peer has its turn, another one first each time.
+/// Runs all cells of the plan. Every peer runs once in each round; each round starts with a
+/// different peer.
 pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Result<Vec<Cell>, Error> {
     let mut cells = Vec::new();
     for &op in &plan.ops {
         for &tasks in &plan.tasks {
             let mut rounds = vec![Vec::new(); peers.len()];
             for peer in peers {
-                // Fills pools and buffers, and finds out early what does not work at all.
+                // Fills pools and buffers, and fails early if a peer does not work at all.
                 let tally = peer.run(op, tasks, Span::Time(plan.time / 4)).await;
                 if tally.nanoseconds.is_empty() {
                     let why = tally.first_error.map(|error| error.to_string()).unwrap_or_default();
-                    return Err(format!("{} does nothing: {why}", peer.name()).into());
+                    return Err(format!("no operation of {} succeeded: {why}", peer.name()).into());
                 }
             }
             for round in 0..plan.rounds {
@@ -196,7 +199,7 @@ pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Res
                     rounds[index].push(one(&*peers[index], op, tasks, plan.time, server).await);
                 }
             }
-            eprintln!("{op:?} at {tasks} done"); // minutes pass without a word otherwise
+            eprintln!("{op:?} at {tasks} done"); // otherwise nothing is printed for minutes
             for (peer, rounds) in peers.iter().zip(rounds) {
                 cells.push(Cell { peer: peer.name(), op, tasks, rounds });
             }
@@ -205,7 +208,7 @@ pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Res
     Ok(cells)
 }
 
-/// A fixed amount of work without a clock, for profilers and counters around the whole process.
+/// Runs a fixed number of operations without a clock, for profilers and instruction counters.
 pub async fn count(plan: &Plan, peers: &[Box<dyn Runner>], operations: usize) {
     for &op in &plan.ops {
         for &tasks in &plan.tasks {

@@ -1,4 +1,4 @@
-//! The clients, each used as its own documentation shows: a key by `format!`, JSON by serde_json.
+//! The clients, each used as its documentation shows: keys from `format!`, JSON from serde_json.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use rustis::commands::{SetExpiration, StringCommands};
 
 use crate::measure::{Named, Peer, Runner};
 
-/// What all others are compared with.
+/// The peer that all others are compared with.
 pub const BASELINE: &str = "redis-rs";
 
-/// Every peer, and whether it runs without being asked for.
+/// Every peer, and whether it runs by default.
 pub const NAMES: [(&str, bool); 15] = [
     (BASELINE, true),
     ("keyspace", true),
-    ("keyspace-1", false), // with as many lanes
+    ("keyspace-1", false), // with that many shared connections
     ("keyspace-2", false),
     ("keyspace-4", false),
     ("redis-rs-lean", false),
@@ -33,11 +33,11 @@ pub const NAMES: [(&str, bool); 15] = [
     ("fred", true),
     ("rustis", true),
     ("cloned-out", false),
-    ("keyspace-get", false), // a plain GET where others fill
+    ("keyspace-get", false), // a plain GET instead of a fill
     ("cached", false),
 ];
 
-/// Connects the peers that are named.
+/// Connects the given peers.
 pub async fn connect(
     names: &[&'static str],
     server: &Server,
@@ -45,8 +45,8 @@ pub async fn connect(
 ) -> Result<Vec<Box<dyn Runner>>, Error> {
     let url = if unix { format!("redis+unix://{}", server.socket().display()) } else { server.url() };
     let client = redis::Client::open(driver_info(&url)?)?;
-    // Whoever shares one connection is given the deadline that the library has by default: the driver's own of 500 ms
-    // would turn a slow moment of the machine into errors.
+    // Peers that share one connection get the library's default timeout: the driver's default of
+    // 500 ms would turn a slow moment of the machine into errors.
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(TIMEOUT));
 
     let lanes = |lanes| move |options: KeyspaceOptions| options.shared_connections(lanes);
@@ -97,13 +97,13 @@ pub async fn connect(
             }
             "fred" => Box::new(Named(name, Fred(fred_client(&url).await?))),
             "rustis" => Box::new(Named(name, Rustis(rustis::client::Client::connect(url.as_str()).await?))),
-            _ => return Err(format!("no peer is called {name}").into()),
+            _ => return Err(format!("unknown peer {name}").into()),
         });
     }
     Ok(peers)
 }
 
-/// Stores every value, through none of the peers.
+/// Stores every value, with a separate connection.
 pub async fn preload(server: &Server) -> Result<(), Error> {
     let mut connection = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
     for user in FIRST_ID..FIRST_ID + IDS {
@@ -117,7 +117,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn driver_info(url: &str) -> Result<ConnectionInfo, Error> {
     let info = url.into_connection_info()?;
-    // The others have it by default.
+    // The other clients set TCP_NODELAY by default.
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     Ok(info.set_tcp_settings(tcp))
 }
@@ -134,7 +134,7 @@ async fn fred_client(url: &str) -> Result<fred::clients::Client, Error> {
     Ok(client)
 }
 
-/// One of several keyspaces that differ in nothing but the options that they are given.
+/// Declares keyspaces that differ only in their options at run time, and their peers.
 macro_rules! keyspaces {
     ($($peer:ident: $keys:ident),+ $(,)?) => {$(
         /// Shopping carts.
@@ -187,8 +187,8 @@ impl Peer for Typed {
     }
 }
 
-/// The crate `cached`, by its asynchronous store on one shared connection. Its values are in an envelope, under keys of its
-/// own.
+/// The crate `cached`, with its asynchronous store on one shared connection. It wraps values in an
+/// envelope and has its own keys.
 #[derive(Clone)]
 struct Cached(Arc<cached::AsyncRedisCache<String, Cart>>);
 
@@ -219,7 +219,7 @@ impl Peer for Cached {
 }
 
 fn missing() -> Error {
-    "a value that was stored is not there".into()
+    "a stored value is missing".into()
 }
 
 fn key(user: u64) -> String {
@@ -271,7 +271,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Peer for ByHand<C> {
     }
 }
 
-/// The driver as sparingly as it can be used.
+/// The driver, used as economically as possible.
 #[derive(Clone)]
 struct Lean(MultiplexedConnection);
 
@@ -279,7 +279,7 @@ impl Peer for Lean {
     async fn get(&mut self, user: u64) -> Result<Cart, Error> {
         match self.0.send_packed_command(&get_command(user)).await? {
             redis::Value::BulkString(bytes) => Ok(serde_json::from_slice(&bytes)?),
-            other => Err(format!("GET answered {other:?}").into()),
+            other => Err(format!("unexpected reply to GET: {other:?}").into()),
         }
     }
 
@@ -290,7 +290,7 @@ impl Peer for Lean {
         command.arg("EX").arg(TTL);
         match self.0.send_packed_command(&command).await? {
             redis::Value::Okay => Ok(()),
-            other => Err(format!("SET answered {other:?}").into()),
+            other => Err(format!("unexpected reply to SET: {other:?}").into()),
         }
     }
 }
@@ -313,7 +313,8 @@ impl Peer for StockBb8 {
     }
 }
 
-/// bb8 as an address book: the connection is cloned out and shared, the pool is not held while waiting.
+/// A bb8 pool used only to find connections: a clone of the connection is shared, and the pool's
+/// connection is released before the request.
 #[derive(Clone)]
 struct ClonedOut(bb8::Pool<bb8_redis::RedisConnectionManager>);
 

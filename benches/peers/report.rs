@@ -1,4 +1,4 @@
-//! What was measured, as Markdown.
+//! Prints the results as Markdown.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ pub fn markdown(plan: &Plan, cells: &[Cell], server: &Server, setup: &Setup) -> 
         out,
         "{}; {way}; {place}; {runtime}; medians of {} interleaved rounds of {} ms; values of 224 bytes of JSON, decoded \
          and encoded with serde_json; SET with EX. Response timeouts: 5 s for redis-keyspace and for redis-rs where it is \
-         shared, the driver's default of 500 ms below the pools, none by default in fred and rustis.\n",
+         shared, the driver's default of 500 ms in the pools, none by default in fred and rustis.\n",
         server.version(),
         plan.rounds,
         plan.time.as_millis(),
@@ -84,8 +84,8 @@ fn describe(cell: &Cell, baseline: Option<&Cell>) -> String {
     text
 }
 
-/// The library against the others, with what the design asks for. A ratio is that of one round; beside the median
-/// stand the smallest and the largest, which tell how much to believe it.
+/// Compares the library with the other peers and with the budgets of the design. Ratios are
+/// computed within a round. The smallest and the largest show how reliable the median is.
 fn budgets(out: &mut String, plan: &Plan, cells: &[Cell]) {
     let speed = |round: &Round| round.ops_per_second;
     let cpu = |round: &Round| round.client_cpu_us;

@@ -1,10 +1,11 @@
-//! Somebody who listens: telemetry costs most then.
+//! Consumers of telemetry, with which it costs the most.
 
 use redis_keyspace_benches::Error;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Installs a recorder of metrics, and a subscriber that is interested in every span and does nothing with it.
+/// Installs a recorder of metrics, and a subscriber that accepts every span and does nothing with
+/// it.
 pub(crate) fn start(metrics: bool, spans: bool) -> Result<(), Error> {
     if metrics {
         metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;

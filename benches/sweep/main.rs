@@ -1,6 +1,6 @@
-//! Deleting the keys of one user out of many, by template and by hand: time, round by round, and peak memory.
+//! Deletes the keys of one user, by template and by hand, and measures time and peak memory.
 //!
-//! Every arm is a process of its own, so that what it holds in memory at the most can be told.
+//! Every variant runs in a separate process, so its peak memory can be measured.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use redis_keyspace::{Keyspace, Redis, Text};
 use redis_keyspace_benches::{Args, Error, Server};
 
-/// Who is logged in, and on what.
+/// Logged-in users and their devices.
 #[derive(Keyspace)]
 #[keyspace(prefix = "session", ttl = "1d")]
 struct SessionKeys {
@@ -16,7 +16,7 @@ struct SessionKeys {
     session: fn(user: u64, device: u64) -> Text,
 }
 
-/// What deletes, each in a process of its own. The ratios' 1 is the second.
+/// The variants. The second is the baseline of the ratios.
 const ARMS: [&str; 4] = ["redis-keyspace", "redis-rs", "redis-rs pipelined", "redis-cli, xargs"];
 const PAGE: u32 = 1000;
 
@@ -43,11 +43,11 @@ async fn compare(keys: u64, mine: u64, rounds: usize) -> Result<(), Error> {
     let mut results = vec![Vec::new(); ARMS.len()];
     for round in 0..rounds {
         for nth in 0..ARMS.len() {
-            let arm = (round + nth) % ARMS.len(); // another one first each time
+            let arm = (round + nth) % ARMS.len(); // each round starts with a different one
             fill(&mut connection, 7, mine).await?;
             let Some(result) = measure(ARMS[arm], &server)? else { continue };
             results[arm].push(result);
-            // The mark that a sweep leaves is none of them.
+            // The mark that a sweep leaves must not be counted.
             redis::cmd("UNLINK").arg("session:%swept:session").query_async::<()>(&mut connection).await?;
             let left: u64 = redis::cmd("DBSIZE").query_async(&mut connection).await?;
             if left != keys - mine {
@@ -91,7 +91,8 @@ async fn fill(
     Ok(())
 }
 
-/// Seconds and megabytes of an arm in a process of its own; nothing where it can't run here.
+/// Runs a variant in a separate process. Returns seconds and megabytes, or `None` if the variant
+/// can't run on this machine.
 fn measure(arm: &str, server: &Server) -> Result<Option<(f64, f64)>, Error> {
     let output = Command::new(std::env::current_exe()?)
         .args(["--bench", "--arm", arm, "--url", &server.url()])
@@ -151,7 +152,7 @@ fn scan(cursor: u64, glob: &str) -> redis::Cmd {
     command
 }
 
-/// As most people write it.
+/// Scans and deletes one page after the other, as most people write it.
 async fn by_hand(connection: &mut redis::aio::MultiplexedConnection, glob: &str) -> Result<(), Error> {
     let mut cursor = 0;
     loop {
@@ -166,7 +167,7 @@ async fn by_hand(connection: &mut redis::aio::MultiplexedConnection, glob: &str)
     }
 }
 
-/// With the next page in the same round trip.
+/// Deletes one page and scans the next in the same round trip.
 async fn pipelined(connection: &mut redis::aio::MultiplexedConnection, glob: &str) -> Result<(), Error> {
     let (mut cursor, mut keys): (u64, Vec<String>) = scan(0, glob).query_async(connection).await?;
     loop {
@@ -182,7 +183,7 @@ async fn pipelined(connection: &mut redis::aio::MultiplexedConnection, glob: &st
     }
 }
 
-/// Of this process, in megabytes; 0 where the system does not say.
+/// Returns the peak memory of this process in megabytes; 0 if the system does not report it.
 fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

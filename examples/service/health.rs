@@ -1,8 +1,9 @@
-//! The endpoints of a service that operators look at: `/health`, which answers 503 while Redis is away, `/stats` and
-//! `/metrics`, beside `/page/{id}`, which goes on without Redis.
+//! A web service with endpoints for operators: `/health`, `/stats` and `/metrics`.
 //!
-//! `cargo run --example health` listens on `127.0.0.1:3000`, `-- 127.0.0.1:0` on a free port. It runs on the embedded server,
-//! with `REDIS_URL` set on a real one.
+//! While Redis is unavailable, `/health` returns 503 and `/page/{id}` still works.
+//!
+//! `cargo run --example health` listens on `127.0.0.1:3000`; add `-- 127.0.0.1:0` for a free port.
+//! It runs on the embedded server, or on the server that `REDIS_URL` names.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -13,7 +14,7 @@ use redis_keyspace::health::Health;
 use redis_keyspace::stats::Stats;
 use redis_keyspace::{Keyspace, Redis, Text};
 
-/// A cache: without it, pages are made anew each time.
+/// Cached pages. Without Redis, each request renders its page again.
 #[derive(Keyspace)]
 #[keyspace(prefix = "page", ttl = "1h", on_unavailable = "miss")]
 struct PageKeys {
@@ -55,6 +56,6 @@ async fn stats(redis: Redis) -> Json<Stats> {
 }
 
 async fn page(Path(id): Path<u64>) -> Result<String, (StatusCode, String)> {
-    let made = PageKeys::page(id).get_or_set(|| async move { format!("page {id}, made with much work") });
+    let made = PageKeys::page(id).get_or_set(|| async move { format!("page {id}, expensive to render") });
     made.await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

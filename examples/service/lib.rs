@@ -1,1 +1,1 @@
-//! The example is in the file beside this one: `cargo run --example health`.
+//! Empty: the example is `health.rs`. Run it with `cargo run --example health`.

@@ -3,7 +3,7 @@
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_keyspace_fuzz::requests(data));
 
-/// Without the fuzzer: replays the files that are named.
+/// Replays the files given on the command line, in builds without the fuzzer.
 #[cfg(not(fuzzing))]
 fn main() -> std::io::Result<()> {
     redis_keyspace_fuzz::replay(redis_keyspace_fuzz::requests)

@@ -1,9 +1,9 @@
-//! Arguments out of bytes.
+//! Reads arguments from the bytes of an input.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The fields of an input, divided by a byte that no text has. One that is not there is empty.
+/// The fields of an input, separated by 0xff, which UTF-8 never contains. A missing field is empty.
 pub(crate) struct Input<'d> {
     rest: &'d [u8],
 }

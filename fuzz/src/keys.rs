@@ -1,11 +1,12 @@
-//! Arguments to keys and back.
+//! Builds keys from arguments and parses them back.
 
 use redis_keyspace::Keyspace;
 
 use crate::input::Input;
 use crate::keyspace::{Keys, ParsedKeys, arguments, key};
 
-/// Two lots of arguments: each key reads back to its own, and two keys are equal only if the arguments are.
+/// Checks that keys parse back to their arguments, and that two keys are equal only if their
+/// arguments are.
 pub fn keys(data: &[u8]) {
     let mut input = Input::new(data);
     let (one, other) = (arguments(&mut input), arguments(&mut input));
@@ -14,7 +15,7 @@ pub fn keys(data: &[u8]) {
         assert_eq!(Keys::parse(&key).as_ref(), Ok(arguments), "{key:?}");
         if !matches!(arguments, ParsedKeys::Raw { .. }) {
             let taken = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\') || c.is_ascii_control();
-            assert!(!key.contains(taken), "{key:?} is more than one key to a glob, or to a terminal");
+            assert!(!key.contains(taken), "{key:?} contains glob or control characters");
         }
     }
     assert_eq!(one == other, key(&one) == key(&other), "{one:?} and {other:?}");

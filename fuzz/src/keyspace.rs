@@ -1,4 +1,4 @@
-//! A keyspace with a template for each type that an argument can have.
+//! A keyspace with a template for each type of argument.
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -38,8 +38,8 @@ pub(crate) struct Keys {
     raw: fn(path: Raw<&str>) -> Text,
 }
 
-/// Arguments of some template, as parsing a key gives them.
-#[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+/// Reads the arguments of a template, in the form that parsing a key returns.
+#[expect(clippy::cast_possible_truncation, reason = "any number is valid")]
 pub(crate) fn arguments(input: &mut Input<'_>) -> ParsedKeys {
     match input.number() % 12 {
         0 => ParsedKeys::Text { value: input.text().into() },
@@ -63,7 +63,7 @@ pub(crate) fn arguments(input: &mut Input<'_>) -> ParsedKeys {
     }
 }
 
-/// The key of these arguments.
+/// Builds the key of these arguments.
 pub(crate) fn key(arguments: &ParsedKeys) -> String {
     let key = match arguments.clone() {
         ParsedKeys::Text { value } => Keys::text(&value),

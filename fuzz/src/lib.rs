@@ -1,5 +1,5 @@
-//! What the fuzzer runs: functions that take any bytes, and panic when a promise is broken. The tests replay the corpus
-//! through the same functions.
+//! The targets of the fuzzer: functions that accept any bytes and panic if a guarantee does not
+//! hold. The tests replay the corpus through the same functions.
 
 mod input;
 mod keys;
@@ -15,7 +15,7 @@ pub use parse::parse;
 pub use patterns::patterns;
 pub use requests::requests;
 
-/// Runs a target on the files that are named on the command line.
+/// Runs a target on the files given on the command line.
 pub fn replay(target: fn(&[u8])) -> io::Result<()> {
     for path in std::env::args_os().skip(1) {
         target(&std::fs::read(path)?);

@@ -1,4 +1,4 @@
-//! Hostile arguments in patterns, against a server.
+//! Uses hostile arguments in patterns, on a server.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use tokio::runtime::Builder;
 use crate::input::Input;
 use crate::keyspace::{Keys, ParsedKeys};
 
-/// A pattern with a bound argument reaches the keys with exactly that argument, and no others.
+/// Checks that a pattern with a bound argument matches exactly the keys with that argument.
 pub fn patterns(data: &[u8]) {
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("start a runtime");
     let outcome = runtime.block_on(Redis::embedded().scope(reach(data)));
-    outcome.expect("the embedded server does what it is asked for");
+    outcome.expect("all commands succeed on the embedded server");
 }
 
 async fn reach(data: &[u8]) -> redis_keyspace::Result<()> {
@@ -30,9 +30,9 @@ async fn reach(data: &[u8]) -> redis_keyspace::Result<()> {
     let mut found = BTreeSet::new();
     let mut scan = Keys::pair_keys().first(&bound).page_size(2).values();
     while let Some((key, value)) = scan.next().await.transpose()? {
-        let ParsedKeys::Pair { first, second } = key.arguments() else { panic!("{key:?} is no pair") };
+        let ParsedKeys::Pair { first, second } = key.arguments() else { panic!("{key:?} is not a pair") };
         assert_eq!((first.as_str(), second.as_str()), (bound.as_str(), value.as_str()));
-        assert!(found.insert(second), "{key:?} was given twice");
+        assert!(found.insert(second), "the scan returned {key:?} twice");
     }
     let of_bound = pairs.iter().filter(|(first, _)| *first == bound).map(|(_, second)| second.clone());
     assert_eq!(found, of_bound.collect(), "of {bound:?} in {pairs:?}");
@@ -46,7 +46,7 @@ async fn reach(data: &[u8]) -> redis_keyspace::Result<()> {
     );
     assert_eq!(Keys::pair_keys().count().await?, u64::try_from(pairs.len() - found.len()).unwrap_or(0));
     assert_eq!(Keys::tagged_keys().count().await?, u64::try_from(firsts.len() - 1).unwrap_or(0));
-    // A verbatim argument can be any text, that of a glob too.
+    // A verbatim argument can be any string, including glob characters.
     assert_eq!(Keys::raw_keys().path(Raw(&*path)).delete().await?.affected, 1, "{path:?}");
     Ok(())
 }

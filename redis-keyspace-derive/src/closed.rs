@@ -1,24 +1,26 @@
-//! Types as they are named outside of their `fn` and their struct.
+//! Rewrites types so that they can be named outside of their `fn` and struct.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{AngleBracketedGenericArguments, GenericArgument, Lifetime, Path, PathArguments, Type};
 
-/// The type with `'static` for every lifetime, and the struct's name for `Self`.
+/// Replaces every lifetime with `'static`, and `Self` with the struct's name.
 pub(crate) fn closed(ty: &Type, this: &Ident) -> Type {
     let tokens = without_self(ty.to_token_stream(), this);
-    // Read once more instead of cloned: cloning is a feature of syn that costs every user build time.
+    // Parses again instead of cloning: cloning needs a feature of syn that costs every user build
+    // time.
     let mut closed = syn::parse2(tokens.clone()).unwrap_or(Type::Verbatim(tokens));
     close(&mut closed);
     closed
 }
 
-/// With the struct's name for `Self`. On tokens, since it can stand anywhere: in the length of an array, in an argument of an argument.
+/// Replaces `Self` with the struct's name. Works on tokens, because `Self` can be anywhere: in the
+/// length of an array or in nested arguments.
 pub(crate) fn without_self(tokens: TokenStream, this: &Ident) -> TokenStream {
     let replaced = tokens.into_iter().map(|token| match token {
         TokenTree::Ident(ident) if ident == "Self" => {
-            // Not made anew from its text: it may be raw.
+            // Cloned instead of created from its text, because it may be a raw identifier.
             let mut this = this.clone();
             this.set_span(ident.span());
             TokenTree::Ident(this)
@@ -58,7 +60,7 @@ fn close_path(path: &mut Path) {
     let mut is_borrow = path.segments.len() == 1;
     for segment in &mut path.segments {
         let is_std = std::mem::replace(&mut is_borrow, segment.ident == "borrow");
-        // Those in parentheses, of `Fn(&str)`, have lifetimes of their own.
+        // Arguments in parentheses, as in `Fn(&str)`, have their own lifetimes.
         let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
         for argument in &mut arguments.args {
             match argument {
@@ -69,14 +71,15 @@ fn close_path(path: &mut Path) {
             }
         }
         if segment.ident == "Cow" && is_std {
-            state_lifetime(arguments, segment.ident.span());
+            add_lifetime(arguments, segment.ident.span());
         }
     }
 }
 
-/// `Cow<str>` may leave its lifetime out where it is a parameter, but not where it is a field. Whether a user's own
-/// type has one is not known here, so one that is called `Cow` needs a path, as `self::Cow<..>`.
-fn state_lifetime(arguments: &mut AngleBracketedGenericArguments, span: Span) {
+/// Adds the lifetime of `Cow<str>`, which a parameter may omit but a field may not. The derive
+/// can't see whether a user's own type has a lifetime. So a user's type named `Cow` needs a path:
+/// `self::Cow<..>`.
+fn add_lifetime(arguments: &mut AngleBracketedGenericArguments, span: Span) {
     if !arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_))) {
         arguments.args.insert(0, GenericArgument::Lifetime(static_lifetime(span)));
     }

@@ -1,4 +1,4 @@
-//! Where the expansion finds the runtime.
+//! The path of the runtime crate in generated code.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -7,7 +7,7 @@ use syn::{Path, Token};
 
 use crate::diag::Diag;
 
-/// `::redis_keyspace`, for crates that depend on it under its own name.
+/// `::redis_keyspace`, for crates that depend on it under that name.
 pub(crate) fn default() -> Path {
     let name = Ident::new("redis_keyspace", Span::mixed_site());
     Path {
@@ -16,14 +16,14 @@ pub(crate) fn default() -> Path {
     }
 }
 
-/// What `crate = ..` states, as an absolute path: the expansion is used wherever the struct is.
+/// Parses the value of `crate = ..` as an absolute path, because the struct can be in any module.
 pub(crate) fn parse(tokens: TokenStream, span: Span, diag: &Diag) -> Option<Path> {
     let text = matches!(tokens.clone().into_iter().next(), Some(TokenTree::Literal(_)));
     let mut path = match Path::parse_mod_style.parse2(tokens) {
         Ok(path) => path,
         Err(_) => {
             let hint = if text { ", without quotes" } else { "" };
-            diag.error(span, format!("`crate` takes a path{hint}: `crate = ::my_facade::redis_keyspace`"));
+            diag.error(span, format!("`crate` must be a path{hint}: `crate = ::my_facade::redis_keyspace`"));
             return None;
         }
     };
@@ -31,11 +31,11 @@ pub(crate) fn parse(tokens: TokenStream, span: Span, diag: &Diag) -> Option<Path
     match first.as_str() {
         "self" | "super" | "Self" => diag.error(
             span,
-            "`crate` takes an absolute path, since the expansion does not know where it is used: start it with `crate::` or with `::` and the name of a dependency",
+            "`crate` must be an absolute path: start it with `crate::`, or with `::` and the name of a dependency",
         ),
-        // `$crate` is what a `macro_rules!` passes on.
+        // `$crate` comes from a `macro_rules!`.
         "crate" | "$crate" => {}
-        // The name of a dependency, also where a module of the same name would shadow it.
+        // The name of a dependency. With `::`, a module of the same name can't shadow it.
         _ => path.leading_colon = path.leading_colon.or(Some(Token![::](Span::mixed_site()))),
     }
     Some(path)

@@ -1,13 +1,14 @@
-//! Collecting mistakes, so that one compile reports all of them.
+//! Collects errors, so that one build reports all of them.
 
 use std::cell::RefCell;
 
 use proc_macro2::{Span, TokenStream};
 
-/// Every stage reports here and goes on; whoever made it must [`finish`](Self::finish) it.
+/// A list of errors. Every stage adds to it and continues. The creator must call
+/// [`finish`](Self::finish).
 #[derive(Debug)]
 pub(crate) struct Diag {
-    /// `None` once finished.
+    /// `None` after `finish`.
     errors: RefCell<Option<Vec<syn::Error>>>,
 }
 
@@ -30,7 +31,7 @@ impl Diag {
         self.errors.borrow().as_ref().is_some_and(|errors| !errors.is_empty())
     }
 
-    /// All mistakes as invocations of `compile_error!`; nothing if there are none.
+    /// Returns an invocation of `compile_error!` for each error.
     pub(crate) fn finish(self) -> TokenStream {
         let errors = self.errors.borrow_mut().take().unwrap_or_default();
         errors.into_iter().map(syn::Error::into_compile_error).collect()
@@ -40,18 +41,18 @@ impl Diag {
 impl Drop for Diag {
     fn drop(&mut self) {
         let read = self.errors.get_mut().is_none();
-        // A mistake that nobody reports would leave wrong code without a word.
-        assert!(read || std::thread::panicking(), "diagnostics were dropped unread");
+        // An error that is not reported would let an invalid declaration compile.
+        assert!(read || std::thread::panicking(), "diagnostics were dropped without `finish`");
     }
 }
 
-/// `; did you mean ..?` when one of the candidates is close to what was written.
+/// Returns the candidate that `word` most likely means, if one is close to it.
 pub(crate) fn did_you_mean<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let length = |word: &str| word.chars().count();
     let allowed = (length(word) / 3).max(1);
     candidates
         .iter()
-        // Names of one letter are all close to each other, which says nothing where there is a choice.
+        // All names of one letter are close to each other, so their distance means nothing.
         .filter(|candidate| candidates.len() == 1 || length(word).min(length(candidate)) > 1)
         .map(|&candidate| (distance(word, candidate), candidate))
         .filter(|&(distance, _)| distance <= allowed)
@@ -59,12 +60,13 @@ pub(crate) fn did_you_mean<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c
         .map(|(_, candidate)| candidate)
 }
 
-/// How many insertions, deletions, replacements and swaps of neighbours lie between two words.
+/// Returns the number of insertions, deletions, replacements and swaps of neighbours that turn one
+/// word into the other.
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().flat_map(char::to_lowercase).collect();
     let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
-    // Row `i` holds the distances between the first `i` characters of `a` and each prefix of `b`; a swap
-    // looks two rows back.
+    // Row `i` holds the distances between the first `i` characters of `a` and each prefix of `b`. A
+    // swap uses the row before the previous one.
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     for (i, &x) in a.iter().enumerate() {
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn single_letters_are_close_to_nothing_where_there_is_a_choice() {
+    fn single_letters_are_suggested_only_for_single_candidates() {
         assert_eq!(did_you_mean("x", &["a", "b"]), None);
         assert_eq!(did_you_mean("x", &["id", "xy"]), None);
         assert_eq!(did_you_mean("xy", &["x", "ab"]), None);
@@ -124,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "dropped unread")]
-    fn mistakes_cannot_get_lost() {
+    #[should_panic(expected = "dropped without")]
+    fn errors_cannot_get_lost() {
         drop(Diag::new());
     }
 }

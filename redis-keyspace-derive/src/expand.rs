@@ -1,4 +1,4 @@
-//! Drives the stages: attributes, model, checks, code.
+//! Runs the stages: attributes, model, checks, code.
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;

@@ -1,4 +1,4 @@
-//! Why a key has no floats.
+//! The error for floats in keys.
 
-/// Said of parameters and of newtypes.
-pub(crate) const NO_FLOATS: &str = "floats can't be part of a key: equal numbers may print differently, and `NaN` equals nothing; use an integer in a smaller unit, or a `String` that you format";
+/// Reported for parameters and newtypes.
+pub(crate) const NO_FLOATS: &str = "floats can't be part of a key, because equal numbers may print differently: use an integer in a smaller unit, or a formatted `String`";

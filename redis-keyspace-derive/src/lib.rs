@@ -1,5 +1,7 @@
-//! The derives of [`redis-keyspace`]: depend on that crate, which re-exports them beside everything that their
-//! output needs. The two are released together and fit only each other.
+//! The derive macros of [`redis-keyspace`].
+//!
+//! Depend on `redis-keyspace` instead: it re-exports both macros, along with everything that the
+//! generated code needs. Each release of one crate works only with the same release of the other.
 //!
 //! [`redis-keyspace`]: https://docs.rs/redis-keyspace
 
@@ -20,94 +22,179 @@ mod tests;
 
 use proc_macro::TokenStream;
 
-/// Declares a keyspace: a struct whose fields are the signatures of its keys.
+/// Generates typed keys from a struct: each field declares one kind of key.
 ///
-/// A field's name becomes a constructor, its parameters are the holes of the template, and its return type says
-/// what lives at the key. A field whose type is not `fn(..)` has no parameters. Beside the constructors there are
+/// ```ignore
+/// use redis_keyspace::{Counter, Json, Keyspace, Redis};
+/// use serde::{Deserialize, Serialize};
 ///
-/// - the enum `Parsed<Struct>`, what a key reads back as;
-/// - for each field with parameters, `<field>_keys()`: the pattern of all its keys, with a method that binds each
-///   parameter, and their type `<Struct>Pattern<V, Field>`, which dereferences to `Pattern<Struct, V>`;
-/// - `delete_pattern(glob)`, which deletes by a raw glob within the prefix;
-/// - with `bound = BoundCartKeys`, a struct of that name for programs that pass their handle along instead of installing one:
-///   `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)`. It is cheap to clone, and can be stored in a service.
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// pub struct Cart {
+///     items: Vec<String>,
+/// }
 ///
-/// Templates that can make the same key do not compile.
+/// /// Shopping carts.
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "cart", ttl = "1h")]
+/// pub struct CartKeys {
+///     /// The open cart of one shopper.
+///     #[key("user:{id}")]
+///     user: fn(id: u64) -> Json<Cart>,
 ///
-/// # On the struct: `#[keyspace(..)]`
+///     /// How often a shopper looked at it.
+///     #[key("user:{id}:views", ttl = "30d")]
+///     views: fn(id: u64) -> Counter,
 ///
-/// | attribute | meaning |
-/// | --- | --- |
-/// | `prefix = "cart"` | what every key starts with, before a `:`; mandatory; `prefix = none` for keys without one |
-/// | `db = 2` | the logical database, 0 to 65535; without it, the server's |
-/// | `ttl = 3600`, `ttl = "1h"`, `ttl = none` | the lifetime of entries that state none; an integer is in seconds, the units are `ms` `s` `m` `h` `d` `w`, `none` is for ever |
-/// | `server = "name"` | the named server that the keys live on |
-/// | `dedicated_server` | only keyspaces with the same `server` may use that server; `catalog!` then assumes that other names are other servers, and a command fails if two names turn out to be the same server |
-/// | `tenant = "t"` | each key belongs to the tenant of the handle: on `redis.for_tenant("acme")?`, `CartKeys::user(7)` is stored as `t:acme:cart:user:7` |
-/// | `timeout = "250ms"` | the deadline of each command |
-/// | `retries = 3` | how often a failed command is repeated where that can't hurt, 0 to 100 |
-/// | `shared_connections = 2` | connections that many tasks use at once, 1 to 64 |
-/// | `exclusive_connections = 8` | connections for blocking commands and raw access, 1 to 1024 |
-/// | `on_unavailable = "miss"` | reads are answered as if there were nothing when Redis is away; without it, `"error"` |
-/// | `stale_for = "1h"` | `get_or_set` keeps a copy beyond the lifetime, for when the value is loaded anew or can't be |
-/// | `ttl_jitter = "10%"` | lifetimes of what `get_or_set` loads are shortened at random, by this much at most |
-/// | `early_refresh = "80%"` | `get_or_set` loads a value anew that is read after this much of its lifetime |
-/// | `negative_ttl = "30s"` | how long `get_or_set_optional` remembers that there is no value |
-/// | `hard_timeout = "5s"` | how long a loader may take |
-/// | `wait_timeout = "10s"` | how long a caller waits for another caller's load before it loads itself |
-/// | `across_processes` | `get_or_set` loads once for all processes, not once in each |
-/// | `bound = BoundCartKeys` | also generates this struct, which holds a handle and has the constructors and patterns as methods |
-/// | `crate = path` | where `redis_keyspace` is found, if not as a dependency of that name |
-/// | `allow_doubled_prefix` | lets a template start with the prefix once more |
+///     /// Shown on the front page.
+///     #[key("featured", ttl = none)]
+///     featured: Json<Vec<String>>,
+/// }
 ///
-/// # On a field: `#[key(..)]`
+/// #[tokio::main]
+/// async fn main() -> Result<(), redis_keyspace::Error> {
+///     Redis::embedded().install();
 ///
-/// | attribute | meaning |
-/// | --- | --- |
-/// | `"user:{id}"` | the template; without it, the field's name followed by its parameters: `user:{id}` |
-/// | `ttl = ..` | the lifetime, as above; an entry must have one, its own or the struct's |
-/// | `stale_for`, `ttl_jitter`, `early_refresh`, `negative_ttl`, `hard_timeout`, `wait_timeout`, `across_processes` | as above, for this field; `across_processes = false` where the struct states it |
-/// | `into = day` | the parameter takes anything that converts into its type (`impl Into<Day>`), such as a type of another crate; several: `into = (from, to)` |
-/// | `parse = false` | the keys need not parse back, for formats of other systems such as `{a}-{b}`: different arguments may make the same key; the template has no pattern and no variant of the enum; the overlap checks assume that any text can follow its first literal |
-/// | `hash_tag = id` | the parameter that decides on which node of a cluster a key is; its place gets literal braces |
+///     let cart = Cart { items: vec!["lamp".into()] };
+///     CartKeys::user(7).set(&cart).await?;
+///     assert_eq!(CartKeys::user(7).get().await?, Some(cart));
+///     assert_eq!(CartKeys::views(7).incr().await?, 1);
 ///
-/// `{{` and `}}` are literal braces: with `hash_tag = id` the template `"user:{id}"` is `"user:{{{id}}}"`. Several
-/// attributes of one name are merged.
+///     assert_eq!(CartKeys::user(7).as_str(), "cart:user:7");
+///     assert_eq!(CartKeys::parse("cart:user:7").unwrap(), ParsedCartKeys::User { id: 7 });
+///     assert_eq!(CartKeys::user_keys().delete().await?.affected, 1);
+///     Ok(())
+/// }
+/// ```
 ///
-/// A parameter may borrow without naming the lifetime: `name: &str`, `name: Cow<str>`. A type of your own that has a
-/// lifetime is written with it, `Name<'_>`, since the enum needs it and the derive can't know that it is there.
+/// A field's name is the name of its constructor. The parameters of its `fn` fill the placeholders
+/// of the template. The return type is the kind: what the key holds. A field whose type is not
+/// `fn(..)` declares a key without parameters.
 ///
-/// No name in scope changes what the derive generates. A type of your own that is called `str`, `f32`, `f64` or `Cow` is
-/// taken for the usual one, except with a path: `self::Cow`. As in any function, a parameter can't have the name of a
-/// constant, static or unit struct that is in scope.
+/// # Attributes
 ///
-/// # What goes where
+/// The template is the string in `#[key("user:{id}")]`. Without it, the template is the field's
+/// name followed by its parameters, here `user:{id}`. `{{` and `}}` are literal braces. Several
+/// attributes of the same name are merged.
 ///
-/// Constructors are as visible as the struct; a visibility written on a field wins. Documentation and
-/// `#[deprecated]` go to the constructors, followed by the facts: the key's shape, database, lifetime, kind and, for
-/// the kinds of this library, how other clients see the value. `#[non_exhaustive]`, `#[doc(hidden)]` and
-/// `#[deprecated]` on the struct hold for the enum, too, and lints that are allowed or expected on the struct or on a
-/// field are allowed in what is generated from it.
+/// "struct" attributes go into `#[keyspace(..)]`, "field" attributes into `#[key(..)]`. A field
+/// overrides the struct.
+///
+/// | attribute | on | example | meaning |
+/// | --- | --- | --- | --- |
+/// | `prefix` | struct | `prefix = "cart"` | the start of every key, before a `:`. Required; `prefix = none` for keys without a prefix |
+/// | `ttl` | struct, field | `ttl = "1h"` | the TTL. Required on the struct or on the field. A string has a unit: `ms`, `s`, `m`, `h`, `d` or `w`. An integer is in seconds. A constant expression has the type `u64` (seconds) or `Duration`. `ttl = none`: keys never expire |
+/// | `db` | struct | `db = 2` | the logical database, 0 to 65535. Default: that of the server's configuration |
+/// | `server` | struct | `server = "name"` | the name of the installed server that holds the keys |
+/// | `dedicated_server` | struct | `dedicated_server` | only keyspaces with the same `server` may use that server. `catalog!` then assumes that other names are other servers. A command fails if two names are the same server |
+/// | `tenant` | struct | `tenant = "tenant"` | each key belongs to the tenant of the handle. On `redis.for_tenant("acme")?`, `CartKeys::user(7)` is stored as `tenant:acme:cart:user:7` |
+/// | `timeout` | struct | `timeout = "250ms"` | the deadline of each command |
+/// | `retries` | struct | `retries = 3` | how often a failed command is repeated, if a second execution is harmless: 0 to 100 |
+/// | `shared_connections` | struct | `shared_connections = 2` | the number of connections that many tasks use at once, 1 to 64 |
+/// | `exclusive_connections` | struct | `exclusive_connections = 8` | the maximum number of connections for blocking commands and raw access, 1 to 1024 |
+/// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
+/// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
+/// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
+/// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
+/// | `stale_for` | struct, field | `stale_for = "1h"` | `get_or_set` keeps a copy for this long after the TTL. It serves the copy while it reloads the value, and if loading fails |
+/// | `ttl_jitter` | struct, field | `ttl_jitter = "10%"` | `get_or_set` shortens each TTL at random, by at most this much, so that entries do not all expire at once |
+/// | `early_refresh` | struct, field | `early_refresh = "80%"` | a `get_or_set` that hits after this much of the TTL reloads the value |
+/// | `negative_ttl` | struct, field | `negative_ttl = "30s"` | how long `get_or_set_optional` remembers that there is no value |
+/// | `hard_timeout` | struct, field | `hard_timeout = "5s"` | the maximum time that a loader may take |
+/// | `wait_timeout` | struct, field | `wait_timeout = "10s"` | how long a caller waits for another caller's load before it takes over |
+/// | `across_processes` | struct, field | `across_processes` | `get_or_set` loads a value once for all processes instead of once per process. `across_processes = false` on a field turns it off |
+/// | `hash_tag` | field | `hash_tag = id` | the parameter that selects the slot on a cluster. Its placeholder gets literal braces: `"user:{id}"` becomes `"user:{{{id}}}"` |
+/// | `into` | field | `into = id` | the constructor takes `impl Into<..>` for this parameter, so that it accepts types of other crates. Several parameters: `into = (from, to)` |
+/// | `parse` | field | `parse = false` | keys of this field can't be parsed back, for existing formats such as `{a}-{b}`. Different arguments may make the same key. The field has no pattern and no variant in the enum. Overlap checks assume that any text can follow its first literal |
+///
+/// # What is generated
+///
+/// - A constructor per field. It is as visible as the struct, unless the field has its own
+///   visibility.
+/// - The enum `Parsed<Struct>`, the type that `parse` returns. It has one variant per field.
+/// - For each field with parameters, `<field>_keys()`, the pattern of all its keys. It has a method
+///   per parameter, which restricts the pattern to keys with that argument. Its type is
+///   `<Struct>Pattern<V, Field>`, which dereferences to `Pattern<Struct, V>`.
+/// - `delete_pattern(glob)`, which deletes all keys within the prefix that match a raw glob.
+/// - With `bound`, a struct that has the constructors and patterns as methods. It is cheap to clone
+///   and can be stored in a service.
+///
+/// Doc comments and `#[deprecated]` on a field apply to its constructor. The documentation also
+/// lists the template, the database, the TTL and the kind. For the kinds of this library, it lists
+/// how other clients see the value.
+///
+/// `#[non_exhaustive]`, `#[doc(hidden)]` and `#[deprecated]` on the struct apply to the enum too.
+/// Lints that are allowed or expected on the struct or on a field are allowed in the code that is
+/// generated from it.
+///
+/// # Parameters
+///
+/// The type of a parameter implements `KeyArgument`. It may borrow without naming the lifetime:
+/// `name: &str`, `name: Cow<str>`. Write the lifetime of your own types, `name: Name<'_>`: the enum
+/// needs it, and the derive can't see that the type has one.
+///
+/// The derive recognises `str`, `f32`, `f64` and `Cow` by name. Give your own types of these names
+/// a path: `self::Cow`. No other name in scope changes the generated code. As in any function, a
+/// parameter can't have the name of a constant, static or unit struct in scope.
+///
+/// # Compile errors
+///
+/// Invalid declarations are compile errors. Templates that can make the same key do not compile,
+/// and neither do templates that are ambiguous, such as `{a}-{b}` with two strings.
 #[proc_macro_derive(Keyspace, attributes(keyspace, key))]
 pub fn derive_keyspace(input: TokenStream) -> TokenStream {
     expand::keyspace(input.into()).into()
 }
 
-/// Lets a type stand in a key: for newtypes, and for enums of unit variants.
+/// Implements `KeyArgument`, so that a newtype or an enum can be an argument of a key.
 ///
-/// A newtype is written and read as what it wraps. An enum's variants are written in `snake_case`.
+/// ```ignore
+/// use redis_keyspace::{KeyArgument, Keyspace, Text};
 ///
-/// | attribute | meaning |
-/// | --- | --- |
-/// | `#[key("text")]` on a variant | its text, out of `A-Z a-z 0-9 _ . -` |
-/// | `#[key(alphabet = "a-z0-9", len = 26)]` on a newtype | its values consist of these characters and have this length; `len = 1..=40` sets a range; without `len`, any length from 1 |
-/// | `#[key(crate = path)]` on the type | where `redis_keyspace` is found, if not as a dependency of that name |
+/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// pub struct UserId(u64);
 ///
-/// An alphabet and a length let more templates compile, such as `{org}_{app}` for ids of `a-z0-9`. The derive does not validate
-/// the values of the newtype. Commands on a key with an invalid value fail with `InvalidInput`. To validate a string, use
-/// `ArgumentClass::contains`: `OrgId::CLASS.contains(text)`.
+/// #[derive(Debug, Clone, PartialEq, KeyArgument)]
+/// #[key(alphabet = "a-z0-9", len = 1..=26)]
+/// pub struct Org(String);
 ///
-/// The type must also implement `Debug`, `Clone` and `PartialEq`, which `Parsed<Keyspace>` asks of its fields.
+/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// pub enum Device {
+///     Phone,
+///     #[key("desk-top")]
+///     Desktop,
+/// }
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "session", ttl = "1d")]
+/// pub struct SessionKeys {
+///     #[key("{org}_{user}:{device}")]
+///     token: fn(org: Org, user: UserId, device: Device) -> Text,
+/// }
+///
+/// let org = Org("acme".into());
+/// let key = SessionKeys::token(org, UserId(7), Device::Desktop);
+/// assert_eq!(key.as_str(), "session:acme_7:desk-top");
+/// ```
+///
+/// A newtype is written and parsed as the value that it wraps. Enums have only unit variants. A
+/// variant is written as its name in `snake_case`. `#[key("text")]` on a variant sets another text
+/// of `A-Z`, `a-z`, `0-9`, `_`, `.` and `-`.
+///
+/// The type must also implement `Debug`, `Clone` and `PartialEq`, because `Parsed<Keyspace>` does.
+///
+/// # Attributes
+///
+/// These go into `#[key(..)]` on the type.
+///
+/// | attribute | on | example | meaning |
+/// | --- | --- | --- | --- |
+/// | `alphabet` | newtype | `alphabet = "a-z0-9"` | the characters of the values. With an alphabet, more templates are unambiguous, such as `{org}_{app}` |
+/// | `len` | newtype | `len = 26` | the length of the values in bytes, or a range: `len = 1..=40`. Default: any length from 1. Requires `alphabet` |
+/// | `crate` | newtype, enum | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
+///
+/// The derive does not validate the values of a newtype. A command on a key with a value outside
+/// of its `alphabet` or `len` fails with `InvalidInput`, and nothing is sent. To validate a string,
+/// use `ArgumentClass::contains`: `Org::CLASS.contains(text)`.
 #[proc_macro_derive(KeyArgument, attributes(key))]
 pub fn derive_key_argument(input: TokenStream) -> TokenStream {
     expand::key_argument(input.into()).into()

@@ -1,5 +1,6 @@
-//! What a declaration says, with the spans to point at.
+//! The model of a declaration, with the spans for errors.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, Span};
@@ -24,15 +25,15 @@ pub(crate) struct Keyspace<'a> {
     pub(crate) generics: &'a Generics,
     pub(crate) forwarded: Forwarded<'a>,
     pub(crate) container: Container,
-    /// Where to say that an attribute of the struct is absent.
+    /// The span for errors about missing attributes of the struct.
     pub(crate) attribute_span: Span,
     pub(crate) shape: Shape,
     pub(crate) entries: Vec<Entry<'a>>,
-    /// Those that the declaration leaves free.
+    /// The names that generated code can use.
     pub(crate) names: Names,
 }
 
-/// What the derive stands on.
+/// The shape of the item with the derive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Named,
@@ -45,56 +46,60 @@ pub(crate) enum Shape {
 /// A field.
 pub(crate) struct Entry<'a> {
     pub(crate) ident: &'a Ident,
-    /// The field's visibility if it states one, else the struct's.
+    /// The field's visibility if it has one, else the struct's.
     pub(crate) vis: &'a Visibility,
     pub(crate) forwarded: Forwarded<'a>,
-    /// Without the prefix. The default if none is stated; `None` if it can't be read at all.
+    /// The template without the prefix. `None` if it can't be parsed at all.
     pub(crate) template: Option<Template>,
-    /// The text that `template` was read from, for marks below it; `None` for the default.
+    /// The source of `template`, for marks in error messages. `None` for the default template.
     pub(crate) written: Option<String>,
     pub(crate) template_span: Span,
     pub(crate) ttl: Setting<Ttl>,
     pub(crate) fills: Fills,
-    /// Whether literal braces were written into the template.
+    /// Whether the template in the source contains literal braces.
     pub(crate) has_braces: bool,
-    /// The parameter that is the key's hash tag; `template` has the braces.
+    /// The parameter that is the hash tag. `template` contains its braces.
     pub(crate) hash_tag: Setting<Ident>,
     /// The names of the parameters that the constructor takes as `impl Into<..>`.
     pub(crate) into: Vec<Ident>,
-    /// Whether keys can be parsed back; false with `parse = false`.
+    /// Whether keys can be parsed back: not with `parse = false`.
     pub(crate) parses: bool,
     pub(crate) signature: Option<&'a TypeFnPtr>,
     pub(crate) params: Vec<Param<'a>>,
-    /// What lives at the key; `None` for an `fn` that returns nothing.
+    /// The kind. `None` for an `fn` without a return type.
     pub(crate) kind: Option<Kind<'a>>,
-    /// The variant of the enum of parsed keys.
+    /// The name of the variant in the enum of parsed keys.
     pub(crate) variant: String,
-    /// The type that tells its pattern from those of other fields.
+    /// The name of the type that distinguishes its pattern from those of other fields.
     pub(crate) marker: String,
 }
 
-/// What lives at the key.
+/// The kind: what the key holds.
 pub(crate) struct Kind<'a> {
     pub(crate) written: &'a Type,
-    /// For code outside of the struct's own impl.
+    /// For code outside of the struct's impl: without `Self`, and with `'static` for every
+    /// lifetime.
     pub(crate) closed: Type,
+    /// Whether an error about it was reported. The compiler must not report a second one.
+    pub(crate) is_reported: Cell<bool>,
 }
 
 /// A parameter of an `fn`.
 pub(crate) struct Param<'a> {
-    /// Among all parameters of the keyspace.
+    /// Its index among all parameters of the keyspace.
     pub(crate) number: usize,
     /// `None` for `fn(u64)` and `fn(_: u64)`.
     pub(crate) ident: Option<&'a Ident>,
     pub(crate) ty: &'a Type,
-    /// With `'static` for every lifetime and the struct's name for `Self`: what stands where nothing is borrowed.
+    /// The type for code outside of the `fn`: with `'static` for every lifetime, and the struct's
+    /// name for `Self`.
     pub(crate) closed: Type,
     /// Whether the constructor takes `impl Into<..>` for it.
     pub(crate) is_into: bool,
 }
 
-/// Why a parameter can't have its type, as far as the type's name tells; of others the compiler says that they are
-/// no arguments.
+/// Why the type of a parameter is not valid, as far as its name shows that. The compiler rejects
+/// all other types that are not arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     Float,
@@ -103,7 +108,7 @@ pub(crate) enum Refused {
 }
 
 impl Param<'_> {
-    /// The name as it stands in templates.
+    /// The name as used in templates.
     pub(crate) fn name(&self) -> Option<String> {
         self.ident.map(|ident| ident.unraw().to_string())
     }
@@ -140,7 +145,8 @@ impl<'a> Keyspace<'a> {
         }
         let mut taken = BTreeSet::new();
         for entry in &mut entries {
-            // Two fields of one variant are an error that need not be followed by others.
+            // Two fields with the same variant are already an error. A unique name avoids more
+            // errors.
             while !taken.insert(entry.marker.clone()) {
                 entry.marker.push('_');
             }
@@ -158,12 +164,12 @@ impl<'a> Keyspace<'a> {
         }
     }
 
-    /// What every key starts with, without the separator.
+    /// The prefix of every key, without the separator.
     pub(crate) fn prefix(&self) -> Option<String> {
         self.container.prefix.good()?.as_ref().map(syn::LitStr::value)
     }
 
-    /// The lifetime of an entry: its own, or else the struct's.
+    /// The TTL of an entry: its own, or else the struct's.
     pub(crate) fn ttl<'m>(&'m self, entry: &'m Entry<'_>) -> Option<&'m Ttl> {
         if entry.ttl.is_absent() { self.container.ttl.good() } else { entry.ttl.good() }
     }
@@ -219,18 +225,22 @@ impl<'a> Entry<'a> {
             signature,
             params,
             into: attributes.into,
-            kind: kind.map(|written| Kind { written, closed: closed(written, &input.ident) }),
+            kind: kind.map(|written| Kind {
+                written,
+                closed: closed(written, &input.ident),
+                is_reported: Cell::new(false),
+            }),
             marker: format!("{variant}Keys"),
             variant,
         })
     }
 
-    /// The name as it stands in templates and messages.
+    /// The name as used in templates and messages.
     pub(crate) fn name(&self) -> String {
         self.ident.unraw().to_string()
     }
 
-    /// The parameter that fills a hole, and its position in the `fn`.
+    /// The parameter that fills a hole.
     pub(crate) fn param(&self, hole: &Hole) -> Option<&Param<'a>> {
         self.params.iter().find(|param| param.name().as_deref() == Some(&hole.name))
     }
@@ -241,7 +251,8 @@ pub(crate) fn is_float(ty: &Type) -> bool {
     is_primitive(ty, &["f32", "f64"])
 }
 
-/// Whether a type is one of these primitives by name. A type of the user's own that is called so has another path.
+/// Whether a type is one of these primitives by name. A user's own type with such a name must be
+/// written with a path.
 fn is_primitive(ty: &Type, names: &[&str]) -> bool {
     let Type::Path(path) = bare(ty) else { return false };
     let segments = &path.path.segments;
@@ -252,7 +263,7 @@ fn is_primitive(ty: &Type, names: &[&str]) -> bool {
         && segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
 
-/// The last part of a path, which is how a type is known where nothing can be resolved.
+/// The last segment of a type's path. The derive can't resolve types, so it only knows their names.
 pub(crate) fn name(ty: &Type) -> Option<&Ident> {
     match bare(ty) {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| &last.ident),
@@ -275,7 +286,7 @@ fn default_template(ident: &Ident, params: &[Param<'_>]) -> Template {
     template
 }
 
-/// Without parentheses, and without the invisible ones of `macro_rules!`.
+/// Removes parentheses, and the invisible groups of `macro_rules!`.
 fn bare(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {

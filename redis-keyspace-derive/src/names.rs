@@ -1,4 +1,4 @@
-//! Names made from names, and names that no declaration contains.
+//! Converts the case of names, and finds names that a declaration does not contain.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,19 @@ use syn::ext::IdentExt;
 
 /// The names of generated code.
 ///
-/// The user's types are named in the same blocks as generated items, and procedural macros have no hygiene for items.
-/// So a generated name must be one that the declaration itself does not contain: whatever else is in the user's scope
-/// is hidden by it without harm.
+/// Generated blocks contain both the user's types and generated items, and procedural macros have
+/// no hygiene for items. So a generated name must not be in the declaration. It may shadow other
+/// names in the user's scope, because the block does not use them.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// Those of the declaration, without `r#`.
+    /// The names in the declaration, without `r#`.
     declared: BTreeSet<String>,
-    /// What the names of internals start with: no name of the declaration does.
+    /// The start of internal names. No name in the declaration starts with it.
     prefix: String,
 }
 
 impl Names {
-    /// The names that are free in a declaration of these tokens.
+    /// Collects the names in a declaration.
     pub(crate) fn new(declaration: TokenStream) -> Self {
         let mut declared = BTreeSet::new();
         collect(declaration, &mut declared);
@@ -30,12 +30,12 @@ impl Names {
         Self { declared, prefix }
     }
 
-    /// The name of an internal: `__{name}`.
+    /// Returns an internal name: `__{name}`.
     pub(crate) fn internal(&self, name: &str, span: Span) -> Ident {
         Ident::new(&format!("{}{name}", self.prefix), span)
     }
 
-    /// The name of something that users see: `name`, if the declaration does not contain it.
+    /// Returns a name that users see: `name`, with `_` appended while the declaration contains it.
     pub(crate) fn visible(&self, name: &str, span: Span) -> Ident {
         let mut name = name.to_owned();
         while self.declared.contains(&name) {
@@ -44,7 +44,8 @@ impl Names {
         Ident::new(&name, span)
     }
 
-    /// Whether the runtime's module of bindings may be imported: it has names that start with `__`, and `glob`.
+    /// Whether the runtime's module of bindings can be imported. It contains names that start with
+    /// `__`, and `glob`.
     pub(crate) fn can_import_bindings(&self) -> bool {
         self.prefix == "__" && !self.declared.contains("glob")
     }
@@ -71,12 +72,12 @@ pub(crate) fn pascal_case(name: &str) -> String {
         pascal.push_str(chars.as_str());
     }
     match pascal.chars().next() {
-        // The one keyword in PascalCase.
+        // The only keyword in `PascalCase`.
         Some(_) if pascal == "Self" => "Self_".to_owned(),
         Some(first) if first.is_alphabetic() => pascal,
-        // `_1` would become a number.
+        // Without the `_`, `_1` would become a number.
         Some(_) => format!("_{pascal}"),
-        // `__` would become nothing.
+        // `__` would become an empty name.
         None => name.to_owned(),
     }
 }
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn internals_start_as_no_declared_name_does() {
+    fn internal_names_have_a_prefix_that_no_declared_name_has() {
         let name = |tokens| Names::new(tokens).internal("rk", Span::call_site()).to_string();
         assert_eq!(
             name(quote!(
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn visible_names_are_not_declared_twice() {
+    fn visible_names_differ_from_declared_names() {
         let names = Names::new(quote!(
             struct A {
                 user: fn(id: UserKeys) -> Json<r#type>,

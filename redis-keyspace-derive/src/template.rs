@@ -1,11 +1,13 @@
-//! The grammar of templates: literal text, `{name}` for a hole, `{{` and `}}` for braces.
+//! The grammar of templates: literal text, `{name}` for a placeholder (a hole), `{{` and `}}` for
+//! braces.
 //!
-//! Nothing here knows of Rust's syntax, so that the fuzz target and the property tests can include this file.
+//! This file does not depend on Rust's syntax, so that fuzz targets and property tests can include
+//! it.
 
 use std::fmt;
 use std::ops::Range;
 
-/// A template, read as far as it could be.
+/// A template, parsed as far as possible.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Template {
     pub(crate) pieces: Vec<Piece>,
@@ -14,7 +16,8 @@ pub(crate) struct Template {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Text as it stands in the key, with doubled braces undone. Never empty, never beside another literal.
+    /// Text of the key, with doubled braces replaced by single ones. Never empty, and never next to
+    /// another literal.
     Literal(String),
     Hole(Hole),
 }
@@ -22,7 +25,7 @@ pub(crate) enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hole {
     pub(crate) name: String,
-    /// Where it stands in the template's text, braces included.
+    /// Its range in the template's text, including the braces.
     pub(crate) at: Range<usize>,
 }
 
@@ -39,7 +42,7 @@ pub(crate) enum Mistake {
     Unopened,
     EmptyHole,
     NumberedHole,
-    /// `{id:u64}`: name, and what follows it.
+    /// `{id:u64}`: the name, and the text after the `:`.
     TypedHole(String, String),
     RawHole(String),
     NoName(String),
@@ -56,27 +59,27 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => {
-                f.write_str("the template says nothing: write the key's text, or leave it out and the field's name is used")
+                f.write_str("the template is empty: write the text of the key, or remove the template to use the field's name")
             }
             Self::Unclosed => f.write_str(
-                "this `{` is never closed: close the placeholder with `}`, or write `{{` for a brace in the key",
+                "unclosed `{`: close the placeholder with `}`, or write `{{` for a brace in the key",
             ),
             Self::Unopened => {
-                f.write_str("this `}` closes nothing: write `}}` for a brace in the key, or remove it")
+                f.write_str("unmatched `}`: write `}}` for a brace in the key, or remove it")
             }
-            Self::EmptyHole => f.write_str("`{}` names no parameter: write the parameter's name between the braces"),
+            Self::EmptyHole => f.write_str("empty placeholder: write the name of a parameter between the braces"),
             Self::NumberedHole => f.write_str(
-                "placeholders are named, not numbered: write the name of a parameter of the field's `fn`",
+                "placeholders can't be numbers: write the name of a parameter of the field's `fn`",
             ),
             Self::TypedHole(name, ty) => write!(
                 f,
-                "types go into the field's `fn`, not into the template: write `{{{name}}}` here and `fn({name}: {ty})` as the field's type",
+                "a placeholder has no type: write `{{{name}}}` in the template and `fn({name}: {ty})` as the field's type",
                 ty = if ty.is_empty() { ".." } else { ty },
             ),
-            Self::RawHole(name) => write!(f, "placeholders are written without `r#`: `{{{name}}}`"),
+            Self::RawHole(name) => write!(f, "`r#` is not valid in a placeholder: write `{{{name}}}`"),
             Self::NoName(name) => write!(
                 f,
-                "`{{{name}}}` is no parameter's name: a placeholder contains exactly the name of a parameter"
+                "`{{{name}}}` is not a valid placeholder: write the name of a parameter between the braces"
             ),
             Self::Adjacent(first, second) => write!(
                 f,
@@ -84,40 +87,42 @@ impl fmt::Display for Mistake {
             ),
             Self::Duplicate(name) => write!(
                 f,
-                "`{{{name}}}` stands in the template twice, and a parameter fills one place: remove one of them"
+                "`{{{name}}}` is in the template twice; remove one"
             ),
             Self::Glob(c) => write!(
                 f,
-                "a key is not a pattern: `{c}` can't stand in a template, since scans could not tell it from a glob; use another character"
+                "`{c}` is not valid in a template, because scans would read it as a glob: use another character"
             ),
             Self::Control(c) => write!(
                 f,
-                "control characters can't stand in a template: remove `{}`",
+                "control characters are not valid in a template: remove `{}`",
                 c.escape_default()
             ),
             Self::Percent => f.write_str(
-                "`%` can't stand in a template: it introduces the escapes that arguments are written with; use another character",
+                "`%` is not valid in a template, because it starts the escapes in arguments: use another character",
             ),
-            Self::LeadingColon => f.write_str("a template does not start with `:`: remove it"),
+            Self::LeadingColon => f.write_str("a template can't start with `:`: remove it"),
             Self::DoubleColon => f.write_str("`::` is an empty segment: write a single `:`"),
         }
     }
 }
 
 impl Template {
-    /// Reads a template. Mistakes are collected in [`problems`](Self::problems), and reading goes on after them.
+    /// Parses a template. Errors are collected in [`problems`](Self::problems), and parsing
+    /// continues after them.
     pub(crate) fn parse(text: &str) -> Self {
         let mut parser = Parser { text, template: Self::default(), literal: String::new() };
         parser.run();
         parser.template
     }
 
-    /// Whether its text has braces of its own.
+    /// Whether its literals contain braces.
     pub(crate) fn has_braces(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains(['{', '}'])))
     }
 
-    /// With literal braces around the hole of this name: what a cluster hashes instead of the whole key.
+    /// Adds literal braces around the hole of this name. A cluster then hashes only the text
+    /// between them.
     pub(crate) fn tagged(mut self, name: &str) -> Self {
         let pieces = std::mem::take(&mut self.pieces);
         let mut add = |piece: Piece| match (self.pieces.last_mut(), piece) {
@@ -144,7 +149,7 @@ impl Template {
     }
 }
 
-/// As it would be written: parsing this gives the same pieces.
+/// Writes the template as in source code. Parsing the output returns the same pieces.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pieces.iter().try_for_each(|piece| match piece {
@@ -162,7 +167,7 @@ struct Parser<'t> {
 
 impl Parser<'_> {
     fn run(&mut self) {
-        // Colons that can't start it are no text either: to remove them is no advice.
+        // Nothing would remain after removing the colons, so that can't be the advice.
         if self.text.chars().all(|c| c == ':') {
             self.problem(Mistake::Empty, 0..self.text.len());
             return;
@@ -186,7 +191,7 @@ impl Parser<'_> {
         self.end_literal();
     }
 
-    /// A single `{`. Gives where to go on.
+    /// Parses from a single `{`. Returns the position to continue at.
     fn hole(&mut self, at: usize, rest: &str) -> usize {
         let body = rest.get(1..).unwrap_or_default();
         let name = match body.find(['{', '}']).and_then(|end| body.split_at_checked(end)) {
@@ -220,7 +225,7 @@ impl Parser<'_> {
             '*' | '?' | '[' | ']' | '\\' => Some(Mistake::Glob(c)),
             '%' => Some(Mistake::Percent),
             ':' if at == 0 => Some(Mistake::LeadingColon),
-            // A run of colons is one mistake.
+            // A run of colons is one error.
             ':' if self.literal.ends_with(':') && !self.literal.ends_with("::") => Some(Mistake::DoubleColon),
             c if c.is_control() => Some(Mistake::Control(c)),
             _ => None,
@@ -266,8 +271,8 @@ fn mistake_in_name(name: &str) -> Option<Mistake> {
     }
 }
 
-/// Two lines for under a message: the text, and a mark below the place. Compilers can underline only the
-/// whole literal.
+/// Returns two lines to append to a message: the text, and a mark below the range. The compiler can
+/// underline only the whole literal.
 pub(crate) fn caret(text: &str, at: &Range<usize>) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     let (mut line, mut indent, mut width, mut column) = (String::new(), 0, 0, 1);

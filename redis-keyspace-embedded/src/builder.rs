@@ -67,8 +67,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Logs the last `limit` commands for [`Server::command_log`](crate::Server::command_log), but at most
-    /// 64 MiB of arguments. The default is 0.
+    /// Logs the last `limit` commands for [`Server::command_log`](crate::Server::command_log), up
+    /// to 64 MiB of arguments. The default is 0.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;

@@ -1,4 +1,4 @@
-//! What a connection knows about itself between two commands.
+//! The state of a connection between two commands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ impl Client {
     pub(crate) fn unwatch(&mut self, state: &mut State, now: i64) -> bool {
         for (index, key) in self.watched.drain(..) {
             if let Some(db) = state.dbs.get_mut(index) {
-                db.purge(now); // an expiry is a change, even if no command has noticed it yet
+                db.purge(now); // an expiry is a change, even if no command has removed the key yet
                 db.unwatch(&key, &self.dirty);
             }
         }

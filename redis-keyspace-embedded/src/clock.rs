@@ -23,7 +23,7 @@ impl Clock {
         self.since_epoch.saturating_add(self.uptime())
     }
 
-    /// Returns the same in milliseconds, the unit of expiries.
+    /// Returns the time since the Unix epoch in milliseconds, the unit of expiries.
     pub(crate) fn now_ms(&self) -> i64 {
         i64::try_from(self.now().as_millis()).unwrap_or(i64::MAX)
     }

@@ -1,4 +1,4 @@
-//! One database: keys with their expiry, their watchers and the clients that wait for them.
+//! One database: keys and their expiry, watchers, and clients that wait for keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) enum End {
 struct Waiter {
     client: u64,
     end: End,
-    /// Takes the first element that arrives at any of the client's keys.
+    /// Sends the first element that arrives at any of the client's keys.
     reply: oneshot::Sender<Reply>,
 }
 
@@ -54,7 +54,8 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// Removes expired keys. Called before every command, so that no other code deals with expiry.
+    /// Removes expired keys. It is called before every command, so no other code has to handle
+    /// expiry.
     pub(crate) fn purge(&mut self, now: i64) {
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, key)) = self.expiries.pop_first() else { return };
@@ -64,7 +65,7 @@ impl Db {
         }
     }
 
-    /// Returns the entry if it has not expired at `now`. Does not remove expired keys.
+    /// Returns the entry if it has not expired at `now`. It does not remove expired keys.
     pub(crate) fn entry_at(&self, key: &[u8], now: i64) -> Option<&Entry> {
         self.entries.get(key).filter(|entry| entry.expires.is_none_or(|at| at > now))
     }
@@ -85,7 +86,7 @@ impl Db {
         self.entries.get(key)
     }
 
-    /// Returns the value for a reading command, and counts the use of the key.
+    /// Returns the value for a read command, and records the use of the key.
     pub(crate) fn read(&mut self, key: &[u8], now: i64) -> Option<&Value> {
         match self.entries.get_mut(key) {
             Some(entry) => {
@@ -100,12 +101,12 @@ impl Db {
         }
     }
 
-    /// Returns the value for a change in place. Call [`Self::settle`] after the change.
+    /// Returns the value to change it in place. Call [`Self::settle`] after the change.
     pub(crate) fn value_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
         self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    /// Returns the value for a change in place, and inserts `empty` if the key does not exist. Call
+    /// Returns the value to change it in place, and inserts `empty` if the key does not exist. Call
     /// [`Self::settle`] after the change.
     pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
         if !self.entries.contains(key) {
@@ -123,7 +124,7 @@ impl Db {
         }
     }
 
-    /// Stores a value and its expiry, and replaces those that exist.
+    /// Stores a value and its expiry, and replaces existing ones.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });
         self.reschedule(key, before.and_then(|entry| entry.expires), expires);
@@ -188,7 +189,7 @@ impl Db {
         }
     }
 
-    /// Notifies the watchers of the key, and marks the key if a client waits for it.
+    /// Notifies the watchers of the key. Marks the key as ready if a client waits for it.
     fn changed(&mut self, key: &[u8]) {
         if let Some(watchers) = self.watchers.get(key) {
             watchers.iter().for_each(|dirty| dirty.store(true, Ordering::Relaxed));
@@ -198,7 +199,7 @@ impl Db {
         }
     }
 
-    /// Sets `dirty` at the next change of the key.
+    /// Makes the next change of the key set `dirty`.
     pub(crate) fn watch(&mut self, key: &[u8], dirty: &Arc<AtomicBool>) {
         self.watchers.entry(Bytes::copy_from_slice(key)).or_default().push(dirty.clone());
     }
@@ -226,7 +227,7 @@ impl Db {
         receiver
     }
 
-    /// Removes a client from all queues: it was served, timed out or disconnected.
+    /// Removes a client from all queues after it was served, timed out or disconnected.
     pub(crate) fn stop_waiting(&mut self, client: u64) {
         self.waiting_clients.remove(&client);
         self.waiters.retain(|_, waiter| waiter.client != client);
@@ -245,7 +246,8 @@ impl Db {
         self.waiters.len()
     }
 
-    /// Sends elements of changed lists to waiting clients, the longest waiting first.
+    /// Sends elements of changed lists to waiting clients. The client that has waited longest is
+    /// first.
     pub(crate) fn serve_waiters(&mut self) {
         while !self.ready.is_empty() {
             for key in std::mem::take(&mut self.ready) {
@@ -261,15 +263,15 @@ impl Db {
         };
         let waiter = self.waiters.remove(&number);
         if let Some(waiter) = &waiter {
-            self.waiting_clients.remove(&waiter.client); // a client waits once at a time
+            self.waiting_clients.remove(&waiter.client); // a client has at most one waiter
         }
-        // If the receiver is closed, the connection is ending and removes itself from the queues.
+        // If the receiver is closed, the connection is closing and removes itself from the queues.
         if let Some(waiter) = waiter.filter(|waiter| !waiter.reply.is_closed())
             && let Some(element) = waiter.end.take(list)
         {
             let answer = Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Bulk(element)]);
-            // If the receiver is dropped at this moment, the element is lost, as on a cut
-            // connection.
+            // If the receiver is dropped at this moment, the element is lost, as when a connection
+            // is cut.
             drop(waiter.reply.send(answer));
             self.settle(key);
         }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use crate::sync::lock;
 
-/// A fault to [inject](crate::Server::inject): what happens, to which commands and how often.
+/// A fault to [inject](crate::Server::inject): its effect, the commands it applies to, and how
+/// often.
 ///
 /// Without [`on`](Self::on) it applies to every command, including those that a client sends while
 /// it connects. Without [`times`](Self::times) it lasts until its guard is dropped. Between MULTI
@@ -64,7 +65,7 @@ impl Fault {
         Self::new(FaultKind::Delay(delay))
     }
 
-    /// Never replies: executes neither the command nor any later one on the connection.
+    /// Never replies. Neither this command nor any later one on the connection is executed.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -84,7 +85,7 @@ impl Fault {
         Self::new(FaultKind::CloseBefore)
     }
 
-    /// Executes the command and closes the connection without a reply: the reply is lost.
+    /// Executes the command, then closes the connection without a reply.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -122,7 +123,7 @@ impl Fault {
     }
 }
 
-/// Removes the fault when dropped.
+/// A guard that removes the fault when it is dropped.
 ///
 /// ```
 /// use redis_keyspace_embedded::{Fault, Server};

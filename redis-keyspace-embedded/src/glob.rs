@@ -2,7 +2,8 @@
 
 /// Whether all of `text` matches `pattern`: `*`, `?`, `[a-z]`, `[^a]` and `\` as an escape.
 ///
-/// Only the last `*` is retried, so the time is at most the product of the two lengths.
+/// Only the last `*` is retried, so the time is at most proportional to the product of both
+/// lengths.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut pattern, mut text) = (pattern, text);
     let mut retry: Option<(&[u8], &[u8])> = None;
@@ -33,7 +34,7 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Matches one byte against the first element of `pattern` and returns what follows that element.
+/// Matches one byte against the first element of `pattern`. Returns the pattern after that element.
 fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
         [b'?', rest @ ..] => Some(rest),
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_take_no_exponential_time() {
+    fn many_stars_do_not_take_exponential_time() {
         let pattern = "a*".repeat(200) + "b";
         assert!(!matches(pattern.as_bytes(), "a".repeat(5_000).as_bytes()));
     }

@@ -4,8 +4,8 @@
 //! test of a one-hour TTL takes no time. The server speaks RESP2 and RESP3 over in-memory
 //! connections, over any stream, on a loopback port or on a unix socket.
 //!
-//! It keeps all data in memory, persists nothing and has no defences against a network. Use it for
-//! tests, not in place of a real server.
+//! It keeps all data in memory, persists nothing and is not protected against attacks from a
+//! network. Use it for tests, not in place of a real server.
 //!
 //! ```
 //! use redis_keyspace_embedded::Server;
@@ -47,18 +47,19 @@
 //!   CLUSTER INFO and CLUSTER KEYSLOT.
 //! * ZADD does not support INCR. ZRANGE does not support REV, BYSCORE and BYLEX. These options get
 //!   an error that says so.
-//! * CONFIG SET knows a dozen settings and checks their values. Only `client-output-buffer-limit` has
-//!   an effect; those for memory, disk and timeouts have none.
+//! * CONFIG SET accepts a dozen settings and checks their values. Only `client-output-buffer-limit`
+//!   has an effect; settings for memory, disk and timeouts have none.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
 //!   server has no limit there by default. To remove it, set `client-output-buffer-limit` to
 //!   `normal 0 0 0`.
-//! * INFO has the fields of version 7.0.15 in its default sections. Fields that this server does not
-//!   measure, such as the memory in use, are 0. The sections Commandstats and Latencystats are empty.
-//!   In CLIENT LIST, `omem` and `tot-mem` are the size of the output buffer, and other sizes are 0.
-//! * COMMAND reports only the commands that this server has. COMMAND DOCS returns the version and the
-//!   group of a command, without texts. There are no HELP subcommands.
-//! * There is no Lua: register scripts as Rust functions with [`Server::register_script`]. An error
-//!   of a command in a script does not name the script and its line.
+//! * INFO has the fields of version 7.0.15 in its default sections. Fields that this server does
+//!   not measure, such as the memory in use, are 0. The sections Commandstats and Latencystats are
+//!   empty. In CLIENT LIST, `omem` and `tot-mem` are the size of the output buffer, and other sizes
+//!   are 0.
+//! * COMMAND reports only the commands that this server supports. COMMAND DOCS returns the version
+//!   and the group of a command, but no texts. There are no HELP subcommands.
+//! * Lua is not supported: register scripts as Rust functions with [`Server::register_script`]. An
+//!   error of a command in a script does not name the script and its line.
 //! * A key expires at the start of the millisecond in which its TTL ends. A real server keeps it
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.
@@ -67,7 +68,7 @@
 //! * DEBUG SLEEP blocks the connection that sends it, not the server.
 //! * A command has at most 1,048,576 arguments.
 
-// Foundations: no data of a server, no protocol.
+// Foundations, independent of server data and protocol.
 mod clock;
 mod glob;
 mod limits;
@@ -80,7 +81,7 @@ mod sync;
 mod reply;
 mod resp;
 
-// Messages between connections.
+// Messages from one connection to another.
 mod mailbox;
 
 // One database: values, keys, expiry, watchers and waiters.
@@ -100,7 +101,7 @@ mod state;
 // The commands, executed on that state.
 mod command;
 
-// Connections that send commands.
+// Connections, which send commands.
 mod listener;
 mod session;
 

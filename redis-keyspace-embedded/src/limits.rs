@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// The default for connections without subscriptions. A real server has no limit there; this one is
-/// in the process of a test, which it must not take down.
+/// The default for connections without subscriptions. A real server has no limit here, but this
+/// server must not exhaust the memory of the test process.
 const NORMAL_HARD: u64 = 1024 * 1024 * 1024;
 
-/// The limits of one class of connections. 0: no limit.
+/// The limits of one class of connections. 0 means no limit.
 #[derive(Debug)]
 pub(crate) struct OutputLimit {
-    /// The bytes at which the connection is closed at once.
+    /// The size in bytes at which the connection is closed at once.
     hard: AtomicU64,
-    /// The bytes at which it is closed if it stays there for some time.
+    /// The size in bytes at which the connection is closed if it lasts for some time.
     soft: AtomicU64,
     soft_seconds: AtomicU64,
 }
@@ -39,7 +39,7 @@ impl OutputLimit {
         }
     }
 
-    /// Returns the first number of bytes that is too much; the largest number if there is no limit.
+    /// Returns the smallest size that exceeds the limit, or `usize::MAX` if there is no limit.
     pub(crate) fn hard(&self) -> usize {
         least_excess(&self.hard)
     }
@@ -54,8 +54,8 @@ impl OutputLimit {
         bytes >= least_excess(&self.soft)
     }
 
-    /// Returns how long the soft limit may be exceeded. A real server counts whole seconds, and closes
-    /// a connection when there are more of them than the setting allows.
+    /// Returns how long the soft limit may be exceeded. A real server counts whole seconds, and
+    /// closes a connection when the count is greater than the setting.
     pub(crate) fn grace(&self) -> Duration {
         Duration::from_secs(self.soft_seconds.load(Ordering::Relaxed).saturating_add(1))
     }
@@ -94,12 +94,12 @@ impl OutputLimits {
     pub(crate) fn of(&self, is_subscribed: bool) -> &OutputLimit {
         if is_subscribed { &self.subscribed } else { &self.normal }
     }
-    /// Returns a receiver that tells a connection of changes.
+    /// Returns a receiver that notifies a connection of changes.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    /// Wakes all connections: lower limits apply to those, too, that neither send nor read.
+    /// Wakes all connections. Lower limits also apply to connections that neither send nor read.
     pub(crate) fn announce_change(&self) {
         self.changes.send_replace(());
     }

@@ -1,4 +1,4 @@
-//! Sockets, for clients that need an address.
+//! Listening sockets, for clients that need an address.
 
 use std::future::Future;
 use std::io;
@@ -11,7 +11,7 @@ use crate::session;
 use crate::shared::Shared;
 use crate::state::Endpoints;
 
-/// Accepts connections until it is dropped. Accepted connections stay open.
+/// A listener that accepts connections until it is dropped. Accepted connections stay open.
 ///
 /// ```
 /// use redis_keyspace_embedded::Server;
@@ -35,7 +35,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Returns the TCP address; `None` for a unix socket.
+    /// Returns the TCP address, or `None` for a unix socket.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -72,8 +72,8 @@ impl Listener {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
-                    "the embedded server listens on loopback addresses only, not on {address}: it is made for \
-                     tests and has no defences against a network"
+                    "the embedded server listens only on loopback addresses, not on {address}: it is made \
+                     for tests and is not protected against attacks from a network"
                 ),
             ));
         }
@@ -82,13 +82,13 @@ impl Listener {
         let accepting = spawn(async move {
             loop {
                 if let Ok((stream, peer)) = listener.accept().await {
-                    // Replies are written whole; Nagle's algorithm would only delay them.
+                    // Replies are written in one piece, so Nagle's algorithm would only delay them.
                     drop(stream.set_nodelay(true));
                     let endpoints =
                         Endpoints { peer: peer.to_string(), local: address.to_string(), is_unix: false };
                     tokio::spawn(session::open(&shared, stream, endpoints));
                 } else {
-                    pause().await; // the process may be out of file descriptors; retry when some are free
+                    pause().await; // the process may be out of file descriptors; retry later
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! The log of commands that connections sent.
+//! The log of the commands that connections sent.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::sync::lock;
 
-/// A command that a connection sent, from [`Server::command_log`](crate::Server::command_log).
+/// A command that a connection sent. [`Server::command_log`](crate::Server::command_log) returns
+/// it.
 ///
 /// ```
 /// use redis_keyspace_embedded::{LoggedCommand, Server};
@@ -21,11 +22,11 @@ use crate::sync::lock;
 pub struct LoggedCommand {
     /// The connection: the number that CLIENT ID returns.
     pub connection: u64,
-    /// The command's name and arguments as sent, with user and password redacted.
+    /// The name and arguments of the command as sent, with user and password redacted.
     pub arguments: Vec<Bytes>,
 }
 
-/// The log keeps no more than this of arguments: they may be large values.
+/// The maximum total size of the logged arguments, which may be large values.
 const MOST_BYTES: usize = 64 << 20;
 
 /// The last commands, up to a limit.
@@ -60,7 +61,7 @@ impl CommandLog {
         let mut state = lock(&self.state);
         state.bytes = state.bytes.saturating_add(command.bytes());
         state.commands.push_back(command);
-        // The last one stays, whatever its length.
+        // The last command always stays, even if it is too long.
         while state.commands.len() > self.limit || (state.bytes > MOST_BYTES && state.commands.len() > 1) {
             let oldest = state.commands.pop_front().map_or(0, |oldest| oldest.bytes());
             state.bytes = state.bytes.saturating_sub(oldest);

@@ -1,4 +1,4 @@
-//! Messages from other connections, and the size of the output buffer that they wait for.
+//! Messages from other connections, and the size of the output buffer that they add to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::reply::Reply;
 
-/// Creates both ends.
+/// Creates both ends of a mailbox.
 pub(crate) fn mailbox() -> (MessageSender, Mailbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let (queued, buffered) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -15,7 +15,7 @@ pub(crate) fn mailbox() -> (MessageSender, Mailbox) {
     (message_sender, Mailbox { receiver, queued, buffered })
 }
 
-/// The end for other connections.
+/// The end that other connections use.
 #[derive(Debug)]
 pub(crate) struct MessageSender {
     sender: mpsc::UnboundedSender<(Reply, usize)>,
@@ -24,7 +24,7 @@ pub(crate) struct MessageSender {
 }
 
 impl MessageSender {
-    /// Sends a message of about `size` bytes. Returns the size of the output buffer with it.
+    /// Sends a message of about `size` bytes. Returns the new size of the output buffer.
     pub(crate) fn send(&self, message: Reply, size: usize) -> usize {
         self.queued.fetch_add(size, Ordering::Relaxed);
         // A subscriber whose connection is closing misses the message, as on a real server.
@@ -32,13 +32,13 @@ impl MessageSender {
         self.output_size()
     }
 
-    /// Returns the size of the output buffer in bytes: replies that are not written, and messages.
+    /// Returns the size of the output buffer in bytes: unwritten replies and messages.
     pub(crate) fn output_size(&self) -> usize {
         self.queued.load(Ordering::Relaxed).saturating_add(self.buffered.load(Ordering::Relaxed))
     }
 }
 
-/// The end for the connection itself.
+/// The end that the connection itself uses.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     receiver: mpsc::UnboundedReceiver<(Reply, usize)>,
@@ -47,7 +47,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Receives a message. Loses nothing if cancelled.
+    /// Receives a message. No message is lost if this is cancelled.
     pub(crate) async fn recv(&mut self) -> Option<Reply> {
         let message = self.receiver.recv().await;
         self.take(message)
@@ -64,7 +64,7 @@ impl Mailbox {
         Some(message)
     }
 
-    /// Records how many bytes of replies are not written.
+    /// Records how many bytes of replies are not written yet.
     pub(crate) fn set_buffered(&self, bytes: usize) {
         self.buffered.store(bytes, Ordering::Relaxed);
     }

@@ -1,13 +1,13 @@
-//! A map with byte keys that keeps the order of insertion, for iteration in steps.
+//! A map with byte keys that keeps the insertion order and can be iterated in steps.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-/// Every entry has a number, in the order of insertion. Overwriting keeps the number.
+/// Every entry has a number in the order of insertion. Overwriting keeps the number.
 ///
-/// A walk from the newest number down always ends. It visits each entry that exists all the time
-/// exactly once, even if other entries are inserted or removed during the walk.
+/// A walk from the newest number down always ends. It visits every entry that exists during the
+/// whole walk exactly once, even if other entries are inserted or removed.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered<V> {
     entries: HashMap<Bytes, (u64, V)>,
@@ -62,7 +62,7 @@ impl<V> Ordered<V> {
     }
 
     pub(crate) fn clear(&mut self) {
-        // `last` stays, so that an old cursor does not skip new entries.
+        // Keeps `last`, so an old cursor does not skip new entries.
         self.entries.clear();
         self.order.clear();
     }
@@ -72,8 +72,8 @@ impl<V> Ordered<V> {
         self.order.values().filter_map(|key| self.get(key).map(|value| (key, value)))
     }
 
-    /// Returns at most `steps` entries from `cursor` on, and the next cursor (0: no entries
-    /// remain).
+    /// Returns at most `steps` entries from `cursor` on, and the next cursor, which is 0 after the
+    /// last entry.
     pub(crate) fn walk(&self, cursor: u64, steps: usize) -> (Vec<(&Bytes, &V)>, u64) {
         let newest = if cursor == 0 { u64::MAX } else { cursor };
         let mut walk = self.order.range(..=newest).rev();
@@ -81,7 +81,8 @@ impl<V> Ordered<V> {
         (page.collect(), walk.next().map_or(0, |(&number, _)| number))
     }
 
-    /// Returns a key that `place` selects: any number, taken modulo the range of entry numbers.
+    /// Returns the key that `place` selects. Any number is valid: it is taken modulo the range of
+    /// entry numbers.
     pub(crate) fn near(&self, place: u64) -> Option<&Bytes> {
         let (&first, _) = self.order.first_key_value()?;
         let from = first + place % (self.last.saturating_sub(first).saturating_add(1));

@@ -1,4 +1,4 @@
-//! The reply to a command, and why a command fails.
+//! Replies to commands, and the errors of commands.
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ use bytes::Bytes;
 pub enum Reply {
     /// A short status such as `OK`.
     Status(Bytes),
-    /// An error; its first word is its kind, such as `ERR` or `WRONGTYPE`.
+    /// An error. Its first word is its kind, such as `ERR` or `WRONGTYPE`.
     Error(Bytes),
     /// A whole number.
     Integer(i64),
@@ -28,25 +28,25 @@ pub enum Reply {
     Nil,
     /// No value, in place of an array. Only RESP2 distinguishes it from [`Nil`](Self::Nil).
     NilArray,
-    /// A floating-point number; a string under RESP2.
+    /// A floating-point number. Sent as a string under RESP2.
     Double(f64),
-    /// Human-readable text; a string under RESP2.
+    /// Human-readable text. Sent as a string under RESP2.
     Verbatim(Bytes),
     /// A sequence.
     Array(Vec<Reply>),
-    /// An unordered collection; an array under RESP2.
+    /// An unordered collection. Sent as an array under RESP2.
     Set(Vec<Reply>),
-    /// Pairs; a flat array under RESP2.
+    /// Key-value pairs. Sent as a flat array under RESP2.
     Map(Vec<(Reply, Reply)>),
-    /// An out-of-band message; an array under RESP2.
+    /// An out-of-band message. Sent as an array under RESP2.
     Push(Vec<Reply>),
     /// Several replies to one command, for example to SUBSCRIBE with several channels.
     Several(Vec<Reply>),
-    /// A reply that the server has encoded for the connection already. Scripts do not receive it.
+    /// A reply that is already encoded for the connection. Scripts do not receive it.
     Encoded(EncodedReply),
 }
 
-/// The bytes of a reply. Only the server creates it.
+/// The encoded bytes of a reply. Only the server creates it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedReply(pub(crate) Bytes);
 
@@ -64,7 +64,7 @@ impl Reply {
         Self::Bulk(data.into())
     }
 
-    /// Creates an error with this text.
+    /// Creates an error. The first word of the text is its kind.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Reply;
@@ -74,7 +74,7 @@ impl Reply {
         Self::Error(text.into())
     }
 
-    /// Whether this is an error.
+    /// Returns whether this is an error.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Reply;
@@ -92,7 +92,7 @@ impl Reply {
         Self::Status(Bytes::from_static(text.as_bytes()))
     }
 
-    /// Creates an integer from a count. Counts of things in memory fit an `i64`.
+    /// Creates an integer from a count. A count of items in memory always fits an `i64`.
     pub(crate) fn count(count: usize) -> Self {
         Self::Integer(i64::try_from(count).unwrap_or(i64::MAX))
     }
@@ -106,7 +106,7 @@ impl Reply {
     }
 }
 
-/// Why a command failed: the text of an error reply.
+/// The reason why a command failed: the text of an error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure(pub(crate) Bytes);
 
@@ -128,15 +128,15 @@ impl Failure {
         Self(text.into())
     }
 
-    /// Quotes an argument as C prints it: up to a zero byte.
+    /// Quotes an argument as C prints it: up to the first zero byte.
     pub(crate) fn quoting(before: &str, argument: &[u8], after: &str) -> Self {
         let quoted = argument.split(|&byte| byte == 0).next().unwrap_or_default();
         Self::text([before.as_bytes(), quoted, after.as_bytes()].concat())
     }
 
-    /// For an option that only a real server supports.
-    pub(crate) fn lacking(command: &str, option: &str) -> Self {
-        Self::text(format!("ERR the embedded server does not know the option {option} of {command}"))
+    /// The error for an option that only a real server supports.
+    pub(crate) fn unsupported_option(command: &str, option: &str) -> Self {
+        Self::text(format!("ERR the embedded server does not support the option {option} of {command}"))
     }
 
     pub(crate) fn arity(command: &str) -> Self {

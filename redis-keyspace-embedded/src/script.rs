@@ -9,10 +9,10 @@ use sha1_smol::Sha1;
 use crate::number::parse_lua;
 use crate::reply::{Failure, Reply};
 
-/// What a script needs from the server. The commands implement it, so that scripts can be stored
-/// below them.
+/// What a script needs from the server. Commands implement it, so the storage of scripts does not
+/// depend on commands.
 pub(crate) trait ScriptHost {
-    /// Executes a command; errors are replies.
+    /// Executes a command. Errors are returned as replies.
     fn call(&mut self, arguments: &[Bytes]) -> Reply;
 
     /// Returns the time of the running command, in milliseconds since the Unix epoch.
@@ -39,16 +39,16 @@ impl Scripts {
         self.loaded.get(digest).and_then(|digest| self.registered.get(digest)).cloned()
     }
 
-    /// Makes a registered script known to EVALSHA.
-    pub(crate) fn learn(&mut self, digest: &str) -> Result<Arc<Script>, Failure> {
+    /// Makes a registered script available to EVALSHA.
+    pub(crate) fn load(&mut self, digest: &str) -> Result<Arc<Script>, Failure> {
         let script = self.registered.get(digest).cloned().ok_or(Failure::new(
-            "ERR this embedded server runs no Lua, only scripts registered with Server::register_script",
+            "ERR the embedded server does not run Lua; register this script with Server::register_script",
         ))?;
         self.loaded.insert(digest.to_owned());
         Ok(script)
     }
 
-    /// Returns how many scripts EVALSHA knows.
+    /// Returns the number of scripts available to EVALSHA.
     pub(crate) fn loaded(&self) -> usize {
         self.loaded.len()
     }
@@ -58,7 +58,7 @@ impl Scripts {
         self.registered.keys()
     }
 
-    /// Makes EVALSHA forget all scripts; they stay registered.
+    /// Makes all scripts unavailable to EVALSHA. They stay registered.
     pub(crate) fn forget_loaded(&mut self) {
         self.loaded.clear();
     }
@@ -116,8 +116,8 @@ impl ScriptContext<'_, '_> {
         self.host.call(&arguments)
     }
 
-    /// Reads a number as `tonumber` does in Lua: with spaces around it, in decimal or hexadecimal.
-    /// The number may be infinite or NaN.
+    /// Parses a number like `tonumber` in Lua: decimal or hexadecimal, with optional spaces around
+    /// it. The result may be infinite or NaN.
     ///
     /// ```
     /// use redis_keyspace_embedded::ScriptContext;

@@ -1,4 +1,4 @@
-//! What the handles and the connections of one server share.
+//! The data that the handles and connections of one server share.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,10 +17,10 @@ use crate::sync::lock;
 
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
-    /// The users and their passwords; `None`: no password.
+    /// The users and their passwords. `None` means no password.
     pub(crate) users: HashMap<String, Option<String>>,
     pub(crate) is_cluster: bool,
-    /// The id in INFO: a different one for each server.
+    /// The id that INFO reports. It is different for each server.
     pub(crate) run_id: String,
     pub(crate) faults: Arc<Faults>,
     pub(crate) round_trips: AtomicU64,

@@ -1,4 +1,4 @@
-//! The data that the connections of a server share behind one lock.
+//! The data that all connections of a server share behind one lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) statistics: Statistics,
 }
 
-/// Where the two ends of a connection are.
+/// The addresses of both ends of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
     pub(crate) peer: String,
@@ -36,13 +36,13 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    /// The ends of a connection that has no addresses.
+    /// Creates the endpoints of a connection that has no addresses.
     pub(crate) fn named(name: &str) -> Self {
         Self { peer: name.to_owned(), local: name.to_owned(), is_unix: false }
     }
 }
 
-/// What other connections know about a connection, and how they reach it.
+/// What other connections know about a connection, and how they can reach it.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) endpoints: Endpoints,
@@ -58,7 +58,7 @@ pub(crate) struct Peer {
     pub(crate) queued: i64,
     pub(crate) command: &'static str,
     pub(crate) subscriptions: BTreeSet<Bytes>,
-    /// Whether CLIENT NO-EVICT is on; without effect.
+    /// Whether CLIENT NO-EVICT is on. It has no effect.
     pub(crate) no_evict: bool,
     pub(crate) messages: MessageSender,
     pub(crate) cut: Arc<Notify>,
@@ -111,7 +111,7 @@ impl State {
         id
     }
 
-    /// Closes a connection at once. It counts as closed from now on, and executes no more commands.
+    /// Closes a connection at once. From now on it counts as closed and executes no more commands.
     pub(crate) fn disconnect(&mut self, id: u64) {
         if let Some(peer) = self.clients.get(&id) {
             peer.cut.notify_one();
@@ -138,13 +138,13 @@ impl State {
         }
     }
 
-    /// Serves the clients that wait for elements which the last command added.
+    /// Serves clients that wait for elements that the last command added.
     pub(crate) fn serve_waiters(&mut self) {
         self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(Db::serve_waiters);
     }
 
-    /// Returns the next number of a splitmix64 sequence. It picks keys, and is the same in every
-    /// run.
+    /// Returns the next number of a splitmix64 sequence, which picks keys. The sequence is the same
+    /// in every run.
     pub(crate) fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

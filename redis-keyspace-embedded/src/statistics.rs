@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-/// How many kinds of errors are counted separately. Injected faults and scripts can invent kinds; the
-/// total counts them all.
+/// How many kinds of errors are counted separately. Injected faults and scripts can create new
+/// kinds. The total counts all errors.
 const MOST_KINDS: usize = 128;
-/// The longest first word of an error that a real server takes for its kind.
+/// The maximum length of an error kind. A real server counts an error with a longer first word as
+/// `ERR`.
 const LONGEST_KIND: usize = 30;
 
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(crate) struct Statistics {
     before: Totals,
 }
 
-/// Counters that the server uses elsewhere, too, and never resets.
+/// Counters that the server also uses elsewhere and never resets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) connections: u64,
@@ -29,7 +30,7 @@ impl Statistics {
     /// Counts an error reply.
     pub(crate) fn count_error(&mut self, text: &[u8]) {
         self.total_errors = self.total_errors.saturating_add(1);
-        // Line ends count as spaces, except for those at the end, as they are sent.
+        // As when sent, line ends count as spaces, except at the end.
         let ends = text.iter().rev().take_while(|byte| b"\r\n".contains(byte)).count();
         let text = text.get(..text.len().saturating_sub(ends)).unwrap_or_default();
         let kind = match text.iter().position(|byte| b" \r\n".contains(byte)) {

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks `mutex`, even if a thread panicked while it held the lock.
 ///
-/// Only registered scripts can panic under a lock of this crate. They change the data command by
-/// command, so the data is consistent after a panic.
+/// Only registered scripts can panic while a lock of this crate is held. They change the data one
+/// whole command at a time, so the data is consistent after a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -17,7 +17,7 @@ mod tests {
     use super::lock;
 
     #[test]
-    fn a_panic_does_not_close_the_lock() {
+    fn a_lock_works_after_a_panic() {
         let mutex = Mutex::new(1);
         std::thread::scope(|scope| {
             let panicked = scope.spawn(|| {

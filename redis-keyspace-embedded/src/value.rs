@@ -30,7 +30,7 @@ impl Value {
         }
     }
 
-    /// Whether the collection is empty; the key of an empty collection does not exist.
+    /// Whether the collection is empty. The key of an empty collection does not exist.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::String(_) => false,
@@ -41,7 +41,7 @@ impl Value {
         }
     }
 
-    /// Returns the encoding that a real server would choose if the value was written at once.
+    /// Returns the encoding that a real server would choose for a value written in one command.
     pub(crate) fn encoding(&self) -> &'static str {
         const SMALL: usize = 64;
         match self {

@@ -1,4 +1,4 @@
-//! Everything that generated code uses. Not public: it changes with any release.
+//! All items that generated code uses. Not public: it can change in any release.
 
 use core::fmt::{self, Debug, Formatter};
 
@@ -11,15 +11,16 @@ pub use crate::kind::{Kind, KindMeta, Role};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
     FillPolicy, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable, Overrides,
-    TemplateMeta, conflict,
+    TemplateMeta, TtlValue, conflict,
 };
 
-/// Checks that a field's type is a kind, at the place where the user wrote the type.
+/// Checks that a field's type is a kind. The error points to the type in the user's code.
 pub const fn assert_kind<V: Kind>() {}
 
 /// Formats a variant of a generated enum as the standard derive does.
 ///
-/// A chain of `.field(..)` in generated code could be taken over by a blanket trait in the user's scope.
+/// Generated code does not chain `.field(..)` itself, because a blanket trait in the user's scope
+/// could change what it calls.
 pub fn debug_variant(f: &mut Formatter<'_>, name: &str, fields: &[(&str, &dyn Debug)]) -> fmt::Result {
     let mut variant = f.debug_struct(name);
     for (name, value) in fields {
@@ -28,7 +29,7 @@ pub fn debug_variant(f: &mut Formatter<'_>, name: &str, fields: &[(&str, &dyn De
     variant.finish()
 }
 
-/// Returns the text of a conflict; empty without one.
+/// Returns the text of a conflict, or an empty string.
 pub const fn conflict_text(conflict: &Option<Message>) -> &str {
     match conflict {
         Some(conflict) => conflict.as_str(),
@@ -38,8 +39,9 @@ pub const fn conflict_text(conflict: &Option<Message>) -> &str {
 
 /// The names that generated code binds.
 ///
-/// A constant, static or unit struct in scope turns a binding of its name into a pattern that compares. A function
-/// does not, and the glob import of these at the top of each generated block hides what the user's scope has.
+/// If a constant, static or unit struct in scope has the name of a binding, the binding becomes a
+/// pattern that compares. A function does not have this effect. Each generated block imports these
+/// functions by a glob at its top, which hides the items of the user's scope.
 pub mod bindings {
     macro_rules! bindings {
         ($($name:ident)*) => { $(pub const fn $name() {})* };

@@ -1,3 +1,3 @@
-//! The answer of a health check: see [`Redis::health`](crate::Redis::health).
+//! The result of a health check. See [`Redis::health`](crate::Redis::health).
 
 pub use crate::client::{Health, HealthCheck, ServerRole};

@@ -1,10 +1,95 @@
-#![doc = include_str!("../README.md")]
+//! Typed Redis keys. A struct declares the keys of a program.
+//! [`#[derive(Keyspace)]`](derive@Keyspace) checks the declaration at compile time and generates a
+//! function for each key.
+//!
+//! ```
+//! use redis_keyspace::{Counter, Json, Keyspace, Redis};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Default, Serialize, Deserialize)]
+//! struct Cart {
+//!     items: Vec<String>,
+//! }
+//!
+//! /// Shopping carts. Values expire one hour after they are written.
+//! #[derive(Keyspace)]
+//! #[keyspace(prefix = "cart", ttl = "1h")]
+//! struct CartKeys {
+//!     /// The open cart of a user.
+//!     #[key("user:{id}")]
+//!     user: fn(id: u64) -> Json<Cart>,
+//!
+//!     /// How often the user looked at it. Expires 30 days after the first view.
+//!     #[key("user:{id}:views", ttl = "30d")]
+//!     views: fn(id: u64) -> Counter,
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), redis_keyspace::Error> {
+//!     // A server within this process. To use a real one: Redis::open("redis://localhost")?
+//!     let redis = Redis::embedded();
+//!
+//!     redis
+//!         .scope(async {
+//!             let cart = CartKeys::user(7).get_or_set(|| async { Cart::default() }).await?;
+//!             assert!(cart.items.is_empty());
+//!
+//!             CartKeys::user(7).update(|cart| cart.items.push("lamp".into())).await?;
+//!             let cart = CartKeys::user(7).get_json().await?;
+//!             assert_eq!(cart.unwrap().items, ["lamp"]);
+//!
+//!             assert_eq!(CartKeys::views(7).incr().await?, 1);
+//!             assert_eq!(CartKeys::user_keys().delete().await?.affected, 1);
+//!             Ok(())
+//!         })
+//!         .await
+//! }
+//! ```
+//!
+//! # Where to start
+//!
+//! - The [`guide`] has a chapter for each subject. Start with [keys](guide::keys) and
+//!   [operations](guide::operations).
+//! - [`Key`] is what the generated functions return. Its page lists all commands.
+//! - [`Redis`] is the handle on a server. [`RedisBuilder`] configures it.
+//! - [`derive@Keyspace`] and [`derive@KeyArgument`] list all attributes.
+//!
+//! # Terms
+//!
+//! | term | meaning |
+//! | --- | --- |
+//! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
+//! | template | the text of a key with placeholders, such as `user:{id}` |
+//! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
+//! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
+//! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
+//! | pattern | all keys of a template, with some arguments bound; see [`scan`] |
+//! | catalog | all keyspaces of a program: [`catalog!`] |
+//! | handle | a [`Redis`] value; commands use the one of [`on`](Key::on), of the [scope](Redis::scope), or the [installed](Redis::install) one |
+//! | namespace | a segment before all keys of a handle: [`RedisBuilder::namespace`] |
+//! | tenant | a segment that a handle adds to keys of keyspaces with `tenant`: [`Redis::for_tenant`] |
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `derive` | yes | [`derive@Keyspace`] and [`derive@KeyArgument`] |
+//! | `json` | yes | the kind [`Json<T>`](Json) |
+//! | `embedded` | | [`Redis::embedded`], a server in this process |
+//! | `profiles` | | [`config::Profiles`], named configurations from a TOML file |
+//! | `uuid` | | `Uuid` as an argument |
+//! | `tracing` | | spans and events; see [`telemetry`] |
+//! | `metrics` | | counters and histograms; see [`telemetry`] |
+//! | `tower` | | [`tower::ScopeLayer`], which sets the handle of each request |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The derives write `::redis_keyspace`, here too.
 extern crate self as redis_keyspace;
 
-// A module uses the layers above its own in this list, and its own layer without a cycle. `scripts/test` checks that.
+// A module uses the layers above its own in this list, and its own layer without a cycle.
+// `scripts/test` checks this.
 
 // Foundations: errors, time, the text of keys, kinds of values, and declarations as data. No I/O.
 #[macro_use]
@@ -38,14 +123,15 @@ pub mod rate_limit;
 pub mod scan;
 pub mod update;
 
-// The whole program: its catalog, what it tells about itself, an in-process server, a layer for services, and the entry of
-// generated code.
+// The whole program: its catalog, its health and statistics, an in-process server, a layer for
+// services, and the entry point of generated code.
 #[doc(hidden)]
 pub mod __private;
 pub mod catalog;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod format;
+pub mod guide;
 pub mod health;
 mod macros;
 pub mod raw;

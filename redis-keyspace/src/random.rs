@@ -1,14 +1,16 @@
-//! Random numbers for names that no other process may choose by chance: tokens of leases and locks, generations of groups.
+//! Random numbers for names that must be unique among all processes: tokens of leases and locks,
+//! and generations of groups.
 
-/// Returns 64 bits from the operating system.
+/// Returns 64 random bits from the operating system.
 ///
-/// Where the system has no source of randomness, which no supported platform lacks after it has booted, the bits come
-/// from the keys that the standard library's hasher drew when the thread started.
+/// If the system has no source of randomness, the bits come from the keys that the standard
+/// library's hasher drew when the thread started. Every supported platform has such a source after
+/// it has booted.
 pub(crate) fn bits() -> u64 {
     getrandom::u64().unwrap_or_else(|_| from_a_hasher())
 }
 
-/// Returns a token that nobody can guess, 128 bits in hexadecimal.
+/// Returns an unguessable token: 128 random bits in hexadecimal.
 pub(crate) fn token() -> String {
     format!("{:016x}{:016x}", bits(), bits())
 }

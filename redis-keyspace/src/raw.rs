@@ -1,3 +1,3 @@
-//! Access to the driver: see [`Redis::raw`](crate::Redis::raw).
+//! Access to the driver. See [`Redis::raw`](crate::Redis::raw).
 
 pub use crate::connect::RawConnection;

@@ -1,15 +1,15 @@
-//! Locking, and flags of closed handles.
+//! Locking of mutexes, and the flags of closed handles.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Locks a mutex, poisoned or not. What this crate keeps under a lock is consistent after every statement, so a panic of
-/// another thread leaves nothing half done.
+/// Locks a mutex, poisoned or not. The data of this crate's mutexes is consistent after every
+/// statement, so a panic in another thread leaves nothing half done.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a handle is closed: itself, or the handle that it was derived from.
+/// The flag that a handle is closed: the handle itself, or the one that it was derived from.
 #[derive(Debug, Default)]
 pub(crate) struct ClosedFlag {
     is_set: AtomicBool,
@@ -17,7 +17,7 @@ pub(crate) struct ClosedFlag {
 }
 
 impl ClosedFlag {
-    /// The flag of a derived handle, which is closed with the `whole`.
+    /// Creates the flag of a derived handle, which is closed together with `whole`.
     pub(crate) fn of(whole: &Arc<Self>) -> Self {
         Self { is_set: AtomicBool::new(false), of: Some(Arc::clone(whole)) }
     }

@@ -1,12 +1,14 @@
-//! What the features `tracing` and `metrics` tell of.
+//! The spans, events and metrics of the features `tracing` and `metrics`.
 //!
-//! Without them, nothing of this is compiled. Neither ever holds a value or a password; metrics are labelled by
-//! keyspace and template, never by key or tenant, so their number does not grow with the data.
+//! Without these features, none of this is compiled. Spans, events and metrics never contain a
+//! value or a password. Metrics are labelled by keyspace and template, never by key or tenant, so
+//! their number does not grow with the data.
 //!
 //! # Spans (feature `tracing`, target `redis_keyspace`, level `DEBUG`)
 //!
-//! One for each command, from when it is sent until its result is there, retries included; one for each batch or
-//! transaction; one for each page of a scan. Their fields follow OpenTelemetry's conventions for databases:
+//! One span for each command, from sending it to its result, retries included; one for each batch
+//! or transaction; one for each page of a scan. Their fields follow the OpenTelemetry conventions
+//! for databases:
 //!
 //! | field | for example |
 //! | --- | --- |
@@ -17,23 +19,23 @@
 //! | `db.operation.batch.size` | commands of a batch or transaction |
 //! | `db.namespace` | `2`, the database |
 //! | `server.address`, `server.port` | `127.0.0.1`, `6379`; the path of a unix socket |
-//! | `otel.status_code` | `ERROR`, for one that failed |
+//! | `otel.status_code` | `ERROR`, if the command failed |
 //! | `error.type` | `timeout`, the [kind](crate::ErrorKind) of the error |
 //! | `db.response.status_code` | `WRONGTYPE`, the first word of the server's error |
 //! | `redis_keyspace.keyspace`, `redis_keyspace.template` | `SessionKeys`, `session:{user}` |
 //!
 //! # Events (feature `tracing`, target `redis_keyspace`)
 //!
-//! | level | of what |
+//! | level | logged for |
 //! | --- | --- |
-//! | `WARN` | an attempt to connect that failed, a connection that was lost, a breaker that opened |
-//! | `WARN` | a read that was answered by a miss, a value that was loaded anew or could not be stored |
-//! | `WARN` | a loader that failed, a value that could not be refreshed early |
-//! | `WARN` | a lock that could not be renewed, or was lost |
-//! | `INFO` | a breaker that closed, the start on the embedded server |
-//! | `DEBUG` | a retry, what was loaded and not stored because the key was written, a lease that could not be renewed |
+//! | `WARN` | a failed attempt to connect, a lost connection, a circuit breaker that opened |
+//! | `WARN` | a read that returned a miss because Redis was unavailable, a value that can't be decoded and is reloaded, a loaded value or the payload hash of a `Once` that could not be stored |
+//! | `WARN` | a failed loader, a value that could not be refreshed early |
+//! | `WARN` | a lock that could not be renewed or released, or was lost |
+//! | `INFO` | a circuit breaker that closed, the start of the embedded server |
+//! | `DEBUG` | a retry, a login that is tried again with `AUTH` and `SELECT` only, a loaded value that was not stored because the key was written, a lease that could not be renewed |
 //!
-//! # Metrics (feature `metrics`, by the `metrics` crate)
+//! # Metrics (feature `metrics`, through the `metrics` crate)
 //!
 //! | name | type | labels |
 //! | --- | --- | --- |
@@ -46,7 +48,9 @@
 //! | `redis_keyspace_lost_connections_total` | counter | |
 //! | `redis_keyspace_breaker_opened_total` | counter | |
 //!
-//! `outcome` is `ok` or the kind of the error (`timeout`, `unavailable`, ..). The commands of a batch are counted one by one,
-//! with the duration of the whole. What `template` and `keyspace` can't be known for, such as `PING`, has them empty.
+//! `outcome` is `ok` or the kind of the error (`timeout`, `unavailable`, ..). The commands of a
+//! batch are counted one by one, with the duration of the whole batch. For commands without a
+//! template, such as `PING`, `template` and `keyspace` are empty.
 //!
-//! What connections are doing right now is no metric here but data: [`Redis::stats`](crate::Redis::stats).
+//! The current state of connections is not a metric. [`Redis::stats`](crate::Redis::stats) returns
+//! it as data.

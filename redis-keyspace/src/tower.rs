@@ -1,7 +1,8 @@
-//! A [tower](https://docs.rs/tower) layer that sets the scope of each request. Feature `tower`.
+//! A [tower](https://docs.rs/tower) layer that runs each request in the scope of a handle. Feature
+//! `tower`.
 //!
-//! Handlers of the service then use that handle, which need not be installed for the whole process. Two services of one
-//! process, or two tests, can use different servers.
+//! Handlers of the service then use that handle, so it need not be installed for the whole process.
+//! Two services or tests in one process can use different servers.
 //!
 //! ```
 //! # use std::convert::Infallible;
@@ -46,17 +47,17 @@ use tower_service::Service;
 
 use crate::client::{InScope, Redis};
 
-/// Runs each request of a service in the scope of a handle; see [`Redis::scope`].
+/// A layer that runs each request of a service in the scope of a handle. See [`Redis::scope`].
 ///
-/// The scope covers the service's future, and with it the handler. It does not cover tasks that the handler spawns (see
-/// [`Redis::in_current_scope`]), or a response body that is produced later.
+/// The scope covers the service's future, and so the handler. It does not cover tasks that the
+/// handler spawns (see [`Redis::in_current_scope`]) or a response body that is produced later.
 #[derive(Debug, Clone)]
 pub struct ScopeLayer<C = Redis> {
     choose: C,
 }
 
 impl ScopeLayer {
-    /// Creates a layer for one handle.
+    /// Creates a layer that uses the same handle for all requests.
     #[must_use]
     pub fn new(redis: Redis) -> Self {
         Self { choose: redis }
@@ -64,8 +65,8 @@ impl ScopeLayer {
 }
 
 impl<C> ScopeLayer<C> {
-    /// Creates a layer that chooses the handle for each request. To reject a request that has no handle, use
-    /// [`try_by`](Self::try_by).
+    /// Creates a layer that chooses the handle for each request. To reject a request that has no
+    /// handle, use [`try_by`](Self::try_by).
     ///
     /// ```
     /// use redis_keyspace::Redis;
@@ -88,8 +89,8 @@ impl<C> ScopeLayer<C> {
         Self { choose }
     }
 
-    /// Creates a layer that chooses the handle for each request, or responds itself. The service then does not see the
-    /// request.
+    /// Creates a layer that chooses the handle for each request, or responds itself. In that case,
+    /// the service does not receive the request.
     ///
     /// ```
     /// use redis_keyspace::Redis;
@@ -115,8 +116,8 @@ impl<C> ScopeLayer<C> {
     }
 }
 
-/// Chooses the handle for a request, or the response to it. Implemented by [`Redis`] and by what [`ScopeLayer::by`] and
-/// [`ScopeLayer::try_by`] take.
+/// A function that chooses the handle for a request, or the response to it. Implemented by
+/// [`Redis`] and by the closures that [`ScopeLayer::by`] and [`ScopeLayer::try_by`] take.
 pub trait ChooseRedis<R, P> {
     /// Returns the handle, or a response.
     ///
@@ -175,7 +176,7 @@ impl<R, S: Service<R>, C: ChooseRedis<R, S::Response>> Service<R> for ScopeServi
     fn call(&mut self, request: R) -> Self::Future {
         let state = match self.choose.choose(&request) {
             Ok(redis) => {
-                // A service may start its work in `call` already.
+                // A service may start its work in `call`, before its future is polled.
                 let future = redis.sync_scope(|| self.inner.call(request));
                 ScopeState::Running { future: redis.into_scope(future) }
             }
@@ -200,7 +201,7 @@ pin_project! {
             #[pin]
             future: InScope<F>,
         },
-        // `None` once it was returned.
+        // `None` after it was returned.
         Rejected { response: Option<P> },
     }
 }

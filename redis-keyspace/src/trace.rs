@@ -1,5 +1,5 @@
-//! Macros that log and count. Without the features `tracing` and `metrics` they compile to nothing, and still use their
-//! arguments, so that no caller has to.
+//! Macros that log and count. Without the features `tracing` and `metrics` they compile to nothing.
+//! They still use their arguments, so that callers get no warnings about unused variables.
 //!
 //! [`crate::telemetry`] lists the names.
 
@@ -14,7 +14,8 @@ macro_rules! event {
 #[cfg(not(feature = "tracing"))]
 macro_rules! event {
     ($level:ident, $message:literal $(, $($field:tt)+)?) => {
-        // The closure is never called: the arguments are checked and borrowed, not evaluated.
+        // The closure is never called. Its arguments are type-checked and borrowed, but not
+        // evaluated.
         { let _ = || event!(@use $($($field)+)?); }
     };
     (@use) => { () };

@@ -1,14 +1,19 @@
-//! The attacks of the fault suite on the library and on a stock bb8-redis pool, side by side in one run.
+//! The attacks of the fault suite on the library and on a stock bb8-redis pool, side by side in one
+//! run.
 //!
-//! `cargo run --release -p redis-keyspace-tests --example chaos`, with `-- --long` for an hour instead of minutes, most of which
-//! the stock pool takes to come back; or `-- --rounds 1 --cancellations 1000000`. `--span 3000` makes each attack last so many
-//! milliseconds, `--seed 7` decides on their order, and `--ours` leaves out the stock pool.
+//! Run it with `cargo run --release -p redis-keyspace-tests --example chaos`. It takes minutes, and
+//! with `-- --long` an hour, mostly because the stock pool recovers slowly. Other options:
+//!
+//! - `--rounds 1` and `--cancellations 1000000`: how often to attack and to cancel
+//! - `--span 3000`: the duration of each attack, in milliseconds
+//! - `--seed 7`: selects the order of the attacks
+//! - `--ours`: leaves out the stock pool
 
 use std::time::Duration;
 
 use redis_keyspace_tests::chaos::{Cancelled, Ours, Plan, Report, Stock, attack, cancel};
 
-/// The number behind a name on the command line.
+/// Returns the number after a name on the command line.
 fn number(name: &str) -> Option<u64> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
     arguments.next().map(|number| number.parse().unwrap_or_else(|_| panic!("{name} takes a number")))

@@ -1,6 +1,8 @@
-//! What the suites share: the harness, every test on both servers, and attacks on a client.
+//! Shared code of the test suites: the harness, a macro that runs a test on both servers, and
+//! attacks on a client.
 //!
-//! Servers, proxies and waiting are in the harness, which doesn't know the library under test.
+//! Servers, proxies and waiting are in the harness, which does not depend on the library under
+//! test.
 
 mod both;
 mod own_pool;

@@ -1,4 +1,4 @@
-//! Pools as an application has them beside the library.
+//! Pools as an application creates them, independent of the library.
 
 use std::pin::Pin;
 
@@ -8,12 +8,13 @@ use redis::{RedisError, RedisResult};
 
 use crate::PATIENCE;
 
-/// Makes the connections of a pool at this URL.
+/// Returns the manager of a bb8 pool for this URL.
 pub fn manager(url: &str) -> RedisConnectionManager {
-    RedisConnectionManager::new(url).expect("the harness makes good URLs")
+    RedisConnectionManager::new(url).expect("the harness returns valid URLs")
 }
 
-/// A pool whose connections wait for replies: the driver's own limit is half a second, which a busy machine exceeds.
+/// Returns a pool builder with a long timeout. The driver's default for a reply is half a second,
+/// which a busy machine exceeds.
 pub fn pool_builder() -> bb8::Builder<RedisConnectionManager> {
     bb8::Pool::builder().connection_customizer(Box::new(Patient))
 }

@@ -1,8 +1,9 @@
-//! Coalescing under thousands of schedules: the flights of the library, on a scheduler that decides who goes on at every lock,
-//! counter and wait. What the fill does around them is played here, with a store, a lease and a database of its own.
+//! Coalescing under thousands of schedules. The scheduler picks the next task at every lock,
+//! counter and wait of the library's flights. The rest of a fill is simulated here, with a store, a
+//! lease and a database.
 
-// The module itself, with the locks of the scheduler under it.
-#[allow(dead_code, unreachable_pub, reason = "it is made for the library")]
+// The library's module, with the locks of the scheduler.
+#[allow(dead_code, unreachable_pub, reason = "the library uses the rest")]
 #[path = "../../redis-keyspace/src/local"]
 mod local {
     pub(crate) mod sync {
@@ -23,14 +24,14 @@ use shuttle::sync::Mutex;
 
 const SCHEDULES: usize = 3000;
 
-/// What a leader does instead of loading.
+/// A failure of a leader.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Fails,
     IsDropped,
 }
 
-/// A server with one key, and the database behind it.
+/// A server with one key, and a database.
 #[derive(Default)]
 struct World {
     flights: Flights,
@@ -48,7 +49,7 @@ struct Server {
 }
 
 impl World {
-    /// The value as `get_or_set` finds or loads it.
+    /// Returns the value, like `get_or_set`.
     async fn get_or_set(&self) -> u64 {
         loop {
             let came = self.flights.now();
@@ -70,7 +71,7 @@ impl World {
                     }
                 }
             };
-            // One step of the server's: it looks, and gives the lease.
+            // One atomic step of the server: it reads the value and grants the lease.
             let (there, token) = {
                 let mut server = self.server.lock().unwrap();
                 if server.value.is_none() && server.lease.is_none() {
@@ -99,7 +100,7 @@ impl World {
             }
             *self.loads.lock().unwrap() += 1;
             let value = *self.database.lock().unwrap();
-            // Long enough for others to do all that they do.
+            // Long enough for other tasks to run to their end.
             for _ in 0..10 {
                 yield_now().await;
             }
@@ -124,7 +125,7 @@ impl World {
         }
     }
 
-    /// A write of the database, and the deletion of the key: in two steps, as it is sent.
+    /// Writes the database, then deletes the key, as two steps.
     async fn write(&self) -> u64 {
         let now = {
             let mut database = self.database.lock().unwrap();
@@ -158,12 +159,12 @@ fn callers(world: &Arc<World>, count: usize) -> Vec<shuttle::future::JoinHandle<
 
 fn under_many_schedules(test: impl Fn() + Send + Sync + Copy + 'static) {
     shuttle::check_random(test, SCHEDULES);
-    // Few changes of turn, at every place: what random schedules hardly come upon.
+    // Few task switches, at every position. Random schedules rarely find these.
     shuttle::check_pct(test, SCHEDULES, 3);
 }
 
 #[test]
-fn however_many_miss_one_loads() {
+fn concurrent_misses_load_once() {
     under_many_schedules(|| {
         block_on(async {
             let world = Arc::new(World::default());
@@ -176,7 +177,7 @@ fn however_many_miss_one_loads() {
 }
 
 #[test]
-fn a_leader_that_is_gone_leaves_one_more_load() {
+fn a_dropped_leader_causes_one_more_load() {
     for fates in [vec![Fate::Fails], vec![Fate::IsDropped], vec![Fate::Fails, Fate::IsDropped]] {
         under_many_schedules_of(&fates);
     }
@@ -192,7 +193,7 @@ fn under_many_schedules_of(fates: &[Fate]) {
             for caller in callers(&world, 4) {
                 assert_eq!(caller.await.unwrap(), 0);
             }
-            assert_eq!(*world.loads.lock().unwrap(), 1, "of those that were done");
+            assert_eq!(*world.loads.lock().unwrap(), 1, "completed loads");
             assert!(world.fates.lock().unwrap().is_empty());
         });
     };
@@ -200,9 +201,9 @@ fn under_many_schedules_of(fates: &[Fate]) {
     shuttle::check_pct(test, SCHEDULES, 3);
 }
 
-/// Who comes after a write is given nothing from before, and nothing from before stays.
+/// A read after a write gets no earlier value, and no earlier value stays cached.
 #[test]
-fn nothing_from_before_a_write_reaches_who_comes_after() {
+fn a_read_after_a_write_gets_nothing_loaded_before_it() {
     under_many_schedules(|| {
         block_on(async {
             let world = Arc::new(World::default());
@@ -214,7 +215,7 @@ fn nothing_from_before_a_write_reaches_who_comes_after() {
                     let after = callers(&world, 2);
                     for caller in after {
                         let got = caller.await.unwrap();
-                        assert!(got >= written, "{got} is from before {written}");
+                        assert!(got >= written, "{got} is older than {written}");
                     }
                 })
             };

@@ -1,4 +1,4 @@
-//! `#[key(..)]` on a type that derives `KeyArgument`, its fields and its variants.
+//! `#[key(..)]` on a type that derives `KeyArgument`, and on its fields and variants.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{Item, Place, Setting, items, usage, value};
 use crate::crate_path;
 use crate::diag::Diag;
 
-/// What the attributes on the type set.
+/// The attributes of the type.
 #[derive(Default)]
 pub(crate) struct TypeAttributes {
     pub(crate) crate_path: Option<Path>,
@@ -46,7 +46,7 @@ pub(crate) fn type_attributes(attributes: &[Attribute], diag: &Diag) -> TypeAttr
             }
             None => diag.error(
                 item.span,
-                "a text goes on a variant of an enum, as `#[key(\"text\")]`; the type itself takes `#[key(crate = path)]`",
+                "a string is not valid on the type: write `#[key(\"text\")]` on a variant of an enum, or a name such as `#[key(crate = path)]` on the type",
             ),
         }
     }
@@ -97,12 +97,11 @@ fn expanded(text: &str) -> Result<String, String> {
         set.extend(first..=last);
     }
     if set.is_empty() {
-        return Err("an alphabet can't be empty: `alphabet = \"a-z0-9\"`".to_owned());
+        return Err("the alphabet is empty: write for example `alphabet = \"a-z0-9\"`".to_owned());
     }
     match set.iter().find(|c| !c.is_ascii_graphic() || "%:*?[]\\{}".contains(**c)) {
         Some(c) => Err(format!(
-            "an alphabet consists of printable ASCII except `% : * ? [ ] \\ {{ }}`, which are escaped in keys, and this one \
-             contains `{}`",
+            "the alphabet contains `{}`: use printable ASCII except `% : * ? [ ] \\ {{ }}`, which are escaped in keys",
             c.escape_debug()
         )),
         None => Ok(set.into_iter().collect()),
@@ -133,10 +132,7 @@ fn length(item: &Item, diag: &Diag) -> Option<(u16, u16, Span)> {
         [Some(only)] => Some((*only, *only, span)),
         [Some(min), Some(max)] if min <= max => Some((*min, *max, span)),
         _ => {
-            diag.error(
-                span,
-                "`len` takes a number of bytes, or a range of them: `len = 26` or `len = 1..=40`",
-            );
+            diag.error(span, "`len` must be a number of bytes or a range: `len = 26` or `len = 1..=40`");
             None
         }
     }
@@ -151,7 +147,7 @@ pub(crate) fn text(attributes: &[Attribute], diag: &Diag) -> Setting<LitStr> {
             continue;
         };
         if !text.is_absent() {
-            diag.error(item.span, "a variant has one text: keep one of them");
+            diag.error(item.span, "the text of a variant is set twice; remove one");
             continue;
         }
         text = match syn::parse2::<LitStr>(tokens) {
@@ -159,7 +155,7 @@ pub(crate) fn text(attributes: &[Attribute], diag: &Diag) -> Setting<LitStr> {
             Err(_) => {
                 diag.error(
                     item.span,
-                    format!("a variant's text is a string literal: {}", usage(Place::Variant)),
+                    format!("a variant's text must be a string literal: {}", usage(Place::Variant)),
                 );
                 Setting::Bad
             }
@@ -168,12 +164,12 @@ pub(crate) fn text(attributes: &[Attribute], diag: &Diag) -> Setting<LitStr> {
     text
 }
 
-/// Reports attributes on the field of a newtype, where nothing can be said.
+/// Reports attributes on the field of a newtype, where none are valid.
 pub(crate) fn refuse(attributes: &[Attribute], diag: &Diag) {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("key")) {
         diag.error(
             attribute.path().span(),
-            "a newtype is written as what it wraps: there is nothing to say on its field",
+            "`#[key(..)]` is not valid on the field of a newtype: remove it, or write it on the type",
         );
     }
 }

@@ -11,7 +11,7 @@ use super::{Item, Place, Setting, items, usage};
 use crate::crate_path;
 use crate::diag::Diag;
 
-/// What the struct's attributes state.
+/// The attributes of the struct.
 #[derive(Default)]
 pub(crate) struct Container {
     /// `Good(None)` is `prefix = none`.
@@ -27,9 +27,9 @@ pub(crate) struct Container {
     pub(crate) shared_connections: Option<u16>,
     pub(crate) exclusive_connections: Option<u16>,
     /// `on_unavailable = "miss"`
-    pub(crate) misses_when_away: bool,
+    pub(crate) misses_when_unavailable: bool,
     pub(crate) fills: Fills,
-    /// The name of the struct that is bound to a handle.
+    /// The name of the generated struct that holds a handle.
     pub(crate) bound: Option<Ident>,
     pub(crate) crate_path: Option<Path>,
     pub(crate) allow_doubled_prefix: bool,
@@ -44,7 +44,7 @@ impl Container {
                 container.unnamed(&item, diag);
                 continue;
             };
-            // What only resembles a name was reported; it counts as stated.
+            // A misspelled name is already reported. It counts as set.
             if item.is_reported() {
                 match name.to_string().as_str() {
                     "prefix" => container.prefix = Setting::Bad,
@@ -76,7 +76,7 @@ impl Container {
                     container.exclusive_connections = value::integer(&item, 1..=1024, diag);
                 }
                 "on_unavailable" => {
-                    container.misses_when_away =
+                    container.misses_when_unavailable =
                         value::one_of(&item, &["error", "miss"], diag).as_deref() == Some("miss");
                 }
                 "allow_doubled_prefix" => container.allow_doubled_prefix = flag(&item, diag),
@@ -98,28 +98,29 @@ impl Container {
         {
             diag.error(
                 span,
-                "`dedicated_server` needs a named server: add `server = \"name\"`, which every keyspace on that server declares",
+                "`dedicated_server` needs a named server: add `server = \"name\"` here and to every other keyspace on that server",
             );
         }
         container
     }
 
-    /// A text without a name is taken as the prefix, which is what most would leave unnamed.
+    /// Reports a value without a name. A string is then used as the prefix, which is most likely
+    /// what was meant.
     fn unnamed(&mut self, item: &Item, diag: &Diag) {
         let literal = item.value.clone().and_then(|tokens| syn::parse2::<LitStr>(tokens).ok());
         if let Some(literal) = literal
             && self.prefix.is_absent()
         {
             let written = literal.to_token_stream();
-            diag.error(item.span, format!("the prefix is stated by its name: `prefix = {written}`"));
+            diag.error(item.span, format!("the prefix needs its name: write `prefix = {written}`"));
             self.prefix = Setting::Good(Some(literal));
             return;
         }
         diag.error(
             item.span,
-            format!("`#[keyspace(..)]` takes names with values: {}", usage(Place::Keyspace)),
+            format!("`#[keyspace(..)]` needs names with values: {}", usage(Place::Keyspace)),
         );
-        // What the proposal states can't be missing too.
+        // The names in the example must not also be reported as missing.
         if self.prefix.is_absent() {
             self.prefix = Setting::Bad;
         }
@@ -129,11 +130,11 @@ impl Container {
     }
 }
 
-/// An attribute without a value.
+/// Parses a flag, which has no value.
 fn flag(item: &Item, diag: &Diag) -> bool {
     if item.value.is_some() {
         let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
-        diag.error(item.span, format!("`{name}` is a flag: write it without a value"));
+        diag.error(item.span, format!("`{name}` is a flag: remove the value"));
     }
     true
 }
@@ -143,7 +144,7 @@ fn server(name: Option<LitStr>, diag: &Diag) -> Option<String> {
     if name.value().trim().is_empty() {
         diag.error(
             name.span(),
-            "`server` takes the name that a server is installed under; it can't be empty",
+            "the name of the server is empty: write the name that the server is installed under",
         );
     }
     Some(name.value())
@@ -157,13 +158,13 @@ fn bound(item: &Item, diag: &Diag) -> Option<Ident> {
     if name.is_none() {
         diag.error(
             span,
-            "`bound` takes the name of the struct to generate, without quotes: `bound = BoundCartKeys`",
+            "`bound` must be the name of the struct to generate, without quotes: `bound = BoundCartKeys`",
         );
     }
     name
 }
 
-/// Where to complain that something is absent.
+/// The span for errors about missing attributes.
 pub(crate) fn span(attributes: &[Attribute], otherwise: Span) -> Span {
     attributes
         .iter()

@@ -12,13 +12,13 @@ use super::value::{self, Ttl};
 use super::{Item, Place, Setting, items, usage};
 use crate::diag::Diag;
 
-/// What a field's attributes state.
+/// The attributes of a field.
 #[derive(Default)]
 pub(crate) struct EntryAttributes {
     pub(crate) template: Setting<LitStr>,
     pub(crate) ttl: Setting<Ttl>,
     pub(crate) fills: Fills,
-    /// The parameter whose place in the key decides the slot on a cluster.
+    /// The parameter that selects the slot on a cluster.
     pub(crate) hash_tag: Setting<Ident>,
     /// The parameters that the constructor takes as `impl Into<..>`.
     pub(crate) into: Vec<Ident>,
@@ -44,8 +44,8 @@ impl EntryAttributes {
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {
                     if let Some(first) = first {
-                        diag.error(item.span, "a field has one template: keep one of them");
-                        diag.error(first, "the template was first stated here");
+                        diag.error(item.span, "the template is set twice; remove one");
+                        diag.error(first, "the template is first set here");
                         continue;
                     }
                     first = Some(item.span);
@@ -54,7 +54,7 @@ impl EntryAttributes {
                         Err(_) => {
                             diag.error(
                                 item.span,
-                                format!("a template is a string literal: {}", usage(Place::Entry)),
+                                format!("a template must be a string literal: {}", usage(Place::Entry)),
                             );
                             Setting::Bad
                         }
@@ -84,7 +84,7 @@ fn into(item: &Item, diag: &Diag) -> Vec<Ident> {
         _ => {
             diag.error(
                 span,
-                "`into` takes the name of a parameter, or several in parentheses: `into = day` or `into = (from, to)`",
+                "`into` must be the name of a parameter, or several names in parentheses: `into = day` or `into = (from, to)`",
             );
             Vec::new()
         }
@@ -101,7 +101,10 @@ fn does_not_parse(item: &Item, diag: &Diag) -> bool {
     match syn::parse2::<LitBool>(tokens) {
         Ok(literal) => !literal.value,
         Err(_) => {
-            diag.error(span, "`parse` takes `false`, for keys that need not parse back: `parse = false`");
+            diag.error(
+                span,
+                "`parse` must be `true` or `false`: write `parse = false` for keys that can't be parsed back",
+            );
             false
         }
     }
@@ -114,10 +117,10 @@ fn hash_tag(item: &Item, diag: &Diag) -> Option<Ident> {
     }
     let tokens = item.value(diag)?;
     let span = tokens.span();
-    // Any word, since a parameter may have a raw name.
+    // Keywords are allowed, because a parameter may have a raw name.
     let name = Parser::parse2(Ident::parse_any, tokens).ok();
     if name.is_none() {
-        diag.error(span, "`hash_tag` takes the name of a parameter, without quotes: `hash_tag = id`");
+        diag.error(span, "`hash_tag` must be the name of a parameter, without quotes: `hash_tag = id`");
     }
     name
 }

@@ -1,4 +1,4 @@
-//! What is stated about `get_or_set`, on the struct for all keys and on a field for its own.
+//! The options of `get_or_set`. Those on the struct apply to all fields; a field overrides them.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
@@ -7,7 +7,7 @@ use syn::{LitBool, LitStr};
 use super::{Item, value};
 use crate::diag::Diag;
 
-/// The options of fills; times are in milliseconds, parts in thousandths.
+/// The options of fills. Times are in milliseconds, percentages in thousandths.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fills {
     pub(crate) ttl_jitter: Option<u16>,
@@ -17,12 +17,12 @@ pub(crate) struct Fills {
     pub(crate) hard_timeout: Option<u64>,
     pub(crate) wait_timeout: Option<u64>,
     pub(crate) across_processes: Option<bool>,
-    /// Where one of them was first stated.
+    /// The span of the first option.
     pub(crate) span: Option<Span>,
 }
 
 impl Fills {
-    /// Takes an item that is about fills; gives whether it is.
+    /// Reads an item if it is an option of fills. Returns whether it is.
     pub(crate) fn take(&mut self, item: &Item, diag: &Diag) -> bool {
         let Some(name) = &item.name else { return false };
         match name.to_string().as_str() {
@@ -40,7 +40,7 @@ impl Fills {
         true
     }
 
-    /// These, and those of `others` that are not stated here.
+    /// These options, completed by `others` where one is not set here.
     pub(crate) fn or(self, others: Self) -> Self {
         Self {
             ttl_jitter: self.ttl_jitter.or(others.ttl_jitter),
@@ -55,7 +55,7 @@ impl Fills {
     }
 }
 
-/// `"10%"`, in thousandths.
+/// Parses a percentage such as `"10%"`. Returns thousandths.
 fn part(item: &Item, diag: &Diag) -> Option<u16> {
     let tokens = item.value(diag)?;
     let span = tokens.span();
@@ -70,18 +70,21 @@ fn part(item: &Item, diag: &Diag) -> Option<u16> {
     let thousandths = thousandths.filter(|thousandths| (1..=1000).contains(thousandths));
     if thousandths.is_none() {
         let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
-        diag.error(span, format!("`{name}` takes a percentage up to 100: `{}`", super::example(&name)));
+        diag.error(
+            span,
+            format!("`{name}` must be a percentage from 0.1% to 100%: `{}`", super::example(&name)),
+        );
     }
     thousandths
 }
 
-/// The bare name, or `= true` and `= false`.
+/// Parses a flag: the bare name, `= true` or `= false`.
 fn flag(item: &Item, diag: &Diag) -> Option<bool> {
     let Some(tokens) = item.value.clone() else { return Some(true) };
     let span = tokens.span();
     let value = syn::parse2::<LitBool>(tokens).ok().map(|value| value.value);
     if value.is_none() {
-        diag.error(span, "`across_processes` stands alone, or with `= false` where the struct states it");
+        diag.error(span, "`across_processes` must be a flag without a value, or `across_processes = false` to override the struct");
     }
     value
 }

@@ -1,19 +1,19 @@
-//! What is passed on: documentation, `#[deprecated]`, and what a user lets the lints pass over.
+//! Attributes that generated code repeats: documentation, `#[deprecated]` and allowed lints.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-/// The attributes of an item that its generated counterparts carry too.
+/// The attributes of an item that are copied to the items generated from it.
 #[derive(Default)]
 pub(crate) struct Forwarded<'a> {
-    /// All of `doc`, hidden included, in order.
+    /// All `doc` attributes in order, including `#[doc(hidden)]`.
     pub(crate) docs: Vec<&'a Attribute>,
     pub(crate) is_hidden: bool,
     pub(crate) deprecated: Option<&'a Attribute>,
     pub(crate) non_exhaustive: Option<&'a Attribute>,
     /// The lints of each `allow` and `expect`, without their reasons.
     pub(crate) allowed: Vec<TokenStream>,
-    /// The documentation as text, in parts.
+    /// The text of the documentation, in parts.
     pub(crate) text: Vec<DocText<'a>>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Forwarded<'a> {
         }
     }
 
-    /// Whether there is any text, as opposed to `#[doc(hidden)]`.
+    /// Whether the documentation has any text. `#[doc(hidden)]` does not count.
     pub(crate) fn has_text(&self) -> bool {
         !self.text.is_empty()
     }

@@ -1,4 +1,4 @@
-//! From attributes to what they state; the only module that looks at [`syn::Attribute`].
+//! Parses attributes. No other module reads [`syn::Attribute`].
 
 pub(crate) mod argument;
 pub(crate) mod container;
@@ -14,7 +14,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, MetaNameValue};
 
 use crate::diag::{Diag, did_you_mean};
 
-/// Where an attribute stands.
+/// The place of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `#[keyspace(..)]` on the struct of a keyspace.
@@ -28,7 +28,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The attribute's name, and what it is put on.
+    /// The attribute's name, and the item that it belongs on.
     fn attribute(self) -> (&'static str, &'static str) {
         match self {
             Self::Keyspace => ("keyspace", "the struct"),
@@ -39,8 +39,8 @@ impl Place {
     }
 }
 
-/// Everything that can be said, where, and how it is written. Messages come from here.
-const TABLE: &[(&str, &[Place], &str)] = &[
+/// All names, their places, and an example of each. Error messages use the examples.
+pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("prefix", &[Place::Keyspace], "prefix = \"cart\""),
     ("db", &[Place::Keyspace], "db = 2"),
     ("ttl", &[Place::Keyspace, Place::Entry], "ttl = \"1h\""),
@@ -69,15 +69,49 @@ const TABLE: &[(&str, &[Place], &str)] = &[
     ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
 ];
 
-/// Names of earlier versions, and what they are called now.
+/// Names of earlier versions, and their current names.
 const RENAMED: &[(&str, &str)] = &[("lanes", "shared_connections"), ("exclusives", "exclusive_connections")];
 
-/// What was stated for a name.
+/// Names that other libraries and Redis use, and our names for the same things.
+const ALIASES: &[(&str, &str)] = &[
+    ("expires", "ttl"),
+    ("expire", "ttl"),
+    ("expires_in", "ttl"),
+    ("expire_after", "ttl"),
+    ("expiry", "ttl"),
+    ("expiration", "ttl"),
+    ("lifetime", "ttl"),
+    ("max_age", "ttl"),
+    ("ex", "ttl"),
+    ("px", "ttl"),
+    ("namespace", "prefix"),
+    ("key_prefix", "prefix"),
+    ("name", "prefix"),
+    ("database", "db"),
+    ("db_index", "db"),
+    ("retry", "retries"),
+    ("max_retries", "retries"),
+    ("jitter", "ttl_jitter"),
+    ("stale", "stale_for"),
+    ("stale_ttl", "stale_for"),
+    ("stale_while_revalidate", "stale_for"),
+    ("grace", "stale_for"),
+    ("refresh_ahead", "early_refresh"),
+    ("negative_cache", "negative_ttl"),
+    ("not_found_ttl", "negative_ttl"),
+    ("tag", "hash_tag"),
+    ("pool_size", "exclusive_connections"),
+    ("connections", "shared_connections"),
+    ("length", "len"),
+];
+
+/// The value of a name.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Setting<T> {
     #[default]
     Absent,
-    /// Stated, but wrongly: reported already, so nothing else may complain that it is absent.
+    /// Set to an invalid value. The error is already reported, so the name must not also be
+    /// reported as missing.
     Bad,
     Good(T),
 }
@@ -96,7 +130,7 @@ impl<T> Setting<T> {
 }
 
 impl<T> From<Option<T>> for Setting<T> {
-    /// For the result of reading a stated value: `None` is a mistake that was reported.
+    /// `None` means that the value was invalid and the error is already reported.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Bad, Self::Good)
     }
@@ -105,12 +139,13 @@ impl<T> From<Option<T>> for Setting<T> {
 /// One of the comma-separated parts of an attribute.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// The name before `=`, or of a flag; without it, a literal in first position.
+    /// The name before `=`, or the name of a flag. `None` for a bare value, such as a template.
     pub(crate) name: Option<Ident>,
     pub(crate) value: Option<TokenStream>,
-    /// Of the name, or else of the value.
+    /// The span of the name, or of the value if there is no name.
     pub(crate) span: Span,
-    /// It resembles what was written, which was reported: to be taken as stated, and no more.
+    /// Whether the name was misspelled. The error is already reported, and the item only marks the
+    /// name as set.
     reported: bool,
 }
 
@@ -138,7 +173,7 @@ impl Item {
         self.reported
     }
 
-    /// The tokens after `=`, or a report that they are absent.
+    /// Returns the tokens after `=`. Reports an error if there are none.
     pub(crate) fn value(&self, diag: &Diag) -> Option<TokenStream> {
         match &self.value {
             Some(value) if !value.is_empty() => Some(value.clone()),
@@ -155,14 +190,14 @@ fn example(name: &str) -> &'static str {
     TABLE.iter().find(|(known, ..)| *known == name).map_or("", |&(.., example)| example)
 }
 
-/// The parts of all attributes for `place`, in order. Reports what does not belong there; a name that is
-/// close to an unknown one is returned with no value, as something that was stated.
+/// Returns the parts of all attributes for `place`, in order. Reports those that are not valid
+/// there. A misspelled name is returned as the name that it resembles, without a value.
 pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<Item> {
     let (own, on) = place.attribute();
     let mut items: Vec<Item> = Vec::new();
     for attribute in attributes {
         let is_ours = attribute.path().is_ident(own);
-        // `KeyArgument` has no attribute `keyspace`, so there that one is somebody else's.
+        // `KeyArgument` has no attribute `keyspace`, so there it belongs to another macro.
         let is_misplaced = matches!(place, Place::Keyspace | Place::Entry)
             && ["keyspace", "key"].iter().any(|name| attribute.path().is_ident(name));
         if !is_ours && is_misplaced {
@@ -170,7 +205,7 @@ pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<
                 if place == Place::Keyspace { Place::Entry } else { Place::Keyspace }.attribute();
             diag.error(
                 attribute.path().span(),
-                format!("`#[{other}]` goes on {other_on} of a keyspace; {on} takes `#[{own}(..)]`"),
+                format!("`#[{other}]` belongs on {other_on} of a keyspace; on {on}, write `#[{own}(..)]`"),
             );
         }
         if !is_ours {
@@ -183,20 +218,21 @@ pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<
                 continue;
             }
             Meta::Path(path) => {
-                diag.error(path.span(), format!("`#[{own}]` says nothing: write {}", usage(place)));
+                diag.error(path.span(), format!("`#[{own}]` is empty: write {}", usage(place)));
                 items.extend(proposed(place, path.span()));
                 continue;
             }
         };
-        for tokens in split_at_commas(list.tokens.clone()) {
+        let parts = split_at_commas(list.tokens.clone());
+        for tokens in parts.into_iter().flat_map(|part| split_at_missing_commas(part, place, diag)) {
             let item = Item::new(tokens);
             match &item.name {
                 Some(name) if !known(name, &item, place, diag, &mut items) => {}
                 Some(name) => {
                     let first = items.iter().find(|item| item.name.as_ref() == Some(name) && !item.reported);
                     if let Some(first) = first {
-                        diag.error(item.span, format!("`{name}` is stated twice: keep one of them"));
-                        diag.error(first.span, format!("`{name}` was first stated here"));
+                        diag.error(item.span, format!("`{name}` is set twice; remove one"));
+                        diag.error(first.span, format!("`{name}` is first set here"));
                     } else {
                         items.push(item);
                     }
@@ -208,30 +244,30 @@ pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<
     items
 }
 
-/// `#[key = "user:{id}"]`: the value is taken as what it would be in parentheses.
+/// Reports `#[key = "user:{id}"]`, and uses the value as if it were in parentheses.
 fn after_equals_sign(pair: &MetaNameValue, place: Place, diag: &Diag) -> Vec<Item> {
     let value = pair.value.to_token_stream();
     let written = match (&pair.value, place) {
         (Expr::Lit(ExprLit { lit: Lit::Str(_), .. }), Place::Keyspace) => format!("prefix = {value}"),
         (Expr::Lit(ExprLit { lit: Lit::Str(_), .. }), Place::Entry | Place::Variant) => value.to_string(),
         _ => {
-            diag.error(pair.span(), format!("attributes are written in parentheses: {}", usage(place)));
+            diag.error(pair.span(), format!("write the attribute in parentheses: {}", usage(place)));
             return proposed(place, pair.path.span());
         }
     };
     let (own, _) = place.attribute();
-    diag.error(pair.path.span(), format!("write it in parentheses: `#[{own}({written})]`"));
+    diag.error(pair.path.span(), format!("write the value in parentheses: `#[{own}({written})]`"));
     let name = (place == Place::Keyspace).then(|| Ident::new("prefix", pair.value.span()));
     vec![Item { name, span: pair.value.span(), value: Some(value), reported: false }]
 }
 
-/// What [`usage`] states can't be missing too.
+/// The names in the example of [`usage`], which must not also be reported as missing.
 fn proposed(place: Place, span: Span) -> Vec<Item> {
     let names: &[&str] = if place == Place::Keyspace { &["prefix", "ttl"] } else { &[] };
     names.iter().map(|name| Item::reported(Ident::new(name, span))).collect()
 }
 
-/// Whether `name` can be said at `place`; reports it if not.
+/// Returns whether `name` is valid at `place`. Reports an error if it is not.
 fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<Item>) -> bool {
     let text = name.to_string();
     let (own, on) = place.attribute();
@@ -243,19 +279,24 @@ fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<I
         if places.contains(&place) {
             return true;
         }
-        // Of the same derive: the other one's place is none of this item's.
+        // Only places of the same derive.
         let elsewhere = places.iter().copied().find(|other| is_argument(other) == is_argument(&place));
         let (other, other_on) = elsewhere.unwrap_or(place).attribute();
         diag.error(
             name.span(),
-            format!("`{text}` can't be said on {on}: it goes on {other_on}, as `#[{other}({example})]`"),
+            format!("`{text}` is not valid on {on}: write it on {other_on}, as in `#[{other}({example})]`"),
         );
         return false;
     }
     let names: Vec<&str> =
         TABLE.iter().filter(|(_, places, _)| places.contains(&place)).map(|&(name, ..)| name).collect();
     let renamed = RENAMED.iter().find(|(old, new)| *old == text && names.contains(new)).map(|&(_, new)| new);
-    match renamed.or_else(|| did_you_mean(&text, &names)) {
+    let alias = || {
+        let found =
+            ALIASES.iter().find(|(alias, new)| alias.eq_ignore_ascii_case(&text) && names.contains(new));
+        found.map(|&(_, new)| new)
+    };
+    match renamed.or_else(alias).or_else(|| did_you_mean(&text, &names)) {
         Some(close) => {
             let sentence = if renamed.is_some() {
                 format!("`{text}` was renamed: use `{close}`")
@@ -263,23 +304,26 @@ fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<I
                 format!("unknown attribute `{text}`; did you mean `{close}`?")
             };
             diag.error(name.span(), sentence);
-            // It was meant to be stated: a second error that it is absent would mislead.
+            // A second error that the name is missing would be misleading.
             let name = Ident::new(close, name.span());
             items.push(Item::reported(name));
         }
         None if item.value.is_none() && matches!(place, Place::Entry | Place::Variant) => {
             let what = if place == Place::Entry { "a template" } else { "a variant's text" };
-            diag.error(name.span(), format!("{what} is a string literal, not a constant: {}", usage(place)));
+            diag.error(
+                name.span(),
+                format!("{what} must be a string literal, not a constant: {}", usage(place)),
+            );
         }
         None if names.is_empty() => {
-            diag.error(name.span(), format!("unknown attribute `{text}`: {on} takes {}", usage(place)));
+            diag.error(name.span(), format!("unknown attribute `{text}`: on {on}, write {}", usage(place)));
         }
         None => {
             let template = if place == Place::Entry { "a template and " } else { "" };
             diag.error(
                 name.span(),
                 format!(
-                    "unknown attribute `{text}`: `#[{own}(..)]` on {on} takes {template}{}",
+                    "unknown attribute `{text}`: `#[{own}(..)]` on {on} accepts {template}{}",
                     list(&names)
                 ),
             );
@@ -320,7 +364,37 @@ fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     parts
 }
 
-/// What a `macro_rules!` passes on is wrapped in invisible groups.
+/// Splits a part again where a comma is missing, as in `prefix = "cart" ttl = "1h"`, and reports
+/// it.
+fn split_at_missing_commas(part: TokenStream, place: Place, diag: &Diag) -> Vec<TokenStream> {
+    let is_equals =
+        |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == '=');
+    let tokens: Vec<TokenTree> = part.into_iter().collect();
+    let mut parts = vec![TokenStream::new()];
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        if let (TokenTree::Ident(name), Some(before)) = (token, before)
+            && is_name(&name.to_string(), place)
+            && !matches!(before, TokenTree::Punct(_))
+            && (is_equals(tokens.get(at + 1)) || matches!(before, TokenTree::Literal(_)))
+        {
+            diag.error(name.span(), format!("missing comma before `{name}`"));
+            parts.push(TokenStream::new());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.extend([token.clone()]);
+        }
+    }
+    parts
+}
+
+/// Whether an attribute of this name is valid at `place`, or resembles one that is.
+fn is_name(name: &str, place: Place) -> bool {
+    TABLE.iter().any(|(known, places, _)| *known == name && places.contains(&place))
+        || ALIASES.iter().any(|(alias, _)| alias.eq_ignore_ascii_case(name))
+}
+
+/// Removes the invisible groups around tokens from a `macro_rules!`.
 fn plain(token: TokenTree) -> TokenStream {
     match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {

@@ -1,26 +1,28 @@
-//! The values of attributes: texts, numbers within a range, durations.
+//! Parses the values of attributes: strings, integers and durations.
 
 use std::ops::RangeInclusive;
 
 use proc_macro2::{Span, TokenStream};
 use syn::spanned::Spanned;
-use syn::{Ident, Lit, LitInt, LitStr};
+use syn::{Expr, Ident, Lit, LitInt, LitStr};
 
 use super::Item;
 use crate::diag::Diag;
 
-/// How long keys live.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The lifetime of keys.
+#[derive(Debug, Clone)]
 pub(crate) enum Ttl {
     Expires {
         millis: u64,
         /// As declared, for documentation: `1h` for `ttl = "1h"`, `3600 s` for `ttl = 3600`.
         declared: String,
     },
+    /// A constant expression, which the generated code checks.
+    Computed(TokenStream),
     Forever,
 }
 
-/// Longer than this is a mistake in the unit.
+/// The maximum. A longer time is most likely an error in the unit.
 const MAX_MILLIS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 pub(crate) fn is_none(tokens: &TokenStream) -> bool {
@@ -35,13 +37,19 @@ pub(crate) fn text(item: &Item, diag: &Diag) -> Option<LitStr> {
     match syn::parse2::<LitStr>(tokens) {
         Ok(text) => Some(text),
         Err(_) => {
-            diag.error(span, format!("`{name}` takes a string literal: `{}`", super::example(&name)));
+            diag.error(
+                span,
+                format!(
+                    "`{name}` must be a string literal: `{}`; the derive runs before constants are evaluated",
+                    super::example(&name)
+                ),
+            );
             None
         }
     }
 }
 
-/// One of a few texts.
+/// One of several strings.
 pub(crate) fn one_of(item: &Item, texts: &[&str], diag: &Diag) -> Option<String> {
     let text = text(item, diag)?;
     let value = text.value();
@@ -50,7 +58,7 @@ pub(crate) fn one_of(item: &Item, texts: &[&str], diag: &Diag) -> Option<String>
     }
     let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
     let known: Vec<_> = texts.iter().map(|text| format!("`{name} = {text:?}`")).collect();
-    diag.error(text.span(), format!("`{name}` is not {value:?}: write {}", known.join(" or ")));
+    diag.error(text.span(), format!("{value:?} is not a value of `{name}`: write {}", known.join(" or ")));
     None
 }
 
@@ -69,16 +77,19 @@ where
     if number.is_none() {
         let name = item.name.as_ref().map(ToString::to_string).unwrap_or_default();
         let (min, max) = (range.start(), range.end());
-        diag.error(span, format!("`{name}` takes an integer from {min} to {max}"));
+        diag.error(span, format!("`{name}` must be an integer from {min} to {max}"));
     }
     number
 }
 
-/// `3600`, `"1h"` or `none`.
+/// `3600`, `"1h"`, `none` or a constant expression.
 pub(crate) fn ttl(item: &Item, diag: &Diag) -> Option<Ttl> {
     let tokens = item.value(diag)?;
     if is_none(&tokens) {
         return Some(Ttl::Forever);
+    }
+    if is_computed(&tokens) {
+        return Some(Ttl::Computed(tokens));
     }
     let span = tokens.span();
     let mut declared = String::new();
@@ -94,8 +105,31 @@ pub(crate) fn ttl(item: &Item, diag: &Diag) -> Option<Ttl> {
         Ok(Lit::Float(_)) => Err(DurationError::Fraction),
         _ => Err(DurationError::Unreadable),
     };
-    let millis = report(millis, span, "ttl", " (keys that stay: `ttl = none`)", diag)?;
+    let millis = report(millis, span, "ttl", " (for keys that never expire, write `ttl = none`)", diag)?;
     Some(Ttl::Expires { millis, declared })
+}
+
+/// Whether a TTL is an expression that may be constant, such as `TTL`, `60 * 60` or
+/// `Duration::from_secs(60)`.
+fn is_computed(tokens: &TokenStream) -> bool {
+    const FOREVER: [&str; 5] = ["never", "forever", "infinite", "None", "null"];
+    match syn::parse2::<Expr>(tokens.clone()) {
+        Ok(Expr::Path(path)) => !FOREVER.iter().any(|name| path.path.is_ident(name)),
+        Ok(
+            Expr::Binary(_)
+            | Expr::Call(_)
+            | Expr::MethodCall(_)
+            | Expr::Paren(_)
+            | Expr::Cast(_)
+            | Expr::Block(_)
+            | Expr::Field(_)
+            | Expr::Index(_)
+            | Expr::If(_)
+            | Expr::Match(_)
+            | Expr::Macro(_),
+        ) => true,
+        _ => false,
+    }
 }
 
 /// `"250ms"`, in milliseconds.
@@ -104,7 +138,7 @@ pub(crate) fn time(item: &Item, diag: &Diag) -> Option<u64> {
     let span = tokens.span();
     let millis = match syn::parse2::<Lit>(tokens) {
         Ok(Lit::Str(literal)) => duration(&literal.value()),
-        // Seconds for ttls, but who would expect that here?
+        // An integer is in seconds only for TTLs. Elsewhere the unit would be unclear.
         Ok(Lit::Int(literal)) => {
             unquoted(&literal).unwrap_or_else(|| Err(without_unit(literal.base10_digits())))
         }
@@ -123,23 +157,24 @@ fn report(millis: Result<u64, DurationError>, span: Span, name: &str, or: &str, 
             format!("`{name}` is longer than 100 years: check its unit{or}")
         }
         Err(DurationError::Fraction) => {
-            format!("`{name}` takes whole numbers: use a smaller unit, as in `{name} = \"1500ms\"`")
+            format!("`{name}` must be a whole number: use a smaller unit, as in `{name} = \"1500ms\"`")
         }
         Err(DurationError::NoUnit(number)) => {
             format!("`{name}` needs a unit: `{name} = \"{number}s\"` or `{name} = \"{number}ms\"`")
         }
         Err(DurationError::Unquoted(duration)) => {
-            format!("`{name}` with a unit is a string: `{name} = \"{duration}\"`")
+            format!("`{name}` with a unit must be a string: `{name} = \"{duration}\"`")
         }
         Err(DurationError::Unit(unit)) => {
-            format!("`{unit}` is no unit of `{name}`: the units are `ms`, `s`, `m`, `h`, `d` and `w`")
+            format!("unknown unit `{unit}` in `{name}`: use `ms`, `s`, `m`, `h`, `d` or `w`")
         }
         Err(DurationError::Unreadable) if name == "ttl" => {
-            "`ttl` takes seconds, a number with a unit, or `none`: `ttl = 3600`, `ttl = \"1h\"`, `ttl = none`"
+            "`ttl` must be a number of seconds, a string with a unit, a constant of type `u64` or `Duration`, or `none`: \
+             `ttl = 3600`, `ttl = \"1h\"`, `ttl = CART_TTL`, `ttl = none`"
                 .to_owned()
         }
         Err(DurationError::Unreadable) => {
-            format!("`{name}` takes a number with a unit: `{}`", super::example(name))
+            format!("`{name}` must be a number with a unit: `{}`", super::example(name))
         }
     };
     diag.error(span, sentence);
@@ -168,7 +203,8 @@ fn whole_seconds(digits: &str) -> Result<u64, DurationError> {
     scaled(digits, 1000)
 }
 
-/// What to say of a number that lacks its unit, unless no unit would help.
+/// The error for a number without a unit: that the unit is missing, or that no unit would make the
+/// number valid.
 fn without_unit(digits: &str) -> DurationError {
     scaled(digits, 1).err().unwrap_or_else(|| DurationError::NoUnit(digits.to_owned()))
 }
@@ -199,7 +235,7 @@ fn scaled(digits: &str, scale: u64) -> Result<u64, DurationError> {
     if digits.starts_with('-') {
         return Err(DurationError::Zero);
     }
-    // Digits only, so the one way to fail is too many of them.
+    // There are only digits, so this can fail only because there are too many.
     let number: u64 = digits.parse().map_err(|_| DurationError::TooLong)?;
     match number.checked_mul(scale) {
         Some(0) => Err(DurationError::Zero),

@@ -1,4 +1,4 @@
-//! What is said to be the hash tag of a key.
+//! Checks `hash_tag`.
 
 use syn::ext::IdentExt;
 
@@ -15,14 +15,14 @@ pub(super) fn hash_tag(entry: &Entry<'_>, diag: &Diag) {
         let field = entry.name();
         let advice = match did_you_mean(&name, &names) {
             Some(close) => format!("did you mean `{close}`?"),
-            None if names.is_empty() => format!("`{field}` has none"),
-            None => format!("those of `{field}` are {}", list(&names)),
+            None if names.is_empty() => "remove `hash_tag`, or add a parameter".to_owned(),
+            None => format!("use one of {}", list(&names)),
         };
-        diag.error(tag.span(), format!("`hash_tag = {name}` names no parameter: {advice}"));
+        diag.error(tag.span(), format!("`{field}` has no parameter `{name}`: {advice}"));
     } else if entry.has_braces {
         diag.error(
             tag.span(),
-            format!("the template has braces of its own, and a key has one hash tag: write `{{{{{{{name}}}}}}}` where it stands in the template, or leave the other braces out"),
+            format!("the template already contains literal braces, and a key has only one hash tag: remove the other braces, or remove `hash_tag` and write `{{{{{{{name}}}}}}}` in the template"),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The template by itself, and its placeholders against the parameters.
+//! Checks the template, and its placeholders against the parameters.
 
 use proc_macro2::Ident;
 
@@ -17,18 +17,20 @@ pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
             .unwrap_or_default()
     };
     for problem in &template.problems {
-        // Only parsing needs to know where one argument ends and the next begins.
+        // Without a separator, keys can't be parsed. With `parse = false`, they need not be.
         if !entry.parses && matches!(problem.what, Mistake::Adjacent(..)) {
             continue;
         }
         let reason = match problem.what {
-            Mistake::LeadingColon if model.prefix().is_some() => "; the one after the prefix comes by itself",
+            Mistake::LeadingColon if model.prefix().is_some() => {
+                "; the `:` after the prefix is added automatically"
+            }
             _ => "",
         };
         diag.error(entry.template_span, format!("{}{reason}{}", problem.what, mark(&problem.at)));
     }
     for hole in unfilled(entry, template) {
-        // Where the name itself is wrong, or may stand for a parameter that has none, that is reported.
+        // If the name is invalid or a parameter has no name, that is already reported.
         if template.problems.iter().any(|problem| problem.at == hole.at)
             || entry.params.iter().any(|param| param.ident.is_none())
         {
@@ -54,12 +56,12 @@ pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     }
 }
 
-/// The placeholders that are no parameter's name.
+/// The placeholders that match no parameter.
 fn unfilled<'t>(entry: &Entry<'_>, template: &'t Template) -> impl Iterator<Item = &'t Hole> {
     template.holes().filter(|hole| entry.param(hole).is_none())
 }
 
-/// The parameter that a misspelled placeholder stands for, out of those that stand nowhere yet.
+/// The parameter that a misspelled placeholder most likely means. Only unused parameters count.
 fn meant(hole: &Hole, entry: &Entry<'_>, template: &Template) -> Option<String> {
     let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
     let is_free = |name: &&str| template.holes().all(|hole| hole.name != **name);
@@ -67,14 +69,14 @@ fn meant(hole: &Hole, entry: &Entry<'_>, template: &Template) -> Option<String> 
     did_you_mean(&hole.name, &free).map(str::to_owned)
 }
 
-/// A parameter that stands nowhere in the template.
+/// Reports a parameter that is not in the template.
 pub(super) fn unused(entry: &Entry<'_>, ident: &Ident, name: &str, diag: &Diag) {
     let Some(template) = &entry.template else { return };
     let is_meant_by = |mistake: &Mistake| match mistake {
-        // The name is in there, in a spelling that was reported.
+        // The name is in the template, with a syntax error that is already reported.
         Mistake::TypedHole(hole, _) | Mistake::RawHole(hole) => hole == name,
         Mistake::NoName(hole) => hole.contains(name),
-        // The hole that was never closed, the one without a name or with a number may be for any parameter.
+        // An invalid hole may be meant for any parameter.
         Mistake::Empty
         | Mistake::Unclosed
         | Mistake::Unopened
@@ -95,12 +97,10 @@ pub(super) fn unused(entry: &Entry<'_>, ident: &Ident, name: &str, diag: &Diag) 
         .any(|piece| matches!(piece, Piece::Literal(text) if text.contains(&format!("{{{name}}}"))));
     let advice = if is_in_doubled_braces {
         format!(
-            "`{{{{{name}}}}}` is plain text in braces; a placeholder in literal braces is `{{{{{{{name}}}}}}}`"
+            "`{{{{{name}}}}}` is literal text; for a placeholder in literal braces, write `{{{{{{{name}}}}}}}`"
         )
     } else {
-        format!(
-            "put `{{{name}}}` into the template, or every `{name}` makes the same key; or remove the parameter"
-        )
+        format!("add `{{{name}}}` to the template, or remove the parameter")
     };
     diag.error(ident.span(), format!("the parameter `{name}` is not in the template: {advice}"));
 }

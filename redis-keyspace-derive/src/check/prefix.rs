@@ -1,4 +1,4 @@
-//! What every key starts with.
+//! Checks the prefix and the tenant segment.
 
 use syn::ext::IdentExt;
 
@@ -18,7 +18,7 @@ pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
                 .filter(|stem| !stem.is_empty());
             let proposal = snake_case(stem.unwrap_or(&name));
             let message = format!(
-                "a keyspace states what its keys start with: `#[keyspace(prefix = \"{proposal}\")]`, or `prefix = none` for keys without a prefix"
+                "the keyspace has no prefix: write `#[keyspace(prefix = \"{proposal}\")]`, or `prefix = none` for keys without a prefix"
             );
             diag.error(model.attribute_span, message);
             return;
@@ -30,17 +30,17 @@ pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
     let refuse = |message: String| diag.error(literal.span(), message);
     let bare = text.trim_matches(':');
     if bare.is_empty() {
-        refuse("the prefix is empty: write `prefix = none` for keys without one".to_owned());
+        refuse("the prefix is empty: write `prefix = none` for keys without a prefix".to_owned());
         return;
     }
     if bare != text {
         refuse(format!(
-            "the `:` between the prefix and the template comes by itself: write `prefix = {bare:?}`"
+            "the `:` between the prefix and the template is added automatically: write `prefix = {bare:?}`"
         ));
     }
     if bare.contains(['{', '}']) {
         refuse(
-            "a prefix is plain text, without placeholders and braces: write those in the templates, as in `#[key(\"{{user:{id}}}\")]`"
+            "a prefix can't contain placeholders or braces: write them in the templates, as in `#[key(\"{{user:{id}}}\")]`"
                 .to_owned(),
         );
         return;
@@ -49,7 +49,7 @@ pub(super) fn prefix(model: &Keyspace<'_>, diag: &Diag) {
     let twice = segments.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first());
     if let (Some(segment), false) = (twice, model.container.allow_doubled_prefix) {
         refuse(format!(
-            "`{segment}` stands in the prefix twice in a row: write it once; if that is meant, add `allow_doubled_prefix`"
+            "`{segment}` is in the prefix twice in a row: write it once, or add `allow_doubled_prefix` if this is intended"
         ));
     }
     for problem in Template::parse(bare).problems {
@@ -67,13 +67,13 @@ pub(super) fn tenant(model: &Keyspace<'_>, diag: &Diag) {
     if text.is_empty() || !text.chars().all(is_plain) || !problems.is_empty() {
         diag.error(
             literal.span(),
-            "`tenant` takes the segment before the tenant in each key, a string without `:`: with `tenant = \"t\"`, the keys \
-             of the tenant `acme` start with `t:acme:`",
+            "`tenant` must be one segment of a key, a non-empty string without `:` and braces: with `tenant = \"t\"`, keys of \
+             the tenant `acme` start with `t:acme:`",
         );
     }
 }
 
-/// `cart:cart:user` is seldom meant.
+/// Reports a template that repeats the prefix, as in `cart:cart:user`. That is usually an error.
 pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     let (Some(prefix), Some(template), false) =
         (model.prefix(), &entry.template, model.container.allow_doubled_prefix)
@@ -81,7 +81,7 @@ pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         return;
     };
     let text = template.to_string();
-    // All of the prefix, or what it ends with: `shop:cart:cart:7` is meant as seldom.
+    // The whole prefix, or its last segment: `shop:cart:cart:7` is usually an error too.
     let last = prefix.rsplit(':').next().unwrap_or_default();
     let twice = [prefix.as_str(), last].into_iter().map(|what| (what, without_prefix(&text, what)));
     let Some((what, rest)) = twice.into_iter().find(|(what, rest)| !what.is_empty() && *rest != text) else {
@@ -90,17 +90,17 @@ pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     let what =
         if what == prefix { "the prefix".to_owned() } else { format!("`{what}`, the end of the prefix,") };
     let advice = match (&entry.written, rest) {
-        (_, "") => format!("write what comes after it, as in `#[key({:?})]`", entry.name()),
+        (_, "") => format!("write only the text after it, as in `#[key({:?})]`", entry.name()),
         (Some(_), rest) => format!("write the template without it, `{rest:?}`"),
-        (None, rest) => format!("state a template without it, `#[key({rest:?})]`"),
+        (None, rest) => format!("add a template without it, `#[key({rest:?})]`"),
     };
     diag.error(
         entry.template_span,
-        format!("{what} stands in the key twice, `{prefix}:{text}`: {advice}; if that is meant, add `allow_doubled_prefix` to `#[keyspace(..)]`"),
+        format!("{what} is in the key twice, `{prefix}:{text}`: {advice}, or add `allow_doubled_prefix` to `#[keyspace(..)]` if this is intended"),
     );
 }
 
-/// However often it stands there, or the advice would be the next mistake.
+/// Removes all repetitions of the prefix. Otherwise the advice would cause the same error again.
 fn without_prefix<'t>(template: &'t str, prefix: &str) -> &'t str {
     let mut rest = template;
     while let Some(shorter) = rest.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(':')) {

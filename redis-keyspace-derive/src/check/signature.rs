@@ -1,4 +1,4 @@
-//! The `fn` of a field.
+//! Checks the `fn` of a field.
 
 use syn::spanned::Spanned;
 
@@ -12,22 +12,25 @@ pub(super) fn signature(entry: &Entry<'_>, diag: &Diag) {
     if let Some(lifetimes) = &signature.lifetimes {
         diag.error(
             lifetimes.span(),
-            "leave `for<..>` out: parameters may borrow without naming a lifetime, as in `fn(name: &str)`",
+            "`for<..>` is not valid here: remove it and write borrowed parameters without a lifetime, as in `fn(name: &str)`",
         );
     }
     if let Some(unsafety) = &signature.unsafety {
-        diag.error(unsafety.span(), "making a key is safe: leave `unsafe` out");
+        diag.error(unsafety.span(), "`unsafe` is not valid here: remove it");
     }
     if let Some(abi) = &signature.abi {
-        diag.error(abi.span(), "a key's signature is a plain `fn`: leave `extern` out");
+        diag.error(abi.span(), "`extern` is not valid here: remove it");
     }
     if let Some(variadic) = &signature.variadic {
-        diag.error(variadic.span(), "a key has a fixed number of parameters: leave `...` out");
+        diag.error(
+            variadic.span(),
+            "`...` is not valid here, because a key has a fixed number of parameters: remove it",
+        );
     }
     if entry.kind.is_none() {
         diag.error(
             signature.span(),
-            "say what lives at the key with a return type, as in `-> Json<Cart>`, `-> Text` or `-> Counter`",
+            "the `fn` has no return type: add the kind of the key, such as `-> Json<Cart>`, `-> Text` or `-> Counter`",
         );
     }
 }
@@ -37,23 +40,23 @@ pub(super) fn params(entry: &Entry<'_>, diag: &Diag) {
         let Some((ident, name)) = param.ident.zip(param.name()) else {
             diag.error(
                 param.ty.span(),
-                "a parameter needs a name, which is its place in the template: `fn(id: u64)`",
+                "the parameter has no name: write a name, which is also its placeholder in the template, as in `fn(id: u64)`",
             );
             continue;
         };
         let refused = match param.refused() {
             None => None,
             Some(Refused::Float) => Some(NO_FLOATS),
-            Some(Refused::Impl) => Some(
-                "a parameter is of one type, which its key reads back as: write `&str`, or the type that you have",
-            ),
-            Some(Refused::Str) => Some("`str` can't be handed over by itself: write `&str`"),
+            Some(Refused::Impl) => {
+                Some("a parameter can't be `impl Trait`: write a concrete type such as `&str`")
+            }
+            Some(Refused::Str) => Some("`str` can't be passed by value: write `&str`"),
         };
         if let Some(sentence) = refused {
             diag.error(param.ty.span(), sentence);
         }
         if entry.params.iter().take(index).any(|before| before.name().as_ref() == Some(&name)) {
-            diag.error(ident.span(), format!("two parameters are called `{name}`: rename one of them"));
+            diag.error(ident.span(), format!("two parameters are named `{name}`: rename one of them"));
             continue;
         }
         placeholders::unused(entry, ident, &name, diag);

@@ -1,4 +1,5 @@
-//! `bound = BoundCartKeys`: a struct that holds a handle and has the constructors as methods.
+//! Generates the struct of `bound = BoundCartKeys`: it holds a handle and has the constructors as
+//! methods.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -10,10 +11,11 @@ use super::{docs, lints, named};
 use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
 
-/// A parameter of a constructor: its name, and its type where `Self` is the keyspace.
+/// The parameters of a constructor: their names, and their types with the keyspace's name for
+/// `Self`.
 pub(super) type Parameters = Vec<(Ident, TokenStream)>;
 
-/// The struct, in the scope of the keyspace, so that users can name it.
+/// The struct. It is in the scope of the keyspace, so that users can name it.
 pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let vis = model.vis;
@@ -30,8 +32,9 @@ pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStrea
     }
 }
 
-/// The parts that do not depend on the keys. They have their own block, in which an import shadows any item named `redis` of
-/// the user's scope. The other block can't shadow that name, because the declaration may use it.
+/// The parts that do not depend on the keys. They are in their own block, where an import shadows
+/// any item named `redis` in the user's scope. The main block can't shadow that name, because the
+/// declaration may use it.
 pub(super) fn basics(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let vis = model.vis;
@@ -81,7 +84,7 @@ pub(super) fn basics(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     }
 }
 
-/// The methods, for the block of the keyspace.
+/// The methods, for the main block.
 pub(super) fn methods(
     model: &Keyspace<'_>,
     bodies: Bodies,
@@ -107,10 +110,10 @@ pub(super) fn methods(
 /// The parameters of a valid declaration.
 pub(super) fn parameters(model: &Keyspace<'_>, entry: &Entry<'_>) -> Parameters {
     let named = entry.params.iter().filter_map(|param| Some((param.ident?.clone(), param)));
-    named.map(|(name, param)| (name, taken(model, param))).collect()
+    named.map(|(name, param)| (name, parameter_type(model, param))).collect()
 }
 
-/// Uses everything that is generated here, so that it does not count as dead code.
+/// Uses all items that are generated here, so that they are not dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let this = ident.to_token_stream();
@@ -119,9 +122,9 @@ pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned!(site()=> let _ = #this::new; let _ = #this::redis; #(#constructors)* #(#patterns)*)
 }
 
-/// The type that a method takes for a parameter.
-pub(super) fn taken(model: &Keyspace<'_>, param: &Param<'_>) -> TokenStream {
-    named::taken(param, without_self(param.ty.to_token_stream(), model.ident))
+/// The type of a method's parameter.
+pub(super) fn parameter_type(model: &Keyspace<'_>, param: &Param<'_>) -> TokenStream {
+    named::parameter_type(param, without_self(param.ty.to_token_stream(), model.ident))
 }
 
 fn constructor(

@@ -1,4 +1,4 @@
-//! What only the compiler can check, emitted where its errors should point.
+//! Generates the checks that only the compiler can do. Their spans are where the errors should be.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -9,7 +9,9 @@ use super::paths::{at, site};
 use super::{bound, docs, lints, named, pattern, types};
 use crate::model::{Entry, Keyspace};
 
-/// No code reads the fields, and a program need not use every key: mentioned here, they are no dead code. To allow dead code instead is an error where a crate forbids it.
+/// Uses all fields and generated functions, so that they are not dead code: nothing reads the
+/// fields, and a program need not use every key. `#[allow(dead_code)]` would be an error in crates
+/// that forbid it.
 pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
     let value = model.names.internal("this", site());
@@ -24,9 +26,10 @@ pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned!(site()=> const _: fn(&#this) = |#value| { #(#fields)* #(#constructors)* #patterns #bound };)
 }
 
-/// What lives at a key must be a kind; said at the type as the user wrote it.
+/// Checks that the type of each key is a kind. The error is at the type in the declaration.
 pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
-    let asserts = model.entries.iter().filter_map(|entry| entry.kind.as_ref()).map(|kind| {
+    let kinds = model.entries.iter().filter_map(|entry| entry.kind.as_ref());
+    let asserts = kinds.filter(|kind| !kind.is_reported.get()).map(|kind| {
         let (ty, span) = (named::kind(kind), at(kind.written.span()));
         quote_spanned!(span=> #rk::assert_kind::<#ty>();)
     });
@@ -34,7 +37,8 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     quote_spanned!(site()=> const #name: () = { #(#asserts)* };)
 }
 
-/// What a field states about fills must be about a kind that is filled; what the struct states is for those that are.
+/// Checks that a field with options of fills has a kind with fills. Options on the struct apply
+/// only to fields with such kinds.
 pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let asserts = model.entries.iter().filter_map(|entry| {
         let (kind, span) = (entry.kind.as_ref()?, at(entry.fills.span?));
@@ -42,15 +46,16 @@ pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
         Some(quote_spanned! {span=>
             const _: () = ::core::assert!(
                 <#ty as #rk::Kind>::IS_FILLED,
-                "this is about `get_or_set`, which the kind of this field does not have"
+                "the kind of this field has no `get_or_set`: remove this option, which applies only to `get_or_set`"
             );
         })
     });
     asserts.collect()
 }
 
-/// No two templates may make the same key. One constant per pair, so that several can fail; shown at the later of the
-/// two. Most pairs differ in a text behind equal beginnings, which is seen here in no time, and takes the compiler long.
+/// Checks that no two templates make the same key. Each pair has its own constant, so that several
+/// can fail. The error is at the later template. Most pairs differ in a literal after the same
+/// start: they are skipped here, because const evaluation is much slower.
 pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let outlines: Vec<_> = model.entries.iter().map(|entry| outline(model, entry)).collect();
     let (conflict, templates) = (model.names.internal("conflict", site()), templates_ident(model));
@@ -58,7 +63,7 @@ pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let mut asserts = TokenStream::new();
     for (later, (entry, outline)) in model.entries.iter().zip(&outlines).enumerate() {
         for (earlier, other) in outlines.iter().take(later).enumerate() {
-            if may_meet(outline, other) {
+            if may_overlap(outline, other) {
                 let span = at(entry.template_span);
                 let index = |index| {
                     let mut index = Literal::usize_suffixed(index);
@@ -78,11 +83,11 @@ pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     asserts
 }
 
-/// A part of a template as far as it can be compared without the compiler.
+/// A part of a template, as far as the derive can compare it.
 #[derive(PartialEq)]
 enum Outline {
     Literal(String),
-    /// An argument by its type as written: the same words mean the same type.
+    /// An argument, by the text of its type. The same text means the same type.
     Argument(String),
 }
 
@@ -100,9 +105,9 @@ fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
     start.into_iter().chain([Outline::Argument(String::new())]).collect()
 }
 
-/// Whether two templates could make the same key, as far as can be seen here: not if behind the same texts and types stand
-/// texts that differ, nor if their last texts do.
-fn may_meet(one: &[Outline], other: &[Outline]) -> bool {
+/// Whether two templates could make the same key, as far as the derive can see. They can't if they
+/// differ in a literal after the same literals and types, or if their last literals differ.
+fn may_overlap(one: &[Outline], other: &[Outline]) -> bool {
     if let (Some(Outline::Literal(end)), Some(Outline::Literal(other))) = (one.last(), other.last())
         && !end.ends_with(other.as_str())
         && !other.ends_with(end.as_str())
@@ -117,8 +122,8 @@ fn may_meet(one: &[Outline], other: &[Outline]) -> bool {
     }
 }
 
-/// Where text follows an argument, the argument must not be able to contain how the text starts. One constant
-/// per place, so that several can fail.
+/// Checks that an argument can't contain the first character of the literal that follows it. Each
+/// place has its own constant, so that several can fail.
 pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let mut asserts = TokenStream::new();
     for entry in model.entries.iter().filter(|entry| entry.parses) {
@@ -127,26 +132,25 @@ pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream 
             let (Some(byte), Some(character)) = (literal.bytes().next(), literal.chars().next()) else {
                 continue;
             };
-            // Refused already; its type has no class.
+            // Already reported. The type has no class.
             if param.refused().is_some() {
                 continue;
             }
             let template = docs::whole_template(model, entry);
             let (name, written) = (param.name().unwrap_or_default(), types::text(param.ty));
             let advice = if character == ':' {
-                // Escaping leaves nobody else a colon.
-                "put a `Raw` argument at the end of its template, or use a type that is escaped".to_owned()
+                // Escaped arguments can't contain a colon, so the type is not escaped.
+                "move the `Raw` argument to the end of the template, or use a type that is escaped".to_owned()
             } else {
                 format!(
-                    "put `:` there, which escaped arguments never contain, or use a type that can't contain \
-                     `{character}`"
+                    "write `:` there, which escaped arguments never contain, or use a type that can't contain `{character}`"
                 )
             };
             let message = format!(
-                "in the template \"{template}\" the argument `{name}: {written}` can itself contain `{character}`, the \
-                 character that follows it, so different arguments could make the same key: {advice}",
+                "ambiguous template \"{template}\": the argument `{name}: {written}` can contain `{character}`, the character that \
+                 follows it, so different arguments could make the same key: {advice}",
             );
-            // The message of a panic is a format string.
+            // The message of `assert!` is a format string.
             let message = message.replace('{', "{{").replace('}', "}}");
             let class = named::class(model, param, rk);
             let byte = Literal::byte_character(byte);

@@ -1,4 +1,4 @@
-//! The function that makes a key.
+//! Generates the functions that create keys.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
@@ -18,7 +18,7 @@ pub(super) fn all(model: &Keyspace<'_>, root: &TokenStream, rk: &TokenStream) ->
         .collect()
 }
 
-/// The whole function around a body.
+/// The function with this body.
 pub(super) fn signature(
     model: &Keyspace<'_>,
     entry: &Entry<'_>,
@@ -31,7 +31,7 @@ pub(super) fn signature(
     let (vis, ident) = (entry.vis, entry.ident);
     let params = entry.params.iter().filter_map(|param| {
         let (ident, ty) = (param.ident?, param.ty.to_token_stream());
-        let ty = named::taken(param, ty);
+        let ty = named::parameter_type(param, ty);
         Some(quote_spanned!(site()=> #ident: #ty))
     });
     let kind = entry.kind.as_ref().map(named::kind);
@@ -52,11 +52,11 @@ fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream)
     if let [Part::Literal(text)] = parts.as_slice() {
         return quote_spanned!(site()=> #rk::Key::from_static(&#templates[#index], #text));
     }
-    let asked = entry.params.iter().map(|param| named::asked(model, param, rk));
+    let required = entry.params.iter().map(|param| named::require_argument(model, param, rk));
     let calls = parts.into_iter().map(|part| match part {
         Part::Literal(text) => quote_spanned!(site()=> .literal(#text)),
         Part::Argument(param) => {
-            // Shown at the type: there a user looks for why it can't be an argument.
+            // At the type, because errors say that it is not an argument.
             let span = param.ty.span();
             let ident = param.ident.map(|ident| {
                 let mut ident = ident.clone();
@@ -68,7 +68,7 @@ fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream)
     });
     let converted = entry.params.iter().filter_map(named::converted);
     quote_spanned! {site()=>
-        #(#asked)*
+        #(#required)*
         #(#converted)*
         #rk::KeyBuilder::new(&#templates[#index]) #(#calls)* .finish()
     }

@@ -1,4 +1,4 @@
-//! The generated documentation: the user's own, then the facts.
+//! Generates documentation: the user's own, followed by facts from the declaration.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
@@ -12,12 +12,12 @@ use crate::model::{Entry, Keyspace, Kind, name};
 
 /// `#[doc = ".."]`
 pub(super) fn line(text: &str) -> TokenStream {
-    // As `///` gives it, so that it is indented like the lines of the user's.
+    // With the leading space that `///` keeps, so that all lines have the same indentation.
     let text = if text.is_empty() { String::new() } else { format!(" {text}") };
     quote_spanned!(site()=> #[doc = #text])
 }
 
-/// What stands above a constructor.
+/// The documentation of a constructor.
 pub(super) fn constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
     let mut docs: TokenStream = entry.forwarded.docs.iter().map(|doc| doc.to_token_stream()).collect();
     if entry.forwarded.has_text() {
@@ -35,6 +35,9 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
     }
     match model.ttl(entry) {
         Some(Ttl::Expires { declared, .. }) => facts.push_str(&format!(", expires after {declared}")),
+        Some(Ttl::Computed(expression)) => {
+            facts.push_str(&format!(", expires after {}", code(&types::text(expression))));
+        }
         Some(Ttl::Forever) => facts.push_str(", never expires"),
         None => {}
     }
@@ -46,12 +49,12 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
     }
     facts.push('.');
     if !entry.parses {
-        facts.push_str(" Keys do not parse back, and different arguments may make the same key.");
+        facts.push_str(" Keys can't be parsed back, and different arguments may make the same key.");
     }
     facts
 }
 
-/// How any other client sees the value. Of kinds that only their name is known of, the runtime's are told.
+/// How other clients see the value. Only the kinds of this library are known, by their names.
 fn wire(kind: &Kind<'_>) -> Option<&'static str> {
     match name(kind.written)?.to_string().as_str() {
         "Json" => Some("JSON"),
@@ -72,7 +75,7 @@ fn wire(kind: &Kind<'_>) -> Option<&'static str> {
 
 pub(super) fn parsed(model: &Keyspace<'_>) -> TokenStream {
     let name = model.ident.unraw();
-    line(&format!("A key of [`{name}`], read back: one variant per template, its arguments typed."))
+    line(&format!("A parsed key of [`{name}`]: one variant per template, with typed arguments."))
 }
 
 pub(super) fn variant(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
@@ -82,29 +85,32 @@ pub(super) fn variant(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
 pub(super) fn pattern(model: &Keyspace<'_>) -> TokenStream {
     let name = model.ident.unraw();
     let mut docs = line(&format!(
-        "Keys of one template of [`{name}`], with some of their arguments bound. `V` is their kind, `Field` the field that declares them."
+        "The pattern of a template of [`{name}`], with some of its arguments bound. `V` is the kind of the keys. `Field` identifies the field that declares them."
     ));
     docs.extend(line(""));
-    docs.extend(line("It dereferences to the pattern whose methods do the work: `scan`, `values`, `count`, `exists`, `delete`, `expire`."));
+    docs.extend(line("It dereferences to `Pattern`, which has the operations: `scan`, `values`, `count`, `exists`, `delete` and `expire`."));
     docs
 }
 
 pub(super) fn pattern_constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
     let template = code(&whole_template(model, entry));
-    line(&format!("All keys of the form {template}. Bind arguments to select fewer."))
+    line(&format!(
+        "Returns the pattern of all keys of the form {template}. Its methods restrict it to keys with certain arguments."
+    ))
 }
 
 pub(super) fn binding(name: &str) -> TokenStream {
-    line(&format!("Only keys with this `{name}`."))
+    line(&format!("Restricts the pattern to keys with this `{name}`."))
 }
 
 pub(super) fn bound(model: &Keyspace<'_>, ident: &proc_macro2::Ident) -> TokenStream {
     let (keyspace, ident) = (model.ident.unraw(), ident.unraw());
-    let mut docs =
-        line(&format!("The keys of [`{keyspace}`] on one handle: the same constructors, as methods."));
+    let mut docs = line(&format!(
+        "The keys of [`{keyspace}`] on one handle. It has the same constructors and patterns, as methods."
+    ));
     docs.extend(line(""));
     docs.extend(line(&format!(
-        "Cheap to clone. Store it where the program uses these keys. `{ident}::new(redis)` or `redis.into()` creates one."
+        "It is cheap to clone. Create one with `{ident}::new(redis)` or `redis.into()`, and store it in the services that use these keys."
     )));
     docs
 }
@@ -119,14 +125,15 @@ pub(super) fn bound_redis() -> TokenStream {
 
 pub(super) fn delete_pattern(model: &Keyspace<'_>) -> TokenStream {
     let reach = match model.prefix() {
-        Some(prefix) => format!("among the keys that start with {}", code(&format!("{prefix}:"))),
-        None => "in the whole database, since this keyspace has no prefix".to_owned(),
+        Some(prefix) => format!("within the prefix {}", code(&format!("{prefix}:"))),
+        None => "in the whole database, because this keyspace has no prefix".to_owned(),
     };
-    let mut docs = line(&format!("Deletes whatever this raw glob matches {reach}."));
+    let mut docs = line(&format!("Deletes all keys that match a raw glob {reach}."));
     docs.extend(line(""));
     docs.extend(line(
-        "It bypasses the templates: keys of every type and form that are UTF-8 go, also those that no template makes, and what is put into \
-         the glob is not escaped, so an id of `*` is everything. For the keys of one template there are patterns.",
+        "This bypasses the templates. It deletes keys of every type, including keys that match no template, as long as they are \
+         UTF-8. Text in the glob is not escaped: an id of `*` matches everything. To delete the keys of one template, use its \
+         pattern.",
     ));
     docs
 }
@@ -135,7 +142,7 @@ pub(super) fn argument(name: &str) -> TokenStream {
     line(&format!("The argument `{name}`."))
 }
 
-/// The template as it is written, the prefix included.
+/// The template as written in the source, with the prefix.
 pub(super) fn whole_template(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
     let template = entry.template.as_ref().map(ToString::to_string).unwrap_or_default();
     match model.prefix() {
@@ -144,7 +151,7 @@ pub(super) fn whole_template(model: &Keyspace<'_>, entry: &Entry<'_>) -> String 
     }
 }
 
-/// A code span, also of text that contains backticks.
+/// Returns a code span. The text may contain backticks.
 fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }

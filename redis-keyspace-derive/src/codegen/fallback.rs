@@ -1,5 +1,5 @@
-//! What is emitted beside errors: every name that the rest of the program may use, so that one mistake is one
-//! error.
+//! Generates code for an invalid declaration: all names that the rest of the program may use, so
+//! that one error in the declaration causes no others.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,8 @@ use super::{bound, checks, docs, lints, meta, named, parsed, parsed_impls, patte
 use crate::model::{Entry, Keyspace, Param, Refused};
 
 pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
-    // Constants and statics can't depend on parameters, and a type with some can't be named without them.
+    // Constants and statics can't depend on type parameters, and a generic type can't be named
+    // without them.
     if !model.generics.params.is_empty() || model.generics.where_clause.is_some() {
         return constructors(model);
     }
@@ -38,7 +39,9 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let aliases = named::aliases(model);
     let name = docs::text(&model.forwarded);
     let params = model.entries.iter().flat_map(|entry| &entry.params);
-    let asked = params.filter(|param| param.refused().is_none()).map(|param| named::asked(model, param, &rk));
+    let required = params
+        .filter(|param| param.refused().is_none())
+        .map(|param| named::require_argument(model, param, &rk));
     let kinds = checks::kinds(model, &rk);
     let boundaries = checks::boundaries(model, &rk);
 
@@ -61,7 +64,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
                 const META: &'static #rk::KeyspaceMeta = &#meta_ident;
                 type Parsed = #parsed_ident;
                 fn from_captures(_: ::core::primitive::usize, _: &#rk::Captures<'_>) -> #rk::Option<#parsed_ident> {
-                    #(#asked)*
+                    #(#required)*
                     #rk::Option::None
                 }
             }
@@ -79,7 +82,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     }
 }
 
-/// The constructors with their signatures as far as they are known, and no body to speak of.
+/// The constructors, with their signatures as far as they are known and with placeholder bodies.
 fn constructors(model: &Keyspace<'_>) -> TokenStream {
     let root = root(model.container.crate_path.as_ref());
     let ident = model.ident;
@@ -92,12 +95,12 @@ fn constructors(model: &Keyspace<'_>) -> TokenStream {
         let (vis, name) = (entry.vis, entry.ident);
         let params = params(model, entry).into_iter().map(|(name, index)| {
             let param = entry.params.get(index);
-            let ty = param.map(|param| named::taken(param, param.ty.to_token_stream()));
+            let ty = param.map(|param| named::parameter_type(param, param.ty.to_token_stream()));
             let and = param.filter(|param| param.refused() == Some(Refused::Str)).map(|_| Token![&](site()));
             quote_spanned!(site()=> #name: #and #ty)
         });
         let kind = kind(entry);
-        // Refused, but named by the parameters.
+        // Already reported, but the parameters use them.
         let lifetimes = entry.signature.and_then(|signature| signature.lifetimes.as_ref()).map(|bound| {
             let lifetimes = &bound.lifetimes;
             quote_spanned!(site()=> <#lifetimes>)
@@ -128,13 +131,13 @@ fn bound_parameters(model: &Keyspace<'_>, entry: &Entry<'_>) -> bound::Parameter
     let param = |(name, index): (Ident, usize)| {
         let param = entry.params.get(index)?;
         let and = (param.refused() == Some(Refused::Str)).then(|| Token![&](site()));
-        let ty = bound::taken(model, param);
+        let ty = bound::parameter_type(model, param);
         Some((name, quote_spanned!(site()=> #and #ty)))
     };
     params(model, entry).into_iter().filter_map(param).collect()
 }
 
-/// Of an `fn` without a return type, the unit type.
+/// The kind, or the unit type for an `fn` without a return type.
 fn kind(entry: &Entry<'_>) -> TokenStream {
     match &entry.kind {
         Some(kind) => named::kind(kind),
@@ -142,7 +145,7 @@ fn kind(entry: &Entry<'_>) -> TokenStream {
     }
 }
 
-/// A name for each parameter: its own if it has one that no other has before it.
+/// A unique name for each parameter: its own name if it has one and no earlier parameter uses it.
 fn params(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<(Ident, usize)> {
     let mut taken = BTreeSet::new();
     entry
@@ -183,7 +186,7 @@ fn field(name: &Ident, param: &Param<'_>, root: &TokenStream) -> TokenStream {
     let docs = docs::argument(&name.to_string());
     let ty = match param.refused() {
         None => named::parsed(param, root),
-        // The compiler need not refuse it again.
+        // Avoids a second error from the compiler.
         Some(Refused::Float) => param.ty.to_token_stream(),
         Some(Refused::Impl | Refused::Str) => quote_spanned!(site()=> ()),
     };

@@ -1,4 +1,4 @@
-//! The declaration as data.
+//! Generates the declaration as data.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -15,7 +15,7 @@ use crate::template::Piece;
 pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let count = model.entries.len();
     let templates = model.entries.iter().enumerate().map(|(index, entry)| template(model, entry, index, rk));
-    // What lives at a key must be a kind; said at the type as the user wrote it.
+    // If the type is not a kind, the error is at the type in the declaration.
     let kinds = model.entries.iter().enumerate().filter_map(|(index, entry)| {
         let (kind, ident) = (entry.kind.as_ref()?, kind_ident(model, index));
         let (ty, text, span) = (named::kind(kind), types::text(kind.written), at(kind.written.span()));
@@ -69,7 +69,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         pieces.truncate(usize::from(pieces.first().is_some_and(|&(is_literal, _)| is_literal)));
         let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
         let names = names.join(", ");
-        // For the catalog: keys change with the type of an argument.
+        // The catalog needs the types, because keys change with the type of an argument.
         let types: Vec<String> = entry.params.iter().map(|param| types::text(param.ty)).collect();
         let types = if let [one] = &*types { one.clone() } else { format!("({})", types.join(", ")) };
         pieces.push((
@@ -82,7 +82,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     let pieces = pieces.into_iter().map(|(_, piece)| piece);
     let mut kind = kind_ident(model, index);
     let kind = match (model.ttl(entry), &entry.kind) {
-        // Not every kind can go without one; said at the type, too.
+        // Some kinds require a TTL. That error is at the type, too.
         (Some(Ttl::Forever), Some(written)) => {
             let span = written.written.span();
             kind.set_span(kind.span().located_at(span));
@@ -92,6 +92,10 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     };
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Expires { millis, .. }) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
+        Some(Ttl::Computed(expression)) => {
+            let span = at(expression.span());
+            quote_spanned!(span=> #rk::Lifetime::declared(#rk::TtlValue(#expression).as_seconds_or_duration()))
+        }
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),
     };
     let docs = docs::text(&entry.forwarded);
@@ -102,22 +106,22 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     }
 }
 
-/// What is stated about fills, if anything is.
+/// The options of fills, if any are set.
 fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<TokenStream> {
-    let stated = entry.fills.or(model.container.fills);
+    let options = entry.fills.or(model.container.fills);
     let time = |name: &str, millis: Option<u64>| {
         let name = Ident::new(name, site());
         let millis = millis?;
         Some(quote_spanned!(site()=> #name: #rk::Option::Some(#rk::Duration::from_millis(#millis))))
     };
     let fields: Vec<TokenStream> = [
-        stated.ttl_jitter.map(|jitter| quote_spanned!(site()=> jitter: #jitter)),
-        time("stale_for", stated.stale_for),
-        stated.early_refresh.map(|part| quote_spanned!(site()=> early_refresh: #rk::Option::Some(#part))),
-        time("negative_ttl", stated.negative_ttl),
-        time("hard_timeout", stated.hard_timeout),
-        time("wait_timeout", stated.wait_timeout),
-        stated.across_processes.map(|across| quote_spanned!(site()=> across_processes: #across)),
+        options.ttl_jitter.map(|jitter| quote_spanned!(site()=> jitter: #jitter)),
+        time("stale_for", options.stale_for),
+        options.early_refresh.map(|part| quote_spanned!(site()=> early_refresh: #rk::Option::Some(#part))),
+        time("negative_ttl", options.negative_ttl),
+        time("hard_timeout", options.hard_timeout),
+        time("wait_timeout", options.wait_timeout),
+        options.across_processes.map(|across| quote_spanned!(site()=> across_processes: #across)),
     ]
     .into_iter()
     .flatten()
@@ -136,17 +140,19 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let docs = docs::text(&model.forwarded);
     let container = &model.container;
     let overrides: Vec<TokenStream> = [
-        stated(rk, "db", container.db.as_ref()),
-        stated(rk, "server", container.server.as_ref()),
+        option(rk, "db", container.db.as_ref()),
+        option(rk, "server", container.server.as_ref()),
         container.dedicated_server.then(|| quote_spanned!(site()=> dedicated_server: true)),
-        stated(rk, "tenant", container.tenant.as_ref()),
+        option(rk, "tenant", container.tenant.as_ref()),
         container.timeout_millis.map(
             |millis| quote_spanned!(site()=> timeout: #rk::Option::Some(#rk::Duration::from_millis(#millis))),
         ),
-        stated(rk, "retries", container.retries.as_ref()),
-        stated(rk, "shared_connections", container.shared_connections.as_ref()),
-        stated(rk, "exclusive_connections", container.exclusive_connections.as_ref()),
-        container.misses_when_away.then(|| quote_spanned!(site()=> on_unavailable: #rk::OnUnavailable::Miss)),
+        option(rk, "retries", container.retries.as_ref()),
+        option(rk, "shared_connections", container.shared_connections.as_ref()),
+        option(rk, "exclusive_connections", container.exclusive_connections.as_ref()),
+        container
+            .misses_when_unavailable
+            .then(|| quote_spanned!(site()=> on_unavailable: #rk::OnUnavailable::Miss)),
     ]
     .into_iter()
     .flatten()
@@ -163,19 +169,20 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     }
 }
 
-fn stated(rk: &TokenStream, name: &str, value: Option<&impl ToTokens>) -> Option<TokenStream> {
+fn option(rk: &TokenStream, name: &str, value: Option<&impl ToTokens>) -> Option<TokenStream> {
     let value = value?;
     let name = Ident::new(name, site());
     Some(quote_spanned!(site()=> #name: #rk::Option::Some(#value)))
 }
 
-/// A part of the whole key, the prefix included.
+/// A part of the whole key, including the prefix.
 pub(super) enum Part<'m, 'a> {
     Literal(String),
     Argument(&'m Param<'a>),
 }
 
-/// The template with its holes resolved; those that no parameter fills are left out, which an error has said.
+/// The template with its holes resolved to parameters. Holes without a parameter are omitted; they
+/// are already reported.
 pub(super) fn pieces<'m, 'a>(model: &Keyspace<'a>, entry: &'m Entry<'a>) -> Vec<Part<'m, 'a>> {
     let mut parts = Vec::new();
     let mut literal = model.prefix().map(|prefix| prefix + ":").unwrap_or_default();

@@ -1,9 +1,10 @@
-//! From the model to code: data, and one-line constructors.
+//! Generates code from the model: data, and one-line constructors.
 //!
-//! Every token has the span of the user's code that it stands for, resolved as in a `macro_rules!`: local variables of
-//! ours can't meet those of the user. Items can. So generated code names the runtime and `core` by absolute paths,
-//! primitives by `::core::primitive`, and its own items by [`Names`] that the declaration does not contain. It calls no
-//! method that a blanket trait in the user's scope could take over.
+//! Every token has the span of the user's code that it belongs to, with the hygiene of a
+//! `macro_rules!`: generated local variables can't conflict with those of the user. Items can. So
+//! generated code names the runtime and `core` by absolute paths, primitives by
+//! `::core::primitive`, and its own items by [`Names`] that the declaration does not contain. It
+//! calls no method that a blanket trait in the user's scope could replace.
 
 mod bound;
 mod checks;
@@ -23,10 +24,11 @@ pub(crate) use lints::{ARGUMENT, allow};
 pub(crate) use paths::{at, imports, private, root, site};
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
+pub(crate) use types::text as type_text;
 
 use crate::model::{Entry, Keyspace};
 
-/// The expansion of a declaration without mistakes.
+/// The expansion of a valid declaration.
 pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let (root, rk) = (root(model.container.crate_path.as_ref()), private(&model.names));
     let ident = model.ident;

@@ -1,7 +1,7 @@
-//! The user's types, named in the expansion.
+//! Names the user's types in the expansion.
 //!
-//! A type that can't be found, or is no argument, is one mistake and should be one error, in however many places
-//! the expansion needs it. The compiler's errors are told once if they agree in span and text, hence the care.
+//! A type that does not exist, or is not an argument, should cause one error, although the
+//! expansion uses it in many places. The compiler reports errors with the same span and text once.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -11,33 +11,35 @@ use syn::{PathArguments, Type};
 use super::paths::{at, site};
 use crate::model::{Entry, Keyspace, Kind, Param};
 
-/// Where items that name the user's types are put: of a type that it can't find, the compiler says that the item
-/// lacks a parameter of that name, and the item is then always the struct.
+/// The span of items that name the user's types. If a type does not exist, the compiler suggests a
+/// type parameter for the item. With this span, that item is always the struct.
 pub(super) fn item(model: &Keyspace<'_>) -> Span {
     model.ident.span()
 }
 
-/// What the parameter reads back as. It stands outside of blocks.
+/// The parsed type of the parameter, for code outside of blocks.
 pub(super) fn parsed(param: &Param<'_>, root: &TokenStream) -> TokenStream {
     let (ty, span) = (&param.closed, param.ty.span());
-    // From the expansion, or lints would check `crate = ..` as a path that the user wrote here.
+    // With a span of the expansion. Otherwise lints would check the path of `crate = ..` as user
+    // code.
     let name = Ident::new("KeyArgument", at(span));
     quote_spanned!(span=> <#ty as #root::#name>::Parsed)
 }
 
-/// Which texts the parameter's type can write.
+/// The class of strings that the parameter's type can write.
 pub(super) fn class(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
     let ty = alias(model, param);
     quote_spanned!(param.ty.span()=> <#ty as #rk::KeyArgument>::CLASS)
 }
 
-/// The parameter's type in one token, at the place where all errors about it are shown. A type of several tokens
-/// would be shown whole where the compiler can tell that it is to blame, and by its first token elsewhere.
+/// An alias of the parameter's type, with the span of all errors about it. It is one token: for a
+/// type of several tokens, the compiler would sometimes underline the whole type and sometimes only
+/// its first token.
 pub(super) fn alias(model: &Keyspace<'_>, param: &Param<'_>) -> Ident {
     model.names.internal(&format!("A{}", param.number), param.ty.span())
 }
 
-/// What the aliases stand for.
+/// The definitions of the aliases.
 pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
     let params = model.entries.iter().flat_map(|entry| &entry.params);
     let aliases = params.filter(|param| param.refused().is_none()).map(|param| {
@@ -48,9 +50,9 @@ pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
     aliases.collect()
 }
 
-/// Asks in so many words whether the parameter's type is an argument. Where the first to ask is a function, the
-/// compiler adds which bound of it asked; where it is the size of a type, at which place. Either is another error.
-pub(super) fn asked(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+/// Requires directly that the parameter's type is an argument. If a function's bound or the size of
+/// a type requires it first, the compiler adds details about that place, which makes another error.
+pub(super) fn require_argument(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
     let class = class(model, param, rk);
     quote_spanned!(site()=> let _ = #class;)
 }
@@ -66,7 +68,8 @@ pub(super) fn mention(
     if !entry.params.iter().any(|param| param.is_into) {
         return quote_spanned!(site()=> let _ = #this::#constructor;);
     }
-    // A function with `impl Into<..>` parameters can't be named as a value, because their types are unknown. A call sets them.
+    // A function with `impl Into<..>` parameters can't be used as a value, because their types are
+    // unknown. A call determines them.
     let receiver = model.names.internal("this", site());
     let receiver =
         bound.map(|bound| (quote_spanned!(site()=> #receiver: &#bound), receiver.to_token_stream()));
@@ -84,8 +87,8 @@ pub(super) fn mention(
     quote_spanned!(site()=> let _ = |#(#params),*| #this::#constructor(#(#arguments),*);)
 }
 
-/// The type that a function takes for a parameter of type `ty`.
-pub(super) fn taken(param: &Param<'_>, ty: TokenStream) -> TokenStream {
+/// The type of a function's parameter that is declared as `ty`.
+pub(super) fn parameter_type(param: &Param<'_>, ty: TokenStream) -> TokenStream {
     if param.is_into { quote_spanned!(site()=> impl ::core::convert::Into<#ty>) } else { ty }
 }
 
@@ -95,8 +98,9 @@ pub(super) fn converted(param: &Param<'_>) -> Option<TokenStream> {
     param.is_into.then(|| quote_spanned!(site()=> let #ident: #ty = ::core::convert::Into::into(#ident);))
 }
 
-/// What lives at the key, as an argument of another type. There the compiler would propose a parameter for the
-/// item, which it does not where the user wrote the name; it never does for a name with arguments, even none.
+/// The kind, for use as a generic argument. If the type does not exist, the compiler would suggest
+/// a type parameter for the generated item. It never does for a name with generic arguments, even
+/// an empty list.
 pub(super) fn kind(kind: &Kind<'_>) -> TokenStream {
     let ty = &kind.closed;
     let is_bare = matches!(ty, Type::Path(ty) if ty.qself.is_none() && ty.path.segments.len() == 1

@@ -1,4 +1,4 @@
-//! The way back: the enum of parsed keys, and the function that makes one.
+//! Generates the enum of parsed keys, and the function that creates it.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -65,7 +65,7 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
     let parsed = ident(model);
     let arms = parsing(model).map(|(index, entry)| {
         let name = variant(entry);
-        // Captures come in the template's order, fields in that of the parameters.
+        // Captures are in the order of the template, fields in the order of the parameters.
         let holes: Vec<&str> = entry
             .template
             .iter()
@@ -77,7 +77,8 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
             let position = holes.iter().position(|hole| *hole == name)?;
             let (ty, ident) = (named::alias(model, param), at_type(ident, param.ty));
             let captures = captures_ident(model, at(param.ty.span()));
-            // The parentheses have the type's span, which the call has not, since it starts with a name of ours.
+            // The parentheses have the span of the type. The call does not, because it starts with
+            // a generated name.
             Some(quote_spanned!(param.ty.span()=> #ident: (#captures.get::<#ty>(#position))?))
         });
         let span = entry.params.first().map_or_else(site, |param| param.ty.span());
@@ -101,7 +102,7 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
     }
 }
 
-/// The entries whose keys read back, with their places.
+/// The entries whose keys can be parsed, with their indices.
 fn parsing<'m, 'a>(model: &'m Keyspace<'a>) -> impl Iterator<Item = (usize, &'m Entry<'a>)> {
     model.entries.iter().enumerate().filter(|(_, entry)| entry.parses)
 }

@@ -1,8 +1,8 @@
-//! What `#[derive(Debug, Clone, PartialEq)]` would write for the enum of parsed keys.
+//! Generates what `#[derive(Debug, Clone, PartialEq)]` would generate for the enum of parsed keys.
 //!
-//! Written out, because each derive would report an argument type that is none once more, and at a place of
-//! its own. Here every token that depends on a type has exactly the type's span, so that the compiler sees one
-//! error and says it once.
+//! If a type is not an argument, each derive would report it again, at a different place. Here
+//! every token that depends on a type has exactly the type's span, so that the compiler reports one
+//! error.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -12,14 +12,14 @@ use syn::spanned::Spanned;
 use super::paths::site;
 use crate::names::Names;
 
-/// A variant, its fields as declared.
+/// A variant, with the declared types of its fields.
 pub(super) struct Variant<'a> {
     pub(super) name: Ident,
     pub(super) fields: Vec<(Ident, &'a syn::Type)>,
 }
 
 impl Variant<'_> {
-    /// Where an expression of it is shown: at its first argument.
+    /// The span of its expressions: that of its first argument.
     pub(super) fn span(&self) -> Span {
         self.fields.first().map_or_else(site, |(_, ty)| ty.span())
     }
@@ -107,7 +107,7 @@ fn eq(variants: &[Variant<'_>], names: &Names) -> TokenStream {
             quote_spanned!(site()=> (&#left, &#right) => #(#equal)&&*,)
         })
         .collect();
-    // For one variant it would be unreachable; for none, a pair of references still asks for it.
+    // Unreachable for one variant. For none, a match on a pair of references still needs an arm.
     if variants.len() != 1 {
         arms.extend(quote_spanned!(site()=> _ => false,));
     }
@@ -129,7 +129,7 @@ fn binding(side: &str, index: usize, ty: &syn::Type, names: &Names) -> Ident {
     names.internal(&format!("{side}{index}"), ty.span())
 }
 
-/// The field's name, shown at its type.
+/// The field's name, with the span of its type.
 pub(super) fn at_type(field: &Ident, ty: &syn::Type) -> Ident {
     let mut field = field.clone();
     field.set_span(field.span().located_at(ty.span()));

@@ -1,4 +1,4 @@
-//! What every part of an expansion needs: spans, and the paths of the runtime.
+//! Spans, and the paths of the runtime.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -7,27 +7,28 @@ use syn::Path;
 use crate::crate_path;
 use crate::names::Names;
 
-/// The span of generated tokens that stand for nothing in particular.
+/// The span of generated tokens that belong to no part of the declaration.
 pub(crate) fn site() -> Span {
     Span::mixed_site()
 }
 
-/// Shown at `span`, resolved where the macro is defined.
+/// A span at the place of `span`, with the hygiene of [`site`].
 pub(crate) fn at(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
 
-/// The runtime: outside of blocks, and in signatures, its public paths are named.
+/// The path of the runtime crate. Signatures, and code outside of blocks, use its public paths.
 pub(crate) fn root(path: Option<&Path>) -> TokenStream {
     path.map_or_else(|| crate_path::default().into_token_stream(), ToTokens::to_token_stream)
 }
 
-/// The runtime's hidden module, by the short name that [`imports`] gives it within a block.
+/// The runtime's hidden module, by its short name from [`imports`].
 pub(crate) fn private(names: &Names) -> TokenStream {
     names.internal("rk", site()).into_token_stream()
 }
 
-/// The first item of a block. The glob hides what the user's scope has of the names that the block binds.
+/// The first item of a block. The glob import shadows items in the user's scope that have the same
+/// names as bindings in the block.
 pub(crate) fn imports(names: &Names, root: &TokenStream) -> TokenStream {
     let rk = private(names);
     let bindings = names.can_import_bindings().then(|| quote_spanned!(site()=> , bindings::*));

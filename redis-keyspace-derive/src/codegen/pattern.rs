@@ -1,5 +1,5 @@
-//! Patterns: for each template with arguments a method that binds each of them, and the function that makes one with all
-//! of them free.
+//! Generates patterns: for each template with arguments, a function that returns the pattern of all
+//! its keys, and a method for each argument that binds it.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
@@ -13,18 +13,19 @@ use super::{docs, lints, named};
 use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
 
-/// What the functions do.
+/// What the bodies of the functions contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
     Working,
-    /// Beside an error: nothing, since nobody will run them.
+    /// Nothing, because the declaration has errors and never runs.
     Empty,
 }
 
-/// The type of all patterns of the keyspace, at the level of the struct, so that users can name it. One type for all
-/// templates, told apart by a type parameter: one type for each would double what the compiler has to do. The parameter
-/// is a separate [type](fields) for each field instead of the field's number: both cost the compiler the same, but
-/// `CartKeysPattern<Json<Cart>, UserKeys>` tells a reader of hovers and errors which pattern it is.
+/// The type of all patterns of the keyspace. It is in the scope of the struct, so that users can
+/// name it. All templates share one type with a type parameter, because one type per template would
+/// double the compile time. The parameter is a [type](fields) per field instead of the field's
+/// number. Both compile equally fast, but `CartKeysPattern<Json<Cart>, UserKeys>` is readable in
+/// hovers and errors.
 pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     if with_arguments(model).next().is_none() {
         return TokenStream::new();
@@ -34,7 +35,7 @@ pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStrea
     let docs = docs::pattern(model);
     let hidden = model.forwarded.is_hidden.then(|| quote_spanned!(site()=> #[doc(hidden)]));
     let allowed = lints::allow(lints::PATTERN, Some(&model.forwarded));
-    // Of any kind, so that the kind, which may be private, is no part of what the impls promise.
+    // Generic over the kind, so that a private kind does not appear in public impls.
     quote_spanned! {site()=>
         #docs
         #hidden
@@ -47,7 +48,8 @@ pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStrea
     }
 }
 
-/// The types that tell the patterns apart, for the block: at the level of the struct they could meet the user's.
+/// The types that distinguish the patterns. They are in the block, because in the scope of the
+/// struct they could conflict with the user's types.
 pub(super) fn fields(model: &Keyspace<'_>) -> TokenStream {
     let fields = with_arguments(model).map(|(_, entry)| {
         let field = field(model, entry);
@@ -56,7 +58,7 @@ pub(super) fn fields(model: &Keyspace<'_>) -> TokenStream {
     fields.collect()
 }
 
-/// `UserKeys`, as the function that makes the pattern is `user_keys`.
+/// The type of a field's pattern: `UserKeys` for the function `user_keys`.
 fn field(model: &Keyspace<'_>, entry: &Entry<'_>) -> Ident {
     model.names.visible(&entry.marker, site())
 }
@@ -121,18 +123,18 @@ fn method(
     bodies: Bodies,
     rk: &TokenStream,
 ) -> TokenStream {
-    // `Self` is the pattern here.
+    // In this impl, `Self` is the pattern.
     let (vis, ty) = (entry.vis, without_self(param.ty.to_token_stream(), model.ident));
-    let ty = named::taken(param, ty);
+    let ty = named::parameter_type(param, ty);
     let docs = docs::binding(&name.unraw().to_string());
     let holes = entry.template.iter().flat_map(|template| template.holes());
     let hole = holes.into_iter().position(|hole| param.name().as_deref() == Some(&hole.name));
     let body = match (bodies, hole) {
         (Bodies::Working, Some(hole)) => {
-            let (asked, argument) = (named::asked(model, param, rk), at_type(name, param.ty));
+            let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.ty));
             let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
             let converted = named::converted(param);
-            quote_spanned!(site()=> #asked #converted Self { pattern: self.pattern #bind, field: self.field })
+            quote_spanned!(site()=> #required #converted Self { pattern: self.pattern #bind, field: self.field })
         }
         _ => quote_spanned!(site()=> let _ = #name; self),
     };
@@ -144,7 +146,7 @@ fn method(
     }
 }
 
-/// `user_keys`, for the keyspace's own impl.
+/// The functions such as `user_keys`, for the keyspace's impl.
 pub(super) fn constructors(
     model: &Keyspace<'_>,
     bodies: Bodies,
@@ -172,7 +174,8 @@ pub(super) fn bound(
     functions(model, bodies, root, rk, &receiver, &on_handle, &delete)
 }
 
-/// A function for the pattern of each template, and `delete_pattern`. `place` chooses where a new pattern runs.
+/// A function for the pattern of each template, and `delete_pattern`. `place` sets the handle of a
+/// new pattern.
 fn functions(
     model: &Keyspace<'_>,
     bodies: Bodies,
@@ -183,7 +186,7 @@ fn functions(
     delete: &dyn Fn(&Ident) -> TokenStream,
 ) -> TokenStream {
     let templates = templates_ident(model);
-    // Names that a field has taken are reported, and would be there twice.
+    // Skips names that a field already uses. These conflicts are reported.
     let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
     let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
     let constructors = free.map(|(index, entry)| {
@@ -242,7 +245,7 @@ fn glob(model: &Keyspace<'_>) -> Ident {
     }
 }
 
-/// Mentions of all that is generated here, so that it is no dead code.
+/// Uses all items that are generated here, so that they are not dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
     let patterns = with_arguments(model).map(|(_, entry)| {
@@ -263,7 +266,7 @@ pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     quote_spanned!(site()=> let _ = #this::delete_pattern; #patterns)
 }
 
-/// The name of the function that makes the pattern of a field.
+/// The name of the function that returns the pattern of a field.
 pub(crate) fn constructor_name(field: &str) -> String {
     format!("{field}_keys")
 }
@@ -276,7 +279,7 @@ fn ident(model: &Keyspace<'_>) -> Ident {
     format_ident!("{}Pattern", model.ident.unraw(), span = named::item(model))
 }
 
-/// The entries that have a pattern. Beside an error, those have none whose parameters name lifetimes.
+/// The entries that have a pattern. Entries with `for<..>` have none; they are already reported.
 fn with_arguments<'m, 'a>(model: &'m Keyspace<'a>) -> impl Iterator<Item = (usize, &'m Entry<'a>)> {
     model.entries.iter().enumerate().filter(|(_, entry)| {
         let names_lifetimes = entry.signature.is_some_and(|signature| signature.lifetimes.is_some());
@@ -284,7 +287,7 @@ fn with_arguments<'m, 'a>(model: &'m Keyspace<'a>) -> impl Iterator<Item = (usiz
     })
 }
 
-/// The parameters that can be named; of two of one name, the first.
+/// The parameters that have a name. Of two with the same name, only the first.
 fn arguments<'m, 'a>(entry: &'m Entry<'a>) -> impl Iterator<Item = (&'m Ident, &'m Param<'a>)> {
     let named = entry.params.iter().enumerate();
     named.filter_map(|(index, param)| {

@@ -1,10 +1,10 @@
-//! Types as text, as a person would write them.
+//! Formats types as in source code.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// `Json < Vec < Sku > >` is what the tokens print as; this gives `Json<Vec<Sku>>`.
-pub(super) fn text(ty: &impl ToTokens) -> String {
+/// Returns `Json<Vec<Sku>>`, where the tokens would print as `Json < Vec < Sku > >`.
+pub(crate) fn text(ty: &impl ToTokens) -> String {
     let mut text = String::new();
     write(ty.to_token_stream(), &mut text);
     text.trim_end().to_owned()
@@ -15,7 +15,7 @@ fn write(tokens: TokenStream, text: &mut String) {
         match token {
             TokenTree::Punct(punct) => {
                 let c = punct.as_char();
-                // `->` is the one operator of two characters that is set off.
+                // `->` is the only operator of two characters with spaces around it.
                 let starts_arrow = c == '-' && punct.spacing() == Spacing::Joint;
                 let ends_arrow = c == '>' && text.ends_with('-');
                 if (starts_arrow || matches!(c, '+' | '=')) && !text.ends_with(' ') {
@@ -50,7 +50,7 @@ fn write(tokens: TokenStream, text: &mut String) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn like_a_person() {
+    fn types_are_formatted_as_in_source_code() {
         for ty in [
             "u64",
             "Json<Vec<Sku>>",

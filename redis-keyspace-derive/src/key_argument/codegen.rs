@@ -1,4 +1,5 @@
-//! The impl, or with errors something that keeps the compiler from adding its own.
+//! Generates the impl. If there are errors, it generates a stub that avoids follow-up errors of the
+//! compiler.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
@@ -12,7 +13,7 @@ use crate::codegen::{ARGUMENT, allow, at, imports, private, root, site};
 use crate::names::Names;
 
 pub(crate) fn argument(model: &Argument<'_>, names: &Names, has_errors: bool) -> TokenStream {
-    // Without its parameters a generic type can't even be named.
+    // A generic type can't be named without its parameters.
     if model.is_generic {
         return TokenStream::new();
     }
@@ -43,7 +44,8 @@ pub(crate) fn argument(model: &Argument<'_>, names: &Names, has_errors: bool) ->
     }
 }
 
-/// What a newtype wraps, in one token of its own. As with parameters, a type that is no argument is then one error.
+/// The alias of the wrapped type. Because it is one token, a type that is not a `KeyArgument`
+/// causes one error, as for parameters.
 fn inner(names: &Names, ty: &Type) -> Ident {
     names.internal("Inner", ty.span())
 }
@@ -64,7 +66,7 @@ fn body(form: &Form<'_>, format: Option<&Format>, names: &Names, rk: &TokenStrea
             let [out_there, text_there] = ["out", "text"].map(|name| names.internal(name, at(span)));
             let class = quote_spanned!(span=> #inner::CLASS);
             let write = quote_spanned!(span=> #inner::write(&#value.#member, #out_there));
-            // `Box<str>` and the like read back as a `String`, and are made from one.
+            // The parsed type can differ from the wrapped one: `Box<str>` parses as a `String`.
             let wrapped = quote_spanned!(span=> ::core::convert::Into::into((#inner::parse(#text_there))?));
             if let Some(Format { alphabet, min, max, .. }) = format {
                 return quote_spanned! {site()=>

@@ -1,4 +1,4 @@
-//! What a newtype or an enum says about its text, and the rules for both.
+//! The model of a newtype or an enum, and the rules for both.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ pub(crate) struct Argument<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) crate_path: Option<Path>,
     pub(crate) format: Option<argument::Format>,
-    /// `None` for what can't be an argument.
+    /// `None` if the type can't be an argument.
     pub(crate) form: Option<Form<'a>>,
     pub(crate) is_generic: bool,
-    /// Those can't implement what is asked of a parsed argument.
+    /// Whether the type is a union. Unions can't implement the traits of a parsed argument.
     pub(crate) is_union: bool,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum Form<'a> {
         member: Member,
         ty: &'a Type,
     },
-    /// The variants with their texts.
+    /// The variants and their texts.
     Enum(Vec<(&'a Ident, String)>),
 }
 
@@ -46,7 +46,7 @@ impl<'a> Argument<'a> {
             };
             diag.error(
                 span,
-                "`#[derive(KeyArgument)]` is for types without parameters and lifetimes, since a key reads back as the type itself: own what you hold, or implement `KeyArgument` by hand",
+                "`#[derive(KeyArgument)]` does not support generic types and lifetimes, because parsing a key creates the type: use owned, concrete types, or implement `KeyArgument` by hand",
             );
         }
         let form = match &input.data {
@@ -55,13 +55,13 @@ impl<'a> Argument<'a> {
             Data::Union(_) => {
                 diag.error(
                     input.ident.span(),
-                    "a union can't be an argument of a key: use a newtype or an enum of unit variants",
+                    "a union can't be an argument of a key: use a newtype or an enum with unit variants",
                 );
                 None
             }
         };
         if let (Some(format), false) = (&format, matches!(form, Some(Form::Newtype { .. }))) {
-            diag.error(format.span, "`alphabet` is for newtypes; variants take `#[key(\"text\")]`");
+            diag.error(format.span, "`alphabet` is only valid on a newtype: to set the text of a variant, write `#[key(\"text\")]` on it");
         }
         let is_union = matches!(input.data, Data::Union(_));
         Self { ident: &input.ident, crate_path, format, form, is_generic, is_union }
@@ -74,18 +74,18 @@ fn newtype<'a>(ident: &Ident, fields: &'a Fields, is_generic: bool, diag: &Diag)
         argument::refuse(&field.attrs, diag);
     }
     let [field] = list.as_slice() else {
-        let many = if list.is_empty() { "nothing" } else { "several fields" };
+        let many = if list.is_empty() { "no fields" } else { "several fields" };
         diag.error(
             ident.span(),
-            format!("a struct is an argument if it wraps one value, and `{ident}` has {many}: give the key a parameter for each value, or implement `KeyArgument` by hand"),
+            format!("`{ident}` has {many}, but `#[derive(KeyArgument)]` needs a struct with exactly one: declare a parameter of the key for each value, or implement `KeyArgument` by hand"),
         );
         return None;
     };
-    // With a lifetime of its own, that was said already.
+    // If the type has a lifetime parameter, that is already reported.
     if let (Type::Reference(reference), false) = (&field.ty, is_generic) {
         diag.error(
             reference.span(),
-            "a key reads back as the type itself, which can't borrow: wrap what owns the value, as `String` does for `str`",
+            "the newtype can't borrow, because parsing a key creates it: wrap an owned type, such as `String` instead of `&str`",
         );
         return None;
     }
@@ -103,7 +103,7 @@ fn variants<'a>(ident: &Ident, data: &'a DataEnum, diag: &Diag) -> Option<Form<'
     if data.variants.is_empty() {
         diag.error(
             ident.span(),
-            format!("`{ident}` has no variants, so there is nothing to write into a key"),
+            format!("`{ident}` has no variants: add one, because a key needs a text for each value"),
         );
         return None;
     }
@@ -113,29 +113,29 @@ fn variants<'a>(ident: &Ident, data: &'a DataEnum, diag: &Diag) -> Option<Form<'
         if !matches!(variant.fields, Fields::Unit) {
             diag.error(
                 variant.fields.span(),
-                format!("`{}` holds data, and only variants without any have one text: give the key a parameter for the data, or implement `KeyArgument` by hand", variant.ident),
+                format!("`{}` has data, but only unit variants are supported: declare a parameter of the key for the data, or implement `KeyArgument` by hand", variant.ident),
             );
         }
-        let stated = argument::text(&variant.attrs, diag);
-        let (text, span) = match stated.good() {
+        let explicit = argument::text(&variant.attrs, diag);
+        let (text, span) = match explicit.good() {
             Some(literal) => (literal.value(), literal.span()),
             None => (snake_case(&variant.ident.unraw().to_string()), variant.ident.span()),
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if text.is_empty() {
-            diag.error(span, "the text of a variant can't be empty: a key would have an empty segment");
+            diag.error(span, "the text of the variant is empty: the key would have an empty segment");
         } else if let Some(c) = text.chars().find(|c| !is_plain(*c)) {
-            let advice = if stated.good().is_some() {
+            let advice = if explicit.good().is_some() {
                 "use another text"
             } else {
-                "state a text with `#[key(\"text\")]`"
+                "set a text with `#[key(\"text\")]`"
             };
             diag.error(
                 span,
-                format!("the text of a variant consists of letters and digits of ASCII, `_`, `.` and `-`, and `{text}` contains `{}`: {advice}", c.escape_debug()),
+                format!("the text `{text}` contains `{}`, but the text of a variant must consist of ASCII letters and digits, `_`, `.` and `-`: {advice}", c.escape_debug()),
             );
         } else if let Some(other) = taken.get(&text) {
-            diag.error(span, format!("`{other}` is written as `{text}` too: give one of them another text with `#[key(\"text\")]`"));
+            diag.error(span, format!("`{other}` has the text `{text}` too: set another text for one of them with `#[key(\"text\")]`"));
         } else {
             taken.insert(text.clone(), &variant.ident);
         }

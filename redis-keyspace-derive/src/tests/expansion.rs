@@ -1,11 +1,12 @@
-//! Snapshots. After a change, `INSTA_UPDATE=always cargo test` writes them; the diff is for reading.
+//! Snapshots of expansions. After a change, update them with `INSTA_UPDATE=always cargo test` and
+//! review the diff.
 
 use quote::quote;
 
 use super::pretty;
 use crate::expand::{key_argument, keyspace};
 
-/// Without the expression, which would repeat the test.
+/// Omits the expression, because it would repeat the test.
 macro_rules! snapshot {
     ($tokens:expr) => {
         insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(pretty($tokens)) })
@@ -26,7 +27,7 @@ fn carts() {
             #[key("user:{id}:views", ttl = "30d")]
             pub(crate) views: fn(id: u64) -> Counter,
 
-            /// What the shop front shows.
+            /// Shown on the front page.
             #[key("featured", ttl = none)]
             featured: Json<Vec<Sku>>,
         }

@@ -1,4 +1,5 @@
-//! Rules that a ui test would only repeat: which mistakes are reported together, and which not twice.
+//! Tests which errors are reported together, and that no error is reported twice. The texts are in
+//! the ui tests.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -11,7 +12,7 @@ fn count(tokens: TokenStream) -> usize {
 }
 
 #[test]
-fn correct_declarations_say_nothing() {
+fn valid_declarations_have_no_errors() {
     let tokens = quote! {
         #[keyspace(prefix = "cart", ttl = 3_600)]
         struct CartKeys { user: fn(id: u64) -> Text, }
@@ -29,7 +30,7 @@ fn a_misspelled_attribute_is_not_also_missing() {
 }
 
 #[test]
-fn a_misspelled_attribute_does_not_repeat_the_right_one() {
+fn a_misspelled_attribute_is_not_a_duplicate_of_the_correct_one() {
     let tokens = quote! {
         #[keyspace(prefx = "cart", prefix = "cart", ttl = none)]
         struct CartKeys { user: fn(id: u64) -> Text, }
@@ -38,7 +39,7 @@ fn a_misspelled_attribute_does_not_repeat_the_right_one() {
 }
 
 #[test]
-fn a_bad_lifetime_is_not_also_missing() {
+fn an_invalid_ttl_is_not_also_missing() {
     let tokens = quote! {
         #[keyspace(prefix = "cart")]
         struct CartKeys { #[key(ttl = "1y")] user: fn(id: u64) -> Text, }
@@ -58,7 +59,7 @@ fn a_misspelled_placeholder_is_not_also_an_unused_parameter() {
 }
 
 #[test]
-fn an_unknown_placeholder_and_an_unused_parameter_are_two() {
+fn an_unknown_placeholder_and_an_unused_parameter_are_two_errors() {
     let tokens = quote! {
         #[keyspace(prefix = "cart", ttl = none)]
         struct CartKeys { #[key("user:{shopper}")] user: fn(id: u64) -> Text, }
@@ -67,7 +68,7 @@ fn an_unknown_placeholder_and_an_unused_parameter_are_two() {
 }
 
 #[test]
-fn an_old_name_is_answered_with_the_new_one() {
+fn a_renamed_attribute_suggests_the_new_name() {
     let tokens = quote! {
         #[keyspace(prefix = "cart", ttl = none, lanes = 2, exclusives = 8)]
         struct CartKeys { user: fn(id: u64) -> Text, }
@@ -82,7 +83,7 @@ fn an_old_name_is_answered_with_the_new_one() {
 }
 
 #[test]
-fn a_type_with_a_path_is_no_float() {
+fn a_type_with_a_path_is_not_a_primitive() {
     for ty in [quote!(self::f64), quote!(self::str), quote!(types::f32)] {
         let tokens = quote! {
             #[keyspace(prefix = "cart", ttl = none)]
@@ -100,7 +101,7 @@ fn a_type_with_a_path_is_no_float() {
 }
 
 #[test]
-fn repeated_names_are_shown_at_both_places() {
+fn duplicate_names_are_reported_at_both_places() {
     let tokens = quote! {
         #[keyspace(prefix = "cart", ttl = none)]
         #[keyspace(db = 1, prefix = "cart")]
@@ -108,12 +109,12 @@ fn repeated_names_are_shown_at_both_places() {
     };
     assert_eq!(
         messages(keyspace(tokens)),
-        ["`prefix` is stated twice: keep one of them", "`prefix` was first stated here",]
+        ["`prefix` is set twice; remove one", "`prefix` is first set here"]
     );
 }
 
 #[test]
-fn the_proposed_prefix_is_the_struct_s_name() {
+fn the_suggested_prefix_is_the_name_of_the_struct() {
     for (name, proposal) in [
         ("CartKeys", "cart"),
         ("Carts", "carts"),
@@ -146,7 +147,7 @@ fn key_arguments_report_everything_at_once() {
 }
 
 #[test]
-fn the_proposed_units_are_no_mistakes() {
+fn suggested_durations_are_valid() {
     for timeout in [quote!(-5), quote!(0), quote!("0"), quote!(5m), quote!(99999999999999999999)] {
         let messages = messages(keyspace(quote! {
             #[keyspace(prefix = "cart", ttl = none, timeout = #timeout)]
@@ -158,7 +159,7 @@ fn the_proposed_units_are_no_mistakes() {
 }
 
 #[test]
-fn numbers_have_no_suffixes() {
+fn numbers_with_suffixes_are_errors() {
     for setting in [quote!(db = 2u8), quote!(retries = 3x), quote!(ttl = 30m), quote!(timeout = 30s)] {
         let tokens = quote! {
             #[keyspace(prefix = "cart", #setting)]
@@ -169,7 +170,7 @@ fn numbers_have_no_suffixes() {
 }
 
 #[test]
-fn the_proposed_template_has_the_prefix_once() {
+fn the_suggested_template_does_not_repeat_the_prefix() {
     for (template, proposal) in [
         ("cart:user", "\"user\""),
         ("cart:cart:user", "\"user\""),
@@ -187,7 +188,7 @@ fn the_proposed_template_has_the_prefix_once() {
 }
 
 #[test]
-fn what_follows_an_equals_sign_is_checked_as_well() {
+fn values_after_an_equals_sign_are_checked_too() {
     let tokens = quote! {
         #[keyspace = "cart*"]
         struct CartKeys { #[key = "user:*"] #[key(ttl = none)] user: Text, }
@@ -196,7 +197,7 @@ fn what_follows_an_equals_sign_is_checked_as_well() {
 }
 
 #[test]
-fn no_items_no_panic() {
+fn invalid_input_does_not_panic() {
     assert_eq!(
         messages(keyspace(quote!(
             fn main() {}

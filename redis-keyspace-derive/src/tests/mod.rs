@@ -1,12 +1,13 @@
-//! The expansion as a whole: what it looks like, and what it says when it can't be.
+//! Tests of the whole expansion: the generated code, and the error messages.
 
+mod attributes;
 mod expansion;
 mod messages;
 mod template;
 
 use proc_macro2::TokenStream;
 
-/// The expansion, formatted.
+/// Formats an expansion.
 fn pretty(tokens: TokenStream) -> String {
     prettyplease::unparse(&syn::parse2(tokens).expect("an expansion is a list of items"))
 }

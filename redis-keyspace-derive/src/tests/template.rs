@@ -12,7 +12,7 @@ fn hole(name: &str, at: std::ops::Range<usize>) -> Piece {
     Piece::Hole(Hole { name: name.to_owned(), at })
 }
 
-fn mistakes(text: &str) -> Vec<Mistake> {
+fn problems(text: &str) -> Vec<Mistake> {
     Template::parse(text).problems.into_iter().map(|problem| problem.what).collect()
 }
 
@@ -31,7 +31,7 @@ fn pieces() {
 }
 
 #[test]
-fn every_mistake_is_found() {
+fn every_error_is_found() {
     let name = || "id".to_owned();
     for (text, expected) in [
         ("", vec![Mistake::Empty]),
@@ -56,12 +56,12 @@ fn every_mistake_is_found() {
         ("a:::b", vec![Mistake::DoubleColon]),
         ("*{}%", vec![Mistake::Glob('*'), Mistake::EmptyHole, Mistake::Percent]),
     ] {
-        assert_eq!(mistakes(text), expected, "{text}");
+        assert_eq!(problems(text), expected, "{text}");
     }
 }
 
 #[test]
-fn marks_are_below_their_place() {
+fn marks_are_below_their_range() {
     assert_eq!(caret("user:{ids}", &(5..10)), "  user:{ids}\n       ^^^^^ column 6");
     assert_eq!(caret("größe:{ids}", &(8..13)), "  größe:{ids}\n        ^^^^^ column 7");
     assert_eq!(caret("\t:{x}", &(2..5)), "  \\t:{x}\n     ^^^ column 3");
@@ -70,7 +70,7 @@ fn marks_are_below_their_place() {
 
 proptest! {
     #[test]
-    fn any_text_is_read(text in "\\PC*|[a{}:*%\\\\\n\u{e4}]{0,24}") {
+    fn any_text_is_parsed(text in "\\PC*|[a{}:*%\\\\\n\u{e4}]{0,24}") {
         let template = Template::parse(&text);
         for problem in &template.problems {
             prop_assert!(text.get(problem.at.clone()).is_some(), "{problem:?} cuts a character");
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_right_prints_as_it_was_written(text in "[a-z{}:\u{e4}]{1,24}") {
+    fn valid_templates_print_as_written(text in "[a-z{}:\u{e4}]{1,24}") {
         let template = Template::parse(&text);
         if template.problems.is_empty() {
             prop_assert_eq!(template.to_string(), text);
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_back(parts in proptest::collection::vec(("[a-z{}]{1,6}", "[a-z_]{1,6}"), 1..6)) {
+    fn printed_templates_parse_to_the_same_pieces(parts in proptest::collection::vec(("[a-z{}]{1,6}", "[a-z_]{1,6}"), 1..6)) {
         let mut expected = Vec::new();
         let mut names: Vec<String> = Vec::new();
         for (text, name) in parts {

@@ -1,11 +1,12 @@
-//! Parsing of arguments.
+//! Parses the arguments of commands.
 
 use bytes::Bytes;
 
 use crate::number::{parse_f64, parse_i64};
 use crate::reply::Failure;
 
-/// Returns exactly `N` arguments. Arity is checked before, so only options can cause the error.
+/// Returns exactly `N` arguments. The arity has already been checked, so only options can cause the
+/// error.
 pub(super) fn exactly<const N: usize>(arguments: &[Bytes]) -> Result<&[Bytes; N], Failure> {
     arguments.try_into().map_err(|_| Failure::SYNTAX)
 }
@@ -27,7 +28,7 @@ pub(super) fn integer(argument: &[u8]) -> Result<i64, Failure> {
     parse_i64(argument).ok_or(Failure::NOT_AN_INTEGER)
 }
 
-/// Parses the index of a database; `databases` is their number.
+/// Parses the index of a database, which must be less than `databases`.
 pub(super) fn database(argument: &[u8], databases: usize) -> Result<usize, Failure> {
     let index = i32::try_from(integer(argument)?).map_err(|_| {
         Failure::new("ERR value is out of range, value must between -2147483648 and 2147483647")
@@ -39,12 +40,12 @@ pub(super) fn float(argument: &[u8]) -> Result<f64, Failure> {
     parse_f64(argument).ok_or(Failure::NOT_A_FLOAT)
 }
 
-/// Returns the name of an option in upper case, for comparisons.
+/// Returns the upper-case name of an option, for comparisons.
 pub(super) fn option(argument: &[u8]) -> Vec<u8> {
     argument.to_ascii_uppercase()
 }
 
-/// Returns the range from `start` to `stop`, both inclusive, of a sequence of `len` elements.
+/// Returns the range from `start` to `stop`, both inclusive, in a sequence of `len` elements.
 /// Negative positions count from the end.
 pub(super) fn range(start: i64, stop: i64, len: usize) -> std::ops::Range<usize> {
     let count = i64::try_from(len).unwrap_or(i64::MAX);

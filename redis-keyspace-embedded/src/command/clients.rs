@@ -1,4 +1,4 @@
-//! CLIENT: the names of connections, and their list.
+//! CLIENT: names, list and termination of connections.
 
 use bytes::Bytes;
 
@@ -86,7 +86,7 @@ fn on_or_off(arguments: &[Bytes]) -> Result<bool, Failure> {
     }
 }
 
-/// The types of clients. There are no masters and no replicas.
+/// The types of clients. There are never masters or replicas.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ClientKind {
     Normal,
@@ -119,14 +119,14 @@ fn list(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         [filter, kind] if option(filter) == b"TYPE" => {
             list_all(context, Some(ClientKind::parse(kind)?), &mut text);
         }
-        // In this order, and as often as an id is repeated.
+        // The list has the order of the ids, and repeats an id that is repeated.
         [filter, ids @ ..] if option(filter) == b"ID" && !ids.is_empty() => {
             let id_of = |id: &Bytes| integer(id).map_err(|_| Failure::new("ERR Invalid client ID"));
             let ids = ids.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
             let limit = context.output_limit();
             let ids = ids.into_iter().filter_map(|id| u64::try_from(id).ok());
             for (id, peer) in ids.filter_map(|id| Some((id, context.state.clients.get(&id)?))) {
-                // More than the connection can hold need not be listed: it will be closed.
+                // The rest need not be listed: the connection cannot hold more, and will be closed.
                 if text.len() >= limit {
                     break;
                 }

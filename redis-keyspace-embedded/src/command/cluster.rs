@@ -1,4 +1,4 @@
-//! CLUSTER, and the slots of keys, on a server that runs as a cluster with a single node.
+//! CLUSTER, and the slots of keys, on a server that is a cluster with a single node.
 
 use bytes::Bytes;
 use crc16::XMODEM;
@@ -33,8 +33,7 @@ fn enabled(context: &Context<'_>) -> Result<(), Failure> {
     is_cluster.then_some(()).ok_or(Failure::new("ERR This instance has cluster support disabled"))
 }
 
-/// Returns an error if the keys of the commands, one or those of a transaction, are in several
-/// slots.
+/// Fails if the keys of the command, or of the commands of a transaction, are in several slots.
 pub(super) fn check_slots<'a>(
     context: &Context<'_>,
     commands: impl IntoIterator<Item = (&'static Spec, &'a [Bytes])>,
@@ -52,8 +51,8 @@ pub(super) fn check_slots<'a>(
     }
 }
 
-/// Returns the slot of a key. If text is between the first `{` and the next `}`, only that text
-/// counts.
+/// Returns the slot of a key. If there is text between the first `{` and the next `}`, only that
+/// text is hashed.
 fn slot(key: &[u8]) -> u16 {
     let rest = key.iter().position(|&byte| byte == b'{').and_then(|open| key.get(open + 1..));
     let tag = rest.and_then(|rest| rest.get(..rest.iter().position(|&byte| byte == b'}')?));

@@ -49,7 +49,7 @@ fn get(context: &mut Context<'_>, patterns: &[Bytes]) -> Answer {
         };
         for setting in SETTINGS.iter().filter(is_asked) {
             if found.iter().all(|(_, other)| other.name != setting.name) {
-                // A name is repeated as the client spells it.
+                // The reply repeats a name as the client spelled it.
                 let name =
                     if is_name { pattern.clone() } else { Bytes::from_static(setting.name.as_bytes()) };
                 found.push((name, setting));
@@ -61,7 +61,7 @@ fn get(context: &mut Context<'_>, patterns: &[Bytes]) -> Answer {
     Ok(Reply::Map(pairs.collect()))
 }
 
-/// Sets all or nothing: all values are checked before the first is set.
+/// Sets all values or none: all are checked before the first is set.
 fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let failed = |name: &[u8], reason: &str| {
         let before = "ERR CONFIG SET failed (possibly related to argument '";

@@ -1,4 +1,4 @@
-//! The connection itself: login, protocol version and database.
+//! Commands about the connection: authentication, protocol version and database.
 
 use bytes::Bytes;
 
@@ -35,7 +35,7 @@ fn ping(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         _ => return Err(Failure::arity("ping")),
     };
     if context.client.subscribed && context.client.protocol == Protocol::Resp2 {
-        // A subscribed connection expects arrays only.
+        // A subscribed connection expects only arrays.
         return Ok(Reply::Array(vec![Reply::text("pong"), Reply::Bulk(text.unwrap_or_default())]));
     }
     Ok(text.map_or(Reply::status("PONG"), Reply::Bulk))
@@ -132,7 +132,7 @@ fn log_in(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(),
 fn select(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let [index] = exactly(arguments)?;
     if context.shared.is_cluster {
-        // After the check of the number, as on a real server.
+        // The number is checked first, as on a real server.
         return match integer(index)? {
             0 => Ok(Reply::OK),
             _ => Err(Failure::new("ERR SELECT is not allowed in cluster mode")),

@@ -1,7 +1,7 @@
-//! A command, and what its handler works on.
+//! The specification of a command, and the context of its handler.
 //!
-//! A handler gets the context, the context has the queue of MULTI and the table of commands, and
-//! both hold commands. Types that refer to each other in a circle share a file.
+//! A handler receives the context. The context has the queue of MULTI and the table of commands,
+//! and both contain commands. These types refer to each other, so they share a file.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -21,9 +21,9 @@ use crate::statistics::Totals;
 /// A command and its handler.
 #[derive(Debug)]
 pub(super) struct Spec {
-    /// The full name; `client|id` for a subcommand.
+    /// The full name, such as `client|id` for a subcommand.
     pub(super) name: &'static str,
-    /// The number of arguments, including the name. Negative: at least that many.
+    /// The number of arguments, including the name. If it is negative, at least that many.
     pub(super) arity: i64,
     pub(super) flags: u8,
     pub(super) keys: KeyPositions,
@@ -31,16 +31,16 @@ pub(super) struct Spec {
 }
 
 impl Spec {
-    /// Whether its name has two words, such as `client|id`.
+    /// Whether the name has two words, such as `client|id`.
     pub(super) fn is_subcommand(&self) -> bool {
         self.name.contains('|')
     }
 }
 
-/// Executes a command. Its arguments are those after the command's name.
+/// Executes a command. The arguments do not include the name of the command.
 type Handler = fn(&mut Context<'_>, &[Bytes]) -> Answer;
 
-/// An entry of a table of commands.
+/// Creates an entry of a table of commands.
 pub(super) const fn command(
     name: &'static str,
     arity: i64,
@@ -63,7 +63,7 @@ impl Commands {
         Self { tables, by_name: specs.map(|spec| (spec.name.as_bytes(), spec)).collect() }
     }
 
-    /// Finds a command by its full name, in either case.
+    /// Finds a command by its full name, case-insensitively.
     pub(super) fn by_name(&self, name: &[u8]) -> Option<&'static Spec> {
         self.by_name.get(name.to_ascii_lowercase().as_slice()).copied()
     }
@@ -78,7 +78,7 @@ impl Commands {
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     pub(super) queue: Vec<(&'static Spec, Vec<Bytes>)>,
-    /// A command could not be queued, so EXEC fails.
+    /// Whether a command could not be queued. If so, EXEC fails.
     broken: bool,
 }
 
@@ -93,26 +93,26 @@ impl Transaction {
     }
 }
 
-/// What a command does to its connection, in addition to its reply.
+/// The effect of a command on its connection, in addition to its reply.
 #[derive(Debug)]
 pub(crate) enum Effect {
     /// Delays the reply.
     Sleep(Duration),
-    /// Lets the receiver answer, or nil after the timeout.
+    /// Waits for the reply from the receiver. After the timeout, the reply is nil.
     Wait { receiver: oneshot::Receiver<Reply>, timeout: Option<Duration> },
 }
 
-/// Whether and how a connection closes, the later the sooner.
+/// Whether and how a connection closes. Later variants close sooner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Closing {
     No,
-    /// After it has written its output.
+    /// Closes after the output was written.
     AfterOutput,
-    /// Without writing its output.
+    /// Closes without writing the output.
     AtOnce,
 }
 
-/// What a command runs inside. No command blocks inside a transaction or a script.
+/// What the command runs in. Commands never block in a transaction or a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nesting {
     Nothing,
@@ -120,7 +120,7 @@ pub(super) enum Nesting {
     Script,
 }
 
-/// What a handler works on. The time does not change during a command or transaction.
+/// The context of a handler. The time is constant during a command or transaction.
 pub(crate) struct Context<'a> {
     pub(super) state: &'a mut State,
     pub(super) client: &'a mut Client,
@@ -130,10 +130,10 @@ pub(crate) struct Context<'a> {
     pub(super) commands: &'static Commands,
     pub(super) now: i64,
     pub(super) nesting: Nesting,
-    /// Subscribers whose output is full. They count as subscribers until the command ends, as on a
-    /// real server.
+    /// Subscribers whose output is full. They still count as subscribers until the command ends, as
+    /// on a real server.
     pub(super) overflowing: BTreeSet<u64>,
-    /// The errors that commands of the running script returned. They are counted.
+    /// The errors that commands returned to the running script. They have already been counted.
     pub(super) script_errors: HashSet<Bytes>,
     effect: Option<Effect>,
     closing: Closing,
@@ -163,7 +163,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns what the command does to its connection.
+    /// Returns the effects of the command on its connection.
     pub(crate) fn finish(self) -> (Option<Effect>, Closing) {
         (self.effect, self.closing)
     }
@@ -172,7 +172,7 @@ impl<'a> Context<'a> {
         self.effect = Some(effect);
     }
 
-    /// Closes the connection in this way, unless it closes sooner already.
+    /// Closes the connection in this way, unless it is already closing sooner.
     pub(super) fn close(&mut self, closing: Closing) {
         self.closing = self.closing.max(closing);
     }
@@ -181,7 +181,7 @@ impl<'a> Context<'a> {
         self.closing
     }
 
-    /// Returns the first size of a reply that the output of the connection cannot hold.
+    /// Returns the smallest size of a reply that does not fit into the output of the connection.
     pub(super) fn output_limit(&self) -> usize {
         self.shared.output_limits.of(self.client.subscribed).hard()
     }
@@ -195,12 +195,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Drops a wait: no command waits inside a transaction.
+    /// Cancels a wait. No command waits in a transaction.
     pub(super) fn cancel_wait(&mut self) {
         self.effect.take_if(|effect| matches!(effect, Effect::Wait { .. }));
     }
 
-    /// Runs the handler on the arguments after the command's name.
+    /// Runs the handler. `arguments` do not include the name of the command.
     pub(super) fn execute(&mut self, spec: &'static Spec, arguments: &[Bytes]) -> Reply {
         let words = if spec.is_subcommand() { 2 } else { 1 };
         let answer = (spec.run)(self, arguments.get(words..).unwrap_or_default());
@@ -210,19 +210,19 @@ impl<'a> Context<'a> {
         answer.unwrap_or_else(Reply::from)
     }
 
-    /// Updates what CLIENT LIST shows about the connection.
+    /// Updates the data that CLIENT LIST shows about the connection.
     pub(super) fn refresh_peer(&mut self) {
         let Some(peer) = self.state.clients.get_mut(&self.client.id) else { return };
         peer.db = self.client.db;
         peer.protocol = self.client.protocol;
         if self.nesting == Nesting::Nothing {
-            // Within EXEC, the transaction counts as open, as on a real server.
+            // During EXEC, the transaction still counts as open, as on a real server.
             let queued = self.transaction.as_ref().map(|transaction| transaction.queue.len());
             peer.queued = queued.map_or(-1, |queued| i64::try_from(queued).unwrap_or(i64::MAX));
         }
     }
 
-    /// Returns the selected database without expired keys.
+    /// Returns the selected database after removing expired keys.
     pub(super) fn db(&mut self) -> Result<&mut Db, Failure> {
         self.db_at(self.client.db)
     }

@@ -1,4 +1,4 @@
-//! Strings that hold numbers.
+//! Strings that contain numbers.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! The path of a request: checks it, then executes, queues or refuses it.
+//! The path of a request: it is checked, and then executed, queued or refused.
 
 use bytes::Bytes;
 
@@ -35,8 +35,8 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
     reply
 }
 
-/// Refuses a command with this error. A refused EXEC ends the transaction; any other command makes its
-/// EXEC fail.
+/// Refuses a command with this error. If EXEC is refused, the transaction ends. For any other
+/// command in a transaction, EXEC will fail.
 pub(crate) fn refuse(context: &mut Context<'_>, arguments: &[Bytes], error: Bytes) -> Reply {
     let mut failure = Failure(error);
     if arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
@@ -50,7 +50,7 @@ pub(crate) fn refuse(context: &mut Context<'_>, arguments: &[Bytes], error: Byte
     failure.into()
 }
 
-/// Checks that the connection may send the command now.
+/// Checks whether the connection may send the command now.
 fn admit(context: &Context<'_>, spec: &'static Spec, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
     if !fits(spec, arguments) {
         return Err(Failure::arity(spec.name));
@@ -69,7 +69,7 @@ fn admit(context: &Context<'_>, spec: &'static Spec, arguments: &[Bytes]) -> Res
     Ok(spec)
 }
 
-/// Records which command the connection executes, also if it is not admitted.
+/// Records the current command of the connection, even if it is not admitted.
 fn begin(context: &mut Context<'_>, name: &'static str) {
     if let Some(peer) = context.state.clients.get_mut(&context.client.id) {
         peer.active = context.now;

@@ -23,14 +23,14 @@ pub(super) const TABLE: &[Spec] = &[
     command("ttl", 2, 0, ONE_KEY, |context, arguments| {
         let now = context.now;
         // Rounded to the nearest second, as on a real server.
-        tell(context, arguments, |at| nearest_second(at.saturating_sub(now)))
+        report(context, arguments, |at| nearest_second(at.saturating_sub(now)))
     }),
     command("pttl", 2, 0, ONE_KEY, |context, arguments| {
         let now = context.now;
-        tell(context, arguments, |at| at.saturating_sub(now))
+        report(context, arguments, |at| at.saturating_sub(now))
     }),
-    command("expiretime", 2, 0, ONE_KEY, |context, arguments| tell(context, arguments, nearest_second)),
-    command("pexpiretime", 2, 0, ONE_KEY, |context, arguments| tell(context, arguments, |at| at)),
+    command("expiretime", 2, 0, ONE_KEY, |context, arguments| report(context, arguments, nearest_second)),
+    command("pexpiretime", 2, 0, ONE_KEY, |context, arguments| report(context, arguments, |at| at)),
     command("persist", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let db = context.db()?;
@@ -57,8 +57,8 @@ impl Unit {
     }
 }
 
-/// Returns the expiry that an option such as `EX 10` or `PXAT 1700000000000` means. SET and its
-/// variants reject times of 0 and below.
+/// Returns the expiry for an option such as `EX 10` or `PXAT 1700000000000`. SET and its variants
+/// reject times of 0 or less.
 pub(super) fn moment(now: i64, unit: Unit, absolute: bool, time: i64, command: &str) -> Result<i64, Failure> {
     let base = if absolute { 0 } else { now };
     let time = Some(time).filter(|&time| time > 0).and_then(|time| unit.to_milliseconds(time));
@@ -127,8 +127,9 @@ fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: 
     Ok(Reply::Integer(1))
 }
 
-/// Returns -2 if the key does not exist, -1 if it has no expiry, else `of` the expiry.
-fn tell(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(i64) -> i64) -> Answer {
+/// Replies with -2 if the key does not exist, -1 if it has no expiry, and otherwise with `of`
+/// applied to the expiry.
+fn report(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(i64) -> i64) -> Answer {
     let [key] = exactly(arguments)?;
     let db = context.db()?;
     Ok(Reply::Integer(match db.entry(key) {

@@ -1,4 +1,4 @@
-//! Finds the command that a request names.
+//! Finds the command of a request.
 
 use bytes::Bytes;
 
@@ -6,10 +6,10 @@ use super::context::{Commands, Spec};
 use super::flags::CONTAINER;
 use crate::reply::Failure;
 
-/// Finds the command or subcommand.
+/// Finds the command or subcommand of a request.
 pub(super) fn lookup(commands: &Commands, arguments: &[Bytes]) -> Result<&'static Spec, Failure> {
     let Some((name, rest)) = arguments.split_first() else { return Err(Failure::SYNTAX) };
-    // The full name of a subcommand is for COMMAND INFO only.
+    // Only COMMAND INFO accepts the full name of a subcommand.
     let spec = commands.by_name(name).filter(|spec| !spec.is_subcommand());
     let mut spec = spec.ok_or_else(|| unknown(name, rest))?;
     if spec.flags & CONTAINER != 0
@@ -21,13 +21,13 @@ pub(super) fn lookup(commands: &Commands, arguments: &[Bytes]) -> Result<&'stati
     Ok(spec)
 }
 
-/// Whether the command takes this number of arguments.
+/// Whether the command accepts this number of arguments.
 pub(super) fn fits(spec: &Spec, arguments: &[Bytes]) -> bool {
     let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
     if spec.arity >= 0 { count == spec.arity } else { count >= spec.arity.saturating_neg() }
 }
 
-/// How much of a request an error quotes.
+/// The maximum number of bytes of a request that an error quotes.
 const QUOTED: usize = 128;
 
 fn unknown(name: &[u8], arguments: &[Bytes]) -> Failure {
@@ -50,7 +50,7 @@ fn unknown_subcommand(container: &Spec, sub: &[u8]) -> Failure {
     Failure::text(text.concat())
 }
 
-/// Returns as much of an argument as C prints: up to a zero byte or the limit.
+/// Returns the part of an argument that C prints: up to the first zero byte or the limit.
 fn quote(argument: &[u8], limit: usize) -> &[u8] {
     let end = argument.iter().position(|&byte| byte == 0).unwrap_or(argument.len()).min(limit);
     argument.get(..end).unwrap_or_default()

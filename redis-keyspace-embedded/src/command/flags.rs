@@ -1,15 +1,15 @@
-//! What the tables of commands say about a command, in addition to its handler. Whether scripts and
-//! connections without authentication may use it is in the metadata.
+//! Properties of commands, in addition to their handlers. The metadata says whether scripts and
+//! unauthenticated connections may use a command.
 
-/// Allowed while a RESP2 connection is subscribed.
+/// Allowed on a RESP2 connection with subscriptions.
 pub(super) const SUBSCRIBED: u8 = 1;
-/// Executed at once within MULTI.
+/// Executed at once in a transaction, not queued.
 pub(super) const IMMEDIATE: u8 = 2;
 /// Has subcommands.
 pub(super) const CONTAINER: u8 = 4;
 
-/// Where the keys are among the arguments: the first, the last (negative: from the end) and the
-/// step, as in COMMAND INFO.
+/// The positions of the keys among the arguments, as in COMMAND INFO: the first, the last and the
+/// step. A negative last position counts from the end.
 pub(super) type KeyPositions = (i64, i64, i64);
 
 pub(super) const NO_KEYS: KeyPositions = (0, 0, 0);

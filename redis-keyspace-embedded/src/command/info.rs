@@ -1,4 +1,4 @@
-//! INFO. The fields are in `info.txt`, with the values of those that never change here.
+//! INFO. The file `info.txt` has the fields, and the values of those that never change.
 
 use bytes::Bytes;
 
@@ -8,12 +8,12 @@ use super::flags::NO_KEYS;
 use crate::db::Db;
 use crate::reply::{Answer, Reply};
 
-/// The version of the real server whose behaviour this one follows.
+/// The version of the real server that this server emulates.
 pub(super) const VERSION: &str = "7.0.15";
 
 pub(super) const TABLE: &[Spec] = &[command("info", -1, 0, NO_KEYS, info)];
 
-/// Sections that only `INFO all` and their names ask for.
+/// Sections that are shown only for `INFO all` and `INFO everything`, or by name.
 const NOT_BY_DEFAULT: [&str; 2] = ["Commandstats", "Latencystats"];
 
 fn info(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
@@ -44,11 +44,11 @@ fn info(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     Ok(Reply::Verbatim(text.into()))
 }
 
-/// Returns the lines of a section that lists things.
+/// Returns the lines of a section that is a list.
 fn listed(context: &Context<'_>, section: &str) -> Vec<String> {
     match section {
         "Errorstats" => {
-            // Characters that separate fields are replaced, as on a real server.
+            // Separators of fields are replaced, as on a real server.
             let shown = |kind: &str| kind.replace(['#', ':'], "_");
             let errors = context.state.statistics.errors.iter();
             errors.map(|(kind, count)| format!("errorstat_{}:count={count}", shown(kind))).collect()
@@ -64,7 +64,7 @@ fn listed(context: &Context<'_>, section: &str) -> Vec<String> {
     }
 }
 
-/// Returns the value of a field that has none in the file.
+/// Returns the value of a field that has no value in the file.
 fn computed(context: &Context<'_>, field: &str) -> Option<String> {
     let (shared, state) = (context.shared, &*context.state);
     let (statistics, totals) = (&state.statistics, state.statistics.since_reset(context.totals()));
@@ -108,7 +108,7 @@ fn computed(context: &Context<'_>, field: &str) -> Option<String> {
 /// Formats a number of bytes as a real server does.
 fn human(bytes: u64) -> String {
     let mut units = ["K", "M", "G", "T", "P"].iter();
-    // Not with a unit: few bytes, and more than petabytes.
+    // Small counts, and counts beyond petabytes, have no unit.
     let has_unit = (1 << 10..1 << 60).contains(&bytes);
     let Some(mut unit) = units.next().filter(|_| has_unit) else { return format!("{bytes}B") };
     let mut amount = bytes as f64 / 1024.0;
@@ -126,7 +126,7 @@ mod tests {
     use super::human;
 
     #[test]
-    fn bytes_for_people() {
+    fn human_readable_bytes() {
         for (bytes, expected) in [
             (0, "0B"),
             (1023, "1023B"),

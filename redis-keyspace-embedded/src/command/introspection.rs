@@ -52,12 +52,12 @@ pub(super) const TABLE: &[Spec] = &[
     }),
 ];
 
-/// The entries of a reply. A request can name a command very often, so each is described once, and
-/// encoded: a description as a tree takes much more memory than its bytes.
+/// Builds the entries of a reply. A request can name the same command many times, so each command
+/// is described and encoded once. The encoded bytes take much less memory than a tree.
 struct Entries {
     commands: &'static Commands,
     describe: fn(&Commands, &'static Spec) -> Reply,
-    /// `None` for a script, which reads the reply as a tree.
+    /// `None` for a script, which needs the reply as a tree.
     protocol: Option<Protocol>,
     known: HashMap<&'static str, Reply>,
 }
@@ -144,7 +144,7 @@ fn describe(commands: &Commands, spec: &'static Spec) -> Reply {
     ])
 }
 
-/// Returns the key specifications: where keys are and how they are used.
+/// Returns the key specifications: the positions of keys and how they are used.
 fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
     let map = |pairs: Vec<(&'static str, Reply)>| {
         Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
@@ -158,7 +158,7 @@ fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
             let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
             (2, typed("keynum", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
         } else {
-            // Counted from the first key, unless it is counted from the end.
+            // Relative to the first key, unless it counts from the end.
             let last = match last {
                 last if last < 0 => last,
                 last if is_single => last.saturating_sub(first),
@@ -173,7 +173,7 @@ fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
     specs.collect()
 }
 
-/// Returns an entry of COMMAND DOCS. The texts of a real server are left out.
+/// Returns an entry of COMMAND DOCS. It omits the texts of a real server.
 fn document(commands: &Commands, spec: &'static Spec) -> Reply {
     let mut fields = Vec::new();
     if let Some(facts) = facts(spec) {
@@ -188,7 +188,7 @@ fn document(commands: &Commands, spec: &'static Spec) -> Reply {
     Reply::Map(fields)
 }
 
-/// Finds the command that the words would run, and its keys among them.
+/// Finds the command in a request and its keys.
 fn keys_of<'a>(
     context: &Context<'_>,
     words: &'a [Bytes],
@@ -203,12 +203,12 @@ fn keys_of<'a>(
     Ok((spec, keys(spec, words)))
 }
 
-/// Returns how a command uses the key at this place among its keys.
+/// Returns how a command uses the key at this index of its keys.
 fn uses_of(spec: &Spec, place: usize, words: &[Bytes]) -> Vec<&'static str> {
     let all = facts(spec).map(|facts| facts.key_uses.as_slice()).unwrap_or_default();
     let uses = all.get(place).or(all.last()).cloned().unwrap_or_default();
     if uses.contains(&"variable_flags") {
-        // Only SET: with GET, it also reads the key.
+        // Only SET: with the option GET, it also reads the key.
         let reads = words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"get"));
         return if reads { vec!["RW", "access", "update"] } else { vec!["OW", "update"] };
     }

@@ -99,7 +99,7 @@ fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], end: End) -> Ans
     Ok(Reply::NilArray)
 }
 
-/// Parses the timeout; `None`: no timeout.
+/// Parses a timeout. Returns `None` if there is no timeout.
 fn timeout_of(argument: &[u8]) -> Result<Option<Duration>, Failure> {
     let seconds = LongDouble::parse(argument);
     let seconds = seconds.ok_or(Failure::new("ERR timeout is not a float or out of range"))?;

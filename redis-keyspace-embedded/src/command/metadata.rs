@@ -1,10 +1,10 @@
-//! What COMMAND reports about commands, in addition to the tables: `metadata.txt`, as a real server
-//! of the same version reports it.
+//! The facts that COMMAND reports in addition to the tables. They are in `metadata.txt`, as a real
+//! server reports them.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// One line of the file.
+/// A line of the file.
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     pub(super) since: &'static str,
@@ -12,12 +12,12 @@ pub(super) struct Metadata {
     pub(super) flags: Vec<&'static str>,
     pub(super) categories: Vec<&'static str>,
     pub(super) tips: Vec<&'static str>,
-    /// How the command uses its keys: one entry for all of them, or one for each.
+    /// How the command uses its keys: one entry for all keys, or one per key.
     pub(super) key_uses: Vec<Vec<&'static str>>,
 }
 
 static METADATA: LazyLock<HashMap<&'static str, Metadata>> = LazyLock::new(|| {
-    // A test checks that no line is left out.
+    // A test checks that every line parses.
     lines().filter_map(parse).collect()
 });
 
@@ -25,7 +25,7 @@ fn lines() -> impl Iterator<Item = &'static str> {
     include_str!("metadata.txt").lines().filter(|line| !line.starts_with('#'))
 }
 
-/// Returns the facts about a command or subcommand by its full name.
+/// Returns the facts about a command or subcommand. `name` is its full name.
 pub(super) fn metadata(name: &str) -> Option<&'static Metadata> {
     METADATA.get(name)
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::{METADATA, lines, parse};
 
     #[test]
-    fn every_line_describes_another_command() {
+    fn every_line_describes_a_different_command() {
         for line in lines() {
             assert!(parse(line).is_some(), "{line}");
         }

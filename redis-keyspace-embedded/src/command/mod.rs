@@ -1,11 +1,11 @@
-//! The commands, and how a request is checked and executed.
+//! The commands, and how requests are checked and executed.
 
-// What a command is, and what its handler works on.
+// The specification of a command, and the context of its handler.
 mod arguments;
 mod context;
 mod flags;
 
-// Finding a command by its name, its keys, and what COMMAND reports about it.
+// Lookup of commands and their keys, and what COMMAND reports about them.
 mod find;
 mod metadata;
 mod positions;
@@ -13,7 +13,7 @@ mod positions;
 // The values that CONFIG SET accepts.
 mod settings;
 
-// The commands, by subject. Each module has a table of its commands.
+// The commands by subject. Each module has a table of its commands.
 mod clients;
 mod cluster;
 mod config;
@@ -33,7 +33,7 @@ mod sorted_sets;
 mod strings;
 mod transaction;
 
-// All tables together, and the path of a request.
+// The table of all commands, and the path of a request.
 mod dispatch;
 mod table;
 

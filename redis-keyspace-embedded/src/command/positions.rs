@@ -1,4 +1,4 @@
-//! Where the keys of a command are.
+//! The positions of the keys of a command.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::arguments::integer;
 use super::context::Spec;
 use super::metadata::has_flag;
 
-/// Returns the keys among the arguments, which start with the command's name.
+/// Returns the keys in the arguments, which include the name of the command.
 pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     if has_counted_keys(spec) {
         let count = arguments.get(2).and_then(|count| usize::try_from(integer(count).ok()?).ok());
@@ -23,7 +23,7 @@ pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
 }
 
-/// Whether an argument is the number of keys, as in EVAL.
+/// Whether the command has an argument with the number of keys, as in EVAL.
 pub(super) fn has_counted_keys(spec: &Spec) -> bool {
     has_flag(spec.name, "movablekeys")
 }

@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Spec] = &[
 fn publish(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let [channel, message] = exactly(arguments)?;
     let Some(listeners) = context.state.channels.get(channel) else { return Ok(Reply::Integer(0)) };
-    // About what the message takes on the wire.
+    // The approximate size of the message on the wire.
     let size = [b"message", &channel[..], message].iter().map(|part| part.len() + 8).sum();
     let limit = context.shared.output_limits.of(true);
     for id in listeners {
@@ -83,7 +83,7 @@ fn unsubscribe(context: &mut Context<'_>, channels: &[Bytes]) -> Answer {
     Ok(Reply::Several(replies))
 }
 
-/// Ends all subscriptions of the client without a reply.
+/// Ends all subscriptions of the client, without a reply.
 pub(super) fn leave_all(context: &mut Context<'_>) {
     let peer = context.state.clients.get(&context.client.id);
     let channels: Vec<Bytes> =
@@ -93,7 +93,7 @@ pub(super) fn leave_all(context: &mut Context<'_>) {
     }
 }
 
-/// Ends a subscription. Returns how many remain.
+/// Ends a subscription. Returns the number of remaining ones.
 fn leave(context: &mut Context<'_>, channel: &Bytes) -> usize {
     let id = context.client.id;
     context.state.leave(channel, id);

@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Spec] = &[
     command("script|load", 3, 0, NO_KEYS, |context, arguments| {
         let [text] = exactly(arguments)?;
         let digest = digest_of(text);
-        context.state.scripts.learn(&digest)?;
+        context.state.scripts.load(&digest)?;
         Ok(Reply::bulk(digest))
     }),
     command("script|exists", -3, 0, NO_KEYS, |context, digests| {
@@ -52,7 +52,7 @@ pub(super) const TABLE: &[Spec] = &[
 
 impl ScriptHost for Context<'_> {
     fn call(&mut self, arguments: &[Bytes]) -> Reply {
-        // The errors of a real server.
+        // These are the errors of a real server.
         let refused = match lookup(self.commands, arguments) {
             _ if arguments.is_empty() => "ERR Please specify at least one argument for this redis lib call",
             Err(_) => "ERR Unknown Redis command called from script",
@@ -84,7 +84,7 @@ impl ScriptHost for Context<'_> {
 fn eval(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([text], rest) = first(arguments)?;
     let (keys, values) = keys_and_values(rest)?;
-    let script = context.state.scripts.learn(&digest_of(text))?;
+    let script = context.state.scripts.load(&digest_of(text))?;
     run(context, &script, keys, values)
 }
 
@@ -101,14 +101,15 @@ fn keys_and_values(arguments: &[Bytes]) -> Result<(&[Bytes], &[Bytes]), Failure>
 fn run(context: &mut Context<'_>, script: &Arc<Script>, keys: &[Bytes], values: &[Bytes]) -> Answer {
     let (nesting, db) = (std::mem::replace(&mut context.nesting, Nesting::Script), context.client.db);
     let reply = script(&mut ScriptContext::new(context), keys, values);
-    // A SELECT inside the script ends with the script.
+    // A SELECT in the script has no effect after it.
     (context.nesting, context.client.db) = (nesting, db);
     let counted = std::mem::take(&mut context.script_errors);
     count_errors(&reply, &counted, &mut context.state.statistics);
     Ok(reply)
 }
 
-/// Counts the errors in the reply of a script, except for those that a command has returned to it.
+/// Counts the errors in the reply of a script. Errors that a command returned to the script are
+/// already counted.
 fn count_errors(reply: &Reply, counted: &HashSet<Bytes>, statistics: &mut Statistics) {
     match reply {
         Reply::Error(text) if !counted.contains(text) => statistics.count_error(text),

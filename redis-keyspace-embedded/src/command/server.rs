@@ -1,4 +1,4 @@
-//! The whole server: its data, its clock and DEBUG.
+//! Commands about the whole server: its data, its clock and DEBUG.
 
 use std::time::Duration;
 

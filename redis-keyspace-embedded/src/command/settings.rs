@@ -1,4 +1,4 @@
-//! The settings of CONFIG, and the values that they take.
+//! The settings of CONFIG and their valid values.
 
 use std::ops::RangeInclusive;
 
@@ -7,17 +7,18 @@ use bytes::Bytes;
 use crate::limits::{OutputLimit, OutputLimits};
 use crate::number::{parse_i64, strtoll};
 
-/// A setting. Those for memory, disk and timeouts are kept, but have no effect.
+/// A setting. Settings for memory, disk and timeouts are stored, but have no effect.
 pub(super) struct Setting {
     pub(super) name: &'static str,
     pub(super) default: &'static str,
-    /// The values that it takes; `None`: it cannot be set.
+    /// The kind of its values. `None` means that it cannot be set.
     pub(super) kind: Option<SettingKind>,
 }
 
 pub(super) enum SettingKind {
     YesOrNo,
-    /// A whole number. One that is accepted, but not kept, is set to the nearest that is.
+    /// A whole number. If an accepted number is outside of `kept`, the nearest number in that range
+    /// is stored.
     Number {
         accepted: RangeInclusive<i64>,
         kept: RangeInclusive<i64>,
@@ -29,14 +30,14 @@ pub(super) enum SettingKind {
     OutputLimits,
 }
 
-/// A value that is accepted.
+/// A valid value.
 pub(super) enum Checked {
-    /// As CONFIG GET shows it.
+    /// The value as CONFIG GET shows it.
     Text(Bytes),
     OutputLimits(Vec<LimitChange>),
 }
 
-/// The error of a real server for a value that it does not accept.
+/// The error of a real server for an invalid value.
 pub(super) type Reason = std::borrow::Cow<'static, str>;
 
 const ANY: RangeInclusive<i64> = 0..=0x7FFF_FFFF;
@@ -77,12 +78,12 @@ const fn setting(name: &'static str, default: &'static str, kind: SettingKind) -
 }
 
 impl Setting {
-    /// Finds a setting by its name, in either case.
+    /// Finds a setting by its name, case-insensitively.
     pub(super) fn by_name(name: &[u8]) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
-    /// Whether its value is the limits, which are kept separately.
+    /// Whether this is the setting of the output limits, which are stored separately.
     pub(super) fn is_output_limits(&self) -> bool {
         matches!(self.kind, Some(SettingKind::OutputLimits))
     }
@@ -121,8 +122,8 @@ fn within<T: Ord + std::fmt::Display>(number: T, accepted: &RangeInclusive<T>) -
     Err(format!("argument must be between {} and {} inclusive", accepted.start(), accepted.end()).into())
 }
 
-/// Returns the text up to a zero byte. A real server passes most values on as C strings, but not plain
-/// numbers.
+/// Returns the text up to the first zero byte. A real server treats most values as C strings, but
+/// not plain numbers.
 fn c_string(value: &[u8]) -> &[u8] {
     value.split(|&byte| byte == 0).next().unwrap_or_default()
 }
@@ -131,8 +132,8 @@ fn one_of(value: &[u8], words: &[&'static str]) -> Option<&'static str> {
     words.iter().find(|word| word.as_bytes().eq_ignore_ascii_case(c_string(value))).copied()
 }
 
-/// Parses a number of bytes with a unit. As on a real server, no digits mean 0, a number that is too
-/// large becomes the largest, and the product with the unit wraps around.
+/// Parses a number of bytes with a unit. As on a real server, no digits mean 0, a number that is
+/// too large becomes the maximum, and the product with the unit wraps around.
 fn memory(value: &[u8]) -> Option<u64> {
     let value = c_string(value);
     let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
@@ -158,7 +159,7 @@ fn words(value: &[u8]) -> Vec<&[u8]> {
     if value.is_empty() { Vec::new() } else { value.split(|&byte| byte == b' ').collect() }
 }
 
-/// Keeps the lowest 32 bits, as C does when it stores a number in an `int`.
+/// Keeps the lowest 32 bits, like a conversion to `int` in C.
 fn to_int(number: i64) -> i32 {
     let [a, b, c, d, ..] = number.to_le_bytes();
     i32::from_le_bytes([a, b, c, d])
@@ -170,7 +171,7 @@ fn save_points(value: &[u8]) -> Option<String> {
     let (pairs, []) = words.as_chunks() else { return None };
     let points = pairs.iter().map(|[seconds, changes]| {
         let (seconds, changes) = (strtoll(c_string(seconds))?, strtoll(c_string(changes))?);
-        // Checked before it is cut.
+        // The values are checked before they are truncated.
         (seconds >= 1 && changes >= 0).then(|| format!("{seconds} {}", to_int(changes)))
     });
     Some(points.collect::<Option<Vec<_>>>()?.join(" "))
@@ -179,7 +180,7 @@ fn save_points(value: &[u8]) -> Option<String> {
 /// Selects the limit of a class.
 type Class = fn(&OutputLimits) -> &OutputLimit;
 
-/// A class, and its hard limit, soft limit and seconds.
+/// A class with its hard limit, soft limit and seconds.
 pub(super) type LimitChange = (Class, [u64; 3]);
 
 /// Parses classes with their limits.
@@ -205,7 +206,7 @@ fn parse_output_limits(value: &[u8]) -> Result<Vec<LimitChange>, Reason> {
     limits.iter().map(limit).collect()
 }
 
-/// Applies changes. Classes that they do not name keep their limits.
+/// Applies changes. Classes without a change keep their limits.
 pub(super) fn set_output_limits(limits: &OutputLimits, changes: Vec<LimitChange>) {
     for (class, numbers) in changes {
         class(limits).set(numbers);

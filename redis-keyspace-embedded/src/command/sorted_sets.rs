@@ -39,7 +39,7 @@ struct ZaddConditions {
 }
 
 impl ZaddConditions {
-    /// Reads the options before the first score.
+    /// Parses the options before the first score.
     fn parse(mut rest: &[Bytes]) -> Result<(Self, &[Bytes]), Failure> {
         let mut conditions = Self::default();
         while let Some((name, after)) = rest.split_first() {
@@ -49,7 +49,7 @@ impl ZaddConditions {
                 b"GT" => conditions.only_greater = true,
                 b"LT" => conditions.only_less = true,
                 b"CH" => conditions.count_changed = true,
-                b"INCR" => return Err(Failure::lacking("ZADD", "INCR")),
+                b"INCR" => return Err(Failure::unsupported_option("ZADD", "INCR")),
                 _ => break,
             }
             rest = after;
@@ -122,9 +122,9 @@ fn zrange(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     for name in options {
         match option(name).as_slice() {
             b"WITHSCORES" => with_scores = true,
-            b"BYSCORE" => return Err(Failure::lacking("ZRANGE", "BYSCORE")),
-            b"BYLEX" => return Err(Failure::lacking("ZRANGE", "BYLEX")),
-            b"REV" => return Err(Failure::lacking("ZRANGE", "REV")),
+            b"BYSCORE" => return Err(Failure::unsupported_option("ZRANGE", "BYSCORE")),
+            b"BYLEX" => return Err(Failure::unsupported_option("ZRANGE", "BYLEX")),
+            b"REV" => return Err(Failure::unsupported_option("ZRANGE", "REV")),
             _ => return Err(Failure::SYNTAX),
         }
     }

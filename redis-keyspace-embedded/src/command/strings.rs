@@ -101,7 +101,7 @@ enum Lifetime<'a> {
     Until { unit: Unit, absolute: bool, time: &'a Bytes },
 }
 
-/// Reads an expiry option such as `EX 10`; `None` for any other option.
+/// Parses an expiry option such as `EX 10`. Returns `None` for any other option.
 fn lifetime<'a>(
     before: Lifetime<'a>,
     name: &[u8],
@@ -114,7 +114,8 @@ fn lifetime<'a>(
         b"PXAT" => (Unit::Milliseconds, true),
         _ => return Ok(None),
     };
-    // The same option may repeat, and the last one counts. Two different options are an error.
+    // The same option may occur several times, and the last one applies. Two different options are
+    // an error.
     let fits = match before {
         Lifetime::Unsaid => true,
         Lifetime::Until { unit: other, absolute: also, .. } => other == unit && also == absolute,
@@ -222,7 +223,7 @@ fn getrange(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if start < 0 && stop < 0 && start > stop {
         return Ok(Reply::text(""));
     }
-    // Unlike in other commands, an end before the start of the string means the first byte.
+    // Unlike in other commands, an end before the start of the string selects the first byte.
     let count = i64::try_from(data.len()).unwrap_or(i64::MAX);
     let stop = if stop < 0 { count.saturating_add(stop).max(0) } else { stop };
     Ok(Reply::Bulk(data.slice(range(start, stop, data.len()))))

@@ -26,7 +26,7 @@ pub(super) const TABLE: &[Spec] = &[
         if context.transaction.is_some() {
             return Err(Failure::new("ERR WATCH inside MULTI is not allowed"));
         }
-        context.db()?; // removes expired keys: their removal must not count as a change after WATCH
+        context.db()?; // removes expired keys now: their removal must not count as a change after WATCH
         keys.iter().for_each(|key| context.client.watch(context.state, key));
         Ok(Reply::OK)
     }),
@@ -36,7 +36,7 @@ pub(super) const TABLE: &[Spec] = &[
     }),
 ];
 
-/// Ends the transaction of an EXEC that is refused, and returns the error.
+/// Ends the transaction when EXEC is refused. Returns the error.
 pub(super) fn abort(context: &mut Context<'_>, failure: &Failure) -> Failure {
     *context.transaction = None;
     context.client.unwatch(context.state, context.now);
@@ -56,13 +56,13 @@ fn exec(context: &mut Context<'_>, _: &[Bytes]) -> Answer {
         return Ok(Reply::NilArray);
     }
     context.nesting = Nesting::Transaction;
-    // Encoded at once, because a reply takes more memory before. The limit holds for all replies
-    // together.
+    // Each reply is encoded immediately, because it takes more memory before. The limit applies to
+    // all replies together.
     let mut replies = array(transaction.queue.len());
     for (spec, arguments) in queue() {
         let closing = context.closing();
         let reply = context.execute(spec, arguments);
-        // As on a real server, a connection that closes gets no more replies, but all commands are
+        // As on a real server, a closing connection gets no more replies, but all commands are
         // executed.
         if closing == Closing::No
             && write(&mut replies, &reply, context.client.protocol, context.output_limit()).is_err()

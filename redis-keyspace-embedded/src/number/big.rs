@@ -1,12 +1,12 @@
-//! Whole numbers of any size, for numbers whose exact value matters before they are rounded.
+//! Whole numbers of any size, for values that must be exact before they are rounded.
 
 use std::cmp::Ordering;
 
-/// A whole number as 64-bit digits, lowest first, without zeros at the end.
+/// A whole number as 64-bit digits, lowest first, without trailing zeros.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Big(Vec<u64>);
 
-/// The largest power of ten in a digit, and its exponent.
+/// The largest power of ten that fits in a digit, and its exponent.
 const TEN: u64 = 10_000_000_000_000_000_000;
 const TEN_DIGITS: usize = 19;
 
@@ -38,7 +38,7 @@ impl Big {
     /// Multiplies by `factor` and adds `carry`.
     fn multiply(&mut self, factor: u64, mut carry: u64) {
         for digit in &mut self.0 {
-            // At most (2^64 - 1)^2 + 2^64 - 1, which fits.
+            // At most (2^64 - 1)^2 + 2^64 - 1, which fits in 128 bits.
             (*digit, carry) = halves(u128::from(*digit) * u128::from(factor) + u128::from(carry));
         }
         if carry > 0 {
@@ -66,7 +66,7 @@ impl Big {
         if self.0.is_empty() { Self::default() } else { Self(digits) }
     }
 
-    /// Halves the number, and rounds down.
+    /// Halves the number and rounds down.
     fn halve(&mut self) {
         let mut carry = 0;
         for digit in self.0.iter_mut().rev() {
@@ -96,15 +96,15 @@ impl Big {
         self.0.len().cmp(&other.0.len()).then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
     }
 
-    /// Returns the highest bits of `self / divisor` as `bits * 2^exponent`, and whether something is
-    /// left. There are at least 66 bits, unless `self` is 0.
+    /// Returns the highest bits of `self / divisor` as `bits * 2^exponent`, and whether there is a
+    /// remainder. There are at least 66 bits, unless `self` is 0.
     pub(super) fn quotient(&self, divisor: &Self) -> (u128, i32, bool) {
         const BITS: i32 = 67;
         let exponent = i32::try_from(self.bits()).unwrap_or(i32::MAX)
             - BITS
             - i32::try_from(divisor.bits()).unwrap_or(i32::MAX);
         let shift = usize::try_from(exponent.unsigned_abs()).unwrap_or(0);
-        // Scaled so that the quotient has 67 or 68 bits.
+        // Scale the operands so that the quotient has 67 or 68 bits.
         let (mut rest, mut divisor) = if exponent < 0 {
             (self.shifted_left(shift), divisor.clone())
         } else {

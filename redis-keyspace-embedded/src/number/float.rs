@@ -1,30 +1,31 @@
-//! Floating-point numbers as C reads, adds and prints them on x86-64.
+//! Floating-point numbers, read, added and printed as in C on x86-64.
 //!
-//! A real server reads scores as `double`. It reads timeouts and adds in INCRBYFLOAT with
-//! `long double`, which has 64 significant bits. An `f64` would differ in the last digits (0.1 + 0.2).
+//! A real server parses scores as `double`. It parses timeouts and adds in INCRBYFLOAT with
+//! `long double`, which has 64 significant bits. An `f64` would differ in the last digits (0.1 +
+//! 0.2).
 
 use super::big::Big;
 use super::integer::is_space;
 use super::text::{Base, Written, is_infinity, is_nan, sign};
 
-/// What a type of C can hold.
+/// The range of a floating-point type of C.
 #[derive(Clone, Copy)]
 struct Format {
     significant_bits: i32,
     /// The lowest exponent of the lowest bit.
     min_exponent: i32,
-    /// All numbers are below 2 to this power.
+    /// All numbers are less than 2 to the power of this.
     max_bits: i32,
 }
 
 const LONG_DOUBLE: Format = Format { significant_bits: 64, min_exponent: -16_445, max_bits: 16_384 };
 const DOUBLE: Format = Format { significant_bits: 53, min_exponent: -1074, max_bits: 1024 };
 
-/// The longest text that INCRBYFLOAT reads, plus one.
+/// One more than the length of the longest text that INCRBYFLOAT accepts.
 const MAX_LONG_DOUBLE_TEXT: usize = 5 * 1024;
 
-/// Parses a number as `strtod` does, in full. Accepts infinities, but not NaN, nor numbers that are
-/// too large, or so small that they would become 0.
+/// Parses a whole text like `strtod`. Accepts infinities, but not NaN, numbers that are too large,
+/// or numbers so small that they would become 0.
 pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     let (negative, unsigned) = sign(text);
     let magnitude = if is_infinity(unsigned) {
@@ -38,8 +39,8 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// Parses a number as `tonumber` of Lua 5.1 does: as `strtod`, with spaces around it. A number that is
-/// too large is infinite, one that is too small is 0.
+/// Parses a number like `tonumber` in Lua 5.1: like `strtod`, with optional spaces around it. A
+/// number that is too large becomes infinite, and one that is too small becomes 0.
 pub(crate) fn parse_lua(text: &[u8]) -> Option<f64> {
     // Lua passes a C string, which ends at a zero byte.
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -64,8 +65,8 @@ pub(crate) struct LongDouble {
 }
 
 impl LongDouble {
-    /// Parses a number as a real server does. Does not accept NaN, nor numbers that are too large, or
-    /// so small that they would become 0.
+    /// Parses a number like a real server. Rejects NaN, numbers that are too large, and numbers so
+    /// small that they would become 0.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         if text.len() >= MAX_LONG_DOUBLE_TEXT {
             return None;
@@ -76,13 +77,13 @@ impl LongDouble {
         Binary::parse(text, LONG_DOUBLE).map(|number| Self { finite: Some(number) })
     }
 
-    /// Returns the sum as INCRBYFLOAT prints it; `None` if it is not finite.
+    /// Returns the sum as INCRBYFLOAT prints it, or `None` if it is not finite.
     pub(crate) fn plus(self, other: Self) -> Option<String> {
         Some(self.finite?.add(other.finite?)?.print())
     }
 
-    /// Returns 1000 times the number, rounded up to a whole one. As in C, a number that is too large
-    /// for the type becomes the lowest.
+    /// Returns 1000 times the number, rounded up to an integer. As in C, a value that is too large
+    /// for the type becomes the lowest integer.
     pub(crate) fn thousandfold(self) -> i64 {
         self.finite.and_then(Binary::thousandfold).unwrap_or(i64::MIN)
     }
@@ -97,8 +98,8 @@ struct Binary {
 }
 
 impl Binary {
-    /// Parses a finite number. `None` also for numbers that are too large, or so small that they
-    /// would become 0.
+    /// Parses a finite number. Returns `None` for anything else, for numbers that are too large,
+    /// and for numbers so small that they would become 0.
     fn parse(text: &[u8], format: Format) -> Option<Self> {
         let (negative, text) = sign(text);
         let (bits, exponent, inexact) = Written::parse(text)?.exact()?;
@@ -106,8 +107,8 @@ impl Binary {
         (number.mantissa > 0 || bits == 0).then_some(number)
     }
 
-    /// Rounds `bits * 2^exponent`, halves to even. `inexact`: part of the value lies below `bits`.
-    /// `None` if the result is too large.
+    /// Rounds `bits * 2^exponent`, with halves to even. `inexact` means that part of the value lies
+    /// below `bits`. Returns `None` if the result is too large.
     fn round(negative: bool, bits: u128, inexact: bool, exponent: i32, format: Format) -> Option<Self> {
         if bits == 0 {
             return Some(Self { negative, mantissa: 0, exponent: 0 });
@@ -150,8 +151,8 @@ impl Binary {
         let (a, b) = (self.normalised(), other.normalised());
         let (high, low) = if a.exponent >= b.exponent { (a, b) } else { (b, a) };
         let distance = high.exponent.saturating_sub(low.exponent).unsigned_abs();
-        // 64 bits and a shift of 62 leave room for the carry. What does not fit below only decides
-        // how to round.
+        // 64 bits and a shift of 62 leave room for the carry. Bits below that only affect the
+        // rounding.
         let shift = distance.min(62);
         let left = u128::from(high.mantissa) << shift;
         let lost = distance - shift;
@@ -168,7 +169,7 @@ impl Binary {
         Self::round(negative, bits, inexact, exponent, LONG_DOUBLE)
     }
 
-    /// Exact for a number that was rounded to `DOUBLE`.
+    /// Converts to `f64`. This is exact for a number that was rounded to `DOUBLE`.
     fn to_f64(self) -> f64 {
         // In two steps, because the power alone could be too small for an `f64`.
         let half = self.exponent / 2;
@@ -183,7 +184,7 @@ impl Binary {
         Self { mantissa: self.mantissa << zeros, exponent, ..self }
     }
 
-    /// Prints 17 decimals without trailing zeros.
+    /// Prints up to 17 decimals without trailing zeros.
     fn print(self) -> String {
         const SCALE: u128 = 100_000_000_000_000_000;
         let text = if self.exponent > 0 {
@@ -198,7 +199,7 @@ impl Binary {
     }
 }
 
-/// Returns the nearest `f64`, which may be infinite or 0. `text`: what was parsed.
+/// Returns the nearest `f64`, which may be infinite or 0. `text` is the text that was parsed.
 fn nearest(written: &Written, text: &[u8]) -> Option<f64> {
     match written.base {
         Base::Ten => std::str::from_utf8(text).ok()?.parse().ok(),
@@ -217,13 +218,14 @@ fn bit_length(bits: u128) -> i32 {
     128 - i32::try_from(bits.leading_zeros()).unwrap_or(128)
 }
 
-/// Returns `bits / 2^by`, halves to even. `inexact`: part of the value lies below `bits`.
+/// Returns `bits / 2^by`, with halves rounded to even. `inexact` means that part of the value lies
+/// below `bits`.
 fn shift_rounding(bits: u128, by: u32, inexact: bool) -> u128 {
     if by == 0 {
         return bits;
     }
     if by >= 128 {
-        return 0; // less than half of one, for the at most 121 bits of this module
+        return 0; // less than one half, because `bits` has at most 121 bits in this module
     }
     let kept = bits >> by;
     let lost = bits & ((1 << by) - 1);

@@ -1,4 +1,4 @@
-//! Whole numbers.
+//! Integers.
 
 /// Parses an integer in canonical form: no plus sign, spaces, leading zeros or `-0`.
 pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
@@ -10,13 +10,14 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Like `isspace` in C, which includes the vertical tab; Rust's function does not.
+/// Checks a byte like `isspace` in C. Unlike Rust's function, it accepts the vertical tab.
 pub(crate) fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0B
 }
 
-/// Parses a decimal integer as `strtoll` does: with spaces before it and a sign, and the nearest number
-/// if it is too large. `None` if text remains. As with a check of the end pointer alone, nothing is 0.
+/// Parses a decimal integer like `strtoll`: optional spaces and sign first, and the nearest integer
+/// if the number is too large. Returns `None` if text remains. Empty text is 0, as in C code that
+/// checks only the end pointer.
 pub(crate) fn strtoll(text: &[u8]) -> Option<i64> {
     if text.is_empty() {
         return Some(0);
@@ -37,7 +38,7 @@ mod tests {
     use super::{parse_i64, strtoll};
 
     #[test]
-    fn whole_numbers_have_one_spelling() {
+    fn integers_have_one_spelling() {
         for (text, expected) in [
             ("0", Some(0)),
             ("-0", None),

@@ -1,4 +1,4 @@
-//! Numbers in the protocol: parsed more strictly than in Rust, printed as in C.
+//! Numbers in the protocol, parsed and printed as in C.
 
 mod big;
 mod float;
@@ -8,7 +8,7 @@ mod text;
 pub(crate) use float::{LongDouble, parse_f64, parse_lua};
 pub(crate) use integer::{is_space, parse_i64, strtoll};
 
-/// Prints a number like `%.17g` in C, as a real server prints scores.
+/// Prints a number like `%.17g` in C, which is how a real server prints scores.
 pub(crate) fn format_double(value: f64) -> String {
     const DIGITS: i32 = 17;
     if value.is_infinite() {

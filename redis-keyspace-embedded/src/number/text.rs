@@ -1,8 +1,8 @@
-//! Numbers as C reads them from text.
+//! The text of a number, parsed as in C.
 
 use super::big::Big;
 
-/// No number of any format has more digits before or after the decimal point.
+/// No number of any format has more digits than this before or after the decimal point.
 const MAX_DIGITS: i64 = 5_000;
 
 /// A number as text, without its sign.
@@ -10,9 +10,9 @@ pub(super) struct Written {
     pub(super) base: Base,
     /// The digits before and after the point.
     pub(super) digits: Vec<u8>,
-    /// How many of them come after the point.
+    /// The number of digits after the point.
     fraction: i64,
-    /// The exponent: of ten, or of two for hexadecimal digits.
+    /// The exponent. Its base is ten, or two if the digits are hexadecimal.
     pub(super) exponent: i64,
 }
 
@@ -45,8 +45,9 @@ impl Written {
         is_number.then_some(Self { base, digits, fraction, exponent })
     }
 
-    /// Returns the value as `bits * 2^exponent`, and whether more of it lies below `bits`. There are
-    /// at least 66 bits if it does. `None` for a number that neither format can hold.
+    /// Returns the value as `bits * 2^exponent`, and whether part of it lies below `bits`. In that
+    /// case, there are at least 66 bits. Returns `None` for a number that neither format can
+    /// represent.
     pub(super) fn exact(&self) -> Option<(u128, i32, bool)> {
         let is_zero = |&&digit: &&u8| digit == b'0';
         let leading = self.digits.iter().take_while(is_zero).count();
@@ -81,8 +82,8 @@ impl Written {
     }
 }
 
-/// Parses an exponent. One that is too long for an `i64` is cut: no number can be so long that the
-/// difference matters.
+/// Parses an exponent. An exponent that is too large is clamped; no number is long enough for the
+/// difference to matter.
 fn parse_exponent(text: &[u8]) -> Option<i64> {
     const MOST: i64 = i64::MAX / 4;
     let (negative, digits) = sign(text);
@@ -104,7 +105,7 @@ pub(super) fn is_infinity(text: &[u8]) -> bool {
     text.eq_ignore_ascii_case(b"inf") || text.eq_ignore_ascii_case(b"infinity")
 }
 
-/// Whether it is NaN, perhaps with a payload, as in `nan(1)`.
+/// Whether the text is NaN, with an optional payload as in `nan(1)`.
 pub(super) fn is_nan(text: &[u8]) -> bool {
     let Some((name, payload)) = text.split_at_checked(3) else { return false };
     let is_payload = |payload: &[u8]| match payload {

@@ -1,4 +1,4 @@
-//! The wire: requests in, replies out.
+//! The wire format: parses requests and writes replies.
 
 mod parse;
 mod protocol;

@@ -1,7 +1,7 @@
 //! An incremental parser of requests from untrusted clients.
 //!
-//! It scans each byte once, even if a request arrives in many pieces. It allocates memory for data
-//! that has arrived, never for a length that a client announces.
+//! It scans each byte once, even if a request arrives in many pieces. It allocates memory only for
+//! data that has arrived, never for an announced length.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -31,16 +31,16 @@ impl ProtocolError {
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     arguments: Vec<Bytes>,
-    /// How many arguments of the current command are missing.
+    /// The number of arguments of the current command that are missing.
     missing: Option<u32>,
-    /// The length of the current argument, after its header was read.
+    /// The length of the current argument, once its header was read.
     bulk: Option<usize>,
-    /// How many bytes of the input contain no line end.
+    /// The number of bytes at the start of the input that contain no line end.
     searched: usize,
 }
 
 impl Parser {
-    /// Takes the next complete command from `input`; `None` if it needs more bytes.
+    /// Removes the next complete command from `input`. Returns `None` if more bytes are needed.
     pub(crate) fn next(
         &mut self,
         input: &mut BytesMut,
@@ -111,7 +111,8 @@ impl Parser {
         Ok(Some(data))
     }
 
-    /// Takes a line, without CR LF. The byte after CR is not checked, as on a real server.
+    /// Removes a line and returns it without CR LF. The byte after CR is not checked, as on a real
+    /// server.
     fn line(&mut self, input: &mut BytesMut, too_long: &'static str) -> Result<Option<Bytes>, ProtocolError> {
         let unseen = input.get(self.searched..).unwrap_or_default();
         let Some(end) = unseen.iter().position(|&byte| byte == b'\r').map(|at| at + self.searched) else {
@@ -187,7 +188,8 @@ fn words(line: &[u8]) -> Option<Vec<Bytes>> {
     }
 }
 
-/// Returns a word and the rest; `None` if a quote is not closed, or not followed by a space.
+/// Returns a word and the rest. Returns `None` if a quote is not closed, or is not followed by a
+/// space.
 fn word(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut word = Vec::new();
     let mut rest = line;
@@ -260,7 +262,7 @@ fn single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]>
     }
 }
 
-/// Returns the value of a hexadecimal digit; 0 for any other byte.
+/// Returns the value of a hexadecimal digit, or 0 for any other byte.
 fn hex(digit: u8) -> u8 {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! The versions of the protocol.
+//! The protocol versions.
 
 /// The protocol version of a connection. A connection starts with version 2, as on a real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

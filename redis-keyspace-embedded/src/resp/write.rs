@@ -1,4 +1,4 @@
-//! Encoding of replies for the two protocol versions.
+//! Encodes replies for both protocol versions.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -6,7 +6,7 @@ use super::protocol::Protocol;
 use crate::number::format_double;
 use crate::reply::{EncodedReply, Reply};
 
-/// A reply that does not fit into the output. A part of it may have been written.
+/// The reply does not fit into the output. A part of it may have been written.
 #[derive(Debug)]
 pub(crate) struct OutputFull;
 
@@ -23,19 +23,19 @@ pub(crate) fn write(
 /// Returns `reply`, encoded for `protocol`.
 pub(crate) fn encode(reply: &Reply, protocol: Protocol) -> Reply {
     let mut out = BytesMut::new();
-    // Without a limit, everything fits.
+    // Without a limit, every reply fits.
     drop(write(&mut out, reply, protocol, usize::MAX));
     encoded(out)
 }
 
-/// Returns the start of an array of `items` replies. They are appended with [`write`].
+/// Returns the start of an array of `items` replies. Append the replies with [`write`].
 pub(crate) fn array(items: usize) -> BytesMut {
     let mut out = BytesMut::new();
     drop(Encoder { out: &mut out, resp3: false, limit: usize::MAX }.length(b'*', items));
     out
 }
 
-/// Returns a reply that was encoded as these bytes.
+/// Wraps the bytes of an encoded reply.
 pub(crate) fn encoded(bytes: impl Into<Bytes>) -> Reply {
     Reply::Encoded(EncodedReply(bytes.into()))
 }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_reply_that_does_not_fit_takes_no_more_memory_than_the_limit() {
-        // The values share one allocation; the encoded reply would not.
+        // The values share one allocation, but their encodings would not.
         let value = Reply::bulk(vec![b'x'; 1_000_000]);
         let reply = Reply::Array(vec![value; 1_000]);
         let mut out = BytesMut::new();

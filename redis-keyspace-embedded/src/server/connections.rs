@@ -1,4 +1,4 @@
-//! Opening, refusing and cutting connections.
+//! Opens, refuses and closes connections.
 
 use std::future::Future;
 use std::io;
@@ -11,15 +11,16 @@ use crate::listener::Listener;
 use crate::session;
 use crate::state::Endpoints;
 
-/// How much an in-memory connection buffers in each direction before a writer has to wait.
+/// The buffer size of an in-memory connection in each direction. When it is full, the writer waits.
 const IN_MEMORY_BUFFER: usize = 64 * 1024;
 
 impl Server {
-    /// Opens an in-memory connection, served by a task on the current tokio runtime.
+    /// Opens an in-memory connection, served by a task on the current tokio runtime. Dropping the
+    /// stream closes the connection.
     ///
     /// # Errors
     ///
-    /// Fails outside a tokio runtime, and while connections are
+    /// Fails if it is called outside of a tokio runtime, or while connections are
     /// [refused](Self::refuse_connections).
     ///
     /// ```
@@ -38,18 +39,22 @@ impl Server {
         if self.shared.is_refusing() {
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionRefused,
-                "the embedded server was told to refuse connections",
+                "the embedded server refuses connections; call `refuse_connections(false)` to accept them",
             ));
         }
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
-            io::Error::other("the embedded server can be connected to only from within a tokio runtime")
-        })?;
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| io::Error::other("connecting to the embedded server requires a tokio runtime"))?;
         let (near, far) = tokio::io::duplex(IN_MEMORY_BUFFER);
         runtime.spawn(session::open(&self.shared, far, Endpoints::named("embedded:0")));
         Ok(near)
     }
 
     /// Serves one connection over any stream until either side closes it.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the connection. A command in flight is either executed or not;
+    /// its reply is lost.
     ///
     /// ```
     /// use redis_keyspace_embedded::Server;
@@ -75,7 +80,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the operating system offers no port.
+    /// Fails if the operating system has no free port.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it completes leaves nothing behind. Dropping the [`Listener`]
+    /// stops listening.
     ///
     /// ```
     /// use redis_keyspace_embedded::Server;
@@ -95,8 +105,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the address is not a loopback address, because the server has no defences against a
-    /// network. Fails if the address is in use.
+    /// Fails if the address is not a loopback address, because the server is not protected against
+    /// attacks from a network, or if the address is in use.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it completes leaves nothing behind. Dropping the [`Listener`]
+    /// stops listening.
     ///
     /// ```
     /// use redis_keyspace_embedded::Server;
@@ -118,7 +133,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the path exists already, or if the socket cannot be created there.
+    /// Fails if the path already exists, or if the socket cannot be created there.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it completes leaves nothing behind. Dropping the [`Listener`]
+    /// stops listening and removes the socket.
     ///
     /// ```
     /// use redis_keyspace_embedded::Server;
@@ -148,7 +168,7 @@ impl Server {
         self.shared.state().clients.len()
     }
 
-    /// Closes all open connections at once, without a reply to commands in flight.
+    /// Closes all open connections at once. Commands in flight get no reply.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;

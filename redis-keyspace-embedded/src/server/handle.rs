@@ -1,4 +1,4 @@
-//! The handle to a server, its creation, and what tests put into it.
+//! The handle of a server: creation, faults and scripts.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::shared::Shared;
 
 /// An in-process server that speaks the Redis protocol.
 ///
-/// A cheap handle: all clones share the data. The data lives as long as a handle or a connection
-/// exists.
+/// This is a cheap handle: all clones share the data. The data lives as long as a handle or a
+/// connection exists.
 ///
 /// ```
 /// use redis_keyspace_embedded::Server;
@@ -63,7 +63,7 @@ impl Server {
         ServerBuilder::new()
     }
 
-    /// Returns the `run_id` of `INFO`, which differs between servers.
+    /// Returns the `run_id` that INFO reports. It is different for each server.
     #[must_use]
     pub fn run_id(&self) -> &str {
         &self.shared.run_id
@@ -85,13 +85,13 @@ impl Server {
         self.shared.faults.add(fault)
     }
 
-    /// Registers the function that this server runs in place of the Lua script with exactly this
+    /// Registers a function that this server runs in place of the Lua script with exactly this
     /// text.
     ///
-    /// EVALSHA knows the script once EVAL or SCRIPT LOAD has sent its text, as on a real server.
+    /// EVALSHA can run the script after EVAL or SCRIPT LOAD has sent its text, as on a real server.
     ///
-    /// The function runs under the server's lock, so no other command runs between its commands. It
-    /// must not use handles of the server: that would deadlock.
+    /// The function runs while the server is locked, so no other command runs between its commands.
+    /// It must not use handles of the server, which would deadlock.
     ///
     /// ```
     /// use redis_keyspace_embedded::{Reply, Server};

@@ -1,4 +1,4 @@
-//! What tests read from a server: its data and what clients sent.
+//! What tests can inspect: the data of a server and the commands that clients sent.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,8 +21,8 @@ impl Server {
         self.shared.state().commands_processed
     }
 
-    /// Returns how many times commands arrived. The commands of a pipeline that arrive together
-    /// count once.
+    /// Returns how many times the server received commands. Commands of a pipeline that arrive
+    /// together count once.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -57,8 +57,8 @@ impl Server {
         self.shared.log.commands()
     }
 
-    /// Returns the digests of the [registered](Self::register_script) scripts, sorted: the SHA-1 of
-    /// their texts, as EVALSHA takes it.
+    /// Returns the SHA-1 digests of the [registered](Self::register_script) scripts, sorted.
+    /// EVALSHA expects such a digest.
     ///
     /// ```
     /// # use redis_keyspace_embedded::{Reply, Server};
@@ -73,7 +73,7 @@ impl Server {
         digests
     }
 
-    /// Returns the string at a key; `None` if the key does not exist or does not hold a string.
+    /// Returns the string at a key, or `None` if the key does not exist or does not hold a string.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -105,7 +105,7 @@ impl Server {
         keys
     }
 
-    /// Returns the remaining time to live of a key; `None` if the key does not exist or has no
+    /// Returns the remaining time to live of a key, or `None` if the key does not exist or has no
     /// expiry.
     ///
     /// ```

@@ -1,9 +1,9 @@
-//! The server as users see it.
+//! The public API of the server.
 
 // The handle.
 mod handle;
 
-// What it can do, by subject.
+// Its methods, by subject.
 mod connections;
 mod inspection;
 

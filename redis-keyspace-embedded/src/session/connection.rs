@@ -1,4 +1,4 @@
-//! The state of a connection, and how it executes commands.
+//! The state of a connection and the execution of its commands.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,14 +30,14 @@ pub(super) struct Connection {
     pub(super) output: Output,
     pub(super) pending: Pending,
     pub(super) mailbox: Mailbox,
-    /// Wakes the connection when the output limits have changed.
+    /// Wakes the connection when the output limits change.
     pub(super) limits: watch::Receiver<()>,
-    /// Wakes the connection when another connection has closed it.
+    /// Wakes the connection when another connection closes it.
     pub(super) cut: Arc<Notify>,
-    /// A connection that closes executes no more commands.
+    /// Whether and how the connection closes. A closing connection executes no more commands.
     pub(super) closing: Closing,
-    /// The client sends no more. The commands that it has sent are still executed, as on a real
-    /// server.
+    /// Whether the client has stopped sending. The commands that it has sent are still executed, as
+    /// on a real server.
     pub(super) ended: bool,
 }
 
@@ -62,15 +62,15 @@ impl Connection {
         }
     }
 
-    /// Executes what was read.
+    /// Executes the commands in the input, and counts a round trip if there were any.
     pub(super) fn execute_read(&mut self) {
         if self.execute_all() {
             self.shared.round_trips.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Executes the complete commands in the input until one has to wait. Returns whether there was
-    /// one.
+    /// Executes complete commands from the input until one has to wait. Returns whether it executed
+    /// any.
     fn execute_all(&mut self) -> bool {
         let mut any = false;
         while !self.is_blocked() && self.closing == Closing::No {
@@ -96,13 +96,13 @@ impl Connection {
         !matches!(self.pending, Pending::Nothing)
     }
 
-    /// Whether the client has disconnected and none of its commands remains to be executed. A
-    /// command that waits for a list element ends with the connection.
+    /// Whether the client has disconnected and no command remains to be executed. A command that
+    /// waits for a list element ends with the connection.
     pub(super) fn has_nothing_left(&self) -> bool {
         self.ended && !matches!(self.pending, Pending::Delayed { .. })
     }
 
-    /// Closes the connection in this way, unless it closes sooner already.
+    /// Closes the connection in this way, unless it is already closing sooner.
     pub(super) fn close(&mut self, closing: Closing) {
         self.closing = self.closing.max(closing);
     }
@@ -111,7 +111,7 @@ impl Connection {
     fn process(&mut self, arguments: Vec<Bytes>) {
         self.shared.log.record(self.client.id, &arguments);
         if arguments.first().is_some_and(|name| is_http(name)) {
-            // A real server does the same: the replies to what came with it are lost, too.
+            // As on a real server, the replies to commands before the HTTP request are lost, too.
             self.close(Closing::AtOnce);
             return;
         }
@@ -152,7 +152,7 @@ impl Connection {
         command::refuse(&mut context, arguments, text)
     }
 
-    /// Counts a command that is not executed: it was sent.
+    /// Counts a command that was sent but is not executed.
     fn count_only(&self) {
         let mut state = self.shared.state();
         state.commands_processed = state.commands_processed.saturating_add(1);
@@ -168,7 +168,7 @@ impl Connection {
         let mut context = Context::new(&mut state, client, transaction, &self.shared, &command::COMMANDS);
         let reply = command::dispatch(&mut context, arguments);
         let (effect, mut closing) = context.finish();
-        // Under the lock, so that a message published later cannot come before this command's
+        // This happens under the lock, so a message published later cannot overtake this command's
         // reply.
         let limit = self.shared.output_limits.of(self.client.subscribed);
         while let Some(message) = self.mailbox.try_recv() {
@@ -239,7 +239,7 @@ impl Connection {
         }
     }
 
-    /// Closes the connection if the limits, which may have changed, require it.
+    /// Closes the connection if the current limits require it. The limits may have changed.
     pub(super) fn check_output(&mut self) {
         self.mailbox.set_buffered(self.output.len());
         let limit = self.shared.output_limits.of(self.client.subscribed);
@@ -248,16 +248,16 @@ impl Connection {
         }
     }
 
-    /// Returns when the output has to be checked, if nothing happens before.
+    /// Returns when the output must be checked if nothing happens before.
     pub(super) fn output_deadline(&self) -> Option<Instant> {
         self.output.deadline(self.shared.output_limits.of(self.client.subscribed))
     }
 }
 
-/// Whether a request is HTTP. A web page can make a browser send requests to a port of its machine,
-/// with commands in the body; a real server closes the connection at these lines, too.
+/// Whether a request is HTTP. A web page can make a browser send requests to a local port, with
+/// commands in the body. A real server closes the connection at these lines, too.
 fn is_http(name: &[u8]) -> bool {
-    // As C compares: up to a zero byte.
+    // C compares up to the first zero byte.
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
@@ -312,7 +312,7 @@ mod tests {
             let Reply::Encoded(EncodedReply(bytes)) = &reply else { panic!("{reply:?}") };
             assert_eq!(bytes.len() > 4_000_000, fits);
             assert_eq!(connection.closing, if fits { Closing::No } else { Closing::AtOnce });
-            assert_eq!(connection.shared.state().dbs[0].len(), 2); // executed in any case
+            assert_eq!(connection.shared.state().dbs[0].len(), 2); // the commands ran in any case
         }
     }
 

@@ -1,10 +1,10 @@
-//! One connection: reads requests, executes them in order, writes the replies.
+//! One connection: reads requests, executes them in order, and writes the replies.
 
-// What a connection has to write, and what its next command waits for.
+// The output of a connection, and what its next command waits for.
 mod output;
 mod pending;
 
-// The state of a connection, and how it executes commands.
+// The state of a connection and the execution of its commands.
 mod connection;
 
 // The loop that reads and writes.

@@ -10,25 +10,25 @@ use crate::limits::OutputLimit;
 use crate::reply::Reply;
 use crate::resp::{OutputFull, Protocol, write};
 
-/// The most memory that an empty buffer keeps.
+/// The maximum capacity that an empty buffer keeps.
 const MOST_KEPT: usize = 1024 * 1024;
 
-/// Frees the memory of a buffer that is empty after it was large.
+/// Frees the memory of a large buffer when it is empty.
 pub(super) fn shrink(buffer: &mut BytesMut) {
-    // Reclaims memory only if all commands and values have released it. Until then the buffer owns no
-    // memory that could be freed.
+    // Reclaiming succeeds only if all commands and values have released the memory. Until then, the
+    // buffer has nothing to free.
     if buffer.is_empty() && buffer.try_reclaim(MOST_KEPT.saturating_add(1)) {
         *buffer = BytesMut::new();
     }
 }
 
-/// Replies and messages that are not written, because the client does not read them.
+/// Replies and messages that are not written yet, because the client does not read them.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     bytes: BytesMut,
-    /// Whether bytes were written, but not flushed.
+    /// Whether written bytes were not flushed yet.
     unflushed: bool,
-    /// Since when the soft limit is exceeded.
+    /// When the soft limit was first exceeded.
     exceeded: Option<Instant>,
 }
 
@@ -42,7 +42,7 @@ impl Output {
         self.unflushed || !self.bytes.is_empty()
     }
 
-    /// Adds a reply. Stops at the hard limit, so that no reply takes more memory than that.
+    /// Adds a reply. It stops at the hard limit, so no reply takes more memory than that.
     pub(super) fn push(
         &mut self,
         reply: &Reply,
@@ -52,7 +52,7 @@ impl Output {
         write(&mut self.bytes, reply, protocol, limit.hard())
     }
 
-    /// Drops what is not written.
+    /// Discards unwritten output.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.unflushed = false;
@@ -63,19 +63,19 @@ impl Output {
         shrink(&mut self.bytes);
     }
 
-    /// Whether the limits, which may have changed, require to close the connection now.
+    /// Whether the connection must be closed now. The limits may have changed.
     pub(super) fn is_excessive(&mut self, limit: &OutputLimit) -> bool {
         self.exceeded = limit.is_soft_reached(self.len()).then(|| self.exceeded.unwrap_or_else(Instant::now));
         limit.is_reached(self.len())
             || self.deadline(limit).is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Returns until when the soft limit may be exceeded.
+    /// Returns the time until which the soft limit may be exceeded.
     pub(super) fn deadline(&self, limit: &OutputLimit) -> Option<Instant> {
         self.exceeded.and_then(|since| since.checked_add(limit.grace()))
     }
 
-    /// Writes some bytes and removes what was written, also when cancelled.
+    /// Writes some bytes and removes them from the buffer. This holds even if it is cancelled.
     pub(super) async fn write_some<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> io::Result<()> {
         if !self.bytes.is_empty() {
             if writer.write_buf(&mut self.bytes).await? == 0 {
@@ -108,7 +108,7 @@ mod tests {
         output.bytes.advance(output.len());
         output.shrink();
         assert!(!output.bytes.try_reclaim(MOST_KEPT + 1));
-        // Of the input, commands hold parts, which they release later.
+        // Commands hold parts of the input and release them later.
         let mut input = BytesMut::from(&vec![0; 2 * MOST_KEPT][..]);
         let argument = input.split_to(2 * MOST_KEPT).freeze();
         shrink(&mut input);

@@ -12,19 +12,19 @@ use crate::reply::Reply;
 #[derive(Debug)]
 pub(super) enum Pending {
     Nothing,
-    /// A list element, or the deadline.
+    /// Waits for a list element or the deadline.
     Element {
         receiver: oneshot::Receiver<Reply>,
         deadline: Option<Instant>,
     },
-    /// A reply that is ready, but delayed.
+    /// The reply is ready, but delayed.
     Late {
         reply: Reply,
         at: Instant,
-        /// What happens to the connection after the reply.
+        /// How the connection closes after the reply.
         closing: Closing,
     },
-    /// A command that is delayed.
+    /// The command is delayed.
     Delayed {
         arguments: Vec<Bytes>,
         at: Instant,
@@ -42,7 +42,7 @@ pub(super) enum Waited {
 }
 
 impl Pending {
-    /// Completes when the wait ends. Loses nothing if cancelled before.
+    /// Completes when the wait ends. Nothing is lost if this is cancelled.
     pub(super) async fn wait(&mut self) -> Waited {
         match self {
             Self::Element { receiver, deadline } => {
@@ -67,7 +67,7 @@ impl Pending {
     }
 }
 
-/// Returns the time after `delay`. A delay that overflows the clock ends in 30 years.
+/// Returns the time after `delay`. If the clock overflows, returns a time in 30 years.
 pub(super) fn after(delay: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(60 * 60 * 24 * 365 * 30))

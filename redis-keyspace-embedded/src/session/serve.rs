@@ -1,7 +1,7 @@
 //! The loop that serves a connection.
 //!
-//! Reading never waits for writing. Otherwise a client that sends a large pipeline before it reads
-//! any reply would wait for the server while the server waits for the client.
+//! Reading never waits for writing. A client may send a large pipeline before it reads any reply.
+//! If the server then waited until the client reads, both would wait forever.
 
 use std::future::Future;
 use std::io;
@@ -18,16 +18,17 @@ use crate::reply::Reply;
 use crate::shared::Shared;
 use crate::state::Endpoints;
 
-/// The least and the most buffer space reserved for a read.
+/// The minimum and maximum buffer space that is reserved for a read.
 const READ_SIZE: usize = 16 * 1024;
 const MOST_READ: usize = 1024 * 1024;
-/// A connection that sends more than this while a command blocks is closed, as on a real server.
-/// Reading continues until then, because only a read shows that the client has disconnected.
+/// The limit of input while a command blocks. As on a real server, a connection that exceeds it is
+/// closed. Reading continues until then, because only a read detects that the client has
+/// disconnected.
 const QUERY_BUFFER_LIMIT: usize = 1024 * 1024 * 1024;
 
 enum Event {
     Cut,
-    /// The output limits may require to close the connection.
+    /// The output limits may require closing the connection.
     CheckOutput,
     Written(io::Result<()>),
     Read(io::Result<usize>),
@@ -35,7 +36,7 @@ enum Event {
     Waited(Waited),
 }
 
-/// Opens a connection, and returns the future that serves it until either side closes it.
+/// Opens a connection and returns the future that serves it until either side closes it.
 ///
 /// The connection counts as open from this call on. While connections are refused, the future only
 /// closes the stream.
@@ -69,7 +70,7 @@ where
             Closing::No if !connection.has_nothing_left() => {}
             Closing::No | Closing::AfterOutput if writing => {}
             Closing::No | Closing::AfterOutput => {
-                // Closes streams that support it properly. Fails if the client has disconnected.
+                // Shuts down streams that support it. Fails if the client has disconnected.
                 drop(writer.shutdown().await);
                 return;
             }

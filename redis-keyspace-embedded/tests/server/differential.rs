@@ -170,7 +170,7 @@ async fn authentication_gets_the_same_replies() {
         "HELLO 3 SETNAME x",
         "AUTH wrong",
         "AUTH default wrong",
-        "AUTH nobody secret",
+        "AUTH stranger secret",
         "AUTH a b c",
         "MULTI",
         "QUIT",
@@ -217,7 +217,7 @@ async fn messages_get_the_same_bytes() {
             bytes.push(listener.call(&["UNSUBSCRIBE", "a"]).await);
             bytes.push(listener.call(&["UNSUBSCRIBE"]).await);
             bytes.push(listener.call(&["UNSUBSCRIBE"]).await);
-            bytes.push(other.call(&["PUBLISH", "a", "nobody"]).await);
+            bytes.push(other.call(&["PUBLISH", "a", "unheard"]).await);
             seen.push(bytes.into_iter().map(|b| b.map(|b| b.escape_ascii().to_string())).collect::<Vec<_>>());
         }
         assert_eq!(seen[0], seen[1], "RESP{protocol}");

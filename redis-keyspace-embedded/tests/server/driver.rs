@@ -233,7 +233,7 @@ async fn scripts_run_natively() {
     redis::cmd("SET").arg("here").arg("x").exec_async(&mut connection).await.unwrap();
     assert!(server.get(0, b"here").is_some(), "a script's SELECT is over with it");
     let lua = redis::cmd("EVAL").arg("return 1").arg(0).exec_async(&mut connection).await.unwrap_err();
-    assert!(lua.to_string().contains("runs no Lua"), "{lua}");
+    assert!(lua.to_string().contains("does not run Lua"), "{lua}");
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ async fn a_refused_exec_ends_the_transaction() {
     assert_eq!(connection.line("GET k").await, "$-1\r\n");
 }
 
-/// What a timeout leaves behind on a slow server: the client is gone, and the commands are executed.
+/// What a timeout leaves behind on a slow server: the client is gone, and the commands are
+/// executed.
 #[tokio::test(start_paused = true)]
 async fn a_delayed_command_is_executed_for_a_client_that_has_gone() {
     let server = Server::new();

@@ -256,10 +256,10 @@ async fn a_killed_connection_is_closed_before_the_reply() {
     }
     // In one read, so that no other task runs between the commands.
     let pipeline = "CLIENT KILL USER app\r\nPUBLISH news x\r\nCLIENT KILL USER app\r\nCLIENT KILL TYPE normal\r\n\
-                    RPUSH q a\r\nLLEN q\r\nCLIENT KILL USER nobody\r\nCLIENT KILL USER default SKIPME no\r\n";
+                    RPUSH q a\r\nLLEN q\r\nCLIENT KILL USER stranger\r\nCLIENT KILL USER default SKIPME no\r\n";
     admin.send_bytes(pipeline.as_bytes()).await;
     let replies = String::from_utf8(admin.drain().await).unwrap();
-    assert_eq!(replies, ":1\r\n:0\r\n:0\r\n:1\r\n:1\r\n:1\r\n-ERR No such user 'nobody'\r\n:1\r\n");
+    assert_eq!(replies, ":1\r\n:0\r\n:0\r\n:1\r\n:1\r\n:1\r\n-ERR No such user 'stranger'\r\n:1\r\n");
     assert_eq!((app.receive().await, blocked.receive().await), (None, None));
 }
 

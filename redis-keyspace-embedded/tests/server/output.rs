@@ -274,7 +274,8 @@ async fn the_soft_limit_leaves_time() {
     }
 }
 
-/// A limit that is lowered holds for replies that wait already, also if the client does nothing more.
+/// A limit that is lowered holds for replies that wait already, also if the client does nothing
+/// more.
 #[tokio::test]
 async fn a_lower_limit_closes_idle_clients() {
     for server in Running::both() {

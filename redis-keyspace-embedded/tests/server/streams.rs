@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::raw::{Raw, encode};
 
-/// Writes everything before it reads anything, which fills the 64 KiB of the stream many times over.
+/// Writes everything before it reads anything, which fills the 64 KiB of the stream many times
+/// over.
 #[tokio::test]
 async fn a_client_that_reads_last_does_not_dead_lock() {
     let server = Server::new();

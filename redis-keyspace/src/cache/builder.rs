@@ -1,4 +1,4 @@
-//! A fill with its options.
+//! The builders of `get_or_set` and its variants.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -18,23 +18,24 @@ use crate::client::call_options;
 use crate::kind::SingleValue;
 use crate::schema::{Key, Keyspace, OnUnavailable};
 
-/// A [`get_or_set`](Key::get_or_set), or another one of its family, with its options: await it.
+/// A [`get_or_set`](Key::get_or_set) or one of its variants, with its options. Await it.
 ///
 /// Most options can also be declared on a keyspace or a template, under the same names:
 /// `#[keyspace(.., stale_for = "1h", ttl_jitter = "10%")]`. A call overrides the declaration.
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the loader. A value that was loaded may or may not be stored, and waiting callers load it
-/// themselves, one at a time. A loader that runs in a separate task continues.
+/// Dropping the future drops the loader. A value that is already loaded may or may not be stored.
+/// If other callers wait for this load, one of them runs its own loader, and the rest wait for that
+/// one. A loader that runs in a background task continues.
 #[must_use = "nothing is read or loaded unless it is awaited"]
 pub struct GetOrSet<'l, S, V: SingleValue, L> {
     key: Key<S, V>,
     loader: L,
-    /// Set if the call has any: most have none.
+    /// `None` for most calls: they set no option.
     options: Option<Box<Options<V::Owned>>>,
     spawn: Option<Spawn<S, V, L>>,
-    /// The lifetime of what the loader borrows.
+    /// The lifetime of the data that the loader borrows.
     borrows: PhantomData<&'l ()>,
 }
 
@@ -48,15 +49,17 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
         self.options.get_or_insert_with(|| Box::new(Options::of_key(key)))
     }
 
-    /// Sets another TTL than the template's for the loaded value. Zero, and one that is longer than Redis supports, is an
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error before anything is read or loaded.
+    /// Sets the TTL of the loaded value, instead of the template's. A TTL that is zero or longer
+    /// than Redis supports is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error, and the
+    /// loader does not run.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options().ttl = Some(ttl);
         self
     }
 
-    /// Chooses the TTL from the loaded value: for a token that says when it expires, or a short one for an empty list. A
-    /// value whose TTL is zero is not stored; one that is longer than Redis supports counts as the longest, 73 million years.
+    /// Computes the TTL from the loaded value. Use it for a token that has its own expiry time, or
+    /// to keep an empty list for a shorter time. A value with a TTL of zero is not stored. A TTL
+    /// longer than Redis supports is reduced to the longest, 73 million years.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -67,11 +70,11 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// #[derive(serde::Serialize, serde::Deserialize)]
     /// struct Token { access: String, expires_in: u64 }
     ///
-    /// # async fn ask_for_a_token() -> Token { Token { access: "a".into(), expires_in: 60 } }
+    /// # async fn request_token() -> Token { Token { access: "a".into(), expires_in: 60 } }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
     /// let token = TokenKeys::user(7)
-    ///     .get_or_set(|| ask_for_a_token())
+    ///     .get_or_set(|| request_token())
     ///     .ttl_by(|token| Duration::from_secs(token.expires_in))
     ///     .await?;
     /// assert!(TokenKeys::user(7).ttl().await?.remaining() <= Some(Duration::from_secs(60)));
@@ -82,87 +85,97 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
         self
     }
 
-    /// Shortens each TTL at random, by at most this part of it (0.1 for a tenth), so that entries loaded at the same time do
-    /// not all expire at the same time.
+    /// Shortens each TTL by a random fraction of at most `jitter` (0.1 for a tenth), so that
+    /// entries loaded together do not all expire together.
     pub fn ttl_jitter(mut self, jitter: f64) -> Self {
         self.options().jitter = part(jitter);
         self
     }
 
-    /// Keeps a copy of the loaded value for this long after it expires. When the value has expired, one caller reloads it and
-    /// all others receive the copy; so does that caller if the loader fails or exceeds its timeouts.
+    /// Keeps a stale copy of the loaded value for this long after the value expires. After expiry,
+    /// one caller reloads the value, and all others receive the copy. If the loader fails or
+    /// exceeds its timeout, that caller receives the copy too.
     ///
-    /// The copy is kept next to the key, not at it: [`get`](Key::get) and other programs find a plain value with its plain TTL,
-    /// and nothing after it expires. The copy takes the memory of the value again. Every write of the key by this library
-    /// deletes the copy in the same step: `set`, `del`, [`expire`](Key::expire), .. It is kept for at most 30 days, TTL
-    /// included. A template with `ttl = none` has no copies: its values never expire.
+    /// The copy is stored next to the key, not at it. [`get`](Key::get) and other programs see a
+    /// plain value with its plain TTL, and no value once it has expired. The copy needs as much
+    /// memory as the value. Every write to the key by this library deletes the copy in the same
+    /// atomic step: `set`, `del`, [`expire`](Key::expire), .. A copy is kept for at most 30 days,
+    /// TTL included. A template with `ttl = none` has no copies, because its values never expire.
     ///
-    /// The template must declare `stale_for`, so that its writes know of the copies. A call can only shorten it; a longer time,
-    /// or one for a template that declares none, is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
+    /// The template must declare `stale_for`, because its writes must delete the copies. A call can
+    /// only shorten it. A longer time, or any time for a template that declares none, is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     ///
-    /// When Redis is unavailable, the process serves the value as it last read it, if that was within this time and it has
-    /// not written the key since; it can't know about writes of other processes. With [`OnUnavailable::Miss`], the loader runs
-    /// first. The process keeps at most 16 MiB of such values, none of more than 1 MiB.
+    /// When Redis is unavailable, the process serves the value that it last read, if it read it
+    /// within this time and has not written the key since. It can't know about writes by other
+    /// processes. With [`OnUnavailable::Miss`], the loader runs first. A process keeps at most 16
+    /// MiB of such values, and none larger than 1 MiB.
     pub fn stale_for(mut self, time: Duration) -> Self {
         self.options().stale_for = Some(time).filter(|time| !time.is_zero());
         self
     }
 
-    /// Reloads a value that is read after this part of its TTL, such as 0.8 for the last fifth. One caller reloads it and waits
-    /// for it, unless it runs [in the background](Self::in_background); all others receive the existing value, and so does that
-    /// caller if the loader fails.
+    /// Reloads a value before it expires: a hit after this fraction of the TTL starts a reload,
+    /// such as 0.8 for the last fifth. One caller reloads the value and waits for it, unless the
+    /// reload runs [in the background](Self::in_background). All others receive the existing value.
+    /// If the loader fails, that caller receives the existing value too.
     ///
-    /// The TTL is that of [`ttl_by`](Self::ttl_by) for the value, else that of [`ttl`](Self::ttl) or the template. It has no
-    /// effect on a template with `ttl = none`. A hit sends another command in the same round trip.
+    /// The TTL is the one from [`ttl_by`](Self::ttl_by), else from [`ttl`](Self::ttl), else from
+    /// the template. The option has no effect on a template with `ttl = none`. A hit sends one more
+    /// command, in the same round trip.
     pub fn early_refresh(mut self, after: f64) -> Self {
         self.options().early_refresh = Some(part(after));
         self
     }
 
-    /// Loads once across all processes: one process loads, and the others check for the value at most a tenth of a second
-    /// apart. If the loading process dies, another one takes over after five seconds, or half a minute if its caller did not
-    /// set this. Without it, each process loads once.
+    /// Shares one load among all processes. One process loads, and the others poll for the value at
+    /// least every 100 ms. If the loading process dies, another one takes over: after 5 seconds, or
+    /// after 30 seconds if the call of the dead process did not set this option. Without it, each
+    /// process loads once.
     ///
-    /// Two loaders in different processes that wait for each other's keys block each other until one of them has waited for
-    /// the [`wait_timeout`](Self::wait_timeout).
+    /// Two loaders in different processes that wait for each other's keys block each other, until
+    /// one of them has waited for the [`wait_timeout`](Self::wait_timeout).
     pub fn across_processes(mut self) -> Self {
         self.options().across_processes = true;
         self
     }
 
-    /// Sets whether callers of this process that miss the key at the same time share one load; the default is true.
+    /// Sets whether callers in this process that miss the key at the same time share one load. The
+    /// default is `true`.
     pub fn coalesce(mut self, coalesces: bool) -> Self {
         self.options().coalesces = coalesces;
         self
     }
 
-    /// Loads the value even if it exists, and replaces it. Does not wait for a load that began earlier; such a load does not
-    /// store its value any more. A write to the key while the loader runs wins.
+    /// Loads the value even if it exists, and replaces it. The call does not wait for a load that
+    /// started earlier, and that load no longer stores its value. If the key is written while the
+    /// loader runs, the write wins.
     pub fn refresh(mut self) -> Self {
         self.options().refreshes = true;
         self
     }
 
-    /// Limits how long the loader may take, and how long to wait for another caller's. After it, the loader is dropped, and the
-    /// call returns a [stale copy](Self::stale_for) or fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or
-    /// [`FillError::TimedOut`].
+    /// Limits how long the loader may run, and how long the call waits for another caller's loader.
+    /// After that, the loader is dropped. The call then returns a [stale copy](Self::stale_for), or
+    /// fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or [`FillError::TimedOut`].
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.options().hard_timeout = Some(limit);
         self
     }
 
-    /// Sets how long to wait for another caller's load before this caller loads the value itself; the default is 10 seconds, or
-    /// the [hard timeout](Self::hard_timeout) if that is longer.
+    /// Sets how long to wait for another caller's load before this caller loads the value itself.
+    /// The default is 10 seconds, or the [hard timeout](Self::hard_timeout) if that is longer.
     ///
-    /// Another caller's load may hang, or its future may no longer be polled. Of all callers that wait for it, only one takes
-    /// over, and the others wait for that one. So at most one more load starts in each such time. With
-    /// [`across_processes`](Self::across_processes) this applies to all processes together.
+    /// Another caller's load may hang, or its future may no longer be polled. Of all callers that
+    /// wait for it, only one takes over, and the others wait for that one. So at most one more load
+    /// starts per timeout. With [`across_processes`](Self::across_processes), this holds for all
+    /// processes together.
     pub fn wait_timeout(mut self, limit: Duration) -> Self {
         self.options().wait_timeout = Some(limit);
         self
     }
 
-    /// Also returns where the value came from.
+    /// Also returns the source of the value.
     ///
     /// ```
     /// # use redis_keyspace::cache::ValueSource;
@@ -181,31 +194,34 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
         GetOrSetLookup(self)
     }
 
-    /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs, or return the loaded value
-    /// without storing it.
+    /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs,
+    /// or return the loaded value without storing it.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.options().on_unavailable = Some(answer);
         self
     }
 
     call_options! { self => self.options().call;
-        /// Sets the deadline of each of its commands, and how long the call waits for other callers' loads in total: after
-        /// that it fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or [`FillError::TimedOut`]. It does not limit
-        /// the loader of the call.
+        /// Sets the timeout of each command of the call, and the total time that the call waits for
+        /// other callers' loads. After that, the call fails with
+        /// [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or [`FillError::TimedOut`]. It does
+        /// not limit the loader of this call.
     }
 }
 
-/// Options that run the loader in a separate task. The loader must not borrow.
+/// Options that run the loader in a background task. The loader must not borrow.
 impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
-    /// If there is a [stale copy](Self::stale_for), or a value that has not expired yet, runs the loader in a background task and
-    /// returns that value at once. The loader may take five minutes there, unless it has a
+    /// Runs the loader in a background task, and returns the [stale copy](Self::stale_for) or the
+    /// value that has not expired yet at once. If neither exists, the call waits for the loader. A
+    /// background loader may run for 5 minutes, unless it has a
     /// [hard timeout](Self::hard_timeout).
     pub fn in_background(self) -> Self {
         self.soft_timeout(Duration::ZERO)
     }
 
-    /// If there is a [stale copy](Self::stale_for), or a value that has not expired yet, waits at most this long for the loader;
-    /// then the loader continues in a background task.
+    /// Limits how long the call waits for the loader if there is a [stale copy](Self::stale_for),
+    /// or a value that has not expired yet. After that, the call returns that value, and the loader
+    /// continues in a background task.
     pub fn soft_timeout(mut self, limit: Duration) -> Self {
         self.options().soft_timeout = Some(limit);
         self.spawn = Some(spawn::<S, V, L>);
@@ -219,12 +235,13 @@ macro_rules! negative {
         where
             $loader<F>: Loader<V>,
         {
-            /// Remembers for this long that the loader found no value, so that it does not run again. The entry is kept next to
-            /// the key, where readers of the key find nothing. Without it, a loader that finds no value runs each time.
+            /// Remembers for this long that the loader found no value, so that it does not run
+            /// again. The negative entry is stored next to the key; readers of the key find no
+            /// value. Without this option, a loader that finds no value runs each time.
             ///
-            /// The template must declare `negative_ttl`, so that its writes know of the entry. A call can only shorten it; a
-            /// longer time, or one for a template that declares none, is an
-            /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
+            /// The template must declare `negative_ttl`, because its writes must delete the entry.
+            /// A call can only shorten it. A longer time, or any time for a template that declares
+            /// none, is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
             pub fn negative_ttl(mut self, time: Duration) -> Self {
                 self.options().negative_ttl = Some(time).filter(|time| !time.is_zero());
                 self
@@ -275,7 +292,8 @@ impl<S, V: SingleValue, L> fmt::Debug for GetOrSet<'_, S, V, L> {
     }
 }
 
-/// A [`get_or_set`](Key::get_or_set) that also returns where the value came from: await it. See [`GetOrSet::lookup`].
+/// A [`get_or_set`](Key::get_or_set) that also returns the source of the value. Await it. See
+/// [`GetOrSet::lookup`].
 #[must_use = "nothing is read or loaded unless it is awaited"]
 pub struct GetOrSetLookup<'l, S, V: SingleValue, L>(GetOrSet<'l, S, V, L>);
 

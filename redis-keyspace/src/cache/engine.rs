@@ -1,5 +1,6 @@
-//! The engine of `get_or_set` and its family, for any number of keys: find out which keys this caller loads and which another
-//! caller is loading, take the leases, load, and wait for the others.
+//! The engine of `get_or_set` and its variants, for any number of keys. It finds out which keys
+//! this caller loads and which another caller is loading, acquires the leases, loads, and waits for
+//! the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,21 +20,22 @@ use crate::local::{Follower, LoadRole, LoadStage};
 use crate::schema::Keyspace;
 use crate::time::from_now;
 
-/// How many failures of other callers' loaders a caller waits for.
+/// After this many failures of other callers' loaders, a caller that waits for them fails.
 const FAILURES: u32 = 2;
 
 /// The outcome of waiting for another caller's load.
 enum Followed {
     Known,
     Failed(FailureCause),
-    /// The leader is gone, or has nothing for this caller.
+    /// The leader ended without an outcome, or has none for this caller.
     Nothing,
     /// The load takes too long for this caller.
     Overdue(Follower),
 }
 
 impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
-    /// Fills the keys after a first look. `came` is the moment before that look, as far as flights are concerned.
+    /// Fills the keys after a first read. `came` is the moment before that read, as counted by
+    /// [`Flights`](crate::local::Flights).
     pub(super) async fn run(mut self, came: u64, looked: Looked<V::Owned>) -> Filled<V::Owned, L::Error> {
         self.take_look(looked, came).await?;
         let mut missing: Vec<usize> = self.unknown().collect();
@@ -44,7 +46,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             if !led.is_empty() {
                 self.load(led).await?;
             }
-            // Only now: another caller may be waiting for what was just loaded.
+            // Only after this caller's own loads: another caller may be waiting for them.
             let (mut has_failed, mut cause) = (false, None);
             overdue = HashMap::new();
             let until = from_now(self.fill.options.waits_for_a_load());
@@ -57,7 +59,8 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 }
                 missing.push(index);
             }
-            // Failing loaders take time: one after the other, the last caller would wait for all of them.
+            // Waiting has a limit, because failing loaders take time: if the callers tried one
+            // after the other, the last one would wait for all of them.
             failures += u32::from(has_failed);
             if failures == FAILURES {
                 return Err(cause.unwrap_or_default().into());
@@ -65,8 +68,9 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             if missing.is_empty() {
                 break;
             }
-            // The leader is gone or slow. All of its followers look at once: one after the other, each would wait for its own
-            // failure. Then one of them loads, and the others follow that one.
+            // The leader ended or is slow. All of its followers read again at the same time, then
+            // one of them loads, and the others follow that one. If they took turns, each would
+            // wait for its own failure.
             came = self.fill.flights().now();
             let looked = self.fill.look().await?;
             self.take_look(looked, came).await?;
@@ -76,7 +80,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         self.known.into_iter().map(|known| known.ok_or_else(|| missing().into())).collect()
     }
 
-    /// Takes what a read of all keys found, for those that are not known yet.
+    /// Records the findings of a read of all keys, for keys that are not known yet.
     async fn take_look(&mut self, looked: Looked<V::Owned>, came: u64) -> Result<()> {
         self.is_unavailable = matches!(looked, Looked::Unavailable);
         let is_known = |engine: &Self, index: usize| engine.known.get(index).is_some_and(Option::is_some);
@@ -123,9 +127,11 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         }
     }
 
-    /// Splits the keys into those that this caller loads and those that another caller of the process is loading.
+    /// Splits the keys into those that this caller loads and those that another caller in this
+    /// process is loading.
     ///
-    /// This caller has waited for the loads in `overdue`: it replaces them, or follows the caller that has replaced them.
+    /// This caller has waited for the loads in `overdue` long enough. It replaces them, or follows
+    /// the caller that replaced them.
     async fn join(
         &mut self,
         missing: Vec<usize>,
@@ -133,7 +139,8 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         came: u64,
     ) -> Result<(Vec<Led>, Vec<(usize, Follower)>)> {
         let (mut led, mut followed, mut superseded) = (Vec::new(), Vec::new(), Vec::new());
-        // Loads that began before this caller came: their keys may have been written since, and then their leases ended.
+        // Loads that started before this caller arrived. If their keys were written since then,
+        // their leases have ended. So this caller asks the server whether they are still held.
         let (mut late, mut asked) = (Vec::new(), Vec::new());
         let fill = Arc::clone(&self.fill);
         for index in missing {
@@ -209,7 +216,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         Ok((led, followed))
     }
 
-    /// Loads the keys, or serves their stale copies if that fails or takes too long.
+    /// Loads the keys. Serves their stale copies if the load fails or takes too long.
     async fn load(&mut self, led: Vec<Led>) -> Result<(), FillError<L::Error>> {
         let sources: Vec<_> = led
             .iter()
@@ -238,7 +245,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 }
                 Ok(())
             }
-            // Only a load with a fallback goes to the background.
+            // Only a load with a fallback moves to the background.
             (Ended::Pending, None) => {
                 Err(Error::protocol("a load went to the background without a fallback").into())
             }
@@ -256,7 +263,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         self.set(index, Known { value, bytes: encoded.filter(|_| needs_bytes), source });
     }
 
-    /// Waits for another caller's load, until it is overdue.
+    /// Waits for another caller's load until it is overdue.
     async fn follow(
         &mut self,
         index: usize,
@@ -278,7 +285,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 fill.note(entry, |fills| &fills.coalesced, "coalesced");
                 self.set(index, known);
             }
-            // A caller that refreshes wants the value loaded.
+            // A refresh needs a loaded value, not a found one.
             Some(LoadStage::Found(_)) if fill.options.refreshes => return Ok(Followed::Nothing),
             Some(LoadStage::Found(Some(bytes))) => {
                 let known = fill.known(entry, bytes, ValueSource::Hit)?;
@@ -298,7 +305,8 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         Ok(Followed::Known)
     }
 
-    /// Reloads a value that has not expired yet, unless another caller does. If that fails, the value is still good.
+    /// Reloads a value that has not expired yet, unless another caller is reloading it. If the load
+    /// fails, returns the existing value.
     async fn refresh_early(
         &mut self,
         entry: &FillEntry<S, V>,

@@ -1,4 +1,4 @@
-//! Why a fill returned no value.
+//! Errors of fills.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-/// Why [`try_get_or_set`](crate::Key::try_get_or_set) returned no value.
+/// The error of [`try_get_or_set`](crate::Key::try_get_or_set) and its variants.
 ///
-/// `?` converts it into `Box<dyn Error + Send + Sync>` and `anyhow::Error`, whether the loader returns such an error or its own
-/// error type. `?` converts it into this crate's [`Error`] if the loader returns that. For an error type of the program,
-/// implement `From`:
+/// `?` converts it into `Box<dyn Error + Send + Sync>` and `anyhow::Error`, whether the loader
+/// returns such an error or a type of its own. `?` converts it into this crate's [`Error`] if the
+/// loader returns that. For an error type of your program, implement `From`:
 ///
 /// ```
 /// use redis_keyspace::cache::FillError;
@@ -50,24 +50,26 @@ use crate::error::{Error, ErrorKind};
 pub enum FillError<E> {
     /// The loader failed; nothing was stored.
     Loader(E),
-    /// The loader exceeded its [hard timeout](super::GetOrSet::hard_timeout) and was dropped. Or this caller waited for other
-    /// callers' loads until its hard timeout or its [timeout](super::GetOrSet::timeout).
+    /// The loader exceeded its [hard timeout](super::GetOrSet::hard_timeout) and was dropped. Or
+    /// this caller waited for other callers' loads until its hard timeout or its
+    /// [timeout](super::GetOrSet::timeout) passed.
     TimedOut(Duration),
-    /// The loader did not run: this caller waited for the loaders of two other callers, and both failed. The second failure is
-    /// attached.
+    /// The loader did not run, because this caller waited for the loaders of two other callers, and
+    /// both failed. The second failure is attached.
     Coalesced(LoadFailure),
-    /// A command failed. Before the loader ran, unless the loaded value itself is invalid.
+    /// A command failed before the loader ran, or the loaded value is invalid.
     Redis(Error),
 }
 
-/// Why the load of another caller failed: the `Debug` text of its loader's error, or its timeout.
+/// The reason why another caller's load failed: the `Debug` text of its loader's error, or its
+/// timeout.
 ///
-/// It is a string, because the error itself is returned to the caller whose loader failed.
+/// It is a string, because the error itself is returned to the caller that ran the loader.
 #[derive(Clone)]
 pub struct LoadFailure(Arc<str>);
 
 impl LoadFailure {
-    /// Returns the text.
+    /// Returns the reason.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -86,7 +88,7 @@ impl fmt::Debug for LoadFailure {
     }
 }
 
-/// Why a load failed, for the callers that wait for it.
+/// The reason why a load failed, for the callers that wait for it.
 #[derive(Clone)]
 pub(super) enum FailureCause {
     Loader(LoadFailure),
@@ -122,7 +124,7 @@ impl<E> From<FailureCause> for FillError<E> {
 }
 
 impl<E> FillError<E> {
-    /// Whether the loader of this call failed.
+    /// Returns whether the loader of this call failed.
     pub fn is_loader(&self) -> bool {
         matches!(self, Self::Loader(_))
     }
@@ -143,12 +145,13 @@ impl<E> FillError<E> {
         }
     }
 
-    /// Returns the error of the loader, by value.
+    /// Converts into the error of the loader.
     ///
     /// # Errors
     ///
-    /// Any other failure, as an [`Error`]. A timeout has the kind [`LoaderTimeout`](ErrorKind::LoaderTimeout);
-    /// [`Coalesced`](Self::Coalesced) has the kind [`LoaderFailed`](ErrorKind::LoaderFailed).
+    /// Any other failure, as an [`Error`]. A timeout has the kind
+    /// [`LoaderTimeout`](ErrorKind::LoaderTimeout); [`Coalesced`](Self::Coalesced) has the kind
+    /// [`LoaderFailed`](ErrorKind::LoaderFailed).
     pub fn into_loader_error(self) -> Result<E, Error> {
         match self {
             Self::Loader(error) => Ok(error),
@@ -158,7 +161,7 @@ impl<E> FillError<E> {
         }
     }
 
-    /// Replaces the error of the loader.
+    /// Converts the error of the loader, if it failed.
     pub fn map_loader<F>(self, map: impl FnOnce(E) -> F) -> FillError<F> {
         match self {
             Self::Loader(error) => FillError::Loader(map(error)),
@@ -168,7 +171,7 @@ impl<E> FillError<E> {
         }
     }
 
-    /// Returns the error of the loader itself, or that of this crate, as a boxed error with all of its sources.
+    /// Converts into a boxed error: the loader's error or this crate's, with all of its sources.
     pub fn into_boxed(self) -> Box<dyn StdError + Send + Sync>
     where
         E: Into<Box<dyn StdError + Send + Sync>>,
@@ -198,8 +201,9 @@ impl<E: fmt::Display> fmt::Display for FillError<E> {
     }
 }
 
-/// `E` need not implement `Error`: boxed errors, `anyhow::Error` and strings do not. The message contains the loader's error,
-/// so [`source`](StdError::source) returns the source of that error, for boxed errors and errors of this crate.
+/// `E` need not implement `Error`: boxed errors, `anyhow::Error` and strings do not. The message
+/// contains the loader's error, so [`source`](StdError::source) returns the source of that error.
+/// It is known for boxed errors and for errors of this crate.
 impl<E: fmt::Debug + fmt::Display + 'static> StdError for FillError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
@@ -210,7 +214,7 @@ impl<E: fmt::Debug + fmt::Display + 'static> StdError for FillError<E> {
     }
 }
 
-/// The source of an error whose type is known.
+/// Returns the source of an error, if its type is known.
 fn source_of(error: &dyn Any) -> Option<&(dyn StdError + 'static)> {
     if let Some(error) = error.downcast_ref::<Box<dyn StdError + Send + Sync>>() {
         return error.source();

@@ -1,4 +1,4 @@
-//! A fill of one or more keys: what all of its steps share.
+//! A fill of one or more keys: the state that its steps share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::kind::SingleValue;
 use crate::local::{Flights, ReadStart, Remembered};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
-/// A value that is read all the time is not copied each time.
+/// The process copies a value at most once per interval, however often it is read.
 const COPY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 tokio::task_local! {
@@ -22,10 +22,10 @@ tokio::task_local! {
     pub(super) static LEADING: Vec<LoadingKey>;
 }
 
-/// A key by the address of its pool and its name on the server.
+/// A key, identified by the address of its pool and its name on the server.
 pub(super) type LoadingKey = (usize, String);
 
-/// A fill on one server: it resolves its binding once, and composes the name of each key once.
+/// A fill on one server. The binding is resolved once, and each key's name is composed once.
 pub(super) struct Fill<S, V: SingleValue> {
     pub(super) binding: Arc<Binding>,
     pub(super) options: Box<Options<V::Owned>>,
@@ -35,24 +35,24 @@ pub(super) struct Fill<S, V: SingleValue> {
 /// A key of a fill.
 pub(super) struct FillEntry<S, V> {
     pub(super) key: Key<S, V>,
-    /// The key as it is sent.
+    /// The wire key.
     pub(super) name: String,
-    /// Set if a stale copy may be served: the moment before the key was read.
+    /// The moment before the key was read. Set if a stale copy may be served.
     start: Option<ReadStart>,
-    /// Whether the caller needs the value more than once, and so its bytes.
+    /// Whether the caller needs the value more than once, and so needs its bytes.
     pub(super) needs_bytes: bool,
 }
 
-/// What is known about a key.
+/// The known value or absence of a key.
 pub(super) struct Known<T> {
     pub(super) value: Option<T>,
-    /// Set if the entry needs its bytes, and there is a value.
+    /// Set if the value exists and the entry needs its bytes.
     pub(super) bytes: Option<Arc<[u8]>>,
     pub(super) source: ValueSource,
 }
 
 impl<S: Keyspace, V: SingleValue> Fill<S, V> {
-    /// A fill of these keys, each with whether the caller needs its bytes.
+    /// Creates a fill of these keys. The flag of each key says whether the caller needs its bytes.
     pub(super) fn new(
         binding: Arc<Binding>,
         options: Box<Options<V::Owned>>,
@@ -75,12 +75,13 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         &self.binding.pool().local.reads.copies
     }
 
-    /// The identity of a key among all servers.
+    /// Returns the identity of a key among all servers.
     pub(super) fn loading_key(&self, entry: &FillEntry<S, V>) -> LoadingKey {
         (Arc::as_ptr(self.binding.pool()).addr(), entry.name.clone())
     }
 
-    /// Whether this task is part of loading this very key. To wait for itself would deadlock.
+    /// Returns whether this task is part of a load of the key. Waiting for that load would
+    /// deadlock.
     pub(super) fn is_loading(&self, entry: &FillEntry<S, V>) -> bool {
         LEADING
             .try_with(|keys| {
@@ -90,7 +91,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
             .unwrap_or(false)
     }
 
-    /// The keys of this pool whose loaders led to this task.
+    /// Returns the keys of this pool whose loaders led to this task.
     pub(super) fn leading(&self) -> Vec<String> {
         let pool = Arc::as_ptr(self.binding.pool()).addr();
         let of_pool = |keys: &Vec<LoadingKey>| {
@@ -103,28 +104,28 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout)
     }
 
-    /// Keeps a value in the process, for when Redis is unavailable.
+    /// Keeps a copy of a value in the process, for when Redis is unavailable.
     pub(super) fn keep(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
         if let Some(start) = &entry.start
             && !self.copies().is_recent(&entry.name, COPY_INTERVAL)
         {
-            // The value is in Redis now, however long its loader took.
+            // The age counts from now: the value is in Redis now, however long its loader took.
             self.copies().keep(&entry.name, encoded.into(), start, Instant::now());
         }
     }
 
-    /// The value as it was read last, if it may still be served.
+    /// Returns the value as it was last read, if it may still be served.
     pub(super) fn copy(&self, entry: &FillEntry<S, V>) -> Option<Arc<[u8]>> {
         let age = self.options.stale_for.filter(|_| self.serves_stale())?;
         self.copies().get(&entry.name, age).filter(|copy| V::decode(copy).is_ok())
     }
 
-    /// Whether callers receive something stale rather than wait.
+    /// Returns whether callers receive a stale copy instead of waiting.
     pub(super) fn serves_stale(&self) -> bool {
         self.options.stale_for.is_some() && !self.options.refreshes
     }
 
-    /// Whether the fill goes on without Redis after this failure.
+    /// Returns whether the fill continues without Redis after this error.
     pub(super) fn goes_on(&self, error: &Error) -> bool {
         let declared = S::META.overrides.on_unavailable;
         self.options.on_unavailable.unwrap_or(declared) == OnUnavailable::Miss && error.is_outage()
@@ -135,7 +136,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         self.binding.counters.note_degraded(error, template);
     }
 
-    /// A value that was in Redis.
+    /// Counts a hit, and returns its value as known.
     pub(super) fn hit(&self, entry: &FillEntry<S, V>, value: V::Owned) -> Known<V::Owned> {
         self.note(entry, |fills| &fills.hits, "hit");
         Known { value: Some(value), bytes: None, source: ValueSource::Hit }
@@ -154,7 +155,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         V::decode(bytes).map_err(|problem| entry.key.explain("GET", Error::decode(problem)))
     }
 
-    /// What is known about a key from the bytes of its value.
+    /// Decodes the bytes of a value into a known value.
     pub(super) fn known(
         &self,
         entry: &FillEntry<S, V>,

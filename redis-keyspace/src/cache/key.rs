@@ -1,4 +1,4 @@
-//! The operations of keys that fill.
+//! The methods of [`Key`] that fill.
 
 use std::fmt::Debug;
 
@@ -8,24 +8,33 @@ use crate::kind::SingleValue;
 use crate::schema::Key;
 use crate::schema::Keyspace;
 
-/// Read, or load and store.
+/// Read-through caching: read the value, or load and store it.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Reads the value; if it does not exist or can't be decoded, runs the loader and stores what it returns.
+    /// Returns the value at the key. If it does not exist or can't be decoded, runs the loader,
+    /// stores the loaded value and returns it.
     ///
-    /// Callers of this process that miss the key at the same time share one load: the first runs its loader, and all receive
-    /// the value, decoded from its bytes. If that loader panics or is dropped, the next caller loads; if it fails, one more
-    /// does. If that one fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced), which
-    /// contains the loader's error as a string. With [`across_processes`](GetOrSet::across_processes), this holds for all
-    /// processes. Two loaders that wait for each other's keys deadlock.
+    /// Callers in this process that miss the key at the same time share one load. The first caller
+    /// runs its loader, and all receive the value, decoded from its bytes. If that loader panics or
+    /// is dropped, the next caller runs its own. If it fails, one more caller tries. If that one
+    /// fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced),
+    /// which contains the loader's error as a string. With
+    /// [`across_processes`](GetOrSet::across_processes), all processes share one load.
     ///
-    /// The loaded value is stored only if the key was not written or deleted since before the loader ran: `set`, `del`,
-    /// `update`, `expire`, deleting by pattern and other writes end every load in flight, in any process. Its callers receive the
-    /// value anyway; a caller that comes after the write does not, and loads again. So deleted values never come back: delete a
-    /// key after the change to its source. Writes by programs without this library are noticed if they change the value.
+    /// A loader may read other keys with `get_or_set`. If two loaders in this process wait for each
+    /// other's keys, one of them loads the other's key itself. This is not detected if a loader
+    /// waits in a task that it spawned, or if the keys are on different servers. Then both block
+    /// until one of them has waited for the [`wait_timeout`](GetOrSet::wait_timeout).
     ///
-    /// One round trip on a hit, three on a miss. No connection is held while the loader runs. If the loaded value can't be
-    /// stored, also because the server rejects writes (`OOM`, `MISCONF`, ..), the callers receive it anyway, and
-    /// [`stats`](crate::Redis::stats) counts it.
+    /// The loaded value is stored only if the key is not written or deleted while the loader runs.
+    /// `set`, `del`, `update`, `expire`, deletion by pattern and other writes end every load in
+    /// flight, in any process. Callers that already wait for such a load receive its value. A
+    /// caller that arrives after the write does not: it loads again. So a deleted value never comes
+    /// back, provided that you change the source first and delete the key afterwards. Writes by
+    /// programs that do not use this library are noticed if they change the value.
+    ///
+    /// No connection is held while the loader runs. If the loaded value can't be stored, for
+    /// example because the server rejects writes (`OOM`, `MISCONF`, ..), the callers receive it
+    /// anyway, and [`stats`](crate::Redis::stats) counts it.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -41,19 +50,30 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Ok(()) }).await }
     /// ```
     ///
-    /// For a loader that can fail, use [`try_get_or_set`](Self::try_get_or_set); for a loader that may find no value,
-    /// [`get_or_set_optional`](Self::get_or_set_optional).
+    /// For a loader that can fail, use [`try_get_or_set`](Self::try_get_or_set); for a loader that
+    /// may find no value, [`get_or_set_optional`](Self::get_or_set_optional).
     ///
     /// # Errors
     ///
-    /// Those of any command, before the loader runs, and [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) after a
-    /// [hard timeout](GetOrSet::hard_timeout). After the loader ran, values that can never be stored: one without an encoding
-    /// ([`Encode`](crate::ErrorKind::Encode)), one larger than `max_value_bytes` ([`TooLarge`](crate::ErrorKind::TooLarge)),
-    /// and one with an invalid TTL ([`InvalidInput`](crate::ErrorKind::InvalidInput)).
+    /// Before the loader runs: those of any command; see [`ErrorKind`](crate::ErrorKind). After a
+    /// [hard timeout](GetOrSet::hard_timeout): [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout).
+    /// If the loaders of two other callers failed:
+    /// [`LoaderFailed`](crate::ErrorKind::LoaderFailed).
+    ///
+    /// After the loader ran, only values that can never be stored are errors: a value without an
+    /// encoding ([`Encode`](crate::ErrorKind::Encode)), a value larger than `max_value_bytes`
+    /// ([`TooLarge`](crate::ErrorKind::TooLarge)), and a value with an invalid TTL
+    /// ([`InvalidInput`](crate::ErrorKind::InvalidInput)).
     ///
     /// # Cancellation
     ///
-    /// As for [`GetOrSet`].
+    /// Dropping the future drops the loader. A value that is already loaded may or may not be
+    /// stored. See [`GetOrSet`].
+    ///
+    /// # Round trips
+    ///
+    /// One on a hit, three on a miss. A caller that waits for another caller's load takes one or
+    /// two.
     pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Always<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -62,15 +82,42 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         GetOrSet::new(self.clone(), Always(loader))
     }
 
-    /// Like [`get_or_set`](Self::get_or_set), with a loader that can fail. Then nothing is stored.
+    /// Like [`get_or_set`](Self::get_or_set), with a loader that can fail. If it fails, nothing is
+    /// stored.
     ///
-    /// The error type needs only `Debug`, which tells waiting callers why the load failed. [`FillError`](super::FillError)
-    /// shows how to use it with `?`.
+    /// The error type must implement `Debug`, because waiting callers receive its text.
+    /// [`FillError`](super::FillError) shows how to use it with `?`.
+    ///
+    /// ```
+    /// # use redis_keyspace::cache::FillError;
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "user", ttl = "1h")]
+    /// # struct UserKeys { name: fn(id: u64) -> Text }
+    /// # async fn query_name(id: u64) -> Result<String, &'static str> {
+    /// #     if id == 7 { Ok("Ada".to_owned()) } else { Err("no such user") }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # Redis::embedded().scope(async {
+    /// let name = UserKeys::name(7).try_get_or_set(|| query_name(7)).await;
+    /// assert_eq!(name.unwrap(), "Ada");
+    /// let missing = UserKeys::name(8).try_get_or_set(|| query_name(8)).await;
+    /// assert!(matches!(missing, Err(FillError::Loader("no such user"))));
+    /// # }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The loader's error as [`FillError::Loader`](super::FillError::Loader), and those of [`get_or_set`](Self::get_or_set) as
-    /// the other variants.
+    /// The loader's error as [`FillError::Loader`](super::FillError::Loader), and the errors of
+    /// [`get_or_set`](Self::get_or_set) as the other variants.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`get_or_set`](Self::get_or_set).
     pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fallible<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -81,7 +128,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     }
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that may find no value. With a
-    /// [`negative_ttl`](GetOrSet::negative_ttl), that is remembered for a while; a call that finds it takes two round trips.
+    /// [`negative_ttl`](GetOrSet::negative_ttl), the absence is remembered for that time.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -107,6 +154,14 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Errors
     ///
     /// As for [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Round trips
+    ///
+    /// One on a hit, two if a negative entry exists, else three.
     pub fn get_or_set_optional<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Optional<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -115,11 +170,37 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         GetOrSet::new(self.clone(), Optional(loader))
     }
 
-    /// Like [`get_or_set_optional`](Self::get_or_set_optional), with a loader that can fail.
+    /// Like [`get_or_set_optional`](Self::get_or_set_optional), with a loader that can fail. If it
+    /// fails, nothing is stored.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "user", ttl = "1h", negative_ttl = "30s")]
+    /// # struct UserKeys { name: fn(id: u64) -> Text }
+    /// # async fn query_name(id: u64) -> Result<Option<String>, &'static str> {
+    /// #     Ok((id == 7).then(|| "Ada".to_owned()))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # Redis::embedded().scope(async {
+    /// let name = UserKeys::name(7).try_get_or_set_optional(|| query_name(7)).await;
+    /// assert_eq!(name.unwrap().as_deref(), Some("Ada"));
+    /// let missing = UserKeys::name(8).try_get_or_set_optional(|| query_name(8)).await;
+    /// assert_eq!(missing.unwrap(), None);
+    /// # }).await }
+    /// ```
     ///
     /// # Errors
     ///
     /// As for [`try_get_or_set`](Self::try_get_or_set).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`get_or_set_optional`](Self::get_or_set_optional).
     pub fn try_get_or_set_optional<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, FallibleOptional<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,

@@ -1,4 +1,5 @@
-//! The last step of a fill: running the loader, storing its values, and handing them to waiting callers.
+//! The last step of a fill: running the loader, storing its values, and handing them to waiting
+//! callers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,29 +19,31 @@ use crate::local::{Leader, LoadStage};
 use crate::schema::{Keyspace, Lifetime, TemplateMeta};
 use crate::time::{Expiry, LONGEST_LIFETIME};
 
-/// How long a loader may take in the background, where no caller waits for it or can drop it, unless it has a hard timeout.
+/// How long a loader without a hard timeout may run in the background, where no caller can drop it.
 const BACKGROUND: Duration = Duration::from_secs(300);
 
 /// A key that this fill loads.
 pub(super) struct Led {
     /// Its index among the entries of the fill.
     pub(super) index: usize,
-    /// Set if other callers of the process can wait for it.
+    /// Set if other callers in this process can wait for the load.
     pub(super) leader: Option<Leader>,
-    /// The right to store. Without it, when Redis is unavailable, storing would only wait for the next failure.
+    /// The right to store. `None` if Redis is unavailable: an attempt to store would only wait for
+    /// the next failure.
     pub(super) lease: Option<Lease>,
-    /// A value to serve if the loader fails or takes too long.
+    /// The value to serve if the loader fails or takes too long.
     pub(super) stale: Option<Arc<[u8]>>,
-    /// The task that loads it waits for this caller already, so waiting for it would deadlock.
+    /// Whether the task that loads the key already waits for this caller. Waiting for that task
+    /// would deadlock.
     pub(super) is_self_wait: bool,
-    /// The lease of a load that this caller has waited for long enough.
+    /// The lease of a load that this caller replaces, after it has waited long enough.
     pub(super) instead_of: Option<Arc<str>>,
-    /// The lease that another process holds, and until when this caller waits for it.
+    /// The lease of another process, and until when this caller waits for it.
     pub(super) awaited: Option<(Arc<str>, Instant)>,
 }
 
 impl Led {
-    /// A key for which no other caller waits.
+    /// Creates an entry for which no other caller waits.
     pub(super) fn alone(index: usize) -> Self {
         Self {
             index,
@@ -57,7 +60,7 @@ impl Led {
         Self { leader: Some(leader), ..Self::alone(index) }
     }
 
-    /// Tells waiting callers what was found without a load.
+    /// Passes a stage to waiting callers, and ends this entry.
     pub(super) fn tell(self, stage: LoadStage) {
         if let Some(leader) = self.leader {
             leader.tell(stage);
@@ -69,14 +72,14 @@ impl Led {
 pub(super) struct Load<S, V: SingleValue> {
     pub(super) fill: Arc<Fill<S, V>>,
     pub(super) led: Vec<Led>,
-    /// Whether the caller has something to return if this fails or takes too long.
+    /// Whether the caller has a value to return if the load fails or takes too long.
     pub(super) has_fallback: bool,
-    /// The keys that the caller's task is loading, and those of this load. Collected in the caller: a load in the background
-    /// runs in a task that knows nothing of them.
+    /// The keys that the caller's task is loading, and those of this load. They are collected in
+    /// the caller's task, because a background task does not inherit its task-locals.
     leading: Vec<LoadingKey>,
 }
 
-/// A value that was loaded, or its absence.
+/// A loaded value, or its absence.
 pub(super) struct Loaded<T> {
     pub(super) value: Option<T>,
     pub(super) encoded: Option<Arc<[u8]>>,
@@ -89,16 +92,16 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
         Self { fill, led, has_fallback, leading }
     }
 
-    /// The indices of the keys to load.
+    /// Returns the indices of the keys to load.
     pub(super) fn indices(&self) -> Vec<usize> {
         self.led.iter().map(|led| led.index).collect()
     }
 
-    /// Awaits the values, in the order of the keys, and stores them. No connection is held while the loader runs: loaders
-    /// take time, and may use Redis themselves.
+    /// Awaits the loaded values, in the order of the keys, and stores them. No connection is held
+    /// while the loader runs, because loaders take time and may use Redis themselves.
     ///
-    /// A value that can't be encoded fails its own key only: its lease is released, waiting callers are told that the load
-    /// failed, and the other values are stored. The error is returned after that.
+    /// A value that can't be encoded fails only its own key: its lease is released, and waiting
+    /// callers receive the failure. The other values are stored. After that, the error is returned.
     pub(super) async fn run<E: fmt::Debug>(
         self,
         loading: impl Future<Output = Result<Vec<Option<V::Owned>>, E>>,
@@ -121,7 +124,7 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
                 return Err(error);
             }
         };
-        let mut mistakes = Mistakes::default();
+        let mut program_error = ProgramError::default();
         let (mut good, mut failed) = (Vec::new(), Vec::new());
         for (led, value) in led.into_iter().zip(values) {
             let Some(entry) = fill.entries.get(led.index) else { continue };
@@ -129,21 +132,22 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
                 Ok(encoded) => good.push((led, Loaded { value, encoded: encoded.map(Arc::from) })),
                 Err(error) => {
                     let error = entry.key.explain("SET", error);
-                    mistakes.add(error.clone());
+                    program_error.add(error.clone());
                     failed.push((led, FailureCause::Value(error)));
                 }
             }
         }
         fail(&fill, failed).await;
-        let loaded = store(&fill, good, &mut mistakes).await;
-        mistakes.into_result()?;
+        let loaded = store(&fill, good, &mut program_error).await;
+        program_error.into_result()?;
         Ok(loaded)
     }
 }
 
-/// Ends the load of keys that failed, each for its cause.
+/// Ends the loads of keys that failed, each with its cause.
 async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(Led, FailureCause)>) {
-    // Before the flights end: a caller that comes next must not wait for a lease that no process uses.
+    // The leases are released before the flights end. Otherwise, the next caller could wait for a
+    // lease that no process uses.
     Lease::release(failed.iter_mut().filter_map(|(led, _)| led.lease.take()).collect()).await;
     for (Led { index, leader, .. }, cause) in failed {
         if let Some(entry) = fill.entries.get(index) {
@@ -161,11 +165,11 @@ async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(L
     }
 }
 
-/// Stores what was loaded, and hands it to waiting callers.
+/// Stores the loaded values, and passes them to waiting callers.
 async fn store<S: Keyspace, V: SingleValue>(
     fill: &Fill<S, V>,
     mut loaded: Vec<(Led, Loaded<V::Owned>)>,
-    mistakes: &mut Mistakes,
+    program_error: &mut ProgramError,
 ) -> Vec<Loaded<V::Owned>> {
     let degraded: Vec<_> = loaded.iter().map(|(led, _)| led.lease.is_none()).collect();
     let (mut ends, mut stored, mut unused) = (Vec::new(), Vec::new(), Vec::new());
@@ -185,7 +189,7 @@ async fn store<S: Keyspace, V: SingleValue>(
     for ((entry, encoded), outcome) in stored.into_iter().zip(Lease::finish(ends).await) {
         match settle(fill, entry.key.template(), outcome) {
             Ok(()) => encoded.iter().for_each(|encoded| fill.keep(entry, encoded)),
-            Err(mistake) => mistakes.add(entry.key.explain("SET", mistake)),
+            Err(error) => program_error.add(entry.key.explain("SET", error)),
         }
     }
     let hand_over = |((led, loaded), degraded): ((Led, Loaded<V::Owned>), bool)| {
@@ -198,15 +202,15 @@ async fn store<S: Keyspace, V: SingleValue>(
     loaded.into_iter().zip(degraded).map(hand_over).collect()
 }
 
-/// Errors of the program that are reported after everything else was done: they would hide forever behind a cache that never
-/// hits.
+/// Errors of the program, such as a value without an encoding. They are returned after everything
+/// else is done. If they were only logged, a cache that never hits would hide them.
 #[derive(Default)]
-struct Mistakes(Option<Error>);
+struct ProgramError(Option<Error>);
 
-impl Mistakes {
-    /// Keeps the first.
-    fn add(&mut self, mistake: Error) {
-        self.0.get_or_insert(mistake);
+impl ProgramError {
+    /// Keeps the first error.
+    fn add(&mut self, error: Error) {
+        self.0.get_or_insert(error);
     }
 
     fn into_result(self) -> Result<()> {
@@ -217,7 +221,7 @@ impl Mistakes {
 fn encode<V: SingleValue>(binding: &Binding, led: &Led, value: &V::Owned) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match binding.checks.encode::<V>(V::borrow(value), &mut bytes) {
-        // It can't be stored, but callers that wait for it receive it in its encoded form.
+        // The value is too large to store, but waiting callers receive it in its encoded form.
         Err(error)
             if error.kind() == ErrorKind::TooLarge
                 && led.leader.as_ref().is_some_and(Leader::is_followed) =>
@@ -230,7 +234,7 @@ fn encode<V: SingleValue>(binding: &Binding, led: &Led, value: &V::Owned) -> Res
     Ok(bytes)
 }
 
-/// What a load stores; `None` for a value that is not to be stored.
+/// Returns what a load stores. `None` if the value is not stored.
 fn outcome<'v, V: SingleValue>(
     options: &Options<V::Owned>,
     template: &TemplateMeta,
@@ -239,11 +243,13 @@ fn outcome<'v, V: SingleValue>(
     encoded: Option<&'v [u8]>,
 ) -> Option<FillOutcome<'v>> {
     let (Some(value), Some(encoded)) = (value, encoded) else {
-        // Of several keys, one may be of a template that declares no such time: its writes would not know of the entry.
+        // One of several keys may have a template that declares no `negative_ttl`: its writes would
+        // not delete the entry.
         let kept = options.negative_ttl.filter(|_| template.fills().negative_ttl().is_some());
         return Some(FillOutcome::Absent(kept.unwrap_or_default()));
     };
-    // The value is loaded, so a lifetime that Redis rejects is clipped.
+    // The value is already loaded, so a TTL that is too long for Redis is reduced instead of
+    // rejected.
     let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value).min(LONGEST_LIFETIME));
     if chosen.is_some_and(|chosen| chosen.is_zero()) {
         return None;
@@ -259,8 +265,8 @@ fn outcome<'v, V: SingleValue>(
     Some(FillOutcome::Value { encoded, expiry, stale })
 }
 
-/// Counts how storing ended. Callers receive the value whether it could be stored or not; only an error of the program is
-/// returned.
+/// Counts the outcome of storing. Callers always receive the value, except after an error of the
+/// program, which is returned.
 fn settle<S: Keyspace, V: SingleValue>(
     fill: &Fill<S, V>,
     template: &'static TemplateMeta,
@@ -273,7 +279,7 @@ fn settle<S: Keyspace, V: SingleValue>(
             event!(debug, "loaded value not stored: the key was written meanwhile");
             Ok(())
         }
-        Err(error) if is_mistake(&error) => Err(error),
+        Err(error) if is_program_error(&error) => Err(error),
         Err(error) => {
             super::fill::note(&fill.binding, template, |fills| &fills.not_stored, "not_stored");
             event!(warn, "loaded value could not be stored", error = %error);
@@ -282,11 +288,11 @@ fn settle<S: Keyspace, V: SingleValue>(
     }
 }
 
-fn is_mistake(error: &Error) -> bool {
+fn is_program_error(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge)
 }
 
-/// Runs a load in a separate task; exists only for loaders that can move to one.
+/// Runs a load in a background task. Exists only for loaders that can move to another task.
 pub(super) type Spawn<S, V, L> = fn(Load<S, V>, L);
 
 pub(super) fn spawn<S, V, L>(load: Load<S, V>, loader: L)
@@ -295,7 +301,7 @@ where
     V: SingleValue,
     L: Loader<V> + 'static,
 {
-    // Commands of the loader use the same servers as those of the caller.
+    // Commands of the loader use the same servers as the caller's.
     tokio::spawn(in_scope_of_caller(async move {
         let mut unfinished = Unfinished { fill: Arc::clone(&load.fill), indices: load.indices() };
         let has_limit = load.fill.options.hard_timeout.is_some();
@@ -312,7 +318,7 @@ where
     }));
 }
 
-/// Counts a background load that panicked or was dropped.
+/// Counts a background load that panics or is dropped.
 struct Unfinished<S: Keyspace, V: SingleValue> {
     fill: Arc<Fill<S, V>>,
     indices: Vec<usize>,

@@ -1,4 +1,4 @@
-//! The kinds of loaders: those that always return a value, that can fail, and that may find none.
+//! The kinds of loaders: a loader always returns a value, may fail, may find no value, or both.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,19 +7,20 @@ use super::error::FillError;
 use crate::error::Error;
 use crate::kind::SingleValue;
 
-/// Loads a value: a closure, wrapped by the operation that takes it. [`Always`] is that of
-/// [`get_or_set`](crate::Key::get_or_set), [`Fallible`] of [`try_get_or_set`](crate::Key::try_get_or_set), [`Optional`] of
-/// [`get_or_set_optional`](crate::Key::get_or_set_optional) and [`FallibleOptional`] of
-/// [`try_get_or_set_optional`](crate::Key::try_get_or_set_optional).
+/// A loader: a closure that loads a value, wrapped by the method that takes it.
+/// [`get_or_set`](crate::Key::get_or_set) wraps it in [`Always`],
+/// [`try_get_or_set`](crate::Key::try_get_or_set) in [`Fallible`],
+/// [`get_or_set_optional`](crate::Key::get_or_set_optional) in [`Optional`], and
+/// [`try_get_or_set_optional`](crate::Key::try_get_or_set_optional) in [`FallibleOptional`].
 pub trait Loader<V: SingleValue>: sealed::SealedLoader + Send {
-    /// The result of the operation.
+    /// The value that the call returns.
     type Value: Send;
-    /// The error of the operation.
+    /// The error that the call returns.
     type Failure: Send;
     #[doc(hidden)]
     type Error: fmt::Debug + Send;
 
-    /// Whether it may find no value.
+    /// Whether the loader may find no value.
     #[doc(hidden)]
     const FINDS_NONE: bool;
 

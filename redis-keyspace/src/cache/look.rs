@@ -12,26 +12,27 @@ use crate::protocol::{Keys, Packet, Replies, Request, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::part_of;
 
-/// What reading the keys found.
+/// The outcome of reading the keys.
 pub(super) enum Looked<T> {
     /// One finding for each key.
     Read(Vec<Finding<T>>),
-    /// Redis is unavailable or disabled, and the fill goes on without it.
+    /// Redis is unavailable or disabled, and the fill continues without it.
     Unavailable,
     /// Redis is unavailable, and these copies may be served.
     Copies(Vec<Arc<[u8]>>),
 }
 
-/// What was found at a key.
+/// The finding at one key.
 pub(super) enum Finding<T> {
-    /// `due`: the value should be reloaded before it expires.
+    /// `due`: the value must be reloaded before it expires.
     Value {
         value: T,
         bytes: Vec<u8>,
         due: bool,
     },
     Nothing,
-    /// A value of another format, such as one of an older version of the program, counts as missing.
+    /// A value that can't be decoded, for example from an older version of the program. It counts
+    /// as missing.
     Undecodable,
 }
 
@@ -61,7 +62,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         self.looked(values)
     }
 
-    /// Judges the outcome of a read.
+    /// Interprets the outcome of a read.
     pub(super) fn looked(&self, values: Result<Vec<WithRemaining>>) -> Result<Looked<V::Owned>> {
         match values {
             Ok(values) => {
@@ -69,7 +70,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
                     self.entries.iter().zip(values).map(|(entry, value)| self.finding(entry, value));
                 Ok(Looked::Read(findings.collect()))
             }
-            // Of a typed read of one key.
+            // Only the typed read of a single key fails with a decode error.
             Err(error) if error.is_decode() => Ok(Looked::Read(vec![undecodable(&error)])),
             Err(error) if self.goes_on(&error) => {
                 self.note_degraded(&error);
@@ -101,7 +102,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         }
     }
 
-    /// Whether a value with this much time left should be reloaded early.
+    /// Returns whether a value with this much time left must be reloaded early.
     fn is_due(&self, entry: &FillEntry<S, V>, value: &V::Owned, left: Option<i64>) -> bool {
         let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
         let (Some(part), Some(left)) = (self.options.early_refresh, left) else { return false };
@@ -116,10 +117,10 @@ fn undecodable<T>(error: &Error) -> Finding<T> {
     Finding::Undecodable
 }
 
-/// The bytes of a value, and the milliseconds until it expires, if they were requested.
+/// The bytes of a value, and the milliseconds until it expires if requested.
 pub(super) type WithRemaining = (Option<Vec<u8>>, Option<i64>);
 
-/// Reads a value as bytes, and its remaining TTL if `remaining`.
+/// Reads a value as bytes, and its remaining TTL if `remaining` is set.
 fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>, remaining: bool) -> Command<WithRemaining> {
     let names: &[&'static str] = if remaining { &["GET", "PTTL"] } else { &["GET"] };
     let packets = names.iter().map(|name| Packet::new(name, Keys::One(key.text()))).collect();

@@ -1,4 +1,4 @@
-//! A fill of many keys.
+//! `get_or_set` of many keys.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,18 +21,19 @@ use crate::error::{Error, Result};
 use crate::kind::SingleValue;
 use crate::schema::{Key, Keyspace, OnUnavailable};
 
-/// Many keys at once.
+/// Read-through caching of many keys at once.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Reads the values of many keys, and loads the missing ones together: the loader receives each missing id once and returns
-    /// the values that it finds. The values are in the order of the ids, `None` for those that the loader did not find.
+    /// Returns the values of many keys, and loads the missing ones together. The loader receives
+    /// each missing id once, and returns the values that it finds. The result has the order of the
+    /// ids, with `None` for each id that the loader did not find.
     ///
-    /// Each key has the guarantees of [`get_or_set`](Self::get_or_set). An id that another caller of this process is loading is
-    /// not loaded again, but waited for, after this caller's ids are loaded; if that load fails, the loader runs once more with
-    /// the rest. Values that were written meanwhile are not replaced. Declared options apply, except `early_refresh`,
-    /// `stale_for` and `across_processes`.
+    /// Each key has the guarantees of [`get_or_set`](Self::get_or_set). If another caller in this
+    /// process is loading an id, this call does not load it, but waits for that load after it has
+    /// loaded its own ids. If that load fails, the loader runs once more for the remaining ids.
+    /// Values that are written while the loader runs are not replaced. Declared options apply,
+    /// except `early_refresh`, `stale_for` and `across_processes`.
     ///
-    /// One round trip if all values exist, else three, and one more if other callers load some of them. On a cluster, all keys
-    /// must be in one slot.
+    /// On a cluster, all keys must be in one slot.
     ///
     /// ```
     /// # use std::collections::HashMap;
@@ -53,7 +54,17 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// Those of any command, before the loader runs; after it, invalid values as for [`get_or_set`](Self::get_or_set).
+    /// As for [`get_or_set`](Self::get_or_set). If a loaded value is invalid, the other values are
+    /// stored, and the call fails.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Round trips
+    ///
+    /// One if all values exist, else two or three. Waiting for other callers' loads may take one
+    /// more. If such a load fails, up to three more.
     pub fn get_or_set_many<'l, I, F, Fut, R>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
@@ -69,7 +80,36 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         GetOrSetMany::new(wanted, Always(loader))
     }
 
-    /// Like [`get_or_set_many`](Self::get_or_set_many), with a loader that can fail. Then nothing is stored.
+    /// Like [`get_or_set_many`](Self::get_or_set_many), with a loader that can fail. If it fails,
+    /// nothing is stored.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "user", ttl = "1h")]
+    /// # struct UserKeys { name: fn(id: u64) -> Text }
+    /// # async fn find_users(ids: Vec<u64>) -> Result<Vec<(u64, String)>, redis_keyspace::Error> {
+    /// #     Ok(ids.into_iter().map(|id| (id, format!("user {id}"))).collect())
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let names = Key::try_get_or_set_many([7, 8], UserKeys::name, find_users).await?;
+    /// assert_eq!(names, [Some("user 7".to_owned()), Some("user 8".to_owned())]);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The loader's error as [`FillError::Loader`], and the errors of
+    /// [`get_or_set_many`](Self::get_or_set_many) as the other variants.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`get_or_set`](Self::get_or_set).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`get_or_set_many`](Self::get_or_set_many).
     pub fn try_get_or_set_many<'l, I, F, Fut, R, E>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
@@ -87,7 +127,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     }
 }
 
-/// A [`get_or_set_many`](Key::get_or_set_many) with its options: await it.
+/// A [`get_or_set_many`](Key::get_or_set_many) with its options. Await it.
 ///
 /// # Cancellation
 ///
@@ -117,49 +157,50 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
         Self { wanted, loader, options: ManyOptions::default(), borrows: PhantomData }
     }
 
-    /// Sets another TTL than the template's for the loaded values.
+    /// Sets the TTL of the loaded values, instead of the template's.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
     }
 
-    /// Shortens each TTL at random, by at most this part of it: 0.1 for a tenth.
+    /// Shortens each TTL by a random fraction of at most `jitter`, such as 0.1 for a tenth.
     pub fn ttl_jitter(mut self, jitter: f64) -> Self {
         self.options.jitter = Some(part(jitter));
         self
     }
 
-    /// Remembers for this long which ids the loader did not find. The template must declare `negative_ttl`; a call can only
-    /// shorten it, and a longer time is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
+    /// Remembers for this long which ids the loader did not find. The template must declare
+    /// `negative_ttl`. A call can only shorten it: a longer time is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.options.negative_ttl = Some(time);
         self
     }
 
-    /// Limits how long the loader may take, and how long to wait for other callers', as for
-    /// [`GetOrSet`](super::GetOrSet::hard_timeout).
+    /// Limits how long the loader may run, and how long the call waits for other callers' loaders,
+    /// as for [`GetOrSet`](super::GetOrSet::hard_timeout).
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.options.hard_timeout = Some(limit);
         self
     }
 
-    /// Sets how long to wait for other callers' loads before this caller loads those keys itself, as for
-    /// [`GetOrSet`](super::GetOrSet::wait_timeout).
+    /// Sets how long to wait for other callers' loads before this caller loads those keys itself,
+    /// as for [`GetOrSet`](super::GetOrSet::wait_timeout).
     pub fn wait_timeout(mut self, limit: Duration) -> Self {
         self.options.wait_timeout = Some(limit);
         self
     }
 
-    /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs, or return what the loader
-    /// finds for all ids without storing it.
+    /// Overrides how the keyspace behaves when Redis is unavailable: fail before the loader runs,
+    /// or load all ids and store nothing.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.options.on_unavailable = Some(answer);
         self
     }
 
     call_options! { self => self.options.call;
-        /// Sets the deadline of each of its commands, and how long the call waits for other callers' loads in total. It does
-        /// not limit the loader of the call.
+        /// Sets the timeout of each command of the call, and the total time that the call waits for
+        /// other callers' loads. It does not limit the loader of this call.
     }
 }
 
@@ -200,11 +241,11 @@ where
     }
 }
 
-/// What a loader found, or how it failed.
+/// The values that a loader found, or its error.
 type Found<I, T, E> = Result<HashMap<I, T>, E>;
 
-/// A loader of many values, which may run more than once. `impl Future` instead of a boxed one: its lifetime would have to be
-/// named in every future that contains the loader.
+/// A loader of many values. It may run more than once. `find` returns `impl Future`, not a boxed
+/// one: a boxed future's lifetime would have to be named in every future that contains the loader.
 trait ManyLoader<I, T>: Send {
     type Error: fmt::Debug + Send;
 
@@ -242,7 +283,7 @@ where
     }
 }
 
-/// Fills the keys of these ids, and returns their values in the order of the ids.
+/// Fills the keys of these ids. Returns their values in the order of the ids.
 async fn fill<S, V, I, L>(
     wanted: Vec<(Key<S, V>, I)>,
     options: ManyOptions,
@@ -262,7 +303,7 @@ where
     options.check().map_err(|error| first.explain("MGET", error))?;
     let binding = options.call.resolve::<S>()?;
     let came = binding.pool().local.flights.now();
-    // Each id once, in the order of asking, with how often it is wanted.
+    // The distinct ids, in order. `needs_bytes` is set for an id that occurs more than once.
     let (mut ids, mut keys) = (Vec::<I>::new(), Vec::new());
     let (mut places, mut order) = (HashMap::new(), Vec::with_capacity(wanted.len()));
     for (key, id) in wanted {
@@ -290,7 +331,7 @@ where
     Ok(values)
 }
 
-/// Takes the value; decodes it from its bytes if it was taken before.
+/// Returns the value. Decodes it from its bytes if it was returned before.
 fn take<V: SingleValue>(known: &mut Known<V::Owned>) -> Result<Option<V::Owned>> {
     match (known.value.take(), &known.bytes) {
         (Some(value), _) => Ok(Some(value)),
@@ -300,7 +341,7 @@ fn take<V: SingleValue>(known: &mut Known<V::Owned>) -> Result<Option<V::Owned>>
 }
 
 impl ManyOptions {
-    /// The options of the fill: those of the call, else those that the template declares.
+    /// Returns the options of the fill. Options of the call override declared ones.
     fn with_policy<S, V: SingleValue>(self, key: &Key<S, V>) -> Options<V::Owned> {
         let policy = key.template().fills();
         let target = self.call.target.or(key.redis().into());
@@ -312,7 +353,8 @@ impl ManyOptions {
             hard_timeout: self.hard_timeout.or(options.hard_timeout),
             wait_timeout: self.wait_timeout.or(options.wait_timeout),
             on_unavailable: self.on_unavailable,
-            // For one key only: several could wait for each other, or be served at different ages.
+            // These work for one key only: several keys could wait for each other, or be served at
+            // different ages.
             stale_for: None,
             early_refresh: None,
             across_processes: false,

@@ -1,4 +1,5 @@
-//! `get_or_set` and its family: values that are loaded if they do not exist.
+//! Read-through caching: [`get_or_set`](crate::Key::get_or_set) and its variants read a value, or
+//! load and store it if it does not exist.
 
 mod builder;
 mod engine;

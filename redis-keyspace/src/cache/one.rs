@@ -1,4 +1,4 @@
-//! A fill of one key.
+//! `get_or_set` of one key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::kind::SingleValue;
 use crate::local::{Flights, LoadStage};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 
-/// A fill in progress, boxed so that its caller's future stays small.
+/// A fill in progress, boxed to keep its caller's future small.
 type BoxFilling<'l, T, E> = BoxFuture<'l, Result<Known<T>, FillError<E>>>;
 
 /// Reads the key, and loads its value if it does not exist.
@@ -41,8 +41,9 @@ where
     };
     let came = binding.pool().local.flights.now();
     let mut failure = None;
-    // The usual case: no options, and the value exists. It takes one `GET`, and no further allocation.
-    let is_plain = options.is_none() && key.template().fills().looks_plainly() && !binding.is_disabled;
+    // The common case: no options, and the value exists. It takes one `GET` and no further
+    // allocation.
+    let is_plain = options.is_none() && key.template().fills().is_plain_get() && !binding.is_disabled;
     if is_plain {
         let read = key.get().on_target(Target::Bound(Arc::clone(&binding)));
         match read.on_unavailable(OnUnavailable::Error).await {
@@ -55,7 +56,7 @@ where
         }
     }
     let options = options.unwrap_or_else(|| Box::new(Options::of_key(&key)));
-    // Boxed, so that a hit does not carry it along.
+    // Boxed, to keep the future of a hit small.
     let filling: BoxFilling<'l, V::Owned, L::Error> = Box::pin(async move {
         let fill = Fill::new(binding, options, [(key, false)]);
         let looked = match (is_plain, failure) {
@@ -75,7 +76,7 @@ where
 struct OneLoader<S, V: SingleValue, L> {
     loader: Option<L>,
     spawn: Option<Spawn<S, V, L>>,
-    /// How long the caller waits for a loader in the background.
+    /// How long the caller waits for a background loader.
     soft_timeout: Duration,
 }
 
@@ -84,7 +85,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> StartLoad<S, V> for OneLoader<S,
     const FINDS_NONE: bool = L::FINDS_NONE;
 
     fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, L::Error> {
-        // Every key is loaded once: after that, it is known.
+        // Each key is loaded once; after that, it is known.
         let Some(loader) = self.loader.take() else { return Box::pin(async { Ended::Pending }) };
         match self.spawn.filter(|_| load.has_fallback) {
             Some(spawn) => Box::pin(in_background(load, loader, spawn, self.soft_timeout)),
@@ -98,7 +99,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> StartLoad<S, V> for OneLoader<S,
     }
 }
 
-/// Starts the loader in a separate task and waits for it up to the soft timeout.
+/// Starts the loader in a background task, and waits for it up to the soft timeout.
 async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
     mut load: Load<S, V>,
     loader: L,
@@ -108,7 +109,7 @@ async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
     let fill = Arc::clone(&load.fill);
     let follower = load.led.first_mut().and_then(|led| {
         let entry = fill.entries.get(led.index)?;
-        // A load that is not shared needs a separate flight, so that this caller can wait for it.
+        // A load that is not shared needs its own flight, so that this caller can wait for it.
         Some((entry, led.leader.get_or_insert_with(|| Flights::alone(&entry.name)).follower()))
     });
     spawn(load, loader);
@@ -121,7 +122,7 @@ async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
         Some(LoadStage::Done { value: None, .. }) => {
             Ended::Loaded(vec![Loaded { value: None, encoded: None }])
         }
-        // Not finished yet, or failed, which the load itself has counted.
+        // Not finished yet, or failed. The load has counted a failure itself.
         _ => Ended::Pending,
     }
 }

@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::schema::{FillPolicy, Key, OnUnavailable};
 use crate::time::{check_lifetime, part_of};
 
-/// How long a caller waits for another caller's load, unless it is set.
+/// How long a caller waits for another caller's load by default.
 const WAITS: Duration = Duration::from_secs(10);
 
-/// Chooses the lifetime of a value from the value.
+/// Computes the TTL of a value from the value.
 pub(super) type ChooseTtl<T> = Box<dyn Fn(&T) -> Duration + Send + Sync>;
 
 /// The options of one fill.
@@ -33,7 +33,7 @@ pub(super) struct Options<T> {
 }
 
 impl<T> Options<T> {
-    /// The options that the template declares.
+    /// Creates the options that the template declares.
     pub(super) fn of_key<S, V>(key: &Key<S, V>) -> Self {
         Self::of_policy(key.template().fills(), CallOptions::of_key(key))
     }
@@ -58,15 +58,16 @@ impl<T> Options<T> {
         }
     }
 
-    /// How long this caller waits for the load of another one before it loads itself. Not before that loader has reached its
-    /// hard timeout, unless the time is set.
+    /// Returns how long this caller waits for another caller's load before it loads the value
+    /// itself. By default at least the hard timeout, so that the other loader can reach its own.
     pub(super) fn waits_for_a_load(&self) -> Duration {
         self.wait_timeout.unwrap_or(WAITS.max(self.hard_timeout.unwrap_or_default()))
     }
 
-    /// Fails if the TTL is one that Redis rejects: after the load, the loaded value would be lost. Also fails if the call keeps
-    /// stale copies or negative entries for longer than the template declares: every write must know from the declaration what
-    /// it has to delete.
+    /// Checks the options before the loader runs. Fails if Redis would reject the TTL, because the
+    /// loaded value would be lost. Also fails if the call keeps stale copies or negative entries
+    /// for longer than the template declares: writes know only from the declaration what they must
+    /// delete.
     pub(super) fn check(&self) -> Result<()> {
         let longer = |option, called: Option<Duration>, declared: Option<Duration>| match (called, declared) {
             (Some(called), Some(declared)) if called > declared => Err(Error::invalid_input(format!(
@@ -85,12 +86,12 @@ impl<T> Options<T> {
     }
 }
 
-/// A part, limited to 0 to 1.
+/// Limits a fraction to the range from 0 to 1.
 pub(super) fn part(part: f64) -> f64 {
     if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) }
 }
 
-/// A lifetime shortened at random, by at most this part of it, and never to zero.
+/// Shortens a lifetime by a random fraction of at most `jitter`, and never to zero.
 pub(super) fn shortened(lifetime: Duration, jitter: f64) -> Duration {
     if jitter <= 0.0 || lifetime.is_zero() {
         return lifetime;

@@ -1,4 +1,4 @@
-//! A fill in progress: what is known of its keys, and the loader for the others.
+//! A fill in progress: the known keys, and the loader for the others.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::kind::SingleValue;
 use crate::schema::Keyspace;
 use crate::time::from_now;
 
-/// How a load ended, as far as the caller that started it waits.
+/// The outcome of a load for the caller that started it.
 pub(super) enum Ended<T, E> {
     Loaded(Vec<Loaded<T>>),
     Failed(FillError<E>),
-    /// It continues in the background.
+    /// The load continues in the background.
     Pending,
 }
 
@@ -45,9 +45,9 @@ pub(super) struct Engine<S, V: SingleValue, L> {
     pub(super) undecodable: Vec<usize>,
     /// The indices of keys whose miss was counted.
     pub(super) counted: Vec<usize>,
-    /// Redis is unavailable or disabled, and the fill goes on without it.
+    /// Whether Redis is unavailable or disabled, and the fill continues without it.
     pub(super) is_unavailable: bool,
-    /// Until when the caller waits for other callers' loads in total, and how long that is.
+    /// Until when the caller waits for other callers' loads, and the total time that this allows.
     pub(super) waits: Option<(Instant, Duration)>,
 }
 

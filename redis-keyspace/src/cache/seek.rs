@@ -1,4 +1,4 @@
-//! How the engine takes the leases of the keys that its caller loads.
+//! Acquires the leases of the keys that a caller loads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,25 @@ use crate::local::LoadStage;
 use crate::schema::Keyspace;
 use crate::time::{Backoff, from_now};
 
-/// The pauses between two looks at what another process loads.
+/// The first and the longest pause between two requests for a lease that another process holds.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a request for a lease leads to.
+/// The outcome of a request for a lease.
 enum Sought {
     /// The key is known now.
     Known,
     /// This caller loads it.
     Leads(Led),
-    /// To be asked again without looking at the value, which can't be used.
+    /// Request the lease again without reading the value, which can't be used.
     Blind(Led),
-    /// To be asked again after a pause: another process loads it.
+    /// Request the lease again after a pause: another process is loading the key.
     Held(Led),
 }
 
 impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
-    /// Takes the leases of the keys that this caller loads. Returns those that still have to be loaded.
+    /// Acquires the leases of the keys that this caller loads. Returns those that still have to be
+    /// loaded.
     pub(super) async fn seek(&mut self, led: Vec<Led>) -> Result<Vec<Led>, FillError<L::Error>> {
         if self.is_unavailable {
             if self.fill.binding.is_disabled {
@@ -49,7 +50,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             let places: Vec<_> = asked
                 .iter()
                 .filter_map(|led| {
-                    // A lease that is shared need not be taken.
+                    // A shared lease need not be taken over.
                     let instead_of = led.instead_of.clone().filter(|_| mode == LeaseMode::Wait);
                     Some(fill.place(fill.entries.get(led.index)?).instead_of(instead_of))
                 })
@@ -101,7 +102,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         if options.refreshes {
             return LeaseMode::Force;
         }
-        // A loader that asks for its own key holds the lease already.
+        // A loader that requests its own key already holds the lease.
         if options.across_processes && !led.iter().any(|led| led.is_self_wait) {
             LeaseMode::Wait
         } else {
@@ -109,7 +110,8 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         }
     }
 
-    /// A key whose lease another process holds. Once this caller has waited for that lease long enough, it takes it.
+    /// Records that another process holds the lease of a key. Once this caller has waited for that
+    /// lease long enough, it takes it over.
     fn awaiting(&self, mut led: Led, token: String) -> Led {
         let until = match led.awaited.take() {
             Some((awaited, until)) if *awaited == *token => until,
@@ -120,7 +122,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         Led { awaited: Some((token, until)), ..led }
     }
 
-    /// Keys that are loaded without a lease, with the copies that the process has.
+    /// Returns the keys to load without leases, with the copies that the process has.
     fn without_leases(&self, led: Vec<Led>) -> Vec<Led> {
         let with_copy = |led: Led| {
             let copy = self.fill.entries.get(led.index).and_then(|entry| self.fill.copy(entry));
@@ -136,7 +138,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     ) -> Result<Sought, FillError<L::Error>> {
         let (fill, index) = (Arc::clone(&self.fill), led.index);
         let Some(entry) = fill.entries.get(index) else { return Ok(Sought::Known) };
-        // A value of another format is not a copy.
+        // A value that can't be decoded is no stale copy.
         let usable = |stale: Option<Vec<u8>>| {
             stale.filter(|stale| fill.serves_stale() && V::decode(stale).is_ok()).map(Arc::<[u8]>::from)
         };
@@ -167,7 +169,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
                 None => Ok(Sought::Held(self.awaiting(led, token))),
             },
             Err(error) if fill.goes_on(&error) => {
-                // Noted once, for all keys.
+                // Counted once for all keys.
                 if !std::mem::replace(&mut self.is_unavailable, true) {
                     fill.note_degraded(&error);
                 }

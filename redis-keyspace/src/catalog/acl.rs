@@ -1,4 +1,4 @@
-//! The rights that a program needs.
+//! Redis ACL rules: the permissions that a program needs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,25 +8,28 @@ use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::Role;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
-/// What every connection says, and what takes no key. Not `client|setinfo`, which servers before 7.2 do not know, and
-/// not `info`: both may be refused. `discard` and `unwatch` clean up connections of the application's pool.
+/// Commands that every connection sends, and commands without a key. `client|setinfo`, which
+/// servers before 7.2 do not know, and `info` are left out: the server may refuse both. `discard`
+/// and `unwatch` clean up connections of a pool of the application.
 const ALWAYS: [&str; 9] =
     ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
-/// What can be done with every key.
+/// Commands on every key.
 const EVERY_KEY: [&str; 9] =
     ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
-/// What can be done with a Redis string.
+/// Commands on Redis strings.
 const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
-/// What is done with what is kept beside a key that can be filled.
+/// Commands on the companion keys of keys with fills.
 const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
-/// What the scripts of locks and rate limits take besides.
+/// Commands that the scripts of locks and rate limits also use.
 const TIMED: [&str; 1] = ["time"];
 
 impl Catalog {
-    /// The narrowest Redis ACL rules under which the program works: a `~` for the keys of each template, a `+` for each
-    /// command that is sent. They print as the end of `ACL SETUSER name on >password ..`.
+    /// Returns the narrowest Redis ACL rules under which the program works: a `~` rule for the keys
+    /// of each template, and a `+` rule for each command that is sent. They print as the end of
+    /// `ACL SETUSER name on >password ..`.
     ///
-    /// A `*` of Redis matches colons too, so the rule of a template lets in more than its keys.
+    /// In an ACL pattern, `*` matches colons too, so the rule of a template permits more keys than
+    /// the template has.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -43,31 +46,33 @@ impl Catalog {
     }
 }
 
-/// The rights that a program needs: see [`Catalog::acl_rules`]. Prints as rules for `ACL SETUSER`.
+/// The permissions that a program needs, created by [`Catalog::acl_rules`]. Prints as rules for
+/// `ACL SETUSER`.
 #[derive(Debug, Clone)]
 #[must_use = "print it"]
 pub struct AclRules {
     catalog: Catalog,
-    /// With its separator, if there is one.
+    /// Ends in its separator, or is empty.
     namespace: String,
     server: Option<Option<String>>,
 }
 
 impl AclRules {
-    /// For a program that is run with this application namespace.
+    /// Sets the application namespace that the program uses.
     pub fn namespace(mut self, namespace: &str) -> Self {
         self.namespace = if namespace.is_empty() { String::new() } else { format!("{namespace}:") };
         self
     }
 
-    /// For one server only: that of the keyspaces which state this name, or, with `None`, of those that state none. Without
-    /// it, the rules are for the keyspaces of all servers together.
+    /// Restricts the rules to the keyspaces of one server: those that declare this name or, with
+    /// `None`, those that declare no server. By default, the rules cover the keyspaces of all
+    /// servers.
     pub fn server(mut self, name: Option<&str>) -> Self {
         self.server = Some(name.map(str::to_owned));
         self
     }
 
-    /// The templates, each with the text before its keys: namespace and tenant.
+    /// Returns the templates, each with the text before its keys: namespace and tenant.
     fn templates(&self) -> impl Iterator<Item = (String, &'static TemplateMeta)> {
         let namespace = without_spaces(&self.namespace);
         let is_meant = |keyspace: &&&'static KeyspaceMeta| {
@@ -92,7 +97,7 @@ impl fmt::Display for AclRules {
         let mut keys = BTreeSet::new();
         for (namespace, template) in self.templates() {
             let glob = glob(&namespace, template);
-            // One that ends in a `*` lets in all that is named after a key.
+            // A glob that ends in `*` already matches all names that start with a key.
             if !glob.ends_with('*') {
                 if template.kind.role == Role::Lock {
                     keys.insert(format!("{glob}{}*", Companion::Fence.marker()));
@@ -106,7 +111,7 @@ impl fmt::Display for AclRules {
             keys.insert(glob);
         }
         let filled = || self.templates().filter(|(_, template)| template.kind.is_filled);
-        keys.extend(filled().flat_map(|(namespace, template)| beside(&namespace, template)));
+        keys.extend(filled().flat_map(|(namespace, template)| companion_globs(&namespace, template)));
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
         if self.templates().any(|(_, template)| template.redis_type() == "string") {
@@ -123,32 +128,33 @@ impl fmt::Display for AclRules {
     }
 }
 
-/// Rules end at a space.
+/// Replaces spaces, because an ACL rule ends at a space.
 fn without_spaces(text: &str) -> String {
     text.replace(' ', "?")
 }
 
-/// What is kept beside the keys of a template, and the mark of its sweeps, as far as its own glob does not let them in.
-fn beside(namespace: &str, template: &TemplateMeta) -> Vec<String> {
+/// Returns the globs of the companion keys and the sweep mark of a template that its own glob does
+/// not match.
+fn companion_globs(namespace: &str, template: &TemplateMeta) -> Vec<String> {
     let (glob, mark) = (glob(namespace, template), sweep_mark(template));
     let mark = format!("{namespace}{}", without_spaces(mark.as_str()));
-    let mut beside = Vec::new();
+    let mut companion_globs = Vec::new();
     if !glob.ends_with('*') {
-        beside.push(format!("{glob}%*"));
+        companion_globs.push(format!("{glob}%*"));
     }
-    // A mark starts as the keys do.
+    // The name of a mark starts like the keys.
     let lets_mark_in = glob.strip_suffix('*').is_some_and(|start| mark.starts_with(start));
     if !lets_mark_in && template.pieces().iter().any(|piece| matches!(piece, Piece::Argument(_))) {
-        beside.push(mark);
+        companion_globs.push(mark);
     }
-    beside
+    companion_globs
 }
 
 fn glob(namespace: &str, template: &TemplateMeta) -> String {
     let mut glob = namespace.to_owned();
     for piece in template.pieces() {
         match piece {
-            // Of what a glob would take for its own, templates contain nothing.
+            // Templates contain no glob characters.
             Piece::Literal(text) => glob.push_str(&without_spaces(text)),
             Piece::Argument(_) => glob.push('*'),
         }

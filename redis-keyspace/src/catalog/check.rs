@@ -1,14 +1,14 @@
-//! What must hold between the keyspaces of a catalog, checked at compile time.
+//! Conflicts between the keyspaces of a catalog, checked at compile time.
 
-#![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
+#![expect(clippy::indexing_slicing, reason = "`get` is not const, and this code runs at compile time")]
 
 use crate::key::{ArgumentClass, ArgumentMeta, Overlap, Piece, overlap};
 use crate::schema::{KeyspaceMeta, Message, TemplateMeta, conflict_of};
 
-/// How declarations keep keyspaces apart.
+/// The ways in which declarations keep keyspaces apart.
 const APART: &str = " different databases (`db`), or different servers of which one is a `dedicated_server`";
 
-/// How many templates there are, for [`conflict_between`].
+/// Returns the number of templates, for [`conflict_between`].
 pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     let (mut count, mut rest) = (0, keyspaces);
     while let Some((keyspace, others)) = rest.split_first() {
@@ -18,7 +18,8 @@ pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     count
 }
 
-/// What is wrong, if two keyspaces could share a key, or the keys of one are among those of the other's prefix.
+/// Returns the error, if two keyspaces could share a key, or if one keyspace has keys within the
+/// prefix of the other.
 pub const fn conflict_between<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     let (mut rest, mut all_have_prefixes) = (keyspaces, true);
     while let Some((one, others)) = rest.split_first() {
@@ -34,7 +35,7 @@ pub const fn conflict_between<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta
         }
         rest = others;
     }
-    // Keys of two prefixes, of which none is within the other, differ in them.
+    // If every keyspace has a prefix, and no prefix is within another one, then all keys differ.
     if all_have_prefixes {
         return None;
     }
@@ -44,7 +45,7 @@ pub const fn conflict_between<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta
     }
 }
 
-/// Finds a template without a prefix that makes keys of another keyspace's prefix.
+/// Finds a template without a prefix that can make keys within the prefix of another keyspace.
 const fn conflict_with_prefix(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     let mut outer = 0;
     while outer < keyspaces.len() {
@@ -102,8 +103,9 @@ const fn conflict_of_prefix_and_template(
     Some(message.with(APART))
 }
 
-/// Compares the templates of which at least one has no prefix. They are in the order of their starts, so those that could
-/// make the same key are near each other: the start of one is where the other one's begins.
+/// Compares templates of different keyspaces, if at least one of the two has no prefix. The
+/// templates are sorted by their literal starts. Templates that can make the same key are near each
+/// other, because the start of one begins with the start of the other.
 const fn conflict_of_templates(order: &[TemplateEntry], keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
     let mut at = 0;
     while at < order.len() {
@@ -129,7 +131,7 @@ const fn conflict_of_templates(order: &[TemplateEntry], keyspaces: &[&KeyspaceMe
     None
 }
 
-/// A template by its place in the catalog.
+/// A template, by its position in the catalog.
 #[derive(Clone, Copy)]
 struct TemplateEntry {
     keyspace: usize,
@@ -143,7 +145,7 @@ impl TemplateEntry {
     }
 }
 
-/// All templates in the order of their starts, by merging runs of 1, 2, 4, ..
+/// Sorts all templates by their literal starts, with a merge sort of runs of 1, 2, 4, ..
 const fn sorted<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> [TemplateEntry; TEMPLATES] {
     let mut from = [TemplateEntry { keyspace: 0, template: 0 }; TEMPLATES];
     let (mut at, mut keyspace) = (0, 0);
@@ -190,7 +192,7 @@ const fn least(one: usize, other: usize) -> usize {
     if one < other { one } else { other }
 }
 
-/// The text that every key of a template starts with.
+/// Returns the literal text that every key of a template starts with.
 const fn start(template: &TemplateMeta) -> &str {
     match template.pieces {
         [Piece::Literal(text), ..] => text,
@@ -216,8 +218,8 @@ const fn starts_with(text: &[u8], start: &[u8]) -> bool {
     }
 }
 
-/// Whether both may be on the same database. The database of a keyspace without `db` is known only at run time, and so is the
-/// server that is installed under a name.
+/// Returns whether both keyspaces may be on the same database. The database of a keyspace without
+/// `db` is known only at run time, and so is the server that is installed under a name.
 const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     let same_db = match (one.overrides.db, other.overrides.db) {
         (Some(one), Some(other)) => one == other,
@@ -268,8 +270,8 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
     })
 }
 
-/// The start of a keyspace's keys, to compare with the keys of `other`: its prefix, or the segment before its tenant if the two
-/// do not declare the same segment.
+/// Returns the start of the keys of a keyspace, to compare it with the keys of `other`. This is the
+/// prefix, or the segment before the tenant if the two do not declare the same segment.
 const fn start_of(keyspace: &KeyspaceMeta, other: &KeyspaceMeta) -> &'static str {
     match keyspace.overrides.tenant {
         Some(tenant) if !have_same_tenants(keyspace, other) => tenant,
@@ -277,7 +279,7 @@ const fn start_of(keyspace: &KeyspaceMeta, other: &KeyspaceMeta) -> &'static str
     }
 }
 
-/// Whether both declare the same `tenant` segment, or neither declares one.
+/// Returns whether both declare the same `tenant` segment, or neither declares one.
 const fn have_same_tenants(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     match (one.overrides.tenant, other.overrides.tenant) {
         (None, None) => true,
@@ -315,7 +317,7 @@ mod tests {
 
     const COUNT: usize = 4;
 
-    /// A keyspace of one template without a prefix.
+    /// Creates a keyspace with one template and no prefix.
     fn keyspace(literal: &'static str, class: Option<ArgumentClass>) -> &'static KeyspaceMeta {
         let mut pieces = Vec::new();
         if !literal.is_empty() {
@@ -336,7 +338,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
-        /// Comparing neighbours finds what comparing all pairs finds.
+        /// Comparing neighbours finds the same conflicts as comparing all pairs.
         #[test]
         fn no_pair_is_missed(
             choices in prop::collection::vec(
@@ -348,7 +350,7 @@ mod tests {
             let choices = choices.into_iter().filter(|(literal, class)| !literal.is_empty() || *class > 0);
             let mut keyspaces: Vec<_> =
                 choices.map(|(literal, class)| keyspace(literal, classes[class])).collect();
-            // Others that are like nothing fill the places.
+            // Keyspaces that conflict with nothing fill the remaining places.
             for literal in ["0:", "1:", "2:", "3:"] {
                 if keyspaces.len() < COUNT {
                     keyspaces.push(keyspace(literal, None));

@@ -1,4 +1,4 @@
-//! All keyspaces of a program as data.
+//! All keyspaces of a program, as data.
 
 mod acl;
 mod check;
@@ -17,10 +17,11 @@ pub use tenant::TenantKeys;
 pub use crate::key::{ArgumentMeta, Piece};
 pub use crate::schema::{Identified, KeyspaceMeta, Lifetime, TemplateMeta};
 
-/// The keyspaces of a program, declared by [`catalog!`](macro@crate::catalog): what it keeps in Redis, as data.
+/// The keyspaces of a program, as data. Declared by [`catalog!`](macro@crate::catalog).
 ///
-/// It serialises, prints a [reference](Self::to_markdown) of every key and the [rights](Self::acl_rules) that the program
-/// needs, and [`catalog_test!`](crate::catalog_test) compares it with a file that reviewers read.
+/// It serializes, and prints a [reference](Self::to_markdown) of every key and the
+/// [permissions](Self::acl_rules) that the program needs. [`catalog_test!`](crate::catalog_test)
+/// compares it with a file that reviewers read.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[must_use]
 pub struct Catalog {
@@ -33,7 +34,7 @@ impl Catalog {
         Self { keyspaces }
     }
 
-    /// The keyspaces, in the order in which they are listed.
+    /// Returns the keyspaces, in the order in which they are declared.
     #[must_use]
     pub const fn keyspaces(&self) -> &'static [&'static KeyspaceMeta] {
         self.keyspaces

@@ -1,4 +1,4 @@
-//! The reference of all keys, for people.
+//! The reference of all keys, in Markdown.
 
 use std::fmt::Write;
 
@@ -7,7 +7,17 @@ use crate::key::Piece;
 use crate::schema::{KeyspaceMeta, Lifetime, TemplateMeta};
 
 impl Catalog {
-    /// A reference of every key in Markdown: a section for each keyspace, a row for each template.
+    /// Returns a reference of every key in Markdown: a section for each keyspace, a row for each
+    /// template.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", ttl = "1h")]
+    /// # struct Motd { today: Text }
+    /// catalog!(CATALOG = [Motd]);
+    /// assert!(CATALOG.to_markdown().contains("| `motd:today` | `Text` |"));
+    /// ```
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut text = String::from("# Keys\n");
@@ -17,7 +27,7 @@ impl Catalog {
         text
     }
 
-    /// The catalog as JSON.
+    /// Returns the catalog as JSON.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -30,7 +40,7 @@ impl Catalog {
     #[cfg(feature = "json")]
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Of strings and numbers only, which never fail.
+        // The catalog consists of strings and numbers, whose serialization does not fail.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 }
@@ -66,12 +76,12 @@ fn section(keyspace: &KeyspaceMeta, text: &mut String) {
     }
 }
 
-/// A text within a table.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-/// `id: u64, name: &str`
+/// Lists the arguments of a template: `id: u64, name: &str`.
 fn arguments(template: &TemplateMeta) -> String {
     let arguments = template.pieces().iter().filter_map(|piece| match piece {
         Piece::Argument(argument) => Some(format!("{}: {}", argument.name(), argument.type_name())),
@@ -80,7 +90,7 @@ fn arguments(template: &TemplateMeta) -> String {
     arguments.collect::<Vec<_>>().join(", ")
 }
 
-/// In the largest unit that it is a whole number of.
+/// Prints a lifetime in the largest unit of which it is a whole multiple.
 pub(super) fn lifetime(lifetime: Lifetime) -> String {
     const UNITS: [(u128, &str); 5] =
         [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];

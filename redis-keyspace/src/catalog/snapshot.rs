@@ -1,4 +1,4 @@
-//! The catalog in a file, for reviewers: what changes in it changes what is in Redis.
+//! The catalog as a file for reviewers. A change of the file shows what changes in Redis.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,17 +8,28 @@ use super::reference::lifetime;
 use crate::key::Piece;
 use crate::schema::TemplateMeta;
 
-/// Set to `update`, it has the file written instead of compared.
+/// If this variable is `update`, the test writes the file instead of comparing it.
 const VARIABLE: &str = "REDIS_KEYSPACE_SNAPSHOT";
 
 impl Catalog {
-    /// The catalog as lines of text, one for each template: what [`catalog_test!`](crate::catalog_test) compares. It
-    /// has templates, kinds, wire formats, lifetimes, databases, and argument types: by name, and what a type of your own is
-    /// written as.
+    /// Returns the catalog as lines of text, one for each template;
+    /// [`catalog_test!`](crate::catalog_test) compares them with a file.
+    ///
+    /// The lines contain templates, kinds, wire formats, TTLs, databases and the types of
+    /// arguments. For an argument type of the program, they also contain its wire format.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "motd", ttl = "1h")]
+    /// # struct Motd { today: Text }
+    /// catalog!(CATALOG = [Motd]);
+    /// assert!(CATALOG.to_snapshot().contains("motd:today = Text"));
+    /// ```
     #[must_use]
     pub fn to_snapshot(&self) -> String {
         let mut text = String::from(
-            "# What the program keeps in Redis. A change here moves or rereads what is there.\n",
+            "# The keys that this program stores in Redis. A change here moves keys or changes how values are read.\n",
         );
         for keyspace in self.keyspaces {
             let db = keyspace.db().map_or_else(|| "as configured".to_owned(), |db| db.to_string());
@@ -51,7 +62,7 @@ impl Catalog {
     }
 }
 
-/// `id: u64, device: Device = phone|desktop`
+/// Lists the arguments of a template: `id: u64, device: Device = phone|desktop`.
 fn arguments_written(template: &TemplateMeta) -> String {
     let arguments = template.pieces().iter().filter_map(|piece| match piece {
         Piece::Argument(argument) => Some(argument),
@@ -61,7 +72,7 @@ fn arguments_written(template: &TemplateMeta) -> String {
         let (name, type_name) = (argument.name(), argument.type_name());
         let class = argument.class().to_string();
         let bare = type_name.rsplit("::").next().unwrap_or_default().trim_start_matches('&');
-        // Of a type of the language's, the name says it.
+        // For a standard type, the name already says how it is written.
         let says_it = match class.as_str() {
             "text" => ["str", "String", "'static str", "'_ str"].contains(&bare) || bare.starts_with("Cow<"),
             class => class == bare,
@@ -71,8 +82,8 @@ fn arguments_written(template: &TemplateMeta) -> String {
     written.collect::<Vec<_>>().join(", ")
 }
 
-/// Panics when the file does not say what the catalog says, with the lines that differ.
-#[expect(clippy::panic, reason = "it is a test that fails")]
+/// Panics if the file does not match the catalog, and prints the lines that differ.
+#[expect(clippy::panic, reason = "a failing test panics")]
 pub fn assert_snapshot(catalog: &Catalog, path: &str) {
     let now = catalog.to_snapshot();
     if std::env::var(VARIABLE).is_ok_and(|value| value == "update") {
@@ -81,22 +92,22 @@ pub fn assert_snapshot(catalog: &Catalog, path: &str) {
         }
         return;
     }
-    let advice = format!("run the test with {VARIABLE}=update to write it, and commit it");
+    let advice = format!("run the test with {VARIABLE}=update to write the file, then commit it");
     let then = match std::fs::read_to_string(path) {
         Ok(then) => then.replace("\r\n", "\n"),
-        Err(error) => panic!("{path} can't be read ({error}): {advice}"),
+        Err(error) => panic!("{path} can't be read: {error}; {advice}"),
     };
     if then != now {
         let name = Path::new(path).file_name().unwrap_or_default().display();
         panic!(
-            "the declarations and {name} differ:\n\n{}\nKeys that are in Redis already do not change with them. If that is \
-             meant, {advice}.",
+            "{name} does not match the declarations:\n\n{}\nKeys that are already stored in Redis do not change. If the change \
+             is intended, {advice}.",
             difference(&then, &now)
         );
     }
 }
 
-/// The lines that are only in one of two texts, in order, with the section that they are in.
+/// Returns the lines that are in only one of two texts, in order, each with its section.
 fn difference(then: &str, now: &str) -> String {
     let mut text = String::new();
     let only_in = |one: &str, other: &str, sign: char, text: &mut String| {
@@ -113,7 +124,7 @@ fn difference(then: &str, now: &str) -> String {
     only_in(then, now, '-', &mut text);
     only_in(now, then, '+', &mut text);
     if text.is_empty() {
-        text.push_str("the order of the lines\n");
+        text.push_str("only the order of the lines differs\n");
     }
     text
 }

@@ -15,10 +15,11 @@ use crate::schema::{Lifetime, TemplateMeta};
 use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
-/// The pool of a keyspace on one runtime. A handle and the handles of its tenants have one for all of them.
+/// The pool of a keyspace on one runtime. A handle and the handles of its tenants share it.
 pub(super) struct KeyspacePool {
     pub(super) pool: PoolRef,
-    /// While this exists, no other keyspace that can make the same keys may use the database. `None` if that is not checked.
+    /// While this exists, no other keyspace that can make the same keys may use the database.
+    /// `None` if overlaps are not checked.
     pub(super) _keyspace: Option<BoundKeyspace>,
 }
 
@@ -30,9 +31,9 @@ pub(crate) struct Binding {
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
     pub(crate) retry_delay: Duration,
-    /// What is checked of values before they are sent.
+    /// The checks that values must pass before they are sent.
     pub(crate) checks: WriteChecks,
-    /// Replaces the lifetime that the keyspace declares for all of its templates.
+    /// Replaces the TTL that the keyspace declares for all of its templates.
     pub(crate) ttl: Option<Duration>,
     /// Whether the handle is disabled.
     pub(crate) is_disabled: bool,
@@ -47,12 +48,13 @@ impl Binding {
         self.pool.pool.pool()
     }
 
-    /// Watches the deadline of a request that may be polled on another runtime than that of the pool.
+    /// Watches the deadline of a request that may be polled on a runtime other than the one of the
+    /// pool.
     pub(crate) fn watch(&self, deadline: Deadline) -> DeadlineWatch {
         DeadlineWatch::new(self.pool.pool.runtime(), deadline)
     }
 
-    /// The key as it is sent.
+    /// Returns the key as it is sent.
     pub(crate) fn wire_name(&self, key: &str) -> String {
         let mut name = String::with_capacity(self.namespace.len() + key.len());
         name.push_str(&self.namespace);
@@ -60,12 +62,13 @@ impl Binding {
         name
     }
 
-    /// The deadline of an operation that starts now, with this timeout or that of the handle.
+    /// Returns the deadline of an operation that starts now, with this timeout or the one of the
+    /// handle.
     pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Deadline {
         Deadline::after(timeout.unwrap_or(self.timeout))
     }
 
-    /// The lifetime of the keys of a template.
+    /// Returns the lifetime of the keys of a template.
     pub(crate) fn lifetime(&self, template: &TemplateMeta) -> Lifetime {
         match self.ttl {
             Some(ttl) if template.inherits_lifetime => Lifetime::Expires(ttl),
@@ -78,13 +81,13 @@ impl Binding {
         if self.is_disabled { Err(disabled()) } else { Ok(()) }
     }
 
-    /// Fails if the handle was closed while a caller waited.
+    /// Fails if the handle was closed while the caller waited.
     pub(super) fn still_open(&self) -> Result<()> {
         if self.closed.is_set() { Err(Error::closed()) } else { Ok(()) }
     }
 }
 
-/// The error of a keyspace that can't use the database of a pool.
+/// Creates the error of a keyspace that can't use the database of a pool.
 pub(super) fn conflict_on(pool: &Pool, conflict: &BindingConflict) -> Error {
     let (db, endpoint) = (pool.settings.db, &pool.settings.endpoint);
     Error::configuration(match conflict {
@@ -116,20 +119,20 @@ pub(super) fn conflict_on(pool: &Pool, conflict: &BindingConflict) -> Error {
     })
 }
 
-/// The error of an operation that a disabled handle can't answer.
+/// Creates the error of an operation that a disabled handle can't answer.
 pub(crate) fn disabled() -> Error {
     Error::new(
         ErrorKind::ServerNotConfigured,
-        "Redis is disabled on this handle (`Redis::disabled`), and this operation needs a server; nothing was done",
+        "this operation needs a server, but Redis is disabled on this handle (`Redis::disabled`); nothing was done",
     )
 }
 
-/// The tokio runtime of the caller.
+/// Returns the tokio runtime of the caller.
 pub(crate) fn current_runtime() -> Result<Handle> {
     Handle::try_current().map_err(|_| {
         Error::new(
             ErrorKind::ServerNotConfigured,
-            "no tokio runtime is running: await commands within one, for example under #[tokio::main]",
+            "no tokio runtime: await commands within a tokio runtime, for example under #[tokio::main]",
         )
     })
 }

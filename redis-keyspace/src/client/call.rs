@@ -1,4 +1,4 @@
-//! The options that every operation has: its server and its deadline.
+//! Options of every operation: its server and its deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::choose::Target;
 use crate::error::Result;
 use crate::schema::{Key, Keyspace};
 
-/// Where an operation runs, and how long each of its commands may take.
+/// The server of an operation, and the timeout of each of its commands.
 #[derive(Clone, Default)]
 pub(crate) struct CallOptions {
     pub(crate) target: Target,
@@ -16,7 +16,8 @@ pub(crate) struct CallOptions {
 }
 
 impl CallOptions {
-    /// The options of an operation on a key, with the handle that was set on the key, if any.
+    /// Creates the options of an operation on a key, with the handle that was set on the key, if
+    /// any.
     pub(crate) fn of_key<S, V>(key: &Key<S, V>) -> Self {
         Self { target: key.redis().into(), timeout: None }
     }
@@ -27,8 +28,8 @@ impl CallOptions {
     }
 }
 
-/// Defines `on` and `timeout` of a builder. `$place` is where it keeps its [`CallOptions`]; the docs say what the timeout
-/// covers.
+/// Defines `on` and `timeout` of a builder. `$place` is the field that holds its [`CallOptions`].
+/// The docs of `timeout` say what it covers.
 macro_rules! call_options {
     ($this:ident => $place:expr; $(#[$timeout_docs:meta])+) => {
         /// Sets the handle to run on, overriding the installed or scoped one.

@@ -1,4 +1,4 @@
-//! What is checked of a value while it is encoded.
+//! Checks that a value must pass when it is encoded.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,29 +9,29 @@ use crate::error::{Error, Result};
 use crate::kind::{EncodeError, SingleValue};
 use crate::sync::lock;
 
-/// What is checked of a value before it is sent.
+/// Checks that a value must pass before it is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriteChecks {
-    /// How long it may be. Encoding stops there.
+    /// The maximum size in bytes. Encoding stops there.
     pub(crate) most: usize,
-    /// Whether it is decoded again.
+    /// Whether the encoded value is decoded, to verify that readers can decode it.
     pub(crate) verifies: bool,
 }
 
 impl WriteChecks {
-    /// The loosest checks of all handles of the process.
+    /// Returns the loosest checks of all handles of the process.
     pub(super) fn loosest() -> Self {
         Self { most: MOST.load(Ordering::Relaxed), verifies: VERIFIES.load(Ordering::Relaxed) }
     }
 
-    /// Appends a value that passes all checks.
+    /// Appends a value. Fails if it does not pass all checks.
     pub(crate) fn encode<V: SingleValue>(self, value: &V::Borrowed, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         self.encode_unverified::<V>(value, out)?;
         self.unreadable::<V>(out.get(start..).unwrap_or_default()).map_or(Ok(()), Err)
     }
 
-    /// Appends a value that is not too long.
+    /// Appends a value. Fails only if it is too large or can't be encoded.
     pub(crate) fn encode_unverified<V: SingleValue>(
         self,
         value: &V::Borrowed,
@@ -40,25 +40,25 @@ impl WriteChecks {
         V::encode_within(value, self.most, out).map_err(EncodeError::into_error)
     }
 
-    /// Fails with the error of a value that no reader could decode, if that is checked here.
+    /// Fails with the error of a value that no reader could decode, if this handle verifies writes.
     pub(crate) fn pass(self, unreadable: Option<&Error>) -> Result<()> {
         unreadable.filter(|_| self.verifies).map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Why no reader could decode these bytes.
+    /// Returns the error if no reader could decode these bytes, and writes are verified.
     pub(crate) fn unreadable<V: SingleValue>(self, encoded: &[u8]) -> Option<Error> {
         self.verifies.then(|| V::decode(encoded).err().map(Error::unreadable)).flatten()
     }
 }
 
-/// The loosest checks of all handles: without any handle, no limit is known.
+/// The loosest checks of all handles. Without any handle, no limit is known.
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static VERIFIES: AtomicBool = AtomicBool::new(cfg!(debug_assertions));
 
-/// How many handles have each limit, and how many verify.
+/// The number of handles with each limit, and the number of handles that verify.
 static HANDLES: Mutex<(BTreeMap<usize, usize>, usize)> = Mutex::new((BTreeMap::new(), 0));
 
-/// The part of a handle in the checks of all. It ends with the handle.
+/// The contribution of one handle to the loosest checks. It ends when the handle is dropped.
 #[derive(Debug)]
 pub(super) struct CountedChecks(WriteChecks);
 

@@ -1,4 +1,5 @@
-//! How a command finds its server: the handle that was set on it, else the innermost scope, else what is installed.
+//! Chooses the server of a command: the handle that was set on it, else the innermost scope, else
+//! the installed handle.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -23,7 +24,7 @@ static INSTALLED: LazyLock<ArcSwap<Installed>> = LazyLock::new(ArcSwap::default)
 impl Redis {
     /// Makes this handle the default for all commands of the process. A later call replaces it.
     ///
-    /// Returns the handle, so that `let redis = Redis::from_env()?.install();` keeps it.
+    /// Returns the handle, so that it can be kept: `let redis = Redis::from_env()?.install();`.
     #[allow(clippy::must_use_candidate, reason = "the effect is the point")]
     pub fn install(self) -> Self {
         change_installed(|installed| installed.default = Some(self.clone()));
@@ -39,14 +40,15 @@ impl Redis {
         self
     }
 
-    /// Removes all installed handles, named ones included. A handle stays usable while clones of it exist.
+    /// Removes all installed handles, including named ones. A handle stays usable while clones of
+    /// it exist.
     pub fn clear_installed() {
         change_installed(|installed| *installed = Installed::default());
     }
 
-    /// Returns the handle that commands without `.on(..)` use here: that of the innermost [`scope`](Self::scope), else the
-    /// [installed](Self::install) one. For a keyspace that declares `server = "name"`, see
-    /// [`current_for`](Self::current_for).
+    /// Returns the handle that commands without `.on(..)` use here: the one of the innermost
+    /// [`scope`](Self::scope), else the [installed](Self::install) one. For a keyspace that
+    /// declares `server = "name"`, see [`current_for`](Self::current_for).
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -63,7 +65,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`ServerNotConfigured`](ErrorKind::ServerNotConfigured) if no handle is in scope or installed.
+    /// [`ServerNotConfigured`](ErrorKind::ServerNotConfigured) if no handle is in scope or
+    /// installed.
     pub fn current() -> Result<Self> {
         with_chosen(None, Self::clone)
     }
@@ -72,14 +75,14 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`ServerNotConfigured`](ErrorKind::ServerNotConfigured) if no handle is in scope, and none is installed under the
-    /// name that the keyspace declares.
+    /// [`ServerNotConfigured`](ErrorKind::ServerNotConfigured) if no handle is in scope, and no
+    /// handle is installed under the name that the keyspace declares.
     pub fn current_for<S: Keyspace>() -> Result<Self> {
         with_chosen(Some(S::META), Self::clone)
     }
 }
 
-/// Where a command runs.
+/// The place where a command runs.
 #[derive(Clone, Default)]
 pub(crate) enum Target {
     /// On the handle in scope, or the installed one.
@@ -87,7 +90,7 @@ pub(crate) enum Target {
     Chosen,
     /// On the handle that was set on the command or its key.
     Handle(Redis),
-    /// On a binding that the operation which the command belongs to has resolved already.
+    /// On a binding that was already resolved by the operation that the command belongs to.
     Bound(Arc<Binding>),
 }
 
@@ -98,7 +101,7 @@ impl From<Option<Redis>> for Target {
 }
 
 impl Target {
-    /// This target, unless it leaves the choice open.
+    /// Returns this target, or `other` if this target leaves the choice open.
     pub(crate) fn or(self, other: Self) -> Self {
         if matches!(self, Self::Chosen) { other } else { self }
     }
@@ -108,7 +111,8 @@ impl Target {
         self.with_binding(keyspace, Arc::clone)
     }
 
-    /// Resolves the binding of a keyspace for the duration of a call: on the hot path, without cloning it.
+    /// Calls `use_binding` with the binding of a keyspace. On the hot path, does not clone the
+    /// binding.
     #[inline]
     pub(crate) fn with_binding<R>(
         &self,
@@ -138,7 +142,7 @@ fn with_chosen<R>(keyspace: Option<&'static KeyspaceMeta>, work: impl FnOnce(&Re
     redis.map(work).ok_or_else(|| no_server(keyspace))
 }
 
-/// The handle of the keys of one command, which runs on one server.
+/// Returns the handle of the keys of one command. Fails if the keys are on different servers.
 pub(crate) fn same_server(handles: impl IntoIterator<Item = Option<Redis>>) -> Result<Option<Redis>> {
     let mut handles = handles.into_iter();
     let first = handles.next().flatten();
@@ -167,7 +171,7 @@ fn change_installed(change: impl Fn(&mut Installed)) {
 fn no_server(keyspace: Option<&'static KeyspaceMeta>) -> Error {
     let message = match keyspace.and_then(|meta| Some((meta.name(), meta.server()?))) {
         Some((keyspace, server)) => format!(
-            "no server named {server:?} is installed, which {keyspace} requires: call \
+            "{keyspace} requires a server named {server:?}, but none is installed: call \
              Redis::..install_as({server:?}) at the start of the program, run within redis.scope(..), \
              or add .on(&redis) to the command"
         ),

@@ -1,4 +1,4 @@
-//! What a handle counts.
+//! Counters of a handle.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ pub(crate) struct Counters {
     pub(crate) dropped_writes: AtomicU64,
 }
 
-/// How fills ended.
+/// Counts how fills ended.
 #[derive(Debug, Default)]
 pub(crate) struct FillCounters {
     pub(crate) hits: AtomicU64,
@@ -39,12 +39,12 @@ impl Counters {
         );
         event!(
             debug,
-            "Redis is disabled: the write is dropped",
+            "Redis is disabled: write dropped",
             template = template.map_or("", TemplateMeta::template)
         );
     }
 
-    /// Counts and logs a read that was answered without Redis.
+    /// Counts and logs a read that returned a miss because Redis was unavailable.
     pub(crate) fn note_degraded(&self, error: &Error, template: Option<&'static TemplateMeta>) {
         self.degraded.fetch_add(1, Ordering::Relaxed);
         count!(
@@ -54,7 +54,7 @@ impl Counters {
         );
         event!(
             warn,
-            "Redis is unavailable: the read returns a miss",
+            "Redis is unavailable: read returned a miss",
             template = template.map_or("", TemplateMeta::template),
             error = %error
         );

@@ -18,22 +18,24 @@ use crate::key::KeyText;
 use crate::protocol::{Keys, Packet, Reply, Request, read};
 use crate::time::Deadline;
 
-/// The default limit of a check: the caller waits for the answer.
+/// The default timeout of a check: short, because a health endpoint waits for it.
 const LIMIT: Duration = Duration::from_secs(1);
 /// The key that a write probe writes.
 const PROBE: &str = "redis-keyspace:health";
-/// How long that key lives, in milliseconds.
+/// The TTL of that key, in milliseconds.
 const PROBE_LIFETIME: u32 = 1000;
 
-/// The health of a server, from [`Redis::health`]. Serializes for a health endpoint.
+/// The health of a server, returned by [`Redis::health`]. Serializes for a health endpoint.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the server answered in time and runs commands, and accepted the write, if one was requested.
+    /// Whether the server answered in time, runs commands, and accepted the write if one was
+    /// requested.
     pub healthy: bool,
     /// The server's address, without user and password.
     pub endpoint: String,
-    /// How long the answer took, in milliseconds; the first check includes connecting.
+    /// How long the reply took, in milliseconds; the first check includes connecting. `None` if the
+    /// server did not reply.
     pub latency_ms: Option<f64>,
     /// The role of the server.
     pub role: Option<ServerRole>,
@@ -43,7 +45,7 @@ pub struct Health {
     pub writable: Option<bool>,
     /// The state of the circuit breaker.
     pub breaker: BreakerState,
-    /// The failure, if the server is not healthy.
+    /// The error, if the server is not healthy.
     pub error: Option<String>,
 }
 
@@ -58,7 +60,7 @@ pub enum ServerRole {
     Replica,
 }
 
-/// A health check with its options: await it. See [`Redis::health`].
+/// A health check and its options. Await it. Created by [`Redis::health`].
 #[derive(Debug, Clone)]
 #[must_use = "nothing is checked unless it is awaited"]
 pub struct HealthCheck {
@@ -68,13 +70,14 @@ pub struct HealthCheck {
 }
 
 impl Redis {
-    /// Checks the server, for the health endpoint of a program. It never fails: a failure is part of the result. It takes at
-    /// most a second, or the handle's timeout if that is shorter.
+    /// Checks the server, for the health endpoint of a program. It never fails: an error is part of
+    /// the result.
     ///
-    /// One round trip, on the shared connections that commands use; one more if they are not connected yet. Role and version are
-    /// known if the user may call `INFO`, and the [login](crate::RedisBuilder::login) is not plain.
-    /// It checks the server and database of this handle; [`for_keyspace`](Self::for_keyspace) returns a handle on those of a
-    /// keyspace.
+    /// It checks the server and database of this handle; [`for_keyspace`](Self::for_keyspace)
+    /// returns a handle on those of a keyspace. The check takes at most one second, or the handle's
+    /// timeout if that is shorter; [`timeout`](HealthCheck::timeout) overrides this. Role and
+    /// version are known if the user may call `INFO`, and the [login](crate::RedisBuilder::login)
+    /// is not plain.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -89,22 +92,37 @@ impl Redis {
     /// println!("{}", health.error.unwrap());
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// None. The result contains the failure; see [`Health::error`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, a write probe may still
+    /// run.
+    ///
+    /// # Round trips
+    ///
+    /// One, on the shared connections that commands use; one more if the handle has not connected
+    /// yet.
     pub fn health(&self) -> HealthCheck {
         HealthCheck { redis: self.clone(), timeout: None, writes: false }
     }
 }
 
 impl HealthCheck {
-    /// Sets how long the check may take.
+    /// Sets the timeout of the check, which covers connecting and the reply.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Also writes the key `redis-keyspace:health`, which expires after a second. Then a replica, a server that is out of
-    /// memory, and a node of a cluster without the slot of this key are not healthy.
+    /// Also writes the key `redis-keyspace:health`, which expires after a second. A replica, a
+    /// server that is out of memory, and a node of a cluster that does not serve the slot of this
+    /// key are then not healthy.
     ///
-    /// If the check is dropped, the key may have been written.
+    /// If the check is dropped, the key may still be written.
     pub fn with_write_probe(mut self) -> Self {
         self.writes = true;
         self
@@ -143,7 +161,7 @@ impl HealthCheck {
             async |packets| run(Arc::clone(&binding), Request::Pipeline(packets), deadline, true, None).await;
         let pool = binding.pool();
         if !pool.has_connected() {
-            // The login finds out whether INFO may be sent.
+            // The login detects whether INFO may be sent.
             send(vec![ping()]).await?;
         }
         let mut asks = !pool.facts.is_without_info();
@@ -154,7 +172,8 @@ impl HealthCheck {
         };
         let mut outcome = send(packets(asks)).await;
         if pool.is_external() && asks && outcome.as_ref().is_err_and(Error::is_connection_lost) {
-            // A proxy may close the connection in answer to INFO. The login of the application's pool does not tell.
+            // A proxy may close the connection when it receives INFO. The login of a pool of the
+            // application does not detect this.
             asks = false;
             outcome = send(packets(asks)).await;
             if outcome.is_ok() {

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::schema::{Key, Keyspace};
 
 impl Redis {
-    /// Returns a key as it is stored in Redis by this handle, with the application namespace and the tenant. Use it for
-    /// commands on [`raw`](Self::raw) and for tools. Does no I/O.
+    /// Returns a key as this handle stores it in Redis, with the application namespace and the
+    /// tenant. Use it for commands on [`raw`](Self::raw) and for tools. Does no I/O.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text, redis};
@@ -32,7 +32,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the keyspace declares `tenant` and this handle has no tenant.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the keyspace declares `tenant` and
+    /// this handle has no tenant.
     pub fn wire_key<S: Keyspace, V>(&self, key: &Key<S, V>) -> Result<String> {
         let namespace = self.namespace_of(Some(S::META))?;
         Ok(format!("{namespace}{key}"))
@@ -40,14 +41,14 @@ impl Redis {
 }
 
 impl<S: Keyspace, V> Key<S, V> {
-    /// Returns the key as it is stored in Redis by the handle that its commands use: the one set by [`on`](Self::on); else that
-    /// of the innermost scope; else the installed one, by name if the keyspace declares `server = "name"`. See
-    /// [`Redis::wire_key`]. Does no I/O.
+    /// Returns the key as it is stored in Redis by the handle that its commands use. This is the
+    /// one set by [`on`](Self::on), else the one of the innermost scope, else the installed one, by
+    /// name if the keyspace declares `server = "name"`. See [`Redis::wire_key`]. Does no I/O.
     ///
     /// # Errors
     ///
-    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured) if no such handle exists; otherwise as for
-    /// [`Redis::wire_key`].
+    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured) if no such handle exists;
+    /// otherwise as for [`Redis::wire_key`].
     pub fn wire_key(&self) -> Result<String> {
         match self.redis() {
             Some(redis) => redis.wire_key(self),
@@ -57,15 +58,18 @@ impl<S: Keyspace, V> Key<S, V> {
 }
 
 impl<S, V> Key<S, V> {
-    /// Returns the key on this handle: its commands run there, overriding the installed or scoped one. The handle is not part
-    /// of the key's identity.
+    /// Sets the handle on which commands of this key run, overriding the installed or scoped one.
+    /// The handle is not part of the key's identity: it does not affect equality, order or hash.
     pub fn on(self, redis: &Redis) -> Self {
         self.pin(redis.as_pinned())
     }
 
-    /// The checks of a value for a command on this key. The value is encoded before it is known where the command runs: a
-    /// later `.on(..)` may choose another handle. So the limit is that of the handle of the key, or, if the key has
-    /// none, the greatest of all handles; and the value is verified if any handle verifies, for the command to know.
+    /// Returns the checks of a value for a command on this key.
+    ///
+    /// The value is encoded before the handle is known, because a later `.on(..)` may choose
+    /// another one. So the limit is the one of the handle of the key or, if the key has none, the
+    /// greatest of all handles. The value is verified if any handle verifies writes; the command
+    /// later decides whether the result matters.
     pub(crate) fn checks(&self) -> WriteChecks
     where
         S: Keyspace,
@@ -77,7 +81,7 @@ impl<S, V> Key<S, V> {
         })
     }
 
-    /// The handle that was set.
+    /// Returns the handle that was set by `on`.
     pub(crate) fn redis(&self) -> Option<Redis> {
         self.pinned().and_then(Redis::from_pinned)
     }

@@ -8,6 +8,7 @@ mod counters;
 mod disabled;
 mod health;
 mod keys;
+mod misplaced;
 mod observe;
 mod open;
 mod raw;

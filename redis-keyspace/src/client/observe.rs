@@ -1,4 +1,5 @@
-//! Spans and durations of commands. Without the features `tracing` and `metrics` they compile to nothing.
+//! Spans and durations of commands. They compile to nothing without the features `tracing` and
+//! `metrics`.
 //!
 //! [`crate::telemetry`] lists the names.
 
@@ -8,7 +9,7 @@ use super::subject::Subject;
 use crate::config::Endpoint;
 use crate::error::Error;
 
-/// An observed command, or several in one round trip.
+/// A command, or several commands in one round trip, that are observed.
 #[derive(Debug)]
 pub(crate) struct Observed {
     #[cfg(feature = "tracing")]

@@ -1,4 +1,4 @@
-//! How handles are created.
+//! Creation of handles.
 
 use bb8_redis::{RedisConnectionManager, bb8};
 
@@ -13,12 +13,12 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a timeout of zero, or an
-    /// option of a keyspace is invalid.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if an option is out of range, such as a
+    /// timeout of zero, or if an option of a keyspace is invalid.
     pub fn build(self) -> Result<Redis> {
         if let Some(profile) = self.requires_server {
             return Err(Error::configuration(format!(
-                "the profile `{profile}` has no server: set one in the file, by REDIS_URL or REDIS_HOST, or in code"
+                "the profile `{profile}` has no server: set one in the file, with REDIS_URL or REDIS_HOST, or in code"
             )));
         }
         validate(&self.base)?;
@@ -28,8 +28,8 @@ impl RedisBuilder {
 }
 
 impl Redis {
-    /// Creates a handle for the server at a URL. Does no I/O: it connects for the first command, or when
-    /// [`connect`](Self::connect) is called.
+    /// Creates a handle for the server at a URL. Does no I/O: it connects for the first command, or
+    /// when [`connect`](Self::connect) is called.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -44,18 +44,19 @@ impl Redis {
         Self::builder().url(url)?.build()
     }
 
-    /// Creates a handle for the server that environment variables describe, by default `localhost:6379`; see
-    /// [`RedisBuilder::env`].
+    /// Creates a handle for the server that the environment variables describe, by default
+    /// `localhost:6379`. See [`RedisBuilder::env`].
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid. The message names the variable.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid. The message
+    /// names the variable.
     pub fn from_env() -> Result<Self> {
         Self::builder().env()?.build()
     }
 
-    /// Creates a handle whose configuration must be fetched first, for example from a secret store. The provider runs
-    /// once, in this call.
+    /// Creates a handle whose configuration must be fetched first, for example from a secret store.
+    /// The provider runs once, in this call.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -72,8 +73,16 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) with the provider's error as its source, or as for
-    /// [`build`](RedisBuilder::build).
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the provider fails, with its error as
+    /// the source; otherwise as for [`build`](RedisBuilder::build).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the future of the provider. No handle is created.
+    ///
+    /// # Round trips
+    ///
+    /// None to Redis: the handle connects for its first command.
     pub async fn from_async<F, Fut, E>(provider: F) -> Result<Self>
     where
         F: FnOnce() -> Fut,
@@ -90,32 +99,36 @@ impl Redis {
     }
 
     /// Creates a handle with the profile that `REDIS_PROFILE` names, by default `development`; see
-    /// [`Profiles`](crate::config::Profiles). The file `redis.toml` in the working directory is applied if it exists, then
-    /// the environment variables. Feature `profiles`.
+    /// [`Profiles`](crate::config::Profiles). Applies the file `redis.toml` in the working
+    /// directory if it exists, then the environment variables. Requires the feature `profiles`.
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the profile, the file or a variable is invalid.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the profile, the file or a variable is
+    /// invalid.
     #[cfg(feature = "profiles")]
     pub fn from_profile() -> Result<Self> {
         Profiles::new().optional_file("redis.toml")?.select_by_env()?.build()
     }
 
-    /// Creates a handle for a `bb8_redis` pool of the application, whose connections use database 0. For more options, see
-    /// [`RedisBuilder::pool`].
+    /// Creates a handle for a `bb8_redis` pool of the application, whose connections use database
+    /// 0. For more options, see [`RedisBuilder::pool`].
     ///
-    /// The pool keeps its own configuration: its timeouts and sizes apply in addition to the deadline of each command. A
-    /// command has a connection of the pool to itself until its reply arrives, so commands do not share system calls as on
-    /// shared connections, and a lost connection is noticed only when it is used.
+    /// The pool keeps its own configuration: its timeouts and sizes apply in addition to the
+    /// deadline of each command. A command holds a connection of the pool until its reply arrives.
+    /// So commands do not share system calls as they do on shared connections, and a lost
+    /// connection is noticed only when it is used.
     ///
-    /// The application must return connections in the state in which it got them. A `WATCH` that it leaves is cleared before
-    /// each transaction. The pool detects a `MULTI` with the `PING` that it sends at each checkout (`test_on_check_out`, on by
-    /// default). Without that `PING`, a command that the server queues in the `MULTI` discards the `MULTI` and runs again. A
-    /// transaction fails instead, and the commands that the application had queued are executed. Other changes are not
-    /// detected: another database (`SELECT`), another user, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY` or tracking.
+    /// The application must return connections in the state in which it received them. A `WATCH`
+    /// that it leaves is cleared before each transaction. The pool detects a `MULTI` with the
+    /// `PING` that it sends at each checkout (`test_on_check_out`, on by default). Without that
+    /// `PING`, a command that the server queues in the `MULTI` discards the `MULTI` and runs again.
+    /// A transaction fails instead, and the commands that the application had queued are executed.
+    /// Other changes are not detected: another database (`SELECT`), another user, `SUBSCRIBE`,
+    /// `MONITOR`, `CLIENT REPLY` or tracking.
     ///
-    /// Two handles of one pool count as two servers: they share no copies, and no check compares their keyspaces. Create one handle
-    /// and clone it.
+    /// Two handles on one pool count as two servers: they share no copies, and no check compares
+    /// their keyspaces. Create one handle and clone it.
     ///
     /// A command on a pool whose connections use another database fails with
     /// [`Configuration`](crate::ErrorKind::Configuration).
@@ -124,8 +137,9 @@ impl Redis {
         Self::from_pool_on(pool, 0)
     }
 
-    /// Like [`from_pool`](Self::from_pool), for a pool whose connections use database `db`. A keyspace that declares another
-    /// one is rejected, because a borrowed connection is never switched.
+    /// Creates a handle like [`from_pool`](Self::from_pool), for a pool whose connections use
+    /// database `db`. Keyspaces that declare another database are rejected, because this crate
+    /// never switches the database of a borrowed connection.
     #[must_use]
     pub fn from_pool_on(pool: bb8::Pool<RedisConnectionManager>, db: u16) -> Self {
         Self::from_builder(Self::builder().pool(pool).db(db))

@@ -5,12 +5,14 @@ use crate::connect::RawConnection;
 use crate::error::{Error, Result};
 
 impl Redis {
-    /// Lends a connection of the `redis` crate, for anything that this crate does not cover. It bypasses the promises of this
-    /// crate: keys are plain strings, and the application namespace is not added.
+    /// Lends a connection of the `redis` crate, for anything that this crate does not cover. It
+    /// bypasses the promises of this crate: keys are plain strings, and the application namespace
+    /// is not added.
     ///
-    /// The connection uses the database of this handle ([`for_keyspace`](Self::for_keyspace) returns one with that of a
-    /// keyspace). No other caller uses it while the closure runs. The configured timeout limits the wait for a connection;
-    /// the closure itself has no limit, so that blocking commands work.
+    /// The connection uses the database of this handle; [`for_keyspace`](Self::for_keyspace)
+    /// returns a handle on the database of a keyspace. No other caller uses the connection while
+    /// the closure runs. The configured timeout limits the wait for a connection. The closure
+    /// itself has no limit, so blocking commands work.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -29,12 +31,20 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// If no connection is free in time, and any error of the closure. Its source is the driver's error, unless that shows
-    /// arguments or replies. In error replies, `***` replaces the arguments of the commands, also for the closure.
+    /// [`PoolBusy`](crate::ErrorKind::PoolBusy) if no connection is free in time; the reason why no
+    /// connection can be made; and any error of the closure. The source of that error is the
+    /// driver's error, unless it contains arguments or replies. In error replies, `***` replaces
+    /// the arguments of the commands, for the closure too.
     ///
     /// # Cancellation
     ///
-    /// A connection with a command in flight is closed, not reused.
+    /// Dropping the future drops the closure's future. A connection with a command in flight is
+    /// closed, not reused, and the server may still run that command.
+    ///
+    /// # Round trips
+    ///
+    /// Those of the closure. A connection that was idle for more than 15 seconds is probed with a
+    /// `PING` first, and a new connection logs in.
     pub async fn raw<T, F, Fut>(&self, work: F) -> Result<T>
     where
         F: FnOnce(RawConnection) -> Fut,

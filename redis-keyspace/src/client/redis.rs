@@ -18,14 +18,16 @@ use crate::error::{Error, Result};
 use crate::schema::{Keyspace, KeyspaceMeta, Pinned};
 use crate::sync::{ClosedFlag, lock};
 
-/// A handle on a Redis server with its configuration. Commands run on it.
+/// A handle on a Redis server and its configuration. Commands run on it.
 ///
-/// Cheap to clone; clones are the same handle. It connects for the first command, on the runtime of that command. All
-/// handles of the process with the same effective configuration share their pools; a pool closes when the last of them is
-/// dropped or [closed](Self::close).
+/// Handles are cheap to clone, and clones are the same handle. A handle connects for its first
+/// command, on the runtime of that command. All handles of the process with the same effective
+/// configuration share their pools. A pool closes when the last of these handles is dropped or
+/// [closed](Self::close).
 ///
-/// A command finds its handle in this order: the one set by `.on(&redis)`; else that of the innermost
-/// [`scope`](Self::scope); else the [installed](Self::install) one, by name if the keyspace declares `server = "name"`.
+/// A command uses the first of these handles that is set: the one set by `.on(&redis)`; the one of
+/// the innermost [`scope`](Self::scope); the [installed](Self::install) one, by name if the
+/// keyspace declares `server = "name"`.
 #[derive(Clone)]
 pub struct Redis {
     inner: Arc<RedisInner>,
@@ -33,16 +35,18 @@ pub struct Redis {
 
 struct RedisInner {
     builder: Arc<RedisBuilder>,
-    /// Set for the handle of one tenant.
+    /// Set if this is the handle of one tenant.
     tenant: Option<Tenant>,
     bindings: ArcSwap<Bindings>,
-    /// Held to change `bindings`.
+    /// Locked while `bindings` changes.
     changing: Mutex<()>,
-    /// The pools of this handle and of its tenants. They exist as long as this handle, whether or not a tenant's handle exists.
+    /// The pools of this handle and of its tenants. They live as long as this handle, even when no
+    /// handle of a tenant exists.
     pools: Mutex<FxHashMap<(usize, Id), Arc<KeyspacePool>>>,
     closed: Arc<ClosedFlag>,
     counters: Arc<Counters>,
-    /// Until the handle is gone. `None` for the handle of a tenant, which has the checks of the one that it was derived from.
+    /// Counted until the handle is dropped. `None` for the handle of a tenant, which uses the
+    /// checks of the handle that it was derived from.
     _checks: Option<CountedChecks>,
 }
 
@@ -53,11 +57,11 @@ struct Tenant {
     of: Redis,
 }
 
-/// By the address of the keyspace's declaration (0 for none) and the runtime.
+/// Bindings by the address of the keyspace declaration (0 for none) and the runtime.
 type Bindings = FxHashMap<(usize, Id), Arc<Binding>>;
 
 impl Redis {
-    /// Creates a builder, to configure a handle in code.
+    /// Creates a builder, which configures a handle in code.
     pub fn builder() -> RedisBuilder {
         RedisBuilder::default()
     }
@@ -84,33 +88,51 @@ impl Redis {
         }
     }
 
-    /// The handle of one tenant, whose name is already validated.
+    /// Returns the handle of one tenant. The name must already be validated.
     pub(super) fn of_tenant(&self, name: &str) -> Self {
         let of = self.root().clone();
         let (builder, counters) = (Arc::clone(&of.inner.builder), Arc::clone(&of.inner.counters));
         Self::with(builder, Some(Tenant { name: name.into(), of }), counters)
     }
 
-    /// Returns the tenant of this handle, if [`for_tenant`](Self::for_tenant) created it.
+    /// Returns the tenant of this handle, if it was created by [`for_tenant`](Self::for_tenant).
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.inner.tenant.as_ref().map(|tenant| &*tenant.name)
     }
 
-    /// The handle that this one was derived from, or itself.
+    /// Returns the handle that this one was derived from, or itself.
     fn root(&self) -> &Self {
         self.inner.tenant.as_ref().map_or(self, |tenant| &tenant.of)
     }
 
-    /// Connects now, and returns why if that fails: for programs that must not start without Redis.
+    /// Connects now, for programs that must not start without Redis. Without this call, a handle
+    /// connects for its first command.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::embedded();
+    /// redis.connect().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Why no connection can be made, at the latest after the configured timeout.
+    /// The reason why no connection can be made, at the latest after the configured timeout: for
+    /// example [`Unavailable`](crate::ErrorKind::Unavailable) or
+    /// [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed).
+    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured) on a
+    /// [disabled](Self::disabled) handle, and [`Closed`](crate::ErrorKind::Closed) on a closed one.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves the handle as it was; an attempt in progress ends on its own.
+    /// Dropping the future does not change the handle. A connection attempt in progress ends by
+    /// itself.
+    ///
+    /// # Round trips
+    ///
+    /// Those of the login, for each shared connection in turn.
     pub async fn connect(&self) -> Result<&Self> {
         let binding = self.base()?;
         binding.require_server()?;
@@ -119,9 +141,11 @@ impl Redis {
         Ok(self)
     }
 
-    /// Returns a handle on the connections of one keyspace: on its database, with its options. Use it for operations on a
-    /// connection rather than on keys: [`raw`](Self::raw), [`ping`](Self::ping), [`connect`](Self::connect). It shares its
-    /// pool with the commands of the keyspace on this handle.
+    /// Returns a handle on the connections of one keyspace: on its database, with its options.
+    ///
+    /// Use it for operations on a connection rather than on keys: [`raw`](Self::raw),
+    /// [`ping`](Self::ping), [`connect`](Self::connect). It shares its pool with the commands of
+    /// the keyspace on this handle. Does no I/O.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -141,8 +165,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the options of the keyspace are invalid on this handle, and
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the options of the keyspace are
+    /// invalid on this handle, and [`Closed`](crate::ErrorKind::Closed) if this handle is closed.
     pub fn for_keyspace<S: Keyspace>(&self) -> Result<Self> {
         if self.is_closed() {
             return Err(Error::closed());
@@ -153,17 +177,33 @@ impl Redis {
         Ok(self.tenant().map(|tenant| handle.of_tenant(tenant)).unwrap_or(handle))
     }
 
-    /// Closes this handle and all its clones. Later commands fail, and so do commands that wait for a connection. Waits for
-    /// commands that were sent, within their deadlines. Pools that other handles share stay open for them.
+    /// Closes this handle and all its clones.
     ///
-    /// Connections on other runtimes are closed too, without waiting for their commands.
+    /// Later commands fail, and so do commands that wait for a connection. The call waits for
+    /// commands that were already sent, within their deadlines. Pools that other handles share stay
+    /// open for them. Connections on other runtimes are closed too, without waiting for their
+    /// commands.
     ///
-    /// Closing a handle also closes the handles of its [tenants](Self::for_tenant). Closing the handle of a tenant closes only
-    /// that handle, and waits for nothing, because its connections belong to the handle that it was derived from.
+    /// Closing a handle also closes the handles of its [tenants](Self::for_tenant). Closing the
+    /// handle of a tenant closes only that handle and waits for nothing, because its connections
+    /// belong to the handle that it was derived from.
+    ///
+    /// ```
+    /// # use redis_keyspace::{ErrorKind, Redis};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::embedded();
+    /// redis.close().await;
+    /// assert_eq!(redis.ping().await.unwrap_err().kind(), ErrorKind::Closed);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Cancellation
     ///
-    /// The handle is closed with the first poll; dropping the future only stops waiting.
+    /// The first poll closes the handle. Dropping the future after that only stops waiting.
+    ///
+    /// # Round trips
+    ///
+    /// None.
     pub async fn close(&self) {
         let (_bindings, pools) = {
             let _changing = lock(&self.inner.changing);
@@ -173,11 +213,11 @@ impl Redis {
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
         for ((_, runtime), kept) in &pools {
             let pool = kept.pool.pool();
-            // All users of a pool may be keyspaces of this handle.
+            // If all users of the pool are keyspaces of this handle, it is not shared.
             let ours = pools.values().filter(|other| Arc::ptr_eq(other.pool.pool(), pool)).count();
             if pool.refs.load(Ordering::Relaxed) == ours && !pool.is_orphaned() {
                 let closed = pool.close();
-                // Another runtime may not be running now.
+                // Another runtime may not be running, so waiting for it could block.
                 if here == Some(*runtime) {
                     closed.await;
                 }
@@ -201,7 +241,7 @@ impl Redis {
         self.inner.closed.is_set()
     }
 
-    /// What is checked of values of a keyspace before they are sent.
+    /// Returns the checks that values of a keyspace must pass before they are sent.
     pub(super) fn checks(&self, keyspace: &'static KeyspaceMeta) -> WriteChecks {
         let (most, verifies) = self.inner.builder.checks(keyspace);
         WriteChecks { most, verifies }
@@ -211,12 +251,13 @@ impl Redis {
         &self.inner.counters
     }
 
-    /// All pools of this handle and of its tenants, for statistics.
+    /// Returns all pools of this handle and of its tenants, for statistics.
     pub(super) fn pools(&self) -> Vec<Arc<Pool>> {
         lock(&self.root().inner.pools).values().map(|kept| Arc::clone(kept.pool.pool())).collect()
     }
 
-    /// The pool of a keyspace. It exists as long as the handle from which the tenants are derived.
+    /// Returns the pool of a keyspace. It lives as long as the handle that the tenants are derived
+    /// from.
     fn pool_of(
         &self,
         keyspace: Option<&'static KeyspaceMeta>,
@@ -228,7 +269,7 @@ impl Redis {
         if root.is_closed() {
             return Err(Error::closed());
         }
-        // Drops pools of runtimes that have ended: each test creates a runtime.
+        // Drops the pools of runtimes that ended: each test creates a runtime.
         pools.retain(|_, kept| !kept.pool.pool().is_orphaned());
         let key = (keyspace.map_or(0, KeyspaceMeta::address), runtime.id());
         if let Some(kept) = pools.get(&key) {
@@ -247,12 +288,13 @@ impl Redis {
         Ok(kept)
     }
 
-    /// The binding of the handle's own database and options.
+    /// Returns the binding for the database and options of the handle itself.
     pub(crate) fn base(&self) -> Result<Arc<Binding>> {
         self.bind(None)
     }
 
-    /// The text before the keys of a keyspace: namespace and tenant. It ends in its separator, or is empty.
+    /// Returns the text before the keys of a keyspace: namespace and tenant. It ends in its
+    /// separator, or is empty.
     pub(super) fn namespace_of(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Box<str>> {
         let namespace = self.inner.builder.namespace.as_str();
         let Some((keyspace, segment)) = keyspace.and_then(|meta| Some((meta, meta.tenant()?))) else {
@@ -302,7 +344,7 @@ impl Redis {
             closed: Arc::clone(&self.inner.closed),
             counters: Arc::clone(&self.inner.counters),
         });
-        // The moment to drop bindings of runtimes that have ended: tests create one runtime each.
+        // Also drops the bindings of runtimes that ended: each test creates a runtime.
         let mut bindings: Bindings = (current.iter().filter(|(_, binding)| !binding.pool().is_orphaned()))
             .map(|(key, binding)| (*key, Arc::clone(binding)))
             .collect();
@@ -311,7 +353,8 @@ impl Redis {
         Ok(binding)
     }
 
-    /// Runs `use_binding` with the binding of a keyspace; on the hot path, without cloning it.
+    /// Calls `use_binding` with the binding of a keyspace. On the hot path, does not clone the
+    /// binding.
     pub(super) fn with_binding<R>(
         &self,
         keyspace: Option<&'static KeyspaceMeta>,

@@ -1,4 +1,4 @@
-//! Runs requests: connecting, and retrying.
+//! Runs requests: connects and retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::key::KeyText;
 use crate::protocol::{Replies, Reply, Request, Wire};
 use crate::time::{Backoff, Deadline};
 
-/// The longest pause between two attempts, unless the configured first pause is longer. A command that waits is sent again at
-/// most this long after the server is back.
+/// The longest pause between two attempts, unless the configured first pause is longer. A waiting
+/// command is sent again at most this long after the server is back.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Queues a request on an open connection, without waiting.
 #[inline]
 pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -> Submitted {
     if binding.pool().local.reads.copies.is_used() && !written(request).is_empty() {
-        // `run` forgets the copies of what is written.
+        // `run` removes the copies of the written keys.
         return Submitted::NoLane;
     }
     if let Err(error) = request.check_names() {
@@ -29,10 +29,10 @@ pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -
     binding.pool().submit(request, &binding.namespace, deadline)
 }
 
-/// Runs a request within its deadline. `failure` is the outcome of a first attempt, if there was one.
+/// Runs a request within its deadline. `failure` is the error of a first attempt, if there was one.
 ///
-/// An attempt that could not connect sent nothing, so any request is retried after it. An attempt whose connection was lost
-/// may have been executed, so only a repeatable request is retried after it.
+/// If an attempt could not connect, nothing was sent, so any request is retried. If the connection
+/// was lost, the request may have been executed, so only a repeatable request is retried.
 pub(crate) async fn run(
     binding: Arc<Binding>,
     request: Request,
@@ -44,7 +44,7 @@ pub(crate) async fn run(
     outcome.map(|(replies, _)| replies)
 }
 
-/// Like [`run`], preferably on this run of the server; returns which run answered, if it is known.
+/// Like [`run`], preferably on this run of the server. Returns which run answered, if it is known.
 pub(crate) async fn run_on(
     binding: Arc<Binding>,
     request: Request,
@@ -74,7 +74,8 @@ pub(crate) async fn run_on(
         }
         let copies = &binding.pool().local.reads.copies;
         if forgetting.is_empty() && copies.is_used() {
-            // Until the end: what is read while the write is in flight may be older than the write.
+            // Until this function returns: a value that is read while the write is in flight may be
+            // older than the write.
             let names = written(&request).into_iter().map(|key| binding.wire_name(key.as_str()));
             forgetting = names.map(|name| copies.forgetting(name)).collect();
         }
@@ -85,7 +86,7 @@ pub(crate) async fn run_on(
             Ok((replies, server)) => {
                 renew_if_replica(&replies, &binding);
                 match not_run(&request, &replies, repeatable) {
-                    // Without another attempt, the replies tell the caller most.
+                    // Without another attempt, the replies are the most informative result.
                     Some(_) if retries >= binding.retries || no_time_for(&backoff, deadline) => {
                         return Ok((replies, server));
                     }
@@ -102,7 +103,7 @@ fn no_time_for(backoff: &Backoff, deadline: Deadline) -> bool {
     Instant::now() + backoff.at_most() >= deadline.at()
 }
 
-/// The keys of values that a request writes.
+/// Returns the keys whose values a request writes.
 pub(crate) fn written(request: &Request) -> Vec<&KeyText> {
     let mut keys = Vec::new();
     request.visit(&mut |wire| {
@@ -115,15 +116,16 @@ pub(crate) fn written(request: &Request) -> Vec<&KeyText> {
     keys
 }
 
-/// Whether a request that failed like this may run again.
+/// Returns whether a request that failed with this error may run again.
 pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
-    // An open breaker probes by itself when another attempt makes sense.
+    // No retry while the breaker is open: it probes the server by itself.
     (error.kind() == ErrorKind::Unavailable && !error.is_breaker_open())
         || (repeatable && error.is_connection_lost())
         || error.is_not_run()
 }
 
-/// The error by which a server says that it did not run a request, or, if the request may run twice, a part of it.
+/// Returns the error with which the server reported that it did not run the request. If the request
+/// may run twice, one part that did not run is enough.
 pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
     let refusal = |reply: &Reply| match reply {
         Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
@@ -132,7 +134,8 @@ pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) ->
     match replies {
         Replies::One(reply) => refusal(reply),
         Replies::Many(replies) => {
-            // Commands that the library added may run any number of times.
+            // Commands that the library added may run any number of times, so they are ignored
+            // here.
             let packets = if let Request::Pipeline(packets) = request { packets.as_slice() } else { &[] };
             let is_aside = |index: usize| packets.get(index).is_some_and(|packet| packet.aside);
             let asked_for = replies.iter().enumerate().filter(|&(index, _)| !is_aside(index));
@@ -151,14 +154,15 @@ pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) ->
     }
 }
 
-/// Replaces the connections if the server became a replica: its name resolves to another server now, or will soon.
+/// Replaces the connections if the server became a replica: its name resolves to another server
+/// now, or will soon.
 pub(crate) fn renew_if_replica(replies: &Replies, binding: &Binding) {
     if is_answered_by_replica(replies) {
         binding.pool().renew();
     }
 }
 
-/// Whether a command was rejected because the server is a replica.
+/// Returns whether a command was rejected because the server is a replica.
 pub(crate) fn is_answered_by_replica(replies: &Replies) -> bool {
     let says = |reply: &Reply| matches!(reply, Reply::Error(said) if said.starts_with("READONLY"));
     match replies {

@@ -1,4 +1,4 @@
-//! The scope: a handle for all commands of a future.
+//! Scopes: a handle for all commands of a future.
 
 use super::redis::Redis;
 
@@ -7,11 +7,12 @@ tokio::task_local! {
 }
 
 impl Redis {
-    /// Makes this handle the default for all commands within `future`, overriding the installed ones. With it, each of several
-    /// concurrent tests can use its own server.
+    /// Makes this handle the default for all commands within `future`, overriding the installed
+    /// handles. This way, concurrent tests can each use their own server.
     ///
-    /// It does not apply to tasks that `future` spawns; wrap those in [`in_current_scope`](Self::in_current_scope). The returned
-    /// future owns the handle, so that it can be spawned itself: `tokio::spawn(redis.scope(async { .. }))`.
+    /// The scope does not apply to tasks that `future` spawns; wrap those in
+    /// [`in_current_scope`](Self::in_current_scope). The returned future owns the handle, so it can
+    /// itself be spawned: `tokio::spawn(redis.scope(async { .. }))`.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -32,8 +33,8 @@ impl Redis {
         SCOPE.scope(self.clone(), future)
     }
 
-    /// Runs a future in the scope of the caller, even if another task polls it. Use it to take the scope into a spawned task.
-    /// Outside of a scope, it has no effect.
+    /// Runs a future in the scope of the caller, even if another task polls it. Use it to carry the
+    /// scope into a spawned task. Outside of a scope, it has no effect.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -56,13 +57,13 @@ impl Redis {
     }
 }
 
-/// A future in a scope, as a type with a name.
+/// The type of a future in a scope.
 #[cfg(feature = "tower")]
 pub(crate) type InScope<F> = tokio::task::futures::TaskLocalFuture<Redis, F>;
 
 #[cfg(feature = "tower")]
 impl Redis {
-    /// The future in the scope of this handle.
+    /// Wraps a future in the scope of this handle.
     pub(crate) fn into_scope<F>(self, future: F) -> InScope<F>
     where
         F: Future,
@@ -76,12 +77,12 @@ impl Redis {
     }
 }
 
-/// Calls `use_scope` with the handle in scope, if there is one.
+/// Calls `use_scope` with the handle in scope. Returns `None` if no handle is in scope.
 pub(super) fn with_scope<R>(use_scope: impl FnOnce(&Redis) -> R) -> Option<R> {
     SCOPE.try_with(use_scope).ok()
 }
 
-/// Keeps the scope of the caller for a future that will run in another task.
+/// Wraps a future that another task will run in the scope of the caller.
 pub(crate) fn in_scope_of_caller<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
     let scope = with_scope(Redis::clone);
     async move {

@@ -1,4 +1,4 @@
-//! Runs scripts: by their digest, and whole if the server does not know that.
+//! Runs scripts by their digest, and sends the whole script if the server does not know the digest.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::protocol::{Replies, Reply, Request, Script, ScriptCall, ScriptForm, r
 use crate::time::Deadline;
 
 impl Script {
-    /// Runs the script. One round trip, and another one if the server does not know the script.
+    /// Runs the script. Takes one round trip, and a second one if the server does not know the
+    /// script.
     pub(crate) async fn run(
         &self,
         binding: &Arc<Binding>,
@@ -21,7 +22,7 @@ impl Script {
     ) -> Result<Reply> {
         let send = async |form| {
             let request = Request::One(self.packet(call.clone(), form));
-            // Boxed, because the futures of callers nest deeply, and the compiler limits the depth.
+            // Boxed, because the futures of callers nest deeply and the compiler limits the depth.
             let run: BoxFuture<'_, Result<Replies>> =
                 Box::pin(run(Arc::clone(binding), request, deadline, repeatable, None));
             run.await.and_then(read::one)
@@ -32,8 +33,8 @@ impl Script {
         }
     }
 
-    /// Runs the script several times in one round trip, each with its own outcome. The calls for which the server did not
-    /// know the script take another round trip.
+    /// Runs the script several times in one round trip. Each call has its own outcome. Calls for
+    /// which the server did not know the script take a second round trip.
     pub(crate) async fn run_many(
         &self,
         binding: &Arc<Binding>,
@@ -41,7 +42,7 @@ impl Script {
         deadline: Deadline,
         repeatable: bool,
     ) -> Result<Vec<Result<Reply>>> {
-        // A script sent whole is known to the calls after it on the same connection.
+        // Once the whole script is sent, later calls on the same connection can use its digest.
         let send = async |calls: Vec<ScriptCall>, first| -> Result<Vec<Result<Reply>>> {
             let forms = std::iter::once(first).chain(std::iter::repeat(ScriptForm::ByDigest));
             let packets: Vec<_> =

@@ -1,4 +1,4 @@
-//! What connections do, as data.
+//! Statistics of connections.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,17 @@ use crate::config::{Endpoint, Fingerprint};
 use crate::connect::{BreakerState, Pool};
 
 impl Redis {
-    /// Returns what the connections of this handle do now, and what they have done. Does no I/O.
+    /// Returns the statistics of this handle: its pools and connections, and counters since it was
+    /// created. Does no I/O.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::embedded();
+    /// redis.ping().await?;
+    /// assert_eq!(redis.stats().connections.len(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let pools = self.pools();
@@ -22,33 +32,35 @@ impl Redis {
     }
 }
 
-/// The statistics of a handle, from [`Redis::stats`](crate::Redis::stats). Serializes for a status page.
+/// The statistics of a handle, returned by [`Redis::stats`](crate::Redis::stats). Serializes for a
+/// status page.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many pools this handle uses.
+    /// The number of pools that this handle uses.
     pub total: usize,
-    /// Whether the handle was closed. A closed handle has no pools.
+    /// Whether the handle is closed. A closed handle has no pools.
     pub closed: bool,
     /// The pools.
     pub connections: Vec<PoolStats>,
     /// How the calls of `get_or_set` ended.
     pub fills: FillStats,
-    /// How many reads returned a miss because Redis was unavailable; see
+    /// The number of reads that returned a miss because Redis was unavailable; see
     /// [`OnUnavailable`](crate::command::OnUnavailable).
     pub degraded: u64,
-    /// How many writes were dropped because the handle is [disabled](crate::Redis::disabled). Serialized only if there were any.
+    /// The number of writes that were dropped because the handle is
+    /// [disabled](crate::Redis::disabled). Serialized only if it is not 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub dropped_writes: u64,
 }
 
-/// One pool: the connections of one configuration on one runtime.
+/// The statistics of one pool: the connections of one configuration on one runtime.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct PoolStats {
     /// The identity of the configuration.
     pub key: Fingerprint,
-    /// How many keyspaces of this process use the pool.
+    /// The number of keyspaces of this process that use the pool.
     pub refs: usize,
     /// Whether commands are likely to succeed.
     pub status: PoolStatus,
@@ -58,21 +70,21 @@ pub struct PoolStats {
     pub db: u16,
     /// Open shared connections.
     pub shared_connections: usize,
-    /// Requests on shared connections that wait for their replies.
+    /// Requests on shared connections that are waiting for their replies.
     pub in_flight: usize,
-    /// Requests that wait for a shared connection to be made.
+    /// Requests that are waiting for a shared connection to be opened.
     pub queued: usize,
     /// Exclusive connections that are checked out.
     pub exclusive_connections_in_use: u32,
     /// Exclusive connections that are idle.
     pub exclusive_connections_idle: u32,
-    /// Callers that wait for an exclusive connection.
+    /// Callers that are waiting for an exclusive connection.
     pub exclusive_connections_waiting: usize,
-    /// How long all callers together have waited for exclusive connections, in milliseconds.
+    /// The total time that callers waited for exclusive connections, in milliseconds.
     pub exclusive_connections_wait_ms: u64,
     /// Exclusive connections that were closed, by reason.
     pub exclusive_connections_closed: ClosedConnections,
-    /// Connections made so far.
+    /// Connections that were opened.
     pub connects: u64,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
@@ -80,23 +92,24 @@ pub struct PoolStats {
     pub lost_connections: u64,
     /// The state of the circuit breaker.
     pub breaker: BreakerState,
-    /// How often the circuit breaker has opened.
+    /// How often the circuit breaker opened.
     pub breaker_opened: u64,
-    /// The last failure: of an attempt to connect, or of a shared connection.
+    /// The last error of a connection attempt or of a shared connection.
     pub last_error: Option<String>,
 }
 
-/// How many exclusive connections of a pool were closed, by reason.
+/// The number of exclusive connections of a pool that were closed, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClosedConnections {
-    /// The connection broke, was left in a state that other callers can't use, or could not be made.
+    /// The connection broke, was left in a state that other callers can't use, or could not be
+    /// opened.
     pub broken: u64,
-    /// The connection did not answer after it was idle.
+    /// The connection did not respond after it was idle.
     pub invalid: u64,
-    /// The connection was idle for long.
+    /// The connection exceeded the idle timeout.
     pub idle: u64,
-    /// The connection was old.
+    /// The connection exceeded its maximum lifetime.
     pub old: u64,
 }
 
@@ -107,13 +120,14 @@ pub struct ClosedConnections {
 pub enum PoolStatus {
     /// No command has needed a connection yet.
     Idle,
-    /// Connected.
+    /// The pool is connected.
     Ready,
-    /// The last attempt to connect failed, or the connections were lost and no command has needed new ones.
+    /// The last attempt to connect failed, or the connections were lost and no command has needed
+    /// new ones.
     Disconnected,
 }
 
-/// How calls of `get_or_set` ended since the handle was created.
+/// The number of `get_or_set` calls since the handle was created, by how they ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FillStats {
@@ -121,21 +135,22 @@ pub struct FillStats {
     pub hits: u64,
     /// The value did not exist, and the loader ran.
     pub misses: u64,
-    /// The value existed, and was reloaded before it expired.
+    /// The value existed and was reloaded before it expired.
     pub refreshed: u64,
     /// The value had expired, and its stale copy was returned.
     pub stale: u64,
-    /// The value was known not to exist.
+    /// A negative entry existed, so the loader did not run.
     pub absent: u64,
-    /// The loader failed, exceeded its hard timeout, or loaded a value that can't be encoded.
+    /// The loader failed, exceeded its hard timeout, or returned a value that can't be encoded.
     pub failed: u64,
-    /// The loaded value was not stored, because the key was written or deleted while the loader ran.
+    /// The loaded value was not stored, because the key was written or deleted while the loader
+    /// ran.
     pub superseded: u64,
-    /// The value did not exist, and the loader of another caller ran for this one, too.
+    /// The value did not exist, and the call shared the load of another caller.
     pub coalesced: u64,
     /// The value could not be decoded, and the loader ran.
     pub undecodable: u64,
-    /// The loaded value could not be stored; the caller received it anyway.
+    /// The loaded value could not be stored; the caller still received it.
     pub not_stored: u64,
 }
 

@@ -1,20 +1,20 @@
-//! What a command is for, for spans, metrics and errors.
+//! The declaration that a command belongs to, for spans, metrics and errors.
 
 use crate::error::Error;
 use crate::protocol::Request;
 use crate::schema::{KeyspaceMeta, OnUnavailable, TemplateMeta};
 
-/// What a command is for.
+/// The keyspace, template and name of a command, and how it behaves without Redis.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject {
     pub(crate) keyspace: Option<&'static KeyspaceMeta>,
     pub(crate) template: Option<&'static TemplateMeta>,
     pub(crate) command: &'static str,
-    /// Whether it reads values, so that a miss is an answer.
+    /// Whether the command reads values, so that a miss is a valid result.
     pub(crate) reads: bool,
-    /// Whether it fails on a disabled handle, because even a miss would be a wrong result.
+    /// Whether the command fails on a disabled handle, because even a miss would be a wrong result.
     pub(crate) needs_server: bool,
-    /// Overrides the declaration of the keyspace.
+    /// Overrides what the keyspace declares.
     pub(crate) on_unavailable: Option<OnUnavailable>,
 }
 
@@ -28,14 +28,14 @@ impl Subject {
         Self { keyspace, template, command, reads: false, needs_server, on_unavailable: None }
     }
 
-    /// Adds the command, and the key if there is only one, to an error.
+    /// Adds the command to an error, and the key if there is only one.
     pub(crate) fn explain(&self, error: Error, request: Option<&Request>) -> Error {
         let error =
             error.naming_templates(&mut |key| self.keyspace?.template_of(key).map(TemplateMeta::template));
         let mut keys =
             request.iter().flat_map(|request| request.packets()).flat_map(|packet| packet.keys.as_slice());
         let first = keys.next().map(|key| key.as_str());
-        // Of several keys, the error names the one that failed, if it is known.
+        // If there are several keys, the error already names the one that failed, if it is known.
         let is_only = keys.all(|key| Some(key.as_str()) == first);
         error.about(self.command, self.template.map(TemplateMeta::name), first.filter(|_| is_only))
     }

@@ -5,14 +5,16 @@ use crate::config::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
 
 impl Redis {
-    /// Returns the handle of one tenant. On it, keys of keyspaces that declare `tenant = ".."` belong to this tenant, and
-    /// scans, patterns and deletions reach only the keys of this tenant. All other keyspaces are shared by all tenants.
+    /// Returns the handle of one tenant. On it, keys of keyspaces that declare `tenant = ".."`
+    /// belong to this tenant, and scans, patterns and deletions reach only its keys. All other
+    /// keyspaces are shared by all tenants.
     ///
-    /// As in every scope, all keyspaces use the server of the handle in the scope of a tenant, even keyspaces that declare
-    /// `server = ".."`.
+    /// In a scope of this handle, all keyspaces use its server, even keyspaces that declare
+    /// `server = ".."`. This is the same for every scope.
     ///
-    /// It shares the connections, options and statistics of this handle, and is closed with it. Creating one does no I/O and is
-    /// cheap enough for each request. To use it without passing it as an argument, call [`scope`](Self::scope) on it.
+    /// The handle shares the connections, options and statistics of this handle, and is closed with
+    /// it. Creating one does no I/O and is cheap enough for each request. To use it without passing
+    /// it as an argument, call [`scope`](Self::scope) on it.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -36,11 +38,12 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the tenant is not one segment of a key: it must have 1 to 256 bytes,
-    /// and must not contain control characters or any of `: % * ? [ ] \ { }`. Tenants are stored as they are, without escaping.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the tenant is not one segment of a key:
+    /// it must have 1 to 256 bytes, and must not contain control characters or any of
+    /// `: % * ? [ ] \ { }`. Tenants are stored unescaped.
     pub fn for_tenant(&self, tenant: &str) -> Result<Self> {
         if !is_namespace(tenant) {
-            return Err(Error::invalid_input(format!("the tenant is invalid: {NAMESPACE_RULES}")));
+            return Err(Error::invalid_input(format!("invalid tenant: {NAMESPACE_RULES}")));
         }
         Ok(self.of_tenant(tenant))
     }

@@ -1,4 +1,4 @@
-//! Deadlines of requests that are polled on another runtime than that of their connection.
+//! Deadlines of requests that are polled on a runtime other than the one of their connection.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,9 +12,10 @@ use crate::time::Deadline;
 
 /// Watches the deadline of a request while it is polled on a foreign runtime.
 ///
-/// The driver of a connection ends requests at their deadlines. It runs on the runtime of its pool, which may stand still while
-/// another one polls the request: after `block_on` returned, or under a test that creates a runtime per step. So there the
-/// request watches its deadline itself. At home this costs no timer.
+/// The driver of a connection ends requests at their deadlines. It runs on the runtime of its pool,
+/// which may be stopped while another runtime polls the request: after `block_on` returned, or in a
+/// test that creates a runtime per step. On a foreign runtime, the request therefore watches its
+/// own deadline. On the home runtime, no timer is needed.
 pub(crate) struct DeadlineWatch {
     home: Id,
     deadline: Deadline,
@@ -28,7 +29,8 @@ impl DeadlineWatch {
         Self { home, deadline, foreign: None }
     }
 
-    /// To be polled whenever the request is pending: returns the error of a deadline that passed on a foreign runtime.
+    /// Returns the error of a deadline that passed on a foreign runtime. Poll it whenever the
+    /// request is pending.
     pub(crate) fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<Error> {
         let Ok(here) = Handle::try_current().map(|runtime| runtime.id()) else { return Poll::Pending };
         if here == self.home {
@@ -44,7 +46,7 @@ impl DeadlineWatch {
         }
     }
 
-    /// Awaits a request within the deadline, on whichever runtime it is polled.
+    /// Awaits a request within its deadline, on any runtime.
     pub(crate) async fn bound<T>(mut self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let mut request = std::pin::pin!(request);
         std::future::poll_fn(move |context| match request.as_mut().poll(context) {

@@ -9,7 +9,8 @@ use crate::protocol::{Args, Decode, Keys, Packet, PacketLifetime, Request, Write
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 use crate::time::Expiry;
 
-/// A Redis command that has not run yet: await it, or pass it to [`Redis::batch`](crate::Redis::batch) with others.
+/// A Redis command that has not run yet. Await it, or pass it to
+/// [`Redis::batch`](crate::Redis::batch) with other commands.
 ///
 /// ```
 /// # use redis_keyspace::{Command, Counter, Keyspace, Redis};
@@ -23,19 +24,30 @@ use crate::time::Expiry;
 /// # Ok(()) }
 /// ```
 ///
+/// # Errors
+///
+/// The error names the command, the template and the key. Its [`kind`](crate::Error::kind) says
+/// what happened; see [`ErrorKind`](crate::ErrorKind). An invalid command is not sent.
+///
 /// # Cancellation
 ///
-/// If the future is dropped before it is ready, the server may or may not run the command. Other commands are not
-/// affected.
+/// Dropping the future before its first poll sends nothing. After that, the server may or may not
+/// run the command. Other commands are not affected.
+///
+/// # Round trips
+///
+/// One, unless the method says otherwise. A retry after a lost connection takes another one; only
+/// commands that are safe to repeat are retried.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct Command<T> {
     pub(super) request: Result<Request>,
     pub(super) subject: Subject,
-    /// Whether it is safe to repeat: a second run has the same outcome.
+    /// Whether a second run has the same outcome, so that the command is safe to repeat.
     pub(super) repeatable: bool,
     pub(super) decode: Decode<T>,
     pub(super) call: CallOptions,
-    /// Why no reader could decode a value that it writes: an error on handles that verify writes.
+    /// Why no reader could decode a value that the command writes. Handles that verify writes fail
+    /// with it.
     pub(super) unreadable: Option<Error>,
 }
 
@@ -50,7 +62,7 @@ impl<T> Command<T> {
         Self { request, subject, repeatable: false, decode, call: CallOptions::default(), unreadable: None }
     }
 
-    /// A command of one packet on one key.
+    /// Creates a command of one packet on one key.
     pub(crate) fn on_key<S: Keyspace, V>(
         key: &Key<S, V>,
         command: &'static str,
@@ -63,7 +75,7 @@ impl<T> Command<T> {
         Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
     }
 
-    /// Sends along the command that ends fills of the key in flight, if `ends`.
+    /// If `ends`, also sends the command that ends fills of the key in flight.
     pub(crate) fn ending_fills(mut self, ends: bool) -> Self {
         if ends && let Ok(Request::One(packet)) = self.request {
             let keeps = self.subject.template.is_some_and(TemplateMeta::keeps_copies);
@@ -72,7 +84,7 @@ impl<T> Command<T> {
         self
     }
 
-    /// Ends fills of its keys if it writes, in one step with it, if `ends`.
+    /// If `ends`, ends fills of the keys in the same atomic step, but only if the command writes.
     pub(crate) fn ending_fills_if_it_writes(mut self, ends: bool) -> Self {
         if ends && let Ok(Request::One(packet)) = self.request {
             self.request = Ok(Request::One(guarded(packet, Writes::UnlessNil)));
@@ -80,8 +92,11 @@ impl<T> Command<T> {
         self
     }
 
-    /// Overrides the template's TTL in a command that sets it, such as `set_many`, `incr` and `decr`. A counter takes the TTL
-    /// only if the command creates it. Fractions of a millisecond are rounded up. Other commands, and a TTL of zero, fail with
+    /// Overrides the TTL of the template, for commands that set it: `set_many`, and `incr`, `decr`
+    /// and their variants.
+    ///
+    /// A counter gets the TTL only if the command creates it. Fractions of a millisecond are
+    /// rounded up. For other commands, and for a TTL of zero, the command fails with
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
     ///
     /// ```
@@ -104,7 +119,8 @@ impl<T> Command<T> {
                 request.set_lifetime(Expiry::After(ttl))
             } else {
                 Err(Error::invalid_input(format!(
-                    "`.ttl(..)` has no effect on {command}: it is for commands that create counters, and for `set_many`"
+                    "`.ttl(..)` does not apply to {command}: use it on `set_many` or on commands that create \
+                     counters"
                 )))
             };
             set.map_err(|error| error.about(command, template.map(TemplateMeta::name), None))?;
@@ -113,7 +129,7 @@ impl<T> Command<T> {
         self
     }
 
-    /// Marks the position of the declared TTL in a command of one packet.
+    /// Records where a command of one packet contains the declared TTL.
     pub(super) fn with_declared_lifetime(mut self, place: Option<PacketLifetime>) -> Self {
         if let (Ok(Request::One(packet)), Some(place)) = (&mut self.request, place) {
             let inherits = self.subject.template.is_some_and(|template| template.inherits_lifetime);
@@ -122,25 +138,27 @@ impl<T> Command<T> {
         self
     }
 
-    /// Marks a command that is safe to repeat.
+    /// Marks the command as safe to repeat.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// Marks a command that reads values.
+    /// Marks the command as one that reads values.
     pub(crate) fn reading(mut self) -> Self {
         self.subject.reads = true;
         self
     }
 
     call_options! { self => self.call;
-        /// Sets the deadline of the command, which covers waiting for a connection, connecting and the reply. In a
-        /// [batch](crate::Redis::batch), whose commands are sent together, the shortest deadline applies to all.
+        /// Sets the deadline of the command. It covers waiting for a connection, connecting and the
+        /// reply. The commands of a [batch](crate::Redis::batch) are sent together, so the shortest
+        /// of their deadlines applies to all.
     }
 
-    /// Overrides how the keyspace behaves when Redis is unavailable, for commands that read values. For other commands,
-    /// [`OnUnavailable::Miss`] fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    /// Overrides how the keyspace behaves when Redis is unavailable, for commands that read values.
+    /// Any other command fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if
+    /// [`OnUnavailable::Miss`] is set.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.subject.on_unavailable = Some(answer);
         self
@@ -151,7 +169,7 @@ impl<T> Command<T> {
         self
     }
 
-    /// Runs it on this target, unless the target leaves the choice open.
+    /// Sets the target, unless `target` leaves the choice open.
     pub(crate) fn on_target(mut self, target: Target) -> Self {
         self.call.target = target.or(self.call.target);
         self
@@ -175,13 +193,13 @@ impl<T> Command<T> {
 
 impl<T> fmt::Debug for Command<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the arguments, which are values.
+        // The output omits the arguments, because they contain values.
         let mut keys: Vec<_> = (self.request.iter())
-            .flat_map(Request::asked_for)
+            .flat_map(Request::requested)
             .flat_map(|packet| packet.keys.as_slice())
             .map(|key| short_name(key.as_str()))
             .collect();
-        // Some commands are sent as two commands with the same key.
+        // Some commands are sent as two packets with the same key.
         keys.dedup();
         f.debug_struct("Command")
             .field("command", &self.subject.command)
@@ -190,7 +208,12 @@ impl<T> fmt::Debug for Command<T> {
     }
 }
 
-/// A single command, or a builder of one: what a [batch](crate::Redis::batch) consists of.
+/// A single command, or a builder of one. A [batch](crate::Redis::batch) consists of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a single command",
+    label = "a batch consists of commands such as `CartKeys::user(7).get()`",
+    note = "operations of several steps, such as `get_or_set` and `update`, can't be part of a batch: run them concurrently with `tokio::join!`"
+)]
 pub trait IntoCommand {
     /// The result of the command.
     type Output;

@@ -1,12 +1,13 @@
-//! What all builders of commands share.
+//! The part that all builders of commands share.
 
-/// Defines the server, the deadline and the future of a builder with a field `call`.
+/// Implements `on`, `timeout` and `IntoFuture` for a builder that has a field `call`.
 macro_rules! command_builder {
     ($builder:ident<$($parameter:ident),+> => $output:ty $(, where $($bounds:tt)+)?) => {
         impl<$($parameter),+> $builder<$($parameter),+> $(where $($bounds)+)? {
             $crate::client::call_options! { self => self.call;
-                /// Sets the deadline of the command, which covers waiting for a connection, connecting and the reply. In a
-                /// [batch](crate::Redis::batch), whose commands are sent together, the shortest deadline applies to all.
+                /// Sets the deadline of the command. It covers waiting for a connection, connecting
+                /// and the reply. The commands of a [batch](crate::Redis::batch) are sent together,
+                /// so the shortest of their deadlines applies to all.
             }
         }
 

@@ -1,10 +1,10 @@
-//! The replies of a disabled handle: as if no key existed.
+//! Replies of a disabled handle, as if no key existed.
 
 use crate::client::{Binding, Subject, disabled, written};
 use crate::error::Result;
 use crate::protocol::{Packet, Replies, Reply, Request};
 
-/// The replies to a command on a disabled handle. Fails for commands that need a server.
+/// Returns the replies to a command on a disabled handle. Fails for commands that need a server.
 pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) -> Result<Replies> {
     if subject.needs_server {
         return Err(disabled());
@@ -18,25 +18,26 @@ pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) ->
     for key in written(request) {
         binding.pool().local.flights.end(&binding.wire_name(key.as_str()));
     }
-    if request.asked_for().any(|packet| writes(packet.name)) {
+    if request.requested().any(|packet| writes(packet.name)) {
         binding.counters.note_dropped(subject.template);
     }
     Ok(match request {
         Request::One(_) => Replies::One(replies.pop().unwrap_or(Reply::Nil)),
-        // What EXEC would return.
+        // The reply that EXEC would return.
         Request::Atomic(_) => Replies::Many(vec![Reply::Array(replies)]),
         _ => Replies::Many(replies),
     })
 }
 
-/// The reply of a server that stores nothing; `None` for a command whose reply would be wrong.
+/// Returns the reply of a server that stores nothing; `None` for a command whose reply would be
+/// wrong.
 fn reply(packet: &Packet) -> Option<Reply> {
     Some(match packet.name {
         "GET" | "GETEX" | "GETDEL" => Reply::Nil,
         "MGET" => Reply::Array(vec![Reply::Nil; packet.keys.count()]),
         "EXISTS" | "STRLEN" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" => Reply::Int(0),
         "PTTL" => Reply::Int(-2),
-        // The first argument is the value. With `GET`, the reply is the value that was replaced.
+        // The first argument is the value. With `GET`, the reply is the previous value.
         "SET" if packet.args.iter().skip(1).any(|argument| argument == b"GET") => Reply::Nil,
         "SET" => Reply::Ok,
         "RENAME" => Reply::Error("ERR no such key".to_owned()),

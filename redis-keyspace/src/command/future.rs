@@ -21,13 +21,16 @@ use crate::time::{Deadline, Expiry};
 
 /// A running [`Command`]. Its first poll sends the command.
 ///
-/// Written by hand, because every operation takes this path: while a connection is open, it allocates only the place for the
-/// reply.
+/// # Cancellation
+///
+/// Dropping the future before its first poll sends nothing. After that, the command may still run.
+// Written by hand, because every operation takes this path. While a connection is open, it
+// allocates only the slot for the reply.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CommandFuture<T> {
     command: Command<T>,
     progress: CommandProgress,
-    /// Since it was sent.
+    /// Set when the command is sent.
     observed: Option<Observed>,
 }
 
@@ -37,10 +40,10 @@ enum CommandProgress {
     Sent {
         receiver: Receiver,
         deadline: Deadline,
-        /// The address of the binding that it was sent on.
+        /// The address of the binding that the command was sent on.
         sent_to: usize,
         watch: DeadlineWatch,
-        /// Not polled since it was sent, and so on the runtime of its connection.
+        /// Not polled since it was sent. Until then, it is on the runtime of its connection.
         is_new: bool,
     },
     /// Connecting first, or retrying.
@@ -53,7 +56,8 @@ impl<T> CommandFuture<T> {
         Self { command, progress: CommandProgress::New, observed: None }
     }
 
-    /// Sends the command if a connection is open, else starts the slow path; an error is the outcome.
+    /// Sends the command if a connection is open; otherwise starts the slow path. An error is the
+    /// outcome.
     fn start(&mut self) -> Result<CommandProgress> {
         let observed = self.observed.insert(Observed::command(&self.command.subject));
         let Command { request, subject, call, unreadable, .. } = &mut self.command;
@@ -85,7 +89,8 @@ impl<T> CommandFuture<T> {
         })?;
         match sent? {
             Sent::Fast { receiver, deadline, sent_to, watch } => {
-                // A command of an operation that was bound earlier may run on another runtime.
+                // A command of an operation whose binding was resolved earlier may run on another
+                // runtime.
                 let is_new = !matches!(call.target, Target::Bound(_));
                 Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new })
             }
@@ -105,7 +110,8 @@ impl<T> CommandFuture<T> {
         Ok(CommandProgress::Slow(Box::pin(run(binding, request, deadline, *repeatable, failure))))
     }
 
-    /// Retries after the first attempt, if the command allows it; else its failure is the outcome.
+    /// Retries after the first attempt, if the command may be repeated. Otherwise, the failure is
+    /// the outcome.
     fn again(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Result<CommandProgress> {
         let Command { subject, call, repeatable, .. } = &self.command;
         if !may_be_repeated(&failure, *repeatable) {
@@ -115,12 +121,13 @@ impl<T> CommandFuture<T> {
             Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
                 self.slowly(binding, deadline, Some(failure))
             }
-            // Another handle was installed meanwhile, or none is: the failure is that of the first.
+            // Another handle was installed since, or none: the failure of the first attempt is the
+            // outcome.
             _ => Err(failure),
         }
     }
 
-    /// The next step after replies arrived: the server may have said that it ran nothing.
+    /// Decides the next step from the replies: the server may have reported that it ran nothing.
     fn judge(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
         let Command { request: Ok(request), subject, call, repeatable, .. } = &self.command else {
             return Step::Done(Ok(replies));
@@ -140,7 +147,7 @@ impl<T> CommandFuture<T> {
         let Command { request, subject, call, .. } = &self.command;
         let request = request.as_ref();
         let replies = match (replies, request) {
-            // A server that does not run commands now counts as unavailable.
+            // A server that currently runs no commands counts as unavailable.
             (Ok(replies), Ok(request)) if subject.reads => match not_run(request, &replies, false) {
                 Some(error) => Err(error),
                 None => Ok(replies),
@@ -157,7 +164,7 @@ impl<T> CommandFuture<T> {
         };
         let result = replies.and_then(|replies| {
             let request = request.map_err(Error::clone)?;
-            (self.command.decode)(request, read::asked_for(request, replies)?)
+            (self.command.decode)(request, read::requested_replies(request, replies)?)
         });
         if let (Some(observed), false) = (&self.observed, failed) {
             observed.outcome(subject, result.as_ref().err());
@@ -190,9 +197,10 @@ impl<T> Future for CommandFuture<T> {
                     }
                 }
                 CommandProgress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),
-                // Polled after it was ready, which futures need not support; an error is better than a panic.
+                // Polled after completion, which futures need not support. An error is better than
+                // a panic.
                 CommandProgress::Done => {
-                    Step::Done(Err(Error::invalid_input("this command has already returned its result")))
+                    Step::Done(Err(Error::invalid_input("this command was polled after it completed")))
                 }
             };
             match step {
@@ -206,7 +214,7 @@ impl<T> Future for CommandFuture<T> {
     }
 }
 
-/// Where a command is after the first attempt to send it.
+/// The state of a command after the first attempt to send it.
 enum Sent {
     Fast {
         receiver: Receiver,

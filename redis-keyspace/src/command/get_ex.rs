@@ -12,15 +12,29 @@ use crate::protocol::{PacketLifetime, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::Expiry;
 
-/// Reads a value and renews its TTL: [`Key::get_ex`] with its options. Await it, or pass it to a
+/// A read that renews the TTL, created by [`Key::get_ex`]. Await it, or pass it to a
 /// [batch](crate::Redis::batch).
 ///
-/// By default the value gets the TTL that the template declares, from now on; a template with `ttl = none` removes the TTL.
+/// By default, the TTL becomes the one of the template, counted from now. A template with
+/// `ttl = none` removes the TTL.
+///
+/// # Errors
+///
+/// As for [`Key::get_ex`]. Invalid options are [`InvalidInput`](crate::ErrorKind::InvalidInput)
+/// errors, and nothing is sent.
+///
+/// # Cancellation
+///
+/// Dropping the future before its first poll sends nothing. After that, the command may still run.
+///
+/// # Round trips
+///
+/// One.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct GetEx<S, V> {
     key: Key<S, V>,
     expiry: Expiry,
-    /// Whether the expiry is the template's.
+    /// Whether the expiry is the one that the template declares.
     is_declared: bool,
     call: CallOptions,
     on_unavailable: Option<OnUnavailable>,
@@ -29,7 +43,7 @@ pub struct GetEx<S, V> {
 }
 
 impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
-    /// `K` is the kind of the key, `V` what decodes the value.
+    /// `K` is the kind of the key; `V` decodes the value.
     pub(crate) fn new<K: Kind>(key: &Key<S, K>) -> Self {
         Self {
             key: key.of_kind(),
@@ -42,14 +56,16 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
         }
     }
 
-    /// Sets another TTL than the template's, from now on. Fractions of a millisecond are rounded up.
+    /// Overrides the TTL of the template, counted from now. Fractions of a millisecond are rounded
+    /// up.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.expiry = Expiry::After(ttl);
         self.is_declared = false;
         self
     }
 
-    /// Sets the time at which the value expires. A time in the past deletes the key.
+    /// Sets the time at which the value expires. A time in the past deletes the key. A time before
+    /// 1970 fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
         self.is_declared = false;
@@ -62,7 +78,7 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
         self
     }
 
-    /// Removes the TTL: the value never expires.
+    /// Removes the TTL, so that the value never expires.
     pub fn persist(mut self) -> Self {
         self.expiry = Expiry::Never;
         self.is_declared = false;
@@ -80,7 +96,7 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
             .with_call(self.call)
             .with_on_unavailable(self.on_unavailable)
             .reading();
-        // A time in the past deletes the value: a second run would not find what the first one read.
+        // A time in the past deletes the value, so a second run would not find it.
         if matches!(expiry, Expiry::At(_)) {
             command.ending_fills(self.ends_fills)
         } else {

@@ -11,13 +11,12 @@ use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, PacketLifetime, Replies, R
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
 
-/// Reads of many keys in one round trip.
+/// Reads of many keys.
 impl<S: Keyspace, V: Readable> Key<S, V> {
-    /// Reads the values of many keys, in their order; `None` for a missing key, 0 for a missing counter. Without keys, no round
-    /// trip.
+    /// Returns the values of many keys, in the order of the keys: `None` for a missing key, 0 for a
+    /// missing counter.
     ///
-    /// The first value that can't be decoded fails the operation; the error names its key. A key that holds another Redis type
-    /// reads as missing, because `MGET` answers so.
+    /// A key that holds another Redis type reads as missing, because that is how `MGET` replies.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Key, Keyspace, Redis};
@@ -31,6 +30,22 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     /// assert_eq!(carts, [None, Some(vec!["lamp".to_owned()])]);
     /// # Ok(()) }).await }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Decode`](crate::ErrorKind::Decode) if a value is not of this kind; the error names the
+    /// first such key. [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on
+    /// different servers or, on a cluster, in different [slots](Self::slot). Otherwise those of any
+    /// command.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, the command may still
+    /// run.
+    ///
+    /// # Round trips
+    ///
+    /// One, or none without keys.
     pub fn get_many(keys: impl IntoIterator<Item = Self>) -> Command<Vec<V::Read>> {
         let (template, redis, request) = chunked("MGET", keys);
         Command::new::<S>("MGET", template, request, values::<V>)
@@ -40,10 +55,39 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     }
 }
 
-/// Writes of many keys in one round trip.
+/// Writes of many keys.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Stores the values of many keys, each with its template's TTL, or with the TTL that [`ttl`](Command::ttl) sets. Not
-    /// atomic: if the server rejects one, the others are stored anyway, and the error names the first that was not.
+    /// Stores the values of many keys, each with the TTL of its template, or with the TTL that
+    /// [`ttl`](Command::ttl) sets.
+    ///
+    /// Not atomic: if the server rejects one value, it still stores the others.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// Key::set_many([(PageKeys::title(7), "A page"), (PageKeys::title(8), "Another")]).await?;
+    /// assert_eq!(PageKeys::title(8).get().await?.as_deref(), Some("Another"));
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set). If the server rejects values, the error names the key of the
+    /// first one. If a value can't be encoded, or the keys are on different servers, nothing is
+    /// sent.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, the command may still
+    /// run.
+    ///
+    /// # Round trips
+    ///
+    /// One, or none without entries.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
         let (mut template, mut servers, mut keeps) = (None, Vec::new(), false);
         let mut unreadable = None;
@@ -70,9 +114,38 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     }
 }
 
-/// Operations on many keys of any kind in one round trip.
+/// Operations on many keys of any kind.
 impl<S: Keyspace, V: Kind> Key<S, V> {
-    /// Deletes many keys; returns how many existed. Without keys, no round trip.
+    /// Deletes many keys. Returns how many existed.
+    ///
+    /// Loads of these keys that are in flight do not store their values.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// PageKeys::title(7).set("A page").await?;
+    /// assert_eq!(Key::del_many([7, 8].map(PageKeys::title)).await?, 1);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on different servers or, on
+    /// a cluster, in different [slots](Self::slot); otherwise those of any command. Not retried
+    /// after a lost connection: a second attempt could not tell which keys existed.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, the command may still
+    /// run.
+    ///
+    /// # Round trips
+    ///
+    /// One, or none without keys.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
         let keys: Vec<_> = keys.into_iter().collect();
         let keeps = keys.iter().any(|key| key.template().keeps_copies());
@@ -86,7 +159,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     }
 }
 
-/// The values of many keys as bytes, for callers that decode each on its own.
+/// Reads the values of many keys as bytes, for callers that decode each value separately.
 pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
     keys: impl IntoIterator<Item = Key<S, V>>,
 ) -> Command<Vec<Option<Vec<u8>>>> {
@@ -106,7 +179,7 @@ pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
     Command::new::<S>("MGET", template, request, decode).repeatable().reading().on_target(redis.into())
 }
 
-/// One command for up to a thousand keys, several in a pipeline for more.
+/// Builds one command for up to a thousand keys, and a pipeline of several commands for more.
 fn chunked<S, V>(
     command: &'static str,
     keys: impl IntoIterator<Item = Key<S, V>>,
@@ -163,7 +236,7 @@ fn set_packet<S: Keyspace, V: SingleValue>(
 }
 
 fn stored(request: &Request, replies: Replies) -> Result<()> {
-    for (packet, reply) in request.asked_for().zip(read::many(replies)) {
+    for (packet, reply) in request.requested().zip(read::many(replies)) {
         let key = packet.keys.as_slice().first().map(|key| key.as_str());
         read::to_unit(reply).map_err(|error| error.about("SET", None, key))?;
     }

@@ -1,4 +1,4 @@
-//! Asking the server for a sign of life.
+//! Measures the round trip to the server.
 
 use std::time::Duration;
 
@@ -10,11 +10,29 @@ use crate::error::Result;
 use crate::protocol::{Keys, Packet, Request, read};
 
 impl Redis {
-    /// Sends a `PING` and returns how long the answer took.
+    /// Sends a `PING`. Returns how long the reply took, including the wait for a connection.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::embedded();
+    /// println!("{:?}", redis.ping().await?);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of any command, at the latest after the configured timeout.
+    /// Those of any command, at the latest after the configured timeout; see
+    /// [`ErrorKind`](crate::ErrorKind).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, the command may still
+    /// run.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub async fn ping(&self) -> Result<Duration> {
         let started = Instant::now();
         let ping = Command {

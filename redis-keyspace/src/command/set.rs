@@ -14,22 +14,36 @@ use crate::protocol::{Decode, Keys, Packet, PacketLifetime, Replies, Reply, Requ
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
 
-/// Stores a value: [`Key::set`] with its options. Await it, or pass it to a [batch](crate::Redis::batch).
+/// A write of one value, created by [`Key::set`]. Await it, or pass it to a
+/// [batch](crate::Redis::batch).
 ///
-/// By default the value gets the TTL that the template declares, in the same command.
+/// By default, the value gets the TTL of the template, in the same command.
+///
+/// # Errors
+///
+/// As for [`Key::set`]. Invalid options are [`InvalidInput`](crate::ErrorKind::InvalidInput)
+/// errors, and nothing is sent.
+///
+/// # Cancellation
+///
+/// Dropping the future before its first poll sends nothing. After that, the command may still run.
+///
+/// # Round trips
+///
+/// One.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct Set<S, V, R> {
     packet: Result<Packet>,
     template: &'static TemplateMeta,
     expiry: Expiry,
-    /// Whether the expiry is the template's.
+    /// Whether the expiry is the one that the template declares.
     is_declared: bool,
     condition: Option<Condition>,
     returns_old: bool,
     ends_fills: bool,
     decode: Decode<R>,
     call: CallOptions,
-    /// Why no reader could decode the value.
+    /// The error if no reader could decode the value.
     unreadable: Option<Error>,
     types: PhantomData<fn() -> (S, V)>,
 }
@@ -41,7 +55,7 @@ enum Condition {
 }
 
 impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
-    /// `K` is the kind of the key, `V` what encodes the value.
+    /// `K` is the kind of the key; `V` encodes the value.
     pub(crate) fn new<K: Kind>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
         let (encoded, unreadable) = push_value::<S, V>(key, value, &mut packet);
@@ -80,51 +94,94 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         }
     }
 
-    /// Sets another TTL than the template's. Fractions of a millisecond are rounded up. Zero is an
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
+    /// Overrides the TTL of the template. Fractions of a millisecond are rounded up. A TTL of zero
+    /// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # use std::time::Duration;
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// PageKeys::title(7).set("A page").ttl(Duration::from_secs(60)).await?;
+    /// # Ok(()) }).await }
+    /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.expiry = Expiry::After(ttl);
         self.is_declared = false;
         self
     }
 
-    /// Sets the time at which the value expires, instead of the template's TTL. A time in the past deletes the key.
+    /// Sets the time at which the value expires, instead of the TTL of the template. A time in the
+    /// past deletes the key. A time before 1970 fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
     pub fn expire_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
         self.is_declared = false;
         self
     }
 
-    /// Keeps the remaining TTL of the value that is replaced; a new value gets the template's. One atomic round trip.
+    /// Keeps the remaining TTL of the previous value. If the key does not exist, the value gets the
+    /// TTL of the template. Atomic, in one round trip.
     pub fn keep_ttl(mut self) -> Self {
         self.expiry = Expiry::Keep;
         self.is_declared = false;
         self
     }
 
-    /// Stores only if the key does not exist; returns whether it did. If it does not store, it neither ends loads in flight nor
-    /// deletes stale copies. So it is sent as a script, unless the kind has no fills.
+    /// Stores the value only if the key does not exist. Returns whether it was stored.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(PageKeys::title(7).set("A page").only_if_absent().await?);
+    /// assert!(!PageKeys::title(7).set("Another").only_if_absent().await?);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// If the value is not stored, loads in flight and stale copies are unaffected. For this, the
+    /// command is sent as a script, unless the kind has no fills.
     pub fn only_if_absent(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Absent);
         self.returns_old = false;
         self.returning(done)
     }
 
-    /// Stores only if the key exists; returns whether it did. If it does not store, it neither ends loads in flight nor deletes
-    /// negative entries. So it is sent as a script, unless the kind has no fills.
+    /// Stores the value only if the key exists. Returns whether it was stored.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(!PageKeys::title(7).set("A page").only_if_present().await?);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// If the value is not stored, loads in flight and negative entries are unaffected. For this,
+    /// the command is sent as a script, unless the kind has no fills.
     pub fn only_if_present(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Present);
         self.returns_old = false;
         self.returning(done)
     }
 
-    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent) this needs a server of version 7 or later.
+    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), this requires a
+    /// server of version 7 or later.
     pub fn returning_old(mut self) -> Set<S, V, Option<V::Owned>> {
         self.returns_old = true;
         self.returning(old::<V>)
     }
 
-    /// Moves the request out of the builder.
+    /// Builds the request, and moves the packet out of the builder.
     fn request(&mut self) -> Result<Request> {
         let taken = std::mem::replace(&mut self.packet, Ok(Packet::new("SET", Keys::None)));
         let mut packet = taken?;
@@ -149,7 +206,7 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         if self.returns_old {
             packet.args.push(b"GET");
         }
-        // A handle may set another lifetime for the keyspace.
+        // A handle may set another TTL for the keyspace.
         let never_expires = matches!(declared, Expiry::Never) && !inherits;
         if !keep || self.condition.is_some() || never_expires {
             return Ok(match self.condition {
@@ -160,8 +217,8 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
             });
         }
         let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));
-        // KEEPTTL on a missing key would create one that never expires. So an empty value with the template's TTL is created first,
-        // if the key is missing.
+        // KEEPTTL on a missing key would create a key that never expires. So if the key is missing,
+        // an empty value with the TTL of the template is created first.
         let mut first = Packet::new("SET", packet.keys.clone());
         first.args.push(b"");
         first.args.push(b"NX");
@@ -171,8 +228,8 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     }
 }
 
-/// Adds a value to a packet. Also returns why no reader could decode it, for handles that verify writes: which one the
-/// command runs on is not known yet.
+/// Encodes a value into a packet. Also returns the error if no reader could decode it. The handle
+/// is not known yet, so the command decides later whether that error matters.
 pub(super) fn push_value<S: Keyspace, V: SingleValue>(
     key: &Key<S, impl Sized>,
     value: &V::Borrowed,
@@ -188,7 +245,7 @@ pub(super) fn push_value<S: Keyspace, V: SingleValue>(
     (encoded, unreadable.map(|error| key.explain("SET", error)))
 }
 
-/// The reply to the second of the two commands of `keep_ttl`, as if it had been alone.
+/// Decodes the reply to the second of the two commands of `keep_ttl`, as if it had been sent alone.
 fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result<R> {
     let mut results = match replies {
         Replies::Many(results) if results.len() == 2 && matches!(request, Request::Atomic(_)) => {
@@ -198,7 +255,7 @@ fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result
     };
     let created = read::to_done(results.next().unwrap_or(Reply::Nil))?;
     let second = read::checked(results.next().unwrap_or(Reply::Nil))?;
-    // Before the first command created the key, there was no value.
+    // If the first command created the key, there was no previous value.
     let second = if created && matches!(second, Reply::Bulk(_)) { Reply::Nil } else { second };
     decode(request, Replies::One(second))
 }
@@ -208,12 +265,14 @@ impl<S: Keyspace, V: SingleValue, R> IntoCommand for Set<S, V, R> {
 
     fn into_command(mut self) -> Command<R> {
         let request = self.request();
-        // A second run of a plain SET stores the same value; one with a condition would return another answer.
+        // A second run of a plain SET stores the same value. With a condition, or when the previous
+        // value is returned, a second run would have another result.
         let repeatable = self.condition.is_none() && !self.returns_old;
         let mut command = Command::new::<S>("SET", Some(self.template), request, self.decode)
             .with_call(self.call)
             .unreadable(self.unreadable);
-        // Programs depend on whether a conditional `SET` stored its value.
+        // Fails on a disabled handle: programs depend on whether a conditional `SET` stored its
+        // value.
         command.subject.needs_server |= self.condition.is_some();
         if repeatable { command.repeatable() } else { command }
     }

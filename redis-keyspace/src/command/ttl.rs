@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The remaining TTL of a key; see [`Key::ttl`](crate::Key::ttl).
+/// The remaining TTL of a key, returned by [`Key::ttl`](crate::Key::ttl).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ttl {
@@ -15,7 +15,7 @@ pub enum Ttl {
 }
 
 impl Ttl {
-    /// Returns the remaining time of a key that exists and expires.
+    /// Returns the remaining time; `None` if the key does not exist or never expires.
     #[must_use]
     pub fn remaining(self) -> Option<Duration> {
         match self {

@@ -1,4 +1,4 @@
-//! Configuration in code.
+//! The builder of a handle.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,12 +14,14 @@ use super::validate::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
 use crate::schema::{Keyspace, KeyspaceMeta};
 
-/// Configures a [`Redis`](crate::Redis) handle; created by [`Redis::builder`](crate::Redis::builder).
+/// A builder for a [`Redis`](crate::Redis) handle, created by
+/// [`Redis::builder`](crate::Redis::builder).
 ///
-/// Setters of a string, the port and the database also accept an `Option`; `None` changes nothing.
+/// Setters of strings, of the port and of the database also accept an `Option`; `None` changes
+/// nothing.
 ///
-/// Building does no I/O: the handle connects for the first command, or when [`Redis::connect`](crate::Redis::connect) is
-/// called.
+/// Building does no I/O. The handle connects for its first command, or when
+/// [`Redis::connect`](crate::Redis::connect) is called.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,27 +43,30 @@ use crate::schema::{Keyspace, KeyspaceMeta};
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct RedisBuilder {
     pub(crate) base: Settings,
-    /// Ends in its separator, or is empty.
+    /// The namespace with its separator, or an empty string.
     pub(crate) namespace: String,
-    /// The options of single keyspaces, by the address of their declaration.
+    /// The options of single keyspaces, by the address of their metadata.
     pub(crate) keyspaces: HashMap<usize, (&'static KeyspaceMeta, KeyspaceOptions)>,
-    /// The profile that requires a server, until one is set.
+    /// The profile that requires a server. Cleared when a server is set.
     pub(crate) requires_server: Option<&'static str>,
-    /// Whether keyspaces that can make the same key may be used on the same database.
+    /// Whether keyspaces that can produce the same key may use the same database.
     pub(crate) allows_overlaps: bool,
 }
 
 impl RedisBuilder {
-    /// Sets the server from a URL, and the user, password and database that the URL contains:
-    /// `redis://user:password@host:6379/0` or `redis+unix:///path/to/socket?db=0`. The parameters are `db`, `user`, `pass`,
-    /// `protocol` (`resp2`, `resp3`) and `login` (`auto`, `plain`).
+    /// Sets the server from a URL: `redis://user:password@host:6379/0` or
+    /// `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and the database if
+    /// the URL contains them. The parameters are `db`, `user`, `pass`, `protocol` (`resp2`,
+    /// `resp3`) and `login` (`auto`, `plain`).
     ///
-    /// Characters with a meaning in URLs are percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+` is a plus sign.
+    /// Reserved characters must be percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+`
+    /// is a plus sign.
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid, or if a part of it would be ignored, such as
-    /// a fragment, a second host or an unknown parameter. The message never repeats the URL.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid, or if a part of it
+    /// would be ignored, such as a fragment, a second host or an unknown parameter. The message
+    /// never repeats any part of the URL.
     pub fn url(self, url: &str) -> Result<Self> {
         Ok(self.with_url(url::parse(url)?))
     }
@@ -78,15 +83,19 @@ impl RedisBuilder {
     }
 
     /// Uses a `bb8_redis` pool of the application instead of connecting; see
-    /// [`Redis::from_pool`](crate::Redis::from_pool). The pool keeps its own configuration. Of the options here, the
-    /// namespace, deadlines, retries and the database apply; the database must be that of the pool's connections.
+    /// [`Redis::from_pool`](crate::Redis::from_pool).
+    ///
+    /// The pool keeps its own configuration. The namespace, the deadlines, the retries and the
+    /// database of this builder still apply. The database must be the one that the pool's
+    /// connections use.
     pub fn pool(mut self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
         self.requires_server = None;
         self.base.endpoint = Endpoint::Pool(ExternalPool::new(pool));
         self
     }
 
-    /// Uses no server; see [`Redis::disabled`](crate::Redis::disabled).
+    /// Disables the handle, so that it uses no server; see
+    /// [`Redis::disabled`](crate::Redis::disabled).
     pub fn disabled(mut self) -> Self {
         self.requires_server = None;
         self.base.endpoint = Endpoint::Disabled(unique_id());
@@ -135,24 +144,26 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets the logical database of keyspaces that do not declare one; the default is 0.
+    /// Sets the logical database for keyspaces that do not declare one; the default is 0.
     pub fn db(mut self, db: impl Into<Option<u16>>) -> Self {
         self.base.db = db.into().unwrap_or(self.base.db);
         self
     }
 
-    /// Sets the version of the protocol; the default is RESP3 if the server supports it.
+    /// Sets the protocol version; the default is RESP3 if the server supports it.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.base.protocol = protocol;
         self
     }
 
-    /// Sets which commands log a connection in; the default detects what the server accepts. [`LoginMode::Plain`] is for
-    /// proxies that close the connection on any command but `AUTH` and `SELECT`.
+    /// Sets which commands log a connection in. The default detects what the server accepts.
+    /// [`LoginMode::Plain`] is for proxies that close the connection on any command but `AUTH` and
+    /// `SELECT`.
     ///
-    /// Behind such a proxy, the version and role in [`health`](crate::Redis::health) are unknown, connections have no name,
-    /// and the library does not notice a restarted server or a cluster. If the proxy also rejects `MULTI`, transactions run
-    /// as scripts. If it rejects scripts too, operations that need one of them fail with an error that says so.
+    /// Behind such a proxy, [`health`](crate::Redis::health) reports no version and no role, and
+    /// connections have no name. The library does not notice a restarted server or a cluster. If
+    /// the proxy also rejects `MULTI`, transactions run as scripts. If it rejects scripts too,
+    /// operations that need either fail with an error that says so.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -166,128 +177,150 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets the name of the connections in `CLIENT LIST`: printable ASCII without spaces. The default is the file name of the
-    /// executable without its extension, with `-` in place of every other character.
+    /// Sets the name of the connections in `CLIENT LIST`: printable ASCII without spaces. The
+    /// default is the file name of the executable without its extension, with every other character
+    /// replaced by `-`.
     pub fn client_name(mut self, name: impl OptionalText) -> Self {
         self.base.client_name = name.into_text().or(self.base.client_name);
         self
     }
 
-    /// Sets how many connections stateless commands share, 1 to 64; the default is 2. That is the fastest for most
-    /// programs, because commands that share a connection also share its system calls.
+    /// Sets how many connections stateless commands share, from 1 to 64; the default is 2. Two are
+    /// the fastest for most programs, because commands on the same connection share its system
+    /// calls.
     pub fn shared_connections(mut self, connections: u16) -> Self {
         self.base.shared_connections = connections;
         self
     }
 
-    /// Sets how many connections can be checked out exclusively at once, for [`Redis::raw`](crate::Redis::raw), 1 to 1024;
-    /// the default is 8.
+    /// Sets how many exclusive connections can be checked out at the same time, for
+    /// [`Redis::raw`](crate::Redis::raw), from 1 to 1024; the default is 8.
     pub fn exclusive_connections(mut self, connections: u16) -> Self {
         self.base.exclusive_connections = connections;
         self
     }
 
-    /// Sets the deadline of a command, which covers waiting for a connection, connecting and the reply; the default is 5 s.
+    /// Sets the deadline of a command; the default is 5 s. It covers waiting for a connection,
+    /// connecting and the reply.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.base.timeout = timeout;
         self
     }
 
-    /// Sets how much of the deadline one attempt to connect and log in may take; the default is 2 s.
+    /// Sets how much of the deadline one attempt to connect and log in may use; the default is 2 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.base.connect_timeout = timeout;
         self
     }
 
-    /// Sets how often a command is retried within its deadline after its connection could not be made or was lost; the
-    /// default is 2. Only commands that are safe to repeat are retried: reads, and writes whose second run has the same
-    /// outcome. `incr` and `get_del` are not among them.
+    /// Sets how often a command is retried if connecting fails or the connection is lost; the
+    /// default is 2. All retries share the deadline of the command.
+    ///
+    /// Only commands that are safe to repeat are retried: reads, and writes whose second run has
+    /// the same outcome. `incr` and `get_del` are not among them.
     pub fn retries(mut self, retries: u32) -> Self {
         self.base.retries = retries;
         self
     }
 
-    /// Sets the pause before the first retry; the default is 20 ms. It doubles with each retry up to 500 ms, or stays as it is
-    /// if it is longer than that, and is shortened at random by up to a half.
+    /// Sets the pause before the first retry; the default is 20 ms. It doubles with each retry, up
+    /// to 500 ms. A longer `delay` stays constant. Each pause is shortened at random by up to a
+    /// half.
     pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.base.retry_delay = delay;
         self
     }
 
-    /// Configures the circuit breaker: after `failures` consecutive failures (attempts to connect, and lost connections),
-    /// commands fail at once, and [`is_breaker_open`](Error::is_breaker_open) is true. The default is 5; 0 disables the
+    /// Configures the circuit breaker. After `failures` consecutive failures (failed attempts to
+    /// connect, and lost connections), commands fail at once, and
+    /// [`is_breaker_open`](Error::is_breaker_open) returns true. The default is 5; 0 disables the
     /// breaker. Error replies, a wrong password and a full pool do not count as failures.
     ///
-    /// While the breaker is open, one task of the pool connects and logs in, and closes the breaker as soon as that succeeds.
-    /// `pause` is the longest time from one attempt to the next: at most 500 ms, which is the default, and at least 20 ms.
-    /// A value out of this range counts as the nearest in it. The first pauses are shorter, and all of them vary, so that many
-    /// processes do not connect at the same moment. So commands succeed within a second after the server is back, after an
-    /// outage of any length.
+    /// While the breaker is open, one task of the pool tries to connect and log in, and closes the
+    /// breaker when it succeeds. `pause` is the longest time between two attempts, from 20 ms to
+    /// 500 ms; the default is 500 ms. A value out of this range is clamped to it.
     ///
-    /// The probes end with the last handle of the pool. They rest when no command has been refused for a minute; then the next
-    /// command tries to connect itself.
+    /// The first pauses are shorter, and all pauses have jitter, so that many processes do not
+    /// connect at the same moment. Commands work again within a second after the server is back,
+    /// after an outage of any length.
+    ///
+    /// The attempts end when the last handle of the pool is dropped. They also stop when no command
+    /// has failed at the open breaker for a minute; then the next command tries to connect itself.
     pub fn breaker(mut self, failures: u32, pause: Duration) -> Self {
         self.base.breaker = BreakerSettings::new(failures, pause);
         self
     }
 
-    /// Sets how many commands may wait for replies on the shared connections of a pool, divided among them and the connection
-    /// for large requests, and how many requests may wait for a connection; the default is 65,536. Further commands fail at
-    /// once with [`PoolBusy`](crate::ErrorKind::PoolBusy): when the server does not keep up, they would only wait for their
-    /// deadlines.
+    /// Sets how many commands of a pool may wait for replies on its shared connections; the default
+    /// is 65,536. The limit is divided among these connections and the connection for large
+    /// requests. The same number of requests may wait for a connection.
+    ///
+    /// Further commands fail at once with [`PoolBusy`](crate::ErrorKind::PoolBusy): when the server
+    /// does not keep up, they would only wait for their deadlines.
     pub fn max_in_flight(mut self, commands: u32) -> Self {
         self.base.max_in_flight = commands;
         self
     }
 
-    /// Sets how many bytes of requests may wait to be written on the shared connections of a pool, divided in the same way, or
-    /// wait for a connection; the default is 64 MiB. Further requests fail as with [`max_in_flight`](Self::max_in_flight). One
-    /// request of any length is accepted while no more than that is waiting.
+    /// Sets how many bytes of requests may wait to be written on the shared connections of a pool;
+    /// the default is 64 MiB. The limit is divided among them as with
+    /// [`max_in_flight`](Self::max_in_flight). The same number of bytes may wait for a connection.
+    ///
+    /// Further requests fail at once with [`PoolBusy`](crate::ErrorKind::PoolBusy). A single
+    /// request of any length is accepted while the requests before it are within the limit.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.base.max_queued_bytes = bytes;
         self
     }
 
-    /// Sets the longest key that is sent, in bytes without the namespace, at least 1024; the default is 64 KiB. Redis accepts
-    /// keys of 512 MiB, but then an id from outside can fill the server, its input buffer (`client-query-buffer-limit`) and the
-    /// queues of this process. A command on a longer key fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and
-    /// nothing is sent. Scans skip longer keys, which other programs may have stored, and count them as skipped.
+    /// Sets the maximum length of a key, in bytes without the namespace, at least 1024; the default
+    /// is 64 KiB. A command on a longer key fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
+    ///
+    /// Redis accepts keys of 512 MiB. Without a limit, an untrusted id could fill the server, its
+    /// input buffer (`client-query-buffer-limit`) and the queues of this process. Scans skip longer
+    /// keys, which other programs may have stored, and count them as skipped.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.base.max_key_bytes = bytes;
         self
     }
 
-    /// Sets the largest value that is sent or read, in bytes, at least 4096; the default is 512 MiB, the limit of servers. A
-    /// larger value fails with [`TooLarge`](crate::ErrorKind::TooLarge): it is not sent, or dropped as it arrives. A
-    /// [pool of the application](Self::pool) reads values of any size.
+    /// Sets the maximum size of a value that is sent or read, in bytes, at least 4096; the default
+    /// is 512 MiB, the limit of servers. A larger value fails with
+    /// [`TooLarge`](crate::ErrorKind::TooLarge): it is not sent, or it is dropped while it arrives.
+    /// A [pool of the application](Self::pool) reads values of any size.
     ///
-    /// Encoding stops at the limit. `set` encodes its value before it knows which handle it runs on: it stops at the limit
-    /// of the handle that is set on the key, or else at the greatest limit of all handles of the process.
+    /// Encoding stops at the limit. `set` encodes its value before it knows which handle it runs
+    /// on. It uses the limit of the handle that is set on the key, or else the largest limit of all
+    /// handles in the process.
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.base.max_value_bytes = bytes;
         self
     }
 
-    /// Sets whether each value is decoded again before it is sent; the default is true in debug builds and false in release
-    /// builds. A write whose value no reader could decode fails with [`Encode`](crate::ErrorKind::Encode), and nothing is sent.
-    /// So tests find types that do not read what they write. It doubles the work for a value and more; a release build can
-    /// switch it on for a while by `REDIS_VERIFY_WRITES=true`.
+    /// Sets whether each value is decoded again before it is sent; the default is true in debug
+    /// builds and false in release builds. A write whose value no reader could decode fails with
+    /// [`Encode`](crate::ErrorKind::Encode), and nothing is sent.
     ///
-    /// Without it, such a value is stored: then reads fail with [`Decode`](crate::ErrorKind::Decode), `get_or_set` loads the
-    /// value on each call, and `update` and `Once` fail until the key is deleted.
+    /// This finds types that do not read what they write, in tests. It more than doubles the work
+    /// per value. To switch it on in a release build for a while, set `REDIS_VERIFY_WRITES=true`.
+    ///
+    /// Without the check, such a value is stored. Reads then fail with
+    /// [`Decode`](crate::ErrorKind::Decode), `get_or_set` loads the value on each call, and
+    /// `update` and `Once` fail until the key is deleted.
     pub fn verify_writes(mut self, verifies: bool) -> Self {
         self.base.verify_writes = verifies;
         self
     }
 
-    /// Sets an application namespace: every key is sent with it and a `:` in front, so that several programs, stages or tests
-    /// can share a server. Keys print without it.
+    /// Sets an application namespace. Every key is sent with the namespace and a `:` in front, so
+    /// that several programs, stages or tests can share a server. Keys print without it.
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if it is empty, or contains control characters or any of
-    /// `: % * ? [ ] \ { }`. It is one segment, because with a `:` in it, two programs with different namespaces could use
-    /// the same keys.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the namespace is empty, longer than
+    /// 256 bytes, or contains control characters or any of `: % * ? [ ] \ { }`. A namespace is one
+    /// segment: with a `:` in it, two programs with different namespaces could use the same keys.
     pub fn namespace(mut self, namespace: impl OptionalText) -> Result<Self> {
         let Some(namespace) = namespace.into_text() else { return Ok(self) };
         if !is_namespace(&namespace) {
@@ -297,16 +330,23 @@ impl RedisBuilder {
         Ok(self)
     }
 
-    /// Allows keyspaces that can make the same key on one database. Use it for tests that run keyspaces of several programs on
-    /// one server, or that install one server under several names.
+    /// Allows keyspaces that can produce the same key to use the same database. Use it for tests
+    /// that run keyspaces of several programs on one server, or that install one server under
+    /// several names.
     ///
-    /// Without it, a command fails with [`Configuration`](crate::ErrorKind::Configuration) if its keyspace and another
-    /// keyspace of this process can make the same key in the same database and namespace, or if one of them declares a
-    /// `dedicated_server` that the other one does not name. A keyspace is checked once, when a handle runs its first command
-    /// on a runtime. What counts is the server that the handle uses, however it was chosen: installed, in scope, or set by
-    /// `.on(&redis)`. A server that has two addresses, or two [pools of the application](Self::pool), counts as two servers.
+    /// Without it, a command fails with [`Configuration`](crate::ErrorKind::Configuration) in two
+    /// cases:
     ///
-    /// The checks of other handles ignore the keyspaces of this one.
+    /// - its keyspace and another keyspace of this process can produce the same key in the same
+    ///   database and namespace;
+    /// - one of the two declares a `dedicated_server` that the other one does not name.
+    ///
+    /// A keyspace is checked once, when a handle runs its first command on a runtime. The check
+    /// uses the server of the handle, whether the handle is installed, in scope, or set by
+    /// `.on(&redis)`. A server with two addresses, or two [pools of the application](Self::pool),
+    /// counts as two servers.
+    ///
+    /// Other handles ignore the keyspaces of this handle in their checks.
     ///
     /// ```
     /// # use redis_keyspace::{ErrorKind, Keyspace, Redis, Text};
@@ -338,7 +378,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets options for one keyspace. They override its declaration, which overrides the options for all keyspaces.
+    /// Sets the options of one keyspace. They override its declaration, which overrides the options
+    /// for all keyspaces.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -356,16 +397,24 @@ impl RedisBuilder {
         self
     }
 
-    /// Applies environment variables: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`; `REDIS_USERNAME`; `REDIS_PASSWORD`, or
-    /// `REDIS_PASSWORD_FILE`, which names a file that contains it; `REDIS_DB`; `REDIS_NAMESPACE`; `REDIS_LOGIN` (`auto`,
-    /// `plain`); `REDIS_VERIFY_WRITES`. White space around a value does not count, nor does it around the password in the file. Unset and empty
-    /// variables change nothing. Neither does a `REDIS_PORT` such as `tcp://10.0.0.5:6379`, which Kubernetes and Docker set
-    /// for a service called `redis`.
+    /// Applies environment variables:
+    ///
+    /// - `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`;
+    /// - `REDIS_USERNAME`;
+    /// - `REDIS_PASSWORD`, or `REDIS_PASSWORD_FILE`, the path of a file that contains the password;
+    /// - `REDIS_DB`;
+    /// - `REDIS_NAMESPACE`;
+    /// - `REDIS_LOGIN` (`auto`, `plain`);
+    /// - `REDIS_VERIFY_WRITES` (`true`, `false`).
+    ///
+    /// White space around a value, and around the password in the file, is ignored. Unset and empty
+    /// variables change nothing. A `REDIS_PORT` such as `tcp://10.0.0.5:6379` is ignored too:
+    /// Kubernetes and Docker set it for a service called `redis`.
     ///
     /// # Errors
     ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid or two contradict each other. The message
-    /// names the variable.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid, or if two
+    /// variables contradict each other. The message names the variable.
     pub fn env(self) -> Result<Self> {
         // `std::env::vars` would panic on an unrelated variable that is not UTF-8.
         let mut variables = Vec::new();
@@ -381,7 +430,7 @@ impl RedisBuilder {
         self.variables(variables)
     }
 
-    /// Like [`env`](Self::env), with variables from another source.
+    /// Applies the same variables as [`env`](Self::env), from another source.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -393,7 +442,7 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// As for [`env`](Self::env).
+    /// Those of [`env`](Self::env).
     pub fn variables(self, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
         self.with_environment(environment::read(variables)?)
     }
@@ -411,7 +460,7 @@ impl RedisBuilder {
         self.namespace(namespace)
     }
 
-    /// Makes `build` fail until a server is set: the default server is for development.
+    /// Makes `build` fail unless a server is set: the default server is for development.
     #[cfg(feature = "profiles")]
     pub(crate) fn requiring_a_server(mut self, profile: &'static str) -> Self {
         self.requires_server = Some(profile);

@@ -1,4 +1,5 @@
-//! The settings that apply to one keyspace: its options, else its declaration, else the options for all keyspaces.
+//! Computes the settings of one keyspace. Its options override its declaration, which overrides the
+//! options for all keyspaces.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::schema::KeyspaceMeta;
 use crate::time::Expiry;
 
 impl RedisBuilder {
-    /// The maximum length of values of a keyspace, and whether they are verified.
+    /// The maximum length of values of a keyspace, and whether its writes are verified.
     pub(crate) fn checks(&self, keyspace: &'static KeyspaceMeta) -> (usize, bool) {
         let options = self.keyspaces.get(&keyspace.address()).map(|(_, options)| options);
         let most = options.and_then(|options| options.max_value_bytes);
@@ -20,14 +21,14 @@ impl RedisBuilder {
         (most.unwrap_or(self.base.max_value_bytes), verifies.unwrap_or(self.base.verify_writes))
     }
 
-    /// The largest of these maximum lengths, and whether values of any keyspace are verified.
+    /// The largest of the maximum lengths, and whether the writes of any keyspace are verified.
     pub(crate) fn loosest_checks(&self) -> (usize, bool) {
         let most = self.keyspaces.values().filter_map(|(_, options)| options.max_value_bytes).max();
         let verifies = self.keyspaces.values().any(|(_, options)| options.verify_writes == Some(true));
         (self.base.max_value_bytes.max(most.unwrap_or_default()), self.base.verify_writes || verifies)
     }
 
-    /// Fails if the options of a keyspace are invalid.
+    /// Fails if the options of any keyspace are invalid.
     pub(crate) fn check_keyspaces(&self) -> Result<()> {
         self.keyspaces.values().try_for_each(|&(keyspace, _)| {
             self.effective(Some(keyspace))?;
@@ -35,7 +36,7 @@ impl RedisBuilder {
         })
     }
 
-    /// The settings of a keyspace's pool.
+    /// The settings of the pool of a keyspace.
     pub(crate) fn effective(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Settings> {
         let Some(meta) = keyspace else { return Ok(self.base.clone()) };
         let options =
@@ -61,7 +62,8 @@ impl RedisBuilder {
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
                 settings.endpoint = parts.endpoint;
-                // The credentials of another server are never sent.
+                // The credentials of the handle are for its own server, and never sent to another
+                // one.
                 settings.username = parts.username;
                 settings.password = parts.password;
                 settings.protocol = parts.protocol.unwrap_or(settings.protocol);
@@ -96,7 +98,7 @@ impl RedisBuilder {
         Ok(settings)
     }
 
-    /// The TTL that the options set in place of the TTL that the keyspace declares.
+    /// The TTL from the options, which replaces the TTL that the keyspace declares.
     pub(crate) fn keyspace_ttl(&self, keyspace: Option<&'static KeyspaceMeta>) -> Result<Option<Duration>> {
         let Some(meta) = keyspace else { return Ok(None) };
         let Some(ttl) = self.keyspaces.get(&meta.address()).and_then(|(_, options)| options.ttl) else {

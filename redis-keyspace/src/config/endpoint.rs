@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The location and identity of a server.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bb8_redis::{RedisConnectionManager, bb8};
 
-/// Where a server is.
+/// The location of a server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
     Tcp {
@@ -20,12 +20,12 @@ pub(crate) enum Endpoint {
     Embedded(EmbeddedServer),
     /// A pool of the application.
     Pool(ExternalPool),
-    /// No server: the handle is disabled. A number identifies the handle.
+    /// No server: the handle is disabled. The number identifies the handle.
     Disabled(u64),
 }
 
-/// Which server this is, as far as the process can tell. Two names of one server are two servers here, and so are two pools of
-/// the application.
+/// The identity of a server, as far as the process can tell. Two names of one server count as two
+/// servers, and so do two pools of the application.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ServerIdentity {
     Tcp(String, u16),
@@ -52,7 +52,7 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // An IPv6 address needs its brackets back.
+            // The stored host has no brackets, but an IPv6 address with a port needs them.
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{}", path.display()),
@@ -70,7 +70,7 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// An in-process server. A number identifies it, because contents can't be compared.
+/// An in-process server. A number identifies it, because servers can't be compared by content.
 #[cfg(feature = "embedded")]
 #[derive(Clone)]
 pub(crate) struct EmbeddedServer {
@@ -109,7 +109,7 @@ pub(crate) struct ExternalPool {
     pub(crate) pool: bb8::Pool<RedisConnectionManager>,
     /// Whether the server is known to accept MULTI.
     pub(crate) has_transactions: Arc<AtomicBool>,
-    /// Whether the server is a node of a cluster, once it was asked.
+    /// Whether the server is a node of a cluster; empty until the server was asked.
     pub(crate) is_cluster: Arc<OnceLock<bool>>,
 }
 

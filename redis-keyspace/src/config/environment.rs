@@ -23,7 +23,7 @@ pub(crate) const NAMES: [&str; 11] = [
     "REDIS_LOGIN",
 ];
 
-/// What the variables set.
+/// The settings from the variables.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) url: Option<UrlParts>,
@@ -41,8 +41,8 @@ pub(crate) fn wrong(name: &str, problem: &str) -> Error {
     Error::configuration(format!("the environment variable {name} {problem}"))
 }
 
-/// Reads a password from a file, without white space around it, such as the line end that usually follows it. No message
-/// repeats the path: it may be the password itself.
+/// Reads a password from a file, without white space around it, such as a trailing newline.
+/// Messages never repeat the path: it may be the password itself.
 pub(crate) fn read_secret(path: &str) -> std::result::Result<String, String> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("names a file that can't be read: {error}"))?;
@@ -50,13 +50,13 @@ pub(crate) fn read_secret(path: &str) -> std::result::Result<String, String> {
     if secret.is_empty() { Err("names a file that is empty".to_owned()) } else { Ok(secret.to_owned()) }
 }
 
-/// The value of a variable, of every one in the same way: without white space around it, which comes from files and shells. An
-/// empty one counts as unset: composition files pass on what they lack in this way.
+/// Trims the value of a variable: files and shells add white space around it. An empty value counts
+/// as unset, because compose files pass unset variables on as empty ones.
 fn trimmed(value: &str) -> Option<&str> {
     Some(value.trim()).filter(|value| !value.is_empty())
 }
 
-/// The value of a variable that is read by itself.
+/// Returns the value of a variable that is read separately.
 #[cfg(feature = "profiles")]
 pub(crate) fn value_of(
     variable: std::result::Result<String, std::env::VarError>,
@@ -100,8 +100,8 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     Ok(environment)
 }
 
-/// Whether a container platform set the variable: next to a service named `redis`, Kubernetes and Docker set
-/// `REDIS_PORT=tcp://10.0.0.5:6379`. This does not configure the program.
+/// Whether a container platform set the variable. For a service named `redis`, Kubernetes and
+/// Docker set `REDIS_PORT=tcp://10.0.0.5:6379`, which must not configure the program.
 fn is_service_link(name: &str, value: &str) -> bool {
     name == "REDIS_PORT" && ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }
@@ -133,7 +133,7 @@ impl Variables {
         let Some(text) = self.get("REDIS_URL") else { return Ok(None) };
         for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_TLS"] {
             if self.get(name).is_some() {
-                return Err(wrong(name, "contradicts REDIS_URL, which is set too; unset one of them"));
+                return Err(wrong(name, "contradicts REDIS_URL, which is also set; unset one of them"));
             }
         }
         url::parse(text).map(Some).map_err(|error| wrong("REDIS_URL", &format!("is invalid: {error}")))
@@ -152,7 +152,7 @@ impl Variables {
         if self.truth("REDIS_TLS")? == Some(true) {
             return Err(wrong(
                 "REDIS_TLS",
-                "asks for TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
+                "enables TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
                  Redis::from_pool",
             ));
         }
@@ -172,7 +172,7 @@ impl Variables {
         if password.is_some() {
             return Err(wrong(
                 "REDIS_PASSWORD_FILE",
-                "contradicts REDIS_PASSWORD, which is set too; unset one of them",
+                "contradicts REDIS_PASSWORD, which is also set; unset one of them",
             ));
         }
         read_secret(path).map(Some).map_err(|problem| wrong("REDIS_PASSWORD_FILE", &problem))
@@ -180,7 +180,7 @@ impl Variables {
 }
 
 impl Environment {
-    /// A variable may repeat what the URL sets, but not contradict it.
+    /// Fails if a variable contradicts the URL. A variable may repeat a part of the URL.
     fn check_against_url(&self, variables: &Variables) -> Result<()> {
         let Some(url) = &self.url else { return Ok(()) };
         let contradicts = |name: &str, what: &str| {
@@ -219,13 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_means_a_local_server() {
+    fn the_default_is_a_local_server() {
         let base = from(&[]).unwrap().base;
         assert_eq!((base.endpoint.to_string().as_str(), base.db), ("localhost:6379", 0));
     }
 
     #[test]
-    fn parts_are_put_together() {
+    fn variables_are_combined() {
         let builder = from(&[
             ("REDIS_HOST", "cache.internal"),
             ("REDIS_PORT", "6390"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn service_links_and_white_space_mean_nothing() {
+    fn service_links_and_white_space_are_ignored() {
         let link = ("REDIS_PORT", "tcp://10.0.0.5:6379");
         assert_eq!(from(&[link]).unwrap().base.endpoint.to_string(), "localhost:6379");
         assert_eq!(from(&[link, ("REDIS_HOST", "cache")]).unwrap().base.endpoint.to_string(), "cache:6379");
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_out_of_a_file() {
+    fn a_password_is_read_from_a_file() {
         let path = std::env::temp_dir().join(format!("redis-keyspace-secret-{}", std::process::id()));
         let name = path.to_str().unwrap();
         for text in ["hunter2", "hunter2\n", "hunter2\r\n", " hunter2\n\n"] {
@@ -306,12 +306,13 @@ mod tests {
         assert!(gone.is_configuration() && gone.to_string().contains("REDIS_PASSWORD_FILE"), "{gone}");
         assert!(!gone.to_string().contains(name), "it may be the password itself: {gone}");
         std::fs::write(&path, "\n").unwrap();
-        assert!(from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err().to_string().contains("is empty"));
+        let empty = from(&[("REDIS_PASSWORD_FILE", name)]).unwrap_err().to_string();
+        assert!(empty.contains("is empty") && !empty.contains(name), "{empty}");
         std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn a_url_may_leave_the_password_to_a_variable_of_its_own() {
+    fn a_separate_variable_may_set_the_password_of_a_url() {
         let base = from(&[("REDIS_URL", "redis://h:1/2"), ("REDIS_PASSWORD", "hunter2"), ("REDIS_DB", "2")])
             .unwrap()
             .base;
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_an_error_that_names_the_variable_and_no_secret() {
+    fn an_invalid_value_is_an_error_that_names_the_variable_and_no_secret() {
         for variables in [
             &[("REDIS_PORT", "70000")][..],
             &[("REDIS_PORT", "0")],

@@ -8,10 +8,10 @@ use serde::{Serialize, Serializer};
 
 use super::settings::Settings;
 
-/// The identity of a connection configuration, as stats print it.
+/// The identity of a connection configuration, as shown in stats.
 ///
-/// Equal for equal configurations within one process. It is keyed with a random number of the process: it reveals nothing
-/// about a password, and differs between runs.
+/// Equal configurations have equal fingerprints within one process. The hash is keyed with a random
+/// number of the process, so it reveals nothing about a password and differs between runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(u64);
 

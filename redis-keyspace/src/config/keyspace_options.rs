@@ -35,8 +35,9 @@ pub struct KeyspaceOptions {
 }
 
 impl KeyspaceOptions {
-    /// Replaces the TTL that the keyspace declares, `#[keyspace(.., ttl = ..)]`. Templates that declare their own TTL, and
-    /// calls that set a TTL, keep theirs. `None` changes nothing.
+    /// Replaces the TTL that the keyspace declares with `#[keyspace(.., ttl = ..)]`. It does not
+    /// change templates that declare their own TTL, or calls that set a TTL. `None` changes
+    /// nothing.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -67,8 +68,9 @@ impl KeyspaceOptions {
         self
     }
 
-    /// Sets the host of the server for this keyspace. `None` changes nothing. The port stays that of the handle, or is set by
-    /// [`port`](Self::port). User, password and all other options stay as they are; [`url`](Self::url) can set them.
+    /// Sets the host of the server for this keyspace. `None` changes nothing. The port is that of
+    /// the handle unless [`port`](Self::port) sets it. User, password and all other options are
+    /// unchanged; [`url`](Self::url) can set them.
     pub fn host(mut self, host: impl OptionalText) -> Self {
         let Some(host) = host.into_text() else { return self };
         let port = match self.endpoint {
@@ -90,10 +92,13 @@ impl KeyspaceOptions {
         self
     }
 
-    /// Sets the server for this keyspace from a URL. `None` changes nothing. As with
-    /// [`RedisBuilder::url`](crate::RedisBuilder::url), user, password, database and protocol are those of the URL. A URL without a password means a server without one: the password of
-    /// the handle is not sent there. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,
-    /// [`build`](crate::RedisBuilder::build) fails, and its error does not repeat the URL. On a
+    /// Sets the server for this keyspace from a URL. `None` changes nothing. User, password,
+    /// database and protocol come from the URL, as with
+    /// [`RedisBuilder::url`](crate::RedisBuilder::url).
+    ///
+    /// If the URL contains no password, none is sent: the password of the handle is for another
+    /// server. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,
+    /// [`build`](crate::RedisBuilder::build) fails with an error that does not repeat the URL. On a
     /// [disabled](crate::Redis::disabled) handle, the server of a keyspace is ignored.
     ///
     /// ```
@@ -121,13 +126,13 @@ impl KeyspaceOptions {
         self
     }
 
-    /// Sets how many connections its stateless commands share.
+    /// Sets how many connections the stateless commands of the keyspace share.
     pub fn shared_connections(mut self, connections: u16) -> Self {
         self.shared_connections = Some(connections);
         self
     }
 
-    /// Sets how many connections can be checked out exclusively at once.
+    /// Sets how many exclusive connections can be checked out at the same time.
     pub fn exclusive_connections(mut self, connections: u16) -> Self {
         self.exclusive_connections = Some(connections);
         self
@@ -139,7 +144,7 @@ impl KeyspaceOptions {
         self
     }
 
-    /// Sets how often a command is retried that is safe to repeat.
+    /// Sets how often a command is retried, if it is safe to repeat.
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
@@ -151,13 +156,13 @@ impl KeyspaceOptions {
         self
     }
 
-    /// Sets the longest key, in bytes.
+    /// Sets the maximum length of a key, in bytes.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = Some(bytes);
         self
     }
 
-    /// Sets the largest value, in bytes.
+    /// Sets the maximum size of a value, in bytes.
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = Some(bytes);
         self

@@ -1,4 +1,4 @@
-//! The configuration of a handle, from code, URLs, the environment and profiles.
+//! The configuration of a handle: from code, URLs, the environment and profiles.
 
 mod builder;
 mod effective;

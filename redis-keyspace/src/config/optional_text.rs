@@ -1,12 +1,13 @@
-//! Arguments of setters: strings that may be missing.
+//! The arguments of setters: strings that may be missing.
 
 use std::borrow::Cow;
 
-/// A string, or an `Option` of one: an argument of the setters of [`RedisBuilder`](crate::RedisBuilder). `None` changes nothing.
+/// A string or an `Option` of one, as an argument of the setters of
+/// [`RedisBuilder`](crate::RedisBuilder). `None` changes nothing.
 ///
 /// ```
 /// # use redis_keyspace::Redis;
-/// // Set in production only.
+/// // Set only in production.
 /// let password: Option<String> = None;
 /// let redis = Redis::builder().host("10.0.0.5").username("app").password(password).build()?;
 /// # Ok::<(), redis_keyspace::Error>(())

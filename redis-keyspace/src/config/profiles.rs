@@ -1,4 +1,5 @@
-//! Configuration by name: development, production, test, and what a program adds in code or in a file.
+//! Named configurations: development, production, test, and the ones that a program adds in code or
+//! in a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,16 +14,23 @@ use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, check_host};
 use crate::error::{Error, Result};
 
-/// The variable that names the profile.
+/// The environment variable that selects the profile.
 const VARIABLE: &str = "REDIS_PROFILE";
-/// The profile of those who name none.
+/// The profile if the variable is not set.
 const DEFAULT: &str = "development";
 
-/// Configurations by name, of which one is chosen when the program starts. Feature `profiles`.
+/// Named configurations, one of which is selected when the program starts. Requires the feature
+/// `profiles`.
 ///
-/// There are three to begin with: `development` (a local server), `test` (database 15 of a local server, no retries and no breaker,
-/// so that failures show), and `production`, which has no server unless one is stated: by the file, by the environment or in
-/// code. A file adds to them and makes new ones, a section for each:
+/// Three profiles exist from the start:
+///
+/// - `development`: a local server;
+/// - `test`: database 15 of a local server, without retries and without a circuit breaker, so that
+///   failures are visible;
+/// - `production`: 5 retries, and no default server. Building fails unless the file, the
+///   environment or the code sets a server.
+///
+/// A file changes these profiles and adds new ones, with one section for each:
 ///
 /// ```toml
 /// [production]
@@ -48,11 +56,20 @@ const DEFAULT: &str = "development";
 /// # Ok::<(), redis_keyspace::Error>(())
 /// ```
 ///
-/// What a section can state: `url`, or `host`, `port` or `unix_socket`; `username`, `password`, `password_file`, `db`, `namespace`,
-/// `client_name`, `protocol` (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`), `timeout`, `connect_timeout`, `retry_delay` and
-/// `breaker_pause` (`"800ms"`, `"5s"`, `"1m"`), `retries`, `shared_connections`, `exclusive_connections`,
-/// `breaker_failures`, `max_in_flight`, `max_queued_bytes`, `max_key_bytes`, `max_value_bytes`, `verify_writes` (`true` or
-/// `false`). See the methods of [`RedisBuilder`] with the same names.
+/// A section can set:
+///
+/// - the server: `url`, or `host` and `port`, or `unix_socket`;
+/// - the login: `username`, `password` or `password_file`, `db`, `client_name`, `protocol`
+///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`);
+/// - `namespace`;
+/// - durations (`"800ms"`, `"5s"`, `"1m"`): `timeout`, `connect_timeout`, `retry_delay`,
+///   `breaker_pause`;
+/// - numbers: `retries`, `shared_connections`, `exclusive_connections`, `breaker_failures`,
+///   `max_in_flight`, `max_queued_bytes`, `max_key_bytes`, `max_value_bytes`;
+/// - `verify_writes` (`true` or `false`).
+///
+/// See the methods of [`RedisBuilder`] with the same names; `breaker_failures` and `breaker_pause`
+/// are the arguments of [`RedisBuilder::breaker`].
 #[derive(Debug, Clone)]
 #[must_use = "profiles do nothing until one is selected"]
 pub struct Profiles {
@@ -66,7 +83,7 @@ impl Default for Profiles {
 }
 
 impl Profiles {
-    /// The three that there are to begin with.
+    /// Returns the profiles `development`, `test` and `production`.
     pub fn new() -> Self {
         let base = RedisBuilder::default;
         let profiles = [
@@ -77,61 +94,69 @@ impl Profiles {
         Self { profiles: profiles.map(|(name, builder)| (name.to_owned(), builder)).into() }
     }
 
-    /// Adds to a profile, or makes a new one.
+    /// Changes a profile, or adds it if it does not exist.
     pub fn with(mut self, name: &str, change: impl FnOnce(RedisBuilder) -> RedisBuilder) -> Self {
         let builder = self.profiles.remove(name).unwrap_or_default();
         self.profiles.insert(name.to_owned(), change(builder));
         self
     }
 
-    /// Adds what a file states.
+    /// Adds the profiles of a TOML file.
+    ///
+    /// ```no_run
+    /// use redis_keyspace::config::Profiles;
+    ///
+    /// let redis = Profiles::new().file("redis.toml")?.select_by_env()?.build()?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// When it can't be read or understood, or has a name or value that is not known. The message names the file, the
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the file can't be read, is not valid
+    /// TOML, or contains an unknown name or an invalid value. The message names the file, the
     /// profile and the name, never a value.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let about = |problem: String| Error::configuration(format!("{}: {problem}", path.display()));
         let text =
-            std::fs::read_to_string(path).map_err(|error| about(format!("it can't be read: {error}")))?;
+            std::fs::read_to_string(path).map_err(|error| about(format!("can't read the file: {error}")))?;
         self.parsed(&text).map_err(about)
     }
 
-    /// Like [`file`](Self::file), where there is one; without it, nothing changes.
+    /// Adds the profiles of a TOML file, if it exists. Without the file, nothing changes.
     ///
     /// # Errors
     ///
-    /// As [`file`](Self::file).
+    /// Those of [`file`](Self::file).
     pub fn optional_file(self, path: impl AsRef<Path>) -> Result<Self> {
         match path.as_ref().try_exists() {
             Ok(false) => Ok(self),
-            // One that can't be looked at is not taken for none.
+            // A file that can't be accessed does not count as missing.
             _ => self.file(path),
         }
     }
 
-    /// Adds what a text states that is of the form of such a file.
+    /// Adds the profiles of a string in the format of such a file.
     ///
     /// # Errors
     ///
-    /// As [`file`](Self::file).
+    /// Those of [`file`](Self::file).
     pub fn toml(self, text: &str) -> Result<Self> {
         self.parsed(text).map_err(Error::configuration)
     }
 
     fn parsed(mut self, text: &str) -> Result<Self, String> {
-        // Of a syntax error the message alone: what it quotes may be a password.
+        // Only the message of a syntax error: the text that the error quotes may be a password.
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line =
                 error.span().map(|span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
             let line = line.map(|line| format!(" near line {line}")).unwrap_or_default();
-            format!("it is no TOML{line}: {}", error.message())
+            format!("invalid TOML{line}: {}", error.message())
         })?;
         for (name, section) in table {
             let Value::Table(section) = section else {
                 return Err(format!(
-                    "`{name}` is no section: write `[{name}]`, and below it what the profile states"
+                    "`{name}` is not a section; write `[{name}]` and the settings of the profile below it"
                 ));
             };
             let mut builder = self.profiles.remove(&name).unwrap_or_default();
@@ -141,16 +166,17 @@ impl Profiles {
         Ok(self)
     }
 
-    /// The names, in alphabetical order.
+    /// Returns the names of the profiles, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
     }
 
-    /// The profile of this name, to be built or added to.
+    /// Returns the builder of a profile.
     ///
     /// # Errors
     ///
-    /// When there is none; the message has those there are.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the profile does not exist. The
+    /// message lists the known profiles.
     pub fn select(&self, name: &str) -> Result<RedisBuilder> {
         self.profiles.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.names().map(|name| format!("`{name}`")).collect();
@@ -161,25 +187,27 @@ impl Profiles {
         })
     }
 
-    /// The profile that the environment variable `REDIS_PROFILE` names, by default `development`; what other variables
-    /// state, see [`RedisBuilder::env`], rules over it.
+    /// Returns the builder of the profile that the environment variable `REDIS_PROFILE` names; the
+    /// default is `development`. The other variables override the profile; see
+    /// [`RedisBuilder::env`].
     ///
     /// # Errors
     ///
-    /// When there is no such profile, or a variable is unusable.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the profile does not exist, or if a
+    /// variable is invalid.
     pub fn select_by_env(&self) -> Result<RedisBuilder> {
         let name = value_of(std::env::var(VARIABLE)).map_err(|problem| {
             Error::configuration(format!("the environment variable {VARIABLE} {problem}"))
         })?;
         let name = name.as_deref().unwrap_or(DEFAULT);
         let chosen = self.select(name).map_err(|error| {
-            Error::configuration(format!("the environment variable {VARIABLE} is unusable: {error}"))
+            Error::configuration(format!("the environment variable {VARIABLE} is invalid: {error}"))
         })?;
         chosen.env()
     }
 }
 
-/// What a section states, on top of what there is.
+/// Applies the settings of a section to a builder.
 fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, String> {
     let sets = |name: &str| section.contains_key(name);
     for (one, other) in [
@@ -190,7 +218,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         ("password", "password_file"),
     ] {
         if sets(one) && sets(other) {
-            return Err(format!("`{one}` contradicts `{other}`: set one of them"));
+            return Err(format!("`{one}` contradicts `{other}`; set one of them"));
         }
     }
     if let Some(url) = section.get("url") {
@@ -227,11 +255,11 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 "auto" => Protocol::Auto,
                 "resp2" => Protocol::Resp2,
                 "resp3" => Protocol::Resp3,
-                _ => return Err(format!("`{name}` is \"auto\", \"resp2\" or \"resp3\"")),
+                _ => return Err(format!("`{name}` must be \"auto\", \"resp2\" or \"resp3\"")),
             }),
             "login" => builder.login(
                 LoginMode::named(entry.text()?)
-                    .ok_or_else(|| format!("`{name}` is \"auto\" or \"plain\""))?,
+                    .ok_or_else(|| format!("`{name}` must be \"auto\" or \"plain\""))?,
             ),
             "timeout" => builder.timeout(entry.duration()?),
             "connect_timeout" => builder.connect_timeout(entry.duration()?),
@@ -253,43 +281,49 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 builder
             }
             _ => {
-                return Err(format!("sets `{name}`, which a profile does not have; see `Profiles`"));
+                return Err(format!("sets `{name}`, which is not a setting of profiles; see `Profiles`"));
             }
         };
     }
     Ok(builder.breaker(failures, pause))
 }
 
-/// One line of a section.
+/// One setting of a section.
 struct ProfileEntry<'t> {
     name: &'t str,
     value: &'t Value,
 }
 
-// No message repeats a value: it may be a password in the wrong place.
+// Messages never repeat a value: it may be a misplaced password.
 impl<'t> ProfileEntry<'t> {
     fn text(&self) -> Result<&'t str, String> {
-        self.value.as_str().ok_or_else(|| format!("`{}` takes a string in quotes", self.name))
+        self.value.as_str().ok_or_else(|| format!("`{}` must be a string in quotes", self.name))
     }
 
     fn number<N: TryFrom<i64>>(&self) -> Result<N, String> {
         let number = self.value.as_integer().and_then(|number| N::try_from(number).ok());
-        number
-            .ok_or_else(|| format!("`{}` takes an integer that is not negative and not too large", self.name))
+        number.ok_or_else(|| {
+            format!("`{}` must be an integer that is not negative and not too large", self.name)
+        })
     }
 
     fn truth(&self) -> Result<bool, String> {
-        self.value.as_bool().ok_or_else(|| format!("`{}` is true or false, without quotes", self.name))
+        self.value.as_bool().ok_or_else(|| format!("`{}` must be true or false, without quotes", self.name))
     }
 
     fn duration(&self) -> Result<Duration, String> {
-        let wrong =
-            || format!("`{}` takes a duration in quotes: \"800ms\", \"5s\", \"1m\" or \"1h\"", self.name);
+        let wrong = || {
+            format!(
+                "`{}` must be a duration in quotes, such as \"800ms\", \"5s\", \"1m\" or \"1h\"",
+                self.name
+            )
+        };
         humantime::parse_duration(self.value.as_str().ok_or_else(wrong)?).map_err(|_| wrong())
     }
 }
 
-/// A section may repeat what its URL sets, but not contradict it.
+/// Fails if a section contradicts its URL. A section may repeat the database and the user of the
+/// URL.
 fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let set = |name: &str| section.get(name);
     let other_db = url.db.is_some_and(|db| set("db").is_some_and(|it| it.as_integer() != Some(db.into())));
@@ -307,7 +341,7 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
         ("login", two_logins),
     ];
     match contradictions.into_iter().find(|(_, contradicts)| *contradicts) {
-        Some((name, _)) => Err(format!("`{name}` contradicts `url`: set it once")),
+        Some((name, _)) => Err(format!("`{name}` contradicts `url`; set it once")),
         None => Ok(()),
     }
 }

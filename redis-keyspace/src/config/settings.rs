@@ -1,7 +1,7 @@
 //! The effective configuration of a pool: everything that changes its behavior, and nothing else.
 //!
-//! Keyspaces with equal settings share a pool. The prefix and the application namespace are not part of it: they change what
-//! is sent, not how.
+//! Keyspaces with equal settings share a pool. The prefix and the application namespace are not
+//! part of the settings: they change which keys are sent, not how.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,24 +42,28 @@ pub enum Protocol {
     Resp3,
 }
 
-/// Which commands a new connection is logged in with.
+/// The commands that log a new connection in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum LoginMode {
-    /// `HELLO`, `AUTH`, `SELECT`, `CLIENT`, `INFO` and an empty transaction, in one round trip. A command that the server
-    /// rejects does no harm. If the server, or a proxy in front of it, closes the connection instead, the login is repeated
-    /// as [`Plain`](Self::Plain). Later connections of the pool start with that for ten minutes; then the pool tries the
-    /// whole login again. A pool that has logged in wholly before, falls back only after three closed connections in a row.
+    /// Sends `HELLO`, `AUTH`, `SELECT`, `CLIENT`, `INFO` and an empty transaction, in one round
+    /// trip. A command that the server rejects with an error reply does no harm.
+    ///
+    /// If the server, or a proxy in front of it, closes the connection instead, the pool repeats
+    /// the login as [`Plain`](Self::Plain). Its later connections use the plain login for ten
+    /// minutes; then the pool tries the full login again. A pool whose full login has succeeded
+    /// before falls back only after three closed connections in a row.
     #[default]
     Auto,
-    /// `AUTH` and `SELECT` if they are needed, else `PING`; always RESP2. For proxies that close the connection on other
-    /// commands, or never answer them. It saves the first attempt. Separate connections try `MULTI` and `EVAL`, to find out
-    /// how transactions can run.
+    /// Sends `AUTH` and `SELECT` if they are needed, else `PING`; always uses RESP2. This is for
+    /// proxies that close the connection on other commands, or never answer them. It saves the
+    /// first attempt of [`Auto`](Self::Auto). Separate connections try `MULTI` and `EVAL` to find
+    /// out how transactions can run.
     Plain,
 }
 
 impl LoginMode {
-    /// The mode that a URL or a profile names.
+    /// Parses the name of a mode in a URL, a variable or a profile.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "auto" => Some(Self::Auto),
@@ -69,7 +73,7 @@ impl LoginMode {
     }
 }
 
-/// When a circuit breaker opens, and how often it is probed whether it can close.
+/// When a circuit breaker opens, and how often the server is probed while it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BreakerSettings {
     /// Opens after this many consecutive failures; 0 disables the breaker.
@@ -79,12 +83,12 @@ pub(crate) struct BreakerSettings {
 }
 
 impl BreakerSettings {
-    /// The shortest of the longest pauses: probes without a pause would keep a processor busy.
+    /// The minimum of `pause`: probes without a pause would keep a CPU core busy.
     pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
-    /// The longest pause: commands work again within a second after the server is back.
+    /// The maximum of `pause`: commands must work again within a second after the server is back.
     pub(crate) const LONGEST: Duration = Duration::from_millis(500);
 
-    /// A pause out of range counts as the nearest that is in range.
+    /// Clamps the pause to its range.
     pub(crate) fn new(failures: u32, pause: Duration) -> Self {
         Self { failures, pause: pause.clamp(Self::SHORTEST, Self::LONGEST) }
     }
@@ -107,13 +111,13 @@ pub(crate) struct Settings {
     pub(crate) client_name: Option<String>,
     /// How many connections stateless commands share.
     pub(crate) shared_connections: u16,
-    /// How many connections may be checked out exclusively at once.
+    /// How many exclusive connections may be checked out at the same time.
     pub(crate) exclusive_connections: u16,
     /// The deadline of a command: waiting for a connection, connecting, and the reply.
     pub(crate) timeout: Duration,
-    /// How much of it connecting may take.
+    /// How much of the deadline connecting may use.
     pub(crate) connect_timeout: Duration,
-    /// How often a command is retried that is safe to repeat.
+    /// How often a command that is safe to repeat is retried.
     pub(crate) retries: u32,
     /// The pause before the first retry; it doubles, with jitter.
     pub(crate) retry_delay: Duration,
@@ -122,16 +126,16 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: u32,
     /// How many bytes may wait to be written on all shared connections together.
     pub(crate) max_queued_bytes: usize,
-    /// The longest key that is sent.
+    /// The maximum length of a key that is sent.
     pub(crate) max_key_bytes: usize,
-    /// The largest value that is sent or read.
+    /// The maximum size of a value that is sent or read.
     pub(crate) max_value_bytes: usize,
     /// Whether values are decoded again before they are sent.
     pub(crate) verify_writes: bool,
 }
 
 impl Settings {
-    /// How long what is sent may be.
+    /// The size limits of keys and values.
     pub(crate) fn sizes(&self) -> SizeLimits {
         SizeLimits { key: self.max_key_bytes, value: self.max_value_bytes }
     }

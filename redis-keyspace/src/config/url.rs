@@ -1,7 +1,8 @@
-//! Redis URLs. No message repeats any part of one: in a malformed URL the password may be anywhere.
+//! Parses Redis URLs. Messages never repeat any part of a URL: in a malformed URL, any part may
+//! contain the password.
 //!
-//! A part that has no meaning is an error: it was written for a purpose, and often it is the rest of a password with a
-//! character that has a meaning in URLs.
+//! An unused part is an error, because it was written for a purpose. Often it is the rest of a
+//! password that contains a reserved character.
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
@@ -22,7 +23,8 @@ pub(crate) struct UrlParts {
     pub(crate) login: Option<LoginMode>,
 }
 
-/// `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path?db=..&user=..&pass=..`. Every part is used, or an error.
+/// Parses `redis://[user[:password]@]host[:port][/db]` or
+/// `redis+unix:///path?db=..&user=..&pass=..`. Every part is either used or an error.
 pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let text = text.trim();
     check_characters(text)?;
@@ -81,21 +83,21 @@ impl UrlParts {
                 self.login.replace(login).is_none()
             }
             _ => {
-                return Err(wrong("has an unknown parameter; known are db, user, pass, protocol and login"));
+                return Err(wrong("has an unknown parameter; use db, user, pass, protocol or login"));
             }
         };
         if is_new { Ok(()) } else { Err(wrong(&format!("sets `{name}` twice"))) }
     }
 }
 
-const FORM: &str = "it is of the form redis://user:password@host:6379/0 or redis+unix:///path/to/socket?db=0, and special \
-                    characters in its parts are percent-encoded, such as `#` as %23, `/` as %2F and `@` as %40";
+const FORM: &str = "the format is redis://user:password@host:6379/0 or redis+unix:///path/to/socket?db=0; percent-encode \
+                    special characters in its parts: `#` as %23, `/` as %2F, `@` as %40";
 
 fn wrong(problem: &str) -> Error {
     Error::configuration(format!("the Redis URL {problem}; {FORM}"))
 }
 
-/// Rejects what the URL parser would drop or guess at.
+/// Rejects characters that the URL parser would drop or reinterpret.
 fn check_characters(text: &str) -> Result<()> {
     if text.contains('#') {
         return Err(wrong("contains a `#`; write it as %23"));
@@ -113,18 +115,18 @@ fn check_characters(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the server is a unix socket.
+/// Returns whether the scheme is that of a unix socket.
 fn check_scheme(scheme: &str) -> Result<bool> {
     match scheme {
         "redis" | "valkey" => Ok(false),
         "unix" | "redis+unix" | "valkey+unix" => Ok(true),
         "rediss" | "valkeys" => Err(Error::configuration(
-            "the Redis URL asks for TLS, which this version does not support; \
+            "the Redis URL requires TLS, which this version does not support; \
              create a bb8_redis pool with TLS and pass it to Redis::from_pool",
         )),
         scheme if ["sentinel", "cluster"].iter().any(|kind| scheme.contains(kind)) => {
             Err(Error::configuration(
-                "the Redis URL asks for Sentinel or Cluster, which this version does not support; name one server: \
+                "the Redis URL requires Sentinel or Cluster, which this version does not support; use one server: \
              redis://host:6379",
             ))
         }
@@ -132,13 +134,14 @@ fn check_scheme(scheme: &str) -> Result<bool> {
     }
 }
 
-/// The error for several hosts with commas between them, which the URL parser takes for one name or a bad port.
+/// Returns an error if the URL lists several hosts, separated by commas. The URL parser would read
+/// them as one name, or as an invalid port.
 fn several_hosts(text: &str) -> Option<Error> {
     let (_, rest) = text.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
     let hosts = authority.rsplit('@').next()?;
     hosts.contains(',').then(|| {
-        wrong("names several hosts, and this version does not support Sentinel or Cluster; name one server")
+        wrong("lists several hosts, but this version does not support Sentinel or Cluster; use one server")
     })
 }
 
@@ -150,7 +153,7 @@ fn unix_socket(url: &Url) -> Result<Endpoint> {
     }
     let path = decoded(url.path(), "path")?;
     if path.len() < 2 {
-        return Err(wrong("names no socket"));
+        return Err(wrong("has no socket path"));
     }
     Ok(Endpoint::Unix(path.into()))
 }
@@ -158,12 +161,12 @@ fn unix_socket(url: &Url) -> Result<Endpoint> {
 fn tcp(url: &Url) -> Result<Endpoint> {
     let host = match url.host() {
         Some(Host::Ipv6(address)) => address.to_string(),
-        // The URL parser leaves the names of unknown schemes encoded.
+        // The URL parser does not decode host names of schemes that it does not know.
         Some(host) => decoded(&host.to_string(), "host")?,
         None => String::new(),
     };
     if host.is_empty() {
-        return Err(wrong("names no host; the server on this machine is redis://localhost"));
+        return Err(wrong("has no host; for a local server, use redis://localhost"));
     }
     check_host(&host).map_err(|problem| wrong(&format!("has a host that {problem}")))?;
     match url.port() {
@@ -176,13 +179,13 @@ fn database(text: &str) -> Result<u16> {
     decimal(text).ok_or_else(|| wrong("has a database that is not a number from 0 to 65535"))
 }
 
-/// Decodes a part; the same for all parts.
+/// Decodes a part. All parts are decoded in the same way.
 fn decoded(part: &str, what: &str) -> Result<String> {
     let text = percent_decode_str(part).decode_utf8();
     text.map(Into::into).map_err(|_| wrong(&format!("has a {what} that is not UTF-8")))
 }
 
-/// A part that counts as unset when it is empty.
+/// Decodes a part that counts as unset if it is empty.
 fn filled(part: &str, what: &str) -> Result<Option<String>> {
     decoded(part, what).map(|text| Some(text).filter(|text| !text.is_empty()))
 }
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_states_what_it_states() {
+    fn the_parts_of_a_url_are_used() {
         let parts = parse("redis://us%40er:p%3Ass@example.org:7000/3?protocol=resp3").unwrap();
         assert_eq!(parts.endpoint.to_string(), "example.org:7000");
         assert_eq!(parts.username.as_deref(), Some("us@er"));
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_url_is_refused_without_repeating_the_password() {
+    fn an_invalid_url_is_rejected_without_repeating_the_password() {
         for (url, problem) in [
             ("localhost:6379", "scheme"),
             ("http://u:hunter2@h", "scheme"),
@@ -288,6 +291,12 @@ mod tests {
             let text = format!("{error} {error:?}");
             assert!(text.contains(problem), "{url}: {text}");
             assert!(!text.contains("hunter2"), "{text}");
+            if !["TLS", "Sentinel", "Cluster"].contains(&problem) {
+                assert!(
+                    text.contains("redis://user:password@host:6379/0"),
+                    "it shows how to write one: {text}"
+                );
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of options that have a range.
+//! Validates options.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -10,23 +10,25 @@ use crate::error::{Error, Result};
 use crate::key::is_reserved;
 use crate::time::Deadline;
 
-/// The rules for a namespace, for messages.
-pub(crate) const NAMESPACE_RULES: &str = "it is one segment of a key, so it must have 1 to 256 bytes, without control \
-                                          characters and without any of : % * ? [ ] \\ { }";
+/// The rules for a namespace, as messages explain them.
+pub(crate) const NAMESPACE_RULES: &str = "it must be one segment of a key, with 1 to 256 bytes, no control characters and \
+                                          none of : % * ? [ ] \\ { }";
 
-/// Tenants come from outside, and their names are part of every key.
+/// The maximum length of a namespace. Tenant names may come from untrusted input, and are part of
+/// every key.
 const LONGEST_NAMESPACE: usize = 256;
 
-/// Whether a namespace is one segment of a key. With a `:` in it, the end of one namespace could be the start of a prefix in
-/// another.
+/// Whether a namespace is one segment of a key. If a namespace could contain a `:`, its end could
+/// look like the start of a prefix in another namespace.
 pub(crate) fn is_namespace(namespace: &str) -> bool {
     !namespace.is_empty() && namespace.len() <= LONGEST_NAMESPACE && !namespace.bytes().any(is_reserved)
 }
 
-/// The longest name of the DNS.
+/// The longest name that DNS allows.
 const LONGEST_HOST: usize = 253;
 
-/// Says what is wrong with a host name or address. Never repeats it: it may be a misplaced password.
+/// Returns what is wrong with a host name or address. Never repeats it: it may be a misplaced
+/// password.
 pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     let is_address = host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     if is_address && !host.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
@@ -34,27 +36,29 @@ pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     }
     let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if host.is_empty() {
-        Err("is empty; it is a host name or an IP address")
+        Err("is empty; set a host name or an IP address")
     } else if host.contains(['"', '\'', '`']) {
         Err("contains quotes; remove them")
     } else if host.contains("://") {
-        Err("is a URL; set only a host name or an IP address here, and a whole URL as the URL")
+        Err("is a URL; set only a host name or an IP address here, or set the URL option instead")
     } else if host.contains('@') {
         Err("contains an `@`; set user name and password separately")
     } else if host.contains(',') {
-        Err("names several hosts; this version connects to one server, without Cluster or Sentinel")
+        Err("lists several hosts; this version connects to one server, without Cluster or Sentinel")
     } else if host.starts_with('[') {
         Err("is in brackets; write an IPv6 address without brackets here")
     } else if host.contains(':') {
         Err("contains a port; set the port separately")
     } else if host.contains('/') {
-        Err("contains `/`; set a unix socket by `unix_socket` or a URL such as redis+unix:///path/to/socket")
+        Err(
+            "contains `/`; for a unix socket, set `unix_socket` or a URL such as redis+unix:///path/to/socket",
+        )
     } else if host.len() > LONGEST_HOST || !host.bytes().all(is_of_names) {
-        Err("is not a host name; it has up to 253 of the letters a-z, digits, `-`, `_` and `.`")
+        Err("is not a host name; host names have up to 253 letters a-z, digits, `-`, `_` and `.`")
     } else if host.strip_suffix('.').unwrap_or(host).split('.').any(is_bad_label) {
-        Err("is not a host name; it has 1 to 63 characters between two dots")
+        Err("is not a host name; host names have 1 to 63 characters between two dots")
     } else if is_number(host) && host.parse::<Ipv4Addr>().is_err() {
-        Err("is neither a name nor an IPv4 address of four numbers")
+        Err("is neither a host name nor an IPv4 address with four numbers")
     } else {
         Ok(())
     }
@@ -64,18 +68,18 @@ fn is_bad_label(label: &str) -> bool {
     label.is_empty() || label.len() > 63
 }
 
-/// Whether systems would read it as a number: `6379` and `10.1` are addresses to them.
+/// Whether resolvers would read the host as a number. To them, `6379` and `10.1` are addresses.
 fn is_number(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads a number in decimal digits, without a sign.
+/// Parses a number that consists of decimal digits only, without a sign.
 pub(super) fn decimal(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Says what is wrong with a user name. Never repeats it: it may be a misplaced password.
+/// Returns what is wrong with a user name. Never repeats it: it may be a misplaced password.
 pub(super) fn check_username(name: &str) -> std::result::Result<(), &'static str> {
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
     if name.is_empty() || name.contains(is_odd) {
@@ -90,9 +94,9 @@ fn check_socket(path: &Path) -> std::result::Result<(), &'static str> {
     if bytes.is_empty() || bytes.contains(&0) { Err("must not be empty or contain NUL") } else { Ok(()) }
 }
 
-/// The least limit on keys: prefixes and companions need some.
+/// The minimum of `max_key_bytes`: prefixes and companion keys need some room.
 const LEAST_KEY: usize = 1024;
-/// The least limit on values.
+/// The minimum of `max_value_bytes`.
 const LEAST_VALUE: usize = 4096;
 /// The longest deadline that can be set.
 const LONGEST: Duration = Deadline::LONGEST;
@@ -133,7 +137,7 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
     }
     if settings.max_value_bytes < LEAST_VALUE {
         return Err(Error::configuration(format!(
-            "`max_value_bytes` is {}; it must be at least {LEAST_VALUE}, or replies to the login would be too long",
+            "`max_value_bytes` is {}; it must be at least {LEAST_VALUE}, so that the replies to a login fit",
             settings.max_value_bytes
         )));
     }
@@ -149,7 +153,7 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
     }
     if settings.login == LoginMode::Plain && settings.protocol == Protocol::Resp3 {
         return Err(Error::configuration(
-            "`login` is plain and `protocol` is RESP3, but only HELLO selects RESP3, and a plain login does not send it; \
+            "`login` is plain and `protocol` is RESP3, but a plain login does not send HELLO, which selects RESP3; \
              change one of them",
         ));
     }
@@ -210,8 +214,8 @@ mod tests {
             ("b\u{fc}cher", "not a host name"),
             (&"a".repeat(254), "not a host name"),
         ] {
-            let told = check_host(host).unwrap_err();
-            assert!(told.contains(problem) && !told.contains("hunter2"), "{host}: {told}");
+            let message = check_host(host).unwrap_err();
+            assert!(message.contains(problem) && !message.contains("hunter2"), "{host}: {message}");
         }
     }
 

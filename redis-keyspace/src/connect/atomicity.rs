@@ -1,30 +1,31 @@
-//! What a server accepts for operations that must be atomic.
+//! How a server runs operations that must be atomic.
 
 use crate::error::{Error, ErrorKind};
 use crate::protocol::Request;
 
-/// What a server accepts for operations that must be atomic: MULTI, or else scripts.
+/// What a server accepts for atomic operations: MULTI, or else scripts.
 ///
-/// A server that rejects MULTI would run the commands after it one by one, so this must be known before anything is sent. A
-/// proxy that closes the connection in answer would fail the commands of other tasks as well.
+/// A server that rejects MULTI would run the commands after it one by one, so this must be known
+/// before anything is sent. A proxy that closes the connection instead would also fail the commands
+/// of other tasks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Atomicity {
     /// Why the server rejects MULTI, if it does.
     pub(super) no_multi: Option<Error>,
-    /// Why it rejects scripts, if it is known to.
+    /// Why the server rejects scripts, if it is known to.
     pub(super) no_scripts: Option<Error>,
 }
 
 /// How a request must be sent to a server.
 pub(crate) enum SendPlan {
     Unchanged,
-    /// Each transaction as a script.
+    /// Send each transaction as a script.
     AsScript,
     Rejected(Error),
 }
 
 impl Atomicity {
-    /// How a request must be sent to this server.
+    /// Returns how a request must be sent to this server.
     #[inline]
     pub(crate) fn plan(&self, request: &Request) -> SendPlan {
         match (&self.no_multi, &self.no_scripts) {
@@ -39,22 +40,23 @@ impl Atomicity {
     }
 }
 
-/// The error of a transaction on a server that rejects MULTI and scripts.
+/// Returns the error of a transaction on a server that rejects MULTI and scripts.
 fn without_transactions(no_multi: &Error, no_scripts: &Error) -> Error {
     no_multi.clone().explained(&format!(
-        "transactions need MULTI, or else EVAL, which is rejected too ({no_scripts}); nothing was sent; permit one of them \
-         (`+@transaction` or `+eval` in the ACL of the user), and new connections will accept transactions"
+        "transactions need MULTI or EVAL, and the server rejects EVAL too ({no_scripts}); nothing was sent; permit one of \
+         them (`+@transaction` or `+eval` in the ACL of the user), then transactions work on new connections"
     ))
 }
 
 fn without_scripts(no_scripts: &Error) -> Error {
-    no_scripts.clone().explained("this operation is an atomic script, which needs EVAL; nothing was sent")
+    no_scripts.clone().explained("this operation runs an atomic script, which needs EVAL; nothing was sent")
 }
 
-/// The reason why a command is not available: the connection was closed instead of a reply.
+/// Returns the error for a command that is unavailable because the connection is closed instead of
+/// a reply.
 pub(super) fn closed_by(command: &str, server: &str) -> Error {
     let message = format!(
-        "{server}, or a proxy in front of it, closes the connection in answer to {command}, or never answers"
+        "{server}, or a proxy in front of it, closes the connection after {command}, or never replies to it"
     );
     Error::new(ErrorKind::Server, message)
 }

@@ -1,7 +1,8 @@
-//! Attempts to connect, and the probes that look for a server that was lost.
+//! Attempts to connect, and the probes for a server that was lost.
 //!
-//! bb8 hides a failed attempt and lets every caller wait for its timeout. So an attempt never fails as far as bb8 knows: its
-//! outcome is what bb8 pools, and a failure is handed to the caller that asked, once.
+//! bb8 hides a failed attempt and lets every caller wait for its timeout. Therefore an attempt
+//! never fails as far as bb8 knows. bb8 pools the outcome, and a failure is handed once to the
+//! caller that requested the connection.
 
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -20,23 +21,24 @@ use crate::time::{Backoff, Deadline};
 
 /// The pause before the first probe.
 const FIRST_PROBE: Duration = Duration::from_millis(50);
-/// After this long without an answer, another attempt begins alongside the first. What is sent while the server is away is lost;
-/// the system sends it again, but after pauses that grow to seconds.
+/// How long an attempt may take before another one starts alongside it. Packets that are sent while
+/// the server is down are lost. The system resends them, but after pauses that grow to seconds.
 const NEXT_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// The outcome of an attempt to connect.
 pub(crate) enum Attempt<C> {
     Connected(C),
-    /// Why, and when: if its caller is gone, it waits in the pool, and is no answer to a later caller.
+    /// The error, and when it happened. If the caller was dropped, the failure stays in the pool,
+    /// and a later caller must not receive it.
     Failed(Error, Instant),
 }
 
-/// What the connections of a pool are made from, and where their fate is recorded.
+/// What the connections of a pool are opened from, and where their outcomes are recorded.
 #[derive(Clone)]
 pub(crate) struct Origin {
     pub(crate) settings: Arc<Settings>,
     pub(crate) facts: Arc<ServerFacts>,
-    /// Of the pool. Another one may end earlier.
+    /// The runtime of the pool. Another runtime may end earlier.
     runtime: Handle,
 }
 
@@ -45,7 +47,7 @@ impl Origin {
         Self { settings, facts, runtime }
     }
 
-    /// Makes one attempt within the limit for connecting, and records its outcome.
+    /// Makes one attempt within the connect timeout, and records its outcome.
     pub(crate) async fn attempt<C, F>(&self, connect: impl Fn() -> F) -> Attempt<C>
     where
         F: Future<Output = Result<C, Error>>,
@@ -60,8 +62,8 @@ impl Origin {
         }
     }
 
-    /// Connects within the limit, with at most two attempts at a time: the first has the whole limit, because the server may be
-    /// slow.
+    /// Connects within the limit, with at most two concurrent attempts. The first one may use the
+    /// whole limit, because the server may be slow.
     async fn connected<C, F>(&self, connect: impl Fn() -> F) -> Result<C, Error>
     where
         F: Future<Output = Result<C, Error>>,
@@ -91,14 +93,15 @@ impl Origin {
         }
     }
 
-    /// Has the server probed, because a lane owes replies and is silent. If the server answers, the lane is dead.
+    /// Starts probing the server, because a lane is silent although replies are outstanding. If the
+    /// server answers, the lane is dead.
     pub(super) fn suspect(&self) -> Suspicion {
         let suspicion = self.facts.search.suspect();
         self.search();
         suspicion
     }
 
-    /// Starts the task that probes the server until it is back, unless it runs.
+    /// Starts the task that probes the server until it is back, unless that task runs already.
     pub(crate) fn search(&self) {
         let (settings, facts) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.facts));
         let searching = search(settings, facts, self.runtime.clone());
@@ -106,8 +109,8 @@ impl Origin {
     }
 }
 
-/// Connects again and again, until the server is back and no lane is suspected, or the pool is gone. One attempt begins at most the
-/// configured pause after the last.
+/// Connects repeatedly until the server is back and no lane is suspected, or the pool is dropped.
+/// The time between two attempts is at most the configured pause.
 async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Handle) {
     let mut next = Instant::now();
     let mut pauses = None;
@@ -117,7 +120,7 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
         let longest = facts.breaker.pause();
         let pauses = match &mut pauses {
             Some(pauses) => pauses,
-            // It was lost just now. A silent lane is urgent.
+            // The server was lost just now, so wait first. Do not wait if a lane is silent.
             None => {
                 let pauses = pauses.insert(Backoff::new(FIRST_PROBE.min(longest), longest));
                 if !facts.search.is_urgent() {
@@ -127,7 +130,7 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
                 pauses
             }
         };
-        if !facts.search.goes_on(|| facts.breaker.wants_probe()) {
+        if !facts.search.must_continue(|| facts.breaker.wants_probe()) {
             return;
         }
         let began = Instant::now();
@@ -138,7 +141,8 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
         if outcome.is_ok() {
             origin.facts.search.answered(began);
         }
-        // With the breaker closed, commands find out by themselves whether the server fails; it may only be busy.
+        // If the breaker is closed, a failed probe does not count. The server may only be busy, and
+        // commands find out whether it fails.
         if is_open || outcome.is_ok() {
             origin.facts.note(outcome.as_ref().err());
         }
@@ -146,23 +150,23 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
     }
 }
 
-/// Connects and logs in. If a lane is silent, it also waits for the reply to a command that a server holds back while it pauses
-/// writes for a failover: such a server answers a login, and owes the lane its replies.
+/// Connects and logs in. If a lane is silent, it also runs a command that a server delays while it
+/// pauses writes for a failover. Such a server answers a login but not the commands on the lane.
 async fn sign_of_life(origin: &Origin) -> Result<(), Error> {
     let settings = &origin.settings;
     if let Endpoint::Pool(external) = &settings.endpoint {
         return external.probe(settings.db, Deadline::after(settings.connect_timeout)).await;
     }
     let (mut stream, login) = open(settings, &origin.facts).await?;
-    // A proxy that takes only a plain login may never answer a command that it does not know.
+    // A proxy that accepts only a plain login may never answer a command that it does not know.
     if origin.facts.search.is_urgent() && !login.server.is_plain {
-        // An error is a reply too, and a closed connection is the answer of some proxies.
+        // An error is also a reply, and some proxies close the connection instead.
         let _ = probe(&mut stream, settings, &[paused_with_writes()]).await;
     }
     Ok(())
 }
 
-/// A command that reads one key, and is paused when writes are (`CLIENT PAUSE .. WRITE`).
+/// A command that reads one key, and is delayed when writes are paused (`CLIENT PAUSE .. WRITE`).
 fn paused_with_writes() -> Packet {
     let mut packet = Packet::new("PFCOUNT", Keys::None);
     packet.args.push(b"%probe");

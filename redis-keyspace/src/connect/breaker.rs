@@ -1,4 +1,5 @@
-//! The circuit breaker: after a few consecutive failures, commands fail at once until the server is back.
+//! The circuit breaker. After a few consecutive failures, commands fail at once until the server is
+//! back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -11,28 +12,29 @@ use crate::config::BreakerSettings;
 use crate::error::{Error, ErrorKind};
 use crate::sync::lock;
 
-/// The server is probed no more when no command was refused for this long: nothing needs it. The next command tries again.
+/// Probing stops when no command was rejected for this long. The next command tries to connect
+/// itself.
 const UNUSED: Duration = Duration::from_secs(60);
 
-/// Whether a pool tries commands; see [`RedisBuilder::breaker`](crate::RedisBuilder::breaker).
+/// The state of a circuit breaker; see [`RedisBuilder::breaker`](crate::RedisBuilder::breaker).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum BreakerState {
     /// Commands are sent.
     Closed,
-    /// The server failed several times in a row: commands fail at once.
+    /// Commands fail at once, because the server failed several times in a row.
     Open,
-    /// It is being tried whether the server is back: by a probe of the pool, or, after a minute without commands, by the next
-    /// command.
+    /// An attempt finds out whether the server is back: a probe of the pool or, after a minute
+    /// without commands, the next command.
     HalfOpen,
 }
 
-/// Counts the failures of one server: attempts to connect, and connections that were lost.
+/// Counts the failures of one server: failed attempts to connect, and lost connections.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: BreakerSettings,
-    /// Whether there is nothing that a success could change, the usual case. Written only with the state locked.
+    /// Whether a success changes nothing, the usual case. Written only with the state locked.
     quiet: AtomicBool,
     opened: AtomicU64,
     state: Mutex<Failures>,
@@ -40,9 +42,10 @@ pub(crate) struct Breaker {
 
 #[derive(Debug, Default)]
 struct Failures {
-    /// In a row.
+    /// The number of consecutive failures.
     failures: u32,
-    /// Whether a lost connection is among them. Connections lost together count as one failure.
+    /// Whether a lost connection is among the failures. Connections that are lost together count as
+    /// one failure.
     lost: bool,
     open: Option<Open>,
 }
@@ -53,9 +56,10 @@ struct Open {
     failures: u32,
     cause: Error,
     probing: bool,
-    /// When a command was refused last.
+    /// When a command was last rejected.
     used: Instant,
-    /// Nothing has used the pool for a while, and the next command tries whether the server is back.
+    /// Set when no command used the pool for a while. The next command tries whether the server is
+    /// back.
     resting: bool,
 }
 
@@ -73,7 +77,7 @@ impl Breaker {
         lock(&self.state)
     }
 
-    /// Fails while the breaker is open, unless the next command is to try whether the server is back.
+    /// Fails while the breaker is open, unless this command should try whether the server is back.
     pub(crate) fn admit(&self) -> Result<(), Error> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
@@ -87,7 +91,7 @@ impl Breaker {
         }
     }
 
-    /// The server answered.
+    /// Records that the server answered.
     pub(crate) fn succeeded(&self) {
         if self.quiet.load(Ordering::Acquire) {
             return;
@@ -101,27 +105,28 @@ impl Breaker {
         }
     }
 
-    /// An attempt to connect failed; returns whether the server must be probed from now on.
+    /// Records a failed attempt to connect. Returns whether the server must be probed from now on.
     pub(crate) fn failed(&self, cause: &Error) -> bool {
         self.count(cause, false)
     }
 
-    /// A connection with commands in flight was lost; returns whether the server must be probed from now on.
+    /// Records that a connection with commands in flight was lost. Returns whether the server must
+    /// be probed from now on.
     pub(crate) fn lost(&self, cause: &Error) -> bool {
         self.count(cause, true)
     }
 
     fn count(&self, cause: &Error, is_loss: bool) -> bool {
-        // A wrong password is an error of the program.
+        // Other errors, such as a wrong password, are not failures of the server.
         let is_the_servers =
             matches!(cause.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost | ErrorKind::Timeout);
         if !is_the_servers || self.settings.failures == 0 {
             return false;
         }
         let mut state = self.lock();
-        // The command that tried has failed: the next ones are refused again.
+        // The command that tried the server failed, so the next ones are rejected again.
         let was_resting = state.open.as_mut().is_some_and(Open::wake);
-        // One restart breaks all connections at once, and counts once.
+        // One restart breaks all connections at once, and counts as one failure.
         if is_loss && std::mem::replace(&mut state.lost, true) {
             return was_resting;
         }
@@ -153,7 +158,8 @@ impl Breaker {
         }
     }
 
-    /// Whether the server is to be probed. If nothing has used the pool for a while, it is left to the next command.
+    /// Whether the server must be probed. If no command used the pool for a while, probing is left
+    /// to the next command.
     pub(crate) fn wants_probe(&self) -> bool {
         let mut state = self.lock();
         let Some(open) = &mut state.open else { return false };
@@ -161,7 +167,7 @@ impl Breaker {
         !open.resting
     }
 
-    /// Records whether a probe is in progress; returns whether the breaker is open.
+    /// Records whether a probe is in progress. Returns whether the breaker is open.
     pub(crate) fn probing(&self, probing: bool) -> bool {
         self.lock().open.as_mut().map(|open| open.probing = probing).is_some()
     }
@@ -174,14 +180,14 @@ impl Breaker {
         }
     }
 
-    /// How often it has opened.
+    /// How often the breaker has opened.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 }
 
 impl Open {
-    /// Ends the rest; returns whether there was one.
+    /// Ends the rest. Returns whether the breaker was resting.
     fn wake(&mut self) -> bool {
         if self.resting {
             self.used = Instant::now();
@@ -212,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_only() {
+    fn only_consecutive_failures_open_the_breaker() {
         let breaker = Breaker::new(BreakerSettings::new(3, Duration::from_secs(1)));
         for _ in 0..10 {
             assert!(!breaker.failed(&lost()) && !breaker.failed(&lost()));
@@ -236,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_programs_fault_does_not_count() {
+    fn errors_of_the_program_do_not_count() {
         let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
         for kind in [
             ErrorKind::AuthenticationFailed,
@@ -255,24 +261,24 @@ mod tests {
     fn connections_lost_together_are_one_failure() {
         let breaker = Breaker::new(BreakerSettings::new(2, Duration::from_secs(1)));
         assert!((0..100).all(|_| !breaker.lost(&lost())));
-        assert!(breaker.failed(&lost()), "and an attempt to connect is another");
+        assert!(breaker.failed(&lost()), "an attempt to connect is another failure");
         breaker.succeeded();
         assert!(!breaker.lost(&lost()) && breaker.failed(&lost()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_rests_when_nothing_uses_it_until_a_command_has_tried() {
+    async fn an_unused_breaker_rests_until_a_command_tries() {
         let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
         for is_loss in [false, true] {
             assert!(breaker.count(&lost(), is_loss), "it opens");
             for _ in 0..10 {
                 tokio::time::advance(UNUSED / 2).await;
-                assert!(breaker.admit().is_err() && breaker.wants_probe(), "it is used");
+                assert!(breaker.admit().is_err() && breaker.wants_probe(), "the breaker is in use");
             }
             tokio::time::advance(UNUSED * 2).await;
             assert!(!breaker.wants_probe() && breaker.state() == BreakerState::HalfOpen);
             assert!(breaker.admit().is_ok(), "a command tries");
-            assert!(breaker.count(&lost(), is_loss), "and fails: it is probed again");
+            assert!(breaker.count(&lost(), is_loss), "the command fails, so the server is probed again");
             assert!(breaker.admit().is_err() && breaker.wants_probe());
             assert!(!breaker.count(&lost(), is_loss), "it is probed already");
             tokio::time::advance(UNUSED * 2).await;
@@ -282,9 +288,9 @@ mod tests {
         }
     }
 
-    /// Successes and failures at the same time: whatever happens, a success closes it.
+    /// Runs successes and failures concurrently. In any order, a later success closes the breaker.
     #[test]
-    fn it_never_sticks() {
+    fn concurrent_outcomes_never_leave_the_breaker_stuck() {
         for _ in 0..20_000 {
             let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
             breaker.failed(&lost());

@@ -1,4 +1,4 @@
-//! Connections that one caller has to itself, driven by the `redis` crate.
+//! Exclusive connections, driven by the `redis` crate.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::login::Login;
 use super::open::open;
 use crate::error::Error;
 
-/// A connection that was idle for longer is probed before it is handed out.
+/// A connection that was idle for longer than this is probed before it is handed out.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 
 pub(crate) struct Exclusive {
@@ -26,14 +26,16 @@ pub(crate) struct Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        // Otherwise the driver would live until every request is answered, and a blocked one never is.
+        // Otherwise the driver would run until every request is answered, and a blocked request may
+        // never be.
         self.driver.abort();
     }
 }
 
 impl Exclusive {
     async fn connect(origin: &Origin, generation: u64) -> Result<Self, Error> {
-        // Our own login reports errors as on a lane, and the driver never sees the password.
+        // Our own login reports the same errors as on a lane, and the driver never sees the
+        // password.
         let settings = &origin.settings;
         let (stream, Login { speaks_resp3, .. }) = open(settings, &origin.facts).await?;
         let protocol = if speaks_resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
@@ -41,7 +43,7 @@ impl Exclusive {
             .set_db(settings.db.into())
             .set_protocol(protocol)
             .set_skip_set_lib_name();
-        // Blocking commands wait as long as they ask for; callers set their own limits.
+        // Blocking commands wait as long as they specify. Callers set their own limits.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
             .await
@@ -55,7 +57,7 @@ impl Exclusive {
     }
 }
 
-/// Makes exclusive connections.
+/// The bb8 manager of exclusive connections.
 pub(crate) struct ExclusiveManager {
     pub(crate) origin: Origin,
 }
@@ -70,7 +72,7 @@ impl bb8::ManageConnection for ExclusiveManager {
     }
 
     async fn is_valid(&self, connection: &mut Attempt<Exclusive>) -> Result<(), Error> {
-        // A failure is for the caller that asked, and reaches it only if it passes.
+        // Pass a failed attempt on: it is for the caller that requested it.
         let Attempt::Connected(exclusive) = connection else { return Ok(()) };
         if !exclusive.is_usable() || exclusive.generation != self.origin.facts.generation() {
             return Err(Error::connection_lost("found broken in the pool"));
@@ -81,7 +83,7 @@ impl bb8::ManageConnection for ExclusiveManager {
             let limit = self.origin.settings.connect_timeout;
             let Ok(Ok(())) = tokio::time::timeout(limit, probe).await else {
                 exclusive.tainted = true;
-                return Err(Error::connection_lost("no sign of life after a while idle"));
+                return Err(Error::connection_lost("no reply to PING after an idle period"));
             };
         }
         Ok(())

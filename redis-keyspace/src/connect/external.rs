@@ -1,4 +1,4 @@
-//! Running requests on a `bb8_redis` pool of the application.
+//! Runs requests on a `bb8_redis` pool of the application.
 
 use std::sync::atomic::Ordering;
 
@@ -25,7 +25,7 @@ impl ExternalPool {
         let connection = match timeout_at(deadline.at(), self.pool.get_owned()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(bb8::RunError::User(error))) => return Err(can_not_connect(error)),
-            // bb8 hides why it could not connect; one attempt outside of the pool finds out.
+            // bb8 hides why it could not connect. One attempt outside of the pool finds out.
             Ok(Err(bb8::RunError::TimedOut)) => {
                 self.dedicated(db, deadline).await?;
                 return Err(busy(deadline));
@@ -36,7 +36,7 @@ impl ExternalPool {
         Ok(connection)
     }
 
-    /// A connection outside of the pool.
+    /// Opens a connection outside of the pool.
     async fn dedicated(&self, db: u16, deadline: Deadline) -> Result<MultiplexedConnection, Error> {
         let connected = deadline.bound(Budget::Connect, self.pool.dedicated_connection()).await?;
         let connection = connected.map_err(can_not_connect)?;
@@ -45,12 +45,13 @@ impl ExternalPool {
     }
 
     fn out_of_time(&self, deadline: Deadline) -> Error {
-        // Without a single connection, none can be busy.
+        // Without any connection, none can be busy.
         if self.pool.state().connections == 0 { deadline.passed(Budget::Connect) } else { busy(deadline) }
     }
 
-    /// Runs a request on a connection that no other caller uses meanwhile: the application may leave one in a state in which
-    /// it can't be shared, such as a pending BLPOP or a WATCH.
+    /// Runs a request on an exclusive connection of the pool. It is not shared, because the
+    /// application may leave a connection in a state in which sharing fails, such as a pending
+    /// BLPOP or a WATCH.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -91,15 +92,17 @@ impl ExternalPool {
         }
     }
 
-    /// Connects for one caller alone, outside of the pool: the pool's manager never finds a connection broken, so one left
-    /// with a WATCH or on another database would go to the next user.
+    /// Opens an exclusive connection outside of the pool. The manager of the pool never finds a
+    /// connection broken, so a connection with a WATCH or on another database would go to the next
+    /// user.
     pub(crate) async fn exclusive(
         &self,
         db: u16,
         deadline: Deadline,
     ) -> Result<MultiplexedConnection, Error> {
         let mut connection = self.dedicated(db, deadline).await?;
-        // The driver's half a second is too short for blocking commands; callers set their own limits.
+        // The driver's default of half a second is too short for blocking commands. Callers set
+        // their own limits.
         connection.set_response_timeout(Deadline::LONGEST);
         Ok(connection)
     }
@@ -113,8 +116,8 @@ impl ExternalPool {
         self.check_out(db, deadline).await.map(drop)
     }
 
-    /// Finds out whether the server accepts MULTI, until it does, and else whether it accepts scripts. A server that rejects
-    /// MULTI would run the commands after it one by one.
+    /// Finds out whether the server accepts MULTI, and else whether it accepts scripts. Asks until
+    /// MULTI is accepted. A server that rejects MULTI would run the commands after it one by one.
     async fn atomicity(&self, db: u16, deadline: Deadline, facts: &ServerFacts) -> Result<Atomicity, Error> {
         if self.has_transactions.load(Ordering::Relaxed) {
             return Ok(Atomicity::default());
@@ -131,14 +134,15 @@ impl ExternalPool {
         let atomicity =
             Atomicity { no_multi: Some(no_multi.error), no_scripts: no_scripts.map(|refusal| refusal.error) };
         if closes {
-            // Each question costs a connection. The permissions of a user can be asked for every time.
+            // Remember this, because each attempt costs a connection. Permissions may change, so
+            // error replies are not remembered.
             facts.logins.found_plain(atomicity.clone());
         }
         Ok(atomicity)
     }
 
-    /// Asks once whether the server is a node of a cluster. A server before version 6.2 does not say, and counts as none; so
-    /// does a proxy that closes the connection.
+    /// Asks once whether the server is a node of a cluster. A server before version 6.2 does not
+    /// report it, and counts as standalone. So does a proxy that closes the connection.
     async fn ask_for_cluster(&self, db: u16, deadline: Deadline) -> Result<bool, Error> {
         if let Some(is_cluster) = self.is_cluster.get() {
             return Ok(*is_cluster);
@@ -147,7 +151,7 @@ impl ExternalPool {
         Ok(*self.is_cluster.get_or_init(|| hello.is_some_and(|hello| says_cluster(&hello))))
     }
 
-    /// Why the server rejects a request, if it does.
+    /// Returns why the server rejects a request, if it does.
     async fn refusal(
         &self,
         name: &str,
@@ -162,11 +166,11 @@ impl ExternalPool {
         })
     }
 
-    /// The first reply to a request, or `None` if the connection is closed instead. It uses a connection outside of the pool:
-    /// the pool would keep a broken one.
+    /// Returns the first reply to a request, or `None` if the connection is closed instead. Uses a
+    /// connection outside of the pool, because the pool would keep a broken one.
     async fn ask(&self, request: &Request, db: u16, deadline: Deadline) -> Result<Option<Reply>, Error> {
         let question = pipeline(request, "");
-        // Once may be by chance: the server may restart.
+        // A single closed connection may be a coincidence: the server may be restarting.
         for _ in 0..2 {
             let mut connection = self.exclusive(db, deadline).await?;
             match send(&mut connection, &question, deadline).await {
@@ -191,10 +195,10 @@ impl ExternalPool {
     }
 }
 
-/// That a server rejects a command.
+/// The rejection of a command by the server.
 struct Refusal {
     error: Error,
-    /// It closes the connection.
+    /// Whether the server closes the connection instead of replying.
     is_closing: bool,
 }
 
@@ -204,40 +208,42 @@ fn busy(deadline: Deadline) -> Error {
     )
 }
 
-/// Why the pool could not connect.
+/// Returns the error for a pool that could not connect.
 fn can_not_connect(error: redis::RedisError) -> Error {
     let kind = match Error::driver(error.clone()).kind() {
         kind @ (ErrorKind::AuthenticationFailed | ErrorKind::PermissionDenied) => kind,
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => ErrorKind::AuthenticationFailed,
         _ => ErrorKind::Unavailable,
     };
-    // A server without HELLO repeats the password that HELLO contained, and the pool does not tell which it was.
+    // A server without HELLO repeats the password that HELLO contained, and the pool does not
+    // report which password it used.
     let said = error.to_string();
-    let told = match error.code() {
+    let shown = match error.code() {
         Some(code) if ["HELLO", "AUTH"].iter().any(|name| said.to_ascii_uppercase().contains(name)) => {
             format!("{code} (the rest is omitted, because it may repeat the password)")
         }
         Some(_) => without_quoted(&without_arguments(&said)).into_owned(),
         None => said.clone(),
     };
-    let ours = Error::new(kind, format!("the application's pool can't connect: {told}"));
-    // As the source, it would show what the message leaves out.
-    if told == said { ours.sourced(error) } else { ours }
+    let ours = Error::new(kind, format!("the application's pool can't connect: {shown}"));
+    // As the source, the driver's error would show what the message omits.
+    if shown == said { ours.sourced(error) } else { ours }
 }
 
-/// A keyspace uses one database, and a borrowed connection is never switched to another.
+/// Checks the database of a borrowed connection, which is never switched to another one.
 fn check_database(connection: &impl ConnectionLike, db: u16) -> Result<(), Error> {
     let found = connection.get_db();
     if found == i64::from(db) {
         return Ok(());
     }
     Err(Error::configuration(format!(
-        "the application's pool connects to database {found}, but was passed as a pool of database {db}; use \
-         Redis::from_pool_on, or `RedisBuilder::pool` with `db`"
+        "the application's pool uses database {found}, but database {db} is configured; use Redis::from_pool_on, or \
+         `RedisBuilder::pool` with `db`"
     )))
 }
 
-/// Sends a request on a connection that the application may have left with watched keys or in a `MULTI`.
+/// Sends a request on a connection that the application may have left with watched keys or in a
+/// `MULTI`.
 async fn send_cleanly(
     connection: &mut MultiplexedConnection,
     request: &Request,
@@ -256,7 +262,7 @@ async fn send_cleanly(
     let pipeline = pipeline(request, namespace);
     let replies = send(connection, &pipeline, deadline).await?;
     if replies.iter().any(is_queued) && ended_transaction(connection, deadline).await? {
-        // Nothing of the request was executed.
+        // No command of the request was executed.
         return send(connection, &pipeline, deadline).await;
     }
     Ok(replies)
@@ -280,7 +286,7 @@ fn is_queued(reply: &Reply) -> bool {
     matches!(reply, Reply::Status(text) if text == "QUEUED")
 }
 
-/// Discards the transaction that the connection is in. Returns false if the server does not confirm it.
+/// Discards the transaction of the connection. Returns false if the server does not confirm it.
 async fn ended_transaction(
     connection: &mut MultiplexedConnection,
     deadline: Deadline,
@@ -289,7 +295,7 @@ async fn ended_transaction(
     Ok(matches!(replies.as_slice(), [Reply::Ok]))
 }
 
-/// The commands of a request.
+/// Returns the commands of a request as a pipeline.
 fn pipeline(request: &Request, namespace: &str) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(request.replies());
     append(&mut pipeline, request, namespace);

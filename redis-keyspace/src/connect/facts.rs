@@ -1,4 +1,4 @@
-//! What a pool has learned about its server.
+//! The facts that a pool has learned about its server.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::config::{BreakerSettings, unique_id};
 use crate::error::Error;
 use crate::sync::lock;
 
-/// How many runs are remembered. A forgotten run counts as a new one when it returns.
+/// How many server runs are remembered. A forgotten run counts as a new one when it returns.
 const RUNS: usize = 16;
 
 /// One run of a server, from its start to its end.
@@ -24,20 +24,21 @@ impl ServerRun {
     }
 }
 
-/// What a server says about itself at the login.
+/// What a server reports about itself at the login.
 #[derive(Default)]
 pub(crate) struct ServerInfo {
-    /// Whether it is a node of a cluster, as far as it says: servers before version 6 do not.
+    /// Whether the server reports that it is a node of a cluster. Servers before version 6 do not
+    /// report it.
     pub(crate) is_cluster: bool,
-    /// The id of its run, if the user may ask.
+    /// The id of the server's run, if the user is permitted to read it.
     pub(crate) run_id: Option<String>,
-    /// What it accepts for operations that must be atomic.
+    /// What the server accepts for atomic operations.
     pub(crate) atomicity: Atomicity,
-    /// Whether it was a plain login, at which the server says nothing.
+    /// Whether it was a plain login, at which the server reports nothing.
     pub(crate) is_plain: bool,
 }
 
-/// What a pool has learned about its server.
+/// The facts that a pool has learned about its server.
 #[derive(Debug)]
 pub(crate) struct ServerFacts {
     pub(crate) breaker: Breaker,
@@ -47,9 +48,9 @@ pub(crate) struct ServerFacts {
     /// Whether the server was a node of a cluster at the last login that asked.
     cluster: AtomicBool,
     pub(super) logins: LoginHistory,
-    /// Whether the server was found to close the connection in answer to INFO.
+    /// Whether the server closes the connection after INFO.
     closes_on_info: AtomicBool,
-    /// The latest runs, by their ids.
+    /// The latest runs, with their ids.
     runs: Mutex<Vec<(String, ServerRun)>>,
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
@@ -76,7 +77,8 @@ impl ServerFacts {
         }
     }
 
-    /// Records how an attempt to connect ended; returns whether the server must be probed from now on.
+    /// Records the outcome of an attempt to connect. Returns whether the server must be probed from
+    /// now on.
     pub(crate) fn note(&self, error: Option<&Error>) -> bool {
         self.failing.store(error.is_some(), Ordering::Relaxed);
         match error {
@@ -96,13 +98,15 @@ impl ServerFacts {
         }
     }
 
-    /// Records that a connection broke, idle or with commands in flight; returns whether the server must be probed from now on.
+    /// Records that a connection broke, idle or with commands in flight. Returns whether the server
+    /// must be probed from now on.
     pub(crate) fn note_loss(&self, error: &Error, was_idle: bool) -> bool {
         self.lost_connections.fetch_add(1, Ordering::Relaxed);
         count!("redis_keyspace_lost_connections_total");
         self.set_last_error(error);
         event!(warn, "connection to Redis lost", error = %error);
-        // Servers and network devices may close idle connections at any time.
+        // A lost idle connection is no failure: servers and network devices may close it at any
+        // time.
         !was_idle && self.breaker.lost(error)
     }
 
@@ -110,8 +114,8 @@ impl ServerFacts {
         *lock(&self.last_error) = Some(error.to_string());
     }
 
-    /// Records what a new connection found, and returns the run of the server. A server without an id counts as a new run each
-    /// time.
+    /// Records what a new connection found, and returns the run of the server. A server that
+    /// reports no id counts as a new run each time.
     pub(crate) fn note_server(&self, server: &ServerInfo) -> ServerRun {
         if !server.is_plain {
             self.cluster.store(server.is_cluster, Ordering::Relaxed);
@@ -129,12 +133,12 @@ impl ServerFacts {
         run
     }
 
-    /// Whether INFO must not be sent, because a proxy closes the connection in answer.
+    /// Whether INFO must not be sent, because a proxy closes the connection after it.
     pub(crate) fn is_without_info(&self) -> bool {
         self.logins.is_plain() || self.closes_on_info.load(Ordering::Relaxed)
     }
 
-    /// Records that the server closes the connection in answer to INFO.
+    /// Records that the server closes the connection after INFO.
     pub(crate) fn learn_that_info_closes(&self) {
         self.closes_on_info.store(true, Ordering::Relaxed);
     }
@@ -159,5 +163,19 @@ impl ServerFacts {
 
     pub(crate) fn last_error(&self) -> Option<String> {
         lock(&self.last_error).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_runs_are_remembered() {
+        let facts = ServerFacts::new(BreakerSettings::default());
+        for nth in 0..1000 {
+            facts.note_server(&ServerInfo { run_id: Some(nth.to_string()), ..ServerInfo::default() });
+        }
+        assert_eq!(lock(&facts.runs).len(), RUNS);
     }
 }

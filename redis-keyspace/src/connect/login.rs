@@ -1,4 +1,5 @@
-//! Logs a connection in: protocol, user, name and database, in one round trip if the server is new enough.
+//! Logs a connection in: protocol, user, name and database, in one round trip if the server is new
+//! enough.
 
 use std::io;
 use std::sync::LazyLock;
@@ -14,7 +15,7 @@ use crate::protocol::{Decoder, Malformed, Packet, Reply, read, script_probe};
 
 /// The outcome of a login.
 pub(super) struct Login {
-    /// Bytes after the last reply: none, unless the server pushes.
+    /// The bytes after the last reply. Empty unless the server sends pushes.
     pub(super) unread: BytesMut,
     pub(super) speaks_resp3: bool,
     pub(super) server: ServerInfo,
@@ -22,7 +23,8 @@ pub(super) struct Login {
 
 /// Why a login failed.
 pub(super) enum LoginFailure {
-    /// The connection was closed instead of a reply, or after the rejection of a command that a plain login does without.
+    /// The connection was closed instead of a reply, or after the rejection of a command that a
+    /// plain login does not need.
     Closed(Error),
     Failed(Error),
 }
@@ -35,14 +37,14 @@ impl LoginFailure {
     }
 }
 
-/// Makes a new connection ready for commands, and asks the server for facts about itself.
+/// Prepares a new connection for commands, and requests facts about the server.
 pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
     let mut conversation = Conversation::new(stream, settings);
     let (speaks_resp3, mut server) = if settings.protocol == Protocol::Resp2 {
         (false, conversation.resp2().await?)
     } else {
         match conversation.resp3().await {
-            // Servers before version 6 know no HELLO, and a proxy may refuse the protocol.
+            // Servers before version 6 do not know HELLO, and a proxy may reject the protocol.
             Err(LoginFailure::Failed(error)) if settings.protocol == Protocol::Auto && is_unknown(&error) => {
                 (false, conversation.resp2().await?)
             }
@@ -55,7 +57,8 @@ pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Lo
     Ok(Login { unread: conversation.input, speaks_resp3, server })
 }
 
-/// Makes a new connection ready for commands, with no command that a proxy may reject. The server says nothing about itself.
+/// Prepares a new connection for commands, using only commands that every proxy accepts. The server
+/// reports nothing about itself.
 pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
     let mut conversation = Conversation::new(stream, settings);
     let db = settings.db.to_string();
@@ -78,7 +81,7 @@ pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Res
     for (name, _) in commands {
         match conversation.reply().await {
             Ok(Reply::Error(said)) => {
-                failure.get_or_insert_with(|| refused(&said, settings).about(name, None, None));
+                failure.get_or_insert_with(|| refused(&said, name, settings).about(name, None, None));
             }
             Ok(_) => {}
             Err(other) => {
@@ -113,41 +116,60 @@ pub(crate) fn says_cluster(hello: &Reply) -> bool {
         .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
 }
 
-/// Whether an error reply says that the server does not know a command.
+/// Whether an error reply means that the server does not know a command.
 fn is_unknown(error: &Error) -> bool {
     error.kind() == ErrorKind::Server && matches!(error.code(), Some("ERR" | "NOPROTO"))
 }
 
-/// What an error reply to a command of the login means.
+/// The effect of an error reply to a command of the login.
 #[derive(Clone, Copy)]
 enum Answer {
     /// The login fails.
     Required,
-    /// Nothing.
+    /// The error is ignored.
     Optional,
-    /// There are no transactions on this connection.
+    /// The connection has no transactions.
     Transactions,
 }
 
-/// The server's rejection of a login. Some servers repeat the password that they were sent, in a spelling of their own; then
-/// only the code of the error is passed on.
-fn refused(said: &str, settings: &Settings) -> Error {
+/// Returns the error for a login that the server rejected. Some servers repeat the password in
+/// another spelling. In that case the error contains only the code.
+fn refused(said: &str, command: &str, settings: &Settings) -> Error {
     let essence = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
     let repeats = settings.password.as_ref().is_some_and(|password| {
         let essence_of_password = essence(password.expose());
         said.contains(password.expose())
             || (!essence_of_password.is_empty() && essence(said).contains(&essence_of_password))
     });
+    let cause = cause_of(said, command, settings);
     if repeats {
         let code = said.split(' ').next().unwrap_or_default();
         let code = if code.chars().all(|c| c.is_ascii_uppercase()) { code } else { "ERR" };
-        Error::server(&format!("{code} (the rest is omitted, because it may repeat the password)"))
+        let said = format!("{code} (the rest is omitted, because it may repeat the password)");
+        Error::server_with_hint(&said, cause.as_deref())
     } else {
-        Error::server(said)
+        Error::server_with_hint(said, cause.as_deref())
     }
 }
 
-/// A user without a password is accepted with any password.
+/// Returns what was rejected: the user, or the database.
+fn cause_of(said: &str, command: &str, settings: &Settings) -> Option<String> {
+    let endpoint = &settings.endpoint;
+    if said.starts_with("WRONGPASS") {
+        let user = settings.username.as_deref().unwrap_or("default");
+        return Some(format!("{endpoint} rejected the user `{user}` or its password"));
+    }
+    (command == "SELECT" && said.contains("out of range")).then(|| {
+        format!(
+            "database {} does not exist on {endpoint}: set another `db` for the keyspace or the handle, or raise `databases` in \
+             the configuration of the server",
+            settings.db
+        )
+    })
+}
+
+/// Returns the user name and password to send. An empty password is sent for a user without one:
+/// the server accepts any.
 fn credentials(settings: &Settings) -> Option<(Option<&str>, &str)> {
     let password = settings.password.as_ref().map(Secret::expose);
     let username = settings.username.as_deref();
@@ -159,7 +181,7 @@ fn auth(settings: &Settings) -> Option<Vec<&str>> {
     Some(["AUTH"].into_iter().chain(username).chain([password]).collect())
 }
 
-/// The name of connections for which none is configured: that of the executable.
+/// Returns the default name of connections: the name of the executable.
 fn default_name() -> Option<&'static str> {
     static NAME: LazyLock<Option<String>> = LazyLock::new(|| {
         let path = std::env::current_exe().ok()?;
@@ -197,14 +219,14 @@ impl<'s> Conversation<'s> {
         }
     }
 
-    /// Sends the greeting and everything after it at once, and reads all replies.
+    /// Sends the greeting and all other commands at once, and reads all replies.
     async fn ask(&mut self, name: &'static str, greeting: &[&str]) -> Result<ServerInfo, LoginFailure> {
         let settings = self.settings;
         let mut out = Vec::new();
         write_command(&mut out, greeting);
         let mut expected = vec![(name, Answer::Required)];
         if name != "HELLO" {
-            // Only for the facts in the reply; servers too old for it return an error.
+            // Sent only for the facts in its reply. Servers that do not know it return an error.
             write_command(&mut out, &["HELLO", "2"]);
             expected.push(("HELLO", Answer::Optional));
         }
@@ -213,7 +235,8 @@ impl<'s> Conversation<'s> {
             write_command(&mut out, &["SELECT", &db]);
             expected.push(("SELECT", Answer::Required));
         }
-        // Old servers have no SETINFO, and some users may not call CLIENT; neither is a reason to fail.
+        // Old servers have no SETINFO, and some users may not run CLIENT. Neither is a reason to
+        // fail.
         if let Some(name) = settings.client_name.as_deref().or(default_name()) {
             write_command(&mut out, &["CLIENT", "SETNAME", name]);
             expected.push(("CLIENT SETNAME", Answer::Optional));
@@ -244,15 +267,17 @@ impl<'s> Conversation<'s> {
             };
             match answer {
                 Answer::Required => {
-                    failure.get_or_insert_with(|| refused(&said, settings).about(command, None, None));
+                    failure
+                        .get_or_insert_with(|| refused(&said, command, settings).about(command, None, None));
                 }
                 Answer::Optional => {}
                 // After a MULTI that can't be ended, every command would stay queued forever.
                 Answer::Transactions if command == "EXEC" && server.atomicity.no_multi.is_none() => {
-                    failure.get_or_insert_with(|| refused(&said, settings).about(command, None, None));
+                    failure
+                        .get_or_insert_with(|| refused(&said, command, settings).about(command, None, None));
                 }
                 Answer::Transactions => {
-                    server.atomicity.no_multi.get_or_insert_with(|| refused(&said, settings));
+                    server.atomicity.no_multi.get_or_insert_with(|| refused(&said, command, settings));
                 }
             }
         }
@@ -264,9 +289,9 @@ impl<'s> Conversation<'s> {
         packets.iter().for_each(|packet| packet.encode("", &mut out));
         self.send(&out).await?;
         let mut refusal = None;
-        for _ in packets {
+        for packet in packets {
             if let Reply::Error(said) = self.reply().await? {
-                refusal.get_or_insert_with(|| refused(&said, self.settings));
+                refusal.get_or_insert_with(|| refused(&said, packet.name, self.settings));
             }
         }
         Ok(refusal)
@@ -312,8 +337,9 @@ impl<'s> Conversation<'s> {
     }
 }
 
-/// The failure of a login whose connection broke after an error reply. A server without room for the connection says so and
-/// closes it; some proxies do the same after a command that they do not know.
+/// Returns the failure of a login whose connection broke after an error reply. A server without
+/// room for the connection sends an error and closes it. Some proxies do the same after an unknown
+/// command.
 fn closed_after(rejection: Option<Error>, broken: LoginFailure) -> LoginFailure {
     let Some(error) = rejection else { return broken };
     let is_about_command = is_unknown(&error)

@@ -1,4 +1,4 @@
-//! How bb8 makes shared connections.
+//! The bb8 manager of shared connections.
 
 use bb8_redis::bb8;
 
@@ -7,7 +7,7 @@ use super::lane::Lane;
 use super::login::Login;
 use super::open::open;
 
-/// Makes lanes.
+/// Opens lanes.
 pub(crate) struct LaneManager {
     pub(crate) origin: Origin,
 }
@@ -27,7 +27,7 @@ impl bb8::ManageConnection for LaneManager {
     }
 
     async fn is_valid(&self, _: &mut Attempt<Lane>) -> Result<(), Self::Error> {
-        // A lane notices by itself when it breaks: its driver reads all the time.
+        // A lane notices when it breaks, because its driver reads all the time.
         Ok(())
     }
 

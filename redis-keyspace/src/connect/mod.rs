@@ -1,4 +1,4 @@
-//! From a configuration to connections.
+//! Connections: opening them from a configuration, pooling them, and running requests on them.
 
 mod atomicity;
 mod attempt;

@@ -1,8 +1,9 @@
-//! From a configuration to a connection that is logged in.
+//! Opens connections from a configuration and logs them in.
 //!
-//! Some proxies close the connection in answer to a command that they do not know, instead of an error reply. Then the login is
-//! repeated with only those commands that every proxy knows, and separate connections find out which of MULTI and EVAL can be
-//! used. The pool remembers that, so that its later connections take one attempt.
+//! Some proxies close the connection when they receive an unknown command, instead of sending an
+//! error reply. Then the login is repeated with only the commands that every proxy knows. Separate
+//! connections find out whether MULTI and EVAL work. The pool remembers the result, so that later
+//! connections need only one attempt.
 
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use crate::config::{LoginMode, Protocol, Settings};
 use crate::error::Error;
 use crate::protocol::{Keys, Packet, script_probe};
 
-/// Opens a connection and logs it in. The caller bounds the time.
+/// Opens a connection and logs it in. The caller limits the time.
 pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
@@ -26,7 +27,7 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     let connection = match settings.login {
         LoginMode::Plain => plain(settings).await.map_err(LoginFailure::into_error)?,
         LoginMode::Auto => match detect(settings, history).await? {
-            Detected::Whole(connection) => return Ok(connection),
+            Detected::Full(connection) => return Ok(connection),
             Detected::Plain(connection) => connection,
         },
     };
@@ -43,16 +44,16 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     Ok((stream, login))
 }
 
-/// The login that a server turned out to accept.
+/// The login that a server accepted.
 enum Detected {
-    Whole((Stream, Login)),
+    Full((Stream, Login)),
     Plain((Stream, Login)),
 }
 
-/// Tries the whole login, and the plain one if the connection is closed.
+/// Tries the full login, and the plain one if the connection is closed.
 async fn detect(settings: &Settings, history: &LoginHistory) -> Result<Detected, Error> {
-    let reason = match whole(settings, history).await {
-        Ok(connection) => return Ok(Detected::Whole(connection)),
+    let reason = match full_login(settings, history).await {
+        Ok(connection) => return Ok(Detected::Full(connection)),
         Err(LoginFailure::Failed(error)) => return Err(error),
         Err(LoginFailure::Closed(error)) => error,
     };
@@ -67,19 +68,19 @@ async fn detect(settings: &Settings, history: &LoginHistory) -> Result<Detected,
     event!(debug, "the connection was closed during the login; trying a login with AUTH and SELECT only");
     let connection = match plain(settings).await {
         Ok(connection) => connection,
-        // The server closes all connections: the first error says why.
+        // The server closes all connections. The first error has the reason.
         Err(LoginFailure::Closed(_)) => return Err(reason),
         Err(LoginFailure::Failed(error)) => return Err(error),
     };
-    // If the server was restarting, it accepts the whole login now.
-    match whole(settings, history).await {
-        Ok(connection) => Ok(Detected::Whole(connection)),
+    // If the server was restarting, it accepts the full login now.
+    match full_login(settings, history).await {
+        Ok(connection) => Ok(Detected::Full(connection)),
         Err(LoginFailure::Closed(_)) => Ok(Detected::Plain(connection)),
         Err(LoginFailure::Failed(error)) => Err(error),
     }
 }
 
-async fn whole(settings: &Settings, history: &LoginHistory) -> Result<(Stream, Login), LoginFailure> {
+async fn full_login(settings: &Settings, history: &LoginHistory) -> Result<(Stream, Login), LoginFailure> {
     let connect = async {
         let mut stream = Stream::open(&settings.endpoint).await.map_err(LoginFailure::Failed)?;
         let login = login(&mut stream, settings).await?;
@@ -100,7 +101,8 @@ async fn plain(settings: &Settings) -> Result<(Stream, Login), LoginFailure> {
     Ok((stream, login))
 }
 
-/// Finds out which of MULTI and EVAL can be used, each on a separate connection, because it may be closed.
+/// Finds out which of MULTI and EVAL can be used. Each is tried on a separate connection, because
+/// that connection may be closed.
 async fn find_atomicity(settings: &Settings) -> Result<Atomicity, Error> {
     let multi = [Packet::new("MULTI", Keys::None), Packet::new("EXEC", Keys::None)];
     Ok(Atomicity {
@@ -109,12 +111,12 @@ async fn find_atomicity(settings: &Settings) -> Result<Atomicity, Error> {
     })
 }
 
-/// Why the server rejects commands, if it does.
+/// Returns why the server rejects these commands, if it does.
 async fn refusal(settings: &Settings, name: &str, packets: &[Packet]) -> Result<Option<Error>, Error> {
-    // Once may be by chance.
+    // A single closed connection may be a coincidence.
     for _ in 0..2 {
         let (mut stream, _) = plain(settings).await.map_err(LoginFailure::into_error)?;
-        // Some proxies never answer what they do not know; time must be left for the rest of the login.
+        // Some proxies never answer unknown commands. Leave time for the rest of the login.
         match timeout(settings.connect_timeout / 8, probe(&mut stream, settings, packets)).await {
             Ok(Ok(refusal)) => return Ok(refusal),
             Ok(Err(LoginFailure::Failed(error))) => return Err(error),

@@ -1,4 +1,4 @@
-//! The connections that this crate makes.
+//! The connections that this crate opens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,26 +21,28 @@ use crate::protocol::{Replies, Request};
 use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
-/// bb8's own limit on waiting. It must never be reached: every wait has a deadline.
+/// The wait limit of bb8. It is never reached, because every wait has a deadline.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Exclusive connections that were idle for this long are closed.
 const IDLE: Duration = Duration::from_secs(300);
 /// A larger request uses a separate lane, so that small requests do not wait behind it.
 const BIG: usize = 64 * 1024;
 
-/// Shared connections (lanes) for stateless commands, exclusive connections for the rest.
+/// Shared connections (lanes) for stateless commands, and exclusive connections for everything
+/// else.
 ///
-/// A lane is a connection that any number of tasks use at once; see [`lane`](super::lane).
+/// Any number of tasks use a lane at the same time; see [`lane`](super::lane).
 pub(crate) struct Own {
     origin: Origin,
     lanes: bb8::Pool<LaneManager>,
     slots: Arc<[Slot]>,
     next: AtomicUsize,
-    /// The counter of requests that can wait: with one counter, both would skip lanes.
+    /// The counter for requests that can wait. With a shared counter, both kinds of requests would
+    /// skip lanes.
     next_patient: AtomicUsize,
     /// The requests that wait for a connection.
     queued: ConnectQueue,
-    /// For large requests; connected for the first of them.
+    /// The slot for large requests. The first of them connects it.
     big: Slot,
     exclusives: bb8::Pool<ExclusiveManager>,
     /// How many callers wait for an exclusive connection.
@@ -65,7 +67,7 @@ impl Own {
             // Our manager sends a PING only if the connection was idle for long.
             .test_on_check_out(true)
             .idle_timeout(IDLE)
-            // The connection used last is the least likely to be broken.
+            // The connection that was used last is the least likely to be broken.
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .build_unchecked(ExclusiveManager { origin: origin.clone() });
         Self {
@@ -92,7 +94,7 @@ impl Own {
         {
             return self.submit_on(&held.lane, request, namespace, deadline);
         }
-        // Any other lane will do while this one is being connected.
+        // Use any other lane while this one is being connected.
         if !is_big && let Some(lane) = self.slots.iter().find_map(Slot::open) {
             self.revive();
             return self.submit_on(&lane, request, namespace, deadline);
@@ -115,7 +117,7 @@ impl Own {
         }
         let Some(nth) = to_connect(&self.slots) else { return };
         let Some(slot) = self.slots.get(nth) else { return };
-        if slot.is_being_revived() {
+        if slot.mark_reviving() {
             return;
         }
         let (slots, lanes, origin) = (Arc::clone(&self.slots), self.lanes.clone(), self.origin.clone());
@@ -124,13 +126,13 @@ impl Own {
                 let deadline = Deadline::after(origin.settings.timeout);
                 // Later commands see whether it succeeded.
                 let _ = slot.lane(&lanes, &origin, deadline).await;
-                slot.is_revived();
+                slot.unmark_reviving();
             }
         });
     }
 
-    /// Runs a request once, connecting first if needed, and returns which run of the server answered: the preferred one if
-    /// possible. Nothing is sent once `closed` is set.
+    /// Runs a request once, and connects first if necessary. Returns which run of the server
+    /// answered. Uses a lane to the preferred run if possible. Sends nothing once `closed` is set.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -166,7 +168,8 @@ impl Own {
                     return Ok((replies, lane.server()));
                 }
                 Submitted::Refused(error) => return Err(error),
-                // The lane closed and took nothing: the next turn of the loop connects another.
+                // The lane closed before it accepted the request. The next iteration connects
+                // another one.
                 Submitted::NoLane => {}
             }
         }
@@ -176,7 +179,7 @@ impl Own {
         slot.lane(&self.lanes, &self.origin, deadline).await
     }
 
-    /// Rejects requests that the server would reject in part, after having run the rest.
+    /// Rejects requests that the server would reject in part after running the rest.
     fn check(&self, request: &Request, namespace: &str) -> Result<(), Error> {
         request.check_size(self.origin.settings.sizes())?;
         if self.origin.facts.is_cluster() {
@@ -185,7 +188,7 @@ impl Own {
         Ok(())
     }
 
-    /// Checks out a connection for one caller alone.
+    /// Checks out an exclusive connection.
     pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
         self.origin.facts.breaker.admit()?;
         let most = usize::try_from(self.origin.settings.max_in_flight).unwrap_or(usize::MAX);
@@ -207,18 +210,18 @@ impl Own {
         }
     }
 
-    /// Why no exclusive connection was free in time.
+    /// Returns why no exclusive connection was free in time.
     fn busy(&self, deadline: Deadline) -> Error {
         let state = self.exclusives.state();
         let busy = state.connections.saturating_sub(state.idle_connections);
         let most = self.origin.settings.exclusive_connections;
         if busy < u32::from(most) {
-            // With room for more connections, it is the server that does not answer.
+            // If more connections are allowed, the server did not answer in time.
             return deadline.passed(Budget::Connect);
         }
         let waiting = self.waiting.load(Ordering::Relaxed);
         let mut message = format!(
-            "timed out waiting for an exclusive connection: all {most} are busy, and {waiting} more callers wait; raise \
+            "timed out waiting for an exclusive connection: all {most} are busy and {waiting} more callers wait; raise \
              `exclusive_connections` or release connections sooner"
         );
         if let Some(error) = self.origin.facts.last_error() {
@@ -228,7 +231,7 @@ impl Own {
         deadline.passed(Budget::Checkout).reworded(&message)
     }
 
-    /// Connects all lanes, so that the first commands find them open.
+    /// Connects all lanes, so that the first commands do not have to.
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
         for slot in self.slots.iter() {
             self.connected(slot, deadline).await?;
@@ -236,7 +239,8 @@ impl Own {
         Ok(())
     }
 
-    /// Replaces the connections as later commands need them: the name of the server may resolve to another one now.
+    /// Replaces the connections when later commands need them, because the name of the server may
+    /// now resolve to another one.
     pub(crate) fn renew(&self) {
         self.origin.facts.new_generation();
         for slot in self.slots() {
@@ -244,7 +248,8 @@ impl Own {
         }
     }
 
-    /// Accepts no more commands. The future waits until the commands in flight are answered, or their deadlines pass.
+    /// Stops accepting commands. The future waits until the commands in flight are answered, or
+    /// their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         let open: Vec<_> = self.slots().filter_map(Slot::take).collect();
         for lane in &open {
@@ -257,7 +262,7 @@ impl Own {
         }
     }
 
-    /// How many lanes are open, and how many requests wait for replies on them.
+    /// Returns how many lanes are open, and how many requests wait for replies on them.
     pub(crate) fn lanes(&self) -> (usize, usize) {
         let open = self.slots().filter_map(Slot::open);
         open.fold((0, 0), |(lanes, waiting), lane| (lanes + 1, waiting + lane.in_flight()))
@@ -267,12 +272,12 @@ impl Own {
         self.exclusives.state()
     }
 
-    /// How many callers wait for an exclusive connection.
+    /// Returns how many callers wait for an exclusive connection.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// How many requests wait for a lane.
+    /// Returns how many requests wait for a lane.
     pub(crate) fn queued(&self) -> usize {
         self.queued.count.load(Ordering::Relaxed)
     }
@@ -281,8 +286,8 @@ impl Own {
         self.slots.iter().chain([&self.big])
     }
 
-    /// The slot for a request that can wait for a connection: one of the preferred server, else an open one, else one that no
-    /// task is connecting.
+    /// Returns the slot for a request that can wait for a connection: one of the preferred run,
+    /// else an open one, else one that no task is connecting.
     fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
         let first = self.next_patient.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
@@ -304,7 +309,8 @@ impl Own {
     }
 }
 
-/// The requests that wait for a connection, bounded like those on one.
+/// The requests that wait for a connection. They have the same limits as the requests on a
+/// connection.
 #[derive(Default)]
 struct ConnectQueue {
     count: AtomicUsize,

@@ -1,4 +1,5 @@
-//! The connections of one configuration on one runtime: made by this crate, or those of a pool of the application.
+//! The connections of one configuration on one runtime: opened by this crate, or those of a pool of
+//! the application.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,15 +24,15 @@ pub(crate) struct Pool {
     pub(crate) settings: Arc<Settings>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) facts: Arc<ServerFacts>,
-    /// How many references to it exist.
+    /// How many references to the pool exist.
     pub(crate) refs: AtomicUsize,
-    /// How many of them are of keyspaces.
+    /// How many of the references belong to keyspaces.
     pub(crate) keyspaces: AtomicUsize,
-    /// What higher layers keep for this pool; connections do not use it.
+    /// The state that higher layers keep for this pool. Connections do not use it.
     pub(crate) local: Local,
     origin: Origin,
     connections: Connections,
-    /// Set when the runtime that drives the connections is gone.
+    /// Set when the runtime that drives the connections has ended.
     orphaned: Arc<AtomicBool>,
     _alive: oneshot::Sender<()>,
 }
@@ -42,7 +43,7 @@ enum Connections {
 }
 
 impl Pool {
-    /// Must be called within a runtime; connects nothing yet.
+    /// Creates a pool without connecting it. Must be called within a runtime.
     pub(crate) fn new(settings: Arc<Settings>, reads: Arc<DatabaseReads>) -> Self {
         let fingerprint = Fingerprint::of(&settings);
         let facts = Arc::new(ServerFacts::new(settings.breaker));
@@ -86,8 +87,9 @@ impl Pool {
         }
     }
 
-    /// Runs a request once, connecting first if needed, and returns which run of the server answered, if it is known: the
-    /// preferred one if possible. Nothing is sent once `closed` is set.
+    /// Runs a request once, and connects first if necessary. Returns which run of the server
+    /// answered, if that is known. Uses a connection to the preferred run if possible. Sends
+    /// nothing once `closed` is set.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -129,7 +131,7 @@ impl Pool {
         outcome
     }
 
-    /// Whether the server is a node of a cluster; known after the first login.
+    /// Whether the server is a node of a cluster. Known after the first login.
     pub(crate) fn is_cluster(&self) -> bool {
         match &self.connections {
             Connections::Own(_) => self.facts.is_cluster(),
@@ -144,14 +146,14 @@ impl Pool {
         }
     }
 
-    /// Replaces the connections: the server changed its role.
+    /// Replaces the connections, because the server changed its role.
     pub(crate) fn renew(&self) {
         if let Connections::Own(own) = &self.connections {
             own.renew();
         }
     }
 
-    /// Checks out a connection for one caller alone.
+    /// Checks out an exclusive connection.
     pub(crate) async fn exclusive(&self) -> Result<RawConnection, Error> {
         let deadline = Deadline::after(self.settings.timeout);
         match &self.connections {
@@ -163,7 +165,7 @@ impl Pool {
         }
     }
 
-    /// Connects all lanes, so that the first commands find them open.
+    /// Connects all lanes, so that the first commands do not have to.
     pub(crate) async fn connect(&self) -> Result<(), Error> {
         let deadline = Deadline::after(self.settings.timeout);
         match &self.connections {
@@ -174,7 +176,8 @@ impl Pool {
         }
     }
 
-    /// Accepts no more commands. The future waits until the commands in flight are answered, or their deadlines pass.
+    /// Stops accepting commands. The future waits until the commands in flight are answered, or
+    /// their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         let closed = match &self.connections {
             Connections::Own(own) => Some(own.close()),
@@ -187,7 +190,7 @@ impl Pool {
         }
     }
 
-    /// How many lanes are open, and how many requests wait for replies on them.
+    /// Returns how many lanes are open, and how many requests wait for replies on them.
     pub(crate) fn lanes(&self) -> (usize, usize) {
         match &self.connections {
             Connections::Own(own) => own.lanes(),
@@ -195,7 +198,7 @@ impl Pool {
         }
     }
 
-    /// The state of the connections that are checked out one by one.
+    /// Returns the state of the pool of exclusive connections.
     pub(crate) fn checked_out(&self) -> bb8::State {
         match &self.connections {
             Connections::Own(own) => own.exclusives(),
@@ -203,7 +206,7 @@ impl Pool {
         }
     }
 
-    /// How many requests wait for a lane.
+    /// Returns how many requests wait for a lane.
     pub(crate) fn queued(&self) -> usize {
         match &self.connections {
             Connections::Own(own) => own.queued(),
@@ -211,7 +214,7 @@ impl Pool {
         }
     }
 
-    /// How many callers wait for an exclusive connection.
+    /// Returns how many callers wait for an exclusive connection.
     pub(crate) fn waiting(&self) -> usize {
         match &self.connections {
             Connections::Own(own) => own.waiting(),
@@ -219,7 +222,7 @@ impl Pool {
         }
     }
 
-    /// Whether the pool has connected, or connections are the application's business.
+    /// Whether the pool has connected. Always true for a pool of the application.
     pub(crate) fn has_connected(&self) -> bool {
         self.is_external() || self.facts.connects.load(Ordering::Relaxed) > 0
     }
@@ -235,7 +238,7 @@ impl Drop for Pool {
     }
 }
 
-/// Marks the pool when the runtime drops its tasks; ends with the pool.
+/// Marks the pool when the runtime drops its tasks. Ends with the pool.
 async fn watch_runtime(orphaned: Arc<AtomicBool>, pool_is_gone: oneshot::Receiver<()>) {
     struct Mark(Arc<AtomicBool>);
     impl Drop for Mark {

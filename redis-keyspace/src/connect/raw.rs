@@ -1,4 +1,4 @@
-//! The connections that raw access lends.
+//! The connections of raw access.
 
 use std::fmt;
 use std::time::Instant;
@@ -12,22 +12,40 @@ use super::exclusive::ExclusiveManager;
 use super::raw_session::RawSession;
 use super::redact::{MayRepeat, commands};
 
-/// A connection of the `redis` crate that no other caller uses, lent by [`Redis::raw`](crate::Redis::raw). It has the
-/// driver's whole API through [`ConnectionLike`].
+/// An exclusive connection of the `redis` crate, lent by [`Redis::raw`](crate::Redis::raw). It
+/// implements [`ConnectionLike`], so the driver's whole API works on it.
 ///
-/// Dropping it returns the connection to its pool if it is in the state of a new connection. It is closed instead
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// use redis_keyspace::raw::RawConnection;
+/// use redis_keyspace::{Redis, redis};
 ///
-/// - if a request has no reply: it is in flight, or its future was dropped, even before its first poll;
-/// - unless replies prove that no `WATCH` or `MULTI` is left. `UNWATCH` and `DISCARD` prove it with `OK`, `EXEC` with its
-///   results, nil or `EXECABORT`. `DISCARD` without `MULTI` is an error, and keys stay watched;
-/// - after a command that changes the connection itself: `SELECT`, `AUTH`, `HELLO`, `CLIENT`, `RESET`, `SUBSCRIBE` and its
-///   variants, `MONITOR`, `SCRIPT DEBUG` and the like;
-/// - after a pipeline that is sent with a wrong number of expected replies.
+/// async fn push(mut connection: RawConnection) -> redis::RedisResult<u64> {
+///     redis::cmd("RPUSH").arg("queue").arg("job").query_async(&mut connection).await
+/// }
 ///
-/// If the server renames such a command (`rename-command`), it is not recognised under its new name: do not send it.
+/// assert_eq!(Redis::embedded().raw(push).await?, 1);
+/// # Ok(()) }
+/// ```
 ///
-/// If the handle uses a [pool of the application](crate::Redis::from_pool), the connection is made outside of the pool and
-/// always closed.
+/// Dropping the connection returns it to its pool if it is in the state of a new connection.
+/// Otherwise the connection is closed:
+///
+/// - if a request has no reply: it is in flight, or its future was dropped, even before its first
+///   poll;
+/// - if replies do not prove that all `WATCH` and `MULTI` have ended. `UNWATCH` and `DISCARD` prove
+///   it with `OK`, `EXEC` with its results, nil or `EXECABORT`. `DISCARD` without `MULTI` is an
+///   error, and keys stay watched;
+/// - after a command that changes the connection itself: `SELECT`, `AUTH`, `HELLO`, `CLIENT`,
+///   `RESET`, `SUBSCRIBE` and its variants, `MONITOR`, `SCRIPT DEBUG` and the like;
+/// - after a pipeline with a wrong number of expected replies;
+/// - after an error reply with the code `READONLY`: the server is a replica.
+///
+/// A command that the server renames (`rename-command`) is not recognized under its new name: do
+/// not send such a command.
+///
+/// If the handle uses a [pool of the application](crate::Redis::from_pool), the connection is
+/// opened outside of the pool and always closed.
 ///
 /// This type follows the major version of the `redis` crate, which this crate re-exports as
 /// [`redis_keyspace::redis`](crate::redis).
@@ -62,7 +80,7 @@ impl RawConnection {
     }
 }
 
-/// Cannot happen: a failed attempt is never lent.
+/// The error of a failed attempt, which is never lent.
 fn never_lent() -> redis::RedisError {
     redis::RedisError::from((redis::ErrorKind::Client, "the connection was never made"))
 }

@@ -1,42 +1,45 @@
-//! The state of a lent connection, as far as requests and their replies prove it.
+//! Tracks the state of a lent connection by its requests and replies.
 
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 /// The state of a connection after the requests so far.
 ///
-/// A `WATCH` or `MULTI` counts as ended only when a reply proves it. A connection that is not proven clean is closed.
+/// A `WATCH` or `MULTI` counts as ended only when a reply proves it. A connection that is not
+/// proven clean is closed.
 #[derive(Debug, Default)]
 pub(super) struct RawSession {
-    /// A request has no reply yet: it is in flight, or its future was dropped, possibly before it was sent.
+    /// A request has no reply yet. It is in flight, or its future was dropped, possibly before it
+    /// was sent.
     unanswered: bool,
-    /// The outcome of a request is unknown and stays so.
+    /// The outcome of a request is unknown, and will never be known.
     doubtful: bool,
     watching: bool,
     queueing: bool,
     /// The server may treat this connection differently from a new one.
     changed: bool,
-    /// The server said that it is a replica: its name resolves to another server, or will soon.
+    /// The server reported that it is a replica. Its name resolves to another server now, or will
+    /// soon.
     demoted: bool,
 }
 
 impl RawSession {
-    /// Whether the next user finds the connection like a new one.
+    /// Whether the connection is in the state of a new one.
     pub(super) fn is_clean(&self) -> bool {
         let Self { unanswered, doubtful, watching, queueing, changed, demoted } = *self;
         !(unanswered || doubtful || watching || queueing || changed || demoted)
     }
 
-    /// Notes a request when it is made, before its future is polled.
+    /// Records a request when it is created, before its future is polled.
     pub(super) fn begin(&mut self, command: &Cmd) {
         self.begin_request();
         self.note(command);
     }
 
-    /// Like [`begin`](Self::begin), for a pipeline of which the driver reads `expected` replies.
+    /// Like [`begin`](Self::begin), for a pipeline for which the driver reads `expected` replies.
     pub(super) fn begin_pipeline(&mut self, pipeline: &Pipeline, expected: Option<usize>) {
         self.begin_request();
         pipeline.cmd_iter().for_each(|command| self.note(command));
-        // The rest of the replies would answer the next request.
+        // Unread replies would answer the next request.
         self.doubtful |= expected != Some(sent(pipeline));
     }
 
@@ -47,11 +50,11 @@ impl RawSession {
 
     fn note(&mut self, command: &Cmd) {
         self.changed |= changes_connection(command);
-        // The driver does not wait for its reply, which would answer the next request.
+        // The driver does not wait for the reply, which would answer the next request.
         self.doubtful |= command.is_no_response();
     }
 
-    /// Notes the reply to the request that was begun last.
+    /// Records the reply to the last request.
     pub(super) fn answered(&mut self, command: &Cmd, reply: &RedisResult<Value>) {
         self.unanswered = false;
         match reply {
@@ -60,7 +63,7 @@ impl RawSession {
         }
     }
 
-    /// Notes the replies to the pipeline that was begun last, of which the driver skipped `offset`.
+    /// Records the replies to the last pipeline. The driver skipped the first `offset` of them.
     pub(super) fn answered_pipeline(
         &mut self,
         pipeline: &Pipeline,
@@ -82,14 +85,14 @@ impl RawSession {
         }
     }
 
-    /// The driver returns an error in place of a reply when the connection is lost, or for an aborted transaction, whose replies
-    /// it does not return.
+    /// Records an error in place of a reply. The driver returns one when the connection is lost, or
+    /// for an aborted transaction, whose replies it does not return.
     fn failed(&mut self, error: &redis::RedisError) {
         self.doubtful = true;
         self.demoted |= error.code() == Some("READONLY");
     }
 
-    /// `reply` is `None` if the driver skipped it.
+    /// Updates the state by a command and its reply, which is `None` if the driver skipped it.
     fn apply(&mut self, name: &[u8], reply: Option<&Value>) {
         self.demoted |= reply.and_then(error_code) == Some("READONLY");
         match (name, reply) {
@@ -100,7 +103,7 @@ impl RawSession {
             (b"DISCARD", Some(Value::Okay)) | (b"EXEC", Some(Value::Array(_) | Value::Nil)) => {
                 (self.watching, self.queueing) = (false, false);
             }
-            // Of all errors, only this one ends the transaction.
+            // Among all errors, only this one ends the transaction.
             (b"EXEC", Some(reply)) if error_code(reply) == Some("EXECABORT") => {
                 (self.watching, self.queueing) = (false, false);
             }
@@ -109,7 +112,7 @@ impl RawSession {
     }
 }
 
-/// How many commands the driver sends for a pipeline, each of which has one reply.
+/// Returns how many commands the driver sends for a pipeline. Each has one reply.
 fn sent(pipeline: &Pipeline) -> usize {
     pipeline.len() + if pipeline.is_transaction() { 2 } else { 0 }
 }
@@ -129,8 +132,8 @@ fn name(command: &Cmd) -> Vec<u8> {
     argument(command, 0)
 }
 
-/// Whether a command can change what the server or the driver does with later commands on this connection, other than `WATCH`
-/// and `MULTI`.
+/// Whether a command can change how the server or the driver handles later commands on this
+/// connection. `WATCH` and `MULTI` are tracked separately.
 fn changes_connection(command: &Cmd) -> bool {
     match name(command).as_slice() {
         b"SELECT" | b"AUTH" | b"HELLO" | b"CLIENT" | b"RESET" | b"QUIT" | b"MONITOR" | b"SYNC" | b"PSYNC"
@@ -224,7 +227,8 @@ mod tests {
     #[test]
     fn a_request_without_a_known_outcome_is_never_forgotten() {
         let (ping, pong) = (cmd("PING"), Ok(Value::SimpleString("PONG".into())));
-        // Dropped before or after its first poll, followed by one that is answered.
+        // A request that was dropped before or after its first poll, followed by one that is
+        // answered.
         let mut session = RawSession::default();
         session.begin(&ping);
         session.begin(&ping);
@@ -271,7 +275,7 @@ mod tests {
         // Replies that the driver leaves unread would answer the next request.
         assert!(!pipelined(&of(&["GET a", "GET b"]), 0, vec![Value::Nil]));
         assert!(!pipelined(&of(&["GET a"]), 0, vec![Value::Nil, Value::Nil]));
-        // The order decides.
+        // The order of the commands matters.
         assert!(!pipelined(&of(&["UNWATCH", "WATCH k"]), 0, vec![ok(), ok()]));
         assert!(pipelined(&of(&["WATCH k", "UNWATCH"]), 0, vec![ok(), ok()]));
         assert!(!pipelined(&of(&["WATCH k", "UNWATCH", "GET k"]), 2, vec![Value::Nil]));

@@ -1,12 +1,12 @@
-//! Takes the arguments of raw commands out of the errors that answer them, before anyone sees the error.
+//! Removes the arguments of raw commands from their error replies, before the caller sees them.
 
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, ServerError, Value};
 
 use crate::error::redacted;
 
-/// A reply that the driver returned, with errors in it that may repeat arguments.
+/// A reply of the driver whose errors may repeat arguments.
 pub(super) trait MayRepeat: Sized {
-    /// Replaces the arguments of these commands.
+    /// Replaces the arguments of these commands by `***`.
     fn without_arguments<'c>(self, commands: impl Iterator<Item = &'c Cmd> + Clone) -> Self;
 }
 
@@ -34,7 +34,7 @@ impl MayRepeat for RedisResult<Vec<Value>> {
     }
 }
 
-/// The commands of a pipeline.
+/// Returns the commands of a pipeline.
 pub(super) fn commands(pipeline: &Pipeline) -> impl Iterator<Item = &Cmd> + Clone {
     pipeline.cmd_iter().collect::<Vec<_>>().into_iter()
 }
@@ -64,7 +64,7 @@ fn clean_error<'c>(error: RedisError, commands: &(impl Iterator<Item = &'c Cmd> 
     let Some(errors) = error.clone().into_server_errors() else { return error };
     let mut texts = errors.iter().map(|(_, error)| rewritten(error, commands));
     let Some(text) = texts.find_map(|text| text) else { return error };
-    // Of a transaction that was aborted, the driver hands out the errors of the commands.
+    // For an aborted transaction, the driver returns the errors of its commands.
     let is_aborted = ServerError::try_from(error).is_err();
     let text = if is_aborted { format!("EXECABORT the transaction was aborted: {text}") } else { text };
     match server_error(&text) {
@@ -73,7 +73,8 @@ fn clean_error<'c>(error: RedisError, commands: &(impl Iterator<Item = &'c Cmd> 
     }
 }
 
-/// The text of the error without the arguments of these commands, if it shows any.
+/// Returns the text of the error without the arguments of these commands, if it contains any of
+/// them.
 fn rewritten<'c>(error: &ServerError, commands: &(impl Iterator<Item = &'c Cmd> + Clone)) -> Option<String> {
     let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
     // The first argument is the name of the command.
@@ -88,7 +89,7 @@ fn rewritten<'c>(error: &ServerError, commands: &(impl Iterator<Item = &'c Cmd> 
     (text != said.trim_end()).then_some(text)
 }
 
-/// An error of the server with this text. Only the parser of the driver makes one.
+/// Returns an error of the server with this text. Only the parser of the driver can create one.
 fn server_error(text: &str) -> Value {
     let line = format!("-{}\r\n", text.replace(['\r', '\n'], " "));
     redis::parse_redis_value(line.as_bytes())

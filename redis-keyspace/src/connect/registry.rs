@@ -1,4 +1,4 @@
-//! All the pools of the process, so that equal configurations share one.
+//! All pools of the process. Equal configurations share a pool.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -11,14 +11,15 @@ use crate::config::{ServerIdentity, Settings};
 use crate::local::DatabaseReads;
 use crate::sync::lock;
 
-/// Connections are driven by tasks of the runtime that made them, so another runtime needs its own.
+/// Tasks of a runtime drive its connections, so each runtime needs its own pool.
 type Pools = Mutex<HashMap<(Arc<Settings>, Id), Weak<Pool>>>;
 
 static POOLS: LazyLock<Pools> = LazyLock::new(Pools::default);
 
 type Databases = HashMap<(ServerIdentity, u16), Weak<DatabaseReads>>;
 
-/// Pools that differ in other settings, or in their runtime, share what they read from the same database.
+/// Pools of the same database share what they have read from it, even if they differ in other
+/// settings or in their runtime.
 static DATABASES: LazyLock<Mutex<Databases>> = LazyLock::new(Mutex::default);
 
 fn reads_of(settings: &Settings) -> Arc<DatabaseReads> {
@@ -32,16 +33,16 @@ fn reads_of(settings: &Settings) -> Arc<DatabaseReads> {
     })
 }
 
-/// A counted reference to a pool; the pool closes with the last one.
+/// A counted reference to a pool. The pool closes when the last reference is dropped.
 pub(crate) struct PoolRef {
     pool: Arc<Pool>,
     runtime: Id,
-    /// Whether a keyspace holds it, and not a handle for its own commands.
+    /// Whether a keyspace holds the reference, instead of a handle for its own commands.
     of_keyspace: bool,
 }
 
 impl PoolRef {
-    /// The pool of this configuration on this runtime, created if it does not exist.
+    /// Returns the pool of this configuration on this runtime. Creates it if it does not exist.
     pub(crate) fn obtain(settings: Settings, runtime: &Handle, of_keyspace: bool) -> Self {
         let mut pools = lock(&POOLS);
         let key = (Arc::new(settings), runtime.id());
@@ -59,7 +60,7 @@ impl PoolRef {
         &self.pool
     }
 
-    /// The runtime that drives its connections.
+    /// The runtime that drives the connections.
     pub(crate) fn runtime(&self) -> Id {
         self.runtime
     }
@@ -67,14 +68,15 @@ impl PoolRef {
 
 impl Drop for PoolRef {
     fn drop(&mut self) {
-        // With the lock held, so that no caller obtains the pool while it goes away.
+        // Hold the lock, so that no caller obtains the pool while it is being removed.
         let mut pools = lock(&POOLS);
         self.pool.keyspaces.fetch_sub(usize::from(self.of_keyspace), Ordering::Relaxed);
         let last = self.pool.refs.fetch_sub(1, Ordering::Relaxed) == 1;
-        // The settings contain the password, and maybe an embedded server or a pool of the application: they go too.
+        // The settings contain the password, and possibly an embedded server or a pool of the
+        // application. Drop them too.
         let key = (Arc::clone(&self.pool.settings), self.runtime);
         let gone = if last { pools.remove_entry(&key) } else { None };
-        drop(pools); // dropping the rest may take time
+        drop(pools); // release the lock first: dropping the pool may take time
         drop(gone);
     }
 }

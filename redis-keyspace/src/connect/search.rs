@@ -1,4 +1,5 @@
-//! What is known of the search for a server that was lost or went silent: whether one task of the pool probes it, and why.
+//! The state of the search for a server that was lost or went silent: whether a task of the pool
+//! probes it, and why.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,10 +9,12 @@ use tokio::time::Instant;
 
 use crate::sync::lock;
 
-/// A silent lane has this long to answer after the server has answered a probe: its reply may be on its way.
+/// How long a silent lane may take to answer after the server has answered a probe: its reply may
+/// be in transit.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// The search of a pool for its server. It runs while the breaker is open, or a lane is suspected of being dead.
+/// The search of a pool for its server. It runs while the breaker is open, or while a lane may be
+/// dead.
 #[derive(Debug, Default)]
 pub(super) struct Search {
     state: Mutex<SearchState>,
@@ -19,18 +22,18 @@ pub(super) struct Search {
 
 #[derive(Debug, Default)]
 struct SearchState {
-    /// The task that probes, while it runs.
+    /// The task that probes the server, while it runs.
     task: Option<AbortHandle>,
-    /// How many lanes owe replies and are silent.
+    /// How many lanes are silent although replies are outstanding.
     suspects: usize,
-    /// When the last probe that was answered began and ended.
+    /// When the last probe that was answered started and ended.
     answered: Option<(Instant, Instant)>,
-    /// The pool is gone.
+    /// Set when the pool is dropped.
     over: bool,
 }
 
 impl Search {
-    /// Starts the task unless it runs. Call it after the reason for it was recorded.
+    /// Starts the task unless it runs. Call this after recording the reason.
     pub(super) fn start(&self, spawn: impl FnOnce() -> AbortHandle) {
         let mut state = lock(&self.state);
         if state.task.is_none() && !state.over {
@@ -38,14 +41,15 @@ impl Search {
         }
     }
 
-    /// Whether the task must go on; if not, it ends. `wants_probe` tells whether the breaker needs it.
-    pub(super) fn goes_on(&self, wants_probe: impl FnOnce() -> bool) -> bool {
+    /// Returns whether the task must continue; if not, it ends. `wants_probe` returns whether the
+    /// breaker needs it.
+    pub(super) fn must_continue(&self, wants_probe: impl FnOnce() -> bool) -> bool {
         let mut state = lock(&self.state);
-        let goes_on = state.suspects > 0 || wants_probe();
-        if !goes_on {
+        let must_continue = state.suspects > 0 || wants_probe();
+        if !must_continue {
             state.task = None;
         }
-        goes_on
+        must_continue
     }
 
     /// Whether a lane waits for the outcome.
@@ -53,12 +57,12 @@ impl Search {
         lock(&self.state).suspects > 0
     }
 
-    /// The server answered a probe that began at this moment.
+    /// Records that the server answered a probe that started at this moment.
     pub(super) fn answered(&self, began: Instant) {
         lock(&self.state).answered = Some((began, Instant::now()));
     }
 
-    /// Ends the task: the pool is gone.
+    /// Ends the task, because the pool is dropped.
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
         state.over = true;
@@ -67,20 +71,21 @@ impl Search {
         }
     }
 
-    /// Counts a suspect until the guard is dropped.
+    /// Counts a silent lane until the guard is dropped.
     pub(super) fn suspect(self: &Arc<Self>) -> Suspicion {
         lock(&self.state).suspects += 1;
         Suspicion { search: Arc::clone(self) }
     }
 }
 
-/// A lane owes replies and is silent.
+/// A guard for a lane that is silent although replies are outstanding.
 pub(super) struct Suspicion {
     search: Arc<Search>,
 }
 
 impl Suspicion {
-    /// Whether the server has answered a probe that began after the silence did, and the lane is still silent a while later.
+    /// Whether the server answered a probe that started after the lane went silent, and the lane is
+    /// still silent after a grace period.
     pub(super) fn is_confirmed(&self, silent_since: Instant, now: Instant) -> bool {
         let answered = lock(&self.search.state).answered;
         answered.is_some_and(|(began, ended)| silent_since < began && ended + GRACE <= now)
@@ -90,5 +95,30 @@ impl Suspicion {
 impl Drop for Suspicion {
     fn drop(&mut self) {
         lock(&self.search.state).suspects -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_task_searches_however_many_lanes_are_silent() {
+        let (search, mut tasks) = (Arc::<Search>::default(), 0);
+        let mut start = || {
+            search.start(|| {
+                tasks += 1;
+                tokio::spawn(std::future::pending::<()>()).abort_handle()
+            });
+        };
+        let suspects: Vec<_> = (0..10).map(|_| search.suspect()).collect();
+        (0..10).for_each(|_| start());
+        assert!(search.must_continue(|| false));
+        drop(suspects);
+        assert!(!search.must_continue(|| false), "the task ends");
+        start();
+        search.end();
+        start();
+        assert_eq!(tasks, 2);
     }
 }

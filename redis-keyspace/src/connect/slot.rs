@@ -1,4 +1,4 @@
-//! The places of a pool's lanes.
+//! The slots for the lanes of a pool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,23 +15,24 @@ use super::manager::LaneManager;
 use crate::error::{Budget, Error};
 use crate::time::{Deadline, jittered};
 
-/// The longest pause between two attempts to connect a lane: a caller waits at most this long after the server is back.
+/// The longest pause between two attempts to connect a lane. A caller waits at most this long after
+/// the server is back.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// A lane that is younger is not renewed.
+/// A lane younger than this is not renewed.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// A place for a lane. It keeps the lane checked out, so that bb8 makes one for every slot, and asks for another when the
-/// lane breaks.
+/// A slot for a lane. It keeps the lane checked out, so that bb8 opens one connection per slot. It
+/// requests another one when the lane breaks.
 #[derive(Default)]
 pub(crate) struct Slot {
     lane: ArcSwapOption<HeldLane>,
-    /// Held while connecting, so that a thousand waiting commands make one attempt.
+    /// Locked while connecting, so that a thousand waiting commands make one attempt.
     connecting: AsyncMutex<Option<FailedAttempt>>,
-    /// Whether a task is connecting it.
+    /// Whether a background task is connecting the slot.
     reviving: AtomicBool,
 }
 
-/// How the last attempt to connect ended.
+/// The failure of the last attempt to connect.
 struct FailedAttempt {
     at: Instant,
     error: Error,
@@ -43,7 +44,8 @@ pub(crate) struct HeldLane {
     _checked_out: bb8::PooledConnection<'static, LaneManager>,
 }
 
-/// The index of a slot that should be connected, if any: it has no lane, and no task is connecting it or has just tried.
+/// Returns the index of a slot that should be connected, if any: it has no lane, and no task is
+/// connecting it or has just tried.
 pub(crate) fn to_connect(slots: &[Slot]) -> Option<usize> {
     let is_due = |slot: &Slot| {
         let failure = slot.connecting.try_lock();
@@ -53,7 +55,7 @@ pub(crate) fn to_connect(slots: &[Slot]) -> Option<usize> {
     slots.iter().position(|slot| slot.open().is_none() && is_due(slot))
 }
 
-/// A connection, or the failure of an attempt that was made since `asked`.
+/// Returns a connection, or the failure of an attempt that was made after `asked`.
 pub(crate) async fn fresh<M, C>(
     pool: &bb8::Pool<M>,
     asked: Instant,
@@ -70,33 +72,34 @@ where
 }
 
 impl Slot {
-    /// The lane, open or not.
+    /// Returns the lane, open or not.
     #[inline]
     pub(crate) fn held(&self) -> Guard<Option<Arc<HeldLane>>> {
         self.lane.load()
     }
 
-    /// The lane, if it is open.
+    /// Returns the lane if it is open.
     pub(crate) fn open(&self) -> Option<Lane> {
         self.lane.load().as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()).cloned()
     }
 
-    /// Whether a task is connecting it already; if not, the caller must.
-    pub(crate) fn is_being_revived(&self) -> bool {
+    /// Marks the slot as being connected in the background. Returns true if it was already marked;
+    /// otherwise the caller must connect it.
+    pub(crate) fn mark_reviving(&self) -> bool {
         self.reviving.swap(true, Ordering::AcqRel)
     }
 
-    /// The task has ended.
-    pub(crate) fn is_revived(&self) {
+    /// Removes that mark when the task has ended.
+    pub(crate) fn unmark_reviving(&self) {
         self.reviving.store(false, Ordering::Release);
     }
 
-    /// Takes the lane out.
+    /// Removes the lane from the slot.
     pub(crate) fn take(&self) -> Option<Lane> {
         self.lane.swap(None).map(|held| held.lane.clone())
     }
 
-    /// Closes the lane for new commands unless it is young; the next command connects.
+    /// Closes the lane for new commands unless it is young. The next command connects again.
     pub(crate) fn renew(&self) {
         if let Some(held) = &*self.lane.load()
             && held.since.elapsed() > YOUNG
@@ -105,8 +108,8 @@ impl Slot {
         }
     }
 
-    /// The slot's lane, connected if it is not. After a failed attempt the next is made after a pause of about
-    /// `retry_delay`, however many want one.
+    /// Returns the lane of the slot, and connects it if necessary. After a failed attempt, the next
+    /// one starts after a pause of about `retry_delay`, no matter how many callers wait.
     pub(crate) async fn lane(
         &self,
         lanes: &bb8::Pool<LaneManager>,
@@ -124,15 +127,16 @@ impl Slot {
         }
         if let Some(failure) = &*last_failure {
             let again = failure.at + jittered(origin.settings.retry_delay.min(LONGEST_PAUSE));
-            // Another task tried while this one waited, or no time is left for another attempt: its failure is the answer.
+            // Another task tried while this one waited, or no time is left for another attempt. Its
+            // failure is the answer.
             if failure.at > arrived || again >= deadline.at() {
                 return Err(failure.error.clone());
             }
             tokio::time::sleep_until(again).await;
         }
-        // It may have opened while we waited.
+        // The breaker may have opened meanwhile.
         origin.facts.breaker.admit()?;
-        // The broken lane returns to bb8 first, to make room for a new one.
+        // Return the broken lane to bb8 first, to make room for a new one.
         self.lane.store(None);
         let asked = Instant::now();
         let Ok(checked_out) = deadline.bound(Budget::Connect, fresh(lanes, asked)).await? else {

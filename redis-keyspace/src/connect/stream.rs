@@ -1,4 +1,4 @@
-//! The bytes under a connection, whatever carries them.
+//! The byte stream of a connection, over TCP, a unix socket or memory.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::config::Endpoint;
 use crate::error::Error;
 
-/// How long a peer may stay silent at the TCP level before the system asks whether it is still there.
+/// How long a peer may be silent before the system sends a TCP keepalive probe.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 pub(crate) enum Stream {
@@ -23,7 +23,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Opens a stream; the caller bounds the time.
+    /// Opens a stream. The caller limits the time.
     pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, Error> {
         let opened = match endpoint {
             Endpoint::Tcp { host, port } => Self::open_tcp(host, *port).await,
@@ -48,7 +48,8 @@ impl Stream {
 
     async fn open_tcp(host: &str, port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
-        // Off by default in the driver; with it on, a lone small command would wait for an acknowledgement.
+        // Disables Nagle's algorithm. With it, a single small command would wait for an
+        // acknowledgement. The driver leaves it on by default.
         stream.set_nodelay(true)?;
         let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;

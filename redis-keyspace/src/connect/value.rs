@@ -1,4 +1,4 @@
-//! Replies of the driver, for connections that the driver drives.
+//! Converts replies of the driver, for connections that use the driver.
 
 use redis::Value;
 
@@ -31,7 +31,7 @@ impl From<Value> for Reply {
     }
 }
 
-/// The name of an unknown variant, without its content.
+/// Returns the name of an unknown variant, without its content.
 fn variant(value: &Value) -> String {
     format!("{value:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
 }
@@ -45,7 +45,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_driver_reads_the_same(text in "[ -~]{0,40}", number: i64) {
+        fn the_driver_decodes_the_same_reply(text in "[ -~]{0,40}", number: i64) {
             let bytes = format!("*3\r\n${}\r\n{text}\r\n:{number}\r\n*1\r\n+OK\r\n", text.len());
             let ours = Decoder::default().decode(&mut BytesMut::from(bytes.as_bytes())).unwrap();
             let theirs = redis::parse_redis_value(bytes.as_bytes()).unwrap();

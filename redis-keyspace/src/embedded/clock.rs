@@ -1,10 +1,10 @@
-//! The clock of an embedded server.
+//! The time of an embedded server.
 
 use redis_keyspace_embedded::{Reply, ScriptContext};
 
 use super::lua;
 
-/// Returns the time of the command TIME, in microseconds since 1970.
+/// Returns the time that the command TIME reports, in microseconds since 1970.
 pub(super) fn micros(script: &mut ScriptContext<'_, '_>) -> Result<u64, Reply> {
     let number = |reply: &Reply| match reply {
         Reply::Bulk(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),

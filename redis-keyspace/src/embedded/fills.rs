@@ -1,4 +1,4 @@
-//! The script of fills.
+//! The native version of the fill script.
 
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 use sha1_smol::Sha1;
@@ -6,17 +6,17 @@ use sha1_smol::Sha1;
 use super::lua;
 use crate::cache::lease::FILL_SCRIPT;
 
-/// As in the script.
+/// These constants are the same in the script.
 const MARK_LASTS: &[u8] = b"2592000000";
 const FORMAT: &[u8] = b"1";
 
 pub(super) fn register(server: &Server) {
     server.register_script(FILL_SCRIPT, |script, keys, values| {
-        let ([key, beside, rest @ ..], [what, token, values @ ..]) = (keys, values) else {
+        let ([key, companion, rest @ ..], [what, token, values @ ..]) = (keys, values) else {
             return Reply::error("ERR the script takes two keys and two values at least");
         };
         let mut run = || -> Result<Reply, Reply> {
-            let mut fill = FillState::read(script, key, beside, rest.first().map(|mark| &mark[..]))?;
+            let mut fill = FillState::read(script, key, companion, rest.first().map(|mark| &mark[..]))?;
             match (&what[..], values) {
                 (b"peek", _) => Ok(fill.lease.map_or(Reply::Nil, Reply::bulk)),
                 (b"begin", [ms, mode, look, rest @ ..]) => {
@@ -43,17 +43,17 @@ pub(super) fn register(server: &Server) {
 struct FillState<'s, 'c, 'a> {
     script: &'s mut ScriptContext<'c, 'a>,
     key: &'s [u8],
-    beside: &'s [u8],
+    companion: &'s [u8],
     now: i64,
-    /// `None` if the mark is missing.
+    /// `None` if the mark does not exist.
     mark: Option<Vec<u8>>,
-    /// Whether the companion must be ignored.
+    /// Whether the companion key must be ignored.
     is_void: bool,
-    /// The format version of the companion, if it is not version 1.
+    /// The format version of the companion key, if it is not 1.
     other_format: Option<Vec<u8>>,
     mark_key: Option<&'s [u8]>,
     lease: Option<Vec<u8>>,
-    // The fields as they are: as in the script, an operation reads only those that it needs.
+    // The raw fields. Like the script, an operation parses only those that it needs.
     until: Option<Vec<u8>>,
     seen: Option<Vec<u8>>,
     absent: Option<Vec<u8>>,
@@ -66,7 +66,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     fn read(
         script: &'s mut ScriptContext<'c, 'a>,
         key: &'s [u8],
-        beside: &'s [u8],
+        companion: &'s [u8],
         mark_key: Option<&'s [u8]>,
     ) -> Result<Self, Reply> {
         let now = script.now_ms();
@@ -76,7 +76,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         };
         let names = [
             &b"HMGET"[..],
-            beside,
+            companion,
             b"mark",
             b"lease",
             b"until",
@@ -94,7 +94,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         let mut fill = Self {
             script,
             key,
-            beside,
+            companion,
             now,
             mark,
             is_void: true,
@@ -123,7 +123,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok(fill)
     }
 
-    /// The time until a moment; 0 if it is not set.
+    /// Returns the time until a moment in milliseconds, or 0 if the moment is not set.
     fn left(&self, moment: Option<&Vec<u8>>) -> Result<f64, Reply> {
         moment.map_or(Ok(0.0), |moment| Ok(number(moment)? - self.now as f64))
     }
@@ -134,7 +134,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
 
     fn write(&mut self, fields: &[&[u8]]) -> Result<(), Reply> {
         let mark = self.mark.clone().unwrap_or_default();
-        let mut command = vec![&b"HSET"[..], self.beside, b"v", FORMAT, b"mark", &mark];
+        let mut command = vec![&b"HSET"[..], self.companion, b"v", FORMAT, b"mark", &mark];
         command.extend(fields);
         self.call(&command).map(drop)
     }
@@ -144,17 +144,17 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     }
 
     fn keep(&mut self, ms: f64) -> Result<(), Reply> {
-        let left = self.call(&[b"PTTL", self.beside])?;
+        let left = self.call(&[b"PTTL", self.companion])?;
         if matches!(left, Reply::Integer(left) if (left as f64) < ms) {
-            self.call(&[b"PEXPIRE", self.beside, lua::whole(ms).as_bytes()])?;
+            self.call(&[b"PEXPIRE", self.companion, lua::whole(ms).as_bytes()])?;
         }
         Ok(())
     }
 
     fn sight(&mut self) -> Result<(Option<Vec<u8>>, Vec<u8>), Reply> {
-        let there = bytes(self.call(&[b"GET", self.key])?)?;
-        let digest = there.as_ref().map(|there| Sha1::from(there).digest().to_string().into_bytes());
-        Ok((there, digest.unwrap_or_default()))
+        let current = bytes(self.call(&[b"GET", self.key])?)?;
+        let digest = current.as_ref().map(|current| Sha1::from(current).digest().to_string().into_bytes());
+        Ok((current, digest.unwrap_or_default()))
     }
 
     fn begin(
@@ -165,10 +165,10 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         looks: bool,
         instead_of: Option<&[u8]>,
     ) -> Result<Reply, Reply> {
-        let (there, sight) = self.sight()?;
+        let (current, sight) = self.sight()?;
         if looks {
-            if let Some(there) = there {
-                return Ok(Reply::Array(vec![Reply::Integer(0), Reply::bulk(there)]));
+            if let Some(current) = current {
+                return Ok(Reply::Array(vec![Reply::Integer(0), Reply::bulk(current)]));
             }
             if self.left(self.absent.as_ref())? > 0.0 {
                 return Ok(Reply::Array(vec![Reply::Integer(3)]));
@@ -180,7 +180,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             return Ok(Reply::Array(vec![Reply::Integer(4), Reply::bulk(version.clone())]));
         }
         let has_stale = self.left(self.kept.as_ref())? > 0.0;
-        let stale = if has_stale { self.call(&[b"HGET", self.beside, b"stale"])? } else { Reply::Nil };
+        let stale = if has_stale { self.call(&[b"HGET", self.companion, b"stale"])? } else { Reply::Nil };
         let answer = |whose, token: &[u8]| {
             Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
         };
@@ -209,14 +209,14 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
         }
         if self.is_void {
-            self.call(&[b"UNLINK", self.beside])?;
+            self.call(&[b"UNLINK", self.companion])?;
         }
         let lives = match self.call(&[b"PTTL", self.key])? {
             Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives as f64),
             _ => b"0".to_vec(),
         };
         self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives])?;
-        self.call(&[b"HDEL", self.beside, b"absent", b"shared"])?;
+        self.call(&[b"HDEL", self.companion, b"absent", b"shared"])?;
         self.keep(ms)?;
         answer(1, token)
     }
@@ -228,19 +228,19 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
     }
 
     fn free(&mut self) -> Result<(), Reply> {
-        self.call(&[b"HDEL", self.beside, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
+        self.call(&[b"HDEL", self.companion, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
     }
 
-    /// Ends the fill with this command, unless the key is not as it was.
+    /// Ends the fill with this command, unless the key has changed.
     fn settle(&mut self, command: &[&[u8]], ms: f64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
         self.free()?;
-        let (there, sight) = self.sight()?;
-        let ends = self.ends.as_ref().filter(|ends| there.is_none() && ends.as_slice() != b"0");
+        let (current, sight) = self.sight()?;
+        let ends = self.ends.as_ref().filter(|ends| current.is_none() && ends.as_slice() != b"0");
         let expired = ends.is_some() && self.left(ends)? <= 0.0;
         if self.seen.as_ref() != Some(&sight) && !expired {
             return Ok(Reply::Integer(0));
         }
-        self.call(&[b"UNLINK", self.beside])?;
+        self.call(&[b"UNLINK", self.companion])?;
         self.call(command)?;
         if ms > 0.0 {
             let until = self.at(ms);

@@ -1,4 +1,4 @@
-//! The script of fixed windows.
+//! The native version of the script for fixed windows.
 
 use redis_keyspace_embedded::{Reply, Server};
 
@@ -15,14 +15,14 @@ pub(super) fn register(server: &Server) {
         let (Some(most), Some(period), Some(cost)) =
             (lua::number(most), lua::number(period), lua::number(cost))
         else {
-            return Err(Reply::error("ERR the values of the script are numbers"));
+            return Err(Reply::error("ERR the values of the script must be numbers"));
         };
         let now = micros(script)? as f64;
         let (mut last, mut count) = match call(script, &[b"GET", key])? {
-            Reply::Bulk(there) => match stored(&there) {
+            Reply::Bulk(current) => match stored(&current) {
                 Some(window) => window,
                 None => {
-                    let version = later_version(&there).unwrap_or_default();
+                    let version = later_version(&current).unwrap_or_default();
                     return Ok(Reply::Array(vec![Reply::Integer(-1), Reply::bulk(version.to_owned())]));
                 }
             },
@@ -44,7 +44,7 @@ pub(super) fn register(server: &Server) {
     });
 }
 
-/// Returns the end of the window, and the count.
+/// Returns the end of the window and the count.
 fn stored(text: &[u8]) -> Option<(f64, f64)> {
     let (last, count) = std::str::from_utf8(text).ok()?.strip_prefix("w1:")?.split_once(':')?;
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! The script of groups.
+//! The native version of the group script.
 
 use redis_keyspace_embedded::{Reply, Server};
 
@@ -10,8 +10,8 @@ pub(super) fn register(server: &Server) {
         let ([group], [generation, lifetime]) = (keys, values) else {
             return Err(Reply::error("ERR the script takes a key and two values"));
         };
-        let there = match call(script, &[b"GET", group])? {
-            Reply::Bulk(there) => there,
+        let current = match call(script, &[b"GET", group])? {
+            Reply::Bulk(current) => current,
             _ => {
                 call(script, &[b"SET", group, generation])?;
                 generation.clone()
@@ -20,6 +20,6 @@ pub(super) fn register(server: &Server) {
         if &lifetime[..] != b"0" {
             call(script, &[b"PEXPIRE", group, lifetime])?;
         }
-        Ok(Reply::Bulk(there))
+        Ok(Reply::Bulk(current))
     });
 }

@@ -1,4 +1,4 @@
-//! The script of conditional writes.
+//! The native version of the script for conditional writes.
 
 use redis_keyspace_embedded::{Reply, Server};
 

@@ -1,4 +1,4 @@
-//! The scripts of locks.
+//! The native versions of the lock scripts.
 
 use redis_keyspace_embedded::{Reply, Server};
 
@@ -32,7 +32,7 @@ pub(super) fn register(server: &Server) {
             _ => None,
         };
         let (next, now) = (last_number.unwrap_or_default() + 1.0, micros(script)? as f64);
-        // As `math.max`: NaN stays.
+        // Like `math.max`: if `next` is NaN, the result is NaN.
         let number = lua::whole(if now > next { now } else { next });
         call(script, &[b"SET", lock, token, b"PX", ttl])?;
         call(script, &[b"SET", fence, number.as_bytes(), b"PX", kept])?;
@@ -65,7 +65,7 @@ pub(super) fn register(server: &Server) {
     });
 }
 
-/// The reply for a key with a later format version than 1.
+/// Returns the reply for a key whose format version is later than 1.
 fn later(stored: &[u8]) -> Reply {
     let version = later_version(stored).unwrap_or_default();
     Reply::Array(vec![Reply::Integer(-1), Reply::bulk(version.to_owned())])

@@ -1,9 +1,9 @@
-//! What native scripts have in common with Lua: errors that end a script, and numbers.
+//! Lua semantics for native scripts: errors that end a script, and numbers.
 
 use bytes::Bytes;
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 
-/// Registers a script. An error that it returns is its reply.
+/// Registers a script. If it returns an error, that error is the reply.
 pub(super) fn register<F>(server: &Server, text: &str, script: F)
 where
     F: Fn(&mut ScriptContext<'_, '_>, &[Bytes], &[Bytes]) -> Result<Reply, Reply> + Send + Sync + 'static,
@@ -13,12 +13,12 @@ where
     });
 }
 
-/// Calls a command as `redis.call` does: an error ends the script.
+/// Runs a command like `redis.call`: an error ends the script.
 pub(super) fn call(script: &mut ScriptContext<'_, '_>, command: &[&[u8]]) -> Result<Reply, Reply> {
     checked(script.call(command))
 }
 
-/// Returns a reply that is an error as an error.
+/// Converts an error reply into an `Err`.
 pub(super) fn checked(reply: Reply) -> Result<Reply, Reply> {
     match reply {
         error @ Reply::Error(_) => Err(error),
@@ -26,12 +26,13 @@ pub(super) fn checked(reply: Reply) -> Result<Reply, Reply> {
     }
 }
 
-/// Reads a number as `tonumber` does. Other programs may have written anything into the keys of a script.
+/// Parses a number like `tonumber`. Other programs may have written anything to the keys of a
+/// script.
 pub(super) fn number(text: &[u8]) -> Option<f64> {
     ScriptContext::number(text)
 }
 
-/// Prints a number as `string.format('%.0f', number)` does.
+/// Formats a number like `string.format('%.0f', number)`.
 pub(super) fn whole(number: f64) -> String {
     match number.is_nan() {
         true if number.is_sign_negative() => "-nan".to_owned(),

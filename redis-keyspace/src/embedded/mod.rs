@@ -1,7 +1,8 @@
-//! An in-process server for quick starts and tests, re-exported from `redis_keyspace_embedded`. Feature `embedded`.
+//! An in-process server for quick starts and tests, re-exported from `redis_keyspace_embedded`.
+//! Feature `embedded`.
 //!
-//! [`Redis::embedded`] creates a handle on a new server. [`Redis::with_embedded_server`] takes one that a test has created
-//! itself, to inject faults or to look at what it holds.
+//! [`Redis::embedded`] creates a new server and a handle for it. [`Redis::with_embedded_server`]
+//! uses an existing server, so a test can inject faults or inspect its data.
 //!
 //! ```
 //! use redis_keyspace::embedded::Server;
@@ -37,7 +38,7 @@ pub use redis_keyspace_embedded::*;
 use crate::client::Redis;
 use crate::config::{EmbeddedServer, Endpoint, RedisBuilder};
 
-/// Registers native versions of this crate's scripts, because the server can't run Lua.
+/// Registers native versions of this crate's scripts. The server cannot run Lua.
 fn register_scripts(server: &Server) {
     fills::register(server);
     fixed_windows::register(server);
@@ -50,7 +51,7 @@ fn register_scripts(server: &Server) {
 }
 
 impl RedisBuilder {
-    /// Uses an in-process server. Feature `embedded`.
+    /// Uses this in-process server. Feature `embedded`.
     pub fn embedded(mut self, server: Server) -> Self {
         register_scripts(&server);
         self.requires_server = None;
@@ -60,14 +61,34 @@ impl RedisBuilder {
 }
 
 impl Redis {
-    /// Creates a handle for a new, empty in-process server, for quick starts and tests. Every call creates its own server,
-    /// which lives as long as a handle for it and persists nothing. Feature `embedded`.
+    /// Creates a handle for a new, empty in-process server, for quick starts and tests. Feature
+    /// `embedded`.
+    ///
+    /// Each call creates a separate server. The server lives as long as a handle for it exists, and
+    /// persists nothing.
+    ///
+    /// ```
+    /// use redis_keyspace::{Keyspace, Redis, Text};
+    ///
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "motd", ttl = "1h")]
+    /// struct Motd {
+    ///     today: Text,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), redis_keyspace::Error> {
+    /// let redis = Redis::embedded();
+    /// Motd::today().on(&redis).set("hello").await?;
+    /// assert_eq!(Motd::today().on(&redis).get().await?.as_deref(), Some("hello"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn embedded() -> Self {
         Self::with_embedded_server(Server::new())
     }
 
-    /// Creates a handle for this in-process server. Feature `embedded`.
+    /// Creates a handle for an existing in-process server. Feature `embedded`.
     #[must_use]
     pub fn with_embedded_server(server: Server) -> Self {
         Self::from_builder(Self::builder().embedded(server))

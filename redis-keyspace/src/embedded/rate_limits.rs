@@ -1,4 +1,4 @@
-//! The script of rate limits.
+//! The native version of the rate limit script.
 
 use redis_keyspace_embedded::{Reply, Server};
 
@@ -16,14 +16,14 @@ pub(super) fn register(server: &Server) {
         let (Some(count), Some([burst, burst_part, cost, cost_part])) =
             (lua::number(count_text), numbers.as_deref())
         else {
-            return Err(Reply::error("ERR the values of the script are numbers"));
+            return Err(Reply::error("ERR the values of the script must be numbers"));
         };
         let now = micros(script)? as f64;
-        // Tuples compare as the script does: by their parts if the microseconds are equal.
+        // Like the script, tuples compare their parts only if the microseconds are equal.
         let mut moment: (f64, f64) = match call(script, &[b"GET", key])? {
-            Reply::Bulk(there) => {
-                let Some((whole, part, per)) = stored(&there) else {
-                    let version = later_version(&there).unwrap_or_default();
+            Reply::Bulk(current) => {
+                let Some((whole, part, per)) = stored(&current) else {
+                    let version = later_version(&current).unwrap_or_default();
                     return Ok(Reply::Array(vec![Reply::Integer(-1), Reply::bulk(version.to_owned())]));
                 };
                 let rounded = if part > 0.0 { whole + 1.0 } else { whole };
@@ -51,7 +51,7 @@ pub(super) fn register(server: &Server) {
     });
 }
 
-/// Returns the stored moment, and how many parts a microsecond had when it was stored.
+/// Returns the stored moment and the number of parts per microsecond when it was stored.
 fn stored(text: &[u8]) -> Option<(f64, f64, &[u8])> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, rest) = text.split_once('+')?;

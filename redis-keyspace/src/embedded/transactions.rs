@@ -1,16 +1,16 @@
-//! The script of transactions without MULTI.
+//! The native version of the script for transactions without MULTI.
 
 use redis_keyspace_embedded::{Reply, Server};
 
 use crate::protocol::TRANSACTION_SCRIPT;
 
-/// Lua's numbers are exact below this.
+/// Lua numbers are exact below this value.
 const EXACT: u64 = 1 << 53;
 
 /// A command of the transaction.
 struct Call<'v> {
     words: Vec<&'v [u8]>,
-    /// What deletes the companions of a guarded write.
+    /// The command that deletes the companion keys of a guarded write.
     unlink: Vec<&'v [u8]>,
     writes: &'v [u8],
 }

@@ -1,4 +1,4 @@
-//! The script of updates.
+//! The native version of the update script.
 
 use redis_keyspace_embedded::{Reply, Server};
 
@@ -10,14 +10,14 @@ pub(super) fn register(server: &Server) {
         let ([key, fill], [known, expected, action, rest @ ..]) = (keys, values) else {
             return Err(Reply::error("ERR the script takes two keys and at least three values"));
         };
-        let there = call(script, &[b"GET", key])?;
-        let fits = match (&there, &known[..] == b"1") {
-            (Reply::Bulk(there), true) => there == expected,
+        let current = call(script, &[b"GET", key])?;
+        let matches = match (&current, &known[..] == b"1") {
+            (Reply::Bulk(current), true) => current == expected,
             (Reply::Nil, false) => true,
             _ => false,
         };
-        if !fits {
-            return Ok(Reply::Array(vec![Reply::Integer(0), there]));
+        if !matches {
+            return Ok(Reply::Array(vec![Reply::Integer(0), current]));
         }
         if &action[..] == b"set" {
             let mut command: Vec<&[u8]> = vec![b"SET", key];

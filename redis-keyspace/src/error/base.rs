@@ -1,4 +1,4 @@
-//! The error type and what it can be asked.
+//! The error type and its accessors.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,31 +10,35 @@ use super::kind::{Budget, ErrorKind};
 use super::short_name::short_name;
 use super::slots::SlotConflict;
 
-/// The result of the operations of this crate.
+/// A `Result` whose error type is [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation failed.
+/// The error type of this crate.
 ///
-/// Cheap to clone. [`kind`](Self::kind) and the predicates (`is_..`) are for programs; the message is for people.
+/// Cloning is cheap. [`kind`](Self::kind) and the predicates (`is_..`) are for programs; the
+/// message is for people.
 ///
-/// # What an error shows
+/// # What an error contains
 ///
-/// Messages, `Debug` output and sources are for logs. Of their input they may show:
+/// Messages, `Debug` output and sources are meant for logs. They may contain:
 ///
 /// - the address of the server, and the user name;
-/// - names: of commands, keyspaces, templates, options, variables, known profiles and the entries of their files;
+/// - the names of commands, keyspaces, templates, options, variables, known profiles and the
+///   entries of their files;
 /// - the path of a file with profiles;
 /// - the key of the command, and so the arguments in it;
 /// - numbers and durations of options that are out of range, and sizes;
-/// - what the server or the system answered, without the arguments of the command: in the error reply to a
-///   [raw](crate::Redis::raw) command, `***` replaces every argument of more than two bytes, and in other replies with the
-///   code `ERR` what is quoted.
+/// - the answer of the server or the operating system, without the arguments of the command. In the
+///   error reply to a [raw](crate::Redis::raw) command, `***` replaces every argument of more than
+///   two bytes. In other error replies with the code `ERR`, `***` replaces quoted text.
 ///
-/// They never show an invalid URL or a part of it, the value of an environment variable or of a profile's entry, an invalid
-/// name, a password, the path of a password file, or a value, whether it is sent, stored or returned.
+/// They never contain an invalid URL or a part of it, the value of an environment variable or of a
+/// profile's entry, an invalid name, a password, the path of a password file, or a value that is
+/// sent, stored or returned.
 ///
-/// Text that the application writes itself is passed on: the errors of its loaders and configuration providers, the messages of
-/// its `Serialize` implementations, and error texts that its scripts compose without arguments.
+/// Text from the application is included unchanged: the errors of its loaders and configuration
+/// providers, the messages of its `Serialize` implementations, and error texts that its scripts
+/// build without arguments.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -64,26 +68,26 @@ pub(super) struct ErrorInner {
     pub(super) context: Option<Context>,
     /// Set until the message names the templates of the two keys.
     slot_conflict: Option<Box<SlotConflict>>,
-    /// A circuit breaker rejected the command.
+    /// Whether a circuit breaker rejected the command.
     breaker_open: bool,
     pub(super) source: Option<Arc<dyn StdError + Send + Sync>>,
-    /// The result of work that could not be stored.
+    /// The result of completed work that could not be stored.
     result: Option<CarriedResult>,
 }
 
-/// What the failed command was for.
+/// The command that failed, with its template and key.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
     pub(super) command: &'static str,
     pub(super) template: Option<TemplateName>,
-    /// Shortened if it is very long: an error may be kept, and cloned into many.
+    /// Shortened if it is very long, because errors may be kept and cloned many times.
     pub(super) key: Option<String>,
 }
 
-/// A longer key is not kept whole in errors.
+/// Longer keys are shortened in errors.
 const LONGEST_KEY: usize = 1024;
 
-/// The names of a template.
+/// A template and the names of its keyspace and field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TemplateName {
     pub(crate) keyspace: &'static str,
@@ -133,7 +137,7 @@ impl Error {
         Self::new(kind, message).with(|inner| inner.budget = Some((budget, limit)))
     }
 
-    /// A connection's queue is full.
+    /// The queue of a connection is full.
     pub(crate) fn overloaded(requests: usize, bytes: usize) -> Self {
         Self::new(
             ErrorKind::PoolBusy,
@@ -160,7 +164,7 @@ impl Error {
         ))
     }
 
-    /// Encoding a value ended because it exceeds `most` bytes.
+    /// The encoder stopped because the value exceeds `most` bytes.
     pub(crate) fn too_large_to_encode(most: usize) -> Self {
         Self::new(
             ErrorKind::TooLarge,
@@ -170,11 +174,11 @@ impl Error {
         )
     }
 
-    /// A value that was read exceeds the limit.
+    /// A value in a reply exceeds the limit.
     pub(crate) fn too_large_to_read(length: usize) -> Self {
         Self::new(
             ErrorKind::TooLarge,
-            format!("the value has {length} bytes, more than `max_value_bytes`; it was dropped"),
+            format!("a value of {length} bytes exceeds `max_value_bytes`; it was dropped"),
         )
     }
 
@@ -182,7 +186,7 @@ impl Error {
         Self::new(
             ErrorKind::ConnectionLost,
             format!(
-                "the connection was lost while the command was in flight ({cause}); it may have been executed"
+                "the connection was lost while the command was in flight ({cause}); the command may have been executed"
             ),
         )
     }
@@ -203,23 +207,25 @@ impl Error {
         Self::new(ErrorKind::Encode, format!("the value can't be encoded: {problem}"))
     }
 
-    /// The bytes of a value that `verify_writes` could not decode.
+    /// `verify_writes` could not decode the bytes of a value.
     pub(crate) fn unreadable(problem: impl fmt::Display) -> Self {
         Self::new(
             ErrorKind::Encode,
             format!(
-                "no reader could decode this value, so nothing was sent: its encoding is {problem}; make the type read what                  it writes (found by `verify_writes`)"
+                "no reader could decode this value, so nothing was sent: its encoding is {problem}; make the type read \
+                 what it writes (found by `verify_writes`)"
             ),
         )
     }
 
-    /// Keys of one request that are in different slots of a cluster.
+    /// The keys of one request are in different slots of a cluster.
     pub(crate) fn across_slots(conflict: SlotConflict) -> Self {
         let message = conflict.message(&mut |_| None);
         Self::invalid_input(message).with(|inner| inner.slot_conflict = Some(Box::new(conflict)))
     }
 
-    /// Names the templates of the keys in the message, once the caller knows which keyspaces they can belong to.
+    /// Adds the templates of the two keys to the message. The caller knows which keyspaces the keys
+    /// can belong to.
     pub(crate) fn naming_templates(self, template_of: &mut dyn FnMut(&str) -> Option<&'static str>) -> Self {
         if self.inner.slot_conflict.is_none() {
             return self;
@@ -231,7 +237,7 @@ impl Error {
         })
     }
 
-    /// The error of all commands of a batch, of which this is the first failure.
+    /// Returns the error of a whole batch. `self` is the first error in the batch.
     pub(crate) fn in_batch(self, failed: usize, total: usize) -> Self {
         let message = format!("{failed} of {total} commands of the batch failed; the first error: {self}");
         let source = self.clone();
@@ -242,12 +248,12 @@ impl Error {
         })
     }
 
-    /// Marks the rejection by a circuit breaker.
+    /// Marks the error as a rejection by a circuit breaker.
     pub(crate) fn of_breaker(self) -> Self {
         self.with(|inner| inner.breaker_open = true)
     }
 
-    /// Makes it an error of a server that can't be used, unless the server rejected the user.
+    /// Changes the kind to `Unavailable`, unless the server rejected the user.
     pub(crate) fn unavailable(self) -> Self {
         self.with(|inner| {
             if !matches!(inner.kind, ErrorKind::AuthenticationFailed | ErrorKind::PermissionDenied) {
@@ -256,7 +262,7 @@ impl Error {
         })
     }
 
-    /// Adds a sentence to the message.
+    /// Appends an explanation to the message.
     pub(crate) fn explained(self, sentence: &str) -> Self {
         self.with(|inner| inner.message = format!("{}; {sentence}", inner.message))
     }
@@ -270,7 +276,7 @@ impl Error {
         self.with(|inner| inner.code = Some(code.to_owned()))
     }
 
-    /// Adds the result of work that could not be stored.
+    /// Attaches the result of work that could not be stored.
     pub(crate) fn with_result<T: Send + 'static>(self, result: T) -> Self {
         self.with(|inner| inner.result = Some(CarriedResult::new(result)))
     }
@@ -279,7 +285,7 @@ impl Error {
         self.with(|inner| inner.source = Some(Arc::new(source)))
     }
 
-    /// Adds which command on which key failed. What is already known stays.
+    /// Adds the command, the template and the key that failed. Keeps what is already set.
     pub(crate) fn about(
         self,
         command: &'static str,
@@ -308,59 +314,64 @@ impl Error {
         self
     }
 
-    /// Returns what went wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// Whether Redis could not be reached or was lost: no connection, a broken one, or a server that is still
-    /// loading. A later attempt may succeed.
+    /// Returns true if Redis is unavailable: no connection could be made, the connection was lost,
+    /// or the server is still loading its data. A later attempt may succeed.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost)
     }
 
-    /// Whether the failure means that Redis can't serve the command now (unavailable, timed out, or busy), rather than
-    /// that the command is wrong.
+    /// Whether Redis can't serve the command now because it is unavailable, too slow or busy.
+    /// Otherwise the command itself is wrong.
     pub(crate) fn is_outage(&self) -> bool {
         self.is_unavailable() || self.is_timeout() || self.kind() == ErrorKind::PoolBusy
     }
 
-    /// Whether the connection broke while the command was in flight, so that the command may have been executed.
+    /// Returns true if the connection broke while the command was in flight. The command may have
+    /// been executed.
     #[must_use]
     pub fn is_connection_lost(&self) -> bool {
         self.kind() == ErrorKind::ConnectionLost
     }
 
-    /// Whether a circuit breaker rejected the command, because the server failed several times in a row. Such an error
-    /// is also [`is_unavailable`](Self::is_unavailable).
+    /// Returns true if a circuit breaker rejected the command, because the server failed several
+    /// times in a row. Such an error is also [`is_unavailable`](Self::is_unavailable).
     #[must_use]
     pub fn is_breaker_open(&self) -> bool {
         self.inner.breaker_open
     }
 
-    /// Whether a part of the deadline passed; [`budget`](Self::budget) returns which part, if it is known.
+    /// Returns true if the deadline passed. [`budget`](Self::budget) returns in which phase of the
+    /// command, if that is known.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.inner.budget.is_some() || self.kind() == ErrorKind::Timeout
     }
 
-    /// Whether the value at the key can't be decoded as the declared kind.
+    /// Returns true if the value at the key can't be decoded as the declared kind.
     #[must_use]
     pub fn is_decode(&self) -> bool {
         self.kind() == ErrorKind::Decode
     }
 
-    /// Whether a URL, environment variable, option or attribute is invalid.
+    /// Returns true if a URL, environment variable, option or attribute is invalid.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         self.kind() == ErrorKind::Configuration
     }
 
-    /// Takes the result of the work of a [`Once`](crate::Once) that was done but could not be stored
-    /// ([`ResultNotStored`](ErrorKind::ResultNotStored)). `T` is the type that the work returned. Returns `None` for another
-    /// type, another error, and a result that was taken already, also from a clone of this error.
+    /// Takes the result of a [`Once`](crate::Once) whose work completed but whose result could not
+    /// be stored ([`ResultNotStored`](ErrorKind::ResultNotStored)). `T` is the type that the work
+    /// returned.
+    ///
+    /// Returns `None` if `T` is another type, if this is another error, or if the result was
+    /// already taken from this error or from a clone of it.
     ///
     /// ```
     /// # use redis_keyspace::{ErrorKind, Keyspace, Once, Redis, Text};
@@ -371,7 +382,7 @@ impl Error {
     /// # Redis::embedded().scope(async {
     /// let request = PaymentKeys::request("r-17");
     /// let charge = || async {
-    ///     request.del().await.ok(); // another task forgets the request meanwhile
+    ///     request.del().await.ok(); // another task deletes the request meanwhile
     ///     "receipt 1".to_owned()
     /// };
     /// let error = request.run(charge).await.unwrap_err();
@@ -384,38 +395,39 @@ impl Error {
         self.inner.result.as_ref()?.take()
     }
 
-    /// Returns which part of the deadline passed, if one did.
+    /// Returns the phase of the command in which the deadline passed.
     #[must_use]
     pub fn budget(&self) -> Option<Budget> {
         self.inner.budget.map(|(budget, _)| budget)
     }
 
-    /// Returns the first word of the server's error, such as `OOM`, if the server answered with an error.
+    /// Returns the first word of the server's error reply, such as `OOM`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.inner.code.as_deref()
     }
 
-    /// Returns the name of the keyspace that the command used.
+    /// Returns the name of the keyspace of the command.
     #[must_use]
     pub fn keyspace(&self) -> Option<&'static str> {
         self.template_name().map(|template| template.keyspace)
     }
 
-    /// Returns the template of the key that the command used, such as `cart:user:{id}`.
+    /// Returns the template of the key, such as `cart:user:{id}`.
     #[must_use]
     pub fn template(&self) -> Option<&'static str> {
         self.template_name().map(|template| template.template)
     }
 
-    /// Returns the field that declares the template, which is also the name of its constructor.
+    /// Returns the name of the field that declares the template, which is also the name of its
+    /// constructor.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         self.template_name().map(|template| template.field)
     }
 
-    /// Returns the key that the command used, if it used one. A key of more than 1024 bytes is shortened; messages shorten one of
-    /// more than 256 bytes.
+    /// Returns the key of the command. A key of more than 1024 bytes is shortened. Messages shorten
+    /// a key of more than 256 bytes.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.inner.context.as_ref()?.key.as_deref()

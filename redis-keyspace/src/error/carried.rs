@@ -1,4 +1,4 @@
-//! A value that travels with an error.
+//! A value that an error carries.
 
 use std::any::Any;
 use std::fmt;
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::sync::lock;
 
-/// The result of work that was done and could not be stored. Clones of the error share it, and the first to take it gets it.
+/// The result of completed work that could not be stored. Clones of the error share it. The first
+/// call of `take` with its type returns it.
 #[derive(Clone)]
 pub(super) struct CarriedResult(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
 
@@ -19,7 +20,7 @@ impl CarriedResult {
         let mut place = lock(&self.0);
         match place.take()?.downcast() {
             Ok(result) => Some(*result),
-            // Not the type that was asked for.
+            // The result has another type.
             Err(result) => {
                 *place = Some(result);
                 None

@@ -1,4 +1,4 @@
-//! How an error prints.
+//! The formatting of errors.
 
 use std::error::Error as StdError;
 use std::fmt;

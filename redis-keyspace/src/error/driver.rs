@@ -5,9 +5,10 @@ use super::kind::ErrorKind;
 use super::redact::without_arguments;
 
 impl Error {
-    /// An error of the driver.
+    /// Converts an error of the driver.
     pub(crate) fn driver(error: redis::RedisError) -> Self {
-        // Their details contain the reply, which may be a stored value. As the source, they would show it too.
+        // The details of a conversion error contain the reply, which may be a stored value. As the
+        // source, the driver's error would show it too.
         if is_of_conversion(&error) {
             return Self::new(
                 ErrorKind::Server,
@@ -21,7 +22,8 @@ impl Error {
             let said = replies_in(&error, code);
             let ours = Self::server(said.first().map_or(code, String::as_str));
             if said.iter().any(|said| without_arguments(said) != *said) {
-                // As the source, it would show what the message leaves out.
+                // As the source, the driver's error would show the arguments that the message
+                // omits.
                 return ours;
             }
             ours
@@ -37,7 +39,7 @@ impl Error {
         ours.sourced(error)
     }
 
-    /// An error of the driver before the connection was ready.
+    /// Converts an error of the driver that happened before the connection was ready.
     pub(crate) fn driver_connecting(endpoint: &str, error: redis::RedisError) -> Self {
         let ours = Self::driver(error.clone());
         if !ours.is_connection_lost() {
@@ -47,14 +49,14 @@ impl Error {
     }
 }
 
-/// Whether a reply could not be converted to the type that the caller asked for. Other errors of the same kind mean that the
-/// reply is malformed, and that the connection is broken.
+/// Whether a reply could not be converted to the type that the caller requested. Other errors of
+/// the same kind mean that the reply is malformed and the connection is broken.
 fn is_of_conversion(error: &redis::RedisError) -> bool {
     error.kind() == redis::ErrorKind::UnexpectedReturnType
         || std::error::Error::source(error).is_some_and(|source| source.is::<redis::ParsingError>())
 }
 
-/// The error replies that an error of the driver stands for: a pipeline can have several.
+/// Returns the error replies behind an error of the driver. A pipeline can have several.
 fn replies_in(error: &redis::RedisError, code: &str) -> Vec<String> {
     let reply = |code: &str, details: Option<&str>| format!("{code} {}", details.unwrap_or_default());
     match error.clone().into_server_errors() {

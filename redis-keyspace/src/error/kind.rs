@@ -1,17 +1,19 @@
-//! What went wrong, as data.
+//! The kinds of errors.
 
-/// What went wrong, for programs that handle failures differently.
+/// The kind of an [`Error`](crate::Error), for programs that handle failures differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A URL, environment variable, builder option or keyspace attribute is invalid. Nothing was sent.
+    /// A URL, environment variable, builder option or keyspace attribute is invalid. Nothing was
+    /// sent.
     Configuration,
-    /// No server is configured for the command: none is installed, in scope, or set by `.on(..)`; or there is no tokio
-    /// runtime to connect on.
+    /// No server is configured for the command: none is installed, in scope, or set by `.on(..)`.
+    /// Or no tokio runtime exists to connect on.
     ServerNotConfigured,
-    /// The handle, or the pool that it uses, has been closed.
+    /// The handle, or the pool that it uses, is closed.
     Closed,
-    /// No connection could be made, or the server does not run commands now. The command was not executed.
+    /// No connection could be made, or the server does not run commands now. The command was not
+    /// executed.
     Unavailable,
     /// The connection broke while the command was in flight. The command may have been executed.
     ConnectionLost,
@@ -25,9 +27,10 @@ pub enum ErrorKind {
     PermissionDenied,
     /// The key holds a value of another Redis type than the template declares.
     WrongType,
-    /// The server answered with an error; [`Error::code`](crate::Error::code) returns its first word.
+    /// The server replied with an error. [`Error::code`](crate::Error::code) returns its first
+    /// word.
     Server,
-    /// The server's reply does not have the shape that the command defines.
+    /// The reply of the server does not have the shape that the command defines.
     Protocol,
     /// The value at the key can't be decoded as the declared kind.
     Decode,
@@ -37,27 +40,28 @@ pub enum ErrorKind {
     InvalidInput,
     /// Every attempt of an update found that the key had changed. Nothing was written.
     Conflict,
-    /// Another caller is doing the work of a [`Once`](crate::Once).
+    /// Another caller is running the work of a [`Once`](crate::Once).
     InProgress,
     /// The work of a [`Once`](crate::Once) completed, but its result could not be stored.
     /// [`Error::take_result`](crate::Error::take_result) returns it.
     ResultNotStored,
-    /// The work of a [`Once`](crate::Once) was done for another payload. It did not run again.
+    /// The work of a [`Once`](crate::Once) ran for another payload. It did not run again.
     PayloadMismatch,
     /// The loader of a fill did not finish within its hard timeout. Nothing was stored.
     LoaderTimeout,
     /// A caller waited for the loaders of two other callers, and both failed. Nothing was stored.
     LoaderFailed,
-    /// The lock was held by another holder until the wait limit passed.
+    /// Another holder kept the lock until the wait limit passed.
     LockTimeout,
     /// The lock is no longer held: it expired, was deleted, or was released.
     LockLost,
-    /// A value is larger than `max_value_bytes`. A value to be stored was not sent; a value that was read was dropped.
+    /// A value is larger than `max_value_bytes`. A value to be stored was not sent; a value that
+    /// was read was dropped.
     TooLarge,
 }
 
 impl ErrorKind {
-    /// The kind as spans and metrics name it.
+    /// The label of the kind in spans and metrics.
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -89,7 +93,7 @@ impl ErrorKind {
     }
 }
 
-/// A part of a command's deadline.
+/// The phase of a command in which its deadline passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Budget {

@@ -1,4 +1,5 @@
-//! The one error type: a stable kind, the command and key that it concerns, and what to do.
+//! The error type of this crate: a stable kind, the command and key that failed, and a hint what to
+//! do.
 
 mod base;
 mod carried;

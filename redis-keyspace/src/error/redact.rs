@@ -1,16 +1,16 @@
-//! What an error reply may show of the command that it answers.
+//! Removes the arguments of commands from error replies.
 
 use std::borrow::Cow;
 
-/// The longest argument that is never replaced: it is in too many words by chance.
+/// Arguments up to this length are never replaced: they occur in too many words by chance.
 const TOO_SHORT: usize = 2;
-/// Longer arguments are also replaced inside of words.
+/// Arguments longer than this are also replaced inside words.
 const WORD: usize = 5;
-/// Servers shorten what they repeat; so much of an argument is enough to recognize it.
+/// Servers truncate arguments that they repeat. A prefix of this length is enough to recognize one.
 const PREFIX: usize = 24;
 
-/// An error text without the arguments of its command, which may be passwords or values: each is replaced by `***`. The name
-/// of the command stays.
+/// Returns an error text with `***` in place of each argument of its command, because arguments may
+/// be passwords or values. Keeps the name of the command.
 pub(crate) fn redacted<'a>(said: &str, arguments: impl Iterator<Item = &'a [u8]>) -> String {
     let mut text = said.to_owned();
     for argument in arguments.filter(|argument| argument.len() > TOO_SHORT) {
@@ -24,10 +24,11 @@ pub(crate) fn redacted<'a>(said: &str, arguments: impl Iterator<Item = &'a [u8]>
     if code_of(&text).contains('*') { text.replacen(code_of(&text), "ERR", 1) } else { text }
 }
 
-/// Removes the arguments that a server or a proxy repeats in the error of a rejected command: they may be values or secrets.
+/// Removes the arguments that a server or a proxy repeats in the error of a rejected command. They
+/// may be values or secrets. Keeps the name of the command.
 ///
-/// Servers quote them in errors whose code is `ERR`: unknown commands, unknown ACL rules and options, scripts that do not compile.
-/// The name of a command stays.
+/// Servers quote arguments in errors with the code `ERR`: unknown commands, unknown ACL rules and
+/// options, and scripts that do not compile.
 pub(crate) fn without_arguments(said: &str) -> Cow<'_, str> {
     const BEFORE: [&str; 4] =
         ["unknown command", "unsupported command", "unknown subcommand", "with args beginning with"];
@@ -42,9 +43,10 @@ pub(crate) fn without_arguments(said: &str) -> Cow<'_, str> {
     without_quoted(said)
 }
 
-/// Replaces what is in quotes, for commands whose arguments are not known.
+/// Replaces quoted text, for commands whose arguments are unknown.
 pub(crate) fn without_quoted(said: &str) -> Cow<'_, str> {
-    // From the first quote to the last of the same kind: an argument may contain quotes itself.
+    // Replace everything from the first quote to the last quote of the same kind: an argument may
+    // contain quotes itself.
     match quotes(said, None).next() {
         Some((start, quote)) => {
             let end = quotes(said, Some(quote)).last().map_or(said.len(), |(end, _)| end);
@@ -57,7 +59,8 @@ pub(crate) fn without_quoted(said: &str) -> Cow<'_, str> {
     }
 }
 
-/// The places of quotes of one kind, or of any. An apostrophe within a word is no quote.
+/// Returns the positions of quotes of one kind, or of any kind. An apostrophe within a word is not
+/// a quote.
 fn quotes(said: &str, kind: Option<char>) -> impl Iterator<Item = (usize, char)> {
     let is_quote = move |c: char| kind.map_or("'\"`".contains(c), |kind| kind == c);
     said.char_indices().filter(move |&(at, c)| {
@@ -67,12 +70,12 @@ fn quotes(said: &str, kind: Option<char>) -> impl Iterator<Item = (usize, char)>
     })
 }
 
-/// The first word, if it is one that servers use.
+/// The first word of an error reply, which is its code.
 fn code_of(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
 }
 
-/// A text with `***` for each occurrence of an argument, whatever its case: servers change it.
+/// Replaces each occurrence of an argument by `***`. Ignores case, because servers change it.
 fn without(text: &str, argument: &str) -> String {
     let (lower, sought) = (text.to_ascii_lowercase(), argument.to_ascii_lowercase());
     let is_part_of_word = |start: usize, end: usize| {
@@ -95,7 +98,7 @@ fn without(text: &str, argument: &str) -> String {
     kept
 }
 
-/// Whether a text shows an argument shortened, or with escapes.
+/// Whether a text contains an argument in truncated or escaped form.
 fn is_shown_in_another_form(text: &str, argument: &[u8]) -> bool {
     let lower = text.to_ascii_lowercase();
     let shows =
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_are_not_known_are_removed() {
+    fn unknown_arguments_are_removed() {
         for said in [
             "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'hunter2'",
             "ERR Unknown command `HELLO`, with args beginning with: hunter2",
@@ -176,9 +179,9 @@ mod tests {
             "ERR Unknown option or number of arguments for CONFIG SET - 'hunter2'",
             "ERR CONFIG SET failed (possibly related to argument 'hunter2') - argument couldn't be parsed",
         ] {
-            let told = without_arguments(said);
-            assert!(!told.contains("hunter2") && !told.contains("ter2"), "{told}");
-            assert!(told.starts_with("ERR "), "{told}");
+            let shown = without_arguments(said);
+            assert!(!shown.contains("hunter2") && !shown.contains("ter2"), "{shown}");
+            assert!(shown.starts_with("ERR "), "{shown}");
         }
         for said in [
             "ERR wrong number of arguments for 'get' command",

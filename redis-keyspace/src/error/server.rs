@@ -5,14 +5,19 @@ use super::kind::ErrorKind;
 use super::redact::without_arguments;
 
 impl Error {
-    /// An error reply of the server, whose text starts with its code.
+    /// Converts an error reply of the server. Its text starts with its code.
     pub(crate) fn server(text: &str) -> Self {
+        Self::server_with_hint(text, None)
+    }
+
+    /// Like [`server`](Self::server), with what the caller knows about the cause.
+    pub(crate) fn server_with_hint(text: &str, cause: Option<&str>) -> Self {
         let text = &*without_arguments(text);
         let code = text.split(' ').next().unwrap_or_default();
         let kind = match code {
             "WRONGTYPE" => ErrorKind::WrongType,
             "NOAUTH" | "WRONGPASS" => ErrorKind::AuthenticationFailed,
-            // Servers before version 6 have no code of their own for a wrong password.
+            // Servers before version 6 have no separate code for a wrong password.
             "ERR" if text.contains("invalid password") => ErrorKind::AuthenticationFailed,
             "NOPERM" => ErrorKind::PermissionDenied,
             "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" => ErrorKind::Unavailable,
@@ -26,17 +31,18 @@ impl Error {
             "OOM" => "; the server is out of memory and rejects writes",
             _ => "",
         };
-        Self::new(kind, format!("the server answered: {text}{hint}")).with_code(code)
+        let cause = cause.map(|cause| format!("; {cause}")).unwrap_or_default();
+        Self::new(kind, format!("the server answered: {text}{cause}{hint}")).with_code(code)
     }
 
-    /// Whether the server said that it did not run the command, and may run it later.
+    /// Whether the server reported that it did not run the command, but may run it later.
     pub(crate) fn is_not_run(&self) -> bool {
         self.code().is_some_and(|code| {
             matches!(code, "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY")
         })
     }
 
-    /// Whether the server rejects writes, though it can be read from.
+    /// Whether the server rejects writes but accepts reads.
     pub(crate) fn rejects_writes(&self) -> bool {
         matches!(self.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))
     }

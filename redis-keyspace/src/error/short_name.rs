@@ -1,13 +1,14 @@
-//! Long names in messages.
+//! Shortens long names in messages.
 
 use std::borrow::Cow;
 
-/// The longest name that is printed whole.
+/// Names up to this length are printed whole.
 const LONGEST: usize = 256;
-/// What is printed of a longer one.
+/// How many bytes of a longer name are printed.
 const SHOWN: usize = 128;
 
-/// The name as it is printed in errors, `Debug` output and logs: ids from outside may make it of any length.
+/// Returns a name as errors, `Debug` output and logs print it. Names can be of any length, because
+/// ids may come from untrusted input.
 pub(crate) fn short_name(name: &str) -> Cow<'_, str> {
     if name.len() <= LONGEST {
         return Cow::Borrowed(name);

@@ -1,4 +1,4 @@
-//! Two keys of one request that a cluster keeps in different slots.
+//! The error for two keys of one request that are in different slots of a cluster.
 
 use super::short_name::short_name;
 
@@ -10,7 +10,7 @@ pub(crate) struct SlotConflict {
 }
 
 impl SlotConflict {
-    /// The message. `template_of` returns the template of a key, where it is known.
+    /// Returns the message. `template_of` returns the template of a key, if it is known.
     pub(super) fn message(&self, template_of: &mut dyn FnMut(&str) -> Option<&'static str>) -> String {
         let Self { one: (one, slot_of_one), other: (other, slot_of_other) } = self;
         let (template_of_one, template_of_other) = (template_of(one), template_of(other));
@@ -18,14 +18,14 @@ impl SlotConflict {
         let advice = if template_of_one.is_some() && template_of_one == template_of_other {
             "use keys with the same hash tag together (`hash_tag = ..` on the template), or use one key at a time"
         } else {
-            "give both templates the same hash tag (`hash_tag = ..`), or use one key at a time"
+            "set the same hash tag on both templates (`hash_tag = ..`), or use one key at a time"
         };
         let of = |template: Option<&str>| {
             template.map(|template| format!(" of the template {template:?}")).unwrap_or_default()
         };
         format!(
-            "a cluster runs a command on several keys only if they are in the same slot: {one:?}{} is in slot \
-             {slot_of_one}, {other:?}{} is in slot {slot_of_other}; nothing was sent; {advice}",
+            "the keys of one command must be in the same slot of a cluster, but {one:?}{} is in slot {slot_of_one} \
+             and {other:?}{} is in slot {slot_of_other}; nothing was sent; {advice}",
             of(template_of_one),
             of(template_of_other),
         )

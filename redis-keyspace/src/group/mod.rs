@@ -1,4 +1,5 @@
-//! Groups: many keys invalidated in one step, by a generation that is a part of their names.
+//! Groups: many keys that are invalidated in one step. Their names contain a generation, and
+//! invalidation replaces it.
 
 mod script;
 
@@ -22,27 +23,31 @@ use crate::time::Expiry;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// Groups: keys that are invalidated together, in one step however many they are.
+/// Groups: keys that are invalidated together, in one step for any number of keys.
 ///
-/// The key of a group holds a random *generation*, and the name of each member ends in it. To invalidate the group is to
-/// replace that generation: no caller finds the values under the old names, and they expire by their own TTL. No list of
-/// members is kept, so nothing has to be cleaned up.
+/// The key of a group holds a random *generation*, and the name of each member ends with it. To
+/// invalidate the group is to replace the generation. After that, no caller finds the values under
+/// the old names, and they expire by their own TTL. No list of members is kept, so nothing has to
+/// be cleaned up.
 ///
-/// A fill or an update that began under an old generation stores its value there, so an invalidated value never comes back.
-/// A generation that was lost or has expired is never created again.
+/// A fill or an update that started under an old generation stores its value under the old name, so
+/// an invalidated value never comes back. A generation that was lost or has expired is never
+/// created again.
 ///
-/// [`del`](Key::del) on a group also invalidates it. Unlike after [`invalidate`](Key::invalidate), callers in this process
-/// that use [`cached_for`](GroupMember::cached_for) notice it only when their cached generation is too old.
+/// [`del`](Key::del) on a group also invalidates it. But callers in this process that use
+/// [`cached_for`](GroupMember::cached_for) notice it only when their cached generation expires;
+/// after [`invalidate`](Key::invalidate), they notice it at once.
 impl<S: Keyspace> Key<S, Group> {
-    /// Returns a key as a member of this group: the same key, with the group's generation in its name. Use the returned key
-    /// for any number of operations. The original key is a different key with a different value.
+    /// Returns `key` as a member of this group: the same key, with the group's generation in its
+    /// name. Use the returned key for any number of operations. The original key is a different key
+    /// with a different value.
     ///
-    /// One round trip, which also renews the group's TTL; none if the generation is remembered, see
-    /// [`cached_for`](GroupMember::cached_for). A member of one group can become a member of another; either invalidates it.
+    /// The call also renews the group's TTL. A member of one group can become a member of another
+    /// one; either group invalidates it.
     ///
-    /// Patterns of the template do not match members: `cart_keys().delete()` neither finds nor deletes them. On a cluster, a
-    /// member shares the slot of its key only if the key has a hash tag. [`arguments`](Key::arguments) returns the arguments
-    /// of the key.
+    /// Patterns of the template do not match members: `cart_keys().delete()` neither finds nor
+    /// deletes them. On a cluster, a member shares the slot of its key only if the key has a hash
+    /// tag. [`arguments`](Key::arguments) returns the arguments of the key.
     ///
     /// ```
     /// # use redis_keyspace::{Group, Json, Keyspace, Redis};
@@ -66,13 +71,19 @@ impl<S: Keyspace> Key<S, Group> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template of the member has `ttl = none`: invalidated values
-    /// would stay forever. [`Decode`](crate::ErrorKind::Decode) if another program wrote the group's key. Otherwise the
-    /// errors of any command.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template of the member has
+    /// `ttl = none`: invalidated values would stay forever. [`Decode`](crate::ErrorKind::Decode) if
+    /// another program wrote the group's key. Otherwise those of any command; see
+    /// [`ErrorKind`](crate::ErrorKind).
     ///
     /// # Cancellation
     ///
-    /// After the future is dropped, the group's TTL may or may not be renewed.
+    /// If the future is dropped, the group's TTL may or may not be renewed.
+    ///
+    /// # Round trips
+    ///
+    /// One. None if the process has a cached generation; see
+    /// [`cached_for`](GroupMember::cached_for).
     pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> GroupMember<S, M, V> {
         GroupMember {
             group: self.clone(),
@@ -82,26 +93,50 @@ impl<S: Keyspace> Key<S, Group> {
         }
     }
 
-    /// Invalidates all members: gives the group another generation. One round trip.
+    /// Invalidates all members, by replacing the group's generation.
     ///
-    /// From the moment at which the server does it, who asks for a member gets one without a value. Those who
-    /// [remember](GroupMember::cached_for) the old generation go on with it for as long as they have said, but for those of
-    /// this process, by handles of the same configuration on the same runtime.
+    /// Once the server has run the command, every member is read without a value. Callers that use
+    /// [`cached_for`](GroupMember::cached_for) keep the old generation until it expires, except
+    /// callers in this process with a handle of the same configuration on the same runtime.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Group, Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "shop", ttl = "1h")]
+    /// # struct ShopKeys { order: fn(id: u64) -> Text }
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "group", ttl = "30d")]
+    /// # struct Groups { user: fn(id: u64) -> Group }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let order = Groups::user(7).member(&ShopKeys::order(1)).await?;
+    /// order.set("a lamp").await?;
+    /// Groups::user(7).invalidate().await?;
+    /// let order = Groups::user(7).member(&ShopKeys::order(1)).await?;
+    /// assert_eq!(order.get().await?, None);
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of any command.
+    /// Those of any command; see [`ErrorKind`](crate::ErrorKind).
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves it open whether the members are invalidated.
+    /// Dropping the future before its first poll sends nothing. After that, the members may still
+    /// be invalidated.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub fn invalidate(&self) -> InvalidateGroup<S> {
         InvalidateGroup { group: self.clone(), options: CallOptions::of_key(self) }
     }
 }
 
-/// A key that becomes a member of a group, with its options: await it. See [`Key::member`](Key::member).
-#[must_use = "nothing is asked for unless it is awaited"]
+/// A lookup of a key as a member of a group, with its options. Await it. See
+/// [`Key::member`](Key::member).
+#[must_use = "nothing is read unless it is awaited"]
 pub struct GroupMember<S, M, V> {
     group: Key<S, Group>,
     key: Key<M, V>,
@@ -110,17 +145,19 @@ pub struct GroupMember<S, M, V> {
 }
 
 impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
-    /// Takes a generation that this process has read no longer ago than this, without asking the server. So long may
-    /// values be read and written that another process has invalidated. At most the lifetime of the group.
+    /// Uses a generation that this process read at most this long ago, without a round trip. For
+    /// that long, the caller may read and write values that another process has invalidated. At
+    /// most the TTL of the group.
     ///
-    /// A process remembers about 2 MiB of generations: some ten thousand groups.
+    /// A process caches about 2 MiB of generations: some ten thousand groups.
     pub fn cached_for(mut self, duration: Duration) -> Self {
         self.cached_for = Some(duration);
         self
     }
 
     call_options! { self => self.options;
-        /// Sets the timeout for reading the generation: waiting for a connection, connecting and the reply.
+        /// Sets the timeout for reading the generation: waiting for a connection, connecting and
+        /// the reply.
     }
 
     async fn run(self) -> Result<Key<M, V>> {
@@ -138,8 +175,8 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
             && Target::from(self.key.redis()).resolve(Some(M::META))?.lifetime(template).duration().is_none()
         {
             return Err(Error::invalid_input(format!(
-                "the template `{}` says `ttl = none`, so values at its keys would stay for ever once they are invalidated; \
-                 members of a group need a lifetime",
+                "the template `{}` has `ttl = none`, so its invalidated values would never expire; \
+                 members of a group need a TTL",
                 template.template(),
             )));
         }
@@ -149,8 +186,8 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         let generations = &binding.pool().local.reads.generations;
         let name = binding.wire_name(self.group.as_str());
         if binding.is_disabled {
-            // The members may be on a handle with a server. Their values must not be found after an invalidation or by another
-            // process.
+            // The members may use a handle with a server. Their values must not be found after an
+            // invalidation, or by another process.
             if let Some(generation) = generations.get(&name, Duration::MAX) {
                 return Ok(generation);
             }
@@ -159,8 +196,9 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
             return Ok(generation);
         }
         let lifetime = binding.lifetime(self.group.template());
-        // With a longer one, the group could have expired and been made anew by others.
-        // The server drops the millisecond's fraction of its clock, so the key may expire that much earlier.
+        // After a longer time, the group could have expired, and another caller could have created
+        // a new generation. The server drops the fraction of a millisecond of its clock, so the key
+        // may expire that much earlier.
         let lasts = lifetime.duration().map_or(Duration::MAX, |lasts| lasts.saturating_sub(MILLISECOND));
         let cached_for = self.cached_for.map(|wanted| wanted.min(lasts));
         if let Some(generation) = cached_for.and_then(|duration| generations.get(&name, duration)) {
@@ -169,7 +207,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> GroupMember<S, M, V> {
         let start = generations.start(&name);
         let deadline = binding.deadline(self.options.timeout);
         let call = script::call(self.group.text(), lifetime)?;
-        // Repeatable: a second run finds what the first one has made.
+        // Repeatable: a second run finds the generation that the first run created.
         let answer = script::SCRIPT.run(&binding, call, deadline, true).await?;
         let generation = script::generation(answer)?;
         if cached_for.is_some() {
@@ -188,7 +226,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for GroupMember<S, M, V> {
     }
 }
 
-/// Invalidating a group, with its options: await it. See [`Key::invalidate`].
+/// An invalidation of a group, with its options. Await it. See [`Key::invalidate`].
 #[must_use = "nothing is invalidated unless it is awaited"]
 pub struct InvalidateGroup<S> {
     group: Key<S, Group>,
@@ -223,7 +261,7 @@ impl<S: Keyspace> InvalidateGroup<S> {
         Expiry::from(binding.lifetime(self.group.template())).push_for_set(&mut packet.args)?;
         let _forgetting = binding.pool().local.reads.generations.forgetting(name);
         let deadline = binding.deadline(self.options.timeout);
-        // Repeatable: a second run invalidates what nobody can have stored for long.
+        // Repeatable: a second run invalidates only values that were stored moments ago.
         let replies = run(binding.clone(), Request::One(packet), deadline, true, None).await?;
         read::one(replies).and_then(read::to_unit)
     }

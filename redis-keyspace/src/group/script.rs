@@ -9,7 +9,8 @@ use crate::random;
 use crate::schema::Lifetime;
 use crate::time::millis;
 
-/// `KEYS`: the group. `ARGV`: the generation to create if none exists, and the lifetime to set, `0` for none.
+/// `KEYS`: the group. `ARGV`: the generation to create if none exists, and the TTL to set, or `0`
+/// for none.
 pub(crate) const GROUP_SCRIPT: &str = "\
 local there = redis.call('GET', KEYS[1])
 if not there then
@@ -34,5 +35,7 @@ pub(super) fn generation(answer: Reply) -> Result<u64> {
         return Err(Error::of_later_version("the group", version));
     }
     let generation = std::str::from_utf8(&text).ok().and_then(parse_generation);
-    generation.ok_or_else(|| Error::decode("no generation of 16 hex digits: another program has written it"))
+    generation.ok_or_else(|| {
+        Error::decode("the group does not hold a generation of 16 hex digits; another program wrote it")
+    })
 }

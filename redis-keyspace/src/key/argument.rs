@@ -1,4 +1,4 @@
-//! What may fill the hole of a template.
+//! The values that fill the placeholders of a template.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,14 +11,15 @@ use super::escape;
 use super::reserved::reserved_text;
 use super::writer::KeyWriter;
 
-/// A value that can stand in a key.
+/// A value that can be part of a key.
 ///
-/// Distinct values of a type must be written as distinct texts, and [`parse`](Self::parse) must undo
-/// [`write`](Self::write). Implemented for integers, `NonZero`, `bool`, `char`, strings, `IpAddr`, byte arrays
-/// (as lower-case hex), `Uuid` behind the feature `uuid`, and references to all of these. Not for floats: `1`
-/// and `1.0` would be two keys, `-0` and `NaN` none.
+/// [`write`](Self::write) must produce distinct strings for distinct values, and
+/// [`parse`](Self::parse) must undo it. The trait is implemented for integers, `NonZero`, `bool`,
+/// `char`, strings, `IpAddr`, byte arrays (as lower-case hex), `Uuid` (feature `uuid`), and
+/// references to all of these. It is not implemented for floats: `1` and `1.0` would be two keys,
+/// and `-0` and `NaN` have no clear encoding.
 ///
-/// `#[derive(KeyArgument)]` writes it for newtypes and for enums of unit variants:
+/// `#[derive(KeyArgument)]` implements it for newtypes and for enums of unit variants:
 ///
 /// ```
 /// use redis_keyspace::{Json, KeyArgument, Keyspace};
@@ -40,7 +41,7 @@ use super::writer::KeyWriter;
 /// assert_eq!(key.to_string(), "session:7:phone");
 /// ```
 ///
-/// By hand, for a type of your own:
+/// A manual implementation, for any other type:
 ///
 /// ```
 /// use redis_keyspace::KeyArgument;
@@ -59,7 +60,7 @@ use super::writer::KeyWriter;
 ///     fn parse(text: &str) -> Option<Tenant> {
 ///         let text = <String as KeyArgument>::parse(text)?; // undoes the escaping
 ///         let region = text.chars().next()?;
-///         // Refuses `007`, which `write` never makes: two keys must not read as one.
+///         // Rejects `007`, which `write` never produces: two keys must not parse to one value.
 ///         let number = <u32 as KeyArgument>::parse(text.strip_prefix(region)?)?;
 ///         Some(Tenant { region, number })
 ///     }
@@ -72,26 +73,29 @@ use super::writer::KeyWriter;
     note = "floats can't: equal numbers may print differently; round to an integer or format to a `String` yourself"
 )]
 pub trait KeyArgument {
-    /// What parsing a key gives back: the type itself, owned.
+    /// The type of parsed arguments: the owned form of this type.
     type Parsed: Clone + std::fmt::Debug + PartialEq + Send + 'static;
 
-    /// Which texts [`write`](Self::write) can produce. The default fits everything that is written by
-    /// [`KeyWriter`]; a narrower one lets more templates compile, and must be true: which templates can make the same key is
-    /// decided by it. In debug builds, writing anything else panics.
+    /// The strings that [`write`](Self::write) can produce. The default is correct for everything
+    /// that is written through [`KeyWriter`]. A narrower class allows more templates. It must be
+    /// correct, because it decides which templates can make the same key. In debug builds, writing
+    /// anything else panics.
     const CLASS: ArgumentClass = ArgumentClass::TEXT;
 
-    /// Writes the value's one and only text.
+    /// Writes the value. The encoding must be unique.
     fn write(&self, out: &mut KeyWriter);
 
-    /// Reads it back; `None` when the text is not exactly what `write` produces for some value.
+    /// Parses an argument. Returns `None` if the text is not exactly what `write` produces for some
+    /// value.
     fn parse(text: &str) -> Option<Self::Parsed>;
 }
 
 impl KeyWriter {
     /// Writes an argument.
     ///
-    /// An argument that writes nothing is written as every empty argument is. In debug builds, an argument that writes
-    /// text outside of its `CLASS` panics: the checks of all templates rely on it.
+    /// If the argument writes nothing, the encoding of empty arguments is written. In debug builds,
+    /// an argument that writes text outside its `CLASS` panics, because the checks of all templates
+    /// rely on it.
     #[inline]
     pub(crate) fn argument<A: KeyArgument + ?Sized>(&mut self, argument: &A) {
         let start = self.written().len();
@@ -142,7 +146,7 @@ macro_rules! integers {
     )+)+};
 }
 
-// `usize` and `isize` are as on the widest machines: a declaration means the same everywhere.
+// `usize` and `isize` always count as 64 bits wide: a declaration means the same on every machine.
 integers! {
     U8: u8;
     U16: u16;
@@ -156,7 +160,7 @@ integers! {
     I128: i128;
 }
 
-/// Refuses `007` and `+7`, which `FromStr` takes: two keys must not read as one.
+/// Rejects `007` and `+7`, which `FromStr` accepts: two keys must not parse to the same value.
 fn canonical<I: itoa::Integer + Copy>(text: &str, integer: I) -> Option<I> {
     (itoa::Buffer::new().format(integer) == text).then_some(integer)
 }
@@ -215,7 +219,7 @@ impl KeyArgument for String {
     }
 }
 
-/// `str::parse` is taken by the standard library.
+/// Avoids a clash with the inherent `str::parse`.
 trait ParseKey {
     fn parse_key(text: &str) -> Option<String>;
 }
@@ -261,7 +265,8 @@ impl<T: KeyArgument + ToOwned + ?Sized> KeyArgument for Cow<'_, T> {
 
 macro_rules! addresses {
     ($($address:ty: $class:expr),+ $(,)?) => {$(
-        /// Colons are escaped like everyone's, so an IPv6 address can't be mistaken for segments.
+        /// Colons are escaped, as in every argument, so an IPv6 address is never mistaken for
+        /// segments.
         impl KeyArgument for $address {
             type Parsed = Self;
             const CLASS: ArgumentClass = $class;
@@ -285,8 +290,9 @@ addresses! {
     IpAddr: ArgumentClass::ADDRESS,
 }
 
-/// Exactly two digits a byte. No bytes are written as every empty argument is, and there are more than a class can
-/// state: of both it says no more than that they are text.
+/// The class of exactly two digits per byte. Without bytes, the encoding of empty arguments is
+/// used. Very long arrays exceed the lengths that a class can describe. In both cases, the class is
+/// only `TEXT`.
 #[expect(clippy::cast_possible_truncation, reason = "checked right before; `try_from` is not const")]
 const fn hex_class(bytes: usize) -> ArgumentClass {
     match bytes.checked_mul(2) {
@@ -295,7 +301,7 @@ const fn hex_class(bytes: usize) -> ArgumentClass {
     }
 }
 
-/// Lower-case hex, two digits a byte: digests and binary ids.
+/// Written as lower-case hex, two digits per byte. For digests and binary ids.
 impl<const N: usize> KeyArgument for [u8; N] {
     type Parsed = Self;
     const CLASS: ArgumentClass = hex_class(N);
@@ -345,14 +351,16 @@ impl KeyArgument for uuid::Uuid {
 
 /// An argument that is written verbatim, for keys that another system owns.
 ///
-/// It gives up what escaping promises: a `Raw` argument can contain separators, globs and braces. The checks
-/// treat it as "anything", so a template can have one only at its end.
+/// A `Raw` argument is not escaped: it can contain separators, globs and braces. The checks treat
+/// it as "anything", so only the end of a template can have one.
 ///
-/// It must not contain a marker of the library's own keys; otherwise one key could be the lease, fencing number or group member
-/// of another. The markers are `%fill`, `%fence` and `%payload` at the end or before a `{`; `%swept:`; and `%g` with 16
-/// lower-case hex digits at the end or before a `%`. A key with a marker can be created and printed, but every operation on it
-/// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent. [`parse`](crate::Keyspace::parse) rejects
-/// it, and scans skip it. Use [`redis.raw`](crate::Redis::raw) for an existing key with such a name.
+/// It must not contain a marker of the library's own keys; otherwise one key could be the lease,
+/// fencing token or group member of another. The markers are `%fill`, `%fence` and `%payload` at
+/// the end or before a `{`; `%swept:`; and `%g` with 16 lower-case hex digits at the end or before
+/// a `%`. A key with a marker can be created and printed, but every operation on it fails with
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
+/// [`parse`](crate::Keyspace::parse) rejects it, and scans skip it. Use
+/// [`redis.raw`](crate::Redis::raw) for an existing key with such a name.
 ///
 /// ```
 /// use redis_keyspace::{Keyspace, Raw, Text};
@@ -386,7 +394,7 @@ impl<T: AsRef<str>> KeyArgument for Raw<T> {
 mod tests {
     use super::*;
 
-    /// Writes an argument, and checks that its class takes exactly what was written.
+    /// Writes an argument and checks that its class contains exactly that text.
     fn written<A: KeyArgument + std::fmt::Debug>(argument: &A) -> String {
         let mut writer = KeyWriter::new();
         argument.write(&mut writer);
@@ -396,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_of_their_class() {
+    fn addresses_belong_to_their_class() {
         for (address, text) in [
             ("0.0.0.0", "0.0.0.0"),
             ("255.255.255.255", "255.255.255.255"),
@@ -418,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_end_before_what_they_do_not_contain() {
+    fn addresses_end_before_bytes_that_they_do_not_contain() {
         assert!(Ipv4Addr::CLASS.ends_before(b'-') && Ipv4Addr::CLASS.ends_before(b'/'));
         assert!(!Ipv4Addr::CLASS.ends_before(b'.') && !Ipv4Addr::CLASS.ends_before(b'0'));
         for class in [Ipv6Addr::CLASS, IpAddr::CLASS] {
@@ -428,13 +436,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_of_their_class() {
+    fn bytes_belong_to_their_class() {
         assert_eq!(written(&[0x00, 0x9a, 0xff]), "009aff");
         assert_eq!(written(&[7; 32_767]).len(), 65_534);
-        // Longer than a class can state.
+        // Longer than a class can describe.
         assert_eq!(written(&[7; 32_768]).len(), 65_536);
         assert_eq!(<[u8; 32_768]>::CLASS, ArgumentClass::TEXT);
-        // Empty, which is written with characters that hex does not have.
+        // Empty: the encoding contains characters that hex does not have.
         assert_eq!(written(&[0; 0]), escape::EMPTY);
         assert_eq!(<[u8; 0]>::CLASS, ArgumentClass::TEXT);
     }
@@ -442,7 +450,7 @@ mod tests {
     #[test]
     fn bytes_end_after_their_digits() {
         assert!(<[u8; 16]>::CLASS.ends_before(b'-') && <[u8; 16]>::CLASS.ends_before(b'g'));
-        // There are as many digits as there are, so that even another one is no part of them.
+        // The number of digits is fixed, so even another digit is not part of them.
         assert!(<[u8; 16]>::CLASS.ends_before(b'f') && <[u8; 16]>::CLASS.ends_before(b'0'));
         assert_eq!(<[u8; 2]>::CLASS.run(b"00ff00"), Some(4));
         assert_eq!(<[u8; 2]>::CLASS.run(b"00f-"), None);

@@ -1,16 +1,17 @@
-//! Keys beside a key: what the library itself keeps about it, in the same slot of a cluster.
+//! Companion keys: what the library stores about a key, in the same cluster slot.
 
-/// What is kept beside a key.
+/// What is stored in a companion key.
 ///
-/// Its name starts with the key's, so that rules and tools that go by how names begin treat both alike, and goes on with a `%`
-/// that is no escape, so that no argument of a template can make it.
+/// Its name starts with the name of the key, so tools that match prefixes treat both alike. A
+/// marker follows. The `%` of the marker is not an escape, so no argument of a template can produce
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Companion {
-    /// Who fills the key, that there is nothing to fill it with, and the stale copy of what was there.
+    /// The lease of the fill, the negative entry or the stale copy.
     Fill,
-    /// The number that the last holder of a lock was given.
+    /// The fencing token of the last lock holder.
     Fence,
-    /// For which payload work was done that is done once.
+    /// The payload of an idempotency key.
     Payload,
 }
 
@@ -25,8 +26,8 @@ impl Companion {
         }
     }
 
-    /// Gives the parts of the name. A key with a hash tag of its own is followed by the marker; any other one is repeated as the
-    /// hash tag, which puts both in one slot.
+    /// Passes the parts of the name to `each`. If the key has a hash tag, the marker follows it.
+    /// Otherwise the key is repeated as a hash tag, so both are in the same slot.
     pub(crate) fn name(self, namespace: &str, key: &str, each: &mut dyn FnMut(&[&str])) {
         let marker = self.marker();
         if has_tag(key) {
@@ -36,15 +37,15 @@ impl Companion {
         }
     }
 
-    /// Whether a name looks like that of a companion, in whatever namespace.
-    pub(crate) fn is_one(name: &str) -> bool {
+    /// Whether a name looks like that of a companion key, in any namespace.
+    pub(crate) fn is_companion(name: &str) -> bool {
         Self::ALL.iter().any(|companion| {
             let rest = name.split_once(companion.marker()).map(|(_, rest)| rest);
             rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('{') && rest.ends_with('}')))
         })
     }
 
-    /// The key that this is the companion of.
+    /// Returns the key that the companion key belongs to.
     pub(crate) fn owner<'n>(self, name: &'n str, namespace: &str) -> Option<&'n str> {
         let (key, rest) = name.split_once(self.marker())?;
         let repeated = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -53,7 +54,7 @@ impl Companion {
     }
 }
 
-/// Whether a part of the key decides the slot. A namespace has no braces.
+/// Whether the key has a hash tag. A namespace has no braces.
 fn has_tag(key: &str) -> bool {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
     tag.is_some_and(|(tag, _)| !tag.is_empty())
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_in_the_slot_of_its_key_and_leads_back_to_it() {
+    fn it_has_the_slot_of_its_key_and_parses_back_to_it() {
         for namespace in ["", "staging:"] {
             let member = "cart:user:7%g00000000000000ff";
             for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "a", "cart:\u{e9}", member] {

@@ -1,10 +1,11 @@
-//! The error of reading a key back.
+//! The error when a key cannot be parsed.
 
 use std::fmt;
 
 use crate::error::short_name;
 
-/// No template of the keyspace produces this key; see [`Keyspace::parse`](crate::Keyspace::parse).
+/// An error from [`Keyspace::parse`](crate::Keyspace::parse): no template of the keyspace produces
+/// this key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyParseError {
     message: String,
@@ -14,7 +15,7 @@ impl KeyParseError {
     pub(crate) fn new<'t>(keyspace: &str, templates: impl Iterator<Item = &'t str>, key: &str) -> Self {
         let templates: Vec<_> = templates.map(|template| format!("`{template}`")).collect();
         let message = format!(
-            "`{}` is not a key of {keyspace}, whose templates are {}",
+            "`{}` is not a key of {keyspace}; its templates are {}",
             short_name(key).escape_debug(),
             templates.join(", "),
         );

@@ -1,12 +1,14 @@
-//! The escaping of arguments: injective, glob-safe, brace-safe, and the identity on ordinary ids.
+//! Escapes arguments. The escaping is injective, safe in globs and hash tags, and leaves ordinary
+//! ids unchanged.
 
 use std::borrow::Cow;
 
-/// How an empty argument is written. `_` is no hex digit, so no escape sequence reads like it.
+/// The encoding of an empty argument. `_` is not a hex digit, so no escape sequence looks like
+/// this.
 pub(crate) const EMPTY: &str = "%_";
 
-/// Bytes that never stand for themselves in an argument: the separator, what globs and hash tags are made
-/// of, the escape itself and control bytes.
+/// Whether a byte is always escaped in an argument: the separator, bytes with a meaning in globs
+/// and hash tags, `%` itself, and control bytes.
 pub(crate) const fn is_reserved(byte: u8) -> bool {
     matches!(byte, b'%' | b':' | b'*' | b'?' | b'[' | b']' | b'\\' | b'{' | b'}' | 0..=0x1f | 0x7f)
 }
@@ -28,8 +30,8 @@ pub(crate) fn escape_into(text: &str, out: &mut impl Extend<u8>) {
     out.extend(rest.iter().copied());
 }
 
-/// Reads an escaped text back; `None` when no argument is written like that. Only the canonical spelling
-/// counts, or two keys would read as one.
+/// Unescapes an argument. Returns `None` for anything but the canonical encoding; otherwise two
+/// different keys would parse to the same argument.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     if text == EMPTY {
         return Some(Cow::Borrowed(""));
@@ -53,10 +55,12 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
-/// The start of an argument that is invalid for its type. `~` is not a hex digit, so no escape sequence starts like this.
+/// The start of an argument that is invalid for its type. `~` is not a hex digit, so no escape
+/// sequence starts like this.
 pub(crate) const INVALID: &[u8] = b"%~";
 
-/// Appends an argument that is invalid for its type, in hex between tildes. Its end does not depend on the text after it.
+/// Appends an argument that is invalid for its type, in hex between tildes. Where it ends does not
+/// depend on the text after it.
 pub(crate) fn write_invalid(text: &[u8], out: &mut impl Extend<u8>) {
     out.extend(INVALID.iter().copied());
     out.extend(text.iter().flat_map(|&byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));

@@ -1,40 +1,40 @@
-//! The names of keys that belong to a group: the key's own, and the generation behind it.
+//! The names of keys that belong to a group: the key followed by a generation.
 //!
-//! The `%` is no escape, so that no argument of a template can make it.
+//! The `%` of the marker is not an escape, so no argument of a template can produce it.
 
-/// What stands between the key and the generation.
+/// Separates the key from the generation.
 pub(crate) const MARKER: &str = "%g";
-/// The digits of a generation, in lower-case hex.
+/// The number of digits of a generation, in lower-case hex.
 const DIGITS: usize = 16;
 
-/// The name of a key in a generation of a group.
+/// Returns the name of a key in a generation of a group.
 pub(crate) fn name(key: &str, generation: u64) -> String {
     format!("{key}{MARKER}{}", text(generation))
 }
 
-/// The generation as it is written.
+/// Formats a generation.
 pub(crate) fn text(generation: u64) -> String {
     format!("{generation:016x}")
 }
 
-/// Reads a generation; `None` for what is not written like one.
+/// Parses a generation. Returns `None` for anything but the canonical form.
 pub(crate) fn parse(text: &str) -> Option<u64> {
-    is_written_like_one(text).then(|| u64::from_str_radix(text, 16).ok()).flatten()
+    is_canonical(text).then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
-fn is_written_like_one(text: &str) -> bool {
+fn is_canonical(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
 }
 
 /// Whether a string is a generation, or starts with one that another marker follows.
-pub(crate) fn starts_with_one(text: &str) -> bool {
+pub(crate) fn starts_with_generation(text: &str) -> bool {
     let Some((generation, rest)) = text.split_at_checked(DIGITS) else { return false };
-    is_written_like_one(generation) && (rest.is_empty() || rest.starts_with('%'))
+    is_canonical(generation) && (rest.is_empty() || rest.starts_with('%'))
 }
 
-/// Whether this is the name of a key in a generation.
+/// Whether this is the name of a key in a generation of a group.
 pub(crate) fn is_member(name: &str) -> bool {
-    name.rsplit_once(MARKER).is_some_and(|(_, generation)| is_written_like_one(generation))
+    name.rsplit_once(MARKER).is_some_and(|(_, generation)| is_canonical(generation))
 }
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generations_read_back_and_are_told_from_arguments() {
+    fn generations_parse_back_and_differ_from_arguments() {
         for generation in [0, 1, 0xdead_beef, u64::MAX] {
             assert_eq!(parse(&text(generation)), Some(generation));
             let member = name("cart:user:7", generation);

@@ -1,5 +1,5 @@
-//! The text of keys: arguments and their escaping, templates as languages, overlap, the way back from a key to its
-//! arguments, and what depends on the text alone (slots of a cluster, names of companion keys).
+//! The text of keys: arguments and their escaping, the languages of templates, overlap, parsing,
+//! and what depends only on the text (cluster slots, names of companion keys).
 
 mod argument;
 mod class;

@@ -1,4 +1,4 @@
-//! The way back: from a key's text to the arguments that made it.
+//! Parses a key back into its arguments.
 
 use smallvec::SmallVec;
 
@@ -7,7 +7,7 @@ use super::class::ArgumentClass;
 use super::escape;
 use super::piece::Piece;
 
-/// The still escaped arguments that a template captured from a key, in the template's order.
+/// The arguments that a template captured from a key, still escaped, in the order of the template.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Captures<'k> {
@@ -15,13 +15,14 @@ pub struct Captures<'k> {
 }
 
 impl Captures<'_> {
-    /// The argument at `index`, typed; `None` when the text is not what that type writes.
+    /// Returns the typed argument at `index`, or `None` if the text is not in the canonical form of
+    /// that type.
     #[must_use]
     pub fn get<A: KeyArgument>(&self, index: usize) -> Option<A::Parsed> {
         A::parse(self.texts.get(index)?)
     }
 
-    /// The argument at `index`, as it stands in the key.
+    /// Returns the argument at `index` as it is written in the key.
     pub(crate) fn text(&self, index: usize) -> Option<&str> {
         self.texts.get(index).copied()
     }
@@ -32,7 +33,7 @@ impl Captures<'_> {
             Piece::Literal(_) => None,
         });
         let named = arguments.zip(&self.texts).map(|(argument, text)| {
-            // A verbatim text may look like an escaped one.
+            // A verbatim argument may look like an escaped one.
             let plain = if argument.class() == ArgumentClass::RAW { None } else { escape::unescape(text) };
             (argument.name(), plain.unwrap_or((*text).into()).into_owned())
         });
@@ -40,9 +41,9 @@ impl Captures<'_> {
     }
 }
 
-/// Matches a key against a template. Arguments take the longest run of their class; the checks at compile
-/// time have made sure that a literal after an argument starts with a byte that the argument can't contain,
-/// so there is nothing to try twice.
+/// Matches a key against a template. Each argument takes the longest run of its class. Backtracking
+/// is not needed: the checks at compile time ensure that a literal after an argument starts with a
+/// byte that the argument cannot contain.
 pub(crate) fn capture<'k>(pieces: &[Piece], key: &'k str) -> Option<Captures<'k>> {
     let mut texts = SmallVec::new();
     let mut rest = key;

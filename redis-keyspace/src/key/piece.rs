@@ -10,7 +10,7 @@ use super::class::ArgumentClass;
 pub enum Piece {
     /// Text that is the same in every key.
     Literal(&'static str),
-    /// A placeholder that an argument fills.
+    /// A placeholder for an argument.
     Argument(ArgumentMeta),
 }
 
@@ -36,13 +36,13 @@ impl ArgumentMeta {
         self.name
     }
 
-    /// Returns the type of the parameter as written.
+    /// Returns the type of the parameter, as written in the declaration.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         self.type_name
     }
 
-    /// Returns which texts the argument can be encoded as.
+    /// Returns the class of the argument: the set of its possible encodings.
     #[must_use]
     pub const fn class(&self) -> ArgumentClass {
         self.class

@@ -1,5 +1,5 @@
-//! Markers in the names of the library's own keys. Each starts with a `%` that is not an escape, so only a verbatim argument
-//! can contain one.
+//! Markers in the names of the library's own keys. Each starts with a `%` that is not an escape, so
+//! only a verbatim argument can contain one.
 
 use super::companion::Companion;
 use super::generation;
@@ -7,7 +7,7 @@ use super::generation;
 /// The marker before the field in the name of a sweep mark.
 pub(crate) const SWEPT: &str = "%swept:";
 
-/// Returns the marker in a key that makes it look like one of the library's own keys, if it contains one.
+/// Returns the marker that makes a key look like one of the library's own keys, if it contains one.
 pub(crate) fn reserved_text(key: &str) -> Option<&'static str> {
     if !key.contains('%') {
         return None;
@@ -19,7 +19,7 @@ pub(crate) fn reserved_text(key: &str) -> Option<&'static str> {
     let is_companion =
         |marker: &&'static str| behind(marker).any(|rest| rest.is_empty() || rest.starts_with('{'));
     let companions = Companion::ALL.iter().map(|companion| companion.marker());
-    let is_member = || behind(generation::MARKER).any(generation::starts_with_one);
+    let is_member = || behind(generation::MARKER).any(generation::starts_with_generation);
     companions
         .into_iter()
         .find(is_companion)
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_library_are_told_from_others() {
+    fn names_of_the_library_differ_from_other_keys() {
         for (key, text) in [
             ("a%fill", "%fill"),
             ("a%fill{a}", "%fill"),

@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 /// The text of a key. Cloning it never allocates.
 #[derive(Clone)]
 pub(crate) enum KeyText {
-    /// A template without arguments is its own key.
+    /// The key of a template without arguments.
     Static(&'static str),
     Shared(Arc<str>),
-    /// No command runs on it: a verbatim argument made the name of one of the library's own keys, or an argument is invalid for
-    /// its type.
+    /// A key that no command may use: a verbatim argument makes it look like one of the library's
+    /// own keys, or an argument is invalid for its type.
     Unusable(Arc<str>),
     /// A key followed by the generations of its groups; `own` is the length of the key itself.
     Member {
@@ -36,7 +36,7 @@ impl KeyText {
         if let Self::Unusable(text) = self { Err(unusable(text)) } else { Ok(()) }
     }
 
-    /// The key itself, without generations.
+    /// Returns the key itself, without generations.
     pub(crate) fn own(&self) -> &str {
         let text = self.as_str();
         match self {
@@ -47,7 +47,7 @@ impl KeyText {
         }
     }
 
-    /// The same key in this generation of a group.
+    /// Returns the same key in this generation of a group.
     pub(crate) fn in_generation(&self, generation: u64) -> Self {
         if matches!(self, Self::Unusable(_)) {
             return self.clone();

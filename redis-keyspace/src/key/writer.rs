@@ -11,11 +11,11 @@ use super::reserved::reserved_text;
 use super::text::KeyText;
 use crate::error::short_name;
 
-/// Writes the arguments of one key; passed to [`KeyArgument::write`](crate::KeyArgument::write).
+/// Writes the arguments of one key. [`KeyArgument::write`](crate::KeyArgument::write) receives it.
 ///
-/// It escapes everything that it writes, so no argument can reach beyond its own place in the key.
+/// It escapes everything that it writes, so no argument can extend beyond its own place in the key.
 pub struct KeyWriter {
-    // Keys are short: they are composed on the stack, and the finished text is the one allocation.
+    // Keys are short: they are composed on the stack, and only the finished text is allocated.
     bytes: SmallVec<[u8; 120]>,
     has_raw: bool,
     /// Whether an argument is invalid for its type.
@@ -41,19 +41,20 @@ impl KeyWriter {
         self.bytes.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
     }
 
-    /// Writes text that needs no escaping because of its type.
+    /// Writes text that never needs escaping because of its type.
     pub(crate) fn verbatim(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    /// Writes any text verbatim.
+    /// Writes arbitrary text verbatim.
     pub(super) fn raw(&mut self, text: &str) {
         self.has_raw = true;
         self.verbatim(text);
     }
 
-    /// Runs `write`. If its output does not belong to the class, no command runs on the key. Then a text that no valid argument
-    /// has is written instead, so that the key does not equal a valid key.
+    /// Runs `write`. If its output does not belong to the class, no command can use the key. In
+    /// that case, it writes a text that no valid argument produces instead, so the key never equals
+    /// a valid key.
     #[doc(hidden)]
     pub fn write_of(&mut self, class: ArgumentClass, write: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
@@ -68,13 +69,13 @@ impl KeyWriter {
         escape::write_invalid(&text, &mut self.bytes);
     }
 
-    /// The bytes so far.
+    /// Returns the bytes written so far.
     pub(super) fn written(&self) -> &[u8] {
         &self.bytes
     }
 
     pub(crate) fn finish(&self) -> KeyText {
-        // Only whole `str`s and ASCII were written, so the lossy branch is never taken; checking is cheaper than arguing.
+        // Only whole `str`s and ASCII were written, so nothing is ever replaced.
         let text = String::from_utf8_lossy(&self.bytes);
         if self.has_invalid || self.has_raw && reserved_text(&text).is_some() {
             return KeyText::Unusable(Arc::from(text.as_ref()));

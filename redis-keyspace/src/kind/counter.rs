@@ -4,7 +4,7 @@ use super::error::DecodeError;
 use super::role::Role;
 use super::traits::{Kind, Readable, SingleValue};
 
-/// A counter: a signed 64-bit integer that Redis itself counts, atomically.
+/// A counter: a signed 64-bit integer that Redis increments atomically.
 ///
 /// Declared as the return type of a field: `views: fn(id: u64) -> Counter`.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Readable for Counter {
         <i64 as SingleValue>::decode(bytes)
     }
 
-    /// A counter that does not exist is zero.
+    /// Returns 0 for a counter that does not exist.
     fn read(bytes: Option<&[u8]>) -> Result<i64, DecodeError> {
         bytes.map_or(Ok(0), Self::read_present)
     }

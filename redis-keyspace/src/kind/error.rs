@@ -1,33 +1,35 @@
-//! Why a value could not be encoded or decoded.
+//! The errors of encoding and decoding values.
 
 use std::fmt;
 
 use crate::error::Error;
 
-/// Why a value could not be encoded.
+/// The reason why a value could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodeError {
     message: String,
-    /// How long the value may be, if it is too large, and how long it is, if that is known.
+    /// If the value is too large: the maximum length, and the actual length if it is known.
     limits: Option<(usize, Option<usize>)>,
 }
 
-/// Why bytes could not be decoded: the place and the kind of error, never the bytes themselves.
+/// The reason why bytes could not be decoded. It names the position and the kind of problem, and
+/// never contains the bytes themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     message: String,
 }
 
 impl EncodeError {
-    /// Creates an error with this message, which must not contain the value.
+    /// Creates an error with this message. The message must not contain the value.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), limits: None }
     }
 
-    /// The error of a value that is longer than it may be, for [`SingleValue::encode_within`](super::SingleValue::encode_within).
+    /// Creates the error for a value longer than `most` bytes, for
+    /// [`SingleValue::encode_within`](super::SingleValue::encode_within).
     #[must_use]
     pub fn too_large(most: usize) -> Self {
-        Self { message: format!("it is longer than {most} bytes"), limits: Some((most, None)) }
+        Self { message: format!("the value is longer than {most} bytes"), limits: Some((most, None)) }
     }
 
     /// Fails if a value of this length is too large.
@@ -48,7 +50,7 @@ impl EncodeError {
 }
 
 impl DecodeError {
-    /// Creates an error with this message, which must not contain the value.
+    /// Creates an error with this message. The message must not contain the value.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }

@@ -3,10 +3,11 @@
 use super::role::Role;
 use super::traits::Kind;
 
-/// A group of keys that are invalidated together, in one step however many they are. See [`Key::member`](crate::Key::member).
+/// A group of keys that are invalidated together, in one step for any number of keys. See
+/// [`Key::member`](crate::Key::member).
 ///
-/// Declared as the return type of a field. The lifetime that the template states is how long the group stays when none of
-/// its keys is asked for; with it, all that is stored under its keys is out of sight.
+/// Use it as the return type of a field. The TTL of the template is how long a group lives without
+/// being used. When the group expires, the values of all its members become unreachable.
 ///
 /// ```
 /// use redis_keyspace::{Group, Keyspace};

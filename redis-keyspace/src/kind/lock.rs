@@ -3,11 +3,12 @@
 use super::role::Role;
 use super::traits::Kind;
 
-/// A lock: held by one at a time, by way of its key. See [`Key::lock`](crate::Key::lock) for what it is and is not.
+/// A lock that one task holds at a time, stored at a key. [`Key::lock`](crate::Key::lock) describes
+/// its guarantees and limitations.
 ///
-/// Declared as the return type of a field. The lifetime that the template states is how long the lock stays when its holder
-/// is gone without giving it back; while the holder lives, it is renewed. `ttl = none` does not compile: a lock whose holder
-/// has died would be held for ever.
+/// Use it as the return type of a field. The TTL of the template is how long the lock stays after
+/// its holder dies without releasing it. The lock is renewed while its holder lives. `ttl = none`
+/// is a compile error: the lock of a dead holder would never expire.
 ///
 /// ```
 /// use redis_keyspace::{Keyspace, Lock};

@@ -15,7 +15,7 @@ pub struct KindMeta {
 }
 
 impl KindMeta {
-    /// The kind `V`, which the declaration spells `name`.
+    /// Creates the data of the kind `V`. `name` is how the declaration writes it.
     #[must_use]
     pub const fn of<V: Kind>(name: &'static str) -> Self {
         Self {
@@ -27,7 +27,7 @@ impl KindMeta {
         }
     }
 
-    /// The kind of a template with `ttl = none`. Fails to compile for a kind that needs a TTL.
+    /// Checks the kind of a template with `ttl = none`. A kind that needs a TTL is a compile error.
     #[must_use]
     #[track_caller]
     pub const fn without_end(self) -> Self {

@@ -1,4 +1,4 @@
-//! What can live at a key.
+//! The kinds of values that a key can hold.
 
 mod counter;
 mod error;

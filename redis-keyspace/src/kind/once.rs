@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 use super::role::Role;
 use super::traits::{Kind, SingleValue};
 
-/// An idempotency key: work that is done once, and its result, a value of the kind `V`.
+/// An idempotency key: marks work as done and stores its result, a value of the kind `V`.
 ///
-/// Declared as the return type of a field; the template's lifetime is how long the work is known to be done.
+/// Use it as the return type of a field. The TTL of the template is how long the result is kept.
+/// After that, the work can run again.
 ///
 /// ```
 /// use redis_keyspace::{Json, Keyspace, Once, Redis};
@@ -26,17 +27,21 @@ use super::traits::{Kind, SingleValue};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
 /// # Redis::embedded().scope(async {
 /// let receipt = PaymentKeys::request("r-17").run(|| charge_the_card()).await?;
-/// // The client has not got the answer, and asks again.
-/// let again = PaymentKeys::request("r-17").run(|| async { unreachable!("it is paid") }).await?;
+/// // The client did not receive the response and retries.
+/// let again = PaymentKeys::request("r-17").run(|| async { unreachable!("already paid") }).await?;
 /// assert_eq!(again, receipt);
 /// # Ok(()) }).await }
 /// ```
 ///
-/// # What it is not
+/// # Limitations
 ///
-/// Exactly once, whatever happens: work whose process ends before its result is kept is done again by who asks next, after half
-/// a minute, and so is work whose process stands still for longer than that, or whose key a failover of the server forgets.
-/// Make the work itself recognise what must never be done twice.
+/// This is not exactly-once execution. The work runs again if:
+///
+/// - its process dies before the result is stored; the next call runs it again after half a minute;
+/// - its process is suspended for longer than that;
+/// - a failover of the server loses the key.
+///
+/// If the work must never happen twice, the work itself must detect a repetition.
 pub struct Once<V>(PhantomData<fn() -> V>);
 
 impl<V> fmt::Debug for Once<V> {

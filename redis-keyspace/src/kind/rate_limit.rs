@@ -6,10 +6,11 @@ use std::marker::PhantomData;
 use super::role::Role;
 use super::traits::Kind;
 
-/// A rate limit: how much of something was done of late. See [`Key::check`](crate::Key::check).
+/// A rate limit: how often something happened recently. See [`Key::check`](crate::Key::check).
 ///
-/// Declared as the return type of a field. The key expires by itself once the limit has fully recovered, so a template may
-/// say `ttl = none`; a lifetime that is shorter than that is refused when the limit is checked.
+/// Use it as the return type of a field. The key expires by itself when the limit has fully
+/// recovered, so a template can use `ttl = none`. A check fails if the TTL is shorter than the
+/// recovery takes.
 ///
 /// ```
 /// use redis_keyspace::{Keyspace, RateLimit};
@@ -21,9 +22,9 @@ use super::traits::Kind;
 /// }
 /// ```
 ///
-/// `RateLimit` recovers steadily, by the [generic cell rate algorithm](Gcra). `RateLimit<FixedWindow>` counts in
-/// [fixed windows](FixedWindow). The algorithm is part of the declared kind, because two algorithms on one key would destroy each
-/// other's state.
+/// `RateLimit` recovers steadily, by the [generic cell rate algorithm](Gcra).
+/// `RateLimit<FixedWindow>` counts in [fixed windows](FixedWindow). The algorithm is part of the
+/// declared kind, because two algorithms on one key would destroy each other's state.
 pub struct RateLimit<A = Gcra>(PhantomData<fn() -> A>);
 
 impl<A> fmt::Debug for RateLimit<A> {
@@ -32,14 +33,16 @@ impl<A> fmt::Debug for RateLimit<A> {
     }
 }
 
-/// The generic cell rate algorithm: a limit recovers steadily, one by one. Of 60 per minute, one is allowed again each second.
+/// The generic cell rate algorithm: the limit recovers steadily. At 60 per minute, it allows one
+/// more each second.
 #[derive(Debug)]
 pub struct Gcra(());
 
-/// Fixed windows: a window starts with the first check that is allowed, and lasts for the period of the rate. It allows up to
-/// the count of the rate, then nothing until it ends.
+/// Fixed windows. A window starts with the first allowed check and lasts for the period of the
+/// rate. It allows as many checks as the rate permits, and then none until it ends.
 ///
-/// Up to twice the count can be allowed within one period, at the end of one window and at the start of the next.
+/// Up to twice that number can be allowed within one period: at the end of one window and at the
+/// start of the next.
 ///
 /// ```
 /// use redis_keyspace::rate_limit::{FixedWindow, Rate};
@@ -54,13 +57,13 @@ pub struct Gcra(());
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
 /// # Redis::embedded().scope(async {
 /// let decision = ApiKeys::calls(7).check(Rate::per_minute(100)).await?;
-/// assert_eq!(decision.remaining, 99); // all 100 are allowed again in a minute
+/// assert_eq!(decision.remaining, 99); // in a minute, all 100 are allowed again
 /// # Ok(()) }).await }
 /// ```
 #[derive(Debug)]
 pub struct FixedWindow(());
 
-/// How a rate limit counts: [`Gcra`] or [`FixedWindow`].
+/// The algorithm of a rate limit: [`Gcra`] or [`FixedWindow`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a rate limit algorithm",
     label = "write `RateLimit` or `RateLimit<FixedWindow>`"

@@ -1,26 +1,27 @@
-//! What a kind is for, as data.
+//! The purpose of a kind, as data.
 
-/// What the keys of a kind are for.
+/// The purpose of the keys of a kind.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// They hold data.
+    /// Stores data.
     Data,
-    /// They count.
+    /// Counts.
     Counter,
-    /// They hold the results of work that must not run twice.
+    /// Stores the result of work that must not run twice.
     Once,
-    /// They are held by one holder at a time.
+    /// Is held by one holder at a time.
     Lock,
-    /// They count recent events.
+    /// Counts recent events.
     RateLimit,
-    /// They invalidate other keys.
+    /// Invalidates other keys.
     Group,
 }
 
 impl Role {
-    /// Whether operations need a server: programs depend on their results, so even a miss on a disabled handle would be wrong.
+    /// Whether operations need a server. Programs depend on their results, so on a disabled handle
+    /// even a miss would be wrong.
     pub(crate) fn needs_server(self) -> bool {
         matches!(self, Self::Counter | Self::Once | Self::Lock | Self::RateLimit)
     }

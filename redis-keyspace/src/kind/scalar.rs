@@ -1,9 +1,9 @@
-//! Texts, bytes, integers and booleans, each as any other client would write them.
+//! Strings, bytes, integers and booleans, in the format that other clients use.
 
 use super::error::{DecodeError, EncodeError};
 use super::traits::{Kind, SingleValue};
 
-/// A UTF-8 text, stored as it is. Read as `String`, written from `&str`.
+/// A UTF-8 string, stored unchanged. Read as `String`, written from `&str`.
 #[derive(Debug)]
 pub struct Text(());
 

@@ -3,36 +3,37 @@
 use super::error::{DecodeError, EncodeError};
 use super::role::Role;
 
-/// What lives at a key: the return type of a field of a keyspace.
+/// A kind: the type of the values at a key. It is the return type of a field of a keyspace.
 ///
 /// The kind decides which operations a [`Key`](crate::Key) has.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what lives at the key",
+    message = "`{Self}` is not the kind of a key",
     label = "not a kind",
-    note = "a field's type is a kind, or a function that returns one: `Json<T>`, `Text`, `Bytes`, an integer, `bool`, `Counter`; for a value of your own write `Json<{Self}>`"
+    note = "the type of a field is a kind, or a function that returns one: `Json<T>`, `Text`, `Bytes`, an integer, `bool`, `Counter`; for any other type, write `Json<{Self}>`"
 )]
 pub trait Kind: 'static {
-    /// How other clients see the values, in a few words: `JSON`, `a decimal integer`.
+    /// A short description of the stored format, for other clients: `JSON`, `a decimal integer`.
     ///
-    /// The catalog shows it. The documentation of generated constructors shows it for the kinds of this crate only,
-    /// because the derive sees nothing but names.
+    /// The catalog shows it. The documentation of generated constructors shows it only for the
+    /// kinds of this crate, because the derive sees only names.
     const WIRE_FORMAT: &'static str;
 
-    /// The type that Redis gives the keys, as `TYPE` answers: scans ask for keys of it only.
+    /// The Redis type of the keys, as `TYPE` returns it. Scans ask only for keys of this type.
     const REDIS_TYPE: &'static str = "string";
 
-    /// Whether `get_or_set` can fill its keys, so that every write of a key ends the fills in progress.
+    /// Whether `get_or_set` can fill keys of this kind. If it can, every write to a key cancels
+    /// fills in progress.
     #[doc(hidden)]
     const IS_FILLED: bool = true;
 
-    /// What the keys are for, where that is not to hold data.
+    /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;
 }
 
 /// A kind that holds one value in a Redis string, with its codec.
 ///
-/// Implement it for a marker type of your own to add a wire format:
+/// Implement it for a marker type to add your own wire format:
 ///
 /// ```
 /// use redis_keyspace::kind::{DecodeError, EncodeError, Kind, SingleValue};
@@ -73,21 +74,23 @@ pub trait Kind: 'static {
     note = "for `Json<T>`, `T` must implement `serde::Serialize` and `serde::de::DeserializeOwned`"
 )]
 pub trait SingleValue: Kind {
-    /// What reading gives.
+    /// The type of values read.
     type Owned: Send + 'static;
-    /// What writing takes a reference to.
+    /// The type of values written, by reference.
     type Borrowed: ?Sized;
 
-    /// Appends the value's bytes to `out`.
+    /// Appends the encoded value to `out`.
     ///
     /// # Errors
     ///
-    /// When the value has no encoding; nothing is sent then.
+    /// Fails if the value has no encoding. In that case, nothing is sent.
     fn encode(value: &Self::Borrowed, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
-    /// Appends the value's bytes to `out` unless they are more than `most`, which is `max_value_bytes` where it is known.
+    /// Appends the encoded value to `out`, unless it is longer than `most` bytes. `most` is the
+    /// handle's `max_value_bytes` if it is known.
     ///
-    /// The default encodes the value and then looks at the length. A kind of large values should stop earlier.
+    /// The default implementation encodes the whole value before it checks the length. A kind of
+    /// large values should stop earlier.
     ///
     /// # Errors
     ///
@@ -98,44 +101,45 @@ pub trait SingleValue: Kind {
         EncodeError::check(out.len() - start, most)
     }
 
-    /// Reads a value from the bytes that Redis holds.
+    /// Decodes a value from the bytes stored in Redis.
     ///
     /// # Errors
     ///
-    /// When the bytes are no value of this kind. The error must not repeat them: it is logged.
+    /// Fails if the bytes are not a value of this kind. The error is logged, so it must not contain
+    /// the bytes.
     fn decode(bytes: &[u8]) -> Result<Self::Owned, DecodeError>;
 
-    /// A borrowed view of an owned value, so that what was loaded can be stored.
+    /// Borrows an owned value, so a loaded value can be stored.
     fn borrow(owned: &Self::Owned) -> &Self::Borrowed;
 }
 
-/// A kind whose value is read by one plain command, so that many keys of it are read at once: every single value, and
-/// counters.
+/// A kind whose values one plain command reads, so many keys can be read at once: every
+/// single-value kind, and counters.
 ///
-/// Implemented for every [`SingleValue`]; nothing else can implement it usefully.
+/// Implemented for every [`SingleValue`]. Other types cannot implement it usefully.
 #[diagnostic::on_unimplemented(
     message = "many keys of `{Self}` can't be read at once",
-    label = "for kinds with one value and counters"
+    label = "only single-value kinds and counters can"
 )]
 pub trait Readable: Kind {
-    /// What a value is read as.
+    /// The type of a value.
     type Value: Send + 'static;
 
-    /// What reading a key gives, whether there is a value or not.
+    /// The result of reading a key, which may or may not exist.
     type Read: Send + 'static;
 
-    /// Reads a value.
+    /// Decodes a value.
     ///
     /// # Errors
     ///
-    /// When the bytes are no value of this kind.
+    /// Fails if the bytes are not a value of this kind.
     fn read_present(bytes: &[u8]) -> Result<Self::Value, DecodeError>;
 
-    /// Reads what is at a key; `None` for nothing.
+    /// Decodes the reply for a key. `None` means that the key does not exist.
     ///
     /// # Errors
     ///
-    /// When the bytes are no value of this kind.
+    /// Fails if the bytes are not a value of this kind.
     fn read(bytes: Option<&[u8]>) -> Result<Self::Read, DecodeError>;
 }
 

@@ -1,10 +1,11 @@
-//! The keyspaces that use a database. A keyspace that can make a key of another one is rejected.
+//! The keyspaces that use a database. A keyspace is rejected if it can produce a key of another
+//! keyspace.
 //!
-//! Templates are indexed by the literal that their keys start with. Two templates are compared only if one of these literals
-//! starts with the other one.
+//! Templates are indexed by the literal that their keys start with. Two templates are compared only
+//! if one of these literals is a prefix of the other.
 //!
-//! The tenant of a keyspace is an argument here like any other: what is checked holds for all tenants, and a new tenant needs no
-//! check and no entry.
+//! The tenant of a keyspace is treated like any other argument. A check covers all tenants, so a
+//! new tenant needs no check and no entry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,15 +27,15 @@ pub(crate) struct BoundKeyspaces {
 
 #[derive(Default)]
 struct BoundState {
-    /// By namespace.
+    /// The keyspaces, by namespace.
     keyspaces: FxHashMap<Box<str>, Vec<BoundEntry>>,
-    /// The templates by the literal that their keys start with, namespace included.
+    /// The templates, by the literal that their keys start with, including the namespace.
     templates: BTreeMap<String, Vec<BoundTemplate>>,
 }
 
 struct BoundEntry {
     keyspace: &'static KeyspaceMeta,
-    /// How many bindings use it.
+    /// How many bindings use the keyspace.
     users: usize,
 }
 
@@ -42,7 +43,7 @@ struct BoundEntry {
 struct BoundTemplate {
     keyspace: &'static KeyspaceMeta,
     template: &'static TemplateMeta,
-    /// Those of the template, with the tenant before them.
+    /// The pieces of the template, with the tenant in front.
     pieces: Cow<'static, [Piece]>,
     namespace: Box<str>,
 }
@@ -56,14 +57,16 @@ pub(crate) struct BoundKeyspace {
 
 /// Why two keyspaces can't use the same database.
 pub(crate) enum BindingConflict {
-    /// They can make the same key, for example this one on the server; `None` if the search found too many states.
+    /// They can produce the same key. The example is one on the server; `None` if the search found
+    /// too many states.
     SameKey { one: &'static TemplateMeta, other: &'static TemplateMeta, example: Option<String> },
     /// One of them declares a `dedicated_server` that the other one does not name.
     Dedicated { dedicated: &'static KeyspaceMeta, other: &'static KeyspaceMeta },
 }
 
 impl BoundKeyspaces {
-    /// Notes that a keyspace uses the database within a namespace, which ends in its separator or is empty.
+    /// Registers that a keyspace uses the database within a namespace, which ends in its separator
+    /// or is empty.
     pub(crate) fn bind(
         self: &Arc<Self>,
         keyspace: &'static KeyspaceMeta,
@@ -144,7 +147,7 @@ impl BoundState {
         self.candidates(&template.start()).try_for_each(|other| template.check(other))
     }
 
-    /// The templates whose keys may start with this text, or with a part of it.
+    /// The templates whose keys may start with this literal, or with a prefix of it.
     fn candidates<'s>(&'s self, start: &'s str) -> impl Iterator<Item = &'s BoundTemplate> {
         let shorter = (0..=start.len()).filter_map(|length| self.templates.get(start.get(..length)?));
         let longer = self.templates.range::<str, _>((Excluded(start), Unbounded));
@@ -165,7 +168,7 @@ impl BoundTemplate {
         Self { keyspace, template, pieces, namespace: namespace.into() }
     }
 
-    /// The literal that its keys start with, namespace included.
+    /// The literal that its keys start with, including the namespace.
     fn start(&self) -> String {
         let literals = self.pieces.iter().map_while(|piece| match piece {
             Piece::Literal(text) => Some(*text),
@@ -179,7 +182,7 @@ impl BoundTemplate {
     }
 
     fn check(&self, other: &Self) -> Result<(), BindingConflict> {
-        // A keyspace that is bound twice, in two namespaces, stays one keyspace.
+        // A keyspace that is bound in two namespaces does not conflict with itself.
         if std::ptr::eq(self.keyspace, other.keyspace) {
             return Ok(());
         }
@@ -219,7 +222,7 @@ mod tests {
         role: Role::Data,
     };
 
-    /// A keyspace of templates of a literal, an argument, or both.
+    /// A keyspace whose templates have a literal, an argument, or both.
     fn keyspace(templates: &[(&'static str, Option<ArgumentClass>)]) -> &'static KeyspaceMeta {
         let templates: Vec<_> = templates
             .iter()
@@ -233,7 +236,7 @@ mod tests {
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, templates.leak())))
     }
 
-    /// Whether both can make the same key, decided without the index.
+    /// Whether both can produce the same key, decided without the index.
     fn meet(one: (&KeyspaceMeta, &str), other: (&KeyspaceMeta, &str)) -> bool {
         let pieces = |(keyspace, namespace): (&KeyspaceMeta, &str)| -> Vec<Vec<Piece>> {
             let before = (!namespace.is_empty()).then(|| Piece::Literal(namespace.to_owned().leak()));
@@ -263,7 +266,9 @@ mod tests {
         let _bound: Vec<_> = a_large_program()
             .into_iter()
             .map(|keyspace| {
-                database.bind(keyspace, "n:").unwrap_or_else(|_| panic!("they have no key in common"))
+                database
+                    .bind(keyspace, "n:")
+                    .unwrap_or_else(|_| panic!("the keyspaces have no key in common"))
             })
             .collect();
         let state = lock(&database.state);
@@ -293,7 +298,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn the_index_misses_no_pair_and_forgets_what_is_gone(
+        fn the_index_finds_every_pair_and_drops_removed_keyspaces(
             choices in prop::collection::vec(
                 (
                     prop::collection::vec(

@@ -1,4 +1,5 @@
-//! Loads under way in this process, so that callers who miss the same key at once share one.
+//! The loads in flight in this process. Callers that miss the same key at the same time share one
+//! load.
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
@@ -10,30 +11,31 @@ use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, watch};
 /// Why a load failed. Only its leader and its followers know the type.
 pub(crate) type Cause = Arc<dyn Any + Send + Sync>;
 
-/// How far a load is.
+/// The stage of a load.
 #[derive(Clone)]
 pub(crate) enum LoadStage {
-    /// The right to load is not taken yet: whatever has been written, the load comes after it.
+    /// The lease is not acquired yet. Everything written so far precedes the load.
     Beginning,
-    /// The loader runs, under the lease of this token; without one when Redis is away.
+    /// The loader runs under the lease with this token, or without a lease if Redis is unavailable.
     Loading {
         token: Option<Arc<str>>,
-        /// What may be given to who does not want to wait.
+        /// The stale value for callers that do not wait.
         stale: Option<Arc<[u8]>>,
     },
-    /// Without it: this value was there when the right to load was asked for, or it was known that there is none.
+    /// No load is needed. When the lease was requested, the key held this value, or was known not
+    /// to exist (`None`).
     Found(Option<Arc<[u8]>>),
-    /// It has brought this value, encoded, or that there is none.
+    /// The load returned this value, encoded, or no value.
     Done {
         value: Option<Arc<[u8]>>,
-        /// Without Redis.
+        /// Whether the load ran without Redis.
         degraded: bool,
     },
-    /// The load has failed, and why, if that can be told to others.
+    /// The load failed. The cause is set if other callers may see it.
     Failed(Option<Cause>),
 }
 
-/// The loads under way, by the name of their key on the server.
+/// The loads in flight, by the name of their key on the server.
 #[derive(Default)]
 pub(crate) struct Flights {
     shared: Arc<FlightTable>,
@@ -41,9 +43,9 @@ pub(crate) struct Flights {
 
 #[derive(Default)]
 struct FlightTable {
-    under_way: Mutex<HashMap<String, Flight>>,
-    /// How many have been begun.
-    begun: AtomicU64,
+    in_flight: Mutex<HashMap<String, Flight>>,
+    /// How many loads have started.
+    started: AtomicU64,
 }
 
 struct Flight {
@@ -53,16 +55,18 @@ struct Flight {
     awaits: Vec<String>,
 }
 
-/// What becomes of a caller who has found nothing.
+/// The role of a caller that missed.
 pub(crate) enum LoadRole {
     Leader(Leader),
-    /// The load was begun after the caller came.
+    /// The load started after the caller arrived.
     Follower(Follower),
-    /// It was begun before, so what it loads may have been written since.
+    /// The load started before the caller arrived, so the key may have been written since the value
+    /// was loaded.
     Latecomer(Follower),
 }
 
-/// The one who loads. Without an outcome, because it failed, panicked or was dropped, another one is to.
+/// The caller that loads. If it ends without an outcome, because it failed, panicked or was
+/// dropped, another caller must load.
 pub(crate) struct Leader {
     shared: Arc<FlightTable>,
     key: String,
@@ -70,17 +74,18 @@ pub(crate) struct Leader {
     stage: watch::Sender<LoadStage>,
 }
 
-/// One who waits for it.
+/// A caller that waits for a load.
 pub(crate) struct Follower {
     number: u64,
     stage: watch::Receiver<LoadStage>,
-    /// It came while the right to load was being asked for: what was found by that may have been written before it came.
+    /// Set if the caller arrived while the lease was being requested. A value found by that request
+    /// may be older than the caller.
     pub(crate) is_late: bool,
-    /// While it waits, if it is part of a load itself.
+    /// Set while the caller waits, if it is part of another load.
     waiting: Option<Waiting>,
 }
 
-/// Loads that wait for another one, until this is dropped.
+/// Loads that wait for another load, until this guard is dropped.
 struct Waiting {
     shared: Arc<FlightTable>,
     /// The keys of the loads that wait.
@@ -89,34 +94,40 @@ struct Waiting {
 }
 
 impl Flights {
-    /// The moment, as far as loads are concerned.
+    /// Returns the current moment, as the number of loads that have started.
     pub(crate) fn now(&self) -> u64 {
-        self.shared.begun.load(Ordering::Acquire)
+        self.shared.started.load(Ordering::Acquire)
     }
 
-    /// Joins the load of a key, which is begun by the first. `came` is the moment at which the caller came.
-    pub(crate) fn join(&self, key: &str, came: u64) -> LoadRole {
-        let mut under_way = self.shared.lock();
-        match under_way.get(key) {
+    /// Joins the load of a key, or starts it. `arrived` is the moment at which the caller arrived;
+    /// see [`now`](Self::now).
+    pub(crate) fn join(&self, key: &str, arrived: u64) -> LoadRole {
+        let mut in_flight = self.shared.lock();
+        match in_flight.get(key) {
             Some(entry) => {
                 let follower = Follower::of(entry);
-                if entry.number > came { LoadRole::Follower(follower) } else { LoadRole::Latecomer(follower) }
+                if entry.number > arrived {
+                    LoadRole::Follower(follower)
+                } else {
+                    LoadRole::Latecomer(follower)
+                }
             }
-            None => LoadRole::Leader(self.begin(&mut under_way, key)),
+            None => LoadRole::Leader(self.begin(&mut in_flight, key)),
         }
     }
 
-    /// Leads a new load that replaces an old one. Follows one that began after the old one.
+    /// Starts a new load that replaces an old one. Follows the current load instead if it is not
+    /// the old one.
     pub(crate) fn supersede(&self, key: &str, old: &Follower) -> LoadRole {
-        let mut under_way = self.shared.lock();
-        match under_way.get(key) {
+        let mut in_flight = self.shared.lock();
+        match in_flight.get(key) {
             Some(entry) if entry.number != old.number => LoadRole::Follower(Follower::of(entry)),
-            _ => LoadRole::Leader(self.begin(&mut under_way, key)),
+            _ => LoadRole::Leader(self.begin(&mut in_flight, key)),
         }
     }
 
-    /// Registers that the loads of the keys `leading` wait for the load of `key`, which `follower` follows. Returns false if
-    /// that load waits for one of them: then waiting would deadlock.
+    /// Registers that the loads of the keys `leading` wait for the load of `key`, which `follower`
+    /// follows. Returns false if that load itself waits for one of them: waiting would deadlock.
     pub(crate) fn wait_for(&self, leading: Vec<String>, key: &str, follower: &mut Follower) -> bool {
         if leading.is_empty() {
             return true;
@@ -154,11 +165,11 @@ impl Flights {
         self.shared.lock().clear();
     }
 
-    /// The leader of a load that nobody joins.
+    /// Returns the leader of a load that no other caller can join.
     pub(crate) fn alone(key: &str) -> Leader {
         let flights = Self::default();
-        let mut under_way = flights.shared.lock();
-        flights.begin(&mut under_way, key)
+        let mut in_flight = flights.shared.lock();
+        flights.begin(&mut in_flight, key)
     }
 
     #[cfg(test)]
@@ -166,36 +177,37 @@ impl Flights {
         self.shared.lock().is_empty()
     }
 
-    fn begin(&self, under_way: &mut HashMap<String, Flight>, key: &str) -> Leader {
-        let number = self.shared.begun.fetch_add(1, Ordering::AcqRel) + 1;
+    fn begin(&self, in_flight: &mut HashMap<String, Flight>, key: &str) -> Leader {
+        let number = self.shared.started.fetch_add(1, Ordering::AcqRel) + 1;
         let (stage, receiver) = watch::channel(LoadStage::Beginning);
-        under_way.insert(key.to_owned(), Flight { number, stage: receiver, awaits: Vec::new() });
+        in_flight.insert(key.to_owned(), Flight { number, stage: receiver, awaits: Vec::new() });
         Leader { shared: Arc::clone(&self.shared), key: key.to_owned(), number, stage }
     }
 }
 
 impl FlightTable {
-    // Not `crate::sync::lock`: under test, this mutex belongs to a scheduler.
+    // Not `crate::sync::lock`: in tests, this mutex belongs to a scheduler.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Leader {
-    /// Says that the loader runs.
+    /// Publishes that the loader runs.
     pub(crate) fn loads(&self, token: Option<Arc<str>>, stale: Option<Arc<[u8]>>) {
         self.stage.send_replace(LoadStage::Loading { token, stale });
     }
 
-    /// Says what there is, before it leaves.
+    /// Stops callers from joining, then publishes the stage.
     pub(crate) fn tell(&self, stage: LoadStage) {
         self.leave();
         self.stage.send_replace(stage);
     }
 
-    /// Hands the outcome to those who wait, if anybody does: it is encoded for them only. Without one, they are on their own.
+    /// Publishes the outcome to the callers that wait. It is encoded only if there are any. Without
+    /// an outcome, these callers must load themselves.
     pub(crate) fn finish(self, encode: impl FnOnce() -> Option<LoadStage>) {
-        // From here on, nobody joins.
+        // No caller joins from here on.
         self.leave();
         if self.stage.receiver_count() > 0
             && let Some(outcome) = encode()
@@ -204,23 +216,23 @@ impl Leader {
         }
     }
 
-    /// Whether anyone waits for this load.
+    /// Whether any caller waits for this load.
     pub(crate) fn is_followed(&self) -> bool {
         let in_flight = self.shared.lock();
         let is_listed = in_flight.get(&self.key).is_some_and(|entry| entry.number == self.number);
         self.stage.receiver_count() > usize::from(is_listed)
     }
 
-    /// A follower of this load, for who has given the leading of it away.
+    /// Returns a follower of this load, for a caller that hands the leader to another task.
     pub(crate) fn follower(&self) -> Follower {
         Follower { number: self.number, stage: self.stage.subscribe(), is_late: false, waiting: None }
     }
 
     fn leave(&self) {
-        let mut under_way = self.shared.lock();
-        // The place may be another one's already.
-        if under_way.get(&self.key).is_some_and(|entry| entry.number == self.number) {
-            under_way.remove(&self.key);
+        let mut in_flight = self.shared.lock();
+        // The entry may already be that of another load.
+        if in_flight.get(&self.key).is_some_and(|entry| entry.number == self.number) {
+            in_flight.remove(&self.key);
         }
     }
 }
@@ -240,8 +252,8 @@ impl Follower {
         self.stage.borrow().clone()
     }
 
-    /// Waits for what is to be told: the outcome, or with `impatience` that there is something stale; `None` when the leader
-    /// has gone without, or all that it has is of before this one came.
+    /// Waits for the outcome of the load, or with `impatience` for a stale value. Returns `None` if
+    /// the leader ended without an outcome, or if all it has may be older than this caller.
     pub(crate) async fn wait(&mut self, impatience: bool) -> Option<LoadStage> {
         let tells = |stage: &LoadStage| match stage {
             LoadStage::Done { .. } | LoadStage::Found(_) | LoadStage::Failed(_) => true,

@@ -1,4 +1,4 @@
-//! Flights, one step at a time. What happens at once is the subject of the suite `interleavings`.
+//! Tests of flights, one step at a time. The suite `interleavings` tests concurrent steps.
 
 use super::flights::{Flights, Follower, Leader, LoadRole, LoadStage};
 
@@ -9,8 +9,8 @@ fn leader(flights: &Flights) -> Leader {
     leader
 }
 
-fn follower(flights: &Flights, came: u64) -> Follower {
-    let LoadRole::Follower(follower) = flights.join("k", came) else { panic!("nobody leads") };
+fn follower(flights: &Flights, arrived: u64) -> Follower {
+    let LoadRole::Follower(follower) = flights.join("k", arrived) else { panic!("no task leads") };
     follower
 }
 
@@ -31,11 +31,11 @@ fn text(stage: Option<LoadStage>) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_value_reaches_all_who_wait_and_nobody_later() {
+async fn a_value_reaches_all_followers_and_no_later_caller() {
     let flights = Flights::default();
-    let came = flights.now();
+    let arrived = flights.now();
     let first = leader(&flights);
-    let (mut one, mut other) = (follower(&flights, came), follower(&flights, came));
+    let (mut one, mut other) = (follower(&flights, arrived), follower(&flights, arrived));
     first.finish(|| Some(done("v")));
     let second = leader(&flights);
     assert_eq!(text(one.wait(false).await).as_deref(), Some("v"));
@@ -45,23 +45,23 @@ async fn a_value_reaches_all_who_wait_and_nobody_later() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_gone_wakes_everybody() {
+async fn a_dropped_leader_wakes_all_followers() {
     let flights = Flights::default();
-    let came = flights.now();
+    let arrived = flights.now();
     let first = leader(&flights);
-    let (mut one, mut other) = (follower(&flights, came), follower(&flights, came));
+    let (mut one, mut other) = (follower(&flights, arrived), follower(&flights, arrived));
     drop(first);
     assert!(one.wait(false).await.is_none() && other.wait(true).await.is_none());
-    // One that ended long ago does not take the place of the next.
+    // A load that ended long ago does not affect the next one.
     let second = leader(&flights);
-    let mut third = follower(&flights, came);
+    let mut third = follower(&flights, arrived);
     second.finish(|| None);
     assert!(third.wait(false).await.is_none());
     assert!(flights.is_idle());
 }
 
 #[tokio::test]
-async fn who_comes_later_does_not_join_as_if_it_were_nothing() {
+async fn a_caller_that_arrives_later_is_a_latecomer() {
     let flights = Flights::default();
     let first = leader(&flights);
     let late = flights.now();
@@ -69,9 +69,9 @@ async fn who_comes_later_does_not_join_as_if_it_were_nothing() {
     assert!(matches!(old.stage(), LoadStage::Beginning));
     first.loads(Some("token".into()), Some(b"old".as_slice().into()));
     assert!(matches!(old.stage(), LoadStage::Loading { token: Some(_), .. }));
-    let LoadRole::Leader(second) = flights.supersede("k", &old) else { panic!("the old one is superseded") };
-    let LoadRole::Follower(_) = flights.supersede("k", &old) else { panic!("once only") };
-    // The old one ends, and leaves the place to the new one.
+    let LoadRole::Leader(second) = flights.supersede("k", &old) else { panic!("the old load is superseded") };
+    let LoadRole::Follower(_) = flights.supersede("k", &old) else { panic!("superseded only once") };
+    // The old load ends and does not remove the entry of the new one.
     first.finish(|| Some(done("old")));
     assert_eq!(text(old.wait(true).await).as_deref(), Some("old"));
     let mut joined = follower(&flights, late);
@@ -82,24 +82,26 @@ async fn who_comes_later_does_not_join_as_if_it_were_nothing() {
 }
 
 #[tokio::test]
-async fn who_comes_while_it_begins_gets_nothing_of_before() {
+async fn a_late_follower_gets_no_older_value() {
     let flights = Flights::default();
-    let came = flights.now();
+    let arrived = flights.now();
     let first = leader(&flights);
-    let mut early = follower(&flights, came);
+    let mut early = follower(&flights, arrived);
     let late = |flights: &Flights| {
-        let LoadRole::Latecomer(mut late) = flights.join("k", flights.now()) else { panic!("it is older") };
+        let LoadRole::Latecomer(mut late) = flights.join("k", flights.now()) else {
+            panic!("the load is older")
+        };
         late.is_late = true;
         late
     };
     let (mut one, mut other) = (late(&flights), late(&flights));
     first.loads(Some("token".into()), Some(b"old".as_slice().into()));
-    assert!(one.wait(true).await.is_none(), "the stale copy may be gone");
+    assert!(one.wait(true).await.is_none(), "the stale copy may have been deleted");
     first.tell(LoadStage::Found(Some(b"old".as_slice().into())));
     assert_eq!(text(early.wait(false).await).as_deref(), Some("old"));
-    assert!(other.wait(false).await.is_none(), "it may have been deleted since");
+    assert!(other.wait(false).await.is_none(), "the value may have been deleted since");
     drop(first);
-    // What is loaded is loaded after they came.
+    // This load starts after they arrived.
     let second = leader(&flights);
     let mut joined = late(&flights);
     second.finish(|| Some(done("new")));
@@ -108,22 +110,24 @@ async fn who_comes_while_it_begins_gets_nothing_of_before() {
 }
 
 #[test]
-fn nobody_waits_and_nothing_is_encoded() {
+fn without_followers_nothing_is_encoded() {
     let flights = Flights::default();
-    // The map's own receiver does not count.
-    leader(&flights).finish(|| panic!("for nobody"));
+    // The receiver in the table does not count as a follower.
+    leader(&flights).finish(|| panic!("no caller waits"));
 }
 
 #[test]
-fn a_circle_of_loads_that_wait_is_found() {
+fn a_cycle_of_waiting_loads_is_detected() {
     let flights = Flights::default();
-    let came = flights.now();
+    let arrived = flights.now();
     let lead = |key: &str| {
-        let LoadRole::Leader(leader) = flights.join(key, came) else { panic!("{key} is led already") };
+        let LoadRole::Leader(leader) = flights.join(key, arrived) else {
+            panic!("{key} has a leader already")
+        };
         leader
     };
     let follow = |key: &str| {
-        let LoadRole::Follower(follower) = flights.join(key, came) else { panic!("nobody leads {key}") };
+        let LoadRole::Follower(follower) = flights.join(key, arrived) else { panic!("{key} has no leader") };
         follower
     };
     let waits = |leading: &[&str], key: &str, follower: &mut Follower| {
@@ -134,10 +138,10 @@ fn a_circle_of_loads_that_wait_is_found() {
     assert!(waits(&["a"], "b", &mut for_b));
     assert!(waits(&["b"], "c", &mut for_c));
     assert!(!waits(&["c"], "a", &mut for_a));
-    assert!(!waits(&["x", "c"], "b", &mut follow("b")), "through what c's own load waits for");
-    assert!(waits(&[], "a", &mut outside), "who loads nothing can wait for anything");
+    assert!(!waits(&["x", "c"], "b", &mut follow("b")), "through the loads that the load of c waits for");
+    assert!(waits(&[], "a", &mut outside), "a caller without a load can wait for any load");
     assert!(waits(&["x"], "a", &mut outside), "its load is not shared");
-    // The first of them waits no more.
+    // The first of them no longer waits.
     drop(for_b);
     assert!(waits(&["c"], "a", &mut for_a));
     assert!(!waits(&["a"], "b", &mut follow("b")));

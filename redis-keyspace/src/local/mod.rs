@@ -1,7 +1,7 @@
-//! State that a process keeps for each pool and each database: plain data, without commands.
+//! The state that a process keeps for each pool and each database: plain data, without commands.
 //!
-//! Ids from outside must not fill the memory of a process. These are the places of the crate that hold keys, or something for each
-//! key, and what bounds them. No key is longer than `max_key_bytes`.
+//! Untrusted ids must not fill the memory of a process. This table lists every place in the crate
+//! that holds keys or data per key, and its bound. No key is longer than `max_key_bytes`.
 //!
 //! | place | holds | bounded by |
 //! | --- | --- | --- |
@@ -34,34 +34,34 @@ pub(crate) use flights::{Flights, Follower, Leader, LoadRole, LoadStage};
 pub(crate) use remembered::{ReadStart, Remembered};
 pub(crate) use turns::{Streak, Turn, Turns};
 
-/// How much of values that may be served stale is kept, and the longest of them.
+/// The most bytes of stale copies, and the largest copy.
 const COPIES: u64 = 16 << 20;
 const LONGEST_COPY: usize = 1 << 20;
-/// How much is kept of the generations of groups: some ten thousand of them.
+/// The most bytes of group generations: enough for about ten thousand groups.
 const GENERATIONS: u64 = 2 << 20;
 
 /// The local state of a pool.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
-    /// Which task updates which key.
+    /// The turns of tasks that update a key.
     pub(crate) updates: Turns,
-    /// Which task holds or waits for which lock.
+    /// The turns of tasks that hold a lock or wait for it.
     pub(crate) locks: Turns<Streak>,
     /// Loads in flight.
     pub(crate) flights: Flights,
-    /// What the process remembers of its database.
+    /// The values that the process read from the database.
     pub(crate) reads: Arc<DatabaseReads>,
 }
 
-/// What the process knows about one database of a server. All pools of that database share it, so that a write through one pool
-/// also removes what was read through another.
+/// What a process has read from one database of a server. All pools of that database share it, so a
+/// write through one pool also removes values that were read through another.
 #[derive(Debug)]
 pub(crate) struct DatabaseReads {
-    /// Values that may be served when they are stale, for when Redis is unavailable.
+    /// Values that may be served stale while Redis is unavailable.
     pub(crate) copies: Remembered<Arc<[u8]>>,
-    /// The generations of groups as they were read last.
+    /// The last generation of each group that was read.
     pub(crate) generations: Remembered<u64>,
-    /// The keyspaces that use it.
+    /// The keyspaces that use the database.
     pub(crate) keyspaces: Arc<BoundKeyspaces>,
 }
 
@@ -85,7 +85,7 @@ impl Default for DatabaseReads {
 mod tests {
     use super::*;
 
-    /// 600 MB of names.
+    /// Reads 600 MB of names.
     #[test]
     fn long_ids_do_not_fill_the_memory() {
         let reads = DatabaseReads::default();

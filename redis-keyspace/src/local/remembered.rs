@@ -1,4 +1,4 @@
-//! What a process has read, kept for later reads and bounded in bytes.
+//! A cache of values that a process has read, bounded in bytes.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -14,23 +14,25 @@ use tokio::time::Instant;
 use crate::sync::lock;
 use crate::time::SuspensionClock;
 
-/// The bytes that an entry takes in addition to its name and value, roughly.
+/// The approximate size of an entry in addition to its name and value, in bytes.
 const OVERHEAD: usize = 100;
-/// Names that share a stripe: forgetting one of them also discards reads in progress of the others.
+/// The number of stripes. Names share a stripe: forgetting one of them also discards reads of the
+/// others that are in progress.
 const STRIPES: usize = 64;
 
 /// Values that were read, by the name of their key on the server.
 ///
-/// A value whose read began before its name was forgotten is never kept, so a caller that forgets a name when it writes the
-/// key never reads an older value back.
+/// A value whose read started before its name was forgotten is never kept. So a caller that forgets
+/// a name when it writes the key never reads an older value back.
 pub(crate) struct Remembered<V: Clone> {
     most_bytes: u64,
     longest: usize,
-    /// Created with the first entry: most pools never need it.
+    /// Created with the first entry, because most pools never need it.
     kept: OnceLock<Cache<String, KeptValue<V>, ByBytes>>,
-    /// Whether anything was ever read; writers check it first.
+    /// Whether any read has started; writers check it first.
     used: AtomicBool,
-    /// How often the names of a stripe were forgotten. Locked while an entry is inserted or removed.
+    /// How often the names of each stripe were forgotten. Locked while an entry is inserted or
+    /// removed.
     forgotten: [Mutex<u64>; STRIPES],
 }
 
@@ -60,7 +62,7 @@ impl ReadStart {
     }
 }
 
-/// Values that know how many bytes they take.
+/// Values that report their size.
 pub(crate) trait Size {
     fn bytes(&self) -> usize;
 }
@@ -87,7 +89,8 @@ impl<V> Weighter<String, KeptValue<V>> for ByBytes {
 }
 
 impl<V: Clone + Size> Remembered<V> {
-    /// Keeps at most `most_bytes`, and no value of more than `longest` bytes: one of them would evict all others.
+    /// Creates a cache of at most `most_bytes`, without values of more than `longest` bytes: one of
+    /// those would evict all others.
     pub(crate) fn new(most_bytes: u64, longest: usize) -> Self {
         Self {
             most_bytes,
@@ -104,18 +107,19 @@ impl<V: Clone + Size> Remembered<V> {
         &self.forgotten[place]
     }
 
-    /// Whether writers have to forget what they write.
+    /// Whether writers must forget the keys that they write.
     pub(crate) fn is_used(&self) -> bool {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Call before a key is read.
+    /// Starts a read of a key. Call it before the key is read.
     pub(crate) fn start(&self, name: &str) -> ReadStart {
         self.used.store(true, Ordering::Release);
         ReadStart { forgotten: *lock(self.stripe(name)), at: Instant::now() }
     }
 
-    /// Keeps a value that was read, unless the name was forgotten since the read started. It counts as read at `read_at`.
+    /// Keeps a value that was read, unless its name was forgotten since the read started. Its age
+    /// counts from `read_at`.
     pub(crate) fn keep(&self, name: &str, value: V, start: &ReadStart, read_at: Instant) {
         if value.bytes() > self.longest {
             return;
@@ -129,7 +133,7 @@ impl<V: Clone + Size> Remembered<V> {
         }
     }
 
-    /// Whether a value is kept that was read within `age`.
+    /// Whether the cache holds a value that was read within `age`.
     pub(crate) fn is_recent(&self, name: &str, age: Duration) -> bool {
         let entry = self.kept.get().and_then(|kept| kept.peek(name));
         entry.is_some_and(|entry| entry.is_within(age))
@@ -141,7 +145,7 @@ impl<V: Clone + Size> Remembered<V> {
         entry.is_within(age).then_some(entry.value)
     }
 
-    /// Forgets a key that is written.
+    /// Forgets a key. Call it when the key is written.
     pub(crate) fn forget(&self, name: &str) {
         let mut forgotten = lock(self.stripe(name));
         *forgotten += 1;
@@ -150,13 +154,14 @@ impl<V: Clone + Size> Remembered<V> {
         }
     }
 
-    /// Forgets a key now and again when the guard is dropped: a read in between may have seen the old or the new value.
+    /// Forgets a key now, and once more when the guard is dropped. A read in between may have seen
+    /// the old or the new value.
     pub(crate) fn forgetting(&self, name: String) -> Forgetting<'_, V> {
         self.forget(&name);
         Forgetting { remembered: self, name }
     }
 
-    /// How many bytes the kept names have.
+    /// The total length of all names in the cache, in bytes.
     #[cfg(test)]
     pub(super) fn names_kept(&self) -> usize {
         self.kept.get().map_or(0, |kept| kept.iter().map(|(name, _)| name.len()).sum())

@@ -1,4 +1,5 @@
-//! Tasks of this process that update or lock the same key take turns: racing each other, most of them would lose.
+//! Tasks of this process that update or lock the same key take turns. Without turns, most of them
+//! would lose the race and retry.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,13 +10,14 @@ use tokio::time::Instant;
 
 use crate::sync::lock;
 
-/// Since when the tasks of this process have handed a lock to each other without another process getting it.
+/// Since when the tasks of this process have handed a lock to each other, without another process
+/// getting it.
 #[derive(Debug, Default)]
 pub(crate) struct Streak(pub(crate) Option<Instant>);
 
 type Places<T> = Mutex<HashMap<String, Arc<AsyncMutex<T>>>>;
 
-/// The keys in use, each with a state that one turn leaves for the next.
+/// The keys in use. Each has a state that one turn leaves for the next.
 pub(crate) struct Turns<T = ()> {
     places: Arc<Places<T>>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Turn<T = ()> {
 }
 
 impl<T: Default> Turns<T> {
-    /// Waits for the turn at a key, first come, first served.
+    /// Waits for the turn at a key, in the order of arrival.
     pub(crate) async fn take(&self, key: String) -> Turn<T> {
         let (mut turn, place) = self.place(key);
         turn.guard = Some(place.lock_owned().await);
@@ -42,7 +44,8 @@ impl<T: Default> Turns<T> {
         Some(turn)
     }
 
-    /// Creates the turn before the wait for it, so that a task that stops waiting leaves nothing behind.
+    /// Creates the turn before waiting for it, so that a task that stops waiting leaves nothing
+    /// behind.
     fn place(&self, key: String) -> (Turn<T>, Arc<AsyncMutex<T>>) {
         let place = {
             let mut places = lock(&self.places);
@@ -53,7 +56,7 @@ impl<T: Default> Turns<T> {
 }
 
 impl<T> Turn<T> {
-    /// Returns what the last turn left.
+    /// Returns the state that the last turn left.
     pub(crate) fn state(&mut self) -> Option<&mut T> {
         self.guard.as_deref_mut()
     }
@@ -69,7 +72,7 @@ impl<T> Drop for Turn<T> {
     fn drop(&mut self) {
         drop(self.guard.take());
         let mut places = lock(&self.places);
-        // No task can have got hold of it since: that takes the lock.
+        // No other task can have cloned this place meanwhile: that requires the lock on `places`.
         if places.get(&self.key).is_some_and(|place| Arc::strong_count(place) == 1) {
             places.remove(&self.key);
         }
@@ -89,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_at_a_time_and_nothing_stays_behind() {
+    async fn tasks_take_turns_and_leave_nothing_behind() {
         let turns = Arc::new(Turns::<()>::default());
         let first = turns.take("k".to_owned()).await;
         let other = turns.take("l".to_owned()).await;
@@ -97,7 +100,7 @@ mod tests {
             let turns = Arc::clone(&turns);
             async move { drop(turns.take("k".to_owned()).await) }
         });
-        // Polled once, and given up.
+        // Polled once, then dropped.
         assert!(turns.take("k".to_owned()).now_or_never().is_none());
         assert!(!waiting.is_finished());
         assert!(turns.try_take("k".to_owned()).is_none());

@@ -1,4 +1,4 @@
-//! Taking a lock: one try, and waiting for one's turn.
+//! Taking a lock: a single attempt, and waiting for the lock.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,36 +13,39 @@ use crate::error::{ErrorKind, Result};
 use crate::local::{Streak, Turn};
 use crate::time::{Backoff, Deadline, jittered, part_of};
 
-/// The pause after the first try in vain. It gets shorter the longer one waits, down to the shortest.
+/// The pause after the first failed attempt. Pauses get shorter with the time waited, down to the
+/// shortest.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-/// When pauses are at their shortest.
+/// The time after which pauses are shortest.
 const LONG_WAIT: Duration = Duration::from_secs(2);
-/// How long the tasks of one process hand a lock to each other before they leave it for a moment to other processes, and
-/// that moment: longer than the pauses of one who has waited long.
+/// How long the tasks of one process may pass a lock to each other. Then the process leaves the
+/// lock free for other processes for a moment. That moment is longer than the pauses of a process
+/// that has waited long.
 const LONGEST_STREAK: Duration = Duration::from_millis(400);
 const LEFT_FREE: Duration = Duration::from_millis(20);
 
 /// A lock that was taken.
 pub(super) struct Taken {
     pub(super) fencing: u64,
-    /// When it was asked for: its time runs from then on at the earliest.
+    /// When the lock was requested. Its TTL starts no earlier than this.
     pub(super) asked: Instant,
 }
 
-/// Tries once; `None` when somebody else has it.
+/// Tries once to take the lock. The inner error is the holder's remaining TTL.
 pub(super) async fn try_once(
     claim: &Arc<Claim>,
     timeout: Duration,
 ) -> Result<Result<Taken, Option<Duration>>> {
     let asked = Instant::now();
-    match Trying::new(claim, timeout).await? {
+    match AcquireAttempt::new(claim, timeout).await? {
         LockAnswer::Taken(fencing) => Ok(Ok(Taken { fencing, asked })),
         LockAnswer::Held(left) => Ok(Err(left)),
     }
 }
 
-/// Tries until the lock is ours or the time is up; `None` then. Only one who has the turn of this process may.
+/// Tries until the lock is taken. Returns `None` if the time is up. The caller must have this
+/// process's turn.
 pub(super) async fn wait(
     claim: &Arc<Claim>,
     turn: &mut Turn<Streak>,
@@ -73,78 +76,80 @@ pub(super) async fn wait(
         if now >= limit.at() {
             return Ok(None);
         }
-        // At the end of the time it is tried once more.
+        // There is one more attempt at the end of the time.
         sleep_until(limit.at().min(now + pause(started.elapsed(), left))).await;
     }
 }
 
-/// How long to wait until the next try, having waited for so long, for a holder who has so much time left.
+/// Returns the pause until the next attempt, from the time waited and the holder's remaining TTL.
 fn pause(waited: Duration, left: Option<Duration>) -> Duration {
     let share = (waited.as_secs_f64() / LONG_WAIT.as_secs_f64()).min(1.0);
     let pause = jittered(LONGEST_PAUSE.saturating_sub(part_of(LONGEST_PAUSE - SHORTEST_PAUSE, share)));
-    // Should it not be renewed, then it is free a moment later.
+    // Without a renewal, the lock is free a moment after its remaining TTL.
     pause.min(left.unwrap_or(Duration::MAX).saturating_add(Duration::from_millis(1)))
 }
 
-type UnderWay = BoxFuture<'static, Result<LockAnswer>>;
+type InFlight = BoxFuture<'static, Result<LockAnswer>>;
 
-/// A try under way. When it is dropped before its answer, the answer is waited for in the background, and what it got is
-/// given back: a release on another connection could come before what it is to undo.
-struct Trying {
+/// An attempt in flight. If it is dropped before the reply arrives, a background task awaits the
+/// reply, and releases the lock if it was acquired. A release sent at once on another connection
+/// could arrive before the command that it must undo.
+struct AcquireAttempt {
     claim: Arc<Claim>,
-    under_way: Option<UnderWay>,
+    in_flight: Option<InFlight>,
     is_sent: bool,
 }
 
-impl Trying {
+impl AcquireAttempt {
     fn new(claim: &Arc<Claim>, timeout: Duration) -> Self {
         let asking = Arc::clone(claim);
-        let under_way = async move { asking.acquire(Deadline::after(timeout)).await };
-        Self { claim: Arc::clone(claim), under_way: Some(Box::pin(under_way)), is_sent: false }
+        let in_flight = async move { asking.acquire(Deadline::after(timeout)).await };
+        Self { claim: Arc::clone(claim), in_flight: Some(Box::pin(in_flight)), is_sent: false }
     }
 }
 
-impl Future for Trying {
+impl Future for AcquireAttempt {
     type Output = Result<LockAnswer>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.is_sent = true;
-        let Some(under_way) = &mut self.under_way else { return Poll::Pending };
-        let answer = ready!(under_way.as_mut().poll(context));
-        self.under_way = None;
-        if is_open(&answer) {
-            self.claim.runtime.spawn(give_back(Arc::clone(&self.claim)));
+        let Some(in_flight) = &mut self.in_flight else { return Poll::Pending };
+        let answer = ready!(in_flight.as_mut().poll(context));
+        self.in_flight = None;
+        if may_be_acquired(&answer) {
+            self.claim.runtime.spawn(release_with_retries(Arc::clone(&self.claim)));
         }
         Poll::Ready(answer)
     }
 }
 
-impl Drop for Trying {
+impl Drop for AcquireAttempt {
     fn drop(&mut self) {
         if self.is_sent
-            && let Some(under_way) = self.under_way.take()
+            && let Some(in_flight) = self.in_flight.take()
         {
             let claim = Arc::clone(&self.claim);
             self.claim.runtime.spawn(async move {
-                let answer = under_way.await;
-                if matches!(answer, Ok(LockAnswer::Taken(_))) || is_open(&answer) {
-                    give_back(claim).await;
+                let answer = in_flight.await;
+                if matches!(answer, Ok(LockAnswer::Taken(_))) || may_be_acquired(&answer) {
+                    release_with_retries(claim).await;
                 }
             });
         }
     }
 }
 
-/// Whether the lock may have been taken, or may still be, without anybody knowing.
-fn is_open(answer: &Result<LockAnswer>) -> bool {
+/// Returns whether the lock may have been acquired, or may still be, without any task knowing.
+fn may_be_acquired(answer: &Result<LockAnswer>) -> bool {
     answer.as_ref().is_err_and(|error| {
         (error.is_outage() && !error.is_breaker_open())
             || matches!(error.kind(), ErrorKind::Decode | ErrorKind::Protocol)
     })
 }
 
-/// Gives back what was taken, or may be taken yet by a command that is still on its way: some seconds are enough for most.
-async fn give_back(claim: Arc<Claim>) {
+/// Releases a lock that was acquired, or that a command in flight may still acquire. Retries for
+/// some seconds, which is enough for most of these commands.
+async fn release_with_retries(claim: Arc<Claim>) {
     let mut backoff = Backoff::new(SHORTEST_PAUSE, Duration::from_secs(3)).growing_by(4);
     for _ in 0..5 {
         match claim.release(Deadline::after(claim.binding.timeout)).await {
@@ -160,13 +165,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_get_shorter_and_do_not_outlast_the_holder() {
+    fn pauses_become_shorter_and_end_when_the_ttl_of_the_holder_does() {
         let longest = |waited| (0..200).map(|_| pause(waited, None)).max().unwrap();
         assert!(longest(Duration::ZERO) <= LONGEST_PAUSE * 3 / 2);
         assert!(longest(Duration::ZERO) > longest(LONG_WAIT));
         for waited in [LONG_WAIT, LONG_WAIT * 1000] {
             assert!(longest(waited) <= SHORTEST_PAUSE * 3 / 2, "{waited:?}");
-            assert!(longest(waited) < LEFT_FREE, "who has waited long comes while the lock is left free");
+            assert!(longest(waited) < LEFT_FREE, "polls while the lock is left free");
         }
         assert!(pause(Duration::ZERO, Some(Duration::from_millis(3))) <= Duration::from_millis(4));
     }

@@ -1,4 +1,4 @@
-//! A lock that is held: kept by renewal, given back, or lost.
+//! A lock that is held: it is renewed, then released or lost.
 
 use std::fmt;
 use std::ops::Deref;
@@ -18,29 +18,32 @@ use crate::schema::TemplateMeta;
 use crate::sync::lock;
 use crate::time::{Deadline, SuspensionClock, jittered};
 
-/// A lock that is held, as work done under it sees it: is it still, and which number goes with it. Cheap to clone.
+/// A handle on a held lock, for work that runs under it. It says whether the lock is still held,
+/// and has the fencing number. Cheap to clone.
 ///
-/// A guard dereferences to it, and [`with_lock`](crate::Key::with_lock) hands it to the work.
+/// [`LockGuard`] dereferences to it, and [`with_lock`](crate::Key::with_lock) passes it to the
+/// work.
 #[derive(Clone)]
 pub struct LockHandle {
     shared: Arc<Shared>,
 }
 
-/// A lock that is held until this is [released](Self::release) or dropped. See [`Key::lock`](crate::Key::lock).
+/// A guard that holds a lock until it is [released](Self::release) or dropped. See
+/// [`Key::lock`](crate::Key::lock).
 ///
-/// It is renewed in the background every third of its lifetime. What it says about itself are the methods of [`LockHandle`].
+/// A background task renews the lock every third of its TTL. The methods of [`LockHandle`] report
+/// its state.
 ///
-/// Dropping it gives the lock back in a task of its own, without anybody being told how that went; on a runtime that has
-/// ended, or ends before the task is done, as a program's does at the end of `main`, the lock stays for the rest of its
-/// lifetime.
-#[must_use = "the lock is given back when this is dropped"]
+/// Dropping the guard releases the lock in a background task, and ignores errors. If the runtime
+/// ends before that task completes, as at the end of `main`, the lock stays until its TTL passes.
+#[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard {
     held: LockHandle,
     renewal: AbortHandle,
     released: bool,
 }
 
-/// How long a lock is held.
+/// The limits of how long a lock is held.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HoldTimes {
     /// Without renewal.
@@ -53,15 +56,15 @@ struct Shared {
     claim: Arc<Claim>,
     template: &'static TemplateMeta,
     fencing: u64,
-    /// For how long it is held without renewal.
+    /// How long the lock is held without renewal.
     lifetime: Duration,
     max_hold: Option<HoldLimit>,
     state: watch::Sender<State>,
-    /// Tasks of this process wait for this, and need not ask the server.
+    /// Other tasks of this process wait for this turn instead of polling the server.
     turn: Mutex<Option<Turn<Streak>>>,
 }
 
-/// The longest time that a lock may be held, from when it was asked for.
+/// The limit of how long a lock may be held, from its request on.
 #[derive(Clone, Copy)]
 struct HoldLimit {
     at: Instant,
@@ -75,7 +78,7 @@ impl HoldLimit {
         Some(Self { at: asked.checked_add(limit)?, clock: SuspensionClock::start(), limit })
     }
 
-    /// When the limit is reached, if the machine is not suspended until then.
+    /// Returns when the limit is reached, if the machine is not suspended until then.
     fn ends(&self) -> Instant {
         self.at.checked_sub(self.clock.suspended()).unwrap_or_else(Instant::now)
     }
@@ -92,12 +95,13 @@ impl HoldLimit {
 }
 
 struct State {
-    /// By our own clock, and a little earlier than the server may let it expire.
+    /// When the lock expires by the clock of this process: a little earlier than on the server.
     until: Instant,
-    /// Since the last renewal: while the machine is suspended, our clock stands still, and the server's does not.
+    /// Started at the last renewal. While the machine is suspended, the clock of this process
+    /// stands still, but the server's does not.
     clock: SuspensionClock,
     max_hold: Option<HoldLimit>,
-    /// Why it is not held any more; once lost is lost.
+    /// Why the lock is no longer held. It never becomes `None` again.
     ended: Option<Error>,
 }
 
@@ -129,27 +133,45 @@ impl LockGuard {
         Self { held: LockHandle { shared }, renewal, released: false }
     }
 
-    /// What work under the lock may need to know, apart from the guard.
+    /// Returns a handle on the lock, for work that does not own the guard.
     #[must_use]
     pub fn held(&self) -> LockHandle {
         self.held.clone()
     }
 
-    /// Gives the lock back, if it is still ours.
+    /// Releases the lock.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let guard = JobKeys::lock("nightly").lock().await?;
+    /// // .. work under the lock ..
+    /// guard.release().await?;
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`LockLost`](ErrorKind::LockLost) when it was not ours any more: somebody else may have held it meanwhile. After any
-    /// other error the lock is given back in the background, as if the guard had been dropped.
+    /// [`LockLost`](ErrorKind::LockLost) if the lock was lost before: another holder may have had
+    /// it in the meantime. After any other error, a background task tries to release the lock
+    /// again, as if the guard were dropped.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future is as good as dropping the guard.
+    /// As for dropping the guard: a background task releases the lock.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub async fn release(mut self) -> Result<()> {
         let shared = Arc::clone(&self.held.shared);
         self.renewal.abort();
         let claim = Arc::clone(&shared.claim);
-        // Boxed, so that all of the way to the server does not become a part of the caller's future.
+        // Boxed, to keep the caller's future small.
         let release: BoxFuture<'static, Result<bool>> =
             Box::pin(async move { claim.release(Deadline::after(claim.binding.timeout)).await });
         let was_ours = release.await.map_err(|error| shared.about(error))?;
@@ -160,35 +182,38 @@ impl LockGuard {
     }
 }
 
-const RELEASED: &str = "the lock was given back";
+const RELEASED: &str = "the lock was released";
 const NOT_OURS: &str =
     "the lock is no longer held: it was deleted or expired, and another holder may have it";
 const LATE: &str =
     "the lock could not be renewed in time: it may have expired, and another holder may have it";
 
 impl LockHandle {
-    /// A number that is higher for every later holder of the lock: the microseconds since 1970 on the server's clock, or
-    /// one more than the last one, whatever is more. A store that refuses what comes with a lower number than it has seen
-    /// can't be written by a holder who has lost the lock and does not know yet.
+    /// Returns the fencing number, which is higher for every later holder of the lock. If a store
+    /// rejects writes with a lower number than it has seen, a holder that lost the lock without
+    /// noticing can't write to it.
     ///
-    /// The last number is kept beside the lock for a day after the last holder at least; one that is lost with the server's
-    /// data comes back only if the clock goes back too, which that of another server may.
+    /// The number is the microseconds since 1970 by the server's clock, or the last number plus one
+    /// if that is higher. The last number is stored next to the lock, for at least a day after the
+    /// last holder. If it is lost with the server's data, a number repeats only if the clock also
+    /// goes backwards, as it may after a change of servers.
     #[must_use]
     pub fn fencing(&self) -> u64 {
         self.shared.fencing
     }
 
-    /// Whether the lock is not held any more, as far as is known. No I/O.
+    /// Returns whether the lock is lost or released, as far as this process knows. Does no I/O.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.check().is_err()
     }
 
-    /// Fails if the lock is not held any more, as far as is known; for work to call before each step. No I/O.
+    /// Returns an error if the lock is lost or released, as far as this process knows. Call it
+    /// before each step of the work. Does no I/O.
     ///
     /// # Errors
     ///
-    /// [`LockLost`](ErrorKind::LockLost), saying how it was lost.
+    /// [`LockLost`](ErrorKind::LockLost), with the reason.
     pub fn check(&self) -> Result<()> {
         match self.shared.state.borrow().why() {
             None => Ok(()),
@@ -196,8 +221,31 @@ impl LockHandle {
         }
     }
 
-    /// Waits until the lock is not held any more; gives the error that says how it was lost. It is ready no later than
-    /// when the server may let the lock expire; a lock that was broken by a `del` is found out at its next renewal.
+    /// Waits until the lock is lost or released, and returns the error with the reason. Does no
+    /// I/O: the background renewal finds out.
+    ///
+    /// It returns no later than when the server may let the lock expire. A lock that was broken by
+    /// a `del` is noticed at its next renewal.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # async fn work() {}
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let guard = JobKeys::lock("nightly").lock().await?;
+    /// tokio::select! {
+    ///     error = guard.lost() => println!("stopped: {error}"),
+    ///     () = work() => guard.release().await?,
+    /// }
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
     pub async fn lost(&self) -> Error {
         let mut states = self.shared.state.subscribe();
         loop {
@@ -209,7 +257,7 @@ impl LockHandle {
                 state.ends()
             };
             tokio::select! {
-                // The sender is ours, so it is there.
+                // The sender lives as long as `self`, so an error is impossible.
                 _ = states.changed() => {}
                 () = sleep_until(until) => {}
             }
@@ -218,7 +266,8 @@ impl LockHandle {
 }
 
 impl State {
-    /// Why it is not held any more. Its moment is looked up while nobody can renew it, so that what was lost stays lost.
+    /// Returns why the lock is no longer held. The time is read while the state is borrowed, so no
+    /// renewal can run in between: a lost lock stays lost.
     fn why(&self) -> Option<Error> {
         let rest = self.until.saturating_duration_since(Instant::now());
         let late = || (rest <= self.clock.suspended()).then(|| Error::new(ErrorKind::LockLost, LATE));
@@ -226,7 +275,7 @@ impl State {
         self.ended.clone().or_else(over).or_else(late)
     }
 
-    /// When it is lost, unless it is renewed.
+    /// Returns when the lock is lost without another renewal.
     fn ends(&self) -> Instant {
         self.max_hold.map_or(self.until, |limit| limit.ends().min(self.until))
     }
@@ -241,7 +290,8 @@ impl Shared {
         self.about(Error::new(ErrorKind::LockLost, how))
     }
 
-    /// Notes that it is not held any more, and lets the next task of this process try.
+    /// Records that the lock is no longer held, and passes the turn to the next task of this
+    /// process.
     fn end(&self, why: Error) {
         self.state.send_if_modified(|state| {
             let is_news = state.ended.is_none();
@@ -255,7 +305,7 @@ impl Shared {
         lock(&self.turn).take()
     }
 
-    /// Notes a renewal that was asked for at this moment; false if that came too late.
+    /// Records a renewal that was requested at `asked`. Returns false if it came too late.
     fn extend(&self, asked: Instant, clock: SuspensionClock) -> bool {
         let mut is_ours = false;
         self.state.send_if_modified(|state| {
@@ -269,7 +319,8 @@ impl Shared {
         is_ours
     }
 
-    /// Renews it, trying again as long as there is time; gives when that was asked for, or why it is lost.
+    /// Renews the lock, and retries while there is time. Returns when the renewal was requested, or
+    /// why the lock is lost.
     async fn renew(&self) -> Result<Instant, Error> {
         let timeout = self.claim.binding.timeout;
         let mut failure: Option<Error> = None;
@@ -284,19 +335,19 @@ impl Shared {
                 let late = Error::new(ErrorKind::LockLost, LATE);
                 return Err(match failure {
                     Some(failure) => {
-                        late.explained(&format!("the last try failed with: {failure}")).sourced(failure)
+                        late.explained(&format!("the last attempt failed: {failure}")).sourced(failure)
                     }
                     None => late,
                 });
             }
-            // A connection that has gone silent is not to take all of the time.
+            // An unresponsive connection must not use up all of the time.
             let deadline = Deadline::after(timeout.min((rest / 2).max(SHORTEST_TRY)));
             match self.claim.renew(deadline).await {
                 Ok(true) if self.extend(asked, clock) => return Ok(asked),
                 Ok(true) => {}
                 Ok(false) => return Err(Error::new(ErrorKind::LockLost, NOT_OURS)),
                 Err(error) if error.kind() == ErrorKind::Closed => {
-                    let closed = "the Redis handle was closed, so the lock is not renewed any more";
+                    let closed = "the Redis handle was closed, so the lock is no longer renewed";
                     return Err(Error::new(ErrorKind::LockLost, closed).sourced(error));
                 }
                 Err(error) => {
@@ -313,14 +364,15 @@ impl Shared {
 const SHORTEST_TRY: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Until when a lock is ours that was asked for at this moment: less than its lifetime, by as much as two clocks may run
-/// apart in that time.
+/// Returns until when a lock that was requested at `asked` is certainly held. This is less than its
+/// lifetime, by a margin for clocks that run at different speeds.
 fn end(asked: Instant, lifetime: Duration) -> Instant {
     let margin = lifetime / 100 + Duration::from_millis(2);
     asked + lifetime.saturating_sub(margin)
 }
 
-/// Renews a lock until it is lost or reaches its `max_hold`. The task is aborted when the lock is released.
+/// Renews a lock until it is lost or reaches its `max_hold`. The task is aborted when the lock is
+/// released.
 async fn keep(shared: Arc<Shared>, asked: Instant) {
     let Some(limit) = shared.max_hold else { return renew_until_lost(&shared, asked).await };
     tokio::select! {
@@ -330,7 +382,7 @@ async fn keep(shared: Arc<Shared>, asked: Instant) {
     }
     let lost = limit.into_error();
     event!(warn, "lock lost", error = %lost, template = shared.template.template());
-    // The next task of this process gets its turn when the lock is free.
+    // The turn passes to the next task of this process when the lock is free.
     let _turn = shared.take_turn();
     shared.end(lost);
     if let Err(error) = shared.claim.release(Deadline::after(shared.claim.binding.timeout)).await {
@@ -359,13 +411,15 @@ impl Drop for LockGuard {
             return;
         }
         let shared = Arc::clone(&self.held.shared);
-        // The next task of this process gets its turn when the answer is there, or it would find the lock held.
+        // The turn passes to the next task of this process after the reply. Before, that task would
+        // find the lock held.
         let turn = shared.take_turn();
         shared.end(Error::new(ErrorKind::LockLost, RELEASED));
         let runtime = shared.claim.runtime.clone();
         runtime.spawn(async move {
             let _turn = turn;
-            // An error leaves it to expire; to try for longer would make no difference to who waits.
+            // After an error, the lock expires. Retrying for longer than its TTL would not help
+            // waiting callers.
             let deadline = Deadline::after(shared.claim.binding.timeout.min(shared.lifetime));
             if shared.claim.release(deadline).await.is_err_and(|error| error.is_connection_lost()) {
                 let _ = shared.claim.release(deadline).await;
@@ -427,7 +481,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_of_a_suspension_counts_in_the_longest_hold() {
+    async fn max_hold_includes_the_time_of_a_suspension() {
         let state = |suspended: Duration, limit: Duration| {
             let clock = SuspensionClock::before_suspension(suspended);
             let max_hold = HoldLimit::new(Instant::now(), limit).map(|limit| HoldLimit { clock, ..limit });
@@ -447,7 +501,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_that_never_comes_is_no_limit() {
+    async fn an_unreachable_max_hold_is_no_limit() {
         let state = State {
             until: Instant::now() + 1000 * MINUTE * 60 * 24,
             clock: SuspensionClock::start(),
@@ -455,6 +509,6 @@ mod tests {
             ended: None,
         };
         tokio::time::advance(MINUTE * 60 * 24 * 30).await;
-        assert!(state.why().is_none(), "a month");
+        assert!(state.why().is_none(), "the lock is held for a month");
     }
 }

@@ -1,4 +1,5 @@
-//! Locks: held by one at a time, renewed while they are held, and whoever loses one is told.
+//! Distributed locks: one holder at a time, renewed in the background. The holder can see when its
+//! lock is lost.
 
 mod acquire;
 mod guard;
@@ -24,35 +25,43 @@ use crate::kind::Lock;
 use crate::schema::{Key, Keyspace};
 use crate::time::{Deadline, millis};
 
-/// How long `lock` waits by default.
+/// The default limit of the wait in `lock`.
 const WAIT: Duration = Duration::from_secs(10);
 /// A lock with a shorter TTL can't be renewed in time.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Locks: one holder at a time, among all programs that use the key.
 ///
-/// A background task renews the lock every third of its TTL. The lock is lost if renewal fails until the TTL has passed, if
-/// the key is deleted or overwritten, and if the handle is [closed](crate::Redis::close).
-/// [`lost`](LockHandle::lost) and [`check`](LockHandle::check) report it, by the clock of this process and shortly before the
-/// server may grant the lock to another holder. A closed handle can't release the lock, so release it first.
+/// A background task renews the lock every third of its TTL. The lock is lost if:
 ///
-/// **Limits.** A lock prevents duplicate work most of the time; it does not make it impossible.
+/// - renewal fails until the TTL has passed;
+/// - the key is deleted or overwritten;
+/// - the handle is [closed](crate::Redis::close).
 ///
-/// - It is on one server. Replicas follow with a delay, so after a failover two holders may have the same lock.
-/// - A holder that is stopped for longer than the TTL (a suspended machine, a debugger, a task that does not yield)
-///   continues without noticing the loss.
+/// [`lost`](LockHandle::lost) and [`check`](LockHandle::check) report it. They use the clock of
+/// this process and report the loss shortly before the server may grant the lock to another holder.
+/// A closed handle can't release the lock, so release it first.
+///
+/// **Limitations.** A lock is best-effort mutual exclusion: it prevents duplicate work most of the
+/// time.
+///
+/// - It is on one server. Replicas follow with a delay, so after a failover two holders may have
+///   the same lock.
+/// - A holder that is stopped for longer than the TTL (a suspended machine, a debugger, a task that
+///   does not yield) continues without noticing the loss.
 /// - Requests that were sent elsewhere before the lock was lost still arrive there.
 ///
-/// If two holders at once would do harm, send the [`fencing`](LockHandle::fencing) number with every write, and let the
-/// target reject numbers lower than the highest that it has seen.
+/// If two holders at once would do harm, send the [`fencing`](LockHandle::fencing) number with
+/// every write. The target must reject every number that is lower than the highest one it has seen.
 ///
-/// The lock is not reentrant: a holder that requests it again waits for itself until the wait times out.
+/// The lock is not reentrant: a holder that requests it again waits for itself until the wait times
+/// out.
 ///
-/// The operations of every key work here, too. [`del`](Key::del) breaks the lock, so that another process can take it; the
-/// holder notices at its next renewal, and then waiting tasks of its process try again. [`ttl`](Key::ttl) returns how long
-/// the lock is held without renewal.
+/// The operations of every key also work on a lock. [`del`](Key::del) breaks the lock, and another
+/// process can take it. The holder notices at its next renewal; waiting tasks of its process try
+/// again only then. [`ttl`](Key::ttl) returns how long the lock is held without renewal.
 impl<S: Keyspace> Key<S, Lock> {
-    /// Takes the lock if it is free; returns `None` if it is held. One round trip.
+    /// Takes the lock if it is free. Returns `None` if another holder has it.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, Redis};
@@ -70,20 +79,27 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// # Errors
     ///
-    /// Those of any command.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if the lock has no TTL, or one of less than 10 ms,
+    /// and for a `max_hold` of zero. Otherwise those of any command.
     ///
     /// # Cancellation
     ///
-    /// When the future is dropped, a lock that it may have taken is given back in the background.
+    /// If the future is dropped, a background task releases the lock in case it was taken.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub fn try_lock(&self) -> TryLock<S> {
         TryLock { options: LockOptions::new(self) }
     }
 
-    /// Takes the lock, waiting for whoever has it: up to 10 s, or as [`wait`](LockWait::wait) says.
+    /// Takes the lock, and waits while another holder has it. The wait is limited to 10 s, or to
+    /// [`wait`](LockWait::wait).
     ///
-    /// Tasks of this process get it in the order of asking, and one of them at a time asks the server. Among processes
-    /// there is no order, but one that has waited longer asks more often, and one whose tasks hand the lock to each other
-    /// leaves it to others now and then.
+    /// Tasks of this process get the lock in the order of their calls, and only the first one asks
+    /// the server. The order between processes is not defined. A process asks more often the longer
+    /// it waits. A process whose tasks pass the lock to each other leaves it free for other
+    /// processes now and then.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -95,7 +111,7 @@ impl<S: Keyspace> Key<S, Lock> {
     /// # Redis::embedded().scope(async {
     /// let guard = JobKeys::lock("nightly").lock().wait(Duration::from_secs(60)).await?;
     /// for step in 0..3 {
-    ///     guard.check()?; // still ours
+    ///     guard.check()?; // fails if the lock is lost
     ///     println!("step {step}, as holder number {}", guard.fencing());
     /// }
     /// guard.release().await?;
@@ -104,18 +120,22 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// # Errors
     ///
-    /// [`LockTimeout`](ErrorKind::LockTimeout) if another holder still has the lock when the time is over.
-    /// [`InvalidInput`](ErrorKind::InvalidInput) without a lifetime, for one of less than 10 ms, and for a `max_hold` of zero.
-    /// Otherwise those of any command; an error ends the wait.
+    /// [`LockTimeout`](ErrorKind::LockTimeout) if another holder still has the lock at the end of
+    /// the wait, and the errors of [`try_lock`](Self::try_lock). Any error ends the wait.
     ///
     /// # Cancellation
     ///
-    /// As [`try_lock`](Self::try_lock).
+    /// As for [`try_lock`](Self::try_lock).
+    ///
+    /// # Round trips
+    ///
+    /// One if the lock is free, plus one for each retry. The pause before a retry is at most 75 ms.
     pub fn lock(&self) -> LockWait<S> {
         LockWait { options: LockOptions::new(self), wait: WAIT }
     }
 
-    /// Runs work while the lock is held, and gives the lock back: [`LockWait::with_lock`] without options.
+    /// Takes the lock, runs `work`, and releases the lock. Short for [`LockWait::with_lock`]
+    /// without options.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, Redis};
@@ -132,7 +152,15 @@ impl<S: Keyspace> Key<S, Lock> {
     ///
     /// # Errors
     ///
-    /// As [`LockWait::with_lock`].
+    /// As for [`LockWait::with_lock`].
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`LockWait::with_lock`].
+    ///
+    /// # Round trips
+    ///
+    /// As for [`LockWait::with_lock`].
     pub fn with_lock<F, Fut>(&self, work: F) -> impl Future<Output = Result<Fut::Output>> + use<S, F, Fut>
     where
         F: FnOnce(LockHandle) -> Fut,
@@ -141,13 +169,36 @@ impl<S: Keyspace> Key<S, Lock> {
         self.lock().with_lock(work)
     }
 
-    /// Whether somebody holds the lock now. By the time that the answer is there, that may have changed.
+    /// Returns whether the lock is held. This may have changed when the reply arrives.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(!JobKeys::lock("nightly").is_locked().await?);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of any command; see [`ErrorKind`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future has no effect on the lock.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub fn is_locked(&self) -> Command<bool> {
         self.exists()
     }
 }
 
-/// What all ways to take a lock have.
+/// The options that all ways to take a lock share.
 struct LockOptions<S> {
     key: Key<S, Lock>,
     ttl: Option<Duration>,
@@ -168,17 +219,18 @@ impl<S: Keyspace> LockOptions<S> {
         HoldTimes { lifetime, max_hold: self.max_hold }
     }
 
-    /// Where it is, how long a command may take, how long the lock lasts, and who asks for it.
+    /// Checks the options. Returns the binding, the timeout of a command, the TTL of the lock, and
+    /// the claim.
     fn prepare(&self, observed: &Observed) -> Result<(Arc<Binding>, Duration, Duration, Arc<Claim>)> {
         let binding = self.call.resolve::<S>()?;
         observed.to(&binding);
         let lifetime = self
             .ttl
             .or(binding.lifetime(self.key.template()).duration())
-            .ok_or_else(|| Error::invalid_input("a lock needs a lifetime: state one with `.ttl(..)`"))?;
+            .ok_or_else(|| Error::invalid_input("a lock needs a TTL; set one with `.ttl(..)`"))?;
         if lifetime < SHORTEST {
             return Err(Error::invalid_input(format!(
-                "a lock of {lifetime:?} could not be renewed in time; {SHORTEST:?} is the least"
+                "a lock with a TTL of {lifetime:?} can't be renewed in time; set at least {SHORTEST:?}"
             )));
         }
         if self.max_hold.is_some_and(|max_hold| max_hold.is_zero()) {
@@ -195,16 +247,19 @@ impl<S: Keyspace> LockOptions<S> {
 macro_rules! lock_builder {
     ($name:ident => $output:ty) => {
         impl<S: Keyspace> $name<S> {
-            /// How long the lock stays without renewal, instead of the template's lifetime. At least 10 ms; what is to
-            /// survive a pause of the program, or a server that is away for a moment, should be much longer.
+            /// Sets how long the lock is held without renewal, instead of the template's TTL. At
+            /// least 10 ms. Choose a much longer time, so that the lock survives a pause of the
+            /// program or a short outage of the server.
             pub fn ttl(mut self, ttl: Duration) -> Self {
                 self.options.ttl = Some(ttl);
                 self
             }
 
-            /// Limits how long the lock is held, counted from when it is taken, renewals included. After that time, the lock is
-            /// [lost](LockHandle::lost) with [`LockLost`](crate::ErrorKind::LockLost) and is released.
-            /// [`with_lock`](LockWait::with_lock) then drops its work. Use it for work that may hang.
+            /// Limits how long the lock is held in total, from its acquisition on, renewals
+            /// included. After that time, the lock is [lost](LockHandle::lost) with
+            /// [`LockLost`](crate::ErrorKind::LockLost) and is released.
+            /// [`with_lock`](LockWait::with_lock) then drops its work. Use this for work that may
+            /// hang.
             ///
             /// ```
             /// # use std::time::Duration;
@@ -258,7 +313,7 @@ macro_rules! lock_builder {
     };
 }
 
-/// Taking a lock that nobody has, with its options: await it. See [`Key::try_lock`].
+/// An attempt to take a lock, with its options. Await it. Created by [`Key::try_lock`].
 #[must_use = "nothing is locked unless it is awaited"]
 pub struct TryLock<S> {
     options: LockOptions<S>,
@@ -269,7 +324,8 @@ lock_builder!(TryLock => Option<LockGuard>);
 impl<S: Keyspace> TryLock<S> {
     async fn take(&self, observed: &Observed) -> Result<Option<LockGuard>> {
         let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
-        // With it, tasks of this process that want the lock next need not ask the server.
+        // While the guard has the turn, other tasks of this process wait for it and do not ask the
+        // server.
         let turn = binding.pool().local.locks.try_take(claim.name());
         let taken = acquire::try_once(&claim, timeout).await?;
         let template = self.options.key.template();
@@ -279,7 +335,8 @@ impl<S: Keyspace> TryLock<S> {
     }
 }
 
-/// Taking a lock and waiting for it, with its options: await it. See [`Key::lock`].
+/// A wait for a lock, with its options. Await it, or call [`with_lock`](Self::with_lock). Created
+/// by [`Key::lock`].
 #[must_use = "nothing is locked unless it is awaited"]
 pub struct LockWait<S> {
     options: LockOptions<S>,
@@ -289,23 +346,45 @@ pub struct LockWait<S> {
 lock_builder!(LockWait => LockGuard);
 
 impl<S: Keyspace> LockWait<S> {
-    /// How long to wait for the lock while somebody else has it; 10 s unless stated. The last command by which it is asked
-    /// for may go beyond that by its own deadline.
+    /// Sets how long to wait while another holder has the lock. The default is 10 s. The last
+    /// command may end after that, at its own timeout.
     pub fn wait(mut self, limit: Duration) -> Self {
         self.wait = limit;
         self
     }
 
-    /// Takes the lock, runs work, and gives the lock back. The work is given what it may need to know of the lock.
+    /// Takes the lock, runs `work`, and releases the lock. `work` receives a [`LockHandle`].
     ///
-    /// As soon as the lock is lost, the work is dropped where it stands, which takes that it yields now and then. When
-    /// the future is dropped, the work is too, and then the lock is given back in the background.
+    /// If the lock is lost, the work is dropped at its next yield point.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use redis_keyspace::{Keyspace, Lock, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let lock = JobKeys::lock("nightly").lock().wait(Duration::from_secs(60));
+    /// let count = lock.with_lock(async |_| 3).await?;
+    /// assert_eq!(count, 3);
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`LockLost`](ErrorKind::LockLost) when the lock was lost before the work was done, or turns out to have been when
-    /// it is given back; and those of [`Key::lock`], with which the work does not begin. What the work itself fails with
-    /// is its output.
+    /// [`LockLost`](ErrorKind::LockLost) if the lock was lost before the work completed or before
+    /// it was released. The errors of [`Key::lock`], and then the work does not start. An error of
+    /// the work itself is part of the output.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, the work is dropped too, and the lock is released in the
+    /// background.
+    ///
+    /// # Round trips
+    ///
+    /// Those of [`Key::lock`], and one to release the lock. Renewals run in the background.
     pub async fn with_lock<F, Fut>(self, work: F) -> Result<Fut::Output>
     where
         F: FnOnce(LockHandle) -> Fut,
@@ -322,7 +401,7 @@ impl<S: Keyspace> LockWait<S> {
         };
         match guard.release().await {
             Err(error) if error.kind() == ErrorKind::LockLost => Err(error),
-            // The work is done; a lock that can't be given back expires.
+            // The work is complete, so an error of the release is ignored: the lock expires.
             Ok(()) | Err(_) => Ok(output),
         }
     }
@@ -333,7 +412,7 @@ impl<S: Keyspace> LockWait<S> {
         let turn = binding.pool().local.locks.take(claim.name());
         let mut turn = tokio::time::timeout_at(limit.at(), turn)
             .await
-            .map_err(|_| locked(limit, "a task of this process"))?;
+            .map_err(|_| locked(limit, "another task of this process"))?;
         let taken = acquire::wait(&claim, &mut turn, timeout, limit).await?;
         let taken = taken.ok_or_else(|| locked(limit, "another task or process"))?;
         Ok(LockGuard::new(
@@ -349,6 +428,9 @@ impl<S: Keyspace> LockWait<S> {
 fn locked(limit: Deadline, holder: &str) -> Error {
     Error::new(
         ErrorKind::LockTimeout,
-        format!("{holder} held the lock for all of the {:?} that it was waited for", limit.limit()),
+        format!(
+            "{holder} still holds the lock after {:?}; retry later, or raise the limit with `wait`",
+            limit.limit(),
+        ),
     )
 }

@@ -1,4 +1,4 @@
-//! The scripts of locks: they acquire, renew and release a lock that is identified by a token.
+//! The scripts of locks. They acquire, renew and release a lock that is identified by a token.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,16 +12,19 @@ use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
 use crate::random;
 use crate::time::Deadline;
 
-/// The least time for which the last fencing number is kept. Without it, numbers continue from the server's clock.
+/// How long the last fencing number is kept, at least. After that, numbers continue from the
+/// server's clock.
 const FENCE_KEPT: i64 = 24 * 3600 * 1000;
 
-/// Acquires the lock if it is free, and returns `1` and a number that is higher than any before; otherwise `0` and the
-/// remaining lifetime of the lock. If the token is that of the holder, because the command was sent twice, the number stays the
-/// same. `KEYS`: the lock, and the last number. `ARGV`: the token, and the lifetimes of both keys.
+/// Acquires the lock if it is free, and returns `1` and a number that is higher than any before.
+/// Otherwise returns `0` and the remaining TTL of the lock. If the token is the holder's, because
+/// the command was sent twice, the number stays the same. `KEYS`: the lock, and the last number.
+/// `ARGV`: the token, and the TTLs of both keys.
 ///
-/// If one of the keys has a later format version than 1, returns `-1` and that version, and changes nothing.
+/// If one of the keys has a later format version than 1, changes nothing and returns `-1` and that
+/// version.
 ///
-/// Lua's numbers are exact up to 2^53, which microseconds reach in the year 2255.
+/// Lua's numbers are exact up to 2^53. Microseconds reach that in the year 2255.
 pub(crate) const ACQUIRE: &str = "\
 local holder = redis.call('GET', KEYS[1])
 local later = holder and string.match(holder, '^v(%d+):')
@@ -43,7 +46,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[2], number, 'PX', ARGV[3])
 return {1, number}";
 
-/// Extends the lifetime of the lock if it is held with this token. `KEYS` and `ARGV` are those of [`ACQUIRE`].
+/// Extends the TTL of the lock if it is held with this token. `KEYS` and `ARGV` are those of
+/// [`ACQUIRE`].
 pub(crate) const RENEW: &str = "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -60,10 +64,10 @@ static ACQUIRING: LazyLock<Script> = LazyLock::new(|| Script::new(ACQUIRE));
 static RENEWING: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
 static RELEASING: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE));
 
-/// Identifies a holder. It has no `Debug`: anyone who knows it can release the lock.
+/// The identity of a holder. It has no `Debug`, because anyone who knows it can release the lock.
 struct Token(String);
 
-/// An attempt to acquire a lock, and the lock while it is held.
+/// A request for a lock, and the lock while it is held.
 pub(super) struct Claim {
     pub(super) binding: Arc<Binding>,
     /// The runtime of background tasks.
@@ -73,12 +77,12 @@ pub(super) struct Claim {
     ttl: i64,
 }
 
-/// The result of an attempt to acquire a lock.
+/// The reply to an attempt to acquire a lock.
 #[derive(Debug)]
 pub(super) enum LockAnswer {
-    /// Acquired, with this fencing number.
+    /// The lock was acquired, with this fencing number.
     Taken(u64),
-    /// Another claim holds it, for this time unless it is renewed.
+    /// Another claim holds the lock, for this time unless it renews the lock.
     Held(Option<Duration>),
 }
 
@@ -88,7 +92,7 @@ impl Claim {
         Self { binding, runtime, key, token, ttl }
     }
 
-    /// Returns the name by which tasks of this process wait for each other.
+    /// Returns the name under which tasks of this process queue for the lock.
     pub(super) fn name(&self) -> String {
         self.binding.wire_name(self.key.as_str())
     }
@@ -101,11 +105,11 @@ impl Claim {
         ScriptCall { keys: Keys::With(self.key.clone(), Companion::Fence, None), args }
     }
 
-    /// Tries once to acquire the lock.
+    /// Makes one attempt to acquire the lock.
     pub(super) async fn acquire(&self, deadline: Deadline) -> Result<LockAnswer> {
         // Repeatable: a second run finds its own token.
         let answer = ACQUIRING.run(&self.binding, self.call_on_both(), deadline, true).await?;
-        let unexpected = || Error::protocol("the script of a lock did not answer as it does");
+        let unexpected = || Error::protocol("the script of a lock returned an unexpected reply");
         let Reply::Array(parts) = answer else { return Err(unexpected()) };
         let mut parts = parts.into_iter();
         match (parts.next(), parts.next()) {
@@ -139,7 +143,7 @@ impl Claim {
         let mut args = Args::default();
         args.push(self.token.0.as_bytes());
         let call = ScriptCall { keys: Keys::One(self.key.clone()), args };
-        // Not repeatable: a second run would find the lock released, by the first.
+        // Not repeatable: a second run would report a lock that the first run released as lost.
         RELEASING.run(&self.binding, call, deadline, false).await.and_then(read::to_bool)
     }
 }

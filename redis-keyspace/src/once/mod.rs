@@ -1,4 +1,4 @@
-//! Work that is done once, and its result kept for whoever asks again.
+//! Idempotency keys: work that runs once, and whose result is stored for later calls.
 
 mod payload;
 
@@ -22,31 +22,60 @@ use crate::protocol::read;
 use crate::schema::{Key, Keyspace, Lifetime, OnUnavailable};
 use crate::time::{Backoff, Expiry, from_now};
 
-/// How long the right to do the work lasts beyond the last sign of life of who has it: for so long is it in progress after a
-/// process is gone.
+/// How long the lease on the work lasts without renewal. If its process dies, the work counts as in
+/// progress for this long.
 const LEASE: Duration = Duration::from_secs(30);
-/// The pauses between two looks at what another one does: they grow from the first to the last.
+/// The pauses between two checks whether another caller has finished. They grow from the first to
+/// the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Work that is done once. [`del`](Key::del) forgets that it was done.
+/// Work that runs once. [`del`](Key::del) deletes the result, so that the work can run again.
 impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
-    /// Does the work, unless it was done: then its result of then is given. Work that fails is not done; see
+    /// Runs the work, stores its result and returns it. If a result is already stored, returns that
+    /// one, and the work does not run.
+    ///
+    /// While the work runs, a background task renews the lease on it. For work that can fail, use
     /// [`try_run`](Self::try_run).
     ///
-    /// Two round trips around the work, one when it was done. While it runs, its right to is renewed in the background.
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Once, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "payment", ttl = "1d")]
+    /// # struct PaymentKeys { request: fn(id: &str) -> Once<Text> }
+    /// # async fn charge_the_card() -> String { "receipt 1".to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let receipt = PaymentKeys::request("r-17").run(|| charge_the_card()).await?;
+    /// // The second call does not run the work.
+    /// let again = PaymentKeys::request("r-17").run(|| charge_the_card()).await?;
+    /// assert_eq!(again, receipt);
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`InProgress`](ErrorKind::InProgress) when somebody else is doing it; [`wait`](OnceRun::wait) waits for that.
-    /// [`ResultNotStored`](ErrorKind::ResultNotStored) when the work was done, but its result could not be stored:
-    /// [`Error::take_result`] returns it. [`PayloadMismatch`](ErrorKind::PayloadMismatch) when it was done for another
-    /// [payload](OnceRun::payload). [`Decode`](ErrorKind::Decode) when the result that is there can't be read: the work is not
-    /// done again. And those of any command, before the work has begun.
+    /// Before the work runs, and then it does not run:
+    ///
+    /// - [`InProgress`](ErrorKind::InProgress) if another caller is running it. To wait for that
+    ///   caller, use [`wait`](OnceRun::wait).
+    /// - [`PayloadMismatch`](ErrorKind::PayloadMismatch) if it ran for another
+    ///   [payload](OnceRun::payload).
+    /// - [`Decode`](ErrorKind::Decode) if the stored result can't be decoded.
+    /// - Those of any command.
+    ///
+    /// After the work ran: [`ResultNotStored`](ErrorKind::ResultNotStored) if its result could not
+    /// be stored. [`Error::take_result`] returns it.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future drops the work; whoever asks next does it anew.
+    /// Dropping the future drops the work, and the next call runs it again. If the work has already
+    /// completed, its result may or may not be stored.
+    ///
+    /// # Round trips
+    ///
+    /// Two around the work, or one if its result is stored. A [payload](OnceRun::payload) takes one
+    /// more, and waiting one for each check.
     pub fn run<'l, F, Fut>(&self, work: F) -> OnceRun<'l, S, V, F>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -55,11 +84,37 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
         OnceRun::new(self.clone(), work)
     }
 
-    /// Like [`run`](Self::run) of work that can fail: then it is not done, and whoever asks next does it.
+    /// Like [`run`](Self::run), with work that can fail. If it fails, nothing is stored, and the
+    /// next call runs it again.
+    ///
+    /// ```
+    /// # use redis_keyspace::once::OnceError;
+    /// # use redis_keyspace::{Keyspace, Once, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "payment", ttl = "1d")]
+    /// # struct PaymentKeys { request: fn(id: &str) -> Once<Text> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let request = PaymentKeys::request("r-17");
+    /// let declined = request.try_run(|| async { Err::<String, _>("card declined") }).await;
+    /// assert!(matches!(declined, Err(OnceError::Work("card declined"))));
+    /// let receipt = request.try_run(|| async { Ok::<_, &str>("receipt 1".to_owned()) }).await;
+    /// assert_eq!(receipt.unwrap(), "receipt 1");
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The work's as [`OnceError::Work`], and those of [`run`](Self::run) as [`OnceError::Redis`].
+    /// The work's error as [`OnceError::Work`], and those of [`run`](Self::run) as
+    /// [`OnceError::Redis`].
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`run`](Self::run).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`run`](Self::run).
     pub fn try_run<'l, F, Fut, E>(&self, work: F) -> OnceTryRun<'l, S, V, F>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -69,20 +124,44 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
         OnceTryRun(OnceRun::new(self.clone(), work))
     }
 
-    /// The result, if the work was done. One round trip.
+    /// Returns the stored result, or `None` if the work has not completed.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Once, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "payment", ttl = "1d")]
+    /// # struct PaymentKeys { request: fn(id: &str) -> Once<Text> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert_eq!(PaymentKeys::request("r-17").result().await?, None);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Decode`](ErrorKind::Decode) if the stored result can't be decoded; otherwise those of any
+    /// command.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub fn result(&self) -> Command<Option<V::Owned>> {
         Command::on_key(self, "GET", |_| Ok(()), read::value::<V>).repeatable()
     }
 }
 
-/// Why [`try_run`](Key::try_run) gave no result.
+/// The error of [`try_run`](Key::try_run).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OnceError<E> {
-    /// The work failed. It counts as not done.
+    /// The work failed. Nothing was stored, and the next call runs it again.
     Work(E),
-    /// Redis could not be asked, another caller does the work, it was done for another payload, or its result could not be
-    /// stored: then [`Error::take_result`] returns it.
+    /// A command failed, another caller is running the work, or it ran for another payload. Or its
+    /// result could not be stored; then [`Error::take_result`] returns it.
     Redis(Error),
 }
 
@@ -110,7 +189,7 @@ impl<E> From<Error> for OnceError<E> {
     }
 }
 
-/// A [`run`](Key::run) with its options: await it.
+/// A [`run`](Key::run) with its options. Await it.
 #[must_use = "nothing is done unless it is awaited"]
 pub struct OnceRun<'l, S, V, F> {
     key: Key<S, Once<V>>,
@@ -122,7 +201,7 @@ pub struct OnceRun<'l, S, V, F> {
     borrows: PhantomData<&'l ()>,
 }
 
-/// A [`try_run`](Key::try_run) with its options: await it.
+/// A [`try_run`](Key::try_run) with its options. Await it.
 #[must_use = "nothing is done unless it is awaited"]
 pub struct OnceTryRun<'l, S, V, F>(OnceRun<'l, S, V, F>);
 
@@ -132,15 +211,18 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         Self { key, work, wait: Duration::ZERO, payload: None, ttl: None, options, borrows: PhantomData }
     }
 
-    /// Sets what the work is done for, such as the body of the request that has this id. If the work was done for another
-    /// payload, the call fails with [`PayloadMismatch`](ErrorKind::PayloadMismatch) instead of returning the result.
+    /// Sets the payload that the work runs for, such as the body of the request with this id. If
+    /// the work ran for another payload, the call fails with
+    /// [`PayloadMismatch`](ErrorKind::PayloadMismatch) instead of returning the result.
     ///
-    /// The payload is compared by the SHA-1 of its JSON, so it must serialise the same way each time: no `HashMap`. The hash is
-    /// stored in a key next to the result, `..%payload`, because other clients read the result as it is. It takes one more
-    /// round trip. A result without a hash matches every payload: one that was stored without this option or by an
-    /// earlier version, and one whose hash was evicted. For keys that never expire, the hash is kept for 30 days. While the
-    /// work runs, the payload is not compared: the call fails with [`InProgress`](ErrorKind::InProgress) or
-    /// [waits](Self::wait).
+    /// The payload is compared by the SHA-1 of its JSON, so it must serialize the same way each
+    /// time: no `HashMap`. The hash is stored in a separate key next to the result, `..%payload`,
+    /// because other clients read the result as it is. This takes one more round trip.
+    ///
+    /// A result without a hash matches every payload: a result that was stored without this option
+    /// or by an earlier version, and one whose hash was evicted. For keys that never expire, the
+    /// hash is kept for 30 days. While the work runs, the payload is not compared: the call fails
+    /// with [`InProgress`](ErrorKind::InProgress) or [waits](Self::wait).
     ///
     /// ```
     /// # use redis_keyspace::{ErrorKind, Keyspace, Once, Redis, Text};
@@ -166,21 +248,22 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         self
     }
 
-    /// Like [`payload`](Self::payload), of bytes: a body as it was received, or the hash of something large.
+    /// Sets the payload as bytes: a body as it was received, or the hash of a large payload. See
+    /// [`payload`](Self::payload).
     pub fn payload_bytes(mut self, payload: impl AsRef<[u8]>) -> Self {
         self.payload = Some(Ok(PayloadHash::of(payload.as_ref())));
         self
     }
 
-    /// Waits this long for somebody else who is doing it, looking every now and then, at most a quarter of a second apart;
-    /// not at all unless stated.
+    /// Sets how long to wait for another caller that is running the work. The call checks at least
+    /// every 250 ms. By default, it does not wait.
     pub fn wait(mut self, limit: Duration) -> Self {
         self.wait = limit;
         self
     }
 
-    /// Sets how long the result is stored, instead of the template's TTL. A TTL that Redis does not support fails with
-    /// [`InvalidInput`](ErrorKind::InvalidInput), and the work does not run.
+    /// Sets how long the result is stored, instead of the template's TTL. A TTL that Redis does not
+    /// support fails with [`InvalidInput`](ErrorKind::InvalidInput), and the work does not run.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
@@ -243,7 +326,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
             Ok(true) => return Ok(value),
             Ok(false) => None,
             Err(error) => {
-                // Perhaps only the reply was lost.
+                // The result may be stored, and only the reply lost.
                 let there = get_many_bytes([key.clone()])
                     .on_target(Target::Bound(Arc::clone(&binding)))
                     .with_timeout(options.timeout)
@@ -258,18 +341,19 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
     }
 }
 
-/// The note for which payload the work of a key was done.
+/// The note of the payload that the work of a key ran for.
 struct PayloadNotes<'k, S, V> {
     key: &'k Key<S, Once<V>>,
     payload: PayloadHash,
-    /// How long the result is kept; `None` if it never expires.
+    /// How long the result is stored. `None` if it never expires.
     lifetime: Option<Duration>,
     binding: &'k Arc<Binding>,
     timeout: Option<Duration>,
 }
 
 impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
-    /// Reads the result and its note together; `None` if the result is gone. Fails if it is that of another payload.
+    /// Reads the result and its note together. Returns `None` if the result does not exist. Fails
+    /// if the result belongs to another payload.
     async fn read(&self) -> Result<Option<Vec<u8>>> {
         let (value, note) =
             payload::read(self.key).on_target(self.target()).with_timeout(self.timeout).await?;
@@ -283,11 +367,13 @@ impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
         Ok(value)
     }
 
-    /// Writes the note, before the result: a result without it would match every payload.
+    /// Writes the note. This must happen before the result is stored: a result without a note
+    /// matches every payload.
     async fn write(&self, encoded: &[u8]) {
         let note = payload::write(self.key, &self.payload, encoded, self.lifetime);
         if let Err(error) = note.on_target(self.target()).with_timeout(self.timeout).await {
-            // To lose the result would be worse: the work would be done again.
+            // The call continues: losing the result would be worse, because the work would run
+            // again.
             event!(warn, "payload hash of a result not stored", error = %error);
         }
     }
@@ -297,10 +383,10 @@ impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
     }
 }
 
-const MISMATCH: &str = "this work was done for another payload, and was not run again; use a new id for a new request, \
+const MISMATCH: &str = "this work ran for another payload and was not run again; use a new id for a new request, \
                         or delete the key";
 
-/// Asks for the right to do the work, for so long as may be waited.
+/// Requests the lease on the work, and waits for it at most this long.
 async fn begin<S: Keyspace, V: SingleValue>(
     place: &LeasePlace,
     wait: Duration,
@@ -313,7 +399,7 @@ async fn begin<S: Keyspace, V: SingleValue>(
         if let (LeaseAnswer::Value(_), Some(notes)) = (&answer, notes) {
             match notes.read().await? {
                 Some(value) => return Ok(LeaseAnswer::Value(value)),
-                // Deleted or expired since.
+                // Deleted or expired in the meantime.
                 None => continue,
             }
         }
@@ -340,7 +426,9 @@ fn not_stored(cause: Option<Error>) -> Error {
         Some(cause) => Error::new(ErrorKind::ResultNotStored, format!("{done}: {cause}")),
         None => Error::new(
             ErrorKind::ResultNotStored,
-            format!("{done}: the key was deleted meanwhile, or another caller took the work for abandoned"),
+            format!(
+                "{done}: the key was deleted meanwhile, or the lease expired and another caller took it over"
+            ),
         ),
     }
 }
@@ -369,33 +457,33 @@ where
 }
 
 impl<S: Keyspace, V: SingleValue, F> OnceTryRun<'_, S, V, F> {
-    /// See [`OnceRun::wait`].
+    /// Sets how long to wait for another caller. See [`OnceRun::wait`].
     pub fn wait(self, limit: Duration) -> Self {
         Self(self.0.wait(limit))
     }
 
-    /// See [`OnceRun::payload`].
+    /// Sets the payload. See [`OnceRun::payload`].
     #[cfg(feature = "json")]
     pub fn payload(self, payload: &(impl serde::Serialize + ?Sized)) -> Self {
         Self(self.0.payload(payload))
     }
 
-    /// See [`OnceRun::payload_bytes`].
+    /// Sets the payload as bytes. See [`OnceRun::payload_bytes`].
     pub fn payload_bytes(self, payload: impl AsRef<[u8]>) -> Self {
         Self(self.0.payload_bytes(payload))
     }
 
-    /// See [`OnceRun::ttl`].
+    /// Sets how long the result is stored. See [`OnceRun::ttl`].
     pub fn ttl(self, ttl: Duration) -> Self {
         Self(self.0.ttl(ttl))
     }
 
-    /// See [`OnceRun::on`].
+    /// Sets the handle to run on. See [`OnceRun::on`].
     pub fn on(self, redis: &Redis) -> Self {
         Self(self.0.on(redis))
     }
 
-    /// See [`OnceRun::timeout`].
+    /// Sets the timeout of each command. See [`OnceRun::timeout`].
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
     }

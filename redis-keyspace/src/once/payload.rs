@@ -1,4 +1,4 @@
-//! For which payload work was done: a note next to its result.
+//! The payload that work ran for: a note next to its result.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use crate::time::{Expiry, LONGEST_LIFETIME};
 
 /// The version of the note's format. A later version writes `v`, its number, `:` and more.
 const VERSION: &str = "1";
-/// How much longer than the result the note is kept, at least: a result without a note matches every payload.
+/// How much longer than the result the note is kept, at least. A result without a note matches
+/// every payload.
 const LONGER: Duration = Duration::from_secs(60);
 /// How long the note of a result that never expires is kept.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -34,18 +35,18 @@ impl PayloadHash {
     #[cfg(feature = "json")]
     pub(super) fn of_json(payload: &(impl serde::Serialize + ?Sized)) -> Result<Self> {
         let json = crate::kind::json_bytes(payload).map_err(|problem| {
-            Error::invalid_input(format!("the payload can't be hashed, because it has no JSON: {problem}"))
+            Error::invalid_input(format!("the payload can't be serialized as JSON: {problem}"))
         })?;
         Ok(Self::of(&json))
     }
 
-    /// The note for a result. It contains a hash of the result, so that it is never taken for the note of another one, whatever
-    /// was deleted, evicted or stored in between.
+    /// Returns the note for a result. It contains a hash of the result, so it never counts as the
+    /// note of another result, whatever was deleted, evicted or stored in between.
     fn note(&self, result: &[u8]) -> String {
         format!("{VERSION} {} {}", self.0, Sha1::from(result).digest())
     }
 
-    /// Whether a note says that this result belongs to another payload.
+    /// Returns whether a note says that this result belongs to another payload.
     pub(super) fn contradicts(&self, note: &[u8], result: &[u8]) -> bool {
         let mut parts = note.split(|&byte| byte == b' ');
         let (version, payload, of) = (parts.next(), parts.next(), parts.next());
@@ -64,7 +65,7 @@ impl fmt::Debug for PayloadHash {
 /// A result and its note.
 type ResultWithNote = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// Reads a result and its note, at one moment.
+/// Reads a result and its note atomically.
 pub(super) fn read<S: Keyspace, V: SingleValue>(key: &Key<S, Once<V>>) -> Command<ResultWithNote> {
     let request = Request::One(Packet::new("MGET", Keys::With(key.text(), Companion::Payload, None)));
     let decode = |_: &Request, replies: Replies| {
@@ -78,14 +79,14 @@ pub(super) fn read<S: Keyspace, V: SingleValue>(key: &Key<S, Once<V>>) -> Comman
     Command::new::<S>("MGET", Some(key.template()), Ok(request), decode).repeatable()
 }
 
-/// Writes the note for a result with this lifetime; `None` if it never expires.
+/// Writes the note for a result with this lifetime, `None` if it never expires.
 pub(super) fn write<S: Keyspace, V: SingleValue>(
     key: &Key<S, Once<V>>,
     payload: &PayloadHash,
     result: &[u8],
     lifetime: Option<Duration>,
 ) -> Command<()> {
-    let mut packet = Packet::new("SET", Keys::Beside(key.text(), Companion::Payload));
+    let mut packet = Packet::new("SET", Keys::CompanionOf(key.text(), Companion::Payload));
     packet.args.push(payload.note(result).as_bytes());
     let kept = lifetime.map_or(LONGEST, |lifetime| lifetime.saturating_add(LONGER).min(LONGEST_LIFETIME));
     let request = Expiry::After(kept).push_for_set(&mut packet.args).map(|()| Request::One(packet));
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_speaks_of_its_own_result_and_version_only() {
+    fn a_note_applies_only_to_its_result_and_format_version() {
         let (one, other) = (PayloadHash::of(b"one"), PayloadHash::of(b"other"));
         let note = one.note(b"result");
         assert!(other.contradicts(note.as_bytes(), b"result"));

@@ -21,8 +21,9 @@ impl Args {
         self.push(itoa::Buffer::new().format(argument).as_bytes());
     }
 
-    /// Adds an argument that `write` appends to the buffer in place, so that a value is never copied. The length is
-    /// written afterwards, into room left in front of the value.
+    /// Adds an argument that `write` appends to the buffer in place, so that the value is never
+    /// copied to another buffer. Its length is written afterwards, into space reserved in front of
+    /// the value.
     pub(crate) fn push_with<E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
@@ -38,7 +39,7 @@ impl Args {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(length).as_bytes();
         let header = 1 + digits.len() + 2;
-        // The header goes to the start of the room; the value moves up to it.
+        // The header goes to the start of the reserved space; the value moves up to it.
         if let Some(room) = self.bytes.get_mut(start..start + header) {
             let (marker, rest) = room.split_at_mut(1);
             let (place, end) = rest.split_at_mut(digits.len());
@@ -53,7 +54,7 @@ impl Args {
         Ok(())
     }
 
-    /// The arguments one by one, for connections that the driver drives.
+    /// Iterates over the arguments, for connections that use the driver.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
@@ -66,7 +67,7 @@ impl Args {
     }
 }
 
-/// Appends one bulk string composed of parts.
+/// Appends a bulk string that consists of several parts.
 pub(super) fn write_bulk(out: &mut Vec<u8>, parts: &[impl AsRef<[u8]>]) {
     let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
     out.push(b'$');
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_written_in_place_gets_its_length_in_front() {
+    fn a_value_written_in_place_has_its_length_in_front() {
         for length in [0_usize, 1, 9, 10, 99, 100, 1000, 70_000] {
             let value = vec![b'x'; length];
             let mut in_place = Args::default();
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_fails_half_way_leaves_nothing_behind() {
+    fn a_value_that_fails_half_way_is_removed() {
         let mut args = Args::default();
         args.push(b"before");
         let result = args.push_with(|out| {

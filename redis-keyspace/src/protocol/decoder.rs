@@ -1,34 +1,37 @@
 //! Decodes replies from a stream of bytes.
 //!
-//! The decoder is resumable: it looks at each element once, however many reads a reply arrives in, so a reply of a million
-//! elements takes a million steps and not their square.
+//! The decoder is resumable. It processes each element once, no matter in how many reads a reply
+//! arrives. So decoding takes linear time.
 
 use bytes::{Buf, BytesMut};
 
 use super::reply::Reply;
 
-/// How deep replies may nest; those of Redis stay in single digits.
+/// The maximum nesting depth of replies. Replies of Redis have a single-digit depth.
 const MAX_DEPTH: usize = 64;
-/// The longest line of a status, error or number.
+/// The maximum length of a line with a status, an error or a number.
 const MAX_LINE: usize = 64 * 1024;
-/// The longest bulk that a server may announce: the server's own hard limit is 512 MiB by default.
+/// The maximum length of a bulk string. The default limit of servers is 512 MiB.
 const MAX_BULK: usize = 1 << 30;
-/// The most elements that a list or map may announce.
+/// The maximum number of elements of a list or map.
 const MAX_ELEMENTS: usize = 1 << 31;
-/// Room that is set aside on the word of a length alone; the rest grows as it arrives.
+/// The most memory that is reserved for an announced length. The buffer grows further as bytes
+/// arrive.
 const MAX_RESERVE: usize = 1 << 20;
 
-/// The bytes are not a reply. The stream is unusable: where the next reply starts is unknown.
+/// The bytes are not a reply. The stream is unusable, because the start of the next reply is
+/// unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
-/// Reads replies out of a buffer that is filled bit by bit.
+/// Decodes replies from a buffer that is filled piece by piece.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     open: Vec<Aggregate>,
-    /// The longest bulk that is kept.
+    /// The maximum length of a bulk string that is kept.
     longest: usize,
-    /// A bulk that is not kept: its length, and how much of it and its end has not arrived yet.
+    /// The bulk string that is being dropped: its length, and how many bytes of it and its CR LF
+    /// are still missing.
     dropping: Option<(usize, usize)>,
 }
 
@@ -50,24 +53,25 @@ enum Shape {
     Array,
     Map,
     Push,
-    /// Metadata about the reply that follows; nobody here asks for any.
+    /// Metadata about the reply that follows. This crate requests none.
     Attribute,
 }
 
 enum Element {
     Whole(Reply),
-    /// The start of a bulk that is not kept.
+    /// The start of a bulk string that is not kept.
     TooLong(usize),
     Open(Shape, usize),
 }
 
 impl Decoder {
-    /// A decoder that keeps bulks up to this length.
+    /// Creates a decoder that keeps bulk strings up to this length.
     pub(crate) fn new(longest: usize) -> Self {
         Self { open: Vec::new(), longest: longest.min(MAX_BULK), dropping: None }
     }
 
-    /// Throws away what has arrived of a bulk that is too long; gives what stands for it once all has.
+    /// Drops the bytes that have arrived of a bulk string that is too long. Returns a placeholder
+    /// when the whole string was dropped.
     fn drop_bulk(&mut self, buffer: &mut BytesMut) -> Option<Element> {
         let (length, missing) = self.dropping?;
         let arrived = missing.min(buffer.len());
@@ -76,7 +80,7 @@ impl Decoder {
         self.dropping.is_none().then_some(Element::Whole(Reply::TooLong(length)))
     }
 
-    /// Takes the next whole reply out of `buffer`, or `None` when more bytes are needed.
+    /// Removes the next whole reply from `buffer`. Returns `None` if more bytes are needed.
     pub(crate) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Reply>, Malformed> {
         loop {
             let element = match self.dropping {
@@ -101,7 +105,7 @@ impl Decoder {
                     continue;
                 }
             };
-            // A finished element may finish the aggregate around it, and that the one around it.
+            // A finished element may finish the aggregate around it, and so on outwards.
             loop {
                 let Some(aggregate) = self.open.last_mut() else { return Ok(Some(reply)) };
                 aggregate.items.push(reply);
@@ -129,10 +133,10 @@ impl Shape {
     }
 }
 
-/// Takes one element, leaving the buffer alone when it is not complete.
+/// Removes one element from the buffer. Leaves the buffer unchanged if the element is incomplete.
 fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Malformed> {
     let Some(end) = buffer.iter().position(|&byte| byte == b'\r') else {
-        return if buffer.len() > MAX_LINE { Err(Malformed("a line without end")) } else { Ok(None) };
+        return if buffer.len() > MAX_LINE { Err(Malformed("a line that is too long")) } else { Ok(None) };
     };
     if end + 1 >= buffer.len() {
         return Ok(None);
@@ -141,7 +145,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
         return Err(Malformed("an empty line"));
     };
     if buffer.get(end + 1) != Some(&b'\n') {
-        return Err(Malformed("a line that ends in CR alone"));
+        return Err(Malformed("a line that ends in CR without LF"));
     }
     let whole = match marker {
         b'+' if line == b"OK" => Reply::Ok,
@@ -162,7 +166,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
                 return Ok(Some(Element::Whole(Reply::Nil)));
             };
             if length > MAX_BULK {
-                return Err(Malformed("a bulk of more than 1 GiB"));
+                return Err(Malformed("a bulk string of more than 1 GiB"));
             }
             if length > longest {
                 buffer.advance(end + 2);
@@ -174,7 +178,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
                 return Ok(None);
             };
             let Some(body) = body.strip_suffix(b"\r\n") else {
-                return Err(Malformed("a bulk that does not end where it should"));
+                return Err(Malformed("a bulk string whose length is wrong"));
             };
             let reply = match marker {
                 // `txt:` or `mkd:` comes before a verbatim string.
@@ -197,7 +201,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
                 _ => (Shape::Array, Some(length)),
             };
             let elements = elements.filter(|&elements| elements <= MAX_ELEMENTS);
-            let elements = elements.ok_or(Malformed("a list of more elements than any server sends"))?;
+            let elements = elements.ok_or(Malformed("a list with too many elements"))?;
             buffer.advance(end + 2);
             return Ok(Some(Element::Open(shape, elements)));
         }
@@ -212,13 +216,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn number(line: &[u8]) -> Result<i64, Malformed> {
-    std::str::from_utf8(line)
-        .ok()
-        .and_then(|line| line.parse().ok())
-        .ok_or(Malformed("a number that is not one"))
+    std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()).ok_or(Malformed("an invalid number"))
 }
 
-/// A length; `None` for the -1 of RESP2's nil.
+/// Parses a length. Returns `None` for -1, which is nil in RESP2.
 fn length(line: &[u8]) -> Result<Option<usize>, Malformed> {
     if line == b"-1" {
         return Ok(None);
@@ -227,10 +228,7 @@ fn length(line: &[u8]) -> Result<Option<usize>, Malformed> {
 }
 
 fn double(line: &[u8]) -> Result<f64, Malformed> {
-    std::str::from_utf8(line)
-        .ok()
-        .and_then(|line| line.parse().ok())
-        .ok_or(Malformed("a double that is not one"))
+    std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()).ok_or(Malformed("an invalid double"))
 }
 
 #[cfg(test)]
@@ -255,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_the_same_however_they_arrive() {
+    fn chunking_does_not_change_the_replies() {
         let bytes =
             b"+OK\r\n+QUEUED\r\n-ERR no\r\n:-7\r\n$3\r\na\r\n\r\n$-1\r\n*2\r\n*1\r\n:1\r\n$0\r\n\r\n*0\r\n\
             %1\r\n+k\r\n~1\r\n#t\r\n_\r\n,1.5\r\n,inf\r\n=7\r\ntxt:abc\r\n(123\r\n|1\r\n+ttl\r\n:3\r\n:9\r\n\
@@ -280,14 +278,14 @@ mod tests {
             Reply::Error("ERR x".into()),
             Reply::Nil,
         ];
-        // A stray `$3\r\na\r\n\r\n` has a CR LF inside: lengths rule, not line ends.
+        // The bulk string `$3\r\na\r\n\r\n` contains a CR LF: its length counts, not the line end.
         for step in 1..=bytes.len() {
             assert_eq!(decode_all(bytes, step).unwrap(), expected, "in steps of {step}");
         }
     }
 
     #[test]
-    fn what_is_no_reply_is_refused() {
+    fn malformed_replies_are_rejected() {
         for bytes in [
             &b"?\r\n"[..],
             b"\r\n",
@@ -306,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bulk_that_is_too_long_is_thrown_away_as_it_arrives() {
+    fn a_bulk_string_that_is_too_long_is_dropped_as_it_arrives() {
         let bytes = b"$5\r\nabcde\r\n$6\r\nabcdef\r\n*2\r\n$2\r\nab\r\n$7\r\n\r\n\r\n\r\nx\r\n:1\r\n";
         for step in 1..=bytes.len() {
             let (mut decoder, mut buffer, mut replies) = (Decoder::new(5), BytesMut::new(), Vec::new());

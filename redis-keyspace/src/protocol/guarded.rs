@@ -1,13 +1,15 @@
-//! Conditional writes: they end fills only if they write.
+//! Conditional writes, which end fills only if they write.
 
 use super::args::Args;
 use super::keys::Keys;
 use super::packet::Packet;
 use crate::key::{Companion, KeyText};
 
-/// Runs a command, and deletes the companions of its keys if it wrote. `KEYS`: the keys of the command, and the companion of
-/// each. `ARGV`: the arguments after the keys, the command, and `nil` if a nil reply means that it wrote, or `some` if any other
-/// reply does.
+/// Runs a command, and deletes the companions of its keys if the command wrote.
+///
+/// `KEYS` are the keys of the command, followed by the companion of each. `ARGV` are the arguments
+/// after the keys, the command, and either `nil` (a nil reply means that it wrote) or `some` (any
+/// other reply means that it wrote).
 pub(crate) const GUARDED_WRITE: &str = "\
 local half, last = #KEYS / 2, #ARGV
 local call = {ARGV[last - 1]}
@@ -23,14 +25,15 @@ return reply";
 /// Which replies of a command mean that it wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writes {
-    /// Nil: `SET` with `NX` and `GET`.
+    /// A nil reply, as for `SET` with `NX` and `GET`.
     IfNil,
-    /// Anything but nil or 0.
+    /// Any reply except nil and 0.
     UnlessNil,
 }
 
-/// Wraps the command in a script that ends fills of its keys if it writes. The whole script is sent: with its digest alone, a
-/// server that does not know it would need a second round trip, which a transaction can't make.
+/// Wraps the command in a script that ends fills of its keys if the command writes. The whole
+/// script is sent: a server that does not know its digest would need a second round trip, which is
+/// impossible in a transaction.
 pub(crate) fn guarded(packet: Packet, writes: Writes) -> Packet {
     let keys = match packet.keys {
         Keys::One(key) => vec![key],
@@ -51,16 +54,16 @@ pub(crate) fn guarded(packet: Packet, writes: Writes) -> Packet {
     Packet { args, lifetime, inherits_lifetime, ..script }
 }
 
-/// The command in a guarded write.
+/// The command inside a guarded write.
 pub(super) struct Unguarded<'p> {
     pub(super) name: &'p [u8],
     pub(super) keys: &'p [KeyText],
     pub(super) args: Vec<&'p [u8]>,
-    /// Which replies mean that it wrote, as the script spells it.
+    /// Which replies mean that the command wrote: `nil` or `some`.
     pub(super) writes: &'p [u8],
 }
 
-/// Returns the command in a guarded write; `None` for any other command.
+/// Returns the command inside a guarded write, or `None` for any other command.
 pub(super) fn unguarded(packet: &Packet) -> Option<Unguarded<'_>> {
     let Keys::Pairs(keys, _) = &packet.keys else { return None };
     let mut args: Vec<_> = packet.args.iter().collect();

@@ -10,12 +10,12 @@ pub(crate) enum Keys {
     One(KeyText),
     Many(Vec<KeyText>),
     /// The companions of these keys, without the keys themselves.
-    BesideMany(Vec<KeyText>, Companion),
+    CompanionsOf(Vec<KeyText>, Companion),
     /// The companion of one key.
-    Beside(KeyText, Companion),
+    CompanionOf(KeyText, Companion),
     /// A key, its companion, and possibly one more key: the keys of a script.
     With(KeyText, Companion, Option<KeyText>),
-    /// Keys, and then the companion of each: the keys of a script.
+    /// Several keys, followed by the companion of each: the keys of a script.
     Pairs(Vec<KeyText>, Companion),
 }
 
@@ -23,18 +23,18 @@ impl Keys {
     pub(crate) fn as_slice(&self) -> &[KeyText] {
         match self {
             Self::None => &[],
-            Self::One(key) | Self::Beside(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
-            Self::Many(keys) | Self::BesideMany(keys, _) | Self::Pairs(keys, _) => keys,
+            Self::One(key) | Self::CompanionOf(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
+            Self::Many(keys) | Self::CompanionsOf(keys, _) | Self::Pairs(keys, _) => keys,
         }
     }
 
-    /// Fails if one of the keys has a name that only the library uses.
+    /// Fails if a key has a name that is reserved for the library.
     #[inline]
     pub(crate) fn check_names(&self) -> Result<()> {
         self.as_slice().iter().try_for_each(KeyText::check)
     }
 
-    /// How many names are sent.
+    /// The number of key names that are sent.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::With(_, _, other) => 2 + usize::from(other.is_some()),
@@ -43,32 +43,33 @@ impl Keys {
         }
     }
 
-    /// How many bytes the names take, roughly: the name of a companion repeats that of its key.
+    /// The approximate size of the names, in bytes. The name of a companion repeats the name of its
+    /// key.
     pub(super) fn length(&self) -> usize {
         let keys: usize = self.as_slice().iter().map(|key| key.as_str().len()).sum();
         match self {
             Self::None | Self::One(_) | Self::Many(_) => keys,
-            Self::Beside(..) | Self::BesideMany(..) => 2 * keys,
+            Self::CompanionOf(..) | Self::CompanionsOf(..) => 2 * keys,
             Self::With(_, _, other) => 3 * keys + other.as_ref().map_or(0, |other| other.as_str().len()),
             Self::Pairs(..) => 3 * keys,
         }
     }
 
-    /// Every key that is named, itself or by its companion.
+    /// Iterates over all keys that are used directly or through a companion.
     pub(super) fn iter(&self) -> impl Iterator<Item = &KeyText> {
         let other = if let Self::With(_, _, other) = self { other.as_ref() } else { None };
         self.as_slice().iter().chain(other)
     }
 
-    /// Visits the names as they are sent, each in parts.
+    /// Visits the key names as they are sent, each in parts.
     pub(crate) fn visit(&self, namespace: &str, each: &mut dyn FnMut(&[&str])) {
         match self {
             Self::None => {}
             Self::One(_) | Self::Many(_) => {
                 self.as_slice().iter().for_each(|key| each(&[namespace, key.as_str()]));
             }
-            Self::Beside(key, companion) => companion.name(namespace, key.as_str(), each),
-            Self::BesideMany(keys, companion) => {
+            Self::CompanionOf(key, companion) => companion.name(namespace, key.as_str(), each),
+            Self::CompanionsOf(keys, companion) => {
                 keys.iter().for_each(|key| companion.name(namespace, key.as_str(), each));
             }
             Self::With(key, companion, other) => {

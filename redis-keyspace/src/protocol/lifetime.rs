@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::time::Expiry;
 
 impl Packet {
-    /// The command that creates a counter with its lifetime, if it does not exist; `None` without a lifetime.
+    /// Returns the command that creates a counter with its lifetime if it does not exist; `None`
+    /// without a lifetime.
     pub(crate) fn creating_counter(keys: &Keys, expiry: Expiry) -> Result<Option<Self>> {
         if matches!(expiry, Expiry::Never) {
             return Ok(None);
@@ -28,7 +29,7 @@ impl Packet {
 }
 
 impl Request {
-    /// Whether it sets a declared TTL.
+    /// Whether the request sets a declared TTL.
     pub(crate) fn has_declared_lifetime(&self) -> bool {
         matches!(self, Self::Empty) || self.packets().iter().any(|packet| packet.lifetime.is_some())
     }
@@ -38,7 +39,7 @@ impl Request {
         self.replace_lifetime(expiry, false)
     }
 
-    /// Replaces the TTL that the keyspace declares. The TTL of a template, or of a call, stays.
+    /// Replaces the TTL that the keyspace declares. Keeps the TTL of a template or of a call.
     pub(crate) fn set_keyspace_lifetime(&mut self, expiry: Expiry) -> Result<()> {
         self.replace_lifetime(expiry, true)
     }
@@ -69,7 +70,7 @@ impl Request {
     }
 }
 
-/// The arguments with another TTL at this position.
+/// Returns the arguments with another TTL at this position.
 fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
     let mut replaced = Args::default();
     let mut rest = args.iter().skip(place).peekable();
@@ -87,7 +88,7 @@ fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Res
         "GETEX" => expiry.push_for_get_ex(&mut replaced)?,
         // A conditional `SET` is sent as a script with the same arguments.
         "SET" | "EVAL" => expiry.push_for_set(&mut replaced)?,
-        _ => return Err(Error::protocol("a command without TTL options has a TTL")),
+        _ => return Err(Error::protocol(format!("{command} has no TTL options"))),
     }
     rest.for_each(|argument| replaced.push(argument));
     Ok(replaced)
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_never_expires_can_be_given_a_lifetime() {
+    fn a_ttl_can_be_set_on_a_counter_that_never_expires() {
         let mut count = Packet::new("INCRBY", Keys::One(KeyText::Static("k")));
         count.args.push_int(2);
         count.lifetime = Some(PacketLifetime::Creation);

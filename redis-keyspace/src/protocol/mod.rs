@@ -1,4 +1,4 @@
-//! Requests and replies as bytes, without any I/O.
+//! Requests and replies as bytes, without I/O.
 
 mod args;
 mod decoder;
@@ -29,5 +29,5 @@ pub(crate) use script::{Script, ScriptCall, ScriptForm};
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;
 pub(crate) use transaction_script::script_probe;
 
-/// How many keys one command takes, so that it does not block the server for long.
+/// The maximum number of keys in one command, so that it does not block the server for long.
 pub(crate) const KEYS_PER_COMMAND: usize = 1000;

@@ -1,10 +1,11 @@
-//! One command, with its keys kept apart because the application namespace is added when it is sent.
+//! A single command. Its keys are stored separately, because the namespace is added when it is
+//! sent.
 
 use super::args::{Args, write_bulk};
 use super::keys::Keys;
 use crate::key::Companion;
 
-/// One command: its name, arguments, keys, and more arguments.
+/// A single command: its name, arguments, keys, and more arguments.
 #[derive(Clone)]
 pub(crate) struct Packet {
     pub(crate) name: &'static str,
@@ -12,20 +13,21 @@ pub(crate) struct Packet {
     pub(crate) head: Option<Box<Args>>,
     pub(crate) keys: Keys,
     pub(crate) args: Args,
-    /// Whether the library added it to the commands of the caller: of its reply only an error matters.
+    /// Whether the library added the command to those of the caller. Only an error in its reply
+    /// matters.
     pub(crate) aside: bool,
-    /// The position of the declared TTL, if it sets one.
+    /// The position of the declared TTL, if the command sets one.
     pub(crate) lifetime: Option<PacketLifetime>,
-    /// Whether that TTL is declared by the keyspace, not by the template.
+    /// Whether the keyspace declares that TTL, not the template.
     pub(crate) inherits_lifetime: bool,
 }
 
 /// The position of a declared TTL in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PacketLifetime {
-    /// In options after this many of its arguments.
+    /// In the options after this many arguments.
     Options(usize),
-    /// In a preceding command that creates the key. If keys never expire, that command is missing.
+    /// In a preceding command that creates the key. That command is missing if keys never expire.
     Creation,
 }
 
@@ -42,36 +44,38 @@ impl Packet {
         }
     }
 
-    /// The command that ends every fill in flight of one or more keys, in any process. It is sent before a command that writes
-    /// the keys, so that a fill that starts after it also starts after the write was requested.
+    /// Returns the command that ends every fill in flight of these keys, in all processes. It is
+    /// sent before a command that writes the keys. So a fill that starts after it also starts after
+    /// the write was requested.
     pub(crate) fn ending_fills(keys: &Keys) -> Self {
-        let beside = match keys.clone() {
-            Keys::One(key) => Keys::Beside(key, Companion::Fill),
-            Keys::Many(keys) => Keys::BesideMany(keys, Companion::Fill),
+        let companions = match keys.clone() {
+            Keys::One(key) => Keys::CompanionOf(key, Companion::Fill),
+            Keys::Many(keys) => Keys::CompanionsOf(keys, Companion::Fill),
             keys => keys,
         };
-        Self { aside: true, ..Self::new("UNLINK", beside) }
+        Self { aside: true, ..Self::new("UNLINK", companions) }
     }
 
-    /// Whether it ends fills of its keys.
+    /// Whether the command ends fills of its keys.
     pub(crate) fn ends_fills(&self) -> bool {
         self.aside || matches!(self.keys, Keys::Pairs(..))
     }
 
-    /// With arguments before the keys.
+    /// Sets the arguments before the keys.
     pub(crate) fn with_head(mut self, head: Args) -> Self {
         self.head = Some(Box::new(head));
         self
     }
 
-    /// How many bytes its arguments take, the keys among them, roughly.
+    /// The approximate size of the arguments and keys, in bytes.
     #[inline]
     pub(super) fn length(&self) -> usize {
         let head = self.head.as_ref().map_or(0, |head| head.bytes.len());
         head + self.keys.length() + self.args.bytes.len()
     }
 
-    /// Appends the command in wire form, each key behind the namespace (which ends in its separator or is empty).
+    /// Appends the command in wire form. Each key follows the namespace, which ends in its
+    /// separator or is empty.
     pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         out.reserve(64 + self.args.bytes.len());
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_an_array_of_bulks_with_its_keys_behind_the_namespace() {
+    fn a_command_is_an_array_of_bulk_strings_and_keys_follow_the_namespace() {
         let mut packet = Packet::new("SET", Keys::One(KeyText::Static("cart:user:7")));
         packet.args.push(b"v");
         packet.args.push(b"EX");

@@ -1,4 +1,5 @@
-//! Checked reading of replies. A reply of another shape than the command defines is an error; nothing wraps or is guessed.
+//! Decodes replies. A reply whose shape differs from what the command defines is an error; no value
+//! is wrapped or guessed.
 
 use super::packet::Packet;
 use super::reply::{Replies, Reply};
@@ -9,9 +10,9 @@ use crate::kind::Readable;
 /// Turns the replies to a request into its result.
 pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
 
-/// The replies to the commands of the caller, without those to commands that the library added. Those of a
-/// transaction are its results.
-pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> {
+/// Returns the replies to the commands of the caller, without the replies to commands that the
+/// library added. For a transaction, these are its results.
+pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<Replies> {
     let (packets, replies) = match request {
         Request::Pipeline(packets) => (packets, many(replies)),
         Request::Atomic(packets) => (packets, executed(ends_fills(packets), replies)?),
@@ -26,7 +27,7 @@ pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> 
         }
     }
     match refused {
-        // The caller's command failed too; its own error is better.
+        // If the command of the caller also failed, its own error is more useful.
         Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
             Err(error.explained(ASIDE))
         }
@@ -34,14 +35,14 @@ pub(crate) fn asked_for(request: &Request, replies: Replies) -> Result<Replies> 
     }
 }
 
-/// Added to the error of a write that the user is not permitted to do.
+/// Appended to the error of a write that the user is not permitted to run.
 const RIGHTS: &str =
-    "writes also end fills in flight, which takes permissions of its own: see `Catalog::acl_rules`";
+    "writes also end fills in flight, which requires more permissions; see `Catalog::acl_rules`";
 
-const ASIDE: &str = "the command was executed, but fills of the key that are in flight could not be ended and may store an older \
-                     value; `Catalog::acl_rules` lists the permissions that this takes";
+const ASIDE: &str = "the command was executed, but fills of the key in flight could not be ended and may store an older \
+                     value; `Catalog::acl_rules` lists the required permissions";
 
-/// The reply to a request of one command.
+/// Returns the reply to a request of one command.
 pub(crate) fn one(replies: Replies) -> Result<Reply> {
     let reply = match replies {
         Replies::One(reply) => Some(reply),
@@ -50,7 +51,7 @@ pub(crate) fn one(replies: Replies) -> Result<Reply> {
     checked(reply.ok_or_else(|| Error::protocol("no reply to a command"))?)
 }
 
-/// The replies to several commands, errors included.
+/// Returns the replies to several commands, including errors.
 pub(crate) fn many(replies: Replies) -> Vec<Reply> {
     match replies {
         Replies::One(reply) => vec![reply],
@@ -63,7 +64,7 @@ pub(crate) fn ends_fills(packets: &[Packet]) -> bool {
     packets.iter().any(|packet| packet.aside)
 }
 
-/// The results of the commands between MULTI and EXEC, errors included.
+/// Returns the results of the commands between MULTI and EXEC, including errors.
 pub(crate) fn executed(ends_fills: bool, replies: Replies) -> Result<Vec<Reply>> {
     results(replies).map_err(|error| match error.code() {
         Some("NOPERM") if ends_fills => error.explained(RIGHTS),
@@ -74,10 +75,11 @@ pub(crate) fn executed(ends_fills: bool, replies: Replies) -> Result<Vec<Reply>>
 fn results(replies: Replies) -> Result<Vec<Reply>> {
     let mut replies = many(replies);
     let exec = replies.pop().ok_or_else(|| Error::protocol("no reply to EXEC"))?;
-    // The error of a command that could not be queued says more than that of the EXEC rejected because of it.
+    // The error of a command that could not be queued is more useful than the EXECABORT that
+    // follows from it.
     for (nth, queued) in replies.into_iter().enumerate() {
         checked(queued).map_err(|error| match nth {
-            // The login checked that the server accepts MULTI; the permissions have changed since.
+            // The server accepted MULTI at the login, so the permissions have changed since.
             0 => error.explained("the server rejected MULTI, and may have run the commands after it"),
             _ => error,
         })?;
@@ -88,7 +90,7 @@ fn results(replies: Replies) -> Result<Vec<Reply>> {
     }
 }
 
-/// An error reply as an error.
+/// Turns an error reply into an error.
 pub(crate) fn checked(reply: Reply) -> Result<Reply> {
     match reply {
         Reply::Error(text) => Err(Error::server(&text)),
@@ -97,7 +99,7 @@ pub(crate) fn checked(reply: Reply) -> Result<Reply> {
     }
 }
 
-/// The value of a line of `INFO`.
+/// Returns the value of a line of `INFO`.
 pub(crate) fn info_line<'r>(info: &'r Reply, name: &str) -> Option<&'r str> {
     let Reply::Bulk(text) = info else { return None };
     let mut lines = text.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
@@ -135,7 +137,7 @@ pub(crate) fn to_bool(reply: Reply) -> Result<bool> {
     }
 }
 
-/// `OK`, or nil if a condition did not hold.
+/// Decodes `OK` as true, and nil (the condition did not hold) as false.
 pub(crate) fn to_done(reply: Reply) -> Result<bool> {
     match checked(reply)? {
         Reply::Ok => Ok(true),
@@ -156,7 +158,8 @@ pub(crate) fn to_value<V: Readable>(reply: Reply) -> Result<V::Read> {
     V::read(to_bytes(reply)?.as_deref()).map_err(Error::decode)
 }
 
-// The decoders of whole requests, as plain functions, so that a command stores one as a pointer.
+// The decoders of whole requests. They are plain functions, so that a command stores a function
+// pointer.
 
 pub(crate) fn unit(_: &Request, replies: Replies) -> Result<()> {
     to_unit(one(replies)?)

@@ -1,10 +1,10 @@
-//! Replies.
+//! Replies of the server.
 
-/// A reply in either version of the protocol, with its numbers unconverted.
+/// A reply in either version of the protocol. Numbers are not converted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
     Nil,
-    /// `+OK`, by far the most frequent status, without its text.
+    /// `+OK`, by far the most frequent status. It needs no allocation.
     Ok,
     Status(String),
     Int(i64),
@@ -15,9 +15,9 @@ pub(crate) enum Reply {
     Array(Vec<Reply>),
     /// A map, as alternating keys and values.
     Map(Vec<Reply>),
-    /// A bulk of this many bytes, longer than the decoder keeps; its content was dropped.
+    /// A bulk string of this many bytes, longer than the decoder keeps. Its content was dropped.
     TooLong(usize),
-    /// Out of band data; answers nothing.
+    /// Out-of-band data, which answers no request.
     Push(Vec<Reply>),
     Error(String),
 }

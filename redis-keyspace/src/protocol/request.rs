@@ -1,4 +1,4 @@
-//! Requests: commands that are sent together.
+//! Requests, which are commands that are sent together.
 
 use super::KEYS_PER_COMMAND;
 use super::keys::Keys;
@@ -9,21 +9,21 @@ use crate::key::Companion;
 /// Commands that are sent together, and how the server runs them.
 #[derive(Clone)]
 pub(crate) enum Request {
-    /// Nothing to send: the answer is known, for example for no keys at all.
+    /// Nothing is sent: the answer is known, for example for an empty list of keys.
     Empty,
     One(Packet),
-    /// One round trip, each command on its own.
+    /// One round trip. Each command runs independently.
     Pipeline(Vec<Packet>),
-    /// A pipeline of a scan: the commands on the keys of one page, each on keys of one slot, and the `SCAN` of the next
-    /// page.
+    /// A pipeline of a scan: the commands on the keys of one page, each on keys of one slot, and
+    /// the `SCAN` of the next page.
     Page(Vec<Packet>),
     /// One round trip between MULTI and EXEC: all commands run, or none if one can't be queued.
     Atomic(Vec<Packet>),
-    /// Several requests in one round trip, each with its own answer.
+    /// Several requests in one round trip, each with its own result.
     Batch(Vec<Request>),
 }
 
-/// How long what is sent may be, in bytes.
+/// The size limits of keys and values, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SizeLimits {
     pub(crate) key: usize,
@@ -31,9 +31,10 @@ pub(crate) struct SizeLimits {
 }
 
 impl SizeLimits {
-    /// Fails if a key is too long. The name of a companion, which a scan found, may be longer than that of its key.
+    /// Fails if a key is too long. A scan may have found companions, whose names are longer than
+    /// those of their keys.
     pub(crate) fn check_key(self, key: &str) -> Result<()> {
-        if key.len() <= self.key || Companion::is_one(key) {
+        if key.len() <= self.key || Companion::is_companion(key) {
             return Ok(());
         }
         Err(Error::key_too_long(key, self.key))
@@ -57,14 +58,16 @@ impl Request {
     }
 
     /// The commands of the caller, without those that the library added.
-    pub(crate) fn asked_for(&self) -> impl Iterator<Item = &Packet> {
+    pub(crate) fn requested(&self) -> impl Iterator<Item = &Packet> {
         self.packets().iter().filter(|packet| !packet.aside)
     }
 
-    /// Commands that write, after the commands that end fills of their keys.
+    /// Returns a request of commands that write, preceded by the commands that end fills of their
+    /// keys.
     ///
-    /// Without `is_atomic`, a whole fill can run between the two. The write replaces the value that this fill stored, but not its
-    /// stale copy or negative entry. So a template that declares those needs `is_atomic`.
+    /// Without `is_atomic`, a whole fill can run between the two. The write then replaces the value
+    /// that the fill stored, but not its stale copy or negative entry. So a template that declares
+    /// one of these needs `is_atomic`.
     pub(crate) fn ending_fills(packets: Vec<Packet>, is_atomic: bool) -> Self {
         let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
         if let [key] = keys.as_slice() {
@@ -76,10 +79,11 @@ impl Request {
         Self::together(endings.chain(packets).collect(), is_atomic)
     }
 
-    /// One command that writes, after the command that ends fills of its keys; see [`ending_fills`](Self::ending_fills).
+    /// Returns a request of one command that writes, preceded by the command that ends fills of its
+    /// keys; see [`ending_fills`](Self::ending_fills).
     pub(crate) fn ending_fills_of(packet: Packet, is_atomic: bool) -> Self {
         match packet.keys {
-            // The usual case allocates once.
+            // The usual case needs only one allocation.
             Keys::One(_) => Self::together(vec![Packet::ending_fills(&packet.keys), packet], is_atomic),
             _ => Self::ending_fills(vec![packet], is_atomic),
         }
@@ -89,7 +93,7 @@ impl Request {
         if is_atomic { Self::Atomic(packets) } else { Self::Pipeline(packets) }
     }
 
-    /// How many replies the server sends.
+    /// The number of replies that the server sends.
     pub(crate) fn replies(&self) -> usize {
         match self {
             Self::Atomic(packets) => packets.len() + 2,
@@ -98,7 +102,7 @@ impl Request {
         }
     }
 
-    /// Whether a MULTI is part of it.
+    /// Whether the request contains a MULTI.
     pub(crate) fn is_transactional(&self) -> bool {
         match self {
             Self::Atomic(_) => true,
@@ -107,7 +111,7 @@ impl Request {
         }
     }
 
-    /// Whether a script is part of it.
+    /// Whether the request contains a script.
     pub(crate) fn runs_script(&self) -> bool {
         match self {
             Self::Batch(requests) => requests.iter().any(Self::runs_script),
@@ -115,13 +119,13 @@ impl Request {
         }
     }
 
-    /// Whether it is longer than this, roughly.
+    /// Whether the request is longer than this. The length is approximate.
     #[inline]
     pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {
         self.length() > bytes
     }
 
-    /// How long it is, roughly: its keys, values and all other arguments.
+    /// The approximate length of the request in bytes: its keys, values and all other arguments.
     #[inline]
     pub(crate) fn length(&self) -> usize {
         match self {
@@ -131,7 +135,7 @@ impl Request {
         }
     }
 
-    /// Fails if one of its keys has a name that only the library uses.
+    /// Fails if a key has a name that is reserved for the library.
     #[inline]
     pub(crate) fn check_names(&self) -> Result<()> {
         match self {
@@ -145,8 +149,8 @@ impl Request {
     pub(crate) fn check_size(&self, most: SizeLimits) -> Result<()> {
         match self {
             Self::Batch(requests) => requests.iter().try_for_each(|request| request.check_size(most)),
-            // First the commands of the caller, which the error is about.
-            _ => self.asked_for().chain(self.packets()).try_for_each(|packet| {
+            // Check the commands of the caller first, so that the error names one of them.
+            _ => self.requested().chain(self.packets()).try_for_each(|packet| {
                 let check = |key: &str| {
                     most.check_key(key).map_err(|error| error.about(packet.name, None, Some(key)))
                 };
@@ -160,7 +164,7 @@ impl Request {
         }
     }
 
-    /// Visits the commands as they are sent.
+    /// Visits the commands as they are sent, including MULTI and EXEC.
     pub(crate) fn visit<'r>(&'r self, each: &mut dyn FnMut(Wire<'r>)) {
         match self {
             Self::Empty => {}

@@ -7,16 +7,16 @@ use super::args::Args;
 use super::keys::Keys;
 use super::packet::Packet;
 
-/// A script, with the digest by which a server knows it after its first run.
+/// A script, and the digest by which a server knows it after its first run.
 pub(crate) struct Script {
     text: &'static str,
     digest: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
 }
 
-/// How a script is sent.
+/// The form in which a script is sent.
 #[derive(Clone, Copy)]
 pub(crate) enum ScriptForm {
-    /// By its digest, which is unknown to a server that was restarted or has dropped its scripts.
+    /// Its digest. A server that was restarted or has dropped its scripts does not know it.
     ByDigest,
     Whole,
 }

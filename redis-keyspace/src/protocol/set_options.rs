@@ -1,4 +1,4 @@
-//! Expiry as the options of `SET` and its kin.
+//! The expiry options of `SET` and `GETEX`.
 
 use super::args::Args;
 use crate::error::Result;
@@ -18,7 +18,7 @@ impl Expiry {
         }
     }
 
-    /// Fails if Redis does not support the TTL, for checks before the work that needs it.
+    /// Fails if Redis does not support the TTL. Call it before doing work that needs the TTL.
     pub(crate) fn check(self) -> Result<()> {
         self.push_for_set(&mut Args::default())
     }
@@ -37,7 +37,7 @@ impl Expiry {
     }
 }
 
-/// Whole seconds as `EX`, as people write them by hand; everything else as `PX`.
+/// Adds whole seconds as `EX`, as in hand-written commands, and everything else as `PX`.
 fn push_duration(duration: std::time::Duration, args: &mut Args) -> Result<()> {
     check_lifetime(duration)?;
     let millis = millis(duration)?;

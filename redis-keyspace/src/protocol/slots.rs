@@ -1,4 +1,4 @@
-//! A cluster rejects commands whose keys are in different slots. This finds them before anything is sent.
+//! Finds keys in different slots before anything is sent. A cluster rejects such commands.
 
 use super::packet::Packet;
 use super::request::Request;
@@ -6,15 +6,15 @@ use crate::error::{Error, SlotConflict};
 use crate::key::slot_within;
 
 impl Request {
-    /// Whether its keys could be in different slots.
+    /// Whether the keys of the request could be in different slots.
     pub(crate) fn may_span_slots(&self) -> bool {
         match self {
             Self::Empty => false,
             Self::Page(_) => true,
             Self::One(packet) => packet.keys.as_slice().len() > 1,
             Self::Pipeline(_) | Self::Atomic(_) => {
-                // A command that the library adds uses the same keys.
-                let mut packets = self.asked_for();
+                // Commands that the library added use the same keys.
+                let mut packets = self.requested();
                 packets.next().is_some_and(|first| first.keys.as_slice().len() > 1)
                     || packets.next().is_some()
             }
@@ -22,7 +22,7 @@ impl Request {
         }
     }
 
-    /// The error that a cluster would answer with, if it would.
+    /// Returns an error if a cluster would reject the request because of its keys.
     pub(crate) fn across_slots(&self, namespace: &str) -> Option<Error> {
         if !self.may_span_slots() {
             return None;
@@ -50,7 +50,8 @@ impl Request {
     /// Visits the commands whose keys must share a slot.
     fn each_packet<'r>(&'r self, each: &mut dyn FnMut(&'r Packet)) {
         match self {
-            // The node itself returned the keys of a page, and each command of it uses one slot.
+            // The node itself returned the keys of a page, and each command of the page uses one
+            // slot.
             Self::Page(_) => {}
             Self::Batch(requests) => requests.iter().for_each(|request| request.each_packet(each)),
             _ => self.packets().iter().for_each(each),

@@ -1,4 +1,4 @@
-//! Transactions on a server that rejects MULTI and accepts scripts.
+//! Runs transactions as scripts, on a server that rejects MULTI and accepts scripts.
 
 use super::args::Args;
 use super::guarded::unguarded;
@@ -9,14 +9,17 @@ use super::reply::{Replies, Reply};
 use super::request::Request;
 use crate::error::{Error, Result};
 
-/// Runs commands one after the other, and returns their replies, errors included, as EXEC does. For each command it takes how
-/// many arguments come before its keys, how many keys it has, how many arguments come after them, and, if it is a
-/// [guarded write](super::guarded), which replies mean that it wrote. Then come the arguments. The keys of a guarded write are
-/// followed by their companions.
+/// Runs several commands and returns their replies, including errors, like EXEC.
 ///
-/// MULTI runs nothing if a command is unknown or not permitted. Servers since version 7 can be asked for that in a script.
+/// `ARGV` describes each command by four values, followed by its arguments: the number of arguments
+/// before its keys, the number of its keys, the number of arguments after them, and, for a [guarded
+/// write](super::guarded), which replies mean that it wrote. In `KEYS`, the keys of a guarded write
+/// are followed by their companions.
 ///
-/// Lua keeps integers as floating-point numbers. A result that it may have rounded is an error.
+/// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
+/// servers since version 7.
+///
+/// Lua stores integers as floating-point numbers. A result that may have been rounded is an error.
 pub(crate) const TRANSACTION_SCRIPT: &str = "\
 local commands, key, at = {}, 0, 1
 while at <= #ARGV do
@@ -59,11 +62,11 @@ for _, command in ipairs(commands) do
 end
 return replies";
 
-/// How many arguments a command of a script can have: Lua's stack holds some 8000.
+/// The maximum number of arguments of a command in a script. Lua's stack holds about 8000.
 const MOST: usize = 4000;
 
 impl Request {
-    /// The same request with a script for each transaction in it.
+    /// Returns the same request with each transaction replaced by a script.
     pub(crate) fn as_script(&self, namespace: &str) -> Result<Self> {
         match self {
             Self::Atomic(packets) => script(packets, namespace).map(Self::One),
@@ -76,7 +79,8 @@ impl Request {
         }
     }
 
-    /// The replies to [`as_script`](Self::as_script) in the form of those to this request.
+    /// Converts the replies to [`as_script`](Self::as_script) into the form of the replies to this
+    /// request.
     pub(crate) fn replies_of_script(&self, replies: Replies) -> Replies {
         let mut all = Vec::with_capacity(self.replies());
         self.collect(&mut read::many(replies).into_iter(), &mut all);
@@ -103,11 +107,11 @@ impl Request {
     }
 }
 
-/// What EXEC answers if a command could not be queued.
+/// The reply to EXEC if a command could not be queued.
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 
-/// The error for which nothing of a transaction was executed, if there is one. On a replica, MULTI rejects what a script only
-/// fails to do.
+/// Returns the error because of which no command of a transaction was executed, if there is one. On
+/// a replica, MULTI rejects writes that a script runs and fails.
 fn refusal(results: &Reply) -> Option<&str> {
     match results {
         Reply::Error(said) => Some(said),
@@ -119,7 +123,8 @@ fn refusal(results: &Reply) -> Option<&str> {
     }
 }
 
-/// The packet that runs the script without commands, to find out whether scripts are permitted.
+/// Returns a packet that runs the script without commands, to find out whether scripts are
+/// permitted.
 pub(crate) fn script_probe() -> Packet {
     let mut probe = Packet::new("EVAL", Keys::None);
     probe.args.push(TRANSACTION_SCRIPT.as_bytes());
@@ -151,7 +156,7 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
         };
         if before.len() + keys + after.len() > MOST {
             return Err(Error::invalid_input(format!(
-                "the server rejects MULTI, and a command of the script that replaces it has at most {MOST} arguments; \
+                "the server rejects MULTI, so a script replaces it, whose commands have at most {MOST} arguments each; \
                  nothing was sent; use fewer keys at a time"
             )));
         }
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_those_of_a_transaction() {
+    fn replies_have_the_form_of_a_transaction() {
         let one = Request::One(Packet::new("PING", Keys::None));
         let batch = Request::Batch(vec![one.clone(), incr(), one]);
         let pong = || Reply::Status("PONG".to_owned());
@@ -224,14 +229,14 @@ mod tests {
             assert_eq!(all.len(), incr().replies());
             assert_eq!(read::executed(false, replies).unwrap_err().code(), said.split(' ').next());
         }
-        // The others ran.
+        // The other commands ran.
         let one_failed = Reply::Array(vec![Reply::Ok, error("WRONGTYPE no")]);
         let replies = incr().replies_of_script(Replies::One(one_failed));
         assert_eq!(read::executed(false, replies).unwrap().len(), 2);
     }
 
     #[test]
-    fn too_many_arguments_are_refused_before_anything_is_sent() {
+    fn too_many_arguments_are_rejected_before_anything_is_sent() {
         let keys = vec![KeyText::Static("n"); MOST];
         let request = Request::Atomic(vec![Packet::new("UNLINK", Keys::Many(keys))]);
         assert!(request.as_script("").is_err());

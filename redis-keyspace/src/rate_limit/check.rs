@@ -1,4 +1,4 @@
-//! Checking a rate limit.
+//! The builder of `check` and `peek`.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -16,7 +16,7 @@ use crate::kind::{Gcra, RateAlgorithm, RateLimit};
 use crate::schema::{Key, Keyspace};
 use crate::time::Deadline;
 
-/// Checking a rate limit, with its options: await it. See [`Key::check`] and [`Key::peek`].
+/// A check of a rate limit, with its options. Await it. See [`Key::check`] and [`Key::peek`].
 #[must_use = "nothing is checked unless it is awaited"]
 pub struct RateCheck<S, A = Gcra> {
     key: Key<S, RateLimit<A>>,
@@ -33,14 +33,15 @@ impl<S: Keyspace, A: RateAlgorithm> RateCheck<S, A> {
         Self { key: key.clone(), rate, takes, cost: 1, wait: Duration::ZERO, options }
     }
 
-    /// Sets how many it takes, all or nothing; the default is one.
+    /// Sets how many the check takes, all or nothing. The default is 1.
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
     }
 
-    /// Waits until it is allowed, at most this long. If it can't be allowed within that time, returns at once, with
-    /// [`allowed`](RateLimitDecision::allowed) false. Waiting holds no connection. Callers are not served in order.
+    /// Waits at most this long until the check is allowed. If it can't be allowed within that time,
+    /// returns at once with [`allowed`](RateLimitDecision::allowed) set to `false`. Waiting holds
+    /// no connection. Waiting callers are not served in order. Each attempt is a round trip.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -80,7 +81,7 @@ impl<S: Keyspace, A: RateAlgorithm> RateCheck<S, A> {
         }
     }
 
-    /// Checks once.
+    /// Makes one attempt.
     pub(super) async fn observed(&self) -> Result<RateLimitDecision> {
         let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
         let observed = Observed::command(&subject);
@@ -101,8 +102,8 @@ impl<S: Keyspace, A: RateAlgorithm> RateCheck<S, A> {
             binding.lifetime(self.key.template()).duration().filter(|lifetime| *lifetime < window)
         {
             return Err(Error::invalid_input(format!(
-                "the key has a lifetime of {lifetime:?}, and the limit takes {window:?} to recover: declare a longer lifetime, or \
-                 `ttl = none`, because the key of a limit expires anyway"
+                "the TTL of {lifetime:?} is shorter than the {window:?} that the limit takes to recover; declare a longer TTL, or \
+                 `ttl = none`: the key of a limit expires by itself"
             )));
         }
         let deadline = binding.deadline(self.options.timeout);

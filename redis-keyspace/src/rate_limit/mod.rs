@@ -1,4 +1,4 @@
-//! Rate limits.
+//! Rate limits that all processes share.
 
 mod check;
 mod decision;
@@ -20,16 +20,17 @@ use crate::kind::RateLimit;
 pub use crate::kind::{FixedWindow, Gcra, RateAlgorithm};
 use crate::schema::{Key, Keyspace};
 
-/// Rate limits, exact to the microsecond, by the server's clock. They use the generic cell rate algorithm, or
-/// [fixed windows](FixedWindow) if declared as `RateLimit<FixedWindow>`. Each limit is one key of a few bytes, which expires
-/// when the limit has fully recovered. A check is one round trip.
+/// Rate limits, exact to the microsecond by the server's clock. They use the generic cell rate
+/// algorithm, or [fixed windows](FixedWindow) if declared as `RateLimit<FixedWindow>`. Each limit
+/// is one key of a few bytes, which expires when the limit has fully recovered.
 ///
-/// [`del`](Key::del) forgets what was used.
+/// [`del`](Key::del) resets a limit.
 impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
-    /// Takes one of what the rate allows, if it does now. What is not allowed takes nothing.
+    /// Takes one from the limit if the rate allows it now, or as many as [`cost`](RateCheck::cost)
+    /// sets. A check that is not allowed takes nothing.
     ///
-    /// The rate is stated with each check, so that it can depend on who asks; checks of one key with different rates share
-    /// what they use.
+    /// The rate is an argument of each check, so it can depend on the caller. Checks of one key
+    /// with different rates share the same usage.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, RateLimit, Redis};
@@ -42,37 +43,64 @@ impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
     /// let rate = Rate::per_minute(100).burst(2);
     /// assert_eq!(ApiKeys::calls(7).check(rate).await?.remaining, 1);
     /// assert_eq!(ApiKeys::calls(7).check(rate).await?.remaining, 0);
-    /// let refused = ApiKeys::calls(7).check(rate).await?;
-    /// assert!(!refused.allowed);
-    /// println!("429, Retry-After: {:?}", refused.retry_after);
+    /// let rejected = ApiKeys::calls(7).check(rate).await?;
+    /// assert!(!rejected.allowed);
+    /// println!("429, Retry-After: {:?}", rejected.retry_after);
     /// # Ok(()) }).await }
     /// ```
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a rate that allows nothing, a cost that is never allowed, and
-    /// a template whose lifetime is shorter than the rate takes to recover; and those of any command. If its connection
-    /// is lost on the way, it is not tried again: it might count twice.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a rate that allows nothing, a cost that
+    /// is never allowed, and a template whose TTL is shorter than the rate takes to recover.
+    /// Otherwise those of any command. Not retried after a lost connection: the check might count
+    /// twice.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves it open whether it counts.
+    /// Dropping the future before its first poll sends nothing. After that, the check may still
+    /// count.
+    ///
+    /// # Round trips
+    ///
+    /// One. With [`wait`](RateCheck::wait), one per attempt.
     pub fn check(&self, rate: Rate) -> RateCheck<S, A> {
         RateCheck::new(self, rate, true)
     }
 
-    /// How the limit stands, as [`check`](Self::check) would find it; takes nothing, so dropping the future changes nothing. One
-    /// round trip.
+    /// Returns the state of the limit, as [`check`](Self::check) would, but takes nothing.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, RateLimit, Redis};
+    /// # use redis_keyspace::rate_limit::Rate;
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "api", ttl = none)]
+    /// # struct ApiKeys { calls: fn(user: u64) -> RateLimit }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let rate = Rate::per_minute(100);
+    /// assert_eq!(ApiKeys::calls(7).peek(rate).await?.remaining, 100);
+    /// assert_eq!(ApiKeys::calls(7).peek(rate).await?.remaining, 100); // nothing was taken
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check); after a lost connection it is tried again.
+    /// As for [`check`](Self::check). Retried after a lost connection.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    ///
+    /// # Round trips
+    ///
+    /// One. With [`wait`](RateCheck::wait), one per attempt.
     pub fn peek(&self, rate: Rate) -> RateCheck<S, A> {
         RateCheck::new(self, rate, false)
     }
 
-    /// Takes as many as are allowed now, at most `most`. [`taken`](RateLimitDecision::taken) is the number taken, for example
-    /// the number of queued messages to send now.
+    /// Takes as many as are allowed now, at most `most`. [`taken`](RateLimitDecision::taken) is the
+    /// number taken, for example how many queued messages to send now.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, RateLimit, Redis};
@@ -92,16 +120,17 @@ impl<S: Keyspace, A: RateAlgorithm> Key<S, RateLimit<A>> {
     ///
     /// # Errors
     ///
-    /// As for [`check`](Self::check). If it fails, nothing was taken, unless the connection was lost or the
-    /// timeout passed.
-    ///
-    /// # Round trips
-    ///
-    /// One if `most` is allowed, else two; one more each time another caller takes some in between.
+    /// As for [`check`](Self::check). After an error, nothing was taken, unless the connection was
+    /// lost or the timeout passed.
     ///
     /// # Cancellation
     ///
-    /// If the future is dropped, some may or may not have been taken.
+    /// If the future is dropped, some may or may not be taken.
+    ///
+    /// # Round trips
+    ///
+    /// One if `most` is allowed, else two, and one more each time another caller takes some in
+    /// between.
     pub fn allow_at_most(&self, rate: Rate, most: u64) -> RateTake<S, A> {
         RateTake::new(self, rate, most)
     }

@@ -1,19 +1,21 @@
-//! Rates, and the arithmetic of what they allow. Exact: moments are in microseconds and parts of one, the parts counted in
-//! units of one by the rate's count.
+//! Rates, and the exact arithmetic of what they allow. A moment is in whole microseconds and a
+//! fraction, counted in units of 1/count of a microsecond.
 
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// No limit takes longer to recover. Moments stay within the whole numbers that a Lua number has.
+/// The longest recovery, in microseconds: 100 years. With it, moments stay within the integers that
+/// a Lua number represents exactly.
 const LONGEST: u128 = 100 * 365 * 24 * 3600 * 1_000_000;
-/// Parts of a microsecond, the same.
+/// The largest count. With it, fractions of a microsecond stay exact in Lua too.
 const MOST: u64 = 1_000_000_000_000_000;
 
-/// How much a limit allows: so many in a period, and so many at once.
+/// How much a limit allows: a count per period, and a burst at once.
 ///
-/// It recovers steadily, one by one, not all at the end of the period: of 60 per minute, one a second. What was not used
-/// is saved up to the burst, which is the count unless stated.
+/// A limit recovers steadily, one by one, not all at the end of the period: at 60 per minute, one
+/// each second. Unused calls accumulate up to the burst, which is the count by default. [Fixed
+/// windows](super::FixedWindow) recover differently, and accept no burst.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,7 +25,7 @@ const MOST: u64 = 1_000_000_000_000_000;
 /// const CALLS: Rate = Rate::per_second(10).burst(50); // up to 50 at once, then 10 per second
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[must_use = "hand it to `check`"]
+#[must_use = "pass the rate to `check`"]
 pub struct Rate {
     count: u64,
     period: Duration,
@@ -31,40 +33,40 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many in this period, and as many at once. The period counts in whole microseconds, rounded up. Zero of either is
-    /// refused when the rate is used.
+    /// Creates a rate of `count` per period, with a burst of `count`. The period is rounded up to
+    /// whole microseconds. Zero for either is an error when the rate is used.
     pub const fn new(count: u64, period: Duration) -> Self {
         Self { count, period, burst: count }
     }
 
-    /// So many in each second.
+    /// Creates a rate of `count` per second.
     pub const fn per_second(count: u64) -> Self {
         Self::new(count, Duration::from_secs(1))
     }
 
-    /// So many in each minute.
+    /// Creates a rate of `count` per minute.
     pub const fn per_minute(count: u64) -> Self {
         Self::new(count, Duration::from_secs(60))
     }
 
-    /// So many in each hour.
+    /// Creates a rate of `count` per hour.
     pub const fn per_hour(count: u64) -> Self {
         Self::new(count, Duration::from_secs(3600))
     }
 
-    /// The largest number that can be allowed at once.
+    /// Returns the largest number that can be allowed at once.
     pub(super) const fn at_once(&self) -> u64 {
         self.burst
     }
 
-    /// How many are allowed at once, after a time in which none were.
+    /// Sets how many are allowed at once, after a time without use.
     pub const fn burst(mut self, burst: u64) -> Self {
         self.burst = burst;
         self
     }
 }
 
-/// A rate that was checked for sense, and what a caller wants of it.
+/// A valid rate, and the cost of a check.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quota {
     pub(super) count: u64,
@@ -73,10 +75,10 @@ pub(super) struct Quota {
     pub(super) cost: u64,
 }
 
-/// Whole microseconds, and parts of one.
+/// Whole microseconds, and a fraction in units of 1/count.
 pub(super) type Span = (u64, u64);
 
-/// What the server says: its time, and the moment at which the limit will have recovered.
+/// The server's reply: its time, and the moment at which the limit is fully recovered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     pub(super) now: u64,
@@ -89,14 +91,16 @@ impl Quota {
         let micros = period.as_nanos().div_ceil(1000);
         let problem = if count == 0 || period.is_zero() || burst == 0 {
             format!(
-                "a rate of {count} per {period:?} with a burst of {burst} allows nothing; all three start at 1"
+                "a rate of {count} per {period:?} with a burst of {burst} allows nothing; set all three to at least 1"
             )
         } else if cost == 0 {
-            "a cost of 0 takes nothing; `peek` tells how a limit stands".to_owned()
+            "a cost of 0 takes nothing; use `peek` to read the state of a limit".to_owned()
         } else if cost > burst {
-            format!("a cost of {cost} is more than the burst of {burst}, so it would never be allowed")
+            format!(
+                "a cost of {cost} is more than the burst of {burst}, so it is never allowed; lower the cost or raise the limit"
+            )
         } else if count > MOST {
-            format!("a count of {count} is more than {MOST}, which is as many as can be counted exactly")
+            format!("a count of {count} is more than {MOST}, the most that can be counted exactly")
         } else if micros.saturating_mul(u128::from(burst)) / u128::from(count) > LONGEST {
             format!("a burst of {burst} at {count} per {period:?} takes more than 100 years to recover")
         } else {
@@ -116,48 +120,49 @@ impl Quota {
         )))
     }
 
-    /// The period in whole microseconds.
+    /// Returns the period in whole microseconds.
     pub(super) fn period_micros(&self) -> u64 {
         saturated(self.period)
     }
 
-    /// How long the limit takes to recover from so many.
+    /// Returns how long the limit takes to recover from a cost of `number`.
     pub(super) fn span(&self, number: u64) -> Span {
         let count = u128::from(self.count);
         let total = u128::from(number) * self.period;
         (saturated(total / count), saturated(total % count))
     }
 
-    /// How long it takes to recover from as many as are allowed at once.
+    /// Returns how long the limit takes to recover from a full burst.
     pub(super) fn window(&self) -> Duration {
         let (micros, part) = self.span(self.burst);
         Duration::from_micros(micros + u64::from(part > 0))
     }
 
-    /// What is used of it, in parts of a microsecond.
+    /// Returns the current usage, in fractions of a microsecond.
     fn used(&self, reading: Reading) -> u128 {
         let (whole, part) = reading.recovered;
         u128::from(whole.saturating_sub(reading.now)) * u128::from(self.count) + u128::from(part)
     }
 
-    /// How many more are allowed now.
+    /// Returns how many more are allowed now.
     pub(super) fn remaining(&self, reading: Reading) -> u64 {
         let all = u128::from(self.burst) * self.period;
         saturated(all.saturating_sub(self.used(reading)) / self.period)
     }
 
-    /// How long until the cost is allowed; nothing if it is.
+    /// Returns how long until the cost is allowed. Zero if it is allowed now.
     pub(super) fn retry_after(&self, reading: Reading) -> Duration {
         let spare = u128::from(self.burst.saturating_sub(self.cost)) * self.period;
         self.duration(self.used(reading).saturating_sub(spare))
     }
 
-    /// How long until it has fully recovered.
+    /// Returns how long until the limit has fully recovered.
     pub(super) fn reset_after(&self, reading: Reading) -> Duration {
         self.duration(self.used(reading))
     }
 
-    /// Rounded up, so that who waits for it has waited long enough.
+    /// Converts fractions to a duration, rounded up, so that a caller that waits for it waits long
+    /// enough.
     fn duration(&self, parts: u128) -> Duration {
         Duration::from_micros(saturated(parts.div_ceil(u128::from(self.count))))
     }
@@ -173,7 +178,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[test]
-    fn nonsense_is_refused_in_words() {
+    fn errors_of_invalid_quotas_name_the_reason() {
         let second = Duration::from_secs(1);
         for (rate, cost, words) in [
             (Rate::new(0, second), 1, "allows nothing"),

@@ -1,4 +1,4 @@
-//! The script of rate limits: the generic cell rate algorithm, in whole microseconds and parts of one.
+//! The script of the generic cell rate algorithm, in whole microseconds and fractions of one.
 
 use std::sync::LazyLock;
 
@@ -7,17 +7,21 @@ use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
 
-/// The key holds the moment at which the limit will have recovered. A check adds its cost to that moment, unless the result is
-/// further in the future than the burst takes to recover. A moment that is even further in the future, because the clock was
-/// set back or the rate changed, counts as exactly that far.
+/// The key stores the moment at which the limit is fully recovered. A check adds its cost to that
+/// moment, unless the result is further in the future than a full burst takes to recover. A stored
+/// moment that is even further in the future, because the clock was set back or the rate changed,
+/// counts as exactly that far.
 ///
-/// `KEYS`: the limit. `ARGV`: how many parts a microsecond has; how long the burst takes to recover, and the cost, each as
-/// microseconds and parts; `1`, or `0` to read only. Returns whether it is allowed, the server's time, and the moment. Returns
-/// `-1` if the key holds anything else, and the format version if a later version of this library wrote it.
+/// `KEYS`: the limit. `ARGV`: how many fractions a microsecond has; how long a full burst takes to
+/// recover, and the cost, each as microseconds and fractions; `1` to take the cost, or `0` to read
+/// only. Returns whether the cost is allowed, the server's time, and the moment. Returns `-1` if
+/// the key holds anything else, with the format version if a later version of this library wrote
+/// it.
 ///
-/// The key expires up to two milliseconds after the moment, because lifetimes are whole milliseconds.
+/// The key expires up to two milliseconds after the moment, because TTLs are whole milliseconds.
 ///
-/// Numbers stay below 2^53, up to which Lua's are exact. Comparisons of moments compare the parts of equal microseconds.
+/// Numbers stay below 2^53, up to which Lua's numbers are exact. Moments with equal microseconds
+/// are compared by their fractions.
 pub(crate) const RATE_LIMIT_SCRIPT: &str = "\
 local count = tonumber(ARGV[1])
 local time = redis.call('TIME')
@@ -70,13 +74,14 @@ pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
     ScriptCall { keys: Keys::One(key), args }
 }
 
-/// Returns whether it is allowed, and the state of the limit.
+/// Returns whether the cost is allowed, and the state of the limit.
 pub(super) fn reading(answer: Reply) -> Result<(bool, Reading)> {
     let (allowed, [now, whole, part]) = read_answer(answer, "not the state of a rate limit")?;
     Ok((allowed, Reading { now, recovered: (whole, part) }))
 }
 
-/// Returns whether it is allowed, and the three numbers that follow. `other` is the error if the key holds anything else.
+/// Returns whether the cost is allowed, and the three numbers that follow. `other` is the message
+/// of the error if the key holds anything else.
 pub(super) fn read_answer(answer: Reply, other: &'static str) -> Result<(bool, [u64; 3])> {
     let unexpected = || Error::protocol("the script of a rate limit returned an unexpected reply");
     let Reply::Array(parts) = answer else { return Err(unexpected()) };

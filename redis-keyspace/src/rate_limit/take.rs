@@ -1,4 +1,4 @@
-//! Taking as many as a rate limit allows.
+//! The builder of `allow_at_most`.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::kind::{Gcra, RateAlgorithm, RateLimit};
 use crate::schema::{Key, Keyspace};
 
-/// Taking as many as a rate limit allows, with its options: await it. See [`Key::allow_at_most`].
+/// A call that takes as many as a rate limit allows, with its options. Await it. See
+/// [`Key::allow_at_most`].
 #[must_use = "nothing is taken unless it is awaited"]
 pub struct RateTake<S, A = Gcra> {
     check: RateCheck<S, A>,
@@ -38,17 +39,18 @@ impl<S: Keyspace, A: RateAlgorithm> RateTake<S, A> {
 
     async fn run(self) -> Result<RateLimitDecision> {
         let Self { mut check, most } = self;
-        // More than the burst is never allowed at once. A cost of zero is rejected by the check.
+        // More than the burst is never allowed at once. The check rejects a cost of zero.
         check.cost = most.min(check.rate.at_once());
         loop {
             let decision = check.observed().await?;
             if decision.allowed {
                 return Ok(decision);
             }
-            // Tries what remained at the last check. Another caller may take some of it first.
+            // Requests what remained at the last check. Another caller may take some of it first.
             check.cost = decision.remaining.min(check.cost.saturating_sub(1));
             if check.cost == 0 {
-                // So that `retry_after` is the time until one is allowed, not all of them.
+                // With a cost of 1, `retry_after` is the time until one is allowed, not all of
+                // them.
                 check.cost = 1;
                 return check.observed().await;
             }

@@ -10,15 +10,17 @@ use crate::error::Result;
 use crate::key::KeyText;
 use crate::protocol::{Args, Keys, Reply, Script, ScriptCall};
 
-/// The key stores when the window ends and how many were allowed in it. A window ends one period after the check that starts
-/// it. If the clock was set back, or the rate has a shorter period now, the window ends at most one period from now.
+/// The key stores the end of the window, and how many were allowed in it. A window ends one period
+/// after the check that started it. If the clock was set back, or the rate now has a shorter
+/// period, the window ends at most one period from now.
 ///
-/// `KEYS`: the limit. `ARGV`: how many are allowed; the period in microseconds; the cost; `1` to take it, `0` to read only. Returns
-/// whether it is allowed, the server's time, the end of the window, and how many were allowed in it. Returns `-1` if the key
-/// holds anything else, and the format version if a later version of this library wrote it.
+/// `KEYS`: the limit. `ARGV`: how many are allowed; the period in microseconds; the cost; `1` to
+/// take the cost, or `0` to read only. Returns whether the cost is allowed, the server's time, the
+/// end of the window, and how many were allowed in it. Returns `-1` if the key holds anything else,
+/// with the format version if a later version of this library wrote it.
 ///
-/// The key stays up to two milliseconds longer than the window, because lifetimes are whole milliseconds. Numbers stay below
-/// 2^53, up to which Lua's are exact.
+/// The key expires up to two milliseconds after the window, because TTLs are whole milliseconds.
+/// Numbers stay below 2^53, up to which Lua's numbers are exact.
 pub(crate) const FIXED_WINDOW_SCRIPT: &str = "\
 local most, period, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')

@@ -1,4 +1,5 @@
-//! Fills of keys that are swept: they end before the first key is looked at, those of keys that are not there too.
+//! Ends fills of the keys of a sweep, before the first key is scanned. This includes fills of keys
+//! that do not exist yet.
 
 use std::sync::Arc;
 
@@ -14,33 +15,35 @@ use crate::random;
 use crate::schema::sweep_mark;
 use crate::time::millis;
 
-/// Ends every fill under way of the keys that are meant, and drops what is kept beside them.
+/// Ends all fills of the target keys that are in flight, and deletes their stale copies and
+/// negative entries.
 ///
-/// On a server by itself, a mark is left for each template: a lease of before the mark is none any more. Where more than leases has
-/// been kept beside keys, and in a cluster, whose scripts see one slot, that is looked for and deleted, which takes going through
-/// the database once more.
-pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Result<()> {
-    let binding = options.call.target.resolve(Some(meant.keyspace))?;
+/// On a standalone server, this writes a sweep mark for each template. A lease from before the mark
+/// is no longer valid. Companion keys must also be scanned for and deleted if the mark says that
+/// they hold copies or negative entries, and on a cluster, where a script sees only one slot. That
+/// takes another scan of the database.
+pub(super) async fn end_fills(target: &SweepTarget, options: &ScanOptions) -> Result<()> {
+    let binding = options.call.target.resolve(Some(target.keyspace))?;
     if binding.is_disabled {
         binding.pool().local.flights.end_all();
-        binding.counters.note_dropped(meant.template);
+        binding.counters.note_dropped(target.template);
         return Ok(());
     }
-    let templates = match meant.template {
+    let templates = match target.template {
         Some(template) => std::slice::from_ref(template),
-        None => meant.keyspace.templates(),
+        None => target.keyspace.templates(),
     };
     let filled = || templates.iter().filter(|template| template.kind.is_filled);
     if filled().next().is_none() {
         return Ok(());
     }
-    binding.pool().settings.sizes().check_key(&meant.wanted.glob)?;
+    binding.pool().settings.sizes().check_key(&target.wanted.glob)?;
     binding.pool().local.reads.copies.clear();
     let send = async |request: Request| -> Result<Replies> {
         let deadline = binding.deadline(options.call.timeout);
         run(Arc::clone(&binding), request, deadline, true, None).await
     };
-    if let Some(only) = &meant.wanted.only {
+    if let Some(only) = &target.wanted.only {
         let key = Keys::One(KeyText::Shared(only.as_str().into()));
         return send(Request::One(Packet::ending_fills(&key))).await.and_then(read::one).map(drop);
     }
@@ -57,46 +60,52 @@ pub(super) async fn end_fills(meant: &SweepTarget, options: &ScanOptions) -> Res
         set.args.push(token.as_bytes());
         let mut expire = Packet::new("PEXPIRE", Keys::One(mark));
         expire.args.push_int(longest);
-        // In this order: what is kept before the mark is known of after it, and what comes after it is not kept.
+        // The order matters. Copies that were stored before the mark was set show up in the last
+        // reply. Later fills with an older lease store nothing.
         [set, expire, copies]
     });
     let replies = send(Request::Page(packets.collect())).await?;
     if binding.pool().is_cluster() {
-        return end_each(meant, options, &binding).await;
+        return delete_companions(target, options, &binding).await;
     }
     let mut has_copies = false;
     for reply in read::many(replies) {
         has_copies |= match read::checked(reply) {
-            // A full server takes no mark, and lets go of what is deleted.
+            // A server that is out of memory rejects the mark, but still accepts deletions.
             Err(error) if error.code() == Some("OOM") => true,
             reply => matches!(reply?, Reply::Bulk(_)),
         };
     }
-    // They would go by themselves, but what was deleted is not to lie around.
-    if has_copies { end_each(meant, options, &binding).await } else { Ok(()) }
+    // Copies expire by themselves, but deleted data should not stay in Redis until then.
+    if has_copies { delete_companions(target, options, &binding).await } else { Ok(()) }
 }
 
-/// Forgets, when it is dropped, what was seen while keys were being deleted.
-pub(super) fn forgetting(meant: &SweepTarget, options: &ScanOptions) -> Result<ForgettingAll> {
-    let binding = options.call.target.resolve(Some(meant.keyspace))?;
-    Ok(ForgettingAll(Arc::clone(&binding.pool().local.reads)))
+/// Returns a guard that clears the local copies when it is dropped: they may have been read while
+/// keys were being deleted.
+pub(super) fn clearing_copies(target: &SweepTarget, options: &ScanOptions) -> Result<ClearCopiesOnDrop> {
+    let binding = options.call.target.resolve(Some(target.keyspace))?;
+    Ok(ClearCopiesOnDrop(Arc::clone(&binding.pool().local.reads)))
 }
 
-pub(super) struct ForgettingAll(Arc<DatabaseReads>);
+pub(super) struct ClearCopiesOnDrop(Arc<DatabaseReads>);
 
-impl Drop for ForgettingAll {
+impl Drop for ClearCopiesOnDrop {
     fn drop(&mut self) {
         self.0.copies.clear();
     }
 }
 
-/// Goes through the database for what is beside the keys that are meant, and deletes it.
-async fn end_each(meant: &SweepTarget, options: &ScanOptions, binding: &Arc<Binding>) -> Result<()> {
-    let glob = format!("{}{}*", meant.wanted.glob, Companion::Fill.marker());
+/// Scans the database for the companion keys of the target keys, and deletes them.
+async fn delete_companions(
+    target: &SweepTarget,
+    options: &ScanOptions,
+    binding: &Arc<Binding>,
+) -> Result<()> {
+    let glob = format!("{}{}*", target.wanted.glob, Companion::Fill.marker());
     let mut walk = Walk::new(
         &Wanted { glob, only: None, redis_type: None, refusal: None },
         options.clone(),
-        meant.keyspace,
+        target.keyspace,
     )?;
     let mut owners: Vec<KeyText> = Vec::new();
     loop {
@@ -104,12 +113,12 @@ async fn end_each(meant: &SweepTarget, options: &ScanOptions, binding: &Arc<Bind
             .divide(&mut owners, KeyText::as_str)
             .map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())))
             .collect();
-        let turn = walk.turn(packets, true).await?;
-        turn.replies.into_iter().try_for_each(|reply| read::checked(reply).map(drop))?;
-        turn.failure.map_or(Ok(()), Err)?;
-        let beside = turn.keys.iter().filter_map(|name| Companion::Fill.owner(name, &binding.namespace));
-        owners = beside.filter(|key| (meant.filter)(key)).map(|key| KeyText::Shared(key.into())).collect();
-        if owners.is_empty() && !walk.goes_on() {
+        let step = walk.step(packets, true).await?;
+        step.replies.into_iter().try_for_each(|reply| read::checked(reply).map(drop))?;
+        step.failure.map_or(Ok(()), Err)?;
+        let found = step.keys.iter().filter_map(|name| Companion::Fill.owner(name, &binding.namespace));
+        owners = found.filter(|key| (target.filter)(key)).map(|key| KeyText::Shared(key.into())).collect();
+        if owners.is_empty() && !walk.has_next_page() {
             return Ok(());
         }
     }

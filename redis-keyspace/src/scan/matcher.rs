@@ -1,4 +1,5 @@
-//! Which keys a pattern means: the glob for the server, and the judgement on what it lets through.
+//! Matches the keys of a pattern: builds the glob for the server, and checks each key that the glob
+//! matched.
 
 use std::marker::PhantomData;
 
@@ -12,7 +13,7 @@ use crate::schema::{Keyspace, TemplateMeta};
 pub(super) struct Matcher<S> {
     template: &'static TemplateMeta,
     index: usize,
-    /// By hole; a missing one is free.
+    /// The bound arguments, by placeholder. A placeholder without an entry is not bound.
     bound: SmallVec<[Option<KeyText>; 4]>,
     keyspace: PhantomData<fn() -> S>,
 }
@@ -42,7 +43,7 @@ impl<S> Matcher<S> {
         self.template
     }
 
-    /// The one key of the pattern, when every argument is bound.
+    /// Returns the only key of the pattern, if every argument is bound.
     fn only(&self) -> Option<String> {
         let (mut key, mut hole) = (String::new(), 0);
         for piece in self.template.pieces {
@@ -57,13 +58,13 @@ impl<S> Matcher<S> {
         Some(key)
     }
 
-    /// What the server is asked for.
+    /// Returns what the scan requests from the server.
     pub(super) fn wanted(&self, redis_type: &'static str) -> Wanted {
         let refusal = self.bound.iter().flatten().find_map(|text| text.check().err());
         Wanted { glob: self.glob(), only: self.only(), redis_type: Some(redis_type), refusal }
     }
 
-    /// The narrowest glob that matches all keys of the pattern.
+    /// Returns the narrowest glob that matches all keys of the pattern.
     pub(super) fn glob(&self) -> String {
         let (mut glob, mut hole) = (String::new(), 0);
         for piece in self.template.pieces {
@@ -84,9 +85,9 @@ impl<S> Matcher<S> {
 }
 
 impl<S: Keyspace> Matcher<S> {
-    /// The arguments of a key of the pattern; `None` for a key that is none.
+    /// Returns the arguments of a key; `None` if the key does not belong to the pattern.
     pub(super) fn arguments(&self, key: &str) -> Option<S::Parsed> {
-        // The library's own keys: a verbatim argument would parse such a name.
+        // Keys that the library itself creates: a verbatim argument could match their names.
         if is_member(key) || reserved_text(key).is_some() {
             return None;
         }
@@ -102,7 +103,7 @@ impl<S: Keyspace> Matcher<S> {
     }
 }
 
-/// Appends text so that a glob takes it literally.
+/// Appends text, escaped so that a glob matches it literally.
 pub(super) fn escape_glob(text: &str, glob: &mut String) {
     for c in text.chars() {
         if matches!(c, '*' | '?' | '[' | ']' | '\\') {

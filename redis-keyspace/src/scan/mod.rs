@@ -1,4 +1,4 @@
-//! Keys of one template found by a scan: counted, read, deleted or given a lifetime.
+//! Scans for the keys of one template: count, read, delete or expire them.
 
 mod fills;
 mod matcher;
@@ -21,17 +21,22 @@ use crate::key::{Companion, KeyArgument, KeyWriter};
 use crate::kind::{Kind, Readable};
 use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 
-/// The keys of one template, with some of its arguments bound: `SessionKeys::session_keys().user(7)`. The derive
-/// generates the constructor, named after the field, with a method for each argument.
+/// The keys of one template, with some of its arguments bound:
+/// `SessionKeys::session_keys().user(7)`.
 ///
-/// Whatever is done with it reaches keys that parse back to the template with exactly the bound arguments, and nothing
-/// else: an argument of `*` is the text `*`. Other keys that the server's glob lets through are skipped and counted.
+/// The derive generates the constructor, which is named after the field, and a method for each
+/// argument.
 ///
-/// The work goes page by page with `SCAN`, which does not hold up the server. As Redis has it, keys that are there from
-/// beginning to end are found; those that come or go meanwhile may be. When the server restarts or is replaced meanwhile,
-/// the scan starts anew on the one that is there then; only by a pool of the application's it can't know, and may pass over
-/// keys. Of a cluster, the node that is talked to gives its own keys. With all arguments bound there is one key to ask for,
-/// and no scan.
+/// Operations on a pattern reach only keys that parse back to the template with exactly the bound
+/// arguments. An argument of `*` is the text `*`. Other keys that the glob of the pattern matches
+/// are skipped and counted.
+///
+/// The operations use `SCAN`, page by page, which does not block the server. As with `SCAN` itself,
+/// keys that exist during the whole scan are found; keys that are created or deleted meanwhile may
+/// or may not be. If the server restarts or is replaced during a scan, the scan starts again on the
+/// new server. With a pool of the application, a restart can't be detected, and keys may be missed.
+/// On a cluster, a scan covers only the keys of the connected node. If all arguments are bound, the
+/// operation looks up that one key and does not scan.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -75,7 +80,7 @@ impl<S: Keyspace, V> Pattern<S, V> {
         }
     }
 
-    /// Binds the argument that fills the hole at `hole`.
+    /// Binds the argument of the placeholder at index `hole`.
     #[doc(hidden)]
     pub fn bind<A: KeyArgument + ?Sized>(mut self, hole: usize, argument: &A) -> Self {
         let mut writer = KeyWriter::new();
@@ -84,38 +89,40 @@ impl<S: Keyspace, V> Pattern<S, V> {
         self
     }
 
-    /// The keys on this server, whatever is installed or in scope.
+    /// Sets the handle to run on, overriding the installed or scoped one.
     pub fn on(&self, redis: &Redis) -> Self {
         let mut on = self.clone();
         on.options.call.target = Some(redis.clone()).into();
         on
     }
 
-    /// Gives each round trip a deadline of its own. The whole may take as long as it takes.
+    /// Sets the timeout of each round trip. It does not limit the operation as a whole.
     pub fn timeout(&self, timeout: Duration) -> Self {
         let mut within = self.clone();
         within.options.call.timeout = Some(timeout);
         within
     }
 
-    /// How many keys of the database the server looks at for one page (`COUNT`); 1000 unless stated, at least 1.
+    /// Sets how many keys of the database the server examines for one page (`COUNT`). The default
+    /// is 1000, the minimum 1.
     pub fn page_size(&self, keys: u32) -> Self {
         let mut sized = self.clone();
         sized.options.page_size = keys.max(1);
         sized
     }
 
-    /// Lets a key be given twice, which the server may do while its table of keys shrinks: then no key is remembered, and a
-    /// scan, its values or a count take memory for a page, whatever the number of keys. Otherwise they take some 50 bytes
-    /// for each key given.
+    /// Allows keys to be returned twice, which the server may do while its hash table shrinks.
+    ///
+    /// With this option, no key is remembered, so a scan, its values or a count need memory only
+    /// for one page. Without it, they need about 50 bytes for each key that they return.
     pub fn allow_repeats(&self) -> Self {
         let mut repeating = self.clone();
         repeating.options.repeats = true;
         repeating
     }
 
-    /// The glob that the server is given, without an application namespace. It matches every key of the pattern, and may
-    /// match others, which are skipped.
+    /// Returns the glob that is sent to the server, without the application namespace. It matches
+    /// every key of the pattern. Other keys that it matches are skipped.
     #[must_use]
     pub fn glob(&self) -> String {
         self.matcher.glob()
@@ -123,39 +130,10 @@ impl<S: Keyspace, V> Pattern<S, V> {
 }
 
 impl<S: Keyspace, V: Kind> Pattern<S, V> {
-    /// The keys, as a stream. Each is given once, for which the stream remembers a hash of every key that it has given, some
-    /// 50 bytes each; see [`allow_repeats`](Self::allow_repeats).
+    /// Returns the keys as a stream, each key once.
     ///
-    /// A page of the database is one round trip. Dropping the stream ends the scan and leaves nothing on the server.
-    pub fn scan(&self) -> Scan<S, V> {
-        Scan::new(self.matcher.clone(), self.options.clone(), V::REDIS_TYPE)
-    }
-
-    /// How many keys there are. Goes through the whole database, page by page, as [`scan`](Self::scan) does, and remembers
-    /// every key; with [`allow_repeats`](Self::allow_repeats) it does not, and may count one twice.
-    ///
-    /// # Errors
-    ///
-    /// Those of any command.
-    pub async fn count(&self) -> Result<u64> {
-        let (mut scan, mut count) = (self.scan(), 0);
-        while scan.next().await.transpose()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    /// Whether there is any such key. Stops at the first one; without one it goes through the whole database.
-    ///
-    /// # Errors
-    ///
-    /// Those of any command.
-    pub async fn exists(&self) -> Result<bool> {
-        Ok(self.scan().next().await.transpose()?.is_some())
-    }
-
-    /// Deletes the keys, a page at a time; see [`Sweep`] for dry runs, progress and stopping. `UNLINK` of a page and the
-    /// `SCAN` of the next are one round trip, and no more than two pages of keys are held in memory.
+    /// To return each key once, the stream remembers a hash of every key, about 50 bytes each; see
+    /// [`allow_repeats`](Self::allow_repeats). This call does no I/O.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -165,18 +143,166 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
     /// SessionKeys::session(7, "phone").set("a").await?;
-    /// let would_go = SessionKeys::session_keys().user(7).delete().dry_run().await?;
-    /// assert_eq!((would_go.matched, would_go.affected), (1, 0));
-    /// let gone = SessionKeys::session_keys().user(7).delete().await?;
-    /// assert_eq!(gone.affected, 1);
+    /// let mut scan = SessionKeys::session_keys().user(7).scan();
+    /// while let Some(found) = scan.next().await.transpose()? {
+    ///     assert_eq!(found.key(), &SessionKeys::session(7, "phone"));
+    /// }
     /// # Ok(()) }).await }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// The stream yields the errors of any command, and then ends.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the stream ends the scan and leaves nothing on the server.
+    ///
+    /// # Round trips
+    ///
+    /// One for each page of the database.
+    pub fn scan(&self) -> Scan<S, V> {
+        Scan::new(self.matcher.clone(), self.options.clone(), V::REDIS_TYPE)
+    }
+
+    /// Returns the number of keys.
+    ///
+    /// Scans the whole database, page by page, and remembers every key, as [`scan`](Self::scan)
+    /// does. With [`allow_repeats`](Self::allow_repeats) it remembers none, and may count a key
+    /// twice.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// SessionKeys::session(8, "phone").set("b").await?;
+    /// assert_eq!(SessionKeys::session_keys().count().await?, 2);
+    /// assert_eq!(SessionKeys::session_keys().user(7).count().await?, 1);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of any command; see [`ErrorKind`](crate::ErrorKind).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the scan and leaves nothing on the server.
+    ///
+    /// # Round trips
+    ///
+    /// One for each page of the database; one in all if all arguments are bound.
+    pub async fn count(&self) -> Result<u64> {
+        let (mut scan, mut count) = (self.scan(), 0);
+        while scan.next().await.transpose()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Returns whether any such key exists. Stops at the first key that it finds; if none exists,
+    /// it scans the whole database.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(!SessionKeys::session_keys().user(7).exists().await?);
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// assert!(SessionKeys::session_keys().user(7).exists().await?);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of any command; see [`ErrorKind`](crate::ErrorKind).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the scan and leaves nothing on the server.
+    ///
+    /// # Round trips
+    ///
+    /// One for each page of the database, up to the first key.
+    pub async fn exists(&self) -> Result<bool> {
+        Ok(self.scan().next().await.transpose()?.is_some())
+    }
+
+    /// Deletes the keys, page by page. [`Sweep`] has the options for dry runs, progress and
+    /// stopping.
+    ///
+    /// At most two pages of keys are held in memory.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// let preview = SessionKeys::session_keys().user(7).delete().dry_run().await?;
+    /// assert_eq!((preview.matched, preview.affected), (1, 0));
+    /// let deleted = SessionKeys::session_keys().user(7).delete().await?;
+    /// assert_eq!(deleted.affected, 1);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`SweepError`], which contains the progress before the error.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future stops after the current round trip; some keys may already be deleted.
+    /// See [`Sweep`].
+    ///
+    /// # Round trips
+    ///
+    /// As for [`Sweep`].
     pub fn delete(&self) -> Sweep<'static> {
         Sweep::delete(self.target(), self.options.clone())
     }
 
-    /// Sets the TTL of the keys, counted from when each is reached. Zero deletes them. Like [`expire`](crate::Key::expire) of
-    /// each key, it ends loads in flight and deletes stale copies. See [`Sweep`].
+    /// Sets the TTL of the keys, counted from when each key is reached. Zero deletes them.
+    ///
+    /// Like [`Key::expire`](crate::Key::expire) on each key, it ends loads in flight and deletes
+    /// stale copies. [`Sweep`] has the options.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # use std::time::Duration;
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// let expired = SessionKeys::session_keys().user(7).expire(Duration::from_secs(60)).await?;
+    /// assert_eq!(expired.affected, 1);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`SweepError`], which contains the progress before the error. Its kind is
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the TTL is longer than Redis supports.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future stops after the current round trip; some keys may already have the TTL.
+    /// See [`Sweep`].
+    ///
+    /// # Round trips
+    ///
+    /// As for [`Sweep`].
     pub fn expire(&self, lifetime: Duration) -> Sweep<'static> {
         Sweep::expire(lifetime, self.target(), self.options.clone())
     }
@@ -193,9 +319,40 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
 }
 
 impl<S: Keyspace, V: Readable> Pattern<S, V> {
-    /// The keys with their values, as a stream: the values of a page and the `SCAN` of the next are one round trip. A key
-    /// that goes between the two is left out; one whose value can't be decoded is an error, after which the stream goes on.
-    /// The values of a page are in memory at once: of big ones, ask for [smaller pages](Self::page_size).
+    /// Returns the keys with their values, as a stream.
+    ///
+    /// A key that is deleted before its value is read is left out. The values of a page are in
+    /// memory at once, so use [smaller pages](Self::page_size) for large values. This call does no
+    /// I/O.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// let mut values = SessionKeys::session_keys().user(7).values();
+    /// while let Some((found, value)) = values.next().await.transpose()? {
+    ///     assert_eq!((found.key().as_str(), value.as_str()), ("session:7:phone", "a"));
+    /// }
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The stream yields the errors of any command, and then ends. A value that can't be decoded is
+    /// a [`Decode`](crate::ErrorKind::Decode) error, after which the stream continues.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the stream ends the scan and leaves nothing on the server.
+    ///
+    /// # Round trips
+    ///
+    /// One for each page of the database, and one more for the values of the last page. The values
+    /// of a page and the `SCAN` of the next page share a round trip.
     pub fn values(&self) -> Values<S, V> {
         Values::new(self.scan())
     }
@@ -213,7 +370,8 @@ impl<S, V> fmt::Debug for Pattern<S, V> {
     }
 }
 
-/// Deletes what a raw glob matches among the keys that start with the prefix of `S`: the generated `delete_pattern`.
+/// Deletes the keys that start with the prefix of `S` and match a raw glob: the generated
+/// `delete_pattern`.
 #[doc(hidden)]
 pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
     delete_within(S::META, glob)
@@ -227,7 +385,7 @@ pub(crate) fn delete_within(keyspace: &'static KeyspaceMeta, glob: &str) -> Swee
     whole.push_str(glob);
     let target = SweepTarget {
         filter: Box::new(move |key| {
-            key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_one(key)
+            key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_companion(key)
         }),
         wanted: Wanted { glob: whole, only: None, redis_type: None, refusal: None },
         keyspace,

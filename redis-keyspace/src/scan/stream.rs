@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 
 use super::matcher::Matcher;
 use super::target::ScanOptions;
-use super::walk::{PageTurn, Walk};
+use super::walk::{Walk, WalkStep};
 use crate::client::Target;
 use crate::error::{Error, Result, short_name};
 use crate::key::KeyText;
@@ -19,24 +19,24 @@ use crate::kind::Readable;
 use crate::protocol::{Keys, Packet, Reply, read};
 use crate::schema::{Key, Keyspace};
 
-/// A key that a scan found, with the arguments that made it.
+/// A key that a scan found, with its typed arguments.
 pub struct KeyMatch<S: Keyspace, V> {
     key: Key<S, V>,
     arguments: S::Parsed,
 }
 
 impl<S: Keyspace, V> KeyMatch<S, V> {
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &Key<S, V> {
         &self.key
     }
 
-    /// The key by itself.
+    /// Returns the key, without the arguments.
     pub fn into_key(self) -> Key<S, V> {
         self.key
     }
 
-    /// The typed arguments.
+    /// Returns the typed arguments.
     #[must_use]
     pub fn arguments(&self) -> S::Parsed {
         self.arguments.clone()
@@ -55,28 +55,28 @@ impl<S: Keyspace, V> fmt::Debug for KeyMatch<S, V> {
     }
 }
 
-type Turning = BoxFuture<'static, (Walk, Result<PageTurn>)>;
+type Stepping = BoxFuture<'static, (Walk, Result<WalkStep>)>;
 
 enum ScanState {
     New(ScanOptions),
     Between(Walk),
-    Turning(Turning),
+    Stepping(Stepping),
     Done,
 }
 
-/// A stream of keys; see [`Pattern::scan`](super::Pattern::scan). [`next`](Self::next) gives one after the other without
-/// any trait in scope.
+/// A stream of keys, created by [`Pattern::scan`](super::Pattern::scan).
 ///
-/// After an error the stream ends.
+/// It implements `Stream`; [`next`](Self::next) returns one key after the other and needs no trait
+/// in scope. The stream ends after an error.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Scan<S: Keyspace, V> {
     matcher: Matcher<S>,
     kind: &'static str,
     progress: ScanState,
-    /// Where the keys are, if that was stated: then those that are given are there too.
+    /// The handle that was set on the pattern, if any. The returned keys use it too.
     target: Target,
     ready: VecDeque<KeyMatch<S, V>>,
-    /// `None` where keys may be given twice.
+    /// `None` if keys may be returned twice.
     seen: Option<SeenKeys>,
     skipped: u64,
 }
@@ -94,20 +94,41 @@ impl<S: Keyspace, V> Scan<S, V> {
         }
     }
 
-    /// The next key; `None` at the end.
+    /// Returns the next key; `None` at the end.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// let mut scan = SessionKeys::session_keys().scan();
+    /// let found = scan.next().await.transpose()?.unwrap();
+    /// assert_eq!(found.into_key(), SessionKeys::session(7, "phone"));
+    /// assert!(scan.next().await.is_none());
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of any command.
+    /// Those of any command; see [`ErrorKind`](crate::ErrorKind). The stream ends after an error.
     ///
     /// # Cancellation
     ///
-    /// Dropping this future loses nothing: the next call goes on where it was.
+    /// Dropping the future loses nothing: the next call continues the scan.
+    ///
+    /// # Round trips
+    ///
+    /// None while keys of the current page are left; otherwise one for each page up to the next
+    /// key.
     pub async fn next(&mut self) -> Option<Result<KeyMatch<S, V>>> {
         std::future::poll_fn(|context| self.poll_found(context)).await
     }
 
-    /// How many keys the glob of the pattern has let through so far that are no keys of it.
+    /// Returns how many keys were skipped so far: the glob of the pattern matched them, but they do
+    /// not belong to it.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped
@@ -118,20 +139,20 @@ impl<S: Keyspace, V> Scan<S, V> {
             if let Some(found) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(found)));
             }
-            match ready!(self.poll_turn(context, |_, _| Vec::new())) {
+            match ready!(self.poll_step(context, |_, _| Vec::new())) {
                 None => return Poll::Ready(None),
-                Some(Ok(turn)) => self.take(turn),
+                Some(Ok(step)) => self.take(step),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             }
         }
     }
 
-    /// The next round trip; `None` when there is no more to do.
-    fn poll_turn(
+    /// Runs the next round trip; `None` if the scan is complete.
+    fn poll_step(
         &mut self,
         context: &mut Context<'_>,
         send_along: impl FnOnce(&mut Self, &Walk) -> Vec<Packet>,
-    ) -> Poll<Option<Result<PageTurn>>> {
+    ) -> Poll<Option<Result<WalkStep>>> {
         let mut send_along = Some(send_along);
         loop {
             match std::mem::replace(&mut self.progress, ScanState::Done) {
@@ -143,24 +164,24 @@ impl<S: Keyspace, V> Scan<S, V> {
                 }
                 ScanState::Between(mut walk) => {
                     let packets = send_along.take().map(|packets| packets(self, &walk)).unwrap_or_default();
-                    if packets.is_empty() && !walk.goes_on() {
+                    if packets.is_empty() && !walk.has_next_page() {
                         return Poll::Ready(None);
                     }
-                    self.progress = ScanState::Turning(Box::pin(async move {
-                        let turn = walk.turn(packets, true).await;
-                        (walk, turn)
+                    self.progress = ScanState::Stepping(Box::pin(async move {
+                        let step = walk.step(packets, true).await;
+                        (walk, step)
                     }));
                 }
-                ScanState::Turning(mut turning) => {
-                    let Poll::Ready((walk, turn)) = turning.as_mut().poll(context) else {
-                        self.progress = ScanState::Turning(turning);
+                ScanState::Stepping(mut stepping) => {
+                    let Poll::Ready((walk, step)) = stepping.as_mut().poll(context) else {
+                        self.progress = ScanState::Stepping(stepping);
                         return Poll::Pending;
                     };
-                    return Poll::Ready(Some(match turn {
-                        Ok(PageTurn { failure: Some(error), .. }) | Err(error) => Err(self.explain(error)),
-                        Ok(turn) => {
+                    return Poll::Ready(Some(match step {
+                        Ok(WalkStep { failure: Some(error), .. }) | Err(error) => Err(self.explain(error)),
+                        Ok(step) => {
                             self.progress = ScanState::Between(walk);
-                            Ok(turn)
+                            Ok(step)
                         }
                     }));
                 }
@@ -169,9 +190,9 @@ impl<S: Keyspace, V> Scan<S, V> {
         }
     }
 
-    fn take(&mut self, turn: PageTurn) {
-        self.skipped += turn.unreadable;
-        for text in turn.keys {
+    fn take(&mut self, step: WalkStep) {
+        self.skipped += step.unreadable;
+        for text in step.keys {
             match self.matcher.arguments(&text) {
                 None => self.skipped += 1,
                 Some(arguments) if self.seen.as_mut().is_none_or(|seen| seen.is_new(&text)) => {
@@ -211,11 +232,12 @@ impl<S: Keyspace, V> fmt::Debug for Scan<S, V> {
     }
 }
 
-/// The keys that were given already: a scan may come upon one again while the server's table shrinks.
+/// The keys that were already returned. A scan may find a key again while the hash table of the
+/// server shrinks.
 #[derive(Default)]
 struct SeenKeys {
     hashes: HashSet<(u64, u64)>,
-    // Two of them, since 64 bits are too few: a key that is taken for another would be lost.
+    // Two hashes, because 64 bits are too few: on a collision, a key would be lost.
     first: RandomState,
     second: RandomState,
 }
@@ -228,11 +250,11 @@ impl SeenKeys {
 
 type MatchedValue<S, V> = Result<(KeyMatch<S, V>, <V as Readable>::Value)>;
 
-/// A stream of keys with their values; see [`Pattern::values`](super::Pattern::values).
+/// A stream of keys with their values, created by [`Pattern::values`](super::Pattern::values).
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Values<S: Keyspace, V: Readable> {
     scan: Scan<S, V>,
-    /// The keys whose values are on their way.
+    /// The keys whose values were requested.
     asked: Vec<KeyMatch<S, V>>,
     ready: VecDeque<MatchedValue<S, V>>,
 }
@@ -242,17 +264,41 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
         Self { scan, asked: Vec::new(), ready: VecDeque::new() }
     }
 
-    /// The next key with its value; `None` at the end. As [`Scan::next`] otherwise.
+    /// Returns the next key with its value; `None` at the end.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// let mut values = SessionKeys::session_keys().values();
+    /// let (found, value) = values.next().await.transpose()?.unwrap();
+    /// assert_eq!((found.key().as_str(), value.as_str()), ("session:7:phone", "a"));
+    /// # Ok(()) }).await }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of any command, after which the stream ends; and, of a value that can't be decoded,
-    /// [`Decode`](crate::ErrorKind::Decode), after which it goes on.
+    /// Those of any command, after which the stream ends. A value that can't be decoded is a
+    /// [`Decode`](crate::ErrorKind::Decode) error, after which the stream continues.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing: the next call continues the scan.
+    ///
+    /// # Round trips
+    ///
+    /// None while values of the current page are left; otherwise one for each page up to the next
+    /// value.
     pub async fn next(&mut self) -> Option<Result<(KeyMatch<S, V>, V::Value)>> {
         std::future::poll_fn(|context| self.poll_value(context)).await
     }
 
-    /// How many keys the glob of the pattern has let through so far that are no keys of it.
+    /// Returns how many keys were skipped so far: the glob of the pattern matched them, but they do
+    /// not belong to it.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.scan.skipped()
@@ -264,21 +310,21 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
                 return Poll::Ready(Some(ready));
             }
             let Self { scan, asked, .. } = self;
-            let turn = scan.poll_turn(context, |scan, walk| {
+            let step = scan.poll_step(context, |scan, walk| {
                 asked.extend(scan.ready.drain(..));
                 let groups = walk.divide(asked, |found| found.key.as_str());
                 let texts = |group: &[KeyMatch<S, V>]| group.iter().map(|found| found.key.text()).collect();
                 groups.map(|group| Packet::new("MGET", Keys::Many(texts(group)))).collect()
             });
-            match ready!(turn) {
+            match ready!(step) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(mut turn)) => {
-                    if let Err(error) = self.take(std::mem::take(&mut turn.replies)) {
+                Some(Ok(mut step)) => {
+                    if let Err(error) = self.take(std::mem::take(&mut step.replies)) {
                         self.scan.progress = ScanState::Done;
                         return Poll::Ready(Some(Err(error)));
                     }
-                    self.scan.take(turn);
+                    self.scan.take(step);
                 }
             }
         }
@@ -290,12 +336,12 @@ impl<S: Keyspace, V: Readable> Values<S, V> {
         let mut values = Vec::with_capacity(self.asked.len());
         for reply in replies {
             let Reply::Array(some) = read::checked(reply).map_err(about)? else {
-                return Err(about(Error::protocol("MGET did not give a list")));
+                return Err(about(Error::protocol("MGET did not return a list")));
             };
             values.extend(some);
         }
         if values.len() != self.asked.len() {
-            return Err(about(Error::protocol("MGET did not give one value a key")));
+            return Err(about(Error::protocol("MGET did not return one value per key")));
         }
         for (found, value) in self.asked.drain(..).zip(values) {
             let read = read::to_bytes(value).and_then(|bytes| {

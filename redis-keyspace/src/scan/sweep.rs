@@ -1,11 +1,11 @@
-//! Deleting many keys, or giving them a lifetime, a page at a time.
+//! Deletes many keys or sets their TTL, page by page.
 
 use std::fmt;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
-use super::fills::{end_fills, forgetting};
+use super::fills::{clearing_copies, end_fills};
 use super::target::{ScanOptions, SweepTarget};
 use super::walk::Walk;
 use crate::client::call_options;
@@ -15,13 +15,48 @@ use crate::protocol::{Keys, Packet, read};
 use crate::schema::TemplateMeta;
 use crate::time::millis;
 
-/// Work on many keys under way: [`Pattern::delete`](super::Pattern::delete) and
-/// [`Pattern::expire`](super::Pattern::expire) with their options. Await it.
+/// An operation on many keys, created by [`Pattern::delete`](super::Pattern::delete) and
+/// [`Pattern::expire`](super::Pattern::expire). Await it.
+///
+/// ```
+/// # use redis_keyspace::{Keyspace, Redis, Text};
+/// # #[derive(Keyspace)]
+/// # #[keyspace(prefix = "session", ttl = "1d")]
+/// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// SessionKeys::session(7, "phone").set("a").await?;
+/// let mut pages = 0;
+/// let progress = SessionKeys::session_keys()
+///     .delete()
+///     .page_size(100)
+///     .on_progress(|progress| {
+///         println!("{:.0} %", progress.fraction() * 100.0);
+///         pages += 1;
+///     })
+///     .await?;
+/// assert_eq!((progress.affected, progress.finished), (1, true));
+/// assert!(pages > 0);
+/// # Ok(()) }).await }
+/// ```
+///
+/// # Errors
+///
+/// A [`SweepError`], which contains the progress before the error. `?` converts it into an
+/// [`Error`](crate::Error).
 ///
 /// # Cancellation
 ///
-/// Dropping the future ends the work after the round trip that is under way, whose outcome is then unknown. To stop and
-/// know what was done, use [`stop_if`](Self::stop_if).
+/// Dropping the future stops the sweep after the current round trip, whose outcome is then unknown.
+/// To stop a sweep and know what it did, use [`stop_if`](Self::stop_if).
+///
+/// # Round trips
+///
+/// One for each page of the database, and one more for the keys of the last page: the commands on
+/// the keys of a page and the `SCAN` of the next page share a round trip. Before the first page, a
+/// sweep of a kind with fills takes one more to end loads in flight. If stale copies or negative
+/// entries exist, or the server is a node of a cluster, it also scans the database once to delete
+/// those.
 #[must_use = "nothing is done unless it is awaited"]
 pub struct Sweep<'c> {
     work: Work,
@@ -40,27 +75,31 @@ enum Work {
     Expire(Duration),
 }
 
-/// How far a [`Sweep`] has come.
+/// The progress of a [`Sweep`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SweepProgress {
-    /// About how many keys of the database the server has looked at.
+    /// About how many keys of the database the server examined.
     pub looked_at: u64,
-    /// How many keys the database had at the start, which `looked_at` approaches.
+    /// The number of keys in the database at the start, which `looked_at` approaches. 0 if the user
+    /// may not call `DBSIZE`.
     pub total: u64,
-    /// How many keys of the pattern were found. One that the server comes upon twice counts twice, here and, for a
-    /// lifetime, in `affected`: while its table shrinks, and when another server takes its place.
+    /// The number of keys of the pattern that were found. A key that the server returns twice
+    /// counts twice, also in `affected` of [`Pattern::expire`](super::Pattern::expire). This
+    /// happens while the hash table of the server shrinks, and when another server replaces it.
     pub matched: u64,
-    /// How many of them were deleted, or given their lifetime.
+    /// The number of keys that were deleted, or whose TTL was set.
     pub affected: u64,
-    /// How many keys the glob let through that are no keys of the pattern. They were left alone.
+    /// The number of keys that the glob matched but that do not belong to the pattern. They are
+    /// unchanged.
     pub skipped: u64,
-    /// Whether the whole database was gone through.
+    /// Whether the whole database was scanned.
     pub finished: bool,
 }
 
 impl SweepProgress {
-    /// The part that is done, from 0 to 1, as far as it can be known: for a progress bar.
+    /// Returns the estimated completed fraction, from 0 to 1, for a progress bar. It is 1 if the
+    /// total is not known.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "it is an estimate")]
     pub fn fraction(&self) -> f64 {
@@ -68,7 +107,7 @@ impl SweepProgress {
     }
 }
 
-/// A [`Sweep`] that ended with an error, and how far it had come. Turns into the [`Error`] with `?`.
+/// The error of a [`Sweep`], with its progress. `?` converts it into an [`Error`].
 #[derive(Debug, Clone)]
 pub struct SweepError {
     error: Error,
@@ -76,7 +115,8 @@ pub struct SweepError {
 }
 
 impl SweepError {
-    /// What was done before the error. The keys of the round trip that failed may have been reached as well.
+    /// Returns the progress before the error. Keys of the round trip that failed may have been
+    /// changed too.
     #[must_use]
     pub fn progress(&self) -> SweepProgress {
         self.progress
@@ -86,7 +126,7 @@ impl SweepError {
         self.error
     }
 
-    /// What went wrong.
+    /// Returns the error.
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.error
@@ -120,7 +160,7 @@ impl<'c> Sweep<'c> {
         Self { work: Work::Expire(lifetime), ..Self::delete(target, options) }
     }
 
-    /// Changes nothing, and counts what would have been reached as [`matched`](SweepProgress::matched).
+    /// Changes nothing, and only counts the keys as [`matched`](SweepProgress::matched).
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
@@ -130,13 +170,14 @@ impl<'c> Sweep<'c> {
         /// Sets the timeout of each round trip. It does not limit the sweep as a whole.
     }
 
-    /// How many keys of the database the server looks at for one page (`COUNT`); 1000 unless stated, at least 1.
+    /// Sets how many keys of the database the server examines for one page (`COUNT`). The default
+    /// is 1000, the minimum 1.
     pub fn page_size(mut self, keys: u32) -> Self {
         self.options.page_size = keys.max(1);
         self
     }
 
-    /// Is told of the progress after every page.
+    /// Calls a function with the progress after every page.
     pub fn on_progress<'n>(self, on_progress: impl FnMut(&SweepProgress) + Send + 'n) -> Sweep<'n>
     where
         'c: 'n,
@@ -146,8 +187,9 @@ impl<'c> Sweep<'c> {
         sweep
     }
 
-    /// Stops after a page for which this says so; what was done is the result, with [`finished`](SweepProgress::finished)
-    /// unset. Keys of that page are counted as [`matched`](SweepProgress::matched) and not reached any more.
+    /// Stops after a page for which `stop` returns `true`. The sweep then returns its progress,
+    /// with [`finished`](SweepProgress::finished) set to `false`. The keys of that page are counted
+    /// as [`matched`](SweepProgress::matched), but are not changed.
     pub fn stop_if<'n>(self, stop: impl FnMut(&SweepProgress) -> bool + Send + 'n) -> Sweep<'n>
     where
         'c: 'n,
@@ -166,7 +208,7 @@ impl<'c> Sweep<'c> {
 
     async fn run(mut self) -> Result<SweepProgress, SweepError> {
         let mut progress = SweepProgress::default();
-        match self.go_through(&mut progress).await {
+        match self.sweep(&mut progress).await {
             Ok(()) => Ok(progress),
             Err(error) => Err(SweepError {
                 error: error.about(self.command(), self.target.template.map(TemplateMeta::name), None),
@@ -175,25 +217,27 @@ impl<'c> Sweep<'c> {
         }
     }
 
-    async fn go_through(&mut self, progress: &mut SweepProgress) -> Result<()> {
+    async fn sweep(&mut self, progress: &mut SweepProgress) -> Result<()> {
         self.target.wanted.check()?;
-        // Also when it fails or is dropped: copies that were read while keys were deleted must not be served.
-        let _forgetting =
-            if self.ends_fills() { Some(forgetting(&self.target, &self.options)?) } else { None };
-        self.go_through_pages(progress).await
+        // Also if the sweep fails or is dropped: copies that were read while keys were deleted must
+        // not be served.
+        let _clearing =
+            if self.ends_fills() { Some(clearing_copies(&self.target, &self.options)?) } else { None };
+        self.sweep_pages(progress).await
     }
 
-    /// As `del` and `expire` of a key do.
+    /// Whether the sweep ends fills, as `del` and `expire` of a key do.
     fn ends_fills(&self) -> bool {
         !self.dry_run
     }
 
-    async fn go_through_pages(&mut self, progress: &mut SweepProgress) -> Result<()> {
+    async fn sweep_pages(&mut self, progress: &mut SweepProgress) -> Result<()> {
         if self.ends_fills() {
             end_fills(&self.target, &self.options).await?;
         }
         let mut walk = Walk::new(&self.target.wanted, self.options.clone(), self.target.keyspace)?;
-        // A second UNLINK would count what the first, whose reply was lost, has deleted as not there.
+        // Not repeatable: if the reply to an UNLINK was lost, a second one would count the deleted
+        // keys as missing.
         let repeatable = self.dry_run || !matches!(self.work, Work::Delete);
         let mut keys: Vec<KeyText> = Vec::new();
         let mut asks_size = true;
@@ -203,9 +247,9 @@ impl<'c> Sweep<'c> {
             if asks_size {
                 packets.push(Packet::new("DBSIZE", Keys::None));
             }
-            let has_page = walk.goes_on();
-            let turn = walk.turn(packets, repeatable || sent == 0).await?;
-            let mut replies = turn.replies.into_iter();
+            let has_page = walk.has_next_page();
+            let step = walk.step(packets, repeatable || sent == 0).await?;
+            let mut replies = step.replies.into_iter();
             let mut failure = None;
             for reply in replies.by_ref().take(sent) {
                 match read::to_count(reply) {
@@ -213,15 +257,15 @@ impl<'c> Sweep<'c> {
                     Err(error) => failure = failure.or(Some(error)),
                 }
             }
-            // What was done is counted before anything that failed ends the whole.
-            if let Some(error) = failure.or(turn.failure) {
+            // Count what was done before returning an error.
+            if let Some(error) = failure.or(step.failure) {
                 return Err(error);
             }
             if std::mem::take(&mut asks_size) {
-                // For the bar only: a user who may not ask sees none.
+                // Only for the progress: a user without permission for DBSIZE sees no total.
                 progress.total = replies.next().and_then(|reply| read::to_count(reply).ok()).unwrap_or(0);
             }
-            if turn.restarted {
+            if step.restarted {
                 progress.looked_at = 0;
                 if self.dry_run {
                     progress.matched = 0;
@@ -231,8 +275,8 @@ impl<'c> Sweep<'c> {
                 progress.looked_at =
                     progress.looked_at.saturating_add(walk.page_size().into()).min(progress.total);
             }
-            progress.skipped += turn.unreadable;
-            for key in turn.keys {
+            progress.skipped += step.unreadable;
+            for key in step.keys {
                 if (self.target.filter)(&key) {
                     progress.matched += 1;
                     keys.push(KeyText::Shared(key.into()));
@@ -243,7 +287,7 @@ impl<'c> Sweep<'c> {
             if self.dry_run {
                 keys.clear();
             }
-            progress.finished = keys.is_empty() && !walk.goes_on();
+            progress.finished = keys.is_empty() && !walk.has_next_page();
             if let Some(on_progress) = &mut self.on_progress {
                 on_progress(progress);
             }
@@ -261,7 +305,7 @@ impl<'c> Sweep<'c> {
         }
     }
 
-    /// The commands for the keys of a page.
+    /// Returns the commands for the keys of a page.
     fn packets(&self, mut keys: Vec<KeyText>, walk: &Walk) -> Result<Vec<Packet>> {
         match self.work {
             Work::Delete => {

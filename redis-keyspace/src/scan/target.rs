@@ -1,4 +1,4 @@
-//! Which keys a scan visits, and its options.
+//! The keys that a scan visits, and its options.
 
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
@@ -8,33 +8,34 @@ use crate::schema::{KeyspaceMeta, TemplateMeta};
 #[derive(Clone)]
 pub(super) struct Wanted {
     pub(super) glob: String,
-    /// The key, if there can be only one.
+    /// The key, if only one key can match.
     pub(super) only: Option<String>,
     /// The Redis type of the keys, if it matters.
     pub(super) redis_type: Option<&'static str>,
-    /// Why the scan fails, if a bound argument contains a reserved marker.
+    /// The error of the scan, if a bound argument contains a reserved marker.
     pub(super) refusal: Option<Error>,
 }
 
 impl Wanted {
-    /// Fails if a bound argument is invalid; then nothing may be sent.
+    /// Fails if a bound argument is invalid. Nothing may be sent then.
     pub(super) fn check(&self) -> Result<()> {
         self.refusal.clone().map_or(Ok(()), Err)
     }
 }
 
-/// How a scan runs.
+/// The options of a scan.
 #[derive(Clone)]
 pub(super) struct ScanOptions {
     pub(super) call: CallOptions,
     pub(super) page_size: u32,
-    /// Whether a key may be returned twice, so that none has to be remembered.
+    /// Whether a key may be returned twice. Then no key is remembered.
     pub(super) repeats: bool,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        // Larger pages cost fewer round trips, but would block the server for longer than a millisecond.
+        // Larger pages need fewer round trips, but would block the server for longer than a
+        // millisecond.
         Self { call: CallOptions::default(), page_size: 1000, repeats: false }
     }
 }

@@ -1,4 +1,4 @@
-//! Going through a database page by page.
+//! Scans a database page by page.
 
 use std::sync::Arc;
 
@@ -10,35 +10,35 @@ use crate::key::{KeyText, slot_within};
 use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Reply, Request, read};
 use crate::schema::KeyspaceMeta;
 
-/// How often a scan starts anew. A server that is another one all the time is none to scan.
+/// The maximum number of restarts of a scan. A server that keeps changing can't be scanned.
 const RESTARTS: u32 = 64;
 
-/// A scan under way.
+/// A scan in progress.
 pub(super) struct Walk {
     binding: Arc<Binding>,
     keyspace: &'static KeyspaceMeta,
-    /// The glob is of the keys as they stand on the server.
+    /// The glob includes the namespace.
     wanted: Wanted,
     options: ScanOptions,
-    /// Where the next page starts; `None` when there is none.
+    /// The start of the next page; `None` after the last page.
     cursor: Option<u64>,
-    /// The run of the server that the cursor is of, once that is known.
+    /// The run of the server that the cursor belongs to, if it is known.
     server: Option<ServerRun>,
-    /// How often it was another one.
+    /// How often the run changed.
     restarts: u32,
 }
 
-/// What one round trip brought.
-pub(super) struct PageTurn {
-    /// The replies to what was sent along.
+/// The result of one round trip of a scan.
+pub(super) struct WalkStep {
+    /// The replies to the commands that were sent with the `SCAN`.
     pub(super) replies: Vec<Reply>,
     /// The keys of the page, without the namespace.
     pub(super) keys: Vec<String>,
-    /// How many keys the glob let through that are no text, or too long to be used.
+    /// The number of keys that the glob matched, but that are not UTF-8 or too long.
     pub(super) unreadable: u64,
-    /// Why there is no page, while what was sent along has its replies.
+    /// The error of the page. The commands that were sent with it still have their replies.
     pub(super) failure: Option<Error>,
-    /// Whether the server is another one than before, so that the walk has started anew.
+    /// Whether the server changed, so that the scan starts again.
     pub(super) restarted: bool,
 }
 
@@ -50,9 +50,10 @@ impl Walk {
     ) -> Result<Self> {
         wanted.check()?;
         let binding = options.call.target.resolve(Some(keyspace))?;
-        // A namespace contains nothing that a glob could take for its own.
+        // A namespace contains no glob characters.
         let glob = binding.wire_name(&wanted.glob);
-        // What the glob names literally is part of every key that it matches.
+        // Every key that the glob matches contains its literal parts, so it is at least as long as
+        // they are.
         binding.pool().settings.sizes().check_key(&wanted.glob)?;
         let wanted = Wanted { glob, ..wanted.clone() };
         // A disabled handle has no keys.
@@ -64,12 +65,13 @@ impl Walk {
         self.options.page_size
     }
 
-    /// Whether there is another page.
-    pub(super) fn goes_on(&self) -> bool {
+    /// Whether another page follows.
+    pub(super) fn has_next_page(&self) -> bool {
         self.cursor.is_some()
     }
 
-    /// Divides the keys of a page, or what stands for them, into those that can be in one command. They may change places.
+    /// Divides the keys of a page, or items that stand for them, into groups that fit into one
+    /// command. May reorder the items.
     pub(super) fn divide<'k, T>(
         &self,
         keys: &'k mut [T],
@@ -86,9 +88,9 @@ impl Walk {
     }
 
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
-    pub(super) async fn turn(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<PageTurn> {
+    pub(super) async fn step(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<WalkStep> {
         packets.extend(self.cursor.map(|cursor| self.page(cursor)));
-        let mut turn = PageTurn {
+        let mut step = WalkStep {
             replies: Vec::new(),
             keys: Vec::new(),
             unreadable: 0,
@@ -96,7 +98,7 @@ impl Walk {
             restarted: false,
         };
         if packets.is_empty() || self.binding.is_disabled {
-            return Ok(turn);
+            return Ok(step);
         }
         let deadline = self.binding.deadline(self.options.call.timeout);
         let binding = Arc::clone(&self.binding);
@@ -107,30 +109,33 @@ impl Walk {
         let outcome = run_on(binding, request, deadline, repeatable, None, self.server).await;
         observed.outcome(&subject, outcome.as_ref().err());
         let (replies, server) = outcome?;
-        turn.replies = read::many(replies);
+        step.replies = read::many(replies);
         if self.cursor.is_some() {
-            let page = turn.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
-            if let Err(error) = self.read_page(page, &mut turn) {
-                turn.failure = Some(error.about("SCAN", None, None));
+            let page = step.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
+            if let Err(error) = self.read_page(page, &mut step) {
+                step.failure = Some(error.about("SCAN", None, None));
             }
         }
-        turn.restarted = self.server.is_some() && self.server != server;
+        step.restarted = self.server.is_some() && self.server != server;
         self.server = server;
-        if turn.restarted {
-            // A cursor says where the next page starts in the tables of one run of a server, and nothing to another.
+        if step.restarted {
+            // A cursor is valid only for the hash tables of one run of a server.
             self.cursor = Some(0);
             self.restarts += 1;
             if self.restarts > RESTARTS {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
-                    format!("the server was another one {RESTARTS} times since the scan began"),
+                    format!(
+                        "the server restarted or was replaced more than {RESTARTS} times during the scan; \
+                         scan again when it is stable"
+                    ),
                 ));
             }
         }
-        Ok(turn)
+        Ok(step)
     }
 
-    /// Asks for the page that starts here.
+    /// Returns the command for the page that starts at this cursor.
     fn page(&self, cursor: u64) -> Packet {
         if let Some(only) = &self.wanted.only {
             return Packet::new("TYPE", Keys::One(KeyText::Shared(only.as_str().into())));
@@ -148,18 +153,18 @@ impl Walk {
         packet
     }
 
-    fn read_page(&mut self, page: Reply, turn: &mut PageTurn) -> Result<()> {
+    fn read_page(&mut self, page: Reply, step: &mut WalkStep) -> Result<()> {
         if let Some(only) = &self.wanted.only {
             self.cursor = None;
             return match read::checked(page)? {
                 Reply::Status(kind) => {
-                    turn.keys.extend((self.wanted.redis_type == Some(&kind)).then(|| only.clone()));
+                    step.keys.extend((self.wanted.redis_type == Some(&kind)).then(|| only.clone()));
                     Ok(())
                 }
-                _ => Err(Error::protocol("TYPE did not give the name of one")),
+                _ => Err(Error::protocol("TYPE did not return a type name")),
             };
         }
-        let unexpected = || Error::protocol("SCAN did not give a cursor and a list of keys");
+        let unexpected = || Error::protocol("SCAN did not return a cursor and a list of keys");
         let Reply::Array(parts) = read::checked(page)? else { return Err(unexpected()) };
         let Ok([Reply::Bulk(cursor), Reply::Array(keys)]) = <[Reply; 2]>::try_from(parts) else {
             return Err(unexpected());
@@ -167,19 +172,19 @@ impl Walk {
         let cursor: Option<u64> = str::from_utf8(&cursor).ok().and_then(|cursor| cursor.parse().ok());
         self.cursor = Some(cursor.ok_or_else(unexpected)?).filter(|&cursor| cursor != 0);
         let sizes = self.binding.pool().settings.sizes();
-        turn.keys.reserve(keys.len());
+        step.keys.reserve(keys.len());
         for key in keys {
             let Reply::Bulk(key) = key else { return Err(unexpected()) };
             match String::from_utf8(key) {
                 Ok(mut key) if key.starts_with(&*self.binding.namespace) => {
                     key.drain(..self.binding.namespace.len());
                     if sizes.check_key(&key).is_ok() {
-                        turn.keys.push(key);
+                        step.keys.push(key);
                     } else {
-                        turn.unreadable += 1;
+                        step.unreadable += 1;
                     }
                 }
-                _ => turn.unreadable += 1,
+                _ => step.unreadable += 1,
             }
         }
         Ok(())

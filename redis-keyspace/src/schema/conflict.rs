@@ -1,11 +1,11 @@
-//! The message about two templates that can make the same key.
+//! The error message for two templates that can make the same key.
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and this runs at compile time")]
 
 use super::template::TemplateMeta;
 use crate::key::{ConstText, Overlap, overlap};
 
-/// The message for templates at two places that can make the same key.
+/// Returns the error message if the templates at two indices can make the same key.
 pub const fn conflict(templates: &[TemplateMeta], one: usize, other: usize) -> Option<Message> {
     if one < templates.len() && other < templates.len() {
         conflict_of(&templates[one], &templates[other])
@@ -14,10 +14,10 @@ pub const fn conflict(templates: &[TemplateMeta], one: usize, other: usize) -> O
     }
 }
 
-/// A message composed at compile time, for a constant that panics with it.
+/// A message that is built at compile time, for a constant that panics with it.
 pub type Message = ConstText<1024>;
 
-/// The message for two templates that can make the same key.
+/// Returns the error message if two templates can make the same key.
 pub(crate) const fn conflict_of(one: &TemplateMeta, other: &TemplateMeta) -> Option<Message> {
     let example = match overlap(one.pieces, other.pieces) {
         Overlap::Nothing => return None,

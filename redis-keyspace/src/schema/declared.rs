@@ -1,4 +1,4 @@
-//! The trait of keyspaces, and the way from a key back to its arguments.
+//! The `Keyspace` trait, which also parses keys back into their arguments.
 
 use std::fmt::Debug;
 
@@ -6,10 +6,10 @@ use super::keyspace::KeyspaceMeta;
 use super::template::TemplateMeta;
 use crate::key::{Captures, KeyParseError, capture};
 
-/// A declared set of keys: what `#[derive(Keyspace)]` implements.
+/// A declared set of keys.
 ///
-/// Only the derive implements this trait. Its items are the declaration as data, and ways from the text of a key back
-/// to typed arguments.
+/// Use `#[derive(Keyspace)]` to implement this trait; never implement it by hand. It provides the
+/// declaration as data, and parses the text of a key back into typed arguments.
 ///
 /// ```
 /// use redis_keyspace::{Json, Keyspace};
@@ -34,20 +34,22 @@ pub trait Keyspace: Sized + 'static {
     /// The declaration as data.
     const META: &'static KeyspaceMeta;
 
-    /// One variant per template, its arguments typed: what [`parse`](Self::parse) returns.
+    /// The enum that [`parse`](Self::parse) returns: one variant per template, with typed
+    /// arguments.
     type Parsed: Clone + Debug + PartialEq;
 
-    /// Turns the captured arguments of one template into typed ones.
+    /// Parses the captured arguments of one template.
     #[doc(hidden)]
     fn from_captures(template: usize, captures: &Captures<'_>) -> Option<Self::Parsed>;
 
-    /// Reads a key back into the template and the typed arguments that made it.
+    /// Parses a key into its template and typed arguments.
     ///
-    /// `key` is the key as the constructors print it: with the prefix, without an application namespace.
+    /// `key` is the key as the constructors print it: with the prefix, without an application
+    /// namespace.
     ///
     /// # Errors
     ///
-    /// When no template of this keyspace produces that key.
+    /// Fails if no template of this keyspace produces that key.
     fn parse(key: &str) -> Result<Self::Parsed, KeyParseError> {
         let mut templates = Self::META.templates.iter().enumerate();
         templates
@@ -58,11 +60,13 @@ pub trait Keyspace: Sized + 'static {
             })
     }
 
-    /// Returns the template that produces a key, with the arguments as text, for tools that know no types.
+    /// Returns the template that produces a key, with the arguments as text. For tools that do not
+    /// know the types.
     fn identify(key: &str) -> Option<Identified> {
         Self::META.templates.iter().enumerate().find_map(|(index, template)| {
             let captures = capture(template.pieces, key)?;
-            // A capture has the right alphabet, but may still be out of range: only the types can tell.
+            // A captured argument has the right characters, but may be out of range. Only its type
+            // can tell.
             Self::from_captures(index, &captures)?;
             Some(Identified { template, arguments: captures.named(template.pieces) })
         })

@@ -13,19 +13,21 @@ use super::template::TemplateMeta;
 use crate::error::{Error, Result, short_name};
 use crate::key::{KeyArgument, KeyText, KeyWriter, slot};
 
-/// A handle that is part of a key, its type erased. Keys are stored in maps and sets of users, and a lint that looks for
-/// interior mutability would look into every key and find the handle's.
+/// The handle of a key, with its type erased. Users store keys in maps and sets. Without the
+/// erasure, a lint against interior mutability in map keys would find the handle in every key.
 #[derive(Clone)]
 pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 
 /// A key of the keyspace `S` with a value of kind `V`.
 ///
-/// The constructors of a keyspace create keys. Creating a key does no I/O and allocates once; cloning it allocates
-/// nothing. Its operations depend on the kind: see the methods below. A key prints as it is stored in Redis, without the
-/// application namespace; [`Redis::wire_key`](crate::Redis::wire_key) returns the key with it.
+/// The constructors of a keyspace create keys. Creating a key does no I/O and allocates once;
+/// cloning it does not allocate. The kind decides which operations a key has; they are the methods
+/// below. A key prints as it is stored in Redis, without the application namespace.
+/// [`Redis::wire_key`](crate::Redis::wire_key) returns the key with the namespace.
 ///
 /// ```
-/// # use redis_keyspace::{Keyspace, Text};
+/// use redis_keyspace::{Keyspace, Redis, Text};
+///
 /// #[derive(Keyspace)]
 /// #[keyspace(prefix = "user", ttl = "1h")]
 /// struct UserKeys {
@@ -33,9 +35,17 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 ///     name: fn(login: &str) -> Text,
 /// }
 ///
-/// let key = UserKeys::name("a:b");
-/// assert_eq!(key.to_string(), "user:name:a%3Ab");
-/// assert_ne!(key, UserKeys::name("a"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let key = UserKeys::name("ann");
+/// key.set("Ann").await?;
+/// assert_eq!(key.get().await?.as_deref(), Some("Ann"));
+/// key.del().await?;
+///
+/// // Arguments are escaped, so two different keys never have the same name.
+/// assert_eq!(UserKeys::name("a:b").to_string(), "user:name:a%3Ab");
+/// # Ok(()) }).await }
 /// ```
 #[must_use = "a key does nothing by itself: call an operation on it and await that"]
 pub struct Key<S, V> {
@@ -47,10 +57,15 @@ pub struct Key<S, V> {
 }
 
 impl<S: Keyspace, V> Key<S, V> {
-    /// Returns the typed arguments of the key, as [`parse`](Keyspace::parse) reads them; for a [member](Self::member) of a
-    /// group, those of the key itself. `None` for a template with `parse = false`, for a newtype with a value outside of its alphabet,
-    /// for a [`Raw`](crate::Raw) argument that contains a reserved text, and for an argument whose own `KeyArgument` can't read what
-    /// it writes.
+    /// Returns the typed arguments of the key, as [`parse`](Keyspace::parse) returns them. For a
+    /// [member](Self::member) of a group, these are the arguments of the key itself.
+    ///
+    /// Returns `None` for:
+    ///
+    /// - a template with `parse = false`;
+    /// - a newtype with a value outside of its alphabet;
+    /// - a [`Raw`](crate::Raw) argument that contains a reserved text;
+    /// - an argument whose custom `KeyArgument` cannot parse what it writes.
     #[must_use]
     pub fn arguments(&self) -> Option<S::Parsed> {
         S::parse(self.text.own()).ok()
@@ -82,22 +97,24 @@ impl<S, V> Key<S, V> {
         Self::new(KeyText::Static(text), template)
     }
 
-    /// Returns the text of the key, as it is stored in Redis, without the application namespace.
+    /// Returns the text of the key as it is stored in Redis, without the application namespace.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.text.as_str()
     }
 
-    /// Returns the bytes of the key, as it is stored in Redis, without the application namespace.
+    /// Returns the bytes of the key as it is stored in Redis, without the application namespace.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.as_str().as_bytes()
     }
 
-    /// Returns the cluster slot of the key, from 0 to 16,383. Keys with the same [hash tag] are in the same slot. On a
-    /// cluster, only such keys can be used in one command, batch or transaction: others fail with
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent. A namespace changes the slot of a key that has
-    /// no hash tag.
+    /// Returns the cluster slot of the key, from 0 to 16,383. Keys with the same [hash tag] are in
+    /// the same slot.
+    ///
+    /// On a cluster, one command, batch or transaction can use only keys in the same slot.
+    /// Otherwise it fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is
+    /// sent. A namespace changes the slot of a key that has no hash tag.
     ///
     /// Templates with the same `hash_tag` share a slot by construction:
     ///
@@ -128,12 +145,12 @@ impl<S, V> Key<S, V> {
         self.template
     }
 
-    /// The same key with another kind.
+    /// Returns the same key with another kind.
     pub(crate) fn of_kind<W>(&self) -> Key<S, W> {
         Key { pinned: self.pinned.clone(), ..Key::new(self.text.clone(), self.template) }
     }
 
-    /// Fails if the name of the key is one that only the library uses.
+    /// Fails if no operation may use the key.
     pub(crate) fn check_name(&self) -> Result<()> {
         self.text.check()
     }
@@ -142,13 +159,13 @@ impl<S, V> Key<S, V> {
         self.text.clone()
     }
 
-    /// The same key in this generation of a group.
+    /// Returns the same key in this generation of a group.
     pub(crate) fn in_generation(&self, generation: u64) -> Self {
         Self { pinned: self.pinned.clone(), ..Self::new(self.text.in_generation(generation), self.template) }
     }
 }
 
-// By hand, because derived impls would put bounds on the marker types.
+// Manual implementations: derived ones would put bounds on the marker types.
 
 impl<S, V> Clone for Key<S, V> {
     fn clone(&self) -> Self {
@@ -207,7 +224,7 @@ impl<S, V> AsRef<str> for Key<S, V> {
     }
 }
 
-/// Composes a key; a generated constructor is one chain of calls on it.
+/// Builds a key. A generated constructor is one chain of calls on it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct KeyBuilder {

@@ -8,7 +8,7 @@ use super::policy::OnUnavailable;
 use super::template::TemplateMeta;
 use crate::key::capture;
 
-/// A declared keyspace as data.
+/// A declared keyspace, as data.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct KeyspaceMeta {
@@ -38,7 +38,8 @@ impl KeyspaceMeta {
         self.name
     }
 
-    /// Returns what every key starts with, without the separator; empty if the keyspace declares `prefix = none`.
+    /// Returns the prefix of every key, without the separator. It is empty if the keyspace declares
+    /// `prefix = none`.
     #[must_use]
     pub const fn prefix(&self) -> &'static str {
         self.prefix
@@ -62,7 +63,8 @@ impl KeyspaceMeta {
         self.overrides.server
     }
 
-    /// Returns whether the declaration sets `dedicated_server`: only keyspaces with the same `server` may use that server.
+    /// Returns whether the declaration sets `dedicated_server`. Then only keyspaces with the same
+    /// `server` may use that server.
     #[must_use]
     pub const fn has_dedicated_server(&self) -> bool {
         self.overrides.dedicated_server
@@ -80,7 +82,8 @@ impl KeyspaceMeta {
         self.templates
     }
 
-    /// Whether a `dedicated_server` keeps two keyspaces on different servers. That is verified when they are bound.
+    /// Whether `dedicated_server` keeps two keyspaces on different servers. This is verified when
+    /// the keyspaces are bound.
     pub(crate) const fn is_kept_apart_from(&self, other: &Self) -> bool {
         let same_server = match (self.overrides.server, other.overrides.server) {
             (Some(one), Some(other)) => equal(one, other),
@@ -90,18 +93,19 @@ impl KeyspaceMeta {
         (self.overrides.dedicated_server || other.overrides.dedicated_server) && !same_server
     }
 
-    /// The identity of the declaration.
+    /// Returns the identity of the declaration.
     pub(crate) fn address(&'static self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    /// The template that produces a key. Templates of a keyspace do not overlap, so there is at most one.
+    /// Returns the template that produces a key. Templates of a keyspace do not overlap, so at most
+    /// one matches.
     pub(crate) fn template_of(&self, key: &str) -> Option<&'static TemplateMeta> {
         self.templates.iter().find(|template| capture(template.pieces, key).is_some())
     }
 }
 
-/// Whether two texts are the same; `==` is not const.
+/// Whether two strings are equal. `==` is not const.
 const fn equal(one: &str, other: &str) -> bool {
     let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
     while let (Some((a, rest)), Some((b, others))) = (one.split_first(), other.split_first()) {
@@ -113,7 +117,7 @@ const fn equal(one: &str, other: &str) -> bool {
     one.is_empty() && other.is_empty()
 }
 
-/// What a keyspace sets about its connections; `None` means as the server is configured.
+/// Connection settings of a keyspace. `None` means the setting of the server applies.
 #[derive(Debug, Clone, Copy)]
 #[doc(hidden)]
 pub struct Overrides {
@@ -129,7 +133,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Nothing set; the derive sets what the attributes say.
+    /// No settings. The derive adds those of the attributes.
     pub const NONE: Self = Self {
         db: None,
         server: None,

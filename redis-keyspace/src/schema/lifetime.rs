@@ -1,14 +1,14 @@
-//! How long keys live.
+//! The lifetime of keys.
 
 use std::time::Duration;
 
 use crate::time::Expiry;
 
-/// How long the keys of a template live, as declared.
+/// The declared lifetime of the keys of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lifetime {
-    /// Every write that creates or replaces the value sets this lifetime.
+    /// The keys expire after this duration. Every write that creates or replaces the value sets it.
     Expires(Duration),
     /// The keys never expire: `ttl = none`.
     Forever,

@@ -1,4 +1,4 @@
-//! Declarations: keyspaces and templates as data, the trait of keyspaces, and their keys.
+//! Declarations: keyspaces and templates as data, the `Keyspace` trait, and typed keys.
 
 mod conflict;
 mod declared;
@@ -8,6 +8,7 @@ mod lifetime;
 mod policy;
 mod sweep_mark;
 mod template;
+mod ttl_value;
 
 pub(crate) use conflict::conflict_of;
 pub use conflict::{Message, conflict};
@@ -19,3 +20,4 @@ pub use lifetime::Lifetime;
 pub use policy::{FillPolicy, OnUnavailable};
 pub(crate) use sweep_mark::{is_sweep_mark, sweep_mark};
 pub use template::TemplateMeta;
+pub use ttl_value::TtlValue;

@@ -1,13 +1,13 @@
-//! Policies that a declaration sets.
+//! Policies that a declaration can set.
 
 use std::time::Duration;
 
-/// How reads behave when Redis is unavailable: it can't be reached, does not answer in time, or its queues are full.
+/// How reads behave when Redis is unavailable: unreachable, too slow, or with full queues.
 ///
-/// Set for a keyspace by `#[keyspace(on_unavailable = "miss")]`, and for a single call by
-/// [`Command::on_unavailable`](crate::Command::on_unavailable). It applies to `get`, `get_json`, `get_ex`, `get_many` and
-/// `get_or_set`, also in a batch. All other commands fail, so that a write that did not happen is never taken for one
-/// that did.
+/// Set it for a keyspace with `#[keyspace(on_unavailable = "miss")]`, or for a single call with
+/// [`Command::on_unavailable`](crate::Command::on_unavailable). It applies to `get`, `get_json`,
+/// `get_ex`, `get_many` and `get_or_set`, also in a batch. All other commands fail: a write that
+/// did not happen must never look as if it did.
 ///
 /// ```
 /// use redis_keyspace::command::OnUnavailable;
@@ -34,20 +34,22 @@ pub enum OnUnavailable {
     /// The read fails.
     #[default]
     Error,
-    /// The read returns a miss, as if the key did not exist: `None`, or 0 for a counter. Each is counted in
-    /// [`Stats::degraded`](crate::stats::Stats::degraded) and logged as a warning.
+    /// The read returns a miss, as if the key did not exist: `None`, or 0 for a counter. Each such
+    /// read is counted in [`Stats::degraded`](crate::stats::Stats::degraded) and logged as a
+    /// warning.
     Miss,
 }
 
-/// What a keyspace or a template sets about [`get_or_set`](crate::Key::get_or_set) of its keys; a call can override it.
+/// The options of [`get_or_set`](crate::Key::get_or_set) that a keyspace or template declares. A
+/// call can override them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillPolicy {
-    /// The largest part by which lifetimes are shortened at random, in thousandths.
+    /// The maximum fraction by which TTLs are randomly shortened, in thousandths.
     #[doc(hidden)]
     pub jitter: u16,
     #[doc(hidden)]
     pub stale_for: Option<Duration>,
-    /// After which part of the lifetime a hit reloads the value, in thousandths.
+    /// The fraction of the TTL after which a hit reloads the value, in thousandths.
     #[doc(hidden)]
     pub early_refresh: Option<u16>,
     #[doc(hidden)]
@@ -61,7 +63,7 @@ pub struct FillPolicy {
 }
 
 impl FillPolicy {
-    /// Nothing set; the derive sets what the attributes say.
+    /// No options. The derive adds those of the attributes.
     #[doc(hidden)]
     pub const NONE: Self = Self {
         jitter: 0,
@@ -73,48 +75,50 @@ impl FillPolicy {
         across_processes: false,
     };
 
-    /// Whether looking for a value is a plain `GET`.
-    pub(crate) fn looks_plainly(&self) -> bool {
+    /// Whether a lookup is a plain `GET`.
+    pub(crate) fn is_plain_get(&self) -> bool {
         self.stale_for.is_none() && self.early_refresh.is_none()
     }
 
-    /// Returns the largest part by which lifetimes of loaded values are shortened at random, from 0 to 1.
+    /// Returns the maximum fraction by which TTLs of loaded values are randomly shortened, from 0
+    /// to 1.
     #[must_use]
     pub fn ttl_jitter(&self) -> f64 {
         f64::from(self.jitter) / 1000.0
     }
 
-    /// Returns how long a stale copy is kept after the lifetime of the value.
+    /// Returns how long a stale copy is kept after the value expires.
     #[must_use]
     pub const fn stale_for(&self) -> Option<Duration> {
         self.stale_for
     }
 
-    /// Returns the part of the lifetime after which a hit reloads the value, from 0 to 1.
+    /// Returns the fraction of the TTL after which a hit reloads the value, from 0 to 1.
     #[must_use]
     pub fn early_refresh(&self) -> Option<f64> {
         self.early_refresh.map(|part| f64::from(part) / 1000.0)
     }
 
-    /// Returns how long the absence of a value is remembered.
+    /// Returns how long a negative entry is kept, which records that no value exists.
     #[must_use]
     pub const fn negative_ttl(&self) -> Option<Duration> {
         self.negative_ttl
     }
 
-    /// Returns how long a loader may take.
+    /// Returns how long a loader may run.
     #[must_use]
     pub const fn hard_timeout(&self) -> Option<Duration> {
         self.hard_timeout
     }
 
-    /// Returns how long a caller waits for another caller's load before it loads itself.
+    /// Returns how long a caller waits for the load of another caller before it loads the value
+    /// itself.
     #[must_use]
     pub const fn wait_timeout(&self) -> Option<Duration> {
         self.wait_timeout
     }
 
-    /// Whether all processes together load once.
+    /// Returns whether a stampede is one load across all processes.
     #[must_use]
     pub const fn across_processes(&self) -> bool {
         self.across_processes

@@ -1,10 +1,10 @@
-//! The names of the marks that deletions by pattern leave.
+//! The names of sweep marks, which deletions by pattern leave behind.
 
 use super::template::TemplateMeta;
 use crate::key::{KeyText, Piece, SWEPT};
 
-/// The key at which a deletion by pattern of this template leaves a mark: leases and copies from before the mark are void.
-/// The mark is a hash, so that scans for values do not find it.
+/// Returns the key of the sweep mark of a template. A deletion by pattern writes it, and leases and
+/// copies from before the mark are void. The mark is a hash, so scans for values do not find it.
 pub(crate) fn sweep_mark(template: &TemplateMeta) -> KeyText {
     let start = match template.pieces.first() {
         Some(Piece::Literal(text)) => text,

@@ -8,7 +8,7 @@ use crate::error::TemplateName;
 use crate::key::Piece;
 use crate::kind::KindMeta;
 
-/// One template of a keyspace as data.
+/// A template of a keyspace, as data.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TemplateMeta {
@@ -18,7 +18,7 @@ pub struct TemplateMeta {
     pub(crate) pieces: &'static [Piece],
     pub(crate) kind: KindMeta,
     pub(crate) lifetime: Lifetime,
-    /// Whether the lifetime is that of the keyspace, because the template declares none.
+    /// Whether the template declares no lifetime and uses that of the keyspace.
     pub(crate) inherits_lifetime: bool,
     pub(crate) fills: FillPolicy,
     pub(crate) docs: &'static str,
@@ -49,69 +49,69 @@ impl TemplateMeta {
         }
     }
 
-    /// The same template with what its attributes set about fills.
+    /// Sets the fill policy that the attributes declare.
     #[doc(hidden)]
     #[must_use]
     pub const fn filled_by(self, fills: FillPolicy) -> Self {
         Self { fills, ..self }
     }
 
-    /// The same template, marked as declaring its own lifetime.
+    /// Marks the template as having its own lifetime.
     #[doc(hidden)]
     #[must_use]
     pub const fn with_own_lifetime(self) -> Self {
         Self { inherits_lifetime: false, ..self }
     }
 
-    /// Returns the name of its keyspace.
+    /// Returns the name of the keyspace.
     #[must_use]
     pub const fn keyspace(&self) -> &'static str {
         self.keyspace
     }
 
-    /// Returns the field that declares it, which is also the name of its constructor.
+    /// Returns the name of the field, which is also the name of the constructor.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         self.field
     }
 
-    /// Returns the whole template, prefix included: `cart:user:{id}`.
+    /// Returns the whole template, including the prefix: `cart:user:{id}`.
     #[must_use]
     pub const fn template(&self) -> &'static str {
         self.template
     }
 
-    /// Returns its literals and arguments in order.
+    /// Returns the literals and arguments in order.
     #[must_use]
     pub const fn pieces(&self) -> &'static [Piece] {
         self.pieces
     }
 
-    /// Returns the kind of its keys, as declared: `Json<Cart>`.
+    /// Returns the kind of the keys, as declared: `Json<Cart>`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         self.kind.name
     }
 
-    /// Returns how other clients see the values.
+    /// Returns a short description of the stored format, for other clients.
     #[must_use]
     pub const fn wire_format(&self) -> &'static str {
         self.kind.wire_format
     }
 
-    /// Returns the Redis type of its keys.
+    /// Returns the Redis type of the keys.
     #[must_use]
     pub const fn redis_type(&self) -> &'static str {
         self.kind.redis_type
     }
 
-    /// Returns how long its keys live.
+    /// Returns the declared lifetime of the keys.
     #[must_use]
     pub const fn lifetime(&self) -> Lifetime {
         self.lifetime
     }
 
-    /// Returns what the declaration sets about `get_or_set`.
+    /// Returns the declared options of `get_or_set`.
     #[must_use]
     pub const fn fills(&self) -> FillPolicy {
         self.fills
@@ -125,12 +125,12 @@ impl TemplateMeta {
 }
 
 impl TemplateMeta {
-    /// The names that errors show.
+    /// Returns the names that errors show.
     pub(crate) fn name(&self) -> TemplateName {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
     }
 
-    /// Whether fills keep stale copies or negative entries, so that writes must delete them.
+    /// Whether fills store stale copies or negative entries, so that writes must delete them.
     pub(crate) fn keeps_copies(&self) -> bool {
         self.fills.stale_for.is_some() || self.fills.negative_ttl.is_some()
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::limits::part_of;
 
-/// Pauses that double up to a limit, each shortened at random by up to a half, so that many callers do not come back at the
-/// same moment.
+/// Pauses that double up to a limit. Each one is shortened at random by up to a half, so that many
+/// callers do not retry at the same moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
     next: Duration,
@@ -25,7 +25,7 @@ impl Backoff {
         self
     }
 
-    /// The longest that the next pause can be.
+    /// The upper bound of the next pause.
     pub(crate) fn at_most(&self) -> Duration {
         self.next
     }
@@ -38,7 +38,7 @@ impl Backoff {
     }
 }
 
-/// A pause varied at random, between half of it and one and a half.
+/// Returns a pause at random, between a half and one and a half of `pause`.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     (pause / 2).saturating_add(part_of(pause, fastrand::f64()))
 }
@@ -57,6 +57,8 @@ mod tests {
             let pause = backoff.pause();
             assert!(pause >= whole / 2 && pause <= whole, "{nth}: {pause:?}");
         }
+        let pauses = (0..100).map(|_| Backoff::new(longest, longest).pause());
+        assert!(pauses.collect::<std::collections::HashSet<_>>().len() > 50);
         assert!((0..100).map(|_| jittered(first)).collect::<std::collections::HashSet<_>>().len() > 50);
     }
 

@@ -1,4 +1,4 @@
-//! The deadline of an operation, and the limit that it came from.
+//! The deadline of an operation, and the limit that it was computed from.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Budget, Error};
 
-/// The end of an operation's time. It covers waiting for a connection, connecting and the reply.
+/// The deadline of an operation. It covers waiting for a connection, connecting and the reply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     at: Instant,
@@ -14,7 +14,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// No wait is longer: a longer limit would overflow the clock.
+    /// The upper bound of all limits. A longer limit would overflow the clock.
     pub(crate) const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
     /// The deadline of an operation that starts now.
@@ -28,22 +28,22 @@ impl Deadline {
         self.at
     }
 
-    /// This long after the start of the operation, or the deadline if that is earlier.
+    /// Returns the moment `after` the start of the operation, or the deadline if that is earlier.
     pub(crate) fn early(self, after: Duration) -> Instant {
         self.at - self.limit.saturating_sub(after)
     }
 
-    /// How long the whole operation may take.
+    /// The limit of the whole operation.
     pub(crate) fn limit(self) -> Duration {
         self.limit
     }
 
-    /// The error of an operation whose deadline passed in this part of it.
+    /// Returns the error for a deadline that passed in this phase of the operation.
     pub(crate) fn passed(self, budget: Budget) -> Error {
         Error::timeout(budget, self.limit)
     }
 
-    /// Awaits a part of the operation, up to the deadline.
+    /// Awaits a part of the operation until the deadline.
     pub(crate) async fn bound<T>(self, budget: Budget, part: impl Future<Output = T>) -> Result<T, Error> {
         timeout_at(self.at, part).await.map_err(|_| self.passed(budget))
     }

@@ -1,24 +1,25 @@
-//! When a value expires, in the units of Redis.
+//! The expiry of values, in the units of Redis.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 
-/// When a value that is written expires.
+/// The expiry that a write sets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expiry {
     After(Duration),
     At(SystemTime),
-    /// Keeps the expiry of the value that is replaced.
+    /// Keeps the expiry of the replaced value.
     Keep,
     Never,
 }
 
-/// The longest lifetime in milliseconds: the server adds the time of day to it.
+/// The maximum lifetime in milliseconds. The server adds the current time to it, and the sum must
+/// not overflow.
 const LONGEST: i64 = 1 << 61;
 
-/// Returns the duration in whole milliseconds, the resolution of Redis; rounded up, so that it never becomes the zero
-/// that deletes.
+/// Returns the duration in whole milliseconds, the resolution of Redis. Rounds up, because a
+/// lifetime of zero would delete the key.
 pub(crate) fn millis(duration: Duration) -> Result<i64> {
     let millis = duration.as_nanos().div_ceil(1_000_000);
     i64::try_from(millis).ok().filter(|&millis| millis <= LONGEST).ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! Arithmetic on durations that come from outside. `Duration::MAX` often means "no limit", and the operators of `Duration` and
-//! `Instant` panic on it: use these functions, or methods that saturate.
+//! Arithmetic on durations from callers. `Duration::MAX` often means "no limit", and the operators
+//! of `Duration` and `Instant` panic on it. Use these functions, or methods that saturate.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use super::deadline::Deadline;
 use super::expiry::millis;
 use crate::error::{Error, Result};
 
-/// The longest lifetime that Redis keeps, about 70 million years.
+/// The longest lifetime that Redis supports, about 70 million years.
 pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_millis(1 << 61);
 
-/// The moment this long from now; a longer wait than seven days counts as that.
+/// Returns the moment `limit` from now, at most seven days from now.
 pub(crate) fn from_now(limit: Duration) -> Instant {
     Deadline::after(limit).at()
 }
 
-/// A part of a duration, at most all of it.
+/// Returns a fraction of a duration, at most the whole of it.
 pub(crate) fn part_of(duration: Duration, part: f64) -> Duration {
     if part >= 1.0 {
         return duration;
@@ -27,7 +27,8 @@ pub(crate) fn part_of(duration: Duration, part: f64) -> Duration {
     Duration::try_from_secs_f64(duration.as_secs_f64() * part).unwrap_or(duration).min(duration)
 }
 
-/// Fails if a lifetime is zero, or longer than Redis keeps: before any work is done for what it is the lifetime of.
+/// Fails if a lifetime is zero or longer than Redis supports. Call it before doing the work whose
+/// result is stored with this lifetime.
 pub(crate) fn check_lifetime(lifetime: Duration) -> Result<()> {
     if lifetime.is_zero() {
         return Err(Error::invalid_input("a lifetime of zero stores nothing; call `del` to delete"));
@@ -39,11 +40,12 @@ pub(crate) fn check_lifetime(lifetime: Duration) -> Result<()> {
 mod tests {
     use super::*;
 
-    const ALL: [Duration; 6] = [
+    const ALL: [Duration; 7] = [
         Duration::ZERO,
         Duration::from_nanos(1),
         Duration::from_secs(1),
         LONGEST_LIFETIME,
+        LONGEST_LIFETIME.saturating_add(Duration::from_millis(1)),
         Duration::from_secs(u64::MAX),
         Duration::MAX,
     ];
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_lifetimes_have_an_end() {
+    fn moments_and_lifetimes_are_bounded() {
         for duration in ALL {
             assert!(from_now(duration) <= Instant::now() + Deadline::LONGEST);
             let is_lifetime = duration > Duration::ZERO && duration <= LONGEST_LIFETIME;

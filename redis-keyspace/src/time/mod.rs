@@ -1,4 +1,4 @@
-//! Deadlines, pauses between attempts, and lifetimes in Redis's units.
+//! Deadlines, pauses between attempts, and lifetimes in the units of Redis.
 
 mod backoff;
 mod deadline;

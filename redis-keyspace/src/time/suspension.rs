@@ -1,17 +1,18 @@
-//! Time that passed while the machine was suspended.
+//! Measures how long the machine was suspended.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Shorter differences of the two clocks come from adjusting the wall clock.
+/// Smaller differences between the two clocks come from adjustments of the wall clock.
 const NOTICED: Duration = Duration::from_secs(1);
 
-/// Finds out how long the machine was suspended since a moment.
+/// Measures how long the machine was suspended since it was started.
 ///
-/// A virtual machine or serverless instance that is frozen and thawed does not count that time on its monotonic clock. The
-/// server counted it, so what it kept for this process may have expired. The wall clock is set again after the thaw.
+/// The monotonic clock of a virtual machine or serverless instance stops while it is frozen. The
+/// server's clock does not, so data that the server kept for this process may have expired. The
+/// wall clock is corrected after the thaw.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SuspensionClock {
-    // Not tokio's, which tests stop.
+    // Not tokio's clock, which tests can pause.
     monotonic: Instant,
     wall: SystemTime,
 }
@@ -22,14 +23,15 @@ impl SuspensionClock {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// Returns how much more time passed on the wall clock than on the monotonic clock, if that is more than a second.
+    /// Returns how much more time passed on the wall clock than on the monotonic clock, or zero if
+    /// the difference is at most a second.
     pub(crate) fn suspended(&self) -> Duration {
         let passed = self.wall.elapsed().unwrap_or_default();
         let difference = passed.saturating_sub(self.monotonic.elapsed());
         if difference > NOTICED { difference } else { Duration::ZERO }
     }
 
-    /// A clock that was started before the machine was suspended for this long.
+    /// Returns a clock that was started before a suspension of this length.
     #[cfg(test)]
     pub(crate) fn before_suspension(length: Duration) -> Self {
         let Self { monotonic, wall } = Self::start();

@@ -1,4 +1,4 @@
-//! Read, change and write back, without losing what others write meanwhile.
+//! Atomic updates: read a value, change it, and store the result if no other writer changed it.
 
 mod script;
 
@@ -20,34 +20,35 @@ use crate::protocol::{Keys, Packet, Reply, Request, ScriptCall, read};
 use crate::schema::{Key, Keyspace};
 use crate::time::{Deadline, Expiry, check_lifetime, part_of};
 
-/// How often an update is tried unless stated. Each time, somebody else has got through.
+/// The default number of attempts. A failed attempt means that another writer succeeded.
 const ATTEMPTS: u32 = 100;
-/// The longest pause after an attempt that came too late.
+/// The longest pause after a conflict.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// What an update decides to do with a value; see [`Key::update_with`].
+/// The decision of an update; see [`Key::update_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change<T> {
-    /// Leave what is there.
+    /// Leaves the key unchanged.
     Keep,
-    /// Store this.
+    /// Stores this value.
     Set(T),
-    /// Delete the key.
+    /// Deletes the key.
     Delete,
 }
 
-/// Updating a value: what is written is made from exactly what is replaced.
+/// Atomic updates: a change is stored only if the key still has the value that was read.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Changes the value that is there, atomically: `change` is given what was read, and what it makes of it is stored only if
-    /// nothing was written meanwhile; else it is called again, with what is there then. So it must not do anything besides.
-    /// Gives the new value; `None` when there was none, and nothing was done. Fills of the key that are under way end in any case.
+    /// Changes the value atomically. Returns the new value, or `None` if the key has no value; then
+    /// nothing is stored.
     ///
-    /// The remaining lifetime is kept; [`ttl`](Update::ttl) states another one. Any writer counts, `set` and `del` by whatever program
-    /// too. Tasks of this process that update one key go one after the other.
+    /// `change` receives the value that was read. If another writer changes the key before the
+    /// result is stored, `change` runs again with the current value. It can run several times, so
+    /// it should have no side effects. Every writer counts, including `set` and `del` from other
+    /// programs. Tasks of this process that update the same key take turns.
     ///
-    /// Two round trips, and one more each time that somebody else was faster. An error whose connection was
-    /// [lost](Error::is_connection_lost) leaves it open whether the change was stored.
+    /// The remaining TTL is kept; [`ttl`](Update::ttl) sets another one. Cache fills of the key
+    /// that are in progress do not store their value, even if the update changes nothing.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -66,12 +67,18 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// [`Conflict`](ErrorKind::Conflict) when somebody else was faster each time; [`Decode`](ErrorKind::Decode) when what
-    /// is there is no value of this kind; and those of any command.
+    /// [`Conflict`](ErrorKind::Conflict) if other writers were faster on every attempt,
+    /// [`Decode`](ErrorKind::Decode) if the value can't be decoded, and those of any command. After
+    /// an error with a [lost connection](Error::is_connection_lost), the change may or may not be
+    /// stored.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves it open whether the change is stored, and never stores half of it.
+    /// If the future is dropped, the change may or may not be stored. It is never stored in part.
+    ///
+    /// # Round trips
+    ///
+    /// Two, plus one for each conflict. One if there is nothing to store.
     pub fn update<'f>(
         &self,
         mut change: impl FnMut(&mut V::Owned) + Send + 'f,
@@ -86,8 +93,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         Update::new(self, Box::new(decide), Ok)
     }
 
-    /// Like [`update`](Self::update), of what `default` makes where there is no value; gives the new value. A new one gets the
-    /// lifetime that the template declares.
+    /// Like [`update`](Self::update), but changes the result of `default` if the key has no value.
+    /// Returns the new value. A value that did not exist before gets the TTL of the template.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -100,6 +107,18 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// assert_eq!(items, ["lamp"]);
     /// # Ok(()) }).await }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`update`](Self::update).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`update`](Self::update).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`update`](Self::update).
     pub fn update_or_insert<'f>(
         &self,
         mut default: impl FnMut() -> V::Owned + Send + 'f,
@@ -111,12 +130,12 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
             Change::Set(value)
         };
         Update::new(self, Box::new(decide), |value| {
-            value.ok_or_else(|| Error::protocol("an update that stores a value has none"))
+            value.ok_or_else(|| Error::protocol("an update that stores a value returned none"))
         })
     }
 
-    /// Like [`update`](Self::update), with `decide` free to store, to delete, or to leave what is there; gives what is there
-    /// afterwards.
+    /// Like [`update`](Self::update), but `decide` chooses whether to store a value, delete the
+    /// key, or leave it unchanged. Returns the value that the key has afterwards.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -138,6 +157,18 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// assert_eq!(without_lamp.await?, None);
     /// # Ok(()) }).await }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`update`](Self::update).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`update`](Self::update).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`update`](Self::update).
     pub fn update_with<'f>(
         &self,
         decide: impl FnMut(Option<V::Owned>) -> Change<V::Owned> + Send + 'f,
@@ -148,7 +179,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 
 type Decide<'f, T> = Box<dyn FnMut(Option<T>) -> Change<T> + Send + 'f>;
 
-/// An update with its options: await it. See [`Key::update`].
+/// An update with its options. Await it. Created by [`Key::update`] and its variants.
 #[must_use = "nothing is read or written unless it is awaited"]
 pub struct Update<'f, S, V: SingleValue, R> {
     key: Key<S, V>,
@@ -165,20 +196,21 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         Self { key: key.clone(), decide, finish, ttl: None, attempts: ATTEMPTS, options }
     }
 
-    /// The lifetime of what is stored, instead of what remains of the old one's.
+    /// Sets the TTL of the new value. By default, an existing value keeps its remaining TTL.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// How often it is tried, at least once; 100 times unless stated.
+    /// Sets the maximum number of attempts. The default is 100; 0 counts as 1.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
     call_options! { self => self.options;
-        /// Sets the timeout of the whole update: all attempts, and waiting for other tasks.
+        /// Sets the timeout of the whole update: all attempts, and waiting for other tasks of this
+        /// process.
     }
 
     async fn run(mut self) -> Result<R> {
@@ -197,7 +229,9 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         let name = binding.wire_name(self.key.as_str());
         let turn = binding.pool().local.updates.take(name.clone());
         let _turn = deadline.bound(Budget::Checkout, turn).await.map_err(|error| {
-            error.reworded("other tasks were still updating this key, so nothing was sent")
+            error.reworded(
+                "other tasks were still updating this key when the deadline passed; nothing was sent",
+            )
         })?;
         let mut there = read_ending_fills(&binding, self.key.text(), deadline).await?;
         let mut encoded = Vec::new();
@@ -219,7 +253,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                     }
                     (Action::Set(&encoded, expiry), Some(value))
                 }
-                // Also of what is not there: a fill under way is not to bring it back.
+                // Also runs if the key has no value: it stops a fill in progress from storing one.
                 Change::Delete => (Action::Delete, None),
             };
             let call = call(self.key.text(), there.as_deref(), &action)?;
@@ -240,7 +274,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         Err(Error::new(
             ErrorKind::Conflict,
             format!(
-                "others have written this key each time that it was about to be, up to {} times within {:?}; nothing was \
+                "update conflicted with other writers on every attempt (limit: {} attempts in {:?}); nothing was \
                  changed",
                 self.attempts,
                 deadline.limit(),
@@ -249,8 +283,8 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     }
 }
 
-/// Reads what is there, and ends the fills that are under way: an update that finds nothing to write is told of a change all the
-/// same, and what was loaded before that is not to be stored after it.
+/// Reads the value and ends the fills that are in progress. An update that stores nothing must also
+/// end them: values that were loaded before it must not be stored after it.
 async fn read_ending_fills(
     binding: &Arc<Binding>,
     key: KeyText,
@@ -259,10 +293,10 @@ async fn read_ending_fills(
     let keys = Keys::One(key);
     let request = Request::ending_fills_of(Packet::new("GET", keys), false);
     let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
-    read::asked_for(&request, replies).and_then(read::one).and_then(read::to_bytes)
+    read::requested_replies(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }
 
-/// Replaces what was read; gives what is there instead, if that is something else by now.
+/// Replaces the value that was read. Returns the current value if it is a different one.
 async fn replace(
     binding: &Arc<Binding>,
     name: &str,
@@ -271,14 +305,14 @@ async fn replace(
 ) -> Result<Result<(), Option<Vec<u8>>>> {
     let copies = &binding.pool().local.reads.copies;
     let _forgetting = copies.is_used().then(|| copies.forgetting(name.to_owned()));
-    // Not repeatable: a second run would find its own value, and take it for that of another writer.
+    // Not repeatable: a second run would find its own value and report it as another writer's.
     let outcome = SCRIPT.run(binding, call, deadline, false).await?;
-    let unexpected = || Error::protocol("the script of an update did not answer as it does");
+    let unexpected = || Error::protocol("the script of an update returned an unexpected reply");
     let Reply::Array(parts) = outcome else { return Err(unexpected()) };
     let mut parts = parts.into_iter();
     match parts.next() {
         Some(Reply::Int(1)) => Ok(Ok(())),
-        // What is there; of nothing, older protocols give no part at all.
+        // The current value. If the key has no value, older protocols omit this part.
         Some(Reply::Int(0)) => Ok(Err(parts.next().map_or(Ok(None), read::to_bytes)?)),
         _ => Err(unexpected()),
     }

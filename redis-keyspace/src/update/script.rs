@@ -1,4 +1,4 @@
-//! The script of updates: it replaces a value only if the key still has the value that was read.
+//! The script of updates. It replaces a value only if the key still holds the value that was read.
 
 use std::sync::LazyLock;
 
@@ -7,9 +7,11 @@ use crate::key::{Companion, KeyText};
 use crate::protocol::{Args, Keys, Script, ScriptCall};
 use crate::time::Expiry;
 
-/// Replaces or deletes the value if it is the expected one, and ends fills of the key that are in progress. Otherwise it changes
-/// nothing and returns the current value. `KEYS`: the key, and its companion. `ARGV`: `1` and the expected value, or `0` and
-/// anything if the key must not exist; `set`, the new value and further arguments of `SET`, or `del`.
+/// Replaces or deletes the value if it is the expected one, and ends fills of the key that are in
+/// progress. Otherwise changes nothing and returns the current value.
+///
+/// `KEYS`: the key and its companion. `ARGV`: `1` and the expected value, or `0` and any string if
+/// the key must not exist; then `set`, the new value and further arguments of `SET`, or `del`.
 pub(crate) const UPDATE_SCRIPT: &str = "\
 local there = redis.call('GET', KEYS[1])
 if ARGV[1] == '1' then
@@ -27,13 +29,13 @@ return {1}";
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(UPDATE_SCRIPT));
 
-/// What to do with the value.
+/// The change of a value.
 pub(super) enum Action<'v> {
     Set(&'v [u8], Expiry),
     Delete,
 }
 
-/// Returns the call that does this if the key still has the value that was read.
+/// Returns the call that makes this change if the key still has the expected value.
 pub(super) fn call(key: KeyText, expected: Option<&[u8]>, action: &Action<'_>) -> Result<ScriptCall> {
     let mut args = Args::default();
     args.push(if expected.is_some() { b"1" } else { b"0" });

@@ -1,9 +1,9 @@
-//! What attributes say about the code below them.
+//! Reads attributes: test-only code and paths of modules.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, ImplItem, Item, Lit, Meta, Token, TraitItem};
 
-/// Whether the code below these attributes is compiled for tests only.
+/// Returns whether the item with these attributes is compiled only for tests.
 pub(crate) fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let path = attribute.path();
@@ -16,7 +16,7 @@ pub(crate) fn is_test_only(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a `cfg` condition is false unless `test` is set.
+/// Returns whether a `cfg` condition is false unless `test` is set.
 fn needs_test(condition: &Meta) -> bool {
     match condition {
         Meta::Path(path) => path.is_ident("test"),
@@ -33,7 +33,7 @@ fn needs_test(condition: &Meta) -> bool {
     }
 }
 
-/// The file that `#[path = ".."]` names.
+/// Returns the file that `#[path = ".."]` names.
 pub(crate) fn path(attributes: &[Attribute]) -> Option<String> {
     attributes.iter().find_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
@@ -85,7 +85,7 @@ pub(crate) fn of_trait_item(item: &TraitItem) -> &[Attribute] {
     }
 }
 
-/// The attributes of an expression that may stand as a statement.
+/// Returns the attributes of an expression that can be a statement.
 pub(crate) fn of_expression(expression: &Expr) -> &[Attribute] {
     match expression {
         Expr::Assign(expression) => &expression.attrs,

@@ -1,4 +1,4 @@
-//! The rules, applied to a crate.
+//! Applies the rules to a crate.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::rules::Rules;
 use crate::source::{ModuleId, Source, line_of};
 use crate::violation::{Link, Location, Violation};
 
-/// Longer files need a reason.
+/// Files with more lines must give a reason.
 const MAX_LINES: usize = 450;
 
 pub(crate) struct Check<'s> {
@@ -36,7 +36,7 @@ impl<'s> Check<'s> {
     ) -> Vec<Violation> {
         let mut check = Self { package, source, imports, rules, layers, violations: Vec::new() };
         check.grouping();
-        // Each error is reported once: what goes upward is not part of a cycle, too.
+        // Each error is reported once: an upward import is not reported as part of a cycle.
         let (upward, edges): (Vec<_>, Vec<_>) = imports.edges.iter().partition(|edge| check.is_upward(edge));
         check.directions(&upward);
         check.cycles(&edges);
@@ -53,7 +53,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// The layers of both ends of an import.
+    /// Returns the layers of both ends of an import.
     fn layers_of(&self, edge: &Edge) -> Option<(usize, usize)> {
         let layer_of = |module| self.layers.layer_of(self.source.top_level(module));
         Some((layer_of(edge.from)?, layer_of(edge.to)?))
@@ -83,7 +83,7 @@ impl<'s> Check<'s> {
         self.violations.extend(found);
     }
 
-    /// The imports of each cycle.
+    /// Returns the imports of each cycle.
     fn cycles_between<N: Copy + Ord>(
         &self,
         edges: &[&Edge],
@@ -124,7 +124,7 @@ impl<'s> Check<'s> {
             let items = self.source.module(module).items.iter();
             for ident in items.filter_map(type_name) {
                 let of_name = definitions.entry(ident.unraw().to_string()).or_default();
-                // Within one module, they are alternatives by `cfg`.
+                // Types of the same name in one module are alternatives by `cfg`.
                 if of_name.iter().all(|(other, _)| *other != module) {
                     of_name.push((module, location(self.source, module, line_of(ident.span()))));
                 }
@@ -157,7 +157,7 @@ impl<'s> Check<'s> {
     }
 }
 
-/// Both ends of an import, as messages name them.
+/// Describes both ends of an import for messages.
 pub(crate) fn link(source: &Source, edge: &Edge) -> Link {
     let top_level = |module| source.path_of(source.top_level(module));
     Link {
@@ -186,7 +186,7 @@ fn type_name(item: &Item) -> Option<&Ident> {
     (!is_test_only(attributes::of_item(item))).then_some(ident)
 }
 
-/// Whether the comments at the top of a file say why it is long.
+/// Returns whether the comments at the top of a file say why it is long.
 fn gives_reason(text: &str) -> bool {
     let top = text.lines().map_while(|line| match line.trim() {
         "" => Some(""),

@@ -1,4 +1,4 @@
-//! Why a crate could not be read.
+//! Errors of reading a crate.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 pub(crate) type Result<T> = std::result::Result<T, LoadError>;
 
-/// The check could not read a crate.
+/// An error that keeps the check from reading a crate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -27,7 +27,7 @@ pub enum LoadError {
         /// What the parser expected.
         message: String,
     },
-    /// A `mod` item names no file.
+    /// The file of a `mod` item does not exist.
     NoFile {
         /// The file with the `mod` item.
         path: PathBuf,

@@ -9,7 +9,7 @@ pub(crate) struct Graph<N> {
 }
 
 impl<N: Copy + Ord> Graph<N> {
-    /// Edges from a node to itself are left out.
+    /// Creates a graph. Edges from a node to itself are ignored.
     pub(crate) fn new(edges: impl IntoIterator<Item = (N, N)>) -> Self {
         let mut successors = BTreeMap::<N, BTreeSet<N>>::new();
         for (from, to) in edges {
@@ -24,13 +24,13 @@ impl<N: Copy + Ord> Graph<N> {
         self.successors.values().map(BTreeSet::len).sum()
     }
 
-    /// How many nodes are in a cycle.
+    /// Returns the number of nodes in cycles.
     pub(crate) fn nodes_in_cycles(&self) -> usize {
         self.successors.keys().filter(|node| self.paths_from(**node).contains_key(node)).count()
     }
 
-    /// Cycles without a common edge, shortest first, that leave no cycle when all are cut. Each of them has to be cut
-    /// by itself. In each, the last node leads to the first.
+    /// Returns cycles without common edges, shortest first. Without the edges of these cycles, the
+    /// graph has no cycle. In each, the last node leads to the first.
     pub(crate) fn into_cycles(mut self) -> Vec<Vec<N>> {
         let mut cycles = Vec::new();
         while let Some(cycle) = self.shortest_cycle() {
@@ -48,7 +48,7 @@ impl<N: Copy + Ord> Graph<N> {
         self.successors.keys().filter_map(|node| self.shortest_cycle_through(*node)).min_by_key(Vec::len)
     }
 
-    /// The node comes first.
+    /// Returns the shortest cycle through a node, which comes first.
     fn shortest_cycle_through(&self, node: N) -> Option<Vec<N>> {
         let came_from = self.paths_from(node);
         let mut cycle = Vec::new();
@@ -62,7 +62,8 @@ impl<N: Copy + Ord> Graph<N> {
         Some(cycle)
     }
 
-    /// All nodes that a path of one edge or more leads to, each with the node before it on a shortest path.
+    /// Returns all nodes that are reachable by one edge or more, each with its predecessor on a
+    /// shortest path.
     fn paths_from(&self, start: N) -> BTreeMap<N, N> {
         let mut came_from = BTreeMap::new();
         let mut pending = VecDeque::from([start]);
@@ -78,7 +79,7 @@ impl<N: Copy + Ord> Graph<N> {
     }
 }
 
-/// The edges of a cycle.
+/// Returns the edges of a cycle.
 pub(crate) fn edges_of<N: Copy>(cycle: &[N]) -> impl Iterator<Item = (N, N)> {
     let ends = cycle.iter().cycle().skip(1);
     cycle.iter().zip(ends).map(|(from, to)| (*from, *to))
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn diamonds_and_shared_ends_are_no_cycles() {
+    fn diamonds_and_shared_ends_are_not_cycles() {
         let graph = Graph::new([(1, 2), (1, 3), (2, 4), (3, 4)]);
         assert_eq!(graph.nodes_in_cycles(), 0);
         assert!(graph.into_cycles().is_empty());

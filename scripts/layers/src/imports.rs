@@ -1,4 +1,4 @@
-//! The imports of a crate: what each module uses of other modules and of other crates.
+//! Finds the imports of a crate: the items of other modules and crates that each module uses.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::scope::{Scope, Wanted};
 use crate::source::{ModuleId, Source, line_of};
 use crate::tokens;
 
-/// A place where one module uses what another one defines.
+/// A place where one module uses an item of another module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) from: ModuleId,
@@ -25,7 +25,7 @@ pub(crate) struct Edge {
     pub(crate) line: usize,
     /// As written.
     pub(crate) path: String,
-    /// It is a `use` item.
+    /// Whether it is a `use` item.
     pub(crate) is_import: bool,
 }
 
@@ -76,7 +76,7 @@ struct Reader<'s> {
     names: &'s Names<'s>,
     module: ModuleId,
     blocks: Vec<Scope>,
-    /// The variables of the functions around the code, which hide functions of the same name.
+    /// The variables of the enclosing functions, which hide functions of the same name.
     variables: Vec<HashSet<String>>,
     imports: Imports,
 }
@@ -104,7 +104,7 @@ impl Reader<'_> {
         let is_import = matches!(usage, Use::Import | Use::Reexport);
         let is_bare = !is_import && !path.absolute && !path.starts_with_keyword();
         let path = path.to_string();
-        // A module that shows parts of its own does not depend on them.
+        // A module that re-exports its own parts does not depend on them.
         let is_facade = usage == Use::Reexport && self.source.is_within(to, from);
         let is_own = self.source.module(from).file == self.source.module(to).file
             && self.source.top_level(from) == self.source.top_level(to);
@@ -121,7 +121,8 @@ impl Reader<'_> {
     }
 
     fn add_foreign(&mut self, package: String, path: &Path, usage: Use, line: usize) {
-        // Else the path starts with a name that a `use` has imported, which is where the crate is named.
+        // Otherwise, the path starts with a name that a `use` item imports, and that item names the
+        // crate.
         let is_named = matches!(usage, Use::Import | Use::Reexport)
             || path.first() == package
             || path.starts_with_keyword();
@@ -156,7 +157,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a function with its variables known.
+    /// Reads a function with its variables in scope.
     fn with_variables(&mut self, variables: Variables, read: impl FnOnce(&mut Self)) {
         self.variables.push(variables.names);
         read(self);
@@ -201,7 +202,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         }
     }
 
-    /// The path of `pub(in ..)` is not used.
+    /// Does nothing: the path of `pub(in ..)` is not an import.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_block(&mut self, block: &'ast Block) {
@@ -232,7 +233,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.with_variables(variables, |reader| visit::visit_trait_item_fn(reader, function));
     }
 
-    // What follows leaves out code for tests.
+    // The methods below skip code that is compiled only for tests.
 
     fn visit_item(&mut self, item: &'ast Item) {
         if !is_test_only(attributes::of_item(item)) {
@@ -304,7 +305,7 @@ struct Variables {
 impl<'ast> Visit<'ast> for Variables {
     fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
         let name = pattern.ident.unraw().to_string();
-        // `LIMIT =>` and `None =>` are patterns of this form as well.
+        // Constants and unit variants, as in `LIMIT =>` and `None =>`, parse as the same pattern.
         if !name.starts_with(char::is_uppercase) {
             self.names.insert(name);
         }

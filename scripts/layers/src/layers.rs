@@ -1,4 +1,5 @@
-//! The layers that `lib.rs` declares: groups of `mod` items, lowest layer first, each below a comment that names it.
+//! Reads the layers that `lib.rs` declares: groups of `mod` items, lowest layer first, each below a
+//! comment that names it.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use crate::source::{Declaration, ModuleId, Source};
 pub(crate) struct Layers {
     pub(crate) names: Vec<String>,
     layer_of: HashMap<ModuleId, usize>,
-    /// Modules that no comment names a layer for, with the line of their `mod` item.
+    /// Modules without a layer, with the line of their `mod` item.
     pub(crate) ungrouped: Vec<(ModuleId, usize)>,
 }
 
@@ -35,12 +36,13 @@ impl Layers {
             previous = Some((declaration, layer));
         }
         if layers.names.is_empty() {
-            layers.ungrouped.clear(); // such a crate has one layer
+            layers.ungrouped.clear(); // a crate without comments has one layer
         }
         layers
     }
 
-    /// The layer of a top-level module. The crate root is above all layers, since it declares them.
+    /// Returns the layer of a top-level module. The crate root is above all layers, since it
+    /// declares them.
     pub(crate) fn layer_of(&self, module: ModuleId) -> Option<usize> {
         if module == ModuleId::ROOT { Some(self.names.len()) } else { self.layer_of.get(&module).copied() }
     }
@@ -55,14 +57,14 @@ impl Layers {
     }
 }
 
-/// Whether nothing but comments is between two items, not even a blank line.
+/// Returns whether only comments are between two items, without a blank line.
 fn is_run(text: &[&str], end: usize, start: usize) -> bool {
     // Lines are counted from one, so `end` is the index of the line after the first item.
     text.get(end..start.saturating_sub(1))
         .is_some_and(|between| between.iter().all(|line| comment(line).is_some()))
 }
 
-/// The name in the comment directly above a line: its first line, up to a colon.
+/// Returns the name in the comment directly above a line: its first line, up to a colon.
 fn group_name(text: &[&str], line: usize) -> Option<String> {
     let above = text.get(..line.saturating_sub(1))?;
     let first = above.iter().rev().map_while(|line| comment(line)).last()?;
@@ -70,7 +72,7 @@ fn group_name(text: &[&str], line: usize) -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// The text of a plain comment, which is no documentation.
+/// Returns the text of a plain comment. Doc comments do not count.
 fn comment(line: &str) -> Option<&str> {
     let text = line.strip_prefix("//")?;
     (!text.starts_with(['/', '!'])).then_some(text)

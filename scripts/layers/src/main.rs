@@ -1,4 +1,5 @@
-//! Checks the crates in the package directories that are its arguments. With `--list`, prints all imports as well.
+//! Checks the crates in the package directories given as arguments. With `--list`, also prints all
+//! imports.
 
 use std::env;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Paths as they are written in code, and the leaves of `use` items.
+//! Paths as written in code, and the leaves of `use` items.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::source::line_of;
 /// A path without its generic arguments: `super::reply::Reply`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Path {
-    /// It starts with `::`, so its first segment is a crate.
+    /// Whether it starts with `::`. The first segment is then a crate.
     pub(crate) absolute: bool,
     pub(crate) segments: Vec<String>,
 }
@@ -53,25 +53,25 @@ impl From<&syn::Path> for Path {
     }
 }
 
-/// What a leaf of a `use` item brings into scope.
+/// The name or names that a leaf of a `use` item brings into scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Imported {
     Name(String),
     Everything,
 }
 
-/// One import of a `use` item, which may have several in groups.
+/// One import of a `use` item. An item with groups has several.
 #[derive(Clone, Debug)]
 pub(crate) struct Import {
     pub(crate) path: Path,
     pub(crate) imported: Imported,
-    /// It has a visibility, such as `pub(crate)`.
+    /// Whether it has a visibility, such as `pub(crate)`.
     pub(crate) is_reexport: bool,
     pub(crate) line: usize,
 }
 
 impl Import {
-    /// The path as the item spells it: that of a glob ends with `::*`.
+    /// Returns the path as written. The path of a glob ends with `::*`.
     pub(crate) fn spelling(&self) -> String {
         match self.imported {
             Imported::Name(_) => self.path.to_string(),
@@ -87,7 +87,8 @@ impl Import {
         leaves.imports
     }
 
-    /// `None` for `extern crate self`, which imports nothing.
+    /// Returns the import of an `extern crate` item; `None` for `extern crate self`, which imports
+    /// nothing.
     pub(crate) fn of_extern_crate(item: &ItemExternCrate) -> Option<Self> {
         let name = item.ident.unraw().to_string();
         if name == "self" {

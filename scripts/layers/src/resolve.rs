@@ -1,4 +1,4 @@
-//! Finds the module that defines what a path names, through imports, re-exports and globs.
+//! Finds the module that defines the item of a path, through imports, re-exports and globs.
 
 use std::collections::HashMap;
 
@@ -9,21 +9,21 @@ use crate::path::Path;
 use crate::scope::{Entry, Namespace, Scope, Wanted, is_exported};
 use crate::source::{ModuleId, Source};
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Module(ModuleId),
-    /// An item that this module defines. If no such item is visible, a macro may have made it; the module is then the
-    /// last that the path names.
+    /// An item that this module defines. If no such item is visible, a macro may generate it. The
+    /// module is then the last one that the path names.
     Item(ModuleId),
     Foreign(String),
 }
 
-/// Where a path is written.
+/// The place where a path is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) module: ModuleId,
-    /// The blocks around it, outermost first, which may have items and imports of their own.
+    /// The enclosing blocks, outermost first. They can have their own items and imports.
     pub(crate) blocks: &'a [Scope],
 }
 
@@ -31,9 +31,9 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Names<'s> {
     source: &'s Source,
     scopes: HashMap<ModuleId, Scope>,
-    /// The modules that define a `macro_rules!` of a name.
+    /// The modules that define a `macro_rules!`, by its name.
     macros: HashMap<String, Vec<ModuleId>>,
-    /// What the crate calls itself: `extern crate self as name`.
+    /// The names of the crate in its own code: `extern crate self as name`.
     own_names: Vec<String>,
 }
 
@@ -49,12 +49,13 @@ impl<'s> Names<'s> {
         names
     }
 
-    /// All that the path may name: a name may stand for several things, in several namespaces.
+    /// Returns all possible targets of a path. A name can have a different target in each
+    /// namespace.
     pub(crate) fn resolve(&self, place: Place<'_>, path: &Path, wanted: Wanted) -> Vec<Target> {
         Search { names: self, followed: Vec::new() }.path(place, path, wanted)
     }
 
-    /// Adds what other modules see without importing it.
+    /// Adds names that other modules see without importing them.
     fn add_unscoped(&mut self, item: &Item, module: ModuleId) {
         match item {
             Item::Macro(item) => {
@@ -74,7 +75,8 @@ impl<'s> Names<'s> {
         }
     }
 
-    /// A macro by textual scope: one of the module or of a module around it, else the only one of that name.
+    /// Finds a macro by textual scope: in the module or an enclosing module, else the only macro of
+    /// that name.
     fn textual_macro(&self, module: ModuleId, name: &str) -> Option<Target> {
         let defining = self.macros.get(name)?;
         let around = self.source.ancestors(module).find(|ancestor| defining.contains(ancestor));
@@ -83,10 +85,10 @@ impl<'s> Names<'s> {
     }
 }
 
-/// One resolution.
+/// The state of one resolution.
 struct Search<'n> {
     names: &'n Names<'n>,
-    /// The imports that are being followed, so that none is followed in a circle.
+    /// The imports that are being followed, to detect cycles.
     followed: Vec<*const Path>,
 }
 
@@ -100,7 +102,7 @@ impl<'n> Search<'n> {
         targets
     }
 
-    /// Resolves the first segment, or the leading keywords. Returns the other segments as well.
+    /// Resolves the first segment, or the leading keywords. Also returns the remaining segments.
     fn start<'p>(&mut self, place: Place<'_>, path: &'p Path, wanted: Wanted) -> (Vec<Target>, &'p [String]) {
         let Some((first, mut rest)) = path.segments.split_first() else { return (Vec::new(), &[]) };
         let own = self.names.own_names.contains(first).then_some(Target::Module(ModuleId::ROOT));
@@ -138,7 +140,7 @@ impl<'n> Search<'n> {
             Target::Module(module) => {
                 self.member(module, segment, wanted).unwrap_or_else(|| vec![Target::Item(module)])
             }
-            // Variants and associated items are where their type is.
+            // Variants and associated items belong to the module of their type.
             target => vec![target],
         }
     }
@@ -147,7 +149,7 @@ impl<'n> Search<'n> {
         self.names.source.module(module).parent.unwrap_or(ModuleId::ROOT)
     }
 
-    /// Looks in the blocks, innermost first, then in the module.
+    /// Looks up a name in the blocks, innermost first, then in the module.
     fn visible(&mut self, place: Place<'_>, name: &str, wanted: Wanted) -> Option<Vec<Target>> {
         let mut blocks = place.blocks;
         while let Some((innermost, outer)) = blocks.split_last() {
@@ -165,7 +167,8 @@ impl<'n> Search<'n> {
         self.within(scope, Place { module, blocks: &[] }, name, wanted)
     }
 
-    /// `None` if the scope does not have the name; empty if it has it in other namespaces only.
+    /// Returns `None` if the scope does not have the name, and an empty list if it has the name
+    /// only in other namespaces.
     fn within(&mut self, scope: &Scope, place: Place<'_>, name: &str, wanted: Wanted) -> Option<Vec<Target>> {
         let mut found: Option<Vec<Target>> = None;
         for entry in scope.entries(name) {
@@ -195,7 +198,7 @@ impl<'n> Search<'n> {
         found
     }
 
-    /// Resolves the path of an import. Returns `None` if that import is being followed already.
+    /// Resolves the path of an import. Returns `None` if that import is already being followed.
     fn follow(&mut self, place: Place<'_>, import: &Path, wanted: Wanted) -> Option<Vec<Target>> {
         if self.followed.iter().any(|followed| std::ptr::eq(*followed, import)) {
             return None;

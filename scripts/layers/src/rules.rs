@@ -1,4 +1,4 @@
-//! What a crate declares in its manifest, under `[package.metadata.layers]`.
+//! The rules that a crate declares in its manifest, under `[package.metadata.layers]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use crate::error::{LoadError, Result};
 
+/// The rules of a crate.
+///
 /// ```toml
 /// [package.metadata.layers]
 /// foreign.redis = ["connect", "error::driver"] # the only modules that may name the crate `redis`
@@ -16,7 +18,8 @@ use crate::error::{LoadError, Result};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Rules {
-    /// The modules that may name a foreign crate; modules below them may, too. `crate` is the root.
+    /// The modules that may name a foreign crate. Modules below them may name it, too. `crate` is
+    /// the root.
     pub(crate) foreign: BTreeMap<String, Vec<String>>,
     pub(crate) same_names: BTreeSet<String>,
 }
@@ -39,7 +42,7 @@ struct Metadata {
 }
 
 impl Rules {
-    /// The rules of the package in this directory; none if it has no manifest.
+    /// Loads the rules of a package directory. A package without a manifest has no rules.
     pub(crate) fn load(package: &Path) -> Result<Self> {
         let path = package.join("Cargo.toml");
         if !path.exists() {

@@ -9,7 +9,7 @@ use crate::attributes::{self, is_test_only};
 use crate::path::{Import, Imported, Path};
 use crate::source::{ModuleId, Source};
 
-/// Rust's namespaces: one name may stand for something else in each.
+/// Rust's namespaces. A name can refer to a different item in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Namespace {
     Type,
@@ -17,12 +17,12 @@ pub(crate) enum Namespace {
     Macro,
 }
 
-/// What a path looks for.
+/// The kind of item that a path refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// A `use` imports a name of all namespaces.
+    /// Any item: a `use` imports a name from all namespaces.
     Everything,
-    /// The module or type before a `::`.
+    /// The module or type before `::`.
     Container,
     TypeOrValue,
     Macro,
@@ -47,7 +47,8 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    /// Imports always match: only their target tells.
+    /// Returns whether the entry can be of the wanted kind. Imports always match, because their
+    /// target is not known yet.
     pub(crate) fn matches(&self, wanted: Wanted) -> bool {
         match self {
             Self::Module(_) => wanted.includes(Namespace::Type),
@@ -64,7 +65,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The scope of these items, which are in `module` or in a block of it.
+    /// Creates the scope of these items, which are in `module` or in one of its blocks.
     pub(crate) fn of_items<'a>(items: impl IntoIterator<Item = &'a Item>, module: ModuleId) -> Self {
         let mut scope = Self::default();
         for item in items {
@@ -77,7 +78,7 @@ impl Scope {
 
     pub(crate) fn of_module(source: &Source, id: ModuleId) -> Self {
         let module = source.module(id);
-        // The children below stand for the `mod` items.
+        // The loop below adds the `mod` items.
         let mut scope = Self::of_items(module.items.iter().filter(|item| !matches!(item, Item::Mod(_))), id);
         for child in &module.children {
             scope.add(source.module(*child).name.clone(), Entry::Module(*child));
@@ -137,7 +138,7 @@ impl Scope {
     }
 }
 
-/// Whether a macro is `#[macro_export]`ed, which puts it at the crate root.
+/// Returns whether a macro has `#[macro_export]`, which moves it to the crate root.
 pub(crate) fn is_exported(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("macro_export"))
 }

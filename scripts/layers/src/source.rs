@@ -1,4 +1,4 @@
-//! The modules and files of a crate, without code that is compiled for tests only.
+//! Reads the modules and files of a crate, without code that is compiled only for tests.
 
 use std::fmt;
 use std::fs;
@@ -13,11 +13,11 @@ use syn::{Item, ItemMod};
 use crate::attributes::{self, is_test_only};
 use crate::error::{LoadError, Result};
 
-/// A file, by its place in [`Source::files`].
+/// A file, by its index in [`Source::files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileId(usize);
 
-/// A module, by its place in [`Source::modules`].
+/// A module, by its index in [`Source::modules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModuleId(usize);
 
@@ -29,7 +29,7 @@ impl ModuleId {
 pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
-    /// The number of lines above the unit tests at the end.
+    /// The number of lines above the unit tests at the end, not counting comments.
     pub(crate) length: usize,
 }
 
@@ -38,19 +38,19 @@ pub(crate) struct Module {
     pub(crate) parent: Option<ModuleId>,
     pub(crate) children: Vec<ModuleId>,
     pub(crate) file: FileId,
-    /// Inline child modules are emptied: their items are in their own modules.
+    /// The items, without the content of inline child modules, which are separate modules.
     pub(crate) items: Vec<Item>,
 }
 
-/// A `mod` item of the crate root, test-only ones included.
+/// A `mod` item of the crate root, including test-only ones.
 pub(crate) struct Declaration {
     /// `None` for a test-only module.
     pub(crate) module: Option<ModuleId>,
-    /// From the first attribute or doc comment to the end.
+    /// The lines from the first attribute or doc comment to the end.
     pub(crate) lines: RangeInclusive<usize>,
 }
 
-/// A crate as the check reads it. Every `cfg` is taken to be on, except `test`.
+/// A crate as the check reads it. Every `cfg` counts as enabled except `test`.
 pub(crate) struct Source {
     pub(crate) files: Vec<File>,
     pub(crate) modules: Vec<Module>,
@@ -88,24 +88,25 @@ impl Source {
         self.file(self.module(module).file)
     }
 
-    /// The modules from this one up to the crate root.
+    /// Returns the modules from this one up to the crate root.
     pub(crate) fn ancestors(&self, module: ModuleId) -> impl Iterator<Item = ModuleId> {
         std::iter::successors(Some(module), |module| self.module(*module).parent)
     }
 
-    /// Whether `module` is `ancestor` or lies below it.
+    /// Returns whether `module` is `ancestor` or below it.
     pub(crate) fn is_within(&self, module: ModuleId, ancestor: ModuleId) -> bool {
         self.ancestors(module).any(|module| module == ancestor)
     }
 
-    /// The module of `lib.rs` that contains this one; for the crate root, the root itself.
+    /// Returns the top-level module that contains this one. For the crate root, that is the root
+    /// itself.
     pub(crate) fn top_level(&self, module: ModuleId) -> ModuleId {
         self.ancestors(module)
             .find(|module| self.module(*module).parent.is_none_or(|parent| parent == ModuleId::ROOT))
             .unwrap_or(ModuleId::ROOT)
     }
 
-    /// The path of a module as an allow-list has it: `connect::lane`, and `crate` for the root.
+    /// Returns the path of a module as in the rules: `connect::lane`, and `crate` for the root.
     pub(crate) fn path_of(&self, module: ModuleId) -> String {
         let mut names: Vec<_> =
             self.ancestors(module).map(|module| self.module(module).name.as_str()).collect();
@@ -151,7 +152,7 @@ impl Source {
         Ok(id)
     }
 
-    /// `None` if the child is compiled for tests only.
+    /// Adds a child module. Returns `None` if it is compiled only for tests.
     fn add_child(
         &mut self,
         parent: ModuleId,
@@ -177,7 +178,7 @@ impl Source {
                 if let Some(path) = attributes::path(&declared.attrs) {
                     let base = if inline { directory } else { parent_of(declaring) };
                     let path = base.join(path);
-                    let directory = parent_of(&path).to_owned(); // such a file is treated like a `mod.rs`
+                    let directory = parent_of(&path).to_owned(); // Rust treats such a file like a `mod.rs`
                     Parsed { directory, ..self.parse(path)? }
                 } else {
                     let path = [format!("{name}.rs"), format!("{name}/mod.rs")]
@@ -212,7 +213,7 @@ impl fmt::Debug for Source {
 /// The content of a module, from a file or inline.
 struct Parsed {
     file: FileId,
-    /// The directory of the files of its child modules.
+    /// The directory with the files of its child modules.
     directory: PathBuf,
     inline: bool,
     test_only: bool,
@@ -223,7 +224,7 @@ pub(crate) fn line_of(span: Span) -> usize {
     span.start().line
 }
 
-/// The directory where the child modules of a file have their files.
+/// Returns the directory with the files of the child modules of a file.
 fn child_directory(path: &Path) -> PathBuf {
     let is_root =
         path.file_name().is_some_and(|name| name == "mod.rs" || name == "lib.rs" || name == "main.rs");
@@ -234,17 +235,19 @@ fn parent_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// The lines of an item, its doc comments and attributes included.
+/// Returns the lines of an item, including its doc comments and attributes.
 fn lines_of(declared: &ItemMod) -> RangeInclusive<usize> {
     let span = declared.span();
     span.start().line..=span.end().line
 }
 
 fn length_without_tests(text: &str, items: &[Item]) -> usize {
-    match items.last() {
+    let end = match items.last() {
         Some(Item::Mod(tests)) if tests.content.is_some() && is_test_only(&tests.attrs) => {
             lines_of(tests).start() - 1
         }
-        _ => text.lines().count(),
-    }
+        _ => usize::MAX,
+    };
+    // Comments do not count: documentation is no reason to split a file.
+    text.lines().take(end).filter(|line| !line.trim_start().starts_with("//")).count()
 }

@@ -1,4 +1,4 @@
-//! Paths in token streams: what macros are called with, and the bodies of `macro_rules!`.
+//! Finds paths in token streams: the arguments of macros, and the bodies of `macro_rules!`.
 
 use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -6,23 +6,24 @@ use syn::ext::IdentExt;
 use crate::path::Path;
 use crate::source::line_of;
 
-/// A path among tokens. What tokens mean is known only to the macro, so some of these are none in the end.
+/// A possible path among tokens. Only the macro knows what its tokens mean, so some of these are
+/// not paths.
 #[derive(Debug)]
 pub(crate) struct TokenPath {
     pub(crate) path: Path,
     pub(crate) line: usize,
-    /// It is followed by `!` and a group.
+    /// Whether it is followed by `!` and a group.
     pub(crate) is_macro: bool,
 }
 
-/// Finds the paths of two or more segments, and the names that are likely to be of items.
+/// Finds the paths of two or more segments, and the single names that are likely to name items.
 pub(crate) fn paths(tokens: TokenStream) -> Vec<TokenPath> {
     let mut found = Vec::new();
     scan(tokens, &Path::default(), &mut found);
     found
 }
 
-/// `prefix` is what stands before the braces of a `use` group.
+/// Adds the paths among `tokens`. `prefix` is the path before the braces of a `use` group.
 fn scan(tokens: TokenStream, prefix: &Path, found: &mut Vec<TokenPath>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let mut rest = tokens.as_slice();
@@ -35,7 +36,7 @@ fn scan(tokens: TokenStream, prefix: &Path, found: &mut Vec<TokenPath>) {
                 let (path, following) = read_path(ident, &start, prefix, after);
                 next = following;
                 if start == Start::Variable || start == Start::Member {
-                    // Neither is the name of an item.
+                    // Neither of these names an item.
                 } else if let Some(group) = use_group(following) {
                     scan(group, &path, found);
                     next = following.get(3..).unwrap_or_default();
@@ -51,7 +52,7 @@ fn scan(tokens: TokenStream, prefix: &Path, found: &mut Vec<TokenPath>) {
     }
 }
 
-/// What stands before an identifier.
+/// The token before an identifier.
 #[derive(Debug, PartialEq, Eq)]
 enum Start {
     /// `::`
@@ -87,7 +88,7 @@ impl Start {
     }
 }
 
-/// Reads the segments that follow the first one.
+/// Reads the segments after the first one.
 fn read_path<'t>(
     first: &Ident,
     start: &Start,
@@ -111,7 +112,7 @@ fn read_path<'t>(
     (path, rest)
 }
 
-/// The group of `::{..}`.
+/// Returns the group of `::{..}`.
 fn use_group(rest: &[TokenTree]) -> Option<TokenStream> {
     match rest {
         [TokenTree::Punct(colon), TokenTree::Punct(second), TokenTree::Group(group), ..]
@@ -132,7 +133,7 @@ fn candidate(first: &Ident, path: Path, following: &[TokenTree]) -> Option<Token
         following.first(),
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis
     );
-    // A lone lower-case word may be a variable, a field, a keyword or anything else.
+    // A single lower-case word can be a variable, a field, a keyword or something else.
     let is_capital = path.first().starts_with(char::is_uppercase);
     let is_likely = !path.is_single() || is_macro || is_call || is_capital;
     is_likely.then(|| TokenPath { path, line: line_of(first.span()), is_macro })

@@ -1,4 +1,4 @@
-//! What the check finds, as messages.
+//! The violations that the check reports, and their messages.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// The file, below the package directory as the caller spelled it.
+    /// The file, starting with the package directory as the caller spelled it.
     pub file: PathBuf,
     /// The line, counted from one.
     pub line: usize,
@@ -21,13 +21,13 @@ impl fmt::Display for Location {
 /// An import, with both ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Where the import is written.
+    /// The location of the import.
     pub location: Location,
-    /// The top-level module around it.
+    /// The top-level module that contains the import.
     pub module: String,
     /// The path as written.
     pub path: String,
-    /// The file that defines what the path names.
+    /// The file that defines the imported item.
     pub defined_in: PathBuf,
     /// The top-level module of that file.
     pub defining_module: String,
@@ -39,11 +39,11 @@ impl fmt::Display for Link {
     }
 }
 
-/// Something that breaks a rule. `Display` is the message for people.
+/// A violation of a rule. `Display` writes the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// A `mod` item of `lib.rs` is not in a group, although others are.
+    /// A `mod` item of `lib.rs` is not in a group, but others are.
     Ungrouped {
         /// The `mod` item.
         location: Location,
@@ -59,13 +59,14 @@ pub enum Violation {
         /// The layer of the module that it imports from.
         higher_layer: String,
     },
-    /// Files use each other in a circle. The last import leads to the file of the first.
+    /// Files import each other in a cycle. The last import leads to the file of the first.
     FileCycle(Vec<Link>),
-    /// Top-level modules use each other in a circle. The last import leads to the module of the first.
+    /// Top-level modules import each other in a cycle. The last import leads to the module of the
+    /// first.
     ModuleCycle(Vec<Link>),
-    /// A module names a foreign crate that only others may name.
+    /// A module names a foreign crate that only other modules may name.
     Foreign {
-        /// Where the name is.
+        /// The location of the path.
         location: Location,
         /// The path as written.
         path: String,
@@ -81,20 +82,20 @@ pub enum Violation {
         /// The definitions.
         locations: Vec<Location>,
     },
-    /// A file is long, and does not say why.
+    /// A file is too long and gives no reason.
     TooLong {
         /// The file.
         file: PathBuf,
-        /// Its lines, without unit tests.
+        /// The number of lines, without comments and unit tests.
         lines: usize,
-        /// How many lines are allowed.
+        /// The maximum number of lines.
         limit: usize,
     },
-    /// The manifest allows something that does not occur.
+    /// The manifest contains an exception that nothing needs.
     StaleRule {
         /// The manifest.
         manifest: PathBuf,
-        /// What is allowed in vain.
+        /// The rule that applies to nothing.
         rule: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Each kind of violation is found in a crate that has it, with both ends in the message.
+//! Checks that each kind of violation is found, with both ends of the import in the message.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ fn report(fixture: &str) -> Result<Report, LoadError> {
     check(&Path::new("fixtures").join(fixture)) // tests run in the package's directory
 }
 
-/// The messages about a fixture, with paths relative to its directory.
+/// Returns the messages about a fixture, with paths relative to its directory.
 fn messages(fixture: &str) -> Vec<String> {
     let messages = match report(fixture) {
         Ok(report) => report.violations.iter().map(ToString::to_string).collect(),
@@ -18,7 +18,7 @@ fn messages(fixture: &str) -> Vec<String> {
     messages.into_iter().map(|message| message.replace(&directory, "")).collect()
 }
 
-/// An import of `high` from `low`, in the fixtures that have just these two layers.
+/// The message about an import of `high` from `low`, in fixtures with only these two layers.
 fn upward(line: &str, path: &str, defined_in: &str) -> String {
     format!(
         "{line}: `low` (layer `foundations`) must not use `high` (higher layer `clients`): \
@@ -27,7 +27,7 @@ fn upward(line: &str, path: &str, defined_in: &str) -> String {
 }
 
 #[test]
-fn what_is_allowed_passes() {
+fn allowed_imports_pass() {
     let Report { layers, modules, files, edges, violations, .. } = report("clean").unwrap();
     assert_eq!(violations, []);
     assert_eq!((layers, modules, files, edges), (3, 7, 11, 10));
@@ -226,7 +226,7 @@ fn cycle_of_modules_without_a_cycle_of_files() {
 }
 
 #[test]
-fn foreign_crate_where_it_may_not_be_named() {
+fn foreign_crate_outside_its_modules() {
     let only = "`connect`, `crate`, `error::driver`";
     assert_eq!(
         messages("foreign-crate"),
@@ -270,7 +270,7 @@ fn module_outside_of_any_group() {
 }
 
 #[test]
-fn rule_for_nothing() {
+fn unused_rules_are_reported() {
     assert_eq!(
         messages("stale-rules"),
         [

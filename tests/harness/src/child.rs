@@ -1,13 +1,14 @@
-//! A test that runs in a process of its own.
+//! Tests that run in a process of their own.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-/// A command that runs one test of this binary in another process: for what concerns a whole process, or several.
+/// A command that runs one test of this binary in another process, for tests of whole processes.
 ///
-/// Make it with [`child_test!`](crate::child_test). The test learns from a variable of its environment that it is the child.
+/// Create it with [`child_test!`](crate::child_test). An environment variable tells the test that
+/// it is the child.
 #[derive(Debug)]
 #[must_use = "nothing runs before `spawn` or `run`"]
 pub struct ChildTest {
@@ -15,7 +16,7 @@ pub struct ChildTest {
     command: Command,
 }
 
-/// A [`ChildTest`] for the test of this name in the module of the caller.
+/// Creates a [`ChildTest`] for the test with this name in the module of the caller.
 #[macro_export]
 macro_rules! child_test {
     ($name:expr) => {
@@ -24,9 +25,9 @@ macro_rules! child_test {
 }
 
 impl ChildTest {
-    /// The test of this name in a module of this binary, as `module_path!` prints it.
+    /// Creates a command for the test with this name. `module` is the output of `module_path!`.
     pub fn new(module: &str, name: &str) -> Self {
-        // The test runner leaves out the name of the crate.
+        // The test runner omits the name of the crate.
         let name = match module.split_once("::") {
             Some((_, module)) => format!("{module}::{name}"),
             None => name.to_owned(),
@@ -37,25 +38,25 @@ impl ChildTest {
         Self { name, command }
     }
 
-    /// Sets a variable of its environment.
+    /// Sets an environment variable of the child.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Takes a variable out of its environment.
+    /// Removes an environment variable of the child.
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.command.env_remove(name);
         self
     }
 
-    /// Starts it in a directory.
+    /// Sets the working directory of the child.
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
         self
     }
 
-    /// Starts it, with a pipe for what it prints.
+    /// Starts the child and captures its output.
     pub fn spawn(mut self) -> RunningTest {
         let child = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = child.expect("this program starts again");
@@ -63,7 +64,7 @@ impl ChildTest {
         RunningTest { name: self.name, process, output }
     }
 
-    /// Runs it to its end, and returns what it printed, errors last; panics when it did not pass.
+    /// Runs the child to its end and returns its output, stderr last. Panics if the test failed.
     pub fn run(mut self) -> String {
         let output = self.command.stdin(Stdio::null()).output().expect("this program starts again");
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -74,11 +75,11 @@ impl ChildTest {
 
 #[track_caller]
 fn assert_passed(name: &str, status: ExitStatus, output: &str) {
-    // A name that fits no test would end well, too.
+    // A name that matches no test exits with success, too.
     assert!(status.success() && output.contains("1 passed"), "{name} ended with {status}:\n{output}");
 }
 
-/// A [`ChildTest`] that runs. It is killed when this is dropped, even if it stands still.
+/// A running [`ChildTest`]. Dropping it kills the process, even if it is frozen.
 #[derive(Debug)]
 pub struct RunningTest {
     name: String,
@@ -87,40 +88,40 @@ pub struct RunningTest {
 }
 
 impl RunningTest {
-    /// Waits until it prints a line that starts with `prefix`, and returns the rest of the line.
+    /// Waits for a line of output that contains `prefix`, and returns the rest of the line.
     pub fn line(&mut self, prefix: &str) -> String {
         let mut line = String::new();
         loop {
             line.clear();
             let read = self.output.read_line(&mut line).expect("its output is text");
             assert_ne!(read, 0, "{} ended without printing {prefix:?}", self.name);
-            // The test runner may have begun the line.
+            // The test runner may have printed the start of the line.
             if let Some((_, rest)) = line.split_once(prefix) {
                 return rest.trim().to_owned();
             }
         }
     }
 
-    /// Waits for its end, and returns what it printed; panics when it did not pass.
+    /// Waits for the child to end and returns its output. Panics if the test failed.
     pub fn passes(mut self) -> String {
         let mut output = String::new();
         self.output.read_to_string(&mut output).expect("its output is text");
-        let status = self.process.wait().expect("it is ours to wait for");
+        let status = self.process.wait().expect("the child can be waited for");
         assert_passed(&self.name, status, &output);
         output
     }
 
-    /// Ends it at once (SIGKILL), and waits until it has ended.
+    /// Kills the child (SIGKILL) and waits until it ended.
     pub fn kill(mut self) {
         self.end();
     }
 
-    /// Freezes it (SIGSTOP).
+    /// Freezes the child (SIGSTOP).
     pub fn stop(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on after [`stop`](Self::stop) (SIGCONT).
+    /// Resumes the child after [`stop`](Self::stop) (SIGCONT).
     pub fn resume(&self) {
         self.signal("-CONT");
     }
@@ -131,7 +132,7 @@ impl RunningTest {
     }
 
     fn end(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if the process ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

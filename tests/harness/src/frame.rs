@@ -1,18 +1,18 @@
-//! Where a RESP message ends, and nothing about what it means.
+//! Finds the end of a RESP message, without interpreting it.
 
-/// The length and the sort of the message that `bytes` start with.
+/// The length and the kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) len: usize,
-    /// RESP3 out-of-band data, which answers no command.
+    /// Whether it is RESP3 out-of-band data, which is not a reply to a command.
     pub(crate) push: bool,
 }
 
-/// Not RESP: TLS, for instance.
+/// The error for bytes that are not RESP, such as TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotResp;
 
-/// `None` when the message is not there in full yet.
+/// Returns the first message of `bytes`, or `None` if it is not complete yet.
 pub(crate) fn first(bytes: &[u8]) -> Result<Option<Frame>, NotResp> {
     let push = bytes.first() == Some(&b'>');
     Ok(end(bytes, 0)?.map(|len| Frame { len, push }))
@@ -38,14 +38,14 @@ fn end(bytes: &[u8], start: usize) -> Result<Option<usize>, NotResp> {
             }
             b'*' | b'~' | b'>' => left += count(text)?.unwrap_or(0),
             b'%' => left += 2 * count(text)?.unwrap_or(0),
-            b'|' => left += 2 * count(text)?.unwrap_or(0) + 1, // they stand before a message
+            b'|' => left += 2 * count(text)?.unwrap_or(0) + 1, // attributes precede a message
             _ => {}
         }
     }
     Ok((at <= bytes.len()).then_some(at))
 }
 
-/// `None` is RESP2's null, -1.
+/// Parses a length. `None` is -1, the null of RESP2.
 fn count(text: &[u8]) -> Result<Option<usize>, NotResp> {
     let text = std::str::from_utf8(text).map_err(|_| NotResp)?;
     if text == "-1" {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_ends_where_it_ends() {
+    fn the_end_of_each_message_is_found() {
         let messages: [&[u8]; 10] = [
             b"+OK\r\n",
             b":-7\r\n",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_told_apart() {
+    fn other_protocols_are_rejected() {
         assert_eq!(first(b"\x16\x03\x01\x02\x00"), Err(NotResp));
         assert_eq!(first(b"PING\r\n"), Err(NotResp));
         assert_eq!(first(b"$x\r\n"), Err(NotResp));

@@ -1,5 +1,5 @@
-//! A gate in front of a server, which lets through one command at a time, when it is told to: so that a test decides what
-//! comes between two commands of a client.
+//! A gate in front of a server that lets one command through at a time, on request. A test uses it
+//! to decide what happens between two commands of a client.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use crate::frame;
 
-/// One who goes step by step, and stops before each.
+/// Stops a participant before each of its steps.
 #[derive(Clone, Debug)]
 pub struct Stepper {
     inner: Arc<Inner>,
@@ -27,47 +27,48 @@ struct Inner {
 }
 
 impl Stepper {
-    /// Gives what it stops at as well. It stops nowhere before it is [closed](Self::close).
+    /// Creates a stepper and the channel that reports its stops. It does not stop before
+    /// [`close`](Self::close) is called.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<String>) {
         let (stops, stopped) = mpsc::unbounded_channel();
         let inner = Inner { stops, permits: Semaphore::new(0), open: AtomicBool::new(true) };
         (Self { inner: Arc::new(inner) }, stopped)
     }
 
-    /// From now on, each step is waited for. What was allowed before and not taken is allowed no more.
+    /// Makes every further step wait, and withdraws unused permissions.
     pub fn close(&self) {
         self.inner.permits.forget_permits(self.inner.permits.available_permits());
         self.inner.open.store(false, Ordering::SeqCst);
     }
 
-    /// From now on, everything passes.
+    /// Lets every further step pass.
     pub fn open(&self) {
         self.inner.open.store(true, Ordering::SeqCst);
     }
 
-    /// Waits before a step until it may be taken.
+    /// Reports a step, and waits until it is allowed.
     pub async fn stop(&self, what: impl Into<String>) {
         if self.inner.open.load(Ordering::SeqCst) {
             return;
         }
         self.tell(what);
-        self.inner.permits.acquire().await.expect("it is never closed").forget();
+        self.inner.permits.acquire().await.expect("the semaphore is never closed").forget();
     }
 
-    /// Tells of something that is no step.
+    /// Reports an event that is not a step.
     pub fn tell(&self, what: impl Into<String>) {
-        // Nobody listens any more when the test is over.
+        // The receiver is dropped when the test is over.
         let _ = self.inner.stops.send(what.into());
     }
 
-    /// Lets it take its next step.
+    /// Allows the next step.
     pub fn go(&self) {
         self.inner.permits.add_permits(1);
     }
 }
 
-/// The gate. Commands are steps of its [`Stepper`]: a MULTI with all up to its EXEC is one, at the EXEC; what a client says when it
-/// connects is none.
+/// A proxy whose commands are steps of a [`Stepper`]. A transaction is one step, at its EXEC. The
+/// commands that a client sends when it connects are not steps.
 #[derive(Debug)]
 pub struct Gate {
     address: SocketAddr,
@@ -75,14 +76,14 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Starts a gate in front of a server, in the runtime of the caller. With `holds_replies`, the reply to each command is a step
-    /// as well, for which that says so.
+    /// Starts a gate in front of a server, on the runtime of the caller. The reply to a command is
+    /// a step as well if `holds_replies` returns `true` for the command.
     pub async fn start(upstream: SocketAddr, stepper: Stepper, holds_replies: fn(&str) -> bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let acceptor = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                // An error is the end of the connection, as its close is.
+                // An error ends the connection, like a close.
                 let link = pass(client, upstream, stepper.clone(), holds_replies);
                 tokio::spawn(async move { link.await.map_or((), drop) });
             }
@@ -90,7 +91,7 @@ impl Gate {
         Self { address, acceptor: acceptor.abort_handle() }
     }
 
-    /// `redis://127.0.0.1:port`.
+    /// Returns `redis://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
@@ -143,7 +144,7 @@ async fn pass(
     }
 }
 
-/// The step that a command is, in words.
+/// Describes the step of a command.
 fn step(name: &[u8], words: &[Vec<u8>]) -> Option<String> {
     const ASIDE: [&[u8]; 11] = [
         b"HELLO", b"AUTH", b"CLIENT", b"SELECT", b"PING", b"INFO", b"COMMAND", b"CLUSTER", b"CONFIG",
@@ -160,7 +161,7 @@ fn step(name: &[u8], words: &[Vec<u8>]) -> Option<String> {
     }
     let keys: usize = text(2)?.parse().ok()?;
     let what = text(3 + keys).unwrap_or_default();
-    // Those are of the background, whenever they come.
+    // These run in the background, at any time.
     let aside = what == "renew" || what == "release";
     (!aside).then(|| format!("{name} {what}"))
 }
@@ -179,7 +180,7 @@ async fn message(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Vec
     }
 }
 
-/// The words of a command, an array of bulk strings.
+/// Parses the words of a command, an array of bulk strings.
 fn words(command: &[u8]) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let line = |at: usize| command[at..].windows(2).position(|pair| pair == b"\r\n").map(|end| at + end);

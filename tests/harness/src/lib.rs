@@ -1,6 +1,7 @@
-//! What the suites stand on: private real servers, a proxy that fails on command, and waiting with a limit.
+//! Shared test tools: private real servers, a proxy that injects faults, and waiting with a limit.
 //!
-//! Nothing here knows the library under test or the embedded server, so a fault of theirs can't hide in its own referee.
+//! Nothing here depends on the library under test or on the embedded server, so their bugs cannot
+//! hide in the tools that look for them.
 
 mod child;
 mod frame;

@@ -1,7 +1,7 @@
-//! A TCP proxy that fails on command.
+//! A TCP proxy that injects faults.
 //!
-//! It runs on threads of its own, so it goes on whatever the test's runtime does, and a blocking client in
-//! the test's own thread can use it.
+//! It runs on its own threads, so it works independently of the test's runtime, and a blocking
+//! client on the test's thread can use it.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -18,30 +18,31 @@ use crate::frame::{self, Frame, NotResp};
 use crate::sync::lock;
 use crate::wait::PATIENCE;
 
-/// What happens to a command on its way.
+/// What the proxy does to a command.
 ///
-/// Commands before it on the same connection, pipelined ones too, get their replies in full first.
+/// Earlier commands on the same connection, pipelined ones too, first get their complete replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: it is forwarded.
+    /// Forwards the command.
     Pass,
-    /// It is forwarded after a while, and what follows it on the connection waits as well.
+    /// Forwards the command after a delay. Later commands on the connection wait as well.
     Delay(Duration),
-    /// The connection is closed instead of forwarding it: the server never sees it.
+    /// Closes the connection instead. The server never sees the command.
     CutRequest,
-    /// It is forwarded, and the connection closed when the server answered: it ran, and the client can't know.
+    /// Forwards the command, and closes the connection when the server replies. The command ran,
+    /// but the client cannot know.
     CutReply,
-    /// It is forwarded, and the connection closed after so many bytes of the reply.
+    /// Forwards the command, and closes the connection after this many bytes of the reply.
     TruncateReply(usize),
-    /// It is forwarded, and the first byte of its reply replaced, which says what the reply is.
+    /// Forwards the command, and replaces the first byte of its reply, the type of the reply.
     CorruptReply,
-    /// It and all that follows on the connection is swallowed; the connection stays open and silent.
+    /// Discards the command and everything after it. The connection stays open and silent.
     BlackHole,
-    /// It is forwarded, and its reply and all that follows on the connection is swallowed.
+    /// Forwards the command, and discards its reply and everything after it.
     BlackHoleReply,
 }
 
-/// What went through a [`Proxy`] since it started.
+/// The traffic of a [`Proxy`] since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Connections accepted.
@@ -54,18 +55,18 @@ pub struct Traffic {
     pub bytes_up: usize,
     /// Bytes that the server sent.
     pub bytes_down: usize,
-    /// Reads it took to get `bytes_up`. The system joins and splits writes, so this is near to the number of
-    /// the clients' writes, and equal to it only where they wait for a reply in between.
+    /// The number of reads behind `bytes_up`. The system joins and splits writes, so this is close
+    /// to the number of client writes, and equal only if clients wait for a reply between writes.
     pub writes_up: usize,
     /// The same for `bytes_down`.
     pub writes_down: usize,
 }
 
-/// A TCP proxy on loopback that fails on command.
+/// A TCP proxy on loopback that injects faults.
 ///
-/// It knows where commands and replies start and end, and forwards what is not the Redis protocol (TLS) as it
-/// comes, each read counting as a command. Faults of replies are not exact on a connection that is subscribed.
-/// Dropping it closes every connection.
+/// It detects the boundaries of commands and replies. Other protocols, such as TLS, are forwarded
+/// unchanged, and each read counts as a command. Faults of replies are not exact on a subscribed
+/// connection. Dropping the proxy closes every connection.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -85,7 +86,7 @@ struct Shared {
 struct Plan {
     standing: Fault,
     once: Vec<(Vec<u8>, Fault)>,
-    /// By the name of the command, in capitals.
+    /// Faults by command name, in capitals.
     named: Vec<(Vec<u8>, Fault)>,
 }
 
@@ -96,11 +97,12 @@ enum Door {
         closing: Arc<AtomicBool>,
         acceptor: JoinHandle<()>,
     },
-    /// A socket that is bound and doesn't listen: connections are refused, and nobody else is given the port.
+    /// A socket that is bound and does not listen: connections are refused, and the port stays
+    /// reserved.
     Shut {
         placeholder: TcpSocket,
     },
-    /// Only while the door moves.
+    /// Only during a change between the other states.
     Moving,
 }
 
@@ -119,36 +121,36 @@ impl Proxy {
         Self { port, shared, door }
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// What happens to every command from now on, on old connections and new ones, except to those that
-    /// [`once`](Self::once) and [`on`](Self::on) single out. A connection that went silent stays silent.
+    /// Sets the fault for every further command, on open and new connections. [`once`](Self::once)
+    /// and [`on`](Self::on) take precedence. A connection that went silent stays silent.
     pub fn set(&self, fault: Fault) {
         lock(&self.shared.plan).standing = fault;
     }
 
-    /// What happens to the next command, whatever it is. Several wait in line, so that a script can be given
-    /// call by call. Mind that a client says HELLO and more when it connects.
+    /// Sets the fault for the next command. Several calls form a queue, one fault per command. A
+    /// client sends HELLO and other commands when it connects; they count, too.
     pub fn once(&self, fault: Fault) {
         self.on("", fault);
     }
 
-    /// What happens to the next command whose bytes contain `needle`, a key for instance; case counts. Several
-    /// wait in line.
+    /// Sets the fault for the next command whose bytes contain `needle`, such as a key. Case
+    /// matters. Several calls form a queue.
     pub fn on(&self, needle: impl AsRef<[u8]>, fault: Fault) {
         lock(&self.shared.plan).once.push((needle.as_ref().to_vec(), fault));
     }
 
-    /// What happens to every command of this name from now on, unless [`once`](Self::once) or [`on`](Self::on) singles it
-    /// out: proxies close the connection on a command that they do not know.
+    /// Sets the fault for every further command with this name, like a proxy that closes the
+    /// connection on unknown commands. [`once`](Self::once) and [`on`](Self::on) take precedence.
     pub fn named(&self, name: &str, fault: Fault) {
         let name = name.to_ascii_uppercase().into_bytes();
         let mut plan = lock(&self.shared.plan);
@@ -156,12 +158,14 @@ impl Proxy {
         plan.named.push((name, fault));
     }
 
-    /// How many faults of [`once`](Self::once) and [`on`](Self::on) still wait for their command.
+    /// Returns the number of faults of [`once`](Self::once) and [`on`](Self::on) that are still
+    /// unused.
     pub fn unused(&self) -> usize {
         lock(&self.shared.plan).once.len()
     }
 
-    /// Refuses new connections, as a host does where nothing listens, or stops doing so. Open ones live on.
+    /// Refuses new connections, like a host without a listener, or accepts them again. Open
+    /// connections stay open.
     pub fn refuse(&self, refuse: bool) {
         let mut door = lock(&self.door);
         match (std::mem::replace(&mut *door, Door::Moving), refuse) {
@@ -177,12 +181,13 @@ impl Proxy {
         }
     }
 
-    /// Leads new connections to another server, as a name does that stands for another one now. Open ones live on.
+    /// Redirects new connections to another server, like a changed DNS name. Open connections stay
+    /// open.
     pub fn redirect(&self, upstream: SocketAddr) {
         *lock(&self.shared.upstream) = upstream;
     }
 
-    /// Closes the connection that is open for longest.
+    /// Closes the oldest open connection.
     pub fn cut_oldest(&self) {
         let mut links = lock(&self.shared.links);
         links.retain(|link| link.strong_count() > 0);
@@ -202,24 +207,26 @@ impl Proxy {
         }
     }
 
-    /// What went through so far.
+    /// Returns the traffic so far.
     pub fn traffic(&self) -> Traffic {
         *self.shared.traffic.borrow()
     }
 
-    /// Waits until the traffic fits, and panics after [`PATIENCE`]. Not for a runtime whose clock is paused.
+    /// Waits until `fits` returns `true` for the traffic. Panics after [`PATIENCE`]. Do not use it
+    /// with a paused clock.
     pub async fn until(&self, fits: impl FnMut(&Traffic) -> bool) -> Traffic {
         let mut traffic = self.shared.traffic.subscribe();
         let waited = tokio::time::timeout(PATIENCE, traffic.wait_for(fits)).await;
         match waited {
             Ok(traffic) => *traffic.expect("the proxy owns the sender"),
-            Err(_) => panic!("the proxy waited {PATIENCE:?} in vain; so far {:?}", self.traffic()),
+            Err(_) => panic!("no match within {PATIENCE:?}; traffic so far: {:?}", self.traffic()),
         }
     }
 
     fn shut(&self, closing: &AtomicBool, acceptor: JoinHandle<()>) {
         closing.store(true, Ordering::SeqCst);
-        // `accept` has no other way to be woken. Should a client come first, then that one wakes it.
+        // A connection is the only way to wake `accept`. If a client connects first, it wakes
+        // `accept`.
         let _ = TcpStream::connect(self.address());
         acceptor.join().expect("the acceptor does not panic");
     }
@@ -235,7 +242,8 @@ impl Drop for Proxy {
     }
 }
 
-/// Between two sockets of ours the port is free for a moment, and an outgoing connection may get it.
+/// Retries a bind. Between two of our sockets the port is free for a moment, and an outgoing
+/// connection may take it.
 fn retry<T>(mut bind: impl FnMut() -> io::Result<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -265,7 +273,8 @@ fn open(listener: TcpListener, shared: &Arc<Shared>) -> Door {
                 }
                 if let Ok(client) = client {
                     shared.traffic.send_modify(|traffic| traffic.connections += 1);
-                    // A server that is away makes a connection that closes at once; accepting goes on.
+                    // If the server is down, the connection closes at once; the proxy keeps
+                    // accepting.
                     let _ = Link::start(client, &shared);
                 }
             }
@@ -285,11 +294,11 @@ struct Link {
 
 #[derive(Debug, Default)]
 struct LinkState {
-    /// What is to become of the replies under way, in their order.
+    /// What happens to each pending reply, in order.
     fates: VecDeque<Fate>,
-    /// What is to become of the connection after them.
+    /// How the connection ends after these replies.
     end: Option<End>,
-    /// The client hears nothing any more.
+    /// Whether the client receives nothing more.
     silent: bool,
 }
 
@@ -320,13 +329,14 @@ impl Link {
         drop(links);
         let other = Arc::clone(&link);
         thread::spawn(move || {
-            // An error is the end of the connection, as its close is.
+            // An error ends the connection, like a close.
             let _ = link.pump_up();
             link.cut();
         });
         thread::spawn(move || {
             let _ = other.pump_down();
-            // Behind a silent connection the server may well leave: silence is all the client is to see.
+            // The server may close its side of a silent connection. The client must see only
+            // silence.
             if !lock(&other.state).silent {
                 other.cut();
             }
@@ -339,7 +349,7 @@ impl Link {
         let _ = self.server.shutdown(Shutdown::Both);
     }
 
-    /// Client to server, until the client closes.
+    /// Forwards from the client to the server, until the client closes.
     fn pump_up(&self) -> io::Result<()> {
         let mut chunk = vec![0; 64 * 1024];
         let mut unread = Vec::new();
@@ -356,10 +366,10 @@ impl Link {
                 traffic.writes_up += 1;
                 traffic.commands += commands.len();
             });
-            let mut outgoing = Vec::new(); // what came in one piece goes on in one
+            let mut outgoing = Vec::new(); // one read is forwarded as one write
             for (command, _) in commands {
                 if lock(&self.state).end.is_some() {
-                    break; // what is behind a cut or in a black hole goes nowhere
+                    break; // bytes after a cut or in a black hole are discarded
                 }
                 let fault = self.shared.fault(&command);
                 let fate = match fault {
@@ -394,7 +404,7 @@ impl Link {
         }
     }
 
-    /// Ends the connection after the replies that are under way: now, if there are none.
+    /// Ends the connection after the pending replies, or at once if none are pending.
     fn finish(&self, end: End) {
         let mut state = lock(&self.state);
         state.end = Some(end);
@@ -410,7 +420,7 @@ impl Link {
         }
     }
 
-    /// Server to client, until the server closes.
+    /// Forwards from the server to the client, until the server closes.
     fn pump_down(&self) -> io::Result<()> {
         let mut chunk = vec![0; 64 * 1024];
         let mut unread = Vec::new();
@@ -479,7 +489,7 @@ impl Shared {
     }
 }
 
-/// Takes the complete messages out of `unread`; all of it, when it is not the Redis protocol.
+/// Removes the complete messages from `unread`, or everything if it is not the Redis protocol.
 fn split(unread: &mut Vec<u8>, opaque: &mut bool) -> Vec<(Vec<u8>, Frame)> {
     let mut messages = Vec::new();
     let mut at = 0;
@@ -502,12 +512,12 @@ fn split(unread: &mut Vec<u8>, opaque: &mut bool) -> Vec<(Vec<u8>, Frame)> {
     messages
 }
 
-/// Whether a command is answered by other than one reply: its reply can't be told from a message.
+/// Returns whether a command has other than one reply, so its replies look like messages.
 fn subscribes(command: &[u8]) -> bool {
     name_of(command).ends_with(b"SUBSCRIBE")
 }
 
-/// The name of a command in capitals: of `*2\r\n$9\r\nSUBSCRIBE\r\n..` the third line.
+/// Returns the name of a command in capitals: the third line of `*2\r\n$9\r\nSUBSCRIBE\r\n..`.
 fn name_of(command: &[u8]) -> Vec<u8> {
     let name = command.split(|&byte| byte == b'\n').nth(2).unwrap_or_default();
     name.trim_ascii().to_ascii_uppercase()

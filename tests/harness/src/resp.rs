@@ -1,4 +1,4 @@
-//! A tiny blocking client, so that a test can look at a server without the driver and without `redis-cli`.
+//! A small blocking client, so tests can inspect a server without the driver and `redis-cli`.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use crate::PATIENCE;
 /// A reply, in RESP2's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Null, of either sort.
+    /// A null bulk string or a null array.
     Nil,
     /// `+OK`
     Status(String),
@@ -21,12 +21,12 @@ pub enum Reply {
     Integer(i64),
     /// A bulk string.
     Bytes(Vec<u8>),
-    /// Several.
+    /// An array.
     Array(Vec<Reply>),
 }
 
 impl fmt::Display for Reply {
-    /// As `redis-cli --raw` prints it, but null is `(nil)`: elements stand one on a line.
+    /// Formats like `redis-cli --raw`, one element per line, but prints null as `(nil)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nil => f.write_str("(nil)"),
@@ -47,14 +47,14 @@ impl fmt::Display for Reply {
 trait Stream: Read + Write + Send + fmt::Debug {}
 impl<T: Read + Write + Send + fmt::Debug> Stream for T {}
 
-/// A blocking RESP2 connection. Every read and write gives up after [`PATIENCE`].
+/// A blocking RESP2 connection. Every read and write times out after [`PATIENCE`].
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<Box<dyn Stream>>,
 }
 
 impl Client {
-    /// Connects by TCP.
+    /// Connects over TCP.
     pub fn tcp(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
@@ -77,7 +77,7 @@ impl Client {
         self.receive()
     }
 
-    /// Sends one command, whose reply is yet to be received.
+    /// Sends one command without receiving its reply.
     pub fn send<A: AsRef<[u8]>>(&mut self, command: &[A]) -> io::Result<()> {
         self.send_all(&[command])
     }

@@ -1,10 +1,10 @@
 //! Checks that a secret stayed secret.
 
-/// Panics when one of `texts` shows `secret`: as it is, percent-encoded, in hexadecimal, or as the list of
-/// numbers that `Debug` makes of bytes.
+/// Panics if one of `texts` contains `secret`: verbatim, percent-encoded, in hexadecimal, or as the
+/// list of numbers that `Debug` prints for bytes.
 ///
-/// The message names the text and the form, with the secret blanked. An empty secret and an empty list panic
-/// too, for such a check would always pass.
+/// The message names the text and the encoding, and replaces the secret. An empty secret and an
+/// empty list panic too, because such a check would always pass.
 pub fn assert_absent<T: AsRef<str>>(secret: &str, texts: impl IntoIterator<Item = T>) {
     assert!(!secret.is_empty(), "an empty secret is in every text");
     let forms = forms(secret);
@@ -28,11 +28,11 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     let each = |format: fn(&u8) -> String| bytes.iter().map(format).collect::<Vec<_>>();
     let numbers = each(u8::to_string).join(", ");
     let mut forms = vec![
-        ("as it is", secret.to_owned()),
+        ("verbatim", secret.to_owned()),
         ("percent-encoded", percent_encode(secret)),
         ("escaped", secret.escape_debug().to_string()),
     ];
-    // One byte is in too many numbers to say anything.
+    // One or two bytes appear in too many lists of numbers by chance.
     if bytes.len() > 2 {
         forms.push(("hexadecimal", each(|b| format!("{b:02x}")).concat()));
         forms.push(("hexadecimal", each(|b| format!("{b:02X}")).concat()));
@@ -41,7 +41,7 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     forms
 }
 
-/// Percent-encodes what is not unreserved in a URL.
+/// Percent-encodes all characters that are not unreserved in a URL.
 pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {

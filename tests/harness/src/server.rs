@@ -14,19 +14,19 @@ use crate::sync::lock;
 use crate::wait::{PATIENCE, eventually_blocking};
 use crate::watchdog::Watchdog;
 
-/// The variable that names the server to test against.
+/// The environment variable that names the server to test against.
 const VARIABLE: &str = "REDIS_KEYSPACE_SERVER_BIN";
-/// What is looked for on `PATH` without it.
+/// The programs to look for on `PATH` if the variable is not set.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
-/// The port of whoever runs a server on this machine, and none of our business.
+/// Redis' default port. Tests never use it: another server may run there.
 const STANDARD_PORT: u16 = 6379;
-/// A cluster node listens 10,000 above its port, too.
+/// The highest usable port: a cluster node also listens 10,000 above its port.
 const HIGHEST_PORT: u16 = u16::MAX - 10_000;
 
-/// A Redis or Valkey server of a test's own, on a loopback port and a unix socket, persisting nothing.
+/// A private Redis or Valkey server on a loopback port and a unix socket. It persists nothing.
 ///
-/// Its log, its socket (`s`) and its files are in a directory of its own. It ends when this is dropped, and
-/// also when the test process ends in any other way.
+/// Its log, its socket (`s`) and its files are in its own directory. It ends when this is dropped,
+/// and also when the test process ends in any other way.
 #[derive(Debug)]
 pub struct RealServer {
     program: PathBuf,
@@ -34,8 +34,8 @@ pub struct RealServer {
     arguments: Vec<OsString>,
     port: u16,
     shared: bool,
-    watchdog: Mutex<Option<Watchdog>>, // None: the process is not there, see `kill`
-    dir: TempDir,                      // dropped last: the server writes into it until it ended
+    watchdog: Mutex<Option<Watchdog>>, // `None` after `kill`
+    dir: TempDir,                      // dropped last: the server writes into it until it ends
 }
 
 /// The options of a [`RealServer`].
@@ -47,21 +47,21 @@ pub struct RealServerBuilder {
 }
 
 impl RealServerBuilder {
-    /// The password of the default user (`requirepass`).
+    /// Sets the password of the default user (`requirepass`).
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// One more argument on the server's command line, where `--name` starts a setting. It wins over the
-    /// harness's own.
+    /// Adds an argument to the server's command line, where `--name` starts a setting. It overrides
+    /// the settings of the harness.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Starts the server and waits until it answers. Panics with the end of its log if it doesn't, and with
-    /// advice if there is no server to start.
+    /// Starts the server and waits until it answers. Panics with the end of its log if it does not
+    /// answer, and with advice if no server program is found.
     pub fn start(self) -> RealServer {
         let dir = tempfile::Builder::new().prefix("rk-").tempdir().expect("a temporary directory");
         let mut server = RealServer {
@@ -77,7 +77,7 @@ impl RealServerBuilder {
             server.port = free_port();
             match server.launch() {
                 Ok(()) => return server,
-                Err(Failure::PortTaken) => {} // since we looked; the next is another one
+                Err(Failure::PortTaken) => {} // taken since the check: try another one
                 Err(Failure::Other(why)) => panic!("{why}"),
             }
         }
@@ -96,31 +96,32 @@ impl RealServer {
         Self::builder().start()
     }
 
-    /// Starts a node of a cluster that has all slots.
+    /// Starts a cluster of one node that owns all slots.
     pub fn start_node() -> Self {
         let server = Self::builder().arg("--cluster-enabled").arg("yes").start();
         let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
         let words: Vec<&str> =
             ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
         assert_eq!(server.redis_cli(&words), "OK");
-        // A node that has just started is down for two seconds.
+        // A new node reports the cluster as down for two seconds.
         eventually_blocking("the cluster comes up", || {
             server.redis_cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
         });
         server
     }
 
-    /// Options first.
+    /// Returns a builder, to set options before the start.
     pub fn builder() -> RealServerBuilder {
         RealServerBuilder::default()
     }
 
-    /// `redis://127.0.0.1:port`, with the password if there is one. Append `/n` for a database.
+    /// Returns `redis://127.0.0.1:port`, with the password if one is set. Append `/n` to select a
+    /// database.
     pub fn url(&self) -> String {
         self.url_at(self.port)
     }
 
-    /// The same by way of a proxy.
+    /// Returns the same URL, but through a proxy.
     pub fn url_through(&self, proxy: &Proxy) -> String {
         self.url_at(proxy.port())
     }
@@ -134,7 +135,7 @@ impl RealServer {
         url
     }
 
-    /// `unix:///path/of/the/socket`, with `?pass=` if there is a password.
+    /// Returns `unix:///path/of/the/socket`, with `?pass=` if a password is set.
     pub fn unix_url(&self) -> String {
         let mut url = format!("unix://{}", self.socket().display());
         if let Some(password) = &self.password {
@@ -143,53 +144,53 @@ impl RealServer {
         url
     }
 
-    /// The TCP port on 127.0.0.1; it stays the same over a restart.
+    /// Returns the TCP port on 127.0.0.1. It stays the same after a restart.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The TCP address.
+    /// Returns the TCP address.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The path of the unix socket.
+    /// Returns the path of the unix socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("s")
     }
 
-    /// The directory of the server's files, `server.log` among them.
+    /// Returns the directory of the server's files, including `server.log`.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The id of the server's process. Panics while there is none.
+    /// Returns the process id of the server. Panics if the server is not running.
     pub fn pid(&self) -> u32 {
         self.lock().as_ref().expect("the server was ended").pid()
     }
 
-    /// Ends the server at once, as a crash does (SIGKILL). Connections are reset, new ones refused.
+    /// Kills the server, as in a crash (SIGKILL). Connections are reset, and new ones refused.
     pub fn kill(&self) {
         self.take().kill();
     }
 
-    /// Ends the server in order (SIGTERM), and waits until it has.
+    /// Shuts the server down (SIGTERM), and waits until it ended.
     pub fn terminate(&self) {
         self.take().terminate();
     }
 
-    /// Freezes the server (SIGSTOP): connections are accepted by the system, and nothing is answered.
+    /// Freezes the server (SIGSTOP). The system still accepts connections, but nothing is answered.
     pub fn pause(&self) {
         self.refuse_if_shared();
         self.lock().as_mut().expect("the server was ended").stop();
     }
 
-    /// Lets a frozen server go on (SIGCONT).
+    /// Resumes a frozen server (SIGCONT).
     pub fn resume(&self) {
         self.lock().as_mut().expect("the server was ended").resume();
     }
 
-    /// Starts the server again, empty, on the same port and socket, ending it first if need be.
+    /// Restarts the server, empty, on the same port and socket. Kills it first if it runs.
     pub fn restart(&self) {
         self.refuse_if_shared();
         if self.lock().is_some() {
@@ -199,18 +200,18 @@ impl RealServer {
         loop {
             match self.launch() {
                 Ok(()) => return,
-                // Someone's outgoing connection was given our port while it was free; such pass.
+                // An outgoing connection took the port while it was free. It will end.
                 Err(Failure::PortTaken) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(Failure::PortTaken) => panic!("port {} was taken while the server was away", self.port),
+                Err(Failure::PortTaken) => panic!("port {} was taken while the server was down", self.port),
                 Err(Failure::Other(why)) => panic!("{why}"),
             }
         }
     }
 
-    /// Runs one command and prints its reply as [`Reply`]'s `Display` does. `-n 2` in front chooses a database.
-    /// Panics when the server answers with an error or not at all.
+    /// Runs one command and returns its reply in the `Display` format of [`Reply`]. A leading
+    /// `-n 2` selects a database. Panics if the server replies with an error or not at all.
     pub fn redis_cli<A: AsRef<[u8]>>(&self, arguments: &[A]) -> String {
         let (database, command) = match arguments {
             [flag, database, command @ ..] if flag.as_ref() == b"-n" => (Some(database.as_ref()), command),
@@ -229,14 +230,14 @@ impl RealServer {
         }
     }
 
-    /// A blocking connection over TCP, authenticated.
+    /// Opens a blocking TCP connection and authenticates.
     pub fn client(&self) -> Client {
         let mut client = Client::tcp(self.address()).expect("the server accepts connections");
         self.authenticate(&mut client).expect("the server accepts the password");
         client
     }
 
-    /// Whether this server has a command: the versions in use differ.
+    /// Returns whether this server supports a command, since versions differ.
     pub fn supports(&self, command: &str) -> bool {
         match self.client().call(&["COMMAND", "INFO", command]).expect("the server answers COMMAND") {
             Reply::Array(infos) => infos.iter().any(|info| *info != Reply::Nil),
@@ -263,11 +264,11 @@ impl RealServer {
     }
 
     fn refuse_if_shared(&self) {
-        assert!(!self.shared, "the shared server is everybody's: start one of your own to disturb it");
+        assert!(!self.shared, "the shared server must not be disturbed: start a private one");
     }
 
     fn launch(&self) -> Result<(), Failure> {
-        // A killed server leaves its socket and its log; what they say is not about this one.
+        // A killed server leaves its socket and logs behind. They do not describe the new one.
         for leftover in ["s", "server.log", "server.out"] {
             let _ = std::fs::remove_file(self.dir.path().join(leftover));
         }
@@ -326,8 +327,8 @@ impl RealServer {
         line
     }
 
-    /// Asks at the unix socket, which no stranger can have: one on our port would answer PING as well. The
-    /// server binds its port first.
+    /// Returns whether the server answers on its unix socket, which no other server can own. On the
+    /// port, another server could answer PING. The server binds its port first.
     fn answers(&self) -> bool {
         let ping = || -> std::io::Result<Reply> {
             let mut client = Client::unix(&self.socket())?;
@@ -336,13 +337,14 @@ impl RealServer {
         };
         match ping() {
             Ok(Reply::Status(_)) => true,
-            // Arguments of the test's may forbid the default user; the server is up all the same.
+            // The test's arguments may disable the default user. The server is up anyway.
             Ok(Reply::Error(error)) => error.starts_with("NOAUTH") || error.starts_with("NOPERM"),
             _ => false,
         }
     }
 
-    /// What the server says its process is. `None` when the test's own arguments forbid the question.
+    /// Returns the process id that the server reports, or `None` if the test's arguments forbid
+    /// INFO.
     fn process_id(&self) -> Option<u32> {
         let mut client = Client::unix(&self.socket()).ok()?;
         self.authenticate(&mut client).ok()?;
@@ -357,8 +359,9 @@ impl RealServer {
     }
 }
 
-/// The server of this test process, started on first use, for tests that isolate themselves with
-/// [`unique_namespace`](crate::unique_namespace). It can't be killed, paused or restarted.
+/// Returns the shared server of this test process, which is started on first use. Tests isolate
+/// themselves with [`unique_namespace`](crate::unique_namespace). It cannot be killed, paused or
+/// restarted.
 pub fn shared_server() -> &'static RealServer {
     static SERVER: OnceLock<RealServer> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -372,7 +375,7 @@ fn find_program() -> PathBuf {
     if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         if named.components().count() > 1 {
-            assert!(named.is_file(), "{VARIABLE} names {}, and no such file is there", named.display());
+            assert!(named.is_file(), "{VARIABLE} names {}, but the file does not exist", named.display());
             return std::path::absolute(named).expect("the current directory is known");
         }
         return on_path(&named).unwrap_or_else(|| {
@@ -393,7 +396,7 @@ fn on_path(name: &Path) -> Option<PathBuf> {
 }
 
 fn free_port() -> u16 {
-    // Refused ports stay bound until one fits, so that the system offers another.
+    // Unsuitable ports stay bound until one fits, so the system offers another.
     let mut refused = Vec::new();
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");

@@ -1,4 +1,4 @@
-//! The harness itself: what the suites rest on has to hold first.
+//! Tests of the harness itself.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -27,7 +27,7 @@ fn refused(address: std::net::SocketAddr) -> bool {
     TcpStream::connect(address).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// Asks at the unix socket: a port that became free may be another test's by now.
+/// Checks the unix socket: another test may already use the freed port.
 fn gone(socket: &Path) -> bool {
     UnixStream::connect(socket).is_err()
 }
@@ -56,7 +56,7 @@ fn a_server_answers_on_tcp_and_on_its_socket() {
 }
 
 #[test]
-fn a_dropped_server_is_gone_with_its_directory() {
+fn dropping_a_server_ends_it_and_removes_its_directory() {
     let server = RealServer::start();
     let (socket, dir) = (server.socket(), server.dir().to_owned());
     assert!(!gone(&socket));
@@ -66,7 +66,7 @@ fn a_dropped_server_is_gone_with_its_directory() {
 }
 
 #[test]
-fn a_password_is_asked_for_and_stands_in_the_urls() {
+fn a_password_is_required_and_part_of_the_urls() {
     let server = RealServer::builder().password("p@ss:word/1").start();
     let refused = Client::tcp(server.address()).unwrap().call(&["GET", "key"]).unwrap();
     assert!(matches!(refused, Reply::Error(error) if error.starts_with("NOAUTH")));
@@ -76,14 +76,14 @@ fn a_password_is_asked_for_and_stands_in_the_urls() {
 }
 
 #[test]
-fn arguments_reach_the_server() {
+fn arguments_are_passed_to_the_server() {
     let server = RealServer::builder().arg("--maxmemory-policy").arg("allkeys-lru").start();
     assert_eq!(server.redis_cli(&["CONFIG", "GET", "maxmemory-policy"]), "maxmemory-policy\nallkeys-lru");
 }
 
 #[test]
 #[should_panic(expected = "no-such-setting")]
-fn a_server_that_does_not_start_shows_its_log() {
+fn a_failed_start_reports_the_server_log() {
     let _ = RealServer::builder().arg("--no-such-setting").arg("1").start();
 }
 
@@ -124,7 +124,7 @@ fn a_paused_server_answers_after_it_is_resumed() {
 }
 
 #[test]
-fn a_paused_server_ends_with_its_owner_and_on_request() {
+fn a_paused_server_ends_on_drop_and_on_terminate() {
     let server = RealServer::start();
     server.pause();
     server.terminate();
@@ -136,19 +136,20 @@ fn a_paused_server_ends_with_its_owner_and_on_request() {
     assert!(gone(&socket));
 }
 
-/// Not a test of its own: the process that the next two tests end. The shared server is never dropped.
+/// Not a test by itself: the process that the next two tests end. The shared server is never
+/// dropped.
 #[test]
-fn child_that_holds_a_server() {
+fn server_in_a_child() {
     let Ok(end) = std::env::var(CHILD) else { return };
     println!("\n{CHILD}{}", shared_server().dir().display());
     if end == "killed" {
-        let _ = io::stdin().read(&mut [0]); // nobody writes: until SIGKILL
+        let _ = io::stdin().read(&mut [0]); // no input arrives: waits until SIGKILL
     }
 }
 
-/// Starts that process, and returns the directory of its server, too.
+/// Starts that process, and also returns the directory of its server.
 fn child(end: &str) -> (RunningTest, PathBuf) {
-    let mut child = child_test!("child_that_holds_a_server").env(CHILD, end).spawn();
+    let mut child = child_test!("server_in_a_child").env(CHILD, end).spawn();
     let dir = PathBuf::from(child.line(CHILD));
     (child, dir)
 }
@@ -169,18 +170,18 @@ fn the_shared_server_ends_with_the_process() {
 }
 
 #[test]
-fn the_shared_server_is_one_and_undisturbed() {
+fn the_shared_server_is_unique_and_can_not_be_killed() {
     let server = shared_server();
     assert!(std::ptr::eq(server, shared_server()));
     for disturb in [RealServer::kill, RealServer::terminate, RealServer::pause, RealServer::restart] {
         let refusal = std::panic::catch_unwind(|| disturb(server)).unwrap_err();
-        assert!(refusal.downcast_ref::<&str>().unwrap().contains("everybody's"));
+        assert!(refusal.downcast_ref::<&str>().unwrap().contains("must not be disturbed"));
     }
     assert_eq!(server.redis_cli(&["PING"]), "PONG");
 }
 
 #[test]
-fn namespaces_are_unique_and_plain() {
+fn namespaces_are_unique_and_alphanumeric() {
     let names: HashSet<String> = (0..1000).map(|_| unique_namespace()).collect();
     assert_eq!(names.len(), 1000);
     let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -211,7 +212,7 @@ fn a_proxy_forwards_and_counts() {
 }
 
 #[tokio::test]
-async fn a_proxy_tells_when_connections_close() {
+async fn a_proxy_reports_closed_connections() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     let clients = [(); 3].map(|()| TcpStream::connect(proxy.address()).unwrap());
@@ -226,7 +227,7 @@ fn a_cut_request_never_runs() {
     let proxy = Proxy::start(server.address());
     proxy.on("counter", Fault::CutRequest);
     let mut client = Client::tcp(proxy.address()).unwrap();
-    // What stands before it is answered, and what stands behind it goes the same way.
+    // Earlier commands get their replies, and later ones are lost as well.
     client.send_all(&[&["INCR", "before"], &["INCR", "counter"], &["INCR", "behind"]]).unwrap();
     assert_eq!(client.receive().unwrap(), Reply::Integer(1));
     assert!(hung_up(client.receive()));
@@ -236,7 +237,7 @@ fn a_cut_request_never_runs() {
 }
 
 #[test]
-fn a_cut_reply_has_run() {
+fn a_command_with_a_cut_reply_runs() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     proxy.on("counter", Fault::CutReply);
@@ -248,30 +249,30 @@ fn a_cut_reply_has_run() {
 }
 
 #[test]
-fn commands_of_a_name_have_a_fault_of_their_own() {
+fn faults_can_be_set_by_command_name() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     let connect = || Client::tcp(proxy.address()).unwrap();
     proxy.named("incr", Fault::CutRequest);
-    // The name counts, in any case, and not an argument.
+    // The name is matched, in upper and lower case, and arguments are not.
     assert!(hung_up(connect().call(&["INCR", "counter"])));
     assert!(hung_up(connect().call(&["incr", "counter"])));
     assert_eq!(connect().call(&["SET", "INCR", "INCR"]).unwrap(), ok());
     assert_eq!(connect().call(&["INCRBY", "counter", "2"]).unwrap(), Reply::Integer(2));
-    // What is singled out goes first, and what is for all commands last.
+    // `once` takes precedence, and the fault for all commands comes last.
     proxy.once(Fault::Pass);
     assert_eq!(connect().call(&["INCR", "counter"]).unwrap(), Reply::Integer(3));
     proxy.named("PING", Fault::Pass);
     proxy.set(Fault::CutRequest);
     assert_eq!(connect().call(&["PING"]).unwrap(), Reply::Status("PONG".to_owned()));
     assert!(hung_up(connect().call(&["GET", "counter"])));
-    // The last word about a name counts.
+    // The last setting of a name wins.
     proxy.named("INCR", Fault::Pass);
     assert_eq!(connect().call(&["INCR", "counter"]).unwrap(), Reply::Integer(4));
 }
 
 #[test]
-fn a_reply_is_truncated_to_the_byte() {
+fn a_reply_is_truncated_at_the_exact_byte() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     server.redis_cli(&["SET", "key", "0123456789"]);
@@ -284,7 +285,7 @@ fn a_reply_is_truncated_to_the_byte() {
 }
 
 #[test]
-fn a_script_is_followed_command_by_command() {
+fn one_time_faults_apply_in_order() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     proxy.once(Fault::Pass);
@@ -294,13 +295,13 @@ fn a_script_is_followed_command_by_command() {
     assert_eq!(client.call(&["INCR", "counter"]).unwrap(), Reply::Integer(1));
     let started = Instant::now();
     assert_eq!(client.call(&["INCR", "counter"]).unwrap(), Reply::Integer(2));
-    // Never earlier; how much later is the machine's affair.
+    // Never earlier; how much later depends on the machine.
     assert!(started.elapsed() >= Duration::from_millis(50));
     assert!(hung_up(client.call(&["INCR", "counter"])));
     assert_eq!(server.redis_cli(&["GET", "counter"]), "3");
 }
 
-/// Whether nothing comes for a while, neither bytes nor the end.
+/// Returns whether neither bytes nor the end arrive for a while.
 fn silent(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let error = stream.read(&mut [0]).expect_err("nothing comes");
@@ -308,7 +309,7 @@ fn silent(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn a_black_hole_swallows_and_stays_open() {
+fn a_black_hole_discards_bytes_and_stays_open() {
     let incr = b"*2\r\n$4\r\nINCR\r\n$7\r\ncounter\r\n";
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
@@ -318,7 +319,7 @@ fn a_black_hole_swallows_and_stays_open() {
         stream.write_all(incr).unwrap();
         assert!(silent(&mut stream));
         proxy.set(Fault::Pass);
-        // It was lost once and stays lost, even when the server leaves.
+        // The connection stays silent, even when the server closes it.
         stream.write_all(incr).unwrap();
         assert!(silent(&mut stream));
         assert_eq!(server.redis_cli(&["GET", "counter"]), count);
@@ -334,7 +335,7 @@ fn a_black_hole_swallows_and_stays_open() {
 }
 
 #[test]
-fn new_connections_are_refused_and_old_ones_live() {
+fn refusing_new_connections_keeps_open_ones() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     let mut client = Client::tcp(proxy.address()).unwrap();
@@ -367,7 +368,7 @@ fn a_proxy_before_a_dead_server_closes_at_once() {
 }
 
 #[test]
-fn messages_are_not_taken_for_replies() {
+fn push_messages_are_not_counted_as_replies() {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
@@ -392,7 +393,7 @@ fn messages_are_not_taken_for_replies() {
 }
 
 #[test]
-fn what_is_not_the_protocol_passes_as_it_is() {
+fn other_protocols_are_forwarded_unchanged() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = Proxy::start(listener.local_addr().unwrap());
     let mut client = TcpStream::connect(proxy.address()).unwrap();
@@ -412,7 +413,7 @@ fn what_is_not_the_protocol_passes_as_it_is() {
 }
 
 #[test]
-fn secrets_are_found_in_every_form() {
+fn secrets_are_found_in_every_encoding() {
     let secret = "hunter2/\"x";
     secrets::assert_absent(secret, ["redis://:***@host", "hunter"]);
     let forms = [

@@ -1,9 +1,9 @@
-//! A server process that can't outlive the test.
+//! A server process that ends with the test.
 //!
-//! A static's `Drop` never runs and a killed process runs nothing, so the server is the child of a small
-//! shell that waits on a pipe of ours. Commands go down the pipe; its end, however the test ended, is the order
-//! to kill the server and remove its directory. The shell alone signals the server and doesn't reap it before
-//! it is done with it, so a signal never meets a stranger that was given the same process id.
+//! The `Drop` of a static never runs, and a killed process runs nothing. So the server is the child
+//! of a small shell that reads commands from a pipe. When the pipe closes, however the test ended,
+//! the shell kills the server and removes its directory. Only the shell signals the server, and it
+//! reaps the server last, so a signal never reaches another process that got the same id.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use crate::wait::{PATIENCE, eventually_blocking};
 
-/// Signals are ignored because the shell must live as long as the server does, and so is a closed stdout, which
-/// would kill it in `echo`.
+/// The shell must outlive the server. So it ignores signals, and also a closed stdout, which would
+/// kill it in `echo`.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM PIPE
 dir=$1
@@ -48,7 +48,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts `program` and answers for its end. What it prints goes to `server.out` in `dir`.
+    /// Starts `program` and guarantees that it ends. Its output goes to `server.out` in `dir`.
     pub(crate) fn start<A: AsRef<OsStr>>(
         dir: &Path,
         program: &Path,
@@ -63,7 +63,8 @@ impl Watchdog {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // Ctrl-C and a runner that kills the test's group must leave the shell alive to clean up.
+            // Ctrl-C and a runner that kills the test's group must leave the shell alive to clean
+            // up.
             .process_group(0)
             .spawn()
             .expect("sh starts");
@@ -79,7 +80,7 @@ impl Watchdog {
         self.pid
     }
 
-    /// Freezes the process; returns when it stands still.
+    /// Freezes the process, and returns when it is stopped.
     pub(crate) fn stop(&mut self) {
         self.signal("STOP");
         eventually_blocking("the server stops on SIGSTOP", || {
@@ -91,20 +92,21 @@ impl Watchdog {
         self.signal("CONT");
     }
 
-    /// Ends the process at once and reaps it.
+    /// Kills the process and reaps it.
     pub(crate) fn kill(mut self) {
         self.signal("KILL");
         self.shell.wait().expect("the watchdog ends");
     }
 
-    /// Asks the process to end, and waits until it did.
+    /// Asks the process to end, and waits until it ended.
     pub(crate) fn terminate(mut self) {
-        self.resume(); // a stopped process hears SIGTERM only afterwards
+        self.resume(); // a stopped process receives SIGTERM only when it resumes
         self.order("TERM");
         let deadline = Instant::now() + PATIENCE;
-        while self.shell.try_wait().expect("the watchdog is ours to wait for").is_none() {
+        while self.shell.try_wait().expect("the watchdog can be waited for").is_none() {
             if Instant::now() >= deadline {
-                // The shell hears nothing while it waits. Unreaped, the process id is still the server's.
+                // The shell reads no orders while it waits. The server is not reaped yet, so the id
+                // is still its own.
                 let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
                 panic!("the server did not end on SIGTERM");
             }
@@ -112,7 +114,8 @@ impl Watchdog {
         }
     }
 
-    /// Whether the process is known to have ended by itself. Where the system doesn't say, it is not known.
+    /// Returns whether the process is known to have ended by itself. Without `/proc`, it is not
+    /// known.
     pub(crate) fn has_ended(&self) -> bool {
         state(self.pid) == Some('Z')
     }
@@ -137,9 +140,9 @@ impl Drop for Watchdog {
     }
 }
 
-/// The state letter of a process, where the system has `/proc`.
+/// Returns the state letter of a process, if the system has `/proc`.
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program stands in parentheses and may hold any character: what follows the last counts.
+    // The program name is in parentheses and can contain any character, so split at the last one.
     stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -1,4 +1,4 @@
-//! What is attacked: the library, and what most would use without it.
+//! The clients under attack: the library, and bb8-redis as the usual alternative.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,25 +10,27 @@ use redis_keyspace::{Counter, Keyspace, Redis, Text};
 #[keyspace(prefix = "chaos", ttl = none)]
 struct Keys {
     cell: fn(id: u64) -> Text,
-    // With a lifetime, so that it takes a transaction.
+    // With a lifetime, so an increment needs a transaction.
     #[key(ttl = "1d")]
     count: fn(id: u64) -> Counter,
 }
 
-/// A client of Redis, with what the attacks need of it. A failure leaves open whether the command has run.
+/// A client of Redis with the operations that the attacks use. After a failure, it is unknown
+/// whether the command ran.
 pub trait Client: Clone + Send + Sync + 'static {
-    /// What it is called in the report.
+    /// The name in the report.
     const NAME: &'static str;
 
-    /// A client of the server at this URL, whose commands may take so long. Connects when it is used.
+    /// Creates a client of the server at this URL. `limit` is the timeout of a command. Connects on
+    /// first use.
     fn new(url: &str, limit: Duration) -> impl Future<Output = Self> + Send;
     /// Reads a cell.
     fn get(&self, id: u64) -> impl Future<Output = Result<Option<String>, String>> + Send;
     /// Writes a cell.
     fn set(&self, id: u64, value: String) -> impl Future<Output = Result<(), String>> + Send;
-    /// Counts.
+    /// Increments a counter.
     fn incr(&self, id: u64) -> impl Future<Output = Result<i64, String>> + Send;
-    /// Closes what there is to close.
+    /// Closes the client's connections.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
@@ -40,8 +42,8 @@ impl Client for Ours {
     const NAME: &'static str = "redis-keyspace";
 
     async fn new(url: &str, limit: Duration) -> Self {
-        let builder = Redis::builder().url(url).expect("a good URL").timeout(limit);
-        Self(builder.connect_timeout(limit / 2).build().expect("good options"))
+        let builder = Redis::builder().url(url).expect("a valid URL").timeout(limit);
+        Self(builder.connect_timeout(limit / 2).build().expect("valid options"))
     }
 
     async fn get(&self, id: u64) -> Result<Option<String>, String> {
@@ -73,7 +75,7 @@ impl Client for Ours {
     }
 }
 
-/// A pool of bb8-redis as it comes, but for the time that it waits.
+/// A pool of bb8-redis with default settings, except for its timeouts.
 #[derive(Clone, Debug)]
 pub struct Stock(bb8::Pool<RedisConnectionManager>);
 
@@ -88,7 +90,7 @@ impl Client for Stock {
     const NAME: &'static str = "stock bb8-redis";
 
     async fn new(url: &str, limit: Duration) -> Self {
-        let manager = RedisConnectionManager::new(url).expect("a good URL");
+        let manager = RedisConnectionManager::new(url).expect("a valid URL");
         Self(bb8::Pool::builder().connection_timeout(limit).build_unchecked(manager))
     }
 

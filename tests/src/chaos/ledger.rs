@@ -1,26 +1,26 @@
-//! What was acknowledged, and whether the server has it.
+//! Compares acknowledged writes with the data on the server.
 
 use crate::RealServer;
 
-/// What a run came to.
+/// The counts of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Commands that were tried.
+    /// Commands sent.
     pub tried: u64,
-    /// Of them, those that failed.
+    /// Commands that failed.
     pub failed: u64,
-    /// Writes and counts that were acknowledged.
+    /// Acknowledged writes and increments.
     pub acknowledged: u64,
-    /// Of them, those that are not there.
+    /// Acknowledged writes and increments that the server does not have.
     pub lost: u64,
-    /// Counts that were made more than once.
+    /// Increments that ran more than once.
     pub doubled: u64,
-    /// Replies that were somebody else's.
+    /// Replies that belonged to another command.
     pub foreign: u64,
 }
 
 impl Tally {
-    /// Adds what another one has.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         self.tried += other.tried;
         self.failed += other.failed;
@@ -30,14 +30,14 @@ impl Tally {
         self.foreign += other.foreign;
     }
 
-    /// Notes an outcome.
+    /// Records an outcome.
     pub fn note<T>(&mut self, outcome: &Result<T, String>) {
         self.tried += 1;
         self.failed += u64::from(outcome.is_err());
     }
 }
 
-/// A cell that its one writer has left, because it is in doubt what is in it.
+/// A cell that its writer abandoned because its content is unknown.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     id: u64,
@@ -45,10 +45,10 @@ struct Left {
     in_doubt: u64,
 }
 
-/// What one worker knows of its cells and its counter.
+/// The expected state of the cells and the counter of one worker.
 #[derive(Debug)]
 pub struct Ledger {
-    /// The cell that it writes now, and what was acknowledged there last; 0 for nothing.
+    /// The current cell, and the last sequence number acknowledged there. 0 means none.
     pub cell: u64,
     pub sequence: u64,
     step: u64,
@@ -60,7 +60,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger of one of so many workers.
+    /// Creates the ledger of one of `workers` workers.
     pub fn new(worker: u64, workers: u64) -> Self {
         Self {
             cell: worker,
@@ -74,7 +74,7 @@ impl Ledger {
         }
     }
 
-    /// What to write next: the value names its cell.
+    /// Returns the next value to write. It contains the number of its cell.
     pub fn next_value(&self) -> String {
         format!("{}#{}", self.cell, self.sequence + 1)
     }
@@ -85,7 +85,7 @@ impl Ledger {
             self.sequence += 1;
             self.tally.acknowledged += 1;
         } else {
-            // It may still come, whenever that is: what follows goes elsewhere.
+            // The write may still arrive later, so further writes go to another cell.
             self.left.push(Left { id: self.cell, acknowledged: self.sequence, in_doubt: self.sequence + 1 });
             self.cell += self.step;
             self.sequence = 0;
@@ -120,7 +120,7 @@ impl Ledger {
         self.tally.doubled += u64::from(count > self.counted + self.in_doubt);
     }
 
-    /// Compares with what the server has in the end.
+    /// Compares the ledger with the final data on the server.
     pub fn audit(&mut self, server: &RealServer) {
         let read = |key: String| server.redis_cli(&["GET", &key]);
         let last = Left { id: self.cell, acknowledged: self.sequence, in_doubt: self.sequence };

@@ -1,5 +1,5 @@
-//! Attacks on a client, and what comes of its promises: that what was acknowledged is there, that nothing is counted twice,
-//! that a reply belongs to who asked.
+//! Attacks on a client that check its guarantees: acknowledged writes are stored, nothing is
+//! counted twice, and each command gets its own reply.
 
 mod client;
 mod ledger;
@@ -18,30 +18,30 @@ pub use ledger::Tally;
 
 use crate::{Fault, PATIENCE, Proxy, RealServer, eventually};
 
-/// A server that keeps what it has acknowledged, whatever happens to it.
+/// Starts a server that never loses an acknowledged write, not even in a crash.
 pub fn durable_server() -> RealServer {
     let builder = RealServer::builder().arg("--appendonly").arg("yes");
     builder.arg("--appendfsync").arg("always").start()
 }
 
-/// Something that goes wrong for a while.
+/// A fault that lasts for a while.
 #[derive(Clone, Copy, Debug)]
 pub enum Attack {
-    /// What the proxy does to commands, every other moment.
+    /// The proxy applies this fault to commands, with pauses.
     Fault(Fault),
-    /// Connections are cut, and new ones refused.
+    /// The proxy cuts connections and refuses new ones.
     Refuse,
-    /// The server crashes and is started again.
+    /// The server crashes and restarts.
     Kill,
     /// The server freezes.
     Pause,
-    /// The server becomes a replica, and a master again.
+    /// The server becomes a replica, then a master again.
     Demote,
-    /// Another process takes its place, with all that was acknowledged, and its name.
+    /// Another process takes over the data and the name of the server.
     Failover,
 }
 
-/// A master, and a replica that can take its place.
+/// A master and its replica, which can take over.
 struct Pair {
     servers: [RealServer; 2],
     second_is_master: AtomicBool,
@@ -68,13 +68,13 @@ impl Pair {
         self.place(false)
     }
 
-    /// Has the replica catch up and the two change places: what was acknowledged goes along.
+    /// Waits for the replica to catch up, then swaps the roles. No acknowledged write is lost.
     async fn fail_over(&self) {
         let ask = |server: &RealServer, command: &[&str]| {
             server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
         };
-        // Refused as long as the replica is not in sync. One that was accepted may end without effect, so it is repeated until the
-        // replica is the master.
+        // FAILOVER is refused until the replica is in sync, and an accepted one can end without
+        // effect. So repeat it until the replica is the master.
         let takes_over = async || {
             ask(self.other(), &["INFO", "replication"]).contains("role:master") || {
                 ask(self.master(), &["FAILOVER"]);
@@ -87,7 +87,7 @@ impl Pair {
 }
 
 impl Attack {
-    /// Each of them once.
+    /// Every kind of attack, once.
     pub const ALL: [Self; 12] = [
         Self::Fault(Fault::Delay(Duration::from_millis(5))),
         Self::Fault(Fault::CutRequest),
@@ -139,31 +139,31 @@ impl Attack {
             }
             Self::Failover => {
                 pair.fail_over().await;
-                // For a while, the name still stands for the old one.
+                // For a while, the name still points to the old server.
                 tokio::time::sleep(span).await;
                 proxy.redirect(pair.master().address());
-                // As a sentinel does with the clients of a master that it has demoted.
+                // A sentinel does the same to the clients of a demoted master.
                 proxy.cut_all();
             }
         }
     }
 }
 
-/// Which attacks there are, and how long each one lasts.
+/// The number, order and duration of attacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Decides on the order of the attacks: equal seeds, equal orders.
+    /// The seed of the order of the attacks. Equal seeds give equal orders.
     pub seed: u64,
     /// How often each of the attacks happens.
     pub rounds: usize,
     /// How long one attack lasts.
     pub span: Duration,
-    /// How long to wait for the client after an attack.
+    /// How long the client may take to recover after an attack.
     pub given_up: Duration,
 }
 
 impl Plan {
-    /// The attacks of each round, in the order in which they happen.
+    /// Returns the attacks of each round, in order.
     fn rounds(self) -> impl Iterator<Item = [Attack; Attack::ALL.len()]> {
         let mut random = Random(self.seed.max(1));
         std::iter::repeat_with(move || {
@@ -178,35 +178,35 @@ impl Plan {
     }
 }
 
-/// What the attacks on one client came to.
+/// The result of the attacks on one client.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The client.
     pub client: &'static str,
-    /// The attacks that were planned.
+    /// The planned attacks.
     pub plan: Plan,
-    /// How many attacks there were.
+    /// The number of attacks.
     pub attacks: usize,
-    /// What its workers have seen, and what the server has.
+    /// The counts of all workers, compared with the server.
     pub tally: Tally,
-    /// After the end of each attack, how long until every worker had a success; sorted.
+    /// The time from the end of each attack until every worker had a success, sorted.
     pub recoveries: Vec<Duration>,
-    /// The attack after which that took longest.
+    /// The attack with the longest recovery.
     pub slowest: Option<Attack>,
-    /// Connections that were open in the end, before the client was closed, and after.
+    /// The open connections at the end, before and after closing the client.
     pub open: (usize, usize),
-    /// How much memory of the process grew from the first quarter of the attacks to the end, in KiB.
+    /// The growth of the process' memory from the first quarter of the attacks to the end, in KiB.
     pub growth: i64,
 }
 
-/// How many write, read and count at once.
+/// The number of concurrent workers, which write, read and count.
 pub const WORKERS: u64 = 16;
 
-/// How long a command may take while it is attacked.
+/// The timeout of a command during an attack.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Attacks a client as planned, while workers write, read and count. After each attack, waits until all workers have a success
-/// again, but no longer than [`Plan::given_up`].
+/// Attacks a client as planned while workers write, read and count. After each attack, waits until
+/// all workers have a success again, for [`Plan::given_up`] at most.
 pub async fn attack<C: Client>(plan: Plan) -> Report {
     let Plan { rounds, span, given_up, .. } = plan;
     let pair = Pair::start();
@@ -231,7 +231,7 @@ pub async fn attack<C: Client>(plan: Plan) -> Report {
                         let now = u64::try_from(start.elapsed().as_nanos()).expect("hours");
                         place.store(now, Ordering::Relaxed);
                     } else {
-                        // A program would not try again at once either.
+                        // Like a program that waits before it retries.
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
                 }
@@ -280,29 +280,30 @@ pub async fn attack<C: Client>(plan: Plan) -> Report {
     Report { client: C::NAME, plan, attacks, tally, recoveries, slowest, open, growth }
 }
 
-/// The memory of the process, in KiB; 0 where the system does not tell.
+/// Returns the resident memory of the process in KiB, or 0 if it is unknown.
 fn resident() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
-/// What random cancellations came to.
+/// The result of random cancellations.
 #[derive(Clone, Debug)]
 pub struct Cancelled {
     /// The client.
     pub client: &'static str,
-    /// Futures that were dropped before they were done.
+    /// Futures that were dropped before they completed.
     pub cancelled: u64,
-    /// Those that were let go on to their ends.
+    /// Futures that ran to completion.
     pub finished: u64,
-    /// Of them, those that failed.
+    /// Completed futures that failed.
     pub failed: u64,
-    /// And those whose reply was somebody else's.
+    /// Futures that got the reply of another command.
     pub foreign: u64,
 }
 
-/// Drops so many futures at random points, among others that go on, and looks whether each gets its own reply.
+/// Drops `cancellations` futures at random points while others run to completion, and checks that
+/// each future gets its own reply.
 pub async fn cancel<C: Client>(cancellations: u64) -> Cancelled {
     const TASKS: u64 = 64;
     const CELLS: u64 = 1000;
@@ -344,7 +345,7 @@ pub async fn cancel<C: Client>(cancellations: u64) -> Cancelled {
     report
 }
 
-/// Polls a future at most so often, and drops it then.
+/// Polls a future at most `polls` times, then drops it.
 async fn polled<T>(future: impl Future<Output = T>, polls: u64) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -357,7 +358,7 @@ async fn polled<T>(future: impl Future<Output = T>, polls: u64) -> Option<T> {
             return Poll::Ready(Some(value));
         }
         if polls < u64::MAX {
-            // Not woken by a reply, but to be polled again or dropped.
+            // Woken to be polled again or dropped, not by a reply.
             context.waker().wake_by_ref();
         }
         Poll::Pending
@@ -365,7 +366,7 @@ async fn polled<T>(future: impl Future<Output = T>, polls: u64) -> Option<T> {
     .await
 }
 
-/// Numbers that are random enough, and the same each time (xorshift).
+/// Reproducible pseudo-random numbers (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -398,7 +399,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// The head of a table of reports.
+    /// The header of a table of reports.
     pub const HEAD: &'static str = "| client | seed | ms per attack | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
         back after, ms (median / 90 % / most, after which attack) | connections at the end / after closing | memory grown, KiB |\n\
         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";

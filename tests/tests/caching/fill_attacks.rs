@@ -1,4 +1,4 @@
-//! Attacks on fills, on what is done once, and on sweeps while they run: each has once got through.
+//! Attacks on fills, `once` and sweeps. Each of them once revealed a bug.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ struct Raws {
     of: fn(name: Raw<&str>) -> Text,
 }
 
-/// Stands for programs of two versions, which would be two processes.
+/// Returns the handle of an older version of the program, which would be another process.
 fn with_older(server: &Server) -> Redis {
     Redis::builder().embedded(server.clone()).allow_overlapping_keyspaces().build().unwrap()
 }
@@ -71,7 +71,7 @@ async fn own_pool(server: &RealServer) -> Redis {
 }
 
 #[test]
-fn own_pool_on_a_cluster_can_fill() {
+fn fills_work_on_a_cluster_with_an_application_pool() {
     let server = RealServer::start_node();
     within(PATIENCE, async {
         let redis = own_pool(&server).await;
@@ -81,7 +81,7 @@ fn own_pool_on_a_cluster_can_fill() {
 }
 
 #[test]
-fn first_operation_on_a_cluster_may_be_once() {
+fn once_can_be_the_first_operation_on_a_cluster() {
     let server = RealServer::start_node();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -96,7 +96,7 @@ fn first_operation_on_a_cluster_may_be_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_dropped_while_it_begins_is_not_in_progress() {
+async fn once_dropped_while_starting_is_not_in_progress() {
     let server = Server::new();
     let (redis, _) = two(&server);
     Keys::text(1).on(&redis).get().await.unwrap();
@@ -110,7 +110,7 @@ async fn once_dropped_while_it_begins_is_not_in_progress() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fill_dropped_while_it_begins_holds_up_nobody() {
+async fn a_fill_dropped_while_starting_blocks_no_other_caller() {
     let server = Server::new();
     let (redis, other) = two(&server);
     Keys::text(1).on(&redis).get().await.unwrap();
@@ -126,7 +126,7 @@ async fn a_fill_dropped_while_it_begins_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_fill_that_failed_holds_up_nobody() {
+async fn a_failed_fill_blocks_no_other_caller() {
     let server = Server::new();
     let (redis, _) = two(&server);
     let failed = Keys::text(1).on(&redis).try_get_or_set(|| async { Err::<String, _>("no") }).await;
@@ -137,7 +137,7 @@ async fn a_plain_fill_that_failed_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_whose_result_can_not_be_kept_is_over() {
+async fn once_ends_if_its_result_can_not_be_stored() {
     let server = Server::new();
     let redis = Redis::builder().embedded(server).max_value_bytes(4096).build().unwrap();
     let got = Keys::once(1).on(&redis).run(|| async { "a".repeat(5000) }).await;
@@ -147,12 +147,12 @@ async fn once_whose_result_can_not_be_kept_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_copy_that_can_not_be_decoded_is_none() {
+async fn an_undecodable_stale_copy_is_ignored() {
     let redis = with_older(&Server::new());
     let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
     old.await.unwrap();
     tokio::time::sleep(2 * SECOND).await;
-    // A loader in the background, and its caller; then one who follows.
+    // A background loader and its caller, then a follower.
     let load = || async {
         tokio::time::sleep(SECOND).await;
         vec![1]
@@ -166,7 +166,7 @@ async fn a_stale_copy_that_can_not_be_decoded_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_gets_no_stale_copy_that_can_not_be_decoded() {
+async fn a_follower_gets_no_undecodable_stale_copy() {
     let redis = with_older(&Server::new());
     let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
     old.await.unwrap();
@@ -184,7 +184,7 @@ async fn a_follower_gets_no_stale_copy_that_can_not_be_decoded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_of_the_loader_is_told() {
+async fn the_error_of_the_loader_is_returned() {
     let redis = with_older(&Server::new());
     let old = Older::list(1).on(&redis).get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR);
     old.await.unwrap();
@@ -195,7 +195,7 @@ async fn the_error_of_the_loader_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hard_timeout_limits_waiting_for_others() {
+async fn the_hard_timeout_limits_waiting_for_another_load() {
     let redis = Redis::embedded();
     Keys::text(1).on(&redis).get().await.unwrap();
     let tasks: Vec<_> = (0..20)
@@ -220,10 +220,10 @@ async fn the_hard_timeout_limits_waiting_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hard_timeout_limits_waiting_of_many() {
+async fn the_hard_timeout_limits_waiting_for_many_loads() {
     let redis = Redis::embedded();
     let first = Keys::limited(1).on(&redis);
-    // What it states at the call rules, so it takes its time.
+    // The option of the call overrides the declaration, so it waits longer.
     let load = || async {
         tokio::time::sleep(HOUR).await;
         "a".to_owned()
@@ -241,7 +241,7 @@ async fn the_hard_timeout_limits_waiting_of_many() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_keys_that_others_load_take_few_round_trips() {
+async fn waiting_for_many_keys_takes_few_round_trips() {
     let server = Server::new();
     let redis = Redis::builder().embedded(server.clone()).build().unwrap();
     let load = |ids: Vec<u32>| async move {
@@ -266,7 +266,7 @@ async fn many_keys_that_others_load_take_few_round_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_keys_that_can_not_be_decoded_take_few_round_trips() {
+async fn many_undecodable_keys_take_few_round_trips() {
     let server = Server::new();
     let redis = with_older(&server);
     Key::set_many((0..200).map(|id| (Older::list(id).on(&redis), "old".to_owned()))).await.unwrap();
@@ -282,7 +282,7 @@ async fn many_keys_that_can_not_be_decoded_take_few_round_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_coalesced_ids_are_no_misses() {
+async fn coalesced_ids_are_not_counted_as_misses() {
     let redis = Redis::embedded();
     let load = |ids: Vec<u32>| async move {
         tokio::time::sleep(SECOND).await;
@@ -296,7 +296,7 @@ async fn many_coalesced_ids_are_no_misses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_deleted_is_not_given_to_who_comes_later() {
+async fn a_deleted_value_is_not_returned_to_later_callers() {
     let redis = Redis::embedded();
     // The server knows the script.
     Keys::text(2).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
@@ -307,17 +307,17 @@ async fn what_was_deleted_is_not_given_to_who_comes_later() {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         leader.as_mut().poll(&mut context)
     };
-    // It asks for the value, which is not there.
+    // It reads the value, which does not exist.
     assert!(poll_leader().is_pending());
     settle().await;
-    // Another one writes it.
+    // Another handle writes the value.
     key.set("old").await.unwrap();
-    // It hears that there was none, and asks for the lease; the server answers that there is a value now.
+    // It sees the miss and requests the lease. The server replies that a value exists now.
     assert!(poll_leader().is_pending());
     settle().await;
-    // The database is changed, and the key deleted.
+    // The database changes, and the key is deleted.
     assert!(key.del().await.unwrap());
-    // Who comes now is to load anew.
+    // A caller that arrives now must load again.
     let late = tokio::spawn(key.get_or_set(|| async { "new".to_owned() }).into_future());
     settle().await;
     assert!(poll_leader().is_ready());
@@ -325,7 +325,7 @@ async fn what_was_deleted_is_not_given_to_who_comes_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_copy_ends_with_the_lifetime_that_was_set() {
+async fn a_stale_copy_follows_the_lifetime_of_the_call() {
     let redis = Redis::embedded();
     let key = Keys::kept(1).on(&redis);
     key.get_or_set(|| async { "old".to_owned() }).stale_for(10 * SECOND).await.unwrap();
@@ -336,7 +336,7 @@ async fn a_stale_copy_ends_with_the_lifetime_that_was_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn early_refresh_and_a_chosen_lifetime_go_together() {
+async fn early_refresh_works_with_a_lifetime_of_the_call() {
     let redis = Redis::embedded();
     let loads = AtomicU32::new(0);
     for _ in 0..10 {
@@ -351,14 +351,14 @@ async fn early_refresh_and_a_chosen_lifetime_go_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_declared_works() {
+async fn long_declared_times_work() {
     let redis = Redis::embedded();
     let got = Month::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
     assert_eq!(got.unwrap(), "a");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_is_too_long_is_loaded_once() {
+async fn a_value_that_is_too_large_is_loaded_once() {
     let redis = Redis::builder().embedded(Server::new()).max_value_bytes(4096).build().unwrap();
     Keys::text(1).on(&redis).get().await.unwrap();
     let loads = Arc::new(AtomicU32::new(0));
@@ -386,7 +386,7 @@ async fn a_value_that_is_too_long_is_loaded_once() {
             }
         }
     }
-    assert_eq!(told, 1, "who has loaded it is told");
+    assert_eq!(told, 1, "the caller that loaded the value gets an error");
     assert_eq!((loads.load(Ordering::Relaxed), since.elapsed().as_secs()), (1, 1));
 }
 
@@ -419,7 +419,7 @@ async fn one_load_has_one_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_background_without_coalescing_waits_for_nobody() {
+async fn a_background_load_without_coalescing_does_not_wait() {
     let redis = Redis::embedded();
     let key = Keys::kept(1).on(&redis);
     key.get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(HOUR).await.unwrap();
@@ -434,11 +434,11 @@ async fn in_background_without_coalescing_waits_for_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_longer_than_a_lease_is_stored() {
+async fn a_load_longer_than_its_lease_is_stored() {
     let redis = Redis::embedded();
     let key = Keys::text(1).on(&redis);
     let load = || async {
-        // Longer than the lease of one process, and too short for a renewal of a shared one.
+        // Longer than the lease of one process, but too short for a renewal of a shared lease.
         tokio::time::advance(Duration::from_millis(5500)).await;
         "a".to_owned()
     };
@@ -447,7 +447,7 @@ async fn what_takes_longer_than_a_lease_is_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_tier_is_coalesced_too() {
+async fn a_fill_inside_a_loader_is_coalesced() {
     let (near, far) = (Server::new(), Server::new());
     let loads = Arc::new(AtomicU32::new(0));
     let task = |name: &str| {
@@ -488,7 +488,7 @@ async fn a_panic_in_the_background_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_is_about_its_template() {
+async fn a_sweep_affects_only_its_template() {
     let redis = Redis::embedded();
     redis
         .scope(async {
@@ -506,7 +506,7 @@ async fn a_sweep_is_about_its_template() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn holds_loaders_of_many_seconds() {
+async fn slow_loaders_keep_the_guarantees() {
     let redis = Redis::embedded();
     let key = Keys::text(1).on(&redis);
     let load = || async {
@@ -531,7 +531,7 @@ async fn holds_loaders_of_many_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_of_another_template_ends_no_work_that_is_done_once() {
+async fn a_sweep_of_another_template_does_not_end_once_work() {
     let redis = Redis::embedded();
     let done = Arc::new(AtomicU32::new(0));
     let first = tokio::spawn({
@@ -557,7 +557,7 @@ async fn a_sweep_of_another_template_ends_no_work_that_is_done_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_of_a_part_ends_no_work_of_others() {
+async fn a_partial_sweep_does_not_end_loads_of_other_keys() {
     let redis = Redis::embedded();
     let first = tokio::spawn({
         let key = Payments::of_user(8, "r-1").on(&redis);
@@ -607,7 +607,7 @@ async fn a_refresh_loads_while_others_wait_for_a_lease() {
 }
 
 #[test]
-fn a_full_server_is_no_reason_to_give_nothing() {
+fn a_full_server_does_not_prevent_returning_the_value() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -619,7 +619,7 @@ fn a_full_server_is_no_reason_to_give_nothing() {
 }
 
 #[test]
-fn a_server_that_refuses_writes_is_no_reason_to_give_nothing() {
+fn a_server_that_refuses_writes_does_not_prevent_returning_the_value() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -633,7 +633,7 @@ fn a_server_that_refuses_writes_is_no_reason_to_give_nothing() {
 }
 
 #[test]
-fn a_full_server_is_missed() {
+fn a_full_server_counts_as_a_miss() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -645,7 +645,7 @@ fn a_full_server_is_missed() {
 }
 
 #[test]
-fn holds_script_flush_with_an_own_pool() {
+fn script_flush_with_an_application_pool_keeps_the_guarantees() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = own_pool(&server).await;
@@ -670,7 +670,7 @@ fn holds_script_flush_with_an_own_pool() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn holds_two_refreshes() {
+async fn two_refreshes_keep_the_guarantees() {
     let redis = Redis::embedded();
     let key = Keys::text(1).on(&redis);
     key.set("old").await.unwrap();
@@ -687,7 +687,7 @@ async fn holds_two_refreshes() {
 }
 
 #[test]
-fn holds_transactions() {
+fn transactions_keep_the_guarantees() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -715,7 +715,7 @@ fn holds_transactions() {
 }
 
 #[test]
-fn many_thousand_ids_after_a_restart() {
+fn thousands_of_ids_load_after_a_restart() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -727,7 +727,7 @@ fn many_thousand_ids_after_a_restart() {
         );
         let got = got.timeout(MINUTE).await;
         assert_eq!(got.unwrap().len(), 20_000);
-        // The server did not know the script. Its text is sent once, not with each id.
+        // The script was not cached. Its text is sent once, not with each id.
         let stats = server.redis_cli(&["INFO", "commandstats"]);
         let texts: u64 = stats
             .lines()
@@ -740,14 +740,14 @@ fn many_thousand_ids_after_a_restart() {
 }
 
 #[test]
-fn looking_at_a_lease_does_not_read_the_stale_copy() {
+fn polling_a_lease_does_not_read_the_stale_copy() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
         let key = Keys::kept(1).on(&redis);
         let long = "a".repeat(5_000_000);
         key.get_or_set(|| async { long.clone() }).stale_for(HOUR).await.unwrap();
-        // As if its lifetime were over: what is beside it stays.
+        // Expires the value only: the library's keys next to it stay.
         server.redis_cli(&["PEXPIRE", "attacks:kept:1", "0"]);
         let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let leader = tokio::spawn({
@@ -762,7 +762,7 @@ fn looking_at_a_lease_does_not_read_the_stale_copy() {
             }
         });
         begun.notified().await;
-        // Everything that the server runs from now on, within scripts too.
+        // All commands that the server runs from now on, including those in scripts.
         let mut monitor = server.client();
         assert_eq!(monitor.call(&["MONITOR"]).unwrap().to_string(), "OK");
         let late: Vec<_> = (0..100)
@@ -784,17 +784,17 @@ fn looking_at_a_lease_does_not_read_the_stale_copy() {
         for one in late {
             assert_eq!(one.await.unwrap().unwrap(), "new");
         }
-        // The copy is a field of its own, which none of them asks for.
+        // The copy is a separate field, which none of them reads.
         let within_scripts = ran.iter().filter(|command| command.contains(" lua] "));
         let mut fields = within_scripts.filter(|command| command.contains("\"lease\""));
-        assert!(fields.next().is_some(), "the looks are not in {ran:?}");
+        assert!(fields.next().is_some(), "no poll of the lease in {ran:?}");
         let reads: Vec<_> = ran.iter().filter(|command| command.ends_with(" \"stale\"")).collect();
         assert!(reads.is_empty(), "{reads:?}");
     });
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hard_timeout_limits_the_loader_of_many_without_redis() {
+async fn the_hard_timeout_limits_loading_many_keys_without_redis() {
     let server = Server::new();
     let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
     server.refuse_connections(true);
@@ -811,7 +811,7 @@ async fn the_hard_timeout_limits_the_loader_of_many_without_redis() {
 }
 
 #[tokio::test]
-async fn holds_callers_that_are_dropped() {
+async fn dropped_callers_keep_the_guarantees() {
     let server = Server::new();
     let (redis, _) = two(&server);
     for round in 0..5_u32 {
@@ -849,13 +849,13 @@ async fn holds_callers_that_are_dropped() {
         let key = Keys::text(round).on(&redis);
         let got =
             tokio::time::timeout(MINUTE, key.get_or_set(|| async { "b".to_owned() }).into_future()).await;
-        println!("{:?}", got.expect("nobody is kept waiting").unwrap());
+        println!("{:?}", got.expect("no caller is kept waiting").unwrap());
     }
     println!("{:?}", redis.stats().fills);
 }
 
 #[test]
-fn a_full_server_can_be_swept() {
+fn a_sweep_works_on_a_full_server() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
@@ -885,7 +885,7 @@ async fn a_soft_timeout_waits_for_an_early_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loader_that_fails_is_not_run_once_for_each_caller_in_turn() {
+async fn a_failing_loader_does_not_run_once_per_caller() {
     let redis = Redis::embedded();
     Keys::text(1).on(&redis).get().await.unwrap();
     let since = Instant::now();
@@ -908,7 +908,7 @@ async fn a_loader_that_fails_is_not_run_once_for_each_caller_in_turn() {
 }
 
 #[test]
-fn holds_resp2_and_long_values() {
+fn resp2_and_long_values_keep_the_guarantees() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let builder =
@@ -920,7 +920,7 @@ fn holds_resp2_and_long_values() {
                 let load = || async { long.clone() };
                 let stale = |key: Key<Keys, Text>| key.get_or_set(load).stale_for(HOUR);
                 assert_eq!(stale(Keys::kept(1)).await.unwrap(), long);
-                // As if its lifetime were over: what is beside it stays.
+                // Expires the value only: the library's keys next to it stay.
                 server.redis_cli(&["PEXPIRE", "attacks:kept:1", "0"]);
                 let got = Keys::kept(1)
                     .try_get_or_set(|| async { Err::<String, _>("no") })
@@ -945,7 +945,7 @@ fn holds_resp2_and_long_values() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loader_that_hangs_in_the_background_does_not_stop_everybody() {
+async fn a_hanging_background_loader_does_not_block_callers() {
     let redis = Redis::embedded();
     let key = Keys::kept(1).on(&redis);
     key.get_or_set(|| async { "old".to_owned() }).ttl(SECOND).stale_for(10 * SECOND).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis_keyspace::cache::FillError;
 use redis_keyspace::{Error, ErrorKind, Key, Keyspace, Redis, Text};
-use redis_keyspace_tests::{both_servers, eventually};
+use redis_keyspace_tests::{PATIENCE, both_servers, eventually};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -50,7 +50,7 @@ impl From<FillError<AppError>> for AppError {
 }
 
 both_servers! {
-    async fn question_marks_work_in_anyhow(redis: Redis) {
+    async fn errors_convert_to_anyhow(redis: Redis) {
         async fn with_own() -> anyhow::Result<String> {
             Ok(Keys::text(1).try_get_or_set(async || Err(outer())).await?)
         }
@@ -73,7 +73,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn question_marks_work_in_boxed_errors(redis: Redis) {
+    async fn errors_convert_to_boxed_errors(redis: Redis) {
         async fn with_own() -> Result<String, BoxError> {
             Ok(Keys::text(1).try_get_or_set(async || Err(outer())).await?)
         }
@@ -91,7 +91,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn question_marks_work_in_own_enums(redis: Redis) {
+    async fn errors_convert_to_application_enums(redis: Redis) {
         async fn load() -> Result<String, AppError> {
             Ok(Keys::text(1).try_get_or_set(async || Err(AppError::NotFound)).await?)
         }
@@ -101,7 +101,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn question_marks_work_in_this_crates_result(redis: Redis) {
+    async fn errors_convert_to_the_error_of_this_crate(redis: Redis) {
         async fn nested() -> redis_keyspace::Result<String> {
             let load = async || Keys::text(2).get().await.map(Option::unwrap_or_default);
             Ok(Keys::text(1).try_get_or_set(load).await?)
@@ -118,7 +118,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn accessors_take_it_apart(redis: Redis) {
+    async fn accessors_return_the_parts_of_a_fill_error(redis: Redis) {
         let error = Keys::text(1).try_get_or_set(async || Err("no database")).await.unwrap_err();
         assert_eq!((error.is_loader(), error.loader_error()), (true, Some(&"no database")));
         assert!(error.redis_error().is_none());
@@ -140,7 +140,30 @@ both_servers! {
         drop(redis);
     }
 
-    async fn callers_that_waited_learn_why_the_loads_failed(redis: Redis) {
+    async fn callers_that_waited_get_the_timeout_of_the_load(redis: Redis) {
+        let slow = async |limit: u64| {
+            let load = async || std::future::pending::<Result<String, &str>>().await;
+            let fill = Keys::text(2).try_get_or_set(load).hard_timeout(Duration::from_millis(limit));
+            fill.await.unwrap_err()
+        };
+        let failing = async || {
+            let load = async || Err::<String, _>("refused");
+            Keys::text(2).try_get_or_set(load).hard_timeout(PATIENCE).await.unwrap_err()
+        };
+        eventually("a caller waits for two loads, and the second one times out", async || {
+            let (a, b, c, d) = tokio::join!(slow(20), slow(60), failing(), failing());
+            let coalesced = |error: &FillError<&str>| match error {
+                FillError::Coalesced(failure) => Some(failure.as_str().to_owned()),
+                _ => None,
+            };
+            let failures: Vec<_> = [a, b, c, d].iter().filter_map(coalesced).collect();
+            assert!(failures.iter().all(|failure| failure.contains("0ms") || failure.contains("refused")), "{failures:?}");
+            failures.iter().any(|failure| failure.contains("0ms"))
+        }).await;
+        drop(redis);
+    }
+
+    async fn callers_that_waited_get_the_error_of_the_load(redis: Redis) {
         let fill = async || {
             let load = async || {
                 tokio::task::yield_now().await;

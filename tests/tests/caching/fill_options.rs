@@ -1,4 +1,4 @@
-//! The options of a fill, one by one: by what they give and how often they load, not by how long they take.
+//! The options of a fill, one by one: their results and the number of loads, not their timing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,7 +24,7 @@ struct Keys {
 
 type TextKey = Key<Keys, Text>;
 
-/// A loader that counts, and gives its number: `1`, `2`, ..
+/// A loader that counts its runs and returns the number: `1`, `2`, ..
 #[derive(Clone, Default)]
 struct Loader(Arc<AtomicU32>);
 
@@ -38,7 +38,7 @@ impl Loader {
     }
 }
 
-/// A loader that waits until it is let go on.
+/// A loader that waits until the test resumes it.
 #[derive(Clone, Default)]
 struct Slow {
     loader: Loader,
@@ -55,7 +55,7 @@ impl Slow {
     }
 }
 
-/// As if its lifetime were over: what is beside it stays.
+/// Expires the value only: the library's keys next to it stay.
 async fn expires(redis: &Redis, key: &TextKey) {
     raw::<bool>(redis, &["PEXPIRE", &wire(key), "0"]).await;
 }
@@ -65,7 +65,7 @@ fn failing() -> Result<String, &'static str> {
 }
 
 both_servers! {
-    async fn a_stale_copy_is_given_while_one_refreshes(redis: Redis) {
+    async fn a_stale_copy_is_returned_during_a_refresh(redis: Redis) {
         let (key, slow) = (Keys::kept(1).on(&redis), Slow::default());
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         expires(&redis, &key).await;
@@ -76,18 +76,18 @@ both_servers! {
         });
         slow.begun.notified().await;
         for _ in 0..20 {
-            let others = key.get_or_set(|| async { panic!("one loads") }).stale_for(HOUR).lookup().await.unwrap();
+            let others = key.get_or_set(|| async { panic!("only one caller loads") }).stale_for(HOUR).lookup().await.unwrap();
             assert_eq!((&*others.value, others.source), ("0", ValueSource::Stale));
         }
         slow.go.notify_one();
         let leader = leader.await.unwrap();
         assert_eq!((&*leader.value, leader.source), ("1", ValueSource::Filled));
-        let hit = key.get_or_set(|| async { panic!("it is there") }).stale_for(HOUR).lookup().await.unwrap();
+        let hit = key.get_or_set(|| async { panic!("a hit loads nothing") }).stale_for(HOUR).lookup().await.unwrap();
         assert_eq!((&*hit.value, hit.source), ("1", ValueSource::Hit));
         assert_eq!((slow.loader.count(), redis.stats().fills.stale), (1, 20));
     }
 
-    async fn a_stale_copy_is_given_when_the_loader_fails_or_takes_too_long(redis: Redis) {
+    async fn a_stale_copy_is_returned_if_the_loader_fails_or_times_out(redis: Redis) {
         let key = Keys::kept(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         expires(&redis, &key).await;
@@ -98,17 +98,17 @@ both_servers! {
             let late = late.lookup().await.unwrap();
             assert_eq!((&*late.value, late.source), ("0", ValueSource::Stale));
         }
-        // Who does not ask for something stale gets the failure.
+        // Without `stale_for`, the caller gets the error.
         let error = key.try_get_or_set(|| async { failing() }).stale_for(Duration::ZERO).await.unwrap_err();
         assert!(matches!(error, FillError::Loader("no database")));
         let late = key.get_or_set(std::future::pending).stale_for(Duration::ZERO).hard_timeout(Duration::from_millis(20));
         assert_eq!(late.await.unwrap_err().kind(), ErrorKind::LoaderTimeout);
         let refresh = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).refresh().await;
-        assert!(refresh.is_err(), "who forces a load does not want an old one");
+        assert!(refresh.is_err(), "a forced load returns no stale value");
         assert_eq!(redis.stats().fills.failed, 9);
     }
 
-    async fn whatever_writes_the_key_deletes_the_copy(redis: Redis) {
+    async fn every_write_to_the_key_deletes_the_stale_copy(redis: Redis) {
         for (id, write) in ["set", "del", "get_del", "expire", "update", "transaction", "sweep"].iter().enumerate() {
             let key = Keys::kept(id as u32).on(&redis);
             key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
@@ -127,25 +127,25 @@ both_servers! {
         }
     }
 
-    async fn a_copy_has_an_end(redis: Redis) {
+    async fn a_stale_copy_expires(redis: Redis) {
         let (key, short) = (Keys::kept(1).on(&redis), Duration::from_millis(40));
         key.get_or_set(|| async { "0".to_owned() }).ttl(short).stale_for(short).await.unwrap();
         let copy = async || key.try_get_or_set(|| async { failing() }).stale_for(short).await;
-        eventually("the copy is gone", async || copy().await.is_err()).await;
-        // One that is to be kept for longer than can be is kept for as long as can be.
+        eventually("the copy expires", async || copy().await.is_err()).await;
+        // A time beyond the maximum is limited to the maximum.
         let long = key.get_or_set(|| async { "1".to_owned() }).refresh().stale_for(1000 * 24 * HOUR);
         assert_eq!(long.await.unwrap(), "1");
         let kept: i64 = raw(&redis, &["TTL", &wired("options:kept:1%fill*").replace('*', &format!("{{{}}}", wire(&key)))]).await;
         assert!((29 * 24 * 3600..=30 * 24 * 3600).contains(&kept), "{kept}");
     }
 
-    async fn in_the_background_nobody_waits(redis: Redis) {
+    async fn callers_do_not_wait_for_a_background_load(redis: Redis) {
         let (key, slow) = (Keys::kept(1).on(&redis), Slow::default());
         let fill = || {
             let slow = slow.clone();
             key.get_or_set(move || async move { slow.load().await }).stale_for(HOUR).in_background().lookup()
         };
-        // There is nothing to give meanwhile.
+        // No value exists meanwhile.
         slow.go.notify_one();
         assert_eq!(fill().await.unwrap().source, ValueSource::Filled);
         expires(&redis, &key).await;
@@ -153,36 +153,36 @@ both_servers! {
             let stale = fill().await.unwrap();
             assert_eq!((&*stale.value, stale.source), ("1", ValueSource::Stale));
         }
-        eventually("one loads", async || slow.loader.count() == 2).await;
+        eventually("one caller loads", async || slow.loader.count() == 2).await;
         slow.go.notify_one();
-        eventually("it is stored", async || key.get().await.unwrap().as_deref() == Some("2")).await;
+        eventually("the value is stored", async || key.get().await.unwrap().as_deref() == Some("2")).await;
         assert_eq!(slow.loader.count(), 2);
     }
 
-    async fn a_soft_timeout_gives_what_is_there(redis: Redis) {
+    async fn a_soft_timeout_returns_the_existing_value(redis: Redis) {
         let (key, slow) = (Keys::kept(1).on(&redis), Slow::default());
         let fill = |soft| {
             let slow = slow.clone();
             key.get_or_set(move || async move { slow.load().await }).stale_for(HOUR).soft_timeout(soft).lookup()
         };
         slow.go.notify_one();
-        assert_eq!(fill(Duration::from_millis(1)).await.unwrap().value, "1", "there is no copy to give");
+        assert_eq!(fill(Duration::from_millis(1)).await.unwrap().value, "1", "no stale copy exists");
         expires(&redis, &key).await;
         let stale = fill(Duration::from_millis(20)).await.unwrap();
         assert_eq!((&*stale.value, stale.source), ("1", ValueSource::Stale));
         slow.go.notify_one();
-        eventually("it goes on and stores", async || key.get().await.unwrap().as_deref() == Some("2")).await;
+        eventually("the load continues and stores its value", async || key.get().await.unwrap().as_deref() == Some("2")).await;
         expires(&redis, &key).await;
         slow.go.notify_one();
         let quick = fill(MINUTE).await.unwrap();
         assert_eq!((&*quick.value, quick.source), ("3", ValueSource::Filled));
     }
 
-    async fn early_refresh_loads_once_and_keeps_what_is_there(redis: Redis) {
+    async fn early_refresh_loads_once_and_keeps_the_value(redis: Redis) {
         let (key, slow) = (Keys::text(1).on(&redis), Slow::default());
         key.set("0").ttl(MINUTE).await.unwrap();
         let early = |part: f64| key.get_or_set(|| slow.load()).ttl(HOUR).early_refresh(part).lookup();
-        // A minute is left of an hour: after 99 hundredths it is not due yet.
+        // A minute of an hour is left: at 99% of the lifetime, no refresh is due yet.
         assert_eq!(early(0.99).await.unwrap().source, ValueSource::Hit);
         assert_eq!(slow.loader.count(), 0);
         let (refreshed, others) = tokio::join!(early(0.9).into_future(), async {
@@ -198,11 +198,11 @@ both_servers! {
         assert_eq!(key.get().await.unwrap().as_deref(), Some("1"));
         assert_eq!(early(0.9).await.unwrap().source, ValueSource::Hit);
         assert_eq!((slow.loader.count(), redis.stats().fills.refreshed), (1, 1));
-        // It fails, and there is what there was.
+        // The refresh fails, and the old value is kept.
         key.set("2").ttl(MINUTE).await.unwrap();
         let failed = key.try_get_or_set(|| async { failing() }).ttl(HOUR).early_refresh(0.9).lookup().await.unwrap();
         assert_eq!((&*failed.value, failed.source), ("2", ValueSource::Hit));
-        // It is written meanwhile, and that stays.
+        // A value written meanwhile is kept.
         let writing = key.get_or_set(|| async {
             key.set("3").await.unwrap();
             "old".to_owned()
@@ -215,9 +215,9 @@ both_servers! {
         let left = async |id| Keys::text(id).ttl().await.unwrap().remaining();
         let fill = |id, text: &'static str| Keys::text(id).get_or_set(move || async move { text.to_owned() });
         fill(1, "60").ttl(HOUR).ttl_by(|text| Duration::from_secs(text.parse().unwrap())).await.unwrap();
-        assert!(left(1).await.unwrap() <= MINUTE, "what is chosen from the value rules");
+        assert!(left(1).await.unwrap() <= MINUTE, "the lifetime from `ttl_by` applies");
         assert_eq!(fill(2, "0").ttl_by(|_| Duration::ZERO).await.unwrap(), "0");
-        assert!(!Keys::text(2).exists().await.unwrap(), "nothing is stored of a lifetime of none");
+        assert!(!Keys::text(2).exists().await.unwrap(), "nothing is stored with a lifetime of zero");
         assert_eq!(fill(3, "1").across_processes().ttl_by(|_| Duration::ZERO).await.unwrap(), "1");
         assert_eq!(fill(3, "2").across_processes().await.unwrap(), "2");
         let mut lifetimes = std::collections::BTreeSet::new();
@@ -227,11 +227,11 @@ both_servers! {
             assert!(left <= HOUR && left > HOUR / 2 - MINUTE, "{left:?}");
             lifetimes.insert(left.as_secs() / 10);
         }
-        assert!(lifetimes.len() > 10, "they vary");
+        assert!(lifetimes.len() > 10, "the lifetimes vary");
         assert!(redis.stats().fills.superseded == 0);
     }
 
-    async fn that_there_is_nothing_is_remembered(redis: Redis) {
+    async fn a_missing_value_is_remembered(redis: Redis) {
         let (key, asked) = (Keys::kept(1).on(&redis), Loader::default());
         let seek = |found: Option<&'static str>| {
             let asked = asked.clone();
@@ -242,14 +242,14 @@ both_servers! {
         };
         assert_eq!(seek(None).negative_ttl(Duration::ZERO).await.unwrap(), None);
         assert_eq!(seek(None).negative_ttl(HOUR).lookup().await.unwrap().source, ValueSource::Absent);
-        assert_eq!(asked.count(), 2, "unless that is asked for");
+        assert_eq!(asked.count(), 2, "only with `negative_ttl`");
         for _ in 0..5 {
             let nothing = seek(Some("not asked")).lookup().await.unwrap();
             assert_eq!((nothing.value, nothing.source), (None, ValueSource::Absent));
         }
         assert_eq!((asked.count(), redis.stats().fills.absent), (2, 5));
         assert!(!key.exists().await.unwrap(), "a plain reader finds nothing");
-        // One that always has a value is asked all the same.
+        // A loader that always has a value runs anyway.
         assert_eq!(key.get_or_set(|| async { "made".to_owned() }).await.unwrap(), "made");
         for write in ["del", "set", "get_del", "expire", "update", "sweep"] {
             key.del().await.unwrap();
@@ -265,23 +265,23 @@ both_servers! {
             let expected = if write == "set" { "set" } else { "found" };
             assert_eq!(seek(Some("found")).negative_ttl(HOUR).await.unwrap().as_deref(), Some(expected), "{write}");
         }
-        // It has an end.
+        // The entry expires.
         key.del().await.unwrap();
         assert_eq!(seek(None).negative_ttl(Duration::from_millis(30)).await.unwrap(), None);
-        eventually("it is asked again", async || seek(Some("later")).await.unwrap().as_deref() == Some("later")).await;
-        // A refresh that finds nothing takes away what is there.
+        eventually("the loader runs again", async || seek(Some("later")).await.unwrap().as_deref() == Some("later")).await;
+        // A refresh that finds nothing deletes the value.
         assert_eq!(seek(None).refresh().await.unwrap(), None);
         assert!(!key.exists().await.unwrap());
     }
 
-    async fn a_refresh_loads_whatever_is_there_and_takes_the_lease(redis: Redis) {
+    async fn a_refresh_always_loads_and_takes_the_lease(redis: Redis) {
         let (key, loader, slow) = (Keys::text(1).on(&redis), Loader::default(), Slow::default());
         for round in 1..=3 {
             let refreshed = key.get_or_set(|| loader.load()).refresh().lookup().await.unwrap();
             assert_eq!((refreshed.value, refreshed.source), (round.to_string(), ValueSource::Filled));
             assert_eq!(key.get().await.unwrap(), Some(round.to_string()));
         }
-        // One that began before is not waited for, and stores nothing.
+        // An earlier load is not waited for, and stores nothing.
         key.del().await.unwrap();
         let (old, new) = tokio::join!(key.get_or_set(|| slow.load()).into_future(), async {
             slow.begun.notified().await;
@@ -294,8 +294,9 @@ both_servers! {
         assert_eq!(redis.stats().fills.superseded, 1);
     }
 
-    /// Callers of one process share a load, and never one that began before what they come after.
-    async fn who_comes_after_an_invalidation_does_not_get_a_load_of_before(redis: Redis) {
+    /// Callers of one process share a load, but never one that started before an earlier
+    /// invalidation.
+    async fn a_read_after_an_invalidation_does_not_get_an_earlier_load(redis: Redis) {
         for write in ["del", "set and expire", "sweep", "update", "transaction", "nothing"] {
             let (key, slow) = (Keys::text(1).on(&redis), Slow::default());
             key.del().await.unwrap();
@@ -326,7 +327,7 @@ both_servers! {
                 })
                 .collect();
             if write == "nothing" {
-                eventually("all have asked", async || asked.load(Ordering::SeqCst) == 10).await;
+                eventually("all callers have started", async || asked.load(Ordering::SeqCst) == 10).await;
                 slow.go.notify_one();
             }
             for after in after {
@@ -336,12 +337,12 @@ both_servers! {
             slow.go.notify_one();
             assert_eq!(before.await.unwrap(), "1");
             let loads = if write == "nothing" { 1 } else { 2 };
-            assert_eq!(slow.loader.count(), loads, "{write}: they share one");
+            assert_eq!(slow.loader.count(), loads, "{write}: the callers share one load");
             assert_eq!(key.get().await.unwrap(), Some(loads.to_string()), "{write}");
         }
     }
 
-    async fn a_loader_that_asks_for_its_own_key_does_not_wait_for_itself(redis: Redis) {
+    async fn a_loader_that_fills_its_own_key_does_not_deadlock(redis: Redis) {
         for (id, across) in [(1, false), (2, true)] {
             let key = Keys::text(id).on(&redis);
             let fill = |text: &'static str| {
@@ -350,7 +351,7 @@ both_servers! {
             };
             let other = Keys::text(id + 10).on(&redis);
             let outer = key.get_or_set(|| async {
-                // By way of another key's loader.
+                // Through the loader of another key.
                 other.get_or_set(|| async { fill("inner").await.unwrap() }).await.unwrap() + " and outer"
             });
             let outer = if across { outer.across_processes() } else { outer };
@@ -360,7 +361,7 @@ both_servers! {
         }
     }
 
-    async fn values_of_any_bytes(redis: Redis) {
+    async fn arbitrary_bytes_are_cached(redis: Redis) {
         let key = Keys::kept(1).on(&redis);
         for text in ["", "\0", "\r\n$5\r\n", "caf\u{e9} \u{1f980}", "%fill{x}", &"x".repeat(1 << 20)] {
             key.del().await.unwrap();
@@ -374,7 +375,7 @@ both_servers! {
 }
 
 #[test]
-fn a_value_that_is_too_large_is_refused_and_nobody_waits_for_it() {
+fn a_value_that_is_too_large_is_refused_and_blocks_no_caller() {
     within(PATIENCE, async {
         let server = Server::new();
         let small = Redis::builder().embedded(server.clone()).max_value_bytes(5000).build().unwrap();
@@ -382,10 +383,10 @@ fn a_value_that_is_too_large_is_refused_and_nobody_waits_for_it() {
         let large = || async { "x".repeat(6000) };
         let error = Keys::text(1).get_or_set(large).across_processes().on(&small).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
-        let beside = "options:text:1%fill{options:text:1}";
-        eventually("the lease is given back", async || {
-            let lease: Option<String> = raw(&other, &["HGET", beside, "lease"]).await;
-            let until: Option<String> = raw(&other, &["HGET", beside, "until"]).await;
+        let companion_key = "options:text:1%fill{options:text:1}";
+        eventually("the lease is released", async || {
+            let lease: Option<String> = raw(&other, &["HGET", companion_key, "lease"]).await;
+            let until: Option<String> = raw(&other, &["HGET", companion_key, "until"]).await;
             assert_eq!(lease.is_some(), until.is_some());
             lease.is_none()
         })
@@ -395,7 +396,7 @@ fn a_value_that_is_too_large_is_refused_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn without_redis_it_says_so() {
+fn the_source_tells_if_redis_was_unavailable() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
@@ -409,13 +410,13 @@ fn without_redis_it_says_so() {
             let fill = fill.await.unwrap();
             assert_eq!((fill.value, fill.source), (round.to_string(), ValueSource::Degraded));
         }
-        let fresh = key.get_or_set(|| async { panic!("it does not run") }).stale_for(Duration::ZERO);
+        let fresh = key.get_or_set(|| async { panic!("the loader must not run") }).stale_for(Duration::ZERO);
         let error = fresh.await.unwrap_err();
         assert!(error.is_unavailable(), "{error}");
     });
 }
 
-/// A loader that takes longer than any lease keeps its lease, whatever others ask for meanwhile.
+/// A loader that takes longer than a lease keeps its lease while others fill the same key.
 #[tokio::test(start_paused = true)]
 async fn a_loader_of_an_hour_keeps_its_lease() {
     let server = Server::new();
@@ -443,9 +444,9 @@ async fn a_loader_of_an_hour_keeps_its_lease() {
     assert_eq!((loader.count(), one.stats().fills.superseded), (1, 0));
 }
 
-/// The whole life of a value, by the clock: fresh, due, gone with a copy, and without.
+/// The whole life of a value: fresh, due for a refresh, expired with a stale copy, and without one.
 #[tokio::test(start_paused = true)]
-async fn the_life_of_a_value() {
+async fn a_value_is_loaded_refreshed_served_stale_and_dropped() {
     let redis = Redis::embedded();
     let (key, loader) = (Keys::kept(1).on(&redis), Loader::default());
     let fill = |works: bool| {
@@ -461,7 +462,11 @@ async fn the_life_of_a_value() {
     tokio::time::advance(HOUR / 2).await;
     assert_eq!(sources(true).await, Some(("1".to_owned(), ValueSource::Hit)));
     tokio::time::advance(HOUR / 4).await;
-    assert_eq!(sources(false).await, Some(("1".to_owned(), ValueSource::Hit)), "due, and the loader fails");
+    assert_eq!(
+        sources(false).await,
+        Some(("1".to_owned(), ValueSource::Hit)),
+        "a refresh is due, and the loader fails"
+    );
     assert_eq!(loader.count(), 2);
     tokio::time::advance(HOUR / 4).await;
     assert_eq!(key.get().await.unwrap(), None);
@@ -472,13 +477,17 @@ async fn the_life_of_a_value() {
     assert_eq!(sources(false).await, None);
     assert_eq!(sources(true).await, Some(("6".to_owned(), ValueSource::Filled)));
     tokio::time::advance(HOUR * 3 / 4).await;
-    assert_eq!(sources(true).await, Some(("7".to_owned(), ValueSource::Filled)), "due, and loaded");
+    assert_eq!(
+        sources(true).await,
+        Some(("7".to_owned(), ValueSource::Filled)),
+        "a refresh is due and loads"
+    );
     assert_eq!(sources(true).await, Some(("7".to_owned(), ValueSource::Hit)));
 }
 
-/// The sweep mark has to outlive whatever it ends.
+/// The sweep mark must outlive the loads that it ends.
 #[test]
-fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
+fn a_load_ended_by_a_sweep_stays_ended_without_its_mark() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         let key = Keys::kept(1).on(&redis);
@@ -491,7 +500,7 @@ fn what_a_sweep_has_ended_stays_ended_without_its_mark() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loader_that_fails_does_not_keep_others_waiting_for_its_failures() {
+async fn a_failing_loader_does_not_delay_other_callers() {
     let redis = Redis::embedded();
     let began = tokio::time::Instant::now();
     let callers: Vec<_> = (0..100)
@@ -511,7 +520,7 @@ async fn a_loader_that_fails_does_not_keep_others_waiting_for_its_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_early_refresh_that_ends_late_is_stored() {
+async fn a_late_early_refresh_is_stored() {
     let redis = Redis::embedded();
     let key = Keys::text(1).on(&redis);
     key.set("0").ttl(MINUTE).await.unwrap();
@@ -525,7 +534,7 @@ async fn an_early_refresh_that_ends_late_is_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loads_alone_has_it_done_in_the_background_too() {
+async fn a_load_without_coalescing_runs_in_the_background_too() {
     let redis = Redis::embedded();
     let key = Keys::kept(1).on(&redis);
     key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
@@ -538,9 +547,9 @@ async fn who_loads_alone_has_it_done_in_the_background_too() {
     assert_eq!((&*fill.value, fill.source), ("0", ValueSource::Stale));
 }
 
-/// A leader that fails at its lease does not make its followers fail one after the other, each after a timeout of its own.
+/// If a leader cannot get its lease, its followers do not fail one by one after a timeout each.
 #[tokio::test(start_paused = true)]
-async fn callers_of_a_leader_that_fails_look_again_at_once() {
+async fn followers_of_a_failed_leader_retry_at_once() {
     const CALLERS: u32 = 50;
     let server = Server::new();
     let builder = Redis::builder().embedded(server.clone()).retries(0).breaker(0, MINUTE);
@@ -551,7 +560,8 @@ async fn callers_of_a_leader_that_fails_look_again_at_once() {
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| tokio::spawn(key.get_or_set(|| async { "loaded".to_owned() }).into_future()))
         .collect();
-    // The clock moves when nothing else can happen: then all of them wait for the one that asked for the lease.
+    // The clock advances when all tasks wait: all of them wait for the one that requested the
+    // lease.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(leases.hits(), 1);
     let _reads = server.inject(Fault::stall().on("GET"));
@@ -559,13 +569,14 @@ async fn callers_of_a_leader_that_fails_look_again_at_once() {
         let error = caller.await.unwrap().unwrap_err();
         assert!(error.is_timeout() || error.is_connection_lost(), "{error}");
     }
-    // On the test's own clock, which no load can disturb.
+    // The clock of the test is paused, so machine load does not matter.
     assert!(started.elapsed() < Duration::from_secs(10), "{:?} for {CALLERS} callers", started.elapsed());
 }
 
-/// A loader in a task of its own may ask for the key that its caller loads: it loads it directly instead of waiting for itself.
+/// A loader in its own task can fill the key that its caller loads. It loads directly instead of
+/// waiting for itself.
 #[tokio::test(start_paused = true)]
-async fn a_load_in_the_background_knows_what_its_caller_loads() {
+async fn a_background_load_knows_the_loads_of_its_caller() {
     let redis = Redis::embedded();
     let (outer, inner) = (Keys::kept(101).on(&redis), Keys::kept(102).on(&redis));
     let old = inner.get_or_set(|| async { "old".to_owned() }).ttl(MINUTE).stale_for(HOUR);

@@ -1,4 +1,4 @@
-//! Read, or load and store.
+//! Fills: reading a value, or loading and storing it.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +31,7 @@ impl std::fmt::Display for Sad {
 
 impl std::error::Error for Sad {}
 
-/// Hits, misses, undecodable, not stored.
+/// Returns the counts of hits, misses, undecodable values and values that were not stored.
 fn counts(redis: &Redis) -> (u64, u64, u64, u64) {
     let fills = redis.stats().fills;
     (fills.hits, fills.misses, fills.undecodable, fills.not_stored)
@@ -54,20 +54,20 @@ both_servers! {
         Keys::list(1).get_or_set(load).ttl(MINUTE).await.unwrap();
         assert!(Keys::list(1).ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         Keys::list(1).get_or_set(load).ttl(10 * MINUTE).await.unwrap();
-        assert!(Keys::list(1).ttl().await.unwrap().remaining().unwrap() <= MINUTE, "a hit leaves the lifetime alone");
+        assert!(Keys::list(1).ttl().await.unwrap().remaining().unwrap() <= MINUTE, "a hit keeps the lifetime");
         // An empty value is a value.
         assert_eq!(Keys::text(1).get_or_set(|| async { String::new() }).await.unwrap(), "");
         assert_eq!(Keys::text(1).get_or_set(|| async { panic!("a hit") }).await.unwrap(), "");
     }
 
-    async fn what_can_not_be_decoded_is_loaded_anew(redis: Redis) {
+    async fn an_undecodable_value_is_loaded_again(redis: Redis) {
         raw::<()>(&redis, &["SET", &wire(&Keys::number(1)), "300"]).await;
         assert_eq!(Keys::number(1).get_or_set(|| async { 7 }).await.unwrap(), 7);
         assert_eq!(Keys::number(1).get().await.unwrap(), Some(7));
         assert_eq!(counts(&redis), (0, 0, 1, 0));
     }
 
-    async fn a_loader_that_fails(redis: Redis) {
+    async fn a_failing_loader_returns_its_error_and_stores_nothing(redis: Redis) {
         let failed = Keys::list(2).try_get_or_set(|| async { Err::<Vec<u32>, _>(Sad("no database")) }).await;
         let error = failed.unwrap_err();
         assert!(matches!(&error, FillError::Loader(Sad("no database"))));
@@ -81,7 +81,7 @@ both_servers! {
         assert_eq!(counts(&redis), (1, 2, 0, 0));
     }
 
-    async fn a_loader_that_panics(_redis: Redis) {
+    async fn a_panicking_loader_blocks_no_other_caller(_redis: Redis) {
         let redis = _redis;
         let panicking = tokio::spawn({
             let redis = redis.clone();
@@ -91,7 +91,7 @@ both_servers! {
         assert_eq!(Keys::list(3).get_or_set(|| async { vec![3] }).await.unwrap(), [3]);
     }
 
-    async fn a_loader_that_is_dropped(_redis: Redis) {
+    async fn a_dropped_loader_stores_nothing(_redis: Redis) {
         let begun = tokio::sync::Notify::new();
         let never = Keys::list(4).get_or_set(|| async {
             begun.notify_one();
@@ -104,7 +104,7 @@ both_servers! {
         assert_eq!(Keys::list(4).get_or_set(|| async { vec![4] }).await.unwrap(), [4]);
     }
 
-    async fn loaders_borrow(_redis: Redis) {
+    async fn loaders_can_borrow(_redis: Redis) {
         let mut calls = 0;
         let database = vec![String::from("a"), String::from("b")];
         let id = 1;
@@ -139,16 +139,16 @@ both_servers! {
         assert_eq!(Keys::list(8).get().await.unwrap(), Some(vec![7]));
     }
 
-    /// Whoever has set the key since the miss knows better than the loader, which began before.
-    async fn what_was_set_while_the_loader_ran_stays(redis: Redis) {
+    /// A value that was set after the miss is newer than the loader's, which started before.
+    async fn a_value_set_during_the_load_is_kept(redis: Redis) {
         let set_meanwhile = async |id| Keys::text(id).set("newer").ttl(MINUTE).await.unwrap();
         let filled = Keys::text(20).get_or_set(|| async {
             set_meanwhile(20).await;
             "older".to_owned()
         });
-        assert_eq!(filled.await.unwrap(), "older", "the caller gets what was loaded for it");
+        assert_eq!(filled.await.unwrap(), "older", "the caller gets its loaded value");
         assert_eq!(Keys::text(20).get().await.unwrap().as_deref(), Some("newer"));
-        assert!(Keys::text(20).ttl().await.unwrap().remaining().unwrap() <= MINUTE, "its lifetime stays as well");
+        assert!(Keys::text(20).ttl().await.unwrap().remaining().unwrap() <= MINUTE, "the lifetime is kept, too");
         let filled = Keys::text(21).try_get_or_set(|| async {
             set_meanwhile(21).await;
             Ok::<_, Sad>("older".to_owned())
@@ -157,7 +157,7 @@ both_servers! {
         assert_eq!(Keys::text(21).get().await.unwrap().as_deref(), Some("newer"));
         assert!(Keys::text(21).ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         assert_eq!(counts(&redis), (0, 2, 0, 0), "nothing failed");
-        // Two loaders at once, as in two processes: the first to be done is the one that stored.
+        // Two loaders at once, as in two processes: the first to finish stores its value.
         let (first, second) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
         let slow = Keys::text(22).get_or_set(|| async {
             first.notify_one();
@@ -176,7 +176,7 @@ both_servers! {
         assert_eq!(Keys::text(22).get().await.unwrap().as_deref(), Some("quick"));
     }
 
-    async fn what_was_set_in_place_of_the_undecodable_stays(redis: Redis) {
+    async fn a_value_that_replaced_an_undecodable_one_is_kept(redis: Redis) {
         raw::<()>(&redis, &["SET", &wire(&Keys::number(23)), "300"]).await;
         let filled = Keys::number(23).get_or_set(|| async {
             Keys::number(23).set(&200).ttl(MINUTE).await.unwrap();
@@ -185,7 +185,8 @@ both_servers! {
         assert_eq!(filled.await.unwrap(), 7);
         assert_eq!(Keys::number(23).get().await.unwrap(), Some(200));
         assert!(Keys::number(23).ttl().await.unwrap().remaining().unwrap() <= MINUTE);
-        // Another program has deleted it, or written something else that is of no worth: what is loaded may be older.
+        // Another program deleted it, or wrote another undecodable value: the loaded value may be
+        // older.
         for (command, left) in [(["UNLINK", ""], None), (["SET", "301"], Some("301"))] {
             raw::<()>(&redis, &["SET", &wire(&Keys::number(24)), "300"]).await;
             let key = wire(&Keys::number(24));
@@ -203,7 +204,7 @@ both_servers! {
         assert_eq!(redis.stats().fills.superseded, 3);
     }
 
-    async fn fills_run_side_by_side(redis: Redis) {
+    async fn fills_run_concurrently(redis: Redis) {
         let tasks: Vec<_> = (0..100_u32)
             .map(|id| {
                 let redis = redis.clone();
@@ -216,9 +217,9 @@ both_servers! {
     }
 }
 
-/// A hundred loaders wait for one another on a handle with a single connection of each sort.
+/// A hundred loaders wait for each other on a handle with one connection of each kind.
 #[test]
-fn no_connection_is_held_while_loaders_run() {
+fn loaders_hold_no_connection() {
     within(PATIENCE, async {
         let server = Server::new();
         let builder =
@@ -255,14 +256,15 @@ fn no_connection_is_held_while_loaders_run() {
 }
 
 #[test]
-fn a_value_that_can_not_be_stored_is_given_all_the_same() {
+fn a_value_that_can_not_be_stored_is_still_returned() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
         redis
             .scope(async {
                 redis.connect().await.unwrap();
-                // The lease is taken by a script, and the value is stored by one: the loader runs between.
+                // One script takes the lease and another stores the value. The loader runs between
+                // them.
                 let oom =
                     || Fault::error("OOM command not allowed when used memory > 'maxmemory'.").on("EVALSHA");
                 let full = || server.inject(oom().times(1)).keep();
@@ -290,13 +292,13 @@ fn a_value_that_can_not_be_stored_is_given_all_the_same() {
 }
 
 #[test]
-fn a_server_that_can_not_be_asked_runs_no_loader() {
+fn an_unavailable_server_does_not_run_the_loader() {
     within(PATIENCE, async {
         let nowhere = Redis::open("redis://127.0.0.1:1").unwrap();
-        let load = || async { panic!("it must not run") };
+        let load = || async { panic!("the loader must not run") };
         let error = Keys::list(1).get_or_set(load).on(&nowhere).await.unwrap_err();
         assert!(error.is_unavailable(), "{error}");
-        let load = || async { Err::<Vec<u32>, Sad>(Sad("it must not run")) };
+        let load = || async { Err::<Vec<u32>, Sad>(Sad("the loader must not run")) };
         let error = Keys::list(1).try_get_or_set(load).on(&nowhere).await.unwrap_err();
         assert!(matches!(&error, FillError::Redis(error) if error.is_unavailable()), "{error}");
         let error = Keys::list(1).get_or_set(|| async { vec![] }).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Groups: whatever was stored by a member before the group was invalidated is not found after it.
+//! Groups: a value that was stored before the group was invalidated is not found afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,7 +41,7 @@ async fn member<V: redis_keyspace::kind::Kind>(key: &Key<Shop, V>) -> Key<Shop, 
 }
 
 both_servers! {
-    async fn a_generation_after_another(redis: Redis) {
+    async fn invalidation_starts_a_new_generation(redis: Redis) {
         let first = member(&Shop::cart(7)).await;
         assert_eq!(first, member(&Shop::cart(7)).await);
         let generation = first.as_str().strip_prefix("shop:cart:7%g").unwrap();
@@ -51,7 +51,7 @@ both_servers! {
         first.set(&vec![1]).await.unwrap();
         member(&Shop::name("a")).await.set("Ada").await.unwrap();
         member(&Shop::views(1)).await.incr().await.unwrap();
-        assert_eq!(Shop::cart(7).get().await.unwrap(), None, "the key itself is another");
+        assert_eq!(Shop::cart(7).get().await.unwrap(), None, "the key itself is a different one");
         Groups::user(8).invalidate().await.unwrap();
         assert_eq!(member(&Shop::cart(7)).await.get().await.unwrap(), Some(vec![1]));
         Groups::user(7).invalidate().await.unwrap();
@@ -60,12 +60,12 @@ both_servers! {
         assert_eq!(second.get().await.unwrap(), None);
         assert_eq!(member(&Shop::name("a")).await.get().await.unwrap(), None);
         assert_eq!(member(&Shop::views(1)).await.get().await.unwrap(), 0);
-        assert!(first.ttl().await.unwrap().remaining().is_some(), "it goes by itself");
+        assert!(first.ttl().await.unwrap().remaining().is_some(), "the member expires");
         Groups::shop().invalidate().await.unwrap();
         assert_eq!(Groups::shop().ttl().await.unwrap(), redis_keyspace::command::Ttl::NoExpiry);
     }
 
-    async fn a_member_does_what_its_key_does(_redis: Redis) {
+    async fn a_member_supports_the_operations_of_its_key(_redis: Redis) {
         let key = member(&Shop::cart(7)).await;
         assert_eq!(key.get_or_set(|| async { vec![1] }).await.unwrap(), [1]);
         assert_eq!(key.get_or_set(|| async { vec![2] }).await.unwrap(), [1]);
@@ -84,7 +84,7 @@ both_servers! {
         assert!(error.to_string().contains("shop:featured") && error.to_string().contains("ttl = none"), "{error}");
     }
 
-    async fn of_several_groups(_redis: Redis) {
+    async fn a_member_can_belong_to_several_groups(_redis: Redis) {
         let both = async || Groups::shop().member(&member(&Shop::cart(7)).await).await.unwrap();
         let key = both().await;
         assert_eq!(key.as_str().matches("%g").count(), 2);
@@ -104,7 +104,7 @@ both_servers! {
         assert_ne!(inner, nested.member(&Shop::cart(7)).await.unwrap());
     }
 
-    async fn a_generation_that_is_gone_does_not_come_back(redis: Redis) {
+    async fn a_lost_generation_is_not_reused(redis: Redis) {
         let mut seen = std::collections::HashSet::new();
         for round in 0..20 {
             let key = member(&Shop::cart(7)).await;
@@ -126,13 +126,13 @@ both_servers! {
             let _ = Groups::short().member(&Shop::cart(2)).await.unwrap();
         }
         let renewed = Groups::short().ttl().await.unwrap();
-        assert!(renewed.remaining().is_some(), "asking renews it");
+        assert!(renewed.remaining().is_some(), "using the group renews it");
         let gone = async || Groups::short().ttl().await.unwrap() == redis_keyspace::command::Ttl::NoKey;
-        eventually("it goes when nobody asks", gone).await;
+        eventually("the unused group expires", gone).await;
         assert_ne!(Groups::short().member(&Shop::cart(1)).await.unwrap(), before);
     }
 
-    async fn what_others_have_written_is_no_generation(redis: Redis) {
+    async fn foreign_values_are_not_generations(redis: Redis) {
         for there in ["", "x", "00000000000000XX", "0123456789abcdef0"] {
             raw::<()>(&redis, &["SET", &wire(&Groups::user(7)), there]).await;
             let error = Groups::user(7).member(&Shop::cart(7)).await.unwrap_err();
@@ -142,12 +142,13 @@ both_servers! {
         member(&Shop::cart(7)).await.get().await.unwrap();
     }
 
-    async fn patterns_pass_over_members(redis: Redis) {
+    async fn patterns_skip_members(redis: Redis) {
         for key in [Shop::name("a"), Shop::old(Raw("a:b")), Shop::old(Raw(""))] {
             key.set("own").await.unwrap();
             member(&key).await.set("member").await.unwrap();
         }
-        // What is kept beside a key of verbatim text is not of the template either.
+        // The library's keys next to a key with a verbatim argument do not match the template
+        // either.
         raw::<()>(&redis, &["SET", &wired("shop:old:a%fence{shop:old:a}"), "1"]).await;
         let mut names = Shop::name_keys().scan();
         assert_eq!(names.next().await.unwrap().unwrap().key().as_str(), "shop:name:a");
@@ -161,36 +162,36 @@ both_servers! {
         assert!(Shop::parse(&text).is_err() && Shop::identify(&text).is_none());
     }
 
-    async fn a_remembered_generation_costs_nothing_and_goes_at_once_here(redis: Redis) {
+    async fn a_cached_generation_needs_no_request_and_is_invalidated_locally(redis: Redis) {
         let hour = Duration::from_secs(3600);
         let key = Shop::cart(7);
         let remembered = async || Groups::user(7).member(&key).cached_for(hour).await.unwrap();
         let first = remembered().await;
         first.set(&vec![1]).await.unwrap();
-        // Another process invalidates: this one goes on for as long as it has said.
+        // Another process invalidates: this one uses the cached generation for the configured time.
         raw::<()>(&redis, &["SET", &wire(&Groups::user(7)), "00000000000000ff"]).await;
         assert_eq!(remembered().await, first);
         assert_eq!(Groups::user(7).member(&key).cached_for(Duration::ZERO).await.unwrap().as_str(), "shop:cart:7%g00000000000000ff");
-        assert_ne!(member(&key).await, first, "who does not say so asks");
+        assert_ne!(member(&key).await, first, "without `cached_for`, the server is asked");
         Groups::user(7).invalidate().await.unwrap();
         let second = remembered().await;
         assert_ne!(second, first);
         assert_eq!(second.get().await.unwrap(), None);
         assert_eq!(second, member(&key).await);
-        // Not for longer than the group itself lasts without being asked for.
+        // The time is limited by the lifetime of an unused group.
         let short = Groups::short().member(&key).cached_for(hour).await.unwrap();
         let gone = async || Groups::short().ttl().await.unwrap() == redis_keyspace::command::Ttl::NoKey;
-        eventually("it goes when nobody asks", gone).await;
+        eventually("the unused group expires", gone).await;
         assert_ne!(Groups::short().member(&key).cached_for(hour).await.unwrap(), short);
     }
 
-    async fn a_fill_from_before_an_invalidation_stays_out_of_sight(_redis: Redis) {
+    async fn a_fill_that_started_before_an_invalidation_stays_invisible(_redis: Redis) {
         let key = member(&Shop::name("a")).await;
         let filled = key.get_or_set(|| async {
             Groups::user(7).invalidate().await.unwrap();
             "old".to_owned()
         });
-        assert_eq!(filled.await.unwrap(), "old", "whoever asked before gets it");
+        assert_eq!(filled.await.unwrap(), "old", "earlier callers get the value");
         let now = member(&Shop::name("a")).await;
         assert_eq!(now.get().await.unwrap(), None);
         assert_eq!(now.get_or_set(|| async { "new".to_owned() }).await.unwrap(), "new");
@@ -198,8 +199,9 @@ both_servers! {
         assert_eq!(now.get().await.unwrap().as_deref(), Some("new"));
     }
 
-    /// A reader must not find what was stored before an invalidation that was done when it began, whatever else goes on.
-    async fn nothing_invalidated_is_found_in_a_race(redis: Redis) {
+    /// A read that starts after an invalidation must not find a value stored before it, under any
+    /// concurrent operations.
+    async fn racing_readers_find_no_invalidated_value(redis: Redis) {
         let (truth, settled) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let done = Arc::new(AtomicBool::new(false));
         let readers: Vec<_> = (0..8)
@@ -220,7 +222,7 @@ both_servers! {
                         };
                         let found = asked.await.unwrap().get_or_set(load).await.unwrap();
                         let found: u64 = found.parse().unwrap();
-                        assert!(found >= least, "{found} was invalidated before, by {least}");
+                        assert!(found >= least, "found {found}, which {least} invalidated earlier");
                     }
                 })
             })
@@ -239,7 +241,7 @@ both_servers! {
 }
 
 #[test]
-fn an_invalidation_is_one_round_trip_however_many_members_there_are() {
+fn an_invalidation_is_one_round_trip_for_any_number_of_members() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(1000).build();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();

@@ -1,4 +1,4 @@
-//! Many keys at once, loaded together.
+//! Fills of many keys, which load all misses together.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +31,7 @@ fn some(texts: &[&str]) -> Vec<Option<String>> {
 }
 
 both_servers! {
-    async fn only_what_misses_is_loaded_and_at_once(redis: Redis) {
+    async fn all_misses_are_loaded_in_one_call(redis: Redis) {
         Keys::text(2).set("there").await.unwrap();
         let asked = Mutex::new(Vec::new());
         let load = async |ids: Vec<u32>| {
@@ -56,7 +56,7 @@ both_servers! {
         assert!(Keys::text(9).ttl().await.unwrap().remaining().unwrap() <= MINUTE);
     }
 
-    async fn what_the_loader_does_not_find_is_none_and_remembered(redis: Redis) {
+    async fn ids_without_a_row_are_none_and_remembered(redis: Redis) {
         let loads = AtomicU32::new(0);
         let load = async |ids: Vec<u32>| {
             loads.fetch_add(1, Ordering::Relaxed);
@@ -72,7 +72,7 @@ both_servers! {
         Keys::maybe(1).set("one").await.unwrap();
         let got = Key::get_or_set_many([1], Keys::maybe, &load).await.unwrap();
         assert_eq!(got, some(&["one"]));
-        // Without a time to remember it for, it is asked for each time.
+        // Without `negative_ttl`, every call asks the loader.
         for _ in 0..2 {
             let got = Key::get_or_set_many([1], Keys::text, &load).await.unwrap();
             assert_eq!(got, [None]);
@@ -80,7 +80,7 @@ both_servers! {
         assert_eq!(loads.load(Ordering::Relaxed), 3);
     }
 
-    async fn what_can_not_be_decoded_is_loaded_anew(redis: Redis) {
+    async fn undecodable_values_are_loaded_again(redis: Redis) {
         raw::<()>(&redis, &["SET", &wire(&Keys::list(1)), "nonsense"]).await;
         Keys::list(2).set(&vec![2]).await.unwrap();
         let load = async |ids: Vec<u32>| ids.into_iter().map(|id| (id, vec![id])).collect::<HashMap<_, _>>();
@@ -90,7 +90,7 @@ both_servers! {
         assert_eq!(redis.stats().fills.undecodable, 1);
     }
 
-    async fn each_key_is_loaded_once_however_they_are_asked_for(redis: Redis) {
+    async fn overlapping_calls_load_each_key_once(redis: Redis) {
         let loads: Arc<Mutex<HashMap<u32, u32>>> = Arc::default();
         let load = |loads: Arc<Mutex<HashMap<u32, u32>>>| {
             move |ids: Vec<u32>| {
@@ -108,12 +108,12 @@ both_servers! {
             .map(|task| {
                 let (redis, load) = (redis.clone(), load(Arc::clone(&loads)));
                 tokio::spawn(async move {
-                    // Each in its own order, so that everybody waits for everybody.
+                    // Each call has a different order, so all of them wait for each other.
                     let ids: Vec<u32> = (0..20).map(|id| (id * 7 + task) % 20).collect();
                     let got = Key::get_or_set_many(ids.clone(), Keys::text, &load).on(&redis);
                     let got = got.await.unwrap();
                     assert_eq!(got, ids.iter().map(|id| Some(format!("text {id}"))).collect::<Vec<_>>());
-                    let one = Keys::text(task % 20).get_or_set(|| async { panic!("it is there") }).on(&redis);
+                    let one = Keys::text(task % 20).get_or_set(|| async { panic!("the key exists") }).on(&redis);
                     assert_eq!(one.await.unwrap(), format!("text {}", task % 20));
                 })
             })
@@ -125,7 +125,7 @@ both_servers! {
         assert!(loads.len() == 20 && loads.values().all(|&loads| loads == 1), "{loads:?}");
     }
 
-    async fn a_loader_that_fails_stores_nothing_and_others_load(redis: Redis) {
+    async fn a_failing_loader_stores_nothing_and_others_load(redis: Redis) {
         let (started, ends) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Notify::new()));
         let failing = tokio::spawn({
             let (redis, started, ends) = (redis.clone(), Arc::clone(&started), Arc::clone(&ends));
@@ -145,18 +145,18 @@ both_servers! {
         let asked = Mutex::new(Vec::new());
         let load = async |ids: Vec<u32>| {
             asked.lock().unwrap().push(ids.clone());
-            // By now, the others are known to be loaded by somebody else.
+            // By now, this call knows that another caller loads the others.
             ends.notify_one();
             texts(ids)
         };
         let got = Key::get_or_set_many([1, 2, 3], Keys::text, &load).await.unwrap();
         assert_eq!(got, some(&["text 1", "text 2", "text 3"]));
-        assert_eq!(*asked.lock().unwrap(), [vec![3], vec![1, 2]], "what is left is asked for once more");
+        assert_eq!(*asked.lock().unwrap(), [vec![3], vec![1, 2]], "the remaining ids are loaded in a second call");
         let failed = failing.await.unwrap();
         assert!(matches!(failed, Err(FillError::Loader("no database"))), "{failed:?}");
     }
 
-    async fn what_is_written_meanwhile_is_not_stored_over(redis: Redis) {
+    async fn a_value_written_during_the_load_is_kept(redis: Redis) {
         let load = async |ids: Vec<u32>| {
             Keys::text(1).set("newer").await.unwrap();
             Keys::text(2).del().await.unwrap();
@@ -169,7 +169,7 @@ both_servers! {
         assert_eq!(redis.stats().fills.superseded, 2);
     }
 
-    async fn a_loader_that_asks_for_the_same_keys(redis: Redis) {
+    async fn a_loader_can_fill_the_same_keys(redis: Redis) {
         let _ = redis;
         let load = async |ids: Vec<u32>| {
             let inner = Key::get_or_set_many(ids, Keys::text, |ids| async { texts(ids) });
@@ -182,7 +182,7 @@ both_servers! {
 }
 
 #[test]
-fn without_redis_all_is_loaded_or_nothing() {
+fn without_redis_all_keys_are_loaded_or_the_call_fails() {
     within(PATIENCE, async {
         let away = Redis::builder().url("redis://127.0.0.1:1").unwrap().retries(0).build().unwrap();
         let many = || Key::get_or_set_many([1, 2], Keys::text, |ids| async { texts(ids) }).on(&away);
@@ -194,7 +194,7 @@ fn without_redis_all_is_loaded_or_nothing() {
 }
 
 #[test]
-fn all_there_is_one_round_trip_and_missing_three() {
+fn hits_take_one_round_trip_and_misses_three() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
@@ -205,7 +205,7 @@ fn all_there_is_one_round_trip_and_missing_three() {
             assert_eq!(many.await.unwrap().len(), 20);
             server.round_trips() - before
         };
-        // The first time, the server does not know the script.
+        // The first time, the server does not have the script.
         trips().await;
         Key::del_many((0..20).map(Keys::text)).on(&redis).await.unwrap();
         assert_eq!((trips().await, trips().await), (3, 1));

@@ -1,9 +1,10 @@
-//! What was invalidated does not come back: every interleaving of readers, writers and refreshers, one command at a time.
+//! Invalidated values do not come back: every interleaving of readers, writers and refreshers, one
+//! command at a time.
 //!
-//! Each of them is a process of its own: a handle whose connection goes through a gate, where every command stops until it is let
-//! through. Between the commands they use a database, which is a variable here. All orders in which their steps can be
-//! taken are gone through, each on an empty server, and in the end the key must hold nothing, or what the database holds, or
-//! what a writer has set.
+//! Each participant acts like a process: its handle connects through a gate, where every command
+//! stops until the test lets it pass. Between commands, participants use a database, which is a
+//! variable here. The tests try all orders of the steps, each on an empty server. In the end, the
+//! key must not exist, or hold the value of the database or of a writer.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -34,7 +35,7 @@ struct Keys {
     absent: fn(id: u32) -> Text,
 }
 
-/// The template that all of it is about.
+/// The template under test.
 #[derive(Clone, Debug, Default)]
 struct Template {
     keeps: Arc<AtomicBool>,
@@ -53,7 +54,7 @@ impl Template {
         if self.keeps() { "back:kept:7" } else { "back:text:7" }
     }
 
-    fn beside(&self) -> &'static str {
+    fn companion_key(&self) -> &'static str {
         if self.keeps() { "back:kept:7%fill{back:kept:7}" } else { "back:text:7%fill{back:text:7}" }
     }
 
@@ -62,7 +63,7 @@ impl Template {
     }
 }
 
-/// The database: a row that counts up with each change of it; 0 for none.
+/// The database: a row that counts its changes. 0 means no row.
 #[derive(Clone, Debug, Default)]
 struct Database(Arc<AtomicU32>);
 
@@ -72,7 +73,7 @@ impl Database {
     }
 }
 
-/// What someone has at hand.
+/// The tools of a participant.
 #[derive(Clone)]
 struct Hands {
     redis: Redis,
@@ -82,7 +83,7 @@ struct Hands {
 }
 
 impl Hands {
-    /// Reads the database, which is a step.
+    /// Reads the database, as one step.
     async fn reads(&self) -> String {
         self.finds().await.unwrap_or_default()
     }
@@ -93,7 +94,8 @@ impl Hands {
         (row > 0).then(|| row.to_string())
     }
 
-    /// Changes the row, which is one as well, and gives what a writer sets then: told from what is loaded by its mark.
+    /// Changes the row, as one step. Returns the value for a writer to set, with a mark that
+    /// distinguishes it from loaded values.
     async fn writes(&self) -> String {
         self.stepper.stop("writes the database").await;
         format!("{}!", self.database.0.fetch_add(1, Ordering::SeqCst) + 1)
@@ -127,7 +129,7 @@ impl Hands {
 
 type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Someone, by what they do.
+/// A participant, by its operation.
 #[derive(Clone, Copy)]
 struct Who {
     name: &'static str,
@@ -151,7 +153,7 @@ who! {
     /// Keeps stale copies.
     keeper: |hands| hands.key().get_or_set(|| hands.reads()).stale_for(HOUR).await.unwrap();
     optional_reader: |hands| hands.key().get_or_set_optional(|| hands.finds()).await.unwrap();
-    /// Remembers that there is nothing.
+    /// Keeps negative entries.
     seeker: |hands| hands.key().get_or_set_optional(|| hands.finds()).negative_ttl(HOUR).await.unwrap();
     refresher: |hands| hands.key().get_or_set(|| hands.reads()).refresh().await.unwrap();
     refresher_that_keeps: |hands| {
@@ -159,7 +161,7 @@ who! {
     };
     early_refresher: |hands| hands.key().get_or_set(|| hands.reads()).early_refresh(0.0).ttl(2 * HOUR).await.unwrap();
     deleter: |hands| { hands.writes().await; hands.key().del().await.unwrap() };
-    /// What it takes may be undecodable; then it fails, and has taken it.
+    /// If the value is undecodable, the operation fails but still deletes it.
     taker: |hands| { hands.writes().await; drop(hands.key().get_del().await) };
     expirer: |hands| { hands.writes().await; hands.key().expire(Duration::ZERO).await.unwrap() };
     expirer_at: |hands| { hands.writes().await; hands.key().expire_at(SystemTime::UNIX_EPOCH + HOUR).await.unwrap() };
@@ -185,7 +187,7 @@ who! {
     sweeper: |hands| { hands.writes().await; hands.sweep(false).await };
     expiring_sweeper: |hands| { hands.writes().await; hands.sweep(true).await };
 
-    /// Those set what no database holds: nothing that was loaded before replaces it.
+    /// These set values that are not in the database. No earlier load may replace them.
     only_sets: |hands| hands.key().set("9!").await.unwrap();
     only_swaps: |hands| drop(hands.key().get_set("9!").await);
     only_sets_if_absent: |hands| hands.key().set("9!").only_if_absent().await.unwrap();
@@ -214,20 +216,20 @@ who! {
         hands.numbered(8).rename_if_absent(&hands.key()).await.unwrap()
     };
 
-    /// The server evicts what it likes, or someone empties it.
+    /// The server evicts keys, or is flushed.
     evicts_the_mark: |hands| hands.command(&["DEL", hands.template.mark()]).await;
-    evicts_what_is_beside: |hands| hands.command(&["DEL", hands.template.beside()]).await;
+    evicts_companion_keys: |hands| hands.command(&["DEL", hands.template.companion_key()]).await;
     evicts_the_key: |hands| hands.command(&["DEL", hands.template.name()]).await;
     flushes: |hands| hands.command(&["FLUSHALL"]).await;
 
-    /// What is written by hand everywhere.
+    /// A write with raw commands, as in other programs.
     naive: |hands| {
         if hands.command(&["GET", hands.template.name()]).await.is_none() {
             let value = hands.reads().await;
             hands.command(&["SET", hands.template.name(), &value]).await;
         }
     };
-    /// Sets only where there is nothing.
+    /// Sets the value only if the key does not exist.
     naive_if_absent: |hands| {
         if hands.command(&["GET", hands.template.name()]).await.is_none() {
             let value = hands.reads().await;
@@ -236,7 +238,8 @@ who! {
     };
 }
 
-/// Everything that writes or deletes. A conditional `set` is not included: if it stores nothing, it ends nothing.
+/// Every operation that writes or deletes, except for a conditional `set`: if it stores nothing, it
+/// ends no load.
 const WRITERS: [Who; 17] = [
     deleter,
     taker,
@@ -257,26 +260,27 @@ const WRITERS: [Who; 17] = [
     expiring_sweeper,
 ];
 
-/// What is there before it begins.
+/// The state before the operations start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     /// A row, and no key.
     Cold,
     /// Neither.
     NoRow,
-    /// What is cached is what the row holds.
+    /// The cached value equals the row.
     Warm,
-    /// What is cached is what the row will hold after the next change of it, for whoever compares by value.
+    /// The cached value is what the row will hold after its next change. Catches comparisons by
+    /// value.
     Ahead,
-    /// Bytes that are no text.
+    /// The cached bytes are not text.
     Undecodable,
-    /// The lifetime is over, and a copy is kept.
+    /// The value expired, and a stale copy exists.
     Stale,
-    /// Known to have no row.
+    /// A negative entry exists.
     Absent,
 }
 
-/// One who goes through a gate.
+/// A participant behind a gate.
 struct Actor {
     hands: Hands,
     stops: UnboundedReceiver<String>,
@@ -286,25 +290,25 @@ struct Actor {
 struct World {
     database: Database,
     direct: redis::aio::MultiplexedConnection,
-    /// Not stopped by anything.
+    /// A handle without a gate.
     redis: Redis,
     actors: Vec<Actor>,
-    /// If this keeps anything beside its keys, that is looked at in the end.
+    /// The template. If it keeps stale copies or negative entries, the end of a run checks them.
     template: Template,
 }
 
-/// What going through all interleavings has come to.
+/// The result of all interleavings.
 #[derive(Default)]
 struct Outcome {
     runs: u32,
-    /// The steps of those that left something old, and what that is.
+    /// The interleavings that left an outdated value, with the value.
     violations: Vec<(Vec<String>, String)>,
 }
 
 impl World {
     async fn new(address: SocketAddr) -> Self {
         let url = format!("redis://{address}");
-        // Without the driver's own limits, which a busy machine exceeds.
+        // Without the timeouts of the driver, which a busy machine exceeds.
         let config =
             redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let client = redis::Client::open(url.clone()).unwrap();
@@ -326,7 +330,7 @@ impl World {
             actors.push(Actor { hands, stops, _gate: gate });
         }
         let redis = Redis::builder().url(&url).unwrap().timeout(HOUR).build().unwrap();
-        // Each script once, so that the server knows it by its name.
+        // Runs each script once, so the server caches it.
         let key = template.key(7, &redis);
         key.get_or_set(|| async { String::new() }).await.unwrap();
         key.update(|value| value.push('x')).await.unwrap();
@@ -353,7 +357,7 @@ impl World {
         let (key, name) = (self.key(), self.template.name());
         match before {
             Before::Cold | Before::NoRow => {}
-            // Shorter than the template's lifetime, so that it is due for who refreshes early.
+            // Shorter than the template's lifetime, so an early refresh is due.
             Before::Warm => drop(self.command(&["SET", name, "1", "EX", "1000"]).await),
             Before::Ahead => drop(self.command(&["SET", name, "2!", "EX", "1000"]).await),
             Before::Undecodable => {
@@ -372,7 +376,7 @@ impl World {
         }
     }
 
-    /// What there is in the end that is older than it may be.
+    /// Returns an outdated value that is left in the end.
     async fn old(&self) -> Option<String> {
         let (now, name) = (self.database.now().to_string(), self.template.name());
         let is_old = |value: &str| value != now && !value.ends_with('!');
@@ -380,26 +384,27 @@ impl World {
             redis::cmd("GET").arg(name).query_async(&mut self.direct.clone()).await.unwrap();
         let value = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         if let Some(value) = value.as_ref().filter(|value| is_old(value)) {
-            return Some(format!("{value} is at the key, and {now} in the database"));
+            return Some(format!("the key has {value}, and the database {now}"));
         }
         if !self.template.keeps() {
             return None;
         }
         let was_only_set = value.is_some_and(|value| matches!(&value[..], "8!" | "9!"));
-        // As if its lifetime were over.
+        // Expires the value.
         self.command(&["DEL", name]).await;
         let kept = self.key().try_get_or_set_optional(|| async { Err(()) }).stale_for(HOUR);
         let kept = kept.lookup().await.ok()?;
         let absent = kept.source == ValueSource::Absent && (now != "0" || was_only_set);
         let stale =
             kept.value.as_deref().is_some_and(|kept| is_old(kept) || (was_only_set && !kept.ends_with('!')));
-        (absent || stale).then(|| format!("{:?} is beside the key, and {now} in the database", kept.value))
+        (absent || stale)
+            .then(|| format!("{:?} is kept next to the key, and the database has {now}", kept.value))
     }
 
-    /// Goes through all interleavings of what these do.
+    /// Runs all interleavings of the operations.
     async fn all(&mut self, before: Before, who: &[Who]) -> Outcome {
         let mut outcome = Outcome::default();
-        // Which of those who could go on did, at each step, and how many those were.
+        // The choice at each step, and the number of participants that could continue.
         let mut path: Vec<(usize, usize)> = Vec::new();
         loop {
             self.set_up(before).await;
@@ -432,19 +437,20 @@ impl World {
             });
             at.push(actor.stops.recv().await.unwrap());
         }
-        // Who asks for a lease that another one has, asks again and again: until something else happens, once is enough.
+        // A participant polls for a lease that another one holds. One poll between two other steps
+        // is enough.
         let mut stalls = vec![false; at.len()];
         for depth in 0.. {
             let able: Vec<usize> =
                 (0..at.len()).filter(|&index| !at[index].is_empty() && !stalls[index]).collect();
             if able.is_empty() {
-                assert_eq!(path.len(), depth, "the same steps led elsewhere");
+                assert_eq!(path.len(), depth, "the same steps had a different result");
                 break;
             }
             if path.len() == depth {
                 path.push((0, able.len()));
             }
-            assert_eq!(path[depth].1, able.len(), "the same steps led elsewhere: {trace:?}");
+            assert_eq!(path[depth].1, able.len(), "the same steps had a different result: {trace:?}");
             let index = able[path[depth].0];
             trace.push(format!("{}: {}", who[index].name, at[index]));
             let actor = &mut self.actors[index];
@@ -459,19 +465,19 @@ impl World {
         trace
     }
 
-    /// Nothing old is left, whatever the order.
+    /// Asserts that no interleaving leaves an outdated value.
     async fn holds(&mut self, before: Before, who: &[Who], at_least: u32) {
         let names: Vec<_> = who.iter().map(|who| who.name).collect();
         let outcome = self.all(before, who).await;
         println!("{before:?} {names:?}: {} interleavings", outcome.runs);
         if let Some((trace, old)) = outcome.violations.first() {
             panic!(
-                "{before:?} {names:?}: {} of {} interleavings leave something old; {old}: {trace:#?}",
+                "{before:?} {names:?}: {} of {} interleavings leave an outdated value; {old}: {trace:#?}",
                 outcome.violations.len(),
                 outcome.runs
             );
         }
-        assert!(outcome.runs >= at_least, "{before:?} {names:?}: {} are not all", outcome.runs);
+        assert!(outcome.runs >= at_least, "{before:?} {names:?}: only {} interleavings", outcome.runs);
     }
 }
 
@@ -480,7 +486,8 @@ fn on_one_thread(future: impl Future<Output = ()>) {
     runtime.block_on(future);
 }
 
-/// Makes two tests of each function, on an embedded server that listens and on a real one of its own, both on one thread.
+/// Turns each function into two tests, on an embedded server that listens and on a private real
+/// one. Both are single-threaded.
 macro_rules! on_both_ways {
     ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {$(
         mod $name {
@@ -492,7 +499,7 @@ macro_rules! on_both_ways {
             $(#[$meta])*
             fn embedded() {
                 on_one_thread(async {
-                    // A handle that is of this process teaches the server the scripts.
+                    // A handle of this process makes the server cache the scripts.
                     let server = Server::new();
                     let handle = Redis::with_embedded_server(server.clone());
                     handle.connect().await.unwrap();
@@ -512,9 +519,9 @@ macro_rules! on_both_ways {
 }
 
 on_both_ways! {
-    /// What the library sends, step by step: that is what is interleaved below.
-    async fn the_steps_are_those_of_the_library(world: World) {
-        let unlink = format!("UNLINK {}", world.template.beside());
+    /// Pins the steps of the library, which the other tests interleave.
+    async fn the_modelled_steps_match_the_library(world: World) {
+        let unlink = format!("UNLINK {}", world.template.companion_key());
         let expected: [(Who, Before, &[&str]); 10] = [
             (reader, Before::Cold, &["GET back:text:7", "EVALSHA begin", "reads the database", "EVALSHA store"]),
             (reader, Before::Warm, &["GET back:text:7"]),
@@ -550,7 +557,7 @@ on_both_ways! {
     async fn a_reader_and_a_writer(world: World) {
         for writer in WRITERS {
             world.holds(Before::Cold, &[reader, writer], 10).await;
-            // An update fails there, and changes nothing.
+            // An update fails for an undecodable value, and changes nothing.
             if !writer.name.contains("updater") && writer.name != "inserter" {
                 world.holds(Before::Undecodable, &[reader, writer], 5).await;
             }
@@ -571,7 +578,7 @@ on_both_ways! {
         world.holds(Before::Warm, &[refresher, setter_if_present], 10).await;
     }
 
-    async fn stale_copies_and_what_is_known_to_be_absent(world: World) {
+    async fn stale_copies_and_negative_entries(world: World) {
         world.keeps(true);
         for writer in WRITERS {
             for before in [Before::Cold, Before::Stale] {
@@ -584,7 +591,7 @@ on_both_ways! {
     }
 
     /// No value, stale copy or negative entry that was loaded before a write is served after it.
-    async fn what_is_set_outlives_what_is_kept(world: World) {
+    async fn a_set_outlives_stale_copies(world: World) {
         world.keeps(true);
         let setters = [
             only_sets, only_swaps, only_sets_if_absent, only_swaps_if_absent, only_sets_if_present, only_sets_and_keeps_the_ttl,
@@ -600,7 +607,7 @@ on_both_ways! {
         }
     }
 
-    /// One of the templates keeps copies, the other one, which comes first, does not.
+    /// One template keeps stale copies. The other one, whose keys come first, does not.
     async fn keys_of_two_templates_in_one_command(world: World) {
         world.keeps(true);
         for before in [Before::Cold, Before::Stale] {
@@ -613,12 +620,12 @@ on_both_ways! {
         }
     }
 
-    /// Whatever the server evicts at whatever moment, nothing that was invalidated comes back.
-    async fn whatever_is_evicted(world: World) {
+    /// Evictions at any moment never bring an invalidated value back.
+    async fn evicted_keys(world: World) {
         for keeps in [false, true] {
             world.keeps(keeps);
             let readers = if keeps { [keeper, refresher_that_keeps] } else { [reader, refresher] };
-            for evictor in [evicts_the_mark, evicts_what_is_beside, evicts_the_key, flushes] {
+            for evictor in [evicts_the_mark, evicts_companion_keys, evicts_the_key, flushes] {
                 for writer in [deleter, setter] {
                     for loads in readers {
                         world.holds(Before::Cold, &[loads, writer, evictor], 50).await;
@@ -646,7 +653,7 @@ on_both_ways! {
         world.holds(Before::Warm, &[refresher, refresher, inserter], 1000).await;
     }
 
-    async fn two_who_load_across_processes(world: World) {
+    async fn two_loaders_across_processes(world: World) {
         for before in [Before::Cold, Before::Undecodable] {
             world.holds(before, &[reader_across, reader_across], 20).await;
         }
@@ -660,8 +667,8 @@ on_both_ways! {
         }
     }
 
-    async fn what_is_written_by_hand_does_not_hold(world: World) {
-        // Were it not that these fail, the others would prove nothing.
+    async fn raw_writes_lose_the_guarantee(world: World) {
+        // Raw writes must violate the guarantee. Otherwise, the other tests would prove nothing.
         for hand_written in [naive, naive_if_absent] {
             for writer in [deleter, taker, expirer, sweeper, many_deleter, transactor] {
                 let outcome = world.all(Before::Cold, &[hand_written, writer]).await;
@@ -676,7 +683,7 @@ on_both_ways! {
     }
 }
 
-/// In a cluster, sweeps have other steps.
+/// In a cluster, sweeps have different steps.
 async fn in_a_cluster(mut world: World) {
     world.keeps(true);
     for writer in [sweeper, expiring_sweeper, deleter, updater, transactor_of_one] {
@@ -688,7 +695,7 @@ async fn in_a_cluster(mut world: World) {
 }
 
 #[test]
-fn in_an_embedded_cluster() {
+fn on_an_embedded_cluster() {
     on_one_thread(async {
         let server = Server::builder().cluster().build();
         Redis::with_embedded_server(server.clone()).connect().await.unwrap();
@@ -698,7 +705,7 @@ fn in_an_embedded_cluster() {
 }
 
 #[test]
-fn in_a_real_cluster() {
+fn on_a_real_cluster() {
     let server = RealServer::start_node();
     on_one_thread(async { in_a_cluster(World::new(server.address()).await).await });
 }

@@ -12,14 +12,14 @@ use tokio::sync::Notify;
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "beside", ttl = "1h")]
+#[keyspace(prefix = "copies", ttl = "1h")]
 struct Keys {
     plain: fn(id: u32) -> Text,
     #[key("kept:{id}", stale_for = "1h", negative_ttl = "1h")]
     kept: fn(id: u32) -> Text,
 }
 
-/// Stores a value, and takes it away as if its lifetime were over: the copy stays.
+/// Stores a value and lets it expire, so only its stale copy is left.
 async fn leaves_a_copy(redis: &Redis, key: &Key<Keys, Text>) {
     key.get_or_set(|| async { "old".to_owned() }).await.unwrap();
     raw::<bool>(redis, &["PEXPIRE", &wire(key), "0"]).await;
@@ -32,7 +32,7 @@ async fn copy(key: &Key<Keys, Text>) -> Option<String> {
 }
 
 both_servers! {
-    async fn a_call_can_only_shorten_what_is_declared(redis: Redis) {
+    async fn a_call_can_only_shorten_declared_times(redis: Redis) {
         let before = redis.stats().fills;
         let long = HOUR + Duration::from_millis(1);
         let never = || async { panic!("nothing is loaded") };
@@ -54,8 +54,8 @@ both_servers! {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
             assert!(error.to_string().contains(option) && error.key().is_some(), "{error}");
         }
-        assert_eq!(redis.stats().fills, before, "nothing was looked for");
-        // Nothing at all may be asked of any template.
+        assert_eq!(redis.stats().fills, before, "nothing was read");
+        // Zero is allowed for every template.
         let load = || async { "x".to_owned() };
         Keys::plain(1).get_or_set(load).stale_for(Duration::ZERO).await.unwrap();
         let find = || async { None };
@@ -63,7 +63,7 @@ both_servers! {
         Keys::kept(1).get_or_set(load).stale_for(HOUR / 2).await.unwrap();
     }
 
-    async fn a_conditional_set_that_stores_nothing_removes_nothing(redis: Redis) {
+    async fn a_conditional_set_that_stores_nothing_keeps_the_entries(redis: Redis) {
         let key = Keys::kept(1).on(&redis);
         leaves_a_copy(&redis, &key).await;
         assert!(!key.set("new").only_if_present().await.unwrap());
@@ -88,7 +88,7 @@ both_servers! {
         end.notify_one();
         assert_eq!(loading.await.unwrap(), "loaded");
         assert_eq!(Keys::plain(1).get().await.unwrap().as_deref(), Some("loaded"));
-        // What stores removes.
+        // A `set` that stores a value removes the entries.
         assert!(!key.set("x").only_if_present().await.unwrap());
         assert!(key.set("new").only_if_absent().await.unwrap());
         assert!(!key.set("newer").only_if_absent().await.unwrap());
@@ -119,7 +119,7 @@ both_servers! {
                 assert!(!key.set("new").only_if_absent().await.unwrap());
             }
             raw::<bool>(&redis, &["PEXPIRE", &wire(&key), "0"]).await;
-            assert_eq!(copy(&key).await.as_deref(), Some("old"), "returning the old one: {returns_old}");
+            assert_eq!(copy(&key).await.as_deref(), Some("old"), "returning the old value: {returns_old}");
         }
         let (key, other) = (Keys::kept(2).on(&redis), Keys::kept(3).on(&redis));
         for key in [&key, &other] {
@@ -132,7 +132,7 @@ both_servers! {
         }
     }
 
-    async fn expiring_a_pattern_does_what_expiring_each_key_does(redis: Redis) {
+    async fn expiring_a_pattern_equals_expiring_each_key(redis: Redis) {
         for by_pattern in [false, true] {
             let key = Keys::kept(1).on(&redis);
             key.get_or_set(|| async { "old".to_owned() }).refresh().await.unwrap();
@@ -146,19 +146,19 @@ both_servers! {
         }
     }
 
-    async fn what_another_version_of_the_format_left_means_nothing(redis: Redis) {
+    async fn entries_of_another_format_version_are_ignored(redis: Redis) {
         let key = Keys::kept(1).on(&redis);
         leaves_a_copy(&redis, &key).await;
         let companion = format!("{0}%fill{{{0}}}", wire(&key));
-        assert_eq!(raw::<Option<String>>(&redis, &["HGET", &beside, "v"]).await.as_deref(), Some("1"));
-        raw::<i64>(&redis, &["HSET", &beside, "v", "2", "lease", "theirs", "until", "99999999999999"]).await;
+        assert_eq!(raw::<Option<String>>(&redis, &["HGET", &companion, "v"]).await.as_deref(), Some("1"));
+        raw::<i64>(&redis, &["HSET", &companion, "v", "2", "lease", "theirs", "until", "99999999999999"]).await;
         assert_eq!(copy(&key).await, None);
         let loaded = key.get_or_set(|| async { "new".to_owned() }).across_processes().await;
         assert_eq!(loaded.unwrap(), "new");
     }
 }
 
-/// Nothing is sent: not even a connection is made.
+/// Nothing is sent, and no connection is opened.
 #[test]
 fn an_option_that_is_not_declared_is_refused_before_any_io() {
     within(PATIENCE, async {
@@ -173,9 +173,9 @@ fn an_option_that_is_not_declared_is_refused_before_any_io() {
     });
 }
 
-/// A process that reads through one pool and writes through another one.
+/// A process reads through one pool and writes through another one.
 #[test]
-fn pools_of_one_database_know_of_each_others_writes() {
+fn pools_of_one_database_see_each_others_writes() {
     let real = RealServer::start();
     let embedded = Server::new();
     within(PATIENCE, async {
@@ -197,8 +197,8 @@ fn pools_of_one_database_know_of_each_others_writes() {
                 embedded.refuse_connections(true);
                 embedded.disconnect_all();
             }
-            assert_eq!(copy(&untouched).await.as_deref(), Some("old"), "the process has seen this one");
-            assert_eq!(copy(&key).await, None, "it was written through the other pool");
+            assert_eq!(copy(&untouched).await.as_deref(), Some("old"), "this process has read the key");
+            assert_eq!(copy(&key).await, None, "the other pool wrote the key");
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Many who miss at once load once.
+//! Concurrent misses of a key load once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +20,7 @@ struct Keys {
 }
 
 both_servers! {
-    async fn ten_thousand_callers_on_a_cold_key_load_once(redis: Redis) {
+    async fn ten_thousand_callers_of_a_cold_key_load_once(redis: Redis) {
         let loads = Arc::new(AtomicU32::new(0));
         let tasks: Vec<_> = (0..10_000)
             .map(|_| {
@@ -44,7 +44,7 @@ both_servers! {
         assert!(fills.coalesced > 0);
     }
 
-    async fn a_leader_that_is_gone_is_followed_by_another(redis: Redis) {
+    async fn a_dropped_leader_is_replaced(redis: Redis) {
         for ending in ["dropped", "panicked", "failed"] {
             let (loads, id) = (Arc::new(AtomicU32::new(0)), u32::try_from(ending.len()).unwrap());
             let (started, end) = (Arc::clone(&loads), Arc::new(Notify::new()));
@@ -56,7 +56,7 @@ both_servers! {
                         started.fetch_add(1, Ordering::Relaxed);
                         end.notified().await;
                         match ending {
-                            "panicked" => panic!("as the test has it"),
+                            "panicked" => panic!("expected by the test"),
                             "failed" => Err("the loader's own"),
                             _ => std::future::pending().await,
                         }
@@ -80,8 +80,9 @@ both_servers! {
                     })
                 })
                 .collect();
-            // Most wait for the leader by then; whoever looks later finds what the next one has loaded.
-            eventually("all have asked", async || asked.load(Ordering::Relaxed) == 100).await;
+            // Most wait for the leader by then. Later callers find the value that the next leader
+            // loaded.
+            eventually("all callers have started", async || asked.load(Ordering::Relaxed) == 100).await;
             if ending == "dropped" {
                 leader.abort();
             }
@@ -98,7 +99,7 @@ both_servers! {
         }
     }
 
-    async fn each_key_has_a_load_of_its_own(redis: Redis) {
+    async fn different_keys_load_independently(redis: Redis) {
         let load = |id: u32| {
             let key = Keys::list(id).on(&redis);
             tokio::spawn(async move {
@@ -117,9 +118,9 @@ both_servers! {
         assert_eq!(redis.stats().fills.misses, 20);
     }
 
-    async fn whoever_wants_to_loads_alone(redis: Redis) {
+    async fn coalescing_can_be_turned_off(redis: Redis) {
         let loads = Arc::new(AtomicU32::new(0));
-        // Nobody ends before all ten load.
+        // No load ends before all ten run.
         let all_load = Arc::new(tokio::sync::Barrier::new(10));
         let tasks: Vec<_> = (0..10)
             .map(|_| {
@@ -141,7 +142,7 @@ both_servers! {
         assert_eq!(loads.load(Ordering::Relaxed), 10);
     }
 
-    async fn a_loader_may_ask_for_its_own_key(redis: Redis) {
+    async fn a_loader_can_fill_its_own_key(redis: Redis) {
         let key = Keys::text(1).on(&redis);
         let inner = key.clone();
         let outer = key.get_or_set(|| async move {
@@ -152,10 +153,10 @@ both_servers! {
     }
 }
 
-/// Without Redis, the database is asked once as well. The clock goes on when nobody has anything left to do: when all wait for
-/// the loader.
+/// Without Redis, the database is asked once as well. The paused clock advances when all callers
+/// wait for the loader.
 #[tokio::test(start_paused = true)]
-async fn a_stampede_while_redis_is_away_loads_once() {
+async fn a_stampede_without_redis_loads_once() {
     let server = Server::new();
     let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
     Keys::list(9).set(&vec![]).on(&redis).await.unwrap();

@@ -1,4 +1,4 @@
-//! A loaded value that can't be encoded: `get_or_set` and `get_or_set_many` do the same with it.
+//! A loaded value that cannot be encoded: `get_or_set` and `get_or_set_many` treat it alike.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use redis_keyspace::{ErrorKind, Key, Keyspace, Redis};
 use redis_keyspace_tests::{both_servers, eventually, raw, wire};
 use tokio::sync::Notify;
 
-/// Even numbers: odd ones have no encoding.
+/// Even numbers. Odd ones cannot be encoded.
 struct Even;
 
 impl Kind for Even {
@@ -45,7 +45,7 @@ struct Keys {
     even: fn(id: u32) -> Even,
 }
 
-/// Whether another caller would have to wait for a lease of this key.
+/// Returns whether another caller would have to wait for a lease of this key.
 async fn is_leased(redis: &Redis, id: u32) -> bool {
     let key = wire(&Keys::even(id));
     let companion = format!("{key}%fill{{{key}}}");
@@ -69,14 +69,14 @@ both_servers! {
         for id in [2, 3, 4] {
             assert!(!is_leased(&redis, id).await, "{id}");
         }
-        assert_eq!(Keys::even(2).get().await.unwrap(), Some(2), "the others are stored");
+        assert_eq!(Keys::even(2).get().await.unwrap(), Some(2), "the other values are stored");
         assert_eq!(Keys::even(3).get().await.unwrap(), None);
         assert_eq!(Keys::even(4).get().await.unwrap(), Some(4));
         let fills = redis.stats().fills;
         assert_eq!((fills.misses, fills.failed, fills.not_stored), (3, 1, 0));
     }
 
-    async fn callers_that_wait_are_told_and_load_themselves(redis: Redis) {
+    async fn waiting_callers_are_notified_and_load_themselves(redis: Redis) {
         for many in [false, true] {
             let id = 10 + u32::from(many);
             let (started, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -113,7 +113,7 @@ both_servers! {
         }
     }
 
-    async fn who_waits_for_two_of_them_gets_their_error(redis: Redis) {
+    async fn a_caller_that_waits_for_two_failures_gets_the_error(redis: Redis) {
         let (started, end) = (Arc::new(Notify::new()), Arc::new(tokio::sync::Semaphore::new(0)));
         let load = |key: Key<Keys, Even>| {
             let (started, end) = (Arc::clone(&started), Arc::clone(&end));
@@ -139,7 +139,7 @@ both_servers! {
         }
     }
 
-    async fn loaders_that_can_fail_tell_it_from_their_own_errors(_redis: Redis) {
+    async fn fallible_loaders_distinguish_encoding_errors_from_their_own(_redis: Redis) {
         let one = Keys::even(20).try_get_or_set(|| async { Ok::<_, std::io::Error>(1) }).await;
         assert!(matches!(one, Err(FillError::Redis(error)) if error.kind() == ErrorKind::Encode));
         let load = async |ids: Vec<u32>| Ok::<_, std::io::Error>(ids.into_iter().map(|id| (id, 1)));

@@ -1,4 +1,4 @@
-//! No caller waits forever for the load of another one. Times are those of a paused clock.
+//! No caller waits forever for the load of another. All times are on a paused clock.
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
@@ -29,7 +29,8 @@ struct Keys {
     declared: fn(id: u32) -> Text,
 }
 
-/// Runs with two handles that share nothing in the process, as those of two processes: on an embedded server and on a real one.
+/// Runs a body with two handles that share no state, like two processes. Runs it on an embedded
+/// server and on a real one.
 fn in_two_processes<F: Future<Output = ()>>(body: impl Fn(Redis, Redis) -> F) {
     let run = |builder: &dyn Fn() -> RedisBuilder| {
         let handle = |name: &str| builder().client_name(name).build().unwrap();
@@ -43,7 +44,7 @@ fn in_two_processes<F: Future<Output = ()>>(body: impl Fn(Redis, Redis) -> F) {
 
 type TakesOver = Box<dyn FnOnce() -> BoxFuture<'static, String> + Send>;
 
-/// Runs fills in several tasks; returns how many of them loaded.
+/// Runs fills in several tasks, and returns how many of them loaded.
 async fn fill_in_tasks<F>(count: u32, fill: impl Fn(TakesOver) -> F) -> u32
 where
     F: IntoFuture<Output = redis_keyspace::Result<String>, IntoFuture: Send + 'static>,
@@ -68,7 +69,7 @@ where
 }
 
 both_servers! {
-    async fn a_loader_that_asks_for_its_own_key_in_another_task(redis: Redis) {
+    async fn a_loader_can_fill_its_own_key_in_another_task(redis: Redis) {
         let key = Keys::text(1).on(&redis);
         let inner = key.clone();
         let load = || async move {
@@ -78,7 +79,7 @@ both_servers! {
         assert_eq!(key.get_or_set(load).await.unwrap(), "outer of inner");
     }
 
-    async fn loaders_that_wait_for_each_other(redis: Redis) {
+    async fn loaders_that_wait_for_each_other_do_not_deadlock(redis: Redis) {
         for count in [2_u32, 3] {
             for across in [false, true] {
                 let all_load = Arc::new(Barrier::new(usize::try_from(count).unwrap()));
@@ -104,7 +105,7 @@ both_servers! {
         }
     }
 
-    async fn loaders_of_many_keys_that_wait_for_each_other(redis: Redis) {
+    async fn loaders_of_many_keys_that_wait_for_each_other_do_not_deadlock(redis: Redis) {
         let all_load = Arc::new(Barrier::new(2));
         let tasks: Vec<_> = [0, 1].into_iter().map(|nth: u32| {
             let (redis, all_load) = (redis.clone(), Arc::clone(&all_load));
@@ -149,7 +150,7 @@ both_servers! {
 }
 
 #[test]
-fn a_process_that_does_not_finish_is_replaced_and_stores_nothing() {
+fn a_hanging_process_is_replaced_and_stores_nothing() {
     in_two_processes(|one, two| async move {
         let (release, released) = tokio::sync::oneshot::channel::<()>();
         let (starts, started) = tokio::sync::oneshot::channel();
@@ -173,7 +174,7 @@ fn a_process_that_does_not_finish_is_replaced_and_stores_nothing() {
     });
 }
 
-/// Each of them is seen by the next caller as one that hangs.
+/// To the next caller, each of these loaders looks like one that hangs.
 #[tokio::test(start_paused = true)]
 async fn loaders_that_never_end_are_started_once_per_wait() {
     let redis = Redis::embedded();
@@ -203,7 +204,7 @@ async fn loaders_that_never_end_are_started_once_per_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_is_declared_or_that_of_the_loader() {
+async fn the_wait_is_the_declared_time_or_the_hard_timeout() {
     let redis = Redis::embedded();
     Keys::text(1).on(&redis).get().await.unwrap();
     let load = || async { "loaded".to_owned() };

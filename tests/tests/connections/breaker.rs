@@ -1,4 +1,5 @@
-//! The breaker: while a server is down, commands fail at once; when it is back, they work again within a second.
+//! The breaker: while a server is down, commands fail at once; when it is back, they work again
+//! within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use redis_keyspace_embedded::{Fault as Injected, Server};
 use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealServer, eventually, manager, pool_builder, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long an attempt to connect to a silent server takes.
+/// The timeout of a connection attempt to a silent server.
 const ATTEMPT: Duration = Duration::from_millis(200);
 
 #[derive(Keyspace)]
@@ -26,7 +27,7 @@ fn state(redis: &Redis) -> BreakerState {
     redis.stats().connections[0].breaker
 }
 
-/// Commands until the breaker is open.
+/// Sends commands until the breaker is open.
 async fn open(redis: &Redis) -> Error {
     for _ in 0..100 {
         let error = Keys::text(1).get().on(redis).await.unwrap_err();
@@ -35,7 +36,7 @@ async fn open(redis: &Redis) -> Error {
             return error;
         }
     }
-    panic!("it does not open: {:?}", redis.stats());
+    panic!("the breaker does not open: {:?}", redis.stats());
 }
 
 async fn away_and_back(redis: Redis, leave: impl Fn(), come_back: impl Fn()) {
@@ -54,7 +55,7 @@ async fn away_and_back(redis: Redis, leave: impl Fn(), come_back: impl Fn()) {
         assert_ne!(state(&redis), BreakerState::Closed);
         assert_eq!(redis.stats().connections[0].breaker_opened, round);
 
-        // Nobody waits, and nobody but the pool itself tries.
+        // No command waits, and only the pool itself tries to connect.
         let before = redis.stats().connections[0].failed_connects;
         for _ in 0..1000 {
             assert!(Keys::count(1).incr().on(&redis).await.unwrap_err().is_breaker_open());
@@ -65,7 +66,7 @@ async fn away_and_back(redis: Redis, leave: impl Fn(), come_back: impl Fn()) {
         assert!(tried < 10, "{tried} attempts to connect");
 
         come_back();
-        eventually("it is found back", async || state(&redis) == BreakerState::Closed).await;
+        eventually("the pool notices the server", async || state(&redis) == BreakerState::Closed).await;
         assert_eq!(Keys::count(2).incr().on(&redis).await.unwrap(), i64::try_from(round).unwrap());
     }
 }
@@ -75,7 +76,7 @@ fn one_lane(builder: RedisBuilder) -> Redis {
 }
 
 #[test]
-fn it_opens_and_closes_by_itself() {
+fn the_breaker_opens_and_closes_by_itself() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = one_lane(Redis::builder().embedded(server.clone()));
@@ -96,9 +97,9 @@ fn it_opens_and_closes_by_itself() {
     });
 }
 
-/// A pool of the application's, whose connections know nothing of breakers.
+/// A pool of the application has no breaker in its own connections.
 #[test]
-fn a_pool_of_the_applications_has_one_too() {
+fn an_application_pool_has_a_breaker() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -106,8 +107,8 @@ fn a_pool_of_the_applications_has_one_too() {
         let pool = builder.build(manager(&server.url_through(&proxy))).await.unwrap();
         let redis =
             Redis::builder().pool(pool).retries(0).timeout(Duration::from_millis(500)).build().unwrap();
-        // The limits are for what fails; what is to work is tried until it does.
-        eventually("it is stored", async || Keys::text(1).set("x").on(&redis).await.is_ok()).await;
+        // Only the failing commands have short limits. Commands that must succeed are retried.
+        eventually("the value is stored", async || Keys::text(1).set("x").on(&redis).await.is_ok()).await;
         proxy.refuse(true);
         proxy.cut_all();
         let error = open(&redis).await;
@@ -116,21 +117,22 @@ fn a_pool_of_the_applications_has_one_too() {
             assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
         }
         proxy.refuse(false);
-        eventually("it is found back", async || state(&redis) == BreakerState::Closed).await;
+        eventually("the pool notices the server", async || state(&redis) == BreakerState::Closed).await;
         let read = async || Keys::text(1).get().on(&redis).await;
-        eventually("it is read", async || read().await.is_ok_and(|text| text.as_deref() == Some("x"))).await;
+        eventually("the value is read", async || read().await.is_ok_and(|text| text.as_deref() == Some("x")))
+            .await;
     });
 }
 
 /// A server that accepts connections and is silent.
 #[test]
-fn a_server_that_hangs_opens_it_too() {
+fn a_hanging_server_opens_the_breaker() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().timeout(Duration::from_millis(500));
         let redis = one_lane(builder.connect_timeout(Duration::from_millis(300)));
-        // The limits are for what fails; what is to work is tried until it does.
-        eventually("it is stored", async || Keys::text(1).set("x").on(&redis).await.is_ok()).await;
+        // Only the failing commands have short limits. Commands that must succeed are retried.
+        eventually("the value is stored", async || Keys::text(1).set("x").on(&redis).await.is_ok()).await;
         server.pause();
         eventually("it opens", async || {
             let failed = Keys::text(1).get().on(&redis).await.unwrap_err();
@@ -142,12 +144,13 @@ fn a_server_that_hangs_opens_it_too() {
         server.resume();
         eventually("it closes", async || state(&redis) == BreakerState::Closed).await;
         let read = async || Keys::text(1).get().on(&redis).await;
-        eventually("it is read", async || read().await.is_ok_and(|text| text.as_deref() == Some("x"))).await;
+        eventually("the value is read", async || read().await.is_ok_and(|text| text.as_deref() == Some("x")))
+            .await;
     });
 }
 
 #[test]
-fn one_probe_at_a_time_whoever_waits() {
+fn only_one_probe_runs_at_a_time() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -169,20 +172,21 @@ fn one_probe_at_a_time_whoever_waits() {
                 })
             })
             .collect();
-        eventually("it is probed", async || failed() >= before + 3).await;
+        eventually("the server is probed", async || failed() >= before + 3).await;
         let (probes, took) = (failed() - before, start.elapsed());
         done.store(true, Ordering::Relaxed);
         for task in tasks {
             task.await.unwrap();
         }
-        // Each takes `ATTEMPT` at least, so more than that would be several at a time. The first may have begun before.
+        // Each probe takes at least `ATTEMPT`, so a larger number means parallel probes. The first
+        // one may have started earlier.
         let most = took.as_millis() / ATTEMPT.as_millis() + 1;
         assert!(u128::from(probes) <= most, "{probes} probes in {took:?}");
     });
 }
 
 #[test]
-fn what_is_not_the_servers_fault_does_not_count() {
+fn only_server_faults_count_as_failures() {
     within(PATIENCE, async {
         let server = RealServer::builder().password("right").start();
         let host = || Redis::builder().host("127.0.0.1").port(server.port()).breaker(2, MINUTE);
@@ -197,9 +201,14 @@ fn what_is_not_the_servers_fault_does_not_count() {
             .exclusive_connections(1)
             .build()
             .unwrap();
-        // The limit is for what fails; what is to work is tried until it does. This leaves an idle connection to hold.
-        eventually("it is stored", async || Keys::text(1).set("no number").on(&right).await.is_ok()).await;
-        eventually("it is connected", async || right.raw(|_connection| async { Ok(()) }).await.is_ok()).await;
+        // Only the failing commands have short limits. Commands that must succeed are retried.
+        // Afterwards, there is an idle connection to hold.
+        eventually("the value is stored", async || Keys::text(1).set("no number").on(&right).await.is_ok())
+            .await;
+        eventually("the connection is open", async || {
+            right.raw(|_connection| async { Ok(()) }).await.is_ok()
+        })
+        .await;
         let other = right.clone();
         let hold = right.raw(|connection| async move {
             for _ in 0..3 {
@@ -215,7 +224,7 @@ fn what_is_not_the_servers_fault_does_not_count() {
 }
 
 #[test]
-fn without_a_breaker_every_command_tries() {
+fn without_a_breaker_every_command_is_attempted() {
     within(PATIENCE, async {
         let server = Server::new();
         server.refuse_connections(true);
@@ -229,7 +238,7 @@ fn without_a_breaker_every_command_tries() {
     });
 }
 
-/// A command a second, which fails, for so long.
+/// Sends one command per second during an outage. All of them fail.
 async fn used_for(redis: &Redis, outage: Duration) {
     let end = tokio::time::Instant::now() + outage;
     while tokio::time::Instant::now() < end {
@@ -238,10 +247,11 @@ async fn used_for(redis: &Redis, outage: Duration) {
     }
 }
 
-/// The time is the runtime's, so an hour takes little.
+/// The clock is paused, so an hour passes quickly.
 #[tokio::test(start_paused = true)]
-async fn a_server_is_found_back_within_a_second_after_an_outage_of_any_length() {
-    // What is asked for, and the longest pause that it means: a pause of zero must not keep a processor busy.
+async fn recovery_is_noticed_within_a_second_after_any_outage() {
+    // The configured pause, and the longest pause that results. A pause of zero must not keep a
+    // processor busy.
     for (pause, longest) in [(None, 500), (Some(Duration::MAX), 500), (Some(Duration::ZERO), 20)] {
         for outage in [2, 60, 3600] {
             if outage > 60 && longest < 500 {
@@ -257,7 +267,7 @@ async fn a_server_is_found_back_within_a_second_after_an_outage_of_any_length() 
             let before = failed();
             used_for(&redis, Duration::from_secs(outage)).await;
             let probes = failed() - before;
-            // Each pause is shortened by up to a half; the first ones are shorter.
+            // Jitter shortens each pause by up to a half, and the first pauses are shorter.
             let most = outage * 1000 / longest * 2 + 10;
             let least = outage * 1000 / longest - 1;
             assert!(
@@ -272,7 +282,7 @@ async fn a_server_is_found_back_within_a_second_after_an_outage_of_any_length() 
     }
 }
 
-/// Nobody needs a server that no command asks for: the next command finds out.
+/// A server that no command uses is not probed for long: the next command notices its return.
 #[tokio::test(start_paused = true)]
 async fn an_unused_pool_is_probed_for_a_minute() {
     const HOUR: Duration = Duration::from_secs(3600);
@@ -289,7 +299,7 @@ async fn an_unused_pool_is_probed_for_a_minute() {
         tokio::time::sleep(HOUR).await;
         assert_eq!(failed() - before, probes, "it rests");
         assert_eq!(state(&redis), BreakerState::HalfOpen);
-        // The command tries, fails because of the server, and has the server probed again.
+        // The command is attempted, fails because of the server, and restarts the probes.
         let error = Keys::text(1).get().on(&redis).await.unwrap_err();
         assert!(error.is_unavailable() && !error.is_breaker_open(), "{error}");
         assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_breaker_open());
@@ -310,7 +320,7 @@ async fn probes_end_with_their_pool() {
         open(&redis).await;
         let before = logins.hits();
         tokio::time::sleep(Duration::from_secs(30)).await;
-        assert!(logins.hits() >= before + 60, "it is probed");
+        assert!(logins.hits() >= before + 60, "the server is probed");
         let clone = closes.then(|| redis.clone());
         if closes {
             redis.close().await;
@@ -323,9 +333,9 @@ async fn probes_end_with_their_pool() {
     }
 }
 
-/// Not even one whose server says nothing.
+/// A probe ends with its pool even if its server is silent.
 #[test]
-fn a_probe_that_waits_ends_with_its_pool() {
+fn a_waiting_probe_ends_with_its_pool() {
     within(PATIENCE, async {
         for closes in [false, true] {
             let server = Server::new();
@@ -346,9 +356,9 @@ fn a_probe_that_waits_ends_with_its_pool() {
     });
 }
 
-/// A command that waits for the server pauses no longer than half a second.
+/// A waiting command retries after at most half a second.
 #[tokio::test(start_paused = true)]
-async fn a_command_that_waits_is_sent_soon_after_the_server_is_back() {
+async fn a_waiting_command_is_sent_soon_after_recovery() {
     let server = Server::new();
     let builder = Redis::builder().embedded(server.clone()).breaker(0, MINUTE).retries(100).timeout(MINUTE);
     let redis = one_lane(builder);
@@ -369,9 +379,9 @@ async fn a_command_that_waits_is_sent_soon_after_the_server_is_back() {
     }
 }
 
-/// What a server says that runs no commands now: nothing was run, so everything may run again.
+/// Errors of a server that does not run commands yet. Nothing ran, so every command can be retried.
 #[test]
-fn a_server_that_is_not_ready_is_asked_again() {
+fn a_server_that_is_not_ready_is_probed_again() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).retries(5).build().unwrap();
@@ -394,13 +404,13 @@ fn a_server_that_is_not_ready_is_asked_again() {
         }
         let fault = server.inject(Injected::error("OOM command not allowed").on("INCRBY"));
         Keys::count(1).incr().on(&redis).await.unwrap_err();
-        assert_eq!(fault.hits(), 1, "what another try does not mend is not tried again");
+        assert_eq!(fault.hits(), 1, "errors that a retry can't fix are not retried");
     });
 }
 
-/// A master that became a replica: its lanes are connected anew, and writes go on when there is a master again.
+/// A master that became a replica: its lanes reconnect, and writes succeed when a master is back.
 #[test]
-fn a_failover_is_waited_for() {
+fn commands_wait_for_a_failover() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().shared_connections(1).retries(50);
@@ -409,15 +419,15 @@ fn a_failover_is_waited_for() {
         assert_eq!(server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
         let connects = redis.stats().connections[0].connects;
         let counting = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
-        eventually("the lane is connected anew", async || redis.stats().connections[0].connects > connects)
-            .await;
+        eventually("the lane reconnects", async || redis.stats().connections[0].connects > connects).await;
         assert!(!counting.is_finished());
         assert_eq!(server.redis_cli(&["REPLICAOF", "NO", "ONE"]), "OK");
         assert_eq!(counting.await.unwrap().unwrap(), 2);
     });
 }
 
-/// A name that stands for another server: whatever is asked of the old one leads to the new one.
+/// A host name now points to another server: every kind of request to the old one leads to the new
+/// one.
 #[test]
 fn every_kind_of_request_notices_a_failover() {
     within(PATIENCE, async {
@@ -440,7 +450,8 @@ fn every_kind_of_request_notices_a_failover() {
             redis.raw(set).await
         }
         macro_rules! each {
-            // At the same time: a connection younger than a second is not replaced, so each is rejected for a while.
+            // In parallel: a connection younger than a second is not replaced, so each kind of
+            // request is rejected for a while.
             ($($request:ident),*) => { tokio::join!($(async {
                 let servers = [RealServer::start(), RealServer::start()];
                 let proxy = Proxy::start(servers[0].address());
@@ -468,9 +479,9 @@ fn every_kind_of_request_notices_a_failover() {
     });
 }
 
-/// One lane is lost and can't be connected again: the others do.
+/// One lane is lost and cannot reconnect: the other lanes work.
 #[test]
-fn a_lane_that_is_gone_for_good_keeps_nobody_from_the_others() {
+fn a_permanently_broken_lane_does_not_block_other_lanes() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -500,7 +511,7 @@ fn a_lane_that_is_gone_for_good_keeps_nobody_from_the_others() {
     });
 }
 
-/// Many lanes that end together, for whatever harmless reason.
+/// Many lanes end together for a harmless reason.
 #[test]
 fn losing_all_lanes_at_once_is_one_failure() {
     within(PATIENCE, async {

@@ -1,4 +1,4 @@
-//! Going on without Redis, where that was declared or asked for.
+//! Keyspaces and calls that keep working while Redis is unavailable.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use redis_keyspace_tests::{PATIENCE, RealServer, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A cache: without Redis there is nothing in it.
+/// A cache: without Redis, every read misses.
 #[derive(Keyspace)]
 #[keyspace(prefix = "page", ttl = "1h", on_unavailable = "miss")]
 struct PageKeys {
@@ -26,8 +26,8 @@ struct OrderKeys {
     state: fn(id: u64) -> Text,
 }
 
-/// What is left of the keyspaces while Redis is away: `degraded` is what was counted before.
-async fn check_away(redis: &Redis, degraded: u64) {
+/// Checks what the keyspaces do while Redis is unavailable. `degraded` is the count before.
+async fn check_unavailable(redis: &Redis, degraded: u64) {
     let counted = || redis.stats().degraded - degraded;
     assert_eq!(PageKeys::title(1).get().await.unwrap(), None);
     assert_eq!(PageKeys::tags(1).get_json().await.unwrap(), None);
@@ -42,9 +42,9 @@ async fn check_away(redis: &Redis, degraded: u64) {
     let tried = PageKeys::title(1).try_get_or_set(|| async { Err::<String, _>("the loader's") }).await;
     assert_eq!(loaded, "loaded");
     assert!(matches!(tried, Err(redis_keyspace::cache::FillError::Loader("the loader's"))), "{tried:?}");
-    assert_eq!((counted(), redis.stats().fills.not_stored), (9, 0), "there is nowhere to store it");
+    assert_eq!((counted(), redis.stats().fills.not_stored), (9, 0), "not counted as a failed store");
 
-    // Writes, and what a miss is no answer to.
+    // Writes, and reads for which a miss is not a valid result.
     assert!(PageKeys::title(1).set("x").await.is_err());
     assert!(PageKeys::title(1).del().await.is_err());
     assert!(PageKeys::title(1).get_del().await.is_err());
@@ -52,7 +52,7 @@ async fn check_away(redis: &Redis, degraded: u64) {
     assert!(PageKeys::views(1).incr().await.is_err());
     assert!(PageKeys::title_keys().count().await.is_err());
 
-    // In a batch each for itself; a transaction is all or nothing.
+    // In a batch, each command is handled separately. A transaction is all or nothing.
     let batch = || (PageKeys::title(1).get(), PageKeys::title(1).set("x"), OrderKeys::state(1).get());
     let (title, set, order) = redis.batch(batch()).each().await.unwrap();
     assert_eq!(title.unwrap(), None);
@@ -60,7 +60,7 @@ async fn check_away(redis: &Redis, degraded: u64) {
     assert!(redis.transaction((PageKeys::title(1).get(), PageKeys::tags(1).get())).await.is_err());
     assert_eq!(counted(), 10);
 
-    // A call rules over the declaration, both ways.
+    // The option of a call overrides the declaration, in both directions.
     assert!(PageKeys::title(1).get().on_unavailable(OnUnavailable::Error).await.is_err());
     let strict = PageKeys::title(1).get_or_set(|| async { panic!("not to be loaded") });
     assert!(strict.on_unavailable(OnUnavailable::Error).await.is_err());
@@ -73,14 +73,14 @@ async fn check_away(redis: &Redis, degraded: u64) {
 }
 
 #[test]
-fn reads_are_misses_while_redis_is_away() {
+fn reads_are_misses_while_redis_is_unavailable() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::builder().url(&server.url()).unwrap().retries(0).build().unwrap();
         let test = async {
             PageKeys::title(1).set("stored").await.unwrap();
             server.kill();
-            check_away(&redis, 0).await;
+            check_unavailable(&redis, 0).await;
             server.restart();
         };
         redis.scope(test).await;
@@ -91,18 +91,19 @@ fn reads_are_misses_while_redis_is_away() {
             PageKeys::title(1).set("stored").await.unwrap();
             server.refuse_connections(true);
             server.disconnect_all();
-            check_away(&redis, 0).await;
+            check_unavailable(&redis, 0).await;
             server.refuse_connections(false);
-            redis_keyspace_tests::eventually("it is back", async || redis.ping().await.is_ok()).await;
+            redis_keyspace_tests::eventually("the server is back", async || redis.ping().await.is_ok()).await;
             assert_eq!(PageKeys::title(1).get().await.unwrap().as_deref(), Some("stored"));
         };
         redis.scope(test).await;
     });
 }
 
-/// A server that does not answer in time is away as well; one that says no is not.
+/// A server that does not answer in time counts as unavailable; one that refuses a command does
+/// not.
 #[test]
-fn what_counts_as_away() {
+fn which_errors_count_as_unavailable() {
     within(PATIENCE, async {
         let server = Server::new();
         let builder = || Redis::builder().embedded(server.clone()).retries(0);
@@ -131,7 +132,7 @@ fn what_counts_as_away() {
 }
 
 #[test]
-fn a_write_that_is_to_be_a_miss_is_a_mistake() {
+fn treating_a_write_as_a_miss_is_an_error() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         let test = async {
@@ -151,9 +152,10 @@ fn a_write_that_is_to_be_a_miss_is_a_mistake() {
     });
 }
 
-/// With something stale to give, what the process has seen; what it has written since is not.
+/// With stale values allowed, a read returns the last value that the process saw, but not its own
+/// later writes.
 #[test]
-fn what_was_seen_last_stands_in_for_redis() {
+fn the_last_seen_value_is_returned_without_redis() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().retries(0);
@@ -163,14 +165,14 @@ fn what_was_seen_last_stands_in_for_redis() {
         for id in 1..=4 {
             load(id).await.unwrap();
         }
-        // Set by another program, and seen in a hit.
+        // Another program sets this value, and a hit reads it.
         server.redis_cli(&["SET", "stale:text:5", "foreign"]);
         assert_eq!(load(5).await.unwrap(), "foreign");
         text(2).set("newer").await.unwrap();
         text(3).del().await.unwrap();
         text(4).update(|text| text.push('!')).await.unwrap();
         server.kill();
-        let never = || async { panic!("Redis is away, and that is an error here") };
+        let never = || async { panic!("Redis is unavailable, which is an error here") };
         for (id, expected) in [(1, "text 1"), (5, "foreign")] {
             let got = text(id).get_or_set(never).lookup().await.unwrap();
             assert_eq!((got.value.as_str(), got.source), (expected, ValueSource::Stale));
@@ -178,10 +180,10 @@ fn what_was_seen_last_stands_in_for_redis() {
         for id in [2, 3, 4, 6] {
             assert!(text(id).get_or_set(never).await.unwrap_err().is_unavailable(), "{id}");
         }
-        // Only who takes something stale is given it, and for as long as that says.
+        // Only callers that accept stale values get one, and only up to their limit.
         let fresh = text(1).get_or_set(never).stale_for(Duration::ZERO);
         assert!(fresh.await.unwrap_err().is_unavailable());
-        // The loader is asked first where it may be.
+        // With `Miss`, the loader runs first.
         let miss = OnUnavailable::Miss;
         let got =
             text(1).get_or_set(|| async { "loaded".to_owned() }).on_unavailable(miss).lookup().await.unwrap();

@@ -42,6 +42,16 @@ fn assert_needs_server<T>(outcome: Result<T>) {
 }
 
 #[test]
+fn options_of_a_keyspace_do_not_enable_it() {
+    within(PATIENCE, async {
+        let builder =
+            Redis::builder().disabled().keyspace::<Keys>(|options| options.host("127.0.0.1").port(1));
+        let redis = builder.build().unwrap();
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap(), None);
+    });
+}
+
+#[test]
 fn reads_miss() {
     disabled(async |redis| {
         let one = || Keys::text(1);
@@ -85,7 +95,7 @@ fn plain_writes_are_dropped_and_counted() {
 }
 
 #[test]
-fn what_programs_act_upon_fails() {
+fn operations_whose_outcome_matters_fail() {
     disabled(async |redis| {
         let count = || Keys::count(1);
         assert_needs_server(count().incr().await);
@@ -180,7 +190,7 @@ fn fills_run_the_loader_and_store_nothing() {
 
 /// The members may be on a server.
 #[test]
-fn the_generations_of_a_group_are_those_of_one_handle() {
+fn group_generations_belong_to_one_handle() {
     disabled(async |redis| {
         let (group, text) = (Keys::group(1), Keys::text(1));
         let member = group.member(&text).await.unwrap();
@@ -194,7 +204,7 @@ fn the_generations_of_a_group_are_those_of_one_handle() {
 }
 
 #[test]
-fn callers_share_a_load_unless_the_key_was_written() {
+fn callers_share_a_load_until_the_key_is_written() {
     disabled(async |redis| {
         let (loads, go) = (&AtomicUsize::new(0), &Notify::new());
         let fill = || {
@@ -233,7 +243,7 @@ fn start(future: &mut (impl Future + Unpin)) {
 }
 
 #[test]
-fn handles_are_apart_and_have_no_pools() {
+fn disabled_handles_are_independent_and_have_no_pools() {
     let (one, other) = (Redis::disabled(), Redis::disabled());
     within(PATIENCE, async move {
         let both = Arc::new(Barrier::new(2));

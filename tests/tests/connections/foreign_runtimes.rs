@@ -1,4 +1,5 @@
-//! Requests that are polled on another runtime than that of their connection, and many runtimes one after the other.
+//! Requests that are polled on a different runtime than their connection, and many runtimes in
+//! sequence.
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, RealServer, eventually, within};
 use tokio::runtime::Runtime;
 
-/// How long a request may take whose deadline passes.
+/// The maximum duration of a request whose deadline passes.
 const LIMIT: Duration = Duration::from_millis(300);
 
 #[derive(Keyspace)]
@@ -23,7 +24,7 @@ struct Keys {
 }
 
 /// A runtime that runs only during `block_on`.
-fn sleeping_runtime() -> Runtime {
+fn stalled_runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -37,7 +38,7 @@ async fn is_pending<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> bool {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
-/// An error of the deadline, or a result: what the sleeping runtime had sent may have been answered before.
+/// Accepts a timeout or a result, because a request of the stalled runtime may have been answered.
 fn assert_in_time<T>(outcome: redis_keyspace::Result<T>) {
     if let Err(error) = outcome {
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -45,26 +46,26 @@ fn assert_in_time<T>(outcome: redis_keyspace::Result<T>) {
 }
 
 #[test]
-fn a_command_whose_runtime_sleeps_meets_its_deadline() {
+fn a_command_on_a_stalled_runtime_meets_its_deadline() {
     on_both(|builder| {
         let redis = builder.retries(0).build().unwrap();
-        let home = sleeping_runtime();
+        let home = stalled_runtime();
         let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT).into_future());
         home.block_on(async {
             redis.connect().await.unwrap();
             assert!(is_pending(&mut command).await);
         });
-        // No answer can arrive: the driver of the connection does not run.
+        // No reply can arrive: the driver of the connection does not run.
         let error = within(PATIENCE, command).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     });
 }
 
 #[test]
-fn a_command_that_is_connecting_when_its_runtime_falls_asleep_meets_its_deadline() {
+fn a_connecting_command_on_a_stalled_runtime_meets_its_deadline() {
     on_both(|builder| {
         let redis = builder.retries(0).build().unwrap();
-        let home = sleeping_runtime();
+        let home = stalled_runtime();
         let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT).into_future());
         home.block_on(async { assert!(is_pending(&mut command).await) });
         assert_in_time(within(PATIENCE, command));
@@ -72,10 +73,10 @@ fn a_command_that_is_connecting_when_its_runtime_falls_asleep_meets_its_deadline
 }
 
 #[test]
-fn a_guard_is_released_or_fails_while_the_runtime_of_its_lock_sleeps() {
+fn a_guard_is_released_or_fails_while_its_runtime_is_stalled() {
     on_both(|builder| {
         let redis = builder.timeout(LIMIT).build().unwrap();
-        let home = sleeping_runtime();
+        let home = stalled_runtime();
         let guard = home.block_on(async { Keys::job(1).on(&redis).lock().timeout(PATIENCE).await.unwrap() });
         within(PATIENCE, async {
             let error = guard.release().await.unwrap_err();
@@ -85,10 +86,10 @@ fn a_guard_is_released_or_fails_while_the_runtime_of_its_lock_sleeps() {
 }
 
 #[test]
-fn a_scan_that_moved_meets_its_deadline_and_ends() {
+fn a_scan_moved_to_another_runtime_meets_its_deadline() {
     on_both(|builder| {
         let redis = builder.build().unwrap();
-        let home = sleeping_runtime();
+        let home = stalled_runtime();
         let mut scan = home.block_on(async {
             for id in 0..200 {
                 Keys::text(id).on(&redis).set("a").await.unwrap();
@@ -103,7 +104,7 @@ fn a_scan_that_moved_meets_its_deadline_and_ends() {
                 match scan.next().await {
                     Some(Ok(_)) => {}
                     Some(Err(error)) => break error,
-                    None => panic!("its connection does not run"),
+                    None => panic!("the connection is not driven"),
                 }
             };
             assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -113,10 +114,10 @@ fn a_scan_that_moved_meets_its_deadline_and_ends() {
 }
 
 #[test]
-fn a_guard_and_a_scan_outlive_the_runtime_that_began_them() {
+fn a_guard_and_a_scan_outlive_their_runtime() {
     on_both(|builder| {
         let redis = builder.build().unwrap();
-        let home = sleeping_runtime();
+        let home = stalled_runtime();
         let (guard, mut scan) = home.block_on(async {
             for id in 0..200 {
                 Keys::text(id).on(&redis).set("a").await.unwrap();
@@ -141,7 +142,7 @@ fn a_guard_and_a_scan_outlive_the_runtime_that_began_them() {
 }
 
 #[test]
-fn runtimes_that_come_and_go_leave_no_connections_behind() {
+fn short_lived_runtimes_leak_no_connections() {
     let server = RealServer::start();
     let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
     for _ in 0..100 {
@@ -161,6 +162,6 @@ fn runtimes_that_come_and_go_leave_no_connections_behind() {
             clients.lines().filter(|line| !line.contains("cmd=client|list")).count()
         };
         let here = || redis.stats().connections.iter().map(|pool| pool.shared_connections).sum();
-        eventually("those of the other runtimes are closed", async || connected() <= here()).await;
+        eventually("the connections of the other runtimes are closed", async || connected() <= here()).await;
     });
 }

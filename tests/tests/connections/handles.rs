@@ -1,4 +1,4 @@
-//! Which server a command runs on, and who shares its connections.
+//! Which server a command runs on, and which handles share its connections.
 
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
@@ -29,7 +29,7 @@ struct Keys {
     count: fn(id: u32) -> Counter,
 }
 
-/// Alike in all that concerns connections.
+/// Has the same connection settings.
 #[derive(Keyspace)]
 #[keyspace(prefix = "alike", ttl = 3600)]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -66,14 +66,14 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// Connections to a server carry this name, so that they can be counted.
+/// The name of the test's connections, to count them.
 const NAME: &str = "handles-suite";
 
 fn to(server: &RealServer) -> RedisBuilder {
     Redis::builder().url(&server.url()).unwrap().client_name(NAME)
 }
 
-/// How many of our connections the server has.
+/// Returns the number of our connections on the server.
 fn clients(server: &RealServer) -> usize {
     let name = format!("name={NAME} ");
     server.redis_cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains(&name)).count()
@@ -83,7 +83,7 @@ fn connects(redis: &Redis) -> u64 {
     redis.stats().connections.iter().map(|pool| pool.connects).sum()
 }
 
-/// How many keyspaces use each of the handle's pools.
+/// Returns how many keyspaces use each pool of the handle.
 fn refs(redis: &Redis) -> Vec<usize> {
     redis.stats().connections.iter().map(|pool| pool.refs).collect()
 }
@@ -93,10 +93,11 @@ fn assert_kind(error: &Error, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error}");
 }
 
-/// The variable that makes a test its own helper.
+/// The environment variable that tells a test that it is the child process.
 const CHILD: &str = "REDIS_KEYSPACE_HANDLES_CHILD";
 
-/// Runs a test of this file in a process of its own, with these variables in its environment, and returns what it printed.
+/// Runs a test of this file in a separate process with these environment variables, and returns its
+/// output.
 fn child(name: &str, variables: &[(&str, &OsStr)]) -> String {
     let mut child = child_test!(name).env(CHILD, "1");
     for foreign in ["URL", "HOST", "PORT", "USERNAME", "PASSWORD", "DB", "TLS", "NAMESPACE"] {
@@ -113,7 +114,7 @@ fn is_child() -> bool {
 }
 
 #[test]
-fn without_a_server_the_error_names_the_three_ways() {
+fn without_a_server_the_error_names_three_ways_to_set_one() {
     within(PATIENCE, async {
         let texts = [
             Keys::text(1).get().await.unwrap_err(),
@@ -121,10 +122,7 @@ fn without_a_server_the_error_names_the_three_ways() {
             Keys::text(1).get_ex().await.unwrap_err(),
             Keys::count(1).incr().await.unwrap_err(),
             Key::get_many([1, 2].map(Keys::text)).await.unwrap_err(),
-            Keys::text(1)
-                .get_or_set(|| async { panic!("there is no server to ask first") })
-                .await
-                .unwrap_err(),
+            Keys::text(1).get_or_set(|| async { panic!("no server is configured") }).await.unwrap_err(),
         ];
         for error in texts {
             assert_kind(&error, ErrorKind::ServerNotConfigured);
@@ -146,12 +144,12 @@ fn without_a_server_the_error_names_the_three_ways() {
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("outside of a runtime it waits, for what?"),
+        Poll::Pending => panic!("the future waits outside of a runtime"),
     }
 }
 
 #[test]
-fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
+fn outside_a_runtime_commands_fail_without_a_panic() {
     let fresh = Redis::embedded();
     let used = Redis::open(&shared_server().url()).unwrap();
     let runtime = runtime();
@@ -179,7 +177,7 @@ fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
         }
         assert!(at_once(redis.transaction((Keys::text(1).get(),)).each()).is_err());
     }
-    // Within it again, all is well.
+    // Inside the runtime, it works again.
     runtime.block_on(async { used.ping().await.unwrap() });
     drop(runtime);
     at_once(used.close());
@@ -187,11 +185,11 @@ fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
     drop((used, fresh));
 }
 
-/// Installing concerns the whole process, so it is tried out in another one.
+/// Installing affects the whole process, so the test runs in another one.
 #[test]
-fn installed_servers() {
+fn installed_servers_are_used_by_default() {
     if !is_child() {
-        child("installed_servers", &[]);
+        child("installed_servers_are_used_by_default", &[]);
         return;
     }
     let get = async |id| Keys::text(id).get().await.unwrap();
@@ -200,15 +198,19 @@ fn installed_servers() {
         Keys::text(1).set("first").await.unwrap();
         assert_eq!(Keys::text(1).get().on(&first).await.unwrap().as_deref(), Some("first"));
         let spawned = tokio::spawn(async { Keys::text(1).get().await.unwrap() });
-        assert_eq!(spawned.await.unwrap().as_deref(), Some("first"), "everywhere in the process");
+        assert_eq!(
+            spawned.await.unwrap().as_deref(),
+            Some("first"),
+            "the installed handle applies to the whole process"
+        );
 
-        // A later one takes its place.
+        // A later installation replaces it.
         let second = Redis::embedded();
         second.clone().install();
         assert_eq!(get(1).await, None);
         Keys::text(1).set("second").await.unwrap();
 
-        // What is nearer goes before it.
+        // A scope overrides the installed handle.
         let scoped = Redis::embedded();
         scoped
             .scope(async {
@@ -216,13 +218,17 @@ fn installed_servers() {
                 Keys::text(1).set("scoped").await.unwrap();
                 assert_eq!(Keys::text(1).on(&first).get().await.unwrap().as_deref(), Some("first"));
                 let spawned = tokio::spawn(async { Keys::text(1).get().await.unwrap() });
-                assert_eq!(spawned.await.unwrap().as_deref(), Some("second"), "tasks are out of scope");
+                assert_eq!(
+                    spawned.await.unwrap().as_deref(),
+                    Some("second"),
+                    "spawned tasks are outside of the scope"
+                );
             })
             .await;
         assert_eq!(get(1).await.as_deref(), Some("second"));
         assert_eq!(Keys::text(1).get().on(&scoped).await.unwrap().as_deref(), Some("scoped"));
 
-        // The default is not meant for those who name theirs.
+        // The default handle does not serve keyspaces with a named server.
         let error = Named::text(1).get().await.unwrap_err();
         assert_kind(&error, ErrorKind::ServerNotConfigured);
         for part in ["\"sessions\"", "Named", "install_as(\"sessions\")"] {
@@ -235,18 +241,22 @@ fn installed_servers() {
         assert_eq!(Named::text(1).get().on(&sessions).await.unwrap().as_deref(), Some("a session"));
         assert_eq!(Named::text(1).get().on(&second).await.unwrap(), None);
         assert_eq!(Keys::text(1).get().on(&sessions).await.unwrap(), None);
-        assert_eq!(get(1).await.as_deref(), Some("second"), "nor is a named one meant for the others");
+        assert_eq!(get(1).await.as_deref(), Some("second"), "a named handle does not serve other keyspaces");
         Redis::embedded().install_as("sessions");
-        assert_eq!(Named::text(1).get().await.unwrap(), None, "a later one takes its place");
+        assert_eq!(Named::text(1).get().await.unwrap(), None, "a later installation replaces it");
         scoped.scope(async { Named::text(1).set("scoped").await.unwrap() }).await;
         assert_eq!(Named::text(1).get().on(&scoped).await.unwrap().as_deref(), Some("scoped"));
 
         Redis::clear_installed();
         assert_kind(&Keys::text(1).get().await.unwrap_err(), ErrorKind::ServerNotConfigured);
         assert_kind(&Named::text(1).get().await.unwrap_err(), ErrorKind::ServerNotConfigured);
-        assert_eq!(Keys::text(1).get().on(&second).await.unwrap().as_deref(), Some("second"), "it lives on");
+        assert_eq!(
+            Keys::text(1).get().on(&second).await.unwrap().as_deref(),
+            Some("second"),
+            "the replaced handle still works"
+        );
 
-        // What nobody holds any more is gone.
+        // A server without handles is closed.
         let server = Server::new();
         let freed = probe(&server);
         Redis::with_embedded_server(server).install().install_as("sessions");
@@ -255,7 +265,7 @@ fn installed_servers() {
         Redis::clear_installed();
         eventually("the server is freed", async || freed.upgrade().is_none()).await;
     });
-    // On another runtime, an installed server is as good as on the first.
+    // An installed handle works on other runtimes, too.
     let redis = Redis::embedded().install();
     for round in 1..=3 {
         within(PATIENCE, async { assert_eq!(Keys::count(1).incr().await.unwrap(), round) });
@@ -266,7 +276,7 @@ fn installed_servers() {
     });
 }
 
-/// Something that goes with the server.
+/// Returns a reference that is dropped with the server.
 fn probe(server: &Server) -> Weak<()> {
     let probe = Arc::new(());
     let weak = Arc::downgrade(&probe);
@@ -288,8 +298,8 @@ fn the_innermost_scope_wins() {
             .scope(async {
                 assert_eq!(get().await.as_deref(), Some("outer"));
                 inner.scope(async { assert_eq!(get().await.as_deref(), Some("inner")) }).await;
-                assert_eq!(get().await.as_deref(), Some("outer"), "the inner one has ended");
-                // Side by side in one task.
+                assert_eq!(get().await.as_deref(), Some("outer"), "the inner scope has ended");
+                // Concurrently in one task.
                 let (a, b, c) = tokio::join!(get(), inner.scope(get()), get());
                 assert_eq!(
                     (a.as_deref(), b.as_deref(), c.as_deref()),
@@ -298,14 +308,14 @@ fn the_innermost_scope_wins() {
                 Keys::text(1).get()
             })
             .await;
-        // It is chosen when a command runs, not when it is made.
+        // The handle is chosen when a command runs, not when it is created.
         assert_eq!(inner.scope(given.into_future()).await.unwrap().as_deref(), Some("inner"));
         assert_kind(&Keys::text(1).get().await.unwrap_err(), ErrorKind::ServerNotConfigured);
     });
 }
 
 #[test]
-fn a_scope_does_not_reach_into_spawned_tasks() {
+fn a_scope_does_not_apply_to_spawned_tasks() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         redis
@@ -313,7 +323,7 @@ fn a_scope_does_not_reach_into_spawned_tasks() {
                 Keys::text(1).set("x").await.unwrap();
                 let spawned = tokio::spawn(Keys::text(1).get().into_future());
                 assert_kind(&spawned.await.unwrap().unwrap_err(), ErrorKind::ServerNotConfigured);
-                // Nor does it leave them without a way.
+                // An explicit handle or scope works in the task.
                 let spawned = tokio::spawn(Keys::text(1).get().on(&redis).into_future());
                 assert_eq!(spawned.await.unwrap().unwrap().as_deref(), Some("x"));
                 let handle = redis.clone();
@@ -326,7 +336,7 @@ fn a_scope_does_not_reach_into_spawned_tasks() {
 }
 
 #[test]
-fn what_is_stated_goes_before_the_scope_and_on_the_command_before_on_the_key() {
+fn an_explicit_handle_overrides_the_scope_and_the_key() {
     within(PATIENCE, async {
         let [scope, key, command] = [(); 3].map(|()| Redis::embedded());
         for (redis, text, count) in [(&scope, "scope", 10), (&key, "key", 20), (&command, "command", 30)] {
@@ -336,12 +346,12 @@ fn what_is_stated_goes_before_the_scope_and_on_the_command_before_on_the_key() {
         scope
             .scope(async {
                 let (text, count) = (Keys::text(1).on(&key), Keys::count(1).on(&key));
-                assert_eq!(text, Keys::text(1), "the server is no part of a key's identity");
+                assert_eq!(text, Keys::text(1), "the handle is not part of a key's identity");
                 assert_eq!(text.get().await.unwrap().as_deref(), Some("key"));
                 assert_eq!(text.get().on(&command).await.unwrap().as_deref(), Some("command"));
                 assert_eq!(count.incr().await.unwrap(), 21);
                 assert_eq!(count.incr().on(&command).await.unwrap(), 31);
-                assert_eq!(count.clone().get().await.unwrap(), 21, "a clone is on the same server");
+                assert_eq!(count.clone().get().await.unwrap(), 21, "a clone uses the same handle");
                 assert_eq!(text.get_set("key").await.unwrap().as_deref(), Some("key"));
                 assert_eq!(text.get_set("command").on(&command).await.unwrap().as_deref(), Some("command"));
                 assert_eq!(text.get_ex().await.unwrap().as_deref(), Some("key"));
@@ -364,14 +374,18 @@ fn what_is_stated_goes_before_the_scope_and_on_the_command_before_on_the_key() {
                     (a.as_deref(), b.as_deref(), c.as_deref()),
                     (Some("scope"), Some("key"), Some("command"))
                 );
-                // A batch is on its handle, wherever it runs.
+                // A batch runs on its handle, in any scope.
                 let (a, b) = command.batch((Keys::text(1).get(), text.get())).await.unwrap();
                 assert_eq!((a.as_deref(), b.as_deref()), (Some("command"), Some("key")));
                 let filled = Keys::text(2).on(&key).get_or_set(|| async { "filled".into() });
                 assert_eq!(filled.await.unwrap(), "filled");
                 assert_eq!(Keys::text(2).get().on(&key).await.unwrap().as_deref(), Some("filled"));
-                assert_eq!(Keys::text(2).get().await.unwrap(), None, "it is stored where it was missed");
-                // Moved where the key is.
+                assert_eq!(
+                    Keys::text(2).get().await.unwrap(),
+                    None,
+                    "the value is stored on the key's handle only"
+                );
+                // Renamed on the handle of the key.
                 assert!(Keys::text(2).on(&key).rename(&Keys::text(3)).await.unwrap());
                 assert_eq!(Keys::text(3).get().on(&key).await.unwrap().as_deref(), Some("filled"));
             })
@@ -393,7 +407,7 @@ fn the_keys_of_one_command_are_on_one_server() {
                 Key::del_many([Keys::count(1).on(&one), Keys::count(2).on(&two)]).await.unwrap_err(),
                 a.rename(&b).await.unwrap_err(),
                 a.rename_if_absent(&b).await.unwrap_err(),
-                // One that states a server, and one that leaves it open.
+                // One key has a handle, and the other one does not.
                 Key::get_many([Keys::text(1), b.clone()]).await.unwrap_err(),
                 Key::get_many([b.clone(), Keys::text(1)]).await.unwrap_err(),
                 Keys::text(1).rename(&b).await.unwrap_err(),
@@ -411,13 +425,13 @@ fn the_keys_of_one_command_are_on_one_server() {
         assert_eq!(servers.each_ref().map(|server| server.keys(0).len()), [0, 0], "nothing was sent");
         assert_eq!(servers[1].commands(), 0);
 
-        // Clones of a handle are one server, and keys that state none follow the command.
+        // Clones of a handle count as one server, and keys without a handle follow the command.
         let many = Key::set_many([(Keys::text(1).on(&one), "x"), (Keys::text(2).on(&one.clone()), "y")]);
         many.await.unwrap();
         let read = Key::get_many([1, 2].map(Keys::text)).on(&one).await.unwrap();
         assert_eq!(read, [Some("x".into()), Some("y".into())]);
         let read = Key::get_many([1, 2].map(|id| Keys::text(id).on(&one))).on(&two).await.unwrap();
-        assert_eq!(read, [None, None], "what is stated on the command goes before");
+        assert_eq!(read, [None, None], "the handle of the command overrides the handles of the keys");
     });
 }
 
@@ -433,7 +447,7 @@ impl std::fmt::Display for Sad {
 impl std::error::Error for Sad {}
 
 #[test]
-fn a_configuration_that_is_fetched() {
+fn a_configuration_can_be_loaded_asynchronously() {
     within(PATIENCE, async {
         let asked = AtomicU32::new(0);
         let redis = Redis::from_async(|| async {
@@ -459,14 +473,14 @@ fn a_configuration_that_is_fetched() {
             error.is_configuration() && error.to_string().contains("`shared_connections` is 0"),
             "{error}"
         );
-        // The `?` of a builder in a provider needs no mapping.
+        // The `?` of a builder in a provider needs no conversion.
         let bad = Redis::from_async(|| async { Redis::builder().url("no url") }).await.unwrap_err();
         assert!(bad.is_configuration(), "{bad}");
     });
 }
 
 #[test]
-fn what_the_environment_says() {
+fn the_environment_configures_a_handle() {
     if is_child() {
         let redis = match Redis::from_env() {
             Ok(redis) => redis,
@@ -476,7 +490,7 @@ fn what_the_environment_says() {
         return println!("stored by {redis:?}");
     }
     let said = |variables: &[(&str, &OsStr)]| {
-        let said = child("what_the_environment_says", variables);
+        let said = child("the_environment_configures_a_handle", variables);
         secrets::assert_absent("hunter2", [&said]);
         said
     };
@@ -505,7 +519,7 @@ fn what_the_environment_says() {
         ("REDIS_DB", OsStr::new("5")),
         ("REDIS_NAMESPACE", OsStr::new("staging")),
         ("REDIS_USERNAME", OsStr::new("")),
-        // Anybody's, and none of our business.
+        // A variable of another program.
         ("NOT_OURS", &not_utf8),
     ]);
     assert!(text.contains("stored by"), "{text}");
@@ -517,7 +531,7 @@ fn what_the_environment_says() {
     assert_eq!(server.redis_cli(&["-n", "6", "GET", "handles:text:1"]), "from the child");
 }
 
-/// Sends every sort of command that names keys, and gives the errors that came of it.
+/// Sends every kind of command that names keys, and returns the errors.
 async fn every_command_with_keys(redis: &Redis, namespace: &str) -> Vec<Error> {
     raw::<u64>(redis, &["RPUSH", &format!("{namespace}:handles:text:7"), "a list"]).await;
     redis
@@ -553,7 +567,7 @@ async fn every_command_with_keys(redis: &Redis, namespace: &str) -> Vec<Error> {
                 Keys::count(1).incr_by(i64::MAX).await.unwrap_err(),
                 redis.batch((Keys::count(1).incr_by(i64::MAX), Keys::text(6).get())).await.unwrap_err(),
                 Keys::text(7).get().await.unwrap_err(),
-                Keys::text(7).get_or_set(|| async { panic!("it is there") }).await.unwrap_err(),
+                Keys::text(7).get_or_set(|| async { panic!("the key exists") }).await.unwrap_err(),
             ]
         })
         .await
@@ -570,7 +584,7 @@ fn assert_shown_without(namespace: &str, errors: &[Error]) {
 }
 
 #[test]
-fn a_namespace_is_in_front_of_every_key_on_the_wire_and_nowhere_else() {
+fn a_namespace_prefixes_every_key_on_the_wire_only() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(10_000).build();
         let builder = Redis::builder().embedded(server.clone()).namespace("shop-staging").unwrap();
@@ -585,7 +599,7 @@ fn a_namespace_is_in_front_of_every_key_on_the_wire_and_nowhere_else() {
         assert!(keys.len() > 40, "{keys:?}");
         for key in keys {
             let rest = key.strip_prefix("shop-staging:handles:");
-            // What is beside a key repeats it.
+            // The library's keys next to a key repeat it.
             let rest = rest.and_then(|rest| rest.split("%fill").next());
             assert!(rest.is_some_and(|rest| !rest.contains("staging")), "{key}");
         }
@@ -593,7 +607,7 @@ fn a_namespace_is_in_front_of_every_key_on_the_wire_and_nowhere_else() {
 }
 
 #[test]
-fn a_namespace_on_a_real_server() {
+fn a_namespace_prefixes_keys_on_a_real_server() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let staging = to(&server).namespace("staging").unwrap().build().unwrap();
@@ -604,7 +618,7 @@ fn a_namespace_on_a_real_server() {
         assert!(keys.len() >= 3, "{keys:?}");
         assert!(keys.iter().all(|key| key.starts_with("staging:handles:")), "{keys:?}");
 
-        // Of two namespaces none sees the other, though they share connections.
+        // Two namespaces never see each other's keys, although they share connections.
         let live = to(&server).namespace("live").unwrap().build().unwrap();
         let plain = to(&server).build().unwrap();
         let before = clients(&server);
@@ -618,7 +632,7 @@ fn a_namespace_on_a_real_server() {
         assert_eq!(staging.stats().connections[0].key, live.stats().connections[0].key);
         assert_eq!(server.redis_cli(&["GET", "handles:text:1"]), "p");
         assert_eq!(server.redis_cli(&["GET", "live:handles:text:1"]), "l");
-        // A batch over two of them keeps them apart.
+        // A batch on both keeps them separate.
         let (s, l) = staging.batch((Keys::text(1).get(), Keys::text(1).get().on(&live))).await.unwrap();
         assert_eq!((s.as_deref(), l.as_deref()), (Some("s"), Some("l")));
         let error =
@@ -628,7 +642,7 @@ fn a_namespace_on_a_real_server() {
 }
 
 #[test]
-fn namespaces_that_can_not_be() {
+fn invalid_namespaces_are_refused() {
     for bad in ["", ":", "a:", ":a", "a:b", "a*", "a?", "[a]", "a\\b", "{a}", "a%b", "a\nb", "a\0"] {
         let error = Redis::builder().namespace(bad).unwrap_err();
         assert!(error.is_configuration() && error.to_string().contains("namespace"), "{bad:?}: {error}");
@@ -639,26 +653,26 @@ fn namespaces_that_can_not_be() {
 }
 
 both_servers! {
-    async fn a_keyspace_has_a_database_of_its_own(redis: Redis) {
+    async fn a_keyspace_can_use_its_own_database(redis: Redis) {
         Keys::text(1).set("in 0").await.unwrap();
         Second::text(1).set("in 2").await.unwrap();
         let second = redis.for_keyspace::<Second>().unwrap();
         let (first_key, second_key) = (wire(&Keys::text(1)), wire(&Second::text(1)));
-        // The raw access is on the database of its handle.
+        // Raw access uses the database of its handle.
         assert_eq!(raw::<Option<String>>(&redis, &["GET", &second_key]).await, None);
         assert_eq!(raw::<Option<String>>(&redis, &["GET", &first_key]).await.as_deref(), Some("in 0"));
         assert_eq!(raw::<Option<String>>(&second, &["GET", &second_key]).await.as_deref(), Some("in 2"));
         assert_eq!(raw::<Option<String>>(&second, &["GET", &first_key]).await, None);
         second.ping().await.unwrap();
         second.connect().await.unwrap();
-        // Nothing was ever switched: the same raw connections are used again and again.
+        // The database of a connection never changes: the same raw connections are reused.
         assert_eq!(raw::<Option<String>>(&redis, &["GET", &first_key]).await.as_deref(), Some("in 0"));
         let dbs: Vec<_> = redis.stats().connections.iter().map(|pool| pool.db).collect();
         assert_eq!(dbs, [0, 2]);
-        // That of a keyspace which states nothing is that of the handle.
+        // A keyspace without a database uses the one of the handle.
         let plain = redis.for_keyspace::<Keys>().unwrap();
         assert_eq!(raw::<Option<String>>(&plain, &["GET", &first_key]).await.as_deref(), Some("in 0"));
-        // The handle itself is not a keyspace on the pool.
+        // The handle itself does not count as a keyspace on the pool.
         let refs_of_second = || redis.stats().connections.iter().find(|pool| pool.db == 2).unwrap().refs;
         assert_eq!((second.stats().total, refs_of_second()), (1, 1));
         assert_eq!(second.stats().connections[0].key, redis.stats().connections[1].key);
@@ -668,7 +682,7 @@ both_servers! {
 }
 
 #[test]
-fn what_is_stated_for_a_keyspace_rules_over_its_declaration() {
+fn keyspace_options_override_the_declaration() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = to(&server)
@@ -686,7 +700,7 @@ fn what_is_stated_for_a_keyspace_rules_over_its_declaration() {
         assert_eq!(raw::<u64>(&second, &["DBSIZE"]).await, 1);
         second.connect().await.unwrap();
         assert_eq!(second.stats().connections[0].shared_connections, 1);
-        // Another handle, another choice.
+        // Another handle can have other options.
         let plain = to(&server).build().unwrap();
         Second::text(2).set("x").on(&plain).await.unwrap();
         assert_eq!(server.redis_cli(&["-n", "2", "KEYS", "*"]), "second:text:2");
@@ -731,7 +745,7 @@ fn unusable_options_name_their_keyspace() {
 }
 
 #[test]
-fn setters_take_what_may_be_missing() {
+fn setters_accept_options() {
     within(PATIENCE, async {
         let server = RealServer::builder().password("hunter2").start();
         let builder = Redis::builder().host(Some("127.0.0.1")).port(Some(server.port()));
@@ -772,17 +786,17 @@ fn equal_configurations_share_a_pool() {
         Keys::text(1).set("x").on(&two).await.unwrap();
         Alike::text(1).set("x").on(&two).await.unwrap();
         assert_eq!(clients(&server), 2);
-        // The keyspaces of both handles, and not the handles themselves.
+        // The keyspaces of both handles, without the handles themselves.
         assert_eq!((refs(&one), refs(&two)), (vec![3], vec![3]));
         assert_eq!(one.stats().connections[0].key, two.stats().connections[0].key);
         one.raw(ping).await.unwrap();
         two.raw(ping).await.unwrap();
-        assert_eq!(clients(&server), 3, "they take turns on one for the raw access");
+        assert_eq!(clients(&server), 3, "the handles share one connection for raw access");
         let clone = one.clone();
         clone.ping().await.unwrap();
         assert_eq!(refs(&one), [3], "a clone is the same handle");
 
-        // Of another database, deadline, protocol, name or password it is another pool.
+        // Another database, deadline, protocol, name or password means another pool.
         Second::text(1).set("x").on(&one).await.unwrap();
         Patient::text(1).set("x").on(&one).await.unwrap();
         let connections = one.stats().connections;
@@ -805,7 +819,7 @@ fn equal_configurations_share_a_pool() {
         ] {
             let other = other.build().unwrap();
             other.ping().await.unwrap();
-            assert_eq!(refs(&other), [0], "a PING is of no keyspace");
+            assert_eq!(refs(&other), [0], "a PING uses no keyspace");
             keys.push(other.stats().connections[0].key);
         }
         for password in ["one password", "another password"] {
@@ -822,7 +836,7 @@ fn equal_configurations_share_a_pool() {
 }
 
 #[test]
-fn the_last_handle_closes_its_connections() {
+fn dropping_the_last_handle_closes_its_connections() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let (one, two) = (to(&server).build().unwrap(), to(&server).build().unwrap());
@@ -835,12 +849,12 @@ fn the_last_handle_closes_its_connections() {
         let (clone, key) = (one.clone(), Keys::text(1).on(&one));
         assert_eq!(refs(&two), [2]);
         drop((one, clone));
-        assert_eq!(refs(&two), [2], "a key that is on a server keeps the handle");
+        assert_eq!(refs(&two), [2], "a key with a handle keeps the handle alive");
         assert_eq!(key.get().await.unwrap().as_deref(), Some("x"));
         drop(key);
         assert_eq!(refs(&two), [1]);
-        // What was its alone is closed, what it shared is not.
-        eventually("the second database is left", async || {
+        // Its own connections are closed, and the shared ones are not.
+        eventually("the connections to the second database are closed", async || {
             !server.redis_cli(&["CLIENT", "LIST"]).lines().any(|line| line.contains(" db=2 "))
         })
         .await;
@@ -853,7 +867,7 @@ fn the_last_handle_closes_its_connections() {
 }
 
 #[test]
-fn a_command_under_way_is_answered_though_its_handle_is_gone() {
+fn a_command_in_flight_completes_after_its_handle_is_dropped() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -862,7 +876,7 @@ fn a_command_under_way_is_answered_though_its_handle_is_gone() {
         proxy.on("handles:count:1", Fault::Delay(Duration::from_secs(1)));
         let key = Keys::count(1).on(&redis);
         let running = tokio::spawn(key.incr().into_future());
-        eventually("it is under way", async || redis.stats().connections[0].in_flight > 0).await;
+        eventually("it is in flight", async || redis.stats().connections[0].in_flight > 0).await;
         drop((redis, key));
         assert_eq!(running.await.unwrap().unwrap(), 1);
         proxy.until(|traffic| traffic.open == 0).await;
@@ -870,7 +884,7 @@ fn a_command_under_way_is_answered_though_its_handle_is_gone() {
 }
 
 #[test]
-fn the_last_handle_frees_an_embedded_server() {
+fn dropping_the_last_handle_frees_the_embedded_server() {
     within(PATIENCE, async {
         let server = Server::new();
         let (freed, redis) = (probe(&server), Redis::with_embedded_server(server.clone()));
@@ -880,11 +894,11 @@ fn the_last_handle_frees_an_embedded_server() {
         assert!(server.connection_count() >= 3, "{}", server.connection_count());
         drop(redis);
         eventually("its connections are closed", async || server.connection_count() == 0).await;
-        assert!(freed.upgrade().is_some(), "the server is ours yet");
+        assert!(freed.upgrade().is_some(), "the test still holds the server");
         drop(server);
         eventually("the server is freed", async || freed.upgrade().is_none()).await;
 
-        // The same when nobody else has it, and when it was closed first.
+        // The same for the only handle, and for a handle that was closed first.
         for closes in [false, true] {
             let server = Server::new();
             let (freed, redis) = (probe(&server), Redis::with_embedded_server(server));
@@ -898,7 +912,7 @@ fn the_last_handle_frees_an_embedded_server() {
     });
 }
 
-/// Everything that a closed handle is asked for.
+/// Sends every kind of request to a closed handle, and returns the errors.
 async fn refusals(redis: &Redis) -> Vec<Error> {
     vec![
         Keys::text(1).get().on(redis).await.unwrap_err(),
@@ -906,7 +920,7 @@ async fn refusals(redis: &Redis) -> Vec<Error> {
         Keys::text(1).on(redis).get().await.unwrap_err(),
         Keys::count(1).incr().on(redis).await.unwrap_err(),
         Second::text(1).get().on(redis).await.unwrap_err(),
-        Keys::text(1).get_or_set(|| async { panic!("nobody was asked") }).on(redis).await.unwrap_err(),
+        Keys::text(1).get_or_set(|| async { panic!("the loader ran") }).on(redis).await.unwrap_err(),
         redis.scope(Keys::text(1).get().into_future()).await.unwrap_err(),
         redis.batch([Keys::text(1).get()]).await.unwrap_err(),
         redis.batch((Keys::text(1).get(), Keys::count(1).incr())).await.unwrap_err(),
@@ -919,7 +933,7 @@ async fn refusals(redis: &Redis) -> Vec<Error> {
 }
 
 #[test]
-fn a_closed_handle_refuses_and_others_go_on() {
+fn closing_a_handle_does_not_affect_other_handles() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let (one, two) = (to(&server).build().unwrap(), to(&server).build().unwrap());
@@ -937,7 +951,7 @@ fn a_closed_handle_refuses_and_others_go_on() {
             assert!(stats.closed && stats.total == 0 && stats.connections.is_empty(), "{stats:?}");
             for error in refusals(redis).await {
                 assert_kind(&error, ErrorKind::Closed);
-                assert!(!error.is_unavailable(), "another try is in vain: {error}");
+                assert!(!error.is_unavailable(), "a retry can't succeed: {error}");
             }
         }
         assert!(format!("{one:?}").contains("closed: true"), "{one:?}");
@@ -946,19 +960,20 @@ fn a_closed_handle_refuses_and_others_go_on() {
         assert!(!two.stats().closed);
         assert_eq!(Keys::text(1).get().on(&two).await.unwrap().as_deref(), Some("x"));
         two.raw(ping).await.unwrap();
-        assert_eq!((connects(&two), refs(&two)), (before, vec![1]), "on the connections that it had");
-        eventually("the second database is left", async || clients(&server) == 3).await;
+        assert_eq!((connects(&two), refs(&two)), (before, vec![1]), "uses its existing connections");
+        eventually("the connections to the second database are closed", async || clients(&server) == 3).await;
         two.close().await;
         eventually("all are closed", async || clients(&server) == 0).await;
-        // What is made anew is as good as ever.
+        // A new handle works.
         let three = to(&server).build().unwrap();
         assert_eq!(Keys::text(1).get().on(&three).await.unwrap().as_deref(), Some("x"));
     });
 }
 
-/// Several keyspaces of a handle may share a pool that is nobody else's. The clock goes on when there is nothing left to do, so that all are sent before the first is answered.
+/// Several keyspaces of a handle may share a private pool. The paused clock advances only when all
+/// tasks wait, so all commands are sent before the first reply arrives.
 #[tokio::test(start_paused = true)]
-async fn closing_waits_for_what_was_sent() {
+async fn closing_waits_for_commands_in_flight() {
     let server = Server::new();
     let redis = Redis::with_embedded_server(server.clone());
     Keys::text(1).set("x").on(&redis).await.unwrap();
@@ -966,7 +981,7 @@ async fn closing_waits_for_what_was_sent() {
     server.inject(EmbeddedFault::delay(Duration::from_millis(50)).on("INCRBY")).keep();
     let counts: Vec<_> =
         (0..10).map(|_| tokio::spawn(Keys::count(1).incr().on(&redis).into_future())).collect();
-    eventually("they are under way", async || {
+    eventually("the commands are in flight", async || {
         redis.stats().connections.iter().map(|pool| pool.in_flight).sum::<usize>() == 10
     })
     .await;
@@ -980,9 +995,9 @@ async fn closing_waits_for_what_was_sent() {
     assert_eq!(Keys::count(1).get().on(&again).await.unwrap(), 10);
 }
 
-/// Whoever is told that it counted has counted, and whoever is refused has not.
+/// A command that reports success has counted, and a refused one has not.
 #[test]
-fn closing_under_load() {
+fn closing_under_load_counts_exactly() {
     let (embedded, real) = (Server::new(), RealServer::start());
     let builders: [Box<dyn Fn() -> RedisBuilder>; 2] =
         [Box::new(|| Redis::builder().embedded(embedded.clone())), Box::new(|| to(&real))];
@@ -1010,7 +1025,7 @@ fn closing_under_load() {
                         })
                     })
                     .collect();
-                eventually("they are at it", async || busy.load(Ordering::Relaxed) >= 100).await;
+                eventually("the tasks run", async || busy.load(Ordering::Relaxed) >= 100).await;
                 redis.close().await;
                 for task in tasks {
                     all += task.await.unwrap();
@@ -1022,7 +1037,8 @@ fn closing_under_load() {
     }
 }
 
-/// A server that is frozen while the first connections are made; then the handle is closed, and the server goes on.
+/// Freezes a server while the first connections are opened, closes the handle, and resumes the
+/// server.
 async fn close_while_waiting(shared: bool) {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
@@ -1034,7 +1050,7 @@ async fn close_while_waiting(shared: bool) {
     server.pause();
     let goes_on = shared.then(|| tokio::spawn(Keys::count(2).incr().on(&other).into_future()));
     let waiting = [
-        // The first makes the attempt, the second waits for its outcome.
+        // The first task connects, and the second one waits for the result.
         tokio::spawn(Keys::text(1).set("x").on(&redis).into_future()),
         tokio::spawn({
             let counting = Keys::count(1).incr().on(&redis);
@@ -1058,11 +1074,11 @@ async fn close_while_waiting(shared: bool) {
             async move { redis.connect().await.map(drop) }
         }),
     ];
-    // HELLO and what follows it, for the lane and for the raw access.
+    // HELLO and the commands after it, for the lane and for raw access.
     proxy.until(|traffic| traffic.connections == 2 && traffic.commands >= 2 * 5).await;
     let stats = redis.stats();
     assert_eq!(serde_json::to_value(stats.connections[0].status).unwrap(), "idle");
-    tokio::time::timeout(PATIENCE, redis.close()).await.expect("nobody was sent anything to wait for");
+    tokio::time::timeout(PATIENCE, redis.close()).await.expect("no command is in flight");
     server.resume();
     for waiting in waiting {
         let outcome = tokio::time::timeout(PATIENCE, waiting).await.expect("in time").unwrap();
@@ -1070,7 +1086,7 @@ async fn close_while_waiting(shared: bool) {
         assert!(error.kind() == ErrorKind::Closed || error.is_unavailable(), "{error}");
     }
     if let Some(goes_on) = goes_on {
-        assert_eq!(goes_on.await.unwrap().unwrap(), 1, "another handle's waits on");
+        assert_eq!(goes_on.await.unwrap().unwrap(), 1, "the command of another handle keeps waiting");
         assert_eq!(server.redis_cli(&["KEYS", "*"]), "handles:count:2", "nothing else was run");
         other.ping().await.unwrap();
     }
@@ -1080,17 +1096,17 @@ async fn close_while_waiting(shared: bool) {
 }
 
 #[test]
-fn closing_fails_those_who_wait_for_a_connection() {
+fn closing_fails_commands_that_wait_for_a_connection() {
     within(PATIENCE, close_while_waiting(false));
 }
 
 #[test]
-fn closing_fails_those_who_wait_for_a_connection_that_is_shared() {
+fn closing_fails_commands_that_wait_for_a_shared_connection() {
     within(PATIENCE, close_while_waiting(true));
 }
 
 #[test]
-fn closing_does_not_wait_for_a_runtime_that_nobody_drives() {
+fn closing_does_not_wait_for_an_undriven_runtime() {
     let server = RealServer::start();
     let redis = to(&server).build().unwrap();
     let asleep = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -1099,7 +1115,7 @@ fn closing_does_not_wait_for_a_runtime_that_nobody_drives() {
         redis.connect().await.unwrap();
         redis.raw(ping).await.unwrap();
         server.pause();
-        // Written at once, and nobody reads the answer.
+        // The request is written at once, and no task reads the reply.
         assert!(
             std::future::poll_fn(|context| Poll::Ready(running.as_mut().poll(context).is_pending())).await
         );
@@ -1108,19 +1124,22 @@ fn closing_does_not_wait_for_a_runtime_that_nobody_drives() {
     within(PATIENCE, async {
         redis.ping().await.unwrap();
         assert_eq!(redis.stats().total, 2);
-        tokio::time::timeout(PATIENCE, redis.close()).await.expect("`close` waits for a runtime that sleeps");
+        tokio::time::timeout(PATIENCE, redis.close())
+            .await
+            .expect("`close` does not wait for a stalled runtime");
         assert!(redis.stats().closed && redis.stats().total == 0);
         assert_kind(&redis.ping().await.unwrap_err(), ErrorKind::Closed);
     });
     asleep.block_on(async {
         assert_kind(&redis.ping().await.unwrap_err(), ErrorKind::Closed);
-        // It was sent, so it is answered.
+        // The command was sent, so it gets its reply.
         assert_eq!(tokio::time::timeout(PATIENCE, running).await.expect("no hang").unwrap(), 1);
         eventually("all are closed", async || clients(&server) == 0).await;
     });
 }
 
-/// A handle on an embedded server, and one on a real one, with a way to see how many connections there are.
+/// Returns handles on an embedded server and on a real one, each with a function that counts the
+/// connections.
 fn of_both_servers() -> [(Redis, Box<dyn Fn() -> usize>); 2] {
     let (embedded, real) = (Server::new(), RealServer::start());
     [
@@ -1130,7 +1149,7 @@ fn of_both_servers() -> [(Redis, Box<dyn Fn() -> usize>); 2] {
 }
 
 #[test]
-fn one_runtime_after_another() {
+fn a_handle_works_on_consecutive_runtimes() {
     for (redis, connections) in of_both_servers() {
         for round in 1..=4 {
             let runtime = runtime();
@@ -1140,13 +1159,13 @@ fn one_runtime_after_another() {
                 let (count, text) =
                     redis.transaction((Keys::count(1).get(), Keys::text(1).get())).await.unwrap();
                 assert_eq!((count, text), (round, None));
-                assert_eq!(redis.stats().total, 1, "the pools of runtimes that have ended are let go of");
+                assert_eq!(redis.stats().total, 1, "the pools of ended runtimes are dropped");
             });
             drop(runtime);
         }
         within(PATIENCE, async {
             assert_eq!(Keys::count(1).get().on(&redis).await.unwrap(), 4);
-            eventually("those of runtimes that have ended are closed", async || connections() == 1).await;
+            eventually("the connections of ended runtimes are closed", async || connections() == 1).await;
             redis.close().await;
             eventually("all are closed", async || connections() == 0).await;
         });
@@ -1154,7 +1173,7 @@ fn one_runtime_after_another() {
 }
 
 #[test]
-fn two_runtimes_at_once() {
+fn a_handle_works_on_two_runtimes_at_once() {
     for (redis, connections) in of_both_servers() {
         let (one, two) = (runtime(), runtime());
         let count = |runtime: &Runtime| {
@@ -1178,9 +1197,9 @@ fn two_runtimes_at_once() {
         // Each runtime drives its own connections.
         assert_eq!(keys.len(), 2, "{stats:?}");
         keys.dedup();
-        assert_eq!((keys.len(), keys[0].1), (1, 1), "of one configuration: {stats:?}");
+        assert_eq!((keys.len(), keys[0].1), (1, 1), "both pools have one configuration: {stats:?}");
 
-        // One of them ends while the other is at it.
+        // One runtime ends while the other one works.
         let go_on = count(&two);
         drop(one);
         two.block_on(async {
@@ -1193,9 +1212,9 @@ fn two_runtimes_at_once() {
     }
 }
 
-/// The command is under way on a runtime that ends, and is awaited on another.
+/// The command is in flight on a runtime that ends, and is awaited on another.
 #[test]
-fn a_runtime_that_ends_under_a_command() {
+fn a_command_fails_when_its_runtime_ends() {
     let server = RealServer::start();
     let redis = to(&server).build().unwrap();
     let ending = runtime();
@@ -1211,7 +1230,7 @@ fn a_runtime_that_ends_under_a_command() {
     server.resume();
     within(PATIENCE, async {
         let outcome =
-            tokio::time::timeout(PATIENCE, running).await.expect("nobody waits for a driver that is gone");
+            tokio::time::timeout(PATIENCE, running).await.expect("no command waits for a dropped driver");
         assert_kind(&outcome.unwrap_err(), ErrorKind::ConnectionLost);
         assert_eq!(Keys::text(1).get().on(&redis).await.unwrap(), None);
     });
@@ -1237,7 +1256,7 @@ fn stats_are_json_for_a_status_page() {
                 "undecodable": 0, "not_stored": 0, "superseded": 0,
             },
         });
-        assert_eq!(json(&redis), fresh, "nothing has needed a connection yet");
+        assert_eq!(json(&redis), fresh, "no connection was needed yet");
         redis.connect().await.unwrap();
         Keys::text(1).set("x").on(&redis).await.unwrap();
         Second::text(1).get_or_set(|| async { "x".into() }).on(&redis).await.unwrap();
@@ -1292,7 +1311,7 @@ fn stats_are_json_for_a_status_page() {
 }
 
 #[test]
-fn connecting_at_the_start_says_what_is_wrong() {
+fn connect_reports_the_problem() {
     within(PATIENCE, async {
         let nowhere = Redis::open("redis://127.0.0.1:1").unwrap();
         for error in [nowhere.connect().await.map(drop).unwrap_err(), nowhere.ping().await.unwrap_err()] {
@@ -1310,20 +1329,21 @@ fn connecting_at_the_start_says_what_is_wrong() {
             error.to_string().contains("SELECT") && error.to_string().contains("out of range"),
             "{error}"
         );
-        // The handle itself comes back, for a line like `let redis = Redis::from_env()?; redis.connect().await?`.
+        // Returns the handle itself, for code such as `let redis = Redis::from_env()?;
+        // redis.connect().await?`.
         assert_eq!(redis.connect().await.unwrap().stats().total, 1);
     });
 }
 
 both_servers! {
-    async fn a_ping_takes_a_while_but_not_for_ever(redis: Redis) {
+    async fn a_ping_has_a_deadline(redis: Redis) {
         let start = Instant::now();
         let took = redis.ping().await.unwrap();
         assert!(took > Duration::ZERO && took <= start.elapsed(), "{took:?}");
-        assert_eq!(redis.stats().connections[0].shared_connections, 1, "one is enough to ask");
+        assert_eq!(redis.stats().connections[0].shared_connections, 1, "one connection is enough for a PING");
     }
 
-    async fn the_raw_access_keeps_the_driver_s_error(redis: Redis) {
+    async fn raw_access_keeps_the_error_of_the_driver(redis: Redis) {
         let text = wire(&Keys::text(1));
         Keys::text(1).set("x").await.unwrap();
         let push = |mut connection: RawConnection| async move {
@@ -1331,13 +1351,13 @@ both_servers! {
         };
         let error = redis.raw(push).await.unwrap_err();
         let source = error.source().unwrap().downcast_ref::<redis::RedisError>();
-        assert_eq!(source.expect("it is the source").code(), Some("WRONGTYPE"));
+        assert_eq!(source.expect("the driver's error is the source").code(), Some("WRONGTYPE"));
     }
 }
 
-/// Handles of many tests on one server, each with a namespace: that is how suites isolate themselves.
+/// Many handles on one server, each with a namespace, like in a test suite.
 #[test]
-fn a_thousand_handles_on_one_pool() {
+fn a_thousand_handles_share_one_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let handles: Vec<_> =

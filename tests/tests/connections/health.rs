@@ -1,4 +1,4 @@
-//! What a health endpoint is told.
+//! The health report.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn sick(health: &Health, words: &[&str]) {
 }
 
 both_servers! {
-    async fn a_server_that_is_well(redis: Redis) {
+    async fn a_healthy_server_is_ok(redis: Redis) {
         let health = redis.health().timeout(MINUTE).await;
         assert!(health.healthy, "{health:?}");
         assert_eq!((health.role, health.writable, &health.error), (Some(ServerRole::Master), None, &None));
@@ -37,7 +37,7 @@ both_servers! {
 }
 
 #[test]
-fn a_server_that_is_away_or_silent_is_told_of_in_time() {
+fn an_unavailable_or_silent_server_is_reported_in_time() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::open(&server.url()).unwrap();
@@ -63,7 +63,7 @@ fn a_server_that_is_away_or_silent_is_told_of_in_time() {
 }
 
 #[test]
-fn replicas_full_servers_and_rights() {
+fn replicas_full_servers_and_missing_permissions_are_reported() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::open(&server.url()).unwrap();
@@ -92,7 +92,7 @@ fn replicas_full_servers_and_rights() {
 }
 
 #[test]
-fn a_server_that_loads_is_not_well() {
+fn a_loading_server_is_not_healthy() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::with_embedded_server(server.clone());

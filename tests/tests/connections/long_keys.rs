@@ -1,4 +1,5 @@
-//! Ids from outside that are long: they are rejected before anything is sent, and harm no other command.
+//! Long ids from untrusted input: they are rejected before anything is sent, and affect no other
+//! command.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ struct Keys {
     calls: fn(id: &str) -> RateLimit,
 }
 
-/// The error says why, and is short.
+/// Checks that the error names the reason and is short.
 fn assert_rejected(operation: &str, error: &Error) {
     let texts = [error.to_string(), format!("{error:?}"), error.key().unwrap_or_default().to_owned()];
     assert_eq!(
@@ -87,18 +88,18 @@ both_servers! {
             async { Keys::pair_keys().id(id).scan().next().await.unwrap() },
         );
         assert!(rejected > 20);
-        // Nothing was loaded or done for what can't be stored.
+        // The loader or the work must not run if the result can't be stored.
         async fn never() -> String {
             panic!("the loader ran")
         }
         assert_rejected("get_or_set", &text().get_or_set(never).await.unwrap_err());
         assert_rejected("once", &Keys::once(id).run(never).await.unwrap_err());
         assert_rejected("across", &text().get_or_set(never).across_processes().await.unwrap_err());
-        // Of a batch, this command only.
+        // In a batch, only this command fails.
         let (short, long) = redis.batch((Keys::text("short").set("x"), text().set("x"))).each().await.unwrap();
         short.unwrap();
         assert_rejected("batch", &long.unwrap_err());
-        // What is printed is short, too.
+        // Printed forms are short, too.
         let printed = [
             format!("{:?}", text()),
             format!("{:?}", text().get()),
@@ -113,17 +114,17 @@ both_servers! {
         for printed in printed {
             assert!(printed.len() < 1000, "{} bytes: {}", printed.len(), &printed[..200]);
         }
-        assert!(text().to_string().len() > 100_000, "the key itself is whole");
+        assert!(text().to_string().len() > 100_000, "the key itself is not shortened");
         assert_eq!(Keys::text("short").get().await.unwrap().as_deref(), Some("x"));
         let stats = &redis.stats().connections[0];
         assert_eq!((stats.lost_connections, stats.status), (0, redis_keyspace::stats::PoolStatus::Ready));
     }
 
-    async fn the_limit_is_exact_and_an_option(redis: Redis) {
+    async fn the_limit_is_exact_and_configurable(redis: Redis) {
         let at = |bytes: usize| "x".repeat(bytes - "long:text:".len());
         Keys::text(&at(64 << 10)).set("x").await.unwrap();
         assert_rejected("one more", &Keys::text(&at((64 << 10) + 1)).get().await.unwrap_err());
-        // A scan passes over what no command can use.
+        // Scans skip keys that no command can use.
         let longer = at(100_000);
         let key = format!("long:text:{longer}");
         raw::<()>(&redis, &["SET", &wired(&key), "y"]).await;
@@ -139,7 +140,7 @@ both_servers! {
 }
 
 #[test]
-fn limits_that_are_not_possible() {
+fn impossible_limits_are_refused() {
     for bytes in [0, 1023] {
         let error = Redis::builder().max_key_bytes(bytes).build().unwrap_err();
         assert!(error.is_configuration() && error.to_string().contains("max_key_bytes"), "{error}");
@@ -148,7 +149,8 @@ fn limits_that_are_not_possible() {
     Redis::builder().max_key_bytes(usize::MAX).build().unwrap();
 }
 
-/// Other tasks on a server that closes connections which send more than 1 MB.
+/// Runs an attack next to other tasks, on a server that closes connections with more than 1 MB of
+/// pending input.
 async fn with_other_tasks(builder: RedisBuilder, attack: impl AsyncFnOnce(&Redis)) {
     let redis = builder.timeout(MINUTE).build().unwrap();
     redis.connect().await.unwrap();
@@ -183,7 +185,7 @@ fn strict_server() -> (RealServer, RedisBuilder) {
 }
 
 #[test]
-fn a_long_id_does_not_make_commands_of_other_tasks_fail() {
+fn a_long_id_does_not_fail_commands_of_other_tasks() {
     within(PATIENCE, async {
         let (_server, builder) = strict_server();
         let long = "x".repeat(2 * MIB);
@@ -196,7 +198,8 @@ fn a_long_id_does_not_make_commands_of_other_tasks_fail() {
         };
         with_other_tasks(builder, attack).await;
 
-        // Where long keys are permitted, they have a connection of their own, and the server closes only that.
+        // Where long keys are permitted, they use a separate connection, and the server closes only
+        // that one.
         let (_server, builder) = strict_server();
         let attack = async |redis: &Redis| {
             for _ in 0..2 {
@@ -215,7 +218,7 @@ fn a_long_id_does_not_make_commands_of_other_tasks_fail() {
 
 /// Many short keys are as long as a long one.
 #[test]
-fn all_arguments_count_in_the_choice_of_the_connection() {
+fn all_arguments_count_when_choosing_the_connection() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let lanes = |redis: &Redis| redis.stats().connections[0].shared_connections;
@@ -246,7 +249,7 @@ fn all_arguments_count_in_the_choice_of_the_connection() {
 
 /// Keys wait in the same queues as values.
 #[test]
-fn keys_count_in_the_queue_for_a_connection() {
+fn keys_count_towards_the_queue_of_a_connection() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().timeout(MINUTE).connect_timeout(MINUTE);
@@ -255,7 +258,7 @@ fn keys_count_in_the_queue_for_a_connection() {
         let id = "x".repeat(60_000);
         let running: Vec<_> =
             (0..100).map(|_| tokio::spawn(Keys::text(&id).get().on(&redis).into_future())).collect();
-        eventually("most are refused", async || {
+        eventually("most commands are refused", async || {
             running.iter().filter(|task| task.is_finished()).count() > 70
         })
         .await;

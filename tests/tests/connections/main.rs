@@ -1,4 +1,4 @@
-//! Handles, pools and connections, and what becomes of commands when a server is unavailable.
+//! Handles, pools and connections, and commands while a server is unavailable.
 
 mod breaker;
 mod degrading;

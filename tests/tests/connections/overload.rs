@@ -1,4 +1,4 @@
-//! Limits: what does not fit fails at once, and what is big holds nobody up.
+//! Limits: commands beyond a limit fail at once, and large values do not delay other commands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,14 @@ struct Keys {
     count: fn(id: u32) -> Counter,
 }
 
-/// So many increments at once on a server that does not answer; then it does. Gives how many were refused.
+/// Sends increments to a server that does not answer, then resumes it. Returns how many were
+/// refused.
 async fn flood(redis: &Redis, tasks: usize, resume: impl FnOnce()) -> usize {
     let running: Vec<_> =
         (0..tasks).map(|_| tokio::spawn(Keys::count(1).incr().on(redis).into_future())).collect();
     let refused =
         |running: &[tokio::task::JoinHandle<_>]| running.iter().filter(|task| task.is_finished()).count();
-    eventually("the rest is refused", async || refused(&running) >= tasks - 100).await;
+    eventually("the other commands are refused", async || refused(&running) >= tasks - 100).await;
     assert_eq!(refused(&running), tasks - 100);
     resume();
     let (mut counted, mut busy) = (0, 0);
@@ -46,16 +47,16 @@ async fn flood(redis: &Redis, tasks: usize, resume: impl FnOnce()) -> usize {
             }
         }
     }
-    assert_eq!(Keys::count(1).get().on(redis).await.unwrap(), counted, "what was refused was not sent");
+    assert_eq!(Keys::count(1).get().on(redis).await.unwrap(), counted, "refused commands were not sent");
     busy
 }
 
 #[test]
-fn more_requests_than_are_taken_fail_at_once() {
+fn requests_beyond_the_limit_fail_at_once() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().shared_connections(1).timeout(MINUTE);
-        // A half of it is for big ones.
+        // Half of the limit is for large requests.
         let redis = builder.max_in_flight(200).build().unwrap();
         redis.connect().await.unwrap();
         server.pause();
@@ -63,9 +64,9 @@ fn more_requests_than_are_taken_fail_at_once() {
     });
 }
 
-/// The clock goes on when there is nothing left to do, so that the delay is over when all have asked.
+/// The paused clock advances only when all tasks wait, so the delay ends after all have sent.
 #[tokio::test(start_paused = true)]
-async fn more_requests_than_an_embedded_server_takes_fail_at_once() {
+async fn requests_beyond_the_limit_of_an_embedded_server_fail_at_once() {
     let server = Server::new();
     let builder = Redis::builder().embedded(server.clone()).shared_connections(1).timeout(MINUTE);
     let redis = builder.max_in_flight(200).build().unwrap();
@@ -77,7 +78,7 @@ async fn more_requests_than_an_embedded_server_takes_fail_at_once() {
 }
 
 #[test]
-fn bytes_that_wait_are_bounded() {
+fn queued_bytes_are_bounded() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap().shared_connections(1).timeout(MINUTE);
@@ -87,9 +88,11 @@ fn bytes_that_wait_are_bounded() {
         let value = "x".repeat(32 * 1024);
         let running: Vec<_> =
             (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis).into_future())).collect();
-        // What the system's socket buffers take is not ours to bound.
-        eventually("most are refused", async || running.iter().filter(|t| t.is_finished()).count() > 1500)
-            .await;
+        // The socket buffers of the system are not limited.
+        eventually("most commands are refused", async || {
+            running.iter().filter(|t| t.is_finished()).count() > 1500
+        })
+        .await;
         server.resume();
         for task in running {
             if let Err(error) = task.await.unwrap() {
@@ -100,7 +103,7 @@ fn bytes_that_wait_are_bounded() {
     });
 }
 
-/// Whoever waits for a connection is counted as well.
+/// Commands that wait for a connection count as well.
 #[test]
 fn requests_without_a_connection_are_bounded() {
     within(PATIENCE, async {
@@ -112,7 +115,7 @@ fn requests_without_a_connection_are_bounded() {
         let tasks: Vec<_> =
             (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis).into_future())).collect();
         let refused = || tasks.iter().filter(|task| task.is_finished()).count();
-        eventually("all but a few are refused", async || refused() >= 1900).await;
+        eventually("almost all commands are refused", async || refused() >= 1900).await;
         let stats = redis.stats();
         assert!((1..=100).contains(&stats.connections[0].queued), "{stats:?}");
         server.resume();
@@ -147,13 +150,18 @@ async fn limited(redis: Redis, limited: Redis) {
         limited.batch([Keys::text(1).set("y"), Keys::text(1).set(&long)]).each().await.unwrap();
     first.unwrap();
     too_large(second.unwrap_err(), &[]);
-    assert_eq!(Keys::text(1).get().on(&limited).await.unwrap().as_deref(), Some("y"), "each on its own");
+    assert_eq!(
+        Keys::text(1).get().on(&limited).await.unwrap().as_deref(),
+        Some("y"),
+        "each command is checked separately"
+    );
     let both = (Keys::text(1).set(&fits), Keys::text(1).set(&long));
     too_large(limited.transaction(both).await.map(drop).unwrap_err(), &[]);
     assert_eq!(Keys::text(1).get().on(&limited).await.unwrap().as_deref(), Some("y"), "all or nothing");
     Keys::text(1).set(&fits).on(&limited).await.unwrap();
 
-    // What is there is longer: it is thrown away, and the connection goes on.
+    // The stored value is longer than the limit: the reply is discarded, and the connection is
+    // kept.
     Keys::text(2).set(&long).on(&redis).await.unwrap();
     Keys::doc(2).set(&long).on(&redis).await.unwrap();
     let lanes = limited.stats().connections.iter().map(|pool| pool.connects).sum::<u64>();
@@ -170,7 +178,7 @@ async fn limited(redis: Redis, limited: Redis) {
 }
 
 #[test]
-fn values_longer_than_the_limit() {
+fn values_longer_than_the_limit_are_refused() {
     within(PATIENCE, async {
         let server = Server::new();
         let handle = || Redis::builder().embedded(server.clone()).shared_connections(1);
@@ -186,7 +194,7 @@ fn values_longer_than_the_limit() {
 }
 
 both_servers! {
-    async fn what_is_big_goes_by_a_lane_of_its_own(redis: Redis) {
+    async fn large_values_use_a_separate_lane(redis: Redis) {
         let big = "x".repeat(200_000);
         Keys::text(1).set("small").await.unwrap();
         let lanes = redis.stats().connections[0].shared_connections;
@@ -198,9 +206,9 @@ both_servers! {
     }
 }
 
-/// An upload that the network takes its time for delays nobody.
+/// An upload over a slow network delays no other command.
 #[test]
-fn a_slow_upload_holds_nobody_up() {
+fn a_slow_upload_does_not_delay_other_commands() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(100).build();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
@@ -216,7 +224,7 @@ fn a_slow_upload_holds_nobody_up() {
 }
 
 #[test]
-fn a_full_pool_says_how_full_it_is() {
+fn the_error_of_a_full_pool_names_its_load() {
     within(PATIENCE, async {
         let builder = Redis::builder().url(&shared_server().url()).unwrap();
         let redis = builder.exclusive_connections(2).timeout(Duration::from_secs(2)).build().unwrap();
@@ -234,7 +242,7 @@ fn a_full_pool_says_how_full_it_is() {
             })
         };
         let held = [hold(redis.clone()), hold(redis.clone())];
-        eventually("both are out", async || {
+        eventually("both connections are in use", async || {
             redis.stats().connections.first().is_some_and(|p| p.exclusive_connections_in_use == 2)
         })
         .await;
@@ -249,7 +257,7 @@ fn a_full_pool_says_how_full_it_is() {
         for task in waiting {
             task.await.unwrap().unwrap_err();
         }
-        // Both wait for it, as they hold a connection.
+        // The task waits for both, because they hold a connection.
         release.notify_one();
         release.notify_one();
         for task in held {
@@ -261,7 +269,7 @@ fn a_full_pool_says_how_full_it_is() {
 }
 
 #[test]
-fn limits_of_nothing_are_refused() {
+fn limits_of_zero_are_refused() {
     for (builder, name) in [
         (Redis::builder().max_in_flight(0), "max_in_flight"),
         (Redis::builder().max_queued_bytes(0), "max_queued_bytes"),

@@ -1,4 +1,4 @@
-//! On a `bb8_redis` pool of the application's own, which goes on using it.
+//! A `bb8_redis` pool of the application, which keeps using it itself.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -34,6 +34,7 @@ struct Keys {
     bytes: fn(id: u32) -> Bytes,
     number: fn(id: u32) -> u8,
     flag: fn(id: u32) -> bool,
+    named: fn(name: &str) -> Text,
     count: fn(id: u32) -> Counter,
     #[key("forever:{id}", ttl = none)]
     forever: fn(id: u32) -> Counter,
@@ -46,7 +47,7 @@ struct Third {
     text: fn(id: u32) -> Text,
 }
 
-/// A pool of up to so many connections.
+/// Creates a pool with up to `size` connections.
 async fn pool(url: &str, size: u32) -> Pool {
     pool_builder().max_size(size).build(manager(url)).await.unwrap()
 }
@@ -55,18 +56,18 @@ async fn ping(mut connection: RawConnection) -> redis::RedisResult<()> {
     redis::cmd("PING").query_async(&mut connection).await
 }
 
-/// Runs a command on a connection of the application's.
+/// Runs a command on a connection of the application.
 async fn call<T: redis::FromRedisValue>(mine: &mut Mine, command: &[&str]) -> T {
     let sent = redis::cmd(command[0]).arg(&command[1..]).query_async(&mut **mine).await;
     sent.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// The line of one connection in `CLIENT LIST`.
+/// Returns the line of one connection in `CLIENT LIST`.
 fn client(server: &RealServer, id: i64) -> String {
     server.redis_cli(&["CLIENT", "LIST", "ID", &id.to_string()])
 }
 
-/// How many connections the server has, beside the one that asks and those that asked before and are not gone yet.
+/// Returns the number of connections to the server, without those of `redis-cli`.
 fn clients(server: &RealServer) -> usize {
     let list = server.redis_cli(&["CLIENT", "LIST"]);
     list.lines().filter(|line| !line.contains("cmd=client|list")).count()
@@ -77,7 +78,7 @@ fn assert_kind(error: &Error, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error}");
 }
 
-/// Whatever there is to be done, once.
+/// Runs every kind of typed command once.
 async fn typed_commands(redis: &Redis, id: u32) {
     Keys::text(id).set("x").on(redis).await.unwrap();
     assert_eq!(Keys::text(id).get().on(redis).await.unwrap().as_deref(), Some("x"));
@@ -93,13 +94,13 @@ async fn typed_commands(redis: &Redis, id: u32) {
 }
 
 #[test]
-fn all_sorts_of_commands_work() {
+fn all_kinds_of_commands_work() {
     within(PATIENCE, async {
         let server = RealServer::start();
         for (protocol, namespace) in [("resp2", "two"), ("resp3", "three")] {
             let pool = pool(&format!("{}?protocol={protocol}", server.url()), 4).await;
             let redis = Redis::builder().pool(pool.clone()).namespace(namespace).unwrap().build().unwrap();
-            redis.scope(all_sorts_of_commands(&redis)).await;
+            redis.scope(all_kinds_of_commands(&redis)).await;
             let keys = server.redis_cli(&["KEYS", &format!("{namespace}:*")]);
             assert!(keys.lines().count() >= 8, "{keys}");
             assert_eq!(server.redis_cli(&["GET", &format!("{namespace}:own:text:1")]), "a");
@@ -110,12 +111,12 @@ fn all_sorts_of_commands_work() {
             keys.lines().all(|key| key.starts_with("two:own:") || key.starts_with("three:own:")),
             "{keys}"
         );
-        // Of the pools, not of ours beside them.
+        // These belong to the pools: the library opened none of its own.
         assert!(clients(&server) <= 2 * 4, "{}", server.redis_cli(&["CLIENT", "LIST"]));
     });
 }
 
-async fn all_sorts_of_commands(redis: &Redis) {
+async fn all_kinds_of_commands(redis: &Redis) {
     assert_eq!(Keys::text(1).get().await.unwrap(), None);
     Keys::text(1).set("a").await.unwrap();
     assert_eq!(Keys::text(1).get().await.unwrap().as_deref(), Some("a"));
@@ -134,7 +135,7 @@ async fn all_sorts_of_commands(redis: &Redis) {
     Keys::flag(1).set(&true).await.unwrap();
     assert_eq!(Keys::flag(1).get().await.unwrap(), Some(true));
 
-    // The options of SET, and its relatives.
+    // The options of SET, and related commands.
     assert!(!Keys::text(1).set("b").only_if_absent().await.unwrap());
     assert!(!Keys::text(2).set("b").only_if_present().await.unwrap());
     assert_eq!(Keys::text(1).set("b").ttl(MINUTE).returning_old().await.unwrap().as_deref(), Some("a"));
@@ -157,7 +158,7 @@ async fn all_sorts_of_commands(redis: &Redis) {
     assert!(Keys::text(4).rename(&Keys::text(5)).await.unwrap());
     assert!(!Keys::text(5).rename_if_absent(&Keys::text(1)).await.unwrap());
 
-    // Many: none, one, and more than fit into one command.
+    // Several keys: none, one, and more than fit into one command.
     assert!(Key::get_many(std::iter::empty::<Key<Keys, Text>>()).await.unwrap().is_empty());
     Key::set_many((100..2600).map(|id| (Keys::text(id), id.to_string()))).await.unwrap();
     let many = Key::get_many((99..2601).map(Keys::text)).await.unwrap();
@@ -176,7 +177,7 @@ async fn all_sorts_of_commands(redis: &Redis) {
     assert_eq!(Keys::forever(1).ttl().await.unwrap(), Ttl::NoExpiry);
     assert_eq!(Key::get_many([1, 2].map(Keys::count)).await.unwrap(), [-4, 0]);
 
-    // Several at once.
+    // Batches and transactions.
     let commands = || {
         (
             Keys::count(1).incr(),
@@ -200,7 +201,7 @@ async fn all_sorts_of_commands(redis: &Redis) {
     assert!(matches!(failed, Err(redis_keyspace::cache::FillError::Loader("no database"))));
     assert_eq!((redis.stats().fills.hits, redis.stats().fills.misses), (1, 2));
 
-    // Failures, each for itself.
+    // Failing commands in a batch.
     let list = redis.for_keyspace::<Keys>().unwrap();
     let key = format!("{}:own:text:6", if protocol_version(redis).await == 2 { "two" } else { "three" });
     assert_eq!(raw::<u64>(&list, &["RPUSH", &key, "x"]).await, 1);
@@ -229,7 +230,7 @@ async fn protocol_version(redis: &Redis) -> u8 {
 }
 
 #[test]
-fn what_the_pool_says_of_itself() {
+fn stats_show_the_application_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 2).await;
@@ -261,7 +262,7 @@ fn what_the_pool_says_of_itself() {
         drop(mine);
         let again = Redis::from_pool(pool.clone());
         typed_commands(&again, 1).await;
-        // And when both have let go of it, it is gone.
+        // After both have dropped it, the pool is closed.
         drop((redis, again));
         assert!(clients(&server) >= 1);
         drop(pool);
@@ -270,7 +271,25 @@ fn what_the_pool_says_of_itself() {
 }
 
 #[test]
-fn closing_fails_those_who_wait_for_a_connection_of_the_pool() {
+fn long_keys_and_values_are_rejected_before_anything_is_sent() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let pool = pool(&server.url(), 1).await;
+        let builder = Redis::builder().pool(pool).max_key_bytes(1024).max_value_bytes(4096);
+        let redis = builder.build().unwrap();
+        let (fits, too_long) = ("x".repeat(1000), "x".repeat(4097));
+        Keys::named(&fits).set(&fits).on(&redis).await.unwrap();
+        let key = Keys::named(&too_long).on(&redis);
+        assert_kind(&key.get().await.unwrap_err(), ErrorKind::InvalidInput);
+        assert_kind(&key.set("x").await.unwrap_err(), ErrorKind::InvalidInput);
+        let value = Keys::named("short").on(&redis).set(&too_long).await.unwrap_err();
+        assert_kind(&value, ErrorKind::TooLarge);
+        assert_eq!(server.redis_cli(&["DBSIZE"]), "1");
+    });
+}
+
+#[test]
+fn closing_fails_commands_that_wait_for_a_connection_of_the_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 1).await;
@@ -321,7 +340,7 @@ fn a_pool_of_another_database_is_refused() {
         Keys::text(1).set("x").on(&redis).await.unwrap();
         assert_eq!(server.redis_cli(&["-n", "2", "GET", "own:text:1"]), "x");
         assert_eq!(raw::<u64>(&redis, &["DBSIZE"]).await, 1);
-        // A keyspace of a third database: a borrowed connection is never switched.
+        // The keyspace has another database, and a borrowed connection never changes its database.
         for error in [
             Third::text(1).set("x").on(&redis).await.unwrap_err(),
             redis.for_keyspace::<Third>().map(drop).unwrap_err(),
@@ -333,12 +352,12 @@ fn a_pool_of_another_database_is_refused() {
                 assert!(text.contains(part), "{text}");
             }
         }
-        // The others in a batch don't suffer from it.
+        // Other commands in the batch are not affected.
         let (text, third) = redis.batch((Keys::text(1).get(), Third::text(1).get())).each().await.unwrap();
         assert_eq!(text.unwrap().as_deref(), Some("x"));
         assert!(third.unwrap_err().is_configuration());
 
-        // On the right one it is welcome, and so it is where it is told otherwise.
+        // The keyspace works on a pool of its database, and with an option that moves it.
         let of_three = pool(&format!("{}/3", server.url()), 2).await;
         let redis = Redis::from_pool_on(of_three, 3);
         Third::text(1).set("x").on(&redis).await.unwrap();
@@ -349,9 +368,9 @@ fn a_pool_of_another_database_is_refused() {
     });
 }
 
-/// The application has keys watched while others use the pool.
+/// The application watches keys while other tasks use the pool.
 #[test]
-fn a_watch_of_the_application_s_holds() {
+fn a_watch_of_the_application_stays_effective() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 3).await;
@@ -370,13 +389,13 @@ fn a_watch_of_the_application_s_holds() {
             call::<()>(&mut mine, &["MULTI"]).await;
             call::<()>(&mut mine, &["SET", "mine", "x"]).await;
             let executed: Option<Vec<String>> = call(&mut mine, &["EXEC"]).await;
-            assert_eq!(executed.is_some(), runs, "the typed commands were on other connections");
+            assert_eq!(executed.is_some(), runs, "the typed commands used other connections");
         }
     });
 }
 
 #[test]
-fn a_transaction_of_the_application_s_is_its_own() {
+fn a_transaction_of_the_application_stays_separate() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 3).await;
@@ -394,21 +413,21 @@ fn a_transaction_of_the_application_s_is_its_own() {
         for task in tasks {
             task.await.unwrap();
         }
-        assert!(client(&server, id).contains(" multi=1 "), "one command waits: {}", client(&server, id));
+        assert!(client(&server, id).contains(" multi=1 "), "one command is queued: {}", client(&server, id));
         assert_eq!(call::<Vec<i64>>(&mut mine, &["EXEC"]).await, [1]);
         assert_eq!(Keys::count(9).get().on(&redis).await.unwrap(), 3);
     });
 }
 
 #[test]
-fn a_blocked_connection_of_the_application_s_blocks_nobody_else() {
+fn a_blocked_connection_of_the_application_blocks_no_other_command() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 3).await;
         let redis = Redis::from_pool(pool.clone());
         let mut mine = pool.get_owned().await.unwrap();
         let id: i64 = call(&mut mine, &["CLIENT", "ID"]).await;
-        // It stays blocked on the server, whatever the driver makes of that.
+        // The connection stays blocked on the server even if the driver's own timeout passes.
         let (give_back, given_back) = tokio::sync::oneshot::channel::<()>();
         let popping = tokio::spawn(async move {
             let popped: redis::RedisResult<(String, String)> =
@@ -418,13 +437,13 @@ fn a_blocked_connection_of_the_application_s_blocks_nobody_else() {
             popped
         });
         let blocked = async || client(&server, id).contains(" flags=b ");
-        eventually("it is blocked", blocked).await;
+        eventually("the connection is blocked", blocked).await;
         for _ in 0..10 {
             typed_commands(&redis, 1).await;
         }
         assert!(client(&server, id).contains(" cmd=blpop "), "{}", client(&server, id));
         server.redis_cli(&["RPUSH", "queue", "element"]);
-        // The server gave it to who waited.
+        // The blocked client received the element.
         assert_eq!(server.redis_cli(&["LLEN", "queue"]), "0");
         give_back.send(()).unwrap();
         if let Ok((_, element)) = popping.await.unwrap() {
@@ -434,9 +453,9 @@ fn a_blocked_connection_of_the_application_s_blocks_nobody_else() {
     });
 }
 
-/// The pool has one connection, so that a trace would be met.
+/// The pool has one connection, so leftover state would be visible.
 #[test]
-fn the_raw_access_leaves_no_trace_in_the_pool() {
+fn raw_access_leaves_no_state_in_the_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 1).await;
@@ -445,11 +464,11 @@ fn the_raw_access_leaves_no_trace_in_the_pool() {
             &["WATCH", "own:text:1"][..],
             &["MULTI"],
             &["SELECT", "5"],
-            &["CLIENT", "SETNAME", "somebody"],
+            &["CLIENT", "SETNAME", "worker"],
             &["SUBSCRIBE", "news"],
             &["CLIENT", "REPLY", "ON"],
         ] {
-            // As it is, not by way of helpers that clean up.
+            // The plain command, instead of a method that cleans up.
             let sent: redis::Cmd = {
                 let mut command = redis::cmd(leaving[0]);
                 command.arg(&leaving[1..]);
@@ -461,7 +480,7 @@ fn the_raw_access_leaves_no_trace_in_the_pool() {
                 })
                 .await;
             assert!(left.is_ok() || leaving[0] == "SUBSCRIBE", "{leaving:?}: {left:?}");
-            // What was watched changes; what would be on another database is looked for on this one.
+            // Changes the watched key, and reads the key in this database.
             Keys::text(1).set(leaving[0]).on(&redis).await.unwrap();
             assert_eq!(server.redis_cli(&["GET", "own:text:1"]), leaving[0]);
             let mut mine = pool.get_owned().await.unwrap();
@@ -475,15 +494,15 @@ fn the_raw_access_leaves_no_trace_in_the_pool() {
             assert_eq!(executed.as_ref().map(|(text,)| &**text), Some(leaving[0]));
             drop(mine);
             typed_commands(&redis, 2).await;
-            eventually("the connection beside the pool is closed", async || clients(&server) == 1).await;
+            eventually("the extra connection is closed", async || clients(&server) == 1).await;
         }
     });
 }
 
-/// The pool has one connection, so the library must use the one that the application returned. The pool sends no `PING` at
-/// checkout, which would detect a `MULTI`.
+/// The pool has one connection, so the library must use the one that the application returned. The
+/// pool sends no `PING` at checkout, which would detect a `MULTI`.
 #[test]
-fn the_application_leaves_a_watch_or_a_multi_behind() {
+fn a_leftover_watch_or_multi_of_the_application_is_harmless() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = pool_builder().max_size(1).test_on_check_out(false);
@@ -498,7 +517,7 @@ fn the_application_leaves_a_watch_or_a_multi_behind() {
             server.redis_cli(&["SET", "watched", "touched"]);
         };
         for _ in 0..3 {
-            // The first transaction also asks whether the server has transactions.
+            // The first transaction also detects whether the server supports transactions.
             leave(&[&["WATCH", "watched"]]).await;
             let count = redis.transaction((Keys::count(1).incr(), Keys::text(1).get())).await.unwrap().0;
             leave(&[&["WATCH", "watched"]]).await;
@@ -511,7 +530,8 @@ fn the_application_leaves_a_watch_or_a_multi_behind() {
             leave(&[&["MULTI"]]).await;
             let texts = redis.batch((Keys::text(1).get(), Keys::text(2).get())).await.unwrap();
             assert_eq!(texts, (Some("stored".into()), None));
-            // A transaction within a `MULTI` fails with an error that names it. The next transaction runs.
+            // A transaction inside a leftover `MULTI` fails with an error that names it. The next
+            // transaction works.
             leave(&[&["MULTI"]]).await;
             let error = redis.transaction((Keys::count(1).incr(),)).await.unwrap_err();
             assert!(error.to_string().contains("MULTI"), "{error}");
@@ -522,7 +542,7 @@ fn the_application_leaves_a_watch_or_a_multi_behind() {
 }
 
 #[test]
-fn a_cancelled_pop_on_the_raw_access_eats_nothing() {
+fn a_cancelled_raw_pop_takes_no_element() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool(&server.url(), 1).await;
@@ -536,28 +556,28 @@ fn a_cancelled_pop_on_the_raw_access_eats_nothing() {
                 let redis = redis.clone();
                 async move { redis.raw(pop).await }
             });
-            eventually("it is blocked", async || blocked()).await;
-            // The only connection of the pool is nobody's meanwhile.
+            eventually("the pop blocks", async || blocked()).await;
+            // The only connection of the pool remains free.
             typed_commands(&redis, round).await;
             popping.abort();
             assert!(popping.await.unwrap_err().is_cancelled());
-            eventually("the server has noticed", async || !blocked()).await;
+            eventually("the server unblocks the client", async || !blocked()).await;
             server.redis_cli(&["RPUSH", "queue", "element"]);
-            assert_eq!(server.redis_cli(&["LLEN", "queue"]), "1", "nobody is left to eat it");
+            assert_eq!(server.redis_cli(&["LLEN", "queue"]), "1", "no cancelled pop takes it");
             let mut mine = pool.get_owned().await.unwrap();
             assert_eq!(call::<String>(&mut mine, &["LPOP", "queue"]).await, "element");
         }
-        eventually("all beside the pool are closed", async || clients(&server) == 1).await;
+        eventually("all extra connections are closed", async || clients(&server) == 1).await;
     });
 }
 
-/// What is done with the raw access is limited by nothing but what it states itself.
+/// Only explicit limits apply to raw access.
 #[test]
-fn a_blocking_command_may_take_its_time() {
+fn a_blocking_command_can_exceed_the_timeout_of_the_driver() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::builder().pool(pool(&server.url(), 1).await).timeout(MINUTE).build().unwrap();
-        // The driver's own limit would be half a second.
+        // The driver's own timeout would be half a second.
         let popped: Option<(String, String)> = redis
             .raw(|mut connection| async move {
                 redis::cmd("BLPOP").arg("queue").arg("1.2").query_async(&mut connection).await
@@ -569,17 +589,17 @@ fn a_blocking_command_may_take_its_time() {
 }
 
 #[test]
-fn a_busy_pool_is_said_to_be_busy_in_time() {
+fn a_busy_pool_is_reported_in_time() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let limit = Duration::from_millis(300);
-        // Whether the pool's own limit or that of the command is the shorter.
+        // Either the pool's own timeout is shorter, or the command's.
         for of_pool in [Duration::from_millis(200), Duration::from_secs(30)] {
             let builder = pool_builder().max_size(1).connection_timeout(of_pool);
             let pool = builder.build(manager(&server.url())).await.unwrap();
             let redis = Redis::builder().pool(pool.clone()).timeout(limit).build().unwrap();
-            // The limits are for what fails; what is to work is tried until it does.
-            eventually("it is connected", async || redis.connect().await.is_ok()).await;
+            // Only the failing commands have short limits. Commands that must succeed are retried.
+            eventually("the pool is connected", async || redis.connect().await.is_ok()).await;
             let mine = pool.get().await.unwrap();
             for error in [
                 Keys::text(1).get().on(&redis).await.unwrap_err(),
@@ -596,13 +616,13 @@ fn a_busy_pool_is_said_to_be_busy_in_time() {
                 assert!(error.is_timeout() && !error.is_unavailable());
                 assert!(
                     !error.to_string().contains("`exclusive_connections`"),
-                    "it is not ours to size: {error}"
+                    "the error suggests an option that does not apply: {error}"
                 );
                 assert!(error.to_string().contains("max_size"), "{error}");
             }
-            // The raw access is beside it.
-            eventually("it goes beside the pool", async || redis.raw(ping).await.is_ok()).await;
-            // Who waits gets it when it is free.
+            // Raw access uses an extra connection.
+            eventually("raw access uses an extra connection", async || redis.raw(ping).await.is_ok()).await;
+            // A waiting command gets the connection when it is free.
             let waiting = tokio::spawn(Keys::text(1).get().on(&redis).timeout(MINUTE).into_future());
             drop(mine);
             let waited = waiting.await.unwrap();
@@ -612,7 +632,7 @@ fn a_busy_pool_is_said_to_be_busy_in_time() {
 }
 
 #[test]
-fn a_server_that_is_gone_is_unavailable() {
+fn a_stopped_server_is_unavailable() {
     within(PATIENCE, async {
         let server = RealServer::start();
         for of_pool in [Duration::from_millis(100), Duration::from_secs(30)] {
@@ -620,10 +640,10 @@ fn a_server_that_is_gone_is_unavailable() {
             let pool = builder.build(manager(&server.url())).await.unwrap();
             let patient = Redis::builder().pool(pool.clone()).timeout(MINUTE).build().unwrap();
             let redis = Redis::builder().pool(pool).timeout(Duration::from_secs(1)).build().unwrap();
-            eventually("it is connected", async || patient.connect().await.is_ok()).await;
+            eventually("the pool is connected", async || patient.connect().await.is_ok()).await;
             typed_commands(&patient, 1).await;
             server.kill();
-            // Together, since each takes its whole limit when the pool's own is longer.
+            // In parallel, because each one takes its whole limit if the pool's own is longer.
             let outcomes = tokio::join!(
                 Keys::text(1).get().on(&redis),
                 Keys::count(1).incr().on(&redis),
@@ -640,19 +660,19 @@ fn a_server_that_is_gone_is_unavailable() {
                 assert!(error.is_unavailable(), "{error:?}");
             }
             server.restart();
-            // bb8 tries again after a pause of its own.
-            eventually("it recovers", async || redis.ping().await.is_ok()).await;
+            // bb8 retries after its own pause.
+            eventually("the pool recovers", async || redis.ping().await.is_ok()).await;
             eventually("it recovers", async || patient.ping().await.is_ok()).await;
             typed_commands(&patient, 1).await;
         }
     });
 }
 
-/// What can't be connected at all says why.
+/// The error of a pool that cannot connect names the reason.
 #[test]
-fn a_pool_that_never_had_a_connection() {
+fn a_pool_that_never_connected_is_unavailable() {
     within(PATIENCE, async {
-        // Time enough to be refused.
+        // Long enough for the connection to be refused.
         let builder = pool_builder().connection_timeout(Duration::from_secs(1));
         let pool = builder.build_unchecked(manager("redis://127.0.0.1:1"));
         let redis = Redis::from_pool(pool);
@@ -672,11 +692,11 @@ fn a_pool_that_never_had_a_connection() {
     });
 }
 
-/// A server that knows no command, and repeats what it was told.
+/// Starts a server that supports no command and repeats its input in the error.
 fn echoing_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // It lives as long as the process, and holds nothing but a port.
+    // The thread lives as long as the process, and holds only a port.
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
@@ -699,7 +719,7 @@ fn echoing_server() -> u16 {
 }
 
 #[test]
-fn a_pool_s_password_appears_nowhere() {
+fn the_password_of_a_pool_appears_nowhere() {
     within(PATIENCE, async {
         let secret = "hunter2-xyzzy";
         let denying = RealServer::builder().password("the right one").start();
@@ -728,9 +748,9 @@ fn a_pool_s_password_appears_nowhere() {
     });
 }
 
-/// A user who may count but not say MULTI, nor EVAL instead: what is refused has not happened.
+/// A user with permission to count, but not for MULTI or EVAL: a refused command changes nothing.
 #[test]
-fn a_user_who_may_not_say_multi() {
+fn a_user_without_permission_for_multi() {
     within(PATIENCE, async {
         for protocol in ["resp2", "resp3"] {
             let server = RealServer::start();
@@ -748,9 +768,9 @@ fn a_user_who_may_not_say_multi() {
                     assert_eq!(error.code(), Some("NOPERM"), "{error}");
                     assert!(error.to_string().to_lowercase().contains("multi"), "{error}");
                 }
-                assert_eq!(server.redis_cli(&["KEYS", "*"]), "", "it was denied, and done");
+                assert_eq!(server.redis_cli(&["KEYS", "*"]), "", "a denied command ran");
             }
-            // What takes no MULTI works.
+            // Commands that need no MULTI work.
             assert_eq!(Keys::forever(1).incr().on(&redis).await.unwrap(), 1);
             let (count, text) = redis.batch((Keys::forever(1).incr(), Keys::text(1).get())).await.unwrap();
             assert_eq!((count, text), (2, None));
@@ -763,30 +783,31 @@ fn a_user_who_may_not_say_multi() {
     });
 }
 
-/// The driver has a limit of its own, which is shorter than the deadline.
+/// The driver has its own timeout, which is shorter than the deadline.
 #[test]
-fn the_driver_s_limit_is_a_timeout() {
+fn the_response_timeout_of_the_driver_is_a_timeout() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
-        // As it comes: a busy machine may exceed the driver's limit, so what is to work is tried until it does.
+        // With the driver's defaults. A busy machine may exceed the driver's timeout, so commands
+        // that must succeed are retried.
         let plain =
             bb8::Pool::builder().max_size(1).build(manager(&server.url_through(&proxy))).await.unwrap();
         let redis = Redis::from_pool(plain);
-        eventually("it is connected", async || redis.connect().await.is_ok()).await;
+        eventually("the pool is connected", async || redis.connect().await.is_ok()).await;
         proxy.on("own:text:1", Fault::BlackHole);
         let error = Keys::text(1).get().on(&redis).timeout(MINUTE).await.unwrap_err();
         assert_kind(&error, ErrorKind::Timeout);
         assert!(error.is_timeout() && !error.is_unavailable(), "{error}");
-        assert_eq!(error.budget(), None, "none of ours ran out");
+        assert_eq!(error.budget(), None, "none of this crate's budgets ran out");
 
-        // Frozen: with the pool's PING before each command, and without.
+        // With a frozen server, with and without the pool's PING before each command.
         for tested in [false, true] {
             let builder = bb8::Pool::builder().max_size(1).test_on_check_out(tested);
             let pool = builder.build(manager(&server.url())).await.unwrap();
             let patient = Redis::builder().pool(pool.clone()).timeout(MINUTE).build().unwrap();
             let redis = Redis::builder().pool(pool).timeout(Duration::from_millis(1500)).build().unwrap();
-            eventually("it is connected", async || redis.connect().await.is_ok()).await;
+            eventually("the pool is connected", async || redis.connect().await.is_ok()).await;
             server.pause();
             for error in [
                 Keys::text(2).get().on(&redis).await.unwrap_err(),
@@ -795,18 +816,20 @@ fn the_driver_s_limit_is_a_timeout() {
             ] {
                 assert!(error.is_timeout(), "{error:?}");
             }
-            // A connection that the driver can't make in its own time is one that can't be made.
+            // If the driver's own connect timeout passes, the server counts as unavailable.
             let error = patient.raw(ping).await.unwrap_err();
             assert_kind(&error, ErrorKind::Unavailable);
             assert!(error.to_string().contains("timed out"), "{error}");
             server.resume();
-            // Late replies go to nobody.
-            eventually("it goes on", async || redis.ping().await.is_ok()).await;
+            // Late replies are discarded.
+            eventually("the pool recovers", async || redis.ping().await.is_ok()).await;
             for id in 10..30 {
                 let text = id.to_string();
-                eventually("it is written", async || Keys::text(id).set(&text).on(&redis).await.is_ok())
-                    .await;
-                eventually("it is read", async || match Keys::text(id).get().on(&redis).await {
+                eventually("the value is written", async || {
+                    Keys::text(id).set(&text).on(&redis).await.is_ok()
+                })
+                .await;
+                eventually("the value is read", async || match Keys::text(id).get().on(&redis).await {
                     Ok(read) => {
                         assert_eq!(read.as_ref(), Some(&text));
                         true
@@ -823,17 +846,17 @@ fn the_driver_s_limit_is_a_timeout() {
 }
 
 #[test]
-fn our_own_deadline_holds_too() {
+fn the_deadline_of_this_crate_applies_too() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
         let redis = Redis::from_pool(pool(&server.url_through(&proxy), 1).await);
         redis.connect().await.unwrap();
         proxy.on("own:text:1", Fault::Delay(Duration::from_secs(3)));
-        // Long enough for the pool's PING, which it sends first.
+        // Long enough for the pool's PING, which is sent first.
         let error = Keys::text(1).get().on(&redis).timeout(Duration::from_secs(2)).await.unwrap_err();
         assert_eq!((error.kind(), error.budget()), (ErrorKind::Timeout, Some(Budget::Reply)), "{error}");
-        // Its reply, which is late, is nobody else's.
+        // No other command gets its late reply.
         Keys::text(2).set("two").on(&redis).await.unwrap();
         for _ in 0..20 {
             assert_eq!(Keys::text(2).get().on(&redis).await.unwrap().as_deref(), Some("two"));
@@ -842,9 +865,10 @@ fn our_own_deadline_holds_too() {
     });
 }
 
-/// Dropped at any moment, a command leaves the next user of its connection the replies that are theirs.
+/// If a command is dropped at any moment, the next user of its connection still gets its own
+/// replies.
 #[test]
-fn dropped_commands_disturb_nobody() {
+fn dropped_commands_do_not_affect_other_commands() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::builder().pool(pool(&server.url(), 2).await).timeout(MINUTE).build().unwrap();
@@ -875,9 +899,10 @@ fn dropped_commands_disturb_nobody() {
     });
 }
 
-/// The connections of a pool are driven by the runtime that made them. When it has ended, the pool makes others.
+/// The runtime that opened a connection drives it. After that runtime ends, the pool opens new
+/// connections.
 #[test]
-fn a_pool_outlives_a_runtime() {
+fn a_pool_survives_its_runtime() {
     let server = RealServer::start();
     let pool = {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! Behind proxies that close the connection on a command that they do not know.
+//! Proxies that close the connection on unknown commands.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ struct Keys {
 
 /// The commands of a login that old or simple proxies do not know.
 const UNKNOWN: [&str; 4] = ["HELLO", "CLIENT", "INFO", "MULTI"];
-/// How long a command may take: also attempts that a busy machine delays.
+/// The timeout of a command, long enough for several attempts on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A proxy that closes the connection on these commands.
@@ -49,7 +49,7 @@ fn on_both<F: Future<Output = ()>>(test: impl Fn(SocketAddr) -> F) {
     });
 }
 
-/// All sorts of commands work, transactions included.
+/// Checks that all kinds of commands work, including transactions.
 async fn everything_works(redis: &Redis) {
     redis.connect().await.unwrap();
     redis.ping().await.unwrap();
@@ -86,7 +86,7 @@ async fn everything_works(redis: &Redis) {
 }
 
 #[test]
-fn it_is_found_out() {
+fn a_proxy_that_needs_a_plain_login_is_detected() {
     on_both(async |address| {
         for commands in [&["HELLO"][..], &["CLIENT"], &["INFO"], &["MULTI"], &UNKNOWN] {
             for protocol in [Protocol::Auto, Protocol::Resp2] {
@@ -104,7 +104,7 @@ fn user_and_database_are_still_used() {
         let proxy = closing(server.address(), &UNKNOWN);
         let redis = through(&proxy).password("hunter2").db(3).build().unwrap();
         everything_works(&redis).await;
-        assert_eq!(server.redis_cli(&["-n", "0", "DBSIZE"]), "0", "all of it is in database 3");
+        assert_eq!(server.redis_cli(&["-n", "0", "DBSIZE"]), "0", "all keys are in database 3");
         let wrong =
             through(&proxy).password("hunter3").build().unwrap().connect().await.map(drop).unwrap_err();
         assert_eq!(wrong.kind(), ErrorKind::AuthenticationFailed, "{wrong}");
@@ -122,7 +122,7 @@ fn user_and_database_are_still_used() {
 }
 
 #[test]
-fn it_is_remembered() {
+fn the_detected_login_is_remembered() {
     on_both(async |address| {
         let proxy = closing(address, &UNKNOWN);
         let redis = through(&proxy).build().unwrap();
@@ -131,19 +131,22 @@ fn it_is_remembered() {
             let before = proxy.until(|traffic| traffic.open == 1).await.connections;
             proxy.cut_all();
             proxy.until(|traffic| traffic.open == 0).await;
-            eventually("it is noticed", async || Keys::text(1).get().on(&redis).await.is_ok()).await;
+            eventually("the lost connection is noticed", async || {
+                Keys::text(1).get().on(&redis).await.is_ok()
+            })
+            .await;
             assert_eq!(proxy.traffic().connections, before + 1, "each connection takes one attempt");
         }
     });
 }
 
 #[test]
-fn it_can_be_configured() {
+fn a_plain_login_can_be_configured() {
     on_both(async |address| {
         for by_url in [false, true] {
             let proxy = Proxy::start(address);
             proxy.named("MULTI", Fault::CutRequest);
-            // None of them is sent: the faults are never used.
+            // None of these is sent, so the faults stay unused.
             ["HELLO", "CLIENT", "INFO"].iter().for_each(|command| proxy.on(command, Fault::CutRequest));
             let builder = through(&proxy);
             let redis = if by_url {
@@ -169,7 +172,7 @@ fn resp3_needs_hello() {
     });
 }
 
-/// Asserts that what needs a transaction is refused, with the reason, and that nothing of it happened.
+/// Asserts that commands that need a transaction are refused with the reason, and change nothing.
 async fn transactions_are_refused(redis: &Redis, kind: ErrorKind) {
     let refused: [Error; 4] = [
         Keys::count(5).incr().on(redis).await.unwrap_err(),
@@ -190,7 +193,7 @@ async fn transactions_are_refused(redis: &Redis, kind: ErrorKind) {
 }
 
 #[test]
-fn without_scripts_it_says_why() {
+fn without_scripts_the_error_explains_why() {
     on_both(async |address| {
         let proxy = closing(address, &["HELLO", "CLIENT", "INFO", "MULTI", "EVAL", "EVALSHA"]);
         let redis = through(&proxy).build().unwrap();
@@ -198,12 +201,13 @@ fn without_scripts_it_says_why() {
         let connections = proxy.traffic().connections;
         transactions_are_refused(&redis, ErrorKind::Server).await;
         let locked = Keys::text(5).update_or_insert(|| "x".to_owned(), |_| {}).on(&redis).await.unwrap_err();
-        assert!(locked.to_string().contains("EVAL"), "{locked}");
+        let text = locked.to_string();
+        assert!(text.contains("needs EVAL") && text.contains("nothing was sent"), "{text}");
         assert_eq!(proxy.traffic().connections, connections, "no connection was closed for them");
     });
 }
 
-/// Opens a connection that replaces the one that is open. Each command makes one attempt.
+/// Replaces the open connection with a new one. Each command makes one attempt.
 async fn reconnect(redis: &Redis, proxy: &Proxy) -> Result<Option<String>, Error> {
     proxy.cut_all();
     proxy.until(|traffic| traffic.open == 0).await;
@@ -211,34 +215,34 @@ async fn reconnect(redis: &Redis, proxy: &Proxy) -> Result<Option<String>, Error
     Keys::text(1).get().on(redis).await
 }
 
-/// Whether the pool logs in wholly: then the server says its version.
-async fn is_whole(redis: &Redis) -> bool {
+/// Returns whether the pool uses the full login. Only then the server version is known.
+async fn is_full_login(redis: &Redis) -> bool {
     let health = redis.health().timeout(LIMIT).await;
     assert!(health.healthy, "{health:?}");
     health.version.is_some()
 }
 
 #[test]
-fn a_connection_closed_by_chance_is_no_proxy() {
+fn a_single_closed_connection_does_not_imply_a_proxy() {
     on_both(async |address| {
         let proxy = Proxy::start(address);
         proxy.on("HELLO", Fault::CutRequest);
         let redis = through(&proxy).build().unwrap();
         redis.connect().await.unwrap();
         assert_eq!(proxy.unused(), 0);
-        assert!(is_whole(&redis).await);
+        assert!(is_full_login(&redis).await);
     });
 }
 
 /// A server that restarts behind a proxy looks like one that closes connections.
 #[test]
-fn a_pool_that_logged_in_wholly_falls_back_after_three_closed_connections() {
+fn a_pool_with_a_full_login_falls_back_after_three_closed_connections() {
     on_both(async |address| {
         let proxy = Proxy::start(address);
         let redis = through(&proxy).build().unwrap();
-        assert!(is_whole(&redis).await);
+        assert!(is_full_login(&redis).await);
         for round in 0..2 {
-            // Two in a row, as often as may be.
+            // Two in a row, repeatedly.
             for _ in 0..2 {
                 proxy.on("HELLO", Fault::CutRequest);
                 let before = proxy.traffic().connections;
@@ -247,63 +251,63 @@ fn a_pool_that_logged_in_wholly_falls_back_after_three_closed_connections() {
                 assert_eq!(proxy.traffic().connections, before + 1, "no plain login was tried");
             }
             eventually("it connects", async || Keys::text(1).get().on(&redis).await.is_ok()).await;
-            assert!(is_whole(&redis).await, "round {round}");
+            assert!(is_full_login(&redis).await, "round {round}");
         }
         proxy.named("HELLO", Fault::CutRequest);
         for _ in 0..2 {
             reconnect(&redis, &proxy).await.unwrap_err();
         }
         reconnect(&redis, &proxy).await.unwrap();
-        assert!(!is_whole(&redis).await);
+        assert!(!is_full_login(&redis).await);
         everything_works(&redis).await;
     });
 }
 
 /// On a paused clock, which needs connections in memory.
 #[tokio::test(start_paused = true)]
-async fn a_whole_login_is_tried_again_after_ten_minutes() {
+async fn a_full_login_is_retried_after_ten_minutes() {
     let server = Server::new();
     let closing = server.inject(redis_keyspace_embedded::Fault::close_before().on("HELLO"));
     let redis = Redis::builder().embedded(server.clone()).build().unwrap();
-    assert!(!is_whole(&redis).await);
+    assert!(!is_full_login(&redis).await);
     drop(closing);
     tokio::time::advance(Duration::from_secs(590)).await;
-    assert!(!is_whole(&redis).await);
-    // The connection is replaced, though nothing is wrong with it.
+    assert!(!is_full_login(&redis).await);
+    // The connection is replaced, although it works.
     tokio::time::advance(Duration::from_secs(11)).await;
     Keys::text(1).set("a").on(&redis).await.unwrap();
-    assert!(is_whole(&redis).await);
+    assert!(is_full_login(&redis).await);
 
     let closing = server.inject(redis_keyspace_embedded::Fault::close_before().on("HELLO"));
     tokio::time::advance(Duration::from_secs(1200)).await;
-    assert!(is_whole(&redis).await, "a connection with a whole login stays");
+    assert!(is_full_login(&redis).await, "a connection with a full login is kept");
     assert_eq!(closing.hits(), 0);
 }
 
-/// A proxy that is the reason for the plain login on all connections after it was tried again.
+/// After a retry, the proxy still needs the plain login on all connections.
 #[tokio::test(start_paused = true)]
-async fn a_login_stays_plain_for_as_long_as_it_must() {
+async fn a_plain_login_is_kept_while_needed() {
     let server = Server::new();
     let closing = server.inject(redis_keyspace_embedded::Fault::close_before().on("HELLO"));
     let redis = Redis::builder().embedded(server.clone()).build().unwrap();
     for round in 1..4 {
-        assert!(!is_whole(&redis).await);
+        assert!(!is_full_login(&redis).await);
         assert_eq!(closing.hits(), 2 * round, "tried, and confirmed");
         tokio::time::advance(Duration::from_secs(601)).await;
     }
-    // Configured, it is never tried.
+    // If the plain login is configured, the full one is never tried.
     let redis = Redis::builder().embedded(server).login(LoginMode::Plain).build().unwrap();
     let hits = closing.hits();
     for _ in 0..3 {
-        assert!(!is_whole(&redis).await);
+        assert!(!is_full_login(&redis).await);
         tokio::time::advance(Duration::from_secs(601)).await;
     }
     assert_eq!(closing.hits(), hits);
 }
 
-/// The user may not say MULTI: an error reply instead of a closed connection.
+/// The user has no permission for MULTI: an error reply instead of a closed connection.
 #[test]
-fn a_script_replaces_a_multi_that_is_not_permitted() {
+fn a_script_replaces_a_forbidden_multi() {
     within(PATIENCE, async {
         let server = RealServer::start();
         server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi"]);
@@ -325,7 +329,7 @@ fn a_script_replaces_a_multi_that_is_not_permitted() {
             let (count, text) =
                 redis.transaction((Keys::count(id).incr(), Keys::text(id).get())).each().await.unwrap();
             assert_eq!((count.unwrap(), text.unwrap_err().kind()), (3, ErrorKind::WrongType));
-            // What Lua would round is an error.
+            // Numbers that Lua would round are an error.
             server.redis_cli(&["SET", Keys::count(id).as_ref(), "9007199254740992"]);
             let error = Keys::count(id).incr().on(&redis).await.unwrap_err();
             assert!(error.to_string().contains("2^53"), "{error}");
@@ -338,7 +342,7 @@ fn a_script_replaces_a_multi_that_is_not_permitted() {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert!(!Keys::text(9).exists().on(&redis).await.unwrap());
         server.redis_cli(&["ACL", "SETUSER", "app", "+incr", "+incrby"]);
-        // On a replica, too, nothing runs.
+        // On a replica, nothing runs either.
         server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]);
         let redis = builder().client_name("of-replica").retries(0).build().unwrap();
         for error in [
@@ -354,9 +358,9 @@ fn a_script_replaces_a_multi_that_is_not_permitted() {
     });
 }
 
-/// The application's own pool makes the connections; MULTI, HELLO and INFO are sent later.
+/// The pool of the application opens the connections. MULTI, HELLO and INFO are sent later.
 #[test]
-fn on_a_pool_of_the_application() {
+fn plain_login_works_on_an_application_pool() {
     on_both(async |address| {
         let proxy = closing(address, &["MULTI", "HELLO", "INFO"]);
         let url = format!("redis://127.0.0.1:{}?protocol=resp2", proxy.port());
@@ -387,7 +391,7 @@ fn connections_carry_the_name_of_the_program() {
         assert_eq!(named(name), 2);
         let other = Redis::builder().url(&server.url()).unwrap().client_name("mine").build().unwrap();
         other.connect().await.unwrap();
-        assert_eq!((named(name), named("mine")), (2, 2), "the user's own name wins");
+        assert_eq!((named(name), named("mine")), (2, 2), "an explicit name is kept");
     });
 }
 

@@ -21,13 +21,13 @@ fn refused(outcome: redis_keyspace::Result<Profiles>, words: &[&str]) {
 }
 
 #[test]
-fn what_is_not_known_is_an_error_that_names_it() {
+fn unknown_settings_are_named_in_the_error() {
     let read = |text: &str| Profiles::new().toml(text);
     refused(read("[production]\nhots = \"hunter2\""), &["[production]", "`hots`"]);
-    refused(read("[production]\nport = \"hunter2\""), &["[production]", "`port` takes an integer"]);
+    refused(read("[production]\nport = \"hunter2\""), &["[production]", "`port` must be an integer"]);
     refused(read("[production]\nport = 70000"), &["`port`"]);
-    refused(read("[production]\npassword = 5"), &["`password` takes a string in quotes"]);
-    refused(read("[a]\ntimeout = 5"), &["`timeout` takes a duration in quotes"]);
+    refused(read("[production]\npassword = 5"), &["`password` must be a string in quotes"]);
+    refused(read("[a]\ntimeout = 5"), &["`timeout` must be a duration in quotes"]);
     refused(read("[a]\ntimeout = \"5 hunter2\""), &["`timeout`", "\"800ms\""]);
     refused(read("[a]\nprotocol = \"hunter2\""), &["`protocol`", "\"resp3\""]);
     refused(read("[a]\nnamespace = \"a*b\""), &["`namespace`"]);
@@ -43,8 +43,8 @@ fn what_is_not_known_is_an_error_that_names_it() {
     refused(read("[a]\nurl = \"redis://u:hunter2@h\"\npassword = \"b\""), &["`password` contradicts"]);
     refused(read("[a]\nurl = \"redis://u@h\"\nusername = \"v\""), &["`username` contradicts"]);
     let _ = read("[a]\nurl = \"redis://u@h/2\"\nusername = \"u\"\ndb = 2\npassword = \"p\"").unwrap();
-    refused(read("host = \"h\""), &["`host` is no section"]);
-    refused(read("[a]\npassword = hunter2\n"), &["no TOML near line 2"]);
+    refused(read("host = \"h\""), &["`host` is not a section"]);
+    refused(read("[a]\npassword = hunter2\n"), &["invalid TOML near line 2"]);
     refused(Profiles::new().file("/no/such/file.toml"), &["/no/such/file.toml"]);
     let profiles = Profiles::new().optional_file("/no/such/file.toml").unwrap();
     let unknown = profiles.select("prod").unwrap_err();
@@ -52,7 +52,7 @@ fn what_is_not_known_is_an_error_that_names_it() {
 }
 
 #[test]
-fn profiles_from_code_and_from_a_file_add_up() {
+fn profiles_from_code_and_file_are_merged() {
     within(PATIENCE, async {
         let server = RealServer::builder().password("hunter2").start();
         let directory = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn profiles_from_code_and_from_a_file_add_up() {
 }
 
 #[test]
-fn production_has_no_server_unless_one_is_stated() {
+fn production_needs_an_explicit_server() {
     let production = || Profiles::new().select("production").unwrap();
     let error = production().build().unwrap_err();
     assert!(error.is_configuration() && error.to_string().contains("`production` has no server"), "{error}");
@@ -96,9 +96,9 @@ fn production_has_no_server_unless_one_is_stated() {
     Profiles::default().select("test").unwrap().build().unwrap();
 }
 
-/// Not a test of its own: what the next one runs as a process, with variables of its own.
+/// Not a test by itself: the child process of the next test, with its own environment variables.
 #[test]
-fn by_the_environment_child() {
+fn profile_from_the_environment_child() {
     if std::env::var_os("PROFILES_CHILD").is_none() {
         return;
     }
@@ -109,11 +109,12 @@ fn by_the_environment_child() {
 }
 
 #[test]
-fn by_the_environment() {
+fn a_profile_is_selected_by_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let run = |variables: &[(&str, &str)]| {
-        let mut child =
-            child_test!("by_the_environment_child").current_dir(directory.path()).env("PROFILES_CHILD", "1");
+        let mut child = child_test!("profile_from_the_environment_child")
+            .current_dir(directory.path())
+            .env("PROFILES_CHILD", "1");
         for name in ["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_NAMESPACE"]
         {
             child = child.env_remove(name);

@@ -1,4 +1,4 @@
-//! What a server refuses, servers that are none, and coming back from losses again and again.
+//! Refused logins, servers of other protocols, and recovery from repeated connection losses.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ async fn ping(mut connection: RawConnection) -> redis::RedisResult<()> {
     redis::cmd("PING").query_async(&mut connection).await
 }
 
-/// Everything that is tried fails like this, by lane, by raw access and at the start.
+/// Returns the errors of a command on a lane, of raw access and of `connect`.
 async fn refusals(redis: &Redis) -> [redis_keyspace::Error; 4] {
     [
         Keys::text(1).get().on(redis).await.unwrap_err(),
@@ -40,16 +40,16 @@ async fn refusals(redis: &Redis) -> [redis_keyspace::Error; 4] {
 }
 
 #[test]
-fn wrong_and_absent_passwords() {
+fn wrong_and_missing_passwords_are_refused() {
     within(PATIENCE, async {
         let server = RealServer::builder().password("the right one").start();
         let host = || Redis::builder().host("127.0.0.1").port(server.port());
         for protocol in [Protocol::Auto, Protocol::Resp2, Protocol::Resp3] {
             let host = || host().protocol(protocol);
             let wrong = host().password("the wrong one").build().unwrap();
-            let nobody = host().username("nobody").password("the right one").build().unwrap();
+            let stranger = host().username("stranger").password("the right one").build().unwrap();
             let none = host().build().unwrap();
-            for (redis, code) in [(&wrong, "WRONGPASS"), (&nobody, "WRONGPASS"), (&none, "NOAUTH")] {
+            for (redis, code) in [(&wrong, "WRONGPASS"), (&stranger, "WRONGPASS"), (&none, "NOAUTH")] {
                 for error in refusals(redis).await {
                     assert_eq!(
                         (error.kind(), error.code()),
@@ -57,6 +57,8 @@ fn wrong_and_absent_passwords() {
                         "{protocol:?}: {error}"
                     );
                     assert!(!error.is_unavailable() && !error.is_timeout());
+                    let names_the_user = error.to_string().contains("rejected the user `");
+                    assert_eq!(names_the_user, code == "WRONGPASS", "{error}");
                     secrets::assert_absent("the wrong one", [format!("{error} {error:?}")]);
                 }
             }
@@ -68,7 +70,7 @@ fn wrong_and_absent_passwords() {
 }
 
 #[test]
-fn an_acl_user() {
+fn an_acl_user_can_log_in() {
     within(PATIENCE, async {
         let server = RealServer::start();
         server.redis_cli(&[
@@ -112,9 +114,10 @@ fn an_acl_user() {
     });
 }
 
-/// Whom the server lets in with any password needs none here, and is not taken for the default user.
+/// A user that the server accepts with any password needs none here, and does not become the
+/// default user.
 #[test]
-fn a_user_without_a_password() {
+fn a_user_without_a_password_can_log_in() {
     within(PATIENCE, async {
         let server = RealServer::start();
         server.redis_cli(&["ACL", "SETUSER", "guest", "on", "nopass", "~*", "+@all"]);
@@ -137,9 +140,9 @@ fn a_user_without_a_password() {
                 redis.close().await;
                 eventually("all are closed", async || guests() == 0).await;
             }
-            let nobody = Redis::builder().host("127.0.0.1").port(server.port()).username("nobody");
-            let nobody = nobody.protocol(protocol).build().unwrap();
-            for error in refusals(&nobody).await {
+            let stranger = Redis::builder().host("127.0.0.1").port(server.port()).username("stranger");
+            let stranger = stranger.protocol(protocol).build().unwrap();
+            for error in refusals(&stranger).await {
                 assert_eq!(
                     (error.kind(), error.code()),
                     (ErrorKind::AuthenticationFailed, Some("WRONGPASS")),
@@ -151,7 +154,7 @@ fn a_user_without_a_password() {
 }
 
 #[test]
-fn a_server_that_has_no_room() {
+fn a_server_at_maxclients_is_reported() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let mut only = server.client();
@@ -159,7 +162,8 @@ fn a_server_that_has_no_room() {
         for protocol in [Protocol::Auto, Protocol::Resp2, Protocol::Resp3] {
             let builder = Redis::builder().url(&server.url()).unwrap().db(3).protocol(protocol);
             let redis = builder.timeout(MINUTE).build().unwrap();
-            // It says so and closes; which of the two is seen first is a race.
+            // The server sends the error and closes the connection. Which of them arrives first is
+            // a race.
             for _ in 0..4 {
                 for error in refusals(&redis).await {
                     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -174,13 +178,13 @@ fn a_server_that_has_no_room() {
         let redis = Redis::open(&server.url()).unwrap();
         assert!(redis.ping().await.unwrap_err().is_unavailable());
         drop(only);
-        eventually("there is room", async || redis.ping().await.is_ok()).await;
+        eventually("a connection is free", async || redis.ping().await.is_ok()).await;
     });
 }
 
-/// A user who may count but not say MULTI, nor EVAL instead: what is refused has not happened.
+/// A user with permission to count, but not for MULTI or EVAL: a refused command changes nothing.
 #[test]
-fn a_refused_transaction_has_done_nothing() {
+fn a_refused_transaction_changes_nothing() {
     within(PATIENCE, async {
         let server = RealServer::start();
         server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi", "-eval"]);
@@ -193,7 +197,7 @@ fn a_refused_transaction_has_done_nothing() {
 }
 
 #[test]
-fn a_database_that_is_not_there() {
+fn a_missing_database_is_reported() {
     within(PATIENCE, async {
         for protocol in [Protocol::Auto, Protocol::Resp2, Protocol::Resp3] {
             let redis = Redis::builder()
@@ -205,17 +209,19 @@ fn a_database_that_is_not_there() {
                 .unwrap();
             for error in refusals(&redis).await {
                 assert_eq!(error.kind(), ErrorKind::Server, "{error}");
-                assert!(error.to_string().contains("DB index is out of range"), "{error}");
+                let text = error.to_string();
+                assert!(text.contains("DB index is out of range") && text.contains("database 64"), "{text}");
+                assert!(text.contains("`databases`") && text.contains("127.0.0.1:"), "{text}");
             }
         }
     });
 }
 
-/// Answers every connection with these bytes, and closes it or not.
+/// Answers every connection with these bytes, and optionally closes it.
 fn lying_server(answer: &'static [u8], stays: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // It lives as long as the process, and holds nothing but a port.
+    // The thread lives as long as the process, and holds only a port.
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         for stream in listener.incoming() {
@@ -231,7 +237,7 @@ fn lying_server(answer: &'static [u8], stays: bool) -> u16 {
 }
 
 #[test]
-fn servers_that_are_none() {
+fn servers_of_other_protocols_are_reported() {
     within(PATIENCE, async {
         for (answer, stays) in [
             (&b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>"[..], false),
@@ -246,7 +252,7 @@ fn servers_that_are_none() {
             (b"\r\n\r\n", true),
         ] {
             let port = lying_server(answer, stays);
-            // What it says is looked at; where it says nothing, or not all, there is nothing to wait for.
+            // A complete reply is checked at once. Without one, the client waits for its deadline.
             let speaks = answer.starts_with(b"HTTP");
             let limit = if speaks { MINUTE } else { Duration::from_millis(300) };
             let builder = Redis::builder().host("127.0.0.1").port(port).connect_timeout(limit);
@@ -260,7 +266,7 @@ fn servers_that_are_none() {
                 let error = redis.connect().await.unwrap_err().to_string();
                 assert!(error.contains("does not speak the Redis protocol"), "{error}");
                 let error = redis.raw(ping).await.unwrap_err().to_string();
-                assert!(error.contains(&port.to_string()), "the raw access names the address too: {error}");
+                assert!(error.contains(&port.to_string()), "raw access names the address, too: {error}");
             }
         }
     });
@@ -269,7 +275,7 @@ fn servers_that_are_none() {
 #[test]
 fn a_thousand_tasks_make_few_attempts() {
     within(PATIENCE, async {
-        // In front of nothing: it accepts, and closes at once.
+        // In front of a closed port: the proxy accepts the connection and closes it at once.
         let proxy = Proxy::start(([127, 0, 0, 1], 1).into());
         let url = format!("redis://127.0.0.1:{}", proxy.port());
         let redis = Redis::builder().url(&url).unwrap().timeout(MINUTE).build().unwrap();
@@ -287,16 +293,16 @@ fn a_thousand_tasks_make_few_attempts() {
             assert!(task.await.unwrap().unwrap_err().is_unavailable());
         }
         let attempts = proxy.traffic().connections;
-        // Three tries of a thousand tasks on two lanes.
+        // Three attempts of a thousand tasks on two lanes.
         assert!(attempts <= 60, "{attempts} attempts to connect");
     });
 }
 
 #[test]
-fn clients_killed_by_the_server() {
+fn killed_connections_are_replaced() {
     within(PATIENCE, async {
         let server = RealServer::start();
-        // A command may be hit again and again.
+        // A command may fail repeatedly.
         let redis = Redis::builder().url(&server.url()).unwrap().timeout(MINUTE).retries(50).build().unwrap();
         let (done, mut lost) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), 0);
         let tasks: Vec<_> = (0..10)
@@ -329,13 +335,13 @@ fn clients_killed_by_the_server() {
         for task in tasks {
             lost += task.await.unwrap();
         }
-        assert!(lost <= 30 * 10, "at most what was in flight");
+        assert!(lost <= 30 * 10, "at most the commands in flight");
         assert_eq!(redis.stats().connections[0].status, PoolStatus::Ready);
     });
 }
 
 #[test]
-fn no_connection_is_leaked() {
+fn killed_connections_are_not_leaked() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::open(&server.url()).unwrap();
@@ -348,16 +354,16 @@ fn no_connection_is_leaked() {
         }
         let clients =
             || server.redis_cli(&["CLIENT", "LIST"]).lines().filter(|line| line.starts_with("id=")).count();
-        // Two lanes, a raw one, and the one that asks.
+        // Two lanes, a raw connection, and the connection of `redis-cli`.
         assert!(clients() <= 2 + 1 + 1 + 1, "{}", server.redis_cli(&["CLIENT", "LIST"]));
         drop(redis);
         eventually("all are closed", async || clients() == 1).await;
     });
 }
 
-/// The connection broke while it was idle: nobody is to notice.
+/// The connection broke while it was idle: the next command must not fail.
 #[test]
-fn a_raw_connection_that_broke_while_idle() {
+fn an_idle_raw_connection_that_broke_is_replaced() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::builder()
@@ -370,7 +376,7 @@ fn a_raw_connection_that_broke_while_idle() {
         for _ in 0..20 {
             redis.raw(ping).await.unwrap();
             server.redis_cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-            eventually("it is noticed", async || redis.raw(ping).await.is_ok()).await;
+            eventually("the lost connection is noticed", async || redis.raw(ping).await.is_ok()).await;
         }
     });
 }

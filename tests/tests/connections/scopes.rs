@@ -1,4 +1,5 @@
-//! Which handle a call uses: the current one, a scope that moves into tasks, and the scope of a request.
+//! Which handle a call uses: the current one, a scope that moves into tasks, and the scope of a
+//! request.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -24,7 +25,7 @@ struct ElsewhereKeys {
 }
 
 both_servers! {
-    async fn the_current_handle_is_the_one_in_scope(redis: Redis) {
+    async fn the_current_handle_is_the_scoped_one(redis: Redis) {
         Keys::text(1).set("x").await.unwrap();
         let current = Redis::current().unwrap();
         assert_eq!(Keys::text(1).get().on(&current).await.unwrap().as_deref(), Some("x"));
@@ -38,14 +39,15 @@ both_servers! {
         drop(redis);
     }
 
-    async fn a_scope_moves_into_tasks(redis: Redis) {
+    async fn a_scope_can_be_moved_into_tasks(redis: Redis) {
         let set = async || Keys::text(1).set("x").await;
         let lost = tokio::spawn(set()).await.unwrap();
         assert_eq!(lost.unwrap_err().kind(), ErrorKind::ServerNotConfigured);
         tokio::spawn(Redis::in_current_scope(set())).await.unwrap().unwrap();
         assert_eq!(Keys::text(1).get().await.unwrap().as_deref(), Some("x"));
         Keys::text(1).del().await.unwrap();
-        // It runs in the scope in which it was created, not in the scope in which it is polled.
+        // The future runs in the scope in which it was created, not in the scope in which it is
+        // polled.
         let taken = Redis::in_current_scope(set());
         Redis::disabled().scope(taken).await.unwrap();
         assert_eq!(Keys::text(1).get().await.unwrap().as_deref(), Some("x"));

@@ -1,4 +1,4 @@
-//! Servers and connections that go away, hang or lie.
+//! Servers and connections that fail, hang or send invalid replies.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn to(url: &str) -> RedisBuilder {
     Redis::builder().url(url).unwrap().timeout(MINUTE).connect_timeout(MINUTE)
 }
 
-/// A server with a proxy in front, and a handle that goes through it on one lane.
+/// Starts a server behind a proxy, and a handle that connects through it with one lane.
 fn proxied() -> (RealServer, Proxy, Redis) {
     let server = RealServer::start();
     let proxy = Proxy::start(server.address());
@@ -41,7 +41,7 @@ fn assert_lost(error: &Error) {
 }
 
 #[test]
-fn without_a_server_a_command_fails_after_few_attempts_and_says_where() {
+fn without_a_server_a_command_fails_after_few_attempts_and_names_the_address() {
     within(PATIENCE, async {
         let proxy = Proxy::start(([127, 0, 0, 1], 1).into());
         proxy.refuse(true);
@@ -75,7 +75,7 @@ fn without_a_server_a_command_fails_after_few_attempts_and_says_where() {
 }
 
 #[test]
-fn killed_and_restarted() {
+fn commands_recover_after_a_crash_and_restart() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = to(&server.url()).build().unwrap();
@@ -87,11 +87,11 @@ fn killed_and_restarted() {
                 Keys::count(1).incr().await.unwrap();
                 for round in 0..3 {
                     server.pause();
-                    // In flight, for they are written and nobody answers.
+                    // In flight: the requests are written, and the server does not reply.
                     let running: Vec<_> = (0..20)
                         .map(|_| tokio::spawn(Keys::count(1).incr().on(&redis).into_future()))
                         .collect();
-                    eventually("they are under way", async || {
+                    eventually("the commands are in flight", async || {
                         redis.stats().connections.iter().map(|pool| pool.in_flight).sum::<usize>() == 20
                     })
                     .await;
@@ -103,7 +103,7 @@ fn killed_and_restarted() {
                     assert!(error.is_unavailable(), "{error}");
                     assert_eq!(redis.stats().connections[0].status, PoolStatus::Disconnected);
                     server.restart();
-                    // It recovers by itself.
+                    // The pool recovers by itself.
                     eventually("the breaker is closed", async || redis.ping().await.is_ok()).await;
                     for _ in 0..10 {
                         Keys::count(2).incr().await.unwrap();
@@ -120,7 +120,8 @@ fn killed_and_restarted() {
 fn a_read_outlives_a_restart() {
     within(PATIENCE, async {
         let server = RealServer::start();
-        // Without a breaker: how soon the server is back is the machine's affair, and the breaker would end the tries.
+        // Without a breaker, which would end the retries before a slow machine has restarted the
+        // server.
         let redis = to(&server.url()).retries(50).breaker(0, MINUTE).build().unwrap();
         Keys::text(1).set("x").on(&redis).await.unwrap();
         server.kill();
@@ -136,12 +137,13 @@ fn a_read_outlives_a_restart() {
 }
 
 #[test]
-fn paused_and_resumed() {
+fn commands_recover_after_a_pause() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = to(&server.url()).timeout(Duration::from_millis(400)).build().unwrap();
-        // The limit is for what fails; what is to work states a longer one, or is tried until it does.
-        eventually("it is connected", async || redis.connect().await.is_ok()).await;
+        // Only the failing commands have short limits. Commands that must succeed have a longer
+        // one, or are retried.
+        eventually("the handle is connected", async || redis.connect().await.is_ok()).await;
         Keys::text(1).set("x").on(&redis).timeout(MINUTE).await.unwrap();
         server.pause();
         let start = Instant::now();
@@ -155,7 +157,7 @@ fn paused_and_resumed() {
         assert_eq!(error.budget(), Some(Budget::Reply), "{error}");
         assert!(error.to_string().contains("50ms"), "{error}");
         server.resume();
-        // Late replies go to nobody.
+        // Late replies are discarded.
         for id in 0..50 {
             Keys::text(id).set(&id.to_string()).on(&redis).timeout(MINUTE).await.unwrap();
             let read = Keys::text(id).get().on(&redis).timeout(MINUTE).await;
@@ -165,18 +167,18 @@ fn paused_and_resumed() {
 }
 
 #[test]
-fn a_paused_server_is_no_connection() {
+fn a_paused_server_fails_the_connection_attempt() {
     within(PATIENCE, async {
         let server = RealServer::start();
         server.pause();
         let builder = || to(&server.url()).timeout(Duration::from_millis(300));
-        // Whether the limit of the attempt or that of the command is the shorter.
+        // Either the limit of the attempt is shorter, or the limit of the command.
         for connect in [Duration::from_millis(100), Duration::from_secs(2)] {
             let redis = builder().connect_timeout(connect).build().unwrap();
             let ping = |mut c: redis_keyspace::raw::RawConnection| async move {
                 redis::cmd("PING").query_async::<()>(&mut c).await
             };
-            // That each of them ends is the point: the server is paused for as long as they run.
+            // The server is paused while these commands run, so each of them must end by its limit.
             for outcome in [
                 Keys::text(1).get().on(&redis).await.map(drop),
                 redis.connect().await.map(drop),
@@ -195,7 +197,7 @@ fn a_paused_server_is_no_connection() {
 }
 
 #[test]
-fn cut_before_the_request_arrived() {
+fn a_request_cut_before_it_arrives_does_not_run() {
     within(PATIENCE, async {
         let (_server, proxy, redis) = proxied();
         redis.connect().await.unwrap();
@@ -206,7 +208,7 @@ fn cut_before_the_request_arrived() {
         assert_lost(&Keys::ending(1).incr().on(&redis).await.unwrap_err());
         assert_eq!(Keys::ending(1).get().on(&redis).await.unwrap(), 0);
         proxy.on("faults:text:1", Fault::CutRequest);
-        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap(), None, "a read is tried again");
+        assert_eq!(Keys::text(1).get().on(&redis).await.unwrap(), None, "a read is retried");
         proxy.on("faults:text:1", Fault::CutRequest);
         Keys::text(1).set("x").on(&redis).await.unwrap();
         assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"));
@@ -215,7 +217,7 @@ fn cut_before_the_request_arrived() {
 }
 
 #[test]
-fn cut_after_the_request_arrived() {
+fn a_write_cut_after_it_arrives_is_not_repeated() {
     within(PATIENCE, async {
         let (_server, proxy, redis) = proxied();
         redis.connect().await.unwrap();
@@ -224,7 +226,7 @@ fn cut_after_the_request_arrived() {
             key.set(0).await.unwrap();
             proxy.on("INCRBY", fault);
             assert_lost(&key.incr().await.unwrap_err());
-            assert_eq!(key.get().await.unwrap(), 1, "once, for it is not tried again");
+            assert_eq!(key.get().await.unwrap(), 1, "once, because it is not retried");
             let key = Keys::text(1).on(&redis);
             key.set("hello").await.unwrap();
             proxy.on("GETDEL", fault);
@@ -233,11 +235,11 @@ fn cut_after_the_request_arrived() {
             key.set("hello").await.unwrap();
             proxy.on("GET", fault);
             assert_eq!(key.get().await.unwrap().as_deref(), Some("hello"));
-            // What answers otherwise the second time is not tried again.
+            // Commands whose second execution returns something else are not retried.
             key.del().await.unwrap();
             proxy.on("SET", fault);
             assert_lost(&key.set("x").only_if_absent().await.unwrap_err());
-            // Of a counter, because `del` of a value has two of these.
+            // On a counter, because `del` of a value sends two commands.
             let count = Keys::count(1).on(&redis);
             proxy.on("UNLINK", fault);
             assert_lost(&count.del().await.unwrap_err());
@@ -250,9 +252,10 @@ fn cut_after_the_request_arrived() {
     });
 }
 
-/// Deleting by a moment in the past, and then again, because the first answer was lost, answers otherwise.
+/// Deleting through a time in the past would return a different result in a retry, so it is not
+/// retried.
 #[test]
-fn what_deletes_is_not_tried_again() {
+fn deleting_commands_are_not_retried() {
     within(PATIENCE, async {
         let (_server, proxy, redis) = proxied();
         let key = Keys::text(1).on(&redis);
@@ -262,20 +265,20 @@ fn what_deletes_is_not_tried_again() {
         let read = key.get_ex().expire_at(past).await;
         assert!(
             read.as_ref().is_err_and(Error::is_connection_lost),
-            "the value is gone, and this says {read:?}"
+            "the value was deleted, but the result is {read:?}"
         );
         key.set("x").await.unwrap();
         proxy.on("PEXPIRE", Fault::CutReply);
         let there = key.expire(Duration::ZERO).await;
         assert!(
             there.as_ref().is_err_and(Error::is_connection_lost),
-            "there was a key, and this says {there:?}"
+            "the key existed, but the result is {there:?}"
         );
     });
 }
 
 #[test]
-fn many_in_flight_when_the_connection_is_cut() {
+fn all_commands_in_flight_learn_of_a_cut() {
     within(PATIENCE, async {
         let (_server, proxy, redis) = proxied();
         redis.connect().await.unwrap();
@@ -298,9 +301,9 @@ fn many_in_flight_when_the_connection_is_cut() {
     });
 }
 
-/// A server that takes no more connections: what there is serves all.
+/// A server accepts no more connections: the open ones serve all commands.
 #[test]
-fn one_lane_is_enough() {
+fn one_working_lane_is_enough() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(4).build().unwrap();

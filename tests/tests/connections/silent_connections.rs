@@ -1,4 +1,4 @@
-//! Connections that stay open and say nothing, and attempts that outlive those who asked for them.
+//! Connections that stay open but silent, and connection attempts that outlive their callers.
 
 use std::time::Duration;
 
@@ -18,19 +18,20 @@ struct Keys {
     count: fn(id: u32) -> Counter,
 }
 
-/// The limit of the handles, which is also what a lane takes for silence. A busy machine answers within it.
+/// The timeout of the handles. After it, a lane counts as silent. A busy machine answers in time.
 const SILENCE: Duration = Duration::from_secs(2);
-/// The limit of commands that are not to be answered: well below what is taken for silence.
+/// The timeout of commands without a reply: well below the time after which a lane counts as
+/// silent.
 const BRIEF: Duration = Duration::from_millis(200);
 
-/// A GET that is not answered.
+/// Sends a GET that gets no reply.
 async fn unanswered(redis: &Redis) {
     let error = Keys::text(1).get().on(redis).timeout(BRIEF).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
 }
 
 async fn connect(redis: &Redis) {
-    eventually("it is connected", async || redis.connect().await.is_ok()).await;
+    eventually("the handle is connected", async || redis.connect().await.is_ok()).await;
 }
 
 fn proxied() -> (RealServer, Proxy, RedisBuilder) {
@@ -40,25 +41,26 @@ fn proxied() -> (RealServer, Proxy, RedisBuilder) {
     (server, proxy, builder.timeout(SILENCE))
 }
 
-/// Commands go through again, asked for one at a time: the silent connection is not kept for ever.
-async fn comes_back(redis: &Redis) {
-    eventually("the silent connection is left", async || Keys::text(1).get().on(redis).await.is_ok()).await;
+/// Waits until commands succeed again, one at a time: the silent connection is not kept forever.
+async fn wait_until_recovered(redis: &Redis) {
+    eventually("the silent connection is replaced", async || Keys::text(1).get().on(redis).await.is_ok())
+        .await;
 }
 
 #[test]
-fn a_black_hole_is_left_when_it_is_new() {
+fn a_new_silent_connection_is_replaced() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
         connect(&redis).await;
         proxy.on("silence:text:1", Fault::BlackHole);
         unanswered(&redis).await;
-        comes_back(&redis).await;
+        wait_until_recovered(&redis).await;
     });
 }
 
 #[test]
-fn a_black_hole_is_left_when_it_was_used() {
+fn a_used_silent_connection_is_replaced() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
@@ -67,12 +69,12 @@ fn a_black_hole_is_left_when_it_was_used() {
         }
         proxy.on("silence:text:1", Fault::BlackHoleReply);
         unanswered(&redis).await;
-        comes_back(&redis).await;
+        wait_until_recovered(&redis).await;
     });
 }
 
 #[test]
-fn a_black_hole_under_load_is_left() {
+fn a_silent_connection_under_load_is_replaced() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
@@ -81,7 +83,7 @@ fn a_black_hole_under_load_is_left() {
         let tasks: Vec<_> = (0..10)
             .map(|_| {
                 let redis = redis.clone();
-                // As `comes_back` does, within the limit of the test.
+                // Like `wait_until_recovered`, but with the limit of the test.
                 tokio::spawn(async move { while Keys::text(1).get().on(&redis).await.is_err() {} })
             })
             .collect();
@@ -91,9 +93,9 @@ fn a_black_hole_under_load_is_left() {
     });
 }
 
-/// The deadline of a command may be shorter than what the lane takes for silence.
+/// The deadline of a command may be shorter than the time after which its lane counts as silent.
 #[test]
-fn a_black_hole_is_left_when_the_deadlines_are_short() {
+fn a_silent_connection_is_replaced_with_short_deadlines() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
@@ -101,7 +103,7 @@ fn a_black_hole_is_left_when_the_deadlines_are_short() {
         Keys::text(1).set("x").on(&redis).timeout(MINUTE).await.unwrap();
         proxy.on("silence:text:1", Fault::BlackHole);
         let brief = async || Keys::text(1).get().on(&redis).timeout(BRIEF).await;
-        eventually("the silent connection is left", async || brief().await.is_ok()).await;
+        eventually("the silent connection is replaced", async || brief().await.is_ok()).await;
     });
 }
 
@@ -122,12 +124,14 @@ fn slow_is_not_silent() {
     });
 }
 
-/// The limit of the handles of the next tests. A fifth of it is suspicious, and a busy machine answers within the rest.
+/// The timeout of the handles of the next tests. A fifth of it raises suspicion, and a busy machine
+/// answers within the rest.
 const PATIENT: Duration = Duration::from_secs(20);
 
-/// A connection that is silent while the server answers on another one is dead: no caller has to wait for the deadline.
+/// A connection that is silent while the server answers on another one is dead. No caller waits for
+/// its deadline.
 #[test]
-fn a_dead_connection_is_told_from_a_slow_server() {
+fn a_dead_connection_is_distinguished_from_a_slow_server() {
     within(PATIENCE, async {
         for fault in [Fault::BlackHole, Fault::BlackHoleReply] {
             let (_server, proxy, builder) = proxied();
@@ -135,8 +139,8 @@ fn a_dead_connection_is_told_from_a_slow_server() {
             Keys::text(1).set("x").on(&redis).await.unwrap();
             proxy.on("silence:count:1", fault);
             let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
-            eventually("it is swallowed", async || proxy.unused() == 0).await;
-            // What may run twice runs again on a new connection.
+            eventually("the request is discarded", async || proxy.unused() == 0).await;
+            // Commands that may run twice run again on a new connection.
             assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"), "{fault:?}");
             let error = counted.await.unwrap().unwrap_err();
             assert!(error.is_connection_lost(), "{fault:?}: {error}");
@@ -146,7 +150,7 @@ fn a_dead_connection_is_told_from_a_slow_server() {
     });
 }
 
-/// The server is asked on another connection, says nothing there either, and so no connection is closed.
+/// A probe on another connection gets no reply either, so no connection is closed.
 #[test]
 fn a_server_that_is_busy_loses_no_connection() {
     within(PATIENCE, async {
@@ -165,7 +169,7 @@ fn a_server_that_is_busy_loses_no_connection() {
     });
 }
 
-/// During a failover, servers pause writes and answer everything else.
+/// During a failover, servers pause writes but answer all other commands.
 #[test]
 fn a_server_that_pauses_writes_loses_no_connection() {
     within(PATIENCE, async {
@@ -175,12 +179,12 @@ fn a_server_that_pauses_writes_loses_no_connection() {
         let before = proxy.traffic().connections;
         let paused = server.client().call(&["CLIENT", "PAUSE", "600000", "WRITE"]).unwrap();
         if !server.supports("GETEX") {
-            // Before version 6.2, writes can't be paused alone.
+            // Before version 6.2, Redis can't pause only writes.
             return assert!(matches!(paused, Reply::Error(_)), "{paused}");
         }
         assert_eq!(paused, Reply::Status("OK".to_owned()));
         let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
-        // Probes that would be answered, if they only logged in.
+        // If probes only logged in, the server would answer them.
         proxy.until(|traffic| traffic.connections > before + 2).await;
         server.redis_cli(&["CLIENT", "UNPAUSE"]);
         assert_eq!(counted.await.unwrap().unwrap(), 1);
@@ -189,9 +193,9 @@ fn a_server_that_pauses_writes_loses_no_connection() {
     });
 }
 
-/// What an attempt has sent into a black hole is lost; the next one is made before the limit for connecting has passed.
+/// An attempt into a black hole is lost. The next one starts before the connect timeout has passed.
 #[test]
-fn an_attempt_that_is_not_answered_is_overtaken() {
+fn an_unanswered_attempt_is_overtaken() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.timeout(PATIENCE).connect_timeout(PATIENCE).build().unwrap();
@@ -212,16 +216,16 @@ fn closing_waits_no_longer_than_the_deadlines() {
         server.pause();
         unanswered(&redis).await;
         let late = tokio::spawn(Keys::text(1).get().on(&redis).timeout(BRIEF).into_future());
-        eventually("it is under way", async || redis.stats().connections[0].in_flight == 2).await;
+        eventually("the commands are in flight", async || redis.stats().connections[0].in_flight == 2).await;
         let closed = tokio::time::timeout(PATIENCE, redis.close()).await;
-        assert!(closed.is_ok(), "`close` waits for a server that says nothing");
+        assert!(closed.is_ok(), "`close` does not wait for a silent server");
         assert!(late.await.unwrap().unwrap_err().is_timeout());
         server.resume();
     });
 }
 
 #[test]
-fn a_dropped_handle_leaves_no_silent_connection_behind() {
+fn a_dropped_handle_leaks_no_silent_connection() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
@@ -233,9 +237,10 @@ fn a_dropped_handle_leaves_no_silent_connection_behind() {
     });
 }
 
-/// The attempt goes on when the caller's deadline passes; what comes of it is nobody else's failure.
+/// The connection attempt continues after the caller's deadline. Its outcome fails no other
+/// command.
 #[test]
-fn an_old_failure_is_nobody_else_s() {
+fn an_old_failure_fails_no_later_command() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.retries(0).connect_timeout(SILENCE * 3 / 2).build().unwrap();
@@ -249,19 +254,19 @@ fn an_old_failure_is_nobody_else_s() {
             .await;
         proxy.set(Fault::Pass);
         let now = Keys::text(1).get().on(&redis).timeout(MINUTE).await;
-        assert!(now.is_ok(), "the server is there, and the attempt of a while ago is reported: {now:?}");
+        assert!(now.is_ok(), "an earlier failed attempt is reported: {now:?}");
         let now = redis.raw(raw).await;
-        assert!(now.is_ok(), "the server is there, and the attempt of a while ago is reported: {now:?}");
+        assert!(now.is_ok(), "an earlier failed attempt is reported: {now:?}");
     });
 }
 
-/// A connection that was made for someone who has left is used by the next.
+/// A connection whose caller stopped waiting is used by the next caller.
 #[test]
-fn an_attempt_that_was_given_up_leaves_room() {
+fn an_abandoned_attempt_frees_its_slot() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.timeout(MINUTE).connect_timeout(MINUTE).build().unwrap();
-        // It takes longer to connect than all that give up take together.
+        // Connecting takes longer than all abandoned commands together.
         proxy.once(Fault::Delay(Duration::from_millis(400)));
         for _ in 0..5 {
             let brief = Keys::text(1).get().on(&redis).into_future();
@@ -274,7 +279,7 @@ fn an_attempt_that_was_given_up_leaves_room() {
 }
 
 #[test]
-fn deadlines_of_any_length() {
+fn deadlines_can_have_any_length() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         for limit in
@@ -294,7 +299,7 @@ fn deadlines_of_any_length() {
                         [alone.map(drop), batch.map(drop), filled.map(drop)]
                     }
                 });
-                let outcomes = outcome.await.unwrap_or_else(|_| panic!("a limit of {limit:?} panics"));
+                let outcomes = outcome.await.unwrap_or_else(|_| panic!("a deadline of {limit:?} panics"));
                 if limit.is_zero() {
                     assert!(
                         outcomes
@@ -312,9 +317,9 @@ fn deadlines_of_any_length() {
     });
 }
 
-/// The time is the runtime's, so an hour takes none.
+/// The clock is paused, so an hour passes at once.
 #[tokio::test(start_paused = true)]
-async fn idle_connections_are_asked_for_a_sign_of_life() {
+async fn idle_connections_are_probed() {
     let server = Server::builder().log_commands(10_000).build();
     let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
     Keys::text(1).set("x").ttl(MINUTE * 600).on(&redis).await.unwrap();
@@ -322,7 +327,7 @@ async fn idle_connections_are_asked_for_a_sign_of_life() {
     tokio::time::sleep(MINUTE * 60).await;
     let asked = pings();
     assert!((170..=181).contains(&asked), "{asked} times in an hour");
-    // Who talks is not asked.
+    // An active connection is not probed.
     for _ in 0..60 {
         tokio::time::sleep(Duration::from_secs(10)).await;
         Keys::text(1).get().on(&redis).await.unwrap();
@@ -336,7 +341,7 @@ async fn idle_connections_are_asked_for_a_sign_of_life() {
     assert_eq!(
         (stats.shared_connections, stats.lost_connections),
         (0, 1),
-        "it is given up before anybody needs it"
+        "the connection is closed before a command needs it"
     );
     drop(silent);
     let start = tokio::time::Instant::now();
@@ -345,13 +350,13 @@ async fn idle_connections_are_asked_for_a_sign_of_life() {
 }
 
 #[test]
-fn a_connection_that_went_dead_while_idle_costs_nobody_a_deadline() {
+fn an_idle_connection_that_died_costs_no_command_its_deadline() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
         let redis = builder.build().unwrap();
         Keys::text(1).set("x").on(&redis).timeout(MINUTE).await.unwrap();
         proxy.set(Fault::BlackHole);
-        eventually("it is looked after and given up", async || {
+        eventually("the connection is probed and closed", async || {
             redis.stats().connections[0].shared_connections == 0
         })
         .await;

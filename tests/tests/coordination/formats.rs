@@ -1,4 +1,5 @@
-//! Data of a later version of the library: operations fail with an error that names the version, and change nothing.
+//! Data of a later version of the library: operations fail with an error that names the version,
+//! and change nothing.
 
 use std::time::Duration;
 
@@ -41,15 +42,15 @@ both_servers! {
             let version = if stored.starts_with("v2") { "2" } else { "31" };
             for error in [
                 key.try_lock().await.map(drop).unwrap_err(),
-                // It fails at once, because waiting can't help.
+                // Fails at once, because waiting can't help.
                 key.lock().wait(Duration::MAX).await.map(drop).unwrap_err(),
-                key.with_lock(|_| async { panic!("it is not held") }).await.unwrap_err(),
+                key.with_lock(|_| async { panic!("the lock is not held") }).await.unwrap_err(),
             ] {
                 assert_names_the_version(&error, "the lock", version);
                 assert_eq!(error.key(), Some(key.as_str()));
             }
-            assert_eq!(raw::<String>(&redis, &["GET", &name]).await, stored, "it is as it was");
-            assert!(raw::<i64>(&redis, &["PTTL", &name]).await <= 30_000, "nor does it last longer");
+            assert_eq!(raw::<String>(&redis, &["GET", &name]).await, stored, "the value is unchanged");
+            assert!(raw::<i64>(&redis, &["PTTL", &name]).await <= 30_000, "the lifetime is unchanged");
             raw::<i64>(&redis, &["DEL", &name]).await;
         }
         assert_eq!(raw::<i64>(&redis, &["EXISTS", &wire(&key), &fence]).await, 0);
@@ -59,7 +60,8 @@ both_servers! {
             assert!(key.try_lock().await.unwrap().is_none(), "{stored}");
         }
         raw::<i64>(&redis, &["DEL", &wire(&key)]).await;
-        // A held lock is lost when a later version overwrites it, and `release` does not delete the new value.
+        // A held lock is lost when a later version overwrites it, and `release` does not delete the
+        // new value.
         let guard = key.lock().await.unwrap();
         raw::<()>(&redis, &["SET", &wire(&key), "v2:theirs"]).await;
         guard.release().await.unwrap_err();
@@ -105,29 +107,30 @@ both_servers! {
         key.member(&text).await.unwrap().set("x").await.unwrap();
     }
 
-    async fn work_that_a_later_version_does_is_not_done_twice(redis: Redis) {
+    async fn work_in_progress_by_a_later_version_is_not_repeated(redis: Redis) {
         let key = Keys::once(7);
         let lease = companion(&key, "%fill");
         let theirs = ["v", "2", "mark", "", "lease", "theirs", "until", "99999999999999"];
         raw::<i64>(&redis, &[&["HSET", &lease][..], &theirs].concat()).await;
         for error in [
-            key.run(|| async { panic!("a later version does it") }).await.unwrap_err(),
-            key.run(|| async { panic!("a later version does it") }).wait(MINUTE).await.unwrap_err(),
+            key.run(|| async { panic!("a later version runs the work") }).await.unwrap_err(),
+            key.run(|| async { panic!("a later version runs the work") }).wait(MINUTE).await.unwrap_err(),
         ] {
             assert_names_the_version(&error, "the `Once` lease", "2");
         }
         assert_eq!(raw::<String>(&redis, &["HGET", &lease, "lease"]).await, "theirs");
-        // The result has the same format in all versions. Whether it belongs to this payload is unknown.
+        // The result has the same format in all versions. Whether it belongs to this payload is
+        // unknown.
         raw::<()>(&redis, &["SET", &wire(&key), "done"]).await;
-        assert_eq!(key.run(|| async { panic!("it was done") }).await.unwrap(), "done");
+        assert_eq!(key.run(|| async { panic!("the work has run") }).await.unwrap(), "done");
         raw::<()>(&redis, &["SET", &companion(&key, "%payload"), "v2:theirs"]).await;
-        let error = key.run(|| async { panic!("it was done") }).payload_bytes("a").await.unwrap_err();
+        let error = key.run(|| async { panic!("the work has run") }).payload_bytes("a").await.unwrap_err();
         assert_names_the_version(&error, "the payload hash", "2");
         key.del().await.unwrap();
         assert_eq!(key.run(|| async { "ours".to_owned() }).await.unwrap(), "ours");
     }
 
-    /// A value may be loaded twice.
+    /// The value may be loaded twice.
     async fn a_load_of_a_later_version_is_replaced(redis: Redis) {
         let key = Keys::text(8);
         let lease = companion(&key, "%fill");
@@ -141,8 +144,8 @@ both_servers! {
         assert_eq!(raw::<i64>(&redis, &["HEXISTS", &lease, "lease"]).await, 0);
     }
 
-    /// So that a later version can distinguish them from its own formats.
-    async fn nothing_of_version_1_reads_like_a_later_one(redis: Redis) {
+    /// A later version must be able to distinguish them from its own formats.
+    async fn version_1_data_does_not_parse_as_a_later_version(redis: Redis) {
         let guard = Keys::lock("b").lock().await.unwrap();
         assert!(Keys::limit(8).check(Rate::per_minute(10)).await.unwrap().allowed);
         let _member = Keys::group(8).member(&Keys::text(9)).await.unwrap();

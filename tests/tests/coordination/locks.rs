@@ -1,4 +1,4 @@
-//! Locks: never two holders while renewal works, and whoever loses one is told.
+//! Locks: never two holders while renewal works, and a holder that loses its lock is notified.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,9 +15,10 @@ use redis_keyspace_tests::{
 use tokio::time::{Instant, sleep};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Short enough to be waited for, long enough to be renewed on a busy machine.
+/// Short enough to wait for, long enough for a renewal on a busy machine.
 const SECOND: Duration = Duration::from_secs(1);
-/// Of a lock that is to be renewed: long enough for a busy machine to do so in time, and short enough to be waited for.
+/// The lifetime of a renewed lock: long enough for a renewal on a busy machine, and short enough to
+/// wait for.
 const LIFETIME: Duration = Duration::from_secs(3);
 
 #[derive(Keyspace)]
@@ -46,7 +47,7 @@ async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Adds one in a way that loses counts if anybody else does the same meanwhile.
+/// Increments a counter in two steps, which loses counts if another task does the same meanwhile.
 async fn add_one(redis: &Redis) {
     let count = Keys::count("x").on(redis);
     let before: u32 = count.get().await.unwrap().map_or(0, |text| text.parse().unwrap());
@@ -55,7 +56,7 @@ async fn add_one(redis: &Redis) {
 }
 
 both_servers! {
-    async fn one_has_it(redis: Redis) {
+    async fn only_one_task_holds_the_lock(redis: Redis) {
         assert!(!job().is_locked().await.unwrap());
         let guard = job().try_lock().await.unwrap().unwrap();
         assert!(job().is_locked().await.unwrap() && !guard.is_lost() && guard.check().is_ok());
@@ -76,7 +77,7 @@ both_servers! {
         second.release().await.unwrap();
     }
 
-    async fn fencing_numbers_grow_whatever_the_clock_says(redis: Redis) {
+    async fn fencing_tokens_grow_regardless_of_the_clock(redis: Redis) {
         let ahead = 8_000_000_000_000_000_u64;
         let fence = format!("{}%fence{{{}}}", wire(&job()), wire(&job()));
         let take = async || {
@@ -97,7 +98,7 @@ both_servers! {
         assert!(take().await > by_the_clock);
     }
 
-    async fn tasks_take_it_one_after_the_other(redis: Redis) {
+    async fn tasks_hold_the_lock_one_at_a_time(redis: Redis) {
         let (inside, numbers) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(Vec::new())));
         let tasks: Vec<_> = (0..32)
             .map(|_| {
@@ -125,7 +126,7 @@ both_servers! {
         free(&job()).await;
     }
 
-    async fn first_come_first_served(_redis: Redis) {
+    async fn waiters_get_the_lock_in_order(_redis: Redis) {
         let order = Mutex::new(Vec::new());
         let guard = job().lock().await.unwrap();
         let waiting = async |number| {
@@ -133,7 +134,8 @@ both_servers! {
             order.lock().unwrap().push(number);
             guard.release().await.unwrap();
         };
-        // Each takes its place when it is first asked, in this order; the last lets them begin.
+        // Each one joins the queue when it is first polled, in this order. The last future releases
+        // the lock.
         tokio::join!(waiting(0), waiting(1), waiting(2), waiting(3), async { drop(guard) });
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
     }
@@ -147,7 +149,7 @@ both_servers! {
             assert!(started.elapsed() >= wait);
         }
         guard.release().await.unwrap();
-        // Held by another process, which does not renew it.
+        // Another process holds the lock and does not renew it.
         raw::<()>(&redis, &["SET", &wire(&job()), "theirs", "PX", "60000"]).await;
         let error = job().lock().wait(Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LockTimeout, "{error}");
@@ -159,7 +161,7 @@ both_servers! {
         assert_eq!(job().try_lock().await.unwrap_err().kind(), ErrorKind::WrongType);
     }
 
-    async fn renewal_outlives_the_lifetime(_redis: Redis) {
+    async fn renewal_extends_the_lock(_redis: Redis) {
         let guard = job().lock().ttl(LIFETIME).await.unwrap();
         let until = Instant::now() + LIFETIME + SECOND;
         while Instant::now() < until {
@@ -168,16 +170,16 @@ both_servers! {
             sleep(Duration::from_millis(50)).await;
         }
         assert!(job().persist().await.unwrap());
-        eventually("it has a lifetime again", async || job().ttl().await.unwrap() != Ttl::NoExpiry).await;
+        eventually("the lock has a lifetime again", async || job().ttl().await.unwrap() != Ttl::NoExpiry).await;
         guard.release().await.unwrap();
     }
 
-    async fn whoever_loses_it_is_told(redis: Redis) {
+    async fn a_holder_that_loses_its_lock_is_notified(redis: Redis) {
         for how in ["del", "taken", "renamed"] {
             let guard = job().lock().ttl(LIFETIME).await.unwrap();
             match how {
                 "del" => assert!(job().del().await.unwrap()),
-                // By another program: the library has no such method for locks.
+                // By another program: locks have no such method.
                 "renamed" => raw::<()>(&redis, &["RENAME", &wire(&job()), &wire(&Keys::lock("other"))]).await,
                 _ => raw::<()>(&redis, &["SET", &wire(&job()), "theirs", "PX", "60000"]).await,
             }
@@ -186,11 +188,11 @@ both_servers! {
             assert!(guard.is_lost() && guard.check().unwrap_err().kind() == ErrorKind::LockLost);
             assert_eq!(guard.release().await.unwrap_err().kind(), ErrorKind::LockLost);
             if how == "taken" {
-                assert_eq!(raw::<String>(&redis, &["GET", &wire(&job())]).await, "theirs", "somebody else's stays");
+                assert_eq!(raw::<String>(&redis, &["GET", &wire(&job())]).await, "theirs", "the lock of another holder is kept");
                 assert!(job().del().await.unwrap());
             }
         }
-        // And who finds out by giving it back.
+        // A release detects the loss, too.
         let guard = job().lock().await.unwrap();
         raw::<()>(&redis, &["SET", &wire(&job()), "theirs"]).await;
         assert_eq!(guard.release().await.unwrap_err().kind(), ErrorKind::LockLost);
@@ -216,12 +218,12 @@ both_servers! {
         });
         assert_eq!(work.await.unwrap_err().kind(), ErrorKind::LockLost);
         assert!(stopped.load(Ordering::SeqCst));
-        assert!(job().is_locked().await.unwrap(), "somebody else's stays");
+        assert!(job().is_locked().await.unwrap(), "the lock of another holder is kept");
         job().del().await.unwrap();
-        // What is done when the lock turns out to have been lost is not said to have been done under it.
+        // If the lock turns out to be lost after the work, the result is an error.
         let late = job().with_lock(|_| async { job().del().await.unwrap() }).await;
         assert_eq!(late.unwrap_err().kind(), ErrorKind::LockLost);
-        // Dropped, it gives the lock back.
+        // Dropping the future releases the lock.
         let begun = tokio::sync::Notify::new();
         let dropped = job().with_lock(|_| async {
             begun.notify_one();
@@ -234,7 +236,7 @@ both_servers! {
         free(&job()).await;
     }
 
-    async fn what_is_dropped_frees_the_lock(_redis: Redis) {
+    async fn dropping_the_guard_frees_the_lock(_redis: Redis) {
         drop(job().lock().await.unwrap());
         free(&job()).await;
         for round in 0..50 {
@@ -246,7 +248,7 @@ both_servers! {
             drop(dropped.await);
         }
         let guard = job().lock().await.unwrap();
-        // One who waits and gives up leaves the turn to others.
+        // A waiting caller that is dropped gives its turn to the next one.
         for _ in 0..10 {
             assert!(poll_once(job().lock().into_future()).await.is_none());
         }
@@ -254,22 +256,22 @@ both_servers! {
         job().lock().wait(MINUTE).await.unwrap().release().await.unwrap();
     }
 
-    async fn scripts_that_are_forgotten_are_sent_again(redis: Redis) {
+    async fn flushed_scripts_are_sent_again(redis: Redis) {
         for _ in 0..3 {
             let flush = async || raw::<()>(&redis, &["SCRIPT", "FLUSH"]).await;
             flush().await;
             let guard = job().lock().ttl(LIFETIME).await.unwrap();
             flush().await;
             let left = async || raw::<i64>(&redis, &["PTTL", &wire(&job())]).await;
-            eventually_rises("it is renewed", left).await;
+            eventually_rises("the lock is renewed", left).await;
             guard.check().unwrap();
             flush().await;
             guard.release().await.unwrap();
         }
     }
 
-    async fn one_process_does_not_keep_the_others_out(redis: Redis) {
-        // Another configuration has another pool, and is to this one as another process is.
+    async fn one_process_does_not_starve_the_others(redis: Redis) {
+        // A different configuration has a different pool, so it acts like another process.
         let other = redis.for_keyspace::<Slow>().unwrap();
         let done = Arc::new(AtomicBool::new(false));
         let busy: Vec<_> = (0..8)
@@ -298,13 +300,13 @@ both_servers! {
 #[derive(Keyspace)]
 #[keyspace(prefix = "slow", ttl = "1m", timeout = "3s")]
 struct Slow {
-    #[allow(dead_code, reason = "for its options only")]
+    #[allow(dead_code, reason = "only for its options")]
     text: Text,
 }
 
-/// By connections of the application's; and as a task of its own.
+/// Uses connections of the application, and runs in a separate task.
 #[test]
-fn on_a_pool_of_the_applications() {
+fn locks_work_on_an_application_pool() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let pool = pool_builder().max_size(4).build(manager(&server.url())).await.unwrap();
@@ -324,7 +326,7 @@ fn on_a_pool_of_the_applications() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hours_pass_while_it_is_held() {
+async fn a_lock_can_be_held_for_hours() {
     let redis = Redis::embedded();
     let key = job().on(&redis);
     let guard = key.lock().await.unwrap();
@@ -333,7 +335,7 @@ async fn hours_pass_while_it_is_held() {
         guard.check().unwrap();
         assert!(key.try_lock().await.unwrap().is_none());
     }
-    // Closed, the handle renews nothing, and the lock ends with its lifetime.
+    // A closed handle renews nothing, so the lock ends with its lifetime.
     let other = Redis::embedded();
     let lost = Keys::lock("x").on(&other).lock().await.unwrap();
     other.close().await;
@@ -345,9 +347,10 @@ async fn hours_pass_while_it_is_held() {
     guard.release().await.unwrap();
 }
 
-/// The holder knows before anybody else can have it, whether or not its runtime has come to say so.
+/// The holder knows before another one can acquire the lock, even if its runtime had no time to
+/// notify it.
 #[test]
-fn who_is_cut_off_is_told_before_another_has_it() {
+fn a_disconnected_holder_is_notified_before_the_next_one_acquires() {
     for fault in [Fault::BlackHole, Fault::CutRequest, Fault::BlackHoleReply] {
         within(PATIENCE, async {
             let server = RealServer::start();
@@ -362,7 +365,7 @@ fn who_is_cut_off_is_told_before_another_has_it() {
             assert_eq!(guard.lost().await.kind(), ErrorKind::LockLost);
             assert!(next.fencing() > guard.fencing());
             proxy.set(Fault::Pass);
-            // What the late one gives back is not the other's.
+            // The late guard does not release the lock of the other holder.
             drop(guard);
             sleep(SECOND / 5).await;
             next.check().unwrap();
@@ -372,7 +375,7 @@ fn who_is_cut_off_is_told_before_another_has_it() {
 }
 
 #[test]
-fn a_server_that_is_gone_or_stopped_stops_the_work() {
+fn an_unavailable_server_stops_the_work() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::open(&server.url()).unwrap();
@@ -396,9 +399,9 @@ fn a_server_that_is_gone_or_stopped_stops_the_work() {
     });
 }
 
-/// One who is sent twice has it once, with the number of the first time.
+/// A request that is sent twice acquires the lock once, with the fencing token of the first time.
 #[test]
-fn replies_that_are_lost() {
+fn lost_replies_do_not_block_the_lock() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -423,9 +426,9 @@ fn replies_that_are_lost() {
     });
 }
 
-/// A command that takes the lock and is answered when nobody waits for it any more.
+/// The command acquires the lock, but its reply arrives after the caller stopped waiting.
 #[test]
-fn a_lock_that_comes_too_late_is_given_back() {
+fn a_lock_acquired_too_late_is_released() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -433,41 +436,41 @@ fn a_lock_that_comes_too_late_is_given_back() {
         let direct = Redis::open(&server.url()).unwrap();
         let (key, seen) = (job().on(&redis), job().on(&direct));
         key.lock().await.unwrap().release().await.unwrap();
-        // Whoever has it, has a number of its own.
+        // Each holder has its own fencing token.
         let fence = || server.redis_cli(&["GET", "locks:lock:nightly%fence{locks:lock:nightly}"]);
         let before = fence();
         proxy.on("EVALSHA", Fault::Delay(SECOND));
         tokio::select! {
-            taken = key.try_lock().into_future() => panic!("it is on its way: {taken:?}"),
-            () = eventually("it is on its way", async || proxy.unused() == 0) => {}
+            taken = key.try_lock().into_future() => panic!("the reply is delayed: {taken:?}"),
+            () = eventually("the command is in flight", async || proxy.unused() == 0) => {}
         }
-        eventually("it is taken", async || fence() != before).await;
+        eventually("the lock is acquired", async || fence() != before).await;
         free(&seen).await;
-        // It failed for who has asked, and was taken all the same.
+        // The command fails for the caller but acquires the lock.
         let before = fence();
         proxy.on("EVALSHA", Fault::Delay(SECOND));
         let error = key.try_lock().timeout(SECOND / 4).await.unwrap_err();
         assert!(error.is_timeout(), "{error}");
-        eventually("it is taken", async || fence() != before).await;
+        eventually("the lock is acquired", async || fence() != before).await;
         free(&seen).await;
     });
 }
 
 #[test]
-fn a_guard_is_dropped_where_there_is_no_runtime() {
+fn a_guard_can_be_dropped_outside_a_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let redis = Redis::embedded();
     let key = job().on(&redis);
     let take = || -> LockGuard { runtime.block_on(key.lock().into_future()).unwrap() };
     drop(take());
     runtime.block_on(free(&key));
-    // And after it: nothing happens, and nothing panics.
+    // After the runtime has ended, the drop does nothing and does not panic.
     let guard = take();
     drop(runtime);
     drop(guard);
 }
 
-/// Not a test of its own: what the next one runs in several processes.
+/// Not a test by itself: the next test runs it in several processes.
 #[test]
 fn several_processes_child() {
     let Ok(url) = std::env::var("LOCKS_CHILD") else { return };
@@ -484,7 +487,7 @@ fn several_processes_child() {
                         raw::<()>(&redis, &["RPUSH", "numbers", &guard.fencing().to_string()]).await;
                         add_one(&redis).await;
                         assert_eq!(raw::<i64>(&redis, &["DECR", "inside"]).await, 0);
-                        // The last one is given back before the process ends.
+                        // The last guard is released explicitly, before the process ends.
                         if (task + round) % 2 == 0 || round == 14 {
                             guard.release().await.unwrap();
                         }
@@ -513,6 +516,9 @@ fn several_processes_never_overlap() {
     let numbers = AtomicU64::new(0);
     for index in 0..times {
         let number: u64 = server.redis_cli(&["LINDEX", "numbers", &index.to_string()]).parse().unwrap();
-        assert!(numbers.swap(number, Ordering::Relaxed) < number, "they grow from holder to holder");
+        assert!(
+            numbers.swap(number, Ordering::Relaxed) < number,
+            "fencing tokens increase from holder to holder"
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Locks, rate limits, work that is done once, and updates: what several clients agree on.
+//! Coordination of several clients: locks, rate limits, idempotent work and updates.
 
 mod formats;
-mod limits_of_time;
 mod locks;
 mod once;
 mod rate_limits;
+mod time_limits;
 mod updates;

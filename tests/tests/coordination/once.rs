@@ -1,4 +1,4 @@
-//! Work that is done once.
+//! Idempotent work: it runs once per key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ struct Keys {
 }
 
 both_servers! {
-    async fn a_hundred_requests_do_the_work_once(redis: Redis) {
+    async fn a_hundred_requests_run_the_work_once(redis: Redis) {
         let done = Arc::new(AtomicU32::new(0));
         let tasks: Vec<_> = (0..100)
             .map(|_| {
@@ -42,19 +42,27 @@ both_servers! {
         assert_eq!(done.load(Ordering::Relaxed), 1);
         assert_eq!(Keys::receipt("r").result().await.unwrap(), Some(vec![0]));
         assert!(Keys::receipt("r").ttl().await.unwrap().remaining().unwrap() > 23 * 60 * MINUTE);
-        // Other clients read the result as it is, and find nothing else.
+        // Other clients can read the result, and there is no other key.
         let there: String = raw(&redis, &["GET", &wire(&Keys::receipt("r"))]).await;
         assert_eq!(there, "[0]");
-        let beside = format!("{}*", wire(&Keys::receipt("r")));
-        let keys: Vec<String> = raw(&redis, &["KEYS", &beside]).await;
+        let pattern = format!("{}*", wire(&Keys::receipt("r")));
+        let keys: Vec<String> = raw(&redis, &["KEYS", &pattern]).await;
         assert_eq!(keys.len(), 1, "{keys:?}");
-        assert_eq!(Keys::receipt("r").run(|| async { panic!("it was done") }).await.unwrap(), [0]);
-        // Forgotten, it is done again.
+        assert_eq!(Keys::receipt("r").run(|| async { panic!("the work has run") }).await.unwrap(), [0]);
+        // After a `del`, the work runs again.
         assert!(Keys::receipt("r").del().await.unwrap());
         assert_eq!(Keys::receipt("r").run(|| async { vec![7] }).await.unwrap(), [7]);
     }
 
-    async fn in_progress_is_said_at_once_or_after_the_wait(redis: Redis) {
+    async fn an_invalid_ttl_is_rejected_before_the_work(redis: Redis) {
+        let _ = redis;
+        for ttl in [Duration::ZERO, Duration::MAX] {
+            let run = Keys::text("t").run(|| async { panic!("the work ran and its result is lost") });
+            assert_eq!(run.ttl(ttl).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{ttl:?}");
+        }
+    }
+
+    async fn in_progress_is_reported_at_once_or_after_the_wait(redis: Redis) {
         let (started, ends) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Notify::new()));
         let first = tokio::spawn({
             let (started, ends, key) = (Arc::clone(&started), Arc::clone(&ends), Keys::text("a").on(&redis));
@@ -68,7 +76,7 @@ both_servers! {
             }
         });
         eventually("the work runs", async || started.load(Ordering::Relaxed) == 1).await;
-        let never = || async { panic!("somebody else does it") };
+        let never = || async { panic!("another caller runs the work") };
         let error = Keys::text("a").run(never).await.unwrap_err();
         assert_eq!((error.kind(), error.key()), (ErrorKind::InProgress, Some("once:text:a")), "{error}");
         let error = Keys::text("a").run(never).wait(Duration::from_millis(30)).await.unwrap_err();
@@ -80,7 +88,7 @@ both_servers! {
         assert_eq!(first.await.unwrap().unwrap(), "done");
     }
 
-    async fn work_that_fails_or_is_dropped_is_not_done(redis: Redis) {
+    async fn failed_or_dropped_work_is_not_recorded(redis: Redis) {
         let failed = Keys::text("f").try_run(|| async { Err("no money") }).await;
         assert!(matches!(failed, Err(OnceError::Work("no money"))), "{failed:?}");
         assert_eq!(failed.unwrap_err().to_string(), "the work failed: no money");
@@ -93,22 +101,22 @@ both_servers! {
             ended = dropped.into_future() => panic!("{ended:?}"),
             () = begun.notified() => {}
         }
-        // Given back in the background: nobody waits half a minute for it.
+        // Released in the background, so no caller waits for half a minute.
         let done = Keys::text("f").run(|| async { "done".to_owned() }).wait(MINUTE / 4).await;
         assert_eq!(done.unwrap(), "done");
-        let panicked = tokio::spawn(Keys::text("p").on(&redis).run(|| async { panic!("as the test has it") }).into_future());
+        let panicked = tokio::spawn(Keys::text("p").on(&redis).run(|| async { panic!("expected by the test") }).into_future());
         assert!(panicked.await.is_err());
         let done = Keys::text("p").run(|| async { "done".to_owned() }).wait(MINUTE / 4).await;
         assert_eq!(done.unwrap(), "done");
     }
 
-    async fn a_result_that_can_not_be_read_is_no_reason_to_do_it_again(redis: Redis) {
+    async fn an_undecodable_result_does_not_run_the_work_again(redis: Redis) {
         raw::<()>(&redis, &["SET", &wire(&Keys::number("n")), "300"]).await;
-        let error = Keys::number("n").run(|| async { panic!("it was done") }).await.unwrap_err();
+        let error = Keys::number("n").run(|| async { panic!("the work has run") }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);
     }
 
-    async fn a_key_that_was_deleted_meanwhile_is_told(redis: Redis) {
+    async fn deleting_the_key_during_the_work_is_reported(redis: Redis) {
         let _ = redis;
         let work = || async {
             Keys::text("d").del().await.unwrap();
@@ -116,7 +124,7 @@ both_servers! {
         };
         let error = Keys::text("d").run(work).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResultNotStored, "{error}");
-        // The error carries the result, once, and shows nothing of it.
+        // The error contains the result, can return it once, and never prints it.
         assert!(!format!("{error} {error:?}").contains("done\""), "{error:?}");
         assert_eq!(error.take_result::<u8>(), None);
         assert_eq!(error.clone().take_result::<String>().as_deref(), Some("done"));
@@ -125,16 +133,16 @@ both_servers! {
             Keys::text("d").del().await.unwrap();
             Ok::<_, std::io::Error>("tried".to_owned())
         };
-        let Err(OnceError::Redis(error)) = Keys::text("d").try_run(work).await else { panic!("it was stored") };
+        let Err(OnceError::Redis(error)) = Keys::text("d").try_run(work).await else { panic!("the result was stored") };
         assert_eq!(error.take_result::<String>().as_deref(), Some("tried"));
         assert!(!Keys::text("d").exists().await.unwrap());
     }
 }
 
 both_servers! {
-    async fn another_payload_is_refused_and_the_same_one_gets_the_result(redis: Redis) {
+    async fn a_different_payload_is_refused_and_the_same_one_gets_the_result(redis: Redis) {
         let key = Keys::receipt("p");
-        let never = || async { panic!("it was done") };
+        let never = || async { panic!("the work has run") };
         let done = key.run(|| async { vec![7] }).payload(&("order", 7)).await.unwrap();
         assert_eq!(done, [7]);
         assert_eq!(key.run(never).payload(&("order", 7)).await.unwrap(), [7]);
@@ -146,46 +154,46 @@ both_servers! {
         assert!(matches!(failed, Err(OnceError::Redis(error)) if error.kind() == ErrorKind::PayloadMismatch));
         // Without a payload, nothing is compared.
         assert_eq!(key.run(never).await.unwrap(), [7]);
-        // Other clients read the result as it is, and the note lives longer than it.
+        // Other clients can read the result. The hash of the payload outlives it.
         let there: String = raw(&redis, &["GET", &wire(&key)]).await;
         assert_eq!(there, "[7]");
         let note = format!("{0}%payload{{{0}}}", wire(&key));
         let (note_left, left): (i64, i64) =
             (raw(&redis, &["PTTL", &note]).await, raw(&redis, &["PTTL", &wire(&key)]).await);
         assert!(note_left > left && left > 0, "{note_left} {left}");
-        // What was deleted may be done for another payload.
+        // After a `del`, the work can run for another payload.
         assert!(key.del().await.unwrap());
         assert_eq!(key.run(|| async { vec![8] }).payload(&("order", 8)).await.unwrap(), [8]);
         assert_eq!(key.run(never).payload(&("order", 7)).await.unwrap_err().kind(), ErrorKind::PayloadMismatch);
     }
 
-    async fn a_result_without_a_note_of_its_own_matches_every_payload(redis: Redis) {
-        let never = || async { panic!("it was done") };
+    async fn a_result_without_a_payload_hash_matches_every_payload(redis: Redis) {
+        let never = || async { panic!("the work has run") };
         // Stored without a payload, as by earlier versions.
         let key = Keys::receipt("old");
         key.run(|| async { vec![1] }).await.unwrap();
         assert_eq!(key.run(never).payload_bytes("any").await.unwrap(), [1]);
-        // The note was evicted.
+        // The hash was evicted.
         let key = Keys::receipt("evicted");
         key.run(|| async { vec![1] }).payload_bytes("a").await.unwrap();
         let note = format!("{0}%payload{{{0}}}", wire(&key));
         assert_eq!(raw::<u64>(&redis, &["DEL", &note]).await, 1);
         assert_eq!(key.run(never).payload_bytes("b").await.unwrap(), [1]);
-        // The note is of another result: another program replaced it.
+        // The hash belongs to another result, which another program replaced.
         let key = Keys::receipt("replaced");
         key.run(|| async { vec![1] }).payload_bytes("a").await.unwrap();
         raw::<()>(&redis, &["SET", &wire(&key), "[2]"]).await;
         assert_eq!(key.run(never).payload_bytes("b").await.unwrap(), [2]);
     }
 
-    async fn a_payload_without_json_is_refused_before_the_work(_redis: Redis) {
-        let never = || async { panic!("it is not begun") };
+    async fn a_payload_that_is_not_json_is_refused_before_the_work(_redis: Redis) {
+        let never = || async { panic!("the work does not start") };
         let error = Keys::receipt("n").run(never).payload(&f64::NAN).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert!(error.to_string().contains("NaN"), "{error}");
     }
 
-    async fn who_waits_with_another_payload_is_refused_after_the_work(redis: Redis) {
+    async fn a_waiter_with_a_different_payload_is_refused_after_the_work(redis: Redis) {
         let (begun, ends) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
         let first = tokio::spawn({
             let (begun, ends, key) = (Arc::clone(&begun), Arc::clone(&ends), Keys::text("w").on(&redis));
@@ -200,7 +208,7 @@ both_servers! {
         });
         begun.notified().await;
         let run = |payload: &str| {
-            let never = || async { panic!("another caller does it") };
+            let never = || async { panic!("another caller runs the work") };
             let run = Keys::text("w").on(&redis).run(never).payload_bytes(payload);
             tokio::spawn(run.wait(MINUTE).into_future())
         };
@@ -212,9 +220,9 @@ both_servers! {
     }
 }
 
-/// The answer to the last command is lost, and the result is there.
+/// The reply to the last command is lost, but the result is stored.
 #[test]
-fn a_lost_answer_is_looked_up() {
+fn a_lost_reply_is_looked_up() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).build().unwrap();

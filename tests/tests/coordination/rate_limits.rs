@@ -1,4 +1,4 @@
-//! Rate limits: exactly as much as is allowed, whoever asks.
+//! Rate limits: exactly the allowed number of calls, across all callers.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn allowed(key: &Key<Keys, RateLimit>, rate: Rate) -> bool {
 }
 
 both_servers! {
-    async fn a_burst_and_then_no_more(_redis: Redis) {
+    async fn a_burst_is_allowed_and_no_more(_redis: Redis) {
         let (key, rate) = (Keys::calls(1), Rate::per_hour(5));
         for left in (0..5).rev() {
             let allowance = key.check(rate).await.unwrap();
@@ -39,12 +39,12 @@ both_servers! {
             assert!(retry_after <= HOUR / 5 && retry_after > HOUR / 6, "{retry_after:?}");
             assert!(refused.reset_after <= HOUR && refused.reset_after > HOUR * 9 / 10);
         }
-        assert!(allowed(&Keys::calls(2), rate).await, "of somebody else");
+        assert!(allowed(&Keys::calls(2), rate).await, "another caller's limit");
         assert!(key.del().await.unwrap());
         assert!(allowed(&key, rate).await);
     }
 
-    async fn the_cost_is_all_or_nothing_and_a_look_takes_nothing(_redis: Redis) {
+    async fn costs_are_all_or_nothing_and_peeking_is_free(_redis: Redis) {
         let (key, rate) = (Keys::calls(1), Rate::per_hour(1).burst(10));
         let look = async |cost| key.peek(rate).cost(cost).await.unwrap();
         assert_eq!((look(1).await.remaining, look(10).await.allowed), (10, true));
@@ -59,16 +59,16 @@ both_servers! {
         assert!(!look(1).await.allowed);
     }
 
-    async fn it_recovers_and_the_key_goes_by_itself(_redis: Redis) {
+    async fn the_limit_recovers_and_the_key_expires(_redis: Redis) {
         let (key, rate) = (Keys::calls(1), Rate::new(5, Duration::from_secs(3)));
         assert_eq!(key.check(rate).cost(5).await.unwrap().remaining, 0);
         let left = key.ttl().await.unwrap().remaining().unwrap();
         assert!(left <= Duration::from_millis(3002) && left > Duration::ZERO, "{left:?}");
-        eventually("there is room again", async || allowed(&key, rate).await).await;
+        eventually("the limit recovers", async || allowed(&key, rate).await).await;
         eventually("the key expires", async || key.ttl().await.unwrap() == Ttl::NoKey).await;
     }
 
-    async fn what_makes_no_sense_is_said_before_anything_is_sent(redis: Redis) {
+    async fn invalid_limits_are_refused_before_anything_is_sent(redis: Redis) {
         let key = Keys::calls(1);
         for (check, words) in [
             (key.check(Rate::per_minute(0)), "allows nothing"),
@@ -76,13 +76,13 @@ both_servers! {
             (key.check(Rate::per_minute(1).burst(0)), "allows nothing"),
             (key.check(Rate::per_minute(1)).cost(0), "`peek`"),
             (key.peek(Rate::per_minute(3)).cost(4), "a cost of 4 is more than the burst of 3"),
-            (Keys::short(1).check(Rate::per_minute(2).burst(3)), "lifetime of 60s, and the limit takes 90s"),
+            (Keys::short(1).check(Rate::per_minute(2).burst(3)), "TTL of 60s is shorter than the 90s"),
         ] {
             let error = check.await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
             assert!(error.to_string().contains(words) && error.key().is_some(), "{error}");
         }
-        assert!(allowed(&Keys::short(1), Rate::per_minute(60)).await, "just as long");
+        assert!(allowed(&Keys::short(1), Rate::per_minute(60)).await, "exactly long enough");
         raw::<()>(&redis, &["SET", &wire(&key), "something else"]).await;
         let error = key.check(Rate::per_minute(1)).await.unwrap_err();
         assert!(error.is_decode() && !error.to_string().contains("something else"), "{error}");
@@ -91,7 +91,7 @@ both_servers! {
         assert_eq!(key.check(Rate::per_minute(1)).await.unwrap_err().kind(), ErrorKind::WrongType);
     }
 
-    async fn many_tasks_get_the_burst_and_no_more(redis: Redis) {
+    async fn many_tasks_get_exactly_the_burst(redis: Redis) {
         raw::<()>(&redis, &["SCRIPT", "FLUSH"]).await;
         let key = Keys::calls(1).on(&redis);
         let tasks: Vec<_> = (0..200)
@@ -104,14 +104,14 @@ both_servers! {
         for task in tasks {
             count += u32::from(task.await.unwrap());
         }
-        // One more in 72 seconds, should it take as long.
+        // One more is allowed every 72 seconds, in case the test takes that long.
         assert!((50..=51).contains(&count), "{count}");
     }
 
-    async fn a_rate_may_change(_redis: Redis) {
+    async fn the_rate_can_change(_redis: Redis) {
         let key = Keys::calls(1);
         assert!(key.check(Rate::per_hour(7)).cost(5).await.unwrap().allowed);
-        // Of the hour's 5/7 are used, so of another count about as much.
+        // 5/7 of the hour's limit are used, so about 5/7 of another limit are, too.
         let other = key.peek(Rate::per_hour(700)).await.unwrap();
         assert!((199..=205).contains(&other.remaining), "{other:?}");
         let smaller = key.peek(Rate::per_hour(7).burst(2)).await.unwrap();
@@ -119,7 +119,8 @@ both_servers! {
     }
 }
 
-/// The same by the definition: what was used drains at the rate, in parts of a microsecond of which `count` make one.
+/// A reference model: the used amount drains at the rate, in units of a microsecond divided by
+/// `count`.
 struct Model {
     count: u128,
     period: u128,
@@ -127,7 +128,8 @@ struct Model {
     used: u128,
 }
 
-/// Whether it is allowed, how many remain, when to try again, and when all has recovered.
+/// Returns whether the call is allowed, the remaining count, the time to retry after, and the time
+/// until full recovery.
 type Answer = (bool, u128, Option<u128>, u128);
 
 impl Model {
@@ -144,7 +146,7 @@ impl Model {
 }
 
 fn step() -> impl Strategy<Value = (u64, u64, bool)> {
-    // Pauses around what one more takes, and such in which all recovers.
+    // Pauses of about the time for one more unit, and pauses in which the limit fully recovers.
     (
         prop_oneof![Just(0_u64), 1..1000_u64, 1..2_000_000_u64, Just(400_000_000)],
         1..6_u64,
@@ -155,7 +157,7 @@ fn step() -> impl Strategy<Value = (u64, u64, bool)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn it_is_what_the_definition_says(
+    fn limits_match_the_reference_model(
         count in prop_oneof![1..20_u64, Just(3_000_001)],
         period in prop_oneof![1..100_u64, 1_000_000..7_000_000_u64],
         burst in 5..12_u64,
@@ -163,7 +165,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let redis = Redis::embedded(); // whose clock starts in here, where it stands still
+            let redis = Redis::embedded(); // its clock starts here, paused
             let rate = Rate::new(count, Duration::from_micros(period)).burst(burst);
             let [count, period, burst] = [count, period, burst].map(u128::from);
             let mut model = Model { count, period, burst, used: 0 };
@@ -176,7 +178,7 @@ proptest! {
                 let key = Keys::calls(1).on(&redis);
                 let check = if takes { key.check(rate) } else { key.peek(rate) };
                 let is = check.cost(cost).await.unwrap();
-                assert_eq!(last.elapsed(), Duration::ZERO, "the clock stands still");
+                assert_eq!(last.elapsed(), Duration::ZERO, "the clock is paused");
                 let retry_after = is.retry_after.map(|time| time.as_micros());
                 let is = (is.allowed, u128::from(is.remaining), retry_after, is.reset_after.as_micros());
                 assert_eq!(is, expected, "cost {cost}, takes {takes}");
@@ -186,7 +188,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_a_clock_that_stands_still_exactly_the_burst_is_allowed() {
+async fn on_a_paused_clock_exactly_the_burst_is_allowed() {
     let redis = Redis::embedded();
     let rate = Rate::per_second(100).burst(30);
     let check = || {
@@ -204,7 +206,7 @@ async fn on_a_clock_that_stands_still_exactly_the_burst_is_allowed() {
     }
     tokio::time::advance(MINUTE).await;
     assert_eq!(Keys::calls(1).ttl().on(&redis).await.unwrap(), Ttl::NoKey);
-    // Who waits as long as told is let through, and not a microsecond sooner.
+    // A check after exactly `retry_after` is allowed, and one a microsecond earlier is not.
     let key = Keys::calls(2).on(&redis);
     let rate = Rate::per_second(3).burst(1);
     assert!(allowed(&key, rate).await);
@@ -216,10 +218,11 @@ async fn on_a_clock_that_stands_still_exactly_the_burst_is_allowed() {
     assert!(allowed(&key, rate).await);
 }
 
-/// The embedded server's own version of the script answers as the script does, on the same state at the same moment: the
-/// moment that is kept is put far ahead, so that the answer does not depend on the clocks of the two.
+/// The native version of the script on the embedded server gives the same replies for the same
+/// state and time. The stored time is far in the future, so the replies do not depend on the
+/// servers' clocks.
 #[test]
-fn both_servers_answer_alike() {
+fn both_servers_give_equal_replies() {
     use redis_keyspace_tests::{PATIENCE, RealServer, within};
 
     within(PATIENCE, async {

@@ -1,4 +1,4 @@
-//! Read, change, write back: nothing that anybody writes is lost.
+//! Updates read, change and write back a value, without losing concurrent writes.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -24,15 +24,15 @@ struct Keys {
     stays: fn(id: u32) -> i64,
 }
 
-/// Runs something to its end within a closure that is not async.
+/// Runs a future to completion within a closure that is not async.
 fn meanwhile<T>(future: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
 }
 
 both_servers! {
-    async fn every_kind_is_changed_in_place(_redis: Redis) {
+    async fn every_kind_can_be_updated(_redis: Redis) {
         assert_eq!(Keys::list(1).update(|list| list.push(1)).await.unwrap(), None);
-        assert!(!Keys::list(1).exists().await.unwrap(), "nothing is made of nothing");
+        assert!(!Keys::list(1).exists().await.unwrap(), "a missing key stays missing");
         Keys::list(1).set(&vec![1]).await.unwrap();
         assert_eq!(Keys::list(1).update(|list| list.push(2)).await.unwrap(), Some(vec![1, 2]));
         assert_eq!(Keys::list(1).get().await.unwrap(), Some(vec![1, 2]));
@@ -44,10 +44,10 @@ both_servers! {
         let appended = Keys::bytes(1).update(|bytes| *bytes = [&bytes[..], &[7]].concat().into()).await.unwrap();
         assert_eq!(appended.as_deref(), Some(&[0xff, 0, b'\r', b'\n', 7][..]));
         assert_eq!(Keys::text(1).update(String::clear).await.unwrap().as_deref(), Some(""));
-        assert_eq!(Keys::text(1).update(|text| text.push('c')).await.unwrap().as_deref(), Some("c"), "of an empty one");
+        assert_eq!(Keys::text(1).update(|text| text.push('c')).await.unwrap().as_deref(), Some("c"), "from an empty value");
     }
 
-    async fn what_remains_of_the_lifetime_is_kept(_redis: Redis) {
+    async fn the_remaining_lifetime_is_kept(_redis: Redis) {
         let left = async |key: &Key<Keys, i64>| key.ttl().await.unwrap().remaining().unwrap().as_secs();
         Keys::number(1).set(&1).ttl(Duration::from_secs(100)).await.unwrap();
         Keys::number(1).update(|number| *number += 1).await.unwrap();
@@ -55,13 +55,13 @@ both_servers! {
         Keys::number(1).update(|number| *number += 1).ttl(Duration::from_secs(500)).await.unwrap();
         assert!((490..=500).contains(&left(&Keys::number(1)).await));
         Keys::number(2).update_or_insert(|| 0, |_| ()).await.unwrap();
-        assert!((3590..=3600).contains(&left(&Keys::number(2)).await), "a new one has the template's");
+        assert!((3590..=3600).contains(&left(&Keys::number(2)).await), "a new value has the template's lifetime");
         Keys::stays(1).update_or_insert(|| 0, |_| ()).await.unwrap();
         Keys::stays(1).update(|number| *number += 1).await.unwrap();
         assert_eq!(Keys::stays(1).ttl().await.unwrap(), Ttl::NoExpiry);
     }
 
-    async fn an_update_may_leave_delete_and_make(_redis: Redis) {
+    async fn an_update_can_keep_delete_or_create_a_value(_redis: Redis) {
         let key = Keys::number(1);
         assert_eq!(key.update_with(|_| Change::Keep).await.unwrap(), None);
         assert_eq!(key.update_with(|_| Change::Delete).await.unwrap(), None);
@@ -72,7 +72,7 @@ both_servers! {
         assert!(!key.exists().await.unwrap());
     }
 
-    async fn whoever_writes_meanwhile_is_not_overwritten(redis: Redis) {
+    async fn a_concurrent_write_is_not_overwritten(redis: Redis) {
         let key = Keys::number(1).on(&redis);
         for (what, expected) in [("set", Some(101)), ("del", None), ("incr", Some(3)), ("set the same", Some(2))] {
             key.set(&1).await.unwrap();
@@ -93,7 +93,7 @@ both_servers! {
             assert_eq!(changed.await.unwrap(), expected, "{what}");
             assert_eq!(key.get().await.unwrap(), expected, "{what}");
         }
-        // Made meanwhile, where there was nothing.
+        // The key is created in the meantime.
         key.del().await.unwrap();
         let calls = AtomicU32::new(0);
         let inserted = key.update_or_insert(|| 0, |number| {
@@ -105,7 +105,7 @@ both_servers! {
         assert_eq!(inserted.await.unwrap(), 51);
     }
 
-    async fn tasks_that_race_lose_nothing(redis: Redis) {
+    async fn racing_tasks_lose_no_update(redis: Redis) {
         let tasks: Vec<_> = (0..64)
             .map(|_| {
                 let redis = redis.clone();
@@ -123,7 +123,7 @@ both_servers! {
         assert_eq!(Keys::number(1).get().await.unwrap(), Some(64 * 20));
     }
 
-    async fn scripts_that_are_forgotten_are_sent_again(redis: Redis) {
+    async fn flushed_scripts_are_sent_again(redis: Redis) {
         Keys::number(1).set(&0).await.unwrap();
         for round in 1..=3 {
             raw::<()>(&redis, &["SCRIPT", "FLUSH"]).await;
@@ -131,7 +131,7 @@ both_servers! {
         }
     }
 
-    async fn who_is_always_late_is_told(redis: Redis) {
+    async fn an_update_that_always_conflicts_fails(redis: Redis) {
         let key = Keys::number(1).on(&redis);
         key.set(&0).await.unwrap();
         let calls = AtomicU32::new(0);
@@ -143,7 +143,7 @@ both_servers! {
         let error = late.attempts(3).await.unwrap_err();
         assert_eq!((error.kind(), calls.load(Ordering::Relaxed)), (ErrorKind::Conflict, 3));
         let message = error.to_string();
-        assert!(message.contains("up to 3 times") && message.contains("nothing was changed"), "{message}");
+        assert!(message.contains("3 attempts") && message.contains("nothing was changed"), "{message}");
         assert!(message.contains("updates:number:1") && error.key() == Some("updates:number:1"), "{message}");
         assert_eq!(key.get().await.unwrap(), Some(1002));
         raw::<()>(&redis, &["SET", &wire(&key), "no number"]).await;
@@ -156,7 +156,7 @@ both_servers! {
 }
 
 #[test]
-fn what_changes_nothing_writes_nothing_and_a_conflict_costs_one_round_trip() {
+fn an_unchanged_value_is_not_written_and_a_conflict_costs_one_round_trip() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(1000).build();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
@@ -165,8 +165,8 @@ fn what_changes_nothing_writes_nothing_and_a_conflict_costs_one_round_trip() {
         let trips = || server.round_trips();
         let before = trips();
         assert_eq!(key.update(|number| *number = 5).await.unwrap(), Some(5));
-        assert_eq!(trips() - before, 1, "nothing to write");
-        key.update(|number| *number += 1).await.unwrap(); // teaches the script
+        assert_eq!(trips() - before, 1, "nothing is written");
+        key.update(|number| *number += 1).await.unwrap(); // loads the script
         let before = trips();
         key.update(|number| *number += 1).await.unwrap();
         assert_eq!(trips() - before, 2);
@@ -181,13 +181,14 @@ fn what_changes_nothing_writes_nothing_and_a_conflict_costs_one_round_trip() {
         .await
         .unwrap();
         assert_eq!(key.get().await.unwrap(), Some(71));
-        // That of the other one's connection, and its set, and the get at the end, are not the update's.
+        // The other handle's connection and `set`, and the final `get`, are not round trips of the
+        // update.
         assert!(trips() - before <= 3 + 4, "{}", trips() - before);
     });
 }
 
 #[test]
-fn waiting_for_others_has_a_limit() {
+fn waiting_for_other_updates_has_a_limit() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         let key = Keys::number(1).on(&redis);
@@ -202,7 +203,7 @@ fn waiting_for_others_has_a_limit() {
                     let (ended, told) = &*ends;
                     let ended = ended.lock().unwrap();
                     let (_ended, limit) = told.wait_timeout_while(ended, PATIENCE, |ended| !*ended).unwrap();
-                    assert!(!limit.timed_out(), "it is told to end");
+                    assert!(!limit.timed_out(), "the test ends the update");
                     *number += 1;
                 })
                 .await
@@ -215,7 +216,7 @@ fn waiting_for_others_has_a_limit() {
         *ends.0.lock().unwrap() = true;
         ends.1.notify_all();
         assert_eq!(slow.await.unwrap().unwrap(), Some(1));
-        // Dropped half-way, it leaves nobody waiting.
+        // An update that is dropped halfway blocks no other update.
         for _ in 0..50 {
             let mut dropped = Box::pin(key.update(|number| *number += 1000).into_future());
             let once = std::future::poll_fn(|context| {
@@ -228,9 +229,9 @@ fn waiting_for_others_has_a_limit() {
     });
 }
 
-/// Whether a change was stored whose reply was lost can't be known: it is not made again.
+/// If the reply is lost, it is unknown whether the change was stored, so it is not repeated.
 #[test]
-fn a_reply_that_is_lost_leaves_it_open() {
+fn a_lost_reply_leaves_the_outcome_unknown() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let proxy = Proxy::start(server.address());
@@ -249,9 +250,10 @@ fn a_reply_that_is_lost_leaves_it_open() {
     });
 }
 
-/// Also where there is nothing to delete: whoever loads at this moment may bring it.
+/// A delete ends loads even if the key does not exist, because a pending load could still create
+/// it.
 #[test]
-fn deleting_what_is_not_there_ends_loads_of_it() {
+fn deleting_a_missing_key_ends_its_loads() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         let key = Keys::number(1).on(&redis);
@@ -264,10 +266,10 @@ fn deleting_what_is_not_there_ends_loads_of_it() {
     });
 }
 
-/// How many updates each of the eight tasks of a process makes.
+/// The number of updates of each of the eight tasks of a process.
 const EACH: i64 = 200;
 
-/// Not a test of its own: what the next one runs in several processes.
+/// Not a test by itself: the next test runs it in several processes.
 #[test]
 fn several_processes_child() {
     let Ok(url) = std::env::var("UPDATES_CHILD") else { return };
@@ -291,7 +293,7 @@ fn several_processes_child() {
 }
 
 #[test]
-fn several_processes_lose_nothing() {
+fn several_processes_lose_no_update() {
     const PROCESSES: i64 = 8;
     let server = RealServer::start();
     let children: Vec<_> = (0..PROCESSES)

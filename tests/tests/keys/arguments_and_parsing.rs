@@ -1,4 +1,4 @@
-//! Keys: how arguments become text, that distinct arguments make distinct keys, and that every key reads back.
+//! Keys: the text of arguments, distinct keys for distinct arguments, and parsing every key back.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -20,7 +20,7 @@ struct CartKeys {
     #[key("user:{id}")]
     user: fn(id: u64) -> Json<Vec<String>>,
 
-    /// How often a shopper looked at it.
+    /// How often a shopper viewed the cart.
     #[key("user:{id}:views", ttl = "30d")]
     views: fn(id: u64) -> Counter,
 
@@ -45,7 +45,7 @@ enum Device {
     Desktop,
 }
 
-/// One template for each type that can be an argument.
+/// One template for each argument type.
 #[derive(Keyspace)]
 #[keyspace(prefix = "t", ttl = "1h")]
 struct TypeKeys {
@@ -74,7 +74,7 @@ struct TypeKeys {
 
 use ParsedTypeKeys as Parsed;
 
-/// The key prints as `text` and reads back as `parsed`.
+/// Checks that the key prints as `text` and parses as `parsed`.
 #[track_caller]
 fn check<S: Keyspace, V>(key: &Key<S, V>, text: &str, parsed: &S::Parsed)
 where
@@ -106,14 +106,14 @@ fn the_declaration_is_data() {
 }
 
 #[test]
-fn keys_of_the_guide() {
+fn the_keys_of_the_guide_are_correct() {
     check(&CartKeys::user(7), "cart:user:7", &ParsedCartKeys::User { id: 7 });
     check(&CartKeys::views(7), "cart:user:7:views", &ParsedCartKeys::Views { id: 7 });
     check(&CartKeys::featured(), "cart:featured", &ParsedCartKeys::Featured);
 }
 
 #[test]
-fn what_no_constructor_makes_is_not_parsed() {
+fn only_constructible_keys_are_parsed() {
     for text in [
         "",
         "cart",
@@ -156,7 +156,7 @@ fn what_no_constructor_makes_is_not_parsed() {
 }
 
 #[test]
-fn every_type_has_its_text() {
+fn every_argument_type_has_a_fixed_text() {
     check(&TypeKeys::text("kim"), "t:text:kim", &Parsed::Text { value: "kim".into() });
     check(&TypeKeys::text(""), "t:text:%_", &Parsed::Text { value: String::new() });
     check(
@@ -198,7 +198,7 @@ fn every_type_has_its_text() {
 }
 
 #[test]
-fn derived_arguments() {
+fn derived_arguments_use_their_names() {
     check(&TypeKeys::user_id(UserId(7)), "t:user_id:7", &Parsed::UserId { value: UserId(7) });
     let slug = Slug { text: "a:b".into() };
     check(&TypeKeys::slug(&slug), "t:slug:a%3Ab", &Parsed::Slug { value: slug.clone() });
@@ -212,7 +212,7 @@ fn derived_arguments() {
 }
 
 #[test]
-fn arguments_come_in_the_template_s_order() {
+fn arguments_follow_the_order_of_the_template() {
     let parsed = Parsed::Tagged { text: "x".into(), value: 7 };
     check(&TypeKeys::tagged("x", 7), "t:{tag:7}:x", &parsed);
     let key = TypeKeys::tagged("a b", 7);
@@ -222,7 +222,7 @@ fn arguments_come_in_the_template_s_order() {
 }
 
 #[test]
-fn ordinary_ids_stay_as_they_are() {
+fn ordinary_ids_are_not_escaped() {
     for id in [
         "kim",
         "Kim.Lee@example.com",
@@ -237,7 +237,7 @@ fn ordinary_ids_stay_as_they_are() {
 }
 
 #[test]
-fn no_argument_reaches_beyond_its_place() {
+fn no_argument_escapes_its_place() {
     for hostile in
         ["*", "?", "[a]", "\\", "1:admin", "a}b", "{b}", "%3A", "%", "%_", "\0", "\r\nDEL x", "\u{7f}", ""]
     {
@@ -251,7 +251,7 @@ fn no_argument_reaches_beyond_its_place() {
 }
 
 #[test]
-fn long_arguments_work() {
+fn long_arguments_round_trip() {
     for text in ["x".repeat(64 * 1024), ":".repeat(64 * 1024), "ü".repeat(64 * 1024)] {
         let key = TypeKeys::texts(&text, text.clone(), Cow::Borrowed(&text));
         let parsed = Parsed::Texts { first: text.clone(), second: text.clone(), third: text };
@@ -260,7 +260,7 @@ fn long_arguments_work() {
 }
 
 #[test]
-fn keys_are_values() {
+fn keys_are_plain_values() {
     let (a, b) = (CartKeys::user(1), CartKeys::user(2));
     assert_eq!(a, a.clone());
     assert_ne!(a, b);
@@ -276,7 +276,7 @@ fn keys_are_values() {
     is_plain_data(&CartKeys::user(1));
 }
 
-/// Texts of the characters that keys are about, and any others.
+/// Texts of characters that are special in keys, and of any others.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         "[:*?\\[\\]\\\\{}%_a1A\\x00-\\x1f\\x7f\u{e4}\u{1f600}]{0,12}",
@@ -288,7 +288,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn texts_read_back(first in hostile(), second in hostile(), third in hostile()) {
+    fn text_arguments_round_trip(first in hostile(), second in hostile(), third in hostile()) {
         let key = TypeKeys::texts(&first, second.clone(), Cow::Borrowed(&third));
         prop_assert_eq!(TypeKeys::parse(key.as_str()).unwrap(), Parsed::Texts { first, second, third });
     }
@@ -316,7 +316,7 @@ proptest! {
     }
 
     #[test]
-    fn everything_else_reads_back(
+    fn other_arguments_round_trip(
         unsigned in any::<u128>(),
         signed in any::<i128>(),
         small in any::<i8>(),
@@ -337,8 +337,8 @@ proptest! {
     }
 
     #[test]
-    fn what_parses_is_what_would_be_made(text in hostile()) {
-        // Whatever parses must be the one spelling of its arguments.
+    fn parsed_keys_rebuild_the_same_text(text in hostile()) {
+        // A key that parses must be the canonical spelling of its arguments.
         let key = format!("t:text:{text}");
         if let Ok(Parsed::Text { value }) = TypeKeys::parse(&key) {
             prop_assert_eq!(TypeKeys::text(&value).to_string(), key);
@@ -356,9 +356,9 @@ struct TaggedKeys {
     plain: fn(id: &str) -> Json<Vec<String>>,
 }
 
-/// A server that runs as a cluster is the referee, also of its one node.
+/// A real cluster of one node computes the expected slots.
 #[test]
-fn slots_are_those_of_a_real_server() {
+fn slots_match_a_real_server() {
     let server = redis_keyspace_tests::RealServer::builder().arg("--cluster-enabled").arg("yes").start();
     for id in ["7", "", "a}b", "{", "a{b}c", "ä", "*", "a long id with spaces"] {
         let (user, of, plain) = (TaggedKeys::user(id), TaggedKeys::of(3, id), TaggedKeys::plain(id));

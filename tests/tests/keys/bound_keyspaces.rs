@@ -13,7 +13,7 @@ struct CartKeys {
     featured: Text,
 }
 
-/// Takes the keys that it needs, as a service would.
+/// Takes a bound keyspace as its argument, like a service.
 #[derive(Clone, Debug)]
 struct Shop {
     carts: BoundCartKeys,
@@ -29,10 +29,10 @@ impl Shop {
 fn assert_shareable<T: Clone + Send + Sync + 'static>(_: &T) {}
 
 both_servers! {
-    async fn its_keys_are_on_the_handle(redis: Redis) {
+    async fn keys_of_a_bound_keyspace_use_its_handle(redis: Redis) {
         let shop = Shop { carts: BoundCartKeys::new(redis.clone()) };
         assert_shareable(&shop);
-        // In a spawned task, outside of the scope of the test.
+        // In a spawned task, which is outside of the scope of the test.
         let task = tokio::spawn({
             let shop = shop.clone();
             async move {
@@ -57,7 +57,7 @@ both_servers! {
         assert!(BoundCartKeys::from(elsewhere).views(7).get().await.is_err());
     }
 
-    async fn its_patterns_are_on_the_handle(redis: Redis) {
+    async fn patterns_of_a_bound_keyspace_use_its_handle(redis: Redis) {
         let carts: BoundCartKeys = redis.into();
         let work = async move {
             for id in 0..10 {
@@ -68,7 +68,7 @@ both_servers! {
             assert!(carts.named_keys().first("a").last("3").exists().await?);
             let mut scan = carts.named_keys().last("3").scan();
             let found = scan.next().await.transpose()?.expect("one of them");
-            // What is found is on the handle, too.
+            // Keys that a scan finds use the bound handle, too.
             assert!(found.key().del().await?);
             assert_eq!(carts.named_keys().first("a").delete().await?.affected, 9);
             assert_eq!(carts.delete_pattern("user:*").await?.affected, 10);

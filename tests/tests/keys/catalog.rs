@@ -1,4 +1,4 @@
-//! The catalog: what it prints, the rights that it names, and the file that it is compared with.
+//! The catalog: its output, its ACL rules, and the comparison with a file.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +11,13 @@ use redis_keyspace_tests::{PATIENCE, RealServer, eventually_rises, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Who is logged in.
+/// Sessions of users.
 ///
-/// For as long as they are.
+/// A session ends after a day.
 #[derive(Keyspace)]
 #[keyspace(prefix = "session", db = 1, ttl = "1d")]
 struct SessionKeys {
-    /// What a device | browser is known by.
+    /// The token of a device | browser.
     #[key("{user}:{device}", stale_for = "1h", negative_ttl = "1h")]
     token: fn(user: u64, device: &str) -> Text,
     #[key("seen on:{user}", ttl = none)]
@@ -47,14 +47,14 @@ catalog!(SESSIONS = [SessionKeys]);
 catalog_test!(the_sessions, SESSIONS, "sessions.txt");
 
 #[test]
-fn a_reference_in_markdown() {
+fn the_markdown_reference_lists_every_template() {
     let text = CATALOG.to_markdown();
     for line in [
         "## SessionKeys",
-        "Who is logged in.\n\nFor as long as they are.",
+        "Sessions of users.\n\nA session ends after a day.",
         "Database: 1.",
         "Database: 1. Server: config.",
-        "| `session:{user}:{device}` | `Text` | UTF-8 text | 1d | user: u64, device: &str | What a device \\| browser is known by. |",
+        "| `session:{user}:{device}` | `Text` | UTF-8 text | 1d | user: u64, device: &str | The token of a device \\| browser. |",
         "| `session:seen on:{user}` | `Counter` | a decimal integer | none | user: u64 |  |",
         "| `feature:all` | `Json<Vec<String>>` | JSON | 90s |  |  |",
     ] {
@@ -63,7 +63,7 @@ fn a_reference_in_markdown() {
 }
 
 #[test]
-fn a_reference_in_json() {
+fn the_json_reference_lists_every_template() {
     let catalog: serde_json::Value = serde_json::from_str(&CATALOG.to_json()).unwrap();
     assert_eq!(
         catalog["keyspaces"][0]["templates"][0],
@@ -78,7 +78,7 @@ fn a_reference_in_json() {
             "wire": "UTF-8 text",
             "redis_type": "string",
             "ttl_ms": 86_400_000_u64,
-            "docs": "What a device | browser is known by.",
+            "docs": "The token of a device | browser.",
         })
     );
     assert_eq!(catalog["keyspaces"][0]["templates"][1]["ttl_ms"], serde_json::Value::Null);
@@ -87,7 +87,7 @@ fn a_reference_in_json() {
 }
 
 #[test]
-fn rules_for_one_server_have_its_keys_only() {
+fn acl_rules_of_one_server_cover_its_keys_only() {
     let keys = |rules: catalog::AclRules| {
         let rules = rules.to_string();
         rules.split(' ').filter(|rule| rule.starts_with('~')).map(str::to_owned).collect::<Vec<_>>()
@@ -103,9 +103,9 @@ fn rules_for_one_server_have_its_keys_only() {
     assert_eq!(CATALOG.acl_rules().server(Some("none")).to_string().split(' ').nth(1), Some("-@all"));
 }
 
-/// Everything that the program can do works under the rules, and nothing beyond its keys.
+/// Under the rules, every operation of the program works, and other keys are out of reach.
 #[test]
-fn the_rules_are_enough_and_no_more() {
+fn acl_rules_are_sufficient_and_minimal() {
     within(PATIENCE, async {
         let server = RealServer::start();
         for namespace in [None, Some("shop")] {
@@ -155,7 +155,7 @@ async fn everything(redis: &Redis) {
     two.rename_if_absent(&one).await.unwrap();
     one.get_del().await.unwrap();
     one.get_or_set(|| async { "z".to_owned() }).await.unwrap();
-    // Fills, with all that is kept beside a key.
+    // Fills, including all keys that the library keeps next to a key.
     let fill = || one.get_or_set_optional(|| async { Some("z".to_owned()) });
     fill().refresh().stale_for(MINUTE).await.unwrap();
     fill().early_refresh(0.0).await.unwrap();
@@ -206,9 +206,9 @@ struct WorkKeys {
 
 catalog!(WORK = [WorkKeys]);
 
-/// What is kept beside keys and named after them is among the rights, too.
+/// The rules include the keys that the library derives from declared keys.
 #[test]
-fn the_rules_are_enough_for_locks_limits_and_groups() {
+fn acl_rules_cover_locks_limits_and_groups() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let rules = WORK.acl_rules().to_string();
@@ -224,7 +224,7 @@ fn the_rules_are_enough_for_locks_limits_and_groups() {
             let guard = WorkKeys::lock(7).lock().ttl(Duration::from_secs(3)).await.unwrap();
             assert!(WorkKeys::lock(7).try_lock().await.unwrap().is_none());
             let left = async || server.redis_cli(&["PTTL", "work:7:lock"]).parse().unwrap();
-            eventually_rises("it is renewed", left).await;
+            eventually_rises("the lock is renewed", left).await;
             guard.release().await.unwrap();
             WorkKeys::lock(7).with_lock(|_| async {}).await.unwrap();
             assert!(WorkKeys::calls(7).check(Rate::per_minute(10)).await.unwrap().allowed);
@@ -239,7 +239,7 @@ fn the_rules_are_enough_for_locks_limits_and_groups() {
 }
 
 #[test]
-fn a_change_fails_the_test_and_names_the_lines() {
+fn a_changed_catalog_fails_and_names_the_lines() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.txt");
     let check = |text: Option<String>| {
@@ -267,7 +267,10 @@ fn a_change_fails_the_test_and_names_the_lines() {
     ] {
         assert!(now.contains(from), "{from} in\n{now}");
         let changed = check(Some(now.replace(from, to))).unwrap_err();
-        assert!(changed.contains("differ") && changed.contains(from) && changed.contains(to), "{changed}");
+        assert!(
+            changed.contains("does not match") && changed.contains(from) && changed.contains(to),
+            "{changed}"
+        );
         assert!(
             changed.lines().any(|line| line.starts_with('-'))
                 && changed.lines().any(|line| line.starts_with('+'))

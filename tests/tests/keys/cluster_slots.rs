@@ -1,4 +1,5 @@
-//! Clusters: keys that are used together are checked before anything is sent, and scans go on as everywhere.
+//! Clusters: the slots of keys are checked before anything is sent, and scans work as on one
+//! server.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ struct PageKeys {
     title: fn(id: u64) -> Text,
 }
 
-/// Runs a body on an embedded cluster, on a real one by each protocol, and on the same by a pool of the application's.
+/// Runs a body on an embedded cluster, on a real one with each protocol, and on the real one
+/// through a pool of the application.
 fn on_clusters<F: Future<Output = ()>>(body: impl Fn(Redis) -> F) {
     let run = |builder: RedisBuilder| {
         within(PATIENCE, async {
@@ -38,7 +40,7 @@ fn on_clusters<F: Future<Output = ()>>(body: impl Fn(Redis) -> F) {
     };
     run(Redis::builder().embedded(Server::builder().cluster().build()));
     let server = RealServer::start_node();
-    let flush = || assert_eq!(server.redis_cli(&["FLUSHALL"]), "OK"); // it is this test's own
+    let flush = || assert_eq!(server.redis_cli(&["FLUSHALL"]), "OK"); // the server belongs to this test
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
         run(Redis::builder().url(&server.url()).unwrap().protocol(protocol));
         flush();
@@ -56,10 +58,10 @@ fn on_clusters<F: Future<Output = ()>>(body: impl Fn(Redis) -> F) {
     }
 }
 
-/// The message of a refusal, which names both keys and says that nothing was sent.
+/// Checks that the error names the keys and says that nothing was sent.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(outcome: redis_keyspace::Result<T>, names: &[&str]) {
-    let error = outcome.expect_err("keys of two slots");
+    let error = outcome.expect_err("the keys are in two slots");
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     let message = error.to_string();
     for name in names.iter().chain(&["nothing was sent", "hash_tag"]) {
@@ -68,7 +70,7 @@ fn refused<T: std::fmt::Debug>(outcome: redis_keyspace::Result<T>, names: &[&str
 }
 
 #[test]
-fn keys_with_one_hash_tag_are_usable_together() {
+fn keys_with_one_hash_tag_work_together() {
     on_clusters(async |redis| {
         Key::set_many([(CartKeys::user(7), "a"), (CartKeys::note(7), "b")]).await.unwrap();
         let both = Key::get_many([CartKeys::user(7), CartKeys::note(7)]).await.unwrap();
@@ -83,7 +85,7 @@ fn keys_with_one_hash_tag_are_usable_together() {
 }
 
 #[test]
-fn keys_of_different_slots_are_refused_by_name_before_anything_is_sent() {
+fn keys_of_different_slots_are_named_and_refused_before_sending() {
     on_clusters(async |redis| {
         let same_template = ["\"cart:user:{7}\"", "\"cart:user:{8}\"", "\"cart:user:{{{id}}}\""];
         refused(Key::set_many([(CartKeys::user(7), "a"), (CartKeys::user(8), "b")]).await, &same_template);
@@ -103,13 +105,13 @@ fn keys_of_different_slots_are_refused_by_name_before_anything_is_sent() {
         refused(Key::get_many([CartKeys::loose(7), CartKeys::user(7)]).await, &two_fields);
 
         assert_eq!(raw::<u64>(&redis, &["DBSIZE"]).await, 0, "something was sent");
-        // What was refused has left the connection as it was.
+        // A rejected command does not affect the connection.
         assert_eq!(CartKeys::views(7).incr().await.unwrap(), 1);
     });
 }
 
 #[test]
-fn counters_and_fills_use_one_key() {
+fn counters_and_fills_work_on_clusters() {
     on_clusters(async |_| {
         assert_eq!(CartKeys::views(1).incr().await.unwrap(), 1);
         assert_eq!(PageKeys::title(1).get_or_set(|| async { "t".to_owned() }).await.unwrap(), "t");
@@ -143,7 +145,7 @@ fn patterns_work_on_the_keys_of_a_node() {
 }
 
 #[test]
-fn a_server_that_is_no_cluster_takes_keys_of_any_slot() {
+fn a_single_server_accepts_keys_of_any_slot() {
     within(PATIENCE, async {
         let redis = Redis::embedded();
         let check = async {
@@ -155,7 +157,7 @@ fn a_server_that_is_no_cluster_takes_keys_of_any_slot() {
 }
 
 #[test]
-fn a_database_other_than_the_first_is_refused_with_the_reason() {
+fn a_cluster_refuses_databases_other_than_zero() {
     #[derive(Keyspace)]
     #[keyspace(prefix = "motd", db = 2, ttl = "1h")]
     struct Motd {
@@ -164,14 +166,14 @@ fn a_database_other_than_the_first_is_refused_with_the_reason() {
     on_clusters(async |redis| {
         let error = Motd::today().on(&redis).get().await.expect_err("a cluster has one database");
         let message = error.to_string();
-        // Of a pool of the application's it is known which database it is on.
+        // An application pool has its database from `from_pool_on`.
         assert!(message.contains("cluster mode") || message.contains("from_pool_on"), "{message}");
     });
 }
 
-/// The embedded cluster answers what a real one does.
+/// The embedded cluster gives the same replies as a real one.
 #[test]
-fn both_clusters_give_the_same_replies() {
+fn both_clusters_give_equal_replies() {
     let (real, embedded) = (RealServer::start_node(), Server::builder().cluster().build());
     within(PATIENCE, async {
         let real = Redis::open(&real.url()).unwrap();
@@ -218,9 +220,9 @@ fn both_clusters_give_the_same_replies() {
     });
 }
 
-/// A pool that learns of the cluster while many use it stays usable by all.
+/// A pool that detects the cluster during concurrent use stays usable.
 #[test]
-fn many_at_once_are_each_told() {
+fn concurrent_refusals_name_their_own_keys() {
     on_clusters(async |redis| {
         let redis = Arc::new(redis);
         let tasks: Vec<_> = (0..50)

@@ -1,4 +1,4 @@
-//! What the fuzzer has found worth keeping, through the same functions as there.
+//! Replays the corpus of the fuzzer through the fuzz targets.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Key formats of existing systems: alphabets, formats that do not parse back, and arguments of other crates.
+//! Key formats of existing systems: alphabets, formats that do not parse back, and arguments of
+//! other crates.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ struct Keys {
     short: fn(short: Short, org: Org) -> Text,
 }
 
-/// An address as this program writes it.
+/// An address in a format of this program.
 #[derive(Debug, Clone, PartialEq, KeyArgument)]
 struct Peer(String);
 
@@ -79,7 +80,7 @@ struct LooseKeys {
 
 catalog!(LOOSE = [LooseKeys]);
 
-/// Nothing of it parses.
+/// None of its templates can be parsed.
 #[derive(Keyspace)]
 #[keyspace(prefix = "looser", ttl = "1h")]
 struct LooserKeys {
@@ -88,7 +89,7 @@ struct LooserKeys {
 }
 
 #[test]
-fn texts_of_an_alphabet_need_no_colon_between_them() {
+fn texts_of_different_alphabets_need_no_colon() {
     let key = Keys::app(org("acme"), org("shop1"));
     assert_eq!(key.as_str(), "formats:acme_shop1");
     assert_eq!(key.arguments(), Some(ParsedKeys::App { org: org("acme"), app: org("shop1") }));
@@ -106,14 +107,14 @@ fn texts_of_an_alphabet_need_no_colon_between_them() {
     }
 }
 
-/// Texts that look like separators, or like the encoding of an invalid argument.
+/// Generates strings that look like separators, or like the encoding of an invalid argument.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z0-9]{1,5}", "[a-z_.~%:-]{0,6}", "[0-9A-HJKM]{4,5}", "%~[0-9A-F]{0,6}~?", ".{0,6}"]
 }
 
 proptest! {
     #[test]
-    fn no_two_values_make_one_key(texts in prop::collection::vec((text(), text()), 2..20)) {
+    fn different_values_make_different_keys(texts in prop::collection::vec((text(), text()), 2..20)) {
         let mut made = HashSet::new();
         let distinct: HashSet<_> = texts.into_iter().collect();
         for (one, other) in &distinct {
@@ -130,7 +131,7 @@ proptest! {
             for (key, is_valid) in keys.into_iter().zip(is_valid) {
                 // An invalid value makes a distinct key, which does not parse.
                 prop_assert_eq!(key.arguments().is_some(), is_valid, "{}", key);
-                prop_assert!(made.insert(key.as_str().to_owned()), "{} is made twice", key);
+                prop_assert!(made.insert(key.as_str().to_owned()), "two arguments make {}", key);
             }
         }
         prop_assert_eq!(made.len(), 3 * distinct.len());
@@ -138,7 +139,7 @@ proptest! {
 }
 
 #[test]
-fn arguments_of_other_crates_need_no_wrapper() {
+fn types_of_other_crates_need_no_wrapper() {
     let address: SocketAddr = "10.0.0.5:6379".parse().unwrap();
     let key = PeerKeys::seen(address, 7);
     assert_eq!(key.as_str(), "peers:seen:10.0.0.5-6379:7");
@@ -150,10 +151,10 @@ fn arguments_of_other_crates_need_no_wrapper() {
 }
 
 #[test]
-fn a_template_that_does_not_parse_makes_keys_only() {
+fn an_unparsable_template_only_builds_keys() {
     assert_eq!(LooseKeys::free("a-b", "c").as_str(), "loose:free/a-b-c");
     assert_eq!(LooseKeys::free("a-b", "c"), LooseKeys::free("a", "b-c"));
-    assert_eq!(LooseKeys::free("a:*", "c").as_str(), "loose:free/a%3A%2A-c", "escaped as ever");
+    assert_eq!(LooseKeys::free("a:*", "c").as_str(), "loose:free/a%3A%2A-c", "escaped as usual");
     assert_eq!(LooseKeys::adjacent(12, 3), LooseKeys::adjacent(1, 23));
     assert_eq!(LooseKeys::free("a", "b").arguments(), None);
     assert!(LooseKeys::parse("loose:free/a-b").is_err() && LooseKeys::identify("loose:free/a-b").is_none());
@@ -163,16 +164,16 @@ fn a_template_that_does_not_parse_makes_keys_only() {
     let ParsedLooseKeys::Strict { id } = parsed;
     assert_eq!(id, 7);
     assert_eq!(LooseKeys::META.templates()[0].template(), "loose:free/{a}-{b}");
-    // A type that changes moves keys, so the snapshot contains it.
+    // Changing the type moves keys, so the snapshot contains it.
     let snapshot = LOOSE.to_snapshot();
     assert!(snapshot.contains("with a, b: (&str, &str) = anything\n"), "{snapshot}");
     assert!(snapshot.contains("with a, b: (u64, u64) = anything\n"), "{snapshot}");
 }
 
 both_servers! {
-    async fn they_work_on_a_server(redis: Redis) {
+    async fn all_key_formats_work_on_a_server(redis: Redis) {
         Keys::app(org("acme"), org("shop")).set("x").await.unwrap();
-        // No command runs on a key that another template may make too.
+        // No command runs on a key that another template can make, too.
         let invalid = Keys::app(org("acme"), org("a_b"));
         let errors = [
             invalid.set("x").await.unwrap_err(),

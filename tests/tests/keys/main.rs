@@ -1,4 +1,4 @@
-//! Keys and what is declared about them: text, parsing, slots, the catalog.
+//! Keys and their declarations: text, parsing, slots and the catalog.
 
 mod arguments_and_parsing;
 mod bound_keyspaces;

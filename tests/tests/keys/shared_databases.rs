@@ -1,4 +1,5 @@
-//! Keyspaces on the same database at run time: if two of them can make the same key, the second one is rejected.
+//! Keyspaces on the same database at run time: if two of them can make the same key, the second one
+//! is rejected.
 
 use redis_keyspace::{ErrorKind, Keyspace, Redis, RedisBuilder, Text, catalog};
 use redis_keyspace_embedded::Server;
@@ -14,7 +15,7 @@ struct AccountKeys {
     mail: fn(id: u64) -> Text,
 }
 
-/// Not in a catalog with the others: different names of servers do not keep them apart.
+/// Not in the catalog of the others: different server names do not separate it from them.
 #[derive(Keyspace)]
 #[keyspace(prefix = "user", server = "shop", ttl = "1h")]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -31,7 +32,7 @@ struct ThirdKeys {
     name: fn(id: u64) -> Text,
 }
 
-/// The same prefix, and no key in common.
+/// The same prefix, but no common key.
 #[derive(Keyspace)]
 #[keyspace(prefix = "user", ttl = "1h")]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -65,7 +66,7 @@ struct AnyKeys {
 }
 
 catalog!(
-    /// The declarations keep them apart: one has a dedicated server.
+    /// The declarations separate them: one has a dedicated server.
     APART = [AccountKeys, ConfigKeys]
 );
 
@@ -90,12 +91,13 @@ fn assert_refused(error: &redis_keyspace::Error, parts: &[&str]) {
 }
 
 #[test]
-fn the_second_one_is_refused_and_reads_nothing() {
+fn the_second_keyspace_is_refused_and_reads_nothing() {
     on_one_server(async |builder| {
         let (one, other) = (builder().build().unwrap(), builder().build().unwrap());
         AccountKeys::name(7).set("secret").on(&one).await.unwrap();
         let parts = ["ShopKeys", "AccountKeys", "user:{name}", "user:{id}", "database 0", "user:0`"];
-        // On the same handle and on another one, in its scope, by `.on`, and of a key.
+        // On the same handle and on another one: in its scope, with `.on`, and with a key on the
+        // handle.
         for redis in [&one, &other] {
             redis
                 .scope(async {
@@ -108,7 +110,7 @@ fn the_second_one_is_refused_and_reads_nothing() {
             assert_refused(&ShopKeys::address("7").on(redis).get().await.unwrap_err(), &parts);
             assert_refused(&ShopKeys::address("7").set("x").on(redis).await.unwrap_err(), &parts);
             assert_refused(&ShopKeys::address_keys().on(redis).delete().await.unwrap_err().into(), &parts);
-            // The others of a batch run.
+            // The other commands of a batch run.
             let (name, address) =
                 redis.batch((AccountKeys::name(7).get(), ShopKeys::address("7").get())).each().await.unwrap();
             assert_eq!(name.unwrap().as_deref(), Some("secret"));
@@ -116,7 +118,7 @@ fn the_second_one_is_refused_and_reads_nothing() {
             OtherKeys::other(7).set("x").on(redis).await.unwrap();
             assert_eq!(AccountKeys::mail(7).get().on(redis).await.unwrap(), None);
         }
-        // It is accepted in another namespace and on another database.
+        // The keyspace is accepted in another namespace and on another database.
         let elsewhere = builder().namespace(unique_namespace()).unwrap().build().unwrap();
         ShopKeys::address("7").set("x").on(&elsewhere).await.unwrap();
         AccountKeys::name(7).get().on(&elsewhere).await.unwrap_err();
@@ -127,12 +129,13 @@ fn the_second_one_is_refused_and_reads_nothing() {
 }
 
 #[test]
-fn what_counts_is_the_effective_database() {
+fn the_effective_database_is_compared() {
     on_one_server(async |builder| {
         let redis = builder().build().unwrap();
         AccountKeys::name(7).set("x").on(&redis).await.unwrap();
         ThirdKeys::name(7).set("x").on(&redis).await.unwrap();
-        // One option moves it to where the other one is, and so does the database of the handle.
+        // An option can move it to the other keyspace's database, and so can the database of the
+        // handle.
         let moved = builder().keyspace::<ThirdKeys>(|options| options.db(0)).build().unwrap();
         assert_refused(
             &ThirdKeys::name(7).get().on(&moved).await.unwrap_err(),
@@ -147,7 +150,7 @@ fn what_counts_is_the_effective_database() {
 }
 
 #[test]
-fn a_keyspace_never_meets_itself() {
+fn a_keyspace_does_not_collide_with_itself() {
     on_one_server(async |builder| {
         for _ in 0..2 {
             let redis = builder().build().unwrap();
@@ -171,12 +174,12 @@ fn a_keyspace_never_meets_itself() {
 }
 
 #[test]
-fn a_dedicated_server_is_for_those_that_name_it() {
+fn a_dedicated_server_serves_keyspaces_that_name_it() {
     on_one_server(async |builder| {
         let redis = builder().build().unwrap();
         ConfigKeys::name(7).set("x").on(&redis).await.unwrap();
         FlagKeys::flag(7).set("x").on(&redis).await.unwrap();
-        // Even without a key in common.
+        // Even without a common key.
         for error in [
             OtherKeys::other(7).get().on(&redis).await.unwrap_err(),
             AccountKeys::name(7).get().on(&redis).await.unwrap_err(),
@@ -195,11 +198,11 @@ fn a_dedicated_server_is_for_those_that_name_it() {
 }
 
 #[test]
-fn without_a_namespace_a_key_may_begin_with_one() {
+fn a_key_without_a_namespace_can_start_with_one() {
     on_one_server(async |builder| {
         let namespaced = builder().build().unwrap();
         AccountKeys::name(7).set("x").on(&namespaced).await.unwrap();
-        // Within a namespace, it can't make keys of another namespace.
+        // Within a namespace, the keyspace can't make keys of another namespace.
         AnyKeys::any("x", 7)
             .set("x")
             .on(&builder().namespace(unique_namespace()).unwrap().build().unwrap())
@@ -236,12 +239,12 @@ fn a_handle_can_opt_out() {
     });
 }
 
-/// One server that is installed under two names. Runs in a separate process.
+/// One server, installed under two names. Runs in a separate process.
 #[test]
-fn one_server_under_two_names() {
+fn one_server_under_two_names_is_detected() {
     const CHILD: &str = "REDIS_KEYSPACE_TEST_TWO_NAMES";
     if std::env::var_os(CHILD).is_none() {
-        child_test!("one_server_under_two_names").env(CHILD, "1").run();
+        child_test!("one_server_under_two_names_is_detected").env(CHILD, "1").run();
         return;
     }
     let url = shared_server().url();
@@ -270,7 +273,8 @@ struct TenantKeys {
     name: fn(id: u64) -> Text,
 }
 
-/// Makes the same keys as `TenantKeys` for the tenant `acme`. That is an error for other tenants too.
+/// Makes the same keys as `TenantKeys` for the tenant `acme`. That is an error for other tenants
+/// too.
 #[derive(Keyspace)]
 #[keyspace(prefix = "t:acme:user", ttl = "1h")]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -280,7 +284,7 @@ struct AcmeKeys {
 }
 
 #[test]
-fn the_keys_of_all_tenants_are_compared() {
+fn keys_of_all_tenants_are_compared() {
     on_one_server(async |builder| {
         let redis = builder().build().unwrap();
         let (acme, other) = (redis.for_tenant("acme").unwrap(), redis.for_tenant("other").unwrap());
@@ -296,7 +300,7 @@ fn the_keys_of_all_tenants_are_compared() {
 }
 
 #[test]
-fn on_a_disabled_handle_no_keys_meet() {
+fn keys_do_not_collide_on_a_disabled_handle() {
     within(PATIENCE, async {
         let redis = Redis::disabled();
         assert_eq!(AccountKeys::name(7).get().on(&redis).await.unwrap(), None);

@@ -1,4 +1,4 @@
-//! Tenants: a segment of every key that is known at run time only.
+//! Tenants: a segment of every key that is known only at run time.
 
 use redis_keyspace::{Counter, ErrorKind, Group, Json, Key, Keyspace, Lock, Redis, Text, catalog};
 use redis_keyspace_tests::{both_servers, raw, wired};
@@ -31,14 +31,14 @@ struct SharedKeys {
 catalog!(CATALOG = [CartKeys, PageKeys, SharedKeys]);
 
 both_servers! {
-    async fn tenants_are_apart(redis: Redis) {
+    async fn tenants_are_isolated(redis: Redis) {
         let (acme, other) = (redis.for_tenant("acme").unwrap(), redis.for_tenant("other").unwrap());
         assert_eq!((acme.tenant(), redis.tenant()), (Some("acme"), None));
         CartKeys::user(7).set("lamp").on(&acme).await.unwrap();
         assert_eq!(raw::<String>(&redis, &["GET", &wired("t:acme:cart:user:7")]).await, "lamp");
         assert_eq!(acme.wire_key(&CartKeys::user(7)).unwrap(), wired("t:acme:cart:user:7"));
         assert_eq!(CartKeys::user(7).get().on(&other).await.unwrap(), None);
-        // A fresh handle of the same tenant finds it, in a scope, too.
+        // A new handle for the same tenant finds the value, also in a scope.
         let again = redis.for_tenant("acme").unwrap();
         assert_eq!(again.scope(CartKeys::user(7).get().into_future()).await.unwrap().as_deref(), Some("lamp"));
         let keys = [CartKeys::user(7).on(&acme), CartKeys::user(8).on(&again)];
@@ -46,14 +46,14 @@ both_servers! {
         // Keyspaces without `tenant` are shared.
         SharedKeys::text(1).set("x").on(&acme).await.unwrap();
         assert_eq!(SharedKeys::text(1).get().on(&other).await.unwrap().as_deref(), Some("x"));
-        assert_eq!(redis.stats().connections.len(), 1, "all share the connections");
+        assert_eq!(redis.stats().connections.len(), 1, "all tenants share the connections");
 
         let batch = (CartKeys::user(7).get(), SharedKeys::text(1).get());
         assert_eq!(acme.batch(batch).await.unwrap(), (Some("lamp".to_owned()), Some("x".to_owned())));
         assert_eq!(redis.for_tenant("other").unwrap().for_tenant("acme").unwrap().tenant(), Some("acme"));
     }
 
-    async fn every_feature_stays_within_the_tenant(redis: Redis) {
+    async fn every_operation_stays_within_its_tenant(redis: Redis) {
         let (acme, other) = (redis.for_tenant("acme").unwrap(), redis.for_tenant("other").unwrap());
         let fill = async |redis: &Redis, text: &str| {
             let text = text.to_owned();
@@ -67,7 +67,7 @@ both_servers! {
         CartKeys::list(1).on(&acme).update_or_insert(Vec::new, |list| list.push(1)).await.unwrap();
         assert_eq!(CartKeys::list(1).on(&other).get().await.unwrap(), None);
         let held = CartKeys::lock(1).on(&acme).try_lock().await.unwrap().expect("it is free");
-        let theirs = CartKeys::lock(1).on(&other).try_lock().await.unwrap().expect("another tenant's is free");
+        let theirs = CartKeys::lock(1).on(&other).try_lock().await.unwrap().expect("the lock of another tenant is free");
         held.release().await.unwrap();
         theirs.release().await.unwrap();
         let member = CartKeys::group(1).on(&acme).member(&CartKeys::user(1).on(&acme)).await.unwrap();
@@ -77,7 +77,7 @@ both_servers! {
         assert_eq!(member.get().await.unwrap().as_deref(), Some("x"));
     }
 
-    async fn patterns_reach_one_tenant(redis: Redis) {
+    async fn patterns_match_one_tenant_only(redis: Redis) {
         let (acme, acme2) = (redis.for_tenant("acme").unwrap(), redis.for_tenant("acme2").unwrap());
         for tenant in [&acme, &acme2] {
             for id in 0..20 {
@@ -88,7 +88,7 @@ both_servers! {
         }
         assert_eq!(CartKeys::user_keys().on(&acme).count().await.unwrap(), 20);
         let found = CartKeys::user_keys().on(&acme).scan().next().await.unwrap().unwrap();
-        assert!(found.key().as_str().starts_with("cart:user:"), "it prints without the tenant");
+        assert!(found.key().as_str().starts_with("cart:user:"), "the key prints without the tenant");
         assert!(found.key().del().await.unwrap());
         let counted = CATALOG.tenant_keys(&acme).count().await.unwrap();
         assert_eq!(counted, [("CartKeys", 19), ("PageKeys", 1)]);
@@ -101,7 +101,7 @@ both_servers! {
         assert_eq!(error.kind(), ErrorKind::Configuration);
     }
 
-    async fn without_a_tenant_nothing_is_touched(redis: Redis) {
+    async fn without_a_tenant_commands_fail(redis: Redis) {
         for error in [
             CartKeys::user(1).set("x").await.unwrap_err(),
             CartKeys::user(1).get().on(&redis).await.unwrap_err(),
@@ -117,11 +117,11 @@ both_servers! {
         }
     }
 
-    async fn a_tenant_is_closed_with_its_handle(redis: Redis) {
+    async fn closing_the_handle_closes_its_tenants(redis: Redis) {
         let ours = redis.for_keyspace::<SharedKeys>().unwrap();
         let acme = ours.for_tenant("acme").unwrap();
         CartKeys::user(1).set("x").on(&acme).await.unwrap();
-        // Tenants come and go; the connections stay.
+        // Handles of tenants are short-lived; the connections are kept.
         for _ in 0..20 {
             let tenant = ours.for_tenant("acme").unwrap();
             assert!(CartKeys::user(1).exists().on(&tenant).await.unwrap());
@@ -131,7 +131,7 @@ both_servers! {
         assert_eq!(CartKeys::user(1).get().on(&acme).await.unwrap_err().kind(), ErrorKind::Closed);
         let acme = ours.for_tenant("acme").unwrap();
         assert!(CartKeys::user(1).exists().on(&acme).await.unwrap());
-        // A lock of the tenant is not renewed any more, although others use the connections.
+        // The lock of the tenant is no longer renewed, although other handles use the connections.
         let other = redis.for_keyspace::<SharedKeys>().unwrap();
         assert!(SharedKeys::text(1).get().on(&other).await.is_ok());
         let bound = CartKeys::user(1).exists().on(&acme);
@@ -143,7 +143,7 @@ both_servers! {
 }
 
 #[test]
-fn the_catalog_knows_of_tenants() {
+fn the_catalog_lists_tenants() {
     let rules = CATALOG.acl_rules().namespace("staging").to_string();
     assert!(rules.contains(" ~staging:t:*:cart:user:*"), "{rules}");
     assert!(rules.contains(" ~staging:shared:text:*"), "{rules}");

@@ -1,19 +1,21 @@
-//! Compares replies of two servers that run one after the other.
+//! Compares the replies of two servers that run the same commands one after the other.
 
 use std::time::Duration;
 
 use redis_keyspace_tests::resp::Reply;
 
-/// Compares what two servers hold. Times are compared as their distance from the time of their server.
+/// Compares the replies of two servers. Times are compared by their distance from the server's
+/// clock.
 pub(crate) struct Comparison {
     pub(crate) now: [Duration; 2],
-    /// By how much times may differ: what passed while the scripts ran on one server after the other.
+    /// The largest difference between times: the scripts run first on one server and then on the
+    /// other.
     pub(crate) tolerance: Duration,
 }
 
 impl Comparison {
-    /// Whether two numbers are times that differ too little to matter. Times of milliseconds have 13
-    /// digits, those of microseconds 16.
+    /// Returns whether two numbers are times with a negligible difference. Times in milliseconds
+    /// have 13 digits, times in microseconds 16.
     fn is_same_time(&self, ours: i128, theirs: i128) -> bool {
         let (unit, tolerance): (fn(&Duration) -> u128, _) = match ours {
             1_000_000_000_000..100_000_000_000_000 => (Duration::as_millis, self.tolerance.as_millis()),
@@ -26,7 +28,7 @@ impl Comparison {
         ((ours - our_now) - (theirs - their_now)).unsigned_abs() <= tolerance
     }
 
-    fn alike_text(&self, ours: &[u8], theirs: &[u8]) -> bool {
+    fn comparable_text(&self, ours: &[u8], theirs: &[u8]) -> bool {
         let parts = |text: &[u8]| {
             let mut parts: Vec<Vec<u8>> = Vec::new();
             for byte in text {
@@ -48,10 +50,10 @@ impl Comparison {
 
     pub(crate) fn alike(&self, ours: &Reply, theirs: &Reply) -> bool {
         match (ours, theirs) {
-            // The text of an error tells where in the Lua it happened.
+            // The text of an error contains its position in the Lua code.
             (Reply::Error(ours), Reply::Error(theirs)) => ours.split(' ').next() == theirs.split(' ').next(),
-            (Reply::Bytes(ours), Reply::Bytes(theirs)) => self.alike_text(ours, theirs),
-            // Lifetimes in milliseconds.
+            (Reply::Bytes(ours), Reply::Bytes(theirs)) => self.comparable_text(ours, theirs),
+            // TTLs in milliseconds.
             (Reply::Integer(ours), Reply::Integer(theirs)) if *ours > 1_000 => {
                 u128::from(ours.abs_diff(*theirs)) <= self.tolerance.as_millis()
             }
@@ -65,7 +67,7 @@ impl Comparison {
 }
 
 #[test]
-fn a_difference_of_ten_seconds_is_seen() {
+fn a_difference_of_ten_seconds_is_detected() {
     let now = Duration::from_secs(1_800_000_000);
     let comparison =
         Comparison { now: [now, now + Duration::from_secs(60)], tolerance: Duration::from_secs(2) };
@@ -80,7 +82,11 @@ fn a_difference_of_ten_seconds_is_seen() {
         ("1800000001000000+3/7", "1800000071000000+3/7", false),
         ("99999999999999999999", "99999999999999999998", false),
     ] {
-        assert_eq!(comparison.alike_text(ours.as_bytes(), theirs.as_bytes()), is_alike, "{ours} {theirs}");
+        assert_eq!(
+            comparison.comparable_text(ours.as_bytes(), theirs.as_bytes()),
+            is_alike,
+            "{ours} {theirs}"
+        );
     }
     assert!(comparison.alike(&Reply::Integer(60_000), &Reply::Integer(59_000)));
     assert!(!comparison.alike(&Reply::Integer(60_000), &Reply::Integer(50_000)));

@@ -27,7 +27,7 @@ struct Third {
     count: fn(id: u32) -> Counter,
 }
 
-/// The same keys as `Third` has, on another database.
+/// The same keys as in `Third`, on another database.
 #[derive(Keyspace)]
 #[keyspace(prefix = "batch3", db = 4, ttl = 3600)]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -37,7 +37,7 @@ struct Fourth {
 }
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "elsewhere", server = "nobody installed this", ttl = 3600)]
+#[keyspace(prefix = "elsewhere", server = "never installed", ttl = 3600)]
 #[allow(dead_code, reason = "fields are declarations")]
 struct Elsewhere {
     text: fn(id: u32) -> Text,
@@ -105,17 +105,17 @@ both_servers! {
         let text = error.to_string();
         assert!(text.contains("3 of 6") && text.contains("batch:text:2") && text.contains("WRONGTYPE"), "{text}");
         assert_eq!(error.kind(), ErrorKind::WrongType);
-        assert_eq!(Keys::count(1).get().await.unwrap(), 2, "the others have run");
-        // Alone, it speaks for itself.
+        assert_eq!(Keys::count(1).get().await.unwrap(), 2, "the other commands have run");
+        // In a batch of one command, the error is the command's own.
         let error = redis.batch([Keys::text(2).get()]).await.unwrap_err();
         assert_eq!((error.kind(), error.key()), (ErrorKind::WrongType, Some("batch:text:2")));
     }
 
-    async fn a_transaction_that_can_not_be_sent_is_not(redis: Redis) {
+    async fn an_invalid_transaction_is_not_sent(redis: Redis) {
         let error = redis.transaction((Keys::count(1).incr(), Keys::text(1).set("x").ttl(Duration::ZERO))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(Keys::count(1).get().await.unwrap(), 0);
-        // As Redis has it, one that fails when it runs does not undo the others.
+        // As in Redis, a command that fails when it runs does not undo the others.
         raw::<u64>(&redis, &["RPUSH", &wire(&Keys::text(2)), "x"]).await;
         let (count, wrong, text) =
             redis.transaction((Keys::count(1).incr(), Keys::text(2).get(), Keys::text(1).get())).each().await.unwrap();
@@ -123,7 +123,7 @@ both_servers! {
         assert_eq!(wrong.unwrap_err().kind(), ErrorKind::WrongType);
     }
 
-    async fn several_databases_at_once(redis: Redis) {
+    async fn a_batch_can_use_several_databases(redis: Redis) {
         let (a, b, c, d, e) = redis
             .batch((
                 Keys::count(1).incr(),
@@ -143,18 +143,18 @@ both_servers! {
         assert_eq!((Third::count(1).get().await.unwrap(), Fourth::count(1).get().await.unwrap()), (22, 3));
         let (three, text) = redis.transaction((Third::count(1).incr(), Third::text(1).set("x"))).await.unwrap();
         assert_eq!((three, text), (23, ()));
-        // Databases are apart: that is what keeps equal keys of the two apart.
+        // The databases are separate, so equal keys of the two keyspaces do not collide.
         Third::text(7).set("third").await.unwrap();
         assert_eq!(Fourth::text(7).get().await.unwrap(), None);
     }
 
-    async fn several_servers_at_once(redis: Redis) {
+    async fn a_batch_can_use_several_servers(redis: Redis) {
         let other = Redis::embedded();
         let (here, there, stated) = redis
             .batch((Keys::count(1).incr(), Keys::count(1).incr_by(7).on(&other), Elsewhere::text(1).get()))
             .await
             .unwrap();
-        assert_eq!((here, there, stated), (1, 7, None), "what states no handle runs on the batch's");
+        assert_eq!((here, there, stated), (1, 7, None), "commands without a handle run on the handle of the batch");
         assert_eq!(Keys::count(1).get().on(&other).await.unwrap(), 7);
         let error = redis.transaction((Keys::count(1).incr(), Keys::count(1).incr().on(&other))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -164,7 +164,7 @@ both_servers! {
         assert_eq!(there.unwrap_err().kind(), ErrorKind::Closed);
     }
 
-    /// Two counters that are always moved together are never seen apart.
+    /// Two counters that always change together are never seen with different values.
     async fn a_transaction_is_atomic(redis: Redis) {
         let writers: Vec<_> = (0..6)
             .map(|_| {
@@ -188,7 +188,7 @@ both_servers! {
         assert_eq!(Keys::count(2).get().await.unwrap(), 360);
     }
 
-    async fn a_batch_is_send_and_lives_in_tasks(redis: Redis) {
+    async fn a_batch_is_send_and_runs_in_tasks(redis: Redis) {
         let tasks: Vec<_> = (0..50_u32)
             .map(|id| {
                 let redis = redis.clone();
@@ -247,9 +247,9 @@ fn a_batch_is_one_write() {
     });
 }
 
-/// They share their way, so none can be waited for longer than the most hurried of them.
+/// The commands share a connection, so all of them wait only as long as the shortest deadline.
 #[test]
-fn the_shortest_deadline_is_that_of_all() {
+fn the_shortest_deadline_applies_to_the_batch() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let builder = Redis::builder().url(&server.url()).unwrap();
@@ -268,7 +268,7 @@ fn the_shortest_deadline_is_that_of_all() {
             redis.batch([text().timeout(brief), text().timeout(long)]).timeout(long).each().await.unwrap();
         let [g] = redis.batch([text().timeout(long)]).timeout(brief).each().await.unwrap();
         let (h, i) = redis.transaction((Keys::count(2).incr(), text().timeout(brief))).each().await.unwrap();
-        // On another connection it is no other batch.
+        // Commands on different connections are still one batch.
         let (j, k) = redis.batch((text().timeout(brief), Third::text(1).get())).each().await.unwrap();
         let (l, m) = redis.batch((Keys::count(2).get_ex().timeout(brief), text())).each().await.unwrap();
         let errors = [
@@ -287,7 +287,7 @@ fn the_shortest_deadline_is_that_of_all() {
             m.err(),
         ];
         for (nth, error) in errors.into_iter().enumerate() {
-            let error = error.unwrap_or_else(|| panic!("the server is frozen, and answered command {nth}"));
+            let error = error.unwrap_or_else(|| panic!("the frozen server answered command {nth}"));
             assert_eq!(
                 (error.kind(), error.budget()),
                 (ErrorKind::Timeout, Some(Budget::Reply)),
@@ -296,12 +296,16 @@ fn the_shortest_deadline_is_that_of_all() {
             assert!(error.to_string().contains("200ms"), "{nth}: {error}");
         }
         server.resume();
-        assert_eq!(Keys::text(2).get().on(&redis).await.unwrap().as_deref(), Some("x"), "it was sent");
+        assert_eq!(
+            Keys::text(2).get().on(&redis).await.unwrap().as_deref(),
+            Some("x"),
+            "the command was sent"
+        );
     });
 }
 
 #[test]
-fn a_batch_with_one_write_that_must_not_run_twice_runs_once() {
+fn a_batch_with_a_non_idempotent_write_runs_once() {
     let proxy = Proxy::start(shared_server().address());
     within(PATIENCE, async {
         let builder = Redis::builder().url(&shared_server().url_through(&proxy)).unwrap();
@@ -312,14 +316,14 @@ fn a_batch_with_one_write_that_must_not_run_twice_runs_once() {
         assert!(count.unwrap_err().is_connection_lost());
         assert!(text.is_err() || text.is_ok_and(|text| text.is_none()));
         assert_eq!(Keys::count(1).get().on(&redis).await.unwrap(), 1);
-        // Reads alone are tried again.
+        // A batch of only reads is retried.
         proxy.on("batch:text:2", Fault::CutReply);
         assert_eq!(redis.batch([1, 2, 3].map(|id| Keys::text(id).get())).await.unwrap(), [None, None, None]);
         assert_eq!(proxy.unused(), 0);
     });
 }
 
-/// Batches take the lanes in turn, as commands do.
+/// Batches use the lanes in turn, like single commands.
 #[test]
 fn batches_use_all_lanes() {
     within(PATIENCE, async {

@@ -1,4 +1,5 @@
-//! How a test runs on both servers: the example that the documentation of `both_servers!` names.
+//! Shows how a test runs on both servers. The documentation of `both_servers!` refers to this
+//! example.
 
 use redis_keyspace::{Keyspace, Redis, Text};
 use redis_keyspace_tests::{both_servers, raw, wire};
@@ -11,11 +12,11 @@ struct Keys {
 
 both_servers! {
     async fn a_value_is_read_back(redis: Redis) {
-        // The handle is in scope, so keys need none.
-        assert_eq!(Keys::name(7).get().await.unwrap(), None, "the namespace is the test's own");
+        // The handle is in scope, so keys need no `on`.
+        assert_eq!(Keys::name(7).get().await.unwrap(), None, "the namespace belongs to this test");
         Keys::name(7).set("Ada").await.unwrap();
         assert_eq!(Keys::name(7).get().await.unwrap().as_deref(), Some("Ada"));
-        // What the driver sees is the key with its namespace.
+        // The driver sees the key with its namespace.
         let value: String = raw(&redis, &["GET", &wire(&Keys::name(7))]).await;
         assert_eq!(value, "Ada");
     }

@@ -1,4 +1,4 @@
-//! Commands as futures: joined, raced, spawned, timed out, dropped at any moment.
+//! Commands as futures: joined, raced, spawned, timed out, and dropped at any moment.
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
@@ -36,14 +36,14 @@ where
     value
 }
 
-/// Compiles, and that is the test.
+/// This only has to compile.
 #[allow(dead_code, reason = "it only has to compile")]
 fn every_future_is_send(redis: &Redis) {
     fn assert_all<T: Send + Sync + 'static>() {}
     assert_all::<Redis>();
     assert_all::<Key<Keys, Text>>();
     assert_all::<redis_keyspace::Error>();
-    assert_all::<Command<Option<std::rc::Rc<u8>>>>(); // a command holds no result
+    assert_all::<Command<Option<std::rc::Rc<u8>>>>(); // a command contains no result
     fn assert_send<T: Send + 'static>() {}
     assert_send::<CommandFuture<Option<String>>>();
     assert_send::<RawConnection>();
@@ -69,7 +69,7 @@ fn every_future_is_send(redis: &Redis) {
 }
 
 both_servers! {
-    async fn joined_raced_spawned_and_timed(redis: Redis) {
+    async fn commands_can_be_joined_raced_spawned_and_timed(redis: Redis) {
         let (a, b, c) = tokio::join!(
             Keys::text(1).set("a").into_future(),
             Keys::count(1).incr().into_future(),
@@ -80,7 +80,7 @@ both_servers! {
         assert_eq!((a.as_deref(), b), (Some("a"), 1));
         tokio::select! {
             count = Keys::count(1).incr() => assert_eq!(count.unwrap(), 2),
-            () = tokio::time::sleep(MINUTE) => panic!("it takes no minute"),
+            () = tokio::time::sleep(MINUTE) => panic!("the command took a minute"),
         }
         let spawned = tokio::spawn(Keys::text(1).get().on(&redis).into_future());
         assert_eq!(spawned.await.unwrap().unwrap().as_deref(), Some("a"));
@@ -88,20 +88,20 @@ both_servers! {
         assert_eq!(timed.unwrap().unwrap().as_deref(), Some("a"));
         let timed = tokio::time::timeout(MINUTE, Keys::text(1).get_or_set(|| async { String::new() })).await;
         assert_eq!(timed.unwrap().unwrap(), "a");
-        // Made first, awaited later, and elsewhere.
+        // Commands can be created first and awaited later.
         let commands: Vec<Command<i64>> = (0..10).map(|_| Keys::count(2).incr()).collect();
         for (nth, command) in commands.into_iter().enumerate() {
             assert_eq!(command.await.unwrap(), nth as i64 + 1);
         }
     }
 
-    async fn not_awaited_is_not_run(_redis: Redis) {
+    async fn a_command_that_is_not_awaited_does_not_run(_redis: Redis) {
         drop(Keys::count(3).incr());
         drop(Keys::count(3).incr().into_future());
         assert_eq!(Keys::count(3).get().await.unwrap(), 0);
     }
 
-    async fn polled_again_after_the_end(_redis: Redis) {
+    async fn polling_after_completion_fails_without_hanging(_redis: Redis) {
         let mut future = Keys::count(4).incr().into_future();
         assert_eq!((&mut future).await.unwrap(), 1);
         let again = tokio::time::timeout(MINUTE, &mut future).await.expect("no hang");
@@ -128,7 +128,8 @@ fn debug_prints_no_value() {
     secrets::assert_absent(secret, texts);
 }
 
-/// Futures are dropped at random moments, while others check that every reply is their own.
+/// Drops futures at random moments, while other tasks check that they get the replies to their own
+/// commands.
 fn dropped_at_random(builder: RedisBuilder) {
     const DROPPERS: u64 = 8;
     const DROPS: u64 = 20_000;
@@ -199,15 +200,12 @@ fn dropped_at_random(builder: RedisBuilder) {
         for task in checkers {
             task.await.unwrap();
         }
-        assert!(checked.load(Ordering::Relaxed) > 1000, "they had something to check");
-        assert!(
-            redis.stats().connections.iter().all(|pool| pool.connects <= 2),
-            "no connection was lost over it"
-        );
+        assert!(checked.load(Ordering::Relaxed) > 1000, "other tasks checked their replies");
+        assert!(redis.stats().connections.iter().all(|pool| pool.connects <= 2), "no connection was lost");
     });
 }
 
-/// Polls a few times, giving way in between, and drops what is left.
+/// Polls a few times, yields in between, and drops the future.
 async fn poll_then_drop<F: IntoFuture>(command: F, polls: u64) {
     let mut future = Box::pin(command.into_future());
     for _ in 0..polls {

@@ -1,4 +1,4 @@
-//! Counters: exact, and never without their lifetime.
+//! Counters are exact, and always have their lifetime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ struct Keys {
 const MINUTE: Duration = Duration::from_secs(60);
 
 both_servers! {
-    async fn counting(_redis: Redis) {
+    async fn counters_increment_and_decrement(_redis: Redis) {
         let hits = Keys::hits(1);
         assert_eq!(hits.get().await.unwrap(), 0);
         assert!(!hits.exists().await.unwrap(), "reading creates nothing");
@@ -54,15 +54,15 @@ both_servers! {
         }
         assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         hits.set(5).await.unwrap();
-        assert!(hits.ttl().await.unwrap().remaining().unwrap() > MINUTE, "`set` states it anew");
+        assert!(hits.ttl().await.unwrap().remaining().unwrap() > MINUTE, "`set` restarts it");
         assert!(hits.persist().await.unwrap());
         hits.incr().await.unwrap();
-        assert_eq!(hits.ttl().await.unwrap(), Ttl::NoExpiry, "what there is of a lifetime is left alone");
+        assert_eq!(hits.ttl().await.unwrap(), Ttl::NoExpiry, "an existing lifetime is kept");
         Keys::forever(2).incr().await.unwrap();
         assert_eq!(Keys::forever(2).ttl().await.unwrap(), Ttl::NoExpiry);
     }
 
-    async fn a_sum_that_does_not_fit_changes_nothing(_redis: Redis) {
+    async fn an_overflow_changes_nothing(_redis: Redis) {
         for (start, step) in [(i64::MAX, 1), (i64::MIN, -1), (i64::MAX - 1, 2), (-2, i64::MIN)] {
             Keys::hits(3).set(start).await.unwrap();
             let error = Keys::hits(3).incr_by(step).await.unwrap_err();
@@ -80,7 +80,7 @@ both_servers! {
         assert_eq!(Keys::forever(4).incr().await.unwrap_err().kind(), ErrorKind::Server);
     }
 
-    async fn what_is_no_number(redis: Redis) {
+    async fn a_value_that_is_not_a_number_is_an_error(redis: Redis) {
         raw::<()>(&redis, &["SET", &wire(&Keys::hits(5)), "hunter2", "EX", "100"]).await;
         let error = Keys::hits(5).incr().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Server, "{error}");
@@ -99,7 +99,7 @@ both_servers! {
                         seen.push(sum.await.unwrap());
                         Keys::forever(6).decr().on(&redis).await.unwrap();
                     }
-                    assert!(seen.is_sorted(), "one task's counts grow");
+                    assert!(seen.is_sorted(), "the counts of a task increase");
                 }))
             })
             .collect();
@@ -110,7 +110,7 @@ both_servers! {
         assert_eq!(Keys::forever(6).get().await.unwrap(), -50 * 40);
     }
 
-    async fn in_batches_and_transactions(redis: Redis) {
+    async fn counters_work_in_batches_and_transactions(redis: Redis) {
         for round in 1..=20 {
             let (one, two) = redis.batch((Keys::hits(7).incr(), Keys::forever(7).incr_by(2))).await.unwrap();
             assert_eq!((one, two), (2 * round - 1, 4 * round - 2));
@@ -120,7 +120,7 @@ both_servers! {
         assert!(Keys::hits(7).ttl().await.unwrap().remaining().is_some());
     }
 
-    async fn set_with_its_options(_redis: Redis) {
+    async fn set_supports_its_options(_redis: Redis) {
         let hits = Keys::hits(8);
         assert!(!hits.set(1).only_if_present().await.unwrap());
         assert!(!hits.exists().await.unwrap());
@@ -128,7 +128,7 @@ both_servers! {
         assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         assert!(!hits.set(6).ttl(10 * MINUTE).only_if_absent().await.unwrap());
         assert_eq!(hits.get().await.unwrap(), 5);
-        assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE, "what is not stored sets no lifetime");
+        assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE, "a write that stores nothing sets no lifetime");
         hits.set(7).keep_ttl().await.unwrap();
         assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         assert_eq!(hits.incr().await.unwrap(), 8);
@@ -144,32 +144,32 @@ both_servers! {
         Keys::forever(8).set(3).ttl(MINUTE).await.unwrap();
         assert!(Keys::forever(8).ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         hits.set(4).expire_at(SystemTime::now() - MINUTE).await.unwrap();
-        assert!(!hits.exists().await.unwrap(), "a moment in the past deletes");
+        assert!(!hits.exists().await.unwrap(), "an expiry in the past deletes the key");
     }
 
-    async fn read_and_replaced_deleted_or_renewed(redis: Redis) {
+    async fn reads_can_replace_delete_or_renew(redis: Redis) {
         let hits = Keys::hits(9);
         assert_eq!(hits.get_set(5).await.unwrap(), None);
         assert_eq!(hits.get_set(-6).ttl(MINUTE).await.unwrap(), Some(5));
         assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         assert_eq!(hits.get_ex().await.unwrap(), Some(-6));
-        assert!(hits.ttl().await.unwrap().remaining().unwrap() > 50 * MINUTE, "the template's anew");
+        assert!(hits.ttl().await.unwrap().remaining().unwrap() > 50 * MINUTE, "the template's again");
         assert_eq!(hits.get_ex().ttl(MINUTE).await.unwrap(), Some(-6));
         assert!(hits.ttl().await.unwrap().remaining().unwrap() <= MINUTE);
         assert_eq!(hits.get_ex().persist().await.unwrap(), Some(-6));
         assert_eq!(hits.ttl().await.unwrap(), Ttl::NoExpiry);
         assert_eq!(hits.get_del().await.unwrap(), -6);
         assert!(!hits.exists().await.unwrap());
-        assert_eq!(hits.get_del().await.unwrap(), 0, "there is none");
+        assert_eq!(hits.get_del().await.unwrap(), 0, "the key does not exist");
         assert_eq!(hits.get_ex().await.unwrap(), None);
         assert!(!hits.exists().await.unwrap(), "reading creates nothing");
-        assert_eq!(hits.incr().await.unwrap(), 1, "from zero");
+        assert_eq!(hits.incr().await.unwrap(), 1, "counts from zero");
         let (old, read, gone, absent) =
             redis.batch((hits.get_set(2), hits.get_ex(), hits.get_del(), hits.get())).await.unwrap();
         assert_eq!((old, read, gone, absent), (Some(1), Some(2), 2, 0));
     }
 
-    async fn many_read_at_once(redis: Redis) {
+    async fn many_counters_are_read_at_once(redis: Redis) {
         assert_eq!(Key::get_many([10, 11].map(Keys::hits)).await.unwrap(), [0, 0]);
         Keys::hits(10).incr().await.unwrap();
         Keys::hits(12).set(i64::MIN).await.unwrap();
@@ -183,8 +183,8 @@ both_servers! {
         redis_keyspace_tests::secrets::assert_absent("hunter2", [format!("{error} {error:?}")]);
     }
 
-    /// Counters that expire all the time, while many count: at no moment is there one without end.
-    async fn a_counter_is_never_without_its_lifetime(redis: Redis) {
+    /// Many tasks count while the counters expire all the time. No counter ever lacks an expiry.
+    async fn a_counter_always_has_its_lifetime(redis: Redis) {
         let done = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         let created = Arc::new(AtomicU64::new(0));
@@ -199,7 +199,8 @@ both_servers! {
                         created.fetch_add(1, Ordering::Relaxed);
                     }
                     key.expire(Duration::from_micros(500 + 700 * (counted % 5))).on(&redis).await.unwrap();
-                    // The end comes at any moment of the next count: before it, within it, after it.
+                    // The counter expires at any moment around the next count: before, during or
+                    // after it.
                     tokio::time::sleep(Duration::from_micros((task * 977 + counted * 613) % 6000)).await;
                 }
             }));
@@ -208,11 +209,11 @@ both_servers! {
         let enough = created.clone();
         let checked = redis.raw(|mut connection| async move {
             let mut checked = 0;
-            // However slow the machine is; the harness stops a test that never gets there.
+            // No limit for slow machines: the harness stops a test that hangs.
             while checked < 1000 || enough.load(Ordering::Relaxed) < 200 {
                 for key in &keys {
                     let left: i64 = redis::cmd("PTTL").arg(key).query_async(&mut connection).await?;
-                    assert_ne!(left, -1, "a counter without end, after {checked} looks");
+                    assert_ne!(left, -1, "a counter without an expiry, after {checked} checks");
                     assert!(left <= 1000);
                     checked += 1;
                 }
@@ -228,7 +229,7 @@ both_servers! {
     }
 }
 
-/// Spawned tasks leave a scope, so they need one of their own.
+/// Spawned tasks leave a scope, so they need their own.
 trait ScopeOwned {
     fn scope_owned<F: Future<Output = ()> + Send>(self, future: F) -> impl Future<Output = ()> + Send;
 }
@@ -239,7 +240,8 @@ impl ScopeOwned for Redis {
     }
 }
 
-/// Two programs, as far as the server can tell: two runtimes, two configurations, two pools.
+/// Counts from two runtimes with two configurations and two pools, which look like two programs to
+/// the server.
 fn from_two_runtimes(builder: impl Fn() -> RedisBuilder + Sync) {
     let redis = || builder().build().unwrap();
     let count = |redis: Redis| {
@@ -266,7 +268,7 @@ fn from_two_runtimes(builder: impl Fn() -> RedisBuilder + Sync) {
     });
 }
 
-/// A counter has no fills that a write could end.
+/// A counter has no fills, so a write has none to end.
 #[test]
 fn writes_are_one_command_each() {
     within(PATIENCE, async {
@@ -300,7 +302,7 @@ fn several_runtimes_count_exactly_real() {
     });
 }
 
-/// The environment variable that makes the test below its own helper.
+/// The environment variable that turns the test below into its own child process.
 const CHILD: &str = "REDIS_KEYSPACE_COUNTING_CHILD";
 
 #[test]
@@ -311,8 +313,10 @@ fn two_processes_count_exactly() {
             for _ in 0..500 {
                 Keys::hits(1).incr().on(&redis).await.unwrap();
             }
-            eventually("both have counted", async || Keys::hits(1).get().on(&redis).await.unwrap() == 1000)
-                .await;
+            eventually("both processes have counted", async || {
+                Keys::hits(1).get().on(&redis).await.unwrap() == 1000
+            })
+            .await;
         });
     };
     if let Ok(told) = std::env::var(CHILD) {

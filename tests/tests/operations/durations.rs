@@ -1,4 +1,5 @@
-//! Every duration in every option, alone and in pairs: no call panics or hangs, and none loses a loaded value.
+//! Every duration in every option, alone and in pairs: no call panics, hangs or loses a loaded
+//! value.
 
 use std::cell::Cell;
 use std::future::{Ready, ready};
@@ -12,7 +13,7 @@ use redis_keyspace::{
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, both_servers, within};
 
-/// What programs write for "no limit", for "at once", and by mistake.
+/// Durations that programs use for "no limit" or "at once", or by accident.
 const ODD: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_nanos(1),
@@ -43,13 +44,13 @@ struct Stale {
     text: fn(id: u32) -> Text,
 }
 
-/// A key that no other call uses.
+/// Returns the id of a key that no other call uses.
 fn id() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The outcome is a value, or one of the errors of an invalid duration or a short one.
+/// Checks that the outcome is a value, or one of the errors of an invalid or a short duration.
 #[track_caller]
 fn expected<T>(outcome: Result<T, Error>, what: &str) -> Option<ErrorKind> {
     let kind = outcome.err().map(|error| (error.kind(), error));
@@ -71,7 +72,8 @@ fn expected<T>(outcome: Result<T, Error>, what: &str) -> Option<ErrorKind> {
     kind.map(|(kind, _)| kind)
 }
 
-/// Awaits what `$make` makes with each option, and with each pair of options, of all durations. `$judge` gets the outcome.
+/// Awaits the future of `$make` with each option and each pair of options, for all durations.
+/// `$judge` checks the outcome.
 macro_rules! all_options {
     ($make:expr, [$($option:ident),+], $judge:expr) => {
         all_options!(@each $make, [$($option),+], [$($option),+], $judge)
@@ -100,12 +102,12 @@ async fn plain<T>(outcome: Result<T, Error>, what: &str) {
 }
 
 thread_local! {
-    /// How often the loader ran for the call that is judged, which runs on the thread of the test.
+    /// How often the loader of the current call ran. It runs on the thread of the test.
     static LOADED: Cell<u32> = const { Cell::new(0) };
 }
 
 both_servers! {
-    async fn of_plain_commands(redis: Redis) {
+    async fn durations_of_plain_commands(redis: Redis) {
         let _ = redis;
         for (one, what) in ODD.map(|it| (it, format!("{it:?}"))) {
             expected(Keys::text(1).expire(one).await, &what);
@@ -132,7 +134,7 @@ both_servers! {
         all_options!(|| Key::set_many([(Keys::text(1), "x"), (Keys::text(2), "y")]), [ttl, timeout], plain);
     }
 
-    async fn of_updates_locks_limits_groups_and_work(redis: Redis) {
+    async fn durations_of_updates_locks_limits_groups_and_work(redis: Redis) {
         let _ = redis;
         let update = || Keys::list(id() % 4).update_or_insert(Vec::new, |list| list.truncate(3));
         all_options!(update, [ttl, timeout], plain);
@@ -155,11 +157,12 @@ both_servers! {
         all_options!(again, [wait, timeout], plain);
     }
 
-    /// A miss, a hit and, without an error, a third read: an invalid lifetime is an error before the loader runs.
-    async fn of_fills(redis: Redis) {
+    /// A miss, a hit and, if there is no error, a third read. An invalid lifetime is an error
+    /// before the loader runs.
+    async fn durations_of_fills(redis: Redis) {
         let _ = redis;
-        /// No load is lost: an invalid lifetime is told before.
-        async fn told_before<T>(outcome: Result<T, Error>, what: &str) {
+        /// An invalid lifetime is reported before the loader runs, so no loaded value is lost.
+        async fn refused_before_sending<T>(outcome: Result<T, Error>, what: &str) {
             if expected(outcome, what) == Some(ErrorKind::InvalidInput) {
                 assert_eq!(LOADED.get(), 0, "{what}: the loaded value was lost");
             }
@@ -170,11 +173,11 @@ both_servers! {
             ready("loaded".to_owned())
         }
         let miss = || Stale::text(id()).get_or_set(counted as fn() -> Ready<String>);
-        all_options!(miss, [ttl, stale_for, soft_timeout, hard_timeout, wait_timeout, timeout], told_before);
+        all_options!(miss, [ttl, stale_for, soft_timeout, hard_timeout, wait_timeout, timeout], refused_before_sending);
         let hit = || Stale::text(7).get_or_set(counted as fn() -> Ready<String>).early_refresh(0.5);
-        all_options!(hit, [ttl, stale_for, soft_timeout, hard_timeout, wait_timeout, timeout], told_before);
+        all_options!(hit, [ttl, stale_for, soft_timeout, hard_timeout, wait_timeout, timeout], refused_before_sending);
         let hit = || Keys::text(7).get_or_set(counted as fn() -> Ready<String>).ttl_jitter(1e-300);
-        all_options!(hit, [ttl, hard_timeout, wait_timeout, timeout], told_before);
+        all_options!(hit, [ttl, hard_timeout, wait_timeout, timeout], refused_before_sending);
         let absent = || Stale::text(id()).get_or_set_optional(|| ready(None)).ttl_jitter(0.5);
         all_options!(absent, [ttl, stale_for, negative_ttl, hard_timeout, wait_timeout, timeout], plain);
         let many = || {
@@ -182,7 +185,7 @@ both_servers! {
             Key::get_or_set_many([id(), id(), 7], Keys::text, load).ttl_jitter(0.1)
         };
         all_options!(many, [ttl, negative_ttl, hard_timeout, wait_timeout, timeout], plain);
-        // The lifetime that the value chooses is known after the load only, so it is clipped.
+        // A lifetime that depends on the value is known only after the load, so it is clamped.
         for chosen in ODD {
             for early in [0.0, 0.5, 1.0] {
                 let key = Keys::text(id());
@@ -202,7 +205,7 @@ both_servers! {
 
 /// A handle either refuses a duration when it is built, or works with it.
 #[test]
-fn of_handles_and_keyspaces() {
+fn durations_of_handles_and_keyspaces() {
     within(PATIENCE, async {
         let with = async |builder: redis_keyspace::RedisBuilder, what: &str| {
             let redis = match builder.build() {

@@ -1,4 +1,4 @@
-//! Lifetimes: every write states one, to the millisecond, in the same command.
+//! Lifetimes: every write sets one, in milliseconds, in the same command.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,19 +24,50 @@ struct Keys {
     bytes: Bytes,
 }
 
-/// Whether the remaining lifetime is the stated one, less the moment that passed.
+/// Checks that the remaining lifetime is the expected one, minus the time that passed.
 #[track_caller]
 fn assert_left(ttl: Ttl, stated: Duration) {
-    let left = ttl.remaining().unwrap_or_else(|| panic!("{stated:?} was stated, and it is {ttl:?}"));
-    // A moment is rounded up to a millisecond, and the embedded server's clock started at a fraction of one.
+    let left = ttl.remaining().unwrap_or_else(|| panic!("expected a lifetime of {stated:?}, found {ttl:?}"));
+    // The remaining time is rounded up to a millisecond, and the embedded server's clock starts at
+    // a fraction of one.
     assert!(
         left <= stated + Duration::from_millis(2) && left + Duration::from_secs(30) > stated,
         "{left:?} of {stated:?}"
     );
 }
 
+const TWO_HOURS: u64 = 2 * 60 * 60;
+
+/// TTLs as constant expressions.
+#[derive(Keyspace)]
+#[keyspace(prefix = "computed-lifetimes", ttl = HOUR)]
+#[allow(dead_code, reason = "fields are declarations")]
+struct ComputedKeys {
+    hour: fn(id: u64) -> Text,
+    #[key(ttl = 60 * 60 * 2)]
+    seconds: fn(id: u64) -> Text,
+    #[key(ttl = TWO_HOURS)]
+    constant: fn(id: u64) -> Text,
+    #[key(ttl = Duration::from_millis(1500 * 1000))]
+    call: fn(id: u64) -> Text,
+}
+
+#[test]
+fn a_ttl_can_be_an_expression() {
+    let ttls = ComputedKeys::META.templates().iter().map(|template| template.lifetime().duration());
+    let two_hours = Some(Duration::from_secs(TWO_HOURS));
+    assert_eq!(ttls.collect::<Vec<_>>(), [Some(HOUR), two_hours, two_hours, Some(Duration::from_secs(1500))]);
+}
+
 both_servers! {
-    async fn a_write_has_the_template_s_lifetime(_redis: Redis) {
+    async fn a_write_sets_a_computed_lifetime(_redis: Redis) {
+        ComputedKeys::hour(1).set("x").await.unwrap();
+        assert_left(ComputedKeys::hour(1).ttl().await.unwrap(), HOUR);
+        ComputedKeys::call(1).set("x").await.unwrap();
+        assert_left(ComputedKeys::call(1).ttl().await.unwrap(), Duration::from_secs(1500));
+    }
+
+    async fn a_write_sets_the_lifetime_of_the_template(_redis: Redis) {
         assert_eq!(Keys::hour(1).ttl().await.unwrap(), Ttl::NoKey);
         Keys::hour(1).set("x").await.unwrap();
         assert_left(Keys::hour(1).ttl().await.unwrap(), HOUR);
@@ -55,14 +86,14 @@ both_servers! {
         assert_left(Keys::odd(4).ttl().await.unwrap(), Duration::from_secs(90));
     }
 
-    async fn a_plain_write_takes_a_shorter_lifetime_away(_redis: Redis) {
+    async fn a_plain_write_replaces_a_shorter_lifetime(_redis: Redis) {
         Keys::forever(1).set("x").ttl(MINUTE).await.unwrap();
         assert_left(Keys::forever(1).ttl().await.unwrap(), MINUTE);
         Keys::forever(1).set("x").await.unwrap();
         assert_eq!(Keys::forever(1).ttl().await.unwrap(), Ttl::NoExpiry);
     }
 
-    async fn keep_ttl_keeps_what_is_there_and_never_makes_an_immortal(_redis: Redis) {
+    async fn keep_ttl_keeps_the_lifetime_and_never_removes_it(_redis: Redis) {
         let key = Keys::hour(1);
         key.set("a").ttl(MINUTE).await.unwrap();
         key.set("b").keep_ttl().await.unwrap();
@@ -72,7 +103,7 @@ both_servers! {
         assert!(!key.set("e").keep_ttl().only_if_absent().await.unwrap());
         assert_left(key.ttl().await.unwrap(), MINUTE);
         assert_eq!(key.get().await.unwrap().as_deref(), Some("d"));
-        // On absent keys, with every combination.
+        // On missing keys, with every combination.
         Keys::hour(2).set("x").keep_ttl().await.unwrap();
         assert_left(Keys::hour(2).ttl().await.unwrap(), HOUR);
         assert_eq!(Keys::hour(2).get().await.unwrap().as_deref(), Some("x"));
@@ -82,18 +113,18 @@ both_servers! {
         assert_left(Keys::hour(4).ttl().await.unwrap(), HOUR);
         assert!(!Keys::hour(5).set("x").keep_ttl().only_if_present().await.unwrap());
         assert_eq!(Keys::hour(5).ttl().await.unwrap(), Ttl::NoKey);
-        // An immortal stays one: that is what keeping means.
+        // A key without an expiry keeps having none.
         key.persist().await.unwrap();
         key.set("f").keep_ttl().await.unwrap();
         assert_eq!(key.ttl().await.unwrap(), Ttl::NoExpiry);
         Keys::forever(1).set("x").keep_ttl().await.unwrap();
         assert_eq!(Keys::forever(1).ttl().await.unwrap(), Ttl::NoExpiry);
-        // An empty old value is a value.
+        // An empty old value counts as a value.
         Keys::hour(6).set("").await.unwrap();
         assert_eq!(Keys::hour(6).set("x").keep_ttl().returning_old().await.unwrap().as_deref(), Some(""));
     }
 
-    async fn keep_ttl_on_another_type(redis: Redis) {
+    async fn keep_ttl_fails_on_another_type(redis: Redis) {
         raw::<u64>(&redis, &["RPUSH", &wire(&Keys::hour(1)), "x"]).await;
         Keys::hour(1).set("a").keep_ttl().await.unwrap();
         assert_eq!(Keys::hour(1).get().await.unwrap().as_deref(), Some("a"));
@@ -102,7 +133,7 @@ both_servers! {
         assert_eq!((error.kind(), error.key()), (ErrorKind::WrongType, Some("lifetimes:hour:2")));
     }
 
-    async fn get_ex_renews(_redis: Redis) {
+    async fn get_ex_renews_the_lifetime(_redis: Redis) {
         let key = Keys::hour(1);
         assert_eq!(key.get_ex().await.unwrap(), None);
         assert_eq!(key.ttl().await.unwrap(), Ttl::NoKey, "reading creates nothing");
@@ -117,17 +148,17 @@ both_servers! {
         assert_eq!(key.ttl().await.unwrap(), Ttl::NoExpiry);
         key.get_ex().persist().await.unwrap();
         assert_eq!(key.get_ex().expire_at(UNIX_EPOCH + MINUTE).await.unwrap().as_deref(), Some("x"));
-        assert_eq!(key.ttl().await.unwrap(), Ttl::NoKey, "a moment in the past deletes it");
+        assert_eq!(key.ttl().await.unwrap(), Ttl::NoKey, "an expiry in the past deletes the key");
     }
 
-    async fn get_ex_on_a_template_without_end_gives_it_that(_redis: Redis) {
+    async fn get_ex_on_a_template_without_ttl_removes_the_lifetime(_redis: Redis) {
         let key = Keys::forever(1);
         key.set("x").ttl(MINUTE).await.unwrap();
         assert_eq!(key.get_ex().await.unwrap().as_deref(), Some("x"));
-        assert_eq!(key.ttl().await.unwrap(), Ttl::NoExpiry, "`get_ex` gives a value its template's lifetime anew");
+        assert_eq!(key.ttl().await.unwrap(), Ttl::NoExpiry, "`get_ex` sets the template's lifetime");
     }
 
-    async fn expire_and_persist(_redis: Redis) {
+    async fn expire_and_persist_change_the_lifetime(_redis: Redis) {
         let key = Keys::hour(1);
         assert!(!key.expire(MINUTE).await.unwrap());
         assert!(!key.expire_at(SystemTime::now() + MINUTE).await.unwrap());
@@ -149,20 +180,20 @@ both_servers! {
         assert!(key.expire_at(SystemTime::now() - MINUTE).await.unwrap());
         assert!(!key.exists().await.unwrap());
         key.set("x").expire_at(SystemTime::now() - MINUTE).await.unwrap();
-        assert!(!key.exists().await.unwrap(), "written with an end in the past");
+        assert!(!key.exists().await.unwrap(), "written with an expiry in the past");
         key.set("x").expire_at(SystemTime::now() + MINUTE).await.unwrap();
         assert_left(key.ttl().await.unwrap(), MINUTE);
     }
 
-    async fn short_lifetimes_end(_redis: Redis) {
+    async fn short_lifetimes_expire(_redis: Redis) {
         Keys::hour(1).set("x").ttl(Duration::from_millis(30)).await.unwrap();
         Keys::hour(2).set("x").ttl(Duration::from_nanos(1)).await.unwrap();
         Keys::hour(3).set("x").await.unwrap();
-        assert!(Keys::hour(3).expire(Duration::from_micros(1)).await.unwrap(), "rounded up, so it was there");
-        eventually("they expire", async || Key::get_many([1, 2, 3].map(Keys::hour)).await.unwrap() == [None, None, None]).await;
+        assert!(Keys::hour(3).expire(Duration::from_micros(1)).await.unwrap(), "rounded up, so the key existed");
+        eventually("the keys expire", async || Key::get_many([1, 2, 3].map(Keys::hour)).await.unwrap() == [None, None, None]).await;
     }
 
-    async fn lifetimes_that_redis_can_not_count(_redis: Redis) {
+    async fn lifetimes_beyond_the_range_of_redis_are_refused(_redis: Redis) {
         let key = Keys::hour(1);
         key.set("kept").await.unwrap();
         for error in [
@@ -179,7 +210,7 @@ both_servers! {
         }
         assert_left(key.ttl().await.unwrap(), HOUR);
         assert_eq!(key.get().await.unwrap().as_deref(), Some("kept"));
-        // What can be counted is: a thousand years, and a moment a thousand years ahead.
+        // The longest durations that work: a thousand years, and an expiry a thousand years ahead.
         let long = Duration::from_secs(1000 * 365 * 24 * 3600);
         key.set("x").ttl(long).await.unwrap();
         assert_left(key.ttl().await.unwrap(), long);
@@ -188,7 +219,7 @@ both_servers! {
         assert_left(key.ttl().await.unwrap(), long);
     }
 
-    async fn a_moment_before_1970_is_in_the_past(_redis: Redis) {
+    async fn a_time_before_1970_is_in_the_past(_redis: Redis) {
         let key = Keys::hour(1);
         key.set("x").await.unwrap();
         match key.expire_at(UNIX_EPOCH - MINUTE).await {
@@ -209,9 +240,9 @@ both_servers! {
     }
 }
 
-/// What is sent, word for word.
+/// Checks the exact commands on the wire.
 #[test]
-fn whole_seconds_are_ex_and_others_px() {
+fn whole_seconds_are_sent_as_ex_and_others_as_px() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(100).build();
         let redis = Redis::with_embedded_server(server.clone());
@@ -230,7 +261,7 @@ fn whole_seconds_are_ex_and_others_px() {
         let commands: Vec<String> = (server.command_log().iter())
             .map(|command| {
                 let is_script = command.arguments[0] == "EVAL";
-                // Without the text of a script, and how many keys it has.
+                // Without the text of a script and its number of keys.
                 let shown = command.arguments.iter().skip(if is_script { 3 } else { 0 });
                 shown.map(|a| String::from_utf8_lossy(a)).collect::<Vec<_>>().join(" ")
             })

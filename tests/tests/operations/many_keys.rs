@@ -1,4 +1,4 @@
-//! Many keys in one round trip: none, one, and more than go into one command.
+//! Many keys in one round trip: none, one, and more than fit into one command.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ struct Keys {
 }
 
 both_servers! {
-    async fn one_and_none(_redis: Redis) {
+    async fn one_key_and_no_keys(_redis: Redis) {
         assert_eq!(Key::get_many([Keys::text(1)]).await.unwrap(), [None]);
         Key::set_many([(Keys::text(1), "a")]).await.unwrap();
         assert_eq!(Key::get_many([Keys::text(1)]).await.unwrap(), [Some("a".to_owned())]);
@@ -29,10 +29,10 @@ both_servers! {
         assert_eq!(Key::del_many([Keys::text(1)]).await.unwrap(), 0);
     }
 
-    async fn two_and_a_half_thousand(_redis: Redis) {
+    async fn two_and_a_half_thousand_keys(_redis: Redis) {
         let lists: Vec<_> = (0..2500_u32).map(|id| vec![id, id * 2]).collect();
         Key::set_many((0..).map(Keys::list).zip(&lists)).await.unwrap();
-        // In any order, with gaps and repetitions.
+        // In an arbitrary order, with gaps and duplicates.
         let ids: Vec<u32> = (0..2500).map(|nth| (nth * 7919) % 3000).chain([0, 0, 2999, 2499]).collect();
         let read = Key::get_many(ids.iter().map(|&id| Keys::list(id))).await.unwrap();
         assert_eq!(read.len(), ids.len());
@@ -60,7 +60,7 @@ both_servers! {
         assert_eq!(Key::del_many([Keys::text(1), Keys::text(1)]).await.unwrap(), 1);
     }
 
-    async fn keys_of_other_types_and_kinds(redis: Redis) {
+    async fn keys_of_other_types_and_kinds_are_handled(redis: Redis) {
         raw::<u64>(&redis, &["RPUSH", &wire(&Keys::text(1)), "x"]).await;
         Keys::count(1).incr().await.unwrap();
         assert_eq!(Key::get_many([Keys::text(1)]).await.unwrap(), [None]);
@@ -69,14 +69,14 @@ both_servers! {
         assert_eq!(Key::del_many([Keys::text(1)]).await.unwrap(), 1);
     }
 
-    async fn owned_and_borrowed_values(_redis: Redis) {
+    async fn values_can_be_owned_or_borrowed(_redis: Redis) {
         Key::set_many([(Keys::list(1), vec![1])]).await.unwrap();
         Key::set_many([(Keys::list(2), &vec![2])]).await.unwrap();
         Key::set_many(vec![(Keys::text(3), String::from("c"))]).await.unwrap();
         assert_eq!(Key::get_many([Keys::list(1), Keys::list(2)]).await.unwrap(), [Some(vec![1]), Some(vec![2])]);
     }
 
-    async fn in_a_batch(redis: Redis) {
+    async fn many_keys_work_in_a_batch(redis: Redis) {
         Key::set_many((0..1500).map(|id| (Keys::text(id), id.to_string()))).await.unwrap();
         let ids = 0..1500;
         let (many, none, one, gone, stored) = redis
@@ -100,7 +100,7 @@ both_servers! {
 }
 
 #[test]
-fn no_keys_need_no_server() {
+fn an_empty_list_needs_no_server() {
     within(PATIENCE, async {
         let nowhere = Redis::open("redis://127.0.0.1:1").unwrap();
         nowhere
@@ -118,7 +118,7 @@ fn no_keys_need_no_server() {
 }
 
 #[test]
-fn two_and_a_half_thousand_are_one_round_trip() {
+fn two_and_a_half_thousand_keys_are_one_round_trip() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(10_000).build();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
@@ -132,7 +132,7 @@ fn two_and_a_half_thousand_are_one_round_trip() {
         let before = (commands().len(), server.round_trips());
         Key::get_many((0..2500).map(Keys::text)).on(&redis).await.unwrap();
         assert_eq!(commands()[before.0..], ["MGET"; 3]);
-        // The in-memory connection holds 64 KiB, so what is longer arrives in pieces.
+        // The in-memory connection holds 64 KiB, so longer replies arrive in parts.
         assert!(server.round_trips() - before.1 <= 4, "{}", server.round_trips() - before.1);
     });
 }

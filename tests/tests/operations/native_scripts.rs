@@ -1,8 +1,8 @@
-//! The embedded server runs native versions of the library's scripts. They do what the Lua does, whatever other programs
-//! have written into the keys.
+//! The embedded server runs native versions of the library's scripts. They do the same as the Lua
+//! versions, whatever other programs have written to the keys.
 //!
-//! The scripts and their calls are recorded from the library. Then each runs on both servers, after each other and on keys
-//! that were changed in one place.
+//! The test records the scripts and their calls from the library. Then it runs each on both
+//! servers, in sequence and on keys that were changed in one place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -43,7 +43,7 @@ struct Keys {
     count: fn(id: u32) -> Counter,
 }
 
-/// One run of a script, as the library sends it.
+/// One call of a script, as the library sends it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Run {
     script: Vec<u8>,
@@ -57,14 +57,14 @@ impl Run {
         head.into_iter().chain(self.keys.iter().chain(&self.arguments).cloned()).collect()
     }
 
-    /// The kind of the run: two runs of the same kind differ in keys, tokens and times.
+    /// The kind of the call. Two calls of the same kind differ only in keys, tokens and times.
     fn kind(&self) -> (Vec<u8>, Vec<Vec<u8>>, usize) {
         let is_kind = |word: &&Vec<u8>| word.len() < 2 || word.iter().all(u8::is_ascii_alphabetic);
         (self.script.clone(), self.arguments.iter().filter(is_kind).cloned().collect(), self.keys.len())
     }
 }
 
-/// Uses what runs scripts.
+/// Uses all operations that run scripts.
 async fn use_scripts(redis: &Redis) {
     let load = || async { "value".to_owned() };
     let expire = async |key: &redis_keyspace::Key<Keys, Text>| key.del().await.unwrap();
@@ -75,7 +75,7 @@ async fn use_scripts(redis: &Redis) {
         expire(&key).await;
         key.get_or_set(load).across_processes().await.unwrap();
         expire(&key).await;
-        // The clock is paused: the lease is renewed many times.
+        // The clock is paused, so the lease is renewed many times.
         let slow = || async {
             tokio::time::sleep(MINUTE).await;
             "value".to_owned()
@@ -119,7 +119,7 @@ async fn use_transactions(redis: &Redis) {
     redis.transaction(commands).await.unwrap();
 }
 
-/// The runs that the library sent, one of each kind, and some that differ in an option.
+/// Records the calls that the library sends: one of each kind, and some that differ in an option.
 fn recorded(real: &mut Client) -> Vec<Run> {
     let server = Server::builder().log_commands(100_000).build();
     let runtime =
@@ -149,7 +149,7 @@ fn recorded(real: &mut Client) -> Vec<Run> {
         };
         let count: usize = std::str::from_utf8(count).unwrap().parse().unwrap();
         if count == 0 {
-            // A login that finds out whether scripts may run.
+            // A login, which checks whether scripts are permitted.
             continue;
         }
         let (keys, arguments) = rest.split_at(count);
@@ -162,7 +162,7 @@ fn recorded(real: &mut Client) -> Vec<Run> {
     runs.into_values().collect()
 }
 
-/// The run, and the same with other modes of leases, or for another purpose.
+/// Returns the call and its variants: with other modes of leases, or for another purpose.
 fn variants(run: &Run) -> Vec<Run> {
     const MODES: [&[u8]; 5] = [b"share", b"wait", b"work", b"try", b"force"];
     let mut variants = vec![run.clone()];
@@ -187,7 +187,8 @@ fn variants(run: &Run) -> Vec<Run> {
     variants
 }
 
-/// One change of a key by another program. `%` stands for the wall time in an hour, `&` for an hour ago.
+/// One change of a key by another program. `%` stands for the wall time in an hour, `&` for an hour
+/// ago.
 #[derive(Clone, Debug)]
 enum Foreign {
     Nothing,
@@ -224,12 +225,12 @@ const NUMBERS: &[&str] = &[
     "%",
     "&",
 ];
-/// A fifteenth.
+/// One fifteenth.
 const MANY_DIGITS: &str = "0x.\
     1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111\
     1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111\
     1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111";
-/// What rate limits keep, and similar texts.
+/// States of rate limits, and similar strings.
 const MOMENTS: &[&str] = &[
     "1+2/3",
     "%000+0/7",
@@ -281,7 +282,7 @@ fn words(command: &[&[u8]]) -> Vec<Vec<u8>> {
     command.iter().map(|word| word.to_vec()).collect()
 }
 
-/// What is at a key: its type, its content, and whether it expires and when.
+/// Returns the type and content of each key.
 fn content(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
     let commands: Vec<_> = keys
         .iter()
@@ -298,7 +299,7 @@ fn content(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
     replies
         .into_iter()
         .map(|reply| match reply {
-            // Of a key of another type.
+            // The key has another type.
             Reply::Error(_) => Reply::Nil,
             Reply::Array(items) => {
                 let mut pairs: Vec<_> = items.chunks(2).map(<[Reply]>::to_vec).collect();
@@ -310,7 +311,7 @@ fn content(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
         .collect()
 }
 
-/// Makes all that expires do so in an hour, so that neither server is overtaken by the time.
+/// Sets every expiry to one hour from now, so that nothing expires during the test.
 fn freshen(client: &mut Client, keys: &[Vec<u8>]) {
     let later = spell("%");
     for key in keys {
@@ -332,13 +333,13 @@ fn freshen(client: &mut Client, keys: &[Vec<u8>]) {
     }
 }
 
-/// What a server holds after a script, and its time then.
+/// The content of a server after a script, and its time then.
 struct Seen {
     replies: Reply,
     now: Duration,
 }
 
-/// Splits the reply to EXEC into those of the script, and the reply to TIME at its end.
+/// Splits the reply to EXEC into the replies of the script and the reply to TIME at its end.
 fn with_time(reply: Reply) -> Seen {
     let Reply::Array(mut replies) = reply else { panic!("EXEC replied {reply}") };
     let Some(Reply::Array(parts)) = replies.pop() else { panic!("TIME is the last command") };
@@ -364,7 +365,7 @@ struct Servers {
 }
 
 impl Servers {
-    /// Runs one after another script, after a change between them.
+    /// Runs one script after another one, with a change between them.
     fn compare(&mut self, first: Option<&Run>, key: usize, foreign: &Foreign, run: &Run) {
         let mut seen = Vec::new();
         let started = Instant::now();
@@ -376,7 +377,7 @@ impl Servers {
                 freshen(client, &run.keys);
             }
             call_all(client, &change);
-            // Together, so that no time passes between the script and the look at lifetimes.
+            // In one transaction, so no time passes between the script and the check of lifetimes.
             let mut commands = vec![words(&[b"MULTI"]), run.command()];
             commands.extend(run.keys.iter().map(|key| words(&[b"PTTL", key])));
             commands.extend([words(&[b"TIME"]), words(&[b"EXEC"])]);
@@ -406,7 +407,7 @@ impl Servers {
         }
     }
 
-    /// The names of the fields that a run leaves in hashes, by the place of the key.
+    /// Returns the names of the fields that a call leaves in hashes, with the index of the key.
     fn fields_after(&mut self, run: &Run) -> Vec<(usize, Vec<u8>)> {
         let client = &mut self.clients[1];
         client.call(&["FLUSHALL"]).unwrap();
@@ -424,7 +425,7 @@ impl Servers {
     }
 }
 
-/// Starts a server of each kind that runs the scripts, and returns the runs that the library sent.
+/// Starts a server of each kind that runs the scripts, and returns the calls that the library sent.
 fn start() -> (Vec<Run>, Servers) {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -432,14 +433,14 @@ fn start() -> (Vec<Run>, Servers) {
     let real = RealServer::start();
     let mut theirs = Client::unix(&real.socket()).unwrap();
     let runs = recorded(&mut theirs);
-    // Not the server of the record: its clock was paused.
+    // Not the server of the recording, because its clock is paused.
     let embedded = Server::new();
     drop(Redis::with_embedded_server(embedded.clone()));
     let scripts: BTreeSet<_> = runs.iter().map(|run| &run.script).collect();
     let digest = |script: &&Vec<u8>| theirs.call(&[b"SCRIPT", &b"LOAD"[..], script]).unwrap().to_string();
     let mut digests: Vec<_> = scripts.iter().map(digest).collect();
     digests.sort();
-    assert_eq!(digests, embedded.registered_scripts(), "every native script is run, and no other");
+    assert_eq!(digests, embedded.registered_scripts(), "exactly the native scripts are called");
     let listener = RUNTIME.block_on(embedded.listen()).unwrap();
     let ours = Client::tcp(listener.addr().expect("a TCP address")).unwrap();
     let servers =
@@ -448,7 +449,7 @@ fn start() -> (Vec<Run>, Servers) {
 }
 
 #[test]
-fn a_deletion_deletes_only_keys_of_the_script() {
+fn a_script_deletes_only_its_own_keys() {
     let (runs, mut servers) = start();
     let deletions = runs.iter().filter(|run| run.arguments.get(2).is_some_and(|action| action == b"del"));
     let deletions: Vec<_> = deletions.collect();
@@ -468,9 +469,9 @@ fn a_deletion_deletes_only_keys_of_the_script() {
 }
 
 #[test]
-fn native_scripts_do_what_the_lua_does() {
+fn native_scripts_match_their_lua() {
     let (runs, mut servers) = start();
-    // On keys that nothing of ours was done to.
+    // On keys that our scripts have not changed.
     for run in &runs {
         for key in 0..run.keys.len() {
             servers.compare(None, key, &Foreign::Nothing, run);
@@ -482,21 +483,21 @@ fn native_scripts_do_what_the_lua_does() {
             }
         }
     }
-    // On what one of our scripts left, with one change.
+    // On the result of one of our scripts, with one change.
     let mut changed = BTreeSet::new();
     for first in &runs {
         let fields = servers.fields_after(first);
-        // What leaves the same fields as another run is not changed again.
+        // If another call leaves the same fields, its result is not changed again.
         let is_new = changed.insert((first.script.clone(), fields.clone()));
         for run in runs.iter().filter(|run| run.keys.first() == first.keys.first()) {
-            // As if the same caller sent both: a token is long, and the only such word.
+            // As if the same caller sent both calls. Only a token is this long.
             let is_token = |word: &&Vec<u8>| word.len() >= 16;
             let token = first.arguments.iter().find(is_token).filter(|_| first.script == run.script);
             let arguments =
                 run.arguments.iter().map(|word| token.filter(|_| is_token(&word)).unwrap_or(word).clone());
             let same = Run { arguments: arguments.collect(), ..run.clone() };
-            // A command that fails ends the script. Not for scripts that compute with their arguments, which the library
-            // never sends otherwise.
+            // A failing command ends the script. Scripts that compute with their arguments are
+            // excluded: the library never sends them invalid numbers.
             let computes = same.script.windows(13).any(|part| part == b"tonumber(ARGV");
             for place in (0..same.arguments.len()).filter(|_| is_new && !computes) {
                 for wrong in ["x", "", "-1"] {

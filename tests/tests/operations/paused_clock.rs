@@ -1,4 +1,4 @@
-//! On a paused clock, hours pass in no time.
+//! Time-dependent operations on a paused clock, where hours pass at once.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn lifetimes_end_when_the_clock_is_advanced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_starts_with_its_first_event() {
+async fn a_rate_window_starts_with_its_first_event() {
     Redis::embedded()
         .scope(async {
             for day in 1..=29 {
@@ -54,7 +54,7 @@ async fn a_window_starts_with_its_first_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_lives_as_long_as_it_is_used() {
+async fn a_session_lives_while_it_is_used() {
     Redis::embedded()
         .scope(async {
             Keys::text(2).set("x").await.unwrap();
@@ -70,14 +70,14 @@ async fn a_session_lives_as_long_as_it_is_used() {
             assert_eq!(
                 Keys::text(2).ttl().await.unwrap(),
                 Ttl::Remaining(HOUR),
-                "it was gone, so the template's applies"
+                "the key had expired, so the template's lifetime applies"
             );
         })
         .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fill_is_loaded_anew_when_it_has_expired() {
+async fn a_fill_is_loaded_again_after_it_expires() {
     Redis::embedded()
         .scope(async {
             let mut loads = 0;

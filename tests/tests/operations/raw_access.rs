@@ -1,4 +1,4 @@
-//! The driver's own connection, lent: whatever is done to it, the next user gets a clean one.
+//! Raw access lends a connection of the driver. The next user always gets a clean one.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ async fn id(redis: &Redis) -> i64 {
     raw(redis, &["CLIENT", "ID"]).await
 }
 
-/// How far the future of a request gets before it is dropped.
+/// How far a request gets before its future is dropped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Until {
     Answered,
@@ -34,7 +34,7 @@ enum Until {
     Unpolled,
 }
 
-/// Makes a request, and ignores its outcome.
+/// Sends a request and ignores its outcome.
 async fn request(connection: &mut RawConnection, pipeline: &redis::Pipeline, until: Until) {
     let (offset, count) =
         if pipeline.is_transaction() { (pipeline.len() + 1, 1) } else { (0, pipeline.len()) };
@@ -52,7 +52,7 @@ async fn request(connection: &mut RawConnection, pipeline: &redis::Pipeline, unt
     }
 }
 
-/// Commands of one pipeline each, words separated by spaces.
+/// Builds a pipeline from commands whose words are separated by spaces.
 fn pipeline(commands: &[String]) -> redis::Pipeline {
     let mut pipeline = redis::pipe();
     for command in commands {
@@ -64,7 +64,7 @@ fn pipeline(commands: &[String]) -> redis::Pipeline {
     pipeline
 }
 
-/// Asserts that the next callers, one after the other, find connections in the state of new ones.
+/// Checks that the next callers, in sequence, find connections in the state of new ones.
 async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, left: &str) {
     watched.set(left).await.unwrap();
     for nth in 0..3 {
@@ -73,7 +73,8 @@ async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, l
         let (to_write, key) = (value.clone(), written.clone());
         let executed: Option<(String, i64)> = redis
             .raw(|mut connection| async move {
-                // A `MULTI` that was left open would queue it, and an unread reply would be taken for its own.
+                // A leftover `MULTI` would queue this command, and it would receive a leftover
+                // reply.
                 redis::cmd("SET").arg(&key).arg(&to_write).exec_async(&mut connection).await?;
                 let mut transaction = redis::pipe();
                 transaction.atomic().cmd("GET").arg(read).cmd("STRLEN").arg(&key);
@@ -88,7 +89,7 @@ async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, l
 }
 
 both_servers! {
-    async fn the_driver_s_whole_api(redis: Redis) {
+    async fn the_full_api_of_the_driver_is_available(redis: Redis) {
         let list = wired("list");
         let (length, items): (u64, Vec<String>) = redis
             .raw(|mut connection| async move {
@@ -101,14 +102,14 @@ both_servers! {
         assert_eq!((length, items), (2, vec!["a".into(), "b".into()]));
     }
 
-    async fn the_namespace_shows(redis: Redis) {
+    async fn raw_keys_include_the_namespace(redis: Redis) {
         Keys::text(1).set("x").await.unwrap();
         assert_eq!(Keys::text(1).to_string(), "raw:text:1");
         assert_eq!(raw::<Option<String>>(&redis, &["GET", "raw:text:1"]).await, None);
         assert_eq!(raw::<Option<String>>(&redis, &["GET", &wire(&Keys::text(1))]).await.as_deref(), Some("x"));
     }
 
-    async fn errors_are_in_our_terms(redis: Redis) {
+    async fn errors_have_kinds_of_this_crate(redis: Redis) {
         Keys::text(2).set("x").await.unwrap();
         let key = wire(&Keys::text(2));
         let error = redis
@@ -126,7 +127,7 @@ both_servers! {
         redis_keyspace_tests::secrets::assert_absent("hunter2", [format!("{error} {error:?}")]);
     }
 
-    async fn a_watch_left_behind(redis: Redis) {
+    async fn a_leftover_watch_is_not_inherited(redis: Redis) {
         let watched = wire(&Keys::text(3));
         let key = watched.clone();
         redis
@@ -142,11 +143,11 @@ both_servers! {
                 })
                 .await
                 .unwrap();
-            assert_eq!(executed.unwrap().0, "changed", "nobody inherits a WATCH");
+            assert_eq!(executed.unwrap().0, "changed", "no caller inherits a WATCH");
         }
     }
 
-    async fn a_state_that_no_reply_ended(redis: Redis) {
+    async fn unfinished_state_is_not_inherited(redis: Redis) {
         use Until::{Answered, PolledOnce, Unpolled};
         let (key, watched) = (wire(&Keys::text(4)), Keys::text(4));
         let cases: &[&[(&str, Until)]] = &[
@@ -200,8 +201,8 @@ both_servers! {
         }
     }
 
-    /// Replies that a caller leaves unread would answer the next caller's request.
-    async fn replies_left_unread(redis: Redis) {
+    /// Replies that a caller leaves unread must not answer the next caller's request.
+    async fn unread_replies_are_not_inherited(redis: Redis) {
         for (offset, count) in [(0, 1), (1, 1), (0, 2)] {
             redis
                 .raw(|mut connection| async move {
@@ -223,11 +224,11 @@ both_servers! {
         assert_nothing_is_inherited(&redis, &Keys::text(5), "a reply that the driver ignores").await;
     }
 
-    async fn requests_dropped_at_random(redis: Redis) {
+    async fn requests_dropped_at_random_are_not_inherited(redis: Redis) {
         let (key, watched) = (wire(&Keys::text(6)), Keys::text(6));
         let commands =
             ["WATCH k", "UNWATCH", "MULTI", "EXEC", "DISCARD", "GET k", "SET k x", "RESET", "SELECT 5", "NOSUCH"];
-        // A fixed sequence of numbers, so that a failure repeats.
+        // A fixed sequence of numbers makes failures reproducible.
         let mut state = 7_u64;
         let mut below = |limit: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -241,7 +242,8 @@ both_servers! {
                         .collect();
                     let until = [Until::Answered, Until::PolledOnce, Until::Unpolled][below(6).saturating_sub(3)];
                     let mut pipeline = pipeline(&commands);
-                    // The task of the driver panics if its own MULTI is nested in one of an earlier step.
+                    // The driver's task panics if its own MULTI is nested in one of an earlier
+                    // step.
                     if nth == 0 && below(2) == 0 {
                         pipeline.atomic();
                     }
@@ -262,7 +264,7 @@ both_servers! {
         }
     }
 
-    /// Proven clean, a connection is not closed.
+    /// A connection that is known to be clean is not closed.
     async fn a_finished_transaction_does_not_cost_a_connection(redis: Redis) {
         let key = wire(&Keys::text(7));
         let connects = |redis: &Redis| redis.stats().connections.iter().map(|pool| pool.connects).sum::<u64>();
@@ -284,7 +286,7 @@ both_servers! {
         assert_eq!(connects(&redis), before);
     }
 
-    async fn a_database_left_behind(redis: Redis) {
+    async fn a_selected_database_is_not_inherited(redis: Redis) {
         for command in [&["SELECT", "9"][..], &["MULTI"], &["CLIENT", "SETNAME", "mine"]] {
             raw::<()>(&redis, command).await;
             for _ in 0..10 {
@@ -309,7 +311,7 @@ both_servers! {
         assert_eq!(info, 0);
     }
 
-    async fn a_clean_connection_is_used_again_and_a_dirty_one_is_not(redis: Redis) {
+    async fn clean_connections_are_reused_and_dirty_ones_are_closed(redis: Redis) {
         let ping = |mut c: RawConnection| async move { redis::cmd("PING").query_async::<()>(&mut c).await };
         redis.raw(ping).await.unwrap();
         let before = redis.stats().connections.iter().map(|pool| pool.connects).sum::<u64>();
@@ -325,7 +327,7 @@ both_servers! {
         assert_eq!(connects(&redis), before + 5);
     }
 
-    async fn a_cancelled_pop_eats_nothing(redis: Redis) {
+    async fn a_cancelled_pop_takes_no_element(redis: Redis) {
         for round in 0..10 {
             let queue = wired(format!("queue:{round}"));
             let pop = |key: String, seconds: u32| {
@@ -334,14 +336,15 @@ both_servers! {
                 })
             };
             tokio::select! {
-                popped = pop(queue.clone(), 0) => panic!("there is nothing: {popped:?}"),
-                // Of the shared server, so it may be another test's; then this one is dropped before it blocks.
-                () = eventually("it blocks", async || {
+                popped = pop(queue.clone(), 0) => panic!("the queue is empty: {popped:?}"),
+                // The server is shared, so another test's client may be the blocked one. Then this
+                // call is dropped before it blocks.
+                () = eventually("the pop blocks", async || {
                     let clients: String = raw(&redis, &["INFO", "clients"]).await;
                     !clients.contains("blocked_clients:0")
                 }) => {}
             }
-            eventually("the server has noticed", async || {
+            eventually("the server unblocks the client", async || {
                 let clients: String = raw(&redis, &["INFO", "clients"]).await;
                 !clients.contains("blocked_clients:") || clients.contains("blocked_clients:0")
             })
@@ -352,15 +355,16 @@ both_servers! {
         }
     }
 
-    /// The driver waits half a second for a reply, unless it is configured otherwise. The server ends this one after a second.
-    async fn a_blocking_pop_may_take_longer_than_the_driver_waits(redis: Redis) {
+    /// The driver waits half a second for a reply by default. The server ends this pop after a
+    /// second.
+    async fn a_blocking_pop_can_exceed_the_timeout_of_the_driver(redis: Redis) {
         let popped = redis.raw(|mut connection| async move {
             redis::cmd("BLPOP").arg(wired("long")).arg(1).query_async::<Option<(String, String)>>(&mut connection).await
         });
         assert_eq!(popped.await.unwrap(), None);
     }
 
-    async fn a_panic_gives_the_connection_back(redis: Redis) {
+    async fn a_panic_releases_the_connection(redis: Redis) {
         for _ in 0..10 {
             let redis = redis.clone();
             let task = tokio::spawn(async move {
@@ -398,7 +402,7 @@ async fn all_busy(redis: Redis) {
         error.is_timeout() && !error.is_unavailable() && error.to_string().contains("exclusive_connections"),
         "{error}"
     );
-    // Stateless commands don't need those.
+    // Stateless commands do not need exclusive connections.
     Keys::text(8).set("x").await.unwrap();
     assert_eq!(
         redis.stats().connections.iter().map(|pool| pool.exclusive_connections_in_use).sum::<u32>(),
@@ -412,9 +416,10 @@ async fn all_busy(redis: Redis) {
     }
 }
 
-/// The limit is short, because it is waited for, and long enough for what is to work.
+/// The limit is short because the test waits for it, and long enough for the commands that must
+/// work.
 #[test]
-fn all_busy_is_said_when_the_limit_is_over() {
+fn a_busy_pool_is_reported_after_the_limit() {
     let url = shared_server().url();
     for builder in [Redis::builder().embedded(Server::new()), Redis::builder().url(&url).unwrap()] {
         let redis =

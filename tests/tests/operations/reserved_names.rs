@@ -1,4 +1,5 @@
-//! Verbatim arguments that spell the names of the library's own keys: nothing is sent for such a key, and none is found.
+//! Verbatim arguments that spell the names of the library's own keys: nothing is sent for such a
+//! key, and scans do not return it.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use redis_keyspace_tests::{PATIENCE, both_servers, raw, wired, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An argument type of the application that is verbatim too.
+/// An argument type of the application that is verbatim, too.
 #[derive(Debug, Clone, PartialEq, KeyArgument)]
 struct Path(Raw<String>);
 
@@ -41,7 +42,7 @@ struct Old {
     all: Group,
 }
 
-/// Arguments that make such names, each with the text that the error names.
+/// Arguments that produce such names, each with the text that the error contains.
 const RESERVED: [(&str, &str); 8] = [
     ("a%fill{old:t:a}", "%fill"),
     ("a{b}%fill", "%fill"),
@@ -68,9 +69,9 @@ fn redis_error<E: std::fmt::Debug>(error: FillError<E>) -> Error {
     }
 }
 
-/// No server is running, so a command that is sent fails with another error.
+/// No server is running, so a command that is sent would fail with a different error.
 #[test]
-fn every_operation_refuses_them_before_it_sends_anything() {
+fn every_operation_refuses_reserved_names_before_sending() {
     within(PATIENCE, async {
         let nowhere = Redis::open("redis://127.0.0.1:1").unwrap();
         nowhere.scope(every_operation(&nowhere)).await;
@@ -81,7 +82,7 @@ async fn every_operation(redis: &Redis) {
     for (argument, text) in RESERVED {
         let (key, good) = (Old::text(Raw(argument)), Old::text(Raw("good")));
         let count = Old::count(Raw(argument));
-        assert_eq!(key.to_string(), format!("old:t:{argument}"), "it prints as it is");
+        assert_eq!(key.to_string(), format!("old:t:{argument}"), "the key prints unchanged");
         for error in [
             key.get().await.map(drop).unwrap_err(),
             key.set("x").await.unwrap_err(),
@@ -121,7 +122,7 @@ async fn every_operation(redis: &Redis) {
             Old::lock(Raw(argument)).try_lock().await.map(drop).unwrap_err(),
             Old::lock(Raw(argument)).lock().wait(MINUTE).await.map(drop).unwrap_err(),
             Old::lock(Raw(argument)).is_locked().await.map(drop).unwrap_err(),
-            Old::once(Raw(argument)).run(|| async { panic!("nothing is done") }).await.map(drop).unwrap_err(),
+            Old::once(Raw(argument)).run(|| async { panic!("nothing runs") }).await.map(drop).unwrap_err(),
             Old::once(Raw(argument)).result().await.map(drop).unwrap_err(),
             Old::limit(Raw(argument)).check(Rate::per_minute(1)).await.map(drop).unwrap_err(),
             Old::limit(Raw(argument)).peek(Rate::per_minute(1)).await.map(drop).unwrap_err(),
@@ -149,10 +150,10 @@ async fn every_operation(redis: &Redis) {
             |_| async { panic!("nothing is loaded") as Vec<(&str, String)> },
         );
         assert_refused(many.await.map(drop).unwrap_err(), text);
-        let once = Old::once(Raw(argument)).try_run(|| async { Err::<String, _>("nothing is done") }).await;
+        let once = Old::once(Raw(argument)).try_run(|| async { Err::<String, _>("nothing runs") }).await;
         assert!(matches!(once, Err(OnceError::Redis(error)) if error.kind() == ErrorKind::InvalidInput));
 
-        // It does not parse.
+        // Such a key does not parse.
         assert!(Old::parse(key.as_str()).is_err() && Old::identify(key.as_str()).is_none());
         assert_eq!(key.arguments(), None);
     }
@@ -165,8 +166,8 @@ async fn every_operation(redis: &Redis) {
 }
 
 both_servers! {
-    /// One key of a batch is refused, and the others are not.
-    async fn the_others_of_a_batch_run(redis: Redis) {
+    /// One key of a batch is rejected, and the others are not.
+    async fn other_commands_of_the_batch_run(redis: Redis) {
         for (argument, text) in RESERVED {
             let (good, bad) = redis
                 .batch((Old::count(Raw("good")).incr(), Old::text(Raw(argument)).set("x")))
@@ -178,19 +179,21 @@ both_servers! {
         }
     }
 
-    /// The library's own keys are not keys of the template: operations on all keys of the template skip them.
-    async fn what_is_beside_a_key_is_neither_found_nor_deleted(redis: Redis) {
+    /// The library's own keys are not keys of the template: operations on all keys of the template
+    /// skip them.
+    async fn companion_keys_are_neither_found_nor_deleted(redis: Redis) {
         let key = Old::text(Raw("a"));
         key.get_or_set(|| async { "x".to_owned() }).stale_for(MINUTE).await.unwrap();
         let member = Old::all().member(&key).await.unwrap();
         member.set("member").await.unwrap();
         let guard = Old::lock(Raw("a")).lock().await.unwrap();
-        let beside = wired(format!("old:t:a%fill{{{}}}", wired("old:t:a")));
+        let companion_key = wired(format!("old:t:a%fill{{{}}}", wired("old:t:a")));
         let fence = wired(format!("old:l:a%fence{{{}}}", wired("old:l:a")));
-        for name in [&beside, &fence, &wired(&member), &wired("old:t:%swept:text")] {
+        for name in [&companion_key, &fence, &wired(&member), &wired("old:t:%swept:text")] {
             assert_eq!(raw::<i64>(&redis, &["EXISTS", name]).await, 1, "{name}");
         }
-        // A string whose name looks like the companion of another key: its Redis type does not distinguish it from a value.
+        // A string with a name like the companion key of another key. Its Redis type is the same as
+        // a value's.
         let alike = wired("old:t:b%fill{old:t:b}");
         raw::<()>(&redis, &["SET", &alike, "x"]).await;
         let mut scan = Old::text_keys().scan();

@@ -1,4 +1,4 @@
-//! Lifetimes and servers that are known at run time only.
+//! Lifetimes and servers that are known only at run time.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ struct OwnKeys {
     text: fn(id: u64) -> Text,
 }
 
-/// Fails unless a key has about this long to live.
+/// Checks that a key has about this remaining lifetime.
 #[track_caller]
 fn assert_left(ttl: redis_keyspace::Result<Ttl>, expected: Duration) {
     let left = ttl.unwrap().remaining().expect("a TTL");
@@ -49,7 +49,7 @@ fn assert_left(ttl: redis_keyspace::Result<Ttl>, expected: Duration) {
 }
 
 both_servers! {
-    async fn the_first_count_takes_the_lifetime_of_the_call(redis: Redis) {
+    async fn the_first_increment_uses_the_lifetime_of_the_call(redis: Redis) {
         for key in [Keys::count(1), Keys::total(1)] {
             assert_eq!(key.incr().ttl(MINUTE).await.unwrap(), 1);
             assert_left(key.ttl().await, MINUTE);
@@ -67,7 +67,7 @@ both_servers! {
         assert_left(Keys::count(4).ttl().await, HOUR);
     }
 
-    async fn set_many_takes_the_lifetime_of_the_call(redis: Redis) {
+    async fn set_many_uses_the_lifetime_of_the_call(redis: Redis) {
         let entries = [(Keys::text(1), "a"), (Keys::own(1), "b"), (Keys::forever(1), "PX")];
         Key::set_many(entries).ttl(MINUTE).await.unwrap();
         for key in [Keys::text(1), Keys::own(1), Keys::forever(1)] {
@@ -80,24 +80,24 @@ both_servers! {
         drop(redis);
     }
 
-    async fn the_result_of_work_takes_the_lifetime_of_the_call(redis: Redis) {
+    async fn the_result_of_work_uses_the_lifetime_of_the_call(redis: Redis) {
         Keys::once(1).run(async || "done".to_owned()).ttl(MINUTE).await.unwrap();
         assert_left(Keys::once(1).ttl().await, MINUTE);
         Keys::once(2).try_run(async || Ok::<_, ()>("done".to_owned())).ttl(MINUTE).await.unwrap();
         assert_left(Keys::once(2).ttl().await, MINUTE);
-        // The note about the payload is kept longer than the result.
+        // The hash of the payload outlives the result.
         let longer = Duration::from_secs(5 * 24 * 3600);
         Keys::once(4).run(async || "done".to_owned()).payload_bytes("a").ttl(longer).await.unwrap();
         let name = wire(&Keys::once(4));
         let note_left: u64 = raw(&redis, &["PTTL", &format!("{name}%payload{{{name}}}")]).await;
         assert!(Duration::from_millis(note_left) > longer, "{note_left}");
-        // It fails before the work runs, because the result could not be stored.
+        // Fails before the work runs, because the result could not be stored.
         let zero = Keys::once(3).run(|| async { panic!("the lifetime is wrong") }).ttl(Duration::ZERO).await;
         assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
         drop(redis);
     }
 
-    async fn a_lifetime_where_none_is_set_is_an_error(redis: Redis) {
+    async fn a_lifetime_on_a_command_that_sets_none_is_an_error(redis: Redis) {
         for command in [
             Keys::text(1).del().ttl(MINUTE),
             Keys::text(1).exists().ttl(MINUTE),
@@ -114,7 +114,7 @@ both_servers! {
     }
 }
 
-/// Runs a body with handles on both servers, each built from a builder with a separate namespace.
+/// Runs a body on both servers, with builders that have different namespaces.
 fn on_both(body: impl AsyncFn(RedisBuilder)) {
     within(PATIENCE, async {
         body(Redis::builder().embedded(Server::new())).await;
@@ -124,7 +124,7 @@ fn on_both(body: impl AsyncFn(RedisBuilder)) {
 }
 
 #[test]
-fn a_keyspace_takes_the_lifetime_of_its_options() {
+fn a_keyspace_uses_the_lifetime_of_its_options() {
     on_both(async |builder| {
         let redis = builder.keyspace::<Keys>(|options| options.ttl(MINUTE)).build().unwrap();
         redis
@@ -171,7 +171,7 @@ fn a_keyspace_takes_the_lifetime_of_its_options() {
                 let guard = Keys::lock(1).lock().await.unwrap();
                 assert_left(Keys::lock(1).ttl().await, MINUTE);
                 guard.release().await.unwrap();
-                // An hour to recover is longer than the key would live.
+                // The limit takes an hour to recover, which is longer than the lifetime of the key.
                 let long = Keys::limit(1).check(Rate::per_hour(1)).await;
                 assert_eq!(long.unwrap_err().kind(), ErrorKind::InvalidInput);
 
@@ -211,16 +211,17 @@ fn keep_ttl_gives_a_new_key_the_lifetime_of_the_options() {
 
 /// The password of one server is never sent to another.
 #[test]
-fn a_url_brings_its_own_credentials() {
+fn credentials_of_a_url_are_used() {
     within(PATIENCE, async {
         let server = shared_server();
         let redis = Redis::builder()
             .embedded(Server::new())
-            .username("main")
+            // Without a user name, and by AUTH: HELLO takes any password for a user that needs
+            // none.
             .password("secret")
             .namespace(unique_namespace())
             .unwrap()
-            .keyspace::<Keys>(|options| options.url(server.url()))
+            .keyspace::<Keys>(|options| options.url(format!("{}?protocol=resp2", server.url())))
             .build()
             .unwrap();
         Keys::text(1).set("x").on(&redis).await.unwrap();
@@ -228,7 +229,7 @@ fn a_url_brings_its_own_credentials() {
 }
 
 #[test]
-fn a_lifetime_that_no_template_takes_is_an_error() {
+fn invalid_options_of_a_keyspace_are_errors() {
     within(PATIENCE, async {
         let redis = Redis::builder().embedded(Server::new());
         let error = redis.keyspace::<OwnKeys>(|options| options.ttl(MINUTE)).build().unwrap_err();
@@ -243,7 +244,7 @@ fn a_lifetime_that_no_template_takes_is_an_error() {
     });
 }
 
-/// Programs pass on what their configuration has, or has not.
+/// Programs pass optional settings from their configuration.
 #[test]
 fn an_option_of_none_changes_nothing() {
     within(PATIENCE, async {
@@ -272,7 +273,7 @@ fn an_option_of_none_changes_nothing() {
 }
 
 #[test]
-fn a_keyspace_has_the_server_of_its_options() {
+fn a_keyspace_uses_the_server_of_its_options() {
     within(PATIENCE, async {
         let (server, namespace) = (shared_server(), unique_namespace());
         let elsewhere = || Redis::builder().embedded(Server::new()).namespace(&namespace).unwrap();
@@ -299,7 +300,7 @@ fn a_keyspace_has_the_server_of_its_options() {
             assert_eq!(OwnKeys::text(id).get().on(&plain).await.unwrap(), None);
             assert_eq!(redis.stats().total, 2);
         }
-        // The database of the URL, unless the options set one.
+        // The URL's database applies, unless the options set one.
         let url = format!("{}/3", server.url().trim_end_matches('/'));
         let redis = elsewhere().keyspace::<Keys>(|options| options.url(&url)).build().unwrap();
         Keys::text(9).set("x").on(&redis).await.unwrap();

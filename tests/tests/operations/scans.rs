@@ -1,4 +1,4 @@
-//! Patterns: what a scan finds, counts, reads and deletes, and what it leaves alone.
+//! Patterns: which keys a scan finds, counts, reads, deletes and leaves alone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,16 +26,16 @@ struct Keys {
     file: fn(path: Raw<&str>) -> Text,
 }
 
-/// What must reach exactly its own key.
+/// Arguments that must match exactly their own key.
 const HOSTILE: [&str; 12] = ["*", "?", "[a-z]", "a*", "\\", "a:b", "", "%", "{x}", "a", "%2A", "ä*"];
 
-/// Everything that a scan of docs gives, as text and arguments.
+/// Returns the results of a scan of docs, as text and arguments.
 async fn docs(pattern: &Pattern<Keys, Json<Vec<u32>>>) -> BTreeSet<(String, u32)> {
     let (mut found, mut scan) = (BTreeSet::new(), pattern.scan());
     while let Some(next) = scan.next().await.transpose().unwrap() {
-        let ParsedKeys::Doc { user, id } = next.arguments() else { panic!("{next:?} is no doc") };
+        let ParsedKeys::Doc { user, id } = next.arguments() else { panic!("{next:?} is not a doc") };
         assert_eq!(next.key(), &Keys::doc(&user, id));
-        assert!(found.insert((user, id)), "given twice: {next:?}");
+        assert!(found.insert((user, id)), "found twice: {next:?}");
     }
     found
 }
@@ -45,7 +45,7 @@ fn pairs(users: &[&str], ids: &[u32]) -> BTreeSet<(String, u32)> {
 }
 
 both_servers! {
-    async fn what_is_bound_is_meant_and_nothing_else(_redis: Redis) {
+    async fn bound_arguments_match_exactly(_redis: Redis) {
         for user in HOSTILE {
             for id in [1, 2] {
                 Keys::doc(user, id).set(&vec![id]).await.unwrap();
@@ -61,7 +61,7 @@ both_servers! {
             assert_eq!(Keys::note_keys().user(user).count().await.unwrap(), 1, "{user:?}");
         }
         assert_eq!(Keys::views_keys().count().await.unwrap(), 2 * HOSTILE.len() as u64);
-        // An id of `*` deletes one user's keys.
+        // Deletes with an id of `*`, which must delete the keys of one user only.
         for (nth, user) in HOSTILE.iter().enumerate() {
             let gone = Keys::doc_keys().user(user).delete().await.unwrap();
             assert_eq!((gone.matched, gone.affected, gone.finished), (2, 2, true), "{user:?}");
@@ -72,9 +72,9 @@ both_servers! {
         assert_eq!(Keys::note_keys().count().await.unwrap(), HOSTILE.len() as u64);
     }
 
-    async fn foreign_keys_are_skipped_counted_and_survive(redis: Redis) {
+    async fn foreign_keys_are_skipped_counted_and_kept(redis: Redis) {
         Keys::doc("ada", 7).set(&vec![7]).await.unwrap();
-        // What the glob of the template matches, and the template does not make.
+        // Keys that match the glob of the template but do not parse.
         let foreign = [
             "scans:doc:ada:7:extra", "scans:doc:ada:007", "scans:doc:ada:x", "scans:doc::7", "scans:doc:%61da:7",
             "scans:doc:a%2ada:7", "scans:doc:a*:7", "scans:doc:ada:4294967296", "scans:doc:ada:-1", "scans:doc:a:b:7",
@@ -83,7 +83,7 @@ both_servers! {
         for key in foreign {
             raw::<()>(&redis, &["SET", &wired(key), "x"]).await;
         }
-        // Another type of value at a key of the template is not what the template says lives there.
+        // A key of the template with a value of another type does not belong to the template.
         raw::<u64>(&redis, &["RPUSH", &wired(Keys::doc("bob", 1)), "x"]).await;
         let unreadable = [wired("scans:doc:").as_bytes(), b"\xff\xfe:7"].concat();
         redis
@@ -96,7 +96,7 @@ both_servers! {
         let found = scan.next().await.unwrap().unwrap();
         assert_eq!(found.into_key(), Keys::doc("ada", 7));
         assert!(scan.next().await.is_none());
-        assert!(scan.next().await.is_none(), "the end stays the end");
+        assert!(scan.next().await.is_none(), "the end is final");
         assert_eq!(scan.skipped(), foreign.len() as u64 + 1);
         let gone = Keys::doc_keys().delete().await.unwrap();
         assert_eq!((gone.matched, gone.affected, gone.skipped), (1, 1, foreign.len() as u64 + 1));
@@ -107,7 +107,7 @@ both_servers! {
         assert!(!Keys::doc_keys().exists().await.unwrap());
     }
 
-    async fn many_pages(_redis: Redis) {
+    async fn a_scan_reads_many_pages(_redis: Redis) {
         let keys = |range: std::ops::Range<u32>| range.map(|id| (Keys::doc(if id % 2 == 0 { "even" } else { "odd" }, id), vec![id]));
         Key::set_many(keys(0..2500)).await.unwrap();
         for page in [1, 7, 1000, 100_000] {
@@ -136,7 +136,7 @@ both_servers! {
         assert_eq!((nothing.matched, nothing.affected, nothing.finished), (0, 0, true));
     }
 
-    async fn progress_is_told_and_a_stop_says_what_was_done(_redis: Redis) {
+    async fn progress_is_reported_also_after_a_stop(_redis: Redis) {
         Key::set_many((0..1000).map(|id| (Keys::doc("ada", id), vec![id]))).await.unwrap();
         let mut told = Vec::new();
         let stopped = Keys::doc_keys()
@@ -158,7 +158,7 @@ both_servers! {
         assert!(rest.fraction() >= 1.0);
     }
 
-    async fn values_that_can_not_be_read_do_not_end_the_stream(redis: Redis) {
+    async fn undecodable_values_do_not_end_the_stream(redis: Redis) {
         for id in 0..20 {
             Keys::doc("ada", id).set(&vec![id]).await.unwrap();
             Keys::views("ada", id).incr_by(i64::from(id)).await.unwrap();
@@ -183,7 +183,7 @@ both_servers! {
         assert_eq!(sum, (0..20).sum::<i64>());
     }
 
-    async fn verbatim_arguments_are_no_globs(_redis: Redis) {
+    async fn verbatim_arguments_are_not_globs(_redis: Redis) {
         for path in ["a*", "ab", "a[b]", "a\\", "a?"] {
             Keys::file(Raw(path)).set(path).await.unwrap();
         }
@@ -210,12 +210,13 @@ both_servers! {
         }
     }
 
-    /// While the table grows and shrinks under the scan: each at most once, and those that stay all the time.
-    async fn each_key_once_while_others_come_and_go(_redis: Redis) {
+    /// While the table grows and shrinks during the scan, each key is found at most once, and every
+    /// key that stays is found.
+    async fn each_key_is_found_once_while_others_change(_redis: Redis) {
         Key::set_many((0..3000).map(|id| (Keys::doc("stays", id), vec![id]))).await.unwrap();
         let (mut scan, mut found, mut turn) = (Keys::doc_keys().user("stays").page_size(50).scan(), BTreeSet::new(), 0_u32);
         while let Some(next) = scan.next().await.transpose().unwrap() {
-            assert!(found.insert(next.key().to_string()), "given twice: {next:?}");
+            assert!(found.insert(next.key().to_string()), "found twice: {next:?}");
             turn += 1;
             if turn.is_multiple_of(200) {
                 let others = (0..4000).map(|id| Keys::doc("goes", id));
@@ -231,7 +232,7 @@ both_servers! {
 }
 
 #[test]
-fn namespaces_keep_to_themselves() {
+fn a_scan_stays_within_its_namespace() {
     within(PATIENCE, async {
         let server = Server::new();
         let namespaced =
@@ -252,9 +253,9 @@ fn namespaces_keep_to_themselves() {
     });
 }
 
-/// Keys that were found on a stated server are on it.
+/// Keys that were found through an explicit handle use that handle.
 #[test]
-fn what_is_found_somewhere_is_there() {
+fn found_keys_use_the_scanned_handle() {
     within(PATIENCE, async {
         let (one, other) = (Redis::embedded(), Redis::embedded());
         other
@@ -265,15 +266,18 @@ fn what_is_found_somewhere_is_there() {
                 let found = Keys::doc_keys().on(&one).scan().next().await.unwrap().unwrap();
                 assert!(found.key().del().await.unwrap());
                 assert!(!Keys::doc("ada", 1).exists().on(&one).await.unwrap());
-                assert!(Keys::doc("ada", 1).exists().await.unwrap(), "the one in scope is not meant");
+                assert!(
+                    Keys::doc("ada", 1).exists().await.unwrap(),
+                    "the key on the handle in scope is untouched"
+                );
             })
             .await;
     });
 }
 
-/// What was done before an error is said with it.
+/// The error contains the progress up to it.
 #[test]
-fn an_error_says_how_far_it_came() {
+fn an_error_reports_the_progress() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::with_embedded_server(server.clone());
@@ -291,7 +295,7 @@ fn an_error_says_how_far_it_came() {
             })
             .await;
         let error = swept.unwrap_err();
-        // One of the keys that were looked at is the mark of the sweep.
+        // One of the scanned keys is the mark of the sweep.
         assert_eq!(error.progress().affected, 299);
         assert!(!error.progress().finished);
         assert_eq!((error.error().kind(), error.error().command()), (ErrorKind::Unavailable, Some("UNLINK")));
@@ -302,9 +306,9 @@ fn an_error_says_how_far_it_came() {
     });
 }
 
-/// A cursor means nothing to another run of the server.
+/// A cursor is invalid after a server restart.
 #[test]
-fn a_scan_starts_anew_when_the_server_does() {
+fn a_scan_restarts_after_a_server_restart() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::builder().url(&server.url()).unwrap().shared_connections(2).build().unwrap();
@@ -322,7 +326,7 @@ fn a_scan_starts_anew_when_the_server_does() {
         let mut found = BTreeSet::new();
         while let Some(next) = scan.next().await {
             let ParsedKeys::Doc { id, .. } = next.unwrap().arguments() else { panic!("no doc") };
-            assert!(found.insert(id), "{id} was given twice");
+            assert!(found.insert(id), "the scan returned {id} twice");
             if found.len() == 1500 {
                 restart().await;
             }
@@ -347,9 +351,9 @@ fn a_scan_starts_anew_when_the_server_does() {
     });
 }
 
-/// Two lanes that go over to another server one after the other, in the middle of a scan.
+/// Two lanes move to another server, one after the other, during a scan.
 #[test]
-fn a_failover_of_one_connection_at_a_time() {
+fn a_scan_survives_a_failover_of_one_connection_at_a_time() {
     within(PATIENCE, async {
         let servers = [RealServer::start(), RealServer::start()];
         for server in &servers {
@@ -382,9 +386,9 @@ fn a_failover_of_one_connection_at_a_time() {
     });
 }
 
-/// A user who may not ask the server who it is.
+/// A user without permission to read the identity of the server.
 #[test]
-fn lanes_that_connect_meanwhile_are_no_other_server() {
+fn new_lanes_do_not_count_as_another_server() {
     within(PATIENCE, async {
         let server = RealServer::start();
         server.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-info"]);
@@ -401,14 +405,14 @@ fn lanes_that_connect_meanwhile_are_no_other_server() {
     });
 }
 
-/// With all arguments bound, there is one key to ask for.
+/// With all arguments bound, the pattern is a single key.
 #[test]
-fn a_pattern_of_one_key_goes_through_no_database() {
+fn a_pattern_of_one_key_needs_no_scan() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(10_000).build();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
         Key::set_many((0..5000).map(|id| (Keys::doc("ada", id), vec![id]))).on(&redis).await.unwrap();
-        raw::<()>(&redis, &["RPUSH", "scans:doc:bob:1", "not what the template says"]).await;
+        raw::<()>(&redis, &["RPUSH", "scans:doc:bob:1", "a value of another type"]).await;
         let before = server.round_trips();
         let one = Keys::doc_keys().user("ada").id(7).on(&redis);
         assert_eq!(docs(&one).await, pairs(&["ada"], &[7]));
@@ -440,7 +444,11 @@ fn a_page_is_one_round_trip() {
         assert_eq!(names[..7], ["HSET", "PEXPIRE", "HGET", "DBSIZE", "SCAN", "UNLINK", "SCAN"]);
         let (scans, unlinks) =
             (names.iter().filter(|n| *n == "SCAN").count(), names.iter().filter(|n| *n == "UNLINK").count());
-        assert_eq!(server.round_trips() - before.1, scans as u64 + 2, "{unlinks} deletions rode along");
+        assert_eq!(
+            server.round_trips() - before.1,
+            scans as u64 + 2,
+            "{unlinks} deletions are in the same round trips"
+        );
         assert!(unlinks >= 9);
     });
 }
@@ -461,7 +469,7 @@ fn without_a_server_the_error_comes_once_and_the_stream_ends() {
     });
 }
 
-/// Every future can be spawned, and a stream goes through what takes streams.
+/// Every future can be spawned, and the streams implement `Stream`.
 #[test]
 fn futures_are_send_and_streams_are_streams() {
     fn send<T: Send>(value: T) -> T {

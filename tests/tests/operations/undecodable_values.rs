@@ -1,4 +1,4 @@
-//! What other programs left at our keys: values that are no values of the kind, and other types.
+//! Values of other programs at our keys: undecodable bytes and other Redis types.
 
 use std::error::Error as _;
 
@@ -22,7 +22,7 @@ struct Keys {
     count: fn(id: u64) -> Counter,
 }
 
-/// Everything that an error shows, the sources of its sources included.
+/// Returns the text of an error and of all its sources.
 fn shown(error: &Error) -> String {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();
@@ -49,7 +49,7 @@ async fn put(redis: &Redis, key: String, value: &str) {
 }
 
 both_servers! {
-    async fn an_error_names_the_place_and_never_the_value(redis: Redis) {
+    async fn a_decode_error_names_the_place_and_never_the_value(redis: Redis) {
         for text in [
             format!("{{\"{SECRET}\": \"{SECRET}\"}}"),
             format!("{{\"a\": \"{SECRET}\"}}"),
@@ -96,14 +96,14 @@ both_servers! {
         assert!(Keys::wide(2).get().await.unwrap_err().is_decode());
     }
 
-    async fn every_way_to_read_says_the_same(redis: Redis) {
+    async fn every_read_reports_the_same_error(redis: Redis) {
         let key = Keys::list(3);
         put(&redis, wire(&key), SECRET).await;
         assert_decode(&key.get().await.unwrap_err(), "GET", "odd:list:3", "list");
         assert_decode(&key.get_json().await.unwrap_err(), "GET", "odd:list:3", "list");
         assert_decode(&key.get_ex().await.unwrap_err(), "GETEX", "odd:list:3", "list");
         assert_decode(&key.get_set(&vec![1]).await.unwrap_err(), "SET", "odd:list:3", "list");
-        assert_eq!(key.get().await.unwrap(), Some(vec![1]), "the old value can't be read; the new one is there");
+        assert_eq!(key.get().await.unwrap(), Some(vec![1]), "the old value can't be decoded, but the new one is stored");
         put(&redis, wire(&key), SECRET).await;
         assert_decode(&key.set(&vec![2]).keep_ttl().returning_old().await.unwrap_err(), "SET", "odd:list:3", "list");
         put(&redis, wire(&key), SECRET).await;
@@ -115,7 +115,7 @@ both_servers! {
         assert_decode(&Keys::count(3).get().await.unwrap_err(), "GET", "odd:count:3", "count");
     }
 
-    async fn among_many_the_one_is_named(redis: Redis) {
+    async fn the_undecodable_key_among_many_is_named(redis: Redis) {
         Keys::list(1).set(&vec![1]).await.unwrap();
         put(&redis, wire(&Keys::list(2)), SECRET).await;
         let error = Key::get_many([1, 2, 3].map(Keys::list)).await.unwrap_err();
@@ -131,7 +131,7 @@ both_servers! {
         secrets::assert_absent(SECRET, [shown(&error)]);
     }
 
-    async fn text_that_is_no_utf_8(redis: Redis) {
+    async fn invalid_utf_8_is_a_decode_error(redis: Redis) {
         let key = wire(&Keys::text(1));
         let set = redis.raw(|mut connection| async move {
             redis::cmd("SET").arg(key).arg(&b"ab\xff"[..]).query_async::<()>(&mut connection).await
@@ -142,7 +142,7 @@ both_servers! {
         assert!(error.to_string().contains("byte 2"), "{error}");
     }
 
-    async fn another_redis_type(redis: Redis) {
+    async fn another_redis_type_is_an_error(redis: Redis) {
         let (text, count) = (Keys::text(4), Keys::count(4));
         raw::<u64>(&redis, &["RPUSH", &wire(&text), SECRET]).await;
         raw::<u64>(&redis, &["RPUSH", &wire(&count), SECRET]).await;
@@ -152,7 +152,7 @@ both_servers! {
             text.get_del().await.unwrap_err(),
             text.get_set("x").await.unwrap_err(),
             text.strlen().await.unwrap_err(),
-            text.get_or_set(|| async { panic!("another type is no miss") }).await.unwrap_err(),
+            text.get_or_set(|| async { panic!("another type is not a miss") }).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert_eq!((error.key(), error.code()), (Some("odd:text:4"), Some("WRONGTYPE")), "{error}");
@@ -163,10 +163,10 @@ both_servers! {
             assert_eq!((error.kind(), error.key()), (ErrorKind::WrongType, Some("odd:count:4")), "{error}");
         }
         assert_eq!(raw::<Vec<String>>(&redis, &["LRANGE", &wire(&text), "0", "-1"]).await, [SECRET]);
-        // What works on any type, works.
+        // Commands that accept any type still work.
         assert!(text.exists().await.unwrap());
         assert!(text.expire(std::time::Duration::from_secs(60)).await.unwrap());
-        assert_eq!(Key::get_many([text.clone()]).await.unwrap(), [None], "that is how MGET answers");
+        assert_eq!(Key::get_many([text.clone()]).await.unwrap(), [None], "MGET returns nil for other types");
         assert!(!text.set("x").only_if_absent().await.unwrap());
         text.set("x").await.unwrap();
         assert_eq!(text.get().await.unwrap().as_deref(), Some("x"), "SET replaces any type");

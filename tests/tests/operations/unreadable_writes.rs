@@ -9,7 +9,7 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, both_servers, child_test, shared_server, unique_namespace, within};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Writes a number, and reads a text.
+/// Serializes as a number and deserializes from a string.
 #[derive(Debug, Clone, PartialEq)]
 struct OneWay(u8);
 
@@ -57,7 +57,7 @@ fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, Error>, words: &str) {
 }
 
 both_servers! {
-    async fn no_write_stores_a_number_that_json_lacks(redis: Redis) {
+    async fn no_write_stores_a_number_that_json_can_not_represent(redis: Redis) {
         for (id, number) in [(1, f64::NAN), (2, f64::INFINITY), (3, f64::NEG_INFINITY)] {
             let key = Keys::float(id);
             assert_refused(key.set(&number).await, "JSON has no way");
@@ -75,7 +75,7 @@ both_servers! {
             assert_refused(Key::get_or_set_many([id], Keys::float, load).await, "JSON has no way");
             assert_eq!(key.get().await.unwrap(), None);
             assert!(!key.exists().await.unwrap());
-            // The value that was there stays, and the key works.
+            // The existing value is kept, and the key still works.
             key.set(&0.1).await.unwrap();
             assert_refused(key.update(|value| *value = number).await, "JSON has no way");
             assert_eq!(key.get().await.unwrap(), Some(0.1));
@@ -83,7 +83,7 @@ both_servers! {
         assert_refused(Keys::floats(1).set(&vec![1.0, f32::NAN]).await, "`[1]`");
     }
 
-    async fn no_write_stores_what_nests_too_deeply_or_has_a_key_twice(_redis: Redis) {
+    async fn no_write_stores_deeply_nested_values_or_duplicate_keys(_redis: Redis) {
         let nested = |depth| (0..depth).fold(serde_json::Value::Null, |value, _| vec![value].into());
         assert_refused(Keys::value(1).set(&nested(128)).await, "127 levels");
         assert_eq!(Keys::value(1).get().await.unwrap(), None);
@@ -95,8 +95,8 @@ both_servers! {
         assert_refused(Keys::map(1).set(&map).await, "written twice");
     }
 
-    async fn floats_read_back_exactly(_redis: Redis) {
-        // `float_roundtrip` decides about these.
+    async fn floats_round_trip_exactly(_redis: Redis) {
+        // `float_roundtrip` matters for these numbers.
         for number in [0.1 + 0.2, 4.35e-14, 9_007_199_254_740_993e3, 5e-324, f64::MAX, 4_347_646_346.340_218] {
             Keys::float(9).set(&number).await.unwrap();
             assert_eq!(Keys::float(9).get().await.unwrap().map(f64::to_bits), Some(number.to_bits()));
@@ -117,7 +117,7 @@ both_servers! {
         }
     }
 
-    async fn verifying_finds_types_that_do_not_read_what_they_write(redis: Redis) {
+    async fn verification_finds_types_that_do_not_round_trip(redis: Redis) {
         let _ = redis;
         let (verifying, trusting) = (built(true), built(false));
         for key in [Keys::one_way(1).on(&verifying), Keys::one_way(1).on(&trusting), Keys::one_way(1)] {
@@ -134,7 +134,7 @@ both_servers! {
         assert_refused(key.update_or_insert(|| OneWay(1), |_| {}).await, "no reader could decode");
         assert_refused(key.set(&OneWay(1)).await, "`verify_writes`");
         assert!(!key.exists().await.unwrap());
-        // Where writes are not verified, the value is stored; other handles change nothing.
+        // If writes are not verified, the value is stored. Other handles change nothing.
         let key = Keys::one_way(1);
         key.set(&OneWay(1)).on(&trusting).await.unwrap();
         Key::set_many([(key.clone(), OneWay(1))]).on(&trusting).await.unwrap();
@@ -143,13 +143,13 @@ both_servers! {
         let error = key.get().on(&trusting).await.unwrap_err();
         assert!(error.is_decode(), "{error}");
         assert_eq!(Keys::one_way(2).on(&trusting).get_or_set(|| async { OneWay(1) }).await.unwrap(), OneWay(1));
-        // For one keyspace.
+        // The option for one keyspace.
         let some = Redis::builder().embedded(Server::new()).verify_writes(false);
         let some = some.keyspace::<Keys>(|options| options.verify_writes(true)).build().unwrap();
         assert_refused(Keys::one_way(1).set(&OneWay(1)).on(&some).await, "no reader could decode");
     }
 
-    async fn values_that_are_too_large_are_not_sent_by_any_write(redis: Redis) {
+    async fn no_write_sends_a_value_that_is_too_large(redis: Redis) {
         let _ = redis;
         for builder in builders() {
             let small = builder.max_value_bytes(4096).build().unwrap();
@@ -176,7 +176,7 @@ both_servers! {
 }
 
 #[test]
-fn debug_builds_verify_unless_told_otherwise() {
+fn debug_builds_verify_writes_by_default() {
     within(PATIENCE, async {
         let redis = Redis::builder().embedded(Server::new()).build().unwrap();
         let outcome = Keys::one_way(1).on(&redis).set(&OneWay(1)).await;
@@ -184,7 +184,7 @@ fn debug_builds_verify_unless_told_otherwise() {
     });
 }
 
-/// A builder for each server.
+/// Returns a builder for each server.
 fn builders() -> [RedisBuilder; 2] {
     let namespace = unique_namespace();
     let builders =
@@ -200,7 +200,7 @@ thread_local! {
     static ENCODED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A list of this many numbers, which counts those that are encoded.
+/// A list of numbers that counts how many of them were encoded.
 #[derive(Debug, Clone, Deserialize)]
 struct Counted(u64);
 
@@ -210,7 +210,8 @@ impl Serialize for Counted {
     }
 }
 
-/// Where the limit is known before the value is encoded: on the key, or because all handles of the process agree.
+/// Encoding stops early if the limit is known before: set on the key, or equal for all handles of
+/// the process.
 #[test]
 fn encoding_stops_at_the_limit() {
     child_test!("encoding_stops_at_the_limit_child").env("UNREADABLE_CHILD", "1").run();
@@ -222,7 +223,7 @@ fn encoding_stops_at_the_limit_child() {
         return;
     }
     within(PATIENCE, async {
-        // Endless for all practical purposes.
+        // Practically endless.
         let endless = || Counted(u64::MAX);
         let built = || Redis::builder().embedded(Server::new()).verify_writes(false).max_value_bytes(10_000);
         let small = built().build().unwrap();
@@ -231,11 +232,12 @@ fn encoding_stops_at_the_limit_child() {
             let count = ENCODED.take();
             assert!((1000..10_000).contains(&count), "{count}");
         };
-        // One handle: its limit holds for all commands.
+        // With one handle, its limit applies to all commands.
         refused(Keys::list(1).set(&endless()).on(&small).await);
         refused(Key::set_many([(Keys::list(1), endless())]).on(&small).await);
         refused(small.batch((Keys::list(1).set(&endless()),)).await.map(drop));
-        // Another one with a larger limit: then the handle must be on the key, or known to the operation.
+        // With a second handle of a larger limit, the handle must be on the key or known to the
+        // operation.
         let large = Redis::builder().embedded(Server::new()).build().unwrap();
         let text = "x".repeat(20_000);
         Keys::text(1).set(&text).on(&large).await.unwrap();
@@ -245,18 +247,18 @@ fn encoding_stops_at_the_limit_child() {
         refused(key.set(&endless()).await);
         refused(key.get_or_set(|| async { endless() }).await.map(drop));
         refused(key.update_or_insert(endless, |_| {}).await.map(drop));
-        // A keyspace's own limit.
+        // The limit of a keyspace.
         let some = Redis::builder().embedded(Server::new()).keyspace::<Keys>(|it| it.max_value_bytes(10_000));
         let some = some.build().unwrap();
         refused(Keys::list(1).on(&some).set(&endless()).await);
-        // The larger limit ends with its handle.
+        // Dropping the handle also removes its larger limit.
         drop((large, some));
         refused(Keys::list(1).set(&endless()).on(&small).await);
     });
 }
 
 #[test]
-fn work_whose_result_no_reader_could_decode_says_so() {
+fn once_reports_a_result_that_can_not_be_decoded() {
     within(PATIENCE, async {
         let redis = built(true);
         let error = Keys::work(1).on(&redis).run(|| async { f64::NAN }).await.unwrap_err();
@@ -264,7 +266,7 @@ fn work_whose_result_no_reader_could_decode_says_so() {
         let error = Keys::one_way_work(1).on(&redis).run(|| async { OneWay(7) }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResultNotStored, "{error}");
         assert!(error.to_string().contains("no reader could decode"), "{error}");
-        // It does not block the key for half a minute, nor for its lifetime.
+        // The key is not blocked, neither for the lease nor for its lifetime.
         assert_eq!(Keys::work(1).on(&redis).run(|| async { 0.5 }).await.unwrap(), 0.5);
         assert!(!Keys::one_way_work(1).on(&redis).exists().await.unwrap());
     });

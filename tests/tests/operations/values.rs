@@ -1,4 +1,5 @@
-//! Single values of every kind: what is written is what is read, and what is on the wire is what any client expects.
+//! Single values of every kind: they round trip, and their wire format is what other clients
+//! expect.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -28,7 +29,7 @@ impl SingleValue for Point {
     type Borrowed = (i32, i32);
 
     fn encode((x, y): &(i32, i32), out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        // Half of it is written when the mistake is found.
+        // Writes half of the encoding before it fails.
         out.extend_from_slice(format!("{x},").as_bytes());
         if (*x, *y) == (0, 0) {
             return Err(EncodeError::new("the origin has no encoding"));
@@ -74,7 +75,7 @@ struct Keys {
     isize: isize,
 }
 
-/// Writes, reads in every way there is, and deletes.
+/// Writes a value, reads it in every way, and deletes it.
 async fn round_trip<S, V, B>(key: Key<S, V>, values: impl IntoIterator<Item = (B, V::Owned)>)
 where
     S: Keyspace,
@@ -113,7 +114,7 @@ fn same<T: Copy>(values: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T
 }
 
 both_servers! {
-    async fn integers_at_their_extremes(_redis: Redis) {
+    async fn integers_round_trip_at_their_limits(_redis: Redis) {
         round_trip(Keys::n8(), same([u8::MIN, u8::MAX, 7])).await;
         round_trip(Keys::n16(), same([u16::MIN, u16::MAX])).await;
         round_trip(Keys::n32(), same([u32::MIN, u32::MAX])).await;
@@ -128,11 +129,11 @@ both_servers! {
         round_trip(Keys::isize(), same([isize::MIN, -1, 0, isize::MAX])).await;
     }
 
-    async fn booleans(_redis: Redis) {
+    async fn booleans_round_trip(_redis: Redis) {
         round_trip(Keys::flag(), same([true, false])).await;
     }
 
-    async fn texts(_redis: Redis) {
+    async fn texts_round_trip(_redis: Redis) {
         let texts = ["", " ", "a\r\nb", "$5\r\nhello\r\n", "nul\0nul", "grüße 🦀", "OK", "-1", "+OK\r\n", "nil"];
         round_trip(Keys::text("t"), texts.map(|text| (text, text.to_owned()))).await;
     }
@@ -156,7 +157,7 @@ both_servers! {
         round_trip(Keys::json(), values.map(|value| (value.clone(), value))).await;
     }
 
-    async fn the_familiar_names_of_json(_redis: Redis) {
+    async fn json_works_under_its_aliases(_redis: Redis) {
         let cart = Cart { owner: None, lines: vec![("lamp".into(), 2)], notes: BTreeMap::new() };
         assert_eq!(Keys::cart(5).get_json().await.unwrap(), None);
         Keys::cart(5).set_json(&cart).await.unwrap();
@@ -165,11 +166,11 @@ both_servers! {
         assert_eq!(Keys::cart(5).get_or_set_json(other).await.unwrap(), cart);
     }
 
-    async fn a_kind_of_the_users_own(_redis: Redis) {
+    async fn custom_kinds_round_trip(_redis: Redis) {
         round_trip(Keys::point(), same([(1, 2), (i32::MIN, i32::MAX)])).await;
     }
 
-    async fn what_has_no_encoding_is_not_sent(_redis: Redis) {
+    async fn values_that_can_not_be_encoded_are_not_sent(_redis: Redis) {
         Keys::point().set(&(1, 1)).await.unwrap();
         let error = Keys::point().set(&(0, 0)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Encode);
@@ -186,7 +187,7 @@ both_servers! {
         assert_eq!(error.kind(), ErrorKind::Encode);
     }
 
-    async fn the_wire_format_is_plain(redis: Redis) {
+    async fn values_have_a_plain_wire_format(redis: Redis) {
         Keys::flag().set(&true).await.unwrap();
         Keys::i128().set(&i128::MIN).await.unwrap();
         Keys::text("wire").set("a\r\nb").await.unwrap();
@@ -197,7 +198,7 @@ both_servers! {
         assert_eq!(raw::<String>(&redis, &["GET", &wire(&Keys::json())]).await, r#"{"a":[1,null,"x"]}"#);
     }
 
-    async fn odd_names_reach_their_own_key_only(redis: Redis) {
+    async fn unusual_names_map_to_distinct_keys(redis: Redis) {
         for name in ["", "*", "a:b", "}{", "\r\n", "\0", "ü", " ", "%", "%3A", "a%3Ab", "[a-z]", "\\"] {
             Keys::text(name).set(name).await.unwrap();
         }
@@ -210,10 +211,10 @@ both_servers! {
         assert_eq!(Keys::text("a:b").get().await.unwrap().as_deref(), Some("a:b"));
     }
 
-    async fn eight_mebibytes(_redis: Redis) {
+    async fn values_of_eight_mebibytes_round_trip(_redis: Redis) {
         let value: Vec<u8> = (0..8 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let keys = ["x", "y", "z"].map(Keys::bytes);
-        // Three at once, with small ones among them: nobody gets anybody else's.
+        // Three large values at once, and a small one: each command gets its own reply.
         let (a, b, c, d) = tokio::join!(
             keys[0].set(&value).into_future(),
             keys[1].set(&value).into_future(),
@@ -239,15 +240,15 @@ both_servers! {
         assert_eq!(Key::del_many(keys).await.unwrap(), 3);
     }
 
-    async fn options_of_set_together(_redis: Redis) {
+    async fn options_of_set_can_be_combined(_redis: Redis) {
         let key = Keys::text("options");
         assert_eq!(key.get_set("1").await.unwrap(), None);
         assert_eq!(key.set("2").returning_old().await.unwrap().as_deref(), Some("1"));
         assert_eq!(key.set("3").only_if_present().returning_old().await.unwrap().as_deref(), Some("2"));
         assert_eq!(key.set("4").only_if_absent().returning_old().await.unwrap().as_deref(), Some("3"));
-        assert_eq!(key.get().await.unwrap().as_deref(), Some("3"), "only if absent, and it was not");
+        assert_eq!(key.get().await.unwrap().as_deref(), Some("3"), "the key existed");
         assert!(key.set("5").returning_old().only_if_present().await.unwrap());
-        assert!(!key.set("6").only_if_present().only_if_absent().await.unwrap(), "the last one counts");
+        assert!(!key.set("6").only_if_present().only_if_absent().await.unwrap(), "the last option wins");
         assert_eq!(key.get().await.unwrap().as_deref(), Some("5"));
         key.del().await.unwrap();
         assert_eq!(key.set("7").only_if_present().returning_old().await.unwrap(), None);
@@ -266,7 +267,7 @@ both_servers! {
         assert_eq!(to.get().await.unwrap().as_deref(), Some("old"));
         assert!(from.rename(&to).await.unwrap());
         assert_eq!((from.get().await.unwrap(), to.get().await.unwrap().as_deref()), (None, Some("1")));
-        assert!(to.ttl().await.unwrap().remaining().unwrap() <= std::time::Duration::from_secs(50), "its lifetime goes along");
+        assert!(to.ttl().await.unwrap().remaining().unwrap() <= std::time::Duration::from_secs(50), "the lifetime moves with the key");
         assert!(to.rename_if_absent(&from).await.unwrap());
         assert!(from.rename(&from).await.unwrap(), "onto itself");
         assert!(raw::<bool>(&redis, &["EXISTS", &wire(&from)]).await);

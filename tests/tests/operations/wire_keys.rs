@@ -1,4 +1,4 @@
-//! Keys as text: on the wire, serialized, and in `Debug` output.
+//! Keys as strings: on the wire, serialized, and in `Debug` output.
 
 use redis_keyspace::{Counter, ErrorKind, Key, Keyspace, Redis, Text};
 use redis_keyspace_tests::{PATIENCE, both_servers, raw, wire, within};
@@ -19,7 +19,7 @@ struct NamedKeys {
 }
 
 both_servers! {
-    async fn raw_and_typed_commands_meet_under_a_namespace(redis: Redis) {
+    async fn raw_and_typed_commands_share_keys_under_a_namespace(redis: Redis) {
         let key = Keys::text("a:b");
         key.set("x").await.unwrap();
         let name = redis.wire_key(&key).unwrap();
@@ -29,7 +29,7 @@ both_servers! {
         assert_eq!(key.get().await.unwrap().as_deref(), Some("y"));
         assert_eq!(key.wire_key().unwrap(), name);
 
-        // Also those of keyspaces with a named server: the handle is the one that runs the command.
+        // Also for keyspaces with a named server: the key uses the handle that runs the command.
         let named = NamedKeys::text(1);
         named.set("z").await.unwrap();
         assert_eq!(raw::<String>(&redis, &["GET", &redis.wire_key(&named).unwrap()]).await, "z");
@@ -56,10 +56,10 @@ both_servers! {
 }
 
 #[test]
-fn without_a_server_there_is_no_wire_key() {
+fn a_wire_key_needs_a_server() {
     let error = Keys::text("a").wire_key().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerNotConfigured);
-    // It needs no runtime.
+    // Works outside of a runtime.
     within(PATIENCE, Redis::disabled().scope(async { NamedKeys::text(1).wire_key() })).unwrap();
     assert_eq!(Redis::disabled().wire_key(&Keys::text("a")).unwrap(), "wire:text:a");
 }

@@ -1,4 +1,5 @@
-//! The composition file, as far as it can be tried without containers: its commands, on a server of this machine.
+//! Tests `docker-compose.yml` as far as possible without containers: runs its commands with a local
+//! server.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -9,7 +10,7 @@ use redis_keyspace::Redis;
 use redis_keyspace_tests::{PATIENCE, eventually, within};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// A process with everything that it starts, ended with this.
+/// A process and its children, killed when this is dropped.
 struct Group(Child);
 
 impl Drop for Group {
@@ -19,7 +20,7 @@ impl Drop for Group {
     }
 }
 
-/// The words of a command, as a container would be given them, with the secret where it is here.
+/// Returns the words of a command as a container receives them, with the local path of the secret.
 fn words(list: &Yaml, secret: &Path) -> Vec<String> {
     let word = |word: &Yaml| {
         let text = word.as_str().expect("a text").replace("$$", "$");
@@ -29,14 +30,14 @@ fn words(list: &Yaml, secret: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_server_starts_with_the_password_and_tells_its_health() {
+fn the_server_starts_with_the_password_and_reports_its_health() {
     let text = include_str!("../../../docker-compose.yml");
     let file = &YamlLoader::load_from_str(text).unwrap()[0];
     let redis = &file["services"]["redis"];
     assert_eq!(redis["image"].as_str(), Some("redis:8.0"));
     assert_eq!(redis["ports"][0].as_str(), Some("127.0.0.1:6379:6379"));
     assert_eq!(redis["volumes"][0].as_str(), Some("redis-data:/data"));
-    assert!(!file["volumes"]["redis-data"].is_badvalue(), "the volume is declared");
+    assert!(!file["volumes"]["redis-data"].is_badvalue(), "the volume is not declared");
     assert_eq!(redis["secrets"][0].as_str(), Some("redis_password"));
     let ignored = include_str!("../../../.gitignore");
     let secret_file = file["secrets"]["redis_password"]["file"].as_str().unwrap();
@@ -56,7 +57,7 @@ fn the_server_starts_with_the_password_and_tells_its_health() {
         "docker-entrypoint.sh redis-server -",
         &format!("{server} - --port {port} --bind 127.0.0.1 --dir {}", directory.path().display()),
     );
-    assert_ne!(started, command[2], "the server is not where it was expected: {}", command[2]);
+    assert_ne!(started, command[2], "the command does not start the server as expected: {}", command[2]);
     let mut sh = Command::new(&command[0]);
     sh.arg(&command[1]).arg(started).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     let _server = Group(sh.current_dir(directory.path()).spawn().unwrap());
@@ -72,10 +73,10 @@ fn the_server_starts_with_the_password_and_tells_its_health() {
         |password: &str| Redis::builder().host("127.0.0.1").port(port).password(password).build().unwrap();
     within(PATIENCE, async {
         let right = url_of("a \"pass\\word\", 'quoted'");
-        eventually("the server comes up", async || right.ping().await.is_ok()).await;
+        eventually("the server is up", async || right.ping().await.is_ok()).await;
         let wrong = url_of("another").ping().await.unwrap_err();
         assert_eq!(wrong.code(), Some("WRONGPASS"));
-        // The variable that programs are told to use, with the same file.
+        // Programs use this variable with the same file.
         let path = secret.to_str().unwrap().to_owned();
         let variables = [
             ("REDIS_HOST".to_owned(), "127.0.0.1".to_owned()),
@@ -88,6 +89,6 @@ fn the_server_starts_with_the_password_and_tells_its_health() {
     if has_cli {
         assert!(is_healthy(&health[1]), "{}", health[1]);
         std::fs::write(&secret, "another").unwrap();
-        assert!(!is_healthy(&health[1]), "it would be healthy with any password");
+        assert!(!is_healthy(&health[1]), "the health check passes with a wrong password");
     }
 }

@@ -1,4 +1,4 @@
-//! The examples as a newcomer runs them: as processes, on nothing and on a real server.
+//! Runs the examples as processes, without a server and on a real one.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,8 @@ use redis_keyspace_tests::{PATIENCE, RealServer, eventually_blocking};
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The program of an example. Building is asked for in the way of `scripts/test`, where it has been done by then.
+/// Returns the program of an example. Builds with the same options as `scripts/test`, so the build
+/// is usually finished already.
 fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -32,7 +33,7 @@ fn example(name: &str, variables: &[(&str, &str)]) -> Output {
     example.envs(variables.iter().copied()).output().unwrap()
 }
 
-/// The example has succeeded, and these were among its words.
+/// Checks that the example succeeded and printed these strings.
 #[track_caller]
 fn says(output: &Output, expected: &[&str]) {
     let text = String::from_utf8_lossy(&output.stdout);
@@ -43,13 +44,13 @@ fn says(output: &Output, expected: &[&str]) {
 }
 
 #[test]
-fn it_runs_with_nothing_installed_and_says_what_it_does() {
+fn the_shop_runs_without_a_server_and_prints_its_steps() {
     let output = example("quickstart", &[]);
     says(&output, &["embedded server", "cart:user:7", "lamp", "the loader ran 1 time(s)", "counts 3 views"]);
 }
 
 #[test]
-fn on_a_real_server_it_leaves_exactly_what_the_readme_names() {
+fn on_a_real_server_the_shop_leaves_exactly_the_documented_keys() {
     let server = RealServer::start();
     let output = example("quickstart", &[("REDIS_URL", &server.url())]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -62,11 +63,11 @@ fn on_a_real_server_it_leaves_exactly_what_the_readme_names() {
     assert!((1..=30 * 24 * 3600).contains(&ttl), "{ttl}");
     assert_eq!(ask(&["GET", "cart:featured"]), r#"["lamp","chair"]"#);
     assert_eq!(ask(&["TTL", "cart:featured"]), "-1");
-    assert_eq!(server.redis_cli(&["-n", "0", "DBSIZE"]), "0", "nothing but the declared database is touched");
+    assert_eq!(server.redis_cli(&["-n", "0", "DBSIZE"]), "0", "only the declared database is used");
 }
 
 #[test]
-fn without_the_server_that_it_is_told_it_says_so_and_fails() {
+fn with_an_unavailable_server_the_shop_reports_it_and_fails() {
     let output = example("quickstart", &[("REDIS_URL", "redis://127.0.0.1:1")]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
@@ -74,24 +75,24 @@ fn without_the_server_that_it_is_told_it_says_so_and_fails() {
 }
 
 #[test]
-fn a_sweep_reaches_one_user_and_leaves_what_is_foreign_alone() {
+fn a_sweep_deletes_one_user_and_keeps_foreign_keys() {
     let server = RealServer::start();
     for variables in [&[][..], &[("REDIS_URL", server.url().as_str())]] {
         let output = example("sweep", variables);
         says(
             &output,
             &[
-                "would reach 20000 keys",
+                "would delete 20000 keys",
                 "deleted 20000 keys of `*`",
                 "*: 0 sessions",
                 "ada: 20000 sessions",
-                "deleted all 40000 sessions; 4 other keys matched the glob and survive",
+                "deleted all 40000 sessions; kept 4 other keys that match the glob",
                 "100 %",
             ],
         );
     }
     let left = server.redis_cli(&["KEYS", "*"]);
-    assert!(left.lines().all(|key| key.contains("%swept:")), "it leaves the marks of sweeps, and {left}");
+    assert!(left.lines().all(|key| key.contains("%swept:")), "other keys are left: {left}");
 }
 
 #[test]
@@ -101,12 +102,13 @@ fn templates_that_overlap_do_not_compile() {
 }
 
 #[test]
-fn a_catalog_prints_the_reference_and_the_rights() {
+fn a_catalog_prints_the_reference_and_the_acl_rules() {
     let output = example("catalog", &[]);
     says(&output, &["| `cart:user:{id}` | `Json<Cart>` |", "~cart:user:*", "+unlink", "ttl: 30d"]);
 }
 
-/// On the embedded server and on a real one, on which it leaves nothing but what the library keeps beside keys for a while.
+/// Runs on the embedded server and on a real one. On the real one, it leaves only the short-lived
+/// keys that the library keeps next to keys.
 #[track_caller]
 fn says_on_both(name: &str, expected: &[&str]) {
     let server = RealServer::start();
@@ -120,25 +122,25 @@ fn says_on_both(name: &str, expected: &[&str]) {
 }
 
 #[test]
-fn without_redis_the_shop_goes_on() {
+fn the_shop_works_without_redis() {
     let expected = [
         "with Redis:\nproduct:7: product 7 (Filled)\n  stored\n",
         "without Redis:\nproduct:7: product 7 (Degraded)\n",
         "not stored: Unavailable",
-        "reads answered without Redis so far: 1",
+        "reads without Redis so far: 1",
     ];
     says_on_both("degrade", &expected);
 }
 
 #[test]
-fn a_cache_asks_the_database_once_and_gives_what_is_stale() {
+fn a_cache_queries_the_database_once_and_returns_stale_values() {
     let expected = [
         "1000 callers: 1 query",
-        "3 callers of what does not exist: 1 query",
+        "3 callers of a missing product: 1 query",
         "3 of 3 products: 1 query",
         "the database is down: Some(\"product 7\"), Stale",
-        "of product 50 nothing is known",
-        "deleted: nothing stale is left",
+        "product 50: not cached, and the database is down",
+        "deleted: no stale copy left",
     ];
     says_on_both("cache", &expected);
 }
@@ -146,7 +148,7 @@ fn a_cache_asks_the_database_once_and_gives_what_is_stale() {
 #[test]
 fn sessions_live_as_long_as_their_tokens() {
     let expected = [
-        "before it is used: 1 minute",
+        "before the first use: 1 minute",
         "Some([\"buyer\"]), for 60 minutes",
         "our token: 15 minutes",
         "token of 7: 4 minutes",
@@ -156,36 +158,36 @@ fn sessions_live_as_long_as_their_tokens() {
 }
 
 #[test]
-fn a_change_of_a_user_is_written_and_stays() {
+fn an_updated_user_is_written_and_kept() {
     let expected = [
         "cached:  ada@old.example",
         "changed: ada@new.example",
-        "the slow reader was given \"Ada\"",
-        "who comes after reads \"Ada Lovelace\"",
-        "not stored because the key was written: 1",
-        "in place: Some(\"ADA@NEW.EXAMPLE\")",
+        "the slow reader got \"Ada\"",
+        "a later reader gets \"Ada Lovelace\"",
+        "loads not stored because the key was deleted: 1",
+        "updated in place: Some(\"ADA@NEW.EXAMPLE\")",
     ];
     says_on_both("user", &expected);
 }
 
 #[test]
-fn a_cart_loses_nothing() {
+fn a_cart_loses_no_update() {
     let expected =
-        ["additions lost", "update: 10 products, 50 pieces", "all taken out: the cart is there: false"];
+        ["additions lost", "update: 10 products, 50 pieces", "all removed: the cart exists: false"];
     says_on_both("cart", &expected);
 }
 
 #[test]
-fn clearing_a_user_reaches_that_user() {
+fn clearing_a_user_deletes_only_that_user() {
     let expected = [
-        "\"*\": 4 keys are gone\n  \"ada\" has 2 sessions, a cart: true\n  \"*\" has 0 sessions, a cart: false\n  \"ada:admin\" has 2 sessions",
-        "\"ada\": 4 keys are gone",
-        "  \"ada:admin\" has 2 sessions, a cart: true\nthe product cache is for all: Some(\"a lamp\")",
+        "\"*\": deleted 4 keys\n  \"ada\": 2 sessions, cart: true\n  \"*\": 0 sessions, cart: false\n  \"ada:admin\": 2 sessions",
+        "\"ada\": deleted 4 keys",
+        "  \"ada:admin\": 2 sessions, cart: true\nthe shared product cache is untouched: Some(\"a lamp\")",
     ];
     says_on_both("clear_user", &expected);
 }
 
-/// A running example of a service, ended with this.
+/// A running example service, stopped when this is dropped.
 struct Service {
     process: std::process::Child,
     address: String,
@@ -203,7 +205,7 @@ impl Service {
         Self { process, address }
     }
 
-    /// The status and the body.
+    /// Returns the status and the body of a response.
     fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -223,25 +225,25 @@ impl Drop for Service {
 }
 
 #[test]
-fn a_service_tells_operators_how_redis_is() {
+fn a_service_reports_the_health_of_redis() {
     let server = RealServer::start();
     let service = Service::start(&[("REDIS_URL", &server.url())]);
     let (status, body) = service.get("/health");
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("\"healthy\":true") && body.contains("\"role\":\"master\""), "{body}");
-    assert_eq!(service.get("/page/7"), (200, "page 7, made with much work".to_owned()));
-    assert_eq!(server.redis_cli(&["GET", "page:7"]), "page 7, made with much work");
+    assert_eq!(service.get("/page/7"), (200, "page 7, expensive to render".to_owned()));
+    assert_eq!(server.redis_cli(&["GET", "page:7"]), "page 7, expensive to render");
 
     server.kill();
     let (status, body) = service.get("/health");
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("\"healthy\":false") && body.contains("\"error\":\""), "{body}");
-    assert_eq!(service.get("/page/7"), (200, "page 7, made with much work".to_owned()), "without Redis");
+    assert_eq!(service.get("/page/7"), (200, "page 7, expensive to render".to_owned()), "without Redis");
     let (status, body) = service.get("/stats");
     assert!(status == 200 && body.contains("\"degraded\":1") && body.contains("\"breaker\":"), "{body}");
     let (status, body) = service.get("/metrics");
     assert!(status == 200 && body.contains("redis_keyspace_degraded_total{keyspace=\"PageKeys\""), "{body}");
 
     server.restart();
-    eventually_blocking("it is found back", || service.get("/health").0 == 200);
+    eventually_blocking("the service is healthy again", || service.get("/health").0 == 200);
 }

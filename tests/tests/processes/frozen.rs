@@ -1,4 +1,5 @@
-//! A process that was frozen, as serverless platforms do, and goes on after the server has given it up.
+//! A process that is frozen, as on serverless platforms, and resumes after the server has closed
+//! its connections.
 
 use redis_keyspace::{Counter, ErrorKind, Keyspace, Lock, Redis};
 use redis_keyspace_tests::{PATIENCE, RealServer, child_test, eventually_blocking, within};
@@ -11,30 +12,30 @@ struct Keys {
     hits: fn(id: u32) -> Counter,
 }
 
-/// The process that is frozen; the other test starts it.
+/// The process that the other test starts and freezes.
 #[test]
-fn a_frozen_child() {
+fn lock_holder_child() {
     let Ok(url) = std::env::var("FROZEN_URL") else { return };
     within(PATIENCE, async {
         let redis = Redis::open(&url).unwrap();
         let guard = Keys::job(1).on(&redis).lock().await.unwrap();
         let held = guard.held();
         println!("holds {}", guard.fencing());
-        // Frozen in here, at some point.
+        // The process is frozen while it waits here.
         let error = held.lost().await;
         assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
         assert!(guard.check().is_err());
         assert_eq!(guard.release().await.unwrap_err().kind(), ErrorKind::LockLost);
-        // All its connections were closed meanwhile.
+        // All its connections were closed in the meantime.
         assert_eq!(Keys::hits(1).incr().on(&redis).await.unwrap(), 1);
         println!("goes on");
     });
 }
 
 #[test]
-fn a_process_that_was_frozen_has_lost_its_lock_and_connects_again() {
+fn a_frozen_process_loses_its_lock_and_reconnects() {
     let server = RealServer::start();
-    let mut child = child_test!("a_frozen_child").env("FROZEN_URL", server.url()).spawn();
+    let mut child = child_test!("lock_holder_child").env("FROZEN_URL", server.url()).spawn();
     let fencing: u64 = child.line("holds ").parse().unwrap();
     child.stop();
     eventually_blocking("the lock expires", || server.redis_cli(&["EXISTS", "frozen:job:1"]) == "0");

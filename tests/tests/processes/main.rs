@@ -1,7 +1,9 @@
-//! What takes several processes: loads that processes share, attacks, the examples, the composition file.
+//! Tests that need several processes: shared loads, attacks, the examples, and
+//! `docker-compose.yml`.
 
 mod chaos;
 mod compose;
 mod examples;
 mod frozen;
+mod readme;
 mod shared_loads;

@@ -1,4 +1,4 @@
-//! Processes that load once together, and what becomes of it when one of them ends, stands still or loses its server.
+//! Processes that share a load, also when one of them ends, freezes or loses its server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,9 +34,9 @@ fn loads(server: &RealServer) -> String {
     server.redis_cli(&["GET", LOADS])
 }
 
-/// Not a test of its own: what others run in processes of their own, by what they are to do.
+/// The child process of the tests below. `ACROSS_CHILD` selects what it does.
 #[test]
-fn a_child() {
+fn loading_child() {
     let Ok(does) = std::env::var("ACROSS_CHILD") else { return };
     within(PATIENCE, async {
         let redis = Redis::open(&std::env::var("ACROSS_URL").unwrap()).unwrap();
@@ -60,36 +60,37 @@ fn a_child() {
                     assert_eq!(task.await.unwrap(), "loaded");
                 }
             }
-            // Loads until it is told to end, what was in the database when it began.
+            // Loads the value that the database had at the start, until the test says that the load
+            // is finished.
             "slow" => {
                 let load = || async {
                     count(&redis).await;
-                    eventually_told(&redis).await;
+                    eventually_finished(&redis).await;
                     "old".to_owned()
                 };
                 assert_eq!(key.get_or_set(load).across_processes().await.unwrap(), "old");
-                assert_eq!(redis.stats().fills.superseded, 1, "another one has loaded meanwhile");
+                assert_eq!(redis.stats().fills.superseded, 1, "another process loaded the key");
             }
             other => panic!("{other}"),
         }
     });
 }
 
-async fn eventually_told(redis: &Redis) {
+async fn eventually_finished(redis: &Redis) {
     while raw::<i64>(redis, &["EXISTS", "told"]).await == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 fn child(server: &RealServer, does: &str) -> RunningTest {
-    child_test!("a_child").env("ACROSS_CHILD", does).env("ACROSS_URL", server.url()).spawn()
+    child_test!("loading_child").env("ACROSS_CHILD", does).env("ACROSS_URL", server.url()).spawn()
 }
 
 fn wait_for_loads(server: &RealServer, count: &str) {
-    eventually_blocking("the loads are begun", || loads(server) == count);
+    eventually_blocking("the loads have started", || loads(server) == count);
 }
 
-/// How often a command was run on a server.
+/// Returns how often a command ran on a server.
 fn calls(server: &RealServer, command: &str) -> u64 {
     let stats = server.redis_cli(&["INFO", "commandstats"]);
     let start = format!("cmdstat_{command}:calls=");
@@ -109,13 +110,13 @@ fn eight_processes_of_a_thousand_callers_load_once() {
 }
 
 #[test]
-fn a_process_that_is_killed_is_followed_by_one_more_load() {
+fn killing_the_loading_process_causes_one_more_load() {
     let server = RealServer::start();
     let leader = child(&server, "slow");
     wait_for_loads(&server, "1");
     let children: Vec<_> = (0..3).map(|_| child(&server, "crowd")).collect();
-    // They have come, and wait: each looks for the lease again and again.
-    eventually_blocking("they look again and again", || calls(&server, "evalsha") >= 20);
+    // They wait, and each of them looks for the lease again and again.
+    eventually_blocking("they poll the lease", || calls(&server, "evalsha") >= 20);
     assert_eq!(loads(&server), "1");
     leader.kill();
     for child in children {
@@ -126,7 +127,7 @@ fn a_process_that_is_killed_is_followed_by_one_more_load() {
 }
 
 #[test]
-fn a_process_that_stood_still_stores_nothing_over_what_others_have() {
+fn a_frozen_process_overwrites_nothing() {
     let server = RealServer::start();
     let leader = child(&server, "slow");
     wait_for_loads(&server, "1");
@@ -147,9 +148,9 @@ fn a_process_that_stood_still_stores_nothing_over_what_others_have() {
     assert_eq!(loads(&server), "2");
 }
 
-/// The same when it was deleted meanwhile, and nobody has loaded it since.
+/// The same if the key is deleted in the meantime and not loaded again.
 #[test]
-fn a_process_that_stood_still_stores_nothing_that_was_deleted() {
+fn a_frozen_process_does_not_restore_a_deleted_key() {
     let server = RealServer::start();
     let leader = child(&server, "slow");
     wait_for_loads(&server, "1");
@@ -165,15 +166,15 @@ fn a_process_that_stood_still_stores_nothing_that_was_deleted() {
     assert_eq!(loads(&server), "1");
 }
 
-/// The token of the lease of a key, and when it ends unless it is renewed.
+/// Returns the token of the lease of a key, and when it ends unless it is renewed.
 async fn lease(redis: &Redis, key: &Key<Keys, Text>) -> Option<(String, u64)> {
-    let beside = beside(key);
+    let companion_key = companion_key(key);
     let (token, until): (Option<String>, Option<u64>) =
-        raw(redis, &["HMGET", &beside, "lease", "until"]).await;
+        raw(redis, &["HMGET", &companion_key, "lease", "until"]).await;
     token.zip(until)
 }
 
-fn beside(key: &Key<Keys, Text>) -> String {
+fn companion_key(key: &Key<Keys, Text>) -> String {
     format!("{0}%fill{{{0}}}", wire(key))
 }
 
@@ -182,8 +183,8 @@ async fn server_time(redis: &Redis) -> u64 {
     seconds * 1000 + micros / 1000
 }
 
-/// One who is dropped, at whatever point, leaves nobody waiting for its lease: the next one has it before the old one would
-/// have ended by itself.
+/// A caller that is dropped at any point blocks no other: the next caller gets the lease before the
+/// old one would have expired.
 async fn dropped_at_every_step(upstream: std::net::SocketAddr) {
     let (stepper, mut stops) = Stepper::new();
     let gate = Gate::start(upstream, stepper.clone(), |step| step.starts_with("EVALSHA")).await;
@@ -227,7 +228,7 @@ async fn dropped_at_every_step(upstream: std::net::SocketAddr) {
         seen.push(at.clone());
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        // What is on its way arrives.
+        // Lets the request in flight arrive.
         stepper.open();
         stepper.go();
         let before: Option<(Option<String>, Option<u64>)> =
@@ -240,11 +241,12 @@ async fn dropped_at_every_step(upstream: std::net::SocketAddr) {
         let value = key.get_or_set(load).across_processes().on(&other).await.unwrap();
         let now = server_time(&other).await;
         if let Some(until) = until {
-            assert!(now < until, "dropped at {at:?}: the lease ended by itself");
+            assert!(now < until, "dropped at {at:?}: the lease expired");
         }
         assert!(loads.load(Ordering::Relaxed) <= 2, "{at}");
         assert!(value == "second" || at.contains("EVALSHA store"), "{at}: {value}");
-        // Nothing is on its way any more that would be told of in the next round: there is one lane, and this comes last.
+        // No step of this round is reported in the next one: there is one lane, and this command is
+        // last.
         key.exists().on(&leading).await.unwrap();
         while stops.try_recv().is_ok() {}
     }
@@ -260,7 +262,7 @@ async fn dropped_at_every_step(upstream: std::net::SocketAddr) {
 }
 
 #[test]
-fn who_is_dropped_at_whatever_step_leaves_nobody_waiting() {
+fn a_caller_dropped_at_any_step_blocks_no_other_caller() {
     within(PATIENCE, async {
         let server = Server::new();
         let teaching = Redis::with_embedded_server(server.clone());
@@ -273,7 +275,7 @@ fn who_is_dropped_at_whatever_step_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_leader_that_panics_or_fails_gives_its_lease_back() {
+fn a_leader_that_panics_or_fails_releases_its_lease() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let (one, other) = (
@@ -292,7 +294,7 @@ fn a_leader_that_panics_or_fails_gives_its_lease_back() {
                         started.notify_one();
                         end.notified().await;
                         if ending == "panics" {
-                            panic!("as the test has it")
+                            panic!("expected by the test")
                         }
                         Err::<String, _>(())
                     };
@@ -301,7 +303,7 @@ fn a_leader_that_panics_or_fails_gives_its_lease_back() {
             });
             started.notified().await;
             let looked = calls(&server, "evalsha");
-            // Some of the same process, and some of another one.
+            // Half of the callers are in the same process, half in another one.
             let followers: Vec<_> = (0..20)
                 .map(|nth| {
                     let key = Keys::text(id).on(if nth % 2 == 0 { &one } else { &other });
@@ -317,7 +319,7 @@ fn a_leader_that_panics_or_fails_gives_its_lease_back() {
                 })
                 .collect();
             let looks = async || calls(&server, "evalsha") >= looked + 3;
-            eventually("they wait for the lease", looks).await;
+            eventually("the callers poll the lease", looks).await;
             let name = format!("across:text:{id}%fill{{across:text:{id}}}");
             let until: u64 = raw(&one, &["HGET", &name, "until"]).await;
             end.notify_one();
@@ -327,14 +329,14 @@ fn a_leader_that_panics_or_fails_gives_its_lease_back() {
             for follower in followers {
                 assert_eq!(follower.await.unwrap(), "loaded");
             }
-            assert!(server_time(&one).await < until, "{ending}: the lease ended by itself");
+            assert!(server_time(&one).await < until, "{ending}: the lease expired");
             assert_eq!(loads.load(Ordering::Relaxed), 2, "{ending}");
             assert!(leader.await.map_or(true, |outcome| outcome.is_err()));
         }
     });
 }
 
-/// A fill that is dropped when its loader runs.
+/// Starts a fill and drops it while its loader runs.
 async fn dropped_while_it_loads(key: &Key<Keys, Text>, redis: &Redis) {
     let begun = tokio::sync::Notify::new();
     let filling = key.get_or_set(|| async {
@@ -347,9 +349,10 @@ async fn dropped_while_it_loads(key: &Key<Keys, Text>, redis: &Redis) {
     }
 }
 
-/// Without `across_processes`, each process loads, and the lease is everybody's: whoever fails leaves it to the others.
+/// Without `across_processes`, each process loads, and they share the lease: a process whose load
+/// fails leaves it to the others.
 #[test]
-fn a_lease_that_is_shared_is_not_given_back_by_one() {
+fn a_shared_lease_is_not_released_by_one_holder() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let (one, other) = (
@@ -364,7 +367,7 @@ fn a_lease_that_is_shared_is_not_given_back_by_one() {
                 dropped_while_it_loads(&key, &other).await;
                 if ends {
                     key.del().on(&other).await.unwrap();
-                    // A lease that is begun after that is another one.
+                    // A lease that starts after the delete is a different one.
                     dropped_while_it_loads(&key, &other).await;
                 }
                 "loaded".to_owned()
@@ -377,7 +380,7 @@ fn a_lease_that_is_shared_is_not_given_back_by_one() {
 }
 
 both_servers! {
-    async fn scripts_that_are_forgotten_while_it_loads_are_sent_again(redis: Redis) {
+    async fn scripts_flushed_during_a_load_are_sent_again(redis: Redis) {
         let flush = async || raw::<()>(&redis, &["SCRIPT", "FLUSH"]).await;
         for id in 0..3 {
             flush().await;
@@ -395,7 +398,7 @@ both_servers! {
 }
 
 #[test]
-fn a_server_that_is_started_again_while_it_loads_stores_nothing_of_before() {
+fn a_server_restart_during_a_load_stores_no_earlier_value() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::open(&server.url()).unwrap();
@@ -408,8 +411,8 @@ fn a_server_that_is_started_again_while_it_loads_stores_nothing_of_before() {
             if across {
                 filling = filling.across_processes();
             }
-            assert_eq!(filling.await.unwrap(), "of before", "the caller has it all the same");
-            // The lease is gone with the server, and whatever has ended it.
+            assert_eq!(filling.await.unwrap(), "of before", "the caller still gets the loaded value");
+            // The restart removed the lease, and any mark that could end it.
             let there = async || key.get().await.ok();
             eventually("the server is back", async || there().await.is_some()).await;
             assert_eq!(there().await, Some(None));
@@ -421,14 +424,15 @@ fn a_server_that_is_started_again_while_it_loads_stores_nothing_of_before() {
     });
 }
 
-/// Whoever comes after a key was deleted is given nothing that was read before, not even by the leader of another caller, whose
-/// question was under way.
+/// A read that starts after a delete never gets a value that was read before it, not even from the
+/// leader of another call, whose request was in flight.
 #[test]
-fn who_comes_after_a_delete_does_not_get_what_the_asking_for_a_lease_found() {
+fn a_read_after_a_delete_does_not_get_a_value_found_with_the_lease() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let (stepper, mut stops) = Stepper::new();
-        // The reply to the asking is held, and what is behind it on its connection; others go on.
+        // The gate holds the reply to `begin`, and all later replies on that connection. Other
+        // connections continue.
         let gate = Gate::start(server.address(), stepper.clone(), |step| step == "EVALSHA begin").await;
         let redis =
             Redis::builder().url(&gate.url()).unwrap().shared_connections(4).timeout(MINUTE).build().unwrap();
@@ -445,11 +449,11 @@ fn who_comes_after_a_delete_does_not_get_what_the_asking_for_a_lease_found() {
         assert_eq!(stops.recv().await.unwrap(), "GET across:text:1");
         stepper.go();
         assert_eq!(stops.recv().await.unwrap(), "EVALSHA begin");
-        // Another process has loaded it meanwhile, so the asking finds it there ..
+        // Another process stores the value now, so the request finds it ..
         key.set("old").on(&other).await.unwrap();
         stepper.go();
         assert_eq!(stops.recv().await.unwrap(), "the reply to EVALSHA begin");
-        // .. and then it is deleted.
+        // .. and then the key is deleted.
         key.del().on(&other).await.unwrap();
         stepper.open();
         let gets = calls(&server, "get");
@@ -459,10 +463,10 @@ fn who_comes_after_a_delete_does_not_get_what_the_asking_for_a_lease_found() {
                 tokio::spawn(async move { key.get_or_set(|| async { "new".to_owned() }).await.unwrap() })
             })
             .collect();
-        // Those whose lane is not the one that waits look, and join the leader.
-        eventually("they have looked", async || calls(&server, "get") > gets).await;
+        // Calls on another lane than the held one read the key and join the leader.
+        eventually("other calls have read the key", async || calls(&server, "get") > gets).await;
         stepper.go();
-        assert_eq!(first.await.unwrap(), "old", "it came before");
+        assert_eq!(first.await.unwrap(), "old", "the first call started before the delete");
         for late in late {
             assert_eq!(late.await.unwrap(), "new");
         }
@@ -477,7 +481,7 @@ struct SlotKeys {
     tagged: fn(id: &str) -> Text,
 }
 
-async fn fills_and_what_ends_them(redis: Redis, namespace: &str) {
+async fn fills_and_invalidations(redis: Redis, namespace: &str) {
     let (loose, tagged) = (SlotKeys::loose(7), SlotKeys::tagged("a}b{c:*"));
     for across in [false, true] {
         for end in [
@@ -523,7 +527,7 @@ async fn fills_and_what_ends_them(redis: Redis, namespace: &str) {
                     _ => None,
                 };
                 assert_eq!(key.get().await.unwrap().as_deref(), expected, "{end} of {key}");
-                // A copy is there only of what was stored.
+                // Only a stored value has a stale copy.
                 raw::<()>(&redis, &["PEXPIRE", &format!("{namespace}{key}"), "0"]).await;
                 let copy = key.try_get_or_set(|| async { Err(()) }).stale_for(MINUTE).lookup().await;
                 assert_eq!(
@@ -537,10 +541,10 @@ async fn fills_and_what_ends_them(redis: Redis, namespace: &str) {
 }
 
 #[test]
-fn on_clusters() {
+fn shared_loads_work_on_clusters() {
     let run_in = |namespace: &str, redis: Redis| {
         within(PATIENCE, async {
-            redis.scope(fills_and_what_ends_them(redis.clone(), namespace)).await;
+            redis.scope(fills_and_invalidations(redis.clone(), namespace)).await;
             redis.close().await;
         });
     };
@@ -552,7 +556,7 @@ fn on_clusters() {
     }
     let builder = Redis::builder().url(&server.url()).unwrap();
     run_in("shop:", builder.namespace("shop").unwrap().build().unwrap());
-    // And on servers by themselves, by each protocol and by a pool of the application's.
+    // Also on standalone servers, with each protocol, and on an application pool.
     let plain = RealServer::start();
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
         run(Redis::builder().url(&plain.url()).unwrap().protocol(protocol).build().unwrap());
@@ -561,15 +565,15 @@ fn on_clusters() {
         within(PATIENCE, async {
             let pool = pool_builder().max_size(2).build(manager(&server.url())).await.unwrap();
             let redis = Redis::from_pool(pool);
-            redis.scope(fills_and_what_ends_them(redis.clone(), "")).await;
+            redis.scope(fills_and_invalidations(redis.clone(), "")).await;
         });
     }
 }
 
-/// What a process has seen of a key is for when Redis is away, and not for after it has deleted it: not even what was seen
-/// while it did.
+/// A process may serve the last value it saw while Redis is unavailable, but not after it deleted
+/// the key, not even a value it saw during the delete.
 #[test]
-fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
+fn a_value_seen_during_its_deletion_is_not_served_without_redis() {
     for how in ["del", "sweep", "update"] {
         let server = RealServer::start();
         within(PATIENCE, async {
@@ -594,7 +598,7 @@ fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
                 }
             });
             let last = match how {
-                // With the removal of the copy, in one step.
+                // In one step with the removal of the stale copy.
                 "del" => "EXEC".to_owned(),
                 "sweep" => format!("UNLINK {key}"),
                 _ => "EVALSHA 1".to_owned(),
@@ -613,7 +617,7 @@ fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
                     })
                 })
                 .collect();
-            assert_eq!(sees.recv().await.unwrap(), "old", "by a connection that does not wait");
+            assert_eq!(sees.recv().await.unwrap(), "old", "read on a connection that is not held");
             stepper.go();
             deleting.await.unwrap();
             readers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -625,7 +629,7 @@ fn what_was_seen_while_it_was_deleted_is_not_given_when_redis_is_away() {
     }
 }
 
-/// The server that takes over has the lease, and knows none of the scripts.
+/// The new master has the lease but none of the scripts.
 #[test]
 fn another_server_takes_over_while_the_loader_runs() {
     within(PATIENCE, async {
@@ -646,12 +650,12 @@ fn another_server_takes_over_while_the_loader_runs() {
                 let ask = |server: &RealServer, command: &[&str]| {
                     server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
                 };
-                // Refused as long as the replica is not in sync.
+                // The server refuses while the replica is not in sync.
                 eventually("a failover begins", async || ask(&master, &["FAILOVER"]) == "OK").await;
                 let replication = ["INFO", "replication"];
                 let took_over = async || ask(&replica, &replication).contains("role:master");
                 eventually("the replica takes over", took_over).await;
-                // The name moves. Connections of before are to what is a replica now.
+                // The name now refers to the new master. Old connections lead to the replica.
                 proxy.redirect(replica.address());
                 if deletes {
                     key.del().await.unwrap();
@@ -661,7 +665,7 @@ fn another_server_takes_over_while_the_loader_runs() {
             let (loaded, ()) = tokio::join!(key.get_or_set(load).into_future(), fail_over);
             assert_eq!(loaded.unwrap(), "loaded");
             let there = replica.redis_cli(&["EXISTS", key.as_str()]);
-            assert_eq!(there, if deletes { "0" } else { "1" }, "deleted meanwhile: {deletes}");
+            assert_eq!(there, if deletes { "0" } else { "1" }, "deleted in the meantime: {deletes}");
             let fills = redis.stats().fills;
             assert_eq!((fills.superseded, fills.not_stored), (u64::from(deletes), 0));
         }

@@ -1,4 +1,4 @@
-//! What is told of: metrics, spans and events, and that no secret is in them.
+//! Metrics, spans and events, and that they contain no secret.
 
 mod metrics_and_spans;
 mod planted_secrets;

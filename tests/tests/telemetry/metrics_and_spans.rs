@@ -1,4 +1,4 @@
-//! Spans and metrics: what they are called, and what they never hold.
+//! Spans and metrics: their names, and that they never contain keys or values.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,11 +24,11 @@ struct TenantKeys {
     text: fn(id: &str) -> Text,
 }
 
-const SECRET: &str = "a-value-that-nobody-may-see";
-const ID: &str = "an-id-that-is-no-label";
-const TENANT: &str = "a-tenant-that-is-no-label";
+const SECRET: &str = "a-value-that-must-not-leak";
+const ID: &str = "an-id-that-is-not-a-label";
+const TENANT: &str = "a-tenant-that-is-not-a-label";
 
-/// Everything there is to tell of.
+/// Runs operations that produce all spans and metrics.
 async fn everything(server: &Server, redis: &Redis) {
     Keys::text(ID).set(SECRET).await.unwrap();
     Keys::text(ID).get().await.unwrap();
@@ -86,10 +86,10 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
         )
     };
     for line in [
-        // Alone, in a fill that missed, in one that hit, and in a batch.
+        // One alone, one in a fill that misses, one in a fill that hits, and one in a batch.
         command("telemetry:text:{id}", "GET", "ok") + " 4",
         command("telemetry:text:{id}", "SET", "ok") + " 1",
-        // The fill that missed took a lease, and stored what was loaded.
+        // The fill that misses takes a lease and stores the loaded value.
         command("telemetry:text:{id}", "EVALSHA", "ok") + " 2",
         command("telemetry:text:{id}", "GET", "wrong_type") + " 1",
         command("telemetry:views:{id}", "INCRBY", "ok") + " 2",
@@ -108,7 +108,7 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
     ] {
         assert!(text.contains(&line), "{line} is missing in\n{text}");
     }
-    // The table of the docs has them all.
+    // The table in the documentation lists them all.
     let documented = include_str!("../../../redis-keyspace/src/telemetry.rs");
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = line.split(' ').next().unwrap();
@@ -118,7 +118,7 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
 
 type Fields = HashMap<String, String>;
 
-/// Keeps every span with its fields.
+/// A subscriber that records every span with its fields.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<Fields>>>);
 
@@ -154,15 +154,16 @@ impl tracing::Subscriber for Capture {
     fn exit(&self, _: &Id) {}
 }
 
-/// Runs in a separate process: a span that another thread reaches first, without a subscriber, can stay disabled.
+/// Runs in a separate process: without a subscriber, another thread that reaches a span first can
+/// disable it permanently.
 #[test]
 fn spans_follow_the_conventions() {
-    child_test!("spans_of_a_process").env("SPANS_CHILD", "1").spawn().passes();
+    child_test!("spans_are_recorded_in_a_process").env("SPANS_CHILD", "1").spawn().passes();
 }
 
-/// The separate process; the test above starts it.
+/// The separate process that the test above starts.
 #[test]
-fn spans_of_a_process() {
+fn spans_are_recorded_in_a_process() {
     if std::env::var_os("SPANS_CHILD").is_none() {
         return;
     }

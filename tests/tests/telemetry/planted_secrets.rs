@@ -1,4 +1,4 @@
-//! A secret in every input, right or in the wrong place: no error shows it.
+//! Puts a secret into every input, valid or invalid, and checks that no error shows it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,7 @@ use redis_keyspace_tests::{both_servers, child_test, raw, secrets, wire, wired};
 
 use super::secrets::shown;
 
-/// As it is in a vault, and as it looks when it was generated with more characters.
+/// A short secret, a long generated one, and one with characters that must be escaped.
 const SECRETS: [&str; 3] = ["pl4nted", "pl4nted-S3cret-of-a-length-that-servers-shorten", "pl4\"n'ted\\x"];
 
 #[derive(Keyspace)]
@@ -34,13 +34,13 @@ fn assert_silent(secret: &str, input: &str, error: &Error) {
     secrets::assert_absent(secret, [text]);
 }
 
-/// What the builder says to a configuration, if it is not accepted.
+/// Returns the builder's error for a configuration, if it is invalid.
 fn refusal(redis: redis_keyspace::Result<redis_keyspace::RedisBuilder>) -> Option<Error> {
     redis.and_then(redis_keyspace::RedisBuilder::build).err()
 }
 
 #[test]
-fn in_a_url() {
+fn no_secret_of_a_url_leaks() {
     let forms = [
         "S",
         "S://h",
@@ -104,7 +104,7 @@ fn in_a_url() {
     }
 }
 
-/// Texts with a secret, of which most are no host, port, name or number.
+/// Strings with a secret. Most are not a valid host, port, name or number.
 fn shapes(secret: &str) -> Vec<String> {
     ["S", "S x", "\"S\"", "S:1", "redis://S", "S\n1", "u:S@h", "S*", "S,h", "S%", "S/", " S ", "", "[S]"]
         .map(|form| form.replace('S', secret))
@@ -123,7 +123,7 @@ fn each_shape(names: &[&str], check: impl Fn(&str, &str, &str)) {
 }
 
 #[test]
-fn in_a_variable() {
+fn no_secret_of_a_variable_leaks() {
     let names = [
         "REDIS_HOST",
         "REDIS_PORT",
@@ -150,10 +150,13 @@ fn in_a_variable() {
 }
 
 #[test]
-fn in_a_setter() {
+fn no_secret_of_a_setter_leaks() {
     for secret in SECRETS {
         for shape in shapes(secret) {
             let builder = Redis::builder;
+            if let Err(error) = builder().build().unwrap().for_tenant(&shape) {
+                assert_silent(secret, &shape, &error);
+            }
             let path = [shape.as_bytes(), b"\0"].concat();
             for outcome in [
                 Ok(builder().host(&shape)),
@@ -179,7 +182,7 @@ fn in_a_setter() {
 }
 
 #[test]
-fn in_a_profile() {
+fn no_secret_of_a_profile_leaks() {
     let entries = [
         "url",
         "host",
@@ -227,18 +230,18 @@ fn in_a_profile() {
     });
 }
 
-/// The name of a profile, from the environment of a separate process.
+/// The separate process, with the name of a profile in its environment.
 #[test]
-fn in_the_name_of_a_profile_child() {
+fn secret_profile_name_child() {
     let Ok(secret) = std::env::var("PLANTED_CHILD") else { return };
     assert_silent(&secret, "REDIS_PROFILE", &Redis::from_profile().unwrap_err());
     println!("RESULT silent");
 }
 
 #[test]
-fn in_the_name_of_a_profile() {
+fn no_secret_in_a_profile_name_leaks() {
     for secret in SECRETS {
-        let child = child_test!("in_the_name_of_a_profile_child");
+        let child = child_test!("secret_profile_name_child");
         let text = child.env("PLANTED_CHILD", secret).env("REDIS_PROFILE", secret).run();
         assert!(text.contains("RESULT silent"), "{text}");
     }
@@ -274,7 +277,7 @@ async fn planted(redis: &Redis, secret: &str, command: &[&str]) -> usize {
 }
 
 both_servers! {
-    async fn in_an_argument_of_a_raw_command(redis: Redis) {
+    async fn no_argument_of_a_raw_command_leaks(redis: Redis) {
         for secret in SECRETS {
             let (name, key) = (format!("a {secret}"), wired(format!("planted:{}", secret.len())));
             let wrong: &[&[&str]] = &[
@@ -318,7 +321,7 @@ both_servers! {
                 &[secret, secret],
                 &["NOSUCHCOMMAND", secret],
             ];
-            // Of a list.
+            // An element of a list.
             raw::<()>(&redis, &["DEL", &key]).await;
             raw::<()>(&redis, &["RPUSH", &key, "x"]).await;
             let mut refused = 0;
@@ -329,7 +332,7 @@ both_servers! {
         }
     }
 
-    async fn in_a_value(redis: Redis) {
+    async fn no_value_leaks(redis: Redis) {
         for (secret, id) in SECRETS.into_iter().zip(0..) {
             for key in [wire(&Keys::number(id)), wire(&Keys::count(id)), wire(&Keys::text(id))] {
                 raw::<()>(&redis, &["SET", &key, secret]).await;
@@ -352,8 +355,8 @@ both_servers! {
         }
     }
 
-    /// An error shows the key of its command, and no other.
-    async fn in_a_key(redis: Redis) {
+    /// Checks that an error shows the key of its command and no other key.
+    async fn no_key_leaks(redis: Redis) {
         for secret in SECRETS {
             let (named, number) = (Named::text(secret), Keys::number(7));
             raw::<()>(&redis, &["SET", &wire(&number), "x"]).await;

@@ -1,4 +1,4 @@
-//! What the compiler says, and the record of what is ours in it.
+//! Parses the diagnostics of the compiler, and records our own texts in them.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::ours::Texts;
 
-/// An error or a warning of the compiler.
+/// An error or a warning from the compiler.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Diagnostic {
     message: String,
@@ -36,7 +36,7 @@ struct Expansion {
     span: Span,
 }
 
-/// A note or a help.
+/// A note or a help text.
 #[derive(Clone, Debug, Deserialize)]
 struct Child {
     message: String,
@@ -47,7 +47,8 @@ impl Diagnostic {
         self.level.starts_with("error")
     }
 
-    /// Where it is in the case, by line and column; where its macro is used, if it is in what a macro makes.
+    /// Returns the line and column in the case. For an error in the expansion of a macro, that is
+    /// where the macro is called.
     fn place(&self, name: &str) -> Option<(usize, usize)> {
         let file = format!("{name}.rs");
         let in_case = |span: &Span| {
@@ -60,17 +61,19 @@ impl Diagnostic {
         self.spans.iter().filter(|span| span.is_primary).filter_map(in_case).min()
     }
 
-    /// Our own words, one text after the other.
+    /// Returns the parts of the message that are our own text.
     fn ours(&self, texts: &Texts) -> Vec<String> {
         match self.code.as_ref().map(|code| &*code.code) {
-            // That of `compile_error!`, which is how a derive reports.
+            // From `compile_error!`, which derives use to report errors.
             None => vec![self.message.clone()],
-            // A panic in a constant. The compiler puts words around its text, in the message or, in older versions, in a label.
+            // A panic in a constant. The compiler adds its own words around our text, in the
+            // message or, in older versions, in a label.
             Some("E0080") => {
                 let labels = self.spans.iter().filter_map(|span| span.label.as_deref());
                 std::iter::once(&*self.message).chain(labels).find_map(panic_text).into_iter().collect()
             }
-            // What is said of a trait that is not implemented may be ours: it is, if it stands in our source.
+            // The message about a trait that is not implemented is ours if its text is in our
+            // source.
             Some(_) => {
                 let message = texts.have(&self.message).then(|| self.message.clone());
                 let labels =
@@ -92,10 +95,11 @@ fn panic_text(words: &str) -> Option<String> {
     Some(text.rsplit_once("', ").map_or(text, |(text, _)| text).to_owned())
 }
 
-/// The errors of a case: each with its place, the line that it is in, and our words. Empty, if there are none.
+/// Records the errors of a case: the position of each, its source line, and our text. Returns an
+/// empty string if there are no errors.
 pub fn record(name: &str, source: &str, diagnostics: &[Diagnostic], texts: &Texts) -> String {
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-    // The compiler sums up without a place.
+    // The final summary of the compiler has no position.
     let errors = errors.filter(|error| !error.spans.is_empty());
     let mut errors: Vec<_> = errors
         .map(|error| {
@@ -103,7 +107,7 @@ pub fn record(name: &str, source: &str, diagnostics: &[Diagnostic], texts: &Text
             (error.place(name), code, error.ours(texts))
         })
         .collect();
-    // In which order the compiler comes to them, and how often, is its own affair.
+    // The compiler's order and repetitions do not matter.
     errors.sort();
     errors.dedup();
     let mut record = String::new();

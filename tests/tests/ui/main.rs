@@ -1,7 +1,7 @@
-//! What the compiler says about errors in declarations, and what it must not complain about.
+//! Checks the compiler's messages about declarations, and that valid declarations compile.
 //!
-//! Each case of `ui/fail` has a record of what is ours in it: where each error is, its code, and our own words. The compiler's
-//! words are not recorded, because they differ from one version to the next.
+//! Each case of `ui/fail` has a record with the position of each error, its code, and our own text.
+//! The compiler's own words are not recorded, because they differ between versions.
 
 mod cases;
 mod diagnostic;
@@ -10,28 +10,28 @@ mod ours;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-// Cases that compile, and whose `main` runs.
+// Cases that compile and run.
 #[path = "../../ui/pass/catalog.rs"]
 mod catalog;
 #[path = "../../ui/pass/declaration.rs"]
-#[allow(unused_parens, reason = "that they make no difference is the case")]
+#[allow(unused_parens, reason = "the case shows that they make no difference")]
 mod declaration;
 
-/// Set to `overwrite`, it has the test record what it finds.
+/// If set to `overwrite`, the test records the messages that it finds.
 const VARIABLE: &str = "REDIS_KEYSPACE_UI";
 
 #[test]
-fn a_catalog_of_keyspaces_that_have_no_key_in_common_compiles() {
+fn a_catalog_of_disjoint_keyspaces_compiles() {
     catalog::main();
 }
 
 #[test]
-fn everything_that_a_declaration_can_say_compiles() {
+fn every_declaration_option_compiles() {
     declaration::main();
 }
 
 #[test]
-fn every_passing_case_is_among_the_tests() {
+fn every_passing_case_is_a_test() {
     let names: BTreeSet<String> = cases::names("pass", "rs");
     assert_eq!(names, BTreeSet::from(["catalog", "declaration"].map(str::to_owned)));
 }
@@ -45,48 +45,49 @@ fn errors_in_declarations_are_reported_as_recorded() {
     let mut wrong = Vec::new();
     for name in &names {
         let case = cases::directory("fail").join(format!("{name}.rs"));
-        let source = std::fs::read_to_string(&case).expect("a case is text");
+        let source = std::fs::read_to_string(&case).expect("read a case");
         let found = diagnostic::record(name, &source, &diagnostics.remove(name).unwrap_or_default(), &texts);
         if found.is_empty() {
-            wrong.push(format!("{name}: it compiles"));
+            wrong.push(format!("{name}: compiles without an error"));
             continue;
         }
-        assert_nothing_of_the_standard_library(name, &found);
+        assert_no_standard_library_paths(name, &found);
         let path = case.with_extension("txt");
         if overwrite {
-            std::fs::write(&path, &found).expect("a record can be written");
+            std::fs::write(&path, &found).expect("write a record");
             continue;
         }
         let recorded = std::fs::read_to_string(&path).unwrap_or_default();
-        // As git may check it out.
+        // Git may check out a record with these line endings.
         let recorded = recorded.replace("\r\n", "\n");
         if recorded != found {
             wrong.push(format!("{name}\n--- recorded\n{recorded}+++ found\n{found}"));
         }
     }
     for left_over in cases::names("fail", "txt").difference(&names) {
-        wrong.push(format!("{left_over}: a record without a case"));
+        wrong.push(format!("{left_over}: record without a case"));
     }
     assert!(
         wrong.is_empty(),
-        "{} of {} cases differ; if that is meant, record them with {VARIABLE}=overwrite and read the difference\n\n{}",
+        "{} of {} cases differ; if that is intended, record them with {VARIABLE}=overwrite and review the diff\n\n{}",
         wrong.len(),
         names.len(),
         wrong.join("\n\n")
     );
 }
 
-/// What the compiler quotes of it depends on whether its source is installed.
-fn assert_nothing_of_the_standard_library(name: &str, found: &str) {
+/// Fails on paths of the standard library: the compiler quotes its source only if that is
+/// installed.
+fn assert_no_standard_library_paths(name: &str, found: &str) {
     for trace in ["rustlib", "/rustc/", "$RUST", "library/core", "library/std"] {
         assert!(!found.contains(trace), "{name} quotes the standard library ({trace}):\n{found}");
     }
 }
 
-/// As in the case `argument-class-with-reserved-bytes`: the error arises within the standard library, which the compiler quotes
-/// where its source is installed.
+/// As in the case `argument-class-with-reserved-bytes`: the error is in the standard library, and
+/// the compiler quotes its source if that is installed.
 #[test]
-fn an_error_within_the_standard_library_is_recorded_without_it() {
+fn standard_library_errors_are_recorded_without_their_source() {
     let of_the_compiler = serde_json::json!({
         "message": "evaluation panicked: our words",
         "code": { "code": "E0080" },
@@ -101,9 +102,9 @@ fn an_error_within_the_standard_library_is_recorded_without_it() {
             { "message": "inside `core::panicking::panic`", "level": "note", "spans": [] },
         ],
     });
-    let diagnostic = serde_json::from_value(of_the_compiler).expect("it is as the compiler says it");
+    let diagnostic = serde_json::from_value(of_the_compiler).expect("parse a diagnostic");
     let texts = ours::Texts::of(Path::new(env!("CARGO_MANIFEST_DIR")));
     let found = diagnostic::record("case", "fn main() {}\n", &[diagnostic], &texts);
     assert_eq!(found, "1:4 E0080\n  | fn main() {}\n  |    ^\n  our words\n");
-    assert_nothing_of_the_standard_library("case", &found);
+    assert_no_standard_library_paths("case", &found);
 }

@@ -1,13 +1,14 @@
-//! Which words are ours: those that `#[diagnostic::on_unimplemented(..)]` has in our source.
+//! Our own texts: the strings of all `#[diagnostic::on_unimplemented(..)]` attributes in our
+//! source.
 
 use std::path::Path;
 
-/// The texts of all attributes, with what the compiler fills in left open.
+/// The strings of all attributes, with placeholders in place of what the compiler inserts.
 #[derive(Debug, Default)]
 pub struct Texts(Vec<String>);
 
 impl Texts {
-    /// Those of all files of a directory.
+    /// Reads the attributes of all files in a directory.
     pub fn of(directory: &Path) -> Self {
         let mut texts = Self::default();
         texts.collect(directory);
@@ -15,12 +16,12 @@ impl Texts {
     }
 
     fn collect(&mut self, directory: &Path) {
-        for entry in std::fs::read_dir(directory).expect("our source is there") {
-            let path = entry.expect("a directory can be read").path();
+        for entry in std::fs::read_dir(directory).expect("read the source directory") {
+            let path = entry.expect("read a directory entry").path();
             if path.is_dir() {
                 self.collect(&path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let source = std::fs::read_to_string(&path).expect("source is text");
+                let source = std::fs::read_to_string(&path).expect("read a source file");
                 for attribute in source.split("diagnostic::on_unimplemented(").skip(1) {
                     self.0.extend(literals(attribute));
                 }
@@ -28,13 +29,13 @@ impl Texts {
         }
     }
 
-    /// Whether a text of the compiler's is one of them.
+    /// Returns whether a text from the compiler is one of them.
     pub fn have(&self, text: &str) -> bool {
         self.0.iter().any(|ours| fits(ours, text))
     }
 }
 
-/// The string literals up to the parenthesis that closes.
+/// Returns the string literals up to the closing parenthesis.
 fn literals(attribute: &str) -> Vec<String> {
     let mut literals = Vec::new();
     let mut rest = attribute.chars();
@@ -50,7 +51,7 @@ fn literals(attribute: &str) -> Vec<String> {
                 None | Some('"') => break,
                 Some('\\') => match rest.next() {
                     Some('n') => literal.push('\n'),
-                    // The line goes on after the indentation of the next.
+                    // A backslash at the end of a line skips the indentation of the next line.
                     Some('\n') => rest = rest.as_str().trim_start().chars(),
                     Some(escaped) => literal.push(escaped),
                     None => break,
@@ -62,7 +63,7 @@ fn literals(attribute: &str) -> Vec<String> {
     }
 }
 
-/// Whether a text is this one, with something in place of each `{..}`.
+/// Returns whether a text matches, with any text in place of each `{..}`.
 fn fits(ours: &str, text: &str) -> bool {
     let mut parts = ours.split('{').enumerate().map(|(nth, part)| match nth {
         0 => part,
@@ -84,7 +85,7 @@ fn fits(ours: &str, text: &str) -> bool {
 }
 
 #[test]
-fn texts_fit_with_anything_in_their_gaps() {
+fn placeholders_match_any_text() {
     let source = "#[diagnostic::on_unimplemented(\n    message = \"`{Self}` is \\\"no\\\" key\",\n    note = \"write \\\n        `Json<{Self}>` (or more)\"\n)]\npub trait X {}";
     let ours = literals(source.split_once("on_unimplemented(").expect("an attribute").1);
     assert_eq!(ours, ["`{Self}` is \"no\" key", "write `Json<{Self}>` (or more)"]);

@@ -13,7 +13,7 @@ struct PageKeys {
     redis: Text,
 }
 
-// The struct is generated anyway, so that its users see no second error.
+// The struct is generated anyway, so its users see no second error.
 fn read(pages: &BoundPageKeys) {
     let _ = pages.new(7);
 }

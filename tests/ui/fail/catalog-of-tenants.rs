@@ -6,14 +6,14 @@ struct CartKeys {
     user: fn(id: u64) -> Text,
 }
 
-// Within the segment before the tenants.
+// Its prefix contains the segment of a tenant.
 #[derive(Keyspace)]
 #[keyspace(prefix = "t:acme", ttl = "1h")]
 struct GlobalKeys {
     text: fn(id: u64) -> Text,
 }
 
-// Makes any key.
+// Matches every key with three segments.
 #[derive(Keyspace)]
 #[keyspace(prefix = none, ttl = "1h")]
 struct AnyKeys {

@@ -26,7 +26,7 @@ struct NeighbourKeys {
     address: fn(id: u64) -> Text,
 }
 
-// Different server names alone do not keep keyspaces apart.
+// Different server names alone do not separate keyspaces.
 catalog!(NAMES = [AccountKeys, ShopKeys]);
 
 // The same server.

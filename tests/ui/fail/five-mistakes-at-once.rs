@@ -8,7 +8,7 @@ pub struct CartKeys {
     #[key("user:{ids}")]
     user: fn(id: u64) -> Json<String>,
 
-    /// How often a shopper looked at it.
+    /// How often a shopper viewed the cart.
     #[key("views:{id}", ttl = "30x")]
     views: fn(id: u64) -> Counter,
 

@@ -13,7 +13,7 @@ struct CartKeys {
     by_name: fn(name: &str) -> Text,
     #[key("user:me")]
     me: Text,
-    // Apart from the others: a number is no device, and `me` neither.
+    // No overlap: a number is not a device, and neither is `me`.
     #[key("on:{device}")]
     by_device: fn(device: Device) -> Text,
     #[key("on:{id}")]

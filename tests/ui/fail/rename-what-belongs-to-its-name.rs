@@ -1,6 +1,6 @@
 use redis_keyspace::{Group, Keyspace, Lock, Once, RateLimit, Text};
 
-// Under another name, a second caller would hold the lock, do the work or be allowed.
+// After a rename, a second caller could hold the lock, run the work or exceed the limit.
 #[derive(Keyspace)]
 #[keyspace(prefix = "cart", ttl = "1h")]
 struct CartKeys {

@@ -1,4 +1,5 @@
-//! Keyspaces without a common key compile, and so do keyspaces on different databases or on a dedicated server.
+//! Keyspaces without a common key compile, and so do keyspaces on different databases or on a
+//! dedicated server.
 
 use redis_keyspace::catalog::Catalog;
 use redis_keyspace::{Counter, KeyArgument, Keyspace, Text, catalog};

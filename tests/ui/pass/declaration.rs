@@ -35,7 +35,7 @@ struct CartKeys {
     #[key("order-{id}-{name}")]
     order: fn(id: u64, name: &str) -> Text,
     #[key("path:{path}")]
-    path: fn(path: Raw<&str>) -> Json<Self>,
+    path: fn(path: Raw<&str>) -> Json<<Self as Parts>::Part>,
     lifetimes: fn(name: Cow<str>, boxed: Box<Cow<str>>) -> Text,
     #[key("file:{digest}-{part}")]
     file: fn(digest: [u8; Self::DIGEST], part: <Self as Parts>::Part) -> Text,

@@ -1,4 +1,4 @@
-//! Requests for leases that survive their caller.
+//! Requests for leases that outlive their caller.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use crate::random::token;
 
 type Asked = BoxFuture<'static, Vec<Result<Reply>>>;
 
-/// A request in flight. If it is dropped before the answer, the answer is awaited in the background, and every lease that was
-/// granted is released.
+/// A request in flight. If it is dropped before the reply arrives, a background task awaits the
+/// reply and releases every granted lease.
 struct Asking<'p> {
     places: &'p [LeasePlace],
     tokens: Vec<String>,

@@ -1,4 +1,5 @@
-//! A lease that is held: renewed in the background, and ended by storing or releasing.
+//! A lease that is held. It is renewed in the background, and ends when a value is stored or the
+//! lease is released.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,19 +15,19 @@ use crate::error::{Result, short_name};
 use crate::protocol::{Reply, ScriptCall};
 use crate::time::{Expiry, millis};
 
-/// What a fill stores.
+/// The outcome that a fill stores.
 pub(crate) enum FillOutcome<'v> {
     Value {
         encoded: &'v [u8],
         expiry: Expiry,
-        /// How long a copy is kept, from now on; zero for none.
+        /// How long from now a stale copy is kept. Zero for none.
         stale: Duration,
     },
-    /// There is no value, and none is looked for during this time.
+    /// No value exists. The loader does not run again during this time.
     Absent(Duration),
 }
 
-/// The right to fill a key. It is renewed in the background until this is dropped.
+/// The right to fill a key. It is renewed in the background until it is dropped.
 pub(crate) struct Lease {
     place: LeasePlace,
     token: Arc<str>,
@@ -35,8 +36,8 @@ pub(crate) struct Lease {
 }
 
 impl LeasePlace {
-    /// Requests the leases of several keys; `looks` for their values first. A lease that was granted while the caller was
-    /// dropped is released.
+    /// Requests the leases of several keys. With `looks`, returns the value of a key that has one
+    /// instead. If the caller is dropped, granted leases are released.
     pub(crate) async fn begin(
         places: &[Self],
         mode: LeaseMode,
@@ -76,7 +77,8 @@ impl Lease {
         &self.token
     }
 
-    /// Stores what was loaded, for each key whose lease is still held; returns whether it was stored.
+    /// Stores the loaded values of all keys whose lease is still held. Returns whether each was
+    /// stored.
     pub(crate) async fn finish(ends: Vec<(Self, FillOutcome<'_>)>) -> Vec<Result<bool>> {
         let (mut leases, mut calls, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
         for (lease, outcome) in ends {
@@ -86,7 +88,7 @@ impl Lease {
                     calls.push(call);
                     outcomes.push(None);
                 }
-                // Nothing was sent: dropping the lease releases it.
+                // Nothing is sent for this key. Dropping the lease releases it.
                 Err(error) => outcomes.push(Some(Err(lease.place.explain(error)))),
             }
         }
@@ -95,7 +97,7 @@ impl Lease {
             None => Vec::new(),
         };
         let mut stored = leases.into_iter().zip(replies).map(|(mut lease, reply)| {
-            // After a failure, dropping the lease releases it, so that no other caller waits for it.
+            // After an error, dropping the lease releases it, so that no other caller waits for it.
             lease.ended = reply.is_ok();
             reply.map_err(|error| lease.place.explain(error)).and_then(is_stored)
         });
@@ -123,12 +125,13 @@ impl Lease {
         }
     }
 
-    /// Releases leases, so that no caller waits for them. A lease that others joined stays theirs.
+    /// Releases leases, so that no caller waits for them. A lease that other processes joined
+    /// remains theirs.
     pub(crate) async fn release(mut leases: Vec<Self>) {
         let Some(first) = leases.first() else { return };
         let place = first.place.clone();
         let calls = leases.iter().map(|lease| lease.place.call(b"release", &lease.token)).collect();
-        // If the server can't be told, the leases expire.
+        // If the release fails, the leases expire.
         let _ = place.run(calls, true).await;
         leases.iter_mut().for_each(|lease| lease.ended = true);
     }
@@ -155,7 +158,7 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// Renews a lease until it has ended.
+/// Renews a lease until it ends.
 async fn renew(place: LeasePlace, token: Arc<str>, lasts: Duration) {
     loop {
         tokio::time::sleep(lasts / 3).await;

@@ -1,7 +1,7 @@
-//! Leases: the right to fill a key, kept next to the key on the server. Every write of the key ends its lease, whichever
-//! process holds it, and a fill without a lease stores nothing.
+//! Leases: the right to fill a key, stored next to the key on the server. Every write to the key
+//! ends its lease, whichever process holds it. A fill without a lease stores nothing.
 //!
-//! All operations take any number of keys and need one round trip.
+//! All operations accept any number of keys, and take one round trip.
 
 mod asking;
 mod held;
@@ -13,5 +13,6 @@ pub(crate) use place::{LeaseAnswer, LeaseMode, LeasePlace};
 #[cfg(feature = "embedded")]
 pub(crate) use script::FILL_SCRIPT;
 
-/// How long the mark of a deletion by pattern stays, and so everything that it voids.
+/// How long the mark of a deletion by pattern is kept. Leases, stale copies and negative entries
+/// that it invalidates are kept no longer.
 pub(crate) const LONGEST_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);

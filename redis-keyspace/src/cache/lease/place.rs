@@ -1,4 +1,4 @@
-//! Where the leases of a key are, and what is asked of the server about them.
+//! Where the leases of a key are stored, and the requests for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,25 +11,28 @@ use crate::protocol::{Args, Keys, Reply, ScriptCall};
 use crate::schema::{Key, Keyspace, TemplateMeta, sweep_mark};
 use crate::time::Deadline;
 
-/// How long a lease lasts without renewal: other processes wait this long for one that is gone.
+/// How long a lease lasts without renewal. If its process dies, other processes wait this long.
 const LEASE: Duration = Duration::from_secs(5);
-/// The same for a lease that others can join and need not wait for: a loader that blocks its thread may take this long.
+/// The same for a lease that other processes can join instead of waiting. It is longer, because a
+/// loader that blocks its thread delays the renewal.
 const SHARED: Duration = Duration::from_secs(30);
 
-const RIGHTS: &str = "`Catalog::acl_rules` lists the permissions that filling a key takes";
+const RIGHTS: &str = "`Catalog::acl_rules` lists the permissions that filling a key requires";
 
 /// How a lease is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeaseMode {
-    /// Joins the lease of another process: both may load, and the first to store wins.
+    /// Joins the lease of another process. Both may load, and the first to store wins.
     Share,
-    /// Only one process may load. For one key at a time: with several, two processes could wait for each other.
+    /// Only one process may load. Used for one key at a time, because with several keys two
+    /// processes could wait for each other.
     Wait,
-    /// As `Wait`, for work that must not run twice: a companion of an unknown format version is an error.
+    /// Like `Wait`, for work that must not run twice: a companion key of an unknown format version
+    /// is an error.
     Work,
-    /// Only if no other process holds it.
+    /// Acquires the lease only if no other process holds it.
     Try,
-    /// In any case; another holder loses it.
+    /// Acquires the lease in any case. Another holder loses it.
     Force,
 }
 
@@ -45,36 +48,36 @@ impl LeaseMode {
     }
 }
 
-/// The answer to a request for a lease. Values and stale copies are bytes.
+/// The reply to a request for a lease. Values and stale copies are bytes.
 pub(crate) enum LeaseAnswer<L> {
     /// The key has a value now.
     Value(Vec<u8>),
     /// The key is known to have no value.
     Absent,
-    /// The lease is ours, or shared with us.
+    /// This caller holds the lease, or shares it. The second field is the stale copy, if any.
     Leads(L, Option<Vec<u8>>),
-    /// Another process holds it.
+    /// Another process holds the lease.
     Held { token: String, stale: Option<Vec<u8>> },
 }
 
-/// A lease that was granted: its token, and how long it lasts without renewal.
+/// A granted lease: its token, and how long it lasts without renewal.
 pub(super) struct Grant {
     pub(super) token: String,
     pub(super) lasts: Duration,
 }
 
-/// Where the leases of a key are.
+/// Where a key's leases are stored on the server, and the options of requests for them.
 #[derive(Clone)]
 pub(crate) struct LeasePlace {
     pub(super) binding: Arc<Binding>,
     pub(super) key: KeyText,
-    /// `None` for leases that a deletion by pattern does not end.
+    /// The sweep mark of the template. `None` for leases that a deletion by pattern does not end.
     mark: Option<KeyText>,
     subject: Subject,
     timeout: Duration,
-    /// How long leases last, if not as usual.
+    /// How long leases last, if not the default.
     lasts: Option<Duration>,
-    /// The token of a lease that is taken even though it is held.
+    /// The token of a lease to take over even though it is held.
     instead_of: Option<Arc<str>>,
 }
 
@@ -90,13 +93,14 @@ impl LeasePlace {
         Self { binding, key: key.text(), mark, subject, timeout, lasts: None, instead_of: None }
     }
 
-    /// For work that runs once: a lease that lasts longer without renewal, and that a deletion by pattern does not end.
+    /// Adapts the place to work that runs once: the lease lasts longer without renewal, and
+    /// deletion by pattern does not end it.
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
         self
     }
 
-    /// Takes the lease with this token, even though it is held.
+    /// Takes over the lease with this token even though it is held.
     pub(crate) fn instead_of(mut self, token: Option<Arc<str>>) -> Self {
         self.instead_of = token;
         self
@@ -107,7 +111,8 @@ impl LeasePlace {
     }
 
     pub(super) fn call(&self, operation: &[u8], token: &str) -> ScriptCall {
-        // In a cluster the mark is in another slot: there, a deletion by pattern visits each companion instead.
+        // On a cluster, the mark is in another slot. There, a deletion by pattern visits each
+        // companion key instead.
         let mark = self.mark.clone().filter(|_| !self.binding.pool().is_cluster());
         let mut args = Args::default();
         args.push(operation);
@@ -126,7 +131,7 @@ impl LeasePlace {
         call
     }
 
-    /// Runs calls for keys of the same binding, each with its own outcome.
+    /// Runs calls for keys of the same binding. Each call has its own outcome.
     pub(super) async fn run(&self, calls: Vec<ScriptCall>, repeatable: bool) -> Vec<Result<Reply>> {
         let deadline = Deadline::after(self.timeout);
         let observed = Observed::command(&self.subject);
@@ -159,8 +164,8 @@ impl LeasePlace {
         }
     }
 
-    /// The call as a cluster accepts it, if it was rejected because the server is one: before the first login that is not
-    /// known.
+    /// Returns the call without the mark, if the server rejected it because it is a cluster. Before
+    /// the first login, the client does not know whether the server is one.
     fn without_mark(&self, outcome: &Result<Reply>, call: &ScriptCall) -> Option<ScriptCall> {
         let Keys::With(key, companion, Some(_)) = &call.keys else { return None };
         outcome.as_ref().err().filter(|error| error.code() == Some("CROSSSLOT"))?;

@@ -4,28 +4,35 @@ use std::sync::LazyLock;
 
 use crate::protocol::Script;
 
-/// `KEYS`: the key, its companion, and, outside of a cluster, the sweep mark of its template. `ARGV`: the operation, the token of
-/// the caller, and the operation's arguments:
+/// `KEYS`: the key, its companion key, and, except on a cluster, the sweep mark of its template.
+/// `ARGV`: the operation, the token of the caller, and the arguments of the operation:
 ///
-/// - `begin`, a time in milliseconds, a mode, `1` to look at the key first, and possibly the token of a lease to take even though
-///   it is held: takes the lease. Mode `share` joins the lease of another holder, `wait`, `try` and `work` leave it alone, `force`
-///   takes it. Returns `{0, value}`, `{1, token, stale}` for a lease of the caller, `{2, token, stale}` for another holder's, `{3}`
-///   for a key known to have no value, and with `work` `{4, version}` for a companion of another format version.
-/// - `store`, the time in milliseconds for a stale copy, the value, and the options of `SET`; `absent`, a time in milliseconds:
-///   there is no value. Both return 1, or 0 if the lease ended or the key changed, and nothing was done.
-/// - `renew`, a time in milliseconds; `release`, which leaves a lease that others joined. Both return whether it was held.
+/// - `begin`, a time in milliseconds, a mode, `1` to read the key first, and optionally the token
+///   of a lease to take over even though it is held. Acquires the lease. If another caller holds
+///   it, mode `share` joins that lease, `force` takes it over, and `wait`, `try` and `work` leave
+///   it alone. Returns `{0, value}`, `{1, token, stale}` for a lease of the caller, `{2, token,
+///   stale}` for a lease of another holder, `{3}` for a key known to have no value, and in mode
+///   `work` `{4, version}` for a companion key of another format version.
+/// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`;
+///   or `absent`, the time in milliseconds to remember that no value exists. Both return 1. They
+///   return 0 and do nothing if the lease ended or the key changed.
+/// - `renew`, a time in milliseconds; or `release`, which keeps a lease that other callers joined.
+///   Both return whether the lease was held.
 /// - `peek` returns the token of the holder.
 ///
-/// The companion is a hash: `v`, the version of this format; `lease`, the token; `until`, when the lease ends; `seen`, the
-/// digest of the value when the lease was taken; `ends`, when that value expires; `shared`, whether others joined; `absent`,
-/// until when the key is known to have no value; `stale` and `kept`, a copy of the value and until when it may be served;
-/// `mark`, the sweep mark that was there. The hash of the sweep mark has `at`, which tells it from others, and `copies` if
-/// companions hold more than leases.
+/// The companion key is a hash: `v`, the version of this format; `lease`, the token; `until`, when
+/// the lease ends; `seen`, the digest of the value when the lease was acquired; `ends`, when that
+/// value expires; `shared`, whether other callers joined; `absent`, until when the key is known to
+/// have no value; `stale` and `kept`, a copy of the value and until when it may be served; `mark`,
+/// the sweep mark at that time. The hash of the sweep mark has `at`, which identifies the mark, and
+/// `copies` if companion keys hold more than leases.
 ///
-/// Every write of the key deletes the companion, and every deletion by pattern changes the mark. A companion is void if its mark
-/// is another one, or missing because the server evicted it: then keys may have been deleted. It is also void if its format has
-/// another version, so that a later version of this library can change the meaning of its fields: loading a value twice is
-/// harmless. Work of a `Once` must not run twice, so mode `work` returns an error instead.
+/// Every write to the key deletes the companion key, and every deletion by pattern changes the
+/// mark. A companion key is void if it has another mark, or if the mark is missing because the
+/// server evicted it: the keys may have been deleted in the meantime. It is also void if its format
+/// has another version. So a later version of this library can change the meaning of the fields:
+/// loading a value twice is harmless. The work of a `Once` must not run twice, so mode `work`
+/// returns an error instead.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -118,7 +125,7 @@ mod tests {
     use crate::cache::lease::LONGEST_KEPT;
 
     #[test]
-    fn a_mark_lasts_as_long_as_what_is_under_it() {
+    fn a_mark_is_kept_as_long_as_the_entries_that_it_invalidates() {
         assert!(FILL_SCRIPT.contains(&format!("'{}'", LONGEST_KEPT.as_millis())));
     }
 }

@@ -13,11 +13,12 @@ use crate::client::{Observed, Redis};
 use crate::error::Result;
 
 impl Redis {
-    /// Runs several commands in one round trip, with exactly typed results: a tuple of up to 16 commands, or a `Vec` or
-    /// array of commands of one type.
+    /// Runs several commands in one round trip and returns their results with exact types. The
+    /// commands are a tuple of up to 16 commands, or a `Vec` or array of commands of one type.
     ///
-    /// The commands run in order but not atomically: other commands may run in between, and each succeeds or fails on its
-    /// own. Commands of keyspaces on different databases or servers are sent at the same time, on the connection of each.
+    /// The commands run in order but not atomically: other clients' commands may run in between,
+    /// and each command succeeds or fails separately. Commands of keyspaces on different databases
+    /// or servers are sent concurrently, each on its own connection.
     ///
     /// ```
     /// # use redis_keyspace::{Counter, Json, Keyspace, Redis};
@@ -29,7 +30,7 @@ impl Redis {
     /// let (cart, views): (Option<Vec<String>>, i64) =
     ///     redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr())).await?;
     ///
-    /// // Each result on its own:
+    /// // Each result separately:
     /// let (cart, views) = redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr())).each().await?;
     /// assert_eq!((cart?, views?), (None, 2));
     /// # Ok(()) }
@@ -37,28 +38,63 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// If a command failed, the first failure, with the number of failures; the other commands have run.
-    /// [`each`](Batch::each) returns every result instead. [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing
-    /// sent, if the server is a node of a cluster and the keys are in different [slots](crate::Key::slot).
+    /// If a command fails, returns its error with the number of failed commands; the other commands
+    /// still run. If several fail, the error is that of the first. [`each`](Batch::each) returns
+    /// every result instead. [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing sent,
+    /// if the server is a node of a cluster and the keys are in different
+    /// [slots](crate::Key::slot).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, any of the commands may
+    /// still run.
+    ///
+    /// # Round trips
+    ///
+    /// One for each database and server, all at the same time.
     pub fn batch<C: Commands>(&self, commands: C) -> Batch<C> {
         Batch { redis: self.clone(), commands, timeout: None, atomic: false }
     }
 
-    /// Runs several commands as one `MULTI` / `EXEC`, in one round trip: no other command runs in between. As in Redis, a
-    /// command that fails does not undo the others.
+    /// Runs several commands as one `MULTI` / `EXEC`, in one round trip. No other command runs in
+    /// between. As in Redis, a command that fails does not undo the others.
     ///
     /// All keyspaces must be on the same server and database.
     ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Json, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "cart", ttl = 3600)]
+    /// # struct CartKeys { user: fn(id: u64) -> Json<Vec<String>>, views: fn(id: u64) -> Counter }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// let (_, views) =
+    ///     redis.transaction((CartKeys::user(7).set(&vec![]), CartKeys::views(7).incr())).await?;
+    /// assert_eq!(views, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// As for [`batch`](Self::batch); and [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing sent, if the
-    /// commands use different databases or servers.
+    /// As for [`batch`](Self::batch); and [`InvalidInput`](crate::ErrorKind::InvalidInput), with
+    /// nothing sent, if the commands use different databases or servers. If one command can't be
+    /// sent, none is.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, the transaction may
+    /// still run, as a whole.
+    ///
+    /// # Round trips
+    ///
+    /// One.
     pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C> {
         Batch { redis: self.clone(), commands, timeout: None, atomic: true }
     }
 }
 
-/// Several commands in one round trip: await it. See [`Redis::batch`].
+/// Several commands that run in one round trip. Await it. Created by [`Redis::batch`] and
+/// [`Redis::transaction`].
 #[must_use = "the commands do nothing unless the batch is awaited"]
 pub struct Batch<C> {
     redis: Redis,
@@ -68,8 +104,8 @@ pub struct Batch<C> {
 }
 
 impl<C: Commands> Batch<C> {
-    /// Sets the deadline of the batch, which covers waiting for a connection, connecting and all replies. If commands have
-    /// deadlines, the shortest applies to all.
+    /// Sets the deadline of the batch. It covers waiting for a connection, connecting and all
+    /// replies. If commands have their own deadlines, the shortest applies to all.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -77,9 +113,32 @@ impl<C: Commands> Batch<C> {
 
     /// Returns the result of every command, so that one failure does not hide the others.
     ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Json, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "cart", ttl = 3600)]
+    /// # struct CartKeys { user: fn(id: u64) -> Json<Vec<String>>, views: fn(id: u64) -> Counter }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// CartKeys::user(7).set(&vec!["lamp".to_owned()]).on(&redis).await?;
+    /// let (cart, views) = redis.batch((CartKeys::user(7).get(), CartKeys::views(7).get())).each().await?;
+    /// assert_eq!((cart?.map(|cart| cart.len()), views?), (Some(1), 0));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// For a transaction, if no command ran.
+    /// A batch never fails as a whole. A transaction does if it can't be sent, for example because
+    /// its commands use different servers.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, any of the commands may
+    /// still run.
+    ///
+    /// # Round trips
+    ///
+    /// As for [`Redis::batch`] and [`Redis::transaction`].
     pub async fn each(self) -> Result<C::Results> {
         let mut parts = Vec::new();
         let decoders = self.commands.split(&mut parts);

@@ -4,10 +4,15 @@ use super::part::{Part, PartDecoder, PartOutcome};
 use crate::command::base::IntoCommand;
 use crate::error::{Error, Result};
 
-/// The commands of a [batch](crate::Redis::batch): tuples of up to 16 commands, and `Vec`s and arrays of commands of one
-/// type.
+/// The commands of a [batch](crate::Redis::batch): a tuple of up to 16 commands, or a `Vec` or
+/// array of commands of one type.
+#[diagnostic::on_unimplemented(
+    message = "these are not the commands of a batch",
+    label = "write a tuple of 1 to 16 commands, or a `Vec` or an array of commands of one type",
+    note = "as in `redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr()))`"
+)]
 pub trait Commands: sealed::SealedCommands {
-    /// The results, if all commands succeed.
+    /// The results if all commands succeed.
     type Output;
     /// The result of every command.
     type Results;

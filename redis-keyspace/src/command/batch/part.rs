@@ -22,17 +22,17 @@ pub struct Part {
 pub struct PartOutcome {
     pub(super) request: PartRequest,
     pub(super) replies: Result<PartReplies>,
-    /// The failure that a miss replaces.
+    /// The failure that was replaced by a miss.
     pub(super) instead_of: Option<Error>,
     pub(super) observed: Arc<Observed>,
 }
 
-// Separate types, so that nothing private shows in the signatures of the hidden trait.
+// Separate types keep private types out of the signatures of the hidden trait.
 pub(super) struct PartRequest {
     pub(super) request: Result<Request>,
     pub(super) subject: Subject,
     pub(super) repeatable: bool,
-    /// Why no reader could decode a value that it writes.
+    /// The error if no reader could decode a value that the command writes.
     pub(super) unreadable: Option<Error>,
 }
 pub(super) struct PartReplies(pub(super) Replies);
@@ -58,7 +58,7 @@ impl fmt::Debug for PartReplies {
     }
 }
 
-/// How the result of a command of a batch is decoded.
+/// Decodes the result of one command of a batch.
 #[doc(hidden)]
 pub struct PartDecoder<T>(Decode<T>);
 
@@ -85,7 +85,7 @@ impl<T> PartDecoder<T> {
         let sent = request.request.as_ref();
         let result = replies.and_then(|PartReplies(replies)| {
             let request = sent.map_err(Error::clone)?;
-            (self.0)(request, read::asked_for(request, replies)?)
+            (self.0)(request, read::requested_replies(request, replies)?)
         });
         observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));
         result.map_err(|error| request.subject.explain(error, sent.ok()))

@@ -1,4 +1,4 @@
-//! Sends a batch: one pipeline for each pool.
+//! Sends a batch, as one pipeline for each pool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ struct PoolBatch {
     repeatable: bool,
 }
 
-/// Runs the commands of all parts, each on its own.
+/// Runs the commands of all parts. Each has its own outcome.
 pub(super) async fn send(
     redis: &Redis,
     mut parts: Vec<Part>,
@@ -64,7 +64,7 @@ pub(super) async fn send(
         .map(|(part, answer)| {
             let Part { request, call } = part;
             let (mut replies, mut instead_of) = (answer.unwrap_or_else(unanswered), None);
-            // A server that does not run commands now counts as unavailable.
+            // A server that currently runs no commands counts as unavailable.
             if let (Ok(PartReplies(answer)), Ok(asked)) = (&replies, &request.request)
                 && let Some(error) = not_run(asked, answer, false)
             {
@@ -82,7 +82,7 @@ pub(super) async fn send(
 }
 
 impl PoolBatch {
-    /// The group of this binding's pool, created if it does not exist.
+    /// Returns the group of the pool of this binding. Creates it if it does not exist.
     fn of(groups: &mut Vec<Self>, binding: Arc<Binding>) -> &mut Self {
         let place = groups.iter().position(|group| {
             Arc::ptr_eq(group.binding.pool(), binding.pool()) && group.binding.namespace == binding.namespace
@@ -92,7 +92,7 @@ impl PoolBatch {
             let (indices, requests, keyspaces) = (Vec::new(), Vec::new(), Vec::new());
             groups.push(Self { binding, indices, requests, keyspaces, repeatable: true });
         }
-        #[expect(clippy::indexing_slicing, reason = "the place was found or made right above")]
+        #[expect(clippy::indexing_slicing, reason = "the index was found or created right above")]
         &mut groups[place]
     }
 

@@ -1,4 +1,4 @@
-//! Where the commands of a batch run.
+//! Chooses where the commands of a batch run.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 use crate::time::Expiry;
 
-/// The target of a command: its own, else the handle of the batch.
+/// Returns the target of a command: the one set on the command, else the handle of the batch.
 pub(super) fn target(redis: &Redis, call: PartCall) -> Target {
     call.0.target.or(Target::Handle(redis.clone()))
 }
@@ -25,13 +25,13 @@ pub(super) fn bind(redis: &Redis, part: &mut Part) -> Result<Arc<Binding>> {
         if let Some(ttl) = binding.ttl {
             request.set_keyspace_lifetime(Expiry::After(ttl))?;
         }
-        // Here, so that it fails this command only.
+        // Checked here, so that an oversized command fails alone.
         request.check_size(binding.pool().settings.sizes())?;
     }
     Ok(binding)
 }
 
-/// The template of a key that belongs to one of these keyspaces.
+/// Returns the template of a key that belongs to one of these keyspaces.
 pub(super) fn template_of(keyspaces: &[&'static KeyspaceMeta], key: &str) -> Option<&'static str> {
     keyspaces.iter().find_map(|keyspace| keyspace.template_of(key)).map(TemplateMeta::template)
 }

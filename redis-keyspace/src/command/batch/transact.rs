@@ -20,7 +20,7 @@ pub(super) async fn transact(
     let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();
     let mut packets = Vec::new();
     for part in &mut parts {
-        // All or nothing: if one command can't be sent, none is.
+        // All or nothing: if one command can't be sent, no command is.
         let subject = part.request.subject;
         let explain = |error| subject.explain(error, None);
         bindings.push((bind(redis, part).map_err(explain)?, subject));
@@ -33,8 +33,8 @@ pub(super) async fn transact(
             let name =
                 |subject: &Subject| subject.keyspace.map_or("the server itself", |keyspace| keyspace.name());
             return Err(Error::invalid_input(format!(
-                "a transaction runs on one server and database, but {} and {} use different ones or different connection \
-                 options; use `batch` if it need not be atomic",
+                "a transaction runs on one server and database, but {} and {} use different servers, databases or \
+                 connection options; use `batch` if the commands need not be atomic",
                 name(subject),
                 name(other_subject),
             )));
@@ -43,7 +43,7 @@ pub(super) async fn transact(
     let binding = Arc::clone(first);
     observed.to(&binding);
     if binding.is_disabled {
-        // Nothing is written, so the commands need not be atomic: each has its own outcome.
+        // Nothing is written, so the commands need not be atomic. Each has its own outcome.
         let outcomes = parts.into_iter().map(|part| {
             let replies = (part.request.request.as_ref().map_err(Error::clone))
                 .and_then(|request| answer(&part.request.subject, request, &binding))
@@ -83,7 +83,8 @@ pub(super) async fn transact(
         .collect())
 }
 
-/// A command that has its own MULTI when it is alone reads its results from an EXEC.
+/// Frames the replies of a command as if it ran alone. A command with its own MULTI reads its
+/// results from an EXEC reply.
 fn as_if_alone(request: &Request, share: Vec<Reply>) -> Replies {
     match request {
         Request::Atomic(_) => Replies::Many(vec![Reply::Array(share)]),

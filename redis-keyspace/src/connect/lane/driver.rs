@@ -21,11 +21,12 @@ use crate::protocol::{Decoder, Malformed, Replies, Reply};
 use crate::time::Deadline;
 
 const READ_SIZE: usize = 32 * 1024;
-/// A lane that was silent for this long, or up to twice as long, is probed, before a caller relies on it.
+/// A lane that was silent for this long, or up to twice as long, is probed before a caller relies
+/// on it.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
-/// How often a silent lane is looked at, at least.
+/// The longest interval between two checks of a silent lane.
 const LOOK: Duration = Duration::from_millis(250);
-/// Buffers that grew beyond this for one large value give their memory back.
+/// Buffers that grew beyond this size, for example for a large value, are freed when empty.
 const KEEP_SIZE: usize = 256 * 1024;
 
 pub(crate) struct Driver {
@@ -37,28 +38,29 @@ pub(crate) struct Driver {
     input: BytesMut,
     output: Vec<u8>,
     written: usize,
-    /// Whether ready callers have had their turn to add to the next write.
+    /// Whether ready callers had a chance to add to the next write.
     gathered: bool,
     replies: Vec<Reply>,
-    told: Vec<(Sender, Result<Replies, Error>)>,
+    answers: Vec<(Sender, Result<Replies, Error>)>,
     timer: Pin<Box<Sleep>>,
-    /// When the timer goes off, if it is set.
+    /// When the timer fires, if it is set.
     armed: Option<Instant>,
-    /// Since when nothing has arrived, as far as the timer has seen.
+    /// Since when nothing has arrived. Updated when the timer fires.
     silent_since: Instant,
     heard: bool,
-    /// The same as far as other connections are compared with it: a request on its way is no silence.
+    /// Like `silent_since`, for the check on another connection: time in which a request is in
+    /// transit does not count.
     quiet_since: Instant,
-    /// Set while the server is asked on another connection.
+    /// Set while the server is probed on another connection.
     suspicion: Option<Suspicion>,
     probe: Pin<Box<Sleep>>,
-    /// Whether anything was heard since the probe's timer was set.
+    /// Whether anything arrived since the timer of the probe was set.
     heard_since: bool,
 }
 
 /// Why a driver stops.
 enum End {
-    /// All handles are gone, and no caller waits.
+    /// All handles are dropped, and no caller waits.
     Finished,
     Lost(String),
 }
@@ -79,11 +81,11 @@ impl Driver {
             written: 0,
             gathered: false,
             replies: Vec::new(),
-            told: Vec::new(),
+            answers: Vec::new(),
             timer: Box::pin(tokio::time::sleep_until(now)),
             armed: None,
             silent_since: now,
-            // Silence counts only while replies are owed.
+            // Silence counts only while replies are outstanding.
             heard: true,
             quiet_since: now,
             suspicion: None,
@@ -112,7 +114,8 @@ impl Driver {
 
     fn decode(&mut self) -> Result<(), Malformed> {
         while let Some(reply) = self.decoder.decode(&mut self.input)? {
-            // Pushes answer no request; without this, a stray one would shift every later reply by one.
+            // A push answers no request. If it counted as a reply, every later reply would shift by
+            // one.
             if !matches!(reply, Reply::Push(_)) {
                 self.replies.push(reply);
             }
@@ -121,14 +124,14 @@ impl Driver {
             return Ok(());
         }
         self.origin.facts.breaker.succeeded();
-        let asked = self.queue.lock().assign(&mut self.replies, &mut self.told);
-        self.tell();
+        let asked = self.queue.lock().assign(&mut self.replies, &mut self.answers);
+        self.send_answers();
         if asked { Ok(()) } else { Err(Malformed("a reply without a request")) }
     }
 
-    fn tell(&mut self) {
-        for (sender, result) in self.told.drain(..) {
-            // A caller that is gone needs no answer.
+    fn send_answers(&mut self) {
+        for (sender, result) in self.answers.drain(..) {
+            // The caller may have been dropped.
             let _ = sender.send(result);
         }
     }
@@ -152,8 +155,8 @@ impl Driver {
                     state.sleep(context, &mut self.armed, self.timer.as_mut());
                     return Poll::Pending;
                 }
-                // Several callers are active: let those that are ready add their requests, and write once. A lone
-                // caller would only wait for itself.
+                // Several callers are active. Let those that are ready add their requests, and
+                // write once. A single caller would only wait for itself.
                 if !self.gathered && state.pending.len() > 1 {
                     self.gathered = true;
                     context.waker().wake_by_ref();
@@ -165,7 +168,7 @@ impl Driver {
             }
             let chunk = self.output.get(self.written..).unwrap_or_default();
             let Poll::Ready(written) = self.queue.writer().poll_write(context, chunk) else {
-                // The server reads no more for now; deadlines pass all the same.
+                // The server reads no more for now. Deadlines still pass.
                 let mut state = self.queue.lock();
                 if state.is_done() {
                     return Poll::Ready(End::Finished);
@@ -181,7 +184,8 @@ impl Driver {
         }
     }
 
-    /// Probes a server that was silent for long. If it does not answer, the lane is closed as for any owed reply.
+    /// Probes a server that was silent for long. If it does not answer, the lane is closed as with
+    /// any outstanding reply.
     fn poll_probe(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.probe.as_mut().poll(context).is_ready() {
             let now = Instant::now();
@@ -196,7 +200,8 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Fails callers whose deadline has passed, and closes the lane if the server owes replies and is silent.
+    /// Fails callers whose deadline has passed. Closes the lane if the server is silent although
+    /// replies are outstanding.
     fn poll_deadlines(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.armed.is_some() {
             ready!(self.timer.as_mut().poll(context));
@@ -206,7 +211,7 @@ impl Driver {
                 self.silent_since = now;
             }
             let mut state = self.queue.lock();
-            let owed = state.expire(now, &mut self.told);
+            let owed = state.expire(now, &mut self.answers);
             let gives_up = owed.overdue.then(|| self.silent_since + self.patience.with(owed.longest));
             if heard || owed.arriving || !owed.any {
                 (self.quiet_since, self.suspicion) = (now, None);
@@ -222,7 +227,7 @@ impl Driver {
             state.armed = self.armed;
             let done = state.is_done();
             drop(state);
-            self.tell();
+            self.send_answers();
             if done {
                 return Poll::Ready(End::Finished);
             }
@@ -238,7 +243,7 @@ impl Driver {
             }
             match self.armed {
                 Some(next) => self.timer.as_mut().reset(next),
-                // No reply is owed: silence does not count.
+                // No reply is outstanding, so silence does not count.
                 None => self.heard = true,
             }
         }
@@ -247,7 +252,8 @@ impl Driver {
 }
 
 impl QueueState {
-    /// Prepares the driver for sleep: stores its waker, and sets its timer to the earliest deadline.
+    /// Prepares the driver for sleep: stores its waker, and sets its timer to the earliest
+    /// deadline.
     fn sleep(&mut self, context: &Context<'_>, armed: &mut Option<Instant>, timer: Pin<&mut Sleep>) {
         if let Some(earlier) = self.earlier.take() {
             self.armed = Some(earlier);
@@ -268,7 +274,7 @@ impl Future for Driver {
         if this.input.capacity() > KEEP_SIZE && !this.input.has_remaining() {
             this.input = BytesMut::new();
         }
-        // Reading first frees the server to go on when both sides have full buffers.
+        // Read first: when the buffers of both sides are full, this lets the server continue.
         for step in [Self::poll_read, Self::poll_probe, Self::poll_write, Self::poll_deadlines] {
             if let Poll::Ready(end) = step(this, context) {
                 if let End::Lost(cause) = end {
@@ -285,7 +291,8 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Also when the runtime ends: no caller may wait for a driver that is gone.
+        // The driver is also dropped when its runtime ends. No caller may wait for a dropped
+        // driver.
         self.queue.fail(&Error::connection_lost("its runtime has ended"));
     }
 }

@@ -17,8 +17,8 @@ use crate::connect::stream::Stream;
 use crate::protocol::Request;
 use crate::time::Deadline;
 
-/// A lane: one connection that any number of tasks use at once. Cheap to clone; the connection closes when the last clone is
-/// dropped and no caller waits for a reply.
+/// A lane: one connection that any number of tasks use at the same time. Cloning is cheap. The
+/// connection closes when the last clone is dropped and no caller waits for a reply.
 #[derive(Clone)]
 pub(crate) struct Lane {
     handle: Arc<LaneHandle>,
@@ -28,7 +28,8 @@ struct LaneHandle {
     queue: Arc<Queue>,
     server: ServerRun,
     atomicity: Atomicity,
-    /// Set if the pool only fell back to a plain login: when a whole login is due, another connection replaces this one.
+    /// Set if the pool fell back to a plain login. When a full login is due, another connection
+    /// replaces this one.
     fallback_of: Option<Arc<ServerFacts>>,
 }
 
@@ -39,8 +40,8 @@ impl Drop for LaneHandle {
 }
 
 impl Lane {
-    /// Starts the driver of a connection that is logged in. `unread` is what arrived after the last reply. Must be called
-    /// within a runtime.
+    /// Starts the driver of a connection that is logged in. `unread` contains the bytes after the
+    /// last reply. Must be called within a runtime.
     pub(crate) fn spawn(
         stream: Stream,
         unread: BytesMut,
@@ -58,27 +59,28 @@ impl Lane {
         Self { handle: Arc::new(LaneHandle { queue, server: run, atomicity, fallback_of }) }
     }
 
-    /// Whether the lane still takes commands. A lane with a plain login stops when a whole login is due.
+    /// Whether the lane accepts commands. A lane with a plain login stops when a full login is due.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        if self.handle.fallback_of.as_ref().is_some_and(|facts| facts.logins.is_whole_login_due()) {
+        if self.handle.fallback_of.as_ref().is_some_and(|facts| facts.logins.is_full_login_due()) {
             self.close();
         }
         self.handle.queue.is_open()
     }
 
-    /// The run of its server.
+    /// The run of the server.
     pub(crate) fn server(&self) -> ServerRun {
         self.handle.server
     }
 
-    /// How a request must be sent on this lane.
+    /// Returns how a request must be sent on this lane.
     #[inline]
     pub(crate) fn plan(&self, request: &Request) -> SendPlan {
         self.handle.atomicity.plan(request)
     }
 
-    /// Queues a request. If its transactions must be scripts here, nothing is queued: the caller makes them first.
+    /// Queues a request. If its transactions must be sent as scripts on this lane, nothing is
+    /// queued: the caller converts them first.
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
         match self.plan(request) {
             SendPlan::Unchanged => self.handle.queue.submit(request, namespace, deadline),
@@ -87,12 +89,12 @@ impl Lane {
         }
     }
 
-    /// How many requests wait for replies.
+    /// The number of requests that wait for replies.
     pub(crate) fn in_flight(&self) -> usize {
         self.handle.queue.in_flight()
     }
 
-    /// Accepts no more commands, and ends when no caller waits for a reply.
+    /// Stops accepting commands. The lane ends when no caller waits for a reply.
     pub(crate) fn close(&self) {
         self.handle.queue.close();
     }

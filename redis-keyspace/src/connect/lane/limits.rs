@@ -1,4 +1,4 @@
-//! The limits of a lane: how long it waits, and how much waits on it.
+//! The limits of a lane: how long it waits, and how many requests wait on it.
 
 use std::time::Duration;
 
@@ -7,24 +7,26 @@ use tokio::time::Instant;
 use crate::config::{Endpoint, Settings};
 use crate::time::Deadline;
 
-/// How long a lane tolerates silence.
+/// How long a lane tolerates a silent server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// A lane is closed if a deadline passed and nothing arrived for this long.
     pub(super) silence: Duration,
     /// The limit of most commands.
     timeout: Duration,
-    /// Whether silence is checked against other connections. Not in memory: no network is there to lose anything.
+    /// Whether silence is checked on another connection. Not needed in memory, where no network can
+    /// lose anything.
     compares: bool,
 }
 
 impl Patience {
-    /// The longest silence tolerated for a command that has more time than others.
+    /// The longest silence that is tolerated for a command with a long deadline.
     const LONGEST: Duration = Duration::from_secs(60);
 
-    /// The shortest silence that is suspicious. The system sends a lost packet again after less than that.
+    /// The shortest silence that is suspicious. The system resends a lost packet sooner than that.
     const SUSPICIOUS: Duration = Duration::from_millis(200);
-    /// How fast any network is, in bytes per second: a long request arrives after a while, and is answered then.
+    /// The slowest network to expect, in bytes per second. A long request takes time to arrive
+    /// before it is answered.
     const SLOWEST: u64 = 128 << 10;
 
     pub(crate) fn new(settings: &Settings) -> Self {
@@ -36,42 +38,46 @@ impl Patience {
         Self { silence: timeout.max(Duration::from_secs(1)), timeout, compares }
     }
 
-    /// How long the server may be silent while it owes replies, before it is asked on another connection. If it answers there and
-    /// not here, this connection is dead: a server runs the commands of all its connections in one queue. A server that does not is
-    /// given more time by a longer timeout. `limit` is that of the most patient caller.
+    /// Returns how long the server may be silent while replies are outstanding, before it is probed
+    /// on another connection. If it answers there and not here, this connection is dead, because a
+    /// server runs the commands of all connections in one queue. For a server that does not, a
+    /// longer timeout allows more time. `limit` is the longest limit of a waiting caller.
     pub(super) fn suspicious(self, limit: Duration) -> Option<Duration> {
         let longest = self.timeout.max(limit.min(Self::LONGEST));
         self.compares.then(|| (longest / 5).max(Self::SUSPICIOUS))
     }
 
-    /// When the silence of a lane that had been idle is looked at first, for a request with this deadline.
+    /// Returns when to check a lane for silence first, for a request with this deadline on an idle
+    /// lane.
     pub(super) fn first_look(self, deadline: Deadline) -> Instant {
         self.suspicious(Duration::ZERO).map_or(deadline.at(), |limit| deadline.early(limit / 4))
     }
 
-    /// How long a request of this length may be on its way.
-    pub(super) fn on_its_way(length: usize) -> Duration {
+    /// Returns how long a request of this length may take to arrive.
+    pub(super) fn transit_time(length: usize) -> Duration {
         Duration::from_secs(u64::try_from(length).unwrap_or(u64::MAX) / Self::SLOWEST)
     }
 
-    /// How long the server may be silent while it owes replies, the most patient caller of which allows `limit`.
+    /// Returns how long the server may be silent while replies are outstanding. `limit` is the
+    /// longest limit of a waiting caller.
     pub(super) fn with(self, limit: Duration) -> Duration {
         self.silence.max(limit.min(Self::LONGEST))
     }
 }
 
-/// How much may wait on a lane. Further requests fail at once: they would only wait for their deadlines.
+/// How much may wait on a lane. Further requests fail at once, because they would only wait for
+/// their deadlines.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
-    /// Replies that are owed.
+    /// The maximum number of outstanding replies.
     pub(super) replies: usize,
-    /// Bytes that are not written yet.
+    /// The maximum number of bytes that are not written yet.
     pub(super) bytes: usize,
 }
 
 impl Room {
     pub(super) fn new(settings: &Settings) -> Self {
-        // The lane for large requests has a share, too.
+        // The lane for large requests also has a share.
         let lanes = u32::from(settings.shared_connections.max(1)) + 1;
         let replies = settings.max_in_flight.div_ceil(lanes);
         Self {

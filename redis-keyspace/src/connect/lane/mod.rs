@@ -1,8 +1,9 @@
 //! Lanes: shared connections, each used by any number of tasks at once.
 //!
-//! The task that wants a command encodes it into the buffer of the lane, under a lock held for a copy. A task that is alone
-//! on the lane also writes it; otherwise the driver task of the lane writes what has gathered. The driver reads the replies
-//! and hands each to its caller. A caller that is dropped never disturbs the others: its reply is read and dropped.
+//! A task encodes its command into the buffer of the lane, under a lock that is held only for the
+//! encoding. If the lane is idle, the task also writes the command. Otherwise the driver task of
+//! the lane writes all commands that have gathered. The driver reads the replies and hands each to
+//! its caller. A caller that is dropped never disturbs the others: its reply is read and dropped.
 
 mod driver;
 mod handle;

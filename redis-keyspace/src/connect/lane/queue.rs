@@ -1,4 +1,4 @@
-//! What the callers and the driver of a lane share.
+//! The state that the callers and the driver of a lane share.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,26 +33,26 @@ pub(crate) struct QueueState {
     pub(crate) out: Vec<u8>,
     /// Requests whose replies are outstanding, in the order of their commands.
     pub(crate) pending: VecDeque<Pending>,
-    /// How many replies that are.
+    /// The number of outstanding replies.
     owed: usize,
-    /// When the driver's timer goes off, if it is set.
+    /// When the timer of the driver fires, if it is set.
     pub(crate) armed: Option<Instant>,
-    /// An earlier deadline, for which the driver must reset its timer.
+    /// An earlier deadline, to which the driver must reset its timer.
     pub(crate) earlier: Option<Instant>,
-    /// Until when a long request may be on its way to the server.
+    /// Until when a long request may be in transit to the server.
     arriving: Option<Instant>,
-    /// How many bytes the driver has taken and not written yet: no caller may overtake them.
+    /// How many bytes the driver has taken and not written yet. No caller may write before them.
     pub(crate) writing: usize,
     /// Set while the driver sleeps.
     pub(crate) waker: Option<Waker>,
-    /// No more requests are taken.
+    /// Whether the queue rejects further requests.
     pub(crate) closed: bool,
-    /// The driver is gone.
+    /// Whether the driver has ended.
     pub(crate) ended: bool,
 }
 
 pub(crate) struct Pending {
-    /// `None` once the caller has its answer, for example that the deadline passed.
+    /// `None` once the caller has its answer, for example that its deadline passed.
     sender: Option<Sender>,
     missing: usize,
     several: bool,
@@ -102,7 +102,8 @@ impl Queue {
             return Submitted::NoLane;
         }
         let unwritten = state.out.len() + state.writing;
-        // The last request may exceed the limits, or a batch of many commands would only fit an idle lane.
+        // The last accepted request may exceed the limits. Otherwise a large batch would only fit
+        // on an idle lane.
         if state.owed >= self.room.replies || unwritten > self.room.bytes {
             return Submitted::Refused(Error::overloaded(state.owed, unwritten));
         }
@@ -115,8 +116,9 @@ impl Queue {
         state.pending.push_back(pending);
         let mut wake = true;
         if alone {
-            // No other request to share a write with: writing here saves waking the driver, which then only reads.
-            // The driver handles what does not fit, and errors.
+            // There is no other request to share a write with. Writing here saves waking the
+            // driver, which then only reads. The driver handles errors and the bytes that do not
+            // fit.
             let written = self.writer.try_write(&state.out).unwrap_or(0);
             if written == state.out.len() {
                 state.out.clear();
@@ -138,7 +140,7 @@ impl Queue {
         Submitted::Waiting(receiver)
     }
 
-    /// Queues a PING that no caller waits for, if no reply is owed.
+    /// Queues a PING that no caller waits for, unless replies are outstanding.
     pub(crate) fn probe(&self, deadline: Deadline) -> bool {
         let mut state = self.lock();
         if state.closed || !state.pending.is_empty() {
@@ -158,7 +160,7 @@ impl Queue {
         true
     }
 
-    /// Accepts no more requests; the driver ends when no caller waits for a reply.
+    /// Stops accepting requests. The driver ends when no caller waits for a reply.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -170,7 +172,7 @@ impl Queue {
         }
     }
 
-    /// The connection is gone: fails all waiting callers. Returns whether there were any.
+    /// Fails all waiting callers, because the connection is lost. Returns whether there were any.
     pub(crate) fn fail(&self, error: &Error) -> bool {
         let mut state = self.lock();
         state.closed = true;
@@ -207,21 +209,22 @@ impl Pending {
 }
 
 impl QueueState {
-    /// A long request takes time to arrive, during which nothing can be heard.
+    /// Records that a long request takes time to arrive. Silence is expected meanwhile.
     fn note_length(&mut self, length: usize) {
-        let on_its_way = Patience::on_its_way(length);
-        if !on_its_way.is_zero() {
+        let transit_time = Patience::transit_time(length);
+        if !transit_time.is_zero() {
             let now = Instant::now();
-            self.arriving = Some(self.arriving.map_or(now, |earlier| earlier.max(now)) + on_its_way);
+            self.arriving = Some(self.arriving.map_or(now, |earlier| earlier.max(now)) + transit_time);
         }
     }
 
-    /// Assigns replies to their requests, in order. Adds to `told` which caller gets which replies, so that they are sent
-    /// outside of the lock. Returns `false` if more replies arrived than were requested.
+    /// Assigns replies to their requests, in order. Adds the callers and their replies to
+    /// `answers`, so that they are sent outside of the lock. Returns `false` if more replies
+    /// arrived than were requested.
     pub(crate) fn assign(
         &mut self,
         replies: &mut Vec<Reply>,
-        told: &mut Vec<(Sender, Result<Replies, Error>)>,
+        answers: &mut Vec<(Sender, Result<Replies, Error>)>,
     ) -> bool {
         for reply in replies.drain(..) {
             let Some(pending) = self.pending.front_mut() else { return false };
@@ -235,14 +238,18 @@ impl QueueState {
             };
             if let Some(whole) = whole {
                 let sender = self.pending.pop_front().and_then(|pending| pending.sender);
-                told.extend(sender.map(|sender| (sender, Ok(whole))));
+                answers.extend(sender.map(|sender| (sender, Ok(whole))));
             }
         }
         true
     }
 
-    /// Fails callers whose deadline has passed, and returns what the server still owes.
-    pub(crate) fn expire(&mut self, now: Instant, told: &mut Vec<(Sender, Result<Replies, Error>)>) -> Owed {
+    /// Fails callers whose deadline has passed, and returns which replies are outstanding.
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        answers: &mut Vec<(Sender, Result<Replies, Error>)>,
+    ) -> Owed {
         self.arriving = self.arriving.filter(|arriving| *arriving > now);
         let mut owed =
             Owed { any: !self.pending.is_empty(), arriving: self.arriving.is_some(), ..Owed::default() };
@@ -252,7 +259,7 @@ impl QueueState {
             if at <= now
                 && let Some(sender) = pending.sender.take()
             {
-                told.push((sender, Err(pending.deadline.passed(Budget::Reply))));
+                answers.push((sender, Err(pending.deadline.passed(Budget::Reply))));
             }
             if pending.sender.is_none() {
                 owed.overdue = true;
@@ -270,17 +277,17 @@ impl QueueState {
     }
 }
 
-/// The replies that are outstanding.
+/// The outstanding replies.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
     /// The earliest deadline of a waiting caller.
     pub(crate) next: Option<Instant>,
-    /// The longest time that was given for any of them.
+    /// The longest limit of any of them.
     pub(crate) longest: Duration,
-    /// Whether one is late, and its caller was told.
+    /// Whether the caller of any reply no longer waits.
     pub(crate) overdue: bool,
-    /// Whether there is any.
+    /// Whether any reply is outstanding.
     pub(crate) any: bool,
-    /// Whether a long request may not have arrived yet.
+    /// Whether a long request may still be in transit.
     pub(crate) arriving: bool,
 }

@@ -1,4 +1,4 @@
-//! Where a request is, and how its caller learns of its replies.
+//! The outcome of submitting a request, and the channel for its replies.
 
 use tokio::sync::oneshot;
 
@@ -9,12 +9,12 @@ pub(crate) type Sender = oneshot::Sender<Result<Replies, Error>>;
 
 pub(crate) type Receiver = oneshot::Receiver<Result<Replies, Error>>;
 
-/// Where a request is.
+/// The outcome of submitting a request.
 pub(crate) enum Submitted {
-    /// It is queued or sent.
+    /// The request is queued or sent.
     Waiting(Receiver),
-    /// No lane is open; nothing was sent.
+    /// No lane is open. Nothing was sent.
     NoLane,
-    /// It must not be sent; nothing was.
+    /// The request must not be sent. Nothing was sent.
     Refused(Error),
 }

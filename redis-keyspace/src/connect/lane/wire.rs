@@ -1,5 +1,5 @@
-//! The two directions of a lane's connection. Only the driver reads. The writer is shared, because a caller that is alone on
-//! the lane writes its command itself and saves waking the driver.
+//! The two directions of a lane's connection. Only the driver reads. The writer is shared, because
+//! a caller on an idle lane writes its command itself, which saves waking the driver.
 
 use std::io;
 use std::pin::Pin;
@@ -67,7 +67,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Writes what fits now. Does not register any waker.
+    /// Writes what fits now, without registering a waker.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(writer) => writer.try_write(bytes),

@@ -1,16 +1,16 @@
-//! The automata of internet addresses as they stand in keys: colons are escaped, as `%3A`.
+//! The automata of internet addresses as they are written in keys, with colons escaped as `%3A`.
 //!
-//! That of IPv4 is exact. That of IPv6 takes what consists of the right characters with two colons at least, which nothing
-//! is that is no address, but hostile text.
+//! The IPv4 automaton is exact. The IPv6 automaton accepts the characters of addresses with at
+//! least two colons. Apart from addresses, only crafted strings look like that.
 
 use super::state::ClassState;
 
-// IPv4: which number, and what it is so far; 256 for nothing yet.
+// IPv4: the index of the current number and its value so far. 256 means no digit yet.
 const NUMBER: ClassState = 257;
 const NOTHING: ClassState = 256;
 const START_OF_FIRST: ClassState = 0;
 
-/// The number of a state and its value so far.
+/// Returns the index of the current number and its value so far.
 const fn numbers(state: ClassState) -> (ClassState, ClassState) {
     if state == START_OF_FIRST { (0, NOTHING) } else { ((state - 1) / NUMBER, (state - 1) % NUMBER) }
 }
@@ -19,7 +19,7 @@ pub(super) const fn step_v4(state: ClassState, byte: u8) -> Option<ClassState> {
     let (nth, value) = numbers(state);
     let (nth, value) = match byte {
         b'0'..=b'9' if value == NOTHING => (nth, (byte - b'0') as ClassState),
-        // No zeros in front.
+        // No leading zeros.
         b'0'..=b'9' if value > 0 && value * 10 + (byte - b'0') as ClassState <= 255 => {
             (nth, value * 10 + (byte - b'0') as ClassState)
         }
@@ -34,7 +34,7 @@ pub(super) const fn accepts_v4(state: ClassState) -> bool {
     nth == 3 && value != NOTHING
 }
 
-// IPv6: how many colons there were, up to two, and how many bytes of the next one's `%3A`.
+// IPv6: the number of colons so far, up to two, and how many bytes of the next `%3A` were read.
 
 pub(super) const fn step_v6(state: ClassState, byte: u8) -> Option<ClassState> {
     let (colons, escaped) = (state / 3, state % 3);
@@ -51,7 +51,7 @@ pub(super) const fn accepts_v6(state: ClassState) -> bool {
     state == 2 * 3
 }
 
-// Either: both automata at once. One that has no way on is out.
+// Either: both automata run at once. One that rejects a byte stays out.
 const OUT: ClassState = 0xffff;
 
 pub(super) const fn step(state: ClassState, byte: u8) -> Option<ClassState> {

@@ -1,4 +1,4 @@
-//! Sets of bytes, and which need no escaping.
+//! Sets of bytes, and which strings need no escaping.
 
 use crate::key::escape::is_reserved;
 
@@ -21,7 +21,7 @@ impl ByteSet {
         let mut set = Self::ALL;
         let mut byte = 0_u8;
         while byte < 128 {
-            // `%` stays in: it introduces the escapes.
+            // `%` is in the set because it starts an escape.
             if is_reserved(byte) && byte != b'%' {
                 set.ascii &= !(1 << byte);
             }
@@ -55,7 +55,7 @@ impl ByteSet {
     }
 }
 
-/// Whether nothing of a text is escaped in keys.
+/// Whether a string contains nothing that is escaped in keys.
 pub(super) const fn is_plain(text: &str) -> bool {
     let mut rest = text.as_bytes();
     while let Some((byte, others)) = rest.split_first() {

@@ -1,9 +1,9 @@
-//! The automaton of one character, escaped where it is reserved.
+//! The automaton of one character, escaped if it is reserved.
 
 use super::bytes::ByteSet;
 use super::state::{ClassState, START};
 
-// A character's states: how many bytes of its UTF-8 or digits of its escape are missing.
+// The states count the bytes of the UTF-8 sequence, or the digits of the escape, that are missing.
 const CHAR_DONE: ClassState = 1;
 const CHAR_MISSING: ClassState = 2;
 const ESCAPE_TWO: ClassState = 16;

@@ -1,10 +1,10 @@
-//! A class in few words.
+//! Short descriptions of classes.
 
 use std::fmt;
 
 use super::{ArgumentClass, Language, UNBOUNDED};
 
-/// In few words: `u64`, `text`, `phone|desktop`.
+/// Formats a short description, for example `u64`, `text` or `phone|desktop`.
 impl fmt::Display for ArgumentClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const INTEGERS: [(&str, ArgumentClass); 10] = [

@@ -1,6 +1,7 @@
-//! Texts by their places: with indices, because the compiler interprets these, and the methods of slices take it ten times as long.
+//! Access to strings by index. The compiler interprets this code, and it runs methods of slices ten
+//! times slower than indexing.
 
-#![expect(clippy::indexing_slicing, reason = "behind a look at the length; `get` is not const")]
+#![expect(clippy::indexing_slicing, reason = "every index is checked first; `get` is not const")]
 
 pub(super) const fn nth<'t>(texts: &[&'t str], index: u32) -> Option<&'t str> {
     if (index as usize) < texts.len() { Some(texts[index as usize]) } else { None }
@@ -15,7 +16,7 @@ pub(super) const fn are_equal(one: &str, other: &str) -> bool {
     one.len() == other.len() && have_common(one, other, one.len())
 }
 
-/// Whether both texts have the same first `length` bytes.
+/// Whether both strings have the same first `length` bytes.
 pub(super) const fn have_common(one: &str, other: &str, length: usize) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() < length || other.len() < length {
@@ -31,7 +32,7 @@ pub(super) const fn have_common(one: &str, other: &str, length: usize) -> bool {
     true
 }
 
-/// A length of a text in a declaration; none is longer than 4 GiB.
+/// Converts the length of a string in a declaration. None is longer than 4 GiB.
 #[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
 pub(super) const fn short(length: usize) -> u32 {
     length as u32

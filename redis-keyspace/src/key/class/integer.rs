@@ -3,8 +3,8 @@
 use super::index::nth_byte;
 use super::state::{ClassState, START};
 
-// An integer's states: nothing yet, a sign, a zero, and else how many digits there are and how they compare with the
-// limit's first ones.
+// The states are: nothing yet, a sign, a zero, or the number of digits so far and how they compare
+// with the first digits of the limit.
 const MINUS: ClassState = 1;
 const ZERO: ClassState = 2;
 const NEGATIVE: ClassState = 1 << 16;
@@ -32,7 +32,8 @@ pub(super) const fn step(
         (_, b'0'..=b'9') => {
             let negative = state == MINUS || state & NEGATIVE != 0;
             let limit = if negative { min } else { max };
-            // Digits so far, and the comparison so far, which the first digit starts as equal.
+            // The digits so far and their comparison with the limit. The first digit starts as
+            // equal.
             let (digits, compared) =
                 if state <= MINUS { (0, EQUAL) } else { ((state & 0xffff) >> 2, state & 3) };
             let Some(limits) = nth_byte(limit, digits) else { return None };
@@ -45,7 +46,7 @@ pub(super) const fn step(
             } else {
                 GREATER
             };
-            // Of as many digits as the limit, but more than it.
+            // As many digits as the limit, but a larger number.
             if digits as usize + 1 == limit.len() && compared == GREATER {
                 return None;
             }

@@ -1,7 +1,8 @@
-//! Which texts the encoding of an argument type can consist of.
+//! Classes: which strings the encoding of an argument type can produce.
 //!
-//! Each is a regular language, read by a small deterministic automaton that runs at compile time as well as at run time:
-//! the checks of templates, their overlap and the way back from a key to its arguments all step through it.
+//! Each class is a regular language with a small deterministic automaton, which runs at compile
+//! time and at run time. The checks of templates, their overlap and the parsing of keys all step
+//! through it.
 
 mod address;
 mod bytes;
@@ -17,27 +18,28 @@ use index::are_equal;
 pub(crate) use index::nth_byte;
 pub(crate) use state::{ClassState, START};
 
-/// The set of texts that a type's encoding is drawn from.
+/// The set of strings that the encoding of a type can produce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArgumentClass(Language);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Language {
-    /// Bytes of a set, within a length.
+    /// Bytes of a set, with a minimum and a maximum length.
     Bytes { set: ByteSet, min: u16, max: u16 },
-    /// A canonical decimal up to `max`; down to minus `min` for signed ones.
+    /// A canonical decimal from 0 to `max`, or from minus `min` to `max` if it is signed.
     Integer { zero: bool, min: &'static str, max: &'static str },
-    /// One character, escaped where it is reserved.
+    /// One character, escaped if it is reserved.
     Char,
-    /// One of these, in any order.
+    /// One of these strings, in any order.
     OneOf(&'static [&'static str]),
-    /// As many bytes as the shape has, in which `x` stands for a lower-case hexadecimal digit and all else for itself.
+    /// A string as long as the shape. `x` stands for a lower-case hexadecimal digit, and every
+    /// other byte for itself.
     Shape(&'static str),
-    /// Four numbers up to 255 with dots between them.
+    /// Four numbers up to 255, separated by dots.
     V4,
-    /// Hexadecimal digits, dots and escaped colons, of which there are two at least.
+    /// Hexadecimal digits, dots and escaped colons, with at least two colons.
     V6,
-    /// An address of either kind.
+    /// An IPv4 or IPv6 address.
     Address,
 }
 
@@ -45,30 +47,31 @@ enum Language {
 const UNBOUNDED: u16 = u16::MAX;
 
 impl ArgumentClass {
-    /// Escaped text of any length: everything but the bytes that [escaping](crate::format) takes out. The
-    /// default of [`KeyArgument`](crate::KeyArgument), and right for every type that writes through
-    /// [`KeyWriter`](crate::key::KeyWriter).
+    /// Escaped text of any length: all bytes except those that [escaping](crate::format) replaces.
+    /// This is the default of [`KeyArgument`](crate::KeyArgument), and correct for every type that
+    /// writes through [`KeyWriter`](crate::key::KeyWriter).
     pub const TEXT: Self = Self(Language::Bytes { set: ByteSet::TEXT, min: 1, max: UNBOUNDED });
 
-    /// Verbatim text: anything at all, nothing included.
+    /// Verbatim text: any bytes, of any length, including none.
     pub const RAW: Self = Self(Language::Bytes { set: ByteSet::ALL, min: 0, max: UNBOUNDED });
 
     /// One character.
     pub const CHAR: Self = Self(Language::Char);
 
-    /// Decimals without leading zeros from 0 to `max`, which is written the same way.
+    /// Decimals without leading zeros from 0 to `max`. `max` itself is in the same format.
     #[must_use]
     pub const fn unsigned(max: &'static str) -> Self {
         Self(Language::Integer { zero: true, min: "", max })
     }
 
-    /// Decimals without leading zeros from `-min` to `max`, both written without a sign.
+    /// Decimals without leading zeros from `-min` to `max`. `min` and `max` are given without a
+    /// sign.
     #[must_use]
     pub const fn signed(min: &'static str, max: &'static str) -> Self {
         Self(Language::Integer { zero: true, min, max })
     }
 
-    /// The same without zero.
+    /// The same class without zero.
     #[must_use]
     pub const fn without_zero(self) -> Self {
         match self.0 {
@@ -77,48 +80,51 @@ impl ArgumentClass {
         }
     }
 
-    /// Texts of `min` to `max` bytes out of `alphabet`, which must need no escaping; a `max` of 65,535 is no limit.
+    /// Strings of `min` to `max` bytes from `alphabet`, which must not need escaping. A `max` of
+    /// 65,535 means no limit.
     ///
     /// # Panics
     ///
-    /// When it contains a byte that is [escaped](crate::format), or `min` is 0: no argument is written as nothing. In a
-    /// constant, this does not compile.
+    /// Panics if `alphabet` contains a byte that is [escaped](crate::format), `min` is 0, or `max`
+    /// is less than `min`. In a constant, this is a compile error.
     #[must_use]
     pub const fn alphabet(alphabet: &str, min: u16, max: u16) -> Self {
-        assert!(is_plain(alphabet), "an alphabet contains no byte that is escaped in keys");
-        assert!(min > 0 && max >= min, "no argument is written as nothing");
+        assert!(is_plain(alphabet), "an alphabet must not contain a byte that is escaped in keys");
+        assert!(min > 0 && max >= min, "the minimum length must be at least 1 and not exceed the maximum");
         Self(Language::Bytes { set: ByteSet::of(alphabet.as_bytes()), min, max })
     }
 
-    /// One of a fixed list of texts, none of which may need escaping.
+    /// One of a fixed list of strings, none of which may need escaping.
     ///
     /// # Panics
     ///
-    /// When one of them is empty or contains a byte that is [escaped](crate::format). In a constant, this does not compile.
+    /// Panics if one of them is empty or contains a byte that is [escaped](crate::format). In a
+    /// constant, this is a compile error.
     #[must_use]
     pub const fn one_of(texts: &'static [&'static str]) -> Self {
         let mut rest = texts;
         while let Some((text, others)) = rest.split_first() {
             assert!(
                 !text.is_empty() && is_plain(text),
-                "a text of an argument is not empty, and contains no byte that is escaped in keys"
+                "a possible string of an argument must not be empty or contain a byte that is escaped in keys"
             );
             rest = others;
         }
         Self(Language::OneOf(texts))
     }
 
-    /// Texts as long as the shape, in which `x` stands for a lower-case hexadecimal digit and everything else for itself:
-    /// `"xxxx-xxxx"`.
+    /// Strings as long as `shape`, for example `"xxxx-xxxx"`. `x` stands for a lower-case
+    /// hexadecimal digit, and every other byte for itself.
     ///
     /// # Panics
     ///
-    /// When it is empty or contains a byte that is [escaped](crate::format). In a constant, this does not compile.
+    /// Panics if `shape` is empty or contains a byte that is [escaped](crate::format). In a
+    /// constant, this is a compile error.
     #[must_use]
     pub const fn shape(shape: &'static str) -> Self {
         assert!(
             !shape.is_empty() && is_plain(shape),
-            "a shape is not empty, and contains no byte that is escaped in keys"
+            "a shape must not be empty or contain a byte that is escaped in keys"
         );
         Self(Language::Shape(shape))
     }
@@ -140,17 +146,18 @@ impl ArgumentClass {
 
     /// IPv4 addresses.
     pub(crate) const V4: Self = Self(Language::V4);
-    /// IPv6 addresses with their colons escaped, and a few texts that look like ones.
+    /// IPv6 addresses with escaped colons, and some strings that only look like addresses.
     pub(crate) const V6: Self = Self(Language::V6);
-    /// Both.
+    /// Both kinds of addresses.
     pub(crate) const ADDRESS: Self = Self(Language::Address);
 
-    /// Whether a reader can tell that the argument is over when it meets `next`: no text of the class goes on with it.
+    /// Returns whether the argument certainly ends before the byte `next`: no string of the class
+    /// continues with it.
     #[must_use]
     pub const fn ends_before(self, next: u8) -> bool {
         match self.0 {
             Language::Bytes { set, min, max } => (max <= min && max != UNBOUNDED) || !set.contains(next),
-            // Behind a whole number another digit makes another one; a sign only starts one.
+            // Another digit would be part of the number. A sign can only start one.
             Language::Integer { .. } => !next.is_ascii_digit(),
             Language::Char | Language::Shape(_) => true,
             Language::V4 => !matches!(next, b'0'..=b'9' | b'.'),
@@ -159,7 +166,7 @@ impl ArgumentClass {
         }
     }
 
-    /// Goes on by one byte; `None` when no text of the class goes on like that.
+    /// Advances by one byte. Returns `None` if no string of the class continues like that.
     pub(crate) const fn step(self, state: ClassState, byte: u8) -> Option<ClassState> {
         match self.0 {
             Language::Bytes { set, min, max } => {
@@ -167,7 +174,7 @@ impl ArgumentClass {
                 if !set.contains(byte) || (max != UNBOUNDED && length >= max as u32) {
                     None
                 } else if max == UNBOUNDED && length >= min as u32 {
-                    Some(length) // longer makes no difference
+                    Some(length) // beyond the minimum, the length does not matter
                 } else {
                     Some(length + 1)
                 }
@@ -186,7 +193,7 @@ impl ArgumentClass {
         }
     }
 
-    /// Whether the text up to here is one of the class.
+    /// Whether the bytes read so far are a string of the class.
     pub(crate) const fn accepts(self, state: ClassState) -> bool {
         match self.0 {
             Language::Bytes { min, .. } => state >= min as u32,
@@ -200,7 +207,7 @@ impl ArgumentClass {
         }
     }
 
-    /// Returns whether a string, as written in a key, belongs to the class.
+    /// Returns whether a string belongs to the class. The string must be encoded as in a key.
     ///
     /// ```
     /// use redis_keyspace::KeyArgument;
@@ -253,23 +260,23 @@ impl ArgumentClass {
         }
     }
 
-    /// Whether all bytes that go on lead to the same: only their number matters.
+    /// Whether only the number of bytes matters: all accepted bytes lead to the same state.
     pub(crate) const fn counts_only(self) -> bool {
         matches!(self.0, Language::Bytes { .. })
     }
 
-    /// Whether it takes any text, so that nothing about what it has taken matters, once it has taken something.
+    /// Whether the class accepts any text. Then the state after the first byte is always the same.
     pub(crate) const fn is_free(self) -> bool {
         self.is_same(Self::TEXT) || self.is_same(Self::RAW)
     }
 
-    /// Whether every byte brings its texts nearer to an end, so that any way through it is as good as another. In an IPv6
-    /// address, digits lead nowhere without colons.
+    /// Whether every byte brings a string closer to its end, so all paths are equally good. In an
+    /// IPv6 address, digits alone never reach the end.
     pub(crate) const fn leads_to_an_end(self) -> bool {
         !matches!(self.0, Language::V6 | Language::Address)
     }
 
-    /// The bytes that its texts are of, where they are few.
+    /// Returns the bytes that strings of the class can contain, if there are few.
     pub(crate) const fn few_bytes(self) -> Option<&'static [u8]> {
         match self.0 {
             Language::Integer { .. } => Some(b"0123456789-"),
@@ -280,7 +287,8 @@ impl ArgumentClass {
         }
     }
 
-    /// Whether the byte is in any text of the class; quicker than a step, for bytes that are in none.
+    /// Whether some string of the class may contain the byte. Faster than a step for bytes that
+    /// none contains.
     pub(crate) const fn may_step(self, byte: u8) -> bool {
         match self.0 {
             Language::Bytes { set, .. } => set.contains(byte),
@@ -289,7 +297,7 @@ impl ArgumentClass {
         }
     }
 
-    /// How many bytes at the start of `text` the argument takes: the longest text of the class.
+    /// Returns the length of the longest string of the class at the start of `text`.
     #[must_use]
     pub(crate) fn run(self, text: &[u8]) -> Option<usize> {
         let mut state = START;
@@ -311,7 +319,7 @@ mod tests {
     use crate::key::KeyArgument;
 
     #[test]
-    fn a_class_ends_where_none_of_its_texts_goes_on() {
+    fn a_class_ends_before_bytes_that_do_not_continue_it() {
         for (class, ends, goes_on) in [
             (ArgumentClass::TEXT, &b":*{}"[..], &b"-a0_%."[..]),
             (u64::CLASS, b":-a", b"09"),
@@ -333,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_the_longest_text_of_the_class() {
+    fn a_run_is_the_longest_string_of_the_class() {
         for (class, text, run) in [
             (u64::CLASS, &b"123:4"[..], Some(3)),
             (u8::CLASS, b"256", Some(2)),
@@ -355,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn every_integer_is_of_its_class_and_no_other_number() {
+    fn a_class_of_integers_contains_exactly_the_values_of_its_type() {
         for number in 0..=999_u32 {
             let text = number.to_string();
             let whole = u8::CLASS.run(text.as_bytes()) == Some(text.len());

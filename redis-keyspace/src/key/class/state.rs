@@ -1,7 +1,7 @@
-//! The states of the automata that read arguments.
+//! The states of the automata of arguments.
 
-/// Where an automaton is after some bytes of a text.
+/// The state of an automaton after some bytes of a string.
 pub(crate) type ClassState = u32;
 
-/// Before the first byte.
+/// The state before the first byte.
 pub(crate) const START: ClassState = 0;

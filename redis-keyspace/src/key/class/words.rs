@@ -1,9 +1,10 @@
-//! The automaton of a fixed list of texts.
+//! The automaton of a fixed list of strings.
 
 use super::index::{have_common, nth, nth_byte, short};
 use super::state::ClassState;
 
-/// A state is the first text that starts like what was read, and how much that was.
+/// A state is the index of the first string that starts with the bytes read so far, and how many
+/// were read.
 pub(super) const fn step(texts: &'static [&'static str], state: ClassState, byte: u8) -> Option<ClassState> {
     let (index, length) = (state >> 16, (state & 0xffff) as usize);
     let Some(prefix) = nth(texts, index) else { return None };
@@ -21,8 +22,8 @@ pub(super) const fn step(texts: &'static [&'static str], state: ClassState, byte
     None
 }
 
-/// Whether one of the texts starts with `text` followed by `next`.
-const fn goes_on(text: &str, next: u8, texts: &[&str]) -> bool {
+/// Whether one of the strings starts with `text` followed by `next`.
+const fn continues(text: &str, next: u8, texts: &[&str]) -> bool {
     let mut rest = texts;
     while let Some((other, others)) = rest.split_first() {
         if have_common(text, other, text.len())
@@ -36,7 +37,7 @@ const fn goes_on(text: &str, next: u8, texts: &[&str]) -> bool {
     false
 }
 
-/// Whether the text up to here is one of them.
+/// Whether the bytes read so far are one of the strings.
 pub(super) const fn accepts(texts: &[&str], state: ClassState) -> bool {
     let (index, length) = (state >> 16, state & 0xffff);
     let Some(prefix) = nth(texts, index) else { return false };
@@ -50,11 +51,11 @@ pub(super) const fn accepts(texts: &[&str], state: ClassState) -> bool {
     false
 }
 
-/// Whether none of them goes on with this byte where another one ends.
+/// Whether no string continues with this byte where another one ends.
 pub(super) const fn end_before(texts: &[&str], next: u8) -> bool {
     let mut rest = texts;
     while let Some((text, others)) = rest.split_first() {
-        if goes_on(text, next, texts) {
+        if continues(text, next, texts) {
             return false;
         }
         rest = others;

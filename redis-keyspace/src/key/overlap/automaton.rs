@@ -1,11 +1,11 @@
-//! A template as an automaton.
+//! The automaton of a template.
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
 use crate::key::class::{ArgumentClass, ClassState, START, nth_byte};
 use crate::key::piece::Piece;
 
-/// Where the automaton of a template is: in which piece, and how far.
+/// The position of the automaton of a template: the piece, and the state within it.
 #[derive(Clone, Copy)]
 pub(super) struct Position {
     pub(super) piece: u16,
@@ -18,13 +18,13 @@ pub(super) enum Expects {
     Byte(u8),
     Argument {
         class: ArgumentClass,
-        /// The byte that ends it here, if it can end here.
+        /// The byte that ends the argument here, if it can end here.
         exit: Option<u8>,
     },
 }
 
 impl Position {
-    /// Before the first byte of a piece.
+    /// Returns the position before the first byte of a piece.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "`try_from` is not const, and no template has so many pieces"
@@ -33,7 +33,7 @@ impl Position {
         Self { piece: piece as u16, state: START }
     }
 
-    /// Goes on by one byte.
+    /// Advances by one byte.
     pub(super) const fn step(self, pieces: &[Piece], byte: u8) -> Option<Self> {
         let Self { piece, state } = self;
         match nth_piece(pieces, piece) {
@@ -59,7 +59,7 @@ impl Position {
         }
     }
 
-    /// Whether the text up to here is a key of the template.
+    /// Whether the bytes read so far are a key of the template.
     pub(super) const fn is_end(self, pieces: &[Piece]) -> bool {
         match nth_piece(pieces, self.piece) {
             None => true,
@@ -70,7 +70,7 @@ impl Position {
         }
     }
 
-    /// What the automaton waits for.
+    /// Returns what the automaton accepts next.
     pub(super) const fn expects(self, pieces: &[Piece]) -> Expects {
         match nth_piece(pieces, self.piece) {
             None => Expects::Nothing,

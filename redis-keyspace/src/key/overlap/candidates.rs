@@ -1,4 +1,4 @@
-//! With which bytes it is worth going on.
+//! Selects the bytes that the search must try.
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
@@ -6,7 +6,7 @@ use super::automaton::{Expects, Position};
 use crate::key::class::{ArgumentClass, ClassState};
 use crate::key::piece::Piece;
 
-/// The bytes that are worth a try: among those left out are only such as lead nowhere that these do not lead.
+/// The bytes to try. Every other byte leads only to states that these reach as well.
 pub(super) struct Candidates {
     pub(super) bytes: [u8; 256],
     pub(super) count: usize,
@@ -24,7 +24,8 @@ impl Candidates {
             ) => {
                 let exits = none.with_exit(exit).with_exit(other_exit);
                 if one.state == other.state && class.is_same(other_class) {
-                    // Both read the same text from their start on, and end with it: any one will do.
+                    // Both are in the same state, so they read the same text and end together. Any
+                    // text will do.
                     return if class.accepts(one.state) {
                         exits
                     } else if class.leads_to_an_end() {
@@ -34,7 +35,7 @@ impl Candidates {
                     };
                 }
                 if class.counts_only() && other_class.counts_only() {
-                    // How much was read is all that matters to both.
+                    // Only the number of bytes matters to both.
                     return exits.with_first(class, one.state, other_class, other.state);
                 }
                 if class.is_free() && other_class.leads_to_an_end() {
@@ -61,7 +62,7 @@ impl Candidates {
         }
     }
 
-    /// With the first byte with which both arguments go on.
+    /// Adds the first byte that both arguments accept.
     const fn with_first(
         self,
         one: ArgumentClass,
@@ -80,8 +81,8 @@ impl Candidates {
         self
     }
 
-    /// Free text goes along with anything and is the same after it, so one way to the end of the other argument stands for
-    /// all.
+    /// Free text accepts every byte and stays in the same state. So one path to the end of the
+    /// other argument is enough.
     const fn with_way_out(
         self,
         other: ArgumentClass,
@@ -96,7 +97,7 @@ impl Candidates {
         }
     }
 
-    /// With all bytes with which both arguments go on.
+    /// Adds all bytes that both arguments accept.
     const fn with_all(
         mut self,
         one: ArgumentClass,
@@ -137,7 +138,7 @@ impl Candidates {
     }
 }
 
-/// Bytes in the order in which examples should use them.
+/// All bytes, in the order in which examples prefer them.
 const ORDER: [u8; 256] = {
     let mut order = [0; 256];
     let (mut filled, mut round) = (0, 0);

@@ -1,11 +1,12 @@
-//! Whether two templates can make the same key, decided at compile time.
+//! Decides at compile time whether two templates can make the same key.
 //!
-//! A template is a deterministic automaton: literals, and arguments whose end is known by the byte that follows (the
-//! derive has checked that). Two of them can make the same key if a text leads both to their ends; the search for one
-//! goes through the pairs of states, the shortest text first, and finds an example or that there is none.
+//! A template is a deterministic automaton: literals, and arguments that end before a known byte
+//! (the derive checks that). Two templates can make the same key if some text leads both automata
+//! to their ends. The search visits pairs of states in breadth-first order. It finds the shortest
+//! example, or that none exists.
 //!
-//! The compiler interprets all of this. It is written with indices, because the methods of slices and strings take it ten
-//! times as long.
+//! The compiler interprets this code. It uses indices, because the compiler runs methods of slices
+//! and strings ten times slower.
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
@@ -21,20 +22,21 @@ pub use text::ConstText;
 
 use crate::key::piece::Piece;
 
-/// How much of an example is kept.
+/// The number of bytes of an example that are kept.
 const LONGEST: usize = 160;
-/// How many pairs of states are looked at first, and at most. Few pairs of templates need more than a hundred.
+/// The number of pairs of states that the first search visits, and the maximum. Few pairs of
+/// templates need more than a hundred.
 const FEW: usize = 128;
 const MOST: usize = 16_384;
 
-/// What two templates have in common.
+/// The result of comparing two templates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Overlap {
-    /// No key.
+    /// No key belongs to both.
     Nothing,
-    /// This one, for example.
+    /// Both can make this key.
     Key(ConstText<LONGEST>),
-    /// The search took too long.
+    /// The search reached its limit.
     Unknown,
 }
 
@@ -47,14 +49,14 @@ struct Node {
     byte: u8,
 }
 
-/// The index of a node, of which there are at most [`MOST`], or the one behind the last.
+/// Converts the index of a node, which is at most [`MOST`].
 #[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
 const fn index(node: usize) -> u16 {
     node as u16
 }
 
-/// Where two templates begin to differ, from the start, or that they can't meet. Over the same texts and the same classes
-/// both automata are in the same state, so nothing is to be found out there.
+/// Returns the first piece where two templates differ, or `None` if they have no key in common.
+/// While the pieces are the same, both automata are in the same state, so the search can skip them.
 const fn first_difference(one: &[Piece], other: &[Piece]) -> Option<usize> {
     let mut at = 0;
     while at < one.len() && at < other.len() {
@@ -76,7 +78,7 @@ const fn first_difference(one: &[Piece], other: &[Piece]) -> Option<usize> {
     Some(at)
 }
 
-/// Whether the last texts of two templates already differ, seen from their ends.
+/// Whether the literals at the ends of two templates differ, compared from the end.
 const fn end_differently(one: &[Piece], other: &[Piece]) -> bool {
     let ([.., Piece::Literal(one)], [.., Piece::Literal(other)]) = (one, other) else { return false };
     let (one, other) = (one.as_bytes(), other.as_bytes());
@@ -87,11 +89,11 @@ const fn end_differently(one: &[Piece], other: &[Piece]) -> bool {
     }
 }
 
-/// Whether a text differs from another one where they are both, if it starts there at `from`.
+/// Whether two strings differ where both have bytes, if `text` starts at `from` in `other`.
 const fn differ(text: &[u8], other: &[u8], from: usize) -> bool {
     let rest = other.len() - from;
     let mut at = if text.len() < rest { text.len() } else { rest };
-    // From the end: what templates of one keyspace have in common, the prefix, is at the start.
+    // Backwards: templates of one keyspace have the same prefix, so they differ late.
     while at > 0 {
         at -= 1;
         if text[at] != other[from + at] {
@@ -101,21 +103,21 @@ const fn differ(text: &[u8], other: &[u8], from: usize) -> bool {
     false
 }
 
-/// Whether two templates can make the same key.
+/// Returns whether two templates can make the same key.
 pub(crate) const fn overlap(one: &[Piece], other: &[Piece]) -> Overlap {
     if end_differently(one, other) {
         return Overlap::Nothing;
     }
     let Some(from) = first_difference(one, other) else { return Overlap::Nothing };
-    // Most searches are short, and room for a long one costs the compiler even if nobody uses it.
+    // Most searches are short, and a large table costs compile time even if it stays empty.
     match search::<FEW, { FEW * 2 }>(one, other, from) {
         Overlap::Unknown => search::<MOST, { MOST * 2 }>(one, other, from),
         found => found,
     }
 }
 
-/// Goes through the pairs of states. `from` is the piece up to which both templates are alike; an example is of the whole
-/// key all the same.
+/// Searches the pairs of states. Both templates are equal before the piece `from`. An example is
+/// always a whole key.
 const fn search<const NODES: usize, const PLACES: usize>(
     one: &[Piece],
     other: &[Piece],
@@ -123,7 +125,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
 ) -> Overlap {
     let place = Position::at(from);
     let mut nodes = [Node { one: place, other: place, before: 0, byte: 0 }; NODES];
-    // A table of the nodes by what they are, each a number of a node and 1 more, or 0 for none.
+    // A hash table of the nodes. An entry is the index of a node plus 1; 0 means empty.
     let mut table = [0_u16; PLACES];
     table[nodes[0].hash() % PLACES] = 1;
     let (mut count, mut next) = (1, 0);
@@ -170,7 +172,7 @@ impl Node {
         self.one.is(other.one) && self.other.is(other.other)
     }
 
-    /// A number that different nodes seldom share.
+    /// A hash of the node.
     const fn hash(&self) -> usize {
         let one = (self.one.state as usize).wrapping_mul(31).wrapping_add(self.one.piece as usize);
         let other = (self.other.state as usize).wrapping_mul(37).wrapping_add(self.other.piece as usize);
@@ -179,7 +181,7 @@ impl Node {
 }
 
 impl<const CAPACITY: usize> ConstText<CAPACITY> {
-    /// The bytes on the way from the start to a node.
+    /// Returns the bytes on the path from the start to a node.
     const fn leading_to(nodes: &[Node], node: usize) -> Self {
         let (mut length, mut at) = (0, node);
         while at != 0 {
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_meet_and_what_can_not() {
+    fn overlaps_are_found_exactly() {
         use Piece::Literal;
         let (u64, i64, text) = (argument(u64::CLASS), argument(i64::CLASS), argument(TEXT));
         let cases: &[(&[Piece], &[Piece], Option<&str>)] = &[
@@ -255,7 +257,7 @@ mod tests {
             (&[Literal("c:"), argument(char::CLASS)], &[Literal("c:me")], None),
             (&[Literal("w:"), argument(WORDS)], &[Literal("w:men")], Some("w:men")),
             (&[Literal("w:"), argument(WORDS)], &[Literal("w:tr")], None),
-            // Of shapes, and of numbers in a row that a shape has none of.
+            // Shapes, and sequences of numbers that no shape contains.
             (&[Literal("i:"), argument(UUID)], &[Literal("i:"), u64], None),
             (
                 &[Literal("i:"), argument(UUID), Literal(":x")],
@@ -282,7 +284,7 @@ mod tests {
                 &[Literal("h:"), u64, Literal("."), u64, Literal(":x")],
                 None,
             ),
-            // Behind equal beginnings.
+            // After equal beginnings.
             (&[Literal("t:"), text, Literal(":a:"), u64], &[Literal("t:"), text, Literal(":ab:"), u64], None),
             (
                 &[Literal("t:"), text, Literal(":a:"), u64],
@@ -290,7 +292,7 @@ mod tests {
                 Some("t:a:a:0"),
             ),
             (&[Literal("t:"), text, Literal(":a")], &[Literal("t:"), text], None),
-            // Of many arguments of different classes, apart only at the end.
+            // Many arguments of different classes. Only the ends differ.
             (
                 &[
                     Literal("p:"),
@@ -330,13 +332,13 @@ mod tests {
         static LONG: [u8; 300] = [b'a'; 300];
         let long = Piece::Literal(str::from_utf8(&LONG).unwrap());
         assert_eq!(example(&[long], &[long]).unwrap().len(), LONGEST);
-        // An odd number of bytes, so that the cut is within a character.
+        // An odd number of bytes, so the cut is within a character.
         let umlauts = Piece::Literal(format!("x{}", "ä".repeat(100)).leak());
         let cut = example(&[umlauts], &[umlauts]).unwrap();
         assert!(cut.len() == LONGEST - 1 && cut.starts_with("xää"), "{cut}");
     }
 
-    /// Templates as the derive lets them through: an argument between two literals ends before the second.
+    /// Templates that the derive accepts: an argument between two literals ends before the second.
     fn template() -> impl Strategy<Value = Vec<Piece>> {
         let literal = prop::sample::select(vec![
             "a:", "b", "a", ":", ":7", "me", ":me", "-", "x:1:", "0", ".", "::", "%",
@@ -373,7 +375,7 @@ mod tests {
         })
     }
 
-    /// A key of the template by this seed, if it leads to one.
+    /// Creates a key of the template from this seed, if the random choices lead to one.
     fn key(pieces: &[Piece], seed: u64) -> Option<String> {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut key = Vec::new();
@@ -410,7 +412,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_a_key_of_both_is_found(one in template(), other in template(), seed: u64) {
+        fn every_common_key_is_found(one in template(), other in template(), seed: u64) {
             for nth in 0..50 {
                 let Some(key) = key(&one, seed.wrapping_add(nth)) else { continue };
                 if capture(&other, &key).is_some() {
@@ -419,7 +421,7 @@ mod tests {
             }
         }
 
-        /// The search at run time finds what the one at compile time finds.
+        /// The searches at run time and at compile time agree.
         #[test]
         fn both_searches_agree(one in template(), other in template()) {
             let found = match overlap_behind(&one, "", &other) {
@@ -434,7 +436,7 @@ mod tests {
         }
 
         #[test]
-        fn behind_a_text_is_a_literal_before(one in template(), other in template()) {
+        fn a_text_before_equals_a_leading_literal(one in template(), other in template()) {
             for before in ["a:", ":", "me:", "x:1:"] {
                 let mut longer = vec![Piece::Literal(before)];
                 longer.extend(&other);
@@ -444,7 +446,7 @@ mod tests {
         }
 
         #[test]
-        fn every_key_reads_back(one in template(), seed: u64) {
+        fn every_key_parses(one in template(), seed: u64) {
             if let Some(key) = key(&one, seed) {
                 prop_assert!(capture(&one, &key).is_some(), "{:?} of {:?}", key, one);
             }

@@ -1,5 +1,6 @@
-//! The search at run time. It finds the same as the search at compile time, but works on the heap, because the stack of a
-//! thread may be too small. It needs no small first table, which saves time only in the compiler.
+//! The search at run time. It finds the same as the search at compile time, but works on the heap,
+//! because the stack of a thread may be too small. It needs no small first table, which saves time
+//! only in the compiler.
 
 use rustc_hash::FxHashSet;
 
@@ -8,7 +9,8 @@ use super::candidates::Candidates;
 use super::{ConstText, MOST, Node, Overlap, end_differently, index};
 use crate::key::piece::Piece;
 
-/// Whether two templates can make the same key when every key of `other` is preceded by `before`. An example is a key of `one`.
+/// Returns whether two templates can make the same key when `before` precedes every key of `other`.
+/// An example is a key of `one`.
 pub(crate) fn overlap_behind(one: &[Piece], before: &str, other: &[Piece]) -> Overlap {
     if before.is_empty() && end_differently(one, other) {
         return Overlap::Nothing;

@@ -1,4 +1,4 @@
-//! Arrays and objects while they are written.
+//! Writes arrays and objects.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -46,7 +46,7 @@ pub(super) struct Entries<'e, 'o> {
     encoder: &'e mut Encoder<'o>,
     seen: ObjectKeys,
     is_empty: bool,
-    /// Whether a key was written whose value was not.
+    /// Whether a key was written without its value.
     needs_value: bool,
 }
 
@@ -100,7 +100,7 @@ impl<'e, 'o> Entries<'e, 'o> {
 }
 
 fn unpaired() -> JsonProblem {
-    JsonProblem::new("its `Serialize` writes a key without a value, or a value without a key")
+    JsonProblem::new("the `Serialize` implementation writes a key without a value, or a value without a key")
 }
 
 /// The fields of a struct.
@@ -109,7 +109,7 @@ pub(super) enum Fields<'e, 'o> {
         entries: Entries<'e, 'o>,
         in_variant: bool,
     },
-    /// A value that is JSON text already.
+    /// A value that is already JSON text.
     Raw(&'e mut Encoder<'o>),
 }
 
@@ -207,7 +207,7 @@ impl SerializeMap for Entries<'_, '_> {
         // The key may be secret.
         let twice = || {
             JsonProblem::new(
-                "a key of a map is written twice, so a reader fails or drops a value: keys must differ as strings, also \
+                "a key of a map is written twice, so a reader fails or drops a value: keys must differ as strings, and \
                  from the fields next to a flattened map",
             )
         };

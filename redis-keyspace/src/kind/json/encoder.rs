@@ -1,8 +1,9 @@
-//! An encoder of JSON that fails where no reader could decode the result.
+//! A JSON encoder that fails if no reader could decode the result.
 //!
-//! Its output is that of `serde_json`, which formats the strings and the floats. What is different: a number that JSON lacks is
-//! an error instead of `null`; so is nesting that the decoder rejects, and a key that occurs twice; and encoding ends when
-//! the output is longer than it may be.
+//! Its output is the same as that of `serde_json`, which formats the strings and floats. The
+//! differences: numbers that JSON does not have are an error instead of `null`. Nesting that the
+//! decoder rejects and keys that occur twice are errors, too. Encoding stops when the output
+//! exceeds its limit.
 
 use std::fmt::Display;
 
@@ -13,10 +14,10 @@ use super::output::Encoder;
 use super::problem::{JsonProblem, JsonStep};
 use super::unique::ObjectKeys;
 
-/// `serde_json` serialises a value that is JSON text already as a struct of one of these names.
+/// The names under which `serde_json` serializes values that are already JSON text.
 const RAW: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
 
-/// Appends a value of at most this many bytes.
+/// Appends the JSON of a value, which must not be longer than `most` bytes.
 pub(super) fn encode<T: Serialize + ?Sized>(
     value: &T,
     most: usize,
@@ -75,7 +76,7 @@ impl<'e, 'o> Serializer for &'e mut Encoder<'o> {
         self.displayed(value)
     }
 
-    /// An array of numbers, as `serde_json` writes it.
+    /// Writes an array of numbers, as `serde_json` does.
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), JsonProblem> {
         self.check_room(bytes.len())?;
         self.open(b'[')?;

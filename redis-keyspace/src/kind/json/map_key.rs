@@ -1,4 +1,4 @@
-//! Keys of maps, which JSON writes as strings, and values that are JSON text already.
+//! Map keys, which JSON writes as strings, and values that are already JSON text.
 
 use std::fmt::Display;
 
@@ -7,20 +7,21 @@ use serde::ser::{Impossible, Serialize, Serializer};
 use super::output::Encoder;
 use super::problem::JsonProblem;
 
-/// Writes a key of a map: a string, or a number, a character or a `bool` in quotes, all of which read back.
+/// Writes a map key: a string, or a number, a character or a `bool` in quotes. All of these can be
+/// read back.
 pub(super) struct MapKey<'e, 'o>(pub(super) &'e mut Encoder<'o>);
 
-/// Writes the text of a value that is JSON already.
+/// Writes a value that is already JSON text.
 pub(super) struct RawText<'e, 'o>(pub(super) &'e mut Encoder<'o>);
 
 fn no_key(what: &str) -> JsonProblem {
     JsonProblem::new(format!(
-        "a key of a map is {what}, and JSON has only strings as keys; store a list of pairs, or serialise the key as a string"
+        "a key of a map is {what}, but JSON keys are strings; store a list of pairs, or serialize the key as a string"
     ))
 }
 
 fn no_text() -> JsonProblem {
-    JsonProblem::new("a raw JSON value does not serialise as text")
+    JsonProblem::new("a raw JSON value did not serialize as a string")
 }
 
 macro_rules! quoted {
@@ -34,7 +35,7 @@ macro_rules! quoted {
     )+};
 }
 
-/// The methods of a serializer that accept nothing.
+/// Expands to methods of a serializer that always fail.
 macro_rules! refused {
     ($refusal:expr; $($method:ident($($argument:ty),*)),+ $(,)?) => {$(
         fn $method(self, $(_: $argument),*) -> Result<Self::Ok, JsonProblem> {
@@ -43,7 +44,7 @@ macro_rules! refused {
     )+};
 }
 
-/// The methods for arrays, objects and variants with data, which accept nothing.
+/// Expands to the methods for arrays, objects and variants with data, which always fail.
 macro_rules! refused_compounds {
     ($array:expr, $object:expr, $variant:expr) => {
         type Ok = ();

@@ -1,4 +1,4 @@
-//! JSON, written straight into the command and decoded from the reply's bytes.
+//! JSON, written directly into the command and decoded from the bytes of the reply.
 
 #[macro_use]
 mod integers;
@@ -24,43 +24,50 @@ use super::traits::{Kind, SingleValue};
 
 /// A value of type `T` as plain JSON, which any other client can read.
 ///
-/// A marker for the return type of a field; the values themselves are plain `T`, which must implement serde's
-/// `Serialize` and `Deserialize`.
+/// Use it as the return type of a field. It is only a marker: values are plain `T`, which must
+/// implement serde's `Serialize` and `Deserialize`.
 ///
-/// # What is written can be read
+/// # Every written value can be read
 ///
-/// Numbers read back exactly, every `f64` and `f32` included. A write fails with [`Encode`](crate::ErrorKind::Encode), and
-/// nothing is sent, if the value has no JSON that a reader accepts:
+/// Numbers read back exactly, including every `f64` and `f32`. If a value has no JSON that readers
+/// accept, the write fails with [`Encode`](crate::ErrorKind::Encode) and nothing is sent. This
+/// applies to:
 ///
-/// - NaN and infinite numbers, which JSON lacks;
+/// - NaN and infinite numbers, which JSON does not have;
 /// - arrays and objects that nest more than 127 levels deep;
-/// - a key of a map that is not a string, number, `bool`, character or unit variant;
-/// - a field or key that is written twice in one object, because `flatten` or `tag` adds one that exists already, or because
-///   two keys of a map are the same string;
-/// - a `Serialize` of your own that writes a key without a value.
+/// - a map key that is not a string, number, `bool`, character or unit variant;
+/// - a field or key that occurs twice in one object, because `flatten` or `tag` adds one that
+///   already exists, or because two keys of a map are the same string;
+/// - a custom `Serialize` that writes a key without a value.
 ///
-/// Whether `Deserialize` accepts what `Serialize` wrote is found only by trying. The option
-/// [`verify_writes`](crate::RedisBuilder::verify_writes), which is on in debug builds, decodes each value before it is sent.
+/// Only decoding shows whether `Deserialize` accepts what `Serialize` wrote. The option
+/// [`verify_writes`](crate::RedisBuilder::verify_writes), on in debug builds, decodes each value
+/// before it is sent.
 ///
-/// # What can still change a value
+/// # Values that may change
 ///
-/// These types and serde attributes read back without an error, but not always as the same value:
+/// Values with these types and serde attributes can be written, but may read back as a different
+/// value or fail to read:
 ///
-/// - `skip`, `skip_serializing` and `skip_serializing_if` on a field with `default`: it reads back as its default, which may
-///   differ from what was skipped. Without `default`, reading fails, except for an `Option`;
+/// - `skip`, `skip_serializing` and `skip_serializing_if` on a field with `default`: it reads back
+///   as its default, which may differ from the skipped value. Without `default`, reading fails,
+///   except for an `Option`;
 /// - `default` on a container or a field, with a field that is named differently in each direction
 ///   (`rename(serialize = "a", deserialize = "b")`): it reads back as its default;
-/// - `untagged` enums: the first variant that accepts the JSON wins, so with `A { x: u8 }` before `B { x: u8, y: u8 }`, a `B`
-///   reads back as an `A`;
+/// - `untagged` enums: the first variant that accepts the JSON wins, so with `A { x: u8 }` before
+///   `B { x: u8, y: u8 }`, a `B` reads back as an `A`;
 /// - `other` on a variant: an unknown variant reads back as that one;
-/// - `Option<Option<T>>`, `Option<()>` and `Option<serde_json::Value>`: `Some(None)`, `Some(())` and `Some(Value::Null)` are
-///   written as `null`, which reads back as `None`;
-/// - `with`, `serialize_with`, `deserialize_with`, `from`, `try_from`, `into` and `getter`: whatever the code does;
-/// - `flatten` and internally tagged enums with `u128` or `i128` fields beyond 64 bits: reading fails;
-/// - an `f32` in a field that another program reads as `f64`: it is written with the digits of an `f32`.
+/// - `Option<Option<T>>`, `Option<()>` and `Option<serde_json::Value>`: `Some(None)`, `Some(())`
+///   and `Some(Value::Null)` are written as `null`, which reads back as `None`;
+/// - `with`, `serialize_with`, `deserialize_with`, `from`, `try_from`, `into` and `getter`: your
+///   code decides;
+/// - `flatten` and internally tagged enums with `u128` or `i128` fields beyond 64 bits: reading
+///   fails;
+/// - an `f32` in a field that another program reads as `f64`: it is written with the digits of an
+///   `f32`.
 pub struct Json<T>(PhantomData<fn() -> T>);
 
-/// The JSON of any value.
+/// Encodes any value as JSON.
 pub(crate) fn json_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut json = Vec::new();
     encoder::encode(value, usize::MAX, &mut json).map_err(JsonProblem::into_error)?;
@@ -73,7 +80,7 @@ impl<T> fmt::Debug for Json<T> {
     }
 }
 
-impl<T: 'static> Kind for Json<T> {
+impl<T: Serialize + DeserializeOwned + 'static> Kind for Json<T> {
     const WIRE_FORMAT: &'static str = "JSON";
 }
 
@@ -91,7 +98,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> SingleValue for Json<T> {
 
     fn decode(bytes: &[u8]) -> Result<T, DecodeError> {
         serde_json::from_slice(bytes).map_err(|error| {
-            // serde_json's own message quotes the value; only its category and place may leave here.
+            // The message of serde_json quotes the value, so only its category and position are
+            // used.
             let problem = match error.classify() {
                 serde_json::error::Category::Syntax => "malformed JSON",
                 serde_json::error::Category::Eof => "JSON that ends too early",

@@ -1,4 +1,4 @@
-//! The output of the encoder: text and numbers, and what ends encoding.
+//! The output of the encoder: strings, numbers and limits.
 
 use std::fmt::{self, Display, Write};
 
@@ -8,20 +8,20 @@ use smallvec::SmallVec;
 use super::problem::JsonProblem;
 use super::unique::KeyPlaces;
 
-/// How deeply arrays and objects nest in what `serde_json` decodes: it fails at the 128th.
+/// The maximum nesting of arrays and objects. `serde_json` fails at the 128th level.
 const DEEPEST: u8 = 127;
 
 pub(super) struct Encoder<'o> {
     pub(super) out: &'o mut Vec<u8>,
     pub(super) keys: KeyPlaces,
-    /// The greatest length of the output, and of the value alone.
+    /// The maximum length of the output. `most` is the maximum length of the value alone.
     end: usize,
     most: usize,
     depth: u8,
 }
 
 impl<'o> Encoder<'o> {
-    /// Appends a value of at most this many bytes.
+    /// Creates an encoder for a value of at most `most` bytes.
     pub(super) fn new(most: usize, out: &'o mut Vec<u8>) -> Self {
         let end = out.len().saturating_add(most);
         Self { out, keys: KeyPlaces::new(), end, most, depth: 0 }
@@ -29,13 +29,14 @@ impl<'o> Encoder<'o> {
 }
 
 impl Encoder<'_> {
-    /// Fails if the output is too long. Called once per element, so the output is never much longer.
+    /// Fails if the output is too long. Called once per element, so the output never exceeds the
+    /// limit by much.
     #[inline]
     pub(super) fn check_length(&self) -> Result<(), JsonProblem> {
         if self.out.len() > self.end { Err(JsonProblem::too_long(self.most)) } else { Ok(()) }
     }
 
-    /// Fails if this many more bytes are too many.
+    /// Fails if there is no room for this many more bytes.
     #[inline]
     pub(super) fn check_room(&self, bytes: usize) -> Result<(), JsonProblem> {
         if self.end.saturating_sub(self.out.len()) < bytes {
@@ -62,7 +63,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// Closes what was opened last.
+    /// Closes the innermost array or object.
     #[inline]
     pub(super) fn close(&mut self, bracket: u8) {
         self.depth -= 1;
@@ -109,7 +110,7 @@ impl Encoder<'_> {
             .map_err(|error| JsonProblem::new(error.to_string()))
     }
 
-    /// Text that is JSON already.
+    /// Appends a string that is already JSON.
     pub(super) fn raw(&mut self, json: &str) -> Result<(), JsonProblem> {
         self.check_room(json.len())?;
         self.push(json.as_bytes());
@@ -120,13 +121,13 @@ impl Encoder<'_> {
         let mut text = Displayed { text: SmallVec::new(), most: self.end.saturating_sub(self.out.len()) };
         if write!(text, "{value}").is_err() {
             self.check_room(text.text.len())?;
-            return Err(JsonProblem::new("its `Display` failed"));
+            return Err(JsonProblem::new("the `Display` implementation failed"));
         }
         let text = std::str::from_utf8(&text.text).map_err(|error| JsonProblem::new(error.to_string()))?;
         self.string(text)
     }
 
-    /// Opens `{"Variant":`, which a variant with data is in.
+    /// Writes `{"Variant":`, the start of a variant with data.
     pub(super) fn open_variant(&mut self, variant: &'static str) -> Result<(), JsonProblem> {
         self.open(b'{')?;
         self.string(variant)?;
@@ -135,8 +136,8 @@ impl Encoder<'_> {
     }
 }
 
-/// Whether a string has characters that are escaped in JSON. Without a branch for each byte, which compilers turn into vector
-/// instructions.
+/// Whether a string contains characters that JSON escapes. It has no branch per byte, so compilers
+/// vectorize it.
 #[inline]
 fn has_escapes(text: &[u8]) -> bool {
     text.iter().fold(false, |found, &byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
@@ -147,7 +148,8 @@ fn not_finite(is_nan: bool) -> JsonProblem {
     JsonProblem::new(format!("JSON has no way to write {number}; store an `Option`, or a string"))
 }
 
-/// The text of a `Display`, usually without an allocation: times, decimals and ids are written like this.
+/// Collects the output of a `Display`, usually without an allocation: times, decimals and ids are
+/// short.
 struct Displayed {
     text: SmallVec<[u8; 64]>,
     most: usize,

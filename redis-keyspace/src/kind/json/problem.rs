@@ -1,17 +1,18 @@
-//! Why a value has no JSON that a reader could decode, and where in the value.
+//! The reason why a value cannot be encoded as readable JSON, and the position in the value.
 
 use std::fmt::{self, Display};
 
 use super::super::error::EncodeError;
 
-/// Why a value can't be encoded. Boxed: results of nested calls are small, and only failures allocate.
+/// The reason why a value cannot be encoded. Boxed, so results of nested calls are small and only
+/// failures allocate.
 #[derive(Debug)]
 pub(super) struct JsonProblem(Box<JsonProblemInner>);
 
 #[derive(Debug)]
 struct JsonProblemInner {
     what: What,
-    /// From the innermost step to the outermost.
+    /// The path to the position, innermost step first.
     path: Vec<JsonStep>,
 }
 
@@ -21,7 +22,7 @@ enum What {
     TooLong { most: usize },
 }
 
-/// A step from a value to a part of it. Keys of maps may be secret, so they are not kept.
+/// A step from a value to a part of it. Map keys may be secret, so they are not kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum JsonStep {
     Name(&'static str),
@@ -42,7 +43,7 @@ impl JsonProblem {
         Self(Box::new(JsonProblemInner { what, path: Vec::new() }))
     }
 
-    /// Adds the step that led here.
+    /// Adds an outer step to the path.
     pub(super) fn within(mut self, step: JsonStep) -> Self {
         self.0.path.push(step);
         self
@@ -66,7 +67,7 @@ impl Display for JsonProblem {
             return Ok(());
         }
         f.write_str(" (at `")?;
-        // Of a value that is nested too deeply, the first steps tell enough.
+        // If the value nests too deeply, the first steps are enough.
         const SHOWN: usize = 16;
         for step in self.0.path.iter().rev().take(SHOWN) {
             match step {

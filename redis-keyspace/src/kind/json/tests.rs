@@ -1,4 +1,5 @@
-//! The encoder against `serde_json`: the same output, and a decoder for everything that it accepts.
+//! Tests the encoder against `serde_json`: the output must be the same, and every output must be
+//! readable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -18,7 +19,7 @@ fn encoded<T: Serialize + DeserializeOwned + Send + 'static>(value: &T) -> Resul
     Ok(out.split_off(6))
 }
 
-/// The value reads back as itself, and is written as `serde_json` writes it.
+/// Asserts that the value reads back as itself, and that `serde_json` writes the same output.
 #[track_caller]
 fn round_trip<T: Serialize + DeserializeOwned + Send + PartialEq + Debug + 'static>(value: &T) {
     let json = encoded(value).unwrap();
@@ -193,7 +194,7 @@ fn everything() -> impl Strategy<Value = Everything> {
 
 proptest! {
     #[test]
-    fn every_shape_reads_back_as_it_was(value in everything()) {
+    fn every_shape_reads_back_unchanged(value in everything()) {
         round_trip(&value);
     }
 
@@ -214,7 +215,7 @@ proptest! {
         }
     }
 
-    /// Whatever is accepted within a limit is no longer than it.
+    /// No output exceeds its limit.
     #[test]
     fn a_limit_is_exact(value in everything(), cut in 0.0..1.2_f64) {
         let whole = encoded(&value).unwrap();
@@ -229,7 +230,7 @@ proptest! {
 }
 
 #[test]
-fn numbers_that_json_lacks_are_refused() {
+fn numbers_that_json_lacks_are_rejected() {
     #[derive(Serialize, Deserialize)]
     struct Order {
         items: Vec<Item>,
@@ -252,7 +253,7 @@ fn numbers_that_json_lacks_are_refused() {
     assert!(encoder_refuses(&map).contains("NaN"));
 }
 
-/// A map of pairs, whatever they are.
+/// A map of any pairs.
 struct Pairs<K, V>(Vec<(K, V)>);
 
 impl<K: Serialize, V: Serialize> Serialize for Pairs<K, V> {
@@ -267,7 +268,7 @@ fn encoder_refuses<T: Serialize>(value: &T) -> String {
     super::encoder::encode(value, usize::MAX, &mut out).unwrap_err().to_string()
 }
 
-/// Arrays, objects, variants or structs, nested this deeply.
+/// Arrays, objects, variants or structs that nest to this depth.
 struct Nested(u32, u8);
 
 impl Serialize for Nested {
@@ -293,19 +294,19 @@ impl Serialize for Nested {
     }
 }
 
-/// Reads any nesting, with the recursion of a type that holds itself.
+/// Accepts any nesting. The type is recursive.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Any {
     Leaf(u8),
-    #[allow(dead_code, reason = "read only")]
+    #[allow(dead_code, reason = "only deserialized")]
     Array(Vec<Any>),
-    #[allow(dead_code, reason = "read only")]
+    #[allow(dead_code, reason = "only deserialized")]
     Object(HashMap<String, Any>),
 }
 
 #[test]
-fn nesting_is_accepted_exactly_as_deep_as_it_can_be_read() {
+fn nesting_is_accepted_to_the_depth_that_can_be_read() {
     for kind in [0, 1, 2] {
         for depth in [0, 1, 64, 126, 127, 128, 129, 500, 100_000] {
             let mut out = Vec::new();
@@ -325,7 +326,7 @@ fn nesting_is_accepted_exactly_as_deep_as_it_can_be_read() {
 }
 
 #[test]
-fn keys_that_are_no_strings_are_refused() {
+fn keys_that_are_not_strings_are_rejected() {
     assert!(encoder_refuses(&Pairs(vec![((1, 2), 3)])).contains("a key of a map is an array"));
     assert!(encoder_refuses(&Pairs(vec![((), 3)])).contains("is null"));
     assert!(encoder_refuses(&Pairs(vec![(None::<u8>, 3)])).contains("is null"));
@@ -338,16 +339,16 @@ fn keys_that_are_no_strings_are_refused() {
 }
 
 #[test]
-fn a_key_that_is_written_twice_is_refused() {
+fn a_duplicate_key_is_rejected() {
     assert!(encoder_refuses(&Pairs(vec![("a", 1), ("b", 2), ("a", 3)])).contains("written twice"));
-    // Distinct keys, but one string.
+    // Distinct keys, but the same string.
     assert!(encoder_refuses(&Pairs(vec![(Some("1"), 1), (Some("1"), 2)])).contains("written twice"));
-    // A flattened map that has the name of a field: reading fails.
+    // A key of a flattened map equals the name of a field: reading fails.
     let clash = Flat { named: 1, others: BTreeMap::from([("named".to_owned(), 1.0)]) };
     let json = serde_json::to_vec(&clash).unwrap();
     assert!(Json::<Flat>::decode(&json).is_err());
     refused(&clash, &["written twice", "flattened"]);
-    // So does a tag that has the name of a field of the variant.
+    // The tag equals the name of a field of the variant: reading fails, too.
     #[derive(Serialize, Deserialize)]
     #[serde(tag = "type")]
     enum Event {
@@ -360,12 +361,12 @@ fn a_key_that_is_written_twice_is_refused() {
     let clash = Event::Moved(Move { r#type: "slow".to_owned() });
     assert!(Json::<Event>::decode(&serde_json::to_vec(&clash).unwrap()).is_err());
     refused(&clash, &["the field `type` is written twice", "`tag`"]);
-    // The same key in two objects is fine.
+    // Two objects may have the same key.
     round_trip(&vec![BTreeMap::from([("a".to_owned(), BTreeMap::from([("a".to_owned(), 1)]))]); 3]);
 }
 
 #[test]
-fn broken_implementations_are_refused() {
+fn broken_implementations_are_rejected() {
     struct Broken(bool);
     impl Serialize for Broken {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -384,7 +385,7 @@ fn broken_implementations_are_refused() {
     }
 }
 
-/// Encoding stops at the limit, so an endless value ends, too.
+/// Encoding stops at the limit, even for an endless value.
 #[test]
 fn encoding_stops_at_the_limit() {
     struct Endless<'c>(&'c std::cell::Cell<u64>);
@@ -401,7 +402,7 @@ fn encoding_stops_at_the_limit() {
     let error = super::encoder::encode(&Endless(&count), 1000, &mut out).unwrap_err();
     assert_eq!(error.into_error(), EncodeError::too_large(1000));
     assert!(count.get() < 100 && out.len() < 1100, "{} {}", count.get(), out.len());
-    // Long texts and bytes are not even begun.
+    // Strings and bytes over the limit are not written at all.
     let mut out = Vec::new();
     let text = "x".repeat(1 << 20);
     assert!(super::encoder::encode(&text, 1000, &mut out).is_err() && out.is_empty());
@@ -413,10 +414,28 @@ fn encoding_stops_at_the_limit() {
     }
     let error = super::encoder::encode(&Shown, 1000, &mut out).unwrap_err();
     assert_eq!(error.into_error(), EncodeError::too_large(1000));
+    // A `Display` is stopped on the way.
+    struct Long<'c>(&'c std::cell::Cell<u64>);
+    impl std::fmt::Display for Long<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            (0..100_000).try_for_each(|_| {
+                self.0.set(self.0.get() + 1);
+                f.write_str("0123456789")
+            })
+        }
+    }
+    impl Serialize for Long<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(self)
+        }
+    }
+    count.set(0);
+    assert!(super::encoder::encode(&Long(&count), 1000, &mut out).is_err());
+    assert!(count.get() < 200, "{}", count.get());
 }
 
 #[test]
-fn any_json_is_written_as_serde_json_writes_it() {
+fn any_json_is_written_as_by_serde_json() {
     for text in [
         r#"{"b":[1,-2,3.5,1e300,null,true,"x\u0001\n\"\\/"],"a":{"":{}},"c":[[],[[]]],"big":18446744073709551615}"#,
         r#"[0.1,-0.0,5e-324,1.7976931348623157e308]"#,

@@ -1,45 +1,47 @@
-//! Whether the keys of an object are distinct.
+//! Checks that the keys of an object are distinct.
 //!
-//! Reading an object with a key that occurs twice fails for a struct, and drops one of the values for a map. The keys are
-//! compared as they were written, in the output, so that nothing is copied.
+//! If a key occurs twice, reading fails for a struct and drops a value for a map. Keys are compared
+//! in their written form, in the output, so nothing is copied.
 
 use std::hash::{BuildHasher, RandomState};
 
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-/// Where the keys of all open objects are in the output, those of the innermost object last.
+/// The positions of the keys of all open objects in the output. Those of the innermost object come
+/// last.
 pub(super) type KeyPlaces = SmallVec<[(usize, usize); 16]>;
 
-/// How many keys are compared one by one.
+/// Up to this number, keys are compared one by one.
 const FEW: usize = 24;
 
 /// The keys of one open object.
 #[derive(Debug)]
 pub(super) struct ObjectKeys {
-    /// Where they start among the keys of all open objects.
+    /// The index of the first key among the keys of all open objects.
     first: usize,
-    /// A bit for each key, by some of its bytes: a bit that is not set proves that the key is new.
+    /// A small Bloom filter: each key sets a bit. If its bit is not set, a key is new.
     bits: u64,
-    /// Whether every key was greater than the one before, as in a `BTreeMap`: then they are distinct. Not known for a struct, whose
-    /// fields are few.
+    /// Whether each key was greater than the one before, as in a `BTreeMap`. Then all are distinct.
+    /// Not tracked for a struct, which has few fields.
     ascending: bool,
-    /// The hashes of the keys, once there are many. The hasher is seeded: keys may come from outside. The set need not hash well.
+    /// The hashes of the keys, once there are many. Keys may be untrusted, so the hasher is seeded.
+    /// The set itself does not need a good hash.
     hashes: Option<Box<(RandomState, FxHashSet<u64>)>>,
 }
 
 impl ObjectKeys {
-    /// The keys of a map.
+    /// Starts the keys of a map.
     pub(super) fn of_map(places: &KeyPlaces) -> Self {
         Self { first: places.len(), bits: 0, ascending: true, hashes: None }
     }
 
-    /// The keys of a struct.
+    /// Starts the keys of a struct.
     pub(super) fn of_struct(places: &KeyPlaces) -> Self {
         Self { ascending: false, ..Self::of_map(places) }
     }
 
-    /// Adds the key that was written last, at this place; returns whether it is new.
+    /// Adds the key at this position, which was written last. Returns whether it is new.
     #[inline]
     pub(super) fn add(&mut self, out: &[u8], places: &mut KeyPlaces, place: (usize, usize)) -> bool {
         let key = at(out, place);
@@ -73,7 +75,7 @@ impl ObjectKeys {
         hashes.1.insert(hashes.0.hash_one(key)) || differs()
     }
 
-    /// Forgets the keys, when the object is closed.
+    /// Removes the keys when the object is closed.
     pub(super) fn close(&self, places: &mut KeyPlaces) {
         places.truncate(self.first);
     }
@@ -83,7 +85,7 @@ fn at(out: &[u8], (start, end): (usize, usize)) -> &[u8] {
     out.get(start..end).unwrap_or_default()
 }
 
-/// A key is written in quotes.
+/// Returns the bit of a key. A key is written in quotes.
 #[inline]
 fn bit(key: &[u8]) -> u64 {
     let (first, last) = match key {
@@ -100,7 +102,7 @@ fn bit(key: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Adds keys of a text; returns the index of the first one that occurs twice.
+    /// Adds the keys and returns the index of the first duplicate.
     fn first_duplicate(keys: &[String]) -> Option<usize> {
         let found = first_duplicate_of(keys, ObjectKeys::of_map);
         assert_eq!(first_duplicate_of(keys, ObjectKeys::of_struct), found);
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_occurs_twice_is_found_in_every_order_and_number() {
+    fn a_duplicate_key_is_found_in_any_order_and_number_of_keys() {
         for count in [1_usize, 2, 5, 23, 24, 25, 26, 100, 1000] {
             let ascending: Vec<_> = (0..count).map(|number| format!("key{number:05}")).collect();
             let descending: Vec<_> = ascending.iter().rev().cloned().collect();

@@ -1,6 +1,5 @@
-//! Compiles expansions in edition 2021, where the expansion's own edition is a later one, with every warning
-//! and the documentation of every item demanded, and among names that shadow what expansions usually take for
-//! granted.
+//! Compiles expansions in edition 2021, although the macro uses a later edition. All warnings and
+//! missing documentation are errors, and local names shadow the usual ones.
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(clippy::all, clippy::pedantic)]
 
@@ -8,14 +7,14 @@ pub mod lints;
 pub mod shadowed;
 pub mod shop;
 
-/// Private items may be used by a public keyspace whose constructors are narrower.
+/// A public keyspace can use private items if its constructors are private.
 mod narrowed {
     use redis_keyspace::{Json, KeyArgument, Keyspace};
 
     #[derive(Debug, Clone, PartialEq, KeyArgument)]
     pub(crate) struct Secret(pub(crate) u64);
 
-    /// A public keyspace with a constructor that is not.
+    /// A public keyspace with a private constructor.
     #[derive(Debug, Keyspace)]
     #[keyspace(prefix = "narrowed", ttl = none)]
     pub struct NarrowedKeys {

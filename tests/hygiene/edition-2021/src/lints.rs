@@ -1,19 +1,19 @@
-//! What a user says of lints and of visibility holds for what is generated, too.
+//! Lint and visibility attributes of the user also apply to generated code.
 
-/// Names of another system, in a struct that has one too.
+/// Names of another system, in a struct with such a name.
 #[derive(Debug, redis_keyspace::Keyspace)]
 #[keyspace(prefix = "lints", ttl = none)]
 #[expect(non_camel_case_types, non_snake_case, reason = "the names of another system")]
 pub struct lint_keys {
     userName: fn(id: u64) -> redis_keyspace::Text,
-    /// Here only the parameter is named so.
+    /// Here, only the parameter has such a name.
     #[allow(non_snake_case)]
     user: fn(userId: u64) -> redis_keyspace::Text,
     user_by_id: fn(id: u64) -> redis_keyspace::Text,
     user_by_name: fn(name: &str) -> redis_keyspace::Text,
 }
 
-/// Says everything that concerns the enum of parsed keys as well.
+/// Has every attribute that also applies to the enum of parsed keys.
 #[derive(Debug, redis_keyspace::Keyspace)]
 #[keyspace(prefix = "old", ttl = none)]
 #[non_exhaustive]
@@ -31,14 +31,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_as_declared() {
+    fn keys_match_their_declarations() {
         assert_eq!(lint_keys::userName(7).as_str(), "lints:userName:7");
         assert_eq!(lint_keys::parse("lints:user:7").unwrap(), Parsedlint_keys::User { userId: 7 });
     }
 
     #[test]
     #[expect(deprecated)]
-    fn the_enum_is_as_deprecated_as_the_struct() {
+    fn the_generated_enum_inherits_deprecation() {
         assert_eq!(OldKeys::parse("old:user:7").unwrap(), ParsedOldKeys::User { id: 7 });
     }
 }

@@ -1,5 +1,5 @@
-//! A scope in which no name means what it usually does. Only absolute paths are left, so each item below stands for a
-//! name that an expansion must not take from its surroundings.
+//! A scope that shadows all usual names. Only absolute paths work, so each item below is a name
+//! that an expansion must not take from its scope.
 #![allow(
     dead_code,
     non_camel_case_types,
@@ -14,7 +14,7 @@
 
 use ::redis_keyspace::{KeyArgument as argument_derive, Keyspace as keyspace_derive};
 
-/// Modules: the roots of paths, and the tools that lints belong to.
+/// Modules: the roots of paths, and the lint tools.
 macro_rules! modules {
     ($($name:ident)*) => { $(mod $name {})* };
 }
@@ -24,7 +24,7 @@ modules! {
     bindings __private __rk
 }
 
-/// Types, of which the unit structs are values, too: a binding of such a name would be a comparison.
+/// Types. Unit structs are also values, so a pattern with such a name would be a comparison.
 macro_rules! types {
     ($($name:ident)*) => { $(
         #[derive(::core::fmt::Debug)]
@@ -38,14 +38,14 @@ types! {
     ExactSizeIterator Extend Fn FnMut FnOnce From FromIterator Future Hash Into IntoFuture IntoIterator Iterator None Ok
     Option Ord PartialEq PartialOrd Result Send Sized Some String Sync ToOwned ToString TryFrom TryInto Unpin Vec
     drop size_of size_of_val align_of align_of_val
-    // The rest of the standard library, as far as anything like it is needed.
+    // Other names of the standard library that expansions use.
     Arc Arguments Borrow Cell DebugStruct Deref Display Duration Formatter PhantomData Rc Write
     // The runtime.
     ArgumentClass ArgumentMeta Bytes Captures Catalog Command Counter Error FillPolicy Group Json Key KeyArgument
     KeyBuilder KeyWriter Keyspace KeyspaceMeta Kind KindMeta Lifetime Lock Message OnUnavailable Overrides Pattern Piece
     RateLimit Raw Redis Role Sweep TemplateMeta Text assert_kind assert_snapshot conflict conflict_between conflict_text
     count_templates debug_variant delete_pattern
-    // What expansions bind and define.
+    // Names that expansions bind and define.
     glob key f this other captures template out text conflicting value pattern
     __a0 __a1 __a2 __b0 __b1 __b2 __captures __conflict __f __f0 __f1 __glob __other __out __template __text __this
     __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
@@ -53,7 +53,7 @@ types! {
     the_catalog_is_as_committed redis new Bound
 }
 
-/// Primitives, each of them an argument.
+/// Primitive types, each used as an argument.
 macro_rules! primitives {
     ($($name:ident)*) => { $(
         #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
@@ -80,10 +80,11 @@ macros! {
     catalog catalog_test
 }
 
-/// Attributes: this one can't stand on a function.
+/// Attributes. This one is not allowed on a function.
 use ::core::prelude::v1::global_allocator as test;
 
-/// Traits whose methods every type has. By value, they come before the methods of a type that take a reference.
+/// Traits that every type implements. Their methods take `self` by value, so they take precedence
+/// over methods of a type that take a reference.
 trait Everything: ::core::marker::Sized {
     const CLASS: () = ();
     const REDIS_TYPE: () = ();
@@ -124,7 +125,7 @@ impl<T> Everything for T {}
 #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
 struct Id(::core::primitive::u64);
 
-/// A newtype with a name, of a newtype.
+/// A named newtype of a newtype.
 #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
 struct Named {
     text: Id,
@@ -140,7 +141,7 @@ enum State {
     Some,
 }
 
-/// Names that the expansion itself gives to types.
+/// Names that the expansion uses for its own types.
 #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
 struct V(::core::primitive::u8);
 
@@ -156,13 +157,13 @@ struct __A4(__A5);
 #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
 struct __A5(V);
 
-/// Without the lifetime that the standard library's has.
+/// Has no lifetime parameter, unlike the type of the standard library.
 #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
 struct Cow(V);
 
 const LENGTH: ::core::primitive::usize = 2;
 
-/// Everything that a declaration can say.
+/// Uses every option of a declaration.
 #[derive(keyspace_derive)]
 #[keyspace(prefix = "shadowed", db = 2, ttl = 3600, timeout = "1s", server = "x", retries = 1)]
 #[keyspace(shared_connections = 1, exclusive_connections = 1, on_unavailable = "miss", crate = ::redis_keyspace)]
@@ -191,7 +192,7 @@ struct ShadowedKeys {
     ) -> ::redis_keyspace::Text,
 }
 
-/// Primitives that are none, and names that internals of the expansion have elsewhere.
+/// Types that shadow primitives, and names that the expansion uses internally.
 #[derive(keyspace_derive)]
 #[keyspace(prefix = "primitives", ttl = none, bound = BoundPrimitiveKeys)]
 struct PrimitiveKeys {
@@ -239,7 +240,7 @@ mod inside_macro {
     declare!(MadeKeys, "made", "1h", item: fn(id: u64) -> ::redis_keyspace::Text);
 
     #[test]
-    fn declared_by_a_macro() {
+    fn keyspaces_can_be_declared_by_a_macro() {
         ::std::assert_eq!(MadeKeys::item(7).as_str(), "made:item:7");
     }
 }
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[::core::prelude::v1::test]
-    fn keys_are_made_and_read() {
+    fn keys_are_built_and_parsed() {
         let key = ShadowedKeys::entry(id(7), Named { text: id(8) }, State::Old);
         ::std::assert_eq!(::redis_keyspace::Key::as_str(&key), "shadowed:entry:7:8:OLD");
         let parsed = <ShadowedKeys as Keyspace>::parse(::redis_keyspace::Key::as_str(&key)).unwrap();
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[::core::prelude::v1::test]
-    fn patterns_bind() {
+    fn patterns_accept_bound_arguments() {
         let pattern = ShadowedKeys::entry_keys().id(id(7)).state(State::New);
         ::std::assert_eq!(pattern.glob(), "shadowed:entry:7:*:new");
         ::std::assert_eq!(::std::format!("{pattern:?}"), "Pattern(\"shadowed:entry:7:*:new\")");

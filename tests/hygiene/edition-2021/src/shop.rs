@@ -23,7 +23,7 @@ pub enum Device {
     #[key("desk-top")]
     Desktop,
     /// On the wall.
-    #[deprecated = "nobody shops there"]
+    #[deprecated = "no longer sold"]
     Television,
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back() {
+    fn keys_round_trip() {
         let views = CartKeys::views(ShopperId(7), Device::Desktop);
         assert_eq!(views.as_str(), "cart:user:7:desk-top:views");
         let parsed = ParsedCartKeys::Views { id: ShopperId(7), device: Device::Desktop };
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_identifiers_are_plain_in_keys() {
+    fn raw_identifiers_lose_their_prefix_in_keys() {
         assert_eq!(CartKeys::r#type(1, true).as_str(), "cart:type:1:true");
         let parsed = ParsedCartKeys::Type { r#type: 1, r#match: true };
         assert_eq!(CartKeys::parse("cart:type:1:true").unwrap(), parsed);
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn documentation_is_data_too() {
+    fn documentation_is_part_of_the_metadata() {
         assert_eq!(CartKeys::META.docs(), "Shopping carts.");
         assert_eq!(CartKeys::META.templates()[2].docs(), "What the shop front shows.\n");
     }
 
     #[test]
     #[allow(deprecated)]
-    fn deprecation_is_for_callers() {
+    fn deprecation_warns_callers_only() {
         assert_eq!(CartKeys::basket(1).as_str(), "cart:basket:1");
         let _ = Device::Television;
     }

@@ -1,4 +1,4 @@
-//! Compiles expansions without the prelude: nothing is in scope but what is written out.
+//! Compiles expansions without the prelude.
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(clippy::all, clippy::pedantic)]
@@ -62,19 +62,19 @@ mod tests {
     use super::{CartKeys, Device, ParsedCartKeys, ShopperId};
 
     #[test]
-    fn bound_to_a_handle() {
+    fn keys_can_be_bound_to_a_handle() {
         let carts: super::BoundCartKeys = ::redis_keyspace::Redis::disabled().into();
         assert_eq!(carts.clone().name("a", "b".into()), CartKeys::name("a", "b".into()));
     }
 
     #[test]
-    fn there_and_back() {
+    fn keys_round_trip() {
         let key = CartKeys::views(ShopperId { number: 7 }, &Device::Phone);
         assert_eq!(key.to_string(), "cart:user:7:phone:views");
     }
 
     #[test]
-    fn texts_read_back_owned() {
+    fn texts_are_parsed_as_owned_strings() {
         let key = CartKeys::name("a:b", "c".into());
         assert_eq!(key.as_str(), "cart:name:a%3Ab:c");
         let parsed = ParsedCartKeys::Name { name: "a:b".to_string(), alias: "c".to_string() };

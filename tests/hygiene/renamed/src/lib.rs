@@ -1,14 +1,14 @@
-//! Compiles expansions that find the runtime under another name, and through a facade's macro.
+//! Compiles expansions with a renamed runtime crate, and through the macro of a facade crate.
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(clippy::all, clippy::pedantic)]
 #![forbid(dead_code)]
 
-/// What a facade would re-export.
+/// The re-exports of a facade crate.
 pub mod facade {
     pub use renamed as redis_keyspace;
 }
 
-/// Declares a keyspace of one counter, in crates that know nothing of the library behind it.
+/// Declares a keyspace with one counter, in crates that do not depend on the library.
 #[macro_export]
 macro_rules! counters {
     ($(#[$attribute:meta])* $vis:vis $name:ident, $prefix:literal, $field:ident($($argument:ident: $ty:ty),*)) => {
@@ -57,7 +57,7 @@ pub struct OwnKeys {
     entry: fn(id: u64) -> renamed::Text,
 }
 
-/// The crates whose types the library takes and returns come with it: this package depends on none of them.
+/// The library re-exports the crates of its public types, so this package does not depend on them.
 pub mod re_exported {
     use renamed::bb8_redis::{RedisConnectionManager, bb8};
     use renamed::{Redis, bytes, redis};
@@ -75,7 +75,7 @@ pub mod re_exported {
         Redis::from_pool(pool)
     }
 
-    /// What a file contains.
+    /// Returns the content of a file.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ pub mod re_exported {
         Ok(FileKeys::content(name).get().await?.unwrap_or_default())
     }
 
-    /// Appends to a list, by the driver.
+    /// Appends to a list, through the driver.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ pub mod re_exported {
     }
 }
 
-/// Nothing uses these keys, and that is no dead code: a keyspace says what there is.
+/// These keys are unused, but a keyspace is a declaration, so this is not dead code.
 mod unused {
     #[derive(renamed::Keyspace)]
     #[keyspace(prefix = "unused", ttl = none, bound = BoundPrivateKeys, crate = renamed)]
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back() {
+    fn keys_round_trip() {
         let key = CartKeys::user(ShopperId(7), Device::Phone);
         assert_eq!(key.as_str(), "cart:user:7:phone");
         let parsed = ParsedCartKeys::User { id: ShopperId(7), device: Device::Phone };
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn through_a_macro() {
+    fn keyspaces_can_be_declared_by_a_facade_macro() {
         let key = ViewKeys::page(1, "/a:b");
         assert_eq!(key.as_str(), "views:page:1:/a%3Ab");
         let parsed = ParsedViewKeys::Page { site: 1, path: "/a:b".to_owned() };

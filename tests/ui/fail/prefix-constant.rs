@@ -1,7 +1,9 @@
 use redis_keyspace::{Keyspace, Text};
 
+const PREFIX: &str = "cart";
+
 #[derive(Keyspace)]
-#[keyspace(prefix = "cart", ttl = 60 * 60)]
+#[keyspace(prefix = PREFIX, ttl = "1h")]
 struct CartKeys {
     user: fn(id: u64) -> Text,
 }

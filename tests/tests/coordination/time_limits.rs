@@ -8,7 +8,7 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, both_servers, eventually, raw, wire};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// A time limit that is meant to run out.
+/// A time limit that expires in the test.
 const SHORT: Duration = Duration::from_millis(30);
 
 #[derive(Keyspace)]
@@ -21,7 +21,7 @@ struct Keys {
 }
 
 both_servers! {
-    async fn as_many_as_are_allowed_are_taken(redis: Redis) {
+    async fn permits_are_granted_up_to_the_limit(redis: Redis) {
         let rate = Rate::per_hour(100);
         let at_most = async |n| Keys::calls(1).allow_at_most(rate, n).await.unwrap();
         let some = at_most(70).await;
@@ -30,17 +30,17 @@ both_servers! {
         assert_eq!((rest.allowed, rest.taken, rest.remaining), (true, 30, 0));
         let none = at_most(70).await;
         assert_eq!((none.allowed, none.taken, none.remaining), (false, 0, 0));
-        // The time until one is allowed, not all of them.
+        // The time until one unit is allowed, not all of them.
         assert!(none.retry_after.unwrap() <= HOUR / 100);
         let windows = async |n| Keys::windows(1).allow_at_most(rate, n).await.unwrap();
         assert_eq!((windows(70).await.taken, windows(70).await.taken, windows(70).await.taken), (70, 30, 0));
-        // More than are ever allowed at once.
+        // More units than are ever allowed at once.
         assert_eq!(Keys::calls(2).allow_at_most(rate, 1000).on(&redis).await.unwrap().taken, 100);
         let zero = Keys::calls(3).allow_at_most(rate, 0).await;
         assert_eq!(zero.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 
-    async fn together_they_take_exactly_what_is_allowed(redis: Redis) {
+    async fn concurrent_callers_take_exactly_the_limit(redis: Redis) {
         let rate = Rate::per_hour(1000);
         let tasks: Vec<_> = (1..50)
             .map(|most| tokio::spawn(Keys::calls(1).on(&redis).allow_at_most(rate, most).into_future()))
@@ -53,13 +53,13 @@ both_servers! {
         assert!((1000..1100).contains(&taken), "{taken}");
     }
 
-    async fn waiting_ends_when_it_is_allowed(redis: Redis) {
+    async fn waiting_ends_when_a_permit_is_available(redis: Redis) {
         let rate = Rate::new(1, SHORT);
         for _ in 0..3 {
             assert!(Keys::calls(1).check(rate).wait(PATIENCE).await.unwrap().allowed);
             assert!(Keys::windows(1).check(rate).wait(PATIENCE).await.unwrap().allowed);
         }
-        // It does not wait if it can't be allowed in time.
+        // Fails at once if the check can't be allowed in time.
         let slow = Rate::per_hour(1);
         assert!(Keys::calls(2).check(slow).wait(PATIENCE).await.unwrap().allowed);
         let refused = Keys::calls(2).check(slow).wait(PATIENCE).await.unwrap();
@@ -68,7 +68,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn a_window_allows_its_count_and_then_nothing(redis: Redis) {
+    async fn a_window_allows_exactly_its_count(redis: Redis) {
         let (key, rate) = (Keys::windows(1), Rate::per_hour(5));
         let look = key.peek(rate).await.unwrap();
         assert_eq!((look.allowed, look.remaining, look.taken, look.reset_after), (true, 5, 0, Duration::ZERO));
@@ -106,7 +106,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn windows_have_no_burst_and_read_no_other_limit(redis: Redis) {
+    async fn windows_have_no_burst_and_ignore_other_limits(redis: Redis) {
         let error = Keys::windows(1).check(Rate::per_hour(5).burst(9)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("burst"), "{error}");
@@ -128,7 +128,7 @@ both_servers! {
         assert_eq!(lost.kind(), ErrorKind::LockLost);
         assert!(lost.to_string().contains("max_hold"), "{lost}");
         assert!(guard.is_lost());
-        // It was released, although its TTL is an hour.
+        // The lock was released, although its TTL is an hour.
         let next = Keys::lock(1).lock().wait(PATIENCE).await.unwrap();
         assert!(next.fencing() > guard.fencing());
         let error = guard.release().await.unwrap_err();
@@ -138,7 +138,7 @@ both_servers! {
         drop(redis);
     }
 
-    async fn work_that_hangs_is_dropped_and_its_lock_released(redis: Redis) {
+    async fn hanging_work_is_dropped_and_its_lock_released(redis: Redis) {
         let hangs = Keys::lock(1).lock().max_hold(SHORT).with_lock(async |_| std::future::pending::<()>().await);
         let error = hangs.await.unwrap_err();
         assert!(error.kind() == ErrorKind::LockLost && error.to_string().contains("max_hold"), "{error}");

@@ -1,0 +1,50 @@
+//! The tables of attributes in the documentation are those of the parser.
+
+use std::collections::BTreeMap;
+
+use crate::attr::{Place, TABLE};
+
+/// The rows of the table after a heading of a derive: name, example, and where the attribute is
+/// valid.
+fn documented(derive: &str) -> BTreeMap<String, (String, String)> {
+    let source = include_str!("../lib.rs");
+    let (before, _) = source.split_once(&format!("#[proc_macro_derive({derive}")).expect("the derive");
+    let docs = before.rsplit("\n}\n").next().expect("the docs of this derive");
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("/// | `"));
+    let mut table = BTreeMap::new();
+    for row in rows {
+        let mut cells = row.split(" | ");
+        let mut cell = || cells.next().expect("three cells").trim_matches('`').to_owned();
+        let (name, place, example) = (cell(), cell(), cell());
+        let earlier = table.insert(name.clone(), (example, place));
+        assert!(earlier.is_none(), "`{name}` is documented twice");
+    }
+    table
+}
+
+/// The rows of the parser's table that are valid at one of these places.
+fn parsed(places: &[(Place, &str)]) -> BTreeMap<String, (String, String)> {
+    let rows = TABLE.iter().filter(|(_, valid, _)| places.iter().any(|(place, _)| valid.contains(place)));
+    rows.map(|&(name, valid, example)| {
+        let names = places.iter().filter(|(place, _)| valid.contains(place)).map(|&(_, name)| name);
+        (name.to_owned(), (example.to_owned(), names.collect::<Vec<_>>().join(", ")))
+    })
+    .collect()
+}
+
+#[test]
+fn every_attribute_of_a_keyspace_is_documented_once() {
+    let expected = parsed(&[(Place::Keyspace, "struct"), (Place::Entry, "field")]);
+    assert_eq!(documented("Keyspace"), expected);
+}
+
+#[test]
+fn every_attribute_of_an_argument_is_documented_once() {
+    let mut documented = documented("KeyArgument");
+    for (_, place) in documented.values_mut() {
+        // `crate` is valid on both kinds of types, the others on newtypes.
+        assert!(place == "newtype" || place == "newtype, enum", "{place}");
+        "type".clone_into(place);
+    }
+    assert_eq!(documented, parsed(&[(Place::Argument, "type")]));
+}

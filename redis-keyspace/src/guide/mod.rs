@@ -1,0 +1,58 @@
+//! The user guide.
+//!
+//! Each chapter is a module. Read the first three in order; the others stand on their own. Every
+//! program in the guide is compiled and run by the tests of this crate.
+//!
+//! | chapter | about |
+//! | --- | --- |
+//! | [`keys`] | declaring keyspaces: templates, arguments, escaping, parsing, overlap checks |
+//! | [`operations`] | kinds of values and their commands, TTLs, counters, batches, transactions, raw access |
+//! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
+//! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
+//! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
+//! | [`servers`] | configuring servers, choosing one for a command, namespaces, tenants, pools |
+//! | [`errors`] | error kinds, deadlines, retries, the circuit breaker, and running without Redis |
+//! | [`testing`] | the embedded server, faults, the command log, paused time, isolation on real servers |
+//! | [`production`] | health, statistics, telemetry, permissions, sizing, shutdown |
+//! | [`migration`] | moving from redis-rs, bb8, deadpool, cached, redis-macros, ioredis and NestJS; what is missing |
+//! | [`cookbook`] | recipes: web services, generic code, error types, tenants, workers, blocking code |
+//! | [`limitations`] | what this crate does not do, and what it can't promise |
+//!
+//! The format of keys on the wire is specified in [`format`](crate::format). Names of spans, events
+//! and metrics are in [`telemetry`](crate::telemetry).
+
+#[doc = include_str!("keys.md")]
+pub mod keys {}
+
+#[doc = include_str!("operations.md")]
+pub mod operations {}
+
+#[doc = include_str!("caching.md")]
+pub mod caching {}
+
+#[doc = include_str!("coordination.md")]
+pub mod coordination {}
+
+#[doc = include_str!("scans.md")]
+pub mod scans {}
+
+#[doc = include_str!("servers.md")]
+pub mod servers {}
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("production.md")]
+pub mod production {}
+
+#[doc = include_str!("migration.md")]
+pub mod migration {}
+
+#[doc = include_str!("cookbook.md")]
+pub mod cookbook {}
+
+#[doc = include_str!("limitations.md")]
+pub mod limitations {}
