@@ -24,7 +24,7 @@ use proc_macro::TokenStream;
 
 /// Generates typed keys from a struct: each field declares one kind of key.
 ///
-/// ```ignore
+/// ```
 /// use redis_keyspace::{Counter, Json, Keyspace, Redis};
 /// use serde::{Deserialize, Serialize};
 ///
@@ -147,7 +147,7 @@ pub fn derive_keyspace(input: TokenStream) -> TokenStream {
 
 /// Implements `KeyArgument`, so that a newtype or an enum can be an argument of a key.
 ///
-/// ```ignore
+/// ```
 /// use redis_keyspace::{KeyArgument, Keyspace, Text};
 ///
 /// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
