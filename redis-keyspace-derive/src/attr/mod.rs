@@ -173,7 +173,7 @@ impl Item {
         self.reported
     }
 
-    /// Returns the tokens after `=`. Reports an error if there are none.
+    /// Returns the tokens after `=`. Reports an error if they are missing.
     pub(crate) fn value(&self, diag: &Diag) -> Option<TokenStream> {
         match &self.value {
             Some(value) if !value.is_empty() => Some(value.clone()),

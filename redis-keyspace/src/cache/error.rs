@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 /// The error of [`try_get_or_set`](crate::Key::try_get_or_set) and its variants.
 ///
 /// `?` converts it into `Box<dyn Error + Send + Sync>` and `anyhow::Error`, whether the loader
-/// returns such an error or a type of its own. `?` converts it into this crate's [`Error`] if the
+/// returns such an error or another type. `?` converts it into this crate's [`Error`] if the
 /// loader returns that. For an error type of your program, implement `From`:
 ///
 /// ```

@@ -146,7 +146,8 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     /// ```
     ///
     /// If the value is not stored, loads in flight and stale copies are unaffected. For this, the
-    /// command is sent as a script, unless the kind has no fills.
+    /// command is sent as a script, unless the kind has no fills. Only the copy in the memory of
+    /// this process, for when Redis is unavailable, is removed in any case.
     pub fn only_if_absent(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Absent);
         self.returns_old = false;
@@ -167,7 +168,8 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     /// ```
     ///
     /// If the value is not stored, loads in flight and negative entries are unaffected. For this,
-    /// the command is sent as a script, unless the kind has no fills.
+    /// the command is sent as a script, unless the kind has no fills. Only the copy in the memory
+    /// of this process, for when Redis is unavailable, is removed in any case.
     pub fn only_if_present(mut self) -> Set<S, V, bool> {
         self.condition = Some(Condition::Present);
         self.returns_old = false;

@@ -1,5 +1,6 @@
 //! Idempotency keys: work that runs once, and whose result is stored for later calls.
 
+mod error;
 mod payload;
 
 use std::convert::Infallible;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use self::error::OnceError;
 use self::payload::PayloadHash;
 use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace};
 use crate::client::{Binding, CallOptions, Redis, Target, call_options};
@@ -151,41 +153,6 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
     /// One.
     pub fn result(&self) -> Command<Option<V::Owned>> {
         Command::on_key(self, "GET", |_| Ok(()), read::value::<V>).repeatable()
-    }
-}
-
-/// The error of [`try_run`](Key::try_run).
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum OnceError<E> {
-    /// The work failed. Nothing was stored, and the next call runs it again.
-    Work(E),
-    /// A command failed, another caller is running the work, or it ran for another payload. Or its
-    /// result could not be stored; then [`Error::take_result`] returns it.
-    Redis(Error),
-}
-
-impl<E: fmt::Display> fmt::Display for OnceError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Work(error) => write!(f, "the work failed: {error}"),
-            Self::Redis(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: std::error::Error + 'static> std::error::Error for OnceError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Work(error) => Some(error),
-            Self::Redis(error) => error.source(),
-        }
-    }
-}
-
-impl<E> From<Error> for OnceError<E> {
-    fn from(error: Error) -> Self {
-        Self::Redis(error)
     }
 }
 

@@ -12,7 +12,7 @@
 //!
 //! - **Layers.** `lib.rs` declares its modules in groups, lowest layer first. A group is a run of
 //!   `mod` items without blank lines, directly below a plain comment that names the layer (up to a
-//!   colon). A module uses only modules of its own layer or of lower layers. Items that `lib.rs`
+//!   colon). A module uses only modules of the same layer or of lower layers. Items that `lib.rs`
 //!   itself defines are above all layers. A crate without such comments has one layer.
 //! - **Cycles.** Neither files nor top-level modules import each other in a cycle.
 //! - **Foreign crates.** The manifest lists the modules that may name a crate:

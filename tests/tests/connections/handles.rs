@@ -368,8 +368,9 @@ fn an_explicit_handle_overrides_the_scope_and_the_key() {
                     Key::get_many([text.clone()]).on(&command).await.unwrap(),
                     [Some("command".into())]
                 );
-                let unstated = Keys::text(1).get();
-                let (a, b, c) = scope.batch((unstated, text.get(), text.get().on(&command))).await.unwrap();
+                let without_handle = Keys::text(1).get();
+                let (a, b, c) =
+                    scope.batch((without_handle, text.get(), text.get().on(&command))).await.unwrap();
                 assert_eq!(
                     (a.as_deref(), b.as_deref(), c.as_deref()),
                     (Some("scope"), Some("key"), Some("command"))

@@ -111,7 +111,7 @@ fn all_kinds_of_commands_work() {
             keys.lines().all(|key| key.starts_with("two:own:") || key.starts_with("three:own:")),
             "{keys}"
         );
-        // These belong to the pools: the library opened none of its own.
+        // All of them belong to the pools: the library opened no others.
         assert!(clients(&server) <= 2 * 4, "{}", server.redis_cli(&["CLIENT", "LIST"]));
     });
 }
@@ -311,7 +311,7 @@ fn a_pool_of_another_database_is_refused() {
         let server = RealServer::start();
         let of_two = pool(&format!("{}/2", server.url()), 2).await;
         let of_none = pool(&server.url(), 2).await;
-        for (redis, found, stated) in [
+        for (redis, found, configured) in [
             (Redis::from_pool(of_two.clone()), "database 2", "database 0"),
             (Redis::from_pool_on(of_two.clone(), 5), "database 2", "database 5"),
             (Redis::from_pool_on(of_none.clone(), 2), "database 0", "database 2"),
@@ -329,7 +329,7 @@ fn a_pool_of_another_database_is_refused() {
                 assert!(error.is_configuration(), "{error:?}");
                 let text = error.to_string();
                 assert!(
-                    text.contains(found) && text.contains(stated) && text.contains("from_pool_on"),
+                    text.contains(found) && text.contains(configured) && text.contains("from_pool_on"),
                     "{text}"
                 );
             }

@@ -150,11 +150,11 @@ both_servers! {
 
     async fn a_batch_can_use_several_servers(redis: Redis) {
         let other = Redis::embedded();
-        let (here, there, stated) = redis
+        let (here, there, chosen) = redis
             .batch((Keys::count(1).incr(), Keys::count(1).incr_by(7).on(&other), Elsewhere::text(1).get()))
             .await
             .unwrap();
-        assert_eq!((here, there, stated), (1, 7, None), "commands without a handle run on the handle of the batch");
+        assert_eq!((here, there, chosen), (1, 7, None), "commands without a handle run on the handle of the batch");
         assert_eq!(Keys::count(1).get().on(&other).await.unwrap(), 7);
         let error = redis.transaction((Keys::count(1).incr(), Keys::count(1).incr().on(&other))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -26,13 +26,13 @@ struct Keys {
 
 /// Checks that the remaining lifetime is the expected one, minus the time that passed.
 #[track_caller]
-fn assert_left(ttl: Ttl, stated: Duration) {
-    let left = ttl.remaining().unwrap_or_else(|| panic!("expected a lifetime of {stated:?}, found {ttl:?}"));
+fn assert_left(ttl: Ttl, declared: Duration) {
+    let left = ttl.remaining().unwrap_or_else(|| panic!("expected a TTL of {declared:?}, found {ttl:?}"));
     // The remaining time is rounded up to a millisecond, and the embedded server's clock starts at
     // a fraction of one.
     assert!(
-        left <= stated + Duration::from_millis(2) && left + Duration::from_secs(30) > stated,
-        "{left:?} of {stated:?}"
+        left <= declared + Duration::from_millis(2) && left + Duration::from_secs(30) > declared,
+        "{left:?} of {declared:?}"
     );
 }
 
