@@ -101,7 +101,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // After a change of the database, delete the keys. That also deletes their stale copies.
-    ProductKeys::product_keys().delete().await?;
+    ProductKeys::product_keys().all().delete().await?;
     assert!(get(7).await.is_err());
     println!("deleted: no stale copy left");
     redis.close().await;

@@ -38,7 +38,7 @@ async fn main() -> Result<(), redis_keyspace::Error> {
     println!("{} is {views}", CartKeys::views(7));
 
     // Deletes all carts, and nothing else.
-    let deleted = CartKeys::user_keys().delete().await?;
+    let deleted = CartKeys::user_keys().all().delete().await?;
     println!("deleted {} cart", deleted.affected);
     Ok(())
 }

@@ -69,7 +69,7 @@ async fn main() -> redis_keyspace::Result<()> {
         println!("  {user}: {} sessions", SessionKeys::session_keys().user(user).count().await?);
     }
 
-    let gone = SessionKeys::session_keys().delete().await?;
+    let gone = SessionKeys::session_keys().all().delete().await?;
     println!(
         "\ndeleted all {} sessions; kept {} other keys that match the glob, one of them foreign",
         gone.affected, gone.skipped

@@ -61,7 +61,7 @@ use proc_macro::TokenStream;
 ///
 ///     assert_eq!(CartKeys::user(7).as_str(), "cart:user:7");
 ///     assert_eq!(CartKeys::parse("cart:user:7").unwrap(), ParsedCartKeys::User { id: 7 });
-///     assert_eq!(CartKeys::user_keys().delete().await?.affected, 1);
+///     assert_eq!(CartKeys::user_keys().all().delete().await?.affected, 1);
 ///     Ok(())
 /// }
 /// ```

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Data, DataStruct, DeriveInput, Field, Fields, Generics, ReturnType, Type, TypeFnPtr, Visibility};
 
 use crate::attr::Setting;
@@ -123,6 +124,15 @@ impl Param<'_> {
     }
 }
 
+/// Returns whether a type is `self` or `&self`.
+fn is_self(ty: &Type) -> bool {
+    match ty {
+        Type::Path(ty) => ty.path.is_ident("self"),
+        Type::Reference(reference) => is_self(&reference.elem),
+        _ => false,
+    }
+}
+
 impl<'a> Keyspace<'a> {
     pub(crate) fn new(input: &'a DeriveInput, names: Names, diag: &Diag) -> Self {
         let container = Container::new(&input.attrs, diag);
@@ -190,6 +200,16 @@ impl<'a> Entry<'a> {
         let params: Vec<Param<'a>> = signature
             .into_iter()
             .flat_map(|signature| &signature.inputs)
+            .filter(|argument| {
+                let is_receiver = is_self(&argument.ty);
+                if is_receiver {
+                    diag.error(
+                        argument.ty.span(),
+                        "a key has no `self`, because its function is called as `CartKeys::user(7)`: remove this parameter",
+                    );
+                }
+                !is_receiver
+            })
             .map(|argument| Param {
                 number: 0,
                 ident: argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_"),

@@ -29,6 +29,21 @@ pub fn debug_variant(f: &mut Formatter<'_>, name: &str, fields: &[(&str, &dyn De
     variant.finish()
 }
 
+// These rely on the bounds of `KeyArgument::Parsed`. A type without them is reported where it
+// implements `KeyArgument`, and not also where it is used.
+
+pub fn debug_parsed<A: KeyArgument + ?Sized>(value: &A::Parsed) -> &dyn Debug {
+    value
+}
+
+pub fn clone_parsed<A: KeyArgument + ?Sized>(value: &A::Parsed) -> A::Parsed {
+    value.clone()
+}
+
+pub fn parsed_are_equal<A: KeyArgument + ?Sized>(left: &A::Parsed, right: &A::Parsed) -> bool {
+    left == right
+}
+
 /// Returns the text of a conflict, or an empty string.
 pub const fn conflict_text(conflict: &Option<Message>) -> &str {
     match conflict {

@@ -39,7 +39,7 @@
 //!             assert_eq!(cart.unwrap().items, ["lamp"]);
 //!
 //!             assert_eq!(CartKeys::views(7).incr().await?, 1);
-//!             assert_eq!(CartKeys::user_keys().delete().await?.affected, 1);
+//!             assert_eq!(CartKeys::user_keys().all().delete().await?.affected, 1);
 //!             Ok(())
 //!         })
 //!         .await
@@ -146,6 +146,9 @@ pub use bb8_redis;
 pub use bytes;
 #[doc(no_inline)]
 pub use redis;
+#[cfg(feature = "uuid")]
+#[doc(no_inline)]
+pub use uuid;
 
 pub use client::Redis;
 pub use command::Command;

@@ -60,6 +60,11 @@ macro_rules! catalog {
             $crate::catalog::Catalog::new(KEYSPACES)
         };
     };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "write a name and the keyspaces, separated by commas: `catalog!(pub CATALOG = [CartKeys, SessionKeys]);`"
+        );
+    };
 }
 
 /// Defines a test that fails when the catalog differs from a committed file. Every change of a

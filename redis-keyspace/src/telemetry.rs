@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | `WARN` | a failed attempt to connect, a lost connection, a circuit breaker that opened |
 //! | `WARN` | a read that returned a miss because Redis was unavailable, a value that can't be decoded and is reloaded, a loaded value or the payload hash of a `Once` that could not be stored |
+//! | `WARN` | a [slow command](crate::RedisBuilder::slow_command), a [large value](crate::RedisBuilder::large_value) |
 //! | `WARN` | a failed loader, a value that could not be refreshed early |
 //! | `WARN` | a lock that could not be renewed or released, or was lost |
 //! | `INFO` | a circuit breaker that closed, the start of the embedded server |
@@ -43,6 +44,8 @@
 //! | `redis_keyspace_fills_total` | counter | `keyspace`, `template`, `result`: `hit`, `miss`, `coalesced`, `stale`, `absent`, `refresh`, `failed`, `undecodable`, `not_stored`, `superseded` |
 //! | `redis_keyspace_degraded_total` | counter | `keyspace`, `template` |
 //! | `redis_keyspace_dropped_writes_total` | counter | `keyspace`, `template`: writes on a [disabled](crate::Redis::disabled) handle |
+//! | `redis_keyspace_slow_commands_total` | counter | `keyspace`, `template`, `command` |
+//! | `redis_keyspace_large_values_total` | counter | `keyspace`, `template`, `command`, `direction`: `sent`, `received` |
 //! | `redis_keyspace_retries_total` | counter | |
 //! | `redis_keyspace_connects_total` | counter | `outcome`: `ok`, `error` |
 //! | `redis_keyspace_lost_connections_total` | counter | |

@@ -1,9 +1,9 @@
 //! `#[keyspace(..)]` on the struct.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenTree};
 use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Path};
+use syn::{Attribute, LitStr, Meta, Path};
 
 use super::fills::Fills;
 use super::value::{self, Ttl};
@@ -101,7 +101,18 @@ impl Container {
                 "`dedicated_server` needs a named server: add `server = \"name\"` here and to every other keyspace on that server",
             );
         }
+        container.by_another_name(attributes, diag);
         container
+    }
+
+    /// Reports an attribute of another name that sets a prefix, if there is no `#[keyspace(..)]`.
+    fn by_another_name(&mut self, attributes: &[Attribute], diag: &Diag) {
+        let has_ours = attributes.iter().any(|attribute| attribute.path().is_ident("keyspace"));
+        let other = attributes.iter().find(|attribute| sets_prefix(attribute)).filter(|_| !has_ours);
+        if let Some(name) = other.and_then(|attribute| attribute.path().get_ident()) {
+            diag.error(name.span(), format!("write `#[keyspace(..)]` instead of `#[{name}(..)]`"));
+            (self.prefix, self.ttl) = (Setting::Bad, Setting::Bad);
+        }
     }
 
     /// Reports a value without a name. A string is then used as the prefix, which is most likely
@@ -128,6 +139,14 @@ impl Container {
             self.ttl = Setting::Bad;
         }
     }
+}
+
+/// Returns whether an attribute looks like `#[name(prefix = ..)]`.
+fn sets_prefix(attribute: &Attribute) -> bool {
+    let Meta::List(list) = &attribute.meta else { return false };
+    let mut tokens = list.tokens.clone().into_iter();
+    matches!(tokens.next(), Some(TokenTree::Ident(name)) if name == "prefix")
+        && matches!(tokens.next(), Some(TokenTree::Punct(punct)) if punct.as_char() == '=')
 }
 
 /// Parses a flag, which has no value.

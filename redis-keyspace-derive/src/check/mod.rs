@@ -129,8 +129,19 @@ fn converted(entry: &Entry<'_>, diag: &Diag) {
 /// Reports parameters named like an operation of patterns. A pattern has a method for each
 /// parameter, which would hide the operation.
 fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
-    const OPERATIONS: [&str; 10] =
-        ["count", "delete", "exists", "expire", "glob", "on", "page_size", "scan", "timeout", "values"];
+    const OPERATIONS: [&str; 11] = [
+        "all",
+        "count",
+        "delete",
+        "exists",
+        "expire",
+        "glob",
+        "on",
+        "page_size",
+        "scan",
+        "timeout",
+        "values",
+    ];
     for param in &entry.params {
         if let (Some(ident), Some(name)) = (param.ident, param.name())
             && OPERATIONS.contains(&name.as_str())

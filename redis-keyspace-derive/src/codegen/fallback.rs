@@ -8,7 +8,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::Token;
 use syn::spanned::Spanned;
 
-use super::parsed_impls::Variant;
+use super::parsed_impls::{Variant, VariantField};
 use super::paths::{imports, private, root, site};
 use super::{bound, checks, docs, lints, meta, named, parsed, parsed_impls, pattern};
 use crate::model::{Entry, Keyspace, Param, Refused};
@@ -176,7 +176,7 @@ fn parsed<'a>(model: &Keyspace<'a>, root: &TokenStream) -> (TokenStream, Vec<Var
             .collect();
         let fields: Vec<TokenStream> = params.iter().map(|(name, param)| field(name, param, root)).collect();
         definitions.push(parsed::definition_of_variant(model, entry, &name, &fields));
-        let fields = params.into_iter().map(|(name, param)| (name, param.ty)).collect();
+        let fields = params.into_iter().map(|(name, param)| VariantField::new(model, name, param)).collect();
         variants.push(Variant { name, fields });
     }
     (parsed::around(model, definitions.into_iter()), variants)

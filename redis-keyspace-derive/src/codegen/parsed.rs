@@ -5,7 +5,7 @@ use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::parsed_impls::{Variant, at_type};
+use super::parsed_impls::{Variant, VariantField, at_type};
 use super::paths::{at, site};
 use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace, Param};
@@ -13,7 +13,10 @@ use crate::model::{Entry, Keyspace, Param};
 pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
     let variants = parsing(model).map(|(_, entry)| Variant {
         name: variant(entry),
-        fields: arguments(entry).into_iter().map(|(ident, param)| (ident.clone(), param.ty)).collect(),
+        fields: arguments(entry)
+            .into_iter()
+            .map(|(ident, param)| VariantField::new(model, ident.clone(), param))
+            .collect(),
     });
     variants.collect()
 }

@@ -31,7 +31,7 @@ pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStrea
         return TokenStream::new();
     }
     let (keyspace, vis, ident) = (model.ident, model.vis, ident(model));
-    let (kind, field) = parameters(model);
+    let (kind, field, bound) = parameters(model);
     let docs = docs::pattern(model);
     let hidden = model.forwarded.is_hidden.then(|| quote_spanned!(site()=> #[doc(hidden)]));
     let allowed = lints::allow(lints::PATTERN, Some(&model.forwarded));
@@ -41,8 +41,8 @@ pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStrea
         #hidden
         #allowed
         #[must_use = "a pattern does nothing by itself: call an operation on it and await that"]
-        #vis struct #ident<#kind, #field> {
-            pattern: #root::scan::Pattern<#keyspace, #kind>,
+        #vis struct #ident<#kind, #field, #bound = #root::scan::Restricted> {
+            pattern: #root::scan::Pattern<#keyspace, #kind, #bound>,
             field: ::core::marker::PhantomData<fn() -> #field>,
         }
     }
@@ -63,9 +63,10 @@ fn field(model: &Keyspace<'_>, entry: &Entry<'_>) -> Ident {
     model.names.visible(&entry.marker, site())
 }
 
-/// The type parameters: the kind, and the field.
-fn parameters(model: &Keyspace<'_>) -> (Ident, Ident) {
-    (model.names.visible("V", site()), model.names.visible("Field", site()))
+/// The type parameters: the kind, the field, and whether an argument is bound.
+fn parameters(model: &Keyspace<'_>) -> (Ident, Ident, Ident) {
+    let names = ["V", "Field", "Bound"].map(|name| model.names.visible(name, site()));
+    names.into()
 }
 
 pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
@@ -73,7 +74,7 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
         return TokenStream::new();
     }
     let (keyspace, ident) = (model.ident, ident(model));
-    let (kind, any_field) = parameters(model);
+    let (kind, any_field, bound) = parameters(model);
     let f = model.names.internal("f", site());
     let allowed = lints::allow(lints::PATTERN_METHODS, None);
     let impl_token = quote_spanned!(named::item(model)=> impl);
@@ -82,7 +83,7 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
         let field = field(model, entry);
         quote_spanned! {site()=>
             #allowed
-            #impl_token<#kind> #ident<#kind, #field> {
+            #impl_token<#kind, #bound> #ident<#kind, #field, #bound> {
                 #(#methods)*
             }
         }
@@ -92,22 +93,22 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
         #impls
 
         #[automatically_derived]
-        impl<#kind, #any_field> ::core::ops::Deref for #ident<#kind, #any_field> {
-            type Target = #rk::Pattern<#keyspace, #kind>;
-            fn deref(&self) -> &#rk::Pattern<#keyspace, #kind> {
+        impl<#kind, #any_field, #bound> ::core::ops::Deref for #ident<#kind, #any_field, #bound> {
+            type Target = #rk::Pattern<#keyspace, #kind, #bound>;
+            fn deref(&self) -> &#rk::Pattern<#keyspace, #kind, #bound> {
                 &self.pattern
             }
         }
 
         #[automatically_derived]
-        impl<#kind, #any_field> ::core::clone::Clone for #ident<#kind, #any_field> {
+        impl<#kind, #any_field, #bound> ::core::clone::Clone for #ident<#kind, #any_field, #bound> {
             fn clone(&self) -> Self {
                 Self { pattern: ::core::clone::Clone::clone(&self.pattern), field: self.field }
             }
         }
 
         #[automatically_derived]
-        impl<#kind, #any_field> ::core::fmt::Debug for #ident<#kind, #any_field> {
+        impl<#kind, #any_field, #bound> ::core::fmt::Debug for #ident<#kind, #any_field, #bound> {
             fn fmt(&self, #f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 ::core::fmt::Debug::fmt(&self.pattern, #f)
             }
@@ -123,6 +124,7 @@ fn method(
     bodies: Bodies,
     rk: &TokenStream,
 ) -> TokenStream {
+    let (pattern_ident, (kind, ..), field) = (ident(model), parameters(model), field(model, entry));
     // In this impl, `Self` is the pattern.
     let (vis, ty) = (entry.vis, without_self(param.ty.to_token_stream(), model.ident));
     let ty = named::parameter_type(param, ty);
@@ -134,13 +136,13 @@ fn method(
             let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.ty));
             let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
             let converted = named::converted(param);
-            quote_spanned!(site()=> #required #converted Self { pattern: self.pattern #bind, field: self.field })
+            quote_spanned!(site()=> #required #converted #pattern_ident { pattern: self.pattern #bind, field: self.field })
         }
-        _ => quote_spanned!(site()=> let _ = #name; self),
+        _ => quote_spanned!(site()=> let _ = (self, #name); ::core::unreachable!()),
     };
     quote_spanned! {site()=>
         #docs
-        #vis fn #name(self, #name: #ty) -> Self {
+        #vis fn #name(self, #name: #ty) -> #pattern_ident<#kind, #field> {
             #body
         }
     }
@@ -211,7 +213,7 @@ fn functions(
             #docs
             #deprecated
             #allowed
-            #vis fn #name(#receiver) -> #ty<#kind, #field> {
+            #vis fn #name(#receiver) -> #ty<#kind, #field, #root::scan::Unrestricted> {
                 #body
             }
         }
@@ -255,10 +257,10 @@ pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
                 let (pattern, ty) = (model.names.internal("a0", site()), &param.closed);
                 let value = model.names.internal("a1", site());
                 return quote_spanned! {site()=>
-                    let _ = |#pattern: #ident<(), #field>, #value: #ty| #ident::<(), #field>::#name(#pattern, #value);
+                    let _ = |#pattern: #ident<(), #field, ()>, #value: #ty| #ident::<(), #field, ()>::#name(#pattern, #value);
                 };
             }
-            quote_spanned!(site()=> let _ = #ident::<(), #field>::#name;)
+            quote_spanned!(site()=> let _ = #ident::<(), #field, ()>::#name;)
         });
         quote_spanned!(site()=> let _ = #this::#constructor; #(#methods)*)
     });

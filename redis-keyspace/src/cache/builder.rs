@@ -10,7 +10,7 @@ use futures_core::future::BoxFuture;
 use super::error::FillError;
 use super::fill::Known;
 use super::load::{Spawn, spawn};
-use super::loader::{FallibleOptional, Loader, Optional};
+use super::loader::Loader;
 use super::lookup::{Lookup, ValueSource};
 use super::one::fetch;
 use super::options::{Options, part};
@@ -229,29 +229,19 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> 
     }
 }
 
-macro_rules! negative {
-    ($loader:ident) => {
-        impl<S: Keyspace, V: SingleValue, F> GetOrSet<'_, S, V, $loader<F>>
-        where
-            $loader<F>: Loader<V>,
-        {
-            /// Remembers for this long that the loader found no value, so that it does not run
-            /// again. The negative entry is stored next to the key; readers of the key find no
-            /// value. Without this option, a loader that finds no value runs each time.
-            ///
-            /// The template must declare `negative_ttl`, because its writes must delete the entry.
-            /// A call can only shorten it. A longer time, or any time for a template that declares
-            /// none, is an [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
-            pub fn negative_ttl(mut self, time: Duration) -> Self {
-                self.options().negative_ttl = Some(time).filter(|time| !time.is_zero());
-                self
-            }
-        }
-    };
+impl<S: Keyspace, V: SingleValue, L: Loader<V, Value = Option<V::Owned>>> GetOrSet<'_, S, V, L> {
+    /// Remembers for this long that the loader found no value, so that it does not run again. The
+    /// negative entry is stored next to the key; readers of the key find no value. Without this
+    /// option, a loader that finds no value runs each time.
+    ///
+    /// The template must declare `negative_ttl`, because its writes must delete the entry. A call
+    /// can only shorten it. A longer time, or any time for a template that declares none, is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
+    pub fn negative_ttl(mut self, time: Duration) -> Self {
+        self.options().negative_ttl = Some(time).filter(|time| !time.is_zero());
+        self
+    }
 }
-
-negative!(Optional);
-negative!(FallibleOptional);
 
 impl<'l, S: Keyspace, V: SingleValue, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
     async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {

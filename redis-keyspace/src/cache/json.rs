@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::builder::GetOrSet;
-use super::loader::Always;
+use super::loader::{LoadedValue, Loader};
+use crate::error::Error;
 use crate::kind::Json;
 use crate::schema::{Key, Keyspace};
 
@@ -36,10 +37,13 @@ impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<
     /// # Round trips
     ///
     /// As for [`get_or_set`](Self::get_or_set).
-    pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, Always<F>>
+    pub fn get_or_set_json<'l, F, Fut>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, Json<T>, impl Loader<Json<T>, Value = T, Failure = Error> + use<'l, S, T, F, Fut>>
     where
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = T> + Send + 'l,
+        Fut: LoadedValue<T> + Send + 'l,
     {
         self.get_or_set(loader)
     }

@@ -3,7 +3,12 @@
 use std::fmt::Debug;
 
 use super::builder::GetOrSet;
-use super::loader::{Always, Fallible, FallibleOptional, Optional};
+use super::error::FillError;
+use super::loader::{
+    Always, Fallible, FallibleOptional, LoadedOption, LoadedValue, Loader, Optional, TryLoadedOption,
+    TryLoadedValue,
+};
+use crate::error::Error;
 use crate::kind::SingleValue;
 use crate::schema::Key;
 use crate::schema::Keyspace;
@@ -74,10 +79,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One on a hit, three on a miss. A caller that waits for another caller's load takes one or
     /// two.
-    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Always<F>>
+    pub fn get_or_set<'l, F, Fut>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, V, impl Loader<V, Value = V::Owned, Failure = Error> + use<'l, S, V, F, Fut>>
     where
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = V::Owned> + Send + 'l,
+        Fut: LoadedValue<V::Owned> + Send + 'l,
     {
         GetOrSet::new(self.clone(), Always(loader))
     }
@@ -118,10 +126,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// As for [`get_or_set`](Self::get_or_set).
-    pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fallible<F>>
+    pub fn try_get_or_set<'l, F, Fut, E>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, V, impl Loader<V, Value = V::Owned, Failure = FillError<E>> + use<'l, S, V, F, Fut, E>>
     where
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = Result<V::Owned, E>> + Send + 'l,
+        Fut: TryLoadedValue<V::Owned, E> + Send + 'l,
         E: Debug + Send,
     {
         GetOrSet::new(self.clone(), Fallible(loader))
@@ -162,10 +173,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// One on a hit, two if a negative entry exists, else three.
-    pub fn get_or_set_optional<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Optional<F>>
+    pub fn get_or_set_optional<'l, F, Fut>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, V, impl Loader<V, Value = Option<V::Owned>, Failure = Error> + use<'l, S, V, F, Fut>>
     where
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = Option<V::Owned>> + Send + 'l,
+        Fut: LoadedOption<V::Owned> + Send + 'l,
     {
         GetOrSet::new(self.clone(), Optional(loader))
     }
@@ -201,10 +215,18 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// As for [`get_or_set_optional`](Self::get_or_set_optional).
-    pub fn try_get_or_set_optional<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, FallibleOptional<F>>
+    pub fn try_get_or_set_optional<'l, F, Fut, E>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<
+        'l,
+        S,
+        V,
+        impl Loader<V, Value = Option<V::Owned>, Failure = FillError<E>> + use<'l, S, V, F, Fut, E>,
+    >
     where
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: Future<Output = Result<Option<V::Owned>, E>> + Send + 'l,
+        Fut: TryLoadedOption<V::Owned, E> + Send + 'l,
         E: Debug + Send,
     {
         GetOrSet::new(self.clone(), FallibleOptional(loader))

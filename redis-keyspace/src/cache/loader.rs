@@ -7,11 +7,10 @@ use super::error::FillError;
 use crate::error::Error;
 use crate::kind::SingleValue;
 
-/// A loader: a closure that loads a value, wrapped by the method that takes it.
-/// [`get_or_set`](crate::Key::get_or_set) wraps it in [`Always`],
-/// [`try_get_or_set`](crate::Key::try_get_or_set) in [`Fallible`],
-/// [`get_or_set_optional`](crate::Key::get_or_set_optional) in [`Optional`], and
-/// [`try_get_or_set_optional`](crate::Key::try_get_or_set_optional) in [`FallibleOptional`].
+/// A loader: a closure that loads a value. [`get_or_set`](crate::Key::get_or_set) takes one that
+/// always returns a value, [`try_get_or_set`](crate::Key::try_get_or_set) one that may fail,
+/// [`get_or_set_optional`](crate::Key::get_or_set_optional) one that may find no value, and
+/// [`try_get_or_set_optional`](crate::Key::try_get_or_set_optional) one that may do both.
 pub trait Loader<V: SingleValue>: sealed::SealedLoader + Send {
     /// The value that the call returns.
     type Value: Send;
@@ -39,7 +38,7 @@ mod sealed {
 macro_rules! loader {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
-        pub struct $name<F>(pub(crate) F);
+        pub struct $name<F>(pub(super) F);
 
         impl<F> sealed::SealedLoader for $name<F> {}
 
@@ -172,3 +171,71 @@ where
         error
     }
 }
+
+/// A future of the loaded value.
+// The bound of `get_or_set` is a trait of this crate, so that the error about any other loader says
+// what to write. Without `do_not_recommend`, the compiler reports the bounds of the implementation
+// instead. `Send` is a bound of its own, because the compiler explains a missing `Send` itself.
+#[diagnostic::on_unimplemented(
+    message = "the loader does not return a future of `{T}`",
+    label = "write `|| async {{ .. }}`; if it returns a `Result`, use `try_get_or_set`; an `Option`, `get_or_set_optional`",
+    note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
+)]
+pub trait LoadedValue<T>: Future<Output = T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {}
+
+/// A future of the loaded value, or of the loader's error.
+#[diagnostic::on_unimplemented(
+    message = "the loader does not return a future of `Result<{T}, _>`",
+    label = "write `|| async {{ Ok(value) }}`; if it always returns a value, use `get_or_set`",
+    note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
+)]
+pub trait TryLoadedValue<T, E>: Future<Output = Result<T, E>> {}
+
+#[diagnostic::do_not_recommend]
+impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {}
+
+/// A future of the loaded value, or of `None` if there is none.
+#[diagnostic::on_unimplemented(
+    message = "the loader does not return a future of `Option<{T}>`",
+    label = "write `|| async {{ Some(value) }}`; if it always returns a value, use `get_or_set`",
+    note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
+)]
+pub trait LoadedOption<T>: Future<Output = Option<T>> {}
+
+#[diagnostic::do_not_recommend]
+impl<T, Fut: Future<Output = Option<T>>> LoadedOption<T> for Fut {}
+
+/// A future of the loaded value, of `None` if there is none, or of the loader's error.
+#[diagnostic::on_unimplemented(
+    message = "the loader does not return a future of `Result<Option<{T}>, _>`",
+    label = "write `|| async {{ Ok(Some(value)) }}`; if it returns a `Result` of a value, use `try_get_or_set`; an `Option`, `get_or_set_optional`"
+)]
+pub trait TryLoadedOption<T, E>: Future<Output = Result<Option<T>, E>> {}
+
+#[diagnostic::do_not_recommend]
+impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for Fut {}
+
+/// A future of the values that a loader of many values found.
+#[diagnostic::on_unimplemented(
+    message = "the loader does not return a future of pairs of `{I}` and `{T}`",
+    label = "expected a loader such as `|ids| async {{ HashMap::new() }}`",
+    note = "for a loader that returns a `Result`, use `try_get_or_set_many`"
+)]
+pub trait LoadedValues<I, T>: Future<Output: IntoIterator<Item = (I, T)>> {}
+
+#[diagnostic::do_not_recommend]
+impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> for Fut {}
+
+/// A future of the values that a loader of many values found, or of its error.
+#[diagnostic::on_unimplemented(
+    message = "the loader does not return a future of a `Result`",
+    label = "expected a loader such as `|ids| async {{ Ok(HashMap::new()) }}`",
+    note = "for a loader that does not return a `Result`, use `get_or_set_many`"
+)]
+pub trait TryLoadedValues<R, E>: Future<Output = Result<R, E>> {}
+
+#[diagnostic::do_not_recommend]
+impl<R, E, Fut: Future<Output = Result<R, E>>> TryLoadedValues<R, E> for Fut {}

@@ -13,7 +13,7 @@ use futures_core::future::BoxFuture;
 use super::error::FillError;
 use super::fill::{Fill, Known};
 use super::load::Load;
-use super::loader::{Always, Fallible};
+use super::loader::{Always, Fallible, LoadedValues, TryLoadedValues};
 use super::options::{Options, part};
 use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::{CallOptions, call_options};
@@ -65,7 +65,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One if all values exist, else two or three. Waiting for other callers' loads may take one
     /// more. If such a load fails, up to three more.
-    pub fn get_or_set_many<'l, I, F, Fut, R>(
+    pub fn get_or_set_many<'l, I, F, Fut>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
         loader: F,
@@ -73,8 +73,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     where
         I: Clone + Eq + Hash + Send + Sync + 'l,
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
-        Fut: Future<Output = R> + Send + 'l,
-        R: IntoIterator<Item = (I, V::Owned)>,
+        Fut: LoadedValues<I, V::Owned> + Send + 'l,
     {
         let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
         GetOrSetMany::new(wanted, Always(loader))
@@ -118,7 +117,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     where
         I: Clone + Eq + Hash + Send + Sync + 'l,
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
-        Fut: Future<Output = Result<R, E>> + Send + 'l,
+        Fut: TryLoadedValues<R, E> + Send + 'l,
         R: IntoIterator<Item = (I, V::Owned)>,
         E: fmt::Debug + Send,
     {

@@ -21,7 +21,10 @@ mod seek;
 
 pub use builder::{GetOrSet, GetOrSetLookup};
 pub use error::{FillError, LoadFailure};
-pub use loader::{Always, Fallible, FallibleOptional, Loader, Optional};
+pub use loader::{
+    Always, Fallible, FallibleOptional, LoadedOption, LoadedValue, LoadedValues, Loader, Optional,
+    TryLoadedOption, TryLoadedValue, TryLoadedValues,
+};
 pub use lookup::{Lookup, ValueSource};
 pub use many::GetOrSetMany;
 

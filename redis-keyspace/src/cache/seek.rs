@@ -177,7 +177,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             }
             Err(error) if error.rejects_writes() => {
                 fill.note(entry, |fills| &fills.not_stored, "not_stored");
-                event!(warn, "loaded value can't be stored", error = %error);
+                event!(warn, "server rejects writes: the loaded value will not be stored", error = %error);
                 Ok(Sought::Leads(led))
             }
             Err(error) => Err(error.into()),

@@ -3,19 +3,35 @@
 //!
 //! [`crate::telemetry`] lists the names.
 
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
 use super::binding::Binding;
 use super::subject::Subject;
 #[cfg(feature = "tracing")]
 use crate::config::Endpoint;
 use crate::error::Error;
+use crate::protocol::{Replies, Request};
 
 /// A command, or several commands in one round trip, that are observed.
 #[derive(Debug)]
 pub(crate) struct Observed {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
-    #[cfg(feature = "metrics")]
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
     started: std::time::Instant,
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    limits: Limits,
+}
+
+/// What is logged, as set on the handle. 0 means that nothing is.
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+#[derive(Debug, Default)]
+struct Limits {
+    slow_nanos: AtomicU64,
+    large: AtomicUsize,
+    /// The time of a batch is logged once, not for each of its commands.
+    is_batch: bool,
 }
 
 impl Observed {
@@ -26,8 +42,10 @@ impl Observed {
         Self {
             #[cfg(feature = "tracing")]
             span: span(subject),
-            #[cfg(feature = "metrics")]
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
             started: std::time::Instant::now(),
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
+            limits: Limits::default(),
         }
     }
 
@@ -51,18 +69,31 @@ impl Observed {
                 "error.type" = tracing::field::Empty,
                 "db.response.status_code" = tracing::field::Empty,
             ),
-            #[cfg(feature = "metrics")]
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
             started: std::time::Instant::now(),
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
+            limits: Limits { is_batch: true, ..Limits::default() },
         }
     }
 
-    /// Records the server.
+    /// Records the server, and what is logged about its commands.
     #[inline]
     #[cfg_attr(
-        not(feature = "tracing"),
-        allow(unused_variables, clippy::unused_self, reason = "for the span only")
+        not(any(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for spans and events only")
     )]
     pub(crate) fn to(&self, binding: &Binding) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        {
+            let settings = &binding.pool().settings;
+            if let Some(slow) = settings.slow_command {
+                let nanos = u64::try_from(slow.as_nanos()).unwrap_or(u64::MAX);
+                self.limits.slow_nanos.store(nanos, Ordering::Relaxed);
+            }
+            if let Some(large) = settings.large_value {
+                self.limits.large.store(large, Ordering::Relaxed);
+            }
+        }
         #[cfg(feature = "tracing")]
         if !self.span.is_disabled() {
             let settings = &binding.pool().settings;
@@ -105,6 +136,90 @@ impl Observed {
             "outcome" => error.map_or("ok", |error| error.kind().label()),
         )
         .record(self.started.elapsed().as_secs_f64());
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        if !self.limits.is_batch {
+            self.log_if_slow(subject, subject.command);
+        }
+    }
+
+    /// Records the end of a batch. `subject` is that of any of its commands.
+    #[cfg_attr(
+        not(any(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for events only")
+    )]
+    pub(crate) fn batch_ended(&self, name: &'static str, subject: Option<&Subject>) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        if let Some(subject) = subject {
+            self.log_if_slow(&Subject { template: None, ..*subject }, name);
+        }
+    }
+
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    fn log_if_slow(&self, subject: &Subject, command: &'static str) {
+        let slow = self.limits.slow_nanos.load(Ordering::Relaxed);
+        if slow == 0 {
+            return;
+        }
+        let elapsed = self.started.elapsed();
+        if elapsed.as_nanos() >= slow.into() {
+            let (keyspace, template) = subject.names();
+            event!(
+                warn,
+                "slow command",
+                keyspace = keyspace,
+                template = template,
+                command = command,
+                elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+            );
+            count!(
+                "redis_keyspace_slow_commands_total",
+                "keyspace" => keyspace, "template" => template, "command" => command
+            );
+        }
+    }
+
+    /// Records the sizes of what a command sent and received.
+    #[inline]
+    #[cfg_attr(
+        not(any(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for events only")
+    )]
+    pub(crate) fn sizes(&self, subject: &Subject, request: &Request, replies: &Replies) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        if self.limits.large.load(Ordering::Relaxed) != 0 {
+            let arguments = request.requested().flat_map(|packet| packet.args.iter());
+            self.value(subject, "sent", arguments.map(<[u8]>::len).max().unwrap_or_default());
+            self.value(subject, "received", replies.longest());
+        }
+    }
+
+    /// Records the size of a value that was sent or received.
+    #[cfg_attr(
+        not(any(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for events only")
+    )]
+    pub(crate) fn value(&self, subject: &Subject, direction: &'static str, bytes: usize) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        {
+            let large = self.limits.large.load(Ordering::Relaxed);
+            if large == 0 || bytes < large {
+                return;
+            }
+            let ((keyspace, template), command) = (subject.names(), subject.command);
+            event!(
+                warn,
+                "large value",
+                keyspace = keyspace,
+                template = template,
+                command = command,
+                direction = direction,
+                bytes = bytes
+            );
+            count!(
+                "redis_keyspace_large_values_total",
+                "keyspace" => keyspace, "template" => template, "command" => command, "direction" => direction
+            );
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Redis {
     ///     .await
     /// # }
     /// ```
-    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+    pub fn scope<F: RunsInScope>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         SCOPE.scope(self.clone(), future)
     }
 
@@ -92,3 +92,13 @@ pub(crate) fn in_scope_of_caller<F: Future>(future: F) -> impl Future<Output = F
         }
     }
 }
+
+/// A future that can run in a scope. Every future can.
+#[diagnostic::on_unimplemented(
+    message = "a scope runs a future, and this is none",
+    label = "write `redis.scope(async {{ .. }})`, without `||`"
+)]
+pub trait RunsInScope: Future {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> RunsInScope for F {}

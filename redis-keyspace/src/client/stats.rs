@@ -102,9 +102,11 @@ pub struct PoolStats {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClosedConnections {
-    /// The connection broke, was left in a state that other callers can't use, or could not be
-    /// opened.
+    /// The connection broke, or could not be opened.
     pub broken: u64,
+    /// The caller left the connection in a state that other callers can't use: on another database,
+    /// with a `WATCH` or a `MULTI`, or with a command in flight.
+    pub modified: u64,
     /// The connection did not respond after it was idle.
     pub invalid: u64,
     /// The connection exceeded the idle timeout.
@@ -194,6 +196,7 @@ impl PoolStats {
         let bb8::State { connections: exclusive, idle_connections: exclusive_idle, statistics, .. } =
             pool.checked_out();
         let connects = pool.facts.connects.load(Ordering::Relaxed);
+        let modified = pool.facts.modified_connections.load(Ordering::Relaxed);
         let failed_connects = pool.facts.failed_connects.load(Ordering::Relaxed);
         let status = if shared_connections > 0 || (pool.is_external() && exclusive > 0) {
             PoolStatus::Ready
@@ -219,7 +222,8 @@ impl PoolStats {
             exclusive_connections_wait_ms: u64::try_from(statistics.get_wait_time.as_millis())
                 .unwrap_or(u64::MAX),
             exclusive_connections_closed: ClosedConnections {
-                broken: statistics.connections_closed_broken,
+                broken: statistics.connections_closed_broken.saturating_sub(modified),
+                modified,
                 invalid: statistics.connections_closed_invalid,
                 idle: statistics.connections_closed_idle_timeout,
                 old: statistics.connections_closed_max_lifetime,

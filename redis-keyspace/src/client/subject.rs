@@ -28,6 +28,13 @@ impl Subject {
         Self { keyspace, template, command, reads: false, needs_server, on_unavailable: None }
     }
 
+    /// Returns the names of the keyspace and of the template, or empty texts.
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(super) fn names(&self) -> (&'static str, &'static str) {
+        let keyspace = self.keyspace.map_or("", KeyspaceMeta::name);
+        (keyspace, self.template.map_or("", TemplateMeta::template))
+    }
+
     /// Adds the command to an error, and the key if there is only one.
     pub(crate) fn explain(&self, error: Error, request: Option<&Request>) -> Error {
         let error =

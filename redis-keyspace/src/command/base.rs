@@ -24,6 +24,11 @@ use crate::time::Expiry;
 /// # Ok(()) }
 /// ```
 ///
+/// A command is not a future, because its options are set on it first. `tokio::spawn`, `join_all`
+/// and others that take futures need [`into_future`](IntoFuture::into_future):
+/// `tokio::spawn(PageKeys::views(7).incr().into_future())`. `.await`, `tokio::join!` and
+/// `tokio::time::timeout` accept the command itself.
+///
 /// # Errors
 ///
 /// The error names the command, the template and the key. Its [`kind`](crate::Error::kind) says

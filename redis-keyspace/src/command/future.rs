@@ -164,6 +164,9 @@ impl<T> CommandFuture<T> {
         };
         let result = replies.and_then(|replies| {
             let request = request.map_err(Error::clone)?;
+            if let Some(observed) = &self.observed {
+                observed.sizes(subject, request, &replies);
+            }
             (self.command.decode)(request, read::requested_replies(request, replies)?)
         });
         if let (Some(observed), false) = (&self.observed, failed) {

@@ -85,9 +85,9 @@ impl RedisBuilder {
     /// Uses a `bb8_redis` pool of the application instead of connecting; see
     /// [`Redis::from_pool`](crate::Redis::from_pool).
     ///
-    /// The pool keeps its own configuration. The namespace, the deadlines, the retries and the
-    /// database of this builder still apply. The database must be the one that the pool's
-    /// connections use.
+    /// The pool keeps its own configuration. The namespace, the deadlines, the retries, the circuit
+    /// breaker, the limits of keys and of sent values, and the database of this builder still
+    /// apply. The database must be the one that the pool's connections use.
     pub fn pool(mut self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
         self.requires_server = None;
         self.base.endpoint = Endpoint::Pool(ExternalPool::new(pool));
@@ -313,6 +313,29 @@ impl RedisBuilder {
         self
     }
 
+    /// Logs each command that takes at least this long, and counts it. There is no default.
+    ///
+    /// The time includes waiting for a connection, connecting and retries. A batch, a transaction
+    /// or a page of a scan is logged as one. The event has the keyspace, the template, the command
+    /// and the time, but no key and no value; see [`telemetry`](crate::telemetry). The option has
+    /// no effect without the feature `tracing` or `metrics`.
+    pub fn slow_command(mut self, least: Duration) -> Self {
+        self.base.slow_command = Some(least);
+        self
+    }
+
+    /// Logs each value of at least this size that is sent or read, in bytes, and counts it. There
+    /// is no default.
+    ///
+    /// A limit far below [`max_value_bytes`](Self::max_value_bytes) shows which templates grow
+    /// before their writes fail. The event has the keyspace, the template, the command and the
+    /// size, but no key and no value; see [`telemetry`](crate::telemetry). The option has no effect
+    /// without the feature `tracing` or `metrics`.
+    pub fn large_value(mut self, least: usize) -> Self {
+        self.base.large_value = Some(least);
+        self
+    }
+
     /// Sets an application namespace. Every key is sent with the namespace and a `:` in front, so
     /// that several programs, stages or tests can share a server. Keys print without it.
     ///
@@ -405,6 +428,7 @@ impl RedisBuilder {
     /// - `REDIS_DB`;
     /// - `REDIS_NAMESPACE`;
     /// - `REDIS_LOGIN` (`auto`, `plain`);
+    /// - `REDIS_TLS` (`false`; `true` is an error, because this version has no TLS);
     /// - `REDIS_VERIFY_WRITES` (`true`, `false`).
     ///
     /// White space around a value, and around the password in the file, is ignored. Unset and empty

@@ -63,9 +63,10 @@ const DEFAULT: &str = "development";
 ///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`);
 /// - `namespace`;
 /// - durations (`"800ms"`, `"5s"`, `"1m"`): `timeout`, `connect_timeout`, `retry_delay`,
-///   `breaker_pause`;
+///   `breaker_pause`, `slow_command`;
 /// - numbers: `retries`, `shared_connections`, `exclusive_connections`, `breaker_failures`,
-///   `max_in_flight`, `max_queued_bytes`, `max_key_bytes`, `max_value_bytes`;
+///   `max_in_flight`, `max_queued_bytes`, `max_key_bytes`, `max_value_bytes`,
+///   `large_value`;
 /// - `verify_writes` (`true` or `false`).
 ///
 /// See the methods of [`RedisBuilder`] with the same names; `breaker_failures` and `breaker_pause`
@@ -271,6 +272,8 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             "max_queued_bytes" => builder.max_queued_bytes(entry.number()?),
             "max_key_bytes" => builder.max_key_bytes(entry.number()?),
             "max_value_bytes" => builder.max_value_bytes(entry.number()?),
+            "slow_command" => builder.slow_command(entry.duration()?),
+            "large_value" => builder.large_value(entry.number()?),
             "verify_writes" => builder.verify_writes(entry.truth()?),
             "breaker_failures" => {
                 failures = entry.number()?;

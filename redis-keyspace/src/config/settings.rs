@@ -132,6 +132,10 @@ pub(crate) struct Settings {
     pub(crate) max_value_bytes: usize,
     /// Whether values are decoded again before they are sent.
     pub(crate) verify_writes: bool,
+    /// A command that takes at least this long is logged.
+    pub(crate) slow_command: Option<Duration>,
+    /// A value of at least this size is logged.
+    pub(crate) large_value: Option<usize>,
 }
 
 impl Settings {
@@ -163,6 +167,8 @@ impl Default for Settings {
             max_key_bytes: 64 << 10,
             max_value_bytes: 512 << 20, // the default limit of servers
             verify_writes: cfg!(debug_assertions),
+            slow_command: None,
+            large_value: None,
         }
     }
 }

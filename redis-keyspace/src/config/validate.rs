@@ -129,6 +129,11 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
             return Err(Error::configuration(format!("`{name}` is 0; it must be at least 1")));
         }
     }
+    if settings.slow_command.is_some_and(|least| least.is_zero()) || settings.large_value == Some(0) {
+        return Err(Error::configuration(
+            "`slow_command` and `large_value` must be longer than zero: they would log every command",
+        ));
+    }
     if settings.max_key_bytes < LEAST_KEY {
         return Err(Error::configuration(format!(
             "`max_key_bytes` is {}; it must be at least {LEAST_KEY}",

@@ -1,5 +1,6 @@
 //! Exclusive connections, driven by the `redis` crate.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bb8_redis::bb8;
@@ -20,8 +21,10 @@ pub(crate) struct Exclusive {
     driver: AbortHandle,
     pub(super) last_used: Instant,
     generation: u64,
+    /// Whether it did not answer.
+    is_silent: bool,
     /// Whether its last user left it in a state that the next one can't use.
-    pub(super) tainted: bool,
+    pub(super) is_modified: bool,
 }
 
 impl Drop for Exclusive {
@@ -49,11 +52,18 @@ impl Exclusive {
             .await
             .map_err(|error| Error::driver_connecting(&settings.endpoint.to_string(), error))?;
         let driver = tokio::spawn(driver).abort_handle();
-        Ok(Self { connection, driver, last_used: Instant::now(), generation, tainted: false })
+        Ok(Self {
+            connection,
+            driver,
+            last_used: Instant::now(),
+            generation,
+            is_silent: false,
+            is_modified: false,
+        })
     }
 
     fn is_usable(&self) -> bool {
-        !self.tainted && !self.driver.is_finished()
+        !self.is_silent && !self.is_modified && !self.driver.is_finished()
     }
 }
 
@@ -82,7 +92,7 @@ impl bb8::ManageConnection for ExclusiveManager {
             let probe = ping.query_async::<()>(&mut exclusive.connection);
             let limit = self.origin.settings.connect_timeout;
             let Ok(Ok(())) = tokio::time::timeout(limit, probe).await else {
-                exclusive.tainted = true;
+                exclusive.is_silent = true;
                 return Err(Error::connection_lost("no reply to PING after an idle period"));
             };
         }
@@ -91,7 +101,13 @@ impl bb8::ManageConnection for ExclusiveManager {
 
     fn has_broken(&self, connection: &mut Attempt<Exclusive>) -> bool {
         match connection {
-            Attempt::Connected(exclusive) => !exclusive.is_usable(),
+            Attempt::Connected(exclusive) => {
+                // bb8 counts every connection that it does not keep as broken.
+                if exclusive.is_modified && !exclusive.is_silent && !exclusive.driver.is_finished() {
+                    self.origin.facts.modified_connections.fetch_add(1, Ordering::Relaxed);
+                }
+                !exclusive.is_usable()
+            }
             Attempt::Failed(..) => true,
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct ServerFacts {
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) lost_connections: AtomicU64,
+    /// Exclusive connections that were closed because of the state in which their users left them.
+    pub(crate) modified_connections: AtomicU64,
     /// Incremented when older connections must no longer be used.
     generation: AtomicU64,
 }
@@ -73,6 +75,7 @@ impl ServerFacts {
             connects: AtomicU64::new(0),
             failed_connects: AtomicU64::new(0),
             lost_connections: AtomicU64::new(0),
+            modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
         }
     }

@@ -194,7 +194,7 @@ impl Own {
         let most = usize::try_from(self.origin.settings.max_in_flight).unwrap_or(usize::MAX);
         let before = self.waiting.load(Ordering::Relaxed);
         if before >= most {
-            return Err(Error::overloaded(before, 0));
+            return Err(Error::too_many_waiting(before));
         }
         let asked = Instant::now();
         let waiting = WaitingCaller::new(&self.waiting);

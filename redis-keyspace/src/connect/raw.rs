@@ -127,7 +127,7 @@ impl Drop for RawConnection {
             && let Attempt::Connected(exclusive) = &mut **pooled
         {
             exclusive.last_used = Instant::now();
-            exclusive.tainted |= !self.session.is_clean();
+            exclusive.is_modified |= !self.session.is_clean();
         }
     }
 }

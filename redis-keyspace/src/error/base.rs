@@ -148,6 +148,17 @@ impl Error {
         )
     }
 
+    /// Too many callers are waiting for exclusive connections.
+    pub(crate) fn too_many_waiting(callers: usize) -> Self {
+        Self::new(
+            ErrorKind::PoolBusy,
+            format!(
+                "{callers} callers are already waiting for an exclusive connection, as many as `max_in_flight` \
+                 allows; raise `exclusive_connections`, or hold the connections for a shorter time"
+            ),
+        )
+    }
+
     /// A value exceeds `most` bytes and was not sent.
     pub(crate) fn too_large_to_send(length: usize, most: usize) -> Self {
         Self::new(

@@ -45,9 +45,9 @@ impl<S: Keyspace> Key<S, Group> {
     /// The call also renews the group's TTL. A member of one group can become a member of another
     /// one; either group invalidates it.
     ///
-    /// Patterns of the template do not match members: `cart_keys().delete()` neither finds nor
-    /// deletes them. On a cluster, a member shares the slot of its key only if the key has a hash
-    /// tag. [`arguments`](Key::arguments) returns the arguments of the key.
+    /// Patterns of the template do not match members: `cart_keys().all().delete()` neither finds
+    /// nor deletes them. On a cluster, a member shares the slot of its key only if the key has a
+    /// hash tag. [`arguments`](Key::arguments) returns the arguments of the key.
     ///
     /// ```
     /// # use redis_keyspace::{Group, Json, Keyspace, Redis};

@@ -70,8 +70,8 @@ pub trait Kind: 'static {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a single-value kind",
-    label = "this operation is for kinds with one value: `Json<T>`, `Text`, `Bytes`, integers, `bool`",
-    note = "for `Json<T>`, `T` must implement `serde::Serialize` and `serde::de::DeserializeOwned`"
+    label = "expected a kind with one value: `Json<T>`, `Text`, `Bytes`, an integer or `bool`",
+    note = "for any type of your own, write `Json<{Self}>`, where the type implements `serde::Serialize` and `serde::de::DeserializeOwned`"
 )]
 pub trait SingleValue: Kind {
     /// The type of values read.

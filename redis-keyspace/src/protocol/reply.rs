@@ -22,6 +22,35 @@ pub(crate) enum Reply {
     Error(String),
 }
 
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+impl Reply {
+    /// Returns the length of the longest string.
+    pub(crate) fn longest(&self) -> usize {
+        match self {
+            Self::Bulk(bytes) => bytes.len(),
+            Self::TooLong(length) => *length,
+            Self::Array(replies) | Self::Map(replies) | Self::Push(replies) => longest(replies),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+fn longest(replies: &[Reply]) -> usize {
+    replies.iter().map(Reply::longest).max().unwrap_or_default()
+}
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+impl Replies {
+    /// Returns the length of the longest string.
+    pub(crate) fn longest(&self) -> usize {
+        match self {
+            Self::One(reply) => reply.longest(),
+            Self::Many(replies) => longest(replies),
+        }
+    }
+}
+
 /// The replies to one request.
 #[derive(Debug)]
 pub(crate) enum Replies {

@@ -97,7 +97,7 @@ impl Quota {
             "a cost of 0 takes nothing; use `peek` to read the state of a limit".to_owned()
         } else if cost > burst {
             format!(
-                "a cost of {cost} is more than the burst of {burst}, so it is never allowed; lower the cost or raise the limit"
+                "a cost of {cost} is more than {burst}, the most that is allowed at once, so it is never allowed; lower the cost or raise the limit"
             )
         } else if count > MOST {
             format!("a count of {count} is more than {MOST}, the most that can be counted exactly")
@@ -185,7 +185,7 @@ mod tests {
             (Rate::new(1, Duration::ZERO), 1, "allows nothing"),
             (Rate::per_second(1).burst(0), 1, "allows nothing"),
             (Rate::per_second(1), 0, "`peek`"),
-            (Rate::per_second(5), 6, "a cost of 6 is more than the burst of 5"),
+            (Rate::per_second(5), 6, "a cost of 6 is more than 5, the most"),
             (Rate::per_second(u64::MAX), 1, "counted exactly"),
             (Rate::new(1, Duration::MAX), 1, "100 years"),
             (Rate::per_hour(1).burst(u64::MAX), 1, "100 years"),

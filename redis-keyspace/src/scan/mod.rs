@@ -8,6 +8,7 @@ mod target;
 mod walk;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use matcher::Matcher;
@@ -26,6 +27,10 @@ use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 ///
 /// The derive generates the constructor, which is named after the field, and a method for each
 /// argument.
+///
+/// A pattern with no bound argument contains every key of the template. It can be scanned and
+/// counted. To delete or expire all its keys, write `.all()`:
+/// `SessionKeys::session_keys().all().delete()`.
 ///
 /// Operations on a pattern reach only keys that parse back to the template with exactly the bound
 /// arguments. An argument of `*` is the text `*`. Other keys that the glob of the pattern matches
@@ -64,29 +69,71 @@ use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 /// # Ok(()) }).await }
 /// ```
 #[must_use = "a pattern does nothing by itself: call an operation on it and await that"]
-pub struct Pattern<S, V> {
+pub struct Pattern<S, V, B = Restricted> {
     matcher: Matcher<S>,
     options: ScanOptions,
-    types: std::marker::PhantomData<fn() -> V>,
+    types: PhantomData<fn() -> (V, B)>,
 }
 
-impl<S: Keyspace, V> Pattern<S, V> {
+/// Marks a [`Pattern`] that contains every key of its template, because none of its arguments is
+/// bound.
+#[derive(Debug)]
+pub enum Unrestricted {}
+
+/// Marks a [`Pattern`] that has a bound argument, or is restricted to [`all`](Pattern::all) keys in
+/// so many words.
+#[derive(Debug)]
+pub enum Restricted {}
+
+/// A pattern whose keys may be deleted. It contains all keys of its template only if the program
+/// says so. Otherwise, a forgotten argument would delete them all.
+#[diagnostic::on_unimplemented(
+    message = "this pattern contains every key of its template",
+    label = "bind an argument first, as in `..user_keys().user(7)`, or write `.all()`",
+    note = "`CartKeys::user_keys().user(7).delete()` deletes the keys of one user; `CartKeys::user_keys().all().delete()` deletes the keys of all users"
+)]
+#[doc(hidden)]
+pub trait SaysWhichKeys {}
+
+impl SaysWhichKeys for Restricted {}
+
+impl<S: Keyspace, V> Pattern<S, V, Unrestricted> {
     #[doc(hidden)]
     pub fn new(template: &'static TemplateMeta, index: usize) -> Self {
-        Self {
-            matcher: Matcher::new(template, index),
-            options: ScanOptions::default(),
-            types: std::marker::PhantomData,
-        }
+        Self { matcher: Matcher::new(template, index), options: ScanOptions::default(), types: PhantomData }
+    }
+
+    /// Returns the pattern of all keys of the template, which can be deleted and expired.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { #[key("{user}:{device}")] session: fn(user: u64, device: &str) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// SessionKeys::session(7, "phone").set("a").await?;
+    /// SessionKeys::session(8, "phone").set("b").await?;
+    /// assert_eq!(SessionKeys::session_keys().all().delete().await?.affected, 2);
+    /// # Ok(()) }).await }
+    /// ```
+    pub fn all(&self) -> Pattern<S, V> {
+        self.clone().restricted()
+    }
+}
+
+impl<S: Keyspace, V, B> Pattern<S, V, B> {
+    fn restricted(self) -> Pattern<S, V> {
+        Pattern { matcher: self.matcher, options: self.options, types: PhantomData }
     }
 
     /// Binds the argument of the placeholder at index `hole`.
     #[doc(hidden)]
-    pub fn bind<A: KeyArgument + ?Sized>(mut self, hole: usize, argument: &A) -> Self {
+    pub fn bind<A: KeyArgument + ?Sized>(mut self, hole: usize, argument: &A) -> Pattern<S, V> {
         let mut writer = KeyWriter::new();
         writer.argument(argument);
         self.matcher.bind(hole, writer.finish());
-        self
+        self.restricted()
     }
 
     /// Sets the handle to run on, overriding the installed or scoped one.
@@ -129,7 +176,7 @@ impl<S: Keyspace, V> Pattern<S, V> {
     }
 }
 
-impl<S: Keyspace, V: Kind> Pattern<S, V> {
+impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     /// Returns the keys as a stream, each key once.
     ///
     /// To return each key once, the stream remembers a hash of every key, about 50 bytes each; see
@@ -235,7 +282,8 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
         Ok(self.scan().next().await.transpose()?.is_some())
     }
 
-    /// Deletes the keys, page by page. [`Sweep`] has the options for dry runs, progress and
+    /// Deletes the keys, page by page. If no argument is bound, write [`all`](Pattern::all) first.
+    /// [`Sweep`] has the options for dry runs, progress and
     /// stopping.
     ///
     /// At most two pages of keys are held in memory.
@@ -267,11 +315,15 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     /// # Round trips
     ///
     /// As for [`Sweep`].
-    pub fn delete(&self) -> Sweep<'static> {
+    pub fn delete(&self) -> Sweep<'static>
+    where
+        B: SaysWhichKeys,
+    {
         Sweep::delete(self.target(), self.options.clone())
     }
 
-    /// Sets the TTL of the keys, counted from when each key is reached. Zero deletes them.
+    /// Sets the TTL of the keys, counted from when each key is reached. Zero deletes them. If no
+    /// argument is bound, write [`all`](Pattern::all) first.
     ///
     /// Like [`Key::expire`](crate::Key::expire) on each key, it ends loads in flight and deletes
     /// stale copies. [`Sweep`] has the options.
@@ -303,7 +355,10 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     /// # Round trips
     ///
     /// As for [`Sweep`].
-    pub fn expire(&self, lifetime: Duration) -> Sweep<'static> {
+    pub fn expire(&self, lifetime: Duration) -> Sweep<'static>
+    where
+        B: SaysWhichKeys,
+    {
         Sweep::expire(lifetime, self.target(), self.options.clone())
     }
 
@@ -318,7 +373,7 @@ impl<S: Keyspace, V: Kind> Pattern<S, V> {
     }
 }
 
-impl<S: Keyspace, V: Readable> Pattern<S, V> {
+impl<S: Keyspace, V: Readable, B> Pattern<S, V, B> {
     /// Returns the keys with their values, as a stream.
     ///
     /// A key that is deleted before its value is read is left out. The values of a page are in
@@ -358,13 +413,13 @@ impl<S: Keyspace, V: Readable> Pattern<S, V> {
     }
 }
 
-impl<S, V> Clone for Pattern<S, V> {
+impl<S, V, B> Clone for Pattern<S, V, B> {
     fn clone(&self) -> Self {
-        Self { matcher: self.matcher.clone(), options: self.options.clone(), types: std::marker::PhantomData }
+        Self { matcher: self.matcher.clone(), options: self.options.clone(), types: PhantomData }
     }
 }
 
-impl<S, V> fmt::Debug for Pattern<S, V> {
+impl<S, V, B> fmt::Debug for Pattern<S, V, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pattern").field(&short_name(&self.matcher.glob())).finish()
     }

@@ -196,7 +196,7 @@ impl<S: Keyspace, V> Scan<S, V> {
             match self.matcher.arguments(&text) {
                 None => self.skipped += 1,
                 Some(arguments) if self.seen.as_mut().is_none_or(|seen| seen.is_new(&text)) => {
-                    let key = Key::new(KeyText::Shared(text.into()), self.matcher.template());
+                    let key = Key::of(KeyText::Shared(text.into()), self.matcher.template());
                     let key = match &self.target {
                         Target::Handle(redis) => key.on(redis),
                         Target::Chosen | Target::Bound(_) => key,

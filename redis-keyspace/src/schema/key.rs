@@ -73,7 +73,7 @@ impl<S: Keyspace, V> Key<S, V> {
 }
 
 impl<S, V> Key<S, V> {
-    pub(crate) fn new(text: KeyText, template: &'static TemplateMeta) -> Self {
+    pub(crate) fn of(text: KeyText, template: &'static TemplateMeta) -> Self {
         Self { text, template, pinned: None, types: PhantomData }
     }
 
@@ -94,7 +94,7 @@ impl<S, V> Key<S, V> {
     #[doc(hidden)]
     #[inline]
     pub fn from_static(template: &'static TemplateMeta, text: &'static str) -> Self {
-        Self::new(KeyText::Static(text), template)
+        Self::of(KeyText::Static(text), template)
     }
 
     /// Returns the text of the key as it is stored in Redis, without the application namespace.
@@ -147,7 +147,7 @@ impl<S, V> Key<S, V> {
 
     /// Returns the same key with another kind.
     pub(crate) fn of_kind<W>(&self) -> Key<S, W> {
-        Key { pinned: self.pinned.clone(), ..Key::new(self.text.clone(), self.template) }
+        Key { pinned: self.pinned.clone(), ..Key::of(self.text.clone(), self.template) }
     }
 
     /// Fails if no operation may use the key.
@@ -161,7 +161,7 @@ impl<S, V> Key<S, V> {
 
     /// Returns the same key in this generation of a group.
     pub(crate) fn in_generation(&self, generation: u64) -> Self {
-        Self { pinned: self.pinned.clone(), ..Self::new(self.text.in_generation(generation), self.template) }
+        Self { pinned: self.pinned.clone(), ..Self::of(self.text.in_generation(generation), self.template) }
     }
 }
 
@@ -255,6 +255,6 @@ impl KeyBuilder {
 
     #[inline]
     pub fn finish<S: Keyspace, V>(self) -> Key<S, V> {
-        Key::new(self.writer.finish(), self.template)
+        Key::of(self.writer.finish(), self.template)
     }
 }

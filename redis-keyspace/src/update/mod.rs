@@ -216,12 +216,12 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     async fn run(mut self) -> Result<R> {
         let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
         let observed = Observed::command(&subject);
-        let outcome = self.change(&observed).await;
+        let outcome = self.change(&observed, &subject).await;
         observed.outcome(&subject, outcome.as_ref().err());
         outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
     }
 
-    async fn change(&mut self, observed: &Observed) -> Result<Option<V::Owned>> {
+    async fn change(&mut self, observed: &Observed, subject: &Subject) -> Result<Option<V::Owned>> {
         self.ttl.map_or(Ok(()), check_lifetime)?;
         let binding = self.options.resolve::<S>()?;
         observed.to(&binding);
@@ -234,6 +234,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
             )
         })?;
         let mut there = read_ending_fills(&binding, self.key.text(), deadline).await?;
+        observed.value(subject, "received", there.as_ref().map_or(0, Vec::len));
         let mut encoded = Vec::new();
         for attempt in 1.. {
             let value =
@@ -248,6 +249,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 Change::Set(value) => {
                     encoded.clear();
                     binding.checks.encode::<V>(V::borrow(&value), &mut encoded)?;
+                    observed.value(subject, "sent", encoded.len());
                     if self.ttl.is_none() && there.as_ref() == Some(&encoded) {
                         return Ok(Some(value));
                     }

@@ -498,7 +498,7 @@ async fn a_sweep_affects_only_its_template() {
                 None::<String>
             };
             Keys::more(1).get_or_set_optional(find).negative_ttl(HOUR).await.unwrap();
-            Keys::kept_keys().delete().await.unwrap();
+            Keys::kept_keys().all().delete().await.unwrap();
             Keys::more(1).get_or_set_optional(find).negative_ttl(HOUR).await.unwrap();
             assert_eq!(loads.load(Ordering::Relaxed), 1);
         })
@@ -546,7 +546,7 @@ async fn a_sweep_of_another_template_does_not_end_once_work() {
         }
     });
     tokio::time::sleep(SECOND).await;
-    redis.scope(async { Payments::log_keys().delete().await.unwrap() }).await;
+    redis.scope(async { Payments::log_keys().all().delete().await.unwrap() }).await;
     let work = || async {
         done.fetch_add(1, Ordering::Relaxed);
         "paid again".to_owned()
@@ -864,7 +864,7 @@ fn a_sweep_works_on_a_full_server() {
                 Keys::text(1).set("a").await.unwrap();
                 assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
                 assert!(Keys::text(1).del().await.unwrap());
-                Keys::text_keys().delete().await.unwrap();
+                Keys::text_keys().all().delete().await.unwrap();
             })
             .await;
     });

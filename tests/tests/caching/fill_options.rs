@@ -260,7 +260,7 @@ both_servers! {
                 "get_del" => assert_eq!(key.get_del().await.unwrap(), None),
                 "expire" => assert!(!key.expire(Duration::ZERO).await.unwrap()),
                 "update" => assert_eq!(key.update(|_| ()).await.unwrap(), None),
-                _ => drop(Keys::kept_keys().delete().on(&redis).await.unwrap()),
+                _ => drop(Keys::kept_keys().all().delete().on(&redis).await.unwrap()),
             }
             let expected = if write == "set" { "set" } else { "found" };
             assert_eq!(seek(Some("found")).negative_ttl(HOUR).await.unwrap().as_deref(), Some(expected), "{write}");
@@ -311,7 +311,7 @@ both_servers! {
                     key.set("x").await.unwrap();
                     expires(&redis, &key).await;
                 }
-                "sweep" => drop(Keys::text_keys().delete().on(&redis).await.unwrap()),
+                "sweep" => drop(Keys::text_keys().all().delete().on(&redis).await.unwrap()),
                 "update" => assert_eq!(key.update(|_| ()).await.unwrap(), None),
                 "transaction" => drop(redis.transaction((key.del(),)).await.unwrap()),
                 _ => {}
@@ -492,7 +492,7 @@ fn a_load_ended_by_a_sweep_stays_ended_without_its_mark() {
         let redis = Redis::embedded();
         let key = Keys::kept(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
-        Keys::kept_keys().delete().on(&redis).await.unwrap();
+        Keys::kept_keys().all().delete().on(&redis).await.unwrap();
         assert_eq!(raw::<i64>(&redis, &["DEL", "options:kept:%swept:kept"]).await, 1);
         let copy = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).await;
         assert!(copy.is_err(), "{copy:?}");

@@ -154,7 +154,7 @@ both_servers! {
         assert_eq!(names.next().await.unwrap().unwrap().key().as_str(), "shop:name:a");
         assert!(names.next().await.is_none() && names.skipped() == 1);
         assert_eq!(Shop::old_keys().count().await.unwrap(), 2);
-        let gone = Shop::old_keys().delete().await.unwrap();
+        let gone = Shop::old_keys().all().delete().await.unwrap();
         assert_eq!(gone.affected, 2);
         assert_eq!(member(&Shop::old(Raw("a:b"))).await.get().await.unwrap().as_deref(), Some("member"));
         assert_eq!(member(&Shop::name("a")).await.get().await.unwrap().as_deref(), Some("member"));

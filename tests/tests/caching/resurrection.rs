@@ -111,10 +111,10 @@ impl Hands {
 
     async fn sweep(&self, expires: bool) -> SweepProgress {
         let swept = match (self.template.keeps(), expires) {
-            (true, true) => Keys::kept_keys().expire(Duration::ZERO).on(&self.redis).await,
-            (true, false) => Keys::kept_keys().delete().on(&self.redis).await,
-            (false, true) => Keys::text_keys().expire(Duration::ZERO).on(&self.redis).await,
-            (false, false) => Keys::text_keys().delete().on(&self.redis).await,
+            (true, true) => Keys::kept_keys().all().expire(Duration::ZERO).on(&self.redis).await,
+            (true, false) => Keys::kept_keys().all().delete().on(&self.redis).await,
+            (false, true) => Keys::text_keys().all().expire(Duration::ZERO).on(&self.redis).await,
+            (false, false) => Keys::text_keys().all().delete().on(&self.redis).await,
         };
         swept.unwrap()
     }

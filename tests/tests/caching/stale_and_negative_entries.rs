@@ -137,7 +137,7 @@ both_servers! {
             let key = Keys::kept(1).on(&redis);
             key.get_or_set(|| async { "old".to_owned() }).refresh().await.unwrap();
             if by_pattern {
-                assert_eq!(Keys::kept_keys().expire(HOUR).on(&redis).await.unwrap().affected, 1);
+                assert_eq!(Keys::kept_keys().all().expire(HOUR).on(&redis).await.unwrap().affected, 1);
             } else {
                 assert!(key.expire(HOUR).await.unwrap());
             }

@@ -86,8 +86,8 @@ fn plain_writes_are_dropped_and_counted() {
         assert!(!one().rename(&Keys::text(2)).await.unwrap());
         assert_eq!(redis.stats().dropped_writes, 13);
         Keys::group(1).invalidate().await.unwrap();
-        assert_eq!(Keys::text_keys().delete().await.unwrap().matched, 0);
-        assert!(Keys::count_keys().expire(MINUTE).await.unwrap().finished);
+        assert_eq!(Keys::text_keys().all().delete().await.unwrap().matched, 0);
+        assert!(Keys::count_keys().all().expire(MINUTE).await.unwrap().finished);
         assert_eq!(Keys::delete_pattern("*").await.unwrap().affected, 0);
         assert_eq!(redis.stats().dropped_writes, 17);
         assert_eq!(one().get().await.unwrap(), None);
@@ -155,7 +155,7 @@ fn scans_are_empty() {
         assert!(Keys::text_keys().values().next().await.is_none());
         assert_eq!(Keys::text_keys().count().await.unwrap(), 0);
         assert!(!Keys::text_keys().id(7).exists().await.unwrap());
-        assert!(Keys::text_keys().delete().dry_run().await.unwrap().finished);
+        assert!(Keys::text_keys().all().delete().dry_run().await.unwrap().finished);
     });
 }
 
@@ -223,7 +223,7 @@ fn callers_share_a_load_until_the_key_is_written() {
         let mut second = fill();
         start(&mut second);
         assert_eq!(loads.load(Ordering::Acquire), 2);
-        Keys::text_keys().delete().await.unwrap();
+        Keys::text_keys().all().delete().await.unwrap();
         let mut third = fill();
         start(&mut third);
         assert_eq!(loads.load(Ordering::Acquire), 3);

@@ -135,7 +135,7 @@ both_servers! {
             found += 1;
         }
         assert_eq!((found, scan.skipped() >= 1), (1, true));
-        assert_eq!(Keys::text_keys().delete().await.unwrap().affected, 1);
+        assert_eq!(Keys::text_keys().all().delete().await.unwrap().affected, 1);
     }
 }
 

@@ -75,7 +75,7 @@ both_servers! {
             (key.check(Rate::new(1, Duration::ZERO)), "allows nothing"),
             (key.check(Rate::per_minute(1).burst(0)), "allows nothing"),
             (key.check(Rate::per_minute(1)).cost(0), "`peek`"),
-            (key.peek(Rate::per_minute(3)).cost(4), "a cost of 4 is more than the burst of 3"),
+            (key.peek(Rate::per_minute(3)).cost(4), "a cost of 4 is more than 3, the most"),
             (Keys::short(1).check(Rate::per_minute(2).burst(3)), "TTL of 60s is shorter than the 90s"),
         ] {
             let error = check.await.unwrap_err();

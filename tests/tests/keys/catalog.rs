@@ -179,10 +179,10 @@ async fn everything(redis: &Redis) {
     redis.batch((one.get(), SessionKeys::seen(7).get())).await.unwrap();
     redis.transaction((one.get(), SessionKeys::seen(7).decr())).await.unwrap();
     assert_eq!(SessionKeys::token_keys().count().await.unwrap(), 2);
-    assert_eq!(SessionKeys::token_keys().expire(MINUTE).await.unwrap().affected, 2);
+    assert_eq!(SessionKeys::token_keys().all().expire(MINUTE).await.unwrap().affected, 2);
     assert!(SessionKeys::token_keys().values().next().await.unwrap().is_ok());
     assert!(SessionKeys::token_keys().user(7).device("a").exists().await.unwrap());
-    assert_eq!(SessionKeys::token_keys().delete().await.unwrap().affected, 2);
+    assert_eq!(SessionKeys::token_keys().all().delete().await.unwrap().affected, 2);
     one.del().await.unwrap();
     Key::del_many([one, two]).await.unwrap();
     FeatureKeys::all().set(&vec!["x".to_owned()]).await.unwrap();

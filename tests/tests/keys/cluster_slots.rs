@@ -135,9 +135,9 @@ fn patterns_work_on_the_keys_of_a_node() {
             assert!(seen.insert(id), "{id} twice");
         }
         assert_eq!(seen.len(), 300);
-        let given = PageKeys::title_keys().expire(Duration::from_secs(60)).await.unwrap();
+        let given = PageKeys::title_keys().all().expire(Duration::from_secs(60)).await.unwrap();
         assert_eq!((given.matched, given.affected), (300, 300));
-        let gone = PageKeys::title_keys().page_size(100).delete().await.unwrap();
+        let gone = PageKeys::title_keys().all().page_size(100).delete().await.unwrap();
         assert_eq!((gone.matched, gone.affected, gone.finished), (300, 300, true));
         assert_eq!(CartKeys::loose_keys().count().await.unwrap(), 300);
         assert_eq!(CartKeys::delete_pattern("loose:*").await.unwrap().affected, 300);

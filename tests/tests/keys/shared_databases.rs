@@ -109,7 +109,10 @@ fn the_second_keyspace_is_refused_and_reads_nothing() {
                 .await;
             assert_refused(&ShopKeys::address("7").on(redis).get().await.unwrap_err(), &parts);
             assert_refused(&ShopKeys::address("7").set("x").on(redis).await.unwrap_err(), &parts);
-            assert_refused(&ShopKeys::address_keys().on(redis).delete().await.unwrap_err().into(), &parts);
+            assert_refused(
+                &ShopKeys::address_keys().all().on(redis).delete().await.unwrap_err().into(),
+                &parts,
+            );
             // The other commands of a batch run.
             let (name, address) =
                 redis.batch((AccountKeys::name(7).get(), ShopKeys::address("7").get())).each().await.unwrap();

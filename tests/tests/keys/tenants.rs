@@ -96,7 +96,7 @@ both_servers! {
         assert_eq!(CATALOG.tenant_keys(&acme).count().await.unwrap(), [("CartKeys", 0), ("PageKeys", 0)]);
         assert_eq!(CATALOG.tenant_keys(&acme2).count().await.unwrap(), [("CartKeys", 20), ("PageKeys", 1)]);
         assert!(SharedKeys::text(1).exists().on(&redis).await.unwrap());
-        assert_eq!(CartKeys::user_keys().on(&acme2).delete().await.unwrap().affected, 20);
+        assert_eq!(CartKeys::user_keys().all().on(&acme2).delete().await.unwrap().affected, 20);
         let error = CATALOG.tenant_keys(&redis).count().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
     }

@@ -114,7 +114,7 @@ both_servers! {
             expected(Keys::text(1).get().timeout(one).await, &what);
             let batch = redis.batch((Keys::text(1).get().timeout(one), Keys::text(2).get())).timeout(one);
             expected(batch.await.map(drop), &what);
-            let sweep = Keys::text_keys().expire(one).timeout(one);
+            let sweep = Keys::text_keys().all().expire(one).timeout(one);
             expected(sweep.await.map_err(Error::from).map(drop), &what);
             let health = redis.health().timeout(one).await;
             assert!(health.healthy || health.error.is_some());

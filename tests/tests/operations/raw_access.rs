@@ -325,6 +325,9 @@ both_servers! {
         }
         redis.raw(ping).await.unwrap();
         assert_eq!(connects(&redis), before + 5);
+        // The connections were not broken: their callers changed them.
+        let closed = redis.stats().connections[0].exclusive_connections_closed;
+        assert_eq!((closed.modified, closed.broken, closed.invalid), (5, 0, 0));
     }
 
     async fn a_cancelled_pop_takes_no_element(redis: Redis) {

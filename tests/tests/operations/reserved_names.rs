@@ -201,7 +201,7 @@ both_servers! {
         assert_eq!(found.key(), &key);
         assert!(scan.next().await.is_none());
         assert_eq!(Old::text_keys().count().await.unwrap(), 1);
-        assert_eq!(Old::text_keys().delete().await.unwrap().affected, 1);
+        assert_eq!(Old::text_keys().all().delete().await.unwrap().affected, 1);
         for name in [&alike, &wired(&member), &fence] {
             assert_eq!(raw::<i64>(&redis, &["EXISTS", name]).await, 1, "{name}");
         }

@@ -30,7 +30,7 @@ struct Keys {
 const HOSTILE: [&str; 12] = ["*", "?", "[a-z]", "a*", "\\", "a:b", "", "%", "{x}", "a", "%2A", "ä*"];
 
 /// Returns the results of a scan of docs, as text and arguments.
-async fn docs(pattern: &Pattern<Keys, Json<Vec<u32>>>) -> BTreeSet<(String, u32)> {
+async fn docs<B>(pattern: &Pattern<Keys, Json<Vec<u32>>, B>) -> BTreeSet<(String, u32)> {
     let (mut found, mut scan) = (BTreeSet::new(), pattern.scan());
     while let Some(next) = scan.next().await.transpose().unwrap() {
         let ParsedKeys::Doc { user, id } = next.arguments() else { panic!("{next:?} is not a doc") };
@@ -98,7 +98,7 @@ both_servers! {
         assert!(scan.next().await.is_none());
         assert!(scan.next().await.is_none(), "the end is final");
         assert_eq!(scan.skipped(), foreign.len() as u64 + 1);
-        let gone = Keys::doc_keys().delete().await.unwrap();
+        let gone = Keys::doc_keys().all().delete().await.unwrap();
         assert_eq!((gone.matched, gone.affected, gone.skipped), (1, 1, foreign.len() as u64 + 1));
         for key in foreign {
             assert_eq!(raw::<u64>(&redis, &["EXISTS", &wired(key)]).await, 1, "{key}");
@@ -128,18 +128,18 @@ both_servers! {
         assert!(matches!(Keys::doc("even", 2).ttl().await.unwrap(), Ttl::Remaining(left) if left > MINUTE));
         assert_eq!(Keys::doc_keys().user("odd").expire(Duration::ZERO).await.unwrap().affected, 1250);
         assert_eq!(Keys::doc_keys().count().await.unwrap(), 1250);
-        let would = Keys::doc_keys().delete().dry_run().await.unwrap();
+        let would = Keys::doc_keys().all().delete().dry_run().await.unwrap();
         assert_eq!((would.matched, would.affected, would.finished), (1250, 0, true));
-        assert_eq!(Keys::doc_keys().delete().page_size(90).await.unwrap().affected, 1250);
+        assert_eq!(Keys::doc_keys().all().delete().page_size(90).await.unwrap().affected, 1250);
         assert_eq!(Keys::doc_keys().count().await.unwrap(), 0);
-        let nothing = Keys::doc_keys().delete().await.unwrap();
+        let nothing = Keys::doc_keys().all().delete().await.unwrap();
         assert_eq!((nothing.matched, nothing.affected, nothing.finished), (0, 0, true));
     }
 
     async fn progress_is_reported_also_after_a_stop(_redis: Redis) {
         Key::set_many((0..1000).map(|id| (Keys::doc("ada", id), vec![id]))).await.unwrap();
         let mut told = Vec::new();
-        let stopped = Keys::doc_keys()
+        let stopped = Keys::doc_keys().all()
             .delete()
             .page_size(50)
             .on_progress(|progress| told.push(*progress))
@@ -152,7 +152,7 @@ both_servers! {
         assert!(told.iter().all(|progress| (0.0..=1.0).contains(&progress.fraction())));
         assert_eq!(Keys::doc_keys().count().await.unwrap(), 1000 - stopped.affected);
         let mut last = None;
-        let rest = Keys::doc_keys().delete().on_progress(|progress| last = Some(*progress)).await.unwrap();
+        let rest = Keys::doc_keys().all().delete().on_progress(|progress| last = Some(*progress)).await.unwrap();
         assert_eq!(rest.affected, 1000 - stopped.affected);
         assert_eq!(last, Some(rest));
         assert!(rest.fraction() >= 1.0);
@@ -245,7 +245,7 @@ fn a_scan_stays_within_its_namespace() {
         assert_eq!(Keys::note_keys().on(&one).count().await.unwrap(), 1);
         let found = Keys::note_keys().on(&one).scan().next().await.unwrap().unwrap();
         assert_eq!(found.key().as_str(), "scans:note:ada");
-        assert_eq!(Keys::note_keys().delete().on(&one).await.unwrap().affected, 1);
+        assert_eq!(Keys::note_keys().all().delete().on(&one).await.unwrap().affected, 1);
         assert_eq!(Keys::delete_pattern("*").on(&one).await.unwrap().affected, 0);
         for redis in [&other, &bare] {
             assert!(Keys::note("ada").exists().on(redis).await.unwrap());
@@ -284,6 +284,7 @@ fn an_error_reports_the_progress() {
         Key::set_many((0..1000).map(|id| (Keys::doc("ada", id), vec![id]))).on(&redis).await.unwrap();
         let mut pages = 0;
         let swept = Keys::doc_keys()
+            .all()
             .delete()
             .on(&redis)
             .page_size(100)
@@ -334,13 +335,13 @@ fn a_scan_restarts_after_a_server_restart() {
         assert_eq!(found.len(), 4000);
 
         let mut pages = 0;
-        let gone = Keys::doc_keys().on(&redis).page_size(100).delete().stop_if(|_| {
+        let gone = Keys::doc_keys().all().on(&redis).page_size(100).delete().stop_if(|_| {
             pages += 1;
             pages == 15
         });
         assert!(!gone.await.unwrap().finished);
         let (mut pages, handle) = (0, tokio::runtime::Handle::current());
-        let gone = Keys::doc_keys().on(&redis).page_size(100).delete().on_progress(|_| {
+        let gone = Keys::doc_keys().all().on(&redis).page_size(100).delete().on_progress(|_| {
             pages += 1;
             if pages == 15 {
                 tokio::task::block_in_place(|| handle.block_on(restart()));
@@ -398,7 +399,7 @@ fn new_lanes_do_not_count_as_another_server() {
         };
         let docs = (0..3000).map(|id| (Keys::doc("ada", id), vec![id]));
         Key::set_many(docs).on(&builder().build().unwrap()).await.unwrap();
-        let fresh = || Keys::doc_keys().on(&builder().retries(9).build().unwrap()).page_size(100);
+        let fresh = || Keys::doc_keys().all().on(&builder().retries(9).build().unwrap()).page_size(100);
         assert_eq!(fresh().delete().dry_run().await.unwrap().matched, 3000);
         assert_eq!(fresh().expire(MINUTE).await.unwrap().affected, 3000);
         assert_eq!(fresh().allow_repeats().count().await.unwrap(), 3000);
@@ -437,7 +438,7 @@ fn a_page_is_one_round_trip() {
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
         Key::set_many((0..100).map(|id| (Keys::doc("ada", id), vec![id]))).on(&redis).await.unwrap();
         let before = (server.command_log().len(), server.round_trips());
-        Keys::doc_keys().delete().on(&redis).page_size(10).await.unwrap();
+        Keys::doc_keys().all().delete().on(&redis).page_size(10).await.unwrap();
         let log = server.command_log();
         let names: Vec<_> =
             log[before.0..].iter().map(|c| String::from_utf8_lossy(&c.arguments[0]).into_owned()).collect();
@@ -464,7 +465,7 @@ fn without_a_server_the_error_comes_once_and_the_stream_ends() {
         assert!(scan.next().await.is_none());
         assert!(Keys::doc_keys().on(&nowhere).count().await.unwrap_err().is_unavailable());
         assert!(Keys::doc_keys().on(&nowhere).exists().await.unwrap_err().is_unavailable());
-        let swept = Keys::doc_keys().delete().on(&nowhere).await.unwrap_err();
+        let swept = Keys::doc_keys().all().delete().on(&nowhere).await.unwrap_err();
         assert_eq!(swept.progress().affected, 0);
     });
 }

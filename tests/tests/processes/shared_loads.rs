@@ -504,8 +504,8 @@ async fn fills_and_invalidations(redis: Redis, namespace: &str) {
                     "del_many" => drop(Key::del_many([key.clone()]).await.unwrap()),
                     "transaction" => drop(redis.transaction((key.del(),)).await.unwrap()),
                     "sweep" => {
-                        SlotKeys::loose_keys().delete().await.unwrap();
-                        SlotKeys::tagged_keys().delete().await.unwrap();
+                        SlotKeys::loose_keys().all().delete().await.unwrap();
+                        SlotKeys::tagged_keys().all().delete().await.unwrap();
                     }
                     "sweep of one" => {
                         SlotKeys::loose_keys().id(7).delete().await.unwrap();
@@ -592,7 +592,7 @@ fn a_value_seen_during_its_deletion_is_not_served_without_redis() {
                 async move {
                     match how {
                         "del" => assert!(key.del().await.unwrap()),
-                        "sweep" => drop(Keys::kept_keys().delete().on(&redis).await.unwrap()),
+                        "sweep" => drop(Keys::kept_keys().all().delete().on(&redis).await.unwrap()),
                         _ => drop(key.update_with(|_| Change::Delete).await.unwrap()),
                     }
                 }

@@ -40,7 +40,7 @@ async fn everything(server: &Server, redis: &Redis) {
     redis.ping().await.unwrap();
     let tenant = redis.for_tenant(TENANT).unwrap();
     TenantKeys::text(ID).set(SECRET).on(&tenant).await.unwrap();
-    assert_eq!(TenantKeys::text_keys().on(&tenant).delete().await.unwrap().affected, 1);
+    assert_eq!(TenantKeys::text_keys().all().on(&tenant).delete().await.unwrap().affected, 1);
     let wrong = server.inject(Fault::error("WRONGTYPE Operation against a key").on("GET").times(1));
     Keys::text(ID).get().await.unwrap_err();
     drop(wrong);

@@ -64,8 +64,10 @@ impl Diagnostic {
     /// Returns the parts of the message that are our own text.
     fn ours(&self, texts: &Texts) -> Vec<String> {
         match self.code.as_ref().map(|code| &*code.code) {
-            // From `compile_error!`, which derives use to report errors.
-            None => vec![self.message.clone()],
+            // From `compile_error!`, which derives use to report errors, or from the parser of the
+            // compiler.
+            None if texts.are_from_a_derive(&self.message) => vec![self.message.clone()],
+            None => Vec::new(),
             // A panic in a constant. The compiler adds its own words around our text, in the
             // message or, in older versions, in a label.
             Some("E0080") => {

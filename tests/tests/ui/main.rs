@@ -8,7 +8,6 @@ mod diagnostic;
 mod ours;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 // Cases that compile and run.
 #[path = "../../ui/pass/catalog.rs"]
@@ -40,7 +39,7 @@ fn every_passing_case_is_a_test() {
 fn errors_in_declarations_are_reported_as_recorded() {
     let names = cases::names("fail", "rs");
     let overwrite = std::env::var(VARIABLE).is_ok_and(|value| value == "overwrite");
-    let texts = ours::Texts::of(&cases::workspace().join("redis-keyspace/src"));
+    let texts = texts();
     let mut diagnostics = cases::check(&names);
     let mut wrong = Vec::new();
     for name in &names {
@@ -76,6 +75,11 @@ fn errors_in_declarations_are_reported_as_recorded() {
     );
 }
 
+fn texts() -> ours::Texts {
+    let workspace = cases::workspace();
+    ours::Texts::of(&workspace.join("redis-keyspace/src"), &workspace.join("redis-keyspace-derive/src"))
+}
+
 /// Fails on paths of the standard library: the compiler quotes its source only if that is
 /// installed.
 fn assert_no_standard_library_paths(name: &str, found: &str) {
@@ -103,7 +107,7 @@ fn standard_library_errors_are_recorded_without_their_source() {
         ],
     });
     let diagnostic = serde_json::from_value(of_the_compiler).expect("parse a diagnostic");
-    let texts = ours::Texts::of(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let texts = ours::Texts::default();
     let found = diagnostic::record("case", "fn main() {}\n", &[diagnostic], &texts);
     assert_eq!(found, "1:4 E0080\n  | fn main() {}\n  |    ^\n  our words\n");
     assert_no_standard_library_paths("case", &found);

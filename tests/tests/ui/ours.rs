@@ -1,47 +1,85 @@
-//! Our own texts: the strings of all `#[diagnostic::on_unimplemented(..)]` attributes in our
-//! source.
+//! Our own texts: the strings of all `#[diagnostic::on_unimplemented(..)]` attributes in the
+//! library, and those of the derives.
 
 use std::path::Path;
 
-/// The strings of all attributes, with placeholders in place of what the compiler inserts.
 #[derive(Debug, Default)]
-pub struct Texts(Vec<String>);
+pub struct Texts {
+    /// The strings of all attributes, with placeholders in place of what the compiler inserts.
+    attributes: Vec<String>,
+    /// Of each string of the derives and macros, the longest part without a placeholder.
+    derives: Vec<String>,
+}
+
+/// A shorter part of a string of the derives may also be in a message of the compiler.
+const TELLING: usize = 12;
 
 impl Texts {
-    /// Reads the attributes of all files in a directory.
-    pub fn of(directory: &Path) -> Self {
+    /// Reads the sources of the library and of the derives.
+    pub fn of(library: &Path, derives: &Path) -> Self {
         let mut texts = Self::default();
-        texts.collect(directory);
+        files(library, &mut |source| {
+            for attribute in source.split("diagnostic::on_unimplemented(").skip(1) {
+                texts.attributes.extend(literals(attribute));
+            }
+            for error in source.split("compile_error!(").skip(1) {
+                texts.derives.extend(literals(error));
+            }
+        });
+        files(derives, &mut |source| texts.derives.extend(strings(source)));
+        texts.derives = (texts.derives.iter())
+            .filter_map(|literal| {
+                let parts = literal.split(['{', '}']).filter(|part| part.len() >= TELLING);
+                parts.max_by_key(|part| part.len()).map(str::to_owned)
+            })
+            .collect();
         texts
     }
 
-    fn collect(&mut self, directory: &Path) {
-        for entry in std::fs::read_dir(directory).expect("read the source directory") {
-            let path = entry.expect("read a directory entry").path();
-            if path.is_dir() {
-                self.collect(&path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let source = std::fs::read_to_string(&path).expect("read a source file");
-                for attribute in source.split("diagnostic::on_unimplemented(").skip(1) {
-                    self.0.extend(literals(attribute));
-                }
-            }
-        }
+    /// Returns whether an error without a code is from a derive.
+    pub fn are_from_a_derive(&self, message: &str) -> bool {
+        // The derive words problems of a prefix as those of a template.
+        let message = message.replace("in a prefix", "in a template");
+        self.derives.iter().any(|ours| message.contains(ours.as_str()))
     }
 
     /// Returns whether a text from the compiler is one of them.
     pub fn have(&self, text: &str) -> bool {
-        self.0.iter().any(|ours| fits(ours, text))
+        self.attributes.iter().any(|ours| fits(ours, text))
+    }
+}
+
+fn files(directory: &Path, each: &mut dyn FnMut(&str)) {
+    for entry in std::fs::read_dir(directory).expect("read the source directory") {
+        let path = entry.expect("read a directory entry").path();
+        if path.is_dir() {
+            files(&path, each);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            each(&std::fs::read_to_string(&path).expect("read a source file"));
+        }
     }
 }
 
 /// Returns the string literals up to the closing parenthesis.
 fn literals(attribute: &str) -> Vec<String> {
+    literals_until(attribute, Some(')'))
+}
+
+/// Returns the string literals of a file.
+fn strings(source: &str) -> Vec<String> {
+    // Quotes in comments and in characters would start a string in the wrong place.
+    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = lines.flat_map(|line| [line, "\n"]).collect();
+    literals_until(&code.replace("'\"'", "' '"), None)
+}
+
+fn literals_until(source: &str, end: Option<char>) -> Vec<String> {
     let mut literals = Vec::new();
-    let mut rest = attribute.chars();
+    let mut rest = source.chars();
     loop {
         match rest.next() {
-            None | Some(')') => return literals,
+            None => return literals,
+            Some(found) if Some(found) == end => return literals,
             Some('"') => {}
             Some(_) => continue,
         }
@@ -89,11 +127,29 @@ fn placeholders_match_any_text() {
     let source = "#[diagnostic::on_unimplemented(\n    message = \"`{Self}` is \\\"no\\\" key\",\n    note = \"write \\\n        `Json<{Self}>` (or more)\"\n)]\npub trait X {}";
     let ours = literals(source.split_once("on_unimplemented(").expect("an attribute").1);
     assert_eq!(ours, ["`{Self}` is \"no\" key", "write `Json<{Self}>` (or more)"]);
-    let texts = Texts(ours);
+    let texts = Texts { attributes: ours, derives: Vec::new() };
     assert!(texts.have("`Vec<u8>` is \"no\" key") && texts.have("write `Json<Cart>` (or more)"));
     for theirs in
         ["the trait bound `X: Y` is not satisfied", "`X` is \"no\" key at all", "write `Json<Cart>`", ""]
     {
         assert!(!texts.have(theirs), "{theirs}");
+    }
+}
+
+#[test]
+fn errors_of_derives_are_told_from_those_of_the_compiler() {
+    let texts = crate::texts();
+    let ours = "the keyspace has no prefix: write `#[keyspace(prefix = \"cart\")]`, or `prefix = none` for \
+                keys without a prefix";
+    assert!(texts.are_from_a_derive(ours));
+    for theirs in [
+        "cannot find attribute `redis` in this scope",
+        "functions are not allowed in struct definitions",
+        "expected identifier, found keyword `fn`",
+        "`self` parameter is only allowed in associated functions",
+        "cannot find derive macro `Keyspace` in this scope",
+        "mismatched types",
+    ] {
+        assert!(!texts.are_from_a_derive(theirs), "{theirs}");
     }
 }

@@ -136,6 +136,8 @@ impl LeasePlace {
         let deadline = Deadline::after(self.timeout);
         let observed = Observed::command(&self.subject);
         observed.to(&self.binding);
+        let arguments = calls.iter().flat_map(|call| call.args.iter());
+        observed.value(&self.subject, "sent", arguments.map(<[u8]>::len).max().unwrap_or_default());
         let mut outcomes = self.send(calls.clone(), deadline, repeatable).await;
         let without_marks: Option<Vec<_>> =
             calls.iter().zip(&outcomes).map(|(call, outcome)| self.without_mark(outcome, call)).collect();

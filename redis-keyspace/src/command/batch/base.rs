@@ -145,19 +145,21 @@ impl<C: Commands> Batch<C> {
         let timeout = parts.iter().filter_map(|part| part.call.0.timeout).chain(self.timeout).min();
         let name = if self.atomic { "MULTI" } else { "PIPELINE" };
         let observed = Arc::new(Observed::batch(name, parts.len()));
+        let subject = parts.first().map(|part| part.request.subject);
         // Boxed, because the compiler limits how deeply the futures of callers nest.
         let outcomes = if self.atomic {
-            let subject = parts.first().map(|part| part.request.subject);
             let run: BoxFuture<'_, _> = Box::pin(transact(&self.redis, parts, timeout, &observed));
             let outcomes = run.await;
-            if let (Err(error), Some(subject)) = (&outcomes, subject) {
-                observed.outcome(&subject, Some(error));
+            if let (Err(error), Some(subject)) = (&outcomes, &subject) {
+                observed.outcome(subject, Some(error));
+                observed.batch_ended(name, Some(subject));
             }
             outcomes?
         } else {
             let run: BoxFuture<'_, _> = Box::pin(send(&self.redis, parts, timeout, &observed));
             run.await
         };
+        observed.batch_ended(name, subject.as_ref());
         Ok(C::join(decoders, &mut outcomes.into_iter()))
     }
 }

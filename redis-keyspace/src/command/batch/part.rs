@@ -84,8 +84,9 @@ impl<T> PartDecoder<T> {
         };
         let sent = request.request.as_ref();
         let result = replies.and_then(|PartReplies(replies)| {
-            let request = sent.map_err(Error::clone)?;
-            (self.0)(request, read::requested_replies(request, replies)?)
+            let sent = sent.map_err(Error::clone)?;
+            observed.sizes(&request.subject, sent, &replies);
+            (self.0)(sent, read::requested_replies(sent, replies)?)
         });
         observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));
         result.map_err(|error| request.subject.explain(error, sent.ok()))

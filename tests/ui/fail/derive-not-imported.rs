@@ -1,0 +1,16 @@
+//! The derive macro is not imported.
+
+use redis_keyspace::Text;
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = "1h")]
+struct CartKeys {
+    #[key("user:{id}")]
+    user: fn(id: u64) -> Text,
+}
+
+async fn read(id: u64) -> redis_keyspace::Result<Option<String>> {
+    CartKeys::user(id).get().await
+}
+
+fn main() {}
