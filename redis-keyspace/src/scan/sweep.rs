@@ -28,6 +28,7 @@ use crate::time::millis;
 /// SessionKeys::session(7, "phone").set("a").await?;
 /// let mut pages = 0;
 /// let progress = SessionKeys::session_keys()
+///     .all()
 ///     .delete()
 ///     .page_size(100)
 ///     .on_progress(|progress| {
