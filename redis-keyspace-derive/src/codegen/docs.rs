@@ -85,7 +85,7 @@ pub(super) fn variant(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStream {
 pub(super) fn pattern(model: &Keyspace<'_>) -> TokenStream {
     let name = model.ident.unraw();
     let mut docs = line(&format!(
-        "The pattern of a template of [`{name}`], with some of its arguments bound. `V` is the kind of the keys. `Field` identifies the field that declares them."
+        "The pattern of a template of [`{name}`], with some of its arguments bound. `V` is the kind of the keys. `Field` identifies the field that declares them. `Bound` says whether an argument is bound: without one, `delete` and `expire` need `.all()`."
     ));
     docs.extend(line(""));
     docs.extend(line("It dereferences to `Pattern`, which has the operations: `scan`, `values`, `count`, `exists`, `delete` and `expire`."));

@@ -36,9 +36,9 @@ mod sealed {
 }
 
 macro_rules! loader {
-    ($(#[$docs:meta])* $name:ident) => {
+    ($(#[$docs:meta])* $visibility:vis $name:ident) => {
         $(#[$docs])*
-        pub struct $name<F>(pub(super) F);
+        $visibility struct $name<F>(pub(super) F);
 
         impl<F> sealed::SealedLoader for $name<F> {}
 
@@ -52,22 +52,22 @@ macro_rules! loader {
 
 loader! {
     /// A [`Loader`] that always returns a value.
-    Always
+    pub Always
 }
 
 loader! {
     /// A [`Loader`] that may fail.
-    Fallible
+    pub Fallible
 }
 
 loader! {
     /// A [`Loader`] that may find no value.
-    Optional
+    pub(super) Optional
 }
 
 loader! {
     /// A [`Loader`] that may find no value, and may fail.
-    FallibleOptional
+    pub(super) FallibleOptional
 }
 
 fn always<T>(loaded: Option<T>) -> Result<T, Error> {
@@ -175,7 +175,7 @@ where
 /// A future of the loaded value.
 // The bound of `get_or_set` is a trait of this crate, so that the error about any other loader says
 // what to write. Without `do_not_recommend`, the compiler reports the bounds of the implementation
-// instead. `Send` is a bound of its own, because the compiler explains a missing `Send` itself.
+// instead. `Send` is a separate bound, because the compiler itself explains why a future lacks it.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `{T}`",
     label = "write `|| async {{ .. }}`; if it returns a `Result`, use `try_get_or_set`; an `Option`, `get_or_set_optional`",
@@ -197,7 +197,7 @@ pub trait TryLoadedValue<T, E>: Future<Output = Result<T, E>> {}
 #[diagnostic::do_not_recommend]
 impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {}
 
-/// A future of the loaded value, or of `None` if there is none.
+/// A future of a value or `None`, for loaders that may find no value.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `Option<{T}>`",
     label = "write `|| async {{ Some(value) }}`; if it always returns a value, use `get_or_set`",
@@ -208,7 +208,7 @@ pub trait LoadedOption<T>: Future<Output = Option<T>> {}
 #[diagnostic::do_not_recommend]
 impl<T, Fut: Future<Output = Option<T>>> LoadedOption<T> for Fut {}
 
-/// A future of the loaded value, of `None` if there is none, or of the loader's error.
+/// A future of a value, `None` or an error, for loaders that may find no value and may fail.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `Result<Option<{T}>, _>`",
     label = "write `|| async {{ Ok(Some(value)) }}`; if it returns a `Result` of a value, use `try_get_or_set`; an `Option`, `get_or_set_optional`"

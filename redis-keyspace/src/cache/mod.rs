@@ -22,8 +22,8 @@ mod seek;
 pub use builder::{GetOrSet, GetOrSetLookup};
 pub use error::{FillError, LoadFailure};
 pub use loader::{
-    Always, Fallible, FallibleOptional, LoadedOption, LoadedValue, LoadedValues, Loader, Optional,
-    TryLoadedOption, TryLoadedValue, TryLoadedValues,
+    Always, Fallible, LoadedOption, LoadedValue, LoadedValues, Loader, TryLoadedOption, TryLoadedValue,
+    TryLoadedValues,
 };
 pub use lookup::{Lookup, ValueSource};
 pub use many::GetOrSetMany;

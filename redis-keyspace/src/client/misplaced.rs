@@ -63,7 +63,7 @@ misplaced!(
 
 /// The operations of patterns, written as methods of a key.
 #[diagnostic::on_unimplemented(
-    message = "a key is one key: there is nothing to scan",
+    message = "a key names one value, so it can't be scanned",
     label = "to scan the keys of a template, write `CartKeys::user_keys().scan()`",
     note = "to check whether this key exists, use `.exists()`"
 )]
@@ -80,9 +80,9 @@ impl<S, V> Key<S, V> {
     }
 }
 
-/// A key made from text.
+/// A key created from a string.
 #[diagnostic::on_unimplemented(
-    message = "a key is not made from text",
+    message = "keys are not created from strings",
     label = "call its constructor: `CartKeys::user(7)`",
     note = "to find out what a key is, use `CartKeys::parse(text)`; for keys that are not declared, use `redis.raw(..)`"
 )]
@@ -111,7 +111,7 @@ pub trait OnlyCountersCount {}
 
 /// The operations of single values, written as methods of a counter.
 #[diagnostic::on_unimplemented(
-    message = "a `Counter` is changed by commands of the server only",
+    message = "this operation does not work on a `Counter`",
     label = "to count, use `.incr()` or `.incr_by(n)`; to read or replace the number, use `.get()` or `.set(n)`",
     note = "to load or update a number as any other value, declare the kind `i64`: `views: fn(id: u64) -> i64`"
 )]

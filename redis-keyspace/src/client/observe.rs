@@ -4,31 +4,38 @@
 //! [`crate::telemetry`] lists the names.
 
 #[cfg(any(feature = "tracing", feature = "metrics"))]
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+use std::time::{Duration, Instant};
 
 use super::binding::Binding;
 use super::subject::Subject;
 #[cfg(feature = "tracing")]
 use crate::config::Endpoint;
 use crate::error::Error;
-use crate::protocol::{Replies, Request};
+use crate::protocol::{Reply, Request};
 
 /// A command, or several commands in one round trip, that are observed.
 #[derive(Debug)]
 pub(crate) struct Observed {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
-    #[cfg(any(feature = "tracing", feature = "metrics"))]
-    started: std::time::Instant,
+    #[cfg(feature = "metrics")]
+    started: Instant,
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     limits: Limits,
 }
 
-/// What is logged, as set on the handle. 0 means that nothing is.
+/// What is logged, as set on the handle.
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 #[derive(Debug, Default)]
 struct Limits {
-    slow_nanos: AtomicU64,
+    /// When the command started, and after how long it is slow. Without the option, the clock is
+    /// not read.
+    slow: OnceLock<(Instant, Duration)>,
+    /// 0 means that no value is large.
     large: AtomicUsize,
     /// The time of a batch is logged once, not for each of its commands.
     is_batch: bool,
@@ -42,8 +49,8 @@ impl Observed {
         Self {
             #[cfg(feature = "tracing")]
             span: span(subject),
-            #[cfg(any(feature = "tracing", feature = "metrics"))]
-            started: std::time::Instant::now(),
+            #[cfg(feature = "metrics")]
+            started: Instant::now(),
             #[cfg(any(feature = "tracing", feature = "metrics"))]
             limits: Limits::default(),
         }
@@ -69,8 +76,8 @@ impl Observed {
                 "error.type" = tracing::field::Empty,
                 "db.response.status_code" = tracing::field::Empty,
             ),
-            #[cfg(any(feature = "tracing", feature = "metrics"))]
-            started: std::time::Instant::now(),
+            #[cfg(feature = "metrics")]
+            started: Instant::now(),
             #[cfg(any(feature = "tracing", feature = "metrics"))]
             limits: Limits { is_batch: true, ..Limits::default() },
         }
@@ -84,15 +91,23 @@ impl Observed {
     )]
     pub(crate) fn to(&self, binding: &Binding) {
         #[cfg(any(feature = "tracing", feature = "metrics"))]
-        {
-            let settings = &binding.pool().settings;
-            if let Some(slow) = settings.slow_command {
-                let nanos = u64::try_from(slow.as_nanos()).unwrap_or(u64::MAX);
-                self.limits.slow_nanos.store(nanos, Ordering::Relaxed);
-            }
-            if let Some(large) = settings.large_value {
-                self.limits.large.store(large, Ordering::Relaxed);
-            }
+        if let Some(least) = binding.pool().settings.slow_command {
+            self.limits.slow.get_or_init(|| (Instant::now(), least));
+        }
+        self.to_untimed(binding);
+    }
+
+    /// Like [`to`](Self::to), for an operation that may wait for other callers: its time says
+    /// nothing about the server.
+    #[inline]
+    #[cfg_attr(
+        not(any(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for spans and events only")
+    )]
+    pub(crate) fn to_untimed(&self, binding: &Binding) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        if let Some(large) = binding.pool().settings.large_value {
+            self.limits.large.store(large, Ordering::Relaxed);
         }
         #[cfg(feature = "tracing")]
         if !self.span.is_disabled() {
@@ -156,12 +171,9 @@ impl Observed {
 
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     fn log_if_slow(&self, subject: &Subject, command: &'static str) {
-        let slow = self.limits.slow_nanos.load(Ordering::Relaxed);
-        if slow == 0 {
-            return;
-        }
-        let elapsed = self.started.elapsed();
-        if elapsed.as_nanos() >= slow.into() {
+        let Some((started, least)) = self.limits.slow.get() else { return };
+        let elapsed = started.elapsed();
+        if elapsed >= *least {
             let (keyspace, template) = subject.names();
             event!(
                 warn,
@@ -178,18 +190,31 @@ impl Observed {
         }
     }
 
-    /// Records the sizes of what a command sent and received.
+    /// Records the size of the longest argument that a command sends.
     #[inline]
     #[cfg_attr(
         not(any(feature = "tracing", feature = "metrics")),
         allow(unused_variables, clippy::unused_self, reason = "for events only")
     )]
-    pub(crate) fn sizes(&self, subject: &Subject, request: &Request, replies: &Replies) {
+    pub(crate) fn sent(&self, subject: &Subject, request: &Request) {
         #[cfg(any(feature = "tracing", feature = "metrics"))]
         if self.limits.large.load(Ordering::Relaxed) != 0 {
             let arguments = request.requested().flat_map(|packet| packet.args.iter());
             self.value(subject, "sent", arguments.map(<[u8]>::len).max().unwrap_or_default());
-            self.value(subject, "received", replies.longest());
+        }
+    }
+
+    /// Records the size of the longest value that a command received.
+    #[inline]
+    #[cfg_attr(
+        not(any(feature = "tracing", feature = "metrics")),
+        allow(unused_variables, clippy::unused_self, reason = "for events only")
+    )]
+    pub(crate) fn received<'r>(&self, subject: &Subject, replies: impl IntoIterator<Item = &'r Reply>) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        if self.limits.large.load(Ordering::Relaxed) != 0 {
+            let longest = replies.into_iter().map(Reply::longest).max();
+            self.value(subject, "received", longest.unwrap_or_default());
         }
     }
 

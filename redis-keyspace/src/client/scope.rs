@@ -95,7 +95,7 @@ pub(crate) fn in_scope_of_caller<F: Future>(future: F) -> impl Future<Output = F
 
 /// A future that can run in a scope. Every future can.
 #[diagnostic::on_unimplemented(
-    message = "a scope runs a future, and this is none",
+    message = "`redis.scope` takes a future",
     label = "write `redis.scope(async {{ .. }})`, without `||`"
 )]
 pub trait RunsInScope: Future {}

@@ -28,7 +28,7 @@ impl Subject {
         Self { keyspace, template, command, reads: false, needs_server, on_unavailable: None }
     }
 
-    /// Returns the names of the keyspace and of the template, or empty texts.
+    /// Returns the names of the keyspace and of the template, or empty strings.
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     pub(super) fn names(&self) -> (&'static str, &'static str) {
         let keyspace = self.keyspace.map_or("", KeyspaceMeta::name);

@@ -78,6 +78,7 @@ impl<T> CommandFuture<T> {
             let deadline = binding.deadline(call.timeout);
             let sent_to = Arc::as_ptr(binding).addr();
             observed.to(binding);
+            observed.sent(subject, request);
             binding.checks.pass(unreadable.as_ref())?;
             match submit(binding, request, deadline) {
                 Submitted::Waiting(receiver) => {
@@ -165,7 +166,7 @@ impl<T> CommandFuture<T> {
         let result = replies.and_then(|replies| {
             let request = request.map_err(Error::clone)?;
             if let Some(observed) = &self.observed {
-                observed.sizes(subject, request, &replies);
+                observed.received(subject, replies.as_slice());
             }
             (self.command.decode)(request, read::requested_replies(request, replies)?)
         });

@@ -315,22 +315,25 @@ impl RedisBuilder {
 
     /// Logs each command that takes at least this long, and counts it. There is no default.
     ///
-    /// The time includes waiting for a connection, connecting and retries. A batch, a transaction
-    /// or a page of a scan is logged as one. The event has the keyspace, the template, the command
-    /// and the time, but no key and no value; see [`telemetry`](crate::telemetry). The option has
-    /// no effect without the feature `tracing` or `metrics`.
+    /// The time includes waiting for a connection, connecting and retries, but not waiting for a
+    /// lock, or for other updates of the same key. A batch, a transaction or a page of a scan is
+    /// logged as one, without a template; a batch has the keyspace of its first command. `raw` and
+    /// dropped futures are not logged. The event has no key and no value; see
+    /// [`telemetry`](crate::telemetry). The option has no effect without the feature `tracing` or
+    /// `metrics`.
     pub fn slow_command(mut self, least: Duration) -> Self {
         self.base.slow_command = Some(least);
         self
     }
 
-    /// Logs each value of at least this size that is sent or read, in bytes, and counts it. There
-    /// is no default.
+    /// Logs each command that sends or reads a value of at least this size, in bytes, and counts
+    /// it. There is no default.
     ///
     /// A limit far below [`max_value_bytes`](Self::max_value_bytes) shows which templates grow
-    /// before their writes fail. The event has the keyspace, the template, the command and the
-    /// size, but no key and no value; see [`telemetry`](crate::telemetry). The option has no effect
-    /// without the feature `tracing` or `metrics`.
+    /// before their writes fail. A command is logged once per direction, with its largest value.
+    /// `raw` is not logged. The event has no key and no value; see
+    /// [`telemetry`](crate::telemetry). The option has no effect without the feature `tracing` or
+    /// `metrics`.
     pub fn large_value(mut self, least: usize) -> Self {
         self.base.large_value = Some(least);
         self

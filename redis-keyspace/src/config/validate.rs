@@ -129,9 +129,14 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
             return Err(Error::configuration(format!("`{name}` is 0; it must be at least 1")));
         }
     }
-    if settings.slow_command.is_some_and(|least| least.is_zero()) || settings.large_value == Some(0) {
+    if settings.slow_command.is_some_and(|least| least.is_zero()) {
         return Err(Error::configuration(
-            "`slow_command` and `large_value` must be longer than zero: they would log every command",
+            "`slow_command` is 0, which would log every command; set at least 1 ns",
+        ));
+    }
+    if settings.large_value == Some(0) {
+        return Err(Error::configuration(
+            "`large_value` is 0, which would log every command; set at least 1",
         ));
     }
     if settings.max_key_bytes < LEAST_KEY {

@@ -71,7 +71,7 @@ pub trait Kind: 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a single-value kind",
     label = "expected a kind with one value: `Json<T>`, `Text`, `Bytes`, an integer or `bool`",
-    note = "for any type of your own, write `Json<{Self}>`, where the type implements `serde::Serialize` and `serde::de::DeserializeOwned`"
+    note = "for a type of your own, write `Json<YourType>`, where the type implements `serde::Serialize` and `serde::de::DeserializeOwned`"
 )]
 pub trait SingleValue: Kind {
     /// The type of values read.

@@ -221,9 +221,12 @@ impl<S: Keyspace> LockOptions<S> {
 
     /// Checks the options. Returns the binding, the timeout of a command, the TTL of the lock, and
     /// the claim.
-    fn prepare(&self, observed: &Observed) -> Result<(Arc<Binding>, Duration, Duration, Arc<Claim>)> {
+    fn prepare(
+        &self,
+        to_server: impl FnOnce(&Binding),
+    ) -> Result<(Arc<Binding>, Duration, Duration, Arc<Claim>)> {
         let binding = self.call.resolve::<S>()?;
-        observed.to(&binding);
+        to_server(&binding);
         let lifetime = self
             .ttl
             .or(binding.lifetime(self.key.template()).duration())
@@ -323,7 +326,7 @@ lock_builder!(TryLock => Option<LockGuard>);
 
 impl<S: Keyspace> TryLock<S> {
     async fn take(&self, observed: &Observed) -> Result<Option<LockGuard>> {
-        let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
+        let (binding, timeout, lifetime, claim) = self.options.prepare(|binding| observed.to(binding))?;
         // While the guard has the turn, other tasks of this process wait for it and do not ask the
         // server.
         let turn = binding.pool().local.locks.try_take(claim.name());
@@ -407,7 +410,8 @@ impl<S: Keyspace> LockWait<S> {
     }
 
     async fn take(&self, observed: &Observed) -> Result<LockGuard> {
-        let (binding, timeout, lifetime, claim) = self.options.prepare(observed)?;
+        let (binding, timeout, lifetime, claim) =
+            self.options.prepare(|binding| observed.to_untimed(binding))?;
         let limit = Deadline::after(self.wait);
         let turn = binding.pool().local.locks.take(claim.name());
         let mut turn = tokio::time::timeout_at(limit.at(), turn)

@@ -29,24 +29,10 @@ impl Reply {
         match self {
             Self::Bulk(bytes) => bytes.len(),
             Self::TooLong(length) => *length,
-            Self::Array(replies) | Self::Map(replies) | Self::Push(replies) => longest(replies),
+            Self::Array(replies) | Self::Map(replies) | Self::Push(replies) => {
+                replies.iter().map(Self::longest).max().unwrap_or_default()
+            }
             _ => 0,
-        }
-    }
-}
-
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-fn longest(replies: &[Reply]) -> usize {
-    replies.iter().map(Reply::longest).max().unwrap_or_default()
-}
-
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-impl Replies {
-    /// Returns the length of the longest string.
-    pub(crate) fn longest(&self) -> usize {
-        match self {
-            Self::One(reply) => reply.longest(),
-            Self::Many(replies) => longest(replies),
         }
     }
 }
@@ -56,4 +42,13 @@ impl Replies {
 pub(crate) enum Replies {
     One(Reply),
     Many(Vec<Reply>),
+}
+
+impl Replies {
+    pub(crate) fn as_slice(&self) -> &[Reply] {
+        match self {
+            Self::One(reply) => std::slice::from_ref(reply),
+            Self::Many(replies) => replies,
+        }
+    }
 }

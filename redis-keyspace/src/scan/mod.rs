@@ -80,13 +80,12 @@ pub struct Pattern<S, V, B = Restricted> {
 #[derive(Debug)]
 pub enum Unrestricted {}
 
-/// Marks a [`Pattern`] that has a bound argument, or is restricted to [`all`](Pattern::all) keys in
-/// so many words.
+/// Marks a [`Pattern`] that has a bound argument, or on which [`all`](Pattern::all) was called.
 #[derive(Debug)]
 pub enum Restricted {}
 
-/// A pattern whose keys may be deleted. It contains all keys of its template only if the program
-/// says so. Otherwise, a forgotten argument would delete them all.
+/// A pattern whose keys may be deleted. It contains all keys of its template only after `.all()`, so
+/// that a forgotten argument does not delete them all.
 #[diagnostic::on_unimplemented(
     message = "this pattern contains every key of its template",
     label = "bind an argument first, as in `..user_keys().user(7)`, or write `.all()`",

@@ -109,6 +109,7 @@ impl Walk {
         let outcome = run_on(binding, request, deadline, repeatable, None, self.server).await;
         observed.outcome(&subject, outcome.as_ref().err());
         let (replies, server) = outcome?;
+        observed.received(&subject, replies.as_slice());
         step.replies = read::many(replies);
         if self.cursor.is_some() {
             let page = step.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;

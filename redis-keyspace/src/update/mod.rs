@@ -224,7 +224,6 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
     async fn change(&mut self, observed: &Observed, subject: &Subject) -> Result<Option<V::Owned>> {
         self.ttl.map_or(Ok(()), check_lifetime)?;
         let binding = self.options.resolve::<S>()?;
-        observed.to(&binding);
         let deadline = binding.deadline(self.options.timeout);
         let name = binding.wire_name(self.key.as_str());
         let turn = binding.pool().local.updates.take(name.clone());
@@ -233,6 +232,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 "other tasks were still updating this key when the deadline passed; nothing was sent",
             )
         })?;
+        observed.to(&binding);
         let mut there = read_ending_fills(&binding, self.key.text(), deadline).await?;
         observed.value(subject, "received", there.as_ref().map_or(0, Vec::len));
         let mut encoded = Vec::new();
@@ -249,7 +249,10 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 Change::Set(value) => {
                     encoded.clear();
                     binding.checks.encode::<V>(V::borrow(&value), &mut encoded)?;
-                    observed.value(subject, "sent", encoded.len());
+                    // Once, not for each attempt.
+                    if attempt == 1 {
+                        observed.value(subject, "sent", encoded.len());
+                    }
                     if self.ttl.is_none() && there.as_ref() == Some(&encoded) {
                         return Ok(Some(value));
                     }

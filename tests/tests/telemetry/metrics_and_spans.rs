@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use redis_keyspace::{Counter, Keyspace, Redis, Text};
@@ -60,7 +61,8 @@ fn run() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::new();
-        let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
+        let builder = Redis::builder().embedded(server.clone()).shared_connections(1);
+        let redis = builder.slow_command(Duration::from_nanos(1)).large_value(1).build().unwrap();
         redis.scope(everything(&server, &redis)).await;
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use redis_keyspace::{ErrorKind, Json, Keyspace, Redis, Text};
+use redis_keyspace::{ErrorKind, Json, Keyspace, Lock, Redis, Text};
 use redis_keyspace_embedded::{Fault, Server};
 
 #[derive(Keyspace)]
@@ -11,6 +11,7 @@ use redis_keyspace_embedded::{Fault, Server};
 struct ReportKeys {
     text: fn(id: u64) -> Text,
     list: fn(id: u64) -> Json<Vec<u64>>,
+    lock: fn(id: u64) -> Lock,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,6 +84,22 @@ fn slow_commands_are_counted_and_others_are_not() {
 }
 
 #[test]
+fn waiting_for_a_lock_is_not_slow() {
+    let metrics = metrics_of(async {
+        let server = Server::new();
+        // Every command takes longer than this, and so does the wait for the lock.
+        let redis = builder(&server).slow_command(Duration::from_nanos(1)).build().unwrap();
+        let other = builder(&server).build().unwrap();
+        let held = ReportKeys::lock(1).lock().on(&other).await.unwrap();
+        let waiting = tokio::spawn(ReportKeys::lock(1).lock().on(&redis).into_future());
+        tokio::task::yield_now().await;
+        held.release().await.unwrap();
+        drop(waiting.await.unwrap().unwrap());
+    });
+    assert_eq!(count(&metrics, &slow("report:lock:{id}", "EVALSHA")), 0, "{metrics}");
+}
+
+#[test]
 fn large_values_are_counted_in_both_directions() {
     let (short, long) = ("a".repeat(LARGE - 1), "a".repeat(LARGE));
     let metrics = metrics_of(async {
@@ -90,6 +107,9 @@ fn large_values_are_counted_in_both_directions() {
         let redis = builder(&server).large_value(LARGE).build().unwrap();
         redis
             .scope(async {
+                let failing = server.inject(Fault::error("ERR no").on("SET"));
+                ReportKeys::text(2).set(&long).await.unwrap_err();
+                drop(failing);
                 ReportKeys::text(1).set(&short).await.unwrap();
                 ReportKeys::text(1).get().await.unwrap();
                 ReportKeys::text(2).set(&long).await.unwrap();
@@ -98,6 +118,8 @@ fn large_values_are_counted_in_both_directions() {
                 redis.batch((ReportKeys::text(1).get(), ReportKeys::text(2).get())).await.unwrap();
                 redis_keyspace::Key::get_many([1, 2].map(ReportKeys::text)).await.unwrap();
                 ReportKeys::text(3).get_or_set(|| async { long.clone() }).await.unwrap();
+                let mut values = ReportKeys::text_keys().values();
+                while values.next().await.transpose().unwrap().is_some() {}
                 let list = || (0..LARGE as u64).collect::<Vec<_>>();
                 ReportKeys::list(1).update_or_insert(Vec::new, |value| *value = list()).await.unwrap();
                 ReportKeys::list(1).update(|value| value.clear()).await.unwrap();
@@ -106,7 +128,9 @@ fn large_values_are_counted_in_both_directions() {
     });
     let of_text =
         |command: &str, direction: &str| count(&metrics, &large("report:text:{id}", command, direction));
-    assert_eq!(of_text("SET", "sent"), 1, "{metrics}");
+    // One of them failed.
+    assert_eq!(of_text("SET", "sent"), 2, "{metrics}");
+    assert_eq!(count(&metrics, &large("", "SCAN", "received")), 1, "{metrics}");
     assert_eq!(of_text("GET", "received"), 3, "{metrics}");
     assert_eq!(of_text("MGET", "received"), 1, "{metrics}");
     assert_eq!(of_text("EVALSHA", "sent"), 1, "{metrics}");
@@ -127,8 +151,11 @@ fn nothing_is_counted_without_the_options() {
 
 #[test]
 fn limits_of_zero_are_rejected() {
-    for builder in [Redis::builder().slow_command(Duration::ZERO), Redis::builder().large_value(0)] {
+    for (builder, name) in [
+        (Redis::builder().slow_command(Duration::ZERO), "`slow_command` is 0"),
+        (Redis::builder().large_value(0), "`large_value` is 0"),
+    ] {
         let error = builder.build().unwrap_err();
-        assert!(error.to_string().contains("`slow_command` and `large_value`"), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
     }
 }

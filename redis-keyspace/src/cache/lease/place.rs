@@ -144,6 +144,7 @@ impl LeasePlace {
         if let Some(again) = without_marks.filter(|again| !again.is_empty()) {
             outcomes = self.send(again, deadline, repeatable).await;
         }
+        observed.received(&self.subject, outcomes.iter().flatten());
         observed.outcome(&self.subject, outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
         outcomes
     }

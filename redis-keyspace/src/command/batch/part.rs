@@ -85,7 +85,7 @@ impl<T> PartDecoder<T> {
         let sent = request.request.as_ref();
         let result = replies.and_then(|PartReplies(replies)| {
             let sent = sent.map_err(Error::clone)?;
-            observed.sizes(&request.subject, sent, &replies);
+            observed.received(&request.subject, replies.as_slice());
             (self.0)(sent, read::requested_replies(sent, replies)?)
         });
         observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));

@@ -47,6 +47,7 @@ pub(super) async fn send(
             Ok((Request::Empty, _)) => Some(Ok(PartReplies(Replies::Many(Vec::new())))),
             Ok((request, binding)) => {
                 observed.to(&binding);
+                observed.sent(&part.request.subject, request);
                 PoolBatch::of(&mut groups, binding).add(index, request.clone(), &part.request);
                 None
             }

@@ -42,6 +42,11 @@ pub(super) async fn transact(
     }
     let binding = Arc::clone(first);
     observed.to(&binding);
+    for part in &parts {
+        if let Ok(request) = &part.request.request {
+            observed.sent(&part.request.subject, request);
+        }
+    }
     if binding.is_disabled {
         // Nothing is written, so the commands need not be atomic. Each has its own outcome.
         let outcomes = parts.into_iter().map(|part| {
