@@ -1,22 +1,22 @@
-//! A lock that is held: it is renewed, then released or lost.
+//! The guard of a held lock, and the handle for work that runs under it.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::acquire::Taken;
+use super::renewal::{HeldLock, NOT_OURS, RELEASED, keep};
 use super::script::Claim;
+use super::state::{HoldLimit, HoldState, HoldTimes, end};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Streak, Turn};
 use crate::schema::TemplateMeta;
-use crate::sync::lock;
-use crate::time::{Deadline, SuspensionClock, jittered};
+use crate::time::{Deadline, SuspensionClock};
 
 /// A handle on a held lock, for work that runs under it. It says whether the lock is still held,
 /// and has the fencing number. Cheap to clone.
@@ -25,7 +25,7 @@ use crate::time::{Deadline, SuspensionClock, jittered};
 /// work.
 #[derive(Clone)]
 pub struct LockHandle {
-    shared: Arc<Shared>,
+    shared: Arc<HeldLock>,
 }
 
 /// A guard that holds a lock until it is [released](Self::release) or dropped. See
@@ -43,68 +43,6 @@ pub struct LockGuard {
     released: bool,
 }
 
-/// The limits of how long a lock is held.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct HoldTimes {
-    /// Without renewal.
-    pub(super) lifetime: Duration,
-    /// With any number of renewals.
-    pub(super) max_hold: Option<Duration>,
-}
-
-struct Shared {
-    claim: Arc<Claim>,
-    template: &'static TemplateMeta,
-    fencing: u64,
-    /// How long the lock is held without renewal.
-    lifetime: Duration,
-    max_hold: Option<HoldLimit>,
-    state: watch::Sender<State>,
-    /// Other tasks of this process wait for this turn instead of polling the server.
-    turn: Mutex<Option<Turn<Streak>>>,
-}
-
-/// The limit of how long a lock may be held, from its request on.
-#[derive(Clone, Copy)]
-struct HoldLimit {
-    at: Instant,
-    clock: SuspensionClock,
-    limit: Duration,
-}
-
-impl HoldLimit {
-    /// Returns `None` if the limit is too far in the future to be reached.
-    fn new(asked: Instant, limit: Duration) -> Option<Self> {
-        Some(Self { at: asked.checked_add(limit)?, clock: SuspensionClock::start(), limit })
-    }
-
-    /// Returns when the limit is reached, if the machine is not suspended until then.
-    fn ends(&self) -> Instant {
-        self.at.checked_sub(self.clock.suspended()).unwrap_or_else(Instant::now)
-    }
-
-    fn is_over(&self) -> bool {
-        self.ends() <= Instant::now()
-    }
-
-    fn into_error(self) -> Error {
-        let limit = self.limit;
-        let message = format!("the lock reached its `max_hold` of {limit:?} and is released");
-        Error::new(ErrorKind::LockLost, message)
-    }
-}
-
-struct State {
-    /// When the lock expires by the clock of this process: a little earlier than on the server.
-    until: Instant,
-    /// Started at the last renewal. While the machine is suspended, the clock of this process
-    /// stands still, but the server's does not.
-    clock: SuspensionClock,
-    max_hold: Option<HoldLimit>,
-    /// Why the lock is no longer held. It never becomes `None` again.
-    ended: Option<Error>,
-}
-
 impl LockGuard {
     pub(super) fn new(
         claim: Arc<Claim>,
@@ -115,13 +53,13 @@ impl LockGuard {
     ) -> Self {
         let HoldTimes { lifetime, max_hold } = times;
         let max_hold = max_hold.and_then(|limit| HoldLimit::new(taken.asked, limit));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(HeldLock {
             claim,
             template,
             fencing: taken.fencing,
             lifetime,
             max_hold,
-            state: watch::Sender::new(State {
+            state: watch::Sender::new(HoldState {
                 until: end(taken.asked, lifetime),
                 clock: SuspensionClock::start(),
                 max_hold,
@@ -181,12 +119,6 @@ impl LockGuard {
         if was_ours { Ok(()) } else { Err(self.held.check().err().unwrap_or_else(|| shared.lost(NOT_OURS))) }
     }
 }
-
-const RELEASED: &str = "the lock was released";
-const NOT_OURS: &str =
-    "the lock is no longer held: it was deleted or expired, and another holder may have it";
-const LATE: &str =
-    "the lock could not be renewed in time: it may have expired, and another holder may have it";
 
 impl LockHandle {
     /// Returns the fencing number, which is higher for every later holder of the lock. If a store
@@ -265,145 +197,6 @@ impl LockHandle {
     }
 }
 
-impl State {
-    /// Returns why the lock is no longer held. The time is read while the state is borrowed, so no
-    /// renewal can run in between: a lost lock stays lost.
-    fn why(&self) -> Option<Error> {
-        let rest = self.until.saturating_duration_since(Instant::now());
-        let late = || (rest <= self.clock.suspended()).then(|| Error::new(ErrorKind::LockLost, LATE));
-        let over = || self.max_hold.filter(HoldLimit::is_over).map(HoldLimit::into_error);
-        self.ended.clone().or_else(over).or_else(late)
-    }
-
-    /// Returns when the lock is lost without another renewal.
-    fn ends(&self) -> Instant {
-        self.max_hold.map_or(self.until, |limit| limit.ends().min(self.until))
-    }
-}
-
-impl Shared {
-    fn about(&self, error: Error) -> Error {
-        error.about("EVALSHA", Some(self.template.name()), Some(self.claim.key.as_str()))
-    }
-
-    fn lost(&self, how: &str) -> Error {
-        self.about(Error::new(ErrorKind::LockLost, how))
-    }
-
-    /// Records that the lock is no longer held, and passes the turn to the next task of this
-    /// process.
-    fn end(&self, why: Error) {
-        self.state.send_if_modified(|state| {
-            let is_news = state.ended.is_none();
-            state.ended.get_or_insert(why);
-            is_news
-        });
-        drop(self.take_turn());
-    }
-
-    fn take_turn(&self) -> Option<Turn<Streak>> {
-        lock(&self.turn).take()
-    }
-
-    /// Records a renewal that was requested at `asked`. Returns false if it came too late.
-    fn extend(&self, asked: Instant, clock: SuspensionClock) -> bool {
-        let mut is_ours = false;
-        self.state.send_if_modified(|state| {
-            is_ours = state.why().is_none();
-            if is_ours {
-                state.until = end(asked, self.lifetime);
-                state.clock = clock;
-            }
-            is_ours
-        });
-        is_ours
-    }
-
-    /// Renews the lock, and retries while there is time. Returns when the renewal was requested, or
-    /// why the lock is lost.
-    async fn renew(&self) -> Result<Instant, Error> {
-        let timeout = self.claim.binding.timeout;
-        let mut failure: Option<Error> = None;
-        loop {
-            let (asked, until, clock) =
-                (Instant::now(), self.state.borrow().ends(), SuspensionClock::start());
-            let rest = until.saturating_duration_since(asked);
-            if rest.is_zero() {
-                if let Some(limit) = self.max_hold.filter(HoldLimit::is_over) {
-                    return Err(limit.into_error());
-                }
-                let late = Error::new(ErrorKind::LockLost, LATE);
-                return Err(match failure {
-                    Some(failure) => {
-                        late.explained(&format!("the last attempt failed: {failure}")).sourced(failure)
-                    }
-                    None => late,
-                });
-            }
-            // An unresponsive connection must not use up all of the time.
-            let deadline = Deadline::after(timeout.min((rest / 2).max(SHORTEST_TRY)));
-            match self.claim.renew(deadline).await {
-                Ok(true) if self.extend(asked, clock) => return Ok(asked),
-                Ok(true) => {}
-                Ok(false) => return Err(Error::new(ErrorKind::LockLost, NOT_OURS)),
-                Err(error) if error.kind() == ErrorKind::Closed => {
-                    let closed = "the Redis handle was closed, so the lock is no longer renewed";
-                    return Err(Error::new(ErrorKind::LockLost, closed).sourced(error));
-                }
-                Err(error) => {
-                    event!(warn, "lock not renewed, trying again", error = %error);
-                    failure = Some(error);
-                    let pause = jittered((self.lifetime / 24).clamp(SHORTEST_TRY, LONGEST_PAUSE));
-                    sleep_until(until.min(Instant::now() + pause)).await;
-                }
-            }
-        }
-    }
-}
-
-const SHORTEST_TRY: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Returns until when a lock that was requested at `asked` is certainly held. This is less than its
-/// lifetime, by a margin for clocks that run at different speeds.
-fn end(asked: Instant, lifetime: Duration) -> Instant {
-    let margin = lifetime / 100 + Duration::from_millis(2);
-    asked + lifetime.saturating_sub(margin)
-}
-
-/// Renews a lock until it is lost or reaches its `max_hold`. The task is aborted when the lock is
-/// released.
-async fn keep(shared: Arc<Shared>, asked: Instant) {
-    let Some(limit) = shared.max_hold else { return renew_until_lost(&shared, asked).await };
-    tokio::select! {
-        biased;
-        () = sleep_until(limit.at) => {}
-        () = renew_until_lost(&shared, asked) => if !limit.is_over() { return },
-    }
-    let lost = limit.into_error();
-    event!(warn, "lock lost", error = %lost, template = shared.template.template());
-    // The turn passes to the next task of this process when the lock is free.
-    let _turn = shared.take_turn();
-    shared.end(lost);
-    if let Err(error) = shared.claim.release(Deadline::after(shared.claim.binding.timeout)).await {
-        event!(warn, "lock not released: it expires by itself", error = %error);
-    }
-}
-
-async fn renew_until_lost(shared: &Shared, mut asked: Instant) {
-    loop {
-        sleep_until(asked + shared.lifetime / 3).await;
-        match shared.renew().await {
-            Ok(renewed) => asked = renewed,
-            Err(lost) => {
-                event!(warn, "lock lost", error = %lost, template = shared.template.template());
-                shared.end(lost);
-                return;
-            }
-        }
-    }
-}
-
 impl Drop for LockGuard {
     fn drop(&mut self) {
         self.renewal.abort();
@@ -455,60 +248,5 @@ impl LockHandle {
             .field("fencing", &self.shared.fencing)
             .field("is_lost", &self.is_lost())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lock_that_expired_while_the_machine_was_suspended_is_lost() {
-        let state = |suspended: Duration| State {
-            until: Instant::now() + MINUTE,
-            clock: SuspensionClock::before_suspension(suspended),
-            max_hold: None,
-            ended: None,
-        };
-        assert!(state(Duration::ZERO).why().is_none());
-        assert!(state(MINUTE / 2).why().is_none());
-        assert_eq!(state(2 * MINUTE).why().map(|error| error.kind()), Some(ErrorKind::LockLost));
-        let later = state(MINUTE / 2);
-        tokio::time::advance(MINUTE * 3 / 4).await;
-        assert!(later.why().is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn max_hold_includes_the_time_of_a_suspension() {
-        let state = |suspended: Duration, limit: Duration| {
-            let clock = SuspensionClock::before_suspension(suspended);
-            let max_hold = HoldLimit::new(Instant::now(), limit).map(|limit| HoldLimit { clock, ..limit });
-            State {
-                until: Instant::now() + 60 * MINUTE,
-                clock: SuspensionClock::start(),
-                max_hold,
-                ended: None,
-            }
-        };
-        assert!(state(MINUTE, 3 * MINUTE).why().is_none());
-        assert!(state(4 * MINUTE, 3 * MINUTE).why().is_some());
-        let held = state(2 * MINUTE, 3 * MINUTE);
-        tokio::time::advance(2 * MINUTE).await;
-        assert!(held.why().is_some());
-        assert!(held.ends() <= Instant::now());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_unreachable_max_hold_is_no_limit() {
-        let state = State {
-            until: Instant::now() + 1000 * MINUTE * 60 * 24,
-            clock: SuspensionClock::start(),
-            max_hold: HoldLimit::new(Instant::now(), Duration::MAX),
-            ended: None,
-        };
-        tokio::time::advance(MINUTE * 60 * 24 * 30).await;
-        assert!(state.why().is_none(), "the lock is held for a month");
     }
 }

@@ -3,7 +3,9 @@
 
 mod acquire;
 mod guard;
+mod renewal;
 mod script;
+mod state;
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -12,11 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use guard::HoldTimes;
 pub use guard::{LockGuard, LockHandle};
 use script::Claim;
 #[cfg(feature = "embedded")]
 pub(crate) use script::{ACQUIRE, RELEASE, RENEW};
+use state::HoldTimes;
 
 use crate::client::{Binding, CallOptions, Observed, Subject, call_options, current_runtime};
 use crate::command::Command;

@@ -84,8 +84,8 @@ pub enum Unrestricted {}
 #[derive(Debug)]
 pub enum Restricted {}
 
-/// A pattern whose keys may be deleted. It contains all keys of its template only after `.all()`, so
-/// that a forgotten argument does not delete them all.
+/// A pattern whose keys may be deleted. It contains all keys of its template only after `.all()`,
+/// so that a forgotten argument does not delete them all.
 #[diagnostic::on_unimplemented(
     message = "this pattern contains every key of its template",
     label = "bind an argument first, as in `..user_keys().user(7)`, or write `.all()`",
