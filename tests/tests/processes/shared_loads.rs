@@ -650,10 +650,16 @@ fn another_server_takes_over_while_the_loader_runs() {
                 let ask = |server: &RealServer, command: &[&str]| {
                     server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
                 };
-                // The server refuses while the replica is not in sync.
-                eventually("a failover begins", async || ask(&master, &["FAILOVER"]) == "OK").await;
-                let replication = ["INFO", "replication"];
-                let took_over = async || ask(&replica, &replication).contains("role:master");
+                // The server refuses while the replica is not in sync. Even after it agreed, it
+                // gives up if the first synchronization had not ended. Therefore, ask until it is
+                // done. A server that is no longer the master, or whose failover runs, refuses.
+                let took_over = async || {
+                    let is_master = ask(&replica, &["INFO", "replication"]).contains("role:master");
+                    if !is_master {
+                        ask(&master, &["FAILOVER"]);
+                    }
+                    is_master
+                };
                 eventually("the replica takes over", took_over).await;
                 // The name now refers to the new master. Old connections lead to the replica.
                 proxy.redirect(replica.address());
