@@ -10,7 +10,7 @@ struct Cart {
     items: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 enum Device {
     Phone,
     Desktop,

@@ -9,7 +9,7 @@ use redis_keyspace::cache::FillError;
 use redis_keyspace::{Json, KeyArgument, Keyspace, Redis, Text};
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 struct ProductId(u64);
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -7,14 +7,14 @@ use redis_keyspace::{KeyArgument, Keyspace, Raw, Text};
 
 use crate::input::Input;
 
-#[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 pub(crate) enum Device {
     Phone,
     #[key("desk-top")]
     Desktop,
 }
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 pub(crate) struct Slug(String);
 
 #[derive(Keyspace)]

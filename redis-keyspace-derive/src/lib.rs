@@ -150,14 +150,14 @@ pub fn derive_keyspace(input: TokenStream) -> TokenStream {
 /// ```
 /// use redis_keyspace::{KeyArgument, Keyspace, Text};
 ///
-/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 /// pub struct UserId(u64);
 ///
-/// #[derive(Debug, Clone, PartialEq, KeyArgument)]
+/// #[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 /// #[key(alphabet = "a-z0-9", len = 1..=26)]
 /// pub struct Org(String);
 ///
-/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 /// pub enum Device {
 ///     Phone,
 ///     #[key("desk-top")]
@@ -180,7 +180,8 @@ pub fn derive_keyspace(input: TokenStream) -> TokenStream {
 /// variant is written as its name in `snake_case`. `#[key("text")]` on a variant sets another text
 /// of `A-Z`, `a-z`, `0-9`, `_`, `.` and `-`.
 ///
-/// The type must also implement `Debug`, `Clone` and `PartialEq`, because `Parsed<Keyspace>` does.
+/// The type must also implement `Debug`, `Clone`, `PartialEq`, `Eq` and `Hash`, because
+/// `Parsed<Keyspace>` does.
 ///
 /// # Attributes
 ///

@@ -77,7 +77,7 @@ pub(super) fn basics(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
             #[automatically_derived]
             impl ::core::fmt::Debug for #ident {
                 fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    __rk::debug_variant(__f, #name, &[("redis", &self.redis)])
+                    __rk::debug_struct(__f, #name, &[("redis", &self.redis)])
                 }
             }
         };

@@ -1,11 +1,12 @@
-//! Generates what `#[derive(Debug, Clone, PartialEq)]` would generate for the enum of parsed keys.
+//! Generates what `#[derive(Debug, Clone, PartialEq, Eq, Hash)]` would generate for the enum of
+//! parsed keys.
 //!
 //! If a type is not an argument, each derive would report it again, at a different place. Here
 //! every token that depends on a type has exactly the type's span, so that the compiler reports one
 //! error.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
@@ -36,7 +37,7 @@ impl<'a> VariantField<'a> {
     /// Calls a function of this crate instead of a method of the standard library. It relies on the
     /// bounds of `KeyArgument::Parsed`, so that the compiler does not check them again for the type
     /// of the field: one mistake in that type is one error.
-    fn call(&self, function: &str, values: &[&Ident], rk: &TokenStream) -> Option<TokenStream> {
+    fn call(&self, function: &str, value: &Ident, rk: &TokenStream) -> Option<TokenStream> {
         let span = self.ty.span();
         let mut argument = self.argument.clone()?;
         argument.set_span(span);
@@ -45,7 +46,7 @@ impl<'a> VariantField<'a> {
             token.set_span(span);
             token
         });
-        Some(quote_spanned!(span=> #(#rk)*::#function::<#argument>(#(#values),*)))
+        Some(quote_spanned!(span=> #(#rk)*::#function::<#argument>(#value)))
     }
 }
 
@@ -57,15 +58,21 @@ impl Variant<'_> {
 }
 
 pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStream {
-    let (f, other) = (names.internal("f", site()), names.internal("other", site()));
-    let debug = debug(variants, &f, names, rk);
+    let [f, other, state, visitor] =
+        ["f", "other", "state", "visitor"].map(|name| names.internal(name, site()));
+    let visit = visit(variants, &visitor, names, rk);
     let clone = clone(variants, names, rk);
-    let eq = eq(variants, names, rk);
     quote_spanned! {site()=>
+        impl #rk::ParsedVariants for #parsed {
+            fn visit(&self, #visitor: &mut #rk::Visitor<'_>) {
+                match *self { #visit }
+            }
+        }
+
         #[automatically_derived]
         impl ::core::fmt::Debug for #parsed {
             fn fmt(&self, #f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match *self { #debug }
+                #rk::debug_parsed(self, #f)
             }
         }
 
@@ -79,28 +86,39 @@ pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>], names: &Names, rk: &
         #[automatically_derived]
         impl ::core::cmp::PartialEq for #parsed {
             fn eq(&self, #other: &Self) -> ::core::primitive::bool {
-                match (self, #other) { #eq }
+                #rk::parsed_are_equal(self, #other)
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::cmp::Eq for #parsed {}
+
+        #[automatically_derived]
+        impl ::core::hash::Hash for #parsed {
+            fn hash<H: ::core::hash::Hasher>(&self, #state: &mut H) {
+                #rk::hash_parsed(self, #state);
             }
         }
     }
 }
 
-fn debug(variants: &[Variant<'_>], f: &Ident, names: &Names, rk: &TokenStream) -> TokenStream {
+fn visit(variants: &[Variant<'_>], visitor: &Ident, names: &Names, rk: &TokenStream) -> TokenStream {
     let arms = variants.iter().map(|variant| {
         let name = &variant.name;
         let text = name.to_string();
         if variant.fields.is_empty() {
-            return quote_spanned!(site()=> Self::#name => #rk::debug_variant(#f, #text, &[]),);
+            return quote_spanned!(site()=> Self::#name => #visitor(#text, &[]),);
         }
-        let pattern = pattern(variant, "a", names);
+        let pattern = pattern(variant, names);
         let fields = variant.fields.iter().enumerate().map(|(index, field)| {
             let (text, ty) = (field.name.unraw().to_string(), field.ty);
-            let binding = binding("a", index, ty, names);
+            let binding = binding(index, ty, names);
+            // An invalid type has no value.
             let value =
-                field.call("debug_parsed", &[&binding], rk).unwrap_or_else(|| binding.to_token_stream());
+                field.call("parsed_value", &binding, rk).unwrap_or_else(|| quote_spanned!(ty.span()=> &()));
             quote_spanned!(ty.span()=> (#text, #value))
         });
-        quote_spanned!(site()=> #pattern => #rk::debug_variant(#f, #text, &[#(#fields),*]),)
+        quote_spanned!(site()=> #pattern => #visitor(#text, &[#(#fields),*]),)
     });
     arms.collect()
 }
@@ -111,11 +129,11 @@ fn clone(variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStre
         if variant.fields.is_empty() {
             return quote_spanned!(site()=> Self::#name => Self::#name,);
         }
-        let pattern = pattern(variant, "a", names);
+        let pattern = pattern(variant, names);
         let fields = variant.fields.iter().enumerate().map(|(index, field)| {
             let (name, ty) = (at_type(&field.name, field.ty), field.ty);
-            let binding = binding("a", index, ty, names);
-            let value = field.call("clone_parsed", &[&binding], rk);
+            let binding = binding(index, ty, names);
+            let value = field.call("clone_parsed", &binding, rk);
             let value =
                 value.unwrap_or_else(|| quote_spanned!(ty.span()=> ::core::clone::Clone::clone(#binding)));
             quote_spanned!(ty.span()=> #name: #value)
@@ -127,45 +145,19 @@ fn clone(variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStre
     arms.collect()
 }
 
-fn eq(variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStream {
-    let mut arms: TokenStream = variants
-        .iter()
-        .map(|variant| {
-            let name = &variant.name;
-            if variant.fields.is_empty() {
-                return quote_spanned!(site()=> (Self::#name, Self::#name) => true,);
-            }
-            let (left, right) = (pattern(variant, "a", names), pattern(variant, "b", names));
-            let equal = variant.fields.iter().enumerate().map(|(index, field)| {
-                let ty = field.ty;
-                let (a, b) = (binding("a", index, ty, names), binding("b", index, ty, names));
-                field
-                    .call("parsed_are_equal", &[&a, &b], rk)
-                    .unwrap_or_else(|| quote_spanned!(ty.span()=> *#a == *#b))
-            });
-            quote_spanned!(site()=> (&#left, &#right) => #(#equal)&&*,)
-        })
-        .collect();
-    // Unreachable for one variant. For none, a match on a pair of references still needs an arm.
-    if variants.len() != 1 {
-        arms.extend(quote_spanned!(site()=> _ => false,));
-    }
-    arms
-}
-
 /// `Self::User { id: ref __a0 }`
-fn pattern(variant: &Variant<'_>, side: &str, names: &Names) -> TokenStream {
+fn pattern(variant: &Variant<'_>, names: &Names) -> TokenStream {
     let name = &variant.name;
     let fields = variant.fields.iter().enumerate().map(|(index, field)| {
         let (name, ty) = (at_type(&field.name, field.ty), field.ty);
-        let binding = binding(side, index, ty, names);
+        let binding = binding(index, ty, names);
         quote_spanned!(ty.span()=> #name: ref #binding)
     });
     quote_spanned!(variant.span()=> Self::#name { #(#fields),* })
 }
 
-fn binding(side: &str, index: usize, ty: &syn::Type, names: &Names) -> Ident {
-    names.internal(&format!("{side}{index}"), ty.span())
+fn binding(index: usize, ty: &syn::Type, names: &Names) -> Ident {
+    names.internal(&format!("a{index}"), ty.span())
 }
 
 /// The field's name, with the span of its type.

@@ -26,7 +26,8 @@ pub(crate) fn argument(model: &Argument<'_>, names: &Names, has_errors: bool) ->
         Some(Form::Newtype { ty, .. }) if !has_errors => alias(model, names, ty),
         _ => TokenStream::new(),
     };
-    let parsed = if model.is_union { quote_spanned!(site()=> ()) } else { quote_spanned!(site()=> Self) };
+    // With an error, the type may be unable to be a parsed argument: a float has no `Eq`.
+    let parsed = if has_errors { quote_spanned!(site()=> ()) } else { quote_spanned!(site()=> Self) };
     let ident = model.ident;
     let (allowed, imports) = (allow(ARGUMENT, None), imports(names, &root));
     quote_spanned! {site()=>

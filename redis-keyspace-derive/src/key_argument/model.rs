@@ -21,8 +21,6 @@ pub(crate) struct Argument<'a> {
     /// `None` if the type can't be an argument.
     pub(crate) form: Option<Form<'a>>,
     pub(crate) is_generic: bool,
-    /// Whether the type is a union. Unions can't implement the traits of a parsed argument.
-    pub(crate) is_union: bool,
 }
 
 pub(crate) enum Form<'a> {
@@ -63,8 +61,7 @@ impl<'a> Argument<'a> {
         if let (Some(format), false) = (&format, matches!(form, Some(Form::Newtype { .. }))) {
             diag.error(format.span, "`alphabet` is only valid on a newtype: to set the text of a variant, write `#[key(\"text\")]` on it");
         }
-        let is_union = matches!(input.data, Data::Union(_));
-        Self { ident: &input.ident, crate_path, format, form, is_generic, is_union }
+        Self { ident: &input.ident, crate_path, format, form, is_generic }
     }
 }
 

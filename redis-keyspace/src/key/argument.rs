@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::class::{ArgumentClass, START};
 use super::escape;
+use super::parsed::ParsedArgument;
 use super::reserved::reserved_text;
 use super::writer::KeyWriter;
 
@@ -24,10 +25,10 @@ use super::writer::KeyWriter;
 /// ```
 /// use redis_keyspace::{Json, KeyArgument, Keyspace};
 ///
-/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 /// pub struct UserId(u64);
 ///
-/// #[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 /// pub enum Device { Phone, Desktop }
 ///
 /// #[derive(Keyspace)]
@@ -47,7 +48,7 @@ use super::writer::KeyWriter;
 /// use redis_keyspace::KeyArgument;
 /// use redis_keyspace::key::KeyWriter;
 ///
-/// #[derive(Debug, Clone, PartialEq)]
+/// #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 /// struct Tenant { region: char, number: u32 }
 ///
 /// impl KeyArgument for Tenant {
@@ -74,7 +75,7 @@ use super::writer::KeyWriter;
 )]
 pub trait KeyArgument {
     /// The type of parsed arguments: the owned form of this type.
-    type Parsed: Clone + std::fmt::Debug + PartialEq + Send + 'static;
+    type Parsed: ParsedArgument;
 
     /// The strings that [`write`](Self::write) can produce. The default is correct for everything
     /// that is written through [`KeyWriter`]. A narrower class allows more templates. It must be

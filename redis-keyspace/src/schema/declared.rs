@@ -1,6 +1,7 @@
 //! The `Keyspace` trait, which also parses keys back into their arguments.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 
 use super::keyspace::KeyspaceMeta;
 use super::template::TemplateMeta;
@@ -36,7 +37,7 @@ pub trait Keyspace: Sized + 'static {
 
     /// The enum that [`parse`](Self::parse) returns: one variant per template, with typed
     /// arguments.
-    type Parsed: Clone + Debug + PartialEq;
+    type Parsed: Clone + Debug + Eq + Hash;
 
     /// Parses the captured arguments of one template.
     #[doc(hidden)]

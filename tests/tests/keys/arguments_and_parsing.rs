@@ -29,15 +29,15 @@ struct CartKeys {
     featured: Json<Vec<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct UserId(u64);
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct Slug {
     text: Box<str>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 enum Device {
     Phone,
     SmartTV,
@@ -86,6 +86,34 @@ where
     assert_eq!(&S::parse(text).expect("a key of the keyspace"), parsed);
     let identified = S::identify(text).expect("a key of the keyspace");
     assert_eq!(identified.template().field(), key.template().field());
+}
+
+#[test]
+fn parsed_keys_print_and_compare_as_derived_enums_do() {
+    #[derive(Debug, Clone, PartialEq)]
+    enum Derived {
+        User { id: u64 },
+        Featured,
+    }
+
+    let user = |id| ParsedCartKeys::User { id };
+    assert_eq!(format!("{:?}", user(7)), format!("{:?}", Derived::User { id: 7 }));
+    assert_eq!(format!("{:#?}", user(7)), format!("{:#?}", Derived::User { id: 7 }));
+    assert_eq!(format!("{:#?}", ParsedCartKeys::Featured), format!("{:#?}", Derived::Featured));
+
+    assert_eq!(user(7).clone(), user(7));
+    assert_ne!(user(7), user(8));
+    assert_ne!(user(7), ParsedCartKeys::Views { id: 7 });
+    assert_ne!(user(7), ParsedCartKeys::Featured);
+    assert_eq!(ParsedCartKeys::Featured, ParsedCartKeys::Featured);
+
+    let log = ["cart:user:7", "cart:user:8", "cart:user:7:views", "cart:featured", "cart:user:7"];
+    let distinct: HashSet<ParsedCartKeys> =
+        log.iter().map(|key| CartKeys::parse(key).expect("a key of the keyspace")).collect();
+    assert_eq!(
+        distinct,
+        HashSet::from([user(7), user(8), ParsedCartKeys::Views { id: 7 }, ParsedCartKeys::Featured])
+    );
 }
 
 #[test]

@@ -24,13 +24,13 @@ struct SessionKeys {
     seen: fn(user: u64) -> Counter,
 }
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 enum Stage {
     Beta,
     Public,
 }
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct Team(u16);
 
 #[derive(Keyspace)]

@@ -44,7 +44,7 @@ struct Keys {
 }
 
 /// An address in a format of this program.
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct Peer(String);
 
 impl From<SocketAddr> for Peer {

@@ -15,7 +15,7 @@ use redis_keyspace_tests::{PATIENCE, both_servers, raw, wired, within};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// An argument type of the application that is verbatim, too.
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct Path(Raw<String>);
 
 #[derive(Keyspace)]

@@ -22,7 +22,7 @@ struct Keys {
 
 /// A subscriber that captures all spans and events with their fields.
 #[derive(Clone, Default)]
-struct Capture(Arc<Mutex<String>>);
+pub(crate) struct Capture(pub(crate) Arc<Mutex<String>>);
 
 impl tracing::Subscriber for Capture {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {

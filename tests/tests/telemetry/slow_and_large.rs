@@ -5,6 +5,9 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use redis_keyspace::{ErrorKind, Json, Keyspace, Lock, Redis, Text};
 use redis_keyspace_embedded::{Fault, Server};
+use redis_keyspace_tests::{PATIENCE, shared_server, unique_namespace};
+
+use crate::secrets::Capture;
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "report", ttl = 3600)]
@@ -81,6 +84,43 @@ fn slow_commands_are_counted_and_others_are_not() {
     assert_eq!((of_all("PIPELINE"), of_all("MULTI")), (1, 1), "{metrics}");
     assert!(of_all("SCAN") >= 1, "{metrics}");
     assert_eq!(count(&metrics, &slow("report:list:{id}", "EVALSHA")), 1, "{metrics}");
+}
+
+/// Returns the events of two commands, which are slow and have a large value.
+fn events_on(builder: redis_keyspace::RedisBuilder) -> String {
+    let builder = builder.namespace(unique_namespace()).unwrap().timeout(PATIENCE);
+    let redis = builder.slow_command(Duration::from_nanos(1)).large_value(LARGE).build().unwrap();
+    let (capture, long) = (Capture::default(), "a".repeat(LARGE));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(capture.clone(), || {
+        runtime.block_on(redis.scope(async {
+            ReportKeys::text(7).set(&long).await.unwrap();
+            ReportKeys::text(7).get().await.unwrap();
+        }));
+    });
+    capture.0.lock().unwrap().clone()
+}
+
+#[test]
+fn events_name_the_template_and_not_the_key() {
+    let real = Redis::builder().url(&shared_server().url()).unwrap();
+    for builder in [builder(&Server::new()), real] {
+        let events = events_on(builder);
+        for command in ["SET", "GET"] {
+            let of_command = format!(
+                "keyspace = \"ReportKeys\"\ntemplate = \"report:text:{{id}}\"\ncommand = \"{command}\"\n"
+            );
+            assert!(
+                events.contains(&format!("message = slow command\n{of_command}elapsed_ms = ")),
+                "{events}"
+            );
+            let direction = if command == "SET" { "sent" } else { "received" };
+            let of_value =
+                format!("message = large value\n{of_command}direction = \"{direction}\"\nbytes = {LARGE}\n");
+            assert!(events.contains(&of_value), "{events}");
+        }
+        assert!(!events.contains("report:text:7") && !events.contains("aaaa"), "{events}");
+    }
 }
 
 #[test]

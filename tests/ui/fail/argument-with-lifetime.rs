@@ -1,6 +1,6 @@
 use redis_keyspace::KeyArgument;
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct Name<'a>(&'a str);
 
 fn main() {}

@@ -1,28 +1,28 @@
 use redis_keyspace::{KeyArgument, Keyspace, Text};
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 #[key(alphabet = "a-z:", len = 26)]
 struct WithColon(String);
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 #[key(alphabet = "z-a")]
 struct Backwards(String);
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 #[key(len = 26)]
 struct WithoutAlphabet(String);
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 #[key(alphabet = "a-z", len = 0)]
 struct OfNoLength(String);
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 #[key(alphabet = "a-z")]
 enum Device {
     Phone,
 }
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 #[key(alphabet = "a-z_")]
 struct WithSeparator(String);
 

@@ -1,6 +1,6 @@
 use redis_keyspace::{KeyArgument, Keyspace, Text};
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 enum Device {
     Phone,
     Desktop,

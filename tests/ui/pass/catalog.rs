@@ -4,7 +4,7 @@
 use redis_keyspace::catalog::Catalog;
 use redis_keyspace::{Counter, KeyArgument, Keyspace, Text, catalog};
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 enum Device {
     Phone,
     Desktop,

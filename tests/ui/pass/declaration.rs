@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use redis_keyspace::{Counter, Json, Key, KeyArgument, Keyspace, Raw, Text};
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 struct UserId(u64);
 
-#[derive(Debug, Clone, PartialEq, KeyArgument)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
 enum Device {
     Phone,
     #[key("desk-top")]

@@ -212,7 +212,7 @@ impl ArgumentClass {
     /// ```
     /// use redis_keyspace::KeyArgument;
     ///
-    /// #[derive(Debug, Clone, PartialEq, KeyArgument)]
+    /// #[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
     /// #[key(alphabet = "a-z0-9", len = 4..=20)]
     /// struct OrgId(String);
     ///

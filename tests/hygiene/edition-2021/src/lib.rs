@@ -11,7 +11,7 @@ pub mod shop;
 mod narrowed {
     use redis_keyspace::{Json, KeyArgument, Keyspace};
 
-    #[derive(Debug, Clone, PartialEq, KeyArgument)]
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
     pub(crate) struct Secret(pub(crate) u64);
 
     /// A public keyspace with a private constructor.

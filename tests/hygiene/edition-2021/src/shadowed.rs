@@ -47,7 +47,7 @@ types! {
     count_templates debug_variant delete_pattern
     // Names that expansions bind and define.
     glob key f this other captures template out text conflicting value pattern
-    __a0 __a1 __a2 __b0 __b1 __b2 __captures __conflict __f __f0 __f1 __glob __other __out __template __text __this
+    __a0 __a1 __a2 __b0 __b1 __b2 __captures __conflict __f __f0 __f1 __glob __other __out __state __template __text __this __visitor
     __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
     CONFLICT KEYSPACES META TEMPLATE TEMPLATES
     the_catalog_is_as_committed redis new Bound
@@ -56,7 +56,7 @@ types! {
 /// Primitive types, each used as an argument.
 macro_rules! primitives {
     ($($name:ident)*) => { $(
-        #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
+        #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, ::core::cmp::Eq, ::core::hash::Hash, ::redis_keyspace::KeyArgument)]
         struct $name(::core::primitive::u8);
     )* };
 }
@@ -122,17 +122,38 @@ trait Everything: ::core::marker::Sized {
 impl<T> Everything for T {}
 
 /// A newtype.
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct Id(::core::primitive::u64);
 
 /// A named newtype of a newtype.
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct Named {
     text: Id,
 }
 
 /// An enum.
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 enum State {
     New,
     #[key("OLD")]
@@ -142,23 +163,65 @@ enum State {
 }
 
 /// Names that the expansion uses for its own types.
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct V(::core::primitive::u8);
 
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct Field(V);
 
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct EntryKeys(V);
 
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct __A4(__A5);
 
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct __A5(V);
 
 /// Has no lifetime parameter, unlike the type of the standard library.
-#[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, argument_derive)]
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::core::cmp::Eq,
+    ::core::hash::Hash,
+    argument_derive,
+)]
 struct Cow(V);
 
 const LENGTH: ::core::primitive::usize = 2;

@@ -11,11 +11,11 @@ pub struct Cart {
 }
 
 /// Who is shopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 pub struct ShopperId(pub u64);
 
 /// Where they are shopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, KeyArgument)]
 pub enum Device {
     /// In the hand.
     Phone,

@@ -11,13 +11,27 @@ pub struct Cart {
 }
 
 /// Who is shopping.
-#[derive(::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
+#[derive(
+    ::std::fmt::Debug,
+    ::std::clone::Clone,
+    ::std::cmp::PartialEq,
+    ::std::cmp::Eq,
+    ::std::hash::Hash,
+    ::redis_keyspace::KeyArgument,
+)]
 pub struct ShopperId {
     number: u64,
 }
 
 /// Where they are shopping.
-#[derive(::std::fmt::Debug, ::std::clone::Clone, ::std::cmp::PartialEq, ::redis_keyspace::KeyArgument)]
+#[derive(
+    ::std::fmt::Debug,
+    ::std::clone::Clone,
+    ::std::cmp::PartialEq,
+    ::std::cmp::Eq,
+    ::std::hash::Hash,
+    ::redis_keyspace::KeyArgument,
+)]
 pub enum Device {
     /// In the hand.
     Phone,

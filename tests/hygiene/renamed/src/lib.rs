@@ -27,12 +27,12 @@ counters! {
 }
 
 /// Who is shopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, renamed::KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument)]
 #[key(crate = renamed)]
 pub struct ShopperId(pub u64);
 
 /// Where they are shopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, renamed::KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument)]
 #[key(crate = ::renamed)]
 pub enum Device {
     /// In the hand.

@@ -1,5 +1,7 @@
 //! All items that generated code uses. Not public: it can change in any release.
 
+mod parsed;
+
 use core::fmt::{self, Debug, Formatter};
 
 pub use core::option::Option;
@@ -13,35 +15,23 @@ pub use crate::schema::{
     FillPolicy, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable, Overrides,
     TemplateMeta, TtlValue, conflict,
 };
+pub use parsed::{
+    ParsedVariants, Visitor, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, parsed_value,
+};
 
 /// Checks that a field's type is a kind. The error points to the type in the user's code.
 pub const fn assert_kind<V: Kind>() {}
 
-/// Formats a variant of a generated enum as the standard derive does.
+/// Prints what the standard derive of `Debug` prints.
 ///
 /// Generated code does not chain `.field(..)` itself, because a blanket trait in the user's scope
 /// could change what it calls.
-pub fn debug_variant(f: &mut Formatter<'_>, name: &str, fields: &[(&str, &dyn Debug)]) -> fmt::Result {
-    let mut variant = f.debug_struct(name);
+pub fn debug_struct(f: &mut Formatter<'_>, name: &str, fields: &[(&str, &dyn Debug)]) -> fmt::Result {
+    let mut of_struct = f.debug_struct(name);
     for (name, value) in fields {
-        variant.field(name, value);
+        of_struct.field(name, value);
     }
-    variant.finish()
-}
-
-// These rely on the bounds of `KeyArgument::Parsed`. A type without them is reported where it
-// implements `KeyArgument`, and not also where it is used.
-
-pub fn debug_parsed<A: KeyArgument + ?Sized>(value: &A::Parsed) -> &dyn Debug {
-    value
-}
-
-pub fn clone_parsed<A: KeyArgument + ?Sized>(value: &A::Parsed) -> A::Parsed {
-    value.clone()
-}
-
-pub fn parsed_are_equal<A: KeyArgument + ?Sized>(left: &A::Parsed, right: &A::Parsed) -> bool {
-    left == right
+    of_struct.finish()
 }
 
 /// Returns the text of a conflict, or an empty string.
@@ -65,8 +55,7 @@ pub mod bindings {
     bindings! {
         glob
         __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
-        __b0 __b1 __b2 __b3 __b4 __b5 __b6 __b7 __b8 __b9 __b10 __b11 __b12 __b13 __b14 __b15
-        __captures __conflict __f __other __out __template __text __this
+        __captures __conflict __f __other __out __state __template __text __this __visitor
     }
 }
 
