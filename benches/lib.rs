@@ -18,6 +18,11 @@ pub const IDS: u64 = 1000;
 /// The TTL of every `SET`, in seconds.
 pub const TTL: u64 = 3600;
 
+/// The id of the large value, its key and its size in bytes.
+pub const LARGE_ID: u64 = 1;
+pub const LARGE_KEY: &str = "cart:picture:1";
+pub const LARGE_SIZE: usize = 1 << 20;
+
 /// The value: 224 bytes of JSON, small enough that the round trip dominates, not the decoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cart {

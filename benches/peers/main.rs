@@ -1,10 +1,14 @@
 //! Compares the typed API with other clients in one run; see the README of this package.
 
+mod bound;
+mod driver;
 mod measure;
+mod others;
 mod peer;
 mod report;
 #[cfg(feature = "telemetry")]
 mod telemetry;
+mod typed;
 
 use std::time::Duration;
 

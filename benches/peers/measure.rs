@@ -9,9 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, Server};
+use redis_keyspace::bytes::Bytes;
+use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, LARGE_SIZE, Server};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
+
+/// The number of keys of an MGET or a batch.
+const MANY: usize = 100;
 
 /// The operations, numbers of tasks and rounds to run.
 pub struct Plan {
@@ -30,35 +34,82 @@ pub enum Op {
     Set,
     /// Read, or load and store. All keys exist.
     Fill,
+    /// DEL of a key that does not exist, so that the other operations still find theirs.
+    Del,
+    /// MGET of 100 keys, and decode.
+    Mget,
+    /// 100 GETs in one round trip, and decode.
+    Batch,
+    /// GET of 1 MB of bytes.
+    #[serde(rename = "large-get")]
+    LargeGet,
+    /// SET with EX of 1 MB of bytes.
+    #[serde(rename = "large-set")]
+    LargeSet,
 }
 
 impl FromStr for Op {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "get" => Ok(Self::Get),
-            "set" => Ok(Self::Set),
-            "fill" => Ok(Self::Fill),
-            _ => Err("expected get, set or fill"),
-        }
+        Ok(match text {
+            "get" => Self::Get,
+            "set" => Self::Set,
+            "fill" => Self::Fill,
+            "del" => Self::Del,
+            "mget" => Self::Mget,
+            "batch" => Self::Batch,
+            "large-get" => Self::LargeGet,
+            "large-set" => Self::LargeSet,
+            _ => return Err("expected get, set, fill, del, mget, batch, large-get or large-set"),
+        })
     }
 }
 
 /// A client under test. Every task has its own clone, as in a real program.
 pub trait Peer: Clone + Send + 'static {
+    /// The operations that it has. The others are not called.
+    const OPS: &'static [Op] = &[Op::Get, Op::Set, Op::Fill];
+
     fn get(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send;
     fn set(&mut self, cart: &Cart) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Returns the value from the cache, or loads and stores it. The default is a plain `get`, the
     /// lower bound of a hit.
     fn fill(&mut self, user: u64) -> impl Future<Output = Result<Cart, Error>> + Send {
         self.get(user)
     }
+
+    fn del(&mut self, _user: u64) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Err(not_measured()) }
+    }
+
+    fn mget(&mut self, _users: &[u64]) -> impl Future<Output = Result<Vec<Cart>, Error>> + Send {
+        async { Err(not_measured()) }
+    }
+
+    fn batch(&mut self, _users: &[u64]) -> impl Future<Output = Result<Vec<Cart>, Error>> + Send {
+        async { Err(not_measured()) }
+    }
+
+    /// Returns the size of the large value.
+    fn large_get(&mut self) -> impl Future<Output = Result<usize, Error>> + Send {
+        async { Err(not_measured()) }
+    }
+
+    fn large_set(&mut self, _value: &Bytes) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Err(not_measured()) }
+    }
+}
+
+fn not_measured() -> Error {
+    "this client is not measured with this operation".into()
 }
 
 /// Runs the tasks of any peer. Boxed once per round; the calls inside are static.
 pub trait Runner {
     fn name(&self) -> &'static str;
+    fn has(&self, op: Op) -> bool;
     fn run(&self, op: Op, tasks: usize, span: Span) -> Pin<Box<dyn Future<Output = Tally> + '_>>;
 }
 
@@ -106,6 +157,10 @@ impl<P: Peer + Sync> Runner for Named<P> {
         self.0
     }
 
+    fn has(&self, op: Op) -> bool {
+        P::OPS.contains(&op)
+    }
+
     fn run(&self, op: Op, tasks: usize, span: Span) -> Pin<Box<dyn Future<Output = Tally> + '_>> {
         Box::pin(async move {
             let stop = Arc::new(AtomicBool::new(false));
@@ -148,6 +203,7 @@ impl Tally {
 async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc<AtomicBool>) -> Tally {
     let mut tally = Tally::default();
     let mut cart = Cart::of(FIRST_ID);
+    let large = Bytes::from(vec![b'x'; if op == Op::LargeSet { LARGE_SIZE } else { 0 }]);
     // Each task visits the ids in a different random order.
     let mut random = (task as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut last = Instant::now();
@@ -167,6 +223,17 @@ async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc
                 cart.user = user;
                 peer.set(&cart).await
             }
+            Op::Del => peer.del(user + IDS).await,
+            Op::Mget | Op::Batch => {
+                let users: [u64; MANY] = std::array::from_fn(|nth| FIRST_ID + (user + nth as u64 * 7) % IDS);
+                let carts = if op == Op::Mget { peer.mget(&users).await } else { peer.batch(&users).await };
+                carts.map(|carts| {
+                    assert!(users.iter().copied().eq(carts.iter().map(|cart| cart.user)), "wrong values");
+                    black_box(&carts);
+                })
+            }
+            Op::LargeGet => peer.large_get().await.map(|size| assert_eq!(size, LARGE_SIZE)),
+            Op::LargeSet => peer.large_set(&large).await,
         };
         let now = Instant::now();
         match outcome {
@@ -184,8 +251,10 @@ pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Res
     let mut cells = Vec::new();
     for &op in &plan.ops {
         for &tasks in &plan.tasks {
+            let peers: Vec<&dyn Runner> =
+                peers.iter().map(|peer| &**peer).filter(|peer| peer.has(op)).collect();
             let mut rounds = vec![Vec::new(); peers.len()];
-            for peer in peers {
+            for peer in &peers {
                 // Fills pools and buffers, and fails early if a peer does not work at all.
                 let tally = peer.run(op, tasks, Span::Time(plan.time / 4)).await;
                 if tally.nanoseconds.is_empty() {
@@ -196,7 +265,7 @@ pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Res
             for round in 0..plan.rounds {
                 for turn in 0..peers.len() {
                     let index = (turn + round) % peers.len();
-                    rounds[index].push(one(&*peers[index], op, tasks, plan.time, server).await);
+                    rounds[index].push(one(peers[index], op, tasks, plan.time, server).await);
                 }
             }
             eprintln!("{op:?} at {tasks} done"); // otherwise nothing is printed for minutes
@@ -212,7 +281,7 @@ pub async fn run(plan: &Plan, peers: &[Box<dyn Runner>], server: &Server) -> Res
 pub async fn count(plan: &Plan, peers: &[Box<dyn Runner>], operations: usize) {
     for &op in &plan.ops {
         for &tasks in &plan.tasks {
-            for peer in peers {
+            for peer in peers.iter().filter(|peer| peer.has(op)) {
                 let tally = peer.run(op, tasks, Span::Count(operations)).await;
                 let (done, errors) = (tally.nanoseconds.len(), tally.errors);
                 println!("{} {op:?} at {tasks}: {done} done, {errors} failed", peer.name());
