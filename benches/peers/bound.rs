@@ -48,8 +48,8 @@ enum Reply {
 }
 
 impl Bound {
-    /// Connects. With `yields`, the writer lets other tasks run once before each write, so that more
-    /// requests share it.
+    /// Connects. With `yields`, the writer lets other tasks run once before each write, so that
+    /// more requests share it.
     pub async fn connect(server: &Server, unix: bool, yields: bool) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         if unix {

@@ -9,8 +9,8 @@ use crate::measure::{Named, Runner};
 use crate::others::{Cached, Fred, Rustis};
 use crate::typed::Typed;
 
-/// The driver as its documentation shows it, and with TCP_NODELAY. Ratios use the better one in each
-/// cell.
+/// The driver as its documentation shows it, and with TCP_NODELAY. Ratios use the better one in
+/// each cell.
 pub const DRIVERS: [&str; 2] = ["redis-rs", "redis-rs-nodelay"];
 
 /// The two bounds. Ratios use the better one in each cell.

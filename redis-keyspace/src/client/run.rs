@@ -127,13 +127,16 @@ pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
 /// Returns the error with which the server reported that it did not run the request. If the request
 /// may run twice, one part that did not run is enough.
 pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
+    if !replies.as_slice().iter().any(|reply| matches!(reply, Reply::Error(_))) {
+        return None;
+    }
     let refusal = |reply: &Reply| match reply {
         Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
         _ => None,
     };
-    match replies {
-        Replies::One(reply) => refusal(reply),
-        Replies::Many(replies) => {
+    match replies.as_slice() {
+        [reply] if matches!(request, Request::One(_)) => refusal(reply),
+        replies => {
             // Commands that the library added may run any number of times, so they are ignored
             // here.
             let packets = if let Request::Pipeline(packets) = request { packets.as_slice() } else { &[] };
@@ -165,8 +168,5 @@ pub(crate) fn renew_if_replica(replies: &Replies, binding: &Binding) {
 /// Returns whether a command was rejected because the server is a replica.
 pub(crate) fn is_answered_by_replica(replies: &Replies) -> bool {
     let says = |reply: &Reply| matches!(reply, Reply::Error(said) if said.starts_with("READONLY"));
-    match replies {
-        Replies::One(reply) => says(reply),
-        Replies::Many(replies) => replies.iter().any(says),
-    }
+    replies.as_slice().iter().any(says)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::Guard;
 use bb8_redis::bb8;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,10 +37,8 @@ pub(crate) struct Own {
     origin: Origin,
     lanes: bb8::Pool<LaneManager>,
     slots: Arc<[Slot]>,
+    /// The number of requests that could wait, which take turns.
     next: AtomicUsize,
-    /// The counter for requests that can wait. With a shared counter, both kinds of requests would
-    /// skip lanes.
-    next_patient: AtomicUsize,
     /// The requests that wait for a connection.
     queued: ConnectQueue,
     /// The slot for large requests. The first of them connects it.
@@ -75,7 +74,6 @@ impl Own {
             lanes: pool,
             slots: (0..lanes).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
-            next_patient: AtomicUsize::new(0),
             queued: ConnectQueue::default(),
             big: Slot::default(),
             exclusives,
@@ -83,23 +81,37 @@ impl Own {
         }
     }
 
-    /// Queues a request on an open lane, without waiting.
+    /// Queues a request on the open lane with the fewest requests, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
-        let is_big = request.is_longer_than(BIG);
-        let slot = if is_big { Some(&self.big) } else { self.pick() };
-        if let Some(slot) = slot
-            && let Some(held) = &*slot.held()
-            && held.lane.is_open()
-        {
-            return self.submit_on(&held.lane, request, namespace, deadline);
+        if request.is_longer_than(BIG) {
+            return match self.big.held().as_ref().filter(|held| held.lane.is_open()) {
+                Some(held) => self.submit_on(&held.lane, request, namespace, deadline),
+                None => Submitted::NoLane,
+            };
         }
-        // Use any other lane while this one is being connected.
-        if !is_big && let Some(lane) = self.slots.iter().find_map(Slot::open) {
+        let mut is_missing = false;
+        let mut least: Option<(usize, Guard<_>)> = None;
+        for slot in self.slots.iter() {
+            let held = slot.held();
+            let Some(lane) = held.as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()) else {
+                is_missing = true;
+                continue;
+            };
+            // Callers whose replies arrived together find that lane empty, so they use it again and
+            // share its next write. Meanwhile the server answers the other lanes.
+            let in_flight = lane.in_flight();
+            if least.as_ref().is_none_or(|&(least, _)| in_flight < least) {
+                least = Some((in_flight, held));
+            }
+        }
+        let Some(held) = least.as_ref().and_then(|(_, held)| held.as_ref()) else {
+            return Submitted::NoLane;
+        };
+        if is_missing {
             self.revive();
-            return self.submit_on(&lane, request, namespace, deadline);
         }
-        Submitted::NoLane
+        self.submit_on(&held.lane, request, namespace, deadline)
     }
 
     #[inline]
@@ -289,7 +301,7 @@ impl Own {
     /// Returns the slot for a request that can wait for a connection: one of the preferred run,
     /// else an open one, else one that no task is connecting.
     fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
-        let first = self.next_patient.fetch_add(1, Ordering::Relaxed);
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
         let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
         let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
@@ -299,13 +311,6 @@ impl Own {
             return Some(slot);
         }
         to_connect(&self.slots).and_then(|nth| self.slots.get(nth)).or_else(|| slots().next())
-    }
-
-    fn pick(&self) -> Option<&Slot> {
-        match &*self.slots {
-            [only] => Some(only),
-            slots => slots.get(self.next.fetch_add(1, Ordering::Relaxed) % slots.len().max(1)),
-        }
     }
 }
 

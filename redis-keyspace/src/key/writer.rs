@@ -76,11 +76,14 @@ impl KeyWriter {
 
     pub(crate) fn finish(&self) -> KeyText {
         // Only whole `str`s and ASCII were written, so nothing is ever replaced.
-        let text = String::from_utf8_lossy(&self.bytes);
+        let text = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Arc::from(text),
+            Err(_) => Arc::from(String::from_utf8_lossy(&self.bytes)),
+        };
         if self.has_invalid || self.has_raw && reserved_text(&text).is_some() {
-            return KeyText::Unusable(Arc::from(text.as_ref()));
+            return KeyText::Unusable(text);
         }
-        KeyText::Shared(Arc::from(text.as_ref()))
+        KeyText::Shared(text)
     }
 }
 

@@ -29,7 +29,9 @@ impl Args {
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         const ROOM: usize = 24; // `$`, 20 digits and CR LF
+        const USUAL: usize = 296; // a small value and its options fit without another allocation
         let start = self.bytes.len();
+        self.bytes.reserve(ROOM + USUAL);
         self.bytes.resize(start + ROOM, 0);
         if let Err(error) = write(&mut self.bytes) {
             self.bytes.truncate(start);
@@ -70,13 +72,31 @@ impl Args {
 /// Appends a bulk string that consists of several parts.
 pub(super) fn write_bulk(out: &mut Vec<u8>, parts: &[impl AsRef<[u8]>]) {
     let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
-    out.push(b'$');
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    out.reserve(length + MOST_OF_LINE);
+    write_length(out, b'$', length);
     for part in parts {
         out.extend_from_slice(part.as_ref());
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// What a line with a length and the end of a bulk string usually need at most.
+const MOST_OF_LINE: usize = 8;
+
+/// Appends a line with a length: `$3` or `*3`.
+pub(super) fn write_length(out: &mut Vec<u8>, marker: u8, length: usize) {
+    // Almost all lengths have one or two digits.
+    match u8::try_from(length) {
+        Ok(length @ 0..10) => out.extend_from_slice(&[marker, b'0' + length, b'\r', b'\n']),
+        Ok(length @ 10..100) => {
+            out.extend_from_slice(&[marker, b'0' + length / 10, b'0' + length % 10, b'\r', b'\n']);
+        }
+        _ => {
+            out.push(marker);
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 #[cfg(test)]

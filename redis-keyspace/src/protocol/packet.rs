@@ -1,7 +1,7 @@
 //! A single command. Its keys are stored separately, because the namespace is added when it is
 //! sent.
 
-use super::args::{Args, write_bulk};
+use super::args::{Args, write_bulk, write_length};
 use super::keys::Keys;
 use crate::key::Companion;
 
@@ -77,13 +77,10 @@ impl Packet {
     /// Appends the command in wire form. Each key follows the namespace, which ends in its
     /// separator or is empty.
     pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
-        let mut digits = itoa::Buffer::new();
-        out.reserve(64 + self.args.bytes.len());
-        out.push(b'*');
+        out.reserve(64 + self.length());
         let before = self.head.as_ref().map_or(0, |head| head.count);
-        out.extend_from_slice(digits.format(1 + before + self.keys.count() + self.args.count).as_bytes());
-        out.extend_from_slice(b"\r\n");
-        write_bulk(out, &[self.name.as_bytes()]);
+        write_length(out, b'*', 1 + before + self.keys.count() + self.args.count);
+        write_bulk(out, &[self.name]);
         if let Some(head) = &self.head {
             out.extend_from_slice(&head.bytes);
         }

@@ -13,10 +13,17 @@ pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
 /// Returns the replies to the commands of the caller, without the replies to commands that the
 /// library added. For a transaction, these are its results.
 pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<Replies> {
-    let (packets, replies) = match request {
-        Request::Pipeline(packets) => (packets, many(replies)),
-        Request::Atomic(packets) => (packets, executed(ends_fills(packets), replies)?),
-        _ => return Ok(replies),
+    let (packets, replies) = match (request, replies) {
+        (Request::Pipeline(packets), Replies::Two([ending, reply])) if ends_fills_first(packets) => {
+            return match checked(ending) {
+                // If the command of the caller also failed, its own error is more useful.
+                Err(error) if !matches!(reply, Reply::Error(_)) => Err(error.explained(ASIDE)),
+                _ => Ok(Replies::One(reply)),
+            };
+        }
+        (Request::Pipeline(packets), replies) => (packets, many(replies)),
+        (Request::Atomic(packets), replies) => (packets, executed(ends_fills(packets), replies)?),
+        (_, replies) => return Ok(replies),
     };
     let mut kept = Vec::with_capacity(replies.len());
     let mut refused = None;
@@ -27,7 +34,6 @@ pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<R
         }
     }
     match refused {
-        // If the command of the caller also failed, its own error is more useful.
         Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
             Err(error.explained(ASIDE))
         }
@@ -45,7 +51,7 @@ const ASIDE: &str = "the command was executed, but fills of the key in flight co
 /// Returns the reply to a request of one command.
 pub(crate) fn one(replies: Replies) -> Result<Reply> {
     let reply = match replies {
-        Replies::One(reply) => Some(reply),
+        Replies::One(reply) | Replies::Two([reply, _]) => Some(reply),
         Replies::Many(replies) => replies.into_iter().next(),
     };
     checked(reply.ok_or_else(|| Error::protocol("no reply to a command"))?)
@@ -55,6 +61,7 @@ pub(crate) fn one(replies: Replies) -> Result<Reply> {
 pub(crate) fn many(replies: Replies) -> Vec<Reply> {
     match replies {
         Replies::One(reply) => vec![reply],
+        Replies::Two(replies) => replies.into(),
         Replies::Many(replies) => replies,
     }
 }
@@ -62,6 +69,11 @@ pub(crate) fn many(replies: Replies) -> Vec<Reply> {
 /// Whether the library added commands that end fills.
 pub(crate) fn ends_fills(packets: &[Packet]) -> bool {
     packets.iter().any(|packet| packet.aside)
+}
+
+/// Whether the first of two commands was added by the library.
+fn ends_fills_first(packets: &[Packet]) -> bool {
+    matches!(packets, [ending, packet] if ending.aside && !packet.aside)
 }
 
 /// Returns the results of the commands between MULTI and EXEC, including errors.

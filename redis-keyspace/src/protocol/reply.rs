@@ -41,6 +41,8 @@ impl Reply {
 #[derive(Debug)]
 pub(crate) enum Replies {
     One(Reply),
+    /// The replies to a write and to the command that ends fills. They need no allocation.
+    Two([Reply; 2]),
     Many(Vec<Reply>),
 }
 
@@ -48,6 +50,7 @@ impl Replies {
     pub(crate) fn as_slice(&self) -> &[Reply] {
         match self {
             Self::One(reply) => std::slice::from_ref(reply),
+            Self::Two(replies) => replies,
             Self::Many(replies) => replies,
         }
     }

@@ -116,9 +116,11 @@ impl PoolBatch {
             }
             Ok(replies) => {
                 let mut replies = read::many(replies).into_iter();
-                (indices.into_iter().zip(shares))
-                    .map(|(index, share)| (index, Ok(Replies::Many(replies.by_ref().take(share).collect()))))
-                    .collect()
+                let mut share_of = |share| match share {
+                    1 => replies.next().map_or_else(|| Replies::Many(Vec::new()), Replies::One),
+                    share => Replies::Many(replies.by_ref().take(share).collect()),
+                };
+                indices.into_iter().zip(shares).map(|(index, share)| (index, Ok(share_of(share)))).collect()
             }
         }
     }

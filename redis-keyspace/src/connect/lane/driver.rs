@@ -1,7 +1,7 @@
 //! The task that drives a lane's connection.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -124,7 +124,10 @@ impl Driver {
             return Ok(());
         }
         self.origin.facts.breaker.succeeded();
-        let asked = self.queue.lock().assign(&mut self.replies, &mut self.answers);
+        let mut state = self.queue.lock();
+        let asked = state.assign(&mut self.replies, &mut self.answers);
+        self.queue.count(&state);
+        drop(state);
         self.send_answers();
         if asked { Ok(()) } else { Err(Malformed("a reply without a request")) }
     }
@@ -157,9 +160,11 @@ impl Driver {
                 }
                 // Several callers are active. Let those that are ready add their requests, and
                 // write once. A single caller would only wait for itself.
-                if !self.gathered && state.pending.len() > 1 {
+                if !self.gathered && state.is_crowded() {
                     self.gathered = true;
-                    context.waker().wake_by_ref();
+                    drop(state);
+                    // Registers the waker: the driver runs again when the other tasks have run.
+                    let _ = pin!(tokio::task::yield_now()).poll(context);
                     return Poll::Pending;
                 }
                 std::mem::swap(&mut self.output, &mut state.out);

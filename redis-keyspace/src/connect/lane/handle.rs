@@ -90,6 +90,7 @@ impl Lane {
     }
 
     /// The number of requests that wait for replies.
+    #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.handle.queue.in_flight()
     }

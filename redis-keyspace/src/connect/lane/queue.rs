@@ -1,7 +1,7 @@
 //! The state that the callers and the driver of a lane share.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
@@ -17,6 +17,14 @@ use crate::protocol::{Keys, Packet, Replies, Reply, Request};
 use crate::sync::lock;
 use crate::time::Deadline;
 
+/// The most replies for which room is made before they arrive.
+const MOST_RESERVED: usize = 1024;
+
+/// If a read answered up to this many callers, the first of them that sends again does not wait for
+/// the others, so that the server has something to do meanwhile. With more callers, a common write
+/// saves more than that.
+const CROWD: usize = 12;
+
 pub(crate) struct Queue {
     writer: Writer,
     room: Room,
@@ -24,6 +32,8 @@ pub(crate) struct Queue {
     state: Mutex<QueueState>,
     /// Mirrors `QueueState::closed`, so that choosing a lane takes no lock.
     closed: AtomicBool,
+    /// Mirrors the number of `pending` requests, for the same reason.
+    in_flight: AtomicUsize,
     ended: Notify,
 }
 
@@ -35,6 +45,8 @@ pub(crate) struct QueueState {
     pub(crate) pending: VecDeque<Pending>,
     /// The number of outstanding replies.
     owed: usize,
+    /// How many callers the last read answered.
+    answered: usize,
     /// When the timer of the driver fires, if it is set.
     pub(crate) armed: Option<Instant>,
     /// An earlier deadline, to which the driver must reset its timer.
@@ -55,15 +67,23 @@ pub(crate) struct Pending {
     /// `None` once the caller has its answer, for example that its deadline passed.
     sender: Option<Sender>,
     missing: usize,
-    several: bool,
-    replies: Vec<Reply>,
+    answer: PartialAnswer,
     deadline: Deadline,
+}
+
+/// The replies to a request that have arrived.
+enum PartialAnswer {
+    /// One reply completes it.
+    One,
+    /// Two replies complete it. The first has arrived, or not.
+    Two(Option<Reply>),
+    Many(Vec<Reply>),
 }
 
 impl Queue {
     pub(crate) fn new(writer: Writer, room: Room, patience: Patience) -> Self {
         let (state, closed, ended) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        Self { writer, room, patience, state, closed, ended }
+        Self { writer, room, patience, state, closed, in_flight: AtomicUsize::new(0), ended }
     }
 
     pub(crate) fn patience(&self) -> Patience {
@@ -83,8 +103,16 @@ impl Queue {
         !self.closed.load(Ordering::Acquire)
     }
 
+    /// The number of requests that wait for replies.
+    #[inline]
     pub(crate) fn in_flight(&self) -> usize {
-        self.lock().pending.len()
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Must be called after each change of `pending`, before the lock is released.
+    #[inline]
+    pub(crate) fn count(&self, state: &QueueState) {
+        self.in_flight.store(state.pending.len(), Ordering::Relaxed);
     }
 
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
@@ -93,22 +121,25 @@ impl Queue {
         let pending = Pending {
             sender: Some(sender),
             missing,
-            several: !matches!(request, Request::One(_)),
-            replies: Vec::new(),
+            answer: match (request, missing) {
+                (Request::One(_), _) => PartialAnswer::One,
+                (_, 2) => PartialAnswer::Two(None),
+                _ => PartialAnswer::Many(Vec::new()),
+            },
             deadline,
         };
         let mut state = self.lock();
         if state.closed {
             return Submitted::NoLane;
         }
-        let unwritten = state.out.len() + state.writing;
+        let unwritten = state.unwritten();
         // The last accepted request may exceed the limits. Otherwise a large batch would only fit
         // on an idle lane.
         if state.owed >= self.room.replies || unwritten > self.room.bytes {
             return Submitted::Refused(Error::overloaded(state.owed, unwritten));
         }
         state.owed += missing;
-        let alone = state.pending.is_empty() && state.out.is_empty() && state.writing == 0;
+        let alone = !state.is_shared() && unwritten == 0;
         let before = state.out.len();
         request.encode(namespace, &mut state.out);
         let length = state.out.len() - before;
@@ -116,7 +147,7 @@ impl Queue {
         state.pending.push_back(pending);
         let mut wake = true;
         if alone {
-            // There is no other request to share a write with. Writing here saves waking the
+            // No other request is expected to share the write. Writing here saves waking the
             // driver, which then only reads. The driver handles errors and the bytes that do not
             // fit.
             let written = self.writer.try_write(&state.out).unwrap_or(0);
@@ -133,6 +164,7 @@ impl Queue {
             wake = true;
         }
         let waker = if wake { state.waker.take() } else { None };
+        self.count(&state);
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -147,14 +179,9 @@ impl Queue {
             return false;
         }
         Packet::new("PING", Keys::None).encode("", &mut state.out);
-        state.pending.push_back(Pending {
-            sender: None,
-            missing: 1,
-            several: false,
-            replies: Vec::new(),
-            deadline,
-        });
+        state.pending.push_back(Pending { sender: None, missing: 1, answer: PartialAnswer::One, deadline });
         state.owed += 1;
+        self.count(&state);
         let at = self.patience.first_look(deadline);
         state.earlier = Some(state.earlier.map_or(at, |earlier| earlier.min(at)));
         true
@@ -179,6 +206,7 @@ impl Queue {
         self.closed.store(true, Ordering::Release);
         state.ended = true;
         let pending = std::mem::take(&mut state.pending);
+        self.count(&state);
         state.out = Vec::new();
         drop(state);
         let any = !pending.is_empty();
@@ -209,6 +237,22 @@ impl Pending {
 }
 
 impl QueueState {
+    /// How many bytes wait to be written.
+    fn unwritten(&self) -> usize {
+        self.out.len() + self.writing
+    }
+
+    /// Whether a new request should wait for others and share their write: callers wait for
+    /// replies, or many just got theirs and are about to send the next request.
+    fn is_shared(&self) -> bool {
+        !self.pending.is_empty() || self.answered > CROWD
+    }
+
+    /// The same, if the queue has one request already.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.pending.len() > 1 || self.answered > CROWD
+    }
+
     /// Records that a long request takes time to arrive. Silence is expected meanwhile.
     fn note_length(&mut self, length: usize) {
         let transit_time = Patience::transit_time(length);
@@ -226,21 +270,35 @@ impl QueueState {
         replies: &mut Vec<Reply>,
         answers: &mut Vec<(Sender, Result<Replies, Error>)>,
     ) -> bool {
+        let before = answers.len();
         for reply in replies.drain(..) {
             let Some(pending) = self.pending.front_mut() else { return false };
             pending.missing -= 1;
             self.owed = self.owed.saturating_sub(1);
-            let whole = if pending.several {
-                pending.replies.push(reply);
-                (pending.missing == 0).then(|| Replies::Many(std::mem::take(&mut pending.replies)))
-            } else {
-                Some(Replies::One(reply))
+            let whole = match &mut pending.answer {
+                PartialAnswer::One => Some(Replies::One(reply)),
+                PartialAnswer::Two(first) => match first.take() {
+                    Some(first) => Some(Replies::Two([first, reply])),
+                    None => {
+                        *first = Some(reply);
+                        None
+                    }
+                },
+                PartialAnswer::Many(replies) => {
+                    if replies.capacity() == 0 {
+                        // All replies to a batch usually arrive together.
+                        replies.reserve(pending.missing.min(MOST_RESERVED) + 1);
+                    }
+                    replies.push(reply);
+                    (pending.missing == 0).then(|| Replies::Many(std::mem::take(replies)))
+                }
             };
             if let Some(whole) = whole {
                 let sender = self.pending.pop_front().and_then(|pending| pending.sender);
                 answers.extend(sender.map(|sender| (sender, Ok(whole))));
             }
         }
+        self.answered = answers.len() - before;
         true
     }
 

@@ -81,6 +81,25 @@ impl<'e, 'o> Entries<'e, 'o> {
         Ok(())
     }
 
+    /// Writes the name of a field.
+    #[inline]
+    fn name(&mut self, name: &'static str) -> Result<(), JsonProblem> {
+        let Encoder { out, .. } = &mut *self.encoder;
+        if !std::mem::replace(&mut self.is_empty, false) {
+            out.push(b',');
+        }
+        let start = out.len();
+        self.encoder.string(name)?;
+        let Encoder { out, keys, .. } = &mut *self.encoder;
+        if !self.seen.add_field(name, out, keys, (start, out.len())) {
+            return Err(JsonProblem::new(format!(
+                "the field `{name}` is written twice, so no reader accepts it: check `tag`, `rename` and `flatten`"
+            )));
+        }
+        out.push(b':');
+        Ok(())
+    }
+
     #[inline]
     fn value<T: Serialize + ?Sized>(&mut self, value: &T, step: JsonStep) -> Result<(), JsonProblem> {
         if !std::mem::replace(&mut self.needs_value, false) {
@@ -126,13 +145,9 @@ impl<'e, 'o> Fields<'e, 'o> {
     fn add<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), JsonProblem> {
         match self {
             Self::Object { entries, .. } => {
-                let twice = || {
-                    JsonProblem::new(format!(
-                        "the field `{name}` is written twice, so no reader accepts it: check `tag`, `rename` and `flatten`"
-                    ))
-                };
-                entries.key(|encoder| encoder.string(name), twice)?;
-                entries.value(value, JsonStep::Name(name))
+                entries.encoder.check_length()?;
+                entries.name(name)?;
+                value.serialize(&mut *entries.encoder).map_err(|problem| problem.within(JsonStep::Name(name)))
             }
             Self::Raw(encoder) => value.serialize(RawText(encoder)),
         }

@@ -76,7 +76,8 @@ impl Encoder<'_> {
         if has_escapes(text.as_bytes()) {
             return self.escaped(text);
         }
-        self.out.reserve(text.len() + 2);
+        // Also for what follows a string: a colon or a comma, and the quotes of the next one.
+        self.out.reserve(text.len() + 4);
         self.out.push(b'"');
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(b'"');
@@ -136,11 +137,29 @@ impl Encoder<'_> {
     }
 }
 
-/// Whether a string contains characters that JSON escapes. It has no branch per byte, so compilers
-/// vectorize it.
+/// Whether a string contains characters that JSON escapes.
 #[inline]
 fn has_escapes(text: &[u8]) -> bool {
-    text.iter().fold(false, |found, &byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
+    // The last word overlaps the one before.
+    let Some(last) = text.last_chunk::<8>() else {
+        return text.iter().any(|&byte| byte < b' ' || byte == b'"' || byte == b'\\');
+    };
+    let words = text.as_chunks::<8>().0.iter().chain([last]);
+    words.fold(0, |found, word| found | escapes_in(u64::from_le_bytes(*word))) != 0
+}
+
+/// Returns a number that is not 0 if a byte of the word is a control character, a quote or a
+/// backslash.
+#[inline]
+const fn escapes_in(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    const fn equal(word: u64, byte: u8) -> u64 {
+        let zero_where_equal = word ^ (ONES * byte as u64);
+        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal
+    }
+    // A byte of 0x80 and more sets no high bit: `!word` clears it.
+    ((word.wrapping_sub(ONES * b' ' as u64) & !word) | equal(word, b'"') | equal(word, b'\\')) & HIGH
 }
 
 fn not_finite(is_nan: bool) -> JsonProblem {
@@ -159,5 +178,28 @@ impl Write for Displayed {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.text.extend_from_slice(text.as_bytes());
         if self.text.len() > self.most { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_found_at_every_place() {
+        for length in 0..40 {
+            // Bytes of 0x80 and more are parts of characters that need no escape.
+            for filler in [b' ', b'!', b'#', b'[', b']', b'a', 0x7f, 0x80, 0xc3, 0xff] {
+                let plain = vec![filler; length];
+                assert!(!has_escapes(&plain), "{length} of {filler}");
+                for at in 0..length {
+                    for special in [0, 1, 0x1f, b'\n', b'"', b'\\'] {
+                        let mut text = plain.clone();
+                        text[at] = special;
+                        assert!(has_escapes(&text), "{special} at {at} of {length} times {filler}");
+                    }
+                }
+            }
+        }
     }
 }

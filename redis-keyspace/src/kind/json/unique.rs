@@ -23,7 +23,7 @@ pub(super) struct ObjectKeys {
     /// A small Bloom filter: each key sets a bit. If its bit is not set, a key is new.
     bits: u64,
     /// Whether each key was greater than the one before, as in a `BTreeMap`. Then all are distinct.
-    /// Not tracked for a struct, which has few fields.
+    /// Not tracked for a struct, whose fields have no such order.
     ascending: bool,
     /// The hashes of the keys, once there are many. Keys may be untrusted, so the hasher is seeded.
     /// The set itself does not need a good hash.
@@ -41,17 +41,32 @@ impl ObjectKeys {
         Self { ascending: false, ..Self::of_map(places) }
     }
 
-    /// Adds the key at this position, which was written last. Returns whether it is new.
+    /// Adds the key of a map at this position, which was written last. Returns whether it is new.
     #[inline]
     pub(super) fn add(&mut self, out: &[u8], places: &mut KeyPlaces, place: (usize, usize)) -> bool {
         let key = at(out, place);
-        let bit = bit(key);
+        let bit = bit(unquoted(key));
         let seen = places.get(self.first..).unwrap_or_default();
         let is_new =
             if self.bits & bit == 0 && seen.len() < FEW { true } else { self.is_new(out, seen, key) };
-        if self.ascending {
-            self.ascending = seen.last().is_none_or(|&last| at(out, last) < key);
-        }
+        self.ascending = self.ascending && seen.last().is_none_or(|&last| at(out, last) < key);
+        self.bits |= bit;
+        places.push(place);
+        is_new
+    }
+
+    /// Adds the name of a field, like [`add`](Self::add).
+    #[inline]
+    pub(super) fn add_field(
+        &mut self,
+        name: &'static str,
+        out: &[u8],
+        places: &mut KeyPlaces,
+        place: (usize, usize),
+    ) -> bool {
+        let bit = bit(name.as_bytes());
+        let is_new = (self.bits & bit == 0 && places.len() - self.first < FEW)
+            || self.is_new(out, places.get(self.first..).unwrap_or_default(), at(out, place));
         self.bits |= bit;
         places.push(place);
         is_new
@@ -85,16 +100,16 @@ fn at(out: &[u8], (start, end): (usize, usize)) -> &[u8] {
     out.get(start..end).unwrap_or_default()
 }
 
-/// Returns the bit of a key. A key is written in quotes.
+fn unquoted(key: &[u8]) -> &[u8] {
+    if let [_, key @ .., _] = key { key } else { key }
+}
+
+/// Returns the bit of a key.
 #[inline]
 fn bit(key: &[u8]) -> u64 {
-    let (first, last) = match key {
-        [_, first, .., last, _] => (*first, *last),
-        [_, only, _] => (*only, *only),
-        _ => (0, 0),
-    };
+    let [first, .., last] = key else { return 1 };
     let middle = key.get(key.len() / 2).copied().unwrap_or_default();
-    let mixed = usize::from(first) * 31 + usize::from(last) * 7 + usize::from(middle) + key.len();
+    let mixed = usize::from(*first) * 31 + usize::from(*last) * 7 + usize::from(middle) + key.len();
     1 << (mixed % 64)
 }
 
@@ -104,21 +119,27 @@ mod tests {
 
     /// Adds the keys and returns the index of the first duplicate.
     fn first_duplicate(keys: &[String]) -> Option<usize> {
-        let found = first_duplicate_of(keys, ObjectKeys::of_map);
-        assert_eq!(first_duplicate_of(keys, ObjectKeys::of_struct), found);
+        let found = first_duplicate_of(keys, false);
+        assert_eq!(first_duplicate_of(keys, true), found);
         found
     }
 
-    fn first_duplicate_of(keys: &[String], new: fn(&KeyPlaces) -> ObjectKeys) -> Option<usize> {
+    fn first_duplicate_of(keys: &[String], is_struct: bool) -> Option<usize> {
         let (mut out, mut places) = (b"before".to_vec(), KeyPlaces::new());
         places.push((0, 6));
-        let mut seen = new(&places);
+        let mut seen = if is_struct { ObjectKeys::of_struct(&places) } else { ObjectKeys::of_map(&places) };
         let found = keys.iter().position(|key| {
             let start = out.len();
             out.extend_from_slice(format!("\"{key}\"").as_bytes());
             let end = out.len();
             out.extend_from_slice(b":1,");
-            !seen.add(&out, &mut places, (start, end))
+            let place = (start, end);
+            let is_new = if is_struct {
+                seen.add_field(key.clone().leak(), &out, &mut places, place)
+            } else {
+                seen.add(&out, &mut places, place)
+            };
+            !is_new
         });
         seen.close(&mut places);
         assert_eq!(places.len(), 1);
