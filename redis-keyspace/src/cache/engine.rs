@@ -113,7 +113,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
             Finding::Value { value, bytes, due } => {
                 let fill = Arc::clone(&self.fill);
                 let Some(entry) = fill.entries.get(index) else { return };
-                let bytes = entry.needs_bytes.then(|| bytes.into());
+                let bytes = entry.needs_bytes.then(|| Arc::from(&*bytes));
                 let known = if due {
                     self.refresh_early(entry, index, value, came).await
                 } else {

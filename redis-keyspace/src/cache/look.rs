@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::fill::{Fill, FillEntry};
 use crate::client::Target;
 use crate::command::{Command, get_many_bytes};
@@ -27,7 +29,7 @@ pub(super) enum Finding<T> {
     /// `due`: the value must be reloaded before it expires.
     Value {
         value: T,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         due: bool,
     },
     Nothing,
@@ -118,7 +120,7 @@ fn undecodable<T>(error: &Error) -> Finding<T> {
 }
 
 /// The bytes of a value, and the milliseconds until it expires if requested.
-pub(super) type WithRemaining = (Option<Vec<u8>>, Option<i64>);
+pub(super) type WithRemaining = (Option<Bytes>, Option<i64>);
 
 /// Reads a value as bytes, and its remaining TTL if `remaining` is set.
 fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>, remaining: bool) -> Command<WithRemaining> {

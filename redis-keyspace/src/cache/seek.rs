@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::FillError;
@@ -139,12 +140,14 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         let (fill, index) = (Arc::clone(&self.fill), led.index);
         let Some(entry) = fill.entries.get(index) else { return Ok(Sought::Known) };
         // A value that can't be decoded is no stale copy.
-        let usable = |stale: Option<Vec<u8>>| {
-            stale.filter(|stale| fill.serves_stale() && V::decode(stale).is_ok()).map(Arc::<[u8]>::from)
+        let usable = |stale: Option<Bytes>| {
+            stale
+                .filter(|stale| fill.serves_stale() && V::decode(stale).is_ok())
+                .map(|stale| Arc::<[u8]>::from(&*stale))
         };
         match answer {
             Ok(LeaseAnswer::Value(bytes)) => {
-                let bytes: Arc<[u8]> = bytes.into();
+                let bytes: Arc<[u8]> = Arc::from(&*bytes);
                 let Ok(value) = V::decode(&bytes) else { return Ok(Sought::Blind(led)) };
                 led.tell(LoadStage::Found(Some(Arc::clone(&bytes))));
                 let known = fill.hit(entry, value);

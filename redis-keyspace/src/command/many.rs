@@ -2,6 +2,8 @@
 
 use std::borrow::Borrow;
 
+use bytes::Bytes;
+
 use super::base::Command;
 use super::set::push_value;
 use crate::client::{Redis, same_server};
@@ -162,7 +164,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
 /// Reads the values of many keys as bytes, for callers that decode each value separately.
 pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
     keys: impl IntoIterator<Item = Key<S, V>>,
-) -> Command<Vec<Option<Vec<u8>>>> {
+) -> Command<Vec<Option<Bytes>>> {
     let (template, redis, request) = chunked("MGET", keys);
     let decode = |_: &Request, replies: Replies| {
         let mut values = Vec::new();

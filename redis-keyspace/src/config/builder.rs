@@ -185,9 +185,11 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how many connections stateless commands share, from 1 to 64; the default is 2. Two are
-    /// the fastest for most programs, because commands on the same connection share its system
-    /// calls.
+    /// Sets how many connections stateless commands share, from 1 to 64; the default is 2.
+    ///
+    /// A command uses the connection with the fewest commands in flight. Two connections are the
+    /// fastest for most programs: the server answers one while the program handles the replies of
+    /// the other. More connections need more system calls.
     pub fn shared_connections(mut self, connections: u16) -> Self {
         self.base.shared_connections = connections;
         self

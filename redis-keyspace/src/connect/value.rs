@@ -14,8 +14,8 @@ impl From<Value> for Reply {
             Value::Double(number) => Self::Double(number),
             Value::Boolean(truth) => Self::Bool(truth),
             Value::SimpleString(text) => Self::Status(text),
-            Value::BulkString(bytes) => Self::Bulk(bytes),
-            Value::VerbatimString { text, .. } => Self::Bulk(text.into_bytes()),
+            Value::BulkString(bytes) => Self::Bulk(bytes.into()),
+            Value::VerbatimString { text, .. } => Self::Bulk(text.into()),
             Value::Array(values) | Value::Set(values) => Self::Array(list(values)),
             Value::Map(entries) => {
                 Self::Map(entries.into_iter().flat_map(|(key, value)| [key.into(), value.into()]).collect())

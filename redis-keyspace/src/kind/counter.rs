@@ -25,7 +25,7 @@ impl Readable for Counter {
     }
 
     /// Returns 0 for a counter that does not exist.
-    fn read(bytes: Option<&[u8]>) -> Result<i64, DecodeError> {
-        bytes.map_or(Ok(0), Self::read_present)
+    fn read(bytes: Option<bytes::Bytes>) -> Result<i64, DecodeError> {
+        bytes.map_or(Ok(0), |bytes| Self::read_present(&bytes))
     }
 }

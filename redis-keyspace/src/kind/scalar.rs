@@ -26,15 +26,20 @@ impl SingleValue for Text {
     }
 
     fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(DecodeError::new(format!("not UTF-8 from byte {}", error.valid_up_to()))),
-        }
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(not_utf8)
+    }
+
+    fn decode_owned(bytes: bytes::Bytes) -> Result<String, DecodeError> {
+        String::from_utf8(bytes.into()).map_err(|error| not_utf8(error.utf8_error()))
     }
 
     fn borrow(owned: &String) -> &str {
         owned
     }
+}
+
+fn not_utf8(error: std::str::Utf8Error) -> DecodeError {
+    DecodeError::new(format!("not UTF-8 from byte {}", error.valid_up_to()))
 }
 
 /// Bytes, stored unchanged. Read as [`bytes::Bytes`], written from `&[u8]`.
@@ -61,6 +66,10 @@ impl SingleValue for Bytes {
 
     fn decode(bytes: &[u8]) -> Result<bytes::Bytes, DecodeError> {
         Ok(bytes::Bytes::copy_from_slice(bytes))
+    }
+
+    fn decode_owned(bytes: bytes::Bytes) -> Result<bytes::Bytes, DecodeError> {
+        Ok(bytes)
     }
 
     fn borrow(owned: &bytes::Bytes) -> &[u8] {

@@ -109,6 +109,18 @@ pub trait SingleValue: Kind {
     /// the bytes.
     fn decode(bytes: &[u8]) -> Result<Self::Owned, DecodeError>;
 
+    /// Decodes a value from bytes that it may keep.
+    ///
+    /// The default calls [`decode`](Self::decode). Implement it for a kind whose values contain the
+    /// bytes, to save a copy.
+    ///
+    /// # Errors
+    ///
+    /// As `decode`.
+    fn decode_owned(bytes: bytes::Bytes) -> Result<Self::Owned, DecodeError> {
+        Self::decode(&bytes)
+    }
+
     /// Borrows an owned value, so a loaded value can be stored.
     fn borrow(owned: &Self::Owned) -> &Self::Borrowed;
 }
@@ -140,7 +152,7 @@ pub trait Readable: Kind {
     /// # Errors
     ///
     /// Fails if the bytes are not a value of this kind.
-    fn read(bytes: Option<&[u8]>) -> Result<Self::Read, DecodeError>;
+    fn read(bytes: Option<bytes::Bytes>) -> Result<Self::Read, DecodeError>;
 }
 
 impl<V: SingleValue> Readable for V {
@@ -151,7 +163,7 @@ impl<V: SingleValue> Readable for V {
         V::decode(bytes)
     }
 
-    fn read(bytes: Option<&[u8]>) -> Result<Self::Read, DecodeError> {
-        bytes.map(V::decode).transpose()
+    fn read(bytes: Option<bytes::Bytes>) -> Result<Self::Read, DecodeError> {
+        bytes.map(V::decode_owned).transpose()
     }
 }

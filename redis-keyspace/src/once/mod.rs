@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -298,7 +299,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
                     .on_target(Target::Bound(Arc::clone(&binding)))
                     .with_timeout(options.timeout)
                     .on_unavailable(OnUnavailable::Error);
-                if there.await.is_ok_and(|there| there == [Some(encoded)]) {
+                if there.await.is_ok_and(|there| matches!(&*there, [Some(there)] if *there == encoded)) {
                     return Ok(value);
                 }
                 Some(error)
@@ -321,7 +322,7 @@ struct PayloadNotes<'k, S, V> {
 impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
     /// Reads the result and its note together. Returns `None` if the result does not exist. Fails
     /// if the result belongs to another payload.
-    async fn read(&self) -> Result<Option<Vec<u8>>> {
+    async fn read(&self) -> Result<Option<Bytes>> {
         let (value, note) =
             payload::read(self.key).on_target(self.target()).with_timeout(self.timeout).await?;
         let (Some(found), Some(note)) = (&value, note) else { return Ok(value) };

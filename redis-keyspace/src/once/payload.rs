@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha1_smol::Sha1;
 
 use crate::command::Command;
@@ -63,7 +64,7 @@ impl fmt::Debug for PayloadHash {
 }
 
 /// A result and its note.
-type ResultWithNote = (Option<Vec<u8>>, Option<Vec<u8>>);
+type ResultWithNote = (Option<Bytes>, Option<Bytes>);
 
 /// Reads a result and its note atomically.
 pub(super) fn read<S: Keyspace, V: SingleValue>(key: &Key<S, Once<V>>) -> Command<ResultWithNote> {

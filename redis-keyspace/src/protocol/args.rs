@@ -4,8 +4,19 @@
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Args {
     pub(super) count: usize,
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    gap: Gap,
 }
+
+/// Bytes that are not sent: the rest of the space that was reserved for the length of a long value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gap {
+    at: u32,
+    length: u32,
+}
+
+/// A value of this length or more is not moved to close its gap.
+const LONG: usize = 4 * 1024;
 
 impl Args {
     pub(crate) fn len(&self) -> usize {
@@ -49,8 +60,13 @@ impl Args {
             place.copy_from_slice(digits);
             end.copy_from_slice(b"\r\n");
         }
-        self.bytes.copy_within(start + ROOM.., start + header);
-        self.bytes.truncate(start + header + length);
+        match Gap::new(start + header, ROOM - header) {
+            Some(gap) if length >= LONG && self.gap.length == 0 => self.gap = gap,
+            _ => {
+                self.bytes.copy_within(start + ROOM.., start + header);
+                self.bytes.truncate(start + header + length);
+            }
+        }
         self.bytes.extend_from_slice(b"\r\n");
         self.count += 1;
         Ok(())
@@ -58,14 +74,49 @@ impl Args {
 
     /// Iterates over the arguments, for connections that use the driver.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.bytes.as_slice();
+        let [mut rest, after_gap] = self.parts();
         std::iter::from_fn(move || {
             let end = rest.iter().position(|&byte| byte == b'\r')?;
             let length: usize = std::str::from_utf8(rest.get(1..end)?).ok()?.parse().ok()?;
-            let argument = rest.get(end + 2..end + 2 + length)?;
-            rest = rest.get(end + 2 + length + 2..)?;
+            let behind = rest.get(end + 2..)?;
+            // The gap is between the length of a value and the value.
+            let behind = if behind.is_empty() { after_gap } else { behind };
+            let argument = behind.get(..length)?;
+            rest = behind.get(length + 2..)?;
             Some(argument)
         })
+    }
+
+    /// The number of bytes that are sent.
+    #[inline]
+    pub(super) fn wire_length(&self) -> usize {
+        let [before, after] = self.parts();
+        before.len() + after.len()
+    }
+
+    /// Appends the bytes that are sent.
+    #[inline]
+    pub(super) fn write_to(&self, out: &mut Vec<u8>) {
+        for part in self.parts() {
+            out.extend_from_slice(part);
+        }
+    }
+
+    /// The bytes that are sent.
+    #[inline]
+    fn parts(&self) -> [&[u8]; 2] {
+        let (at, length) = (self.gap.at as usize, self.gap.length as usize);
+        if length == 0 {
+            return [&self.bytes, &[]];
+        }
+        let part = |range| self.bytes.get(range).unwrap_or_default();
+        [part(0..at), part(at + length..self.bytes.len())]
+    }
+}
+
+impl Gap {
+    fn new(at: usize, length: usize) -> Option<Self> {
+        Some(Self { at: u32::try_from(at).ok()?, length: u32::try_from(length).ok()? })
     }
 }
 
@@ -105,18 +156,28 @@ mod tests {
 
     #[test]
     fn a_value_written_in_place_has_its_length_in_front() {
-        for length in [0_usize, 1, 9, 10, 99, 100, 1000, 70_000] {
-            let value = vec![b'x'; length];
-            let mut in_place = Args::default();
-            in_place.push(b"before");
-            in_place
-                .push_with(|out| {
-                    out.extend_from_slice(&value);
-                    Ok::<_, ()>(())
-                })
-                .unwrap();
-            in_place.push(b"after");
-            assert_eq!(in_place.iter().collect::<Vec<_>>(), [&b"before"[..], &value, b"after"]);
+        for length in [0_usize, 1, 9, 10, 99, 100, 1000, LONG - 1, LONG, 70_000] {
+            for values in 1..=3 {
+                let value = vec![b'x'; length];
+                let (mut in_place, mut copied) = (Args::default(), Args::default());
+                for _ in 0..values {
+                    in_place.push(b"before");
+                    in_place
+                        .push_with(|out| {
+                            out.extend_from_slice(&value);
+                            Ok::<_, ()>(())
+                        })
+                        .unwrap();
+                    in_place.push(b"after");
+                    for argument in [b"before", &value[..], b"after"] {
+                        copied.push(argument);
+                    }
+                }
+                let expected = [&b"before"[..], &value, b"after"].repeat(values);
+                assert_eq!(in_place.iter().collect::<Vec<_>>(), expected);
+                assert_eq!(in_place.parts().concat(), copied.parts().concat());
+                assert_eq!(in_place.wire_length(), copied.wire_length());
+            }
         }
     }
 

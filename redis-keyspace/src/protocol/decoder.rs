@@ -3,7 +3,7 @@
 //! The decoder is resumable. It processes each element once, no matter in how many reads a reply
 //! arrives. So decoding takes linear time.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::reply::Reply;
 
@@ -18,6 +18,12 @@ const MAX_ELEMENTS: usize = 1 << 31;
 /// The most memory that is reserved for an announced length. The buffer grows further as bytes
 /// arrive.
 const MAX_RESERVE: usize = 1 << 20;
+
+/// How much a connection reads at once.
+pub(crate) const READ_SIZE: usize = 32 * 1024;
+/// A bulk string of this length or more is not copied out of the read buffer. The reply keeps the
+/// buffer alive, which is at most a few reads longer than the string.
+const SHARED: usize = 64 * 1024;
 
 /// The bytes are not a reply. The stream is unusable, because the start of the next reply is
 /// unknown.
@@ -159,7 +165,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
             _ => return Err(Malformed("a boolean that is neither t nor f")),
         },
         b',' => Reply::Double(double(line)?),
-        b'(' => Reply::Bulk(line.to_vec()),
+        b'(' => Reply::Bulk(Bytes::copy_from_slice(line)),
         b'$' | b'=' | b'!' => {
             let Some(length) = length(line)? else {
                 buffer.advance(end + 2);
@@ -172,21 +178,29 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
                 buffer.advance(end + 2);
                 return Ok(Some(Element::TooLong(length)));
             }
-            let Some(body) = buffer.get(end + 2..end + 2 + length + 2) else {
-                let missing = (end + 2 + length + 2).saturating_sub(buffer.len());
-                buffer.reserve(missing.min(MAX_RESERVE));
+            let start = end + 2;
+            let Some(body) = buffer.get(start..start + length + 2) else {
+                let missing = (start + length + 2).saturating_sub(buffer.len());
+                // With room for the next read, so that the string is not moved again at its end.
+                buffer.reserve(missing.min(MAX_RESERVE) + READ_SIZE);
                 return Ok(None);
             };
             let Some(body) = body.strip_suffix(b"\r\n") else {
                 return Err(Malformed("a bulk string whose length is wrong"));
             };
+            if marker == b'$' && length >= SHARED {
+                buffer.advance(start);
+                let bulk = buffer.split_to(length).freeze();
+                buffer.advance(2);
+                return Ok(Some(Element::Whole(Reply::Bulk(bulk))));
+            }
             let reply = match marker {
                 // `txt:` or `mkd:` comes before a verbatim string.
-                b'=' => Reply::Bulk(body.get(4..).unwrap_or_default().to_vec()),
+                b'=' => Reply::Bulk(Bytes::copy_from_slice(body.get(4..).unwrap_or_default())),
                 b'!' => Reply::Error(text(body)),
-                _ => Reply::Bulk(body.to_vec()),
+                _ => Reply::Bulk(Bytes::copy_from_slice(body)),
             };
-            buffer.advance(end + 2 + length + 2);
+            buffer.advance(start + length + 2);
             return Ok(Some(Element::Whole(reply)));
         }
         b'*' | b'~' | b'%' | b'>' | b'|' => {
@@ -249,7 +263,7 @@ mod tests {
     }
 
     fn bulk(text: &str) -> Reply {
-        Reply::Bulk(text.as_bytes().to_vec())
+        Reply::Bulk(Bytes::copy_from_slice(text.as_bytes()))
     }
 
     #[test]

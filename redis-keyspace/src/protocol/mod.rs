@@ -15,7 +15,7 @@ mod slots;
 mod transaction_script;
 
 pub(crate) use args::Args;
-pub(crate) use decoder::{Decoder, Malformed};
+pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
 #[cfg(feature = "embedded")]
 pub(crate) use guarded::GUARDED_WRITE;
 pub(crate) use guarded::{Writes, guarded};

@@ -70,8 +70,8 @@ impl Packet {
     /// The approximate size of the arguments and keys, in bytes.
     #[inline]
     pub(super) fn length(&self) -> usize {
-        let head = self.head.as_ref().map_or(0, |head| head.bytes.len());
-        head + self.keys.length() + self.args.bytes.len()
+        let head = self.head.as_ref().map_or(0, |head| head.wire_length());
+        head + self.keys.length() + self.args.wire_length()
     }
 
     /// Appends the command in wire form. Each key follows the namespace, which ends in its
@@ -82,13 +82,13 @@ impl Packet {
         write_length(out, b'*', 1 + before + self.keys.count() + self.args.count);
         write_bulk(out, &[self.name]);
         if let Some(head) = &self.head {
-            out.extend_from_slice(&head.bytes);
+            head.write_to(out);
         }
         match &self.keys {
             Keys::One(key) => write_bulk(out, &[namespace, key.as_str()]),
             keys => keys.visit(namespace, &mut |parts| write_bulk(out, parts)),
         }
-        out.extend_from_slice(&self.args.bytes);
+        self.args.write_to(out);
     }
 }
 

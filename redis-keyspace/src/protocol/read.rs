@@ -1,6 +1,8 @@
 //! Decodes replies. A reply whose shape differs from what the command defines is an error; no value
 //! is wrapped or guessed.
 
+use bytes::Bytes;
+
 use super::packet::Packet;
 use super::reply::{Replies, Reply};
 use super::request::Request;
@@ -158,7 +160,7 @@ pub(crate) fn to_done(reply: Reply) -> Result<bool> {
     }
 }
 
-pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Vec<u8>>> {
+pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Bytes>> {
     match checked(reply)? {
         Reply::Bulk(bytes) => Ok(Some(bytes)),
         Reply::Nil => Ok(None),
@@ -167,7 +169,7 @@ pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Vec<u8>>> {
 }
 
 pub(crate) fn to_value<V: Readable>(reply: Reply) -> Result<V::Read> {
-    V::read(to_bytes(reply)?.as_deref()).map_err(Error::decode)
+    V::read(to_bytes(reply)?).map_err(Error::decode)
 }
 
 // The decoders of whole requests. They are plain functions, so that a command stores a function

@@ -1,5 +1,7 @@
 //! Replies of the server.
 
+use bytes::Bytes;
+
 /// A reply in either version of the protocol. Numbers are not converted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
@@ -10,7 +12,7 @@ pub(crate) enum Reply {
     Int(i64),
     Double(f64),
     Bool(bool),
-    Bulk(Vec<u8>),
+    Bulk(Bytes),
     /// An array or a set.
     Array(Vec<Reply>),
     /// A map, as alternating keys and values.

@@ -155,7 +155,7 @@ impl Request {
                     most.check_key(key).map_err(|error| error.about(packet.name, None, Some(key)))
                 };
                 packet.keys.iter().try_for_each(|key| check(key.as_str()))?;
-                if packet.args.bytes.len() <= most.value {
+                if packet.args.wire_length() <= most.value {
                     return Ok(());
                 }
                 let longest = packet.args.iter().map(<[u8]>::len).max().unwrap_or_default();

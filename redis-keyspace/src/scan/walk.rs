@@ -176,7 +176,7 @@ impl Walk {
         step.keys.reserve(keys.len());
         for key in keys {
             let Reply::Bulk(key) = key else { return Err(unexpected()) };
-            match String::from_utf8(key) {
+            match String::from_utf8(key.into()) {
                 Ok(mut key) if key.starts_with(&*self.binding.namespace) => {
                     key.drain(..self.binding.namespace.len());
                     if sizes.check_key(&key).is_ok() {

@@ -7,6 +7,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
 #[cfg(feature = "embedded")]
 pub(crate) use script::UPDATE_SCRIPT;
@@ -234,11 +235,11 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         })?;
         observed.to(&binding);
         let mut there = read_ending_fills(&binding, self.key.text(), deadline).await?;
-        observed.value(subject, "received", there.as_ref().map_or(0, Vec::len));
+        observed.value(subject, "received", there.as_ref().map_or(0, Bytes::len));
         let mut encoded = Vec::new();
         for attempt in 1.. {
             let value =
-                |bytes: &Option<Vec<u8>>| bytes.as_deref().map(V::decode).transpose().map_err(Error::decode);
+                |bytes: &Option<Bytes>| bytes.as_deref().map(V::decode).transpose().map_err(Error::decode);
             let expiry = match (self.ttl, &there) {
                 (Some(ttl), _) => Expiry::After(ttl),
                 (None, Some(_)) => Expiry::Keep,
@@ -253,7 +254,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                     if attempt == 1 {
                         observed.value(subject, "sent", encoded.len());
                     }
-                    if self.ttl.is_none() && there.as_ref() == Some(&encoded) {
+                    if self.ttl.is_none() && there.as_deref() == Some(&*encoded) {
                         return Ok(Some(value));
                     }
                     (Action::Set(&encoded, expiry), Some(value))
@@ -294,7 +295,7 @@ async fn read_ending_fills(
     binding: &Arc<Binding>,
     key: KeyText,
     deadline: Deadline,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Option<Bytes>> {
     let keys = Keys::One(key);
     let request = Request::ending_fills_of(Packet::new("GET", keys), false);
     let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
@@ -307,7 +308,7 @@ async fn replace(
     name: &str,
     call: ScriptCall,
     deadline: Deadline,
-) -> Result<Result<(), Option<Vec<u8>>>> {
+) -> Result<Result<(), Option<Bytes>>> {
     let copies = &binding.pool().local.reads.copies;
     let _forgetting = copies.is_used().then(|| copies.forgetting(name.to_owned()));
     // Not repeatable: a second run would find its own value and report it as another writer's.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::script::SCRIPT;
 use crate::client::{Binding, Observed, Subject};
 use crate::error::{Error, Result};
@@ -51,13 +53,13 @@ impl LeaseMode {
 /// The reply to a request for a lease. Values and stale copies are bytes.
 pub(crate) enum LeaseAnswer<L> {
     /// The key has a value now.
-    Value(Vec<u8>),
+    Value(Bytes),
     /// The key is known to have no value.
     Absent,
     /// This caller holds the lease, or shares it. The second field is the stale copy, if any.
-    Leads(L, Option<Vec<u8>>),
+    Leads(L, Option<Bytes>),
     /// Another process holds the lease.
-    Held { token: String, stale: Option<Vec<u8>> },
+    Held { token: String, stale: Option<Bytes> },
 }
 
 /// A granted lease: its token, and how long it lasts without renewal.
@@ -203,7 +205,8 @@ impl LeasePlace {
                 Err(Error::of_later_version("the `Once` lease", &String::from_utf8_lossy(&version)))
             }
             Some(Reply::Int(whose @ (1 | 2))) => {
-                let token = bytes().and_then(|token| String::from_utf8(token).ok()).ok_or_else(unexpected)?;
+                let token =
+                    bytes().and_then(|token| String::from_utf8(token.into()).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();
                 if whose == 1 || mode == LeaseMode::Share {
                     Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode) }, stale))

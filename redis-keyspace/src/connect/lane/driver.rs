@@ -17,17 +17,19 @@ use crate::config::Settings;
 use crate::connect::attempt::Origin;
 use crate::connect::search::Suspicion;
 use crate::error::Error;
-use crate::protocol::{Decoder, Malformed, Replies, Reply};
+use crate::protocol::{Decoder, Malformed, READ_SIZE, Replies, Reply};
 use crate::time::Deadline;
 
-const READ_SIZE: usize = 32 * 1024;
 /// A lane that was silent for this long, or up to twice as long, is probed before a caller relies
 /// on it.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// The longest interval between two checks of a silent lane.
 const LOOK: Duration = Duration::from_millis(250);
-/// Buffers that grew beyond this size, for example for a large value, are freed when empty.
+/// Buffers that grew beyond this size, for example for a large value, are freed when they are no
+/// longer needed.
 const KEEP_SIZE: usize = 256 * 1024;
+/// After so many smaller writes, a large buffer is no longer needed.
+const SMALLER_WRITES: u8 = 32;
 
 pub(crate) struct Driver {
     reader: Reader,
@@ -38,6 +40,7 @@ pub(crate) struct Driver {
     input: BytesMut,
     output: Vec<u8>,
     written: usize,
+    has_excess: Excess,
     /// Whether ready callers had a chance to add to the next write.
     gathered: bool,
     replies: Vec<Reply>,
@@ -56,6 +59,25 @@ pub(crate) struct Driver {
     probe: Pin<Box<Sleep>>,
     /// Whether anything arrived since the timer of the probe was set.
     heard_since: bool,
+}
+
+/// Decides when a large buffer is freed. Large values often follow each other, and a new buffer for
+/// each costs more than the copy.
+#[derive(Default)]
+struct Excess {
+    smaller_writes: u8,
+}
+
+impl Excess {
+    /// Returns whether to free a buffer of this capacity, of which this much was written.
+    fn after(&mut self, capacity: usize, written: usize) -> bool {
+        if capacity <= KEEP_SIZE || written > KEEP_SIZE / 2 {
+            self.smaller_writes = 0;
+            return false;
+        }
+        self.smaller_writes += 1;
+        self.smaller_writes > SMALLER_WRITES
+    }
 }
 
 /// Why a driver stops.
@@ -79,6 +101,7 @@ impl Driver {
             input: unread,
             output: Vec::new(),
             written: 0,
+            has_excess: Excess::default(),
             gathered: false,
             replies: Vec::new(),
             answers: Vec::new(),
@@ -97,7 +120,10 @@ impl Driver {
     /// Reads what has arrived and hands out the replies.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
-            self.input.reserve(READ_SIZE);
+            // The decoder has reserved what it needs.
+            if self.input.capacity() - self.input.len() < READ_SIZE {
+                self.input.reserve(READ_SIZE);
+            }
             let read = ready!(self.reader.poll_read(context, &mut self.input));
             match read {
                 Ok(0) => return Poll::Ready(End::Lost("closed by the server".to_owned())),
@@ -144,8 +170,8 @@ impl Driver {
         loop {
             if self.written == self.output.len() {
                 self.output.clear();
-                self.written = 0;
-                if self.output.capacity() > KEEP_SIZE {
+                let written = std::mem::take(&mut self.written);
+                if self.has_excess.after(self.output.capacity(), written) {
                     self.output = Vec::new();
                 }
                 let mut state = self.queue.lock();
@@ -200,9 +226,20 @@ impl Driver {
                 // Silence counts from now on.
                 (self.heard, self.silent_since, self.quiet_since) = (false, now, now);
             }
+            self.free_buffers();
             self.probe.as_mut().reset(now + PROBE_AFTER);
         }
         Poll::Pending
+    }
+
+    /// Frees large buffers that are empty, because the connection may stay unused.
+    fn free_buffers(&mut self) {
+        let mut state = self.queue.lock();
+        for buffer in [&mut self.output, &mut state.out] {
+            if buffer.is_empty() && buffer.capacity() > KEEP_SIZE {
+                *buffer = Vec::new();
+            }
+        }
     }
 
     /// Fails callers whose deadline has passed. Closes the lane if the server is silent although
