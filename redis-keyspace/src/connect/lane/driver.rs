@@ -1,7 +1,7 @@
 //! The task that drives a lane's connection.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -71,6 +71,9 @@ struct Excess {
 impl Excess {
     /// Returns whether to free a buffer of this capacity, of which this much was written.
     fn after(&mut self, capacity: usize, written: usize) -> bool {
+        if written == 0 {
+            return false;
+        }
         if capacity <= KEEP_SIZE || written > KEEP_SIZE / 2 {
             self.smaller_writes = 0;
             return false;
@@ -188,9 +191,7 @@ impl Driver {
                 // write once. A single caller would only wait for itself.
                 if !self.gathered && state.is_crowded() {
                     self.gathered = true;
-                    drop(state);
-                    // Registers the waker: the driver runs again when the other tasks have run.
-                    let _ = pin!(tokio::task::yield_now()).poll(context);
+                    context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 std::mem::swap(&mut self.output, &mut state.out);
