@@ -1,8 +1,8 @@
 //! The bound: the least that a client of this protocol can do. One socket, requests and replies
 //! encoded by hand, one task that writes, one that reads, and one channel for each caller.
 //!
-//! It has no timeouts, limits, reconnection or error handling, so it is no client to use. It shows
-//! what the others could reach.
+//! It has no timeouts, limits, reconnection or error handling, so no program should use it. It
+//! shows how fast a client could be.
 
 use std::collections::VecDeque;
 use std::io::Write as _;

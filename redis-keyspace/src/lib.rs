@@ -148,7 +148,7 @@ pub use bytes;
 pub use redis;
 #[cfg(feature = "uuid")]
 #[doc(no_inline)]
-pub use uuid;
+pub use uuid::{self, Uuid};
 
 pub use client::Redis;
 pub use command::Command;

@@ -47,11 +47,8 @@ pub trait ParsedVariants {
 pub fn debug_parsed(parsed: &dyn ParsedVariants, f: &mut Formatter<'_>) -> fmt::Result {
     let mut result = Ok(());
     parsed.visit(&mut |name, arguments| {
-        let mut variant = f.debug_struct(name);
-        for (name, value) in arguments {
-            variant.field(name, value.debug());
-        }
-        result = variant.finish();
+        let arguments: Vec<_> = arguments.iter().map(|(name, value)| (*name, value.debug())).collect();
+        result = super::debug_struct(f, name, &arguments);
     });
     result
 }

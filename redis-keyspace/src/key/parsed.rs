@@ -5,8 +5,9 @@ use std::hash::{Hash, Hasher};
 
 /// What a parsed argument must implement.
 ///
-/// Parsed keys can be printed, compared and collected in a `HashSet`, so their arguments can, too.
-/// The trait is implemented for every type that has these traits:
+/// Parsed keys can be printed, compared and collected in a `HashSet`, so their arguments must
+/// implement `Debug`, `Clone`, `PartialEq`, `Eq` and `Hash`. Every type with these traits
+/// implements this one:
 ///
 /// ```
 /// use std::collections::HashSet;

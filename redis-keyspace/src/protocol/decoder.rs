@@ -181,7 +181,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
             let start = end + 2;
             let Some(body) = buffer.get(start..start + length + 2) else {
                 let missing = (start + length + 2).saturating_sub(buffer.len());
-                // With room for the next read, so that the string is not moved again at its end.
+                // Also makes room for the next read. Otherwise the last read would move the string.
                 buffer.reserve(missing.min(MAX_RESERVE) + READ_SIZE);
                 return Ok(None);
             };
@@ -295,6 +295,22 @@ mod tests {
         // The bulk string `$3\r\na\r\n\r\n` contains a CR LF: its length counts, not the line end.
         for step in 1..=bytes.len() {
             assert_eq!(decode_all(bytes, step).unwrap(), expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn a_long_string_shares_the_buffer_and_what_follows_is_intact() {
+        for length in [SHARED - 1, SHARED, SHARED + 1, 5 * SHARED] {
+            let value: Vec<u8> = (b'a'..=b'z').cycle().take(length).collect();
+            let mut bytes = format!(":1\r\n*2\r\n${length}\r\n").into_bytes();
+            bytes.extend_from_slice(&value);
+            bytes.extend_from_slice(b"\r\n$2\r\nab\r\n+OK\r\n");
+            let list = vec![Reply::Bulk(Bytes::from(value)), bulk("ab")];
+            let expected = [Reply::Int(1), Reply::Array(list), Reply::Ok];
+            for step in [1000, READ_SIZE, length, bytes.len() - 1, bytes.len()] {
+                let replies = decode_all(&bytes, step).unwrap();
+                assert_eq!(replies, expected, "{length} in steps of {step}");
+            }
         }
     }
 

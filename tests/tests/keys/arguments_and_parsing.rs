@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use redis_keyspace::catalog::{Lifetime, Piece};
-use redis_keyspace::{Counter, Json, Key, KeyArgument, Keyspace, Raw, Text};
-use uuid::Uuid;
+use redis_keyspace::{Counter, Json, Key, KeyArgument, Keyspace, Raw, Text, Uuid};
 
 /// Shopping carts.
 #[derive(Keyspace)]

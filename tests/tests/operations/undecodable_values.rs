@@ -64,6 +64,13 @@ both_servers! {
             assert_decode(&error, "GET", "odd:map:1", "map");
             assert!(error.to_string().contains("line 1 column"), "{error}");
         }
+        let latin = [b"{\"a\": 1, \"".as_slice(), b"gr\xfc\xdfe", SECRET.as_bytes(), b"\": 2}"].concat();
+        let mut set = redis::cmd("SET");
+        set.arg(wire(&Keys::map(1))).arg(latin);
+        redis.raw(|mut connection| async move { set.exec_async(&mut connection).await }).await.unwrap();
+        let error = Keys::map(1).get().await.unwrap_err();
+        assert_decode(&error, "GET", "odd:map:1", "map");
+        assert!(error.to_string().contains("not UTF-8 from byte 12"), "{error}");
         let bytes: &[&str] = &[SECRET, "", " 1", "1 ", "256", "-1", "1.0", "1e2", "0x1", "99999999999999999999999"];
         for text in bytes {
             put(&redis, wire(&Keys::byte(1)), text).await;

@@ -114,6 +114,33 @@ fn same<T: Copy>(values: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T
 }
 
 both_servers! {
+    async fn large_values_round_trip(_redis: Redis) {
+        // Around the sizes where requests get their own connection, where replies share the read
+        // buffer, and where buffers are kept.
+        for length in [4 << 10, (64 << 10) - 1, 64 << 10, 300 << 10, 1 << 20] {
+            let text: String = ('a'..='z').cycle().take(length).collect();
+            let bytes = redis_keyspace::bytes::Bytes::from(text.clone());
+            round_trip(Keys::text("large"), [(text.clone(), text.clone())]).await;
+            round_trip(Keys::bytes("large"), [(bytes.clone(), bytes.clone())]).await;
+            let json = serde_json::Value::from(text);
+            round_trip(Keys::json(), [(json.clone(), json)]).await;
+
+            // Small replies next to large ones, and many large ones in one reply.
+            let names: Vec<String> = (0..6).map(|at| at.to_string()).collect();
+            for name in &names {
+                Keys::bytes(name).set(&bytes).await.unwrap();
+                Keys::text(name).set(name).await.unwrap();
+            }
+            for name in &names {
+                let (large, small) = tokio::join!(Keys::bytes(name).get(), Keys::text(name).get());
+                assert!(large.unwrap().as_ref() == Some(&bytes), "{length}");
+                assert_eq!(small.unwrap().as_ref(), Some(name));
+            }
+            let found = Key::get_many(names.iter().map(|name| Keys::bytes(name))).await.unwrap();
+            assert!(found.iter().all(|found| found.as_ref() == Some(&bytes)), "{length}");
+        }
+    }
+
     async fn integers_round_trip_at_their_limits(_redis: Redis) {
         round_trip(Keys::n8(), same([u8::MIN, u8::MAX, 7])).await;
         round_trip(Keys::n16(), same([u16::MIN, u16::MAX])).await;

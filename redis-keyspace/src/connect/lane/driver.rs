@@ -40,7 +40,7 @@ pub(crate) struct Driver {
     input: BytesMut,
     output: Vec<u8>,
     written: usize,
-    has_excess: Excess,
+    excess: Excess,
     /// Whether ready callers had a chance to add to the next write.
     gathered: bool,
     replies: Vec<Reply>,
@@ -61,16 +61,16 @@ pub(crate) struct Driver {
     heard_since: bool,
 }
 
-/// Decides when a large buffer is freed. Large values often follow each other, and a new buffer for
-/// each costs more than the copy.
+/// Decides when a large write buffer is freed. Large values often follow each other, and a new
+/// buffer for each of them would cost more than copying the value.
 #[derive(Default)]
 struct Excess {
     smaller_writes: u8,
 }
 
 impl Excess {
-    /// Returns whether to free a buffer of this capacity, of which this much was written.
-    fn after(&mut self, capacity: usize, written: usize) -> bool {
+    /// Returns whether to free a buffer of this capacity, of which this much was just written.
+    fn is_due(&mut self, capacity: usize, written: usize) -> bool {
         if written == 0 {
             return false;
         }
@@ -104,7 +104,7 @@ impl Driver {
             input: unread,
             output: Vec::new(),
             written: 0,
-            has_excess: Excess::default(),
+            excess: Excess::default(),
             gathered: false,
             replies: Vec::new(),
             answers: Vec::new(),
@@ -174,7 +174,7 @@ impl Driver {
             if self.written == self.output.len() {
                 self.output.clear();
                 let written = std::mem::take(&mut self.written);
-                if self.has_excess.after(self.output.capacity(), written) {
+                if self.excess.is_due(self.output.capacity(), written) {
                     self.output = Vec::new();
                 }
                 let mut state = self.queue.lock();

@@ -20,9 +20,9 @@ use crate::time::Deadline;
 /// The most replies for which room is made before they arrive.
 const MOST_RESERVED: usize = 1024;
 
-/// If a read answered up to this many callers, the first of them that sends again does not wait for
-/// the others, so that the server has something to do meanwhile. With more callers, a common write
-/// saves more than that.
+/// If one read answered at most this many callers, the first of them to send again writes at once.
+/// The server then works while the others decode their replies. With more callers, one write for
+/// all of them saves more.
 const CROWD: usize = 12;
 
 pub(crate) struct Queue {

@@ -12,6 +12,11 @@
     clippy::wrong_self_convention
 )]
 
+use ::core::clone::Clone as clone_derive;
+use ::core::cmp::{Eq as eq_derive, PartialEq as partial_eq_derive};
+use ::core::fmt::Debug as debug_derive;
+use ::core::hash::Hash as hash_derive;
+
 use ::redis_keyspace::{KeyArgument as argument_derive, Keyspace as keyspace_derive};
 
 /// Modules: the roots of paths, and the lint tools.
@@ -43,11 +48,13 @@ types! {
     // The runtime.
     ArgumentClass ArgumentMeta Bytes Captures Catalog Command Counter Error FillPolicy Group Json Key KeyArgument
     KeyBuilder KeyWriter Keyspace KeyspaceMeta Kind KindMeta Lifetime Lock Message OnUnavailable Overrides Pattern Piece
-    RateLimit Raw Redis Role Sweep TemplateMeta Text assert_kind assert_snapshot conflict conflict_between conflict_text
-    count_templates debug_variant delete_pattern
+    ParsedVariants RateLimit Raw Redis Role Sweep TemplateMeta Text Visitor assert_kind assert_snapshot clone_parsed
+    conflict conflict_between conflict_text count_templates debug_parsed debug_struct delete_pattern hash_parsed
+    parsed_are_equal parsed_value
     // Names that expansions bind and define.
     glob key f this other captures template out text conflicting value pattern
-    __a0 __a1 __a2 __b0 __b1 __b2 __captures __conflict __f __f0 __f1 __glob __other __out __state __template __text __this __visitor
+    __a0 __a1 __a2 __captures __conflict __f __f0 __f1 __glob __other __out __state __template __text __this
+    __visitor
     __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
     CONFLICT KEYSPACES META TEMPLATE TEMPLATES
     the_catalog_is_as_committed redis new Bound
@@ -56,7 +63,7 @@ types! {
 /// Primitive types, each used as an argument.
 macro_rules! primitives {
     ($($name:ident)*) => { $(
-        #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq, ::core::cmp::Eq, ::core::hash::Hash, ::redis_keyspace::KeyArgument)]
+        #[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
         struct $name(::core::primitive::u8);
     )* };
 }
@@ -102,6 +109,7 @@ trait Everything: ::core::marker::Sized {
     fn fmt(self) {}
     fn from_captures(self) {}
     fn get(self) {}
+    fn hash(self) {}
     fn into(self) {}
     fn is_some(self) {}
     fn literal(self) {}
@@ -113,6 +121,7 @@ trait Everything: ::core::marker::Sized {
     }
     fn on(self) {}
     fn redis(self) {}
+    fn visit(self) {}
     fn with_own_lifetime(self) {}
     fn write(self) {}
     fn write_int(self) {}
@@ -122,38 +131,17 @@ trait Everything: ::core::marker::Sized {
 impl<T> Everything for T {}
 
 /// A newtype.
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct Id(::core::primitive::u64);
 
 /// A named newtype of a newtype.
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct Named {
     text: Id,
 }
 
 /// An enum.
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 enum State {
     New,
     #[key("OLD")]
@@ -163,65 +151,23 @@ enum State {
 }
 
 /// Names that the expansion uses for its own types.
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct V(::core::primitive::u8);
 
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct Field(V);
 
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct EntryKeys(V);
 
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct __A4(__A5);
 
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct __A5(V);
 
 /// Has no lifetime parameter, unlike the type of the standard library.
-#[derive(
-    ::core::fmt::Debug,
-    ::core::clone::Clone,
-    ::core::cmp::PartialEq,
-    ::core::cmp::Eq,
-    ::core::hash::Hash,
-    argument_derive,
-)]
+#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
 struct Cow(V);
 
 const LENGTH: ::core::primitive::usize = 2;
