@@ -39,11 +39,13 @@ pub struct GetOrSet<'l, S, V: SingleValue, L> {
     borrows: PhantomData<&'l ()>,
 }
 
-impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
-    pub(crate) fn new(key: Key<S, V>, loader: L) -> Self {
+impl<S, V: SingleValue, L> GetOrSet<'_, S, V, L> {
+    pub(super) fn new(key: Key<S, V>, loader: L) -> Self {
         Self { key, loader, options: None, spawn: None, borrows: PhantomData }
     }
+}
 
+impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     fn options(&mut self) -> &mut Options<V::Owned> {
         let key = &self.key;
         self.options.get_or_insert_with(|| Box::new(Options::of_key(key)))

@@ -4,8 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::builder::GetOrSet;
-use super::loader::{LoadedValue, Loader};
-use crate::error::Error;
+use super::loader::LoadedValue;
 use crate::kind::Json;
 use crate::schema::{Key, Keyspace};
 
@@ -37,10 +36,7 @@ impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<
     /// # Round trips
     ///
     /// As for [`get_or_set`](Self::get_or_set).
-    pub fn get_or_set_json<'l, F, Fut>(
-        &self,
-        loader: F,
-    ) -> GetOrSet<'l, S, Json<T>, impl Loader<Json<T>, Value = T, Failure = Error> + use<'l, S, T, F, Fut>>
+    pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, Fut::Loader<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedValue<T> + Send + 'l,

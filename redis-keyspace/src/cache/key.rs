@@ -3,12 +3,7 @@
 use std::fmt::Debug;
 
 use super::builder::GetOrSet;
-use super::error::FillError;
-use super::loader::{
-    Always, Fallible, FallibleOptional, LoadedOption, LoadedValue, Loader, Optional, TryLoadedOption,
-    TryLoadedValue,
-};
-use crate::error::Error;
+use super::loader::{LoadedOption, LoadedValue, TryLoadedOption, TryLoadedValue};
 use crate::kind::SingleValue;
 use crate::schema::Key;
 use crate::schema::Keyspace;
@@ -79,15 +74,12 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One on a hit, three on a miss. A caller that waits for another caller's load takes one or
     /// two.
-    pub fn get_or_set<'l, F, Fut>(
-        &self,
-        loader: F,
-    ) -> GetOrSet<'l, S, V, impl Loader<V, Value = V::Owned, Failure = Error> + use<'l, S, V, F, Fut>>
+    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedValue<V::Owned> + Send + 'l,
     {
-        GetOrSet::new(self.clone(), Always(loader))
+        GetOrSet::new(self.clone(), Fut::loader(loader))
     }
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that can fail. If it fails, nothing is
@@ -126,16 +118,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// As for [`get_or_set`](Self::get_or_set).
-    pub fn try_get_or_set<'l, F, Fut, E>(
-        &self,
-        loader: F,
-    ) -> GetOrSet<'l, S, V, impl Loader<V, Value = V::Owned, Failure = FillError<E>> + use<'l, S, V, F, Fut, E>>
+    pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: TryLoadedValue<V::Owned, E> + Send + 'l,
         E: Debug + Send,
     {
-        GetOrSet::new(self.clone(), Fallible(loader))
+        GetOrSet::new(self.clone(), Fut::loader(loader))
     }
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that may find no value. With a
@@ -173,15 +162,12 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// One on a hit, two if a negative entry exists, else three.
-    pub fn get_or_set_optional<'l, F, Fut>(
-        &self,
-        loader: F,
-    ) -> GetOrSet<'l, S, V, impl Loader<V, Value = Option<V::Owned>, Failure = Error> + use<'l, S, V, F, Fut>>
+    pub fn get_or_set_optional<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedOption<V::Owned> + Send + 'l,
     {
-        GetOrSet::new(self.clone(), Optional(loader))
+        GetOrSet::new(self.clone(), Fut::loader(loader))
     }
 
     /// Like [`get_or_set_optional`](Self::get_or_set_optional), with a loader that can fail. If it
@@ -215,20 +201,12 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// As for [`get_or_set_optional`](Self::get_or_set_optional).
-    pub fn try_get_or_set_optional<'l, F, Fut, E>(
-        &self,
-        loader: F,
-    ) -> GetOrSet<
-        'l,
-        S,
-        V,
-        impl Loader<V, Value = Option<V::Owned>, Failure = FillError<E>> + use<'l, S, V, F, Fut, E>,
-    >
+    pub fn try_get_or_set_optional<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
         F: FnOnce() -> Fut + Send + 'l,
         Fut: TryLoadedOption<V::Owned, E> + Send + 'l,
         E: Debug + Send,
     {
-        GetOrSet::new(self.clone(), FallibleOptional(loader))
+        GetOrSet::new(self.clone(), Fut::loader(loader))
     }
 }

@@ -36,9 +36,9 @@ mod sealed {
 }
 
 macro_rules! loader {
-    ($(#[$docs:meta])* $visibility:vis $name:ident) => {
+    ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
-        $visibility struct $name<F>(pub(super) F);
+        pub struct $name<F>(pub(super) F);
 
         impl<F> sealed::SealedLoader for $name<F> {}
 
@@ -52,22 +52,22 @@ macro_rules! loader {
 
 loader! {
     /// A [`Loader`] that always returns a value.
-    pub Always
+    Always
 }
 
 loader! {
     /// A [`Loader`] that may fail.
-    pub Fallible
+    Fallible
 }
 
 loader! {
     /// A [`Loader`] that may find no value.
-    pub(super) Optional
+    Optional
 }
 
 loader! {
     /// A [`Loader`] that may find no value, and may fail.
-    pub(super) FallibleOptional
+    FallibleOptional
 }
 
 fn always<T>(loaded: Option<T>) -> Result<T, Error> {
@@ -172,19 +172,54 @@ where
     }
 }
 
+/// The output of a loader. The expected type is `T`.
+#[diagnostic::on_unimplemented(
+    message = "the loader returns `{Self}` instead of `{T}`",
+    label = "a value needs `get_or_set`, a `Result` `try_get_or_set`, an `Option` `get_or_set_optional`"
+)]
+pub trait LoaderOutput<T> {
+    #[doc(hidden)]
+    type Then<L>;
+
+    #[doc(hidden)]
+    fn then<L>(loader: L) -> Self::Then<L>;
+}
+
+impl<T> LoaderOutput<T> for T {
+    type Then<L> = L;
+
+    fn then<L>(loader: L) -> L {
+        loader
+    }
+}
+
 /// A future of the loaded value.
-// The bound of `get_or_set` is a trait of this crate, so that the error about any other loader says
-// what to write. Without `do_not_recommend`, the compiler reports the bounds of the implementation
-// instead. `Send` is a separate bound, because the compiler itself explains why a future lacks it.
+// The bounds of `get_or_set` are traits of this crate, so that the error about any other loader
+// says what to write. Without `do_not_recommend`, the compiler reports the bounds of the
+// implementation instead. `Loader` projects the output, so that for any other output the type of
+// the builder is unknown. Otherwise, the compiler also reports that the builder can't be awaited.
+// `Send` is a separate bound, because the compiler itself explains why a future lacks it.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `{T}`",
     label = "write `|| async {{ .. }}`; if it returns a `Result`, use `try_get_or_set`; an `Option`, `get_or_set_optional`",
     note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
 )]
-pub trait LoadedValue<T>: Future<Output = T> {}
+pub trait LoadedValue<T> {
+    #[doc(hidden)]
+    type Loader<F>;
+
+    #[doc(hidden)]
+    fn loader<F>(load: F) -> Self::Loader<F>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {}
+impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {
+    type Loader<F> = <Fut::Output as LoaderOutput<T>>::Then<Always<F>>;
+
+    fn loader<F>(load: F) -> Self::Loader<F> {
+        <Fut::Output as LoaderOutput<T>>::then(Always(load))
+    }
+}
 
 /// A future of the loaded value, or of the loader's error.
 #[diagnostic::on_unimplemented(
@@ -192,10 +227,22 @@ impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {}
     label = "write `|| async {{ Ok(value) }}`; if it always returns a value, use `get_or_set`",
     note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
 )]
-pub trait TryLoadedValue<T, E>: Future<Output = Result<T, E>> {}
+pub trait TryLoadedValue<T, E> {
+    #[doc(hidden)]
+    type Loader<F>;
+
+    #[doc(hidden)]
+    fn loader<F>(load: F) -> Self::Loader<F>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {}
+impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {
+    type Loader<F> = <Fut::Output as LoaderOutput<Result<T, E>>>::Then<Fallible<F>>;
+
+    fn loader<F>(load: F) -> Self::Loader<F> {
+        <Fut::Output as LoaderOutput<Result<T, E>>>::then(Fallible(load))
+    }
+}
 
 /// A future of a value or `None`, for loaders that may find no value.
 #[diagnostic::on_unimplemented(
@@ -203,20 +250,44 @@ impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {}
     label = "write `|| async {{ Some(value) }}`; if it always returns a value, use `get_or_set`",
     note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
 )]
-pub trait LoadedOption<T>: Future<Output = Option<T>> {}
+pub trait LoadedOption<T> {
+    #[doc(hidden)]
+    type Loader<F>;
+
+    #[doc(hidden)]
+    fn loader<F>(load: F) -> Self::Loader<F>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T, Fut: Future<Output = Option<T>>> LoadedOption<T> for Fut {}
+impl<T, Fut: Future<Output = Option<T>>> LoadedOption<T> for Fut {
+    type Loader<F> = <Fut::Output as LoaderOutput<Option<T>>>::Then<Optional<F>>;
+
+    fn loader<F>(load: F) -> Self::Loader<F> {
+        <Fut::Output as LoaderOutput<Option<T>>>::then(Optional(load))
+    }
+}
 
 /// A future of a value, `None` or an error, for loaders that may find no value and may fail.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `Result<Option<{T}>, _>`",
     label = "write `|| async {{ Ok(Some(value)) }}`; if it returns a `Result` of a value, use `try_get_or_set`; an `Option`, `get_or_set_optional`"
 )]
-pub trait TryLoadedOption<T, E>: Future<Output = Result<Option<T>, E>> {}
+pub trait TryLoadedOption<T, E> {
+    #[doc(hidden)]
+    type Loader<F>;
+
+    #[doc(hidden)]
+    fn loader<F>(load: F) -> Self::Loader<F>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for Fut {}
+impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for Fut {
+    type Loader<F> = <Fut::Output as LoaderOutput<Result<Option<T>, E>>>::Then<FallibleOptional<F>>;
+
+    fn loader<F>(load: F) -> Self::Loader<F> {
+        <Fut::Output as LoaderOutput<Result<Option<T>, E>>>::then(FallibleOptional(load))
+    }
+}
 
 /// A future of the values that a loader of many values found.
 #[diagnostic::on_unimplemented(
@@ -224,10 +295,22 @@ impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for
     label = "expected a loader such as `|ids| async {{ HashMap::new() }}`",
     note = "for a loader that returns a `Result`, use `try_get_or_set_many`"
 )]
-pub trait LoadedValues<I, T>: Future<Output: IntoIterator<Item = (I, T)>> {}
+pub trait LoadedValues<I, T> {
+    #[doc(hidden)]
+    type Loader<F>;
+
+    #[doc(hidden)]
+    fn loader<F>(load: F) -> Self::Loader<F>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> for Fut {}
+impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> for Fut {
+    type Loader<F> = <<Fut::Output as IntoIterator>::Item as LoaderOutput<(I, T)>>::Then<Always<F>>;
+
+    fn loader<F>(load: F) -> Self::Loader<F> {
+        <<Fut::Output as IntoIterator>::Item as LoaderOutput<(I, T)>>::then(Always(load))
+    }
+}
 
 /// A future of the values that a loader of many values found, or of its error.
 #[diagnostic::on_unimplemented(
@@ -235,7 +318,19 @@ impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> 
     label = "expected a loader such as `|ids| async {{ Ok(HashMap::new()) }}`",
     note = "for a loader that does not return a `Result`, use `get_or_set_many`"
 )]
-pub trait TryLoadedValues<R, E>: Future<Output = Result<R, E>> {}
+pub trait TryLoadedValues<R, E> {
+    #[doc(hidden)]
+    type Loader<F>;
+
+    #[doc(hidden)]
+    fn loader<F>(load: F) -> Self::Loader<F>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<R, E, Fut: Future<Output = Result<R, E>>> TryLoadedValues<R, E> for Fut {}
+impl<R, E, Fut: Future<Output = Result<R, E>>> TryLoadedValues<R, E> for Fut {
+    type Loader<F> = <Fut::Output as LoaderOutput<Result<R, E>>>::Then<Fallible<F>>;
+
+    fn loader<F>(load: F) -> Self::Loader<F> {
+        <Fut::Output as LoaderOutput<Result<R, E>>>::then(Fallible(load))
+    }
+}

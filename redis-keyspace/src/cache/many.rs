@@ -69,14 +69,14 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
         loader: F,
-    ) -> GetOrSetMany<'l, S, V, I, Always<F>>
+    ) -> GetOrSetMany<'l, S, V, I, Fut::Loader<F>>
     where
         I: Clone + Eq + Hash + Send + Sync + 'l,
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
         Fut: LoadedValues<I, V::Owned> + Send + 'l,
     {
         let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
-        GetOrSetMany::new(wanted, Always(loader))
+        GetOrSetMany::new(wanted, Fut::loader(loader))
     }
 
     /// Like [`get_or_set_many`](Self::get_or_set_many), with a loader that can fail. If it fails,
@@ -113,7 +113,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
         loader: F,
-    ) -> GetOrSetMany<'l, S, V, I, Fallible<F>>
+    ) -> GetOrSetMany<'l, S, V, I, Fut::Loader<F>>
     where
         I: Clone + Eq + Hash + Send + Sync + 'l,
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
@@ -122,7 +122,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         E: fmt::Debug + Send,
     {
         let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
-        GetOrSetMany::new(wanted, Fallible(loader))
+        GetOrSetMany::new(wanted, Fut::loader(loader))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::progress::CommandRun;
 use crate::client::{CallOptions, Subject, Target, call_options};
 use crate::error::{Error, Result, short_name};
 use crate::protocol::{Args, Decode, Keys, Packet, PacketLifetime, Request, Writes, guarded};
@@ -24,10 +25,9 @@ use crate::time::Expiry;
 /// # Ok(()) }
 /// ```
 ///
-/// A command is not a future, because its options are set on it first. `tokio::spawn`, `join_all`
-/// and others that take futures need [`into_future`](IntoFuture::into_future):
-/// `tokio::spawn(PageKeys::views(7).incr().into_future())`. `.await`, `tokio::join!` and
-/// `tokio::time::timeout` accept the command itself.
+/// A command is a future: `tokio::spawn`, `tokio::join!` and `join_all` take it as it is. Set its
+/// options before its first poll. After that, an option, or passing the command to a batch, makes
+/// it fail with [`InvalidInput`](crate::ErrorKind::InvalidInput), because the command may have run.
 ///
 /// # Errors
 ///
@@ -36,8 +36,8 @@ use crate::time::Expiry;
 ///
 /// # Cancellation
 ///
-/// Dropping the future before its first poll sends nothing. After that, the server may or may not
-/// run the command. Other commands are not affected.
+/// Dropping the command before its first poll sends nothing. After that, the server may or may not
+/// run it. Other commands are not affected.
 ///
 /// # Round trips
 ///
@@ -54,6 +54,7 @@ pub struct Command<T> {
     /// Why no reader could decode a value that the command writes. Handles that verify writes fail
     /// with it.
     pub(super) unreadable: Option<Error>,
+    pub(super) run: CommandRun,
 }
 
 impl<T> Command<T> {
@@ -64,7 +65,36 @@ impl<T> Command<T> {
         decode: Decode<T>,
     ) -> Self {
         let subject = Subject::new(Some(S::META), template, command);
-        Self { request, subject, repeatable: false, decode, call: CallOptions::default(), unreadable: None }
+        Self::with_subject(subject, request, decode)
+    }
+
+    /// Creates a command about which nothing more is known than its subject.
+    pub(super) fn with_subject(subject: Subject, request: Result<Request>, decode: Decode<T>) -> Self {
+        Self {
+            request,
+            subject,
+            repeatable: false,
+            decode,
+            call: CallOptions::default(),
+            unreadable: None,
+            run: CommandRun::default(),
+        }
+    }
+
+    /// Creates a command that is not sent, because it is an error or has nothing to send.
+    pub(super) fn unsent(command: &'static str, request: Result<Request>) -> Self {
+        let decode = |_: &Request, _| Err(Error::protocol("a command that is not sent has no reply"));
+        Self::with_subject(Subject::new(None, None, command), request, decode)
+    }
+
+    /// Makes the command fail if it was polled already. An option that is set then would be
+    /// ignored, and a batch would run the command a second time.
+    pub(super) fn unpolled(&mut self) -> &mut Self {
+        if !self.run.is_new() {
+            self.run = CommandRun::default();
+            self.request = Err(polled_already(self.subject.command));
+        }
+        self
     }
 
     /// Creates a command of one packet on one key.
@@ -118,6 +148,7 @@ impl<T> Command<T> {
     /// # Ok(()) }).await }
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.unpolled();
         let (command, template) = (self.subject.command, self.subject.template);
         self.request = self.request.and_then(|mut request| {
             let set = if request.has_declared_lifetime() {
@@ -155,7 +186,7 @@ impl<T> Command<T> {
         self
     }
 
-    call_options! { self => self.call;
+    call_options! { self => self.unpolled().call;
         /// Sets the deadline of the command. It covers waiting for a connection, connecting and the
         /// reply. The commands of a [batch](crate::Redis::batch) are sent together, so the shortest
         /// of their deadlines applies to all.
@@ -165,7 +196,7 @@ impl<T> Command<T> {
     /// Any other command fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if
     /// [`OnUnavailable::Miss`] is set.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
-        self.subject.on_unavailable = Some(answer);
+        self.unpolled().subject.on_unavailable = Some(answer);
         self
     }
 
@@ -196,6 +227,14 @@ impl<T> Command<T> {
     }
 }
 
+/// The error of a command that is changed after its first poll.
+pub(super) fn polled_already(command: &'static str) -> Error {
+    Error::invalid_input(format!(
+        "the {command} command was polled before it was changed or passed to a batch, so it may have run; set all \
+         options first, or create a new command"
+    ))
+}
+
 impl<T> fmt::Debug for Command<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The output omits the arguments, because they contain values.
@@ -221,13 +260,13 @@ impl<T> fmt::Debug for Command<T> {
 )]
 pub trait IntoCommand {
     /// The result of the command.
-    type Output;
+    type Output: 'static;
 
     /// Returns the finished command.
     fn into_command(self) -> Command<Self::Output>;
 }
 
-impl<T> IntoCommand for Command<T> {
+impl<T: 'static> IntoCommand for Command<T> {
     type Output = T;
 
     fn into_command(self) -> Self {

@@ -1,15 +1,13 @@
 //! Runs one command.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
-
-use futures_core::future::BoxFuture;
 
 use super::base::Command;
 use super::disabled::answer;
+use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
     Binding, DeadlineWatch, Observed, Target, is_answered_by_replica, may_be_repeated, not_run,
     renew_if_replica, run, submit,
@@ -19,48 +17,14 @@ use crate::error::{Error, Result};
 use crate::protocol::{Replies, Request, read};
 use crate::time::{Deadline, Expiry};
 
-/// A running [`Command`]. Its first poll sends the command.
-///
-/// # Cancellation
-///
-/// Dropping the future before its first poll sends nothing. After that, the command may still run.
 // Written by hand, because every operation takes this path. While a connection is open, it
 // allocates only the slot for the reply.
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct CommandFuture<T> {
-    command: Command<T>,
-    progress: CommandProgress,
-    /// Set when the command is sent.
-    observed: Option<Observed>,
-}
-
-enum CommandProgress {
-    New,
-    /// Sent on an open connection.
-    Sent {
-        receiver: Receiver,
-        deadline: Deadline,
-        /// The address of the binding that the command was sent on.
-        sent_to: usize,
-        watch: DeadlineWatch,
-        /// Not polled since it was sent. Until then, it is on the runtime of its connection.
-        is_new: bool,
-    },
-    /// Connecting first, or retrying.
-    Slow(BoxFuture<'static, Result<Replies>>),
-    Done,
-}
-
-impl<T> CommandFuture<T> {
-    fn new(command: Command<T>) -> Self {
-        Self { command, progress: CommandProgress::New, observed: None }
-    }
-
+impl<T> Command<T> {
     /// Sends the command if a connection is open; otherwise starts the slow path. An error is the
     /// outcome.
     fn start(&mut self) -> Result<CommandProgress> {
-        let observed = self.observed.insert(Observed::command(&self.command.subject));
-        let Command { request, subject, call, unreadable, .. } = &mut self.command;
+        let Self { request, subject, call, unreadable, run, .. } = self;
+        let observed = run.observed.insert(Observed::command(subject));
         subject.check_degrading()?;
         let request = request.as_mut().map_err(|error| error.clone())?;
         let sent = call.target.with_binding(subject.keyspace, |binding| {
@@ -96,7 +60,7 @@ impl<T> CommandFuture<T> {
                 Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new })
             }
             Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
-            Sent::Answered(replies) => Ok(CommandProgress::Slow(Box::pin(std::future::ready(Ok(replies))))),
+            Sent::Answered(replies) => Ok(CommandProgress::slow(std::future::ready(Ok(replies)))),
         }
     }
 
@@ -106,15 +70,14 @@ impl<T> CommandFuture<T> {
         deadline: Deadline,
         failure: Option<Error>,
     ) -> Result<CommandProgress> {
-        let Command { request, repeatable, .. } = &self.command;
-        let request = request.as_ref().map_err(Error::clone)?.clone();
-        Ok(CommandProgress::Slow(Box::pin(run(binding, request, deadline, *repeatable, failure))))
+        let request = self.request.as_ref().map_err(Error::clone)?.clone();
+        Ok(CommandProgress::slow(run(binding, request, deadline, self.repeatable, failure)))
     }
 
     /// Retries after the first attempt, if the command may be repeated. Otherwise, the failure is
     /// the outcome.
     fn again(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Result<CommandProgress> {
-        let Command { subject, call, repeatable, .. } = &self.command;
+        let Self { subject, call, repeatable, .. } = self;
         if !may_be_repeated(&failure, *repeatable) {
             return Err(failure);
         }
@@ -130,7 +93,7 @@ impl<T> CommandFuture<T> {
 
     /// Decides the next step from the replies: the server may have reported that it ran nothing.
     fn judge(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
-        let Command { request: Ok(request), subject, call, repeatable, .. } = &self.command else {
+        let Self { request: Ok(request), subject, call, repeatable, .. } = self else {
             return Step::Done(Ok(replies));
         };
         if is_answered_by_replica(&replies)
@@ -145,7 +108,7 @@ impl<T> CommandFuture<T> {
     }
 
     fn finish(&self, replies: Result<Replies>) -> Result<T> {
-        let Command { request, subject, call, .. } = &self.command;
+        let Self { request, subject, call, run: CommandRun { observed, .. }, .. } = self;
         let request = request.as_ref();
         let replies = match (replies, request) {
             // A server that currently runs no commands counts as unavailable.
@@ -155,7 +118,7 @@ impl<T> CommandFuture<T> {
             },
             (replies, _) => replies,
         };
-        if let (Some(observed), Err(error)) = (&self.observed, &replies) {
+        if let (Some(observed), Err(error)) = (observed, &replies) {
             observed.outcome(subject, Some(error));
         }
         let failed = replies.is_err();
@@ -165,26 +128,26 @@ impl<T> CommandFuture<T> {
         };
         let result = replies.and_then(|replies| {
             let request = request.map_err(Error::clone)?;
-            if let Some(observed) = &self.observed {
+            if let Some(observed) = observed {
                 observed.received(subject, replies.as_slice());
             }
-            (self.command.decode)(request, read::requested_replies(request, replies)?)
+            (self.decode)(request, read::requested_replies(request, replies)?)
         });
-        if let (Some(observed), false) = (&self.observed, failed) {
+        if let (Some(observed), false) = (observed, failed) {
             observed.outcome(subject, result.as_ref().err());
         }
         result.map_err(|error| subject.explain(error, request.ok()))
     }
 }
 
-impl<T> Future for CommandFuture<T> {
+impl<T> Future for Command<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
         loop {
-            let step = match &mut this.progress {
-                CommandProgress::New if matches!(this.command.request, Ok(Request::Empty)) => {
+            let step = match &mut this.run.progress {
+                CommandProgress::New if matches!(this.request, Ok(Request::Empty)) => {
                     Step::Done(Ok(Replies::Many(Vec::new())))
                 }
                 CommandProgress::New => Step::of(this.start()),
@@ -200,7 +163,10 @@ impl<T> Future for CommandFuture<T> {
                         Ok(replies) => this.judge(replies, deadline, sent_to),
                     }
                 }
-                CommandProgress::Slow(run) => Step::Done(std::task::ready!(run.as_mut().poll(context))),
+                CommandProgress::Slow(run) => {
+                    let run = run.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    Step::Done(std::task::ready!(run.as_mut().poll(context)))
+                }
                 // Polled after completion, which futures need not support. An error is better than
                 // a panic.
                 CommandProgress::Done => {
@@ -208,9 +174,9 @@ impl<T> Future for CommandFuture<T> {
                 }
             };
             match step {
-                Step::GoOn(progress) => this.progress = progress,
+                Step::GoOn(progress) => this.run.progress = progress,
                 Step::Done(replies) => {
-                    this.progress = CommandProgress::Done;
+                    this.run.progress = CommandProgress::Done;
                     return Poll::Ready(this.finish(replies));
                 }
             }
@@ -246,20 +212,5 @@ impl Step {
             Ok(progress) => Self::GoOn(progress),
             Err(error) => Self::Done(Err(error)),
         }
-    }
-}
-
-impl<T> fmt::Debug for CommandFuture<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CommandFuture").field(&self.command).finish()
-    }
-}
-
-impl<T> IntoFuture for Command<T> {
-    type Output = Result<T>;
-    type IntoFuture = CommandFuture<T>;
-
-    fn into_future(self) -> CommandFuture<T> {
-        CommandFuture::new(self)
     }
 }

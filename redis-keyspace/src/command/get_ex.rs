@@ -4,8 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use super::base::{Command, IntoCommand};
-use super::builder::command_builder;
+use super::base::Command;
+use super::builder::{CommandOptions, Deferred, command_builder};
 use crate::client::CallOptions;
 use crate::kind::{Kind, SingleValue};
 use crate::protocol::{PacketLifetime, read};
@@ -25,13 +25,16 @@ use crate::time::Expiry;
 ///
 /// # Cancellation
 ///
-/// Dropping the future before its first poll sends nothing. After that, the command may still run.
+/// Dropping it before its first poll sends nothing. After that, the command may still run.
 ///
 /// # Round trips
 ///
 /// One.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
-pub struct GetEx<S, V> {
+pub struct GetEx<S, V: SingleValue>(Deferred<GetExOptions<S, V>, Option<V::Owned>>);
+
+/// A read that is not finished.
+struct GetExOptions<S, V> {
     key: Key<S, V>,
     expiry: Expiry,
     /// Whether the expiry is the one that the template declares.
@@ -45,7 +48,7 @@ pub struct GetEx<S, V> {
 impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
     /// `K` is the kind of the key; `V` decodes the value.
     pub(crate) fn new<K: Kind>(key: &Key<S, K>) -> Self {
-        Self {
+        Self(Deferred::Building(GetExOptions {
             key: key.of_kind(),
             expiry: key.template().lifetime().into(),
             is_declared: true,
@@ -53,43 +56,52 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
             on_unavailable: None,
             ends_fills: K::IS_FILLED,
             types: PhantomData,
+        }))
+    }
+
+    fn expiring(mut self, expiry: Expiry) -> Self {
+        if let Some(options) = self.0.options() {
+            options.expiry = expiry;
+            options.is_declared = false;
         }
+        self
     }
 
     /// Overrides the TTL of the template, counted from now. Fractions of a millisecond are rounded
     /// up.
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.expiry = Expiry::After(ttl);
-        self.is_declared = false;
-        self
+    pub fn ttl(self, ttl: Duration) -> Self {
+        self.expiring(Expiry::After(ttl))
     }
 
     /// Sets the time at which the value expires. A time in the past deletes the key. A time before
     /// 1970 fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
-    pub fn expire_at(mut self, time: SystemTime) -> Self {
-        self.expiry = Expiry::At(time);
-        self.is_declared = false;
-        self
+    pub fn expire_at(self, time: SystemTime) -> Self {
+        self.expiring(Expiry::At(time))
     }
 
     /// Overrides how the keyspace behaves when Redis is unavailable.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
-        self.on_unavailable = Some(answer);
+        if let Some(options) = self.0.options() {
+            options.on_unavailable = Some(answer);
+        }
         self
     }
 
     /// Removes the TTL, so that the value never expires.
-    pub fn persist(mut self) -> Self {
-        self.expiry = Expiry::Never;
-        self.is_declared = false;
-        self
+    pub fn persist(self) -> Self {
+        self.expiring(Expiry::Never)
     }
 }
 
-impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
+impl<S: Keyspace, V: SingleValue> CommandOptions for GetExOptions<S, V> {
     type Output = Option<V::Owned>;
+    const NAME: &'static str = "GETEX";
 
-    fn into_command(self) -> Command<Self::Output> {
+    fn call(&mut self) -> &mut CallOptions {
+        &mut self.call
+    }
+
+    fn finish(self) -> Command<Self::Output> {
         let Self { key, expiry, is_declared, .. } = self;
         let command = Command::on_key(&key, "GETEX", |args| expiry.push_for_get_ex(args), read::value::<V>)
             .with_declared_lifetime(is_declared.then_some(PacketLifetime::Options(0)))
@@ -107,7 +119,7 @@ impl<S: Keyspace, V: SingleValue> IntoCommand for GetEx<S, V> {
 
 command_builder!(GetEx<S, V> => Option<V::Owned>, where S: Keyspace, V: SingleValue);
 
-impl<S, V> fmt::Debug for GetEx<S, V> {
+impl<S, V> fmt::Debug for GetExOptions<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetEx").field("key", &self.key).field("expiry", &self.expiry).finish_non_exhaustive()
     }

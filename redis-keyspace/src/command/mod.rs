@@ -13,13 +13,13 @@ mod get_ex;
 mod json;
 mod many;
 mod ping;
+mod progress;
 mod set;
 mod ttl;
 mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
-pub use future::CommandFuture;
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;
 pub use set::Set;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::base::Command;
-use crate::client::{CallOptions, Redis, Subject};
+use crate::client::{Redis, Subject};
 use crate::error::Result;
 use crate::protocol::{Keys, Packet, Request, read};
 
@@ -35,14 +35,8 @@ impl Redis {
     /// One.
     pub async fn ping(&self) -> Result<Duration> {
         let started = Instant::now();
-        let ping = Command {
-            request: Ok(Request::One(Packet::new("PING", Keys::None))),
-            subject: Subject::new(None, None, "PING"),
-            repeatable: true,
-            decode: read::pong,
-            call: CallOptions::default(),
-            unreadable: None,
-        };
+        let request = Ok(Request::One(Packet::new("PING", Keys::None)));
+        let ping = Command::with_subject(Subject::new(None, None, "PING"), request, read::pong).repeatable();
         ping.on(self).await?;
         Ok(started.elapsed())
     }

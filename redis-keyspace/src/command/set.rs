@@ -4,8 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use super::base::{Command, IntoCommand};
-use super::builder::command_builder;
+use super::base::Command;
+use super::builder::{CommandOptions, Deferred, command_builder};
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
@@ -26,13 +26,16 @@ use crate::time::Expiry;
 ///
 /// # Cancellation
 ///
-/// Dropping the future before its first poll sends nothing. After that, the command may still run.
+/// Dropping it before its first poll sends nothing. After that, the command may still run.
 ///
 /// # Round trips
 ///
 /// One.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
-pub struct Set<S, V, R> {
+pub struct Set<S, V, R>(Deferred<SetOptions<S, V, R>, R>);
+
+/// A write that is not finished.
+struct SetOptions<S, V, R> {
     packet: Result<Packet>,
     template: &'static TemplateMeta,
     expiry: Expiry,
@@ -59,7 +62,7 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
     pub(crate) fn new<K: Kind>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
         let (encoded, unreadable) = push_value::<S, V>(key, value, &mut packet);
-        Self {
+        Self(Deferred::Building(SetOptions {
             packet: encoded.map(|()| packet).map_err(|error| key.explain("SET", error)),
             template: key.template(),
             expiry: key.template().lifetime().into(),
@@ -71,15 +74,15 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
             call: CallOptions::of_key(key),
             unreadable,
             types: PhantomData,
-        }
+        }))
     }
 }
 
-impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
-    fn returning<R2>(self, decode: Decode<R2>) -> Set<S, V, R2> {
+impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
+    fn returning<R2>(self, decode: Decode<R2>) -> SetOptions<S, V, R2> {
         let Self { packet, template, expiry, is_declared, condition, returns_old, .. } = self;
         let Self { ends_fills, call, unreadable, types, .. } = self;
-        Set {
+        SetOptions {
             packet,
             template,
             expiry,
@@ -94,93 +97,16 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
         }
     }
 
-    /// Overrides the TTL of the template. Fractions of a millisecond are rounded up. A TTL of zero
-    /// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
-    ///
-    /// ```
-    /// # use redis_keyspace::{Keyspace, Redis, Text};
-    /// # use std::time::Duration;
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "page", ttl = "1d")]
-    /// # struct PageKeys { title: fn(id: u64) -> Text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// PageKeys::title(7).set("A page").ttl(Duration::from_secs(60)).await?;
-    /// # Ok(()) }).await }
-    /// ```
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.expiry = Expiry::After(ttl);
+    fn expiring(&mut self, expiry: Expiry) {
+        self.expiry = expiry;
         self.is_declared = false;
-        self
     }
 
-    /// Sets the time at which the value expires, instead of the TTL of the template. A time in the
-    /// past deletes the key. A time before 1970 fails with
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
-    pub fn expire_at(mut self, time: SystemTime) -> Self {
-        self.expiry = Expiry::At(time);
-        self.is_declared = false;
-        self
-    }
-
-    /// Keeps the remaining TTL of the previous value. If the key does not exist, the value gets the
-    /// TTL of the template. Atomic, in one round trip.
-    pub fn keep_ttl(mut self) -> Self {
-        self.expiry = Expiry::Keep;
-        self.is_declared = false;
-        self
-    }
-
-    /// Stores the value only if the key does not exist. Returns whether it was stored.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Keyspace, Redis, Text};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "page", ttl = "1d")]
-    /// # struct PageKeys { title: fn(id: u64) -> Text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// assert!(PageKeys::title(7).set("A page").only_if_absent().await?);
-    /// assert!(!PageKeys::title(7).set("Another").only_if_absent().await?);
-    /// # Ok(()) }).await }
-    /// ```
-    ///
-    /// If the value is not stored, loads in flight and stale copies are unaffected. For this, the
-    /// command is sent as a script, unless the kind has no fills. Only the copy in the memory of
-    /// this process, for when Redis is unavailable, is removed in any case.
-    pub fn only_if_absent(mut self) -> Set<S, V, bool> {
-        self.condition = Some(Condition::Absent);
-        self.returns_old = false;
-        self.returning(done)
-    }
-
-    /// Stores the value only if the key exists. Returns whether it was stored.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Keyspace, Redis, Text};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "page", ttl = "1d")]
-    /// # struct PageKeys { title: fn(id: u64) -> Text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// assert!(!PageKeys::title(7).set("A page").only_if_present().await?);
-    /// # Ok(()) }).await }
-    /// ```
-    ///
-    /// If the value is not stored, loads in flight and negative entries are unaffected. For this,
-    /// the command is sent as a script, unless the kind has no fills. Only the copy in the memory
-    /// of this process, for when Redis is unavailable, is removed in any case.
-    pub fn only_if_present(mut self) -> Set<S, V, bool> {
-        self.condition = Some(Condition::Present);
-        self.returns_old = false;
-        self.returning(done)
-    }
-
-    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), this requires a
-    /// server of version 7 or later.
-    pub fn returning_old(mut self) -> Set<S, V, Option<V::Owned>> {
-        self.returns_old = true;
-        self.returning(old::<V>)
+    fn only_if(self, condition: Condition) -> SetOptions<S, V, bool> {
+        let mut options = self.returning(done);
+        options.condition = Some(condition);
+        options.returns_old = false;
+        options
     }
 
     /// Builds the request, and moves the packet out of the builder.
@@ -230,6 +156,97 @@ impl<S: Keyspace, V: SingleValue, R> Set<S, V, R> {
     }
 }
 
+impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
+    fn expiring(mut self, expiry: Expiry) -> Self {
+        if let Some(options) = self.0.options() {
+            options.expiring(expiry);
+        }
+        self
+    }
+
+    /// Overrides the TTL of the template. Fractions of a millisecond are rounded up. A TTL of zero
+    /// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # use std::time::Duration;
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// PageKeys::title(7).set("A page").ttl(Duration::from_secs(60)).await?;
+    /// # Ok(()) }).await }
+    /// ```
+    pub fn ttl(self, ttl: Duration) -> Self {
+        self.expiring(Expiry::After(ttl))
+    }
+
+    /// Sets the time at which the value expires, instead of the TTL of the template. A time in the
+    /// past deletes the key. A time before 1970 fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    pub fn expire_at(self, time: SystemTime) -> Self {
+        self.expiring(Expiry::At(time))
+    }
+
+    /// Keeps the remaining TTL of the previous value. If the key does not exist, the value gets the
+    /// TTL of the template. Atomic, in one round trip.
+    pub fn keep_ttl(self) -> Self {
+        self.expiring(Expiry::Keep)
+    }
+
+    /// Stores the value only if the key does not exist. Returns whether it was stored.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(PageKeys::title(7).set("A page").only_if_absent().await?);
+    /// assert!(!PageKeys::title(7).set("Another").only_if_absent().await?);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// If the value is not stored, loads in flight and stale copies are unaffected. For this, the
+    /// command is sent as a script, unless the kind has no fills. Only the copy in the memory of
+    /// this process, for when Redis is unavailable, is removed in any case.
+    pub fn only_if_absent(self) -> Set<S, V, bool> {
+        Set(self.0.map(|options| options.only_if(Condition::Absent)))
+    }
+
+    /// Stores the value only if the key exists. Returns whether it was stored.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(!PageKeys::title(7).set("A page").only_if_present().await?);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// If the value is not stored, loads in flight and negative entries are unaffected. For this,
+    /// the command is sent as a script, unless the kind has no fills. Only the copy in the memory
+    /// of this process, for when Redis is unavailable, is removed in any case.
+    pub fn only_if_present(self) -> Set<S, V, bool> {
+        Set(self.0.map(|options| options.only_if(Condition::Present)))
+    }
+
+    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), this requires a
+    /// server of version 7 or later.
+    pub fn returning_old(self) -> Set<S, V, Option<V::Owned>> {
+        Set(self.0.map(|options| {
+            let mut options = options.returning(old::<V>);
+            options.returns_old = true;
+            options
+        }))
+    }
+}
+
 /// Encodes a value into a packet. Also returns the error if no reader could decode it. The handle
 /// is not known yet, so the command decides later whether that error matters.
 pub(super) fn push_value<S: Keyspace, V: SingleValue>(
@@ -262,10 +279,15 @@ fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result
     decode(request, Replies::One(second))
 }
 
-impl<S: Keyspace, V: SingleValue, R> IntoCommand for Set<S, V, R> {
+impl<S: Keyspace, V: SingleValue, R: 'static> CommandOptions for SetOptions<S, V, R> {
     type Output = R;
+    const NAME: &'static str = "SET";
 
-    fn into_command(mut self) -> Command<R> {
+    fn call(&mut self) -> &mut CallOptions {
+        &mut self.call
+    }
+
+    fn finish(mut self) -> Command<R> {
         let request = self.request();
         // A second run of a plain SET stores the same value. With a condition, or when the previous
         // value is returned, a second run would have another result.
@@ -292,9 +314,9 @@ fn old<V: SingleValue>(request: &Request, replies: Replies) -> Result<Option<V::
     unframed(request, replies, read::value::<V>)
 }
 
-command_builder!(Set<S, V, R> => R, where S: Keyspace, V: SingleValue);
+command_builder!(Set<S, V, R> => R, where S: Keyspace, V: SingleValue, R: 'static);
 
-impl<S, V, R> fmt::Debug for Set<S, V, R> {
+impl<S, V, R> fmt::Debug for SetOptions<S, V, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Set")
             .field("template", &self.template.template())

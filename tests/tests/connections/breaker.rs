@@ -368,7 +368,7 @@ async fn a_waiting_command_is_sent_soon_after_recovery() {
         server.disconnect_all();
         let failed = || redis.stats().connections[0].failed_connects;
         let before = failed();
-        let waiting = tokio::spawn(Keys::text(1).get().on(&redis).into_future());
+        let waiting = tokio::spawn(Keys::text(1).get().on(&redis));
         tokio::time::sleep(Duration::from_secs(outage)).await;
         let attempts = failed() - before;
         assert!(attempts >= outage && attempts <= outage * 4 + 10, "{attempts} in {outage} s");
@@ -418,7 +418,7 @@ fn commands_wait_for_a_failover() {
         assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), 1);
         assert_eq!(server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
         let connects = redis.stats().connections[0].connects;
-        let counting = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        let counting = tokio::spawn(Keys::count(1).incr().on(&redis));
         eventually("the lane reconnects", async || redis.stats().connections[0].connects > connects).await;
         assert!(!counting.is_finished());
         assert_eq!(server.redis_cli(&["REPLICAOF", "NO", "ONE"]), "OK");

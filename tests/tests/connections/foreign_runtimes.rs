@@ -1,7 +1,7 @@
 //! Requests that are polled on a different runtime than their connection, and many runtimes in
 //! sequence.
 
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -50,7 +50,7 @@ fn a_command_on_a_stalled_runtime_meets_its_deadline() {
     on_both(|builder| {
         let redis = builder.retries(0).build().unwrap();
         let home = stalled_runtime();
-        let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT).into_future());
+        let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT));
         home.block_on(async {
             redis.connect().await.unwrap();
             assert!(is_pending(&mut command).await);
@@ -66,7 +66,7 @@ fn a_connecting_command_on_a_stalled_runtime_meets_its_deadline() {
     on_both(|builder| {
         let redis = builder.retries(0).build().unwrap();
         let home = stalled_runtime();
-        let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT).into_future());
+        let mut command = Box::pin(Keys::text(1).get().on(&redis).timeout(LIMIT));
         home.block_on(async { assert!(is_pending(&mut command).await) });
         assert_in_time(within(PATIENCE, command));
     });

@@ -159,14 +159,14 @@ fn outside_a_runtime_commands_fail_without_a_panic() {
     });
     for redis in [&fresh, &used] {
         let errors = [
-            at_once(Keys::text(1).get().on(redis).into_future()).unwrap_err(),
-            at_once(Keys::text(1).set("x").keep_ttl().on(redis).into_future()).unwrap_err(),
-            at_once(Keys::count(1).incr().on(redis).into_future()).unwrap_err(),
+            at_once(Keys::text(1).get().on(redis)).unwrap_err(),
+            at_once(Keys::text(1).set("x").keep_ttl().on(redis)).unwrap_err(),
+            at_once(Keys::count(1).incr().on(redis)).unwrap_err(),
             at_once(Keys::text(1).get_or_set(|| async { String::new() }).on(redis).into_future())
                 .unwrap_err(),
             at_once(redis.batch((Keys::text(1).get(), Keys::count(1).incr())).into_future()).unwrap_err(),
             at_once(redis.transaction((Keys::text(1).get(),)).into_future()).unwrap_err(),
-            at_once(redis.scope(Keys::text(1).get().into_future())).unwrap_err(),
+            at_once(redis.scope(Keys::text(1).get())).unwrap_err(),
             at_once(redis.ping()).unwrap_err(),
             at_once(redis.connect()).map(drop).unwrap_err(),
             at_once(redis.raw(ping)).unwrap_err(),
@@ -288,6 +288,7 @@ fn probe(server: &Server) -> Weak<()> {
 }
 
 #[test]
+#[expect(clippy::async_yields_async, reason = "the command is awaited in another scope")]
 fn the_innermost_scope_wins() {
     within(PATIENCE, async {
         let (outer, inner) = (Redis::embedded(), Redis::embedded());
@@ -309,7 +310,7 @@ fn the_innermost_scope_wins() {
             })
             .await;
         // The handle is chosen when a command runs, not when it is created.
-        assert_eq!(inner.scope(given.into_future()).await.unwrap().as_deref(), Some("inner"));
+        assert_eq!(inner.scope(given).await.unwrap().as_deref(), Some("inner"));
         assert_kind(&Keys::text(1).get().await.unwrap_err(), ErrorKind::ServerNotConfigured);
     });
 }
@@ -321,14 +322,13 @@ fn a_scope_does_not_apply_to_spawned_tasks() {
         redis
             .scope(async {
                 Keys::text(1).set("x").await.unwrap();
-                let spawned = tokio::spawn(Keys::text(1).get().into_future());
+                let spawned = tokio::spawn(Keys::text(1).get());
                 assert_kind(&spawned.await.unwrap().unwrap_err(), ErrorKind::ServerNotConfigured);
                 // An explicit handle or scope works in the task.
-                let spawned = tokio::spawn(Keys::text(1).get().on(&redis).into_future());
+                let spawned = tokio::spawn(Keys::text(1).get().on(&redis));
                 assert_eq!(spawned.await.unwrap().unwrap().as_deref(), Some("x"));
                 let handle = redis.clone();
-                let spawned =
-                    tokio::spawn(async move { handle.scope(Keys::text(1).get().into_future()).await });
+                let spawned = tokio::spawn(async move { handle.scope(Keys::text(1).get()).await });
                 assert_eq!(spawned.await.unwrap().unwrap().as_deref(), Some("x"));
             })
             .await;
@@ -876,7 +876,7 @@ fn a_command_in_flight_completes_after_its_handle_is_dropped() {
         redis.connect().await.unwrap();
         proxy.on("handles:count:1", Fault::Delay(Duration::from_secs(1)));
         let key = Keys::count(1).on(&redis);
-        let running = tokio::spawn(key.incr().into_future());
+        let running = tokio::spawn(key.incr());
         eventually("it is in flight", async || redis.stats().connections[0].in_flight > 0).await;
         drop((redis, key));
         assert_eq!(running.await.unwrap().unwrap(), 1);
@@ -922,7 +922,7 @@ async fn refusals(redis: &Redis) -> Vec<Error> {
         Keys::count(1).incr().on(redis).await.unwrap_err(),
         Second::text(1).get().on(redis).await.unwrap_err(),
         Keys::text(1).get_or_set(|| async { panic!("the loader ran") }).on(redis).await.unwrap_err(),
-        redis.scope(Keys::text(1).get().into_future()).await.unwrap_err(),
+        redis.scope(Keys::text(1).get()).await.unwrap_err(),
         redis.batch([Keys::text(1).get()]).await.unwrap_err(),
         redis.batch((Keys::text(1).get(), Keys::count(1).incr())).await.unwrap_err(),
         redis.transaction([Keys::text(1).get()]).await.unwrap_err(),
@@ -980,8 +980,7 @@ async fn closing_waits_for_commands_in_flight() {
     Keys::text(1).set("x").on(&redis).await.unwrap();
     Alike::text(1).set("x").on(&redis).await.unwrap();
     server.inject(EmbeddedFault::delay(Duration::from_millis(50)).on("INCRBY")).keep();
-    let counts: Vec<_> =
-        (0..10).map(|_| tokio::spawn(Keys::count(1).incr().on(&redis).into_future())).collect();
+    let counts: Vec<_> = (0..10).map(|_| tokio::spawn(Keys::count(1).incr().on(&redis))).collect();
     eventually("the commands are in flight", async || {
         redis.stats().connections.iter().map(|pool| pool.in_flight).sum::<usize>() == 10
     })
@@ -1049,10 +1048,10 @@ async fn close_while_waiting(shared: bool) {
     };
     let (redis, other) = (builder().build().unwrap(), builder().build().unwrap());
     server.pause();
-    let goes_on = shared.then(|| tokio::spawn(Keys::count(2).incr().on(&other).into_future()));
+    let goes_on = shared.then(|| tokio::spawn(Keys::count(2).incr().on(&other)));
     let waiting = [
         // The first task connects, and the second one waits for the result.
-        tokio::spawn(Keys::text(1).set("x").on(&redis).into_future()),
+        tokio::spawn(Keys::text(1).set("x").on(&redis)),
         tokio::spawn({
             let counting = Keys::count(1).incr().on(&redis);
             async move { counting.await.map(drop) }
@@ -1111,7 +1110,7 @@ fn closing_does_not_wait_for_an_undriven_runtime() {
     let server = RealServer::start();
     let redis = to(&server).build().unwrap();
     let asleep = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut running = Box::pin(Keys::count(1).incr().on(&redis).into_future());
+    let mut running = Box::pin(Keys::count(1).incr().on(&redis));
     asleep.block_on(async {
         redis.connect().await.unwrap();
         redis.raw(ping).await.unwrap();
@@ -1219,7 +1218,7 @@ fn a_command_fails_when_its_runtime_ends() {
     let server = RealServer::start();
     let redis = to(&server).build().unwrap();
     let ending = runtime();
-    let mut running = Box::pin(Keys::text(1).get().on(&redis).into_future());
+    let mut running = Box::pin(Keys::text(1).get().on(&redis));
     ending.block_on(async {
         redis.connect().await.unwrap();
         server.pause();
@@ -1364,7 +1363,7 @@ fn a_thousand_handles_share_one_pool() {
         let handles: Vec<_> =
             (0..1000).map(|_| to(&server).namespace(unique_namespace()).unwrap().build().unwrap()).collect();
         let tasks: Vec<_> =
-            handles.iter().map(|redis| tokio::spawn(Keys::count(1).incr().on(redis).into_future())).collect();
+            handles.iter().map(|redis| tokio::spawn(Keys::count(1).incr().on(redis))).collect();
         for task in tasks {
             assert_eq!(task.await.unwrap().unwrap(), 1);
         }

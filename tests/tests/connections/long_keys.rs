@@ -103,7 +103,7 @@ both_servers! {
         let printed = [
             format!("{:?}", text()),
             format!("{:?}", text().get()),
-            format!("{:?}", text().get().into_future()),
+            format!("{:?}", text().get()),
             format!("{:?}", text().set("x")),
             format!("{:?}", Keys::text_keys().id(id)),
             format!("{:?}", Keys::pair_keys().id(id).scan()),
@@ -256,8 +256,7 @@ fn keys_count_towards_the_queue_of_a_connection() {
         let redis = builder.max_queued_bytes(MIB).breaker(0, MINUTE).build().unwrap();
         server.pause();
         let id = "x".repeat(60_000);
-        let running: Vec<_> =
-            (0..100).map(|_| tokio::spawn(Keys::text(&id).get().on(&redis).into_future())).collect();
+        let running: Vec<_> = (0..100).map(|_| tokio::spawn(Keys::text(&id).get().on(&redis))).collect();
         eventually("most commands are refused", async || {
             running.iter().filter(|task| task.is_finished()).count() > 70
         })

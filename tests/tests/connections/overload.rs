@@ -24,8 +24,7 @@ struct Keys {
 /// Sends increments to a server that does not answer, then resumes it. Returns how many were
 /// refused.
 async fn flood(redis: &Redis, tasks: usize, resume: impl FnOnce()) -> usize {
-    let running: Vec<_> =
-        (0..tasks).map(|_| tokio::spawn(Keys::count(1).incr().on(redis).into_future())).collect();
+    let running: Vec<_> = (0..tasks).map(|_| tokio::spawn(Keys::count(1).incr().on(redis))).collect();
     let refused =
         |running: &[tokio::task::JoinHandle<_>]| running.iter().filter(|task| task.is_finished()).count();
     eventually("the other commands are refused", async || refused(&running) >= tasks - 100).await;
@@ -87,7 +86,7 @@ fn queued_bytes_are_bounded() {
         server.pause();
         let value = "x".repeat(32 * 1024);
         let running: Vec<_> =
-            (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis).into_future())).collect();
+            (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis))).collect();
         // The socket buffers of the system are not limited.
         eventually("most commands are refused", async || {
             running.iter().filter(|t| t.is_finished()).count() > 1500
@@ -112,8 +111,7 @@ fn requests_without_a_connection_are_bounded() {
         let redis = builder.max_in_flight(100).max_queued_bytes(1 << 20).breaker(0, MINUTE).build().unwrap();
         server.pause();
         let value = "x".repeat(32 * 1024);
-        let tasks: Vec<_> =
-            (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis).into_future())).collect();
+        let tasks: Vec<_> = (0..2000).map(|id| tokio::spawn(Keys::text(id).set(&value).on(&redis))).collect();
         let refused = || tasks.iter().filter(|task| task.is_finished()).count();
         eventually("almost all commands are refused", async || refused() >= 1900).await;
         let stats = redis.stats();

@@ -296,7 +296,7 @@ fn closing_fails_commands_that_wait_for_a_connection_of_the_pool() {
         let redis = Redis::builder().pool(pool.clone()).timeout(MINUTE).build().unwrap();
         redis.connect().await.unwrap();
         let mine = pool.get().await.unwrap();
-        let waiting = tokio::spawn(Keys::forever(1).incr().on(&redis).into_future());
+        let waiting = tokio::spawn(Keys::forever(1).incr().on(&redis));
         eventually("it waits", async || pool.state().statistics.get_started >= 3).await;
         redis.close().await;
         drop(mine);
@@ -623,7 +623,7 @@ fn a_busy_pool_is_reported_in_time() {
             // Raw access uses an extra connection.
             eventually("raw access uses an extra connection", async || redis.raw(ping).await.is_ok()).await;
             // A waiting command gets the connection when it is free.
-            let waiting = tokio::spawn(Keys::text(1).get().on(&redis).timeout(MINUTE).into_future());
+            let waiting = tokio::spawn(Keys::text(1).get().on(&redis).timeout(MINUTE));
             drop(mine);
             let waited = waiting.await.unwrap();
             assert!(waited.is_ok() || of_pool < limit, "{waited:?}");
@@ -882,7 +882,7 @@ fn dropped_commands_do_not_affect_other_commands() {
                     for nth in 0..150_u32 {
                         let id = (task + nth) % 4;
                         let brief = Duration::from_micros(u64::from((task * 37 + nth * 61) % 400));
-                        let dropped = Keys::text(id + 10).set("x").on(&redis).into_future();
+                        let dropped = Keys::text(id + 10).set("x").on(&redis);
                         let _ = tokio::time::timeout(brief, dropped).await;
                         let dropped =
                             redis.transaction((Keys::count(id).incr(), Keys::text(id).get())).into_future();

@@ -88,9 +88,8 @@ fn commands_recover_after_a_crash_and_restart() {
                 for round in 0..3 {
                     server.pause();
                     // In flight: the requests are written, and the server does not reply.
-                    let running: Vec<_> = (0..20)
-                        .map(|_| tokio::spawn(Keys::count(1).incr().on(&redis).into_future()))
-                        .collect();
+                    let running: Vec<_> =
+                        (0..20).map(|_| tokio::spawn(Keys::count(1).incr().on(&redis))).collect();
                     eventually("the commands are in flight", async || {
                         redis.stats().connections.iter().map(|pool| pool.in_flight).sum::<usize>() == 20
                     })
@@ -125,9 +124,8 @@ fn a_read_outlives_a_restart() {
         let redis = to(&server.url()).retries(50).breaker(0, MINUTE).build().unwrap();
         Keys::text(1).set("x").on(&redis).await.unwrap();
         server.kill();
-        let reads: Vec<_> =
-            (0..20).map(|_| tokio::spawn(Keys::text(1).get().on(&redis).into_future())).collect();
-        let write = tokio::spawn(Keys::text(2).set("y").on(&redis).into_future());
+        let reads: Vec<_> = (0..20).map(|_| tokio::spawn(Keys::text(1).get().on(&redis))).collect();
+        let write = tokio::spawn(Keys::text(2).set("y").on(&redis));
         tokio::task::block_in_place(|| server.restart());
         for read in reads {
             assert_eq!(read.await.unwrap().unwrap(), None, "the new server is empty");
@@ -283,10 +281,8 @@ fn all_commands_in_flight_learn_of_a_cut() {
         let (_server, proxy, redis) = proxied();
         redis.connect().await.unwrap();
         for _ in 0..10 {
-            let reads: Vec<_> =
-                (0..100).map(|id| tokio::spawn(Keys::text(id).get().on(&redis).into_future())).collect();
-            let counts: Vec<_> =
-                (0..100).map(|id| tokio::spawn(Keys::count(id).incr().on(&redis).into_future())).collect();
+            let reads: Vec<_> = (0..100).map(|id| tokio::spawn(Keys::text(id).get().on(&redis))).collect();
+            let counts: Vec<_> = (0..100).map(|id| tokio::spawn(Keys::count(id).incr().on(&redis))).collect();
             proxy.cut_all();
             for read in reads {
                 read.await.unwrap().unwrap();

@@ -138,7 +138,7 @@ fn a_dead_connection_is_distinguished_from_a_slow_server() {
             let redis = builder.timeout(PATIENT).build().unwrap();
             Keys::text(1).set("x").on(&redis).await.unwrap();
             proxy.on("silence:count:1", fault);
-            let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+            let counted = tokio::spawn(Keys::count(1).incr().on(&redis));
             eventually("the request is discarded", async || proxy.unused() == 0).await;
             // Commands that may run twice run again on a new connection.
             assert_eq!(Keys::text(1).get().on(&redis).await.unwrap().as_deref(), Some("x"), "{fault:?}");
@@ -159,7 +159,7 @@ fn a_server_that_is_busy_loses_no_connection() {
         connect(&redis).await;
         let before = proxy.traffic().connections;
         server.pause();
-        let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        let counted = tokio::spawn(Keys::count(1).incr().on(&redis));
         proxy.until(|traffic| traffic.connections > before).await;
         server.resume();
         assert_eq!(counted.await.unwrap().unwrap(), 1);
@@ -183,7 +183,7 @@ fn a_server_that_pauses_writes_loses_no_connection() {
             return assert!(matches!(paused, Reply::Error(_)), "{paused}");
         }
         assert_eq!(paused, Reply::Status("OK".to_owned()));
-        let counted = tokio::spawn(Keys::count(1).incr().on(&redis).into_future());
+        let counted = tokio::spawn(Keys::count(1).incr().on(&redis));
         // If probes only logged in, the server would answer them.
         proxy.until(|traffic| traffic.connections > before + 2).await;
         server.redis_cli(&["CLIENT", "UNPAUSE"]);
@@ -215,7 +215,7 @@ fn closing_waits_no_longer_than_the_deadlines() {
         connect(&redis).await;
         server.pause();
         unanswered(&redis).await;
-        let late = tokio::spawn(Keys::text(1).get().on(&redis).timeout(BRIEF).into_future());
+        let late = tokio::spawn(Keys::text(1).get().on(&redis).timeout(BRIEF));
         eventually("the commands are in flight", async || redis.stats().connections[0].in_flight == 2).await;
         let closed = tokio::time::timeout(PATIENCE, redis.close()).await;
         assert!(closed.is_ok(), "`close` does not wait for a silent server");
@@ -269,7 +269,7 @@ fn an_abandoned_attempt_frees_its_slot() {
         // Connecting takes longer than all abandoned commands together.
         proxy.once(Fault::Delay(Duration::from_millis(400)));
         for _ in 0..5 {
-            let brief = Keys::text(1).get().on(&redis).into_future();
+            let brief = Keys::text(1).get().on(&redis);
             assert!(tokio::time::timeout(Duration::from_millis(20), brief).await.is_err());
         }
         Keys::text(1).get().on(&redis).await.unwrap();

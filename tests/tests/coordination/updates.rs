@@ -98,7 +98,7 @@ both_servers! {
         let calls = AtomicU32::new(0);
         let inserted = key.update_or_insert(|| 0, |number| {
             if calls.fetch_add(1, Ordering::Relaxed) == 0 {
-                meanwhile(key.set(&50).into_future()).unwrap();
+                meanwhile(key.set(&50)).unwrap();
             }
             *number += 1;
         });
@@ -137,7 +137,7 @@ both_servers! {
         let calls = AtomicU32::new(0);
         let late = key.update(|number| {
             let call = i64::from(calls.fetch_add(1, Ordering::Relaxed));
-            meanwhile(key.set(&(1000 + call)).into_future()).unwrap();
+            meanwhile(key.set(&(1000 + call))).unwrap();
             *number = -1;
         });
         let error = late.attempts(3).await.unwrap_err();
@@ -174,7 +174,7 @@ fn an_unchanged_value_is_not_written_and_a_conflict_costs_one_round_trip() {
         let other = Redis::with_embedded_server(server.clone());
         key.update(|number| {
             if calls.fetch_add(1, Ordering::Relaxed) == 0 {
-                meanwhile(Keys::number(1).set(&70).on(&other).into_future()).unwrap();
+                meanwhile(Keys::number(1).set(&70).on(&other)).unwrap();
             }
             *number += 1;
         })

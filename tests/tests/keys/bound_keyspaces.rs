@@ -53,7 +53,7 @@ both_servers! {
         assert_eq!(shop.carts.user(7), CartKeys::user(7));
         // The bound handle overrides the scope.
         let elsewhere = Redis::disabled();
-        assert_eq!(elsewhere.scope(shop.carts.views(7).get().into_future()).await.unwrap(), 1);
+        assert_eq!(elsewhere.scope(shop.carts.views(7).get()).await.unwrap(), 1);
         assert!(BoundCartKeys::from(elsewhere).views(7).get().await.is_err());
     }
 

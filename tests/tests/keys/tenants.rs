@@ -40,7 +40,7 @@ both_servers! {
         assert_eq!(CartKeys::user(7).get().on(&other).await.unwrap(), None);
         // A new handle for the same tenant finds the value, also in a scope.
         let again = redis.for_tenant("acme").unwrap();
-        assert_eq!(again.scope(CartKeys::user(7).get().into_future()).await.unwrap().as_deref(), Some("lamp"));
+        assert_eq!(again.scope(CartKeys::user(7).get()).await.unwrap().as_deref(), Some("lamp"));
         let keys = [CartKeys::user(7).on(&acme), CartKeys::user(8).on(&again)];
         assert_eq!(Key::get_many(keys).await.unwrap(), [Some("lamp".to_owned()), None]);
         // Keyspaces without `tenant` are shared.

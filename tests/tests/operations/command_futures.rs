@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use redis_keyspace::command::CommandFuture;
+use redis_keyspace::command::OnUnavailable;
 use redis_keyspace::config::Protocol;
 use redis_keyspace::raw::RawConnection;
-use redis_keyspace::{Command, Counter, Json, Key, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace::{Command, Counter, Error, ErrorKind, Json, Key, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{both_servers, secrets, shared_server, unique_namespace, within};
 
@@ -42,10 +42,9 @@ fn every_future_is_send(redis: &Redis) {
     fn assert_all<T: Send + Sync + 'static>() {}
     assert_all::<Redis>();
     assert_all::<Key<Keys, Text>>();
-    assert_all::<redis_keyspace::Error>();
+    assert_all::<Error>();
     assert_all::<Command<Option<std::rc::Rc<u8>>>>(); // a command contains no result
     fn assert_send<T: Send + 'static>() {}
-    assert_send::<CommandFuture<Option<String>>>();
     assert_send::<RawConnection>();
     let key = Keys::text(1);
     drop(sendable(key.get()));
@@ -71,18 +70,18 @@ fn every_future_is_send(redis: &Redis) {
 both_servers! {
     async fn commands_can_be_joined_raced_spawned_and_timed(redis: Redis) {
         let (a, b, c) = tokio::join!(
-            Keys::text(1).set("a").into_future(),
-            Keys::count(1).incr().into_future(),
-            Keys::json(1).get().into_future(),
+            Keys::text(1).set("a"),
+            Keys::count(1).incr(),
+            Keys::json(1).get(),
         );
         assert_eq!((a.unwrap(), b.unwrap(), c.unwrap()), ((), 1, None));
-        let (a, b) = tokio::try_join!(Keys::text(1).get().into_future(), Keys::count(1).get().into_future()).unwrap();
+        let (a, b) = tokio::try_join!(Keys::text(1).get(), Keys::count(1).get()).unwrap();
         assert_eq!((a.as_deref(), b), (Some("a"), 1));
         tokio::select! {
             count = Keys::count(1).incr() => assert_eq!(count.unwrap(), 2),
             () = std::future::pending() => unreachable!("a pending future is never ready"),
         }
-        let spawned = tokio::spawn(Keys::text(1).get().on(&redis).into_future());
+        let spawned = tokio::spawn(Keys::text(1).get().on(&redis));
         assert_eq!(spawned.await.unwrap().unwrap().as_deref(), Some("a"));
         let timed = tokio::time::timeout(MINUTE, Keys::text(1).get()).await;
         assert_eq!(timed.unwrap().unwrap().as_deref(), Some("a"));
@@ -95,19 +94,83 @@ both_servers! {
         }
     }
 
+    async fn commands_are_spawned_and_collected_as_they_are(redis: Redis) {
+        let kept = Keys::text(20).set("a").keep_ttl().on(&redis);
+        tokio::spawn(kept).await.unwrap().unwrap();
+        let old = tokio::spawn(Keys::text(20).set("b").returning_old().on(&redis)).await.unwrap();
+        assert_eq!(old.unwrap().as_deref(), Some("a"));
+        let renewed = tokio::spawn(Keys::text(20).get_ex().ttl(MINUTE).on(&redis)).await.unwrap();
+        assert_eq!(renewed.unwrap().as_deref(), Some("b"));
+        let mut set: tokio::task::JoinSet<_> = (20..23).map(|id| Keys::text(id).exists().on(&redis)).collect();
+        let mut found = 0;
+        while let Some(exists) = set.join_next().await {
+            found += u32::from(exists.unwrap().unwrap());
+        }
+        assert_eq!(found, 1);
+    }
+
+    async fn a_polled_command_takes_no_option_and_joins_no_batch(redis: Redis) {
+        type Change = fn(Command<i64>, &Redis) -> Command<i64>;
+        let options: [Change; 4] = [
+            |command, redis| command.on(redis),
+            |command, _| command.timeout(MINUTE),
+            |command, _| command.ttl(MINUTE),
+            |command, _| command.on_unavailable(OnUnavailable::Error),
+        ];
+        for change in options {
+            let mut command = Keys::count(30).incr();
+            poll_once(&mut command).await;
+            assert_polled_already(change(command, &redis).await.unwrap_err());
+        }
+        // The same before and after the reply, also for the builders.
+        let mut complete = Keys::count(30).incr();
+        (&mut complete).await.unwrap();
+        assert_polled_already(redis.batch((complete,)).await.unwrap_err());
+        let mut written = Keys::text(30).set("a");
+        poll_once(&mut written).await;
+        assert_polled_already(written.keep_ttl().await.unwrap_err());
+        let mut written = Keys::text(30).set("a");
+        poll_once(&mut written).await;
+        assert_polled_already(written.only_if_absent().await.unwrap_err());
+        let mut written = Keys::text(30).set("a");
+        poll_once(&mut written).await;
+        assert_polled_already(written.returning_old().on(&redis).await.unwrap_err());
+        let mut read = Keys::text(30).get_ex();
+        poll_once(&mut read).await;
+        assert_polled_already(redis.transaction((read.persist(),)).await.unwrap_err());
+        let mut read = Keys::text(30).get_ex();
+        poll_once(&mut read).await;
+        let (polled, other) = redis.batch((read, Keys::text(31).set("b"))).each().await.unwrap();
+        assert_polled_already(polled.unwrap_err());
+        other.expect("the other commands of the batch run");
+    }
+
     async fn a_command_that_is_not_awaited_does_not_run(_redis: Redis) {
         drop(Keys::count(3).incr());
-        drop(Keys::count(3).incr().into_future());
         assert_eq!(Keys::count(3).get().await.unwrap(), 0);
     }
 
     async fn polling_after_completion_fails_without_hanging(_redis: Redis) {
-        let mut future = Keys::count(4).incr().into_future();
+        let mut future = Keys::count(4).incr();
         assert_eq!((&mut future).await.unwrap(), 1);
         let again = tokio::time::timeout(MINUTE, &mut future).await.expect("no hang");
         again.unwrap_err();
         assert_eq!(Keys::count(4).get().await.unwrap(), 1);
     }
+}
+
+async fn poll_once<T>(mut command: impl Future<Output = T> + Unpin) {
+    std::future::poll_fn(|context| {
+        let _ = std::pin::Pin::new(&mut command).poll(context);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[track_caller]
+fn assert_polled_already(error: Error) {
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("was polled before it was changed"), "{error}");
 }
 
 #[test]
@@ -120,7 +183,7 @@ fn debug_prints_no_value() {
         format!("{:?}", key.set(secret)),
         format!("{:#?}", key.set(secret).keep_ttl().returning_old()),
         format!("{:?}", redis_keyspace::command::IntoCommand::into_command(key.set(secret))),
-        format!("{:?}", key.set(secret).into_future()),
+        format!("{:?}", key.set(secret)),
         format!("{:?}", key.get_or_set(|| async { secret.to_owned() })),
         format!("{many:?} {batch:?}"),
     ];
@@ -150,11 +213,9 @@ fn dropped_at_random(builder: RedisBuilder) {
                         }
                         let id = (nth * 31 + task) % 100;
                         let (text, json, own) = tokio::join!(
-                            Keys::text(id).get().on(&redis).into_future(),
-                            Key::get_many([Keys::json(id), Keys::json((id + 1) % 100)])
-                                .on(&redis)
-                                .into_future(),
-                            Keys::count(1000 + task).incr().on(&redis).into_future(),
+                            Keys::text(id).get().on(&redis),
+                            Key::get_many([Keys::json(id), Keys::json((id + 1) % 100)]).on(&redis),
+                            Keys::count(1000 + task).incr().on(&redis),
                         );
                         assert_eq!(text.unwrap(), Some(format!("text {id}")));
                         let json = json.unwrap();

@@ -247,10 +247,8 @@ fn from_two_runtimes(builder: impl Fn() -> RedisBuilder + Sync) {
     let count = |redis: Redis| {
         within(PATIENCE, async {
             for _ in 0..500 {
-                let (one, two) = tokio::join!(
-                    Keys::hits(1).incr().on(&redis).into_future(),
-                    Keys::hits(1).incr().on(&redis).into_future()
-                );
+                let (one, two) =
+                    tokio::join!(Keys::hits(1).incr().on(&redis), Keys::hits(1).incr().on(&redis));
                 assert_ne!(one.unwrap(), two.unwrap());
             }
         });

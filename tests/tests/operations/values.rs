@@ -243,19 +243,19 @@ both_servers! {
         let keys = ["x", "y", "z"].map(Keys::bytes);
         // Three large values at once, and a small one: each command gets its own reply.
         let (a, b, c, d) = tokio::join!(
-            keys[0].set(&value).into_future(),
-            keys[1].set(&value).into_future(),
-            keys[2].set(&value).into_future(),
-            Keys::flag().set(&true).into_future(),
+            keys[0].set(&value),
+            keys[1].set(&value),
+            keys[2].set(&value),
+            Keys::flag().set(&true),
         );
         for stored in [a, b, c, d] {
             stored.unwrap();
         }
         let (a, flag, b, c) = tokio::join!(
-            keys[0].get().into_future(),
-            Keys::flag().get().into_future(),
-            keys[1].get().into_future(),
-            keys[2].get().into_future(),
+            keys[0].get(),
+            Keys::flag().get(),
+            keys[1].get(),
+            keys[2].get(),
         );
         assert_eq!(flag.unwrap(), Some(true));
         for read in [a, b, c] {

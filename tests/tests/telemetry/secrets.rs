@@ -108,7 +108,7 @@ async fn seen(redis: &Redis) -> Vec<String> {
     let key = Keys::text(1).on(redis);
     let command = Keys::text(1).set("x").on(redis);
     let batch = redis.batch((Keys::text(1).get().on(redis),));
-    texts.push(format!("{key:?} {command:?} {batch:?} {:?}", Keys::text(1).get().on(redis).into_future()));
+    texts.push(format!("{key:?} {command:?} {batch:?} {:?}", Keys::text(1).get().on(redis)));
     texts
 }
 

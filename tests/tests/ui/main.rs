@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 // Cases that compile and run.
 #[path = "../../ui/pass/catalog.rs"]
 mod catalog;
+#[path = "../../ui/pass/command-as-a-future.rs"]
+mod command_as_a_future;
 #[path = "../../ui/pass/declaration.rs"]
 #[allow(unused_parens, reason = "the case shows that they make no difference")]
 mod declaration;
@@ -25,6 +27,11 @@ fn a_catalog_of_disjoint_keyspaces_compiles() {
 }
 
 #[test]
+fn commands_are_futures() {
+    command_as_a_future::main();
+}
+
+#[test]
 fn every_declaration_option_compiles() {
     declaration::main();
 }
@@ -32,7 +39,7 @@ fn every_declaration_option_compiles() {
 #[test]
 fn every_passing_case_is_a_test() {
     let names: BTreeSet<String> = cases::names("pass", "rs");
-    assert_eq!(names, BTreeSet::from(["catalog", "declaration"].map(str::to_owned)));
+    assert_eq!(names, BTreeSet::from(["catalog", "command-as-a-future", "declaration"].map(str::to_owned)));
 }
 
 #[test]

@@ -52,8 +52,8 @@ impl Redis {
     /// # Round trips
     ///
     /// One for each database and server, all at the same time.
-    pub fn batch<C: Commands>(&self, commands: C) -> Batch<C> {
-        Batch { redis: self.clone(), commands, timeout: None, atomic: false }
+    pub fn batch<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
+        Batch { redis: self.clone(), commands: commands.finished(), timeout: None, atomic: false }
     }
 
     /// Runs several commands as one `MULTI` / `EXEC`, in one round trip. No other command runs in
@@ -88,8 +88,8 @@ impl Redis {
     /// # Round trips
     ///
     /// One.
-    pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C> {
-        Batch { redis: self.clone(), commands, timeout: None, atomic: true }
+    pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
+        Batch { redis: self.clone(), commands: commands.finished(), timeout: None, atomic: true }
     }
 }
 

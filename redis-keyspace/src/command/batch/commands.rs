@@ -1,7 +1,7 @@
 //! Tuples, arrays and vectors of commands.
 
 use super::part::{Part, PartDecoder, PartOutcome};
-use crate::command::base::IntoCommand;
+use crate::command::base::{Command, IntoCommand};
 use crate::error::{Error, Result};
 
 /// The commands of a [batch](crate::Redis::batch): a tuple of up to 16 commands, or a `Vec` or
@@ -18,7 +18,16 @@ pub trait Commands: sealed::SealedCommands {
     type Results;
     #[doc(hidden)]
     type Decoders;
+    /// The finished commands. Because [`Redis::batch`](crate::Redis::batch) returns a batch of this
+    /// type, a value that is not a command is one error. Otherwise, the compiler also reports that
+    /// the batch can't be awaited.
+    #[doc(hidden)]
+    type Finished: Commands<Output = Self::Output, Results = Self::Results, Decoders = Self::Decoders>
+        + Send
+        + 'static;
 
+    #[doc(hidden)]
+    fn finished(self) -> Self::Finished;
     #[doc(hidden)]
     fn split(self, parts: &mut Vec<Part>) -> Self::Decoders;
     #[doc(hidden)]
@@ -66,6 +75,11 @@ impl<C: IntoCommand> Commands for Vec<C> {
     type Output = Vec<C::Output>;
     type Results = Vec<Result<C::Output>>;
     type Decoders = Vec<PartDecoder<C::Output>>;
+    type Finished = Vec<Command<C::Output>>;
+
+    fn finished(self) -> Self::Finished {
+        self.into_iter().map(IntoCommand::into_command).collect()
+    }
 
     fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
         self.into_iter().map(|command| PartDecoder::split(command.into_command(), parts)).collect()
@@ -88,6 +102,11 @@ impl<C: IntoCommand, const N: usize> Commands for [C; N] {
     type Output = [C::Output; N];
     type Results = [Result<C::Output>; N];
     type Decoders = [PartDecoder<C::Output>; N];
+    type Finished = [Command<C::Output>; N];
+
+    fn finished(self) -> Self::Finished {
+        self.map(IntoCommand::into_command)
+    }
 
     fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
         self.map(|command| PartDecoder::split(command.into_command(), parts))
@@ -112,6 +131,12 @@ macro_rules! tuples {
             type Output = ($($command::Output,)+);
             type Results = ($(Result<$command::Output>,)+);
             type Decoders = ($(PartDecoder<$command::Output>,)+);
+            type Finished = ($(Command<$command::Output>,)+);
+
+            fn finished(self) -> Self::Finished {
+                let ($($value,)+) = self;
+                ($($value.into_command(),)+)
+            }
 
             fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
                 let ($($value,)+) = self;

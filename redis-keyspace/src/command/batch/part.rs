@@ -69,8 +69,9 @@ impl<T> fmt::Debug for PartDecoder<T> {
 }
 
 impl<T> PartDecoder<T> {
-    pub(super) fn split(command: Command<T>, parts: &mut Vec<Part>) -> Self {
-        let Command { request, subject, repeatable, decode, call, unreadable } = command;
+    pub(super) fn split(mut command: Command<T>, parts: &mut Vec<Part>) -> Self {
+        command.unpolled();
+        let Command { request, subject, repeatable, decode, call, unreadable, .. } = command;
         let checked = subject.check_degrading().and(request);
         let request = checked.and_then(|request| request.check_names().map(|()| request));
         let request = PartRequest { request, subject, repeatable, unreadable };

@@ -1,0 +1,51 @@
+//! How far a command is.
+
+use std::sync::Mutex;
+
+use futures_core::future::BoxFuture;
+
+use crate::client::{DeadlineWatch, Observed};
+use crate::connect::Receiver;
+use crate::error::Result;
+use crate::protocol::Replies;
+use crate::time::Deadline;
+
+/// How far a command is. Its first poll sends it.
+#[derive(Default)]
+pub(super) struct CommandRun {
+    pub(super) progress: CommandProgress,
+    /// Set when the command is sent.
+    pub(super) observed: Option<Observed>,
+}
+
+impl CommandRun {
+    /// Whether the command was never polled, so that it is not sent and its options can change.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.progress, CommandProgress::New)
+    }
+}
+
+#[derive(Default)]
+pub(super) enum CommandProgress {
+    #[default]
+    New,
+    /// Sent on an open connection.
+    Sent {
+        receiver: Receiver,
+        deadline: Deadline,
+        /// The address of the binding that the command was sent on.
+        sent_to: usize,
+        watch: DeadlineWatch,
+        /// Not polled since it was sent. Until then, it is on the runtime of its connection.
+        is_new: bool,
+    },
+    /// Connecting first, or retrying. The mutex is never locked: with it, a command is `Sync`.
+    Slow(Mutex<BoxFuture<'static, Result<Replies>>>),
+    Done,
+}
+
+impl CommandProgress {
+    pub(super) fn slow(run: impl Future<Output = Result<Replies>> + Send + 'static) -> Self {
+        Self::Slow(Mutex::new(Box::pin(run)))
+    }
+}
