@@ -179,6 +179,11 @@ impl<'a> Keyspace<'a> {
         self.container.prefix.good()?.as_ref().map(syn::LitStr::value)
     }
 
+    /// Whether `fills = false` applies to an entry.
+    pub(crate) fn disables_fills(&self, entry: &Entry<'_>) -> bool {
+        self.container.fills.are_disabled() || entry.fills.are_disabled()
+    }
+
     /// The TTL of an entry: its own, or else the struct's.
     pub(crate) fn ttl<'m>(&'m self, entry: &'m Entry<'_>) -> Option<&'m Ttl> {
         if entry.ttl.is_absent() { self.container.ttl.good() } else { entry.ttl.good() }

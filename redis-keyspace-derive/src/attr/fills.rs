@@ -8,8 +8,10 @@ use super::{Item, value};
 use crate::diag::Diag;
 
 /// The options of fills. Times are in milliseconds, percentages in thousandths.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Fills {
+    /// `fills = false`, or `fills = true`.
+    pub(crate) enabled: Option<bool>,
     pub(crate) ttl_jitter: Option<u16>,
     pub(crate) stale_for: Option<u64>,
     pub(crate) early_refresh: Option<u16>,
@@ -17,8 +19,8 @@ pub(crate) struct Fills {
     pub(crate) hard_timeout: Option<u64>,
     pub(crate) wait_timeout: Option<u64>,
     pub(crate) across_processes: Option<bool>,
-    /// The span of the first option.
-    pub(crate) span: Option<Span>,
+    /// The names and spans of all options that are set.
+    pub(crate) set: Vec<(String, Span)>,
 }
 
 impl Fills {
@@ -27,6 +29,7 @@ impl Fills {
         let Some(name) = &item.name else { return false };
         match name.to_string().as_str() {
             _ if item.is_reported() => return false,
+            "fills" => self.enabled = enabled(item, diag),
             "ttl_jitter" => self.ttl_jitter = part(item, diag),
             "stale_for" => self.stale_for = value::time(item, diag),
             "early_refresh" => self.early_refresh = part(item, diag),
@@ -36,13 +39,24 @@ impl Fills {
             "across_processes" => self.across_processes = flag(item, diag),
             _ => return false,
         }
-        self.span = self.span.or(Some(item.span));
+        self.set.push((name.to_string(), item.span));
         true
     }
 
+    /// Whether `fills = false` is set.
+    pub(crate) fn are_disabled(&self) -> bool {
+        self.enabled == Some(false)
+    }
+
+    /// The span of the first option.
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.set.first().map(|&(_, span)| span)
+    }
+
     /// These options, completed by `others` where one is not set here.
-    pub(crate) fn or(self, others: Self) -> Self {
+    pub(crate) fn or(&self, others: &Self) -> Self {
         Self {
+            enabled: self.enabled.or(others.enabled),
             ttl_jitter: self.ttl_jitter.or(others.ttl_jitter),
             stale_for: self.stale_for.or(others.stale_for),
             early_refresh: self.early_refresh.or(others.early_refresh),
@@ -50,7 +64,7 @@ impl Fills {
             hard_timeout: self.hard_timeout.or(others.hard_timeout),
             wait_timeout: self.wait_timeout.or(others.wait_timeout),
             across_processes: self.across_processes.or(others.across_processes),
-            span: self.span,
+            set: self.set.clone(),
         }
     }
 }
@@ -76,6 +90,20 @@ fn part(item: &Item, diag: &Diag) -> Option<u16> {
         );
     }
     thousandths
+}
+
+/// Parses `fills = false`.
+fn enabled(item: &Item, diag: &Diag) -> Option<bool> {
+    let tokens = item.value(diag)?;
+    let span = tokens.span();
+    let value = syn::parse2::<LitBool>(tokens).ok().map(|value| value.value);
+    if value.is_none() {
+        diag.error(
+            span,
+            "`fills` must be `true` or `false`: write `fills = false` for keys that `get_or_set` never fills",
+        );
+    }
+    value
 }
 
 /// Parses a flag: the bare name, `= true` or `= false`.

@@ -1,5 +1,6 @@
 //! Checks the rules of a declaration and reports every violation. The model is not changed.
 
+mod fills;
 mod hash_tag;
 mod kind;
 mod placeholders;
@@ -17,6 +18,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
     shape(model, diag);
     prefix::prefix(model, diag);
     prefix::tenant(model, diag);
+    fills::keyspace(model, diag);
     for entry in &model.entries {
         signature::signature(entry, diag);
         kind::kind(entry, diag);
@@ -26,6 +28,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>, diag: &Diag) {
         signature::params(entry, diag);
         prefix::doubled(model, entry, diag);
         ttl(model, entry, diag);
+        fills::entry(model, entry, diag);
         reserved(model, entry, diag);
         hidden_operations(entry, diag);
     }

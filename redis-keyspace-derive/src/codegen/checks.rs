@@ -38,11 +38,19 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 }
 
 /// Checks that a field with options of fills has a kind with fills. Options on the struct apply
-/// only to fields with such kinds.
+/// only to fields with such kinds. `fills = false` is true of the others, except of `Once`.
 pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let asserts = model.entries.iter().filter_map(|entry| {
-        let (kind, span) = (entry.kind.as_ref()?, at(entry.fills.span?));
+        let (kind, span) = (entry.kind.as_ref()?, at(entry.fills.span()?));
         let ty = named::kind(kind);
+        if entry.fills.are_disabled() {
+            return Some(quote_spanned! {span=>
+                const _: () = ::core::assert!(
+                    !::core::matches!(<#ty as #rk::Kind>::ROLE, #rk::Role::Once),
+                    "`fills = false` does not apply to `Once`, whose work runs under a lease: remove the option"
+                );
+            });
+        }
         Some(quote_spanned! {span=>
             const _: () = ::core::assert!(
                 <#ty as #rk::Kind>::IS_FILLED,

@@ -47,6 +47,11 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
             facts.push_str(&format!(", stored as {wire}"));
         }
     }
+    // On the struct, the option does not apply to `Once`.
+    let is_once = entry.kind.as_ref().and_then(|kind| name(kind.written)).is_some_and(|name| name == "Once");
+    if model.disables_fills(entry) && !is_once {
+        facts.push_str(", without fills");
+    }
     facts.push('.');
     if !entry.parses {
         facts.push_str(" Keys can't be parsed back, and different arguments may make the same key.");

@@ -68,6 +68,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
                     #rk::Option::None
                 }
             }
+            impl #rk::FilledKeyspace for #ident {}
 
             impl #ident {
                 #pattern_constructors

@@ -108,7 +108,10 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
 
 /// The options of fills, if any are set.
 fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<TokenStream> {
-    let options = entry.fills.or(model.container.fills);
+    if model.disables_fills(entry) {
+        return Some(quote_spanned!(site()=> .filled_by(#rk::FillPolicy::DISABLED)));
+    }
+    let options = entry.fills.or(&model.container.fills);
     let time = |name: &str, millis: Option<u64>| {
         let name = Ident::new(name, site());
         let millis = millis?;

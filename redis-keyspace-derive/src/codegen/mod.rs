@@ -56,6 +56,8 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
     let distinct = checks::distinct(model, &rk);
     let boundaries = checks::boundaries(model, &rk);
     let fills = checks::fills(model, &rk);
+    let is_filled = !model.container.fills.are_disabled();
+    let is_filled = is_filled.then(|| quote_spanned!(site()=> impl #rk::FilledKeyspace for #ident {}));
 
     let meta_ident = meta::meta_ident(model);
 
@@ -79,6 +81,7 @@ pub(crate) fn keyspace(model: &Keyspace<'_>) -> TokenStream {
                 type Parsed = #parsed_ident;
                 #from_captures
             }
+            #is_filled
 
             #impl_token #ident {
                 #constructors

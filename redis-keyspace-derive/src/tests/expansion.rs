@@ -69,6 +69,18 @@ fn bound_to_a_handle() {
 }
 
 #[test]
+fn without_fills() {
+    snapshot!(keyspace(quote! {
+        #[keyspace(prefix = "flag", ttl = none, fills = false)]
+        struct FlagKeys {
+            on: fn(id: u64) -> bool,
+            #[key(fills = false)]
+            sent: Once<Text>,
+        }
+    }));
+}
+
+#[test]
 fn mistakes_still_give_every_name() {
     snapshot!(keyspace(quote! {
         #[keyspace(prefix = "cart")]

@@ -12,8 +12,8 @@ pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWrit
 pub use crate::kind::{Kind, KindMeta, Role};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
-    FillPolicy, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable, Overrides,
-    TemplateMeta, TtlValue, conflict,
+    FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,
+    Overrides, TemplateMeta, TtlValue, conflict,
 };
 pub use parsed::{
     ParsedVariants, Visitor, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, parsed_value,

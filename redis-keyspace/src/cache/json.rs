@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::builder::GetOrSet;
 use super::loader::LoadedValue;
 use crate::kind::Json;
-use crate::schema::{Key, Keyspace};
+use crate::schema::{FilledKeyspace, Key, Keyspace};
 
 /// Caching of JSON values.
 impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<T>> {
@@ -38,6 +38,7 @@ impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<
     /// As for [`get_or_set`](Self::get_or_set).
     pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedValue<T> + Send + 'l,
     {

@@ -5,8 +5,7 @@ use std::fmt::Debug;
 use super::builder::GetOrSet;
 use super::loader::{LoadedOption, LoadedValue, TryLoadedOption, TryLoadedValue};
 use crate::kind::SingleValue;
-use crate::schema::Key;
-use crate::schema::Keyspace;
+use crate::schema::{FilledKeyspace, Key, Keyspace};
 
 /// Read-through caching: read the value, or load and store it.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
@@ -55,7 +54,9 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// Before the loader runs: those of any command; see [`ErrorKind`](crate::ErrorKind). After a
+    /// Before the loader runs: those of any command; see [`ErrorKind`](crate::ErrorKind). Also
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template declares `fills = false`.
+    /// If the keyspace declares it, the call does not compile. After a
     /// [hard timeout](GetOrSet::hard_timeout): [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout).
     /// If the loaders of two other callers failed:
     /// [`LoaderFailed`](crate::ErrorKind::LoaderFailed).
@@ -76,6 +77,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// two.
     pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedValue<V::Owned> + Send + 'l,
     {
@@ -120,6 +122,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// As for [`get_or_set`](Self::get_or_set).
     pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: TryLoadedValue<V::Owned, E> + Send + 'l,
         E: Debug + Send,
@@ -164,6 +167,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// One on a hit, two if a negative entry exists, else three.
     pub fn get_or_set_optional<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedOption<V::Owned> + Send + 'l,
     {
@@ -203,6 +207,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// As for [`get_or_set_optional`](Self::get_or_set_optional).
     pub fn try_get_or_set_optional<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: TryLoadedOption<V::Owned, E> + Send + 'l,
         E: Debug + Send,

@@ -14,12 +14,12 @@ use super::error::FillError;
 use super::fill::{Fill, Known};
 use super::load::Load;
 use super::loader::{Always, Fallible, LoadedValues, TryLoadedValues};
-use super::options::{Options, part};
+use super::options::{Options, check_filled, part};
 use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::{CallOptions, call_options};
 use crate::error::{Error, Result};
 use crate::kind::SingleValue;
-use crate::schema::{Key, Keyspace, OnUnavailable};
+use crate::schema::{FilledKeyspace, Key, Keyspace, OnUnavailable};
 
 /// Read-through caching of many keys at once.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
@@ -71,6 +71,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         loader: F,
     ) -> GetOrSetMany<'l, S, V, I, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         I: Clone + Eq + Hash + Send + Sync + 'l,
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
         Fut: LoadedValues<I, V::Owned> + Send + 'l,
@@ -115,6 +116,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         loader: F,
     ) -> GetOrSetMany<'l, S, V, I, Fut::Loader<F>>
     where
+        S: FilledKeyspace,
         I: Clone + Eq + Hash + Send + Sync + 'l,
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
         Fut: TryLoadedValues<R, E> + Send + 'l,
@@ -298,6 +300,7 @@ where
         options.call.resolve::<S>()?;
         return Ok(Vec::new());
     };
+    wanted.iter().try_for_each(|(key, _)| check_filled("MGET", key))?;
     let options = options.with_policy(first);
     options.check().map_err(|error| first.explain("MGET", error))?;
     let binding = options.call.resolve::<S>()?;

@@ -28,4 +28,4 @@ pub use loader::{
 pub use lookup::{Lookup, ValueSource};
 pub use many::GetOrSetMany;
 
-pub use crate::schema::FillPolicy;
+pub use crate::schema::{FillPolicy, FilledKeyspace};

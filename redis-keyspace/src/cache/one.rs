@@ -10,7 +10,7 @@ use super::fill::{Fill, Known, note};
 use super::load::{Load, Loaded, Spawn};
 use super::loader::Loader;
 use super::lookup::ValueSource;
-use super::options::Options;
+use super::options::{Options, check_filled};
 use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::Target;
 use crate::kind::SingleValue;
@@ -32,6 +32,7 @@ where
     V: SingleValue,
     L: Loader<V> + 'l,
 {
+    check_filled("GET", &key)?;
     let binding = match &options {
         Some(options) => {
             options.check().map_err(|error| key.explain("GET", error))?;

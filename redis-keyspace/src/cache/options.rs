@@ -86,6 +86,20 @@ impl<T> Options<T> {
     }
 }
 
+/// Fails if the template declares `fills = false`. Its writes do not end fills, so a loaded value
+/// could replace a newer one.
+#[inline]
+pub(super) fn check_filled<S, V>(command: &'static str, key: &Key<S, V>) -> Result<()> {
+    if key.template().fills.enabled {
+        return Ok(());
+    }
+    let error = Error::invalid_input(
+        "`get_or_set` is used on a key whose template declares `fills = false`; the loader did not run: remove \
+         `fills = false` from `#[key(..)]`, or use `get` and `set`",
+    );
+    Err(key.explain(command, error))
+}
+
 /// Limits a fraction to the range from 0 to 1.
 pub(super) fn part(part: f64) -> f64 {
     if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) }

@@ -28,6 +28,8 @@ impl Catalog {
     /// of each template, and a `+` rule for each command that is sent. They print as the end of
     /// `ACL SETUSER name on >password ..`.
     ///
+    /// Templates with fills also need rights on their companion keys. `fills = false` saves these.
+    ///
     /// In an ACL pattern, `*` matches colons too, so the rule of a template permits more keys than
     /// the template has.
     ///
@@ -110,7 +112,7 @@ impl fmt::Display for AclRules {
             }
             keys.insert(glob);
         }
-        let filled = || self.templates().filter(|(_, template)| template.kind.is_filled);
+        let filled = || self.templates().filter(|(_, template)| template.ends_fills());
         keys.extend(filled().flat_map(|(namespace, template)| companion_globs(&namespace, template)));
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();

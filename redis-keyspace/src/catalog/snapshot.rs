@@ -15,8 +15,8 @@ impl Catalog {
     /// Returns the catalog as lines of text, one for each template;
     /// [`catalog_test!`](crate::catalog_test) compares them with a file.
     ///
-    /// The lines contain templates, kinds, wire formats, TTLs, databases and the types of
-    /// arguments. For an argument type of the program, they also contain its wire format.
+    /// The lines contain templates, kinds, wire formats, TTLs, `fills = false`, databases and the
+    /// types of arguments. For an argument type of the program, they also contain its wire format.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -51,6 +51,9 @@ impl Catalog {
                     template.wire_format(),
                     lifetime(template.lifetime()),
                 );
+                if !template.fills().enabled() {
+                    text.push_str(", fills: false");
+                }
                 let arguments = arguments_written(template);
                 if !arguments.is_empty() {
                     let _ = write!(text, ", with {arguments}");

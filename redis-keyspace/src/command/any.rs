@@ -45,7 +45,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn del(&self) -> Command<bool> {
-        Command::on_key(self, "UNLINK", |_| Ok(()), read::boolean).ending_fills(V::IS_FILLED)
+        Command::on_key(self, "UNLINK", |_| Ok(()), read::boolean).ending_fills()
     }
 
     /// Returns whether the key exists.
@@ -148,7 +148,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             args.push_int(millis(lifetime)?);
             Ok(())
         };
-        let command = Command::on_key(self, "PEXPIRE", fill, read::boolean).ending_fills(V::IS_FILLED);
+        let command = Command::on_key(self, "PEXPIRE", fill, read::boolean).ending_fills();
         // Zero deletes the key, so a second run would report that the key does not exist.
         if lifetime.is_zero() { command } else { command.repeatable() }
     }
@@ -189,7 +189,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             Ok(())
         };
         // Not repeatable: after that time, a second run would report that the key does not exist.
-        Command::on_key(self, "PEXPIREAT", fill, read::boolean).ending_fills(V::IS_FILLED)
+        Command::on_key(self, "PEXPIREAT", fill, read::boolean).ending_fills()
     }
 
     /// Removes the TTL, so that the key never expires. Returns whether the key had a TTL.
@@ -260,7 +260,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// One.
     pub fn rename(&self, to: &Self) -> Command<bool> {
-        self.rename_by("RENAME", to, renamed).ending_fills(V::IS_FILLED)
+        self.rename_by("RENAME", to, renamed).ending_fills()
     }
 
     /// Renames the key like [`rename`](Self::rename), but only if `to` does not exist. Returns
@@ -292,7 +292,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// One.
     pub fn rename_if_absent(&self, to: &Self) -> Command<bool> {
-        self.rename_by("RENAMENX", to, renamed).ending_fills_if_it_writes(V::IS_FILLED)
+        self.rename_by("RENAMENX", to, renamed).ending_fills_if_it_writes()
     }
 
     fn rename_by(&self, command: &'static str, to: &Self, decode: Decode<bool>) -> Command<bool> {

@@ -110,18 +110,23 @@ impl<T> Command<T> {
         Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
     }
 
-    /// If `ends`, also sends the command that ends fills of the key in flight.
-    pub(crate) fn ending_fills(mut self, ends: bool) -> Self {
-        if ends && let Ok(Request::One(packet)) = self.request {
-            let keeps = self.subject.template.is_some_and(TemplateMeta::keeps_copies);
-            self.request = Ok(Request::ending_fills_of(packet, keeps));
+    /// Also sends the command that ends fills of the key in flight, if the template has fills.
+    pub(crate) fn ending_fills(mut self) -> Self {
+        if let Some(template) = self.subject.template
+            && template.ends_fills()
+            && let Ok(Request::One(packet)) = self.request
+        {
+            self.request = Ok(Request::ending_fills_of(packet, template.keeps_copies()));
         }
         self
     }
 
-    /// If `ends`, ends fills of the keys in the same atomic step, but only if the command writes.
-    pub(crate) fn ending_fills_if_it_writes(mut self, ends: bool) -> Self {
-        if ends && let Ok(Request::One(packet)) = self.request {
+    /// Ends fills of the keys in the same atomic step, but only if the command writes and the
+    /// template has fills.
+    pub(crate) fn ending_fills_if_it_writes(mut self) -> Self {
+        if self.subject.template.is_some_and(TemplateMeta::ends_fills)
+            && let Ok(Request::One(packet)) = self.request
+        {
             self.request = Ok(Request::One(guarded(packet, Writes::UnlessNil)));
         }
         self

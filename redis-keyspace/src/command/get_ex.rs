@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::base::Command;
 use super::builder::{CommandOptions, Deferred, command_builder};
 use crate::client::CallOptions;
-use crate::kind::{Kind, SingleValue};
+use crate::kind::SingleValue;
 use crate::protocol::{PacketLifetime, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::Expiry;
@@ -41,20 +41,18 @@ struct GetExOptions<S, V> {
     is_declared: bool,
     call: CallOptions,
     on_unavailable: Option<OnUnavailable>,
-    ends_fills: bool,
     types: PhantomData<fn() -> (S, V)>,
 }
 
 impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
     /// `K` is the kind of the key; `V` decodes the value.
-    pub(crate) fn new<K: Kind>(key: &Key<S, K>) -> Self {
+    pub(crate) fn new<K>(key: &Key<S, K>) -> Self {
         Self(Deferred::Building(GetExOptions {
             key: key.of_kind(),
             expiry: key.template().lifetime().into(),
             is_declared: true,
             call: CallOptions::of_key(key),
             on_unavailable: None,
-            ends_fills: K::IS_FILLED,
             types: PhantomData,
         }))
     }
@@ -109,11 +107,7 @@ impl<S: Keyspace, V: SingleValue> CommandOptions for GetExOptions<S, V> {
             .with_on_unavailable(self.on_unavailable)
             .reading();
         // A time in the past deletes the value, so a second run would not find it.
-        if matches!(expiry, Expiry::At(_)) {
-            command.ending_fills(self.ends_fills)
-        } else {
-            command.repeatable()
-        }
+        if matches!(expiry, Expiry::At(_)) { command.ending_fills() } else { command.repeatable() }
     }
 }
 

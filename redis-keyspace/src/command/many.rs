@@ -8,6 +8,7 @@ use super::base::Command;
 use super::set::push_value;
 use crate::client::{Redis, same_server};
 use crate::error::{Error, Result};
+use crate::key::KeyText;
 use crate::kind::{Kind, Readable, SingleValue};
 use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
@@ -91,13 +92,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One, or none without entries.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
-        let (mut template, mut servers, mut keeps) = (None, Vec::new(), false);
+        let (mut template, mut servers, mut endings) = (None, Vec::new(), Endings::default());
         let mut unreadable = None;
         let packets: Result<Vec<_>> = entries
             .into_iter()
             .map(|(key, value)| {
                 template.get_or_insert(key.template());
-                keeps |= key.template().keeps_copies();
+                endings.add(&key);
                 servers.push(key.redis());
                 set_packet::<S, V>(&key, value.borrow(), &mut unreadable)
                     .map_err(|error| key.explain("SET", error))
@@ -106,7 +107,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
         let (request, redis) = match checked {
             Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
-            Ok((packets, redis)) => (Ok(Request::ending_fills(packets, keeps)), redis),
+            Ok((packets, redis)) => (Ok(endings.before(packets)), redis),
             Err(error) => (Err(error), None),
         };
         Command::new::<S>("SET", template, request, stored)
@@ -149,15 +150,36 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One, or none without keys.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
-        let keys: Vec<_> = keys.into_iter().collect();
-        let keeps = keys.iter().any(|key| key.template().keeps_copies());
-        let (template, redis, request) = chunked("UNLINK", keys);
+        let mut endings = Endings::default();
+        let (template, redis, request) = chunked("UNLINK", keys.into_iter().inspect(|key| endings.add(key)));
         let request = request.map(|request| match request {
-            Request::One(packet) if V::IS_FILLED => Request::ending_fills_of(packet, keeps),
-            Request::Pipeline(packets) if V::IS_FILLED => Request::ending_fills(packets, keeps),
+            Request::One(packet) => endings.before(vec![packet]),
+            Request::Pipeline(packets) => endings.before(packets),
             request => request,
         });
         Command::new::<S>("UNLINK", template, request, total).on_target(redis.into())
+    }
+}
+
+/// The keys of a write whose fills it must end. Some of its keys may have a template without fills.
+#[derive(Default)]
+struct Endings {
+    keys: Vec<KeyText>,
+    keep_copies: bool,
+}
+
+impl Endings {
+    fn add<S, V>(&mut self, key: &Key<S, V>) {
+        let template = key.template();
+        if template.ends_fills() {
+            self.keys.push(key.text());
+            self.keep_copies |= template.keeps_copies();
+        }
+    }
+
+    /// Returns the request of the commands that write.
+    fn before(self, packets: Vec<Packet>) -> Request {
+        Request::ending_fills(packets, &self.keys, self.keep_copies)
     }
 }
 

@@ -9,7 +9,7 @@ use super::builder::{CommandOptions, Deferred, command_builder};
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
-use crate::kind::{Kind, SingleValue};
+use crate::kind::SingleValue;
 use crate::protocol::{Decode, Keys, Packet, PacketLifetime, Replies, Reply, Request, Writes, guarded, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
@@ -43,7 +43,6 @@ struct SetOptions<S, V, R> {
     is_declared: bool,
     condition: Option<Condition>,
     returns_old: bool,
-    ends_fills: bool,
     decode: Decode<R>,
     call: CallOptions,
     /// The error if no reader could decode the value.
@@ -59,7 +58,7 @@ enum Condition {
 
 impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
     /// `K` is the kind of the key; `V` encodes the value.
-    pub(crate) fn new<K: Kind>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
+    pub(crate) fn new<K>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
         let (encoded, unreadable) = push_value::<S, V>(key, value, &mut packet);
         Self(Deferred::Building(SetOptions {
@@ -69,7 +68,6 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
             is_declared: true,
             condition: None,
             returns_old: false,
-            ends_fills: K::IS_FILLED,
             decode: unit,
             call: CallOptions::of_key(key),
             unreadable,
@@ -81,7 +79,7 @@ impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
 impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
     fn returning<R2>(self, decode: Decode<R2>) -> SetOptions<S, V, R2> {
         let Self { packet, template, expiry, is_declared, condition, returns_old, .. } = self;
-        let Self { ends_fills, call, unreadable, types, .. } = self;
+        let Self { call, unreadable, types, .. } = self;
         SetOptions {
             packet,
             template,
@@ -89,7 +87,6 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
             is_declared,
             condition,
             returns_old,
-            ends_fills,
             decode,
             call,
             unreadable,
@@ -138,13 +135,13 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
         let never_expires = matches!(declared, Expiry::Never) && !inherits;
         if !keep || self.condition.is_some() || never_expires {
             return Ok(match self.condition {
-                _ if !self.ends_fills => Request::One(packet),
+                _ if !self.template.ends_fills() => Request::One(packet),
                 Some(Condition::Absent) if self.returns_old => Request::One(guarded(packet, Writes::IfNil)),
                 Some(_) => Request::One(guarded(packet, Writes::UnlessNil)),
                 None => Request::ending_fills_of(packet, self.template.keeps_copies()),
             });
         }
-        let ending = self.ends_fills.then(|| Packet::ending_fills(&packet.keys));
+        let ending = self.template.ends_fills().then(|| Packet::ending_fills(&packet.keys));
         // KEEPTTL on a missing key would create a key that never expires. So if the key is missing,
         // an empty value with the TTL of the template is created first.
         let mut first = Packet::new("SET", packet.keys.clone());
@@ -210,8 +207,8 @@ impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
     /// ```
     ///
     /// If the value is not stored, loads in flight and stale copies are unaffected. For this, the
-    /// command is sent as a script, unless the kind has no fills. Only the copy in the memory of
-    /// this process, for when Redis is unavailable, is removed in any case.
+    /// command is sent as a script, unless the template has no fills. Only the copy in the memory
+    /// of this process, for when Redis is unavailable, is removed in any case.
     pub fn only_if_absent(self) -> Set<S, V, bool> {
         Set(self.0.map(|options| options.only_if(Condition::Absent)))
     }
@@ -230,8 +227,8 @@ impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
     /// ```
     ///
     /// If the value is not stored, loads in flight and negative entries are unaffected. For this,
-    /// the command is sent as a script, unless the kind has no fills. Only the copy in the memory
-    /// of this process, for when Redis is unavailable, is removed in any case.
+    /// the command is sent as a script, unless the template has no fills. Only the copy in the
+    /// memory of this process, for when Redis is unavailable, is removed in any case.
     pub fn only_if_present(self) -> Set<S, V, bool> {
         Set(self.0.map(|options| options.only_if(Condition::Present)))
     }

@@ -143,7 +143,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// One.
     #[doc(alias = "take")]
     pub fn get_del(&self) -> Command<Option<V::Owned>> {
-        Command::on_key(self, "GETDEL", |_| Ok(()), read::value::<V>).ending_fills(true)
+        Command::on_key(self, "GETDEL", |_| Ok(()), read::value::<V>).ending_fills()
     }
 
     /// Reads the value and renews its TTL, for example for sessions that expire when they are not

@@ -7,8 +7,8 @@ use crate::update::UPDATE_SCRIPT;
 
 pub(super) fn register(server: &Server) {
     lua::register(server, UPDATE_SCRIPT, |script, keys, values| {
-        let ([key, fill], [known, expected, action, rest @ ..]) = (keys, values) else {
-            return Err(Reply::error("ERR the script takes two keys and at least three values"));
+        let ([key, fill @ ..], [known, expected, action, rest @ ..]) = (keys, values) else {
+            return Err(Reply::error("ERR the script takes a key and at least three values"));
         };
         let current = call(script, &[b"GET", key])?;
         let matches = match (&current, &known[..] == b"1") {
@@ -26,7 +26,9 @@ pub(super) fn register(server: &Server) {
         } else {
             call(script, &[b"UNLINK", key])?;
         }
-        call(script, &[b"UNLINK", fill])?;
+        if let [fill, ..] = fill {
+            call(script, &[b"UNLINK", fill])?;
+        }
         Ok(Reply::Array(vec![Reply::Integer(1)]))
     });
 }

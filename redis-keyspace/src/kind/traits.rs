@@ -22,7 +22,7 @@ pub trait Kind: 'static {
     const REDIS_TYPE: &'static str = "string";
 
     /// Whether `get_or_set` can fill keys of this kind. If it can, every write to a key cancels
-    /// fills in progress.
+    /// fills in progress, unless the declaration sets `fills = false`.
     #[doc(hidden)]
     const IS_FILLED: bool = true;
 

@@ -44,8 +44,8 @@ pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<R
 }
 
 /// Appended to the error of a write that the user is not permitted to run.
-const RIGHTS: &str =
-    "writes also end fills in flight, which requires more permissions; see `Catalog::acl_rules`";
+const RIGHTS: &str = "writes also end fills in flight, which requires more permissions: see `Catalog::acl_rules`, or declare \
+     `fills = false` for keys that are never filled";
 
 const ASIDE: &str = "the command was executed, but fills of the key in flight could not be ended and may store an older \
                      value; `Catalog::acl_rules` lists the required permissions";

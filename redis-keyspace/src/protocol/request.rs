@@ -4,7 +4,7 @@ use super::KEYS_PER_COMMAND;
 use super::keys::Keys;
 use super::packet::Packet;
 use crate::error::{Error, Result};
-use crate::key::Companion;
+use crate::key::{Companion, KeyText};
 
 /// Commands that are sent together, and how the server runs them.
 #[derive(Clone)]
@@ -62,20 +62,23 @@ impl Request {
         self.packets().iter().filter(|packet| !packet.aside)
     }
 
-    /// Returns a request of commands that write, preceded by the commands that end fills of their
+    /// Returns a request of commands that write, preceded by the commands that end fills of these
     /// keys.
     ///
     /// Without `is_atomic`, a whole fill can run between the two. The write then replaces the value
     /// that the fill stored, but not its stale copy or negative entry. So a template that declares
     /// one of these needs `is_atomic`.
-    pub(crate) fn ending_fills(packets: Vec<Packet>, is_atomic: bool) -> Self {
-        let keys: Vec<_> = packets.iter().flat_map(|packet| packet.keys.as_slice()).cloned().collect();
-        if let [key] = keys.as_slice() {
-            let ending = Packet::ending_fills(&Keys::One(key.clone()));
-            return Self::together(std::iter::once(ending).chain(packets).collect(), is_atomic);
+    pub(crate) fn ending_fills(packets: Vec<Packet>, keys: &[KeyText], is_atomic: bool) -> Self {
+        if keys.is_empty() {
+            return match <[Packet; 1]>::try_from(packets) {
+                Ok([packet]) => Self::One(packet),
+                Err(packets) => Self::Pipeline(packets),
+            };
         }
-        let chunks = keys.chunks(KEYS_PER_COMMAND);
-        let endings = chunks.map(|keys| Packet::ending_fills(&Keys::Many(keys.to_vec())));
+        let endings = keys.chunks(KEYS_PER_COMMAND).map(|keys| match keys {
+            [key] => Packet::ending_fills(&Keys::One(key.clone())),
+            keys => Packet::ending_fills(&Keys::Many(keys.to_vec())),
+        });
         Self::together(endings.chain(packets).collect(), is_atomic)
     }
 
@@ -85,7 +88,10 @@ impl Request {
         match packet.keys {
             // The usual case needs only one allocation.
             Keys::One(_) => Self::together(vec![Packet::ending_fills(&packet.keys), packet], is_atomic),
-            _ => Self::ending_fills(vec![packet], is_atomic),
+            _ => {
+                let keys = packet.keys.as_slice().to_vec();
+                Self::ending_fills(vec![packet], &keys, is_atomic)
+            }
         }
     }
 
@@ -196,7 +202,6 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::KeyText;
 
     #[test]
     fn an_atomic_request_is_framed() {

@@ -33,7 +33,7 @@ pub(super) async fn end_fills(target: &SweepTarget, options: &ScanOptions) -> Re
         Some(template) => std::slice::from_ref(template),
         None => target.keyspace.templates(),
     };
-    let filled = || templates.iter().filter(|template| template.kind.is_filled);
+    let filled = || templates.iter().filter(|template| template.ends_fills());
     if filled().next().is_none() {
         return Ok(());
     }

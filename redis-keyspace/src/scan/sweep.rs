@@ -55,9 +55,9 @@ use crate::time::millis;
 ///
 /// One for each page of the database, and one more for the keys of the last page: the commands on
 /// the keys of a page and the `SCAN` of the next page share a round trip. Before the first page, a
-/// sweep of a kind with fills takes one more to end loads in flight. If stale copies or negative
-/// entries exist, or the server is a node of a cluster, it also scans the database once to delete
-/// those.
+/// sweep of a template with fills takes one more to end loads in flight. If stale copies or
+/// negative entries exist, or the server is a node of a cluster, it also scans the database once to
+/// delete those.
 #[must_use = "nothing is done unless it is awaited"]
 pub struct Sweep<'c> {
     work: Work,

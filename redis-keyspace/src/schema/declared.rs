@@ -26,6 +26,9 @@ use crate::key::{Captures, KeyParseError, capture};
 /// assert!(CartKeys::parse("cart:user:seven").is_err());
 /// assert_eq!(CartKeys::identify("cart:user:7").unwrap().template().field(), "user");
 /// ```
+///
+/// A keyspace without `fills = false` also implements [`FilledKeyspace`], which `get_or_set`
+/// requires.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a keyspace",
     label = "not a `Keyspace`",
@@ -73,6 +76,27 @@ pub trait Keyspace: Sized + 'static {
         })
     }
 }
+
+/// A keyspace whose keys can be filled: one without `fills = false`.
+///
+/// `#[derive(Keyspace)]` implements this trait. [`get_or_set`](crate::Key::get_or_set) and its
+/// variants require it. A generic function that calls them uses it instead of [`Keyspace`]:
+///
+/// ```
+/// use redis_keyspace::cache::FilledKeyspace;
+/// use redis_keyspace::{Key, Text};
+///
+/// async fn title<S: FilledKeyspace>(key: &Key<S, Text>) -> redis_keyspace::Result<String> {
+///     key.get_or_set(|| async { "A page".to_owned() }).await
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "keys of `{Self}` have no `get_or_set`, because the keyspace declares `fills = false`",
+    label = "remove `fills = false` from `{Self}`, or use `get` and `set`",
+    note = "`fills = false` can also be set on single fields, in `#[key(..)]`: the other keys of the keyspace can then be filled",
+    note = "in a generic function, write `S: FilledKeyspace` instead of `S: Keyspace`"
+)]
+pub trait FilledKeyspace: Keyspace {}
 
 /// A key that [`Keyspace::identify`] recognized.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ mod ttl_value;
 
 pub(crate) use conflict::conflict_of;
 pub use conflict::{Message, conflict};
-pub use declared::{Identified, Keyspace};
+pub use declared::{FilledKeyspace, Identified, Keyspace};
 pub(crate) use key::Pinned;
 pub use key::{Key, KeyBuilder};
 pub use keyspace::{KeyspaceMeta, Overrides};

@@ -44,6 +44,9 @@ pub enum OnUnavailable {
 /// call can override them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillPolicy {
+    /// Whether the keys can be filled: not with `fills = false`.
+    #[doc(hidden)]
+    pub enabled: bool,
     /// The maximum fraction by which TTLs are randomly shortened, in thousandths.
     #[doc(hidden)]
     pub jitter: u16,
@@ -66,6 +69,7 @@ impl FillPolicy {
     /// No options. The derive adds those of the attributes.
     #[doc(hidden)]
     pub const NONE: Self = Self {
+        enabled: true,
         jitter: 0,
         stale_for: None,
         early_refresh: None,
@@ -74,6 +78,17 @@ impl FillPolicy {
         wait_timeout: None,
         across_processes: false,
     };
+
+    /// The policy of `fills = false`.
+    #[doc(hidden)]
+    pub const DISABLED: Self = Self { enabled: false, ..Self::NONE };
+
+    /// Returns whether the keys can be filled. `false` means that the declaration sets
+    /// `fills = false`.
+    #[must_use]
+    pub const fn enabled(&self) -> bool {
+        self.enabled
+    }
 
     /// Whether a lookup is a plain `GET`.
     pub(crate) fn is_plain_get(&self) -> bool {

@@ -6,7 +6,7 @@ use super::lifetime::Lifetime;
 use super::policy::FillPolicy;
 use crate::error::TemplateName;
 use crate::key::Piece;
-use crate::kind::KindMeta;
+use crate::kind::{KindMeta, Role};
 
 /// A template of a keyspace, as data.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct TemplateMeta {
     /// Whether the template declares no lifetime and uses that of the keyspace.
     pub(crate) inherits_lifetime: bool,
     pub(crate) fills: FillPolicy,
+    /// See [`ends_fills`](Self::ends_fills).
+    ends_fills: bool,
     pub(crate) docs: &'static str,
 }
 
@@ -45,6 +47,7 @@ impl TemplateMeta {
             lifetime,
             inherits_lifetime: true,
             fills: FillPolicy::NONE,
+            ends_fills: kind.is_filled,
             docs,
         }
     }
@@ -52,8 +55,10 @@ impl TemplateMeta {
     /// Sets the fill policy that the attributes declare.
     #[doc(hidden)]
     #[must_use]
-    pub const fn filled_by(self, fills: FillPolicy) -> Self {
-        Self { fills, ..self }
+    pub const fn filled_by(self, mut fills: FillPolicy) -> Self {
+        // The work of a `Once` runs under a lease, which every write must end.
+        fills.enabled |= matches!(self.kind.role, Role::Once);
+        Self { fills, ends_fills: self.kind.is_filled && fills.enabled, ..self }
     }
 
     /// Marks the template as having its own lifetime.
@@ -130,6 +135,14 @@ impl TemplateMeta {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
     }
 
+    /// Whether a write must end the fills of its key. All writes ask here, so that a declaration
+    /// decides for all of them. Without fills, a write is one command, and nothing uses companion
+    /// keys.
+    #[inline]
+    pub(crate) const fn ends_fills(&self) -> bool {
+        self.ends_fills
+    }
+
     /// Whether fills store stale copies or negative entries, so that writes must delete them.
     pub(crate) fn keeps_copies(&self) -> bool {
         self.fills.stale_for.is_some() || self.fills.negative_ttl.is_some()
@@ -147,7 +160,8 @@ impl Serialize for TemplateMeta {
             })
             .collect();
         let ttl = self.lifetime.duration().map(|lifetime| lifetime.as_millis());
-        let mut template = serializer.serialize_struct("Template", 8)?;
+        let fields = if self.fills.enabled { 8 } else { 9 };
+        let mut template = serializer.serialize_struct("Template", fields)?;
         template.serialize_field("field", self.field)?;
         template.serialize_field("template", self.template)?;
         template.serialize_field("arguments", &arguments)?;
@@ -155,6 +169,11 @@ impl Serialize for TemplateMeta {
         template.serialize_field("wire", self.wire_format())?;
         template.serialize_field("redis_type", self.redis_type())?;
         template.serialize_field("ttl_ms", &ttl)?;
+        if self.fills.enabled {
+            template.skip_field("fills")?;
+        } else {
+            template.serialize_field("fills", &false)?;
+        }
         template.serialize_field("docs", self.docs)?;
         template.end()
     }

@@ -15,7 +15,6 @@ use script::{Action, SCRIPT, call};
 
 use crate::client::{Binding, CallOptions, Observed, Subject, call_options, run};
 use crate::error::{Budget, Error, ErrorKind, Result};
-use crate::key::KeyText;
 use crate::kind::SingleValue;
 use crate::protocol::{Keys, Packet, Reply, Request, ScriptCall, read};
 use crate::schema::{Key, Keyspace};
@@ -50,6 +49,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// The remaining TTL is kept; [`ttl`](Update::ttl) sets another one. Cache fills of the key
     /// that are in progress do not store their value, even if the update changes nothing.
+    /// With `fills = false`, the key has none, and the update sends nothing for them.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -234,7 +234,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
             )
         })?;
         observed.to(&binding);
-        let mut there = read_ending_fills(&binding, self.key.text(), deadline).await?;
+        let mut there = read_ending_fills(&binding, &self.key, deadline).await?;
         observed.value(subject, "received", there.as_ref().map_or(0, Bytes::len));
         let mut encoded = Vec::new();
         for attempt in 1.. {
@@ -262,7 +262,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 // Also runs if the key has no value: it stops a fill in progress from storing one.
                 Change::Delete => (Action::Delete, None),
             };
-            let call = call(self.key.text(), there.as_deref(), &action)?;
+            let call = call(&self.key, there.as_deref(), &action)?;
             match replace(&binding, &name, call, deadline).await? {
                 Ok(()) => return Ok(after),
                 Err(now) => there = now,
@@ -291,13 +291,14 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
 
 /// Reads the value and ends the fills that are in progress. An update that stores nothing must also
 /// end them: values that were loaded before it must not be stored after it.
-async fn read_ending_fills(
+async fn read_ending_fills<S, V>(
     binding: &Arc<Binding>,
-    key: KeyText,
+    key: &Key<S, V>,
     deadline: Deadline,
 ) -> Result<Option<Bytes>> {
-    let keys = Keys::One(key);
-    let request = Request::ending_fills_of(Packet::new("GET", keys), false);
+    let get = Packet::new("GET", Keys::One(key.text()));
+    let request =
+        if key.template().ends_fills() { Request::ending_fills_of(get, false) } else { Request::One(get) };
     let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
     read::requested_replies(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }

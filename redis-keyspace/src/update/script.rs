@@ -3,15 +3,17 @@
 use std::sync::LazyLock;
 
 use crate::error::Result;
-use crate::key::{Companion, KeyText};
+use crate::key::Companion;
 use crate::protocol::{Args, Keys, Script, ScriptCall};
+use crate::schema::Key;
 use crate::time::Expiry;
 
 /// Replaces or deletes the value if it is the expected one, and ends fills of the key that are in
 /// progress. Otherwise changes nothing and returns the current value.
 ///
-/// `KEYS`: the key and its companion. `ARGV`: `1` and the expected value, or `0` and any string if
-/// the key must not exist; then `set`, the new value and further arguments of `SET`, or `del`.
+/// `KEYS`: the key and, if its template has fills, its companion. `ARGV`: `1` and the expected
+/// value, or `0` and any string if the key must not exist; then `set`, the new value and further
+/// arguments of `SET`, or `del`.
 pub(crate) const UPDATE_SCRIPT: &str = "\
 local there = redis.call('GET', KEYS[1])
 if ARGV[1] == '1' then
@@ -24,7 +26,7 @@ if ARGV[3] == 'set' then
 else
   redis.call('UNLINK', KEYS[1])
 end
-redis.call('UNLINK', KEYS[2])
+if KEYS[2] then redis.call('UNLINK', KEYS[2]) end
 return {1}";
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(UPDATE_SCRIPT));
@@ -36,7 +38,11 @@ pub(super) enum Action<'v> {
 }
 
 /// Returns the call that makes this change if the key still has the expected value.
-pub(super) fn call(key: KeyText, expected: Option<&[u8]>, action: &Action<'_>) -> Result<ScriptCall> {
+pub(super) fn call<S, V>(
+    key: &Key<S, V>,
+    expected: Option<&[u8]>,
+    action: &Action<'_>,
+) -> Result<ScriptCall> {
     let mut args = Args::default();
     args.push(if expected.is_some() { b"1" } else { b"0" });
     args.push(expected.unwrap_or_default());
@@ -48,5 +54,10 @@ pub(super) fn call(key: KeyText, expected: Option<&[u8]>, action: &Action<'_>) -
         }
         Action::Delete => args.push(b"del"),
     }
-    Ok(ScriptCall { keys: Keys::With(key, Companion::Fill, None), args })
+    let keys = if key.template().ends_fills() {
+        Keys::With(key.text(), Companion::Fill, None)
+    } else {
+        Keys::One(key.text())
+    };
+    Ok(ScriptCall { keys, args })
 }

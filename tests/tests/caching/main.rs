@@ -11,3 +11,4 @@ mod stale_and_negative_entries;
 mod stampedes;
 mod unencodable;
 mod waits;
+mod without_fills;

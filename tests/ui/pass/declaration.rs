@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use redis_keyspace::cache::FilledKeyspace;
 use redis_keyspace::{Counter, Json, Key, KeyArgument, Keyspace, Raw, Text};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
@@ -70,6 +71,28 @@ struct DoubledKeys {
     a: fn(id: u64) -> Text,
 }
 
+/// Keys that are never filled.
+#[derive(Keyspace)]
+#[keyspace(prefix = "flag", ttl = none, fills = false)]
+struct FlagKeys {
+    on: fn(name: &str) -> bool,
+    #[key(fills = false)]
+    seen: Counter,
+}
+
+/// Options of the struct apply only to fields with fills.
+#[derive(Keyspace)]
+#[keyspace(prefix = "page", ttl = "1h", fills = true, stale_for = "1h", negative_ttl = "30s")]
+struct PageKeys {
+    #[key(fills = false)]
+    title: fn(id: u64) -> Text,
+    #[key(fills = true, early_refresh = "80%")]
+    body: fn(id: u64) -> Text,
+}
+
+/// The bound of generic functions that fill.
+fn is_filled<S: FilledKeyspace, V>(_: &Key<S, V>) {}
+
 fn is(key: &Key<impl Keyspace, impl Sized>, text: &str) {
     assert_eq!(key.as_str(), text);
 }
@@ -89,4 +112,8 @@ pub fn main() {
     is(&BareKeys::motd(), "motd");
     is(&DoubledKeys::a(1), "a:a:1");
     let _ = Device::Phone;
+    is(&FlagKeys::on("new"), "flag:on:new");
+    is(&FlagKeys::seen(), "flag:seen");
+    is(&PageKeys::title(7), "page:title:7");
+    is_filled(&PageKeys::body(7));
 }

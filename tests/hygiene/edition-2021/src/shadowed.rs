@@ -193,6 +193,7 @@ struct ShadowedKeys {
     plain: ::redis_keyspace::Json<::core::primitive::u64>,
     #[key(hash_tag = id, ttl = "30d")]
     tagged: fn(id: ::core::primitive::u64, name: &::core::primitive::str) -> ::redis_keyspace::Counter,
+    #[key(fills = false)]
     bytes: fn(digest: [::core::primitive::u8; LENGTH]) -> ::redis_keyspace::Bytes,
     own: fn(v: V, marker: Field, keys: EntryKeys) -> ::redis_keyspace::Lock,
     borrowed: fn(
