@@ -43,8 +43,9 @@ impl Redis {
     ///
     /// # Round trips
     ///
-    /// Those of the closure. A connection that was idle for more than 15 seconds is probed with a
-    /// `PING` first, and a new connection logs in.
+    /// Those of the closure. A connection that was idle for longer than the
+    /// [ping interval](crate::RedisBuilder::ping_interval) is probed first, and a new connection
+    /// logs in.
     pub async fn raw<T, F, Fut>(&self, work: F) -> Result<T>
     where
         F: FnOnce(RawConnection) -> Fut,

@@ -63,7 +63,7 @@ const DEFAULT: &str = "development";
 ///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`);
 /// - `namespace`;
 /// - durations (`"800ms"`, `"5s"`, `"1m"`): `timeout`, `connect_timeout`, `retry_delay`,
-///   `breaker_pause`, `slow_command`;
+///   `breaker_pause`, `slow_command`, and `ping_interval`, which can also be `"off"`;
 /// - numbers: `retries`, `shared_connections`, `exclusive_connections`, `breaker_failures`,
 ///   `max_in_flight`, `max_queued_bytes`, `max_key_bytes`, `max_value_bytes`,
 ///   `large_value`;
@@ -272,6 +272,8 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             "max_queued_bytes" => builder.max_queued_bytes(entry.number()?),
             "max_key_bytes" => builder.max_key_bytes(entry.number()?),
             "max_value_bytes" => builder.max_value_bytes(entry.number()?),
+            "ping_interval" if entry.text().is_ok_and(|text| text == "off") => builder.ping_interval(None),
+            "ping_interval" => builder.ping_interval(entry.duration()?),
             "slow_command" => builder.slow_command(entry.duration()?),
             "large_value" => builder.large_value(entry.number()?),
             "verify_writes" => builder.verify_writes(entry.truth()?),

@@ -132,6 +132,8 @@ pub(crate) struct Settings {
     pub(crate) max_value_bytes: usize,
     /// Whether values are decoded again before they are sent.
     pub(crate) verify_writes: bool,
+    /// After how much silence a connection is checked with a PING.
+    pub(crate) ping_interval: Option<Duration>,
     /// A command that takes at least this long is logged.
     pub(crate) slow_command: Option<Duration>,
     /// A value of at least this size is logged.
@@ -167,6 +169,7 @@ impl Default for Settings {
             max_key_bytes: 64 << 10,
             max_value_bytes: 512 << 20, // the default limit of servers
             verify_writes: cfg!(debug_assertions),
+            ping_interval: Some(Duration::from_secs(10)),
             slow_command: None,
             large_value: None,
         }

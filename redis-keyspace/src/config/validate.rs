@@ -129,6 +129,11 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
             return Err(Error::configuration(format!("`{name}` is 0; it must be at least 1")));
         }
     }
+    if settings.ping_interval.is_some_and(|interval| interval.is_zero()) {
+        return Err(Error::configuration(
+            "`ping_interval` is 0, which would send PING without pause; set `None` to turn the check off",
+        ));
+    }
     if settings.slow_command.is_some_and(|least| least.is_zero()) {
         return Err(Error::configuration(
             "`slow_command` is 0, which would log every command; set at least 1 ns",

@@ -1,7 +1,7 @@
 //! Exclusive connections, driven by the `redis` crate.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bb8_redis::bb8;
 use redis::aio::MultiplexedConnection;
@@ -12,9 +12,6 @@ use super::attempt::{Attempt, Origin};
 use super::login::Login;
 use super::open::open;
 use crate::error::Error;
-
-/// A connection that was idle for longer than this is probed before it is handed out.
-const PROBE_AFTER: Duration = Duration::from_secs(15);
 
 pub(crate) struct Exclusive {
     pub(super) connection: MultiplexedConnection,
@@ -87,7 +84,8 @@ impl bb8::ManageConnection for ExclusiveManager {
         if !exclusive.is_usable() || exclusive.generation != self.origin.facts.generation() {
             return Err(Error::connection_lost("found broken in the pool"));
         }
-        if exclusive.last_used.elapsed() > PROBE_AFTER {
+        let idle = exclusive.last_used.elapsed();
+        if self.origin.settings.ping_interval.is_some_and(|interval| idle > interval) {
             let ping = redis::cmd("PING");
             let probe = ping.query_async::<()>(&mut exclusive.connection);
             let limit = self.origin.settings.connect_timeout;

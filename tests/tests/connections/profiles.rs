@@ -62,7 +62,7 @@ fn profiles_from_code_and_file_are_merged() {
             "[production]\nhost = \"127.0.0.1\"\nport = {}\npassword_file = {:?}\ndb = 4\nnamespace = \"app\"\n\
              timeout = \"2s\"\nconnect_timeout = \"900ms\"\nretry_delay = \"5ms\"\nretries = 1\nshared_connections = 1\nexclusive_connections = 2\n\
              client_name = \"shop\"\nprotocol = \"resp2\"\nmax_in_flight = 100\nmax_queued_bytes = 100000\n\
-             max_value_bytes = 5000\nbreaker_failures = 2\nbreaker_pause = \"1m\"\n",
+             max_value_bytes = 5000\nbreaker_failures = 2\nbreaker_pause = \"1m\"\nping_interval = \"off\"\n",
             server.port(),
             secret.to_str().unwrap(),
         );

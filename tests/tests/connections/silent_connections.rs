@@ -349,6 +349,55 @@ async fn idle_connections_are_probed() {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
+/// The number of PINGs in an hour without commands, and with one raw command after it.
+async fn pings_of_an_idle_hour(configure: impl FnOnce(RedisBuilder) -> RedisBuilder) -> (usize, usize) {
+    let server = Server::builder().log_commands(10_000).build();
+    let builder = Redis::builder().embedded(server.clone()).shared_connections(1);
+    let redis = configure(builder).build().unwrap();
+    let raw = || redis.raw(|mut c| async move { redis::cmd("DBSIZE").query_async::<i64>(&mut c).await });
+    Keys::text(1).set("x").ttl(MINUTE * 600).on(&redis).await.unwrap();
+    raw().await.unwrap();
+    let pings = || server.command_log().iter().filter(|logged| logged.arguments[0] == "PING").count();
+    tokio::time::sleep(MINUTE * 60).await;
+    let idle = pings();
+    // After an hour, the exclusive connection is closed; a shorter pause keeps it.
+    raw().await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    let before = pings();
+    raw().await.unwrap();
+    (idle, pings() - before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ping_interval_is_a_setting() {
+    let (idle, at_checkout) = pings_of_an_idle_hour(|builder| builder.ping_interval(5 * MINUTE)).await;
+    assert!((5..=6).contains(&idle), "{idle} times in an hour");
+    assert_eq!(at_checkout, 0, "an exclusive connection was unused for less than the interval");
+    let (_, at_checkout) = pings_of_an_idle_hour(|builder| builder.ping_interval(MINUTE / 2)).await;
+    assert_eq!(at_checkout, 1);
+    assert_eq!(pings_of_an_idle_hour(|builder| builder.ping_interval(None)).await, (0, 0));
+    let error = Redis::builder().ping_interval(Duration::ZERO).build().unwrap_err();
+    assert!(error.to_string().contains("`ping_interval` is 0"), "{error}");
+}
+
+#[test]
+fn idle_connections_to_a_real_server_are_probed() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let builder = Redis::builder().url(&server.url()).unwrap();
+        let redis = builder.ping_interval(Duration::from_millis(20)).build().unwrap();
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        eventually("the connection sends PING", async || {
+            let info: String = redis
+                .raw(|mut c| async move { redis::cmd("INFO").arg("commandstats").query_async(&mut c).await })
+                .await
+                .unwrap();
+            info.contains("cmdstat_ping:")
+        })
+        .await;
+    });
+}
+
 #[test]
 fn an_idle_connection_that_died_costs_no_command_its_deadline() {
     within(PATIENCE, async {

@@ -204,6 +204,7 @@ fn no_secret_of_a_profile_leaks() {
         "exclusive_connections",
         "breaker_failures",
         "breaker_pause",
+        "ping_interval",
         "max_in_flight",
         "max_queued_bytes",
         "max_key_bytes",

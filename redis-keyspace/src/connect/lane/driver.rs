@@ -20,9 +20,8 @@ use crate::error::Error;
 use crate::protocol::{Decoder, Malformed, READ_SIZE, Replies, Reply};
 use crate::time::Deadline;
 
-/// A lane that was silent for this long, or up to twice as long, is probed before a caller relies
-/// on it.
-const PROBE_AFTER: Duration = Duration::from_secs(10);
+/// How often large buffers are freed, if the lane is not probed.
+const FREE_AFTER: Duration = Duration::from_secs(10);
 /// The longest interval between two checks of a silent lane.
 const LOOK: Duration = Duration::from_millis(250);
 /// Buffers that grew beyond this size, for example for a large value, are freed when they are no
@@ -93,7 +92,7 @@ enum End {
 impl Driver {
     pub(crate) fn new(reader: Reader, unread: BytesMut, queue: Arc<Queue>, origin: Origin) -> Self {
         let now = Instant::now();
-        let Settings { max_value_bytes, .. } = *origin.settings;
+        let Settings { max_value_bytes, ping_interval, .. } = *origin.settings;
         let patience = queue.patience();
         Self {
             reader,
@@ -115,7 +114,7 @@ impl Driver {
             heard: true,
             quiet_since: now,
             suspicion: None,
-            probe: Box::pin(tokio::time::sleep_until(now + PROBE_AFTER)),
+            probe: Box::pin(tokio::time::sleep_until(now + ping_interval.unwrap_or(FREE_AFTER))),
             heard_since: false,
         }
     }
@@ -216,19 +215,21 @@ impl Driver {
         }
     }
 
-    /// Probes a server that was silent for long. If it does not answer, the lane is closed as with
+    /// Probes a server that was silent for the ping interval, or up to twice as long. If it does not answer, the lane is closed as with
     /// any outstanding reply.
     fn poll_probe(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.probe.as_mut().poll(context).is_ready() {
             let now = Instant::now();
+            let interval = self.origin.settings.ping_interval;
             if !std::mem::take(&mut self.heard_since)
+                && interval.is_some()
                 && self.queue.probe(Deadline::after(self.patience.silence))
             {
                 // Silence counts from now on.
                 (self.heard, self.silent_since, self.quiet_since) = (false, now, now);
             }
             self.free_buffers();
-            self.probe.as_mut().reset(now + PROBE_AFTER);
+            self.probe.as_mut().reset(now + interval.unwrap_or(FREE_AFTER));
         }
         Poll::Pending
     }
