@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::builder::GetOrSet;
-use super::loader::LoadedValue;
+use super::loader::{AlwaysOne, LoadedValue};
 use crate::kind::Json;
 use crate::schema::{FilledKeyspace, Key, Keyspace};
 
@@ -36,7 +36,7 @@ impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<
     /// # Round trips
     ///
     /// As for [`get_or_set`](Self::get_or_set).
-    pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, Fut::Loader<F>>
+    pub fn get_or_set_json<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, Json<T>, AlwaysOne<'l, F, T>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,

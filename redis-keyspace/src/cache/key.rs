@@ -3,7 +3,10 @@
 use std::fmt::Debug;
 
 use super::builder::GetOrSet;
-use super::loader::{LoadedOption, LoadedValue, TryLoadedOption, TryLoadedValue};
+use super::loader::{
+    Always, AlwaysOne, Fallible, FallibleOne, FallibleOptional, FallibleOptionalOne, LoadedOption,
+    LoadedValue, Optional, OptionalOne, TryLoadedOption, TryLoadedValue,
+};
 use crate::kind::SingleValue;
 use crate::schema::{FilledKeyspace, Key, Keyspace};
 
@@ -75,13 +78,13 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One on a hit, three on a miss. A caller that waits for another caller's load takes one or
     /// two.
-    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
+    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, AlwaysOne<'l, F, V::Owned>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedValue<V::Owned> + Send + 'l,
     {
-        GetOrSet::new(self.clone(), Fut::loader(loader))
+        GetOrSet::new(self.clone(), Always { closure: loader, call: |load| Box::pin(load()) })
     }
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that can fail. If it fails, nothing is
@@ -120,14 +123,17 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// As for [`get_or_set`](Self::get_or_set).
-    pub fn try_get_or_set<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
+    pub fn try_get_or_set<'l, F, Fut, E>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, V, FallibleOne<'l, F, V::Owned, E>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: TryLoadedValue<V::Owned, E> + Send + 'l,
         E: Debug + Send,
     {
-        GetOrSet::new(self.clone(), Fut::loader(loader))
+        GetOrSet::new(self.clone(), Fallible { closure: loader, call: |load| Box::pin(load()) })
     }
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that may find no value. With a
@@ -165,13 +171,16 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// One on a hit, two if a negative entry exists, else three.
-    pub fn get_or_set_optional<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
+    pub fn get_or_set_optional<'l, F, Fut>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, V, OptionalOne<'l, F, V::Owned>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: LoadedOption<V::Owned> + Send + 'l,
     {
-        GetOrSet::new(self.clone(), Fut::loader(loader))
+        GetOrSet::new(self.clone(), Optional { closure: loader, call: |load| Box::pin(load()) })
     }
 
     /// Like [`get_or_set_optional`](Self::get_or_set_optional), with a loader that can fail. If it
@@ -205,13 +214,16 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// As for [`get_or_set_optional`](Self::get_or_set_optional).
-    pub fn try_get_or_set_optional<'l, F, Fut, E>(&self, loader: F) -> GetOrSet<'l, S, V, Fut::Loader<F>>
+    pub fn try_get_or_set_optional<'l, F, Fut, E>(
+        &self,
+        loader: F,
+    ) -> GetOrSet<'l, S, V, FallibleOptionalOne<'l, F, V::Owned, E>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
         Fut: TryLoadedOption<V::Owned, E> + Send + 'l,
         E: Debug + Send,
     {
-        GetOrSet::new(self.clone(), Fut::loader(loader))
+        GetOrSet::new(self.clone(), FallibleOptional { closure: loader, call: |load| Box::pin(load()) })
     }
 }

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use futures_core::future::BoxFuture;
+
 use super::error::FillError;
 use crate::error::Error;
 use crate::kind::SingleValue;
@@ -35,14 +37,23 @@ mod sealed {
     pub trait SealedLoader {}
 }
 
+/// Calls a closure that loads one value. Where the loader is created, its closure and future have
+/// their bounds. Later, only the output matters, so an unsuitable closure is one error. Otherwise,
+/// the compiler also reports that the builder can't be awaited.
+pub(super) type LoadOne<'l, F, T> = fn(F) -> BoxFuture<'l, T>;
+
 macro_rules! loader {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
-        pub struct $name<F>(pub(super) F);
+        pub struct $name<F, C> {
+            pub(super) closure: F,
+            /// Calls the closure.
+            pub(super) call: C,
+        }
 
-        impl<F> sealed::SealedLoader for $name<F> {}
+        impl<F, C> sealed::SealedLoader for $name<F, C> {}
 
-        impl<F> fmt::Debug for $name<F> {
+        impl<F, C> fmt::Debug for $name<F, C> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(stringify!($name))
             }
@@ -70,15 +81,19 @@ loader! {
     FallibleOptional
 }
 
+pub(super) type AlwaysOne<'l, F, T> = Always<F, LoadOne<'l, F, T>>;
+pub(super) type FallibleOne<'l, F, T, E> = Fallible<F, LoadOne<'l, F, Result<T, E>>>;
+pub(super) type OptionalOne<'l, F, T> = Optional<F, LoadOne<'l, F, Option<T>>>;
+pub(super) type FallibleOptionalOne<'l, F, T, E> = FallibleOptional<F, LoadOne<'l, F, Result<Option<T>, E>>>;
+
 fn always<T>(loaded: Option<T>) -> Result<T, Error> {
     loaded.ok_or_else(|| Error::protocol("a loader that always returns a value returned none"))
 }
 
-impl<V, F, Fut> Loader<V> for Always<F>
+impl<V, F> Loader<V> for AlwaysOne<'_, F, V::Owned>
 where
     V: SingleValue,
-    F: FnOnce() -> Fut + Send,
-    Fut: Future<Output = V::Owned> + Send,
+    F: Send,
 {
     type Value = V::Owned;
     type Failure = Error;
@@ -86,7 +101,7 @@ where
     const FINDS_NONE: bool = false;
 
     async fn load(self) -> Result<Option<V::Owned>, Infallible> {
-        Ok(Some((self.0)().await))
+        Ok(Some((self.call)(self.closure).await))
     }
 
     fn value(loaded: Option<V::Owned>) -> Result<V::Owned, Error> {
@@ -98,11 +113,10 @@ where
     }
 }
 
-impl<V, F, Fut, E> Loader<V> for Fallible<F>
+impl<V, F, E> Loader<V> for FallibleOne<'_, F, V::Owned, E>
 where
     V: SingleValue,
-    F: FnOnce() -> Fut + Send,
-    Fut: Future<Output = Result<V::Owned, E>> + Send,
+    F: Send,
     E: fmt::Debug + Send,
 {
     type Value = V::Owned;
@@ -111,7 +125,7 @@ where
     const FINDS_NONE: bool = false;
 
     async fn load(self) -> Result<Option<V::Owned>, E> {
-        (self.0)().await.map(Some)
+        (self.call)(self.closure).await.map(Some)
     }
 
     fn value(loaded: Option<V::Owned>) -> Result<V::Owned, Error> {
@@ -123,11 +137,10 @@ where
     }
 }
 
-impl<V, F, Fut> Loader<V> for Optional<F>
+impl<V, F> Loader<V> for OptionalOne<'_, F, V::Owned>
 where
     V: SingleValue,
-    F: FnOnce() -> Fut + Send,
-    Fut: Future<Output = Option<V::Owned>> + Send,
+    F: Send,
 {
     type Value = Option<V::Owned>;
     type Failure = Error;
@@ -135,7 +148,7 @@ where
     const FINDS_NONE: bool = true;
 
     async fn load(self) -> Result<Option<V::Owned>, Infallible> {
-        Ok((self.0)().await)
+        Ok((self.call)(self.closure).await)
     }
 
     fn value(loaded: Option<V::Owned>) -> Result<Option<V::Owned>, Error> {
@@ -147,11 +160,10 @@ where
     }
 }
 
-impl<V, F, Fut, E> Loader<V> for FallibleOptional<F>
+impl<V, F, E> Loader<V> for FallibleOptionalOne<'_, F, V::Owned, E>
 where
     V: SingleValue,
-    F: FnOnce() -> Fut + Send,
-    Fut: Future<Output = Result<Option<V::Owned>, E>> + Send,
+    F: Send,
     E: fmt::Debug + Send,
 {
     type Value = Option<V::Owned>;
@@ -160,7 +172,7 @@ where
     const FINDS_NONE: bool = true;
 
     async fn load(self) -> Result<Option<V::Owned>, E> {
-        (self.0)().await
+        (self.call)(self.closure).await
     }
 
     fn value(loaded: Option<V::Owned>) -> Result<Option<V::Owned>, Error> {
@@ -169,57 +181,23 @@ where
 
     fn failure(error: FillError<E>) -> FillError<E> {
         error
-    }
-}
-
-/// The output of a loader. The expected type is `T`.
-#[diagnostic::on_unimplemented(
-    message = "the loader returns `{Self}` instead of `{T}`",
-    label = "a value needs `get_or_set`, a `Result` `try_get_or_set`, an `Option` `get_or_set_optional`"
-)]
-pub trait LoaderOutput<T> {
-    #[doc(hidden)]
-    type Then<L>;
-
-    #[doc(hidden)]
-    fn then<L>(loader: L) -> Self::Then<L>;
-}
-
-impl<T> LoaderOutput<T> for T {
-    type Then<L> = L;
-
-    fn then<L>(loader: L) -> L {
-        loader
     }
 }
 
 /// A future of the loaded value.
 // The bounds of `get_or_set` are traits of this crate, so that the error about any other loader
 // says what to write. Without `do_not_recommend`, the compiler reports the bounds of the
-// implementation instead. `Loader` projects the output, so that for any other output the type of
-// the builder is unknown. Otherwise, the compiler also reports that the builder can't be awaited.
-// `Send` is a separate bound, because the compiler itself explains why a future lacks it.
+// implementation instead. `Send` is a separate bound, because the compiler itself explains why a
+// future lacks it.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `{T}`",
     label = "write `|| async {{ .. }}`; if it returns a `Result`, use `try_get_or_set`; an `Option`, `get_or_set_optional`",
     note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
 )]
-pub trait LoadedValue<T> {
-    #[doc(hidden)]
-    type Loader<F>;
-
-    #[doc(hidden)]
-    fn loader<F>(load: F) -> Self::Loader<F>;
-}
+pub trait LoadedValue<T>: Future<Output = T> {}
 
 #[diagnostic::do_not_recommend]
-impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {
-    type Loader<F> = <Fut::Output as LoaderOutput<T>>::Then<Always<F>>;
-
-    fn loader<F>(load: F) -> Self::Loader<F> {
-        <Fut::Output as LoaderOutput<T>>::then(Always(load))
-    }
-}
+impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {}
 
 /// A future of the loaded value, or of the loader's error.
 #[diagnostic::on_unimplemented(
@@ -227,22 +205,10 @@ impl<T, Fut: Future<Output = T>> LoadedValue<T> for Fut {
     label = "write `|| async {{ Ok(value) }}`; if it always returns a value, use `get_or_set`",
     note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
 )]
-pub trait TryLoadedValue<T, E> {
-    #[doc(hidden)]
-    type Loader<F>;
-
-    #[doc(hidden)]
-    fn loader<F>(load: F) -> Self::Loader<F>;
-}
+pub trait TryLoadedValue<T, E>: Future<Output = Result<T, E>> {}
 
 #[diagnostic::do_not_recommend]
-impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {
-    type Loader<F> = <Fut::Output as LoaderOutput<Result<T, E>>>::Then<Fallible<F>>;
-
-    fn loader<F>(load: F) -> Self::Loader<F> {
-        <Fut::Output as LoaderOutput<Result<T, E>>>::then(Fallible(load))
-    }
-}
+impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {}
 
 /// A future of a value or `None`, for loaders that may find no value.
 #[diagnostic::on_unimplemented(
@@ -250,44 +216,20 @@ impl<T, E, Fut: Future<Output = Result<T, E>>> TryLoadedValue<T, E> for Fut {
     label = "write `|| async {{ Some(value) }}`; if it always returns a value, use `get_or_set`",
     note = "for a `Result` of an `Option`, use `try_get_or_set_optional`"
 )]
-pub trait LoadedOption<T> {
-    #[doc(hidden)]
-    type Loader<F>;
-
-    #[doc(hidden)]
-    fn loader<F>(load: F) -> Self::Loader<F>;
-}
+pub trait LoadedOption<T>: Future<Output = Option<T>> {}
 
 #[diagnostic::do_not_recommend]
-impl<T, Fut: Future<Output = Option<T>>> LoadedOption<T> for Fut {
-    type Loader<F> = <Fut::Output as LoaderOutput<Option<T>>>::Then<Optional<F>>;
-
-    fn loader<F>(load: F) -> Self::Loader<F> {
-        <Fut::Output as LoaderOutput<Option<T>>>::then(Optional(load))
-    }
-}
+impl<T, Fut: Future<Output = Option<T>>> LoadedOption<T> for Fut {}
 
 /// A future of a value, `None` or an error, for loaders that may find no value and may fail.
 #[diagnostic::on_unimplemented(
     message = "the loader does not return a future of `Result<Option<{T}>, _>`",
     label = "write `|| async {{ Ok(Some(value)) }}`; if it returns a `Result` of a value, use `try_get_or_set`; an `Option`, `get_or_set_optional`"
 )]
-pub trait TryLoadedOption<T, E> {
-    #[doc(hidden)]
-    type Loader<F>;
-
-    #[doc(hidden)]
-    fn loader<F>(load: F) -> Self::Loader<F>;
-}
+pub trait TryLoadedOption<T, E>: Future<Output = Result<Option<T>, E>> {}
 
 #[diagnostic::do_not_recommend]
-impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for Fut {
-    type Loader<F> = <Fut::Output as LoaderOutput<Result<Option<T>, E>>>::Then<FallibleOptional<F>>;
-
-    fn loader<F>(load: F) -> Self::Loader<F> {
-        <Fut::Output as LoaderOutput<Result<Option<T>, E>>>::then(FallibleOptional(load))
-    }
-}
+impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for Fut {}
 
 /// A future of the values that a loader of many values found.
 #[diagnostic::on_unimplemented(
@@ -295,22 +237,10 @@ impl<T, E, Fut: Future<Output = Result<Option<T>, E>>> TryLoadedOption<T, E> for
     label = "expected a loader such as `|ids| async {{ HashMap::new() }}`",
     note = "for a loader that returns a `Result`, use `try_get_or_set_many`"
 )]
-pub trait LoadedValues<I, T> {
-    #[doc(hidden)]
-    type Loader<F>;
-
-    #[doc(hidden)]
-    fn loader<F>(load: F) -> Self::Loader<F>;
-}
+pub trait LoadedValues<I, T>: Future<Output: IntoIterator<Item = (I, T)>> {}
 
 #[diagnostic::do_not_recommend]
-impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> for Fut {
-    type Loader<F> = <<Fut::Output as IntoIterator>::Item as LoaderOutput<(I, T)>>::Then<Always<F>>;
-
-    fn loader<F>(load: F) -> Self::Loader<F> {
-        <<Fut::Output as IntoIterator>::Item as LoaderOutput<(I, T)>>::then(Always(load))
-    }
-}
+impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> for Fut {}
 
 /// A future of the values that a loader of many values found, or of its error.
 #[diagnostic::on_unimplemented(
@@ -318,19 +248,7 @@ impl<I, T, Fut: Future<Output: IntoIterator<Item = (I, T)>>> LoadedValues<I, T> 
     label = "expected a loader such as `|ids| async {{ Ok(HashMap::new()) }}`",
     note = "for a loader that does not return a `Result`, use `get_or_set_many`"
 )]
-pub trait TryLoadedValues<R, E> {
-    #[doc(hidden)]
-    type Loader<F>;
-
-    #[doc(hidden)]
-    fn loader<F>(load: F) -> Self::Loader<F>;
-}
+pub trait TryLoadedValues<R, E>: Future<Output = Result<R, E>> {}
 
 #[diagnostic::do_not_recommend]
-impl<R, E, Fut: Future<Output = Result<R, E>>> TryLoadedValues<R, E> for Fut {
-    type Loader<F> = <Fut::Output as LoaderOutput<Result<R, E>>>::Then<Fallible<F>>;
-
-    fn loader<F>(load: F) -> Self::Loader<F> {
-        <Fut::Output as LoaderOutput<Result<R, E>>>::then(Fallible(load))
-    }
-}
+impl<R, E, Fut: Future<Output = Result<R, E>>> TryLoadedValues<R, E> for Fut {}

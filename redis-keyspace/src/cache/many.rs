@@ -69,7 +69,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
         loader: F,
-    ) -> GetOrSetMany<'l, S, V, I, Fut::Loader<F>>
+    ) -> GetOrSetMany<'l, S, V, I, AlwaysMany<'l, F, I, V::Owned>>
     where
         S: FilledKeyspace,
         I: Clone + Eq + Hash + Send + Sync + 'l,
@@ -77,7 +77,16 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         Fut: LoadedValues<I, V::Owned> + Send + 'l,
     {
         let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
-        GetOrSetMany::new(wanted, Fut::loader(loader))
+        GetOrSetMany::new(
+            wanted,
+            Always {
+                closure: loader,
+                call: |load, ids| {
+                    let loading = load(ids);
+                    Box::pin(async { loading.await.into_iter().collect() })
+                },
+            },
+        )
     }
 
     /// Like [`get_or_set_many`](Self::get_or_set_many), with a loader that can fail. If it fails,
@@ -114,7 +123,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,
         loader: F,
-    ) -> GetOrSetMany<'l, S, V, I, Fut::Loader<F>>
+    ) -> GetOrSetMany<'l, S, V, I, FallibleMany<'l, F, I, V::Owned, E>>
     where
         S: FilledKeyspace,
         I: Clone + Eq + Hash + Send + Sync + 'l,
@@ -124,7 +133,16 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         E: fmt::Debug + Send,
     {
         let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
-        GetOrSetMany::new(wanted, Fut::loader(loader))
+        GetOrSetMany::new(
+            wanted,
+            Fallible {
+                closure: loader,
+                call: |load, ids| {
+                    let loading = load(ids);
+                    Box::pin(async { Ok(loading.await?.into_iter().collect()) })
+                },
+            },
+        )
     }
 }
 
@@ -205,14 +223,12 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
     }
 }
 
-impl<'l, S, V, I, F, Fut, R> IntoFuture for GetOrSetMany<'l, S, V, I, Always<F>>
+impl<'l, S, V, I, F> IntoFuture for GetOrSetMany<'l, S, V, I, AlwaysMany<'l, F, I, V::Owned>>
 where
     S: Keyspace,
     V: SingleValue,
     I: Clone + Eq + Hash + Send + Sync + 'l,
-    F: FnMut(Vec<I>) -> Fut + Send + 'l,
-    Fut: Future<Output = R> + Send + 'l,
-    R: IntoIterator<Item = (I, V::Owned)>,
+    F: Send + 'l,
 {
     type Output = Result<Vec<Option<V::Owned>>>;
     type IntoFuture = BoxFuture<'l, Self::Output>;
@@ -223,14 +239,12 @@ where
     }
 }
 
-impl<'l, S, V, I, F, Fut, R, E> IntoFuture for GetOrSetMany<'l, S, V, I, Fallible<F>>
+impl<'l, S, V, I, F, E> IntoFuture for GetOrSetMany<'l, S, V, I, FallibleMany<'l, F, I, V::Owned, E>>
 where
     S: Keyspace,
     V: SingleValue,
     I: Clone + Eq + Hash + Send + Sync + 'l,
-    F: FnMut(Vec<I>) -> Fut + Send + 'l,
-    Fut: Future<Output = Result<R, E>> + Send + 'l,
-    R: IntoIterator<Item = (I, V::Owned)>,
+    F: Send + 'l,
     E: fmt::Debug + Send + 'l,
 {
     type Output = Result<Vec<Option<V::Owned>>, FillError<E>>;
@@ -245,42 +259,42 @@ where
 /// The values that a loader found, or its error.
 type Found<I, T, E> = Result<HashMap<I, T>, E>;
 
-/// A loader of many values. It may run more than once. `find` returns `impl Future`, not a boxed
-/// one: a boxed future's lifetime would have to be named in every future that contains the loader.
+/// Calls a closure that loads many values.
+type LoadMany<'l, F, I, R> = fn(&mut F, Vec<I>) -> BoxFuture<'l, R>;
+
+type AlwaysMany<'l, F, I, T> = Always<F, LoadMany<'l, F, I, HashMap<I, T>>>;
+type FallibleMany<'l, F, I, T, E> = Fallible<F, LoadMany<'l, F, I, Found<I, T, E>>>;
+
+/// A loader of many values. It may run more than once.
 trait ManyLoader<I, T>: Send {
     type Error: fmt::Debug + Send;
 
     fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, Self::Error>> + Send;
 }
 
-impl<I, T, F, Fut, R> ManyLoader<I, T> for Always<F>
+impl<I, T, F> ManyLoader<I, T> for AlwaysMany<'_, F, I, T>
 where
-    I: Eq + Hash + Send,
-    F: FnMut(Vec<I>) -> Fut + Send,
-    Fut: Future<Output = R> + Send,
-    R: IntoIterator<Item = (I, T)>,
+    I: Send,
+    F: Send,
 {
     type Error = Infallible;
 
     fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, Infallible>> + Send {
-        let loading = (self.0)(ids);
-        async { Ok(loading.await.into_iter().collect()) }
+        let loading = (self.call)(&mut self.closure, ids);
+        async { Ok(loading.await) }
     }
 }
 
-impl<I, T, F, Fut, R, E> ManyLoader<I, T> for Fallible<F>
+impl<I, T, F, E> ManyLoader<I, T> for FallibleMany<'_, F, I, T, E>
 where
-    I: Eq + Hash + Send,
-    F: FnMut(Vec<I>) -> Fut + Send,
-    Fut: Future<Output = Result<R, E>> + Send,
-    R: IntoIterator<Item = (I, T)>,
+    I: Send,
+    F: Send,
     E: fmt::Debug + Send,
 {
     type Error = E;
 
     fn find(&mut self, ids: Vec<I>) -> impl Future<Output = Found<I, T, E>> + Send {
-        let loading = (self.0)(ids);
-        async { Ok(loading.await?.into_iter().collect()) }
+        (self.call)(&mut self.closure, ids)
     }
 }
 

@@ -157,6 +157,7 @@ impl RedisBuilder {
     }
 
     /// Sets which commands log a connection in. The default detects what the server accepts.
+    /// [`LoginMode::Minimal`] sends fewer commands, for servers that are billed per command.
     /// [`LoginMode::Plain`] is for proxies that close the connection on any command but `AUTH` and
     /// `SELECT`.
     ///
@@ -318,9 +319,9 @@ impl RedisBuilder {
     /// Sets after how much silence a connection is checked with a `PING`; `None` turns the check
     /// off. The default is 10 seconds.
     ///
-    /// A shared connection without traffic sends a `PING` after one to two intervals, and then every
-    /// second interval. An exclusive connection that was unused for longer than the interval sends
-    /// one when it is checked out.
+    /// A shared connection without traffic sends a `PING` after one to two intervals, and then
+    /// every second interval. An exclusive connection that was unused for longer than the interval
+    /// sends one when it is checked out.
     ///
     /// The check closes a connection that was cut without notice, for example by a firewall, before
     /// a command needs it. Without the check, the next command gets no reply and fails at its
@@ -454,7 +455,7 @@ impl RedisBuilder {
     /// - `REDIS_PASSWORD`, or `REDIS_PASSWORD_FILE`, the path of a file that contains the password;
     /// - `REDIS_DB`;
     /// - `REDIS_NAMESPACE`;
-    /// - `REDIS_LOGIN` (`auto`, `plain`);
+    /// - `REDIS_LOGIN` (`auto`, `minimal`, `plain`);
     /// - `REDIS_TLS` (`false`; `true` is an error, because this version has no TLS);
     /// - `REDIS_VERIFY_WRITES` (`true`, `false`).
     ///

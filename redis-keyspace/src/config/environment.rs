@@ -160,9 +160,9 @@ impl Variables {
     }
 
     fn login(&self) -> Result<Option<LoginMode>> {
-        let mode = self
-            .get("REDIS_LOGIN")
-            .map(|text| LoginMode::named(text).ok_or_else(|| wrong("REDIS_LOGIN", "must be auto or plain")));
+        let mode = self.get("REDIS_LOGIN").map(|text| {
+            LoginMode::named(text).ok_or_else(|| wrong("REDIS_LOGIN", "must be auto, minimal or plain"))
+        });
         mode.transpose()
     }
 

@@ -60,7 +60,7 @@ const DEFAULT: &str = "development";
 ///
 /// - the server: `url`, or `host` and `port`, or `unix_socket`;
 /// - the login: `username`, `password` or `password_file`, `db`, `client_name`, `protocol`
-///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"plain"`);
+///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"minimal"`, `"plain"`);
 /// - `namespace`;
 /// - durations (`"800ms"`, `"5s"`, `"1m"`): `timeout`, `connect_timeout`, `retry_delay`,
 ///   `breaker_pause`, `slow_command`, and `ping_interval`, which can also be `"off"`;
@@ -260,7 +260,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             }),
             "login" => builder.login(
                 LoginMode::named(entry.text()?)
-                    .ok_or_else(|| format!("`{name}` must be \"auto\" or \"plain\""))?,
+                    .ok_or_else(|| format!("`{name}` must be \"auto\", \"minimal\" or \"plain\""))?,
             ),
             "timeout" => builder.timeout(entry.duration()?),
             "connect_timeout" => builder.connect_timeout(entry.duration()?),

@@ -55,6 +55,13 @@ pub enum LoginMode {
     /// before falls back only after three closed connections in a row.
     #[default]
     Auto,
+    /// Like [`Auto`](Self::Auto), without the commands that only report something: `INFO`, `CLIENT
+    /// SETINFO`, and `CLIENT SETNAME` unless a name is set. This is for servers that are billed per
+    /// command: a login takes `HELLO`, `MULTI` and `EXEC`, and `SELECT` if needed. The empty
+    /// transaction stays, because the library must know whether transactions are atomic.
+    ///
+    /// `CLIENT LIST` then shows neither the program nor the library.
+    Minimal,
     /// Sends `AUTH` and `SELECT` if they are needed, else `PING`; always uses RESP2. This is for
     /// proxies that close the connection on other commands, or never answer them. It saves the
     /// first attempt of [`Auto`](Self::Auto). Separate connections try `MULTI` and `EVAL` to find
@@ -67,6 +74,7 @@ impl LoginMode {
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "auto" => Some(Self::Auto),
+            "minimal" => Some(Self::Minimal),
             "plain" => Some(Self::Plain),
             _ => None,
         }

@@ -79,7 +79,7 @@ impl UrlParts {
             }
             "login" => {
                 let login = LoginMode::named(value)
-                    .ok_or_else(|| wrong("has a `login` that is neither auto nor plain"))?;
+                    .ok_or_else(|| wrong("has a `login` that is not auto, minimal or plain"))?;
                 self.login.replace(login).is_none()
             }
             _ => {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::facts::ServerInfo;
 use super::stream::Stream;
-use crate::config::{Protocol, Secret, Settings};
+use crate::config::{LoginMode, Protocol, Secret, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Decoder, Malformed, Packet, Reply, read, script_probe};
 
@@ -237,15 +237,18 @@ impl<'s> Conversation<'s> {
         }
         // Old servers have no SETINFO, and some users may not run CLIENT. Neither is a reason to
         // fail.
-        if let Some(name) = settings.client_name.as_deref().or(default_name()) {
+        let reports = settings.login != LoginMode::Minimal;
+        if let Some(name) = settings.client_name.as_deref().or(default_name().filter(|_| reports)) {
             write_command(&mut out, &["CLIENT", "SETNAME", name]);
             expected.push(("CLIENT SETNAME", Answer::Optional));
         }
-        write_command(&mut out, &["CLIENT", "SETINFO", "LIB-NAME", "redis-keyspace"]);
-        write_command(&mut out, &["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]);
-        expected.extend([("CLIENT SETINFO", Answer::Optional), ("CLIENT SETINFO", Answer::Optional)]);
-        write_command(&mut out, &["INFO", "server"]);
-        expected.push(("INFO", Answer::Optional));
+        if reports {
+            write_command(&mut out, &["CLIENT", "SETINFO", "LIB-NAME", "redis-keyspace"]);
+            write_command(&mut out, &["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]);
+            expected.extend([("CLIENT SETINFO", Answer::Optional), ("CLIENT SETINFO", Answer::Optional)]);
+            write_command(&mut out, &["INFO", "server"]);
+            expected.push(("INFO", Answer::Optional));
+        }
         write_command(&mut out, &["MULTI"]);
         write_command(&mut out, &["EXEC"]);
         expected.extend([("MULTI", Answer::Transactions), ("EXEC", Answer::Transactions)]);

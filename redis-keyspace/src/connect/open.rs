@@ -26,7 +26,7 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     }
     let connection = match settings.login {
         LoginMode::Plain => plain(settings).await.map_err(LoginFailure::into_error)?,
-        LoginMode::Auto => match detect(settings, history).await? {
+        LoginMode::Auto | LoginMode::Minimal => match detect(settings, history).await? {
             Detected::Full(connection) => return Ok(connection),
             Detected::Plain(connection) => connection,
         },

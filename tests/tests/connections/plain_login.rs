@@ -141,6 +141,39 @@ fn the_detected_login_is_remembered() {
 }
 
 #[test]
+fn a_minimal_login_sends_no_command_that_only_reports() {
+    on_both(async |address| {
+        for (protocol, by_url) in [(Protocol::Auto, true), (Protocol::Resp2, false), (Protocol::Resp3, false)]
+        {
+            let proxy = Proxy::start(address);
+            // None of these is sent, so the faults stay unused.
+            ["CLIENT", "INFO"].iter().for_each(|command| proxy.on(command, Fault::CutRequest));
+            let builder = through(&proxy).protocol(protocol);
+            let redis = if by_url {
+                builder.url(&format!("redis://127.0.0.1:{}?login=minimal", proxy.port())).unwrap()
+            } else {
+                builder.login(LoginMode::Minimal)
+            };
+            let redis = redis.build().unwrap();
+            Keys::count(1).incr().on(&redis).await.unwrap();
+            assert!(Keys::count(1).ttl().on(&redis).await.unwrap().remaining().is_some());
+            assert_eq!(proxy.unused(), 2, "{protocol:?}");
+            assert_eq!(redis.stats().connections[0].failed_connects, 0);
+        }
+        // A name is only sent if it was set.
+        let named = Redis::builder().host("127.0.0.1").port(address.port()).login(LoginMode::Minimal);
+        let redis = named.client_name("billed").build().unwrap();
+        let name =
+            redis
+                .raw(|mut c| async move {
+                    redis::cmd("CLIENT").arg("GETNAME").query_async::<String>(&mut c).await
+                })
+                .await;
+        assert_eq!(name.unwrap(), "billed");
+    });
+}
+
+#[test]
 fn a_plain_login_can_be_configured() {
     on_both(async |address| {
         for by_url in [false, true] {

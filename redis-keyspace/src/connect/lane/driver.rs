@@ -215,8 +215,8 @@ impl Driver {
         }
     }
 
-    /// Probes a server that was silent for the ping interval, or up to twice as long. If it does not answer, the lane is closed as with
-    /// any outstanding reply.
+    /// Probes a server that was silent for the ping interval, or up to twice as long. If it does
+    /// not answer, the lane is closed as with any outstanding reply.
     fn poll_probe(&mut self, context: &mut Context<'_>) -> Poll<End> {
         while self.probe.as_mut().poll(context).is_ready() {
             let now = Instant::now();
@@ -338,5 +338,7 @@ impl Drop for Driver {
         // The driver is also dropped when its runtime ends. No caller may wait for a dropped
         // driver.
         self.queue.fail(&Error::connection_lost("its runtime has ended"));
+        // Handles in other runtimes may hold the queue for long, and with it the socket.
+        self.queue.writer().shut_down();
     }
 }

@@ -50,7 +50,7 @@ impl Lane {
         server: ServerInfo,
     ) -> Self {
         let (reader, writer) = split(stream);
-        let is_fallback = server.is_plain && origin.settings.login == LoginMode::Auto;
+        let is_fallback = server.is_plain && origin.settings.login != LoginMode::Plain;
         let fallback_of = is_fallback.then(|| Arc::clone(&origin.facts));
         let queue =
             Arc::new(Queue::new(writer, Room::new(&origin.settings), Patience::new(&origin.settings)));

@@ -2,10 +2,14 @@
 //! a caller on an idle lane writes its command itself, which saves waking the driver.
 
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use socket2::SockRef;
+#[cfg(feature = "embedded")]
+use tokio::io::AsyncWrite;
 use tokio::net::tcp;
 #[cfg(unix)]
 use tokio::net::unix;
@@ -67,6 +71,22 @@ impl Reader {
 }
 
 impl Writer {
+    /// Closes the connection, even while other tasks hold this writer.
+    pub(crate) fn shut_down(&self) {
+        // An error means that the connection is closed already.
+        let _ = match self {
+            Self::Tcp(writer) => SockRef::from(writer.as_ref()).shutdown(Shutdown::Both),
+            #[cfg(unix)]
+            Self::Unix(writer) => SockRef::from(writer.as_ref()).shutdown(Shutdown::Both),
+            #[cfg(feature = "embedded")]
+            Self::Memory(writer) => {
+                let context = &mut Context::from_waker(std::task::Waker::noop());
+                let ended = Pin::new(&mut *lock(writer)).poll_shutdown(context);
+                if let Poll::Ready(ended) = ended { ended } else { Ok(()) }
+            }
+        };
+    }
+
     /// Writes what fits now, without registering a waker.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
