@@ -62,16 +62,13 @@ impl<B: CommandOptions> Deferred<B, B::Output> {
     }
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<B::Output>> {
-        let building = match self {
-            Self::Running(command) => return Pin::new(command).poll(context),
-            Self::Building(_) => {
-                std::mem::replace(self, Self::Running(Command::unsent(B::NAME, Ok(Request::Empty))))
+        loop {
+            if let Self::Running(command) = self {
+                return Pin::new(command).poll(context);
             }
-        };
-        let mut command = building.into_command();
-        let result = Pin::new(&mut command).poll(context);
-        *self = Self::Running(command);
-        result
+            let unsent = Self::Running(Command::unsent(B::NAME, Ok(Request::Empty)));
+            *self = Self::Running(std::mem::replace(self, unsent).into_command());
+        }
     }
 }
 

@@ -134,6 +134,11 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
             "`ping_interval` is 0, which would send PING without pause; set `None` to turn the check off",
         ));
     }
+    if settings.ping_interval.is_some_and(|interval| interval > LONGEST) {
+        return Err(Error::configuration(
+            "`ping_interval` is longer than 7 days; set `None` to turn the check off",
+        ));
+    }
     if settings.slow_command.is_some_and(|least| least.is_zero()) {
         return Err(Error::configuration(
             "`slow_command` is 0, which would log every command; set at least 1 ns",

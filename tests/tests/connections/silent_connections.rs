@@ -378,6 +378,8 @@ async fn the_ping_interval_is_a_setting() {
     assert_eq!(pings_of_an_idle_hour(|builder| builder.ping_interval(None)).await, (0, 0));
     let error = Redis::builder().ping_interval(Duration::ZERO).build().unwrap_err();
     assert!(error.to_string().contains("`ping_interval` is 0"), "{error}");
+    let error = Redis::builder().ping_interval(Duration::MAX).build().unwrap_err();
+    assert!(error.to_string().contains("`ping_interval` is longer than 7 days"), "{error}");
 }
 
 #[test]
