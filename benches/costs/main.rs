@@ -1,5 +1,4 @@
-//! What a server sees of each operation: commands, bytes and CPU time. Of interest where a server
-//! is billed by these.
+//! What a server sees of each operation: commands, bytes and CPU time. For servers billed by these.
 
 use std::future::Future;
 use std::time::Duration;
@@ -214,8 +213,7 @@ async fn fills(meter: &Meter<'_>) -> Result<(), Error> {
             Ok(())
         })
         .await?;
-    // Each operation needs a missing value, so one command is a `del`, which is subtracted by the
-    // reader: its costs are in a row above.
+    // Each operation needs a missing value, so it starts with a `del`. Subtract the row above.
     meter
         .row("`del`, then `get_or_set`, a miss", async |id| {
             CartKeys::user(id).del().await?;

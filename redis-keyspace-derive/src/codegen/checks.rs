@@ -38,7 +38,8 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 }
 
 /// Checks that a field with options of fills has a kind with fills. Options on the struct apply
-/// only to fields with such kinds. `fills = false` is true of the others, except of `Once`.
+/// only to fields with such kinds. `fills = false` is allowed on every other kind except
+/// `Once`.
 pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let asserts = model.entries.iter().filter_map(|entry| {
         let (kind, span) = (entry.kind.as_ref()?, at(entry.fills.span()?));

@@ -28,7 +28,8 @@ impl Catalog {
     /// of each template, and a `+` rule for each command that is sent. They print as the end of
     /// `ACL SETUSER name on >password ..`.
     ///
-    /// Templates with fills also need rights on their companion keys. `fills = false` saves these.
+    /// Templates with fills also need rights on their companion keys. Templates with
+    /// `fills = false` do not.
     ///
     /// In an ACL pattern, `*` matches colons too, so the rule of a template permits more keys than
     /// the template has.

@@ -51,7 +51,7 @@ impl Catalog {
                     template.wire_format(),
                     lifetime(template.lifetime()),
                 );
-                if !template.fills().enabled() {
+                if template.declares_no_fills() {
                     text.push_str(", fills: false");
                 }
                 let arguments = arguments_written(template);

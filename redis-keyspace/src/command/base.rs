@@ -68,7 +68,7 @@ impl<T> Command<T> {
         Self::with_subject(subject, request, decode)
     }
 
-    /// Creates a command about which nothing more is known than its subject.
+    /// Creates a command with default options.
     pub(super) fn with_subject(subject: Subject, request: Result<Request>, decode: Decode<T>) -> Self {
         Self {
             request,
@@ -82,9 +82,9 @@ impl<T> Command<T> {
     }
 
     /// Creates a command that is not sent, because it is an error or has nothing to send.
-    pub(super) fn unsent(command: &'static str, request: Result<Request>) -> Self {
+    pub(super) fn unsent(subject: Subject, request: Result<Request>) -> Self {
         let decode = |_: &Request, _| Err(Error::protocol("a command that is not sent has no reply"));
-        Self::with_subject(Subject::new(None, None, command), request, decode)
+        Self::with_subject(subject, request, decode)
     }
 
     /// Makes the command fail if it was polled already. An option that is set then would be

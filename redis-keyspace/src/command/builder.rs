@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::base::{Command, polled_already};
-use crate::client::CallOptions;
+use crate::client::{CallOptions, Subject};
 use crate::error::Result;
 use crate::protocol::Request;
 
@@ -12,8 +12,6 @@ use crate::protocol::Request;
 pub(super) trait CommandOptions {
     /// The result of the command.
     type Output: 'static;
-    /// The name of the command.
-    const NAME: &'static str;
 
     fn call(&mut self) -> &mut CallOptions;
     fn finish(self) -> Command<Self::Output>;
@@ -38,7 +36,7 @@ impl<B: CommandOptions> Deferred<B, B::Output> {
         }
     }
 
-    /// Returns where the server and the deadline are set.
+    /// Returns the server and deadline options.
     pub(super) fn call(&mut self) -> &mut CallOptions {
         match self {
             Self::Building(options) => options.call(),
@@ -50,7 +48,10 @@ impl<B: CommandOptions> Deferred<B, B::Output> {
     pub(super) fn map<C: CommandOptions>(self, change: impl FnOnce(B) -> C) -> Deferred<C, C::Output> {
         match self {
             Self::Building(options) => Deferred::Building(change(options)),
-            Self::Running(_) => Deferred::Running(Command::unsent(C::NAME, Err(polled_already(C::NAME)))),
+            Self::Running(command) => {
+                let subject = command.subject;
+                Deferred::Running(Command::unsent(subject, Err(polled_already(subject.command))))
+            }
         }
     }
 
@@ -66,7 +67,7 @@ impl<B: CommandOptions> Deferred<B, B::Output> {
             if let Self::Running(command) = self {
                 return Pin::new(command).poll(context);
             }
-            let unsent = Self::Running(Command::unsent(B::NAME, Ok(Request::Empty)));
+            let unsent = Self::Running(Command::unsent(Subject::new(None, None, ""), Ok(Request::Empty)));
             *self = Self::Running(std::mem::replace(self, unsent).into_command());
         }
     }

@@ -93,7 +93,6 @@ impl<S: Keyspace, V: SingleValue> GetEx<S, V> {
 
 impl<S: Keyspace, V: SingleValue> CommandOptions for GetExOptions<S, V> {
     type Output = Option<V::Owned>;
-    const NAME: &'static str = "GETEX";
 
     fn call(&mut self) -> &mut CallOptions {
         &mut self.call

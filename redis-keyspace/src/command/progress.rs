@@ -1,4 +1,4 @@
-//! How far a command is.
+//! The progress of a command.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::protocol::Replies;
 use crate::time::Deadline;
 
-/// How far a command is. Its first poll sends it.
+/// The progress of a command. Its first poll sends it.
 #[derive(Default)]
 pub(super) struct CommandRun {
     pub(super) progress: CommandProgress,

@@ -278,7 +278,6 @@ fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result
 
 impl<S: Keyspace, V: SingleValue, R: 'static> CommandOptions for SetOptions<S, V, R> {
     type Output = R;
-    const NAME: &'static str = "SET";
 
     fn call(&mut self) -> &mut CallOptions {
         &mut self.call

@@ -316,8 +316,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets after how much silence a connection is checked with a `PING`; `None` turns the check
-    /// off. The default is 10 seconds.
+    /// Sets how long a connection may be silent before it is checked with a `PING`. `None` turns
+    /// the check off. The default is 10 seconds.
     ///
     /// A shared connection without traffic sends a `PING` after one to two intervals, and then
     /// every second interval. An exclusive connection that was unused for longer than the interval

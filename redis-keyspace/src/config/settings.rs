@@ -57,10 +57,12 @@ pub enum LoginMode {
     Auto,
     /// Like [`Auto`](Self::Auto), without the commands that only report something: `INFO`, `CLIENT
     /// SETINFO`, and `CLIENT SETNAME` unless a name is set. This is for servers that are billed per
-    /// command: a login takes `HELLO`, `MULTI` and `EXEC`, and `SELECT` if needed. The empty
-    /// transaction stays, because the library must know whether transactions are atomic.
+    /// command. With RESP3, a login takes `HELLO`, `MULTI` and `EXEC`, and `SELECT` if needed; with
+    /// RESP2, one more. The empty transaction stays, because the library must know whether
+    /// transactions are atomic.
     ///
-    /// `CLIENT LIST` then shows neither the program nor the library.
+    /// `CLIENT LIST` then shows neither the program nor the library. The library can't tell a lost
+    /// connection from a restarted server, so after either of them a scan starts again.
     Minimal,
     /// Sends `AUTH` and `SELECT` if they are needed, else `PING`; always uses RESP2. This is for
     /// proxies that close the connection on other commands, or never answer them. It saves the

@@ -155,9 +155,9 @@ impl Own {
     ) -> Result<(Replies, ServerRun), Error> {
         loop {
             let waiting = self.queued.enter(request, &self.origin.settings)?;
-            let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
-            let slot =
-                slot.ok_or_else(|| Error::configuration("a pool needs at least one shared connection"))?;
+            let slot = self
+                .slot_for(request, preferred)
+                .ok_or_else(|| Error::configuration("a pool needs at least one shared connection"))?;
             let lane = match self.connected(slot, deadline).await {
                 Ok(lane) => lane,
                 // A server that accepts no more connections still answers on open ones.
@@ -296,6 +296,17 @@ impl Own {
 
     fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().chain([&self.big])
+    }
+
+    /// Returns the slot for a request. A long one has its own connection, except where that would
+    /// change the run: without a run id, each connection counts as another run.
+    fn slot_for(&self, request: &Request, preferred: Option<ServerRun>) -> Option<&Slot> {
+        let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
+        let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
+        if preferred.is_none() || slot.as_ref().is_some_and(is_preferred) {
+            return slot;
+        }
+        self.slots().find(is_preferred).or(slot)
     }
 
     /// Returns the slot for a request that can wait for a connection: one of the preferred run,

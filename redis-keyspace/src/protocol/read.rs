@@ -48,7 +48,7 @@ const RIGHTS: &str = "writes also end fills in flight, which requires more permi
      `fills = false` for keys that are never filled";
 
 const ASIDE: &str = "the command was executed, but fills of the key in flight could not be ended and may store an older \
-                     value; `Catalog::acl_rules` lists the required permissions";
+                     value; `Catalog::acl_rules` lists the required permissions, and `fills = false` makes them unnecessary";
 
 /// Returns the reply to a request of one command.
 pub(crate) fn one(replies: Replies) -> Result<Reply> {

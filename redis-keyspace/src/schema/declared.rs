@@ -91,9 +91,9 @@ pub trait Keyspace: Sized + 'static {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "keys of `{Self}` have no `get_or_set`, because the keyspace declares `fills = false`",
-    label = "remove `fills = false` from `{Self}`, or use `get` and `set`",
-    note = "`fills = false` can also be set on single fields, in `#[key(..)]`: the other keys of the keyspace can then be filled",
+    message = "`get_or_set` needs `{Self}: FilledKeyspace`",
+    label = "the keys of `{Self}` may not be filled",
+    note = "if the keyspace declares `fills = false`, remove it, set it only on single fields in `#[key(..)]`, or use `get` and `set`",
     note = "in a generic function, write `S: FilledKeyspace` instead of `S: Keyspace`"
 )]
 pub trait FilledKeyspace: Keyspace {}

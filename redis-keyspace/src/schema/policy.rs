@@ -44,7 +44,7 @@ pub enum OnUnavailable {
 /// call can override them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillPolicy {
-    /// Whether the keys can be filled: not with `fills = false`.
+    /// Whether the declaration permits fills: `false` if it sets `fills = false`.
     #[doc(hidden)]
     pub enabled: bool,
     /// The maximum fraction by which TTLs are randomly shortened, in thousandths.
@@ -83,8 +83,7 @@ impl FillPolicy {
     #[doc(hidden)]
     pub const DISABLED: Self = Self { enabled: false, ..Self::NONE };
 
-    /// Returns whether the keys can be filled. `false` means that the declaration sets
-    /// `fills = false`.
+    /// Returns whether the declaration permits fills: `false` if it sets `fills = false`.
     #[must_use]
     pub const fn enabled(&self) -> bool {
         self.enabled

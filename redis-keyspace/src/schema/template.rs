@@ -135,9 +135,13 @@ impl TemplateMeta {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
     }
 
-    /// Whether a write must end the fills of its key. All writes ask here, so that a declaration
-    /// decides for all of them. Without fills, a write is one command, and nothing uses companion
-    /// keys.
+    /// Whether `fills = false` makes a difference: kinds such as `Counter` never have fills.
+    pub(crate) const fn declares_no_fills(&self) -> bool {
+        self.kind.is_filled && !self.ends_fills
+    }
+
+    /// Whether a write must end the fills of its key. Every write checks this. Without fills, a
+    /// write sends nothing for them, and nothing uses companion keys.
     #[inline]
     pub(crate) const fn ends_fills(&self) -> bool {
         self.ends_fills
@@ -160,7 +164,7 @@ impl Serialize for TemplateMeta {
             })
             .collect();
         let ttl = self.lifetime.duration().map(|lifetime| lifetime.as_millis());
-        let fields = if self.fills.enabled { 8 } else { 9 };
+        let fields = if self.declares_no_fills() { 9 } else { 8 };
         let mut template = serializer.serialize_struct("Template", fields)?;
         template.serialize_field("field", self.field)?;
         template.serialize_field("template", self.template)?;
@@ -169,10 +173,10 @@ impl Serialize for TemplateMeta {
         template.serialize_field("wire", self.wire_format())?;
         template.serialize_field("redis_type", self.redis_type())?;
         template.serialize_field("ttl_ms", &ttl)?;
-        if self.fills.enabled {
-            template.skip_field("fills")?;
-        } else {
+        if self.declares_no_fills() {
             template.serialize_field("fills", &false)?;
+        } else {
+            template.skip_field("fills")?;
         }
         template.serialize_field("docs", self.docs)?;
         template.end()

@@ -49,7 +49,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// The remaining TTL is kept; [`ttl`](Update::ttl) sets another one. Cache fills of the key
     /// that are in progress do not store their value, even if the update changes nothing.
-    /// With `fills = false`, the key has none, and the update sends nothing for them.
+    /// With `fills = false`, the update sends no command for fills.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};

@@ -318,8 +318,8 @@ fn acl_rules_and_the_catalog_know_that_nothing_is_filled() {
     };
     assert_eq!(json(&MOTD), serde_json::json!([false, false]));
     assert_eq!(json(&NOTES), serde_json::json!([false, null]));
-    // The work of `Once` runs under a lease.
-    assert_eq!(json(&CATALOG), serde_json::json!([false, false, false, null]));
+    // A counter never has fills, and the work of `Once` runs under a lease.
+    assert_eq!(json(&CATALOG), serde_json::json!([false, false, null, null]));
     let snapshot = NOTES.to_snapshot();
     assert!(snapshot.contains("notes:today = Text (UTF-8 text), ttl: 1h, fills: false\n"), "{snapshot}");
     assert!(snapshot.contains("notes:next = Text (UTF-8 text), ttl: 1h\n"), "{snapshot}");

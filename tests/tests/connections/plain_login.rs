@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis_keyspace::config::{LoginMode, Protocol};
-use redis_keyspace::{Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace::{Counter, Error, ErrorKind, Key, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{
     Fault, PATIENCE, Proxy, RealServer, both_servers, eventually, manager, pool_builder, raw, shared_server,
@@ -170,6 +170,24 @@ fn a_minimal_login_sends_no_command_that_only_reports() {
                 })
                 .await;
         assert_eq!(name.unwrap(), "billed");
+    });
+}
+
+/// Without a run id, each connection counts as another run of the server. Long pages use another
+/// connection.
+#[test]
+fn sweeps_end_without_a_run_id() {
+    on_both(async |address| {
+        for mode in [LoginMode::Minimal, LoginMode::Plain] {
+            let namespace = format!("{}{}", unique_namespace(), "x".repeat(100));
+            let builder = Redis::builder().host("127.0.0.1").port(address.port()).login(mode);
+            let redis = builder.shared_connections(2).namespace(namespace).unwrap().build().unwrap();
+            let texts = (0..2500).map(|id| (Keys::text(id), "a"));
+            Key::set_many(texts).on(&redis).await.unwrap();
+            let expired = Keys::text_keys().all().on(&redis).expire(LIMIT * 100).await.unwrap();
+            assert_eq!(expired.affected, 2500, "{mode:?}: a scan that starts again counts keys twice");
+            assert_eq!(Keys::text_keys().all().on(&redis).delete().await.unwrap().affected, 2500);
+        }
     });
 }
 

@@ -390,10 +390,7 @@ fn idle_connections_to_a_real_server_are_probed() {
         let redis = builder.ping_interval(Duration::from_millis(20)).build().unwrap();
         Keys::text(1).set("x").on(&redis).await.unwrap();
         eventually("the connection sends PING", async || {
-            let info: String = redis
-                .raw(|mut c| async move { redis::cmd("INFO").arg("commandstats").query_async(&mut c).await })
-                .await
-                .unwrap();
+            let info = server.redis_cli(&["INFO", "commandstats"]);
             info.contains("cmdstat_ping:")
         })
         .await;

@@ -44,6 +44,8 @@ fn every_future_is_send(redis: &Redis) {
     assert_all::<Key<Keys, Text>>();
     assert_all::<Error>();
     assert_all::<Command<Option<std::rc::Rc<u8>>>>(); // a command contains no result
+    assert_all::<redis_keyspace::command::Set<Keys, Text, ()>>();
+    assert_all::<redis_keyspace::command::GetEx<Keys, Text>>();
     fn assert_send<T: Send + 'static>() {}
     assert_send::<RawConnection>();
     let key = Keys::text(1);
@@ -170,7 +172,8 @@ async fn poll_once<T>(mut command: impl Future<Output = T> + Unpin) {
 #[track_caller]
 fn assert_polled_already(error: Error) {
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-    assert!(error.to_string().contains("was polled before it was changed"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("was polled before it was changed") && text.contains("Keys::"), "{text}");
 }
 
 #[test]
