@@ -14,6 +14,7 @@ use redis_keyspace_tests::{
 #[derive(Keyspace)]
 #[keyspace(prefix = "plain", ttl = 3600)]
 struct Keys {
+    long: fn(name: &str) -> Text,
     text: fn(id: u32) -> Text,
     count: fn(id: u32) -> Counter,
 }
@@ -179,14 +180,13 @@ fn a_minimal_login_sends_no_command_that_only_reports() {
 fn sweeps_end_without_a_run_id() {
     on_both(async |address| {
         for mode in [LoginMode::Minimal, LoginMode::Plain] {
-            let namespace = format!("{}{}", unique_namespace(), "x".repeat(100));
             let builder = Redis::builder().host("127.0.0.1").port(address.port()).login(mode);
-            let redis = builder.shared_connections(2).namespace(namespace).unwrap().build().unwrap();
-            let texts = (0..2500).map(|id| (Keys::text(id), "a"));
+            let redis = builder.shared_connections(2).namespace(unique_namespace()).unwrap().build().unwrap();
+            let texts = (0..2500).map(|id| (Keys::long(&format!("{id:0>150}")), "a"));
             Key::set_many(texts).on(&redis).await.unwrap();
-            let expired = Keys::text_keys().all().on(&redis).expire(LIMIT * 100).await.unwrap();
+            let expired = Keys::long_keys().all().on(&redis).expire(LIMIT * 100).await.unwrap();
             assert_eq!(expired.affected, 2500, "{mode:?}: a scan that starts again counts keys twice");
-            assert_eq!(Keys::text_keys().all().on(&redis).delete().await.unwrap().affected, 2500);
+            assert_eq!(Keys::long_keys().all().on(&redis).delete().await.unwrap().affected, 2500);
         }
     });
 }
