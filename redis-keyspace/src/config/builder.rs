@@ -57,7 +57,7 @@ impl RedisBuilder {
     /// Sets the server from a URL: `redis://user:password@host:6379/0` or
     /// `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and the database if
     /// the URL contains them. The parameters are `db`, `user`, `pass`, `protocol` (`resp2`,
-    /// `resp3`) and `login` (`auto`, `plain`).
+    /// `resp3`) and `login` (`auto`, `minimal`, `plain`).
     ///
     /// Reserved characters must be percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+`
     /// is a plus sign.

@@ -301,7 +301,7 @@ impl Own {
     /// Returns the slot for a request. A long one has its own connection, except where that would
     /// change the run: without a run id, each connection counts as another run.
     fn slot_for(&self, request: &Request, preferred: Option<ServerRun>) -> Option<&Slot> {
-        let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
+        let is_preferred = |slot: &&Slot| is_open_to(slot, preferred);
         let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
         if preferred.is_none() || slot.as_ref().is_some_and(is_preferred) {
             return slot;
@@ -315,7 +315,7 @@ impl Own {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
         let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
-        let is_preferred = |slot: &&Slot| slot.open().is_some_and(|lane| preferred == Some(lane.server()));
+        let is_preferred = |slot: &&Slot| is_open_to(slot, preferred);
         if let Some(slot) = slots().find(is_preferred).or_else(|| slots().find(|slot| slot.open().is_some()))
         {
             self.revive();
@@ -323,6 +323,11 @@ impl Own {
         }
         to_connect(&self.slots).and_then(|nth| self.slots.get(nth)).or_else(|| slots().next())
     }
+}
+
+/// Whether the slot has an open connection to this run of the server.
+fn is_open_to(slot: &Slot, run: Option<ServerRun>) -> bool {
+    slot.open().is_some_and(|lane| run == Some(lane.server()))
 }
 
 /// The requests that wait for a connection. They have the same limits as the requests on a

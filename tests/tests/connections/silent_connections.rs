@@ -349,7 +349,8 @@ async fn idle_connections_are_probed() {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
-/// The number of PINGs in an hour without commands, and with one raw command after it.
+/// Returns the number of PINGs in an hour without commands, and at the checkout of a raw connection
+/// that was unused for a minute. The clock is paused, so the hour passes at once.
 async fn pings_of_an_idle_hour(configure: impl FnOnce(RedisBuilder) -> RedisBuilder) -> (usize, usize) {
     let server = Server::builder().log_commands(10_000).build();
     let builder = Redis::builder().embedded(server.clone()).shared_connections(1);
