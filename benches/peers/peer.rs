@@ -17,7 +17,7 @@ pub const DRIVERS: [&str; 2] = ["redis-rs", "redis-rs-nodelay"];
 pub const BOUNDS: [&str; 2] = ["bound-yields", "bound-writes"];
 
 /// Every peer, and whether it runs by default.
-pub const NAMES: [(&str, bool); 21] = [
+pub const NAMES: [(&str, bool); 22] = [
     (BOUNDS[0], true),
     (BOUNDS[1], true),
     (DRIVERS[0], true),
@@ -26,6 +26,7 @@ pub const NAMES: [(&str, bool); 21] = [
     ("keyspace-1", false), // with that many shared connections
     ("keyspace-2", false),
     ("keyspace-4", false),
+    ("keyspace-no-fills", false),
     ("keyspace-get", true), // only in place of a fill
     ("redis-rs-lean", false),
     ("manager", true),

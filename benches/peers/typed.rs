@@ -106,6 +106,34 @@ impl Peer for PlainGet {
     }
 }
 
+#[derive(Keyspace)]
+#[keyspace(prefix = "cart", ttl = 3600, fills = false)]
+struct UnfilledKeys {
+    #[key("user:{id}")]
+    user: fn(id: u64) -> Json<Cart>,
+}
+
+/// A keyspace that is never filled: a write is one command.
+#[derive(Clone)]
+struct Unfilled;
+
+impl Peer for Unfilled {
+    const OPS: &'static [Op] = &[Op::Get, Op::Set, Op::Del];
+
+    async fn get(&mut self, user: u64) -> Result<Cart, Error> {
+        UnfilledKeys::user(user).get_json().await?.ok_or_else(missing)
+    }
+
+    async fn set(&mut self, cart: &Cart) -> Result<(), Error> {
+        Ok(UnfilledKeys::user(cart.user).set_json(cart).await?)
+    }
+
+    async fn del(&mut self, user: u64) -> Result<(), Error> {
+        UnfilledKeys::user(user).del().await?;
+        Ok(())
+    }
+}
+
 pub struct Typed(Redis);
 
 impl Typed {
@@ -120,6 +148,7 @@ impl Typed {
     pub fn peer(&self, name: &'static str) -> Option<Box<dyn Runner>> {
         match name {
             "keyspace-get" => Some(Box::new(Named(name, PlainGet))),
+            "keyspace-no-fills" => Some(Box::new(Named(name, Unfilled))),
             _ => peer(name, &self.0),
         }
     }

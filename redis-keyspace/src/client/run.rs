@@ -1,5 +1,6 @@
 //! Runs requests: connects and retries.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -
 /// was lost, the request may have been executed, so only a repeatable request is retried.
 pub(crate) async fn run(
     binding: Arc<Binding>,
-    request: Request,
+    request: impl Borrow<Request>,
     deadline: Deadline,
     repeatable: bool,
     failure: Option<Error>,
@@ -47,12 +48,13 @@ pub(crate) async fn run(
 /// Like [`run`], preferably on this run of the server. Returns which run answered, if it is known.
 pub(crate) async fn run_on(
     binding: Arc<Binding>,
-    request: Request,
+    request: impl Borrow<Request>,
     deadline: Deadline,
     repeatable: bool,
     mut failure: Option<Error>,
     preferred: Option<ServerRun>,
 ) -> Result<(Replies, Option<ServerRun>)> {
+    let request = request.borrow();
     request.check_names()?;
     binding.require_server()?;
     let mut retries = 0;
@@ -76,16 +78,16 @@ pub(crate) async fn run_on(
         if forgetting.is_empty() && copies.is_used() {
             // Until this function returns: a value that is read while the write is in flight may be
             // older than the write.
-            let names = written(&request).into_iter().map(|key| binding.wire_name(key.as_str()));
+            let names = written(request).into_iter().map(|key| binding.wire_name(key.as_str()));
             forgetting = names.map(|name| copies.forgetting(name)).collect();
         }
-        let running = binding.pool().run(&request, &binding.namespace, deadline, &binding.closed, preferred);
+        let running = binding.pool().run(request, &binding.namespace, deadline, &binding.closed, preferred);
         let outcome = binding.watch(deadline).bound(running).await;
         match outcome {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
             Ok((replies, server)) => {
                 renew_if_replica(&replies, &binding);
-                match not_run(&request, &replies, repeatable) {
+                match not_run(request, &replies, repeatable) {
                     // Without another attempt, the replies are the most informative result.
                     Some(_) if retries >= binding.retries || no_time_for(&backoff, deadline) => {
                         return Ok((replies, server));
@@ -126,10 +128,14 @@ pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
 
 /// Returns the error with which the server reported that it did not run the request. If the request
 /// may run twice, one part that did not run is enough.
+#[inline]
 pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
-    if !replies.as_slice().iter().any(|reply| matches!(reply, Reply::Error(_))) {
-        return None;
-    }
+    let has_error = replies.as_slice().iter().any(|reply| matches!(reply, Reply::Error(_)));
+    if has_error { why_not_run(request, replies, repeatable) } else { None }
+}
+
+#[cold]
+fn why_not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
     let refusal = |reply: &Reply| match reply {
         Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
         _ => None,
@@ -166,6 +172,7 @@ pub(crate) fn renew_if_replica(replies: &Replies, binding: &Binding) {
 }
 
 /// Returns whether a command was rejected because the server is a replica.
+#[inline]
 pub(crate) fn is_answered_by_replica(replies: &Replies) -> bool {
     let says = |reply: &Reply| matches!(reply, Reply::Error(said) if said.starts_with("READONLY"));
     replies.as_slice().iter().any(says)

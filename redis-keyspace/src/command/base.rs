@@ -269,6 +269,15 @@ pub trait IntoCommand {
 
     /// Returns the finished command.
     fn into_command(self) -> Command<Self::Output>;
+
+    /// Returns the finished commands.
+    #[doc(hidden)]
+    fn into_commands(builders: Vec<Self>) -> Vec<Command<Self::Output>>
+    where
+        Self: Sized,
+    {
+        builders.into_iter().map(Self::into_command).collect()
+    }
 }
 
 impl<T: 'static> IntoCommand for Command<T> {
@@ -276,5 +285,9 @@ impl<T: 'static> IntoCommand for Command<T> {
 
     fn into_command(self) -> Self {
         self
+    }
+
+    fn into_commands(commands: Vec<Self>) -> Vec<Self> {
+        commands
     }
 }

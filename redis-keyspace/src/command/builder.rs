@@ -4,9 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::base::{Command, polled_already};
-use crate::client::{CallOptions, Subject};
+use crate::client::CallOptions;
 use crate::error::Result;
-use crate::protocol::Request;
 
 /// The options of a command that is not finished.
 pub(super) trait CommandOptions {
@@ -14,7 +13,8 @@ pub(super) trait CommandOptions {
     type Output: 'static;
 
     fn call(&mut self) -> &mut CallOptions;
-    fn finish(self) -> Command<Self::Output>;
+    /// Returns the finished command. The options must not be used afterwards.
+    fn finish(&mut self) -> Command<Self::Output>;
 }
 
 /// A builder of a command. Its first poll turns it into the command.
@@ -57,18 +57,17 @@ impl<B: CommandOptions> Deferred<B, B::Output> {
 
     pub(super) fn into_command(self) -> Command<B::Output> {
         match self {
-            Self::Building(options) => options.finish(),
+            Self::Building(mut options) => options.finish(),
             Self::Running(command) => command,
         }
     }
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<B::Output>> {
         loop {
-            if let Self::Running(command) = self {
-                return Pin::new(command).poll(context);
+            match self {
+                Self::Running(command) => return Pin::new(command).poll(context),
+                Self::Building(options) => *self = Self::Running(options.finish()),
             }
-            let unsent = Self::Running(Command::unsent(Subject::new(None, None, ""), Ok(Request::Empty)));
-            *self = Self::Running(std::mem::replace(self, unsent).into_command());
         }
     }
 }

@@ -98,11 +98,12 @@ impl<S: Keyspace, V: SingleValue> CommandOptions for GetExOptions<S, V> {
         &mut self.call
     }
 
-    fn finish(self) -> Command<Self::Output> {
-        let Self { key, expiry, is_declared, .. } = self;
-        let command = Command::on_key(&key, "GETEX", |args| expiry.push_for_get_ex(args), read::value::<V>)
+    fn finish(&mut self) -> Command<Self::Output> {
+        let Self { key, expiry, is_declared, .. } = &*self;
+        let (expiry, is_declared) = (*expiry, *is_declared);
+        let command = Command::on_key(key, "GETEX", |args| expiry.push_for_get_ex(args), read::value::<V>)
             .with_declared_lifetime(is_declared.then_some(PacketLifetime::Options(0)))
-            .with_call(self.call)
+            .with_call(std::mem::take(&mut self.call))
             .with_on_unavailable(self.on_unavailable)
             .reading();
         // A time in the past deletes the value, so a second run would not find it.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::base::Command;
 use super::builder::{CommandOptions, Deferred, command_builder};
-use crate::client::CallOptions;
+use crate::client::{CallOptions, Subject};
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::kind::SingleValue;
@@ -283,18 +283,20 @@ impl<S: Keyspace, V: SingleValue, R: 'static> CommandOptions for SetOptions<S, V
         &mut self.call
     }
 
-    fn finish(mut self) -> Command<R> {
+    fn finish(&mut self) -> Command<R> {
         let request = self.request();
-        // A second run of a plain SET stores the same value. With a condition, or when the previous
-        // value is returned, a second run would have another result.
-        let repeatable = self.condition.is_none() && !self.returns_old;
-        let mut command = Command::new::<S>("SET", Some(self.template), request, self.decode)
-            .with_call(self.call)
-            .unreadable(self.unreadable);
+        let mut subject = Subject::new(Some(S::META), Some(self.template), "SET");
         // Fails on a disabled handle: programs depend on whether a conditional `SET` stored its
         // value.
-        command.subject.needs_server |= self.condition.is_some();
-        if repeatable { command.repeatable() } else { command }
+        subject.needs_server |= self.condition.is_some();
+        Command {
+            // A second run of a plain SET stores the same value. With a condition, or when the
+            // previous value is returned, a second run would have another result.
+            repeatable: self.condition.is_none() && !self.returns_old,
+            call: std::mem::take(&mut self.call),
+            unreadable: self.unreadable.take(),
+            ..Command::with_subject(subject, request, self.decode)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::facts::ServerInfo;
 use super::stream::Stream;
 use crate::config::{LoginMode, Protocol, Secret, Settings};
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Decoder, Malformed, Packet, Reply, read, script_probe};
+use crate::protocol::{Decoder, Malformed, Packet, Reply, WireBuffer, read, script_probe};
 
 /// The outcome of a login.
 pub(super) struct Login {
@@ -288,9 +288,9 @@ impl<'s> Conversation<'s> {
     }
 
     async fn probe(&mut self, packets: &[Packet]) -> Result<Option<Error>, LoginFailure> {
-        let mut out = Vec::new();
+        let mut out = WireBuffer::default();
         packets.iter().for_each(|packet| packet.encode("", &mut out));
-        self.send(&out).await?;
+        self.send(&out.to_vec()).await?;
         let mut refusal = None;
         for packet in packets {
             if let Reply::Error(said) = self.reply().await? {

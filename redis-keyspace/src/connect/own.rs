@@ -188,7 +188,11 @@ impl Own {
     }
 
     async fn connected(&self, slot: &Slot, deadline: Deadline) -> Result<Lane, Error> {
-        slot.lane(&self.lanes, &self.origin, deadline).await
+        match slot.open() {
+            Some(lane) => Ok(lane),
+            // Boxed, because it is large and rare, and the futures of all requests contain it.
+            None => Box::pin(slot.lane(&self.lanes, &self.origin, deadline)).await,
+        }
     }
 
     /// Rejects requests that the server would reject in part after running the rest.

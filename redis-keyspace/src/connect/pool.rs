@@ -106,7 +106,8 @@ impl Pool {
             Connections::External(external) => {
                 request.check_size(self.settings.sizes())?;
                 let run = external.run(request, namespace, self.settings.db, deadline, closed, &self.facts);
-                Ok((self.guarded(run).await?, None))
+                // Boxed, because it is large, and requests on own connections contain it, too.
+                Ok((Box::pin(self.guarded(run)).await?, None))
             }
         }
     }
@@ -159,7 +160,8 @@ impl Pool {
         match &self.connections {
             Connections::Own(own) => own.exclusive(deadline).await,
             Connections::External(external) => {
-                let connection = self.guarded(external.exclusive(self.settings.db, deadline)).await?;
+                let work = self.guarded(external.exclusive(self.settings.db, deadline));
+                let connection = Box::pin(work).await?;
                 Ok(RawConnection::external(connection))
             }
         }

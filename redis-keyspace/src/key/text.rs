@@ -23,6 +23,7 @@ pub(crate) enum KeyText {
 }
 
 impl KeyText {
+    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
@@ -37,6 +38,7 @@ impl KeyText {
     }
 
     /// Returns the key itself, without generations.
+    #[inline]
     pub(crate) fn own(&self) -> &str {
         let text = self.as_str();
         match self {

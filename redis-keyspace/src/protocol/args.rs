@@ -1,22 +1,28 @@
 //! Arguments in wire form.
 
+use bytes::Bytes;
+
+use super::wire_buffer::WireBuffer;
+
 /// Arguments that are already in wire form.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Args {
     pub(super) count: usize,
     bytes: Vec<u8>,
-    gap: Gap,
+    long: Option<Box<LongValue>>,
 }
 
-/// Bytes that are not sent: the rest of the space that was reserved for the length of a long value.
-#[derive(Debug, Clone, Copy, Default)]
-struct Gap {
-    at: u32,
-    length: u32,
+/// A long value. It is stored separately, so that sending it copies nothing.
+#[derive(Debug, Clone)]
+struct LongValue {
+    /// After how many bytes of the other arguments the value is sent.
+    at: usize,
+    value: Bytes,
 }
 
-/// A value of this length or more is not moved to close its gap.
-const LONG: usize = 4 * 1024;
+/// A value of this length or more is stored separately, once in each list of arguments. For shorter
+/// ones, more writes would cost more than copying.
+const LONG: usize = 32 * 1024;
 
 impl Args {
     pub(crate) fn len(&self) -> usize {
@@ -41,6 +47,7 @@ impl Args {
     ) -> Result<(), E> {
         const ROOM: usize = 24; // `$`, 20 digits and CR LF
         const USUAL: usize = 296; // a small value and its options fit without another allocation
+        const USUAL_OPTIONS: usize = 32; // CR LF, and a TTL
         let start = self.bytes.len();
         self.bytes.reserve(ROOM + USUAL);
         self.bytes.resize(start + ROOM, 0);
@@ -49,23 +56,27 @@ impl Args {
             return Err(error);
         }
         let length = self.bytes.len() - start - ROOM;
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(length).as_bytes();
-        let header = 1 + digits.len() + 2;
-        // The header goes to the start of the reserved space; the value moves up to it.
-        if let Some(room) = self.bytes.get_mut(start..start + header) {
-            let (marker, rest) = room.split_at_mut(1);
-            let (place, end) = rest.split_at_mut(digits.len());
-            marker.fill(b'$');
-            place.copy_from_slice(digits);
-            end.copy_from_slice(b"\r\n");
-        }
-        match Gap::new(start + header, ROOM - header) {
-            Some(gap) if length >= LONG && self.gap.length == 0 => self.gap = gap,
-            _ => {
-                self.bytes.copy_within(start + ROOM.., start + header);
-                self.bytes.truncate(start + header + length);
+        if length >= LONG && self.long.is_none() {
+            let whole = std::mem::take(&mut self.bytes);
+            self.bytes.reserve(start + ROOM + USUAL_OPTIONS);
+            self.bytes.extend_from_slice(whole.get(..start).unwrap_or_default());
+            write_length(&mut self.bytes, b'$', length);
+            let value = Bytes::from(whole).slice(start + ROOM..);
+            self.long = Some(Box::new(LongValue { at: self.bytes.len(), value }));
+        } else {
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(length).as_bytes();
+            let header = 1 + digits.len() + 2;
+            // The header goes to the start of the reserved space; the value moves up to it.
+            if let Some(room) = self.bytes.get_mut(start..start + header) {
+                let (marker, rest) = room.split_at_mut(1);
+                let (place, end) = rest.split_at_mut(digits.len());
+                marker.fill(b'$');
+                place.copy_from_slice(digits);
+                end.copy_from_slice(b"\r\n");
             }
+            self.bytes.copy_within(start + ROOM.., start + header);
+            self.bytes.truncate(start + header + length);
         }
         self.bytes.extend_from_slice(b"\r\n");
         self.count += 1;
@@ -74,15 +85,17 @@ impl Args {
 
     /// Iterates over the arguments, for connections that use the driver.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let [mut rest, after_gap] = self.parts();
+        let mut at = 0;
         std::iter::from_fn(move || {
+            let rest = self.bytes.get(at..)?;
             let end = rest.iter().position(|&byte| byte == b'\r')?;
             let length: usize = std::str::from_utf8(rest.get(1..end)?).ok()?.parse().ok()?;
-            let behind = rest.get(end + 2..)?;
-            // The gap is between the length of a value and the value.
-            let behind = if behind.is_empty() { after_gap } else { behind };
-            let argument = behind.get(..length)?;
-            rest = behind.get(length + 2..)?;
+            let start = at + end + 2;
+            let (argument, end) = match &self.long {
+                Some(long) if long.at == start => (&long.value[..], start),
+                _ => (self.bytes.get(start..start + length)?, start + length),
+            };
+            at = end + 2;
             Some(argument)
         })
     }
@@ -90,33 +103,23 @@ impl Args {
     /// The number of bytes that are sent.
     #[inline]
     pub(super) fn wire_length(&self) -> usize {
-        let [before, after] = self.parts();
-        before.len() + after.len()
+        self.bytes.len() + self.long.as_ref().map_or(0, |long| long.value.len())
+    }
+
+    /// The number of bytes that are sent, without a long value.
+    #[inline]
+    pub(super) fn copied_length(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Appends the bytes that are sent.
     #[inline]
-    pub(super) fn write_to(&self, out: &mut Vec<u8>) {
-        for part in self.parts() {
-            out.extend_from_slice(part);
-        }
-    }
-
-    /// The bytes that are sent.
-    #[inline]
-    fn parts(&self) -> [&[u8]; 2] {
-        let (at, length) = (self.gap.at as usize, self.gap.length as usize);
-        if length == 0 {
-            return [&self.bytes, &[]];
-        }
-        let part = |range| self.bytes.get(range).unwrap_or_default();
-        [part(0..at), part(at + length..self.bytes.len())]
-    }
-}
-
-impl Gap {
-    fn new(at: usize, length: usize) -> Option<Self> {
-        Some(Self { at: u32::try_from(at).ok()?, length: u32::try_from(length).ok()? })
+    pub(super) fn write_to(&self, out: &mut WireBuffer) {
+        let Some(long) = &self.long else { return out.bytes.extend_from_slice(&self.bytes) };
+        let (before, after) = self.bytes.split_at_checked(long.at).unwrap_or_default();
+        out.bytes.extend_from_slice(before);
+        out.share(&long.value);
+        out.bytes.extend_from_slice(after);
     }
 }
 
@@ -175,7 +178,14 @@ mod tests {
                 }
                 let expected = [&b"before"[..], &value, b"after"].repeat(values);
                 assert_eq!(in_place.iter().collect::<Vec<_>>(), expected);
-                assert_eq!(in_place.parts().concat(), copied.parts().concat());
+                let wire = |args: &Args| {
+                    let mut out = WireBuffer::default();
+                    args.write_to(&mut out);
+                    out.to_vec()
+                };
+                assert_eq!(wire(&in_place), wire(&copied));
+                assert_eq!(in_place.wire_length(), wire(&in_place).len());
+                assert_eq!(in_place.long.is_some(), length >= LONG);
                 assert_eq!(in_place.wire_length(), copied.wire_length());
             }
         }

@@ -20,6 +20,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[KeyText] {
         match self {
             Self::None => &[],
@@ -35,6 +36,7 @@ impl Keys {
     }
 
     /// The number of key names that are sent.
+    #[inline]
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::With(_, _, other) => 2 + usize::from(other.is_some()),
@@ -45,6 +47,7 @@ impl Keys {
 
     /// The approximate size of the names, in bytes. The name of a companion repeats the name of its
     /// key.
+    #[inline]
     pub(super) fn length(&self) -> usize {
         let keys: usize = self.as_slice().iter().map(|key| key.as_str().len()).sum();
         match self {
@@ -56,6 +59,7 @@ impl Keys {
     }
 
     /// Iterates over all keys that are used directly or through a companion.
+    #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = &KeyText> {
         let other = if let Self::With(_, _, other) = self { other.as_ref() } else { None };
         self.as_slice().iter().chain(other)

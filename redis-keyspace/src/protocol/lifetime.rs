@@ -100,11 +100,12 @@ mod tests {
 
     use super::*;
     use crate::key::KeyText;
+    use crate::protocol::WireBuffer;
 
     fn wire(request: &Request) -> String {
-        let mut out = Vec::new();
+        let mut out = WireBuffer::default();
         request.encode("", &mut out);
-        let text = String::from_utf8(out).unwrap();
+        let text = String::from_utf8(out.to_vec()).unwrap();
         text.split("\r\n").filter(|part| !part.starts_with(['*', '$'])).collect::<Vec<_>>().join(" ")
     }
 

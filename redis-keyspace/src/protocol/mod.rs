@@ -11,8 +11,10 @@ mod reply;
 mod request;
 mod script;
 mod set_options;
+mod sizes;
 mod slots;
 mod transaction_script;
+mod wire_buffer;
 
 pub(crate) use args::Args;
 pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
@@ -23,11 +25,13 @@ pub(crate) use keys::Keys;
 pub(crate) use packet::{Packet, PacketLifetime};
 pub(crate) use read::Decode;
 pub(crate) use reply::{Replies, Reply};
-pub(crate) use request::{Request, SizeLimits, Wire};
+pub(crate) use request::{Request, Wire};
 pub(crate) use script::{Script, ScriptCall, ScriptForm};
+pub(crate) use sizes::SizeLimits;
 #[cfg(feature = "embedded")]
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;
 pub(crate) use transaction_script::script_probe;
+pub(crate) use wire_buffer::WireBuffer;
 
 /// The maximum number of keys in one command, so that it does not block the server for long.
 pub(crate) const KEYS_PER_COMMAND: usize = 1000;

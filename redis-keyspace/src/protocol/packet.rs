@@ -3,6 +3,9 @@
 
 use super::args::{Args, write_bulk, write_length};
 use super::keys::Keys;
+use super::sizes::SizeLimits;
+use super::wire_buffer::WireBuffer;
+use crate::error::{Error, Result};
 use crate::key::Companion;
 
 /// A single command: its name, arguments, keys, and more arguments.
@@ -32,6 +35,7 @@ pub(crate) enum PacketLifetime {
 }
 
 impl Packet {
+    #[inline]
     pub(crate) fn new(name: &'static str, keys: Keys) -> Self {
         Self {
             name,
@@ -74,19 +78,38 @@ impl Packet {
         head + self.keys.length() + self.args.wire_length()
     }
 
+    /// Whether no key and no value is too long. May be `false` although they are not, because it
+    /// compares the sum of the arguments.
+    #[inline]
+    pub(super) fn fits(&self, most: SizeLimits) -> bool {
+        self.keys.iter().all(|key| key.as_str().len() <= most.key) && self.args.wire_length() <= most.value
+    }
+
+    /// Fails if a key or a value is too long.
+    #[cold]
+    pub(super) fn check_size(&self, most: SizeLimits) -> Result<()> {
+        let check = |key: &str| most.check_key(key).map_err(|error| error.about(self.name, None, Some(key)));
+        self.keys.iter().try_for_each(|key| check(key.as_str()))?;
+        let longest = self.args.iter().map(<[u8]>::len).max().unwrap_or_default();
+        if longest > most.value { Err(Error::too_large_to_send(longest, most.value)) } else { Ok(()) }
+    }
+
     /// Appends the command in wire form. Each key follows the namespace, which ends in its
     /// separator or is empty.
-    pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
-        out.reserve(64 + self.length());
+    #[inline]
+    pub(crate) fn encode(&self, namespace: &str, out: &mut WireBuffer) {
         let before = self.head.as_ref().map_or(0, |head| head.count);
-        write_length(out, b'*', 1 + before + self.keys.count() + self.args.count);
-        write_bulk(out, &[self.name]);
+        let bytes = &mut out.bytes;
+        bytes.reserve(64 + self.keys.length() + self.args.copied_length());
+        write_length(bytes, b'*', 1 + before + self.keys.count() + self.args.count);
+        write_bulk(bytes, &[self.name]);
         if let Some(head) = &self.head {
             head.write_to(out);
         }
+        let bytes = &mut out.bytes;
         match &self.keys {
-            Keys::One(key) => write_bulk(out, &[namespace, key.as_str()]),
-            keys => keys.visit(namespace, &mut |parts| write_bulk(out, parts)),
+            Keys::One(key) => write_bulk(bytes, &[namespace, key.as_str()]),
+            keys => keys.visit(namespace, &mut |parts| write_bulk(bytes, parts)),
         }
         self.args.write_to(out);
     }
@@ -98,9 +121,9 @@ mod tests {
     use crate::key::KeyText;
 
     fn wire(packet: &Packet, namespace: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = WireBuffer::default();
         packet.encode(namespace, &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.to_vec()).unwrap()
     }
 
     #[test]

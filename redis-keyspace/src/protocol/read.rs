@@ -51,6 +51,7 @@ const ASIDE: &str = "the command was executed, but fills of the key in flight co
                      value; `Catalog::acl_rules` lists the required permissions, and `fills = false` makes them unnecessary";
 
 /// Returns the reply to a request of one command.
+#[inline]
 pub(crate) fn one(replies: Replies) -> Result<Reply> {
     let reply = match replies {
         Replies::One(reply) | Replies::Two([reply, _]) => Some(reply),
@@ -105,6 +106,7 @@ fn results(replies: Replies) -> Result<Vec<Reply>> {
 }
 
 /// Turns an error reply into an error.
+#[inline]
 pub(crate) fn checked(reply: Reply) -> Result<Reply> {
     match reply {
         Reply::Error(text) => Err(Error::server(&text)),
@@ -125,6 +127,7 @@ fn unexpected(problem: &'static str) -> Error {
     Error::protocol(format!("the server's reply has an unexpected shape: {problem}"))
 }
 
+#[inline]
 pub(crate) fn to_unit(reply: Reply) -> Result<()> {
     match checked(reply)? {
         Reply::Ok => Ok(()),
@@ -160,6 +163,7 @@ pub(crate) fn to_done(reply: Reply) -> Result<bool> {
     }
 }
 
+#[inline]
 pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Bytes>> {
     match checked(reply)? {
         Reply::Bulk(bytes) => Ok(Some(bytes)),
@@ -168,6 +172,7 @@ pub(crate) fn to_bytes(reply: Reply) -> Result<Option<Bytes>> {
     }
 }
 
+#[inline]
 pub(crate) fn to_value<V: Readable>(reply: Reply) -> Result<V::Read> {
     V::read(to_bytes(reply)?).map_err(Error::decode)
 }

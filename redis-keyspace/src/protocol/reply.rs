@@ -49,6 +49,7 @@ pub(crate) enum Replies {
 }
 
 impl Replies {
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Reply] {
         match self {
             Self::One(reply) => std::slice::from_ref(reply),

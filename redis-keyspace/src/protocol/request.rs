@@ -3,8 +3,10 @@
 use super::KEYS_PER_COMMAND;
 use super::keys::Keys;
 use super::packet::Packet;
-use crate::error::{Error, Result};
-use crate::key::{Companion, KeyText};
+use super::sizes::SizeLimits;
+use super::wire_buffer::WireBuffer;
+use crate::error::Result;
+use crate::key::KeyText;
 
 /// Commands that are sent together, and how the server runs them.
 #[derive(Clone)]
@@ -21,24 +23,6 @@ pub(crate) enum Request {
     Atomic(Vec<Packet>),
     /// Several requests in one round trip, each with its own result.
     Batch(Vec<Request>),
-}
-
-/// The size limits of keys and values, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SizeLimits {
-    pub(crate) key: usize,
-    pub(crate) value: usize,
-}
-
-impl SizeLimits {
-    /// Fails if a key is too long. A scan may have found companions, whose names are longer than
-    /// those of their keys.
-    pub(crate) fn check_key(self, key: &str) -> Result<()> {
-        if key.len() <= self.key || Companion::is_companion(key) {
-            return Ok(());
-        }
-        Err(Error::key_too_long(key, self.key))
-    }
 }
 
 /// A command on the wire.
@@ -100,6 +84,7 @@ impl Request {
     }
 
     /// The number of replies that the server sends.
+    #[inline]
     pub(crate) fn replies(&self) -> usize {
         match self {
             Self::Atomic(packets) => packets.len() + 2,
@@ -152,21 +137,13 @@ impl Request {
     }
 
     /// Fails if a key or a value is too long.
+    #[inline]
     pub(crate) fn check_size(&self, most: SizeLimits) -> Result<()> {
         match self {
             Self::Batch(requests) => requests.iter().try_for_each(|request| request.check_size(most)),
+            _ if self.packets().iter().all(|packet| packet.fits(most)) => Ok(()),
             // Check the commands of the caller first, so that the error names one of them.
-            _ => self.requested().chain(self.packets()).try_for_each(|packet| {
-                let check = |key: &str| {
-                    most.check_key(key).map_err(|error| error.about(packet.name, None, Some(key)))
-                };
-                packet.keys.iter().try_for_each(|key| check(key.as_str()))?;
-                if packet.args.wire_length() <= most.value {
-                    return Ok(());
-                }
-                let longest = packet.args.iter().map(<[u8]>::len).max().unwrap_or_default();
-                if longest > most.value { Err(Error::too_large_to_send(longest, most.value)) } else { Ok(()) }
-            }),
+            _ => self.requested().chain(self.packets()).try_for_each(|packet| packet.check_size(most)),
         }
     }
 
@@ -188,7 +165,7 @@ impl Request {
     }
 
     #[inline]
-    pub(crate) fn encode(&self, namespace: &str, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, namespace: &str, out: &mut WireBuffer) {
         if let Self::One(packet) = self {
             return packet.encode(namespace, out);
         }
@@ -205,11 +182,11 @@ mod tests {
 
     #[test]
     fn an_atomic_request_is_framed() {
-        let mut out = Vec::new();
+        let mut out = WireBuffer::default();
         let request = Request::Atomic(vec![Packet::new("INCR", Keys::One(KeyText::Static("n")))]);
         request.encode("", &mut out);
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            String::from_utf8(out.to_vec()).unwrap(),
             "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n*1\r\n$4\r\nEXEC\r\n"
         );
         assert_eq!(request.replies(), 3);

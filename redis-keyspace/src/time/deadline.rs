@@ -24,16 +24,19 @@ impl Deadline {
         Self { at: Instant::now() + limit, limit }
     }
 
+    #[inline]
     pub(crate) fn at(self) -> Instant {
         self.at
     }
 
     /// Returns the moment `after` the start of the operation, or the deadline if that is earlier.
+    #[inline]
     pub(crate) fn early(self, after: Duration) -> Instant {
         self.at - self.limit.saturating_sub(after)
     }
 
     /// The limit of the whole operation.
+    #[inline]
     pub(crate) fn limit(self) -> Duration {
         self.limit
     }

@@ -299,7 +299,7 @@ async fn read_ending_fills<S, V>(
     let get = Packet::new("GET", Keys::One(key.text()));
     let request =
         if key.template().ends_fills() { Request::ending_fills_of(get, false) } else { Request::One(get) };
-    let replies = run(Arc::clone(binding), request.clone(), deadline, true, None).await?;
+    let replies = run(Arc::clone(binding), &request, deadline, true, None).await?;
     read::requested_replies(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }
 

@@ -1,12 +1,12 @@
 //! A batch or transaction that has not run yet.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
 use super::commands::Commands;
+use super::part::PartOutcomes;
 use super::send::send;
 use super::transact::transact;
 use crate::client::{Observed, Redis};
@@ -140,15 +140,17 @@ impl<C: Commands> Batch<C> {
     ///
     /// As for [`Redis::batch`] and [`Redis::transaction`].
     pub async fn each(self) -> Result<C::Results> {
+        let Self { redis, commands, timeout, atomic } = self;
+        let mut commands = commands.finished();
         let mut parts = Vec::new();
-        let decoders = self.commands.split(&mut parts);
-        let timeout = parts.iter().filter_map(|part| part.call.0.timeout).chain(self.timeout).min();
-        let name = if self.atomic { "MULTI" } else { "PIPELINE" };
-        let observed = Arc::new(Observed::batch(name, parts.len()));
-        let subject = parts.first().map(|part| part.request.subject);
+        C::parts(&mut commands, &mut parts);
+        let timeout = parts.iter().filter_map(|part| part.call.timeout).chain(timeout).min();
+        let name = if atomic { "MULTI" } else { "PIPELINE" };
+        let observed = Observed::batch(name, parts.len());
+        let subject = parts.first().map(|part| *part.subject);
         // Boxed, because the compiler limits how deeply the futures of callers nest.
-        let outcomes = if self.atomic {
-            let run: BoxFuture<'_, _> = Box::pin(transact(&self.redis, parts, timeout, &observed));
+        let outcomes = if atomic {
+            let run: BoxFuture<'_, _> = Box::pin(transact(&redis, &mut parts, timeout, &observed));
             let outcomes = run.await;
             if let (Err(error), Some(subject)) = (&outcomes, &subject) {
                 observed.outcome(subject, Some(error));
@@ -156,11 +158,11 @@ impl<C: Commands> Batch<C> {
             }
             outcomes?
         } else {
-            let run: BoxFuture<'_, _> = Box::pin(send(&self.redis, parts, timeout, &observed));
+            let run: BoxFuture<'_, _> = Box::pin(send(&redis, &mut parts, timeout, &observed));
             run.await
         };
         observed.batch_ended(name, subject.as_ref());
-        Ok(C::join(decoders, &mut outcomes.into_iter()))
+        Ok(C::join(commands, &mut PartOutcomes::new(outcomes, &observed)))
     }
 }
 
@@ -169,7 +171,6 @@ where
     C: Commands + Send + 'static,
     C::Output: 'static,
     C::Results: Send,
-    C::Decoders: Send,
 {
     type Output = Result<C::Output>;
     type IntoFuture = BoxFuture<'static, Self::Output>;

@@ -1,6 +1,6 @@
 //! Tuples, arrays and vectors of commands.
 
-use super::part::{Part, PartDecoder, PartOutcome};
+use super::part::{Part, PartOutcomes};
 use crate::command::base::{Command, IntoCommand};
 use crate::error::{Error, Result};
 
@@ -16,22 +16,18 @@ pub trait Commands: sealed::SealedCommands {
     type Output;
     /// The result of every command.
     type Results;
-    #[doc(hidden)]
-    type Decoders;
     /// The finished commands. Because [`Redis::batch`](crate::Redis::batch) returns a batch of this
     /// type, a value that is not a command is one error. Otherwise, the compiler also reports that
     /// the batch can't be awaited.
     #[doc(hidden)]
-    type Finished: Commands<Output = Self::Output, Results = Self::Results, Decoders = Self::Decoders>
-        + Send
-        + 'static;
+    type Finished: Commands<Output = Self::Output, Results = Self::Results> + Send + 'static;
 
     #[doc(hidden)]
     fn finished(self) -> Self::Finished;
     #[doc(hidden)]
-    fn split(self, parts: &mut Vec<Part>) -> Self::Decoders;
+    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>);
     #[doc(hidden)]
-    fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results;
+    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results;
     #[doc(hidden)]
     fn all(results: Self::Results) -> Result<Self::Output>;
 }
@@ -74,19 +70,18 @@ impl<C: IntoCommand> sealed::SealedCommands for Vec<C> {}
 impl<C: IntoCommand> Commands for Vec<C> {
     type Output = Vec<C::Output>;
     type Results = Vec<Result<C::Output>>;
-    type Decoders = Vec<PartDecoder<C::Output>>;
     type Finished = Vec<Command<C::Output>>;
 
     fn finished(self) -> Self::Finished {
-        self.into_iter().map(IntoCommand::into_command).collect()
+        C::into_commands(self)
     }
 
-    fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
-        self.into_iter().map(|command| PartDecoder::split(command.into_command(), parts)).collect()
+    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
+        parts.extend(commands.iter_mut().map(Part::of));
     }
 
-    fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results {
-        decoders.into_iter().map(|decoder| decoder.join(outcomes.next())).collect()
+    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        commands.iter().map(|command| outcomes.decode(command)).collect()
     }
 
     fn all(results: Self::Results) -> Result<Self::Output> {
@@ -101,19 +96,18 @@ impl<C: IntoCommand, const N: usize> sealed::SealedCommands for [C; N] {}
 impl<C: IntoCommand, const N: usize> Commands for [C; N] {
     type Output = [C::Output; N];
     type Results = [Result<C::Output>; N];
-    type Decoders = [PartDecoder<C::Output>; N];
     type Finished = [Command<C::Output>; N];
 
     fn finished(self) -> Self::Finished {
         self.map(IntoCommand::into_command)
     }
 
-    fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
-        self.map(|command| PartDecoder::split(command.into_command(), parts))
+    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
+        parts.extend(commands.iter_mut().map(Part::of));
     }
 
-    fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results {
-        decoders.map(|decoder| decoder.join(outcomes.next()))
+    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        commands.each_ref().map(|command| outcomes.decode(command))
     }
 
     fn all(results: Self::Results) -> Result<Self::Output> {
@@ -130,7 +124,6 @@ macro_rules! tuples {
         impl<$($command: IntoCommand),+> Commands for ($($command,)+) {
             type Output = ($($command::Output,)+);
             type Results = ($(Result<$command::Output>,)+);
-            type Decoders = ($(PartDecoder<$command::Output>,)+);
             type Finished = ($(Command<$command::Output>,)+);
 
             fn finished(self) -> Self::Finished {
@@ -138,14 +131,14 @@ macro_rules! tuples {
                 ($($value.into_command(),)+)
             }
 
-            fn split(self, parts: &mut Vec<Part>) -> Self::Decoders {
-                let ($($value,)+) = self;
-                ($(PartDecoder::split($value.into_command(), parts),)+)
+            fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
+                let ($($value,)+) = commands;
+                $(parts.push(Part::of($value));)+
             }
 
-            fn join(decoders: Self::Decoders, outcomes: &mut dyn Iterator<Item = PartOutcome>) -> Self::Results {
-                let ($($value,)+) = decoders;
-                ($($value.join(outcomes.next()),)+)
+            fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+                let ($($value,)+) = commands;
+                ($(outcomes.decode(&$value),)+)
             }
 
             fn all(results: Self::Results) -> Result<Self::Output> {

@@ -1,95 +1,82 @@
 //! The commands of a batch, and their outcomes.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::client::{CallOptions, Observed, Subject};
 use crate::command::base::Command;
 use crate::error::{Error, Result};
-use crate::protocol::{Decode, Replies, Request, read};
+use crate::protocol::{Replies, Request, read};
 
 /// A command of a batch.
 #[doc(hidden)]
-#[derive(Debug)]
-pub struct Part {
-    pub(super) request: PartRequest,
-    pub(super) call: PartCall,
+pub struct Part<'c> {
+    /// Taken while the batch is in flight.
+    pub(super) request: &'c mut Result<Request>,
+    pub(super) subject: &'c Subject,
+    pub(super) call: &'c CallOptions,
+    pub(super) repeatable: bool,
+    /// The error if no reader could decode a value that the command writes.
+    pub(super) unreadable: Option<&'c Error>,
 }
 
 /// The outcome of a command of a batch.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct PartOutcome {
-    pub(super) request: PartRequest,
-    pub(super) replies: Result<PartReplies>,
+#[derive(Default)]
+pub(super) struct PartOutcome {
+    pub(super) replies: Option<Result<Replies>>,
     /// The failure that was replaced by a miss.
     pub(super) instead_of: Option<Error>,
-    pub(super) observed: Arc<Observed>,
 }
 
-// Separate types keep private types out of the signatures of the hidden trait.
-pub(super) struct PartRequest {
-    pub(super) request: Result<Request>,
-    pub(super) subject: Subject,
-    pub(super) repeatable: bool,
-    /// The error if no reader could decode a value that the command writes.
-    pub(super) unreadable: Option<Error>,
-}
-pub(super) struct PartReplies(pub(super) Replies);
-
-/// The server and deadline of a command of a batch.
-pub(super) struct PartCall(pub(super) CallOptions);
-
-impl fmt::Debug for PartCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartCall").field("timeout", &self.0.timeout).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for PartRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PartRequest").field(&self.subject.command).finish()
-    }
-}
-
-impl fmt::Debug for PartReplies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PartReplies")
-    }
-}
-
-/// Decodes the result of one command of a batch.
+/// The outcomes of the commands of a batch, in order.
 #[doc(hidden)]
-pub struct PartDecoder<T>(Decode<T>);
+pub struct PartOutcomes<'o> {
+    outcomes: std::vec::IntoIter<PartOutcome>,
+    observed: &'o Observed,
+}
 
-impl<T> fmt::Debug for PartDecoder<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PartDecoder")
+impl<'o> PartOutcomes<'o> {
+    pub(super) fn new(outcomes: Vec<PartOutcome>, observed: &'o Observed) -> Self {
+        Self { outcomes: outcomes.into_iter(), observed }
+    }
+
+    /// Decodes the result of the next command, which must be this one.
+    pub(super) fn decode<T>(&mut self, command: &Command<T>) -> Result<T> {
+        let Command { request, subject, decode, .. } = command;
+        let PartOutcome { replies, instead_of } = self.outcomes.next().unwrap_or_default();
+        let replies = replies.unwrap_or_else(|| Err(Error::protocol("a command of the batch has no reply")));
+        let result = replies.and_then(|replies| {
+            let request = request.as_ref().map_err(Error::clone)?;
+            self.observed.received(subject, replies.as_slice());
+            decode(request, read::requested_replies(request, replies)?)
+        });
+        self.observed.outcome(subject, instead_of.as_ref().or(result.as_ref().err()));
+        result.map_err(|error| subject.explain(error, request.as_ref().ok()))
     }
 }
 
-impl<T> PartDecoder<T> {
-    pub(super) fn split(mut command: Command<T>, parts: &mut Vec<Part>) -> Self {
+impl<'c> Part<'c> {
+    pub(super) fn of<T>(command: &'c mut Command<T>) -> Self {
         command.unpolled();
-        let Command { request, subject, repeatable, decode, call, unreadable, .. } = command;
-        let checked = subject.check_degrading().and(request);
-        let request = checked.and_then(|request| request.check_names().map(|()| request));
-        let request = PartRequest { request, subject, repeatable, unreadable };
-        parts.push(Part { request, call: PartCall(call) });
-        Self(decode)
-    }
-
-    pub(super) fn join(self, outcome: Option<PartOutcome>) -> Result<T> {
-        let Some(PartOutcome { request, replies, instead_of, observed }) = outcome else {
-            return Err(Error::protocol("a command of the batch has no reply"));
-        };
-        let sent = request.request.as_ref();
-        let result = replies.and_then(|PartReplies(replies)| {
-            let sent = sent.map_err(Error::clone)?;
-            observed.received(&request.subject, replies.as_slice());
-            (self.0)(sent, read::requested_replies(sent, replies)?)
+        let Command { request, subject, repeatable, call, unreadable, .. } = command;
+        let checked = subject.check_degrading().and_then(|()| match request {
+            Ok(request) => request.check_names(),
+            Err(_) => Ok(()),
         });
-        observed.outcome(&request.subject, instead_of.as_ref().or(result.as_ref().err()));
-        result.map_err(|error| request.subject.explain(error, sent.ok()))
+        if let Err(error) = checked {
+            *request = Err(error);
+        }
+        Self { request, subject, call, repeatable: *repeatable, unreadable: unreadable.as_ref() }
+    }
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Part").field(&self.subject.command).finish()
+    }
+}
+
+impl fmt::Debug for PartOutcomes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PartOutcomes").field(&self.outcomes.len()).finish()
     }
 }

@@ -5,81 +5,104 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::part::{Part, PartOutcome, PartReplies, PartRequest};
-use super::servers::{bind, target, template_of};
+use super::part::{Part, PartOutcome};
+use super::servers::{Binder, target, template_of};
 use crate::client::{Binding, Observed, Redis, not_run, run};
 use crate::command::disabled::answer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::protocol::{Replies, Request, read};
 use crate::schema::KeyspaceMeta;
-
-/// The replies to each command of a group, by its index in the batch.
-type Answers = Vec<(usize, Result<Replies>)>;
 
 /// The commands of a batch on one pool.
 struct PoolBatch {
     binding: Arc<Binding>,
+    /// The places of the commands in the batch.
     indices: Vec<usize>,
     requests: Vec<Request>,
     keyspaces: Vec<&'static KeyspaceMeta>,
     repeatable: bool,
 }
 
+/// The commands of a batch that ran on one pool.
+struct SentBatch {
+    indices: Vec<usize>,
+    requests: Vec<Request>,
+    replies: Result<Replies>,
+}
+
 /// Runs the commands of all parts. Each has its own outcome.
 pub(super) async fn send(
     redis: &Redis,
-    mut parts: Vec<Part>,
+    parts: &mut [Part<'_>],
     timeout: Option<Duration>,
-    observed: &Arc<Observed>,
+    observed: &Observed,
 ) -> Vec<PartOutcome> {
     let mut groups: Vec<PoolBatch> = Vec::new();
-    let mut answers: Vec<Option<Result<PartReplies>>> = Vec::with_capacity(parts.len());
+    let mut outcomes: Vec<PartOutcome> = Vec::with_capacity(parts.len());
+    let mut binder = Binder::new(redis);
     for (index, part) in parts.iter_mut().enumerate() {
-        let bound = bind(redis, part);
+        let bound = binder.bind(part);
         let bound =
-            bound.and_then(|binding| Ok((part.request.request.as_ref().map_err(Error::clone)?, binding)));
-        answers.push(match bound {
+            bound.and_then(|binding| Ok((part.request.as_mut().map_err(|error| error.clone())?, binding)));
+        let known = match bound {
             Err(error) => Some(Err(error)),
             Ok((request, binding)) if binding.is_disabled => {
                 observed.to(&binding);
-                Some(answer(&part.request.subject, request, &binding).map(PartReplies))
+                Some(answer(part.subject, request, &binding))
             }
-            Ok((Request::Empty, _)) => Some(Ok(PartReplies(Replies::Many(Vec::new())))),
+            Ok((Request::Empty, _)) => Some(Ok(Replies::Many(Vec::new()))),
             Ok((request, binding)) => {
                 observed.to(&binding);
-                observed.sent(&part.request.subject, request);
-                PoolBatch::of(&mut groups, binding).add(index, request.clone(), &part.request);
+                observed.sent(part.subject, request);
+                let request = std::mem::replace(request, Request::Empty);
+                PoolBatch::of(&mut groups, binding).add(index, request, part);
                 None
             }
-        });
+        };
+        outcomes
+            .push(known.map_or_else(PartOutcome::default, |replies| PartOutcome::of(redis, part, replies)));
     }
-    for (index, replies) in
-        join_all(groups.into_iter().map(|group| group.send(timeout))).await.into_iter().flatten()
+    for SentBatch { indices, requests, replies } in
+        join_all(groups.into_iter().map(|group| group.send(timeout))).await
     {
-        if let Some(answer) = answers.get_mut(index) {
-            *answer = Some(replies.map(PartReplies));
+        let mut replies = replies.map(|replies| read::many(replies).into_iter());
+        for (index, request) in indices.into_iter().zip(requests) {
+            let share = match &mut replies {
+                Err(error) => Err(error.clone()),
+                Ok(replies) => Ok(match request.replies() {
+                    1 => replies.next().map_or_else(|| Replies::Many(Vec::new()), Replies::One),
+                    share => Replies::Many(replies.by_ref().take(share).collect()),
+                }),
+            };
+            if let (Some(part), Some(outcome)) = (parts.get_mut(index), outcomes.get_mut(index)) {
+                *part.request = Ok(request);
+                *outcome = PartOutcome::of(redis, part, share);
+            }
         }
     }
-    let unanswered = || Err(Error::protocol("a command of the batch has no reply"));
-    (parts.into_iter().zip(answers))
-        .map(|(part, answer)| {
-            let Part { request, call } = part;
-            let (mut replies, mut instead_of) = (answer.unwrap_or_else(unanswered), None);
+    outcomes
+}
+
+impl PartOutcome {
+    /// Returns the outcome of a command. A read may return a miss when Redis is unavailable.
+    fn of(redis: &Redis, part: &Part<'_>, mut replies: Result<Replies>) -> Self {
+        let mut instead_of = None;
+        if let Ok(asked) = &*part.request {
             // A server that currently runs no commands counts as unavailable.
-            if let (Ok(PartReplies(answer)), Ok(asked)) = (&replies, &request.request)
+            if let Ok(answer) = &replies
                 && let Some(error) = not_run(asked, answer, false)
             {
                 replies = Err(error);
             }
-            if let (Err(error), Ok(asked)) = (&replies, &request.request)
-                && let Some(degraded) = request.subject.degraded(error, asked, &target(redis, call))
+            if let Err(error) = &replies
+                && let Some(degraded) = part.subject.degraded(error, asked, &target(redis, part.call))
             {
                 instead_of = Some(error.clone());
-                replies = Ok(PartReplies(degraded));
+                replies = Ok(degraded);
             }
-            PartOutcome { request, replies, instead_of, observed: Arc::clone(observed) }
-        })
-        .collect()
+        }
+        Self { replies: Some(replies), instead_of }
+    }
 }
 
 impl PoolBatch {
@@ -97,31 +120,25 @@ impl PoolBatch {
         &mut groups[place]
     }
 
-    fn add(&mut self, index: usize, request: Request, part: &PartRequest) {
+    fn add(&mut self, index: usize, request: Request, part: &Part<'_>) {
         self.indices.push(index);
         self.requests.push(request);
-        self.keyspaces.extend(part.subject.keyspace);
         self.repeatable &= part.repeatable;
+        if let Some(keyspace) = part.subject.keyspace
+            && !self.keyspaces.last().is_some_and(|last| std::ptr::eq(*last, keyspace))
+        {
+            self.keyspaces.push(keyspace);
+        }
     }
 
-    /// Sends the group and splits the replies by command.
-    async fn send(self, timeout: Option<Duration>) -> Answers {
+    async fn send(self, timeout: Option<Duration>) -> SentBatch {
         let Self { binding, indices, requests, keyspaces, repeatable } = self;
-        let shares: Vec<_> = requests.iter().map(Request::replies).collect();
         let deadline = binding.deadline(timeout);
-        match run(binding, Request::Batch(requests), deadline, repeatable, None).await {
-            Err(error) => {
-                let error = error.naming_templates(&mut |key| template_of(&keyspaces, key));
-                indices.into_iter().map(|index| (index, Err(error.clone()))).collect()
-            }
-            Ok(replies) => {
-                let mut replies = read::many(replies).into_iter();
-                let mut share_of = |share| match share {
-                    1 => replies.next().map_or_else(|| Replies::Many(Vec::new()), Replies::One),
-                    share => Replies::Many(replies.by_ref().take(share).collect()),
-                };
-                indices.into_iter().zip(shares).map(|(index, share)| (index, Ok(share_of(share)))).collect()
-            }
-        }
+        let request = Request::Batch(requests);
+        let replies = run(binding, &request, deadline, repeatable, None).await;
+        let replies =
+            replies.map_err(|error| error.naming_templates(&mut |key| template_of(&keyspaces, key)));
+        let requests = if let Request::Batch(requests) = request { requests } else { Vec::new() };
+        SentBatch { indices, requests, replies }
     }
 }

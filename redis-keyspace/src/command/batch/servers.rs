@@ -2,33 +2,60 @@
 
 use std::sync::Arc;
 
-use super::part::{Part, PartCall};
-use crate::client::{Binding, Redis, Target};
+use super::part::Part;
+use crate::client::{Binding, CallOptions, Redis, Target};
 use crate::error::Result;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 use crate::time::Expiry;
 
 /// Returns the target of a command: the one set on the command, else the handle of the batch.
-pub(super) fn target(redis: &Redis, call: PartCall) -> Target {
-    call.0.target.or(Target::Handle(redis.clone()))
+pub(super) fn target(redis: &Redis, call: &CallOptions) -> Target {
+    call.target.clone().or(Target::Handle(redis.clone()))
 }
 
-/// Resolves the binding of a command, and applies the TTL that the binding sets for the keyspace.
-pub(super) fn bind(redis: &Redis, part: &mut Part) -> Result<Arc<Binding>> {
-    let keyspace = part.request.subject.keyspace;
-    let binding = match &part.call.0.target {
-        Target::Chosen => Target::Handle(redis.clone()).resolve(keyspace)?,
-        target => target.resolve(keyspace)?,
-    };
-    binding.checks.pass(part.request.unreadable.as_ref())?;
-    if let Ok(request) = &mut part.request.request {
-        if let Some(ttl) = binding.ttl {
-            request.set_keyspace_lifetime(Expiry::After(ttl))?;
-        }
-        // Checked here, so that an oversized command fails alone.
-        request.check_size(binding.pool().settings.sizes())?;
+/// Resolves the bindings of the commands of a batch.
+pub(super) struct Binder<'r> {
+    redis: &'r Redis,
+    /// The last binding of a command that leaves the choice open. Commands of one keyspace often
+    /// follow each other.
+    last: Option<(Option<&'static KeyspaceMeta>, Arc<Binding>)>,
+}
+
+impl<'r> Binder<'r> {
+    pub(super) fn new(redis: &'r Redis) -> Self {
+        Self { redis, last: None }
     }
-    Ok(binding)
+
+    /// Resolves the binding of a command, and applies the TTL that the binding sets for the
+    /// keyspace.
+    pub(super) fn bind(&mut self, part: &mut Part<'_>) -> Result<Arc<Binding>> {
+        let binding = self.resolve(part)?;
+        binding.checks.pass(part.unreadable)?;
+        if let Ok(request) = part.request {
+            if let Some(ttl) = binding.ttl {
+                request.set_keyspace_lifetime(Expiry::After(ttl))?;
+            }
+            // Checked here, so that an oversized command fails alone.
+            request.check_size(binding.pool().settings.sizes())?;
+        }
+        Ok(binding)
+    }
+
+    fn resolve(&mut self, part: &Part<'_>) -> Result<Arc<Binding>> {
+        let keyspace = part.subject.keyspace;
+        let target = &part.call.target;
+        if !matches!(target, Target::Chosen) {
+            return target.resolve(keyspace);
+        }
+        if let Some((last, binding)) = &self.last
+            && last.map(std::ptr::from_ref) == keyspace.map(std::ptr::from_ref)
+        {
+            return Ok(Arc::clone(binding));
+        }
+        let binding = Target::Handle(self.redis.clone()).resolve(keyspace)?;
+        self.last = Some((keyspace, Arc::clone(&binding)));
+        Ok(binding)
+    }
 }
 
 /// Returns the template of a key that belongs to one of these keyspaces.

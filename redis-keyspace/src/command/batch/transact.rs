@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::part::{Part, PartOutcome, PartReplies};
-use super::servers::{bind, template_of};
+use super::part::{Part, PartOutcome};
+use super::servers::{Binder, template_of};
 use crate::client::{Binding, Observed, Redis, Subject, run};
 use crate::command::disabled::answer;
 use crate::error::{Error, Result};
@@ -13,18 +13,19 @@ use crate::protocol::{Replies, Reply, Request, read};
 /// Runs the commands of all parts as one transaction.
 pub(super) async fn transact(
     redis: &Redis,
-    mut parts: Vec<Part>,
+    parts: &mut [Part<'_>],
     timeout: Option<Duration>,
-    observed: &Arc<Observed>,
+    observed: &Observed,
 ) -> Result<Vec<PartOutcome>> {
     let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();
     let mut packets = Vec::new();
-    for part in &mut parts {
+    let mut binder = Binder::new(redis);
+    for part in parts.iter_mut() {
         // All or nothing: if one command can't be sent, no command is.
-        let subject = part.request.subject;
+        let subject = *part.subject;
         let explain = |error| subject.explain(error, None);
-        bindings.push((bind(redis, part).map_err(explain)?, subject));
-        let request = part.request.request.as_ref().map_err(Error::clone).map_err(explain)?;
+        bindings.push((binder.bind(part).map_err(explain)?, subject));
+        let request = part.request.as_ref().map_err(|error| explain(error.clone()))?;
         packets.extend_from_slice(request.packets());
     }
     let Some((first, subject)) = bindings.first() else { return Ok(Vec::new()) };
@@ -42,20 +43,19 @@ pub(super) async fn transact(
     }
     let binding = Arc::clone(first);
     observed.to(&binding);
-    for part in &parts {
-        if let Ok(request) = &part.request.request {
-            observed.sent(&part.request.subject, request);
+    for part in parts.iter() {
+        if let Ok(request) = &*part.request {
+            observed.sent(part.subject, request);
         }
     }
+    let outcome = |replies| PartOutcome { replies: Some(replies), instead_of: None };
     if binding.is_disabled {
         // Nothing is written, so the commands need not be atomic. Each has its own outcome.
-        let outcomes = parts.into_iter().map(|part| {
-            let replies = (part.request.request.as_ref().map_err(Error::clone))
-                .and_then(|request| answer(&part.request.subject, request, &binding))
-                .map(PartReplies);
-            PartOutcome { request: part.request, replies, instead_of: None, observed: Arc::clone(observed) }
+        let answers = parts.iter().map(|part| {
+            let request = part.request.as_ref().map_err(|error| error.clone())?;
+            answer(part.subject, request, &binding)
         });
-        return Ok(outcomes.collect());
+        return Ok(answers.map(outcome).collect());
     }
     let deadline = binding.deadline(timeout);
     let replies = if packets.is_empty() {
@@ -72,20 +72,15 @@ pub(super) async fn transact(
             Err(error.naming_templates(&mut |key| template_of(&keyspaces, key)))
         }
     };
-    Ok(parts
-        .into_iter()
-        .map(|part| {
-            let replies = match (&mut results, &part.request.request) {
-                (Err(error), _) => Err(error.clone()),
-                (_, Err(error)) => Err(error.clone()),
-                (Ok(results), Ok(request)) => {
-                    let share: Vec<_> = results.take(request.packets().len()).collect();
-                    Ok(PartReplies(as_if_alone(request, share)))
-                }
-            };
-            PartOutcome { request: part.request, replies, instead_of: None, observed: Arc::clone(observed) }
-        })
-        .collect())
+    let shares = parts.iter().map(|part| match (&mut results, &*part.request) {
+        (Err(error), _) => Err(error.clone()),
+        (_, Err(error)) => Err(error.clone()),
+        (Ok(results), Ok(request)) => {
+            let share: Vec<_> = results.take(request.packets().len()).collect();
+            Ok(as_if_alone(request, share))
+        }
+    });
+    Ok(shares.map(outcome).collect())
 }
 
 /// Frames the replies of a command as if it ran alone. A command with its own MULTI reads its

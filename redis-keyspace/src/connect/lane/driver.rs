@@ -1,7 +1,7 @@
 //! The task that drives a lane's connection.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,13 +17,15 @@ use crate::config::Settings;
 use crate::connect::attempt::Origin;
 use crate::connect::search::Suspicion;
 use crate::error::Error;
-use crate::protocol::{Decoder, Malformed, READ_SIZE, Replies, Reply};
+use crate::protocol::{Decoder, Malformed, READ_SIZE, Replies, Reply, WireBuffer};
 use crate::time::Deadline;
 
 /// How often large buffers are freed, if the lane is not probed.
 const FREE_AFTER: Duration = Duration::from_secs(10);
 /// The longest interval between two checks of a silent lane.
 const LOOK: Duration = Duration::from_millis(250);
+/// How many ready tasks a thread of the runtime keeps in its own queue.
+const READY_TASKS: usize = 256;
 /// Buffers that grew beyond this size, for example for a large value, are freed when they are no
 /// longer needed.
 const KEEP_SIZE: usize = 256 * 1024;
@@ -37,11 +39,13 @@ pub(crate) struct Driver {
     patience: Patience,
     decoder: Decoder,
     input: BytesMut,
-    output: Vec<u8>,
+    output: WireBuffer,
     written: usize,
     excess: Excess,
     /// Whether ready callers had a chance to add to the next write.
     gathered: bool,
+    /// The most callers that waited for replies at a recent write.
+    crowd: usize,
     replies: Vec<Reply>,
     answers: Vec<(Sender, Result<Replies, Error>)>,
     timer: Pin<Box<Sleep>>,
@@ -101,10 +105,11 @@ impl Driver {
             patience,
             decoder: Decoder::new(max_value_bytes),
             input: unread,
-            output: Vec::new(),
+            output: WireBuffer::default(),
             written: 0,
             excess: Excess::default(),
             gathered: false,
+            crowd: 0,
             replies: Vec::new(),
             answers: Vec::new(),
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -161,9 +166,24 @@ impl Driver {
     }
 
     fn send_answers(&mut self) {
+        let answering = self.queue.answering(self.answers.len());
         for (sender, result) in self.answers.drain(..) {
             // The caller may have been dropped.
             let _ = sender.send(result);
+        }
+        drop(answering);
+    }
+
+    /// Schedules the driver to run again after the callers that are ready.
+    fn let_others_run(&self, context: &mut Context<'_>) {
+        if self.crowd * usize::from(self.origin.settings.shared_connections.max(1)) < READY_TASKS {
+            // The driver runs when its thread has no other task. Until then, nothing wakes another
+            // thread for it.
+            let _ = pin!(tokio::task::yield_now()).poll(context);
+        } else {
+            // With more tasks than that, a thread never runs out of them, and the same few would
+            // take turns.
+            context.waker().wake_by_ref();
         }
     }
 
@@ -174,7 +194,7 @@ impl Driver {
                 self.output.clear();
                 let written = std::mem::take(&mut self.written);
                 if self.excess.is_due(self.output.capacity(), written) {
-                    self.output = Vec::new();
+                    self.output = WireBuffer::default();
                 }
                 let mut state = self.queue.lock();
                 state.writing = 0;
@@ -190,14 +210,16 @@ impl Driver {
                 // write once. A single caller would only wait for itself.
                 if !self.gathered && state.is_crowded() {
                     self.gathered = true;
-                    context.waker().wake_by_ref();
+                    self.crowd = state.pending.len().max(self.crowd - self.crowd / 16);
+                    drop(state);
+                    self.let_others_run(context);
                     return Poll::Pending;
                 }
                 std::mem::swap(&mut self.output, &mut state.out);
                 state.writing = self.output.len();
                 self.gathered = false;
             }
-            let chunk = self.output.get(self.written..).unwrap_or_default();
+            let chunk = self.output.chunk(self.written);
             let Poll::Ready(written) = self.queue.writer().poll_write(context, chunk) else {
                 // The server reads no more for now. Deadlines still pass.
                 let mut state = self.queue.lock();
@@ -239,7 +261,7 @@ impl Driver {
         let mut state = self.queue.lock();
         for buffer in [&mut self.output, &mut state.out] {
             if buffer.is_empty() && buffer.capacity() > KEEP_SIZE {
-                *buffer = Vec::new();
+                *buffer = WireBuffer::default();
             }
         }
     }

@@ -42,6 +42,7 @@ impl Patience {
     /// on another connection. If it answers there and not here, this connection is dead, because a
     /// server runs the commands of all connections in one queue. For a server that does not, a
     /// longer timeout allows more time. `limit` is the longest limit of a waiting caller.
+    #[inline]
     pub(super) fn suspicious(self, limit: Duration) -> Option<Duration> {
         let longest = self.timeout.max(limit.min(Self::LONGEST));
         self.compares.then(|| (longest / 5).max(Self::SUSPICIOUS))
@@ -49,11 +50,13 @@ impl Patience {
 
     /// Returns when to check a lane for silence first, for a request with this deadline on an idle
     /// lane.
+    #[inline]
     pub(super) fn first_look(self, deadline: Deadline) -> Instant {
         self.suspicious(Duration::ZERO).map_or(deadline.at(), |limit| deadline.early(limit / 4))
     }
 
     /// Returns how long a request of this length may take to arrive.
+    #[inline]
     pub(super) fn transit_time(length: usize) -> Duration {
         Duration::from_secs(u64::try_from(length).unwrap_or(u64::MAX) / Self::SLOWEST)
     }

@@ -4,7 +4,8 @@
 //! encoding. If the lane is idle, the task also writes the command. Otherwise, or if a read has
 //! just answered so many callers that their next commands are worth waiting for, the driver task of
 //! the lane writes all commands that have gathered. The driver reads the replies and hands each to
-//! its caller. A caller that is dropped never disturbs the others: its reply is read and dropped.
+//! its caller. Callers that already send their next command wait a moment for the driver to finish,
+//! so that the next write is for all of them. A caller that is dropped never disturbs the others: its reply is read and dropped.
 
 mod driver;
 mod handle;

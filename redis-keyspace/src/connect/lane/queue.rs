@@ -13,7 +13,7 @@ use super::limits::{Patience, Room};
 use super::submitted::{Sender, Submitted};
 use super::wire::Writer;
 use crate::error::{Budget, Error};
-use crate::protocol::{Keys, Packet, Replies, Reply, Request};
+use crate::protocol::{Keys, Packet, Replies, Reply, Request, WireBuffer};
 use crate::sync::lock;
 use crate::time::Deadline;
 
@@ -25,6 +25,21 @@ const MOST_RESERVED: usize = 1024;
 /// all of them saves more.
 const CROWD: usize = 12;
 
+/// A caller that sends its next request while others still get their replies waits for them, if
+/// there are more than this.
+const FEW: usize = 4;
+/// How often such a caller gives up its turn on the processor at most.
+const MOST_TURNS: usize = 4;
+
+/// The driver hands out replies until this is dropped.
+pub(crate) struct Answering<'q>(&'q AtomicBool);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 pub(crate) struct Queue {
     writer: Writer,
     room: Room,
@@ -34,13 +49,15 @@ pub(crate) struct Queue {
     closed: AtomicBool,
     /// Mirrors the number of `pending` requests, for the same reason.
     in_flight: AtomicUsize,
+    /// Whether the driver is handing out many replies.
+    answering: AtomicBool,
     ended: Notify,
 }
 
 #[derive(Default)]
 pub(crate) struct QueueState {
     /// Encoded commands that the driver has not taken yet.
-    pub(crate) out: Vec<u8>,
+    pub(crate) out: WireBuffer,
     /// Requests whose replies are outstanding, in the order of their commands.
     pub(crate) pending: VecDeque<Pending>,
     /// The number of outstanding replies.
@@ -83,7 +100,16 @@ enum PartialAnswer {
 impl Queue {
     pub(crate) fn new(writer: Writer, room: Room, patience: Patience) -> Self {
         let (state, closed, ended) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        Self { writer, room, patience, state, closed, in_flight: AtomicUsize::new(0), ended }
+        Self {
+            writer,
+            room,
+            patience,
+            state,
+            closed,
+            in_flight: AtomicUsize::new(0),
+            answering: AtomicBool::new(false),
+            ended,
+        }
     }
 
     pub(crate) fn patience(&self) -> Patience {
@@ -115,6 +141,30 @@ impl Queue {
         self.in_flight.store(state.pending.len(), Ordering::Relaxed);
     }
 
+    /// Must be called before this many callers get their replies. The guard is dropped when they
+    /// have them.
+    #[inline]
+    pub(crate) fn answering(&self, callers: usize) -> Option<Answering<'_>> {
+        (callers > FEW).then(|| {
+            self.answering.store(true, Ordering::Relaxed);
+            Answering(&self.answering)
+        })
+    }
+
+    /// Lets the driver finish handing out replies. Otherwise, on a processor that is shared by
+    /// several threads, the thread of the first caller takes over from the driver after each reply,
+    /// and each caller costs two switches between threads. The number of turns is limited, so that
+    /// nothing depends on the driver.
+    #[inline]
+    fn wait_while_answering(&self) {
+        for _ in 0..MOST_TURNS {
+            if !self.answering.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
         let missing = request.replies();
         let (sender, receiver) = oneshot::channel();
@@ -128,6 +178,7 @@ impl Queue {
             },
             deadline,
         };
+        self.wait_while_answering();
         let mut state = self.lock();
         if state.closed {
             return Submitted::NoLane;
@@ -146,17 +197,14 @@ impl Queue {
         state.note_length(length);
         state.pending.push_back(pending);
         let mut wake = true;
-        if alone {
+        // Long values are left to the driver.
+        if alone && let Some(bytes) = state.out.plain() {
             // No other request is expected to share the write. Writing here saves waking the
             // driver, which then only reads. The driver handles errors and the bytes that do not
             // fit.
-            let written = self.writer.try_write(&state.out).unwrap_or(0);
-            if written == state.out.len() {
-                state.out.clear();
-                wake = false;
-            } else {
-                state.out.drain(..written);
-            }
+            let written = self.writer.try_write(bytes).unwrap_or(0);
+            wake = written < bytes.len();
+            bytes.drain(..written);
         }
         let at = self.patience.first_look(deadline);
         if state.armed.is_none_or(|armed| at < armed) {
@@ -207,7 +255,7 @@ impl Queue {
         state.ended = true;
         let pending = std::mem::take(&mut state.pending);
         self.count(&state);
-        state.out = Vec::new();
+        state.out = WireBuffer::default();
         drop(state);
         let any = !pending.is_empty();
         for pending in pending {
@@ -408,6 +456,19 @@ mod tests {
         submit(&queue);
         assert_eq!((received(&mut server), queue.in_flight()), (1, 1));
         assert!(!queue.lock().is_crowded());
+    }
+
+    #[tokio::test]
+    async fn no_caller_depends_on_a_driver_that_hands_out_replies() {
+        let (queue, mut server) = queue();
+        assert!(queue.answering(FEW).is_none(), "few callers are answered at once");
+        let answering = queue.answering(FEW + 1);
+        assert!(answering.is_some() && queue.answering.load(Ordering::Relaxed));
+        // The driver of this queue never ends its work.
+        submit(&queue);
+        assert_eq!((received(&mut server), queue.in_flight()), (1, 1));
+        drop(answering);
+        assert!(!queue.answering.load(Ordering::Relaxed));
     }
 
     #[tokio::test]

@@ -84,19 +84,14 @@ impl<'e, 'o> Entries<'e, 'o> {
     /// Writes the name of a field.
     #[inline]
     fn name(&mut self, name: &'static str) -> Result<(), JsonProblem> {
-        let Encoder { out, .. } = &mut *self.encoder;
-        if !std::mem::replace(&mut self.is_empty, false) {
-            out.push(b',');
-        }
-        let start = out.len();
-        self.encoder.string(name)?;
+        let is_first = std::mem::replace(&mut self.is_empty, false);
+        let place = self.encoder.field(name, is_first)?;
         let Encoder { out, keys, .. } = &mut *self.encoder;
-        if !self.seen.add_field(name, out, keys, (start, out.len())) {
+        if !self.seen.add_field(name, out, keys, place) {
             return Err(JsonProblem::new(format!(
                 "the field `{name}` is written twice, so no reader accepts it: check `tag`, `rename` and `flatten`"
             )));
         }
-        out.push(b':');
         Ok(())
     }
 
@@ -145,7 +140,6 @@ impl<'e, 'o> Fields<'e, 'o> {
     fn add<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), JsonProblem> {
         match self {
             Self::Object { entries, .. } => {
-                entries.encoder.check_length()?;
                 entries.name(name)?;
                 value.serialize(&mut *entries.encoder).map_err(|problem| problem.within(JsonStep::Name(name)))
             }

@@ -84,6 +84,28 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// Writes `"name":`, after a comma unless the field is the first of its object. Returns the
+    /// position of the name and its quotes.
+    #[inline]
+    pub(super) fn field(&mut self, name: &str, is_first: bool) -> Result<(usize, usize), JsonProblem> {
+        self.check_room(name.len())?;
+        let plain = !has_escapes(name.as_bytes());
+        self.out.reserve(name.len() + 5);
+        if !is_first {
+            self.out.push(b',');
+        }
+        let start = self.out.len();
+        if plain {
+            self.out.push(b'"');
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.extend_from_slice(b"\":");
+        } else {
+            self.escaped(name)?;
+            self.out.push(b':');
+        }
+        Ok((start, self.out.len() - 1))
+    }
+
     #[cold]
     fn escaped(&mut self, text: &str) -> Result<(), JsonProblem> {
         serde_json::to_writer(&mut *self.out, text).map_err(|error| JsonProblem::new(error.to_string()))
@@ -142,6 +164,10 @@ impl Encoder<'_> {
 fn has_escapes(text: &[u8]) -> bool {
     // The last word overlaps the one before.
     let Some(last) = text.last_chunk::<8>() else {
+        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            return escapes_in(u64::from(first) | u64::from(last) << 32) != 0;
+        }
         return text.iter().any(|&byte| byte < b' ' || byte == b'"' || byte == b'\\');
     };
     let words = text.as_chunks::<8>().0.iter().chain([last]);
