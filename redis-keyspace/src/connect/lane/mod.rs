@@ -5,7 +5,8 @@
 //! just answered so many callers that their next commands are worth waiting for, the driver task of
 //! the lane writes all commands that have gathered. The driver reads the replies and hands each to
 //! its caller. Callers that already send their next command wait a moment for the driver to finish,
-//! so that the next write is for all of them. A caller that is dropped never disturbs the others: its reply is read and dropped.
+//! so that the next write is for all of them. A caller that is dropped never disturbs the others:
+//! its reply is read and dropped.
 
 mod driver;
 mod handle;
