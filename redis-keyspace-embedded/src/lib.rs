@@ -2,7 +2,7 @@
 //!
 //! No installation is needed, and every test can have its own server. With tokio's paused clock, a
 //! test of a one-hour TTL takes no time. The server speaks RESP2 and RESP3 over in-memory
-//! connections, over any stream, on a loopback port or on a unix socket.
+//! connections, over any stream, on a loopback port, with TLS too, or on a unix socket.
 //!
 //! It keeps all data in memory, persists nothing and is not protected against attacks from a
 //! network. Use it for tests, not in place of a real server.
@@ -104,6 +104,8 @@ mod command;
 // Connections, which send commands.
 mod listener;
 mod session;
+#[cfg(feature = "tls")]
+mod tls;
 
 // The handle.
 mod server;
@@ -115,3 +117,5 @@ pub use log::LoggedCommand;
 pub use reply::Reply;
 pub use script::ScriptContext;
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use tls::ServerTls;

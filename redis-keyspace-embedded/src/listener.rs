@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use crate::session;
@@ -51,7 +52,8 @@ impl Listener {
         self.address
     }
 
-    /// Returns the URL that clients connect to: `redis://127.0.0.1:PORT` or `redis+unix:///path`.
+    /// Returns the URL that clients connect to: `redis://127.0.0.1:PORT`, `rediss://127.0.0.1:PORT`
+    /// with TLS, or `redis+unix:///path`.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;
@@ -68,6 +70,37 @@ impl Listener {
     }
 
     pub(crate) async fn tcp(shared: Arc<Shared>, address: SocketAddr) -> io::Result<Self> {
+        Self::tcp_with(address, "redis", move |stream, endpoints| {
+            tokio::spawn(session::open(&shared, stream, endpoints));
+        })
+        .await
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) async fn tls(
+        shared: Arc<Shared>,
+        address: SocketAddr,
+        tls: &crate::tls::ServerTls,
+    ) -> io::Result<Self> {
+        let acceptor = tls.acceptor();
+        Self::tcp_with(address, "rediss", move |stream, endpoints| {
+            let (shared, accepting) = (Arc::clone(&shared), acceptor.accept(stream));
+            tokio::spawn(async move {
+                // The client learns from an alert why its handshake failed.
+                if let Ok(stream) = accepting.await {
+                    session::open(&shared, stream, endpoints).await;
+                }
+            });
+        })
+        .await
+    }
+
+    /// Passes each accepted connection to `serve`, which must not block.
+    async fn tcp_with(
+        address: SocketAddr,
+        scheme: &str,
+        serve: impl Fn(TcpStream, Endpoints) + Send + 'static,
+    ) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -86,7 +119,7 @@ impl Listener {
                     drop(stream.set_nodelay(true));
                     let endpoints =
                         Endpoints { peer: peer.to_string(), local: address.to_string(), is_unix: false };
-                    tokio::spawn(session::open(&shared, stream, endpoints));
+                    serve(stream, endpoints);
                 } else {
                     pause().await; // the process may be out of file descriptors; retry later
                 }
@@ -94,7 +127,7 @@ impl Listener {
         });
         Ok(Self {
             address: Some(address),
-            url: format!("redis://{address}"),
+            url: format!("{scheme}://{address}"),
             accepting,
             #[cfg(unix)]
             socket: None,

@@ -12,7 +12,7 @@ pub mod chaos;
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
-    ChildTest, Fault, Gate, PATIENCE, Proxy, RealServer, RealServerBuilder, RunningTest, Stepper, Traffic,
-    child_test, eventually, eventually_blocking, eventually_rises, resp, secrets, shared_server,
+    ChildTest, Fault, Gate, PATIENCE, Proxy, RealServer, RealServerBuilder, RunningTest, Stepper, TlsFiles,
+    Traffic, child_test, eventually, eventually_blocking, eventually_rises, resp, secrets, shared_server,
     unique_namespace, within,
 };

@@ -10,6 +10,8 @@ use super::handle::Server;
 use crate::listener::Listener;
 use crate::session;
 use crate::state::Endpoints;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// The buffer size of an in-memory connection in each direction. When it is full, the writer waits.
 const IN_MEMORY_BUFFER: usize = 64 * 1024;
@@ -127,6 +129,25 @@ impl Server {
     /// ```
     pub async fn listen_tcp(&self, address: SocketAddr) -> io::Result<Listener> {
         Listener::tcp(self.shared.clone(), address).await
+    }
+
+    /// Listens on a free port of 127.0.0.1 with TLS. Feature `tls`.
+    ///
+    /// A client must know a name in the certificate, for example the IP address, and trust the
+    /// authority that has issued it. [`ServerTls`] has an example.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the operating system has no free port.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before it completes leaves nothing behind. Dropping the [`Listener`]
+    /// stops listening.
+    #[cfg(feature = "tls")]
+    pub async fn listen_tls(&self, tls: &ServerTls) -> io::Result<Listener> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Listener::tls(self.shared.clone(), address, tls).await
     }
 
     /// Listens on a unix socket at this path.

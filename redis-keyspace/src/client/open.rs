@@ -6,6 +6,8 @@ use super::redis::Redis;
 #[cfg(feature = "profiles")]
 use crate::config::Profiles;
 use crate::config::{RedisBuilder, validate};
+#[cfg(feature = "tls")]
+use crate::connect::check_tls;
 use crate::error::{Error, Result};
 
 impl RedisBuilder {
@@ -22,6 +24,8 @@ impl RedisBuilder {
             )));
         }
         validate(&self.base)?;
+        #[cfg(feature = "tls")]
+        self.base.tls.as_ref().map_or(Ok(()), check_tls)?;
         self.check_keyspaces()?;
         Ok(Redis::from_builder(self))
     }

@@ -8,7 +8,10 @@ use super::endpoint::{Endpoint, ExternalPool, unique_id};
 use super::environment::{self, Environment};
 use super::keyspace_options::KeyspaceOptions;
 use super::optional_text::OptionalText;
-use super::settings::{BreakerSettings, LoginMode, Protocol, Secret, Settings};
+use super::secret::Secret;
+use super::settings::{BreakerSettings, LoginMode, Protocol, Settings};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
@@ -54,10 +57,13 @@ pub struct RedisBuilder {
 }
 
 impl RedisBuilder {
-    /// Sets the server from a URL: `redis://user:password@host:6379/0` or
-    /// `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and the database if
+    /// Sets the server from a URL: `redis://user:password@host:6379/0`, `rediss://..` for TLS
+    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and the database if
     /// the URL contains them. The parameters are `db`, `user`, `pass`, `protocol` (`resp2`,
     /// `resp3`) and `login` (`auto`, `minimal`, `plain`).
+    ///
+    /// A `rediss://` URL switches TLS on and keeps the TLS options of this builder. No URL switches
+    /// TLS off, and no URL can set TLS options.
     ///
     /// Reserved characters must be percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+`
     /// is a plus sign.
@@ -74,6 +80,10 @@ impl RedisBuilder {
     pub(super) fn with_url(mut self, parts: UrlParts) -> Self {
         self.requires_server = None;
         self.base.endpoint = parts.endpoint;
+        #[cfg(feature = "tls")]
+        if parts.tls {
+            self.base.tls = Some(self.base.tls.unwrap_or_default());
+        }
         self.base.username = parts.username.or(self.base.username);
         self.base.password = parts.password.or(self.base.password);
         self.base.db = parts.db.unwrap_or(self.base.db);
@@ -129,6 +139,25 @@ impl RedisBuilder {
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.requires_server = None;
         self.base.endpoint = Endpoint::Unix(path.into());
+        self
+    }
+
+    /// Encrypts the connections with these options. Requires the feature `tls`.
+    ///
+    /// Options of an earlier call are replaced. Connections to an in-process server and those of a
+    /// [pool of the application](Self::pool) stay as they are. A unix socket with TLS is an error.
+    ///
+    /// ```
+    /// use redis_keyspace::Redis;
+    /// use redis_keyspace::config::Tls;
+    ///
+    /// let redis =
+    ///     Redis::builder().url("rediss://redis.internal:6380")?.tls(Tls::new().ca_file("ca.crt")).build()?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.base.tls = Some(tls);
         self
     }
 
@@ -456,7 +485,10 @@ impl RedisBuilder {
     /// - `REDIS_DB`;
     /// - `REDIS_NAMESPACE`;
     /// - `REDIS_LOGIN` (`auto`, `minimal`, `plain`);
-    /// - `REDIS_TLS` (`false`; `true` is an error, because this version has no TLS);
+    /// - `REDIS_TLS` (`true`, `false`; feature `tls`);
+    /// - `REDIS_TLS_CA`, `REDIS_TLS_CERT` and `REDIS_TLS_KEY`, each the path of a PEM file, or PEM
+    ///   text; `REDIS_TLS_SERVER_NAME`; `REDIS_TLS_MIN_VERSION` (`1.2`, `1.3`); `REDIS_TLS_ROOTS`
+    ///   (`system`, `webpki`). They need TLS to be on;
     /// - `REDIS_VERIFY_WRITES` (`true`, `false`).
     ///
     /// White space around a value, and around the password in the file, is ignored. Unset and empty
@@ -500,7 +532,7 @@ impl RedisBuilder {
     }
 
     fn with_environment(mut self, environment: Environment) -> Result<Self> {
-        let Environment { url, host, port, username, password, db, namespace, login, verify_writes } =
+        let Environment { url, host, port, username, password, db, namespace, login, verify_writes, .. } =
             environment;
         if let Some(url) = url {
             self = self.with_url(url);
@@ -509,6 +541,11 @@ impl RedisBuilder {
         self.base.password = password.or(self.base.password);
         self.base.verify_writes = verify_writes.unwrap_or(self.base.verify_writes);
         self.base.login = login.unwrap_or(self.base.login);
+        #[cfg(feature = "tls")]
+        environment
+            .tls
+            .apply(&mut self.base.tls)
+            .map_err(|error| environment::wrong(&environment::tls_variable(error.option), &error.problem))?;
         self.namespace(namespace)
     }
 

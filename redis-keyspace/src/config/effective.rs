@@ -7,6 +7,8 @@ use super::builder::RedisBuilder;
 use super::endpoint::Endpoint;
 use super::keyspace_options::OptionEndpoint;
 use super::settings::Settings;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use super::validate::validate;
 use crate::error::{Error, Result};
 use crate::schema::KeyspaceMeta;
@@ -56,12 +58,21 @@ impl RedisBuilder {
                     Endpoint::Tcp { host, port } => (host, port),
                     _ => ("localhost".to_owned(), 6379),
                 };
+                #[cfg(feature = "tls")]
+                if host.as_ref().is_some_and(|host| *host != old_host) {
+                    settings.tls = settings.tls.map(Tls::for_other_server);
+                }
                 let (host, port) = (host.unwrap_or(old_host), port.unwrap_or(old_port));
                 settings.endpoint = Endpoint::Tcp { host, port };
             }
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
                 settings.endpoint = parts.endpoint;
+                #[cfg(feature = "tls")]
+                {
+                    let tls = settings.tls.unwrap_or_default().for_other_server();
+                    settings.tls = parts.tls.then_some(tls);
+                }
                 // The credentials of the handle are for its own server, and never sent to another
                 // one.
                 settings.username = parts.username;
@@ -70,6 +81,10 @@ impl RedisBuilder {
                 settings.login = parts.login.unwrap_or(settings.login);
                 url_db = parts.db;
             }
+        }
+        #[cfg(feature = "tls")]
+        {
+            settings.tls = options.tls.or(settings.tls);
         }
         if let Some(db) = options.db.or(url_db).or(declared.db) {
             if matches!(settings.endpoint, Endpoint::Pool(_)) && db != settings.db {

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::settings::{LoginMode, Secret};
+use super::secret::Secret;
+use super::settings::LoginMode;
+#[cfg(feature = "tls")]
+use super::tls_changes::{TLS_OPTIONS, TlsChanges};
 use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, check_host, check_username, decimal, is_namespace};
-
 use crate::error::{Error, Result};
 
 /// The variables that are read.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 17] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -18,6 +20,12 @@ pub(crate) const NAMES: [&str; 11] = [
     "REDIS_PASSWORD_FILE",
     "REDIS_DB",
     "REDIS_TLS",
+    "REDIS_TLS_CA",
+    "REDIS_TLS_CERT",
+    "REDIS_TLS_KEY",
+    "REDIS_TLS_SERVER_NAME",
+    "REDIS_TLS_MIN_VERSION",
+    "REDIS_TLS_ROOTS",
     "REDIS_NAMESPACE",
     "REDIS_VERIFY_WRITES",
     "REDIS_LOGIN",
@@ -35,6 +43,8 @@ pub(crate) struct Environment {
     pub(crate) namespace: Option<String>,
     pub(crate) verify_writes: Option<bool>,
     pub(crate) login: Option<LoginMode>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: TlsChanges,
 }
 
 pub(crate) fn wrong(name: &str, problem: &str) -> Error {
@@ -72,6 +82,7 @@ pub(crate) fn value_of(
 pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Environment> {
     let variables = Variables::new(variables);
     let url = variables.url()?;
+    #[cfg(not(feature = "tls"))]
     variables.check_tls()?;
     let port = variables.number("REDIS_PORT", "a port from 1 to 65535")?;
     if port == Some(0) {
@@ -94,6 +105,8 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
         namespace: namespace.map(str::to_owned),
         verify_writes: variables.truth("REDIS_VERIFY_WRITES")?,
         login: variables.login()?,
+        #[cfg(feature = "tls")]
+        tls: variables.tls()?,
         url,
     };
     environment.check_against_url(&variables)?;
@@ -131,7 +144,7 @@ impl Variables {
 
     fn url(&self) -> Result<Option<UrlParts>> {
         let Some(text) = self.get("REDIS_URL") else { return Ok(None) };
-        for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_TLS"] {
+        for name in ["REDIS_HOST", "REDIS_PORT"] {
             if self.get(name).is_some() {
                 return Err(wrong(name, "contradicts REDIS_URL, which is also set; unset one of them"));
             }
@@ -148,15 +161,27 @@ impl Variables {
         }
     }
 
+    #[cfg(not(feature = "tls"))]
     fn check_tls(&self) -> Result<()> {
+        let needs_feature = |name| Err(wrong(name, "needs the feature `tls` of redis-keyspace; enable it"));
         if self.truth("REDIS_TLS")? == Some(true) {
-            return Err(wrong(
-                "REDIS_TLS",
-                "enables TLS, which this version does not support; create a bb8_redis pool with TLS and pass it to \
-                 Redis::from_pool",
-            ));
+            return needs_feature("REDIS_TLS");
         }
-        Ok(())
+        let option = NAMES.iter().find(|name| name.starts_with("REDIS_TLS_") && self.get(name).is_some());
+        option.map_or(Ok(()), |name| needs_feature(name))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> Result<TlsChanges> {
+        let mut tls = TlsChanges::default();
+        tls.enabled = self.truth("REDIS_TLS")?;
+        for option in TLS_OPTIONS {
+            let name = tls_variable(option);
+            if let Some(value) = self.get(&name) {
+                tls.set(option, value).map_err(|error| wrong(&name, &error.problem))?;
+            }
+        }
+        Ok(tls)
     }
 
     fn login(&self) -> Result<Option<LoginMode>> {
@@ -199,8 +224,18 @@ impl Environment {
         if differ(url.login.as_ref(), self.login.as_ref()) {
             return contradicts("REDIS_LOGIN", "login");
         }
+        #[cfg(feature = "tls")]
+        if self.tls.enabled.is_some_and(|enabled| enabled != url.tls) {
+            return contradicts("REDIS_TLS", "scheme");
+        }
         Ok(())
     }
+}
+
+/// The name of the variable of a TLS option.
+#[cfg(feature = "tls")]
+pub(super) fn tls_variable(option: &str) -> String {
+    format!("REDIS_TLS_{}", option.to_ascii_uppercase())
 }
 
 fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
@@ -210,7 +245,8 @@ fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::config::RedisBuilder;
-    use crate::config::settings::{LoginMode, Secret};
+    use crate::config::Secret;
+    use crate::config::settings::LoginMode;
     use crate::error::Result;
 
     fn from(variables: &[(&str, &str)]) -> Result<RedisBuilder> {
@@ -329,7 +365,13 @@ mod tests {
             &[("REDIS_DB", "one")],
             &[("REDIS_URL", "redis://u:hunter2@h:1:2")],
             &[("REDIS_TLS", "perhaps")],
-            &[("REDIS_TLS", "true")],
+            &[("REDIS_TLS_CA", "hunter2")],
+            &[("REDIS_TLS_CERT", "hunter2")],
+            &[("REDIS_TLS_KEY", "-----BEGIN hunter2")],
+            &[("REDIS_TLS_SERVER_NAME", "hunter2:1")],
+            &[("REDIS_TLS_MIN_VERSION", "hunter2")],
+            &[("REDIS_TLS_ROOTS", "hunter2")],
+            &[("REDIS_TLS", "true"), ("REDIS_URL", "redis://u:hunter2@h")],
             &[("REDIS_NAMESPACE", "a*b")],
             &[("REDIS_NAMESPACE", "hunter2:")],
             &[("REDIS_PORT", "hunter2")],
@@ -357,6 +399,53 @@ mod tests {
             assert!(error.is_configuration());
             assert!(text.contains(variables[0].0), "{text}");
             assert!(!text.contains("hunter"), "{text}");
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_needs_its_feature() {
+        for variable in [("REDIS_TLS", "true"), ("REDIS_TLS_CA", "/etc/ca.crt")] {
+            let error = from(&[variable]).unwrap_err().to_string();
+            assert!(error.contains(variable.0) && error.contains("feature `tls`"), "{error}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn variables_set_tls_options_and_never_skip_verification() {
+        let tls = |variables: &[(&str, &str)]| from(variables).unwrap().base.tls;
+        assert!(tls(&[]).is_none() && tls(&[("REDIS_TLS", "false")]).is_none());
+        assert!(tls(&[("REDIS_TLS", "true")]).is_some() && tls(&[("REDIS_URL", "rediss://h")]).is_some());
+        assert!(tls(&[("REDIS_TLS", "true"), ("REDIS_URL", "rediss://h")]).is_some());
+        let pem = "-----BEGIN CERTIFICATE-----\nhunter2";
+        let all = tls(&[
+            ("REDIS_TLS", "true"),
+            ("REDIS_TLS_CA", pem),
+            ("REDIS_TLS_CERT", pem),
+            ("REDIS_TLS_KEY", pem),
+            ("REDIS_TLS_SERVER_NAME", "redis.internal"),
+            ("REDIS_TLS_MIN_VERSION", "1.3"),
+            ("REDIS_TLS_ROOTS", "system"),
+        ]);
+        let expected = crate::config::Tls::new()
+            .ca_pem(pem)
+            .client_certificate_pem(pem, pem)
+            .server_name("redis.internal")
+            .minimum_version(crate::config::TlsVersion::Tls13)
+            .system_roots();
+        assert_eq!(all, Some(expected));
+        assert!(!format!("{all:?}").contains("hunter2"));
+        for (variables, problem) in [
+            (&[("REDIS_TLS_CA", pem)][..], "REDIS_TLS_CA is set, but TLS is off"),
+            (&[("REDIS_TLS_CA", pem), ("REDIS_URL", "redis://h")], "REDIS_TLS_CA is set, but TLS is off"),
+            (&[("REDIS_TLS_CA", pem), ("REDIS_TLS", "no")], "REDIS_TLS_CA is set, but TLS is off"),
+            (&[("REDIS_TLS_CERT", pem), ("REDIS_TLS", "1")], "REDIS_TLS_CERT has no private key"),
+            (&[("REDIS_TLS_KEY", pem), ("REDIS_TLS", "1")], "REDIS_TLS_KEY has no certificate"),
+            (&[("REDIS_TLS", "no"), ("REDIS_URL", "rediss://h")], "REDIS_TLS differs from the scheme"),
+        ] {
+            let error = from(variables).unwrap_err().to_string();
+            assert!(error.contains(problem) && !error.contains("hunter2"), "{error}");
         }
     }
 }

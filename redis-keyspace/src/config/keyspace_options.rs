@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::optional_text::OptionalText;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use super::url::{self, UrlParts};
 use crate::error::Error;
 
@@ -22,6 +24,8 @@ pub(super) enum OptionEndpoint {
 #[must_use]
 pub struct KeyspaceOptions {
     pub(super) endpoint: Option<OptionEndpoint>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
     pub(super) ttl: Option<Duration>,
     pub(super) db: Option<u16>,
     pub(super) shared_connections: Option<u16>,
@@ -96,6 +100,9 @@ impl KeyspaceOptions {
     /// database and protocol come from the URL, as with
     /// [`RedisBuilder::url`](crate::RedisBuilder::url).
     ///
+    /// The scheme decides whether connections are encrypted. With `rediss://`, they use the TLS
+    /// options of the handle, but verify this URL's host.
+    ///
     /// If the URL contains no password, none is sent: the password of the handle is for another
     /// server. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,
     /// [`build`](crate::RedisBuilder::build) fails with an error that does not repeat the URL. On a
@@ -117,6 +124,28 @@ impl KeyspaceOptions {
         if let Some(url) = url.into_text() {
             self.endpoint = Some(OptionEndpoint::Url(Box::new(url::parse(&url))));
         }
+        self
+    }
+
+    /// Encrypts the connections of this keyspace with these options, instead of those of the
+    /// handle. Requires the feature `tls`.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text, config::Tls};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { token: fn(user: u64) -> Text }
+    /// let redis = Redis::builder()
+    ///     .host("cache.internal")
+    ///     .keyspace::<SessionKeys>(|options| {
+    ///         options.host("sessions.internal").tls(Tls::new().ca_file("sessions-ca.crt"))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

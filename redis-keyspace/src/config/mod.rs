@@ -9,7 +9,12 @@ mod keyspace_options;
 mod optional_text;
 #[cfg(feature = "profiles")]
 mod profiles;
+mod secret;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_changes;
 mod url;
 mod validate;
 
@@ -22,6 +27,11 @@ pub use keyspace_options::KeyspaceOptions;
 pub use optional_text::OptionalText;
 #[cfg(feature = "profiles")]
 pub use profiles::Profiles;
-pub(crate) use settings::{BreakerSettings, Secret, Settings};
+pub(crate) use secret::Secret;
+pub(crate) use settings::{BreakerSettings, Settings};
 pub use settings::{LoginMode, Protocol};
+#[cfg(feature = "tls")]
+pub(crate) use tls::{ClientCertificate, PemSource};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsVersion};
 pub(crate) use validate::{NAMESPACE_RULES, is_namespace, validate};

@@ -10,6 +10,8 @@ use toml::{Table, Value};
 use super::builder::RedisBuilder;
 use super::environment::{read_secret, value_of};
 use super::settings::{LoginMode, Protocol};
+#[cfg(feature = "tls")]
+use super::tls_changes::{TLS_OPTIONS, TlsChanges};
 use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, check_host};
 use crate::error::{Error, Result};
@@ -61,6 +63,9 @@ const DEFAULT: &str = "development";
 /// - the server: `url`, or `host` and `port`, or `unix_socket`;
 /// - the login: `username`, `password` or `password_file`, `db`, `client_name`, `protocol`
 ///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"minimal"`, `"plain"`);
+/// - encryption (feature `tls`): `tls` (`true` or `false`); `tls_ca`, `tls_cert` and `tls_key`,
+///   each the path of a PEM file, or PEM text; `tls_server_name`; `tls_min_version` (`"1.2"`,
+///   `"1.3"`); `tls_roots` (`"system"`, `"webpki"`);
 /// - `namespace`;
 /// - durations (`"800ms"`, `"5s"`, `"1m"`): `timeout`, `connect_timeout`, `retry_delay`,
 ///   `breaker_pause`, `slow_command`, and `ping_interval`, which can also be `"off"`;
@@ -228,9 +233,16 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         check_against_url(&parts, section)?;
         builder = builder.with_url(parts);
     }
+    #[cfg(feature = "tls")]
+    let mut tls = TlsChanges::default();
     let (mut failures, mut pause) = (builder.base.breaker.failures, builder.base.breaker.pause);
     for (name, value) in section {
         let entry = ProfileEntry { name, value };
+        #[cfg(feature = "tls")]
+        if let Some(option) = tls_option(name) {
+            tls.set(option, entry.text()?).map_err(|error| format!("`{name}` {}", error.problem))?;
+            continue;
+        }
         builder = match name.as_str() {
             // Applied before all others.
             "url" => builder,
@@ -285,12 +297,32 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 pause = entry.duration()?;
                 builder
             }
+            #[cfg(feature = "tls")]
+            "tls" => {
+                tls.enabled = Some(entry.truth()?);
+                builder
+            }
+            #[cfg(not(feature = "tls"))]
+            "tls" if !entry.truth()? => builder,
+            #[cfg(not(feature = "tls"))]
+            name if name == "tls" || name.starts_with("tls_") => {
+                return Err(format!("`{name}` needs the feature `tls` of redis-keyspace; enable it"));
+            }
             _ => {
                 return Err(format!("sets `{name}`, which is not a setting of profiles; see `Profiles`"));
             }
         };
     }
+    #[cfg(feature = "tls")]
+    tls.apply(&mut builder.base.tls).map_err(|error| format!("`tls_{}` {}", error.option, error.problem))?;
     Ok(builder.breaker(failures, pause))
+}
+
+/// Returns the TLS option that a setting sets.
+#[cfg(feature = "tls")]
+fn tls_option(name: &str) -> Option<&'static str> {
+    let option = name.strip_prefix("tls_")?;
+    TLS_OPTIONS.into_iter().find(|known| *known == option)
 }
 
 /// One setting of a section.
@@ -337,6 +369,10 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let two_passwords =
         url.password.is_some() && (set("password").is_some() || set("password_file").is_some());
     let two_protocols = url.protocol.is_some() && set("protocol").is_some();
+    #[cfg(feature = "tls")]
+    let other_tls = set("tls").is_some_and(|it| it.as_bool() != Some(url.tls));
+    #[cfg(not(feature = "tls"))]
+    let other_tls = false;
     let two_logins = url.login.is_some() && set("login").is_some();
     let contradictions = [
         ("db", other_db),
@@ -344,6 +380,7 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
         ("password", two_passwords),
         ("protocol", two_protocols),
         ("login", two_logins),
+        ("tls", other_tls),
     ];
     match contradictions.into_iter().find(|(_, contradicts)| *contradicts) {
         Some((name, _)) => Err(format!("`{name}` contradicts `url`; set it once")),

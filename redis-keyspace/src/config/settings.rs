@@ -3,31 +3,13 @@
 //! Keyspaces with equal settings share a pool. The prefix and the application namespace are not
 //! part of the settings: they change which keys are sent, not how.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
+use super::secret::Secret;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::protocol::SizeLimits;
-
-/// A string that never prints.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The version of the Redis protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -113,6 +95,9 @@ impl Default for BreakerSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
+    /// Set if connections are encrypted.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
     pub(crate) db: u16,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
@@ -161,6 +146,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             endpoint: Endpoint::Tcp { host: "localhost".to_owned(), port: 6379 },
+            #[cfg(feature = "tls")]
+            tls: None,
             db: 0,
             username: None,
             password: None,

@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::endpoint::Endpoint;
-use super::settings::{LoginMode, Protocol, Secret};
+use super::secret::Secret;
+use super::settings::{LoginMode, Protocol};
 use super::validate::{check_host, decimal};
 use crate::error::{Error, Result};
 
@@ -16,6 +17,9 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct UrlParts {
     pub(crate) endpoint: Endpoint,
+    /// Whether the scheme requires TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: bool,
     pub(crate) db: Option<u16>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
@@ -23,7 +27,7 @@ pub(crate) struct UrlParts {
     pub(crate) login: Option<LoginMode>,
 }
 
-/// Parses `redis://[user[:password]@]host[:port][/db]` or
+/// Parses `redis://[user[:password]@]host[:port][/db]`, the same with `rediss`, or
 /// `redis+unix:///path?db=..&user=..&pass=..`. Every part is either used or an error.
 pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let text = text.trim();
@@ -31,7 +35,8 @@ pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let url = Url::parse(text).map_err(|error| {
         several_hosts(text).unwrap_or_else(|| wrong(&format!("can't be parsed ({error})")))
     })?;
-    let is_unix = check_scheme(url.scheme())?;
+    let scheme = Scheme::named(url.scheme())?;
+    let is_unix = scheme == Scheme::Unix;
     if !text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://")) {
         return Err(wrong("has no `//` after its scheme"));
     }
@@ -41,6 +46,8 @@ pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let endpoint = if is_unix { unix_socket(&url)? } else { tcp(&url)? };
     let mut parts = UrlParts {
         endpoint,
+        #[cfg(feature = "tls")]
+        tls: scheme == Scheme::Tls,
         db: None,
         username: filled(url.username(), "user name")?,
         password: filled(url.password().unwrap_or_default(), "password")?.map(Secret::new),
@@ -115,22 +122,33 @@ fn check_characters(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether the scheme is that of a unix socket.
-fn check_scheme(scheme: &str) -> Result<bool> {
-    match scheme {
-        "redis" | "valkey" => Ok(false),
-        "unix" | "redis+unix" | "valkey+unix" => Ok(true),
-        "rediss" | "valkeys" => Err(Error::configuration(
-            "the Redis URL requires TLS, which this version does not support; \
-             create a bb8_redis pool with TLS and pass it to Redis::from_pool",
-        )),
-        scheme if ["sentinel", "cluster"].iter().any(|kind| scheme.contains(kind)) => {
-            Err(Error::configuration(
-                "the Redis URL requires Sentinel or Cluster, which this version does not support; use one server: \
-             redis://host:6379",
-            ))
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Tcp,
+    #[cfg(feature = "tls")]
+    Tls,
+    Unix,
+}
+
+impl Scheme {
+    fn named(scheme: &str) -> Result<Self> {
+        match scheme {
+            "redis" | "valkey" => Ok(Self::Tcp),
+            "unix" | "redis+unix" | "valkey+unix" => Ok(Self::Unix),
+            #[cfg(feature = "tls")]
+            "rediss" | "valkeys" => Ok(Self::Tls),
+            #[cfg(not(feature = "tls"))]
+            "rediss" | "valkeys" => Err(Error::configuration(
+                "the Redis URL requires TLS; enable the feature `tls` of redis-keyspace",
+            )),
+            scheme if ["sentinel", "cluster"].iter().any(|kind| scheme.contains(kind)) => {
+                Err(Error::configuration(
+                    "the Redis URL requires Sentinel or Cluster, which this version does not support; use one server: \
+                     redis://host:6379",
+                ))
+            }
+            _ => Err(wrong("has an unknown scheme")),
         }
-        _ => Err(wrong("has an unknown scheme")),
     }
 }
 
@@ -218,6 +236,31 @@ mod tests {
         assert_eq!(parts.db, Some(4));
     }
 
+    #[cfg(feature = "tls")]
+    #[test]
+    fn the_scheme_switches_tls_on() {
+        for url in ["rediss://u:hunter2@h:6380/1", "valkeys://h"] {
+            assert!(parse(url).unwrap().tls);
+        }
+        for url in ["redis://h", "valkey://h", "unix:///s"] {
+            assert!(!parse(url).unwrap().tls);
+        }
+        // The driver's way to switch verification off.
+        let error = parse("rediss://u:hunter2@h/#insecure").unwrap_err().to_string();
+        assert!(error.contains('#') && !error.contains("hunter2"), "{error}");
+        for parameter in ["insecure=true", "verify=false", "ssl_cert_reqs=none"] {
+            let error = parse(&format!("rediss://h?{parameter}")).unwrap_err().to_string();
+            assert!(error.contains("unknown parameter"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_needs_its_feature() {
+        let error = parse("rediss://u:hunter2@h").unwrap_err().to_string();
+        assert!(error.contains("feature `tls`") && !error.contains("hunter2"), "{error}");
+    }
+
     #[test]
     fn all_parts_are_decoded_in_the_same_way() {
         let parts = parse("redis://a%2Bb+c:d%2Be+f@h%6Fst/%33").unwrap();
@@ -246,7 +289,6 @@ mod tests {
             ("redis://u:hunter2@h/1?db=2", "twice"),
             ("redis://u:hunter2@h?timeout=5", "parameter"),
             ("redis://u:hunter2@h?protocol=4", "protocol"),
-            ("rediss://u:hunter2@h", "TLS"),
             ("redis+unix://?pass=hunter2", "socket"),
             ("redis://u:hunter2%FF@h", "UTF-8"),
             ("redis://u:hunter2#x@h", "%23"),
@@ -291,7 +333,7 @@ mod tests {
             let text = format!("{error} {error:?}");
             assert!(text.contains(problem), "{url}: {text}");
             assert!(!text.contains("hunter2"), "{text}");
-            if !["TLS", "Sentinel", "Cluster"].contains(&problem) {
+            if !["Sentinel", "Cluster"].contains(&problem) {
                 assert!(
                     text.contains("redis://user:password@host:6379/0"),
                     "it shows how to write one: {text}"

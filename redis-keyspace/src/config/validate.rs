@@ -177,6 +177,18 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
              change one of them",
         ));
     }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &settings.tls {
+        if matches!(settings.endpoint, Endpoint::Unix(_)) {
+            return Err(Error::configuration(
+                "TLS is on, but the server is a unix socket, which servers never encrypt; remove one of them",
+            ));
+        }
+        if let Some(name) = tls.server_name.as_deref() {
+            check_host(name)
+                .map_err(|problem| Error::configuration(format!("the TLS `server_name` {problem}")))?;
+        }
+    }
     match &settings.endpoint {
         Endpoint::Tcp { host, port } => {
             check_host(host).map_err(|problem| Error::configuration(format!("`host` {problem}")))?;

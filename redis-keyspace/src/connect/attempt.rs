@@ -83,7 +83,8 @@ impl Origin {
                 }
             }
         };
-        timeout(limit, attempts).await.unwrap_or_else(|_| Err(Error::timeout(Budget::Connect, limit)))
+        let late = |_| Err(self.facts.explain_timeout(Error::timeout(Budget::Connect, limit)));
+        timeout(limit, attempts).await.unwrap_or_else(late)
     }
 
     /// Records that a shared connection was lost.

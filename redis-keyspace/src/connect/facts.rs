@@ -7,7 +7,11 @@ use super::atomicity::Atomicity;
 use super::breaker::Breaker;
 use super::login_history::LoginHistory;
 use super::search::Search;
+#[cfg(feature = "tls")]
+use super::tls::TlsContext;
 use crate::config::{BreakerSettings, unique_id};
+#[cfg(feature = "tls")]
+use crate::error::Budget;
 use crate::error::Error;
 use crate::sync::lock;
 
@@ -48,6 +52,8 @@ pub(crate) struct ServerFacts {
     /// Whether the server was a node of a cluster at the last login that asked.
     cluster: AtomicBool,
     pub(super) logins: LoginHistory,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Arc<TlsContext>,
     /// Whether the server closes the connection after INFO.
     closes_on_info: AtomicBool,
     /// The latest runs, with their ids.
@@ -70,6 +76,8 @@ impl ServerFacts {
             failing: AtomicBool::new(false),
             cluster: AtomicBool::new(false),
             logins: LoginHistory::default(),
+            #[cfg(feature = "tls")]
+            tls: Arc::default(),
             closes_on_info: AtomicBool::new(false),
             runs: Mutex::default(),
             connects: AtomicU64::new(0),
@@ -111,6 +119,16 @@ impl ServerFacts {
         // A lost idle connection is no failure: servers and network devices may close it at any
         // time.
         !was_idle && self.breaker.lost(error)
+    }
+
+    /// Adds the likely cause to the error of an attempt to connect that took too long.
+    #[cfg_attr(not(feature = "tls"), allow(clippy::unused_self, reason = "for TLS only"))]
+    pub(super) fn explain_timeout(&self, error: Error) -> Error {
+        #[cfg(feature = "tls")]
+        if error.budget() == Some(Budget::Connect) {
+            return self.tls.explain_timeout(error);
+        }
+        error
     }
 
     fn set_last_error(&self, error: &Error) {

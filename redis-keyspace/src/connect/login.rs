@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::facts::ServerInfo;
 use super::stream::Stream;
+#[cfg(feature = "tls")]
+use super::tls::failure_of;
 use crate::config::{LoginMode, Protocol, Secret, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Decoder, Malformed, Packet, Reply, WireBuffer, read, script_probe};
@@ -197,11 +199,13 @@ struct Conversation<'s> {
     settings: &'s Settings,
     decoder: Decoder,
     input: BytesMut,
+    /// Whether the server has sent anything.
+    heard: bool,
 }
 
 impl<'s> Conversation<'s> {
     fn new(stream: &'s mut Stream, settings: &'s Settings) -> Self {
-        Self { stream, settings, decoder: Decoder::default(), input: BytesMut::new() }
+        Self { stream, settings, decoder: Decoder::default(), input: BytesMut::new(), heard: false }
     }
 
     async fn resp3(&mut self) -> Result<ServerInfo, LoginFailure> {
@@ -301,7 +305,12 @@ impl<'s> Conversation<'s> {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), LoginFailure> {
-        self.stream.write_all(bytes).await.map_err(|error| self.broken(error))
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            // A TLS session may hold records back.
+            self.stream.flush().await
+        };
+        written.await.map_err(|error| self.broken(error))
     }
 
     async fn reply(&mut self) -> Result<Reply, LoginFailure> {
@@ -312,11 +321,12 @@ impl<'s> Conversation<'s> {
                 Ok(None) => {
                     let read = self.stream.read_buf(&mut self.input).await;
                     if read.map_err(|error| self.broken(error))? == 0 {
-                        return Err(LoginFailure::Closed(Error::new(
+                        return Err(LoginFailure::Closed(self.with_likely_cause(Error::new(
                             ErrorKind::Unavailable,
                             format!("{} closed the connection while logging in", self.settings.endpoint),
-                        )));
+                        ))));
                     }
+                    self.heard = true;
                 }
                 Err(Malformed(problem)) => {
                     let endpoint = &self.settings.endpoint;
@@ -330,13 +340,34 @@ impl<'s> Conversation<'s> {
     }
 
     fn broken(&self, error: io::Error) -> LoginFailure {
+        let endpoint = self.settings.endpoint.to_string();
+        #[cfg(feature = "tls")]
+        if let Some(failure) = self.settings.tls.as_ref().and_then(|tls| failure_of(&endpoint, &error, tls)) {
+            return LoginFailure::Failed(failure);
+        }
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
         let closed = matches!(
             error.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
         );
-        let error = Error::io(&self.settings.endpoint.to_string(), error);
-        if closed { LoginFailure::Closed(error) } else { LoginFailure::Failed(error) }
+        let error = Error::io(&endpoint, error);
+        if closed { LoginFailure::Closed(self.with_likely_cause(error)) } else { LoginFailure::Failed(error) }
+    }
+
+    /// Adds the likely cause to the error of a connection that was closed before the server sent
+    /// anything.
+    fn with_likely_cause(&self, error: Error) -> Error {
+        match self.stream {
+            _ if self.heard => error,
+            Stream::Tcp(_) => error.explained(
+                "if this is a TLS port, use a rediss:// URL or set REDIS_TLS=true (feature `tls`)",
+            ),
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) if self.settings.tls.as_ref().is_some_and(|tls| tls.client.is_none()) => {
+                error.explained("if it requires a client certificate, set one")
+            }
+            _ => error,
+        }
     }
 }
 

@@ -20,6 +20,8 @@ mod registry;
 mod search;
 mod slot;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod value;
 
 pub use breaker::BreakerState;
@@ -28,3 +30,5 @@ pub(crate) use lane::{Receiver, Submitted};
 pub(crate) use pool::Pool;
 pub use raw::RawConnection;
 pub(crate) use registry::PoolRef;
+#[cfg(feature = "tls")]
+pub(crate) use tls::check_tls;

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 use super::atomicity::{Atomicity, closed_by};
 use super::facts::ServerFacts;
 use super::login::{Login, LoginFailure, login, plain_login, probe};
-use super::login_history::LoginHistory;
 use super::stream::Stream;
 use crate::config::{LoginMode, Protocol, Settings};
 use crate::error::Error;
@@ -20,19 +19,19 @@ use crate::protocol::{Keys, Packet, script_probe};
 pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
-        let (stream, mut login) = plain(settings).await.map_err(LoginFailure::into_error)?;
+        let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
         login.server.atomicity = atomicity;
         return Ok((stream, login));
     }
     let connection = match settings.login {
-        LoginMode::Plain => plain(settings).await.map_err(LoginFailure::into_error)?,
-        LoginMode::Auto | LoginMode::Minimal => match detect(settings, history).await? {
+        LoginMode::Plain => plain(settings, facts).await.map_err(LoginFailure::into_error)?,
+        LoginMode::Auto | LoginMode::Minimal => match detect(settings, facts).await? {
             Detected::Full(connection) => return Ok(connection),
             Detected::Plain(connection) => connection,
         },
     };
     let (stream, mut login) = connection;
-    let atomicity = find_atomicity(settings).await?;
+    let atomicity = find_atomicity(settings, facts).await?;
     history.found_plain(atomicity.clone());
     event!(
         info,
@@ -51,13 +50,13 @@ enum Detected {
 }
 
 /// Tries the full login, and the plain one if the connection is closed.
-async fn detect(settings: &Settings, history: &LoginHistory) -> Result<Detected, Error> {
-    let reason = match full_login(settings, history).await {
+async fn detect(settings: &Settings, facts: &ServerFacts) -> Result<Detected, Error> {
+    let reason = match full_login(settings, facts).await {
         Ok(connection) => return Ok(Detected::Full(connection)),
         Err(LoginFailure::Failed(error)) => return Err(error),
         Err(LoginFailure::Closed(error)) => error,
     };
-    if !history.closed() {
+    if !facts.logins.closed() {
         return Err(reason);
     }
     if settings.protocol == Protocol::Resp3 {
@@ -66,56 +65,61 @@ async fn detect(settings: &Settings, history: &LoginHistory) -> Result<Detected,
         );
     }
     event!(debug, "the connection was closed during the login; trying a login with AUTH and SELECT only");
-    let connection = match plain(settings).await {
+    let connection = match plain(settings, facts).await {
         Ok(connection) => connection,
         // The server closes all connections. The first error has the reason.
         Err(LoginFailure::Closed(_)) => return Err(reason),
         Err(LoginFailure::Failed(error)) => return Err(error),
     };
     // If the server was restarting, it accepts the full login now.
-    match full_login(settings, history).await {
+    match full_login(settings, facts).await {
         Ok(connection) => Ok(Detected::Full(connection)),
         Err(LoginFailure::Closed(_)) => Ok(Detected::Plain(connection)),
         Err(LoginFailure::Failed(error)) => Err(error),
     }
 }
 
-async fn full_login(settings: &Settings, history: &LoginHistory) -> Result<(Stream, Login), LoginFailure> {
+async fn full_login(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), LoginFailure> {
     let connect = async {
-        let mut stream = Stream::open(&settings.endpoint).await.map_err(LoginFailure::Failed)?;
+        let mut stream = Stream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
         let login = login(&mut stream, settings).await?;
         Ok((stream, login))
     };
     let outcome = connect.await;
     match &outcome {
-        Ok(_) => history.succeeded(),
-        Err(LoginFailure::Failed(_)) => history.failed(),
+        Ok(_) => facts.logins.succeeded(),
+        Err(LoginFailure::Failed(_)) => facts.logins.failed(),
         Err(LoginFailure::Closed(_)) => {}
     }
     outcome
 }
 
-async fn plain(settings: &Settings) -> Result<(Stream, Login), LoginFailure> {
-    let mut stream = Stream::open(&settings.endpoint).await.map_err(LoginFailure::Failed)?;
+async fn plain(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), LoginFailure> {
+    let mut stream = Stream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
     let login = plain_login(&mut stream, settings).await?;
     Ok((stream, login))
 }
 
 /// Finds out which of MULTI and EVAL can be used. Each is tried on a separate connection, because
 /// that connection may be closed.
-async fn find_atomicity(settings: &Settings) -> Result<Atomicity, Error> {
+async fn find_atomicity(settings: &Settings, facts: &ServerFacts) -> Result<Atomicity, Error> {
     let multi = [Packet::new("MULTI", Keys::None), Packet::new("EXEC", Keys::None)];
     Ok(Atomicity {
-        no_multi: refusal(settings, "MULTI", &multi).await?,
-        no_scripts: refusal(settings, "EVAL", &[script_probe()]).await?,
+        no_multi: refusal(settings, facts, "MULTI", &multi).await?,
+        no_scripts: refusal(settings, facts, "EVAL", &[script_probe()]).await?,
     })
 }
 
 /// Returns why the server rejects these commands, if it does.
-async fn refusal(settings: &Settings, name: &str, packets: &[Packet]) -> Result<Option<Error>, Error> {
+async fn refusal(
+    settings: &Settings,
+    facts: &ServerFacts,
+    name: &str,
+    packets: &[Packet],
+) -> Result<Option<Error>, Error> {
     // A single closed connection may be a coincidence.
     for _ in 0..2 {
-        let (mut stream, _) = plain(settings).await.map_err(LoginFailure::into_error)?;
+        let (mut stream, _) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
         // Some proxies never answer unknown commands. Leave time for the rest of the login.
         match timeout(settings.connect_timeout / 8, probe(&mut stream, settings, packets)).await {
             Ok(Ok(refusal)) => return Ok(refusal),

@@ -233,7 +233,7 @@ impl Own {
         let most = self.origin.settings.exclusive_connections;
         if busy < u32::from(most) {
             // If more connections are allowed, the server did not answer in time.
-            return deadline.passed(Budget::Connect);
+            return self.origin.facts.explain_timeout(deadline.passed(Budget::Connect));
         }
         let waiting = self.waiting.load(Ordering::Relaxed);
         let mut message = format!(

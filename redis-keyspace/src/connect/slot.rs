@@ -121,7 +121,9 @@ impl Slot {
         }
         origin.facts.breaker.admit()?;
         let arrived = Instant::now();
-        let mut last_failure = deadline.bound(Budget::Connect, self.connecting.lock()).await?;
+        let explained = |error| origin.facts.explain_timeout(error);
+        let connecting = deadline.bound(Budget::Connect, self.connecting.lock());
+        let mut last_failure = connecting.await.map_err(explained)?;
         if let Some(lane) = self.open() {
             return Ok(lane);
         }
@@ -139,7 +141,8 @@ impl Slot {
         // Return the broken lane to bb8 first, to make room for a new one.
         self.lane.store(None);
         let asked = Instant::now();
-        let Ok(checked_out) = deadline.bound(Budget::Connect, fresh(lanes, asked)).await? else {
+        let checked_out = deadline.bound(Budget::Connect, fresh(lanes, asked)).await.map_err(explained)?;
+        let Ok(checked_out) = checked_out else {
             return Err(deadline.passed(Budget::Connect));
         };
         let lane = match &*checked_out {

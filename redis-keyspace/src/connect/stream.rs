@@ -1,4 +1,4 @@
-//! The byte stream of a connection, over TCP, a unix socket or memory.
+//! The byte stream of a connection, over TCP with or without TLS, a unix socket or memory.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::config::Endpoint;
+use super::facts::ServerFacts;
+#[cfg(feature = "tls")]
+use super::tls::TlsStream;
+use crate::config::{Endpoint, Settings};
 use crate::error::Error;
 
 /// How long a peer may be silent before the system sends a TCP keepalive probe.
@@ -16,6 +19,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
     #[cfg(feature = "embedded")]
@@ -24,9 +29,23 @@ pub(crate) enum Stream {
 
 impl Stream {
     /// Opens a stream. The caller limits the time.
-    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, Error> {
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "for TLS only"))]
+    pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
+        let endpoint = &settings.endpoint;
+        #[cfg(feature = "tls")]
+        if let (Endpoint::Tcp { host, port }, Some(tls)) = (endpoint, &settings.tls) {
+            // Before connecting, so that an invalid file is reported although the server is down.
+            let config = facts.tls.config(tls).await?;
+            let socket = connect_tcp(host, *port).await;
+            let socket = socket.map_err(|error| Error::io(&endpoint.to_string(), error))?;
+            return Ok(Self::Tls(Box::new(facts.tls.connect(socket, config, tls, endpoint).await?)));
+        }
+        Self::open_plain(endpoint).await
+    }
+
+    async fn open_plain(endpoint: &Endpoint) -> Result<Self, Error> {
         let opened = match endpoint {
-            Endpoint::Tcp { host, port } => Self::open_tcp(host, *port).await,
+            Endpoint::Tcp { host, port } => connect_tcp(host, *port).await.map(Self::Tcp),
             #[cfg(unix)]
             Endpoint::Unix(path) => tokio::net::UnixStream::connect(path).await.map(Self::Unix),
             #[cfg(not(unix))]
@@ -45,22 +64,24 @@ impl Stream {
         };
         opened.map_err(|error| Error::io(&endpoint.to_string(), error))
     }
+}
 
-    async fn open_tcp(host: &str, port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((host, port)).await?;
-        // Disables Nagle's algorithm. With it, a single small command would wait for an
-        // acknowledgement. The driver leaves it on by default.
-        stream.set_nodelay(true)?;
-        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-        socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-        Ok(Self::Tcp(stream))
-    }
+async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Disables Nagle's algorithm. With it, a single small command would wait for an
+    // acknowledgement. The driver leaves it on by default.
+    stream.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
 }
 
 macro_rules! each {
     ($self:expr, $stream:ident => $call:expr) => {
         match $self.get_mut() {
             Stream::Tcp($stream) => $call,
+            #[cfg(feature = "tls")]
+            Stream::Tls($stream) => $call,
             #[cfg(unix)]
             Stream::Unix($stream) => $call,
             #[cfg(feature = "embedded")]

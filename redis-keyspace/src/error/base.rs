@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::carried::CarriedResult;
-use super::kind::{Budget, ErrorKind};
+use super::kind::{Budget, ErrorKind, TlsFailure};
 use super::short_name::short_name;
 use super::slots::SlotConflict;
 
@@ -25,7 +25,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// - the address of the server, and the user name;
 /// - the names of commands, keyspaces, templates, options, variables, known profiles and the
 ///   entries of their files;
-/// - the path of a file with profiles;
+/// - the path of a file with profiles, and the paths of files with certificates and keys for TLS;
+/// - the names in the TLS certificate of the server;
 /// - the key of the command, and so the arguments in it;
 /// - numbers and durations of options that are out of range, and sizes;
 /// - the answer of the server or the operating system, without the arguments of the command. In the
@@ -33,8 +34,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   two bytes. In other error replies with the code `ERR`, `***` replaces quoted text.
 ///
 /// They never contain an invalid URL or a part of it, the value of an environment variable or of a
-/// profile's entry, an invalid name, a password, the path of a password file, or a value that is
-/// sent, stored or returned.
+/// profile's entry, an invalid name, a password, the path of a password file, a certificate or its
+/// key, or a value that is sent, stored or returned.
 ///
 /// Text from the application is included unchanged: the errors of its loaders and configuration
 /// providers, the messages of its `Serialize` implementations, and error texts that its scripts
@@ -70,6 +71,8 @@ pub(super) struct ErrorInner {
     slot_conflict: Option<Box<SlotConflict>>,
     /// Whether a circuit breaker rejected the command.
     breaker_open: bool,
+    /// Why TLS could not be set up with the server.
+    pub(super) tls_failure: Option<TlsFailure>,
     pub(super) source: Option<Arc<dyn StdError + Send + Sync>>,
     /// The result of completed work that could not be stored.
     result: Option<CarriedResult>,
@@ -106,6 +109,7 @@ impl Error {
                 context: None,
                 slot_conflict: None,
                 breaker_open: false,
+                tls_failure: None,
                 source: None,
                 result: None,
             }),
@@ -320,7 +324,7 @@ impl Error {
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
         change(Arc::make_mut(&mut self.inner));
         self
     }

@@ -114,3 +114,31 @@ impl Budget {
         }
     }
 }
+
+/// Why an encrypted connection could not be made, from
+/// [`Error::tls_failure`](crate::Error::tls_failure). The message of the error says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The server answered the handshake with something else than TLS.
+    NotTls,
+    /// The server accepted the connection and did not answer the handshake in time. A port without
+    /// TLS behaves like that, and so does a server that is overloaded.
+    NoAnswer,
+    /// The certificate of the server was issued by an authority that is not trusted.
+    UnknownIssuer,
+    /// The certificate of the server has expired.
+    Expired,
+    /// The certificate of the server is not valid yet.
+    NotYetValid,
+    /// The certificate of the server is for other names.
+    WrongName,
+    /// The server requires a client certificate, and none is set.
+    ClientCertificateRequired,
+    /// The server rejected the client certificate.
+    ClientCertificateRejected,
+    /// The server and the client have no version of TLS in common.
+    Version,
+    /// Another reason.
+    Other,
+}

@@ -11,11 +11,12 @@ mod redact;
 mod server;
 mod short_name;
 mod slots;
+mod tls;
 
 pub(crate) use base::TemplateName;
 pub use base::{Error, Result};
 pub(crate) use format::later_version;
-pub use kind::{Budget, ErrorKind};
+pub use kind::{Budget, ErrorKind, TlsFailure};
 pub(crate) use redact::{redacted, without_arguments, without_quoted};
 pub(crate) use short_name::short_name;
 pub(crate) use slots::SlotConflict;

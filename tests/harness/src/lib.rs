@@ -23,5 +23,5 @@ pub use child::{ChildTest, RunningTest};
 pub use gate::{Gate, Stepper};
 pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};
-pub use server::{RealServer, RealServerBuilder, shared_server};
+pub use server::{RealServer, RealServerBuilder, TlsFiles, shared_server};
 pub use wait::{PATIENCE, eventually, eventually_blocking, eventually_rises, within};

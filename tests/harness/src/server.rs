@@ -33,6 +33,8 @@ pub struct RealServer {
     password: Option<String>,
     arguments: Vec<OsString>,
     port: u16,
+    tls: Option<Box<TlsFiles>>,
+    tls_port: u16, // 0 without TLS
     shared: bool,
     watchdog: Mutex<Option<Watchdog>>, // `None` after `kill`
     dir: TempDir,                      // dropped last: the server writes into it until it ends
@@ -44,12 +46,31 @@ pub struct RealServer {
 pub struct RealServerBuilder {
     password: Option<String>,
     arguments: Vec<OsString>,
+    tls: Option<Box<TlsFiles>>,
+}
+
+/// The PEM files of a server that also listens with TLS.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate that the server presents.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority of the client certificates.
+    pub ca: PathBuf,
 }
 
 impl RealServerBuilder {
     /// Sets the password of the default user (`requirepass`).
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Listens on a second port with TLS. Client certificates are not required, unless an argument
+    /// sets `--tls-auth-clients`.
+    pub fn tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(Box::new(files));
         self
     }
 
@@ -69,12 +90,17 @@ impl RealServerBuilder {
             password: self.password,
             arguments: self.arguments,
             port: 0,
+            tls: self.tls,
+            tls_port: 0,
             shared: false,
             watchdog: Mutex::new(None),
             dir,
         };
         for _ in 0..10 {
             server.port = free_port();
+            if server.tls.is_some() {
+                server.tls_port = free_port();
+            }
             match server.launch() {
                 Ok(()) => return server,
                 Err(Failure::PortTaken) => {} // taken since the check: try another one
@@ -147,6 +173,17 @@ impl RealServer {
     /// Returns the TCP port on 127.0.0.1. It stays the same after a restart.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the TCP port with TLS. Panics if the server has none.
+    pub fn tls_port(&self) -> u16 {
+        assert!(self.tls.is_some(), "the server was started without TLS");
+        self.tls_port
+    }
+
+    /// Returns the TCP address with TLS. Panics if the server has none.
+    pub fn tls_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.tls_port()).into()
     }
 
     /// Returns the TCP address.
@@ -322,6 +359,13 @@ impl RealServer {
         set("databases", "64".into());
         if let Some(password) = &self.password {
             set("requirepass", password.into());
+        }
+        if let Some(TlsFiles { certificate, key, ca }) = self.tls.as_deref() {
+            set("tls-port", self.tls_port.to_string().into());
+            set("tls-cert-file", certificate.into());
+            set("tls-key-file", key.into());
+            set("tls-ca-cert-file", ca.into());
+            set("tls-auth-clients", "no".into());
         }
         line.extend(self.arguments.iter().cloned());
         line

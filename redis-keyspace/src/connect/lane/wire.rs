@@ -16,11 +16,15 @@ use tokio::net::unix;
 use tokio_util::io::poll_read_buf;
 
 use crate::connect::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::connect::tls::{TlsReader, TlsWriter};
 #[cfg(feature = "embedded")]
 use crate::sync::lock;
 
 pub(crate) enum Reader {
     Tcp(tcp::OwnedReadHalf),
+    #[cfg(feature = "tls")]
+    Tls(TlsReader),
     #[cfg(unix)]
     Unix(unix::OwnedReadHalf),
     #[cfg(feature = "embedded")]
@@ -29,6 +33,8 @@ pub(crate) enum Reader {
 
 pub(crate) enum Writer {
     Tcp(tcp::OwnedWriteHalf),
+    #[cfg(feature = "tls")]
+    Tls(TlsWriter),
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
     #[cfg(feature = "embedded")]
@@ -40,6 +46,11 @@ pub(crate) fn split(stream: Stream) -> (Reader, Writer) {
         Stream::Tcp(stream) => {
             let (reader, writer) = stream.into_split();
             (Reader::Tcp(reader), Writer::Tcp(writer))
+        }
+        #[cfg(feature = "tls")]
+        Stream::Tls(stream) => {
+            let (reader, writer) = stream.into_split();
+            (Reader::Tls(reader), Writer::Tls(writer))
         }
         #[cfg(unix)]
         Stream::Unix(stream) => {
@@ -62,6 +73,8 @@ impl Reader {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(reader) => poll_read_buf(Pin::new(reader), context, input),
+            #[cfg(feature = "tls")]
+            Self::Tls(reader) => reader.poll_read(context, input),
             #[cfg(unix)]
             Self::Unix(reader) => poll_read_buf(Pin::new(reader), context, input),
             #[cfg(feature = "embedded")]
@@ -76,6 +89,8 @@ impl Writer {
         // An error means that the connection is closed already.
         let _ = match self {
             Self::Tcp(writer) => SockRef::from(writer.as_ref()).shutdown(Shutdown::Both),
+            #[cfg(feature = "tls")]
+            Self::Tls(writer) => writer.shut_down(),
             #[cfg(unix)]
             Self::Unix(writer) => SockRef::from(writer.as_ref()).shutdown(Shutdown::Both),
             #[cfg(feature = "embedded")]
@@ -91,6 +106,8 @@ impl Writer {
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(writer) => writer.try_write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(writer) => writer.try_write(bytes),
             #[cfg(unix)]
             Self::Unix(writer) => writer.try_write(bytes),
             #[cfg(feature = "embedded")]
@@ -119,6 +136,8 @@ impl Writer {
         }
         match self {
             Self::Tcp(writer) => socket!(writer),
+            #[cfg(feature = "tls")]
+            Self::Tls(writer) => writer.poll_write(context, bytes),
             #[cfg(unix)]
             Self::Unix(writer) => socket!(writer),
             #[cfg(feature = "embedded")]

@@ -1,0 +1,9 @@
+//! Encrypted connections, on the embedded server and on a real one. The certificates are made by
+//! the tests.
+
+mod authority;
+mod commands;
+mod failures;
+mod options;
+mod rotation;
+mod traffic;
