@@ -82,6 +82,8 @@
 //! | `uuid` | | `Uuid` as an argument |
 //! | `tracing` | | spans and events; see [`telemetry`] |
 //! | `metrics` | | counters and histograms; see [`telemetry`] |
+//! | `tls` | | encrypted connections; see [the guide](guide::tls) |
+//! | `tls-webpki-roots` | | `Tls::webpki_roots`, authorities that are compiled into the program |
 //! | `tower` | | [`tower::ScopeLayer`], which sets the handle of each request |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -27,7 +27,15 @@ fn program(name: &str) -> PathBuf {
 fn example(name: &str, variables: &[(&str, &str)]) -> Output {
     let mut example = Command::new(program(name));
     example.current_dir(WORKSPACE);
-    for name in ["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_NAMESPACE"] {
+    for name in [
+        "REDIS_URL",
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_PASSWORD",
+        "REDIS_DB",
+        "REDIS_NAMESPACE",
+        "REDIS_TLS",
+    ] {
         example.env_remove(name);
     }
     example.envs(variables.iter().copied()).output().unwrap()
@@ -72,6 +80,12 @@ fn with_an_unavailable_server_the_shop_reports_it_and_fails() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(text.contains("127.0.0.1:1"), "{text}");
+}
+
+#[test]
+fn mutual_tls_works_without_a_server_and_the_error_of_a_stranger_is_shown() {
+    let output = example("tls", &[]);
+    says(&output, &["Some(ClientCertificateRequired)", "REDIS_TLS_CERT", "tls-example:visits:home is 1"]);
 }
 
 #[test]
