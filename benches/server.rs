@@ -30,7 +30,37 @@ pub struct Server {
     pid: u32,
     port: u16,
     version: String,
+    #[cfg(feature = "tls")]
+    tls: Tls,
     dir: TempDir, // the last field: the server uses it until it has stopped
+}
+
+/// The second port of a server, and the certificate to trust.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+struct Tls {
+    port: u16,
+    ca: String,
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    /// Makes a certificate, and adds the options of a server that presents it.
+    fn prepare(dir: &Path, command: &mut Command) -> Result<Self, Error> {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        let (certificate, key, ca) = (dir.join("server.crt"), dir.join("server.key"), made.cert.pem());
+        std::fs::write(&certificate, &ca)?;
+        std::fs::write(&key, made.signing_key.serialize_pem())?;
+        let port = free_port()?;
+        command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+        command.arg("--tls-cert-file").arg(&certificate).arg("--tls-key-file").arg(&key);
+        command.arg("--tls-ca-cert-file").arg(&certificate);
+        Ok(Self { port, ca })
+    }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 impl Server {
@@ -38,7 +68,7 @@ impl Server {
     pub fn start(core: Option<usize>) -> Result<Self, Error> {
         let program = find_program()?;
         let dir = tempfile::Builder::new().prefix("rk-bench-").tempdir()?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = free_port()?;
         let mut command = Command::new("sh");
         command.args(["-c", WATCH, "sh"]);
         if let Some(core) = core {
@@ -47,12 +77,22 @@ impl Server {
         command.arg(&program).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.args(["--appendonly", "no", "--daemonize", "no"]).arg("--dir").arg(dir.path());
         command.arg("--unixsocket").arg(dir.path().join("s"));
+        #[cfg(feature = "tls")]
+        let tls = Tls::prepare(dir.path(), &mut command)?;
         let mut watch = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         if let Some(output) = watch.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
-        let mut server = Self { watch, pid: line.trim().parse()?, port, version: String::new(), dir };
+        let mut server = Self {
+            watch,
+            pid: line.trim().parse()?,
+            port,
+            version: String::new(),
+            #[cfg(feature = "tls")]
+            tls,
+            dir,
+        };
         server.version = server.wait_until_it_answers()?;
         Ok(server)
     }
@@ -60,6 +100,18 @@ impl Server {
     /// Returns the URL, without a database.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the TCP port with TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls_port(&self) -> u16 {
+        self.tls.port
+    }
+
+    /// Returns the certificate to trust, as PEM text.
+    #[cfg(feature = "tls")]
+    pub fn ca(&self) -> &str {
+        &self.tls.ca
     }
 
     /// Returns the TCP port on loopback.

@@ -17,6 +17,14 @@ pub fn info(url: &str, nodelay: bool) -> Result<ConnectionInfo, Error> {
     Ok(info.set_tcp_settings(tcp))
 }
 
+/// Returns a client that connects with TLS.
+#[cfg(feature = "tls")]
+pub fn tls_client(server: &redis_keyspace_benches::Server, nodelay: bool) -> Result<redis::Client, Error> {
+    let info = info(&format!("rediss://127.0.0.1:{}", server.tls_port()), nodelay)?;
+    let root_cert = Some(server.ca().as_bytes().to_vec());
+    Ok(redis::Client::build_with_tls(info, redis::TlsCertificates { client_tls: None, root_cert })?)
+}
+
 pub fn set_command(user: u64) -> Cmd {
     let mut command = redis::cmd("SET");
     command.arg(key(user));

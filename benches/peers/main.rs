@@ -16,6 +16,10 @@ use measure::{Cell, Op, Plan};
 use redis_keyspace_benches::{Args, Error, Server, pin_process};
 
 fn main() -> Result<(), Error> {
+    #[cfg(feature = "tls")]
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "rustls has a provider already")?;
     let mut args = Args::from_env();
     let smoke = args.smoke();
     let json = args.flag("--json");

@@ -13,11 +13,14 @@ use crate::typed::Typed;
 /// each cell.
 pub const DRIVERS: [&str; 2] = ["redis-rs", "redis-rs-nodelay"];
 
+/// The same over TLS.
+pub const TLS_DRIVERS: [&str; 2] = ["redis-rs-tls", "redis-rs-tls-nodelay"];
+
 /// The two bounds. Ratios use the better one in each cell.
 pub const BOUNDS: [&str; 2] = ["bound-yields", "bound-writes"];
 
 /// Every peer, and whether it runs by default.
-pub const NAMES: [(&str, bool); 22] = [
+pub const NAMES: &[(&str, bool)] = &[
     (BOUNDS[0], true),
     (BOUNDS[1], true),
     (DRIVERS[0], true),
@@ -40,6 +43,12 @@ pub const NAMES: [(&str, bool); 22] = [
     ("rustis", true), // its default is TCP_NODELAY
     ("cloned-out", false),
     ("cached", false),
+    #[cfg(feature = "tls")]
+    ("keyspace-tls", false),
+    #[cfg(feature = "tls")]
+    (TLS_DRIVERS[0], false),
+    #[cfg(feature = "tls")]
+    (TLS_DRIVERS[1], false),
 ];
 
 /// Connects the given peers.
@@ -49,7 +58,7 @@ pub async fn connect(
     unix: bool,
 ) -> Result<Vec<Box<dyn Runner>>, Error> {
     let url = if unix { format!("redis+unix://{}", server.socket().display()) } else { server.url() };
-    let typed = Typed::connect(&url).await?;
+    let typed = Typed::connect(&url, server).await?;
     let mut peers: Vec<Box<dyn Runner>> = Vec::new();
     for &name in names {
         let nodelay = name.ends_with("-nodelay");
@@ -59,6 +68,11 @@ pub async fn connect(
             "bound-yields" => Box::new(Named(name, Bound::connect(server, unix, true).await?)),
             "bound-writes" => Box::new(Named(name, Bound::connect(server, unix, false).await?)),
             "redis-rs" => Box::new(Named(name, ByHand(client.get_multiplexed_async_connection().await?))),
+            #[cfg(feature = "tls")]
+            "redis-rs-tls" => {
+                let client = driver::tls_client(server, nodelay)?;
+                Box::new(Named(name, ByHand(client.get_multiplexed_async_connection().await?)))
+            }
             "redis-rs-lean" => Box::new(Named(name, Lean(client.get_multiplexed_async_connection().await?))),
             "manager" => {
                 let config = ConnectionManagerConfig::new();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use redis_keyspace_benches::Server;
 
 use crate::measure::{Cell, Op, Plan, Round};
-use crate::peer::{BOUNDS, DRIVERS};
+use crate::peer::{BOUNDS, DRIVERS, TLS_DRIVERS};
 
 pub struct Setup {
     pub pinned: bool,
@@ -149,6 +149,10 @@ fn budgets_of<'c>(ours: &Cell, cells: &'c [Cell]) -> Vec<Budget<'c>> {
     let (op, tasks) = (ours.op, ours.tasks);
     let speed = |other, limit| Budget { what: Figure::Speed, other, limit };
     let cpu = |other, limit| Budget { what: Figure::Cpu, other, limit };
+    if ours.peer == "keyspace-tls" {
+        let driver = better(cells, TLS_DRIVERS, op, tasks);
+        return vec![cpu(driver, 1.05), speed(driver, if tasks == 1 { 0.97 } else { 1.0 })];
+    }
     let driver = better(cells, DRIVERS, op, tasks);
     let bound = better(cells, BOUNDS, op, tasks);
     match op {

@@ -2,7 +2,7 @@
 
 use redis_keyspace::bytes::Bytes;
 use redis_keyspace::{Json, Key, Keyspace, Redis, RedisBuilder};
-use redis_keyspace_benches::{Cart, Error, LARGE_ID};
+use redis_keyspace_benches::{Cart, Error, LARGE_ID, Server};
 
 use crate::measure::{Named, Op, Peer, Runner};
 use crate::peer::missing;
@@ -88,6 +88,7 @@ keyspaces! {
     "keyspace-1" One: OneKeys, 1;
     "keyspace-2" Two: TwoKeys, 2;
     "keyspace-4" Four: FourKeys, 4;
+    "keyspace-tls" OverTls: TlsKeys, 0;
 }
 
 /// A plain GET in place of a fill: what a hit should cost.
@@ -137,10 +138,17 @@ impl Peer for Unfilled {
 pub struct Typed(Redis);
 
 impl Typed {
-    pub async fn connect(url: &str) -> Result<Self, Error> {
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "for TLS only"))]
+    pub async fn connect(url: &str, server: &Server) -> Result<Self, Error> {
         // The keyspaces have the same keys on purpose.
         let builder = Redis::builder().url(url)?.allow_overlapping_keyspaces();
-        let redis = with_options(builder).build()?.install();
+        let builder = with_options(builder);
+        #[cfg(feature = "tls")]
+        let builder = builder.keyspace::<TlsKeys>(|options| {
+            let tls = redis_keyspace::config::Tls::new().ca_pem(server.ca());
+            options.host("127.0.0.1").port(server.tls_port()).tls(tls)
+        });
+        let redis = builder.build()?.install();
         redis.connect().await?;
         Ok(Self(redis))
     }
