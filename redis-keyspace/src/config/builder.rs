@@ -485,7 +485,8 @@ impl RedisBuilder {
     /// - `REDIS_DB`;
     /// - `REDIS_NAMESPACE`;
     /// - `REDIS_LOGIN` (`auto`, `minimal`, `plain`);
-    /// - `REDIS_TLS` (`true`, `false`; feature `tls`);
+    /// - `REDIS_TLS` (`true`, `false`; feature `tls`). `false` switches TLS off, even if
+    ///   the code or a profile has switched it on;
     /// - `REDIS_TLS_CA`, `REDIS_TLS_CERT` and `REDIS_TLS_KEY`, each the path of a PEM file, or PEM
     ///   text; `REDIS_TLS_SERVER_NAME`; `REDIS_TLS_MIN_VERSION` (`1.2`, `1.3`); `REDIS_TLS_ROOTS`
     ///   (`system`, `webpki`). They need TLS to be on;

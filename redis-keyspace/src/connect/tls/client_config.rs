@@ -101,3 +101,19 @@ fn system_roots() -> Result<Arc<RootCertStore>, Error> {
     *known = Some(Arc::clone(&roots));
     Ok(roots)
 }
+
+#[cfg(all(test, feature = "tls-webpki-roots"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_authorities_replace_those_of_the_system_or_are_added() {
+        let compiled = webpki_roots::TLS_SERVER_ROOTS.len();
+        assert_eq!(roots(&Tls::new().webpki_roots(), None).unwrap().len(), compiled);
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let tls = Tls::new().ca_pem(made.cert.pem());
+        let count = |tls: &Tls| roots(tls, Pems::read(tls).unwrap().ca.as_ref()).unwrap().len();
+        assert_eq!(count(&tls), 1, "only the CA");
+        assert_eq!(count(&tls.webpki_roots()), 1 + compiled);
+    }
+}

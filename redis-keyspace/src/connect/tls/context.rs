@@ -29,8 +29,10 @@ pub(in crate::connect) struct TlsContext {
 }
 
 impl TlsContext {
-    /// Returns the configuration for the next connection. Reads the files again.
+    /// Starts an attempt to connect, and returns its configuration. Reads the files again.
     pub(in crate::connect) async fn config(self: &Arc<Self>, tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
+        // What the last attempt found says nothing about this one.
+        self.unanswered.store(false, Ordering::Relaxed);
         let is_file = |source: &PemSource| matches!(source, PemSource::File(_));
         let has_files = tls.ca.as_ref().is_some_and(is_file)
             || tls.client.as_ref().is_some_and(|client| is_file(&client.chain) || is_file(&client.key));
