@@ -10,7 +10,7 @@ use redis_keyspace::raw::RawConnection;
 use redis_keyspace::{Error, ErrorKind, Keyspace, Redis, Text};
 use redis_keyspace_tests::{PATIENCE, RealServer, within};
 
-use crate::authority::{Authority, LOCAL, Validity, at, port_of};
+use crate::authority::{Authority, Issued, LOCAL, Validity, at, port_of};
 
 /// For attempts that must fail before it passes.
 const LONG: Duration = Duration::from_secs(60);
@@ -116,6 +116,21 @@ fn a_certificate_for_another_name_is_rejected() {
             assert_works(port, authority.trusted().server_name(name)).await;
         }
         assert_works(port, authority.trusted().danger_accept_any_certificate()).await;
+    });
+}
+
+#[test]
+fn a_ca_certificate_is_no_server_certificate() {
+    within(PATIENCE, async {
+        // What `openssl req -x509` makes.
+        let mut params = rcgen::CertificateParams::new(LOCAL.map(str::to_owned)).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let issued = Issued { certificate: certificate.clone(), key: key.serialize_pem() };
+        let listener = Authority::new().embedded(&issued).await;
+        let words = ["it is the certificate of a CA", "issue another one"];
+        assert_fails(port_of(&listener), Tls::new().ca_pem(certificate), TlsFailure::Other, &words).await;
     });
 }
 

@@ -126,7 +126,23 @@ fn certificate(problem: &CertificateError) -> (TlsFailure, String) {
             let expected = format!("`{}`", expected.to_str());
             (TlsFailure::WrongName, wrong_name(&names(presented), &expected))
         }
-        other => (TlsFailure::Other, format!("its TLS certificate is invalid: {other:?}")),
+        other => {
+            let problem = format!("{other:?}");
+            let hint = hint_for(&problem);
+            (TlsFailure::Other, format!("its TLS certificate is invalid: {problem}{hint}"))
+        }
+    }
+}
+
+/// Returns what to do about an error that certificates made by hand often cause. The verifier has
+/// no public type for these errors.
+fn hint_for(problem: &str) -> &'static str {
+    if problem.contains("CaUsedAsEndEntity") {
+        "; it is the certificate of a CA, so issue another one for the server with it"
+    } else if problem.contains("UnsupportedCertVersion") {
+        "; it has no extensions, so issue one that contains the names of the server (subjectAltName)"
+    } else {
+        ""
     }
 }
 
