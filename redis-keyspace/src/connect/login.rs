@@ -294,7 +294,7 @@ impl<'s> Conversation<'s> {
     async fn probe(&mut self, packets: &[Packet]) -> Result<Option<Error>, LoginFailure> {
         let mut out = WireBuffer::default();
         packets.iter().for_each(|packet| packet.encode("", &mut out));
-        self.send(&out.to_vec()).await?;
+        self.send(out.chunk()).await?;
         let mut refusal = None;
         for packet in packets {
             if let Reply::Error(said) = self.reply().await? {

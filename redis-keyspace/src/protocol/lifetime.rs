@@ -105,7 +105,7 @@ mod tests {
     fn wire(request: &Request) -> String {
         let mut out = WireBuffer::default();
         request.encode("", &mut out);
-        let text = String::from_utf8(out.to_vec()).unwrap();
+        let text = String::from_utf8(out.drain(usize::MAX)).unwrap();
         text.split("\r\n").filter(|part| !part.starts_with(['*', '$'])).collect::<Vec<_>>().join(" ")
     }
 

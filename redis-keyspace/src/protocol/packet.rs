@@ -78,8 +78,8 @@ impl Packet {
         head + self.keys.length() + self.args.wire_length()
     }
 
-    /// Whether no key and no value is too long. May be `false` although they are not, because it
-    /// compares the sum of the arguments.
+    /// Whether no key and no value is too long. May return `false` although each argument fits,
+    /// because it compares their sum.
     #[inline]
     pub(super) fn fits(&self, most: SizeLimits) -> bool {
         self.keys.iter().all(|key| key.as_str().len() <= most.key) && self.args.wire_length() <= most.value
@@ -98,9 +98,9 @@ impl Packet {
     /// separator or is empty.
     #[inline]
     pub(crate) fn encode(&self, namespace: &str, out: &mut WireBuffer) {
-        let before = self.head.as_ref().map_or(0, |head| head.count);
+        let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.count, head.copied_length()));
         let bytes = &mut out.bytes;
-        bytes.reserve(64 + self.keys.length() + self.args.copied_length());
+        bytes.reserve(64 + head + self.keys.length() + self.args.copied_length());
         write_length(bytes, b'*', 1 + before + self.keys.count() + self.args.count);
         write_bulk(bytes, &[self.name]);
         if let Some(head) = &self.head {
@@ -123,7 +123,7 @@ mod tests {
     fn wire(packet: &Packet, namespace: &str) -> String {
         let mut out = WireBuffer::default();
         packet.encode(namespace, &mut out);
-        String::from_utf8(out.to_vec()).unwrap()
+        String::from_utf8(out.drain(usize::MAX)).unwrap()
     }
 
     #[test]

@@ -186,7 +186,7 @@ mod tests {
         let request = Request::Atomic(vec![Packet::new("INCR", Keys::One(KeyText::Static("n")))]);
         request.encode("", &mut out);
         assert_eq!(
-            String::from_utf8(out.to_vec()).unwrap(),
+            String::from_utf8(out.drain(usize::MAX)).unwrap(),
             "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n*1\r\n$4\r\nEXEC\r\n"
         );
         assert_eq!(request.replies(), 3);

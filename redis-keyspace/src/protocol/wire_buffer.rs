@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 /// Encoded commands, in order. Long values are not copied into the buffer, which shares them with
-/// their commands.
+/// their commands. Bytes that were written are removed from the front.
 #[derive(Debug, Default)]
 pub(crate) struct WireBuffer {
     pub(super) bytes: Vec<u8>,
+    /// How many of `bytes` were written.
+    written: usize,
     /// Long values, and after how many of `bytes` each of them is sent.
     shared: VecDeque<(usize, Bytes)>,
     /// The length of the long values.
@@ -16,10 +18,10 @@ pub(crate) struct WireBuffer {
 }
 
 impl WireBuffer {
-    /// The number of bytes that are sent.
+    /// The number of bytes that are not written.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() + self.shared_length
+        self.bytes.len() - self.written + self.shared_length
     }
 
     #[inline]
@@ -32,17 +34,19 @@ impl WireBuffer {
         self.bytes.capacity()
     }
 
-    /// Removes everything, and keeps the allocation.
-    pub(crate) fn clear(&mut self) {
+    /// Removes everything, and keeps the allocation. Returns how many bytes were written, apart
+    /// from long values.
+    pub(crate) fn clear(&mut self) -> usize {
         self.bytes.clear();
         self.shared.clear();
         self.shared_length = 0;
+        std::mem::take(&mut self.written)
     }
 
     /// Returns all bytes, unless there are long values.
     #[inline]
-    pub(crate) fn plain(&mut self) -> Option<&mut Vec<u8>> {
-        self.shared.is_empty().then_some(&mut self.bytes)
+    pub(crate) fn plain(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then(|| self.chunk())
     }
 
     /// Adds a long value.
@@ -51,37 +55,45 @@ impl WireBuffer {
         self.shared_length += value.len();
     }
 
-    /// Returns bytes that follow the first `start` bytes. They are empty only at the end.
+    /// Returns the bytes to write next. They are empty only at the end.
     #[inline]
-    pub(crate) fn chunk(&self, start: usize) -> &[u8] {
-        if self.shared.is_empty() {
-            return self.bytes.get(start..).unwrap_or_default();
+    pub(crate) fn chunk(&self) -> &[u8] {
+        match self.shared.front() {
+            Some((at, value)) if *at == self.written => value,
+            Some((at, _)) => self.bytes.get(self.written..*at).unwrap_or_default(),
+            None => self.bytes.get(self.written..).unwrap_or_default(),
         }
-        self.chunk_between_shared(start)
     }
 
-    #[cold]
-    fn chunk_between_shared(&self, mut start: usize) -> &[u8] {
-        let mut from = 0;
-        for (at, value) in &self.shared {
-            let between = self.bytes.get(from..*at).unwrap_or_default();
-            for part in [between, value] {
-                match part.get(start..) {
-                    Some(rest) if !rest.is_empty() => return rest,
-                    _ => start -= part.len(),
+    /// Removes bytes of the [`chunk`](Self::chunk).
+    #[inline]
+    pub(crate) fn wrote(&mut self, count: usize) {
+        match self.shared.front_mut() {
+            Some((at, value)) if *at == self.written => {
+                self.shared_length -= count;
+                value.advance(count);
+                if value.is_empty() {
+                    self.shared.pop_front();
                 }
             }
-            from = *at;
+            _ => self.written += count,
         }
-        self.bytes.get(from + start..).unwrap_or_default()
     }
+}
 
-    /// Returns all bytes.
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
-        let mut all = Vec::with_capacity(self.len());
-        while all.len() < self.len() {
-            all.extend_from_slice(self.chunk(all.len()));
+#[cfg(test)]
+impl WireBuffer {
+    /// Writes everything, in steps of at most this length.
+    pub(crate) fn drain(&mut self, step: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            let chunk = self.chunk();
+            assert!(!chunk.is_empty());
+            let count = chunk.len().min(step);
+            all.extend_from_slice(&chunk[..count]);
+            self.wrote(count);
         }
+        assert!(self.chunk().is_empty());
         all
     }
 }
@@ -91,26 +103,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_start_yields_the_bytes_that_follow() {
-        let mut buffer = WireBuffer::default();
-        let mut expected = Vec::new();
+    fn all_bytes_are_written_once_and_in_order() {
         // A long value at the start, two in a row, and one at the end.
-        for part in [&b"1"[..], b"", b"abc", b"234", b"", b"56789", b"de", b"0", b"", b"1"] {
-            if part.first().is_some_and(u8::is_ascii_digit) {
-                buffer.share(&Bytes::copy_from_slice(part));
-            } else {
-                buffer.bytes.extend_from_slice(part);
+        let parts = [&b"1"[..], b"", b"abc", b"234", b"56789", b"de", b"0", b"", b"1"];
+        for count in 0..=parts.len() {
+            for step in 1..8 {
+                let mut buffer = WireBuffer::default();
+                for part in &parts[..count] {
+                    if part.first().is_some_and(u8::is_ascii_digit) {
+                        buffer.share(&Bytes::copy_from_slice(part));
+                    } else {
+                        buffer.bytes.extend_from_slice(part);
+                    }
+                }
+                let expected = parts[..count].concat();
+                assert_eq!(buffer.len(), expected.len());
+                assert_eq!(buffer.plain().is_some(), count == 0);
+                assert_eq!(buffer.drain(step), expected, "{count} parts in steps of {step}");
+                assert_eq!(buffer.clear(), b"abcde".iter().filter(|byte| expected.contains(byte)).count());
+                assert!(buffer.is_empty() && buffer.chunk().is_empty());
             }
-            expected.extend_from_slice(part);
-            assert_eq!(buffer.len(), expected.len());
-            for start in 0..=expected.len() {
-                let chunk = buffer.chunk(start);
-                assert_eq!(chunk.is_empty(), start == expected.len(), "{start}");
-                assert!(expected[start..].starts_with(chunk), "{start}");
-            }
-            assert_eq!(buffer.to_vec(), expected);
         }
-        buffer.clear();
-        assert!(buffer.is_empty() && buffer.chunk(0).is_empty());
     }
 }

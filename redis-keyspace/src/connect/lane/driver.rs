@@ -1,7 +1,7 @@
 //! The task that drives a lane's connection.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,8 +24,6 @@ use crate::time::Deadline;
 const FREE_AFTER: Duration = Duration::from_secs(10);
 /// The longest interval between two checks of a silent lane.
 const LOOK: Duration = Duration::from_millis(250);
-/// How many ready tasks a thread of the runtime keeps in its own queue.
-const READY_TASKS: usize = 256;
 /// Buffers that grew beyond this size, for example for a large value, are freed when they are no
 /// longer needed.
 const KEEP_SIZE: usize = 256 * 1024;
@@ -40,12 +38,9 @@ pub(crate) struct Driver {
     decoder: Decoder,
     input: BytesMut,
     output: WireBuffer,
-    written: usize,
     excess: Excess,
     /// Whether ready callers had a chance to add to the next write.
     gathered: bool,
-    /// The most callers that waited for replies at a recent write.
-    crowd: usize,
     replies: Vec<Reply>,
     answers: Vec<(Sender, Result<Replies, Error>)>,
     timer: Pin<Box<Sleep>>,
@@ -64,8 +59,8 @@ pub(crate) struct Driver {
     heard_since: bool,
 }
 
-/// Decides when a large write buffer is freed. Large values often follow each other, and a new
-/// buffer for each of them would cost more than copying the value.
+/// Decides when a large write buffer is freed. Large writes often follow each other, and a new
+/// buffer for each of them would be slow.
 #[derive(Default)]
 struct Excess {
     smaller_writes: u8,
@@ -106,10 +101,8 @@ impl Driver {
             decoder: Decoder::new(max_value_bytes),
             input: unread,
             output: WireBuffer::default(),
-            written: 0,
             excess: Excess::default(),
             gathered: false,
-            crowd: 0,
             replies: Vec::new(),
             answers: Vec::new(),
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -174,25 +167,11 @@ impl Driver {
         drop(answering);
     }
 
-    /// Schedules the driver to run again after the callers that are ready.
-    fn let_others_run(&self, context: &mut Context<'_>) {
-        if self.crowd * usize::from(self.origin.settings.shared_connections.max(1)) < READY_TASKS {
-            // The driver runs when its thread has no other task. Until then, nothing wakes another
-            // thread for it.
-            let _ = pin!(tokio::task::yield_now()).poll(context);
-        } else {
-            // With more tasks than that, a thread never runs out of them, and the same few would
-            // take turns.
-            context.waker().wake_by_ref();
-        }
-    }
-
     /// Writes what the callers have queued.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
-            if self.written == self.output.len() {
-                self.output.clear();
-                let written = std::mem::take(&mut self.written);
+            if self.output.is_empty() {
+                let written = self.output.clear();
                 if self.excess.is_due(self.output.capacity(), written) {
                     self.output = WireBuffer::default();
                 }
@@ -210,16 +189,14 @@ impl Driver {
                 // write once. A single caller would only wait for itself.
                 if !self.gathered && state.is_crowded() {
                     self.gathered = true;
-                    self.crowd = state.pending.len().max(self.crowd - self.crowd / 16);
-                    drop(state);
-                    self.let_others_run(context);
+                    context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 std::mem::swap(&mut self.output, &mut state.out);
                 state.writing = self.output.len();
                 self.gathered = false;
             }
-            let chunk = self.output.chunk(self.written);
+            let chunk = self.output.chunk();
             let Poll::Ready(written) = self.queue.writer().poll_write(context, chunk) else {
                 // The server reads no more for now. Deadlines still pass.
                 let mut state = self.queue.lock();
@@ -231,7 +208,7 @@ impl Driver {
             };
             match written {
                 Ok(0) => return Poll::Ready(End::Lost("the connection accepts no more bytes".to_owned())),
-                Ok(written) => self.written += written,
+                Ok(written) => self.output.wrote(written),
                 Err(error) => return Poll::Ready(End::Lost(error.to_string())),
             }
         }

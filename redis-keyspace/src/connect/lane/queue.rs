@@ -25,11 +25,11 @@ const MOST_RESERVED: usize = 1024;
 /// all of them saves more.
 const CROWD: usize = 12;
 
-/// A caller that sends its next request while others still get their replies waits for them, if
-/// there are more than this.
+/// If the driver is answering more callers than this, the first of them to send again wait until it
+/// has answered all.
 const FEW: usize = 4;
 /// How often such a caller gives up its turn on the processor at most.
-const MOST_TURNS: usize = 4;
+const MOST_TURNS: usize = 2;
 
 /// The driver hands out replies until this is dropped.
 pub(crate) struct Answering<'q>(&'q AtomicBool);
@@ -204,7 +204,11 @@ impl Queue {
             // fit.
             let written = self.writer.try_write(bytes).unwrap_or(0);
             wake = written < bytes.len();
-            bytes.drain(..written);
+            if wake {
+                state.out.wrote(written);
+            } else {
+                state.out.clear();
+            }
         }
         let at = self.patience.first_look(deadline);
         if state.armed.is_none_or(|armed| at < armed) {

@@ -29,8 +29,8 @@ impl<'o> Encoder<'o> {
 }
 
 impl Encoder<'_> {
-    /// Fails if the output is too long. Called once per element, so the output never exceeds the
-    /// limit by much.
+    /// Fails if the output is too long. Called once per element of an array or a map, so the output
+    /// never exceeds the limit by much. The fields of a struct check the room for their names.
     #[inline]
     pub(super) fn check_length(&self) -> Result<(), JsonProblem> {
         if self.out.len() > self.end { Err(JsonProblem::too_long(self.most)) } else { Ok(()) }
