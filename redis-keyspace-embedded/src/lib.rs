@@ -2,7 +2,7 @@
 //!
 //! No installation is needed, and every test can have its own server. With tokio's paused clock, a
 //! test of a one-hour TTL takes no time. The server speaks RESP2 and RESP3 over in-memory
-//! connections, over any stream, on a loopback port, with TLS too, or on a unix socket.
+//! connections, over any stream, on a loopback port (with or without TLS) or on a unix socket.
 //!
 //! It keeps all data in memory, persists nothing and is not protected against attacks from a
 //! network. Use it for tests, not in place of a real server.

@@ -270,8 +270,11 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let fetching = fetch(self.key, self.loader, self.options, self.spawn);
-        Box::pin(async move { finish::<V, L>(fetching.await).map(|(value, _)| value) })
+        let Self { key, loader, options, spawn, .. } = self;
+        // `fetch` is called inside, so that the allocation contains its future only once.
+        Box::pin(
+            async move { finish::<V, L>(fetch(key, loader, options, spawn).await).map(|(value, _)| value) },
+        )
     }
 }
 

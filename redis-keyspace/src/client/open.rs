@@ -5,7 +5,7 @@ use bb8_redis::{RedisConnectionManager, bb8};
 use super::redis::Redis;
 #[cfg(feature = "profiles")]
 use crate::config::Profiles;
-use crate::config::{RedisBuilder, validate};
+use crate::config::{RedisBuilder, Settings, validate};
 #[cfg(feature = "tls")]
 use crate::connect::check_tls;
 use crate::error::{Error, Result};
@@ -24,11 +24,21 @@ impl RedisBuilder {
             )));
         }
         validate(&self.base)?;
-        #[cfg(feature = "tls")]
-        self.base.tls.as_ref().map_or(Ok(()), check_tls)?;
-        self.check_keyspaces()?;
+        check_files(&self.base)?;
+        self.check_keyspaces(check_files)?;
         Ok(Redis::from_builder(self))
     }
+}
+
+/// Fails if TLS options contain invalid PEM text.
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(unused_variables, clippy::unnecessary_wraps, reason = "for TLS only")
+)]
+fn check_files(settings: &Settings) -> Result<()> {
+    #[cfg(feature = "tls")]
+    settings.tls.as_ref().map_or(Ok(()), check_tls)?;
+    Ok(())
 }
 
 impl Redis {

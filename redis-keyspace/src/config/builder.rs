@@ -58,9 +58,9 @@ pub struct RedisBuilder {
 
 impl RedisBuilder {
     /// Sets the server from a URL: `redis://user:password@host:6379/0`, `rediss://..` for TLS
-    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and the database if
-    /// the URL contains them. The parameters are `db`, `user`, `pass`, `protocol` (`resp2`,
-    /// `resp3`) and `login` (`auto`, `minimal`, `plain`).
+    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and
+    /// the database if the URL contains them. The parameters are `db`, `user`, `pass`, `protocol`
+    /// (`resp2`, `resp3`) and `login` (`auto`, `minimal`, `plain`).
     ///
     /// A `rediss://` URL switches TLS on and keeps the TLS options of this builder. No URL switches
     /// TLS off, and no URL can set TLS options.
@@ -144,8 +144,8 @@ impl RedisBuilder {
 
     /// Encrypts the connections with these options. Requires the feature `tls`.
     ///
-    /// Options of an earlier call are replaced. Connections to an in-process server and those of a
-    /// [pool of the application](Self::pool) stay as they are. A unix socket with TLS is an error.
+    /// Options of an earlier call are replaced. Connections to an in-process server stay as they
+    /// are. A unix socket or a [pool of the application](Self::pool) with TLS is an error.
     ///
     /// ```
     /// use redis_keyspace::Redis;
@@ -485,8 +485,8 @@ impl RedisBuilder {
     /// - `REDIS_DB`;
     /// - `REDIS_NAMESPACE`;
     /// - `REDIS_LOGIN` (`auto`, `minimal`, `plain`);
-    /// - `REDIS_TLS` (`true`, `false`; feature `tls`). `false` switches TLS off, even if
-    ///   the code or a profile has switched it on;
+    /// - `REDIS_TLS` (`true`, `false`; feature `tls`). `false` is an error if the code, a profile
+    ///   or the URL switches TLS on;
     /// - `REDIS_TLS_CA`, `REDIS_TLS_CERT` and `REDIS_TLS_KEY`, each the path of a PEM file, or PEM
     ///   text; `REDIS_TLS_SERVER_NAME`; `REDIS_TLS_MIN_VERSION` (`1.2`, `1.3`); `REDIS_TLS_ROOTS`
     ///   (`system`, `webpki`). They need TLS to be on;

@@ -7,8 +7,6 @@ use super::builder::RedisBuilder;
 use super::endpoint::Endpoint;
 use super::keyspace_options::OptionEndpoint;
 use super::settings::Settings;
-#[cfg(feature = "tls")]
-use super::tls::Tls;
 use super::validate::validate;
 use crate::error::{Error, Result};
 use crate::schema::KeyspaceMeta;
@@ -30,10 +28,10 @@ impl RedisBuilder {
         (self.base.max_value_bytes.max(most.unwrap_or_default()), self.base.verify_writes || verifies)
     }
 
-    /// Fails if the options of any keyspace are invalid.
-    pub(crate) fn check_keyspaces(&self) -> Result<()> {
+    /// Fails if the options of any keyspace are invalid, or if `check` fails for its settings.
+    pub(crate) fn check_keyspaces(&self, check: impl Fn(&Settings) -> Result<()>) -> Result<()> {
         self.keyspaces.values().try_for_each(|&(keyspace, _)| {
-            self.effective(Some(keyspace))?;
+            check(&self.effective(Some(keyspace))?)?;
             self.keyspace_ttl(Some(keyspace)).map(drop)
         })
     }
@@ -58,10 +56,6 @@ impl RedisBuilder {
                     Endpoint::Tcp { host, port } => (host, port),
                     _ => ("localhost".to_owned(), 6379),
                 };
-                #[cfg(feature = "tls")]
-                if host.as_ref().is_some_and(|host| *host != old_host) {
-                    settings.tls = settings.tls.map(Tls::for_other_server);
-                }
                 let (host, port) = (host.unwrap_or(old_host), port.unwrap_or(old_port));
                 settings.endpoint = Endpoint::Tcp { host, port };
             }

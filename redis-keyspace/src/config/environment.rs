@@ -232,10 +232,10 @@ impl Environment {
     }
 }
 
-/// The name of the variable of a TLS option.
+/// The name of the variable of a TLS option. Without one, it is that of TLS itself.
 #[cfg(feature = "tls")]
 pub(super) fn tls_variable(option: &str) -> String {
-    format!("REDIS_TLS_{}", option.to_ascii_uppercase())
+    format!("REDIS_TLS_{}", option.to_ascii_uppercase()).trim_end_matches('_').to_owned()
 }
 
 fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {

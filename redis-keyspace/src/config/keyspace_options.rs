@@ -100,8 +100,9 @@ impl KeyspaceOptions {
     /// database and protocol come from the URL, as with
     /// [`RedisBuilder::url`](crate::RedisBuilder::url).
     ///
-    /// The scheme decides whether connections are encrypted. With `rediss://`, they use the TLS
-    /// options of the handle, but verify this URL's host.
+    /// The scheme decides whether connections are encrypted: `redis://` switches TLS off for this
+    /// keyspace. With `rediss://`, they use the TLS options of the handle, except its server name and
+    /// `danger_accept_any_certificate`.
     ///
     /// If the URL contains no password, none is sent: the password of the handle is for another
     /// server. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,

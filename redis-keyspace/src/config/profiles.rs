@@ -314,7 +314,10 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         };
     }
     #[cfg(feature = "tls")]
-    tls.apply(&mut builder.base.tls).map_err(|error| format!("`tls_{}` {}", error.option, error.problem))?;
+    tls.apply(&mut builder.base.tls).map_err(|error| {
+        let name = format!("tls_{}", error.option);
+        format!("`{}` {}", name.trim_end_matches('_'), error.problem)
+    })?;
     Ok(builder.breaker(failures, pause))
 }
 

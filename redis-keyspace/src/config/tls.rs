@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::optional_text::OptionalText;
 use super::secret::Secret;
+use crate::error::{Error, Result};
 
 /// The options of encrypted connections, for [`RedisBuilder::tls`](crate::RedisBuilder::tls).
 /// Requires the feature `tls`.
@@ -58,6 +59,25 @@ pub(crate) struct ClientCertificate {
 pub(crate) enum PemSource {
     File(PathBuf),
     Text(Secret),
+    /// PEM text that was passed as a path. It may be a key, so it is not kept.
+    Misplaced,
+}
+
+impl PemSource {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        if path.to_string_lossy().contains("-----BEGIN") { Self::Misplaced } else { Self::File(path) }
+    }
+
+    /// Fails if PEM text was passed as a path.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        if matches!(self, Self::Misplaced) {
+            return Err(Error::configuration(
+                "PEM text was passed as the path of a TLS file; use `Tls::ca_pem` or `Tls::client_certificate_pem`",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for PemSource {
@@ -65,6 +85,7 @@ impl fmt::Debug for PemSource {
         match self {
             Self::File(path) => path.fmt(f),
             Self::Text(_) => f.write_str("PEM text"),
+            Self::Misplaced => f.write_str("PEM text in place of a path"),
         }
     }
 }
@@ -109,7 +130,7 @@ impl Tls {
     /// Trusts only the authorities whose certificates are in this PEM file. The file is read for
     /// each new connection.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ca = Some(PemSource::File(path.into()));
+        self.ca = Some(PemSource::file(path));
         self
     }
 
@@ -139,7 +160,8 @@ impl Tls {
     }
 
     /// Trusts Mozilla's list of authorities, which is compiled into the program. It replaces the
-    /// authorities of the operating system, for containers that have none. Requires the feature
+    /// authorities of the operating system, for containers that have none. With
+    /// [`system_roots`](Self::system_roots) or a CA, it is added to those. Requires the feature
     /// `tls-webpki-roots`.
     ///
     /// A new release of the program is needed to update the list.
@@ -159,7 +181,7 @@ impl Tls {
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Self {
-        let (chain, key) = (PemSource::File(certificate.into()), PemSource::File(key.into()));
+        let (chain, key) = (PemSource::file(certificate), PemSource::file(key));
         self.client = Some(ClientCertificate { chain, key });
         self
     }
@@ -173,8 +195,8 @@ impl Tls {
     }
 
     /// Sets the name that the certificate of the server must contain; the default is the host. It
-    /// is needed when the program connects by an IP address or through a tunnel, and the
-    /// certificate names the server. `None` changes nothing.
+    /// is needed if the program connects by an IP address or through a tunnel, and the certificate
+    /// contains only the server's DNS name. `None` changes nothing.
     ///
     /// ```
     /// # use redis_keyspace::{Redis, config::Tls};
@@ -197,7 +219,8 @@ impl Tls {
     /// name. **Anyone on the network path can then read and change all data.** Use it only in
     /// tests.
     ///
-    /// No URL, variable or profile can turn verification off.
+    /// No URL, variable or profile can turn verification off. It stays on for a keyspace whose
+    /// options set another URL.
     pub fn danger_accept_any_certificate(mut self) -> Self {
         self.accepts_any_certificate = true;
         self

@@ -7,7 +7,7 @@ use super::validate::check_host;
 /// The options. A variable adds `REDIS_TLS_` in front, and a profile `tls_`.
 pub(super) const TLS_OPTIONS: [&str; 6] = ["ca", "cert", "key", "server_name", "min_version", "roots"];
 
-/// How PEM text starts. Any other value is the path of a file.
+/// What PEM text contains. Any other value is the path of a file.
 const PEM_START: &str = "-----BEGIN";
 
 /// What variables or a profile change in the options of a builder.
@@ -34,6 +34,7 @@ enum Roots {
 /// A problem with an option. Never contains the value.
 #[derive(Debug)]
 pub(super) struct TlsProblem {
+    /// Empty if the problem is whether TLS is on.
     pub(super) option: &'static str,
     pub(super) problem: String,
 }
@@ -64,7 +65,12 @@ impl TlsChanges {
     pub(super) fn apply(self, tls: &mut Option<Tls>) -> Result<(), TlsProblem> {
         match self.enabled {
             Some(true) => *tls = Some(tls.take().unwrap_or_default()),
-            Some(false) => *tls = None,
+            Some(false) if tls.is_some() => {
+                let problem =
+                    "is false, but the code, the profile or the URL switches TLS on; remove one of them";
+                return Err(TlsProblem { option: "", problem: problem.to_owned() });
+            }
+            Some(false) => {}
             None => {}
         }
         let Some(first) = self.first else { return Ok(()) };
@@ -99,11 +105,14 @@ fn alone(option: &'static str, problem: &str) -> TlsProblem {
 /// Returns PEM text, or the path of a file that can be read now. Otherwise the value may be
 /// something else, even a key, and later messages must not repeat it as a path.
 fn pem(value: &str) -> Result<PemSource, String> {
-    if value.starts_with(PEM_START) {
+    // Some tools write comments before the certificate.
+    if value.contains(PEM_START) {
         return Ok(PemSource::Text(Secret::new(value)));
     }
-    match std::fs::File::open(value) {
-        Ok(_) => Ok(PemSource::File(value.into())),
+    let metadata = std::fs::File::open(value).and_then(|file| file.metadata());
+    match metadata {
+        Ok(metadata) if metadata.is_dir() => Err("is a directory; set the path of a PEM file".to_owned()),
+        Ok(_) => Ok(PemSource::file(value)),
         Err(error) => Err(format!("is neither PEM text nor the path of a file that can be read: {error}")),
     }
 }

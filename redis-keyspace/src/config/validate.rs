@@ -184,6 +184,12 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
                 "TLS is on, but the server is a unix socket, which servers never encrypt; remove one of them",
             ));
         }
+        if matches!(settings.endpoint, Endpoint::Pool(_)) {
+            return Err(Error::configuration(
+                "TLS options are set, but the connections belong to a pool of the application; configure TLS on that \
+                 pool, and remove the options here",
+            ));
+        }
         if let Some(name) = tls.server_name.as_deref() {
             check_host(name)
                 .map_err(|problem| Error::configuration(format!("the TLS `server_name` {problem}")))?;

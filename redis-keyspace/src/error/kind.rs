@@ -120,7 +120,7 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsFailure {
-    /// The server answered the handshake with something else than TLS.
+    /// The server answered the handshake with something other than TLS.
     NotTls,
     /// The server accepted the connection and did not answer the handshake in time. A port without
     /// TLS behaves like that, and so does a server that is overloaded.
@@ -139,6 +139,9 @@ pub enum TlsFailure {
     ClientCertificateRejected,
     /// The server and the client have no version of TLS in common.
     Version,
+    /// The server closed the connection during the handshake. A port without TLS may behave like
+    /// that, and so may a proxy without a server.
+    Closed,
     /// Another reason.
     Other,
 }

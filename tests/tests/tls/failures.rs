@@ -204,7 +204,8 @@ fn a_peer_that_closes_the_connection_is_reported() {
             }
         });
         for error in errors(&impatient(port, Authority::new().trusted())).await {
-            assert_eq!((error.kind(), error.tls_failure()), (ErrorKind::Unavailable, None), "{error}");
+            let failure = (error.kind(), error.tls_failure());
+            assert_eq!(failure, (ErrorKind::Unavailable, Some(TlsFailure::Closed)), "{error}");
             assert!(error.to_string().contains("closed the connection during the TLS handshake"), "{error}");
         }
     });

@@ -169,6 +169,22 @@ fn invalid_text_is_rejected_when_the_handle_is_built() {
         assert!(error.is_configuration() && error.to_string().contains(problem), "{error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
+    // The text of a key in place of a path is rejected and not repeated.
+    let tls = Tls::new().client_certificate_files(&certificate, &key);
+    assert!(!format!("{tls:?}").contains("BEGIN"));
+    let error = Redis::builder().tls(tls).build().unwrap_err();
+    assert!(error.to_string().contains("PEM text was passed as the path"), "{error}");
+    assert!(!error.to_string().contains("BEGIN"), "{error}");
+    // The options of one keyspace are checked, too.
+    let elsewhere = Redis::builder()
+        .keyspace::<Elsewhere>(|options| options.host("h").tls(Tls::new().ca_pem("hunter2")))
+        .build()
+        .unwrap_err();
+    assert!(elsewhere.to_string().contains("the TLS CA contains no certificate"), "{elsewhere}");
+    // A variable can't switch off what the code requires.
+    let environment = [("REDIS_TLS".to_owned(), "false".to_owned())];
+    let error = Redis::builder().tls(Tls::new()).variables(environment).unwrap_err();
+    assert!(error.to_string().contains("REDIS_TLS is false, but the code"), "{error}");
     let error = Redis::builder().unix_socket("/run/redis.sock").tls(Tls::new()).build().unwrap_err();
     assert!(error.to_string().contains("unix socket"), "{error}");
 }

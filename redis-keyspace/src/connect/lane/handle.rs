@@ -59,10 +59,13 @@ impl Lane {
         Self { handle: Arc::new(LaneHandle { queue, server: run, atomicity, fallback_of }) }
     }
 
-    /// Whether the lane accepts commands. A lane with a plain login stops when a full login is due.
+    /// Whether the lane accepts commands. A lane with a plain login stops when a full login is due,
+    /// and an encrypted one before its keys have been used too often.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        if self.handle.fallback_of.as_ref().is_some_and(|facts| facts.logins.is_full_login_due()) {
+        let is_full_login_due =
+            self.handle.fallback_of.as_ref().is_some_and(|facts| facts.logins.is_full_login_due());
+        if is_full_login_due || self.handle.queue.writer().is_worn_out() {
             self.close();
         }
         self.handle.queue.is_open()

@@ -84,6 +84,16 @@ impl Reader {
 }
 
 impl Writer {
+    /// Whether the connection should be replaced soon.
+    #[inline]
+    pub(crate) fn is_worn_out(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(writer) => writer.is_worn_out(),
+            _ => false,
+        }
+    }
+
     /// Closes the connection, even while other tasks hold this writer.
     pub(crate) fn shut_down(&self) {
         // An error means that the connection is closed already.

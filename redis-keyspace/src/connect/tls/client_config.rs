@@ -12,16 +12,19 @@ use crate::config::{PemSource, Tls, TlsVersion};
 use crate::error::Error;
 use crate::sync::lock;
 
-/// Fails if options contain invalid PEM text. Files are not read: they may change until a
-/// connection needs them.
+/// Fails if options contain invalid PEM text, or PEM text in place of a path. Files are not read:
+/// they may change until a connection needs them.
 pub(crate) fn check_tls(tls: &Tls) -> Result<(), Error> {
-    let is_text = |source: &PemSource| matches!(source, PemSource::Text(_));
-    if let Some(source) = tls.ca.as_ref().filter(|source| is_text(source)) {
+    let is_file = |source: &PemSource| matches!(source, PemSource::File(_));
+    if let Some(source) = tls.ca.as_ref().filter(|source| !is_file(source)) {
         let pems = Pems::read(&Tls { ca: Some(source.clone()), client: None, ..Tls::default() })?;
         pems.ca.iter().try_for_each(|pem| add(pem, &mut RootCertStore::empty()))?;
     }
-    if let Some(client) = tls.client.as_ref().filter(|client| is_text(&client.chain) && is_text(&client.key))
-    {
+    let Some(client) = &tls.client else { return Ok(()) };
+    for source in [&client.chain, &client.key] {
+        source.check_place()?;
+    }
+    if !is_file(&client.chain) && !is_file(&client.key) {
         let options = Tls { client: Some(client.clone()), accepts_any_certificate: true, ..Tls::default() };
         client_config(&options, &Pems::read(&options)?)?;
     }
@@ -40,7 +43,6 @@ pub(super) fn client_config(tls: &Tls, pems: &Pems) -> Result<ClientConfig, Erro
         .with_protocol_versions(versions)
         .map_err(|error| Error::configuration(format!("TLS can't be configured: {error}")))?;
     let builder = if tls.accepts_any_certificate {
-        event!(warn, "TLS certificates are not verified: `danger_accept_any_certificate` is set");
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
         builder.with_root_certificates(roots(tls, pems.ca.as_ref())?)

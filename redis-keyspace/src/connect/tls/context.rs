@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -16,6 +17,10 @@ use super::session::TlsStream;
 use crate::config::{Endpoint, PemSource, Tls};
 use crate::error::{Error, ErrorKind, TlsFailure};
 use crate::sync::lock;
+
+/// How often invalid files are read again within one attempt to connect, and after which pause.
+const RELOADS: u32 = 2;
+const RELOAD_AFTER: Duration = Duration::from_millis(20);
 
 /// What a pool keeps for its encrypted connections.
 #[derive(Debug, Default)]
@@ -49,7 +54,20 @@ impl TlsContext {
         })
     }
 
+    /// Loads the files. Blocks.
     fn load(&self, tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
+        for _ in 0..RELOADS {
+            if let Ok(config) = self.load_once(tls) {
+                return Ok(config);
+            }
+            // A tool may be replacing the files: for a moment, a certificate and its key do not
+            // belong together.
+            std::thread::sleep(RELOAD_AFTER);
+        }
+        self.load_once(tls)
+    }
+
+    fn load_once(&self, tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
         let pems = Pems::read(tls)?;
         let hash = self.hasher.hash_one(&pems);
         if let Some((of, config)) = &*lock(&self.current)
@@ -58,6 +76,9 @@ impl TlsContext {
             return Ok(Arc::clone(config));
         }
         let config = Arc::new(client_config(tls, &pems)?);
+        if tls.accepts_any_certificate {
+            event!(warn, "TLS certificates are not verified: `danger_accept_any_certificate` is set");
+        }
         *lock(&self.current) = Some((hash, Arc::clone(&config)));
         Ok(config)
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use crate::config::Tls;
 use crate::error::{Error, ErrorKind, TlsFailure};
@@ -26,14 +26,15 @@ pub(super) fn handshake_error(endpoint: &str, error: io::Error, handshake: &Hand
     if let Some(error) = described(endpoint, &error, handshake) {
         return error;
     }
-    let is_end = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let is_end = matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof);
     if !is_end {
         return Error::io(endpoint, error);
     }
     let message = format!(
         "can't connect to {endpoint}: it closed the connection during the TLS handshake; check that this is a TLS port"
     );
-    Error::new(ErrorKind::Unavailable, message).sourced(error)
+    Error::new(ErrorKind::Unavailable, message).of_tls(TlsFailure::Closed).sourced(error)
 }
 
 /// Returns the error of a login that the TLS session ended. With TLS 1.3, a server checks the
@@ -53,12 +54,19 @@ fn describe(reason: &rustls::Error, handshake: &Handshake<'_>) -> (TlsFailure, S
     use AlertDescription as Alert;
     let version = || {
         let minimum = handshake.tls.minimum_version;
-        let problem = format!("it supports no version of TLS from {minimum} on; see `Tls::minimum_version`");
+        let problem = format!("it does not support {minimum} or later; see `Tls::minimum_version`");
         (TlsFailure::Version, problem)
     };
     match reason {
         rustls::Error::InvalidCertificate(problem) => certificate(problem),
         rustls::Error::AlertReceived(alert) => match alert {
+            // With a key that the server can't use, the client sends no certificate.
+            Alert::CertificateRequired if handshake.tls.client.is_some() => (
+                TlsFailure::ClientCertificateRejected,
+                "it can't use the client certificate, probably because of the type of its key; use another one, for \
+                 example ECDSA with P-256"
+                    .to_owned(),
+            ),
             Alert::CertificateRequired => certificate_required(),
             // TLS 1.2 has no separate alert. The server has shown its certificate, so the ciphers
             // are settled, and the client's certificate comes next.
@@ -84,7 +92,10 @@ fn describe(reason: &rustls::Error, handshake: &Handshake<'_>) -> (TlsFailure, S
             }
             _ => (TlsFailure::Other, format!("it ended the TLS handshake ({alert:?})")),
         },
-        rustls::Error::PeerIncompatible(_) => version(),
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        ) => version(),
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) if !handshake.knows_server => (

@@ -53,6 +53,10 @@ impl Pem {
             PemSource::Text(text) => {
                 Ok(Self { bytes: text.expose().as_bytes().to_vec(), name: what.to_owned() })
             }
+            PemSource::Misplaced => {
+                source.check_place()?;
+                Err(Error::configuration(format!("{what} is not a path")))
+            }
             PemSource::File(path) => {
                 let name = format!("{what} {}", path.display());
                 let (mut bytes, wrong) =

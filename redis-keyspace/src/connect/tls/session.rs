@@ -8,12 +8,13 @@ use std::future::poll_fn;
 use std::io::{self, BufRead, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::{ClientConfig, ClientConnection, SupportedCipherSuite};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,6 +28,8 @@ const INCOMING: usize = 17 * 1024;
 /// Longer writes of callers are left to the driver, because encrypting them takes time, and a
 /// caller holds the lock of the queue.
 const DIRECT: usize = 16 * 1024;
+/// The most bytes in a record.
+const RECORD: usize = 16 * 1024;
 
 /// An encrypted connection.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(in crate::connect) struct TlsReader {
     socket: OwnedReadHalf,
     /// Bytes from the socket that the session has not taken.
     incoming: BytesMut,
+    /// The error of the session that follows the bytes that were read last.
+    failed: Option<io::Error>,
     shared: Arc<SharedSession>,
 }
 
@@ -54,6 +59,8 @@ pub(in crate::connect) struct TlsWriter {
 struct SharedSession {
     socket: OwnedWriteHalf,
     session: Mutex<Session>,
+    /// Whether the connection should be replaced soon.
+    is_worn_out: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -62,9 +69,40 @@ struct Session {
     /// How many bytes the session has taken that are not reported as written. The next write starts
     /// with the same bytes.
     unreported: usize,
+    /// How many records were sent, and how many the cipher suite allows with the same keys. rustls
+    /// renews the keys of TLS 1.3 by itself. At the limit of TLS 1.2, it drops what is written.
+    records: u64,
+    limit: Option<u64>,
 }
 
 impl Session {
+    /// Encrypts bytes, and returns how many.
+    fn encrypt(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let records = |bytes: usize| u64::try_from(bytes.div_ceil(RECORD)).unwrap_or(u64::MAX);
+        if self.records.saturating_add(records(bytes.len())) >= self.limit() {
+            return Err(io::Error::other(
+                "the TLS session has sent as many records as its cipher suite allows; a new connection is needed",
+            ));
+        }
+        let taken = self.connection.writer().write(bytes)?;
+        self.records += records(taken);
+        Ok(taken)
+    }
+
+    /// How many records the cipher suite allows.
+    fn limit(&mut self) -> u64 {
+        let allowed = match self.connection.negotiated_cipher_suite() {
+            Some(SupportedCipherSuite::Tls12(suite)) => suite.common.confidentiality_limit,
+            _ => u64::MAX,
+        };
+        *self.limit.get_or_insert(allowed)
+    }
+
+    /// Whether most of the records that are allowed were sent.
+    fn is_worn_out(&mut self) -> bool {
+        self.records >= self.limit() / 10 * 9
+    }
+
     /// Passes received bytes to the session, which removes some of them.
     fn decrypt(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
         let taken = self.connection.read_tls(&mut incoming.as_ref())?;
@@ -92,6 +130,14 @@ impl Write for SocketWriter<'_> {
 }
 
 impl SharedSession {
+    fn encrypt(&self, session: &mut Session, bytes: &[u8]) -> io::Result<usize> {
+        let taken = session.encrypt(bytes)?;
+        if session.is_worn_out() {
+            self.is_worn_out.store(true, Ordering::Relaxed);
+        }
+        Ok(taken)
+    }
+
     /// Writes all records of the session that are ready. All of them that fit take one system call.
     fn try_flush(&self, session: &mut Session) -> io::Result<()> {
         while session.connection.wants_write() {
@@ -138,13 +184,18 @@ impl TlsReader {
         context: &mut Context<'_>,
         mut take: impl FnMut(&[u8]) -> usize,
     ) -> Poll<io::Result<usize>> {
-        let mut total = 0;
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        let (mut total, mut unwritable) = (0, None);
         loop {
             let mut session = lock(&self.shared.session);
-            if session.connection.wants_write()
+            if unwritable.is_none()
+                && session.connection.wants_write()
                 && let Poll::Ready(Err(error)) = self.shared.poll_flush(&mut session, context)
             {
-                return Poll::Ready(Err(error));
+                // The peer may have sent replies before it closed the connection.
+                unwritable = Some(error);
             }
             let ended = loop {
                 let mut reader = session.connection.reader();
@@ -161,7 +212,13 @@ impl TlsReader {
                         let decrypted = session.decrypt(&mut self.incoming);
                         // An alert, or the answer to an update of the keys.
                         let _ = self.shared.poll_flush(&mut session, context);
-                        decrypted?;
+                        match decrypted {
+                            Err(error) if total > 0 => {
+                                self.failed = Some(error);
+                                return Poll::Ready(Ok(total));
+                            }
+                            decrypted => decrypted?,
+                        }
                         continue;
                     }
                     Err(error) => return Poll::Ready(Err(error)),
@@ -176,8 +233,14 @@ impl TlsReader {
             if total > 0 || ended {
                 return Poll::Ready(Ok(total));
             }
-            if ready!(self.poll_socket(context))? == 0 {
-                return Poll::Ready(Ok(0));
+            match (self.poll_socket(context), unwritable.take()) {
+                (Poll::Ready(Ok(read)), error) if read > 0 => unwritable = error,
+                (_, Some(error)) => return Poll::Ready(Err(error)),
+                (read, None) => {
+                    if ready!(read)? == 0 {
+                        return Poll::Ready(Ok(0));
+                    }
+                }
             }
         }
     }
@@ -211,6 +274,18 @@ impl TlsReader {
 }
 
 impl TlsWriter {
+    /// Whether the connection should be replaced soon, because its keys can't be used for long.
+    #[inline]
+    pub(in crate::connect) fn is_worn_out(&self) -> bool {
+        self.shared.is_worn_out.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many records may be sent.
+    #[cfg(test)]
+    pub(super) fn set_limit(&self, records: u64) {
+        lock(&self.shared.session).limit = Some(records);
+    }
+
     /// Closes the connection, even while other tasks hold this writer.
     pub(in crate::connect) fn shut_down(&self) -> io::Result<()> {
         self.shared.shut_down()
@@ -226,7 +301,7 @@ impl TlsWriter {
         if session.unreported > 0 || session.connection.wants_write() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        session.unreported = session.connection.writer().write(bytes)?;
+        session.unreported = self.shared.encrypt(&mut session, bytes)?;
         self.shared.try_flush(&mut session)?;
         Ok(std::mem::take(&mut session.unreported))
     }
@@ -241,7 +316,7 @@ impl TlsWriter {
         let mut session = lock(&self.shared.session);
         if session.unreported == 0 {
             ready!(self.shared.poll_flush(&mut session, context))?;
-            session.unreported = session.connection.writer().write(bytes)?;
+            session.unreported = self.shared.encrypt(&mut session, bytes)?;
         }
         ready!(self.shared.poll_flush(&mut session, context))?;
         Poll::Ready(Ok(std::mem::take(&mut session.unreported)))
@@ -256,11 +331,12 @@ impl TlsStream {
     ) -> Result<Self, rustls::Error> {
         let connection = ClientConnection::new(config, name)?;
         let (reader, writer) = socket.into_split();
-        let session = Mutex::new(Session { connection, unreported: 0 });
-        let shared = Arc::new(SharedSession { socket: writer, session });
+        let session = Mutex::new(Session { connection, unreported: 0, records: 0, limit: None });
+        let shared = Arc::new(SharedSession { socket: writer, session, is_worn_out: AtomicBool::new(false) });
         let reader = TlsReader {
             socket: reader,
             incoming: BytesMut::with_capacity(INCOMING),
+            failed: None,
             shared: Arc::clone(&shared),
         };
         Ok(Self { reader, writer: TlsWriter { shared } })
@@ -335,7 +411,7 @@ impl AsyncWrite for TlsStream {
         let mut session = lock(&shared.session);
         let outcome = match ready!(shared.poll_flush(&mut session, context)) {
             Ok(()) => {
-                let taken = session.connection.writer().write(bytes)?;
+                let taken = shared.encrypt(&mut session, bytes)?;
                 match shared.poll_flush(&mut session, context) {
                     Poll::Ready(Err(error)) => Err(error),
                     _ => Ok(taken),

@@ -93,6 +93,26 @@ async fn each_byte_is_sent_once_although_the_socket_was_full() {
 }
 
 #[tokio::test]
+async fn a_session_at_the_limit_of_its_keys_is_replaced_and_drops_nothing() {
+    let (_reader, writer, mut server) = connected().await;
+    writer.set_limit(10);
+    for nth in 0..9 {
+        assert!(!writer.is_worn_out(), "after {nth} records");
+        assert_eq!(writer.try_write(b"record").unwrap(), 6);
+    }
+    // The lane closes while some records are left. A write beyond them fails.
+    assert!(writer.is_worn_out());
+    let error = writer.try_write(b"record").unwrap_err();
+    assert!(error.to_string().contains("as many records"), "{error}");
+    let error = poll_fn(|context| writer.poll_write(context, b"record")).await.unwrap_err();
+    assert!(error.to_string().contains("as many records"), "{error}");
+    writer.shut_down().unwrap();
+    let mut received = Vec::new();
+    server.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"record".repeat(9));
+}
+
+#[tokio::test]
 async fn long_writes_are_left_to_the_driver() {
     let (_reader, writer, _server) = connected().await;
     let error = writer.try_write(&pattern(0, 10_000)).unwrap_err();
