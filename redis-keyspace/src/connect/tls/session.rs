@@ -44,7 +44,7 @@ pub(in crate::connect) struct TlsReader {
     socket: OwnedReadHalf,
     /// Bytes from the socket that the session has not taken.
     incoming: BytesMut,
-    /// The error of the session that follows the bytes that were read last.
+    /// The error of the session, after all bytes that came before it.
     failed: Option<io::Error>,
     shared: Arc<SharedSession>,
 }
@@ -184,9 +184,6 @@ impl TlsReader {
         context: &mut Context<'_>,
         mut take: impl FnMut(&[u8]) -> usize,
     ) -> Poll<io::Result<usize>> {
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Err(error));
-        }
         let (mut total, mut unwritable) = (0, None);
         loop {
             let mut session = lock(&self.shared.session);
@@ -212,12 +209,10 @@ impl TlsReader {
                         let decrypted = session.decrypt(&mut self.incoming);
                         // An alert, or the answer to an update of the keys.
                         let _ = self.shared.poll_flush(&mut session, context);
-                        match decrypted {
-                            Err(error) if total > 0 => {
-                                self.failed = Some(error);
-                                return Poll::Ready(Ok(total));
-                            }
-                            decrypted => decrypted?,
+                        if let Err(error) = decrypted {
+                            // The records before the invalid one are read first.
+                            self.failed = Some(error);
+                            self.incoming.clear();
                         }
                         continue;
                     }
@@ -230,6 +225,11 @@ impl TlsReader {
                 total += taken;
             };
             drop(session);
+            if total == 0
+                && let Some(error) = self.failed.take()
+            {
+                return Poll::Ready(Err(error));
+            }
             if total > 0 || ended {
                 return Poll::Ready(Ok(total));
             }
@@ -278,6 +278,12 @@ impl TlsWriter {
     #[inline]
     pub(in crate::connect) fn is_worn_out(&self) -> bool {
         self.shared.is_worn_out.load(Ordering::Relaxed)
+    }
+
+    /// Closes the connection for writing, as if the peer had reset it.
+    #[cfg(test)]
+    pub(super) fn close_for_writing(&self) -> io::Result<()> {
+        SockRef::from(self.shared.socket.as_ref()).shutdown(Shutdown::Write)
     }
 
     /// Sets how many records may be sent.

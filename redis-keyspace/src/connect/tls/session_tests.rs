@@ -1,14 +1,15 @@
-//! Tests of the writes of a session, over sockets whose buffers are small.
+//! Tests of the reads and writes of a session, over sockets whose buffers are small.
 
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use bytes::BytesMut;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::server::TlsStream as ServerStream;
 
@@ -110,6 +111,37 @@ async fn a_session_at_the_limit_of_its_keys_is_replaced_and_drops_nothing() {
     let mut received = Vec::new();
     server.read_to_end(&mut received).await.unwrap();
     assert_eq!(received, b"record".repeat(9));
+}
+
+/// Reads once.
+async fn read(reader: &mut TlsReader) -> io::Result<Vec<u8>> {
+    let mut input = BytesMut::with_capacity(1 << 15);
+    let read = poll_fn(|context| reader.poll_read(context, &mut input)).await?;
+    assert_eq!(read, input.len());
+    Ok(input.to_vec())
+}
+
+#[tokio::test]
+async fn replies_before_an_invalid_record_are_read() {
+    let (mut reader, _writer, mut server) = connected().await;
+    server.write_all(b"reply").await.unwrap();
+    server.flush().await.unwrap();
+    // A record that can't be decrypted. It arrives together with the reply.
+    server.get_mut().0.write_all(&[0x17, 3, 3, 0, 5, 1, 2, 3, 4, 5]).await.unwrap();
+    assert_eq!(read(&mut reader).await.unwrap(), b"reply");
+    let error = read(&mut reader).await.unwrap_err();
+    assert!(error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()), "{error}");
+}
+
+#[tokio::test]
+async fn replies_are_read_although_a_write_has_failed() {
+    let (mut reader, writer, mut server) = connected().await;
+    server.write_all(b"reply").await.unwrap();
+    server.flush().await.unwrap();
+    writer.close_for_writing().unwrap();
+    assert_eq!(writer.try_write(b"request").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(read(&mut reader).await.unwrap(), b"reply");
+    assert_eq!(read(&mut reader).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 
 #[tokio::test]
