@@ -1,6 +1,7 @@
 //! The configuration of a handle: from code, URLs, the environment and profiles.
 
 mod builder;
+mod builder_env;
 mod effective;
 mod endpoint;
 mod environment;

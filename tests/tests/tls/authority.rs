@@ -38,7 +38,7 @@ pub enum Validity {
 }
 
 impl Authority {
-    /// Creates an authority with a name of its own.
+    /// Creates an authority with a unique name.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         Self::named(&format!("Authority {}", COUNT.fetch_add(1, Ordering::Relaxed)))

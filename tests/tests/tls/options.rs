@@ -239,7 +239,7 @@ fn a_keyspace_can_use_another_encrypted_server() {
         let redis = builder().keyspace::<Elsewhere>(|options| options.url(&unencrypted)).build().unwrap();
         Keys::text(1).set("a").on(&redis).await.unwrap();
         Elsewhere::text(1).set("a").on(&redis).await.unwrap();
-        // Options of its own, here for the same host.
+        // The options of the keyspace replace those of the handle. The host is the same.
         let redis = builder()
             .keyspace::<Elsewhere>(|options| options.port(port_of(&other)).tls(authority.trusted()))
             .build()

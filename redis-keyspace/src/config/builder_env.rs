@@ -1,0 +1,80 @@
+//! Environment variables as options of a handle.
+
+use super::builder::RedisBuilder;
+use super::environment::{self, Environment};
+use crate::error::Result;
+
+impl RedisBuilder {
+    /// Applies environment variables:
+    ///
+    /// - `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`;
+    /// - `REDIS_USERNAME`;
+    /// - `REDIS_PASSWORD`, or `REDIS_PASSWORD_FILE`, the path of a file that contains the password;
+    /// - `REDIS_DB`;
+    /// - `REDIS_NAMESPACE`;
+    /// - `REDIS_LOGIN` (`auto`, `minimal`, `plain`);
+    /// - `REDIS_TLS` (`true`, `false`; feature `tls`). `false` is an error if the code, a profile
+    ///   or the URL switches TLS on;
+    /// - `REDIS_TLS_CA`, `REDIS_TLS_CERT` and `REDIS_TLS_KEY`, each the path of a PEM file, or PEM
+    ///   text; `REDIS_TLS_SERVER_NAME`; `REDIS_TLS_MIN_VERSION` (`1.2`, `1.3`); `REDIS_TLS_ROOTS`
+    ///   (`system`, `webpki`). They need TLS to be on;
+    /// - `REDIS_VERIFY_WRITES` (`true`, `false`).
+    ///
+    /// White space around a value, and around the password in the file, is ignored. Unset and empty
+    /// variables change nothing. A `REDIS_PORT` such as `tcp://10.0.0.5:6379` is ignored too:
+    /// Kubernetes and Docker set it for a service called `redis`.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) if a variable is invalid, or if two
+    /// variables contradict each other. The message names the variable.
+    pub fn env(self) -> Result<Self> {
+        // `std::env::vars` would panic on an unrelated variable that is not UTF-8.
+        let mut variables = Vec::new();
+        for name in environment::NAMES {
+            match std::env::var(name) {
+                Ok(value) => variables.push((name.to_owned(), value)),
+                Err(std::env::VarError::NotPresent) => {}
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(environment::wrong(name, "is not UTF-8"));
+                }
+            }
+        }
+        self.variables(variables)
+    }
+
+    /// Applies the same variables as [`env`](Self::env), from another source.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// let variables = [("REDIS_HOST", "10.0.0.5"), ("REDIS_PORT", "70000")];
+    /// let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    /// let error = Redis::builder().variables(variables).unwrap_err();
+    /// assert!(error.to_string().contains("REDIS_PORT is not a port from 1 to 65535"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`env`](Self::env).
+    pub fn variables(self, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        self.with_environment(environment::read(variables)?)
+    }
+
+    fn with_environment(mut self, environment: Environment) -> Result<Self> {
+        let Environment { url, host, port, username, password, db, namespace, login, verify_writes, .. } =
+            environment;
+        if let Some(url) = url {
+            self = self.with_url(url);
+        }
+        self = self.host(host).port(port).username(username).db(db);
+        self.base.password = password.or(self.base.password);
+        self.base.verify_writes = verify_writes.unwrap_or(self.base.verify_writes);
+        self.base.login = login.unwrap_or(self.base.login);
+        #[cfg(feature = "tls")]
+        environment
+            .tls
+            .apply(&mut self.base.tls)
+            .map_err(|error| environment::wrong(&environment::tls_variable(error.option), &error.problem))?;
+        self.namespace(namespace)
+    }
+}
