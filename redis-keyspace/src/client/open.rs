@@ -20,7 +20,7 @@ impl RedisBuilder {
     pub fn build(self) -> Result<Redis> {
         if let Some(profile) = self.requires_server {
             return Err(Error::configuration(format!(
-                "the profile `{profile}` has no server: set one in the file, with REDIS_URL or REDIS_HOST, or in code"
+                "the profile `{profile}` has no server: set one in the file, with REDIS_URL, REDIS_HOST or REDIS_NODES, or in code"
             )));
         }
         validate(&self.base)?;

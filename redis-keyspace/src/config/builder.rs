@@ -59,7 +59,9 @@ impl RedisBuilder {
     /// Sets the server from a URL: `redis://user:password@host:6379/0`, `rediss://..` for TLS
     /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and
     /// the database if the URL contains them. The parameters are `db`, `user`, `pass`, `protocol`
-    /// (`resp2`, `resp3`) and `login` (`auto`, `minimal`, `plain`).
+    /// (`resp2`, `resp3`), `login` (`auto`, `minimal`, `plain`) and `cluster` (`true`, `false`).
+    ///
+    /// A URL can list several [nodes](Self::nodes) of a cluster: `redis://a:7000,b:7000,[::1]:7000`.
     ///
     /// A `rediss://` URL switches TLS on and keeps the TLS options of this builder. No URL switches
     /// TLS off, and no URL can set TLS options.
@@ -70,15 +72,16 @@ impl RedisBuilder {
     /// # Errors
     ///
     /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid, or if a part of it
-    /// would be ignored, such as a fragment, a second host or an unknown parameter. The message
-    /// never repeats any part of the URL.
+    /// would be ignored, such as a fragment or an unknown parameter. The message never repeats any
+    /// part of the URL.
     pub fn url(self, url: &str) -> Result<Self> {
         Ok(self.with_url(url::parse(url)?))
     }
 
     pub(super) fn with_url(mut self, parts: UrlParts) -> Self {
-        self.requires_server = None;
-        self.base.endpoint = parts.endpoint;
+        self = self.with_endpoint(parts.endpoint);
+        self.base.nodes = parts.nodes;
+        self.base.cluster = parts.cluster.or(self.base.cluster);
         #[cfg(feature = "tls")]
         if parts.tls {
             self.base.tls = Some(self.base.tls.unwrap_or_default());
@@ -97,30 +100,24 @@ impl RedisBuilder {
     /// The pool keeps its own configuration. The namespace, the deadlines, the retries, the circuit
     /// breaker, the limits of keys and of sent values, and the database of this builder still
     /// apply. The database must be the one that the pool's connections use.
-    pub fn pool(mut self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
-        self.requires_server = None;
-        self.base.endpoint = Endpoint::Pool(ExternalPool::new(pool));
-        self
+    pub fn pool(self, pool: bb8_redis::bb8::Pool<bb8_redis::RedisConnectionManager>) -> Self {
+        self.with_endpoint(Endpoint::Pool(ExternalPool::new(pool)))
     }
 
     /// Disables the handle, so that it uses no server; see
     /// [`Redis::disabled`](crate::Redis::disabled).
-    pub fn disabled(mut self) -> Self {
-        self.requires_server = None;
-        self.base.endpoint = Endpoint::Disabled(unique_id());
-        self
+    pub fn disabled(self) -> Self {
+        self.with_endpoint(Endpoint::Disabled(unique_id()))
     }
 
     /// Sets the host name or address of the server; the default is `localhost`.
-    pub fn host(mut self, host: impl OptionalText) -> Self {
+    pub fn host(self, host: impl OptionalText) -> Self {
         let Some(host) = host.into_text() else { return self };
         let port = match &self.base.endpoint {
             Endpoint::Tcp { port, .. } => *port,
             _ => 6379,
         };
-        self.requires_server = None;
-        self.base.endpoint = Endpoint::Tcp { host, port };
-        self
+        self.with_endpoint(Endpoint::Tcp { host, port })
     }
 
     /// Sets the port of the server; the default is 6379.
@@ -135,10 +132,8 @@ impl RedisBuilder {
     }
 
     /// Sets the unix socket of the server.
-    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.requires_server = None;
-        self.base.endpoint = Endpoint::Unix(path.into());
-        self
+    pub fn unix_socket(self, path: impl Into<PathBuf>) -> Self {
+        self.with_endpoint(Endpoint::Unix(path.into()))
     }
 
     /// Encrypts the connections with these options. Requires the feature `tls`.

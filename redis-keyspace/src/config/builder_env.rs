@@ -7,7 +7,9 @@ use crate::error::Result;
 impl RedisBuilder {
     /// Applies environment variables:
     ///
-    /// - `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`;
+    /// - `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`, or `REDIS_NODES`, the nodes of a cluster:
+    ///   `redis-1:7000,redis-2:7000`;
+    /// - `REDIS_CLUSTER` (`true`, `false`); see [`cluster`](Self::cluster);
     /// - `REDIS_USERNAME`;
     /// - `REDIS_PASSWORD`, or `REDIS_PASSWORD_FILE`, the path of a file that contains the password;
     /// - `REDIS_DB`;
@@ -61,15 +63,28 @@ impl RedisBuilder {
     }
 
     fn with_environment(mut self, environment: Environment) -> Result<Self> {
-        let Environment { url, host, port, username, password, db, namespace, login, verify_writes, .. } =
-            environment;
+        let Environment {
+            url,
+            host,
+            port,
+            nodes,
+            cluster,
+            username,
+            password,
+            db,
+            namespace,
+            login,
+            verify_writes,
+            ..
+        } = environment;
         if let Some(url) = url {
             self = self.with_url(url);
         }
-        self = self.host(host).port(port).username(username).db(db);
+        self = self.with_nodes(nodes).host(host).port(port).username(username).db(db);
         self.base.password = password.or(self.base.password);
         self.base.verify_writes = verify_writes.unwrap_or(self.base.verify_writes);
         self.base.login = login.unwrap_or(self.base.login);
+        self.base.cluster = cluster.or(self.base.cluster);
         #[cfg(feature = "tls")]
         environment
             .tls

@@ -58,10 +58,15 @@ impl RedisBuilder {
                 };
                 let (host, port) = (host.unwrap_or(old_host), port.unwrap_or(old_port));
                 settings.endpoint = Endpoint::Tcp { host, port };
+                // The handle's nodes belong to its own server, and so does what it says about them.
+                settings.nodes = Vec::new();
+                settings.cluster = None;
             }
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
                 settings.endpoint = parts.endpoint;
+                settings.nodes = parts.nodes;
+                settings.cluster = parts.cluster;
                 #[cfg(feature = "tls")]
                 {
                     let tls = settings.tls.unwrap_or_default().for_other_server();
@@ -76,6 +81,7 @@ impl RedisBuilder {
                 url_db = parts.db;
             }
         }
+        settings.cluster = options.cluster.or(settings.cluster);
         #[cfg(feature = "tls")]
         {
             settings.tls = options.tls.or(settings.tls);

@@ -24,6 +24,7 @@ pub(super) enum OptionEndpoint {
 #[must_use]
 pub struct KeyspaceOptions {
     pub(super) endpoint: Option<OptionEndpoint>,
+    pub(super) cluster: Option<bool>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Tls>,
     pub(super) ttl: Option<Duration>,
@@ -98,7 +99,7 @@ impl KeyspaceOptions {
 
     /// Sets the server for this keyspace from a URL. `None` changes nothing. User, password,
     /// database and protocol come from the URL, as with
-    /// [`RedisBuilder::url`](crate::RedisBuilder::url).
+    /// [`RedisBuilder::url`](crate::RedisBuilder::url). The URL can list several nodes of a cluster.
     ///
     /// The scheme decides whether connections are encrypted: `redis://` switches TLS off for this
     /// keyspace. With `rediss://`, they use the TLS options of the handle, except its server name and
@@ -125,6 +126,26 @@ impl KeyspaceOptions {
         if let Some(url) = url.into_text() {
             self.endpoint = Some(OptionEndpoint::Url(Box::new(url::parse(&url))));
         }
+        self
+    }
+
+    /// Sets whether the server of this keyspace is a node of a cluster; see
+    /// [`RedisBuilder::cluster`](crate::RedisBuilder::cluster). By default, a server that only this
+    /// keyspace uses is asked, and the server of the handle is treated as the handle says.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # struct SessionKeys { token: fn(user: u64) -> Text }
+    /// let redis = Redis::builder()
+    ///     .host("cache.internal")
+    ///     .keyspace::<SessionKeys>(|options| options.url("redis://node-1:7000,node-2:7000").cluster(true))
+    ///     .build()?;
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
+    pub fn cluster(mut self, is_cluster: bool) -> Self {
+        self.cluster = Some(is_cluster);
         self
     }
 

@@ -1,12 +1,17 @@
 //! The configuration of a handle: from code, URLs, the environment and profiles.
 
+mod address_map;
 mod builder;
+mod builder_cluster;
 mod builder_env;
 mod effective;
 mod endpoint;
 mod environment;
+#[cfg(test)]
+mod environment_tests;
 mod fingerprint;
 mod keyspace_options;
+mod nodes;
 mod optional_text;
 #[cfg(feature = "profiles")]
 mod profiles;

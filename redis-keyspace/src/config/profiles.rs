@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::builder::RedisBuilder;
 use super::environment::{read_secret, value_of};
+use super::nodes::parse_nodes;
 use super::settings::{LoginMode, Protocol};
 #[cfg(feature = "tls")]
 use super::tls_changes::{TLS_OPTIONS, TlsChanges};
@@ -60,7 +61,9 @@ const DEFAULT: &str = "development";
 ///
 /// A section can set:
 ///
-/// - the server: `url`, or `host` and `port`, or `unix_socket`;
+/// - the server: `url`, or `host` and `port`, or `unix_socket`, or `nodes`, the nodes of a cluster:
+///   `["redis-1:7000", "redis-2:7000"]`;
+/// - `cluster` (`true` or `false`);
 /// - the login: `username`, `password` or `password_file`, `db`, `client_name`, `protocol`
 ///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"minimal"`, `"plain"`);
 /// - encryption (feature `tls`): `tls` (`true` or `false`); `tls_ca`, `tls_cert` and `tls_key`,
@@ -221,6 +224,10 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         ("url", "port"),
         ("url", "unix_socket"),
         ("unix_socket", "host"),
+        ("nodes", "url"),
+        ("nodes", "host"),
+        ("nodes", "port"),
+        ("nodes", "unix_socket"),
         ("password", "password_file"),
     ] {
         if sets(one) && sets(other) {
@@ -253,6 +260,11 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             }
             "port" => builder.port(entry.number::<u16>()?),
             "unix_socket" => builder.unix_socket(entry.text()?),
+            "nodes" => {
+                let nodes = parse_nodes(entry.texts()?).map_err(|problem| format!("`{name}` {problem}"))?;
+                builder.with_nodes(nodes)
+            }
+            "cluster" => builder.cluster(entry.truth()?),
             "username" => builder.username(entry.text()?),
             "password" => builder.password(entry.text()?),
             "password_file" => {
@@ -340,6 +352,11 @@ impl<'t> ProfileEntry<'t> {
         self.value.as_str().ok_or_else(|| format!("`{}` must be a string in quotes", self.name))
     }
 
+    fn texts(&self) -> Result<Vec<&'t str>, String> {
+        let texts = self.value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.ok_or_else(|| format!("`{}` must be a list of strings, such as [\"redis-1:6379\"]", self.name))
+    }
+
     fn number<N: TryFrom<i64>>(&self) -> Result<N, String> {
         let number = self.value.as_integer().and_then(|number| N::try_from(number).ok());
         number.ok_or_else(|| {
@@ -362,8 +379,8 @@ impl<'t> ProfileEntry<'t> {
     }
 }
 
-/// Fails if a section contradicts its URL. A section may repeat the database and the user of the
-/// URL.
+/// Fails if a section contradicts its URL. A section may repeat the database, the user and
+/// `cluster`.
 fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let set = |name: &str| section.get(name);
     let other_db = url.db.is_some_and(|db| set("db").is_some_and(|it| it.as_integer() != Some(db.into())));
@@ -376,6 +393,8 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let other_tls = set("tls").is_some_and(|it| it.as_bool() != Some(url.tls));
     #[cfg(not(feature = "tls"))]
     let other_tls = false;
+    let other_cluster =
+        url.cluster.is_some_and(|cluster| set("cluster").is_some_and(|it| it.as_bool() != Some(cluster)));
     let two_logins = url.login.is_some() && set("login").is_some();
     let contradictions = [
         ("db", other_db),
@@ -383,6 +402,7 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
         ("password", two_passwords),
         ("protocol", two_protocols),
         ("login", two_logins),
+        ("cluster", other_cluster),
         ("tls", other_tls),
     ];
     match contradictions.into_iter().find(|(_, contradicts)| *contradicts) {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::address_map::AddressMap;
 use super::endpoint::Endpoint;
 use super::secret::Secret;
 #[cfg(feature = "tls")]
@@ -95,6 +96,13 @@ impl Default for BreakerSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
+    /// Further nodes of the cluster, which are tried when `endpoint` can't be reached.
+    pub(crate) nodes: Vec<(String, u16)>,
+    /// Whether the server is a node of a cluster. `None`: the server is asked. `Some(false)`: only
+    /// this node is used.
+    pub(crate) cluster: Option<bool>,
+    /// Translates each address before a connection to it is made.
+    pub(crate) address_map: Option<AddressMap>,
     /// Set if connections are encrypted.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
@@ -146,6 +154,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             endpoint: Endpoint::Tcp { host: "localhost".to_owned(), port: 6379 },
+            nodes: Vec::new(),
+            cluster: None,
+            address_map: None,
             #[cfg(feature = "tls")]
             tls: None,
             db: 0,

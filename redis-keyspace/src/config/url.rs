@@ -4,19 +4,26 @@
 //! An unused part is an error, because it was written for a purpose. Often it is the rest of a
 //! password that contains a reserved character.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::endpoint::Endpoint;
+use super::nodes::Address;
 use super::secret::Secret;
 use super::settings::{LoginMode, Protocol};
-use super::validate::{check_host, decimal};
+use super::validate::{check_host, decimal, has_duplicates};
 use crate::error::{Error, Result};
 
 /// The parts of a URL.
 #[derive(Debug, Clone)]
 pub(crate) struct UrlParts {
     pub(crate) endpoint: Endpoint,
+    /// The hosts after the first one.
+    pub(crate) nodes: Vec<Address>,
+    /// Whether the server is a node of a cluster.
+    pub(crate) cluster: Option<bool>,
     /// Whether the scheme requires TLS.
     #[cfg(feature = "tls")]
     pub(crate) tls: bool,
@@ -27,25 +34,24 @@ pub(crate) struct UrlParts {
     pub(crate) login: Option<LoginMode>,
 }
 
-/// Parses `redis://[user[:password]@]host[:port][/db]`, the same with `rediss`, or
+/// Parses `redis://[user[:password]@]host[:port][,host[:port]..][/db]`, the same with `rediss`, or
 /// `redis+unix:///path?db=..&user=..&pass=..`. Every part is either used or an error.
 pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let text = text.trim();
     check_characters(text)?;
-    let url = Url::parse(text).map_err(|error| {
-        several_hosts(text).unwrap_or_else(|| wrong(&format!("can't be parsed ({error})")))
-    })?;
+    let (text, others) = split_hosts(text)?;
+    let url = Url::parse(&text).map_err(|error| wrong(&format!("can't be parsed ({error})")))?;
     let scheme = Scheme::named(url.scheme())?;
     let is_unix = scheme == Scheme::Unix;
     if !text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://")) {
         return Err(wrong("has no `//` after its scheme"));
     }
-    if let Some(error) = several_hosts(text) {
-        return Err(error);
-    }
-    let endpoint = if is_unix { unix_socket(&url)? } else { tcp(&url)? };
+    let (endpoint, nodes) =
+        if is_unix { (unix_socket(&url)?, Vec::new()) } else { addresses(&url, &others)? };
     let mut parts = UrlParts {
         endpoint,
+        nodes,
+        cluster: None,
         #[cfg(feature = "tls")]
         tls: scheme == Scheme::Tls,
         db: None,
@@ -89,8 +95,18 @@ impl UrlParts {
                     .ok_or_else(|| wrong("has a `login` that is not auto, minimal or plain"))?;
                 self.login.replace(login).is_none()
             }
+            "cluster" => {
+                let is_cluster = match value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(wrong("has a `cluster` that is neither true nor false")),
+                };
+                self.cluster.replace(is_cluster).is_none()
+            }
             _ => {
-                return Err(wrong("has an unknown parameter; use db, user, pass, protocol or login"));
+                return Err(wrong(
+                    "has an unknown parameter; use db, user, pass, protocol, login or cluster",
+                ));
             }
         };
         if is_new { Ok(()) } else { Err(wrong(&format!("sets `{name}` twice"))) }
@@ -141,26 +157,55 @@ impl Scheme {
             "rediss" | "valkeys" => Err(Error::configuration(
                 "the Redis URL requires TLS; enable the feature `tls` of redis-keyspace",
             )),
-            scheme if ["sentinel", "cluster"].iter().any(|kind| scheme.contains(kind)) => {
-                Err(Error::configuration(
-                    "the Redis URL requires Sentinel or Cluster, which this version does not support; use one server: \
-                     redis://host:6379",
-                ))
-            }
+            scheme if scheme.contains("sentinel") => Err(Error::configuration(
+                "the Redis URL requires Sentinel, which is not supported; use the address of the master: \
+                 redis://host:6379",
+            )),
+            scheme if scheme.contains("cluster") => Err(Error::configuration(
+                "the Redis URL has a scheme for clusters; use redis://a:1,b:2, or rediss://a:1,b:2 for TLS: a Cluster \
+                 is detected. Sentinel is not supported",
+            )),
             _ => Err(wrong("has an unknown scheme")),
         }
     }
 }
 
-/// Returns an error if the URL lists several hosts, separated by commas. The URL parser would read
-/// them as one name, or as an invalid port.
-fn several_hosts(text: &str) -> Option<Error> {
-    let (_, rest) = text.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let hosts = authority.rsplit('@').next()?;
-    hosts.contains(',').then(|| {
-        wrong("lists several hosts, but this version does not support Sentinel or Cluster; use one server")
-    })
+/// Returns the URL with only its first host, and the other hosts. The URL parser would read hosts
+/// that are separated by commas as one name, or as an invalid port.
+fn split_hosts(text: &str) -> Result<(Cow<'_, str>, Vec<&str>)> {
+    let single = || (Cow::Borrowed(text), Vec::new());
+    let Some((scheme, rest)) = text.split_once("://") else { return Ok(single()) };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if !hosts.contains(',') {
+        return Ok(single());
+    }
+    let mut hosts = hosts.split(',');
+    let first = hosts.next().unwrap_or_default();
+    let others: Vec<_> = hosts.collect();
+    if first.is_empty() || others.contains(&"") {
+        return Err(wrong("lists several hosts, and one of them is empty; remove the extra comma"));
+    }
+    let at = if authority.contains('@') { "@" } else { "" };
+    let rest = rest.strip_prefix(authority).unwrap_or_default();
+    Ok((format!("{scheme}://{login}{at}{first}{rest}").into(), others))
+}
+
+/// Returns the address in the URL, and those of the other hosts. The same rules apply to all hosts.
+fn addresses(url: &Url, others: &[&str]) -> Result<(Endpoint, Vec<Address>)> {
+    let first = tcp(url)?;
+    let others = others.iter().map(|host| {
+        let url = Url::parse(&format!("redis://{host}"));
+        tcp(&url.map_err(|error| {
+            wrong(&format!("lists several hosts, and one of them can't be parsed ({error})"))
+        })?)
+    });
+    let nodes = others.collect::<Result<Vec<_>>>()?;
+    if has_duplicates([&first].into_iter().chain(&nodes)) {
+        return Err(wrong("lists a host twice; list each node once"));
+    }
+    let (host, port) = first;
+    Ok((Endpoint::Tcp { host, port }, nodes))
 }
 
 fn unix_socket(url: &Url) -> Result<Endpoint> {
@@ -176,7 +221,7 @@ fn unix_socket(url: &Url) -> Result<Endpoint> {
     Ok(Endpoint::Unix(path.into()))
 }
 
-fn tcp(url: &Url) -> Result<Endpoint> {
+fn tcp(url: &Url) -> Result<Address> {
     let host = match url.host() {
         Some(Host::Ipv6(address)) => address.to_string(),
         // The URL parser does not decode host names of schemes that it does not know.
@@ -189,7 +234,7 @@ fn tcp(url: &Url) -> Result<Endpoint> {
     check_host(&host).map_err(|problem| wrong(&format!("has a host that {problem}")))?;
     match url.port() {
         Some(0) => Err(wrong("has the port 0; ports are from 1 to 65535")),
-        port => Ok(Endpoint::Tcp { host, port: port.unwrap_or(6379) }),
+        port => Ok((host, port.unwrap_or(6379))),
     }
 }
 
@@ -236,10 +281,29 @@ mod tests {
         assert_eq!(parts.db, Some(4));
     }
 
+    #[test]
+    fn the_nodes_of_a_cluster_are_listed() {
+        let parts = parse("redis://us:p,w@a:7000,b,[0:0::1]:7002,h%6Fst/0?cluster=true").unwrap();
+        assert_eq!(parts.endpoint.to_string(), "a:7000");
+        let nodes = [("b", 6379), ("::1", 7002), ("host", 6379)];
+        assert_eq!(parts.nodes, nodes.map(|(host, port)| (host.to_owned(), port)));
+        assert_eq!(parts.password.as_ref().map(Secret::expose), Some("p,w"));
+        assert_eq!((parts.db, parts.cluster), (Some(0), Some(true)));
+        for (url, cluster) in [("valkey://[::1]:1,h", None), ("redis://h,i?cluster=false", Some(false))] {
+            let parts = parse(url).unwrap();
+            assert_eq!((parts.nodes.len(), parts.cluster), (1, cluster));
+        }
+        // A comma in the path is no list.
+        assert_eq!(parse("unix:///a,b").unwrap().endpoint.to_string(), "/a,b");
+        assert!(
+            parse("redis://u:a,b@h?pass=c,d").is_err_and(|error| error.to_string().contains("`pass` twice"))
+        );
+    }
+
     #[cfg(feature = "tls")]
     #[test]
     fn the_scheme_switches_tls_on() {
-        for url in ["rediss://u:hunter2@h:6380/1", "valkeys://h"] {
+        for url in ["rediss://u:hunter2@h:6380/1", "valkeys://h", "rediss://h,i"] {
             assert!(parse(url).unwrap().tls);
         }
         for url in ["redis://h", "valkey://h", "unix:///s"] {
@@ -308,10 +372,26 @@ mod tests {
             ("redis://u:hunter2@h\n/1", "white space"),
             ("redis://u:hunter2@h\t1", "control"),
             ("\"redis://u:hunter2@h\"", "quotes"),
-            ("redis://u:hunter2@h1:1,h2:2/0", "several hosts"),
-            ("redis://u:hunter2@h1,h2", "several hosts"),
+            ("redis://u:hunter2@h1,", "remove the extra comma"),
+            ("redis://u:hunter2@,h1", "remove the extra comma"),
+            ("redis://u:hunter2@h1,,h2/0", "remove the extra comma"),
+            ("redis://u:hunter2@h1,:2", "several hosts, and one of them"),
+            ("redis://u:hunter2@h1,h2:99999", "several hosts, and one of them"),
+            ("redis://u:hunter2@h1,h2:0", "port 0"),
+            ("redis://u:hunter2@h1:0,h2", "port 0"),
+            ("redis://u:hunter2@h1,[::1", "several hosts, and one of them"),
+            ("redis://u:hunter2@h1,h2%0A", "not a host name"),
+            ("redis://u:hunter2@h1,10.0.0", "IPv4"),
+            ("redis://u:hunter2@h1,h2%40", "`@`"),
+            ("redis://u:hunter2@h1:6379,H1", "lists a host twice"),
+            ("redis://[::1]:1,h,[0:0::1]:1?pass=hunter2", "lists a host twice"),
+            ("redis://u:hun,ter2/x@h", "can't be parsed"),
+            ("unix://u:hunter2@h1,h2/s", "three slashes"),
+            ("redis://u:hunter2@h1,h2?cluster=hunter2", "neither true nor false"),
+            ("redis://u:hunter2@h?cluster=true&cluster=true", "twice"),
             ("redis+sentinel://u:hunter2@h1:1,h2:2/0", "Sentinel"),
             ("redis-cluster://u:hunter2@h", "Cluster"),
+            ("rediss-cluster://u:hunter2@h1,h2", "Cluster"),
             ("redis:///0", "no host"),
             ("redis://u:hunter2@h/1/", "database"),
             ("redis://u:hunter2@h/1/2", "database"),

@@ -44,7 +44,7 @@ pub(super) fn check_host(host: &str) -> std::result::Result<(), &'static str> {
     } else if host.contains('@') {
         Err("contains an `@`; set user name and password separately")
     } else if host.contains(',') {
-        Err("lists several hosts; this version connects to one server, without Cluster or Sentinel")
+        Err("lists several hosts; set one here. The nodes of a cluster have their own option, `nodes`")
     } else if host.starts_with('[') {
         Err("is in brackets; write an IPv6 address without brackets here")
     } else if host.contains(':') {
@@ -207,7 +207,48 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
         }
         _ => {}
     }
-    Ok(())
+    validate_cluster(settings)
+}
+
+/// Whether two addresses are equal. The case of host names does not count.
+pub(super) fn has_duplicates<'a>(nodes: impl IntoIterator<Item = &'a (String, u16)>) -> bool {
+    let mut seen = std::collections::HashSet::new();
+    nodes.into_iter().any(|(host, port)| !seen.insert((host.to_ascii_lowercase(), *port)))
+}
+
+fn validate_cluster(settings: &Settings) -> Result<()> {
+    if settings.cluster == Some(true) && matches!(settings.endpoint, Endpoint::Pool(_)) {
+        return Err(Error::configuration(
+            "`cluster` is true, but the connections belong to a pool of the application, which talks to one node only; \
+             set `nodes` instead of the pool, or remove `cluster`",
+        ));
+    }
+    if settings.nodes.is_empty() {
+        return Ok(());
+    }
+    if settings.cluster == Some(false) {
+        return Err(Error::configuration(
+            "`cluster` is false, so that one server is used, but several nodes are set; set one server, or remove \
+             `cluster`",
+        ));
+    }
+    let Endpoint::Tcp { host, port } = &settings.endpoint else {
+        return Err(Error::configuration(
+            "`nodes` is set, but the first server has no host and port; set all nodes of the cluster with `nodes`, or none",
+        ));
+    };
+    let first = (host.clone(), *port);
+    if has_duplicates([&first].into_iter().chain(&settings.nodes)) {
+        return Err(Error::configuration("`nodes` lists an address twice; list each node once"));
+    }
+    settings.nodes.iter().try_for_each(|(host, port)| {
+        check_host(host).map_err(|problem| Error::configuration(format!("a host of `nodes` {problem}")))?;
+        if *port == 0 {
+            Err(Error::configuration("a port of `nodes` is 0; it must be from 1 to 65535"))
+        } else {
+            Ok(())
+        }
+    })
 }
 
 #[cfg(test)]

@@ -52,11 +52,9 @@ fn register_scripts(server: &Server) {
 
 impl RedisBuilder {
     /// Uses this in-process server. Feature `embedded`.
-    pub fn embedded(mut self, server: Server) -> Self {
+    pub fn embedded(self, server: Server) -> Self {
         register_scripts(&server);
-        self.requires_server = None;
-        self.base.endpoint = Endpoint::Embedded(EmbeddedServer::new(server));
-        self
+        self.with_endpoint(Endpoint::Embedded(EmbeddedServer::new(server)))
     }
 }
 

@@ -43,6 +43,14 @@ fn unknown_settings_are_named_in_the_error() {
     refused(read("[a]\nurl = \"redis://u:hunter2@h\"\npassword = \"b\""), &["`password` contradicts"]);
     refused(read("[a]\nurl = \"redis://u@h\"\nusername = \"v\""), &["`username` contradicts"]);
     let _ = read("[a]\nurl = \"redis://u@h/2\"\nusername = \"u\"\ndb = 2\npassword = \"p\"").unwrap();
+    refused(read("[a]\nurl = \"redis://h\"\nnodes = [\"g\"]"), &["`nodes` contradicts `url`"]);
+    refused(read("[a]\nnodes = [\"g\"]\nport = 7000"), &["`nodes` contradicts `port`"]);
+    refused(read("[a]\nnodes = \"hunter2\""), &["`nodes` must be a list of strings"]);
+    refused(read("[a]\nnodes = [\"h\", 7000]"), &["`nodes` must be a list of strings"]);
+    refused(read("[a]\nnodes = []"), &["`nodes` lists no address"]);
+    refused(read("[a]\nnodes = [\"h:1\", \"hunter2:x\"]"), &["`nodes` is invalid", "address 2"]);
+    refused(read("[a]\ncluster = \"true\""), &["`cluster` must be true or false"]);
+    refused(read("[a]\nurl = \"redis://h?cluster=true\"\ncluster = false"), &["`cluster` contradicts"]);
     refused(read("host = \"h\""), &["`host` is not a section"]);
     refused(read("[a]\npassword = hunter2\n"), &["invalid TOML near line 2"]);
     refused(Profiles::new().file("/no/such/file.toml"), &["/no/such/file.toml"]);
@@ -88,6 +96,7 @@ fn production_needs_an_explicit_server() {
     production().port(6380).build().unwrap_err();
     production().host("h").build().unwrap();
     production().url("redis://h").unwrap().build().unwrap();
+    production().nodes(["h:7000", "i"]).unwrap().build().unwrap();
     production().unix_socket("/run/redis.sock").build().unwrap();
     production().embedded(Server::new()).build().unwrap();
     let variables = [("REDIS_HOST".to_owned(), "h".to_owned())];
@@ -115,8 +124,15 @@ fn a_profile_is_selected_by_the_environment() {
         let mut child = child_test!("profile_from_the_environment_child")
             .current_dir(directory.path())
             .env("PROFILES_CHILD", "1");
-        for name in ["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_NAMESPACE"]
-        {
+        for name in [
+            "REDIS_URL",
+            "REDIS_HOST",
+            "REDIS_PORT",
+            "REDIS_NODES",
+            "REDIS_PASSWORD",
+            "REDIS_DB",
+            "REDIS_NAMESPACE",
+        ] {
             child = child.env_remove(name);
         }
         for (name, value) in variables {
@@ -134,6 +150,11 @@ fn a_profile_is_selected_by_the_environment() {
     assert!(run(&[("REDIS_PROFILE", "live")]).contains("10.1.2.3:6379"));
     let variable = run(&[("REDIS_PROFILE", "live"), ("REDIS_HOST", "10.9.9.9"), ("REDIS_PORT", "7000")]);
     assert!(variable.contains("10.9.9.9:7000"), "{variable}");
+    let nodes = "[live]\nnodes = [\"10.1.2.3:7000\", \"10.1.2.4\"]\ncluster = true\n";
+    std::fs::write(directory.path().join("redis.toml"), nodes).unwrap();
+    assert!(run(&[("REDIS_PROFILE", "live")]).contains("10.1.2.3:7000"));
+    let variable = run(&[("REDIS_PROFILE", "live"), ("REDIS_NODES", "10.1.2.5:7001,10.1.2.6")]);
+    assert!(variable.contains("10.1.2.5:7001"), "{variable}");
     std::fs::write(directory.path().join("redis.toml"), "[live]\nhsot = 1\n").unwrap();
     assert!(run(&[]).contains("redis.toml: [live] sets `hsot`"), "{}", run(&[]));
 }
