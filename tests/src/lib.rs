@@ -12,7 +12,8 @@ pub mod chaos;
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
-    ChildTest, Fault, Gate, PATIENCE, Proxy, RealServer, RealServerBuilder, RunningTest, Stepper, TlsFiles,
-    Traffic, child_test, eventually, eventually_blocking, eventually_rises, resp, secrets, shared_server,
+    ChildTest, Failover, Fault, Gate, PATIENCE, Proxy, RealCluster, RealClusterBuilder, RealServer,
+    RealServerBuilder, RunningTest, SlotMove, Stepper, TlsFiles, Traffic, child_test, eventually,
+    eventually_blocking, eventually_rises, resp, secrets, shared_cluster, shared_server, slot_tag,
     unique_namespace, within,
 };

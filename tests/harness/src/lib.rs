@@ -1,12 +1,15 @@
-//! Shared test tools: private real servers, a proxy that injects faults, and waiting with a limit.
+//! Shared test tools: private real servers and clusters, a proxy that injects faults, and waiting with a limit.
 //!
 //! Nothing here depends on the library under test or on the embedded server, so their bugs cannot
 //! hide in the tools that look for them.
 
 mod child;
+mod cluster;
 mod frame;
 mod gate;
 mod namespace;
+mod ports;
+mod program;
 mod proxy;
 mod server;
 mod sync;
@@ -20,6 +23,7 @@ pub mod secrets;
 mod tests;
 
 pub use child::{ChildTest, RunningTest};
+pub use cluster::{Failover, RealCluster, RealClusterBuilder, SlotMove, shared_cluster, slot_tag};
 pub use gate::{Gate, Stepper};
 pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};

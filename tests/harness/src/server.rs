@@ -1,27 +1,26 @@
+//! A private server and its life.
+
+mod launch;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use self::launch::Failure;
 use crate::Proxy;
+use crate::ports::NodePort;
+use crate::program::find_program;
 use crate::resp::{Client, Reply};
 use crate::secrets::percent_encode;
 use crate::sync::lock;
 use crate::wait::{PATIENCE, eventually_blocking};
 use crate::watchdog::Watchdog;
-
-/// The environment variable that names the server to test against.
-const VARIABLE: &str = "REDIS_KEYSPACE_SERVER_BIN";
-/// The programs to look for on `PATH` if the variable is not set.
-const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
-/// Redis' default port. Tests never use it: another server may run there.
-const STANDARD_PORT: u16 = 6379;
-/// The highest usable port: a cluster node also listens 10,000 above its port.
-const HIGHEST_PORT: u16 = u16::MAX - 10_000;
 
 /// A private Redis or Valkey server on a loopback port and a unix socket. It persists nothing.
 ///
@@ -32,9 +31,11 @@ pub struct RealServer {
     program: PathBuf,
     password: Option<String>,
     arguments: Vec<OsString>,
-    port: u16,
+    port: AtomicU16,
+    node_port: Mutex<Option<NodePort>>, // `Some` for a cluster node
+    node: bool,
     tls: Option<Box<TlsFiles>>,
-    tls_port: u16, // 0 without TLS
+    tls_port: AtomicU16, // 0 without TLS
     shared: bool,
     watchdog: Mutex<Option<Watchdog>>, // `None` after `kill`
     dir: TempDir,                      // dropped last: the server writes into it until it ends
@@ -47,6 +48,8 @@ pub struct RealServerBuilder {
     password: Option<String>,
     arguments: Vec<OsString>,
     tls: Option<Box<TlsFiles>>,
+    node: bool,
+    shared: bool,
 }
 
 /// The PEM files of a server that also listens with TLS.
@@ -81,39 +84,38 @@ impl RealServerBuilder {
         self
     }
 
+    /// Makes the server a node of a cluster, which has no slots yet and knows no other node.
+    pub(crate) fn node(mut self) -> Self {
+        self.node = true;
+        self.arg("--cluster-enabled").arg("yes")
+    }
+
+    /// Forbids to kill, pause or restart the server.
+    pub(crate) fn shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
     /// Starts the server and waits until it answers. Panics with the end of its log if it does not
     /// answer, and with advice if no server program is found.
     pub fn start(self) -> RealServer {
         let dir = tempfile::Builder::new().prefix("rk-").tempdir().expect("a temporary directory");
-        let mut server = RealServer {
+        let server = RealServer {
             program: find_program(),
             password: self.password,
             arguments: self.arguments,
-            port: 0,
+            port: AtomicU16::new(0),
+            node_port: Mutex::new(None),
+            node: self.node,
             tls: self.tls,
-            tls_port: 0,
-            shared: false,
+            tls_port: AtomicU16::new(0),
+            shared: self.shared,
             watchdog: Mutex::new(None),
             dir,
         };
-        for _ in 0..10 {
-            server.port = free_port();
-            if server.tls.is_some() {
-                server.tls_port = free_port();
-            }
-            match server.launch() {
-                Ok(()) => return server,
-                Err(Failure::PortTaken) => {} // taken since the check: try another one
-                Err(Failure::Other(why)) => panic!("{why}"),
-            }
-        }
-        panic!("ten ports in a row were taken before the server could bind them");
+        drop(server.launch_on_free_port());
+        server
     }
-}
-
-enum Failure {
-    PortTaken,
-    Other(String),
 }
 
 impl RealServer {
@@ -124,7 +126,7 @@ impl RealServer {
 
     /// Starts a cluster of one node that owns all slots.
     pub fn start_node() -> Self {
-        let server = Self::builder().arg("--cluster-enabled").arg("yes").start();
+        let server = Self::builder().node().start();
         let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
         let words: Vec<&str> =
             ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
@@ -144,7 +146,7 @@ impl RealServer {
     /// Returns `redis://127.0.0.1:port`, with the password if one is set. Append `/n` to select a
     /// database.
     pub fn url(&self) -> String {
-        self.url_at(self.port)
+        self.url_at(self.port())
     }
 
     /// Returns the same URL, but through a proxy.
@@ -172,13 +174,13 @@ impl RealServer {
 
     /// Returns the TCP port on 127.0.0.1. It stays the same after a restart.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.load(Ordering::Relaxed)
     }
 
     /// Returns the TCP port with TLS. Panics if the server has none.
     pub fn tls_port(&self) -> u16 {
         assert!(self.tls.is_some(), "the server was started without TLS");
-        self.tls_port
+        self.tls_port.load(Ordering::Relaxed)
     }
 
     /// Returns the TCP address with TLS. Panics if the server has none.
@@ -188,7 +190,7 @@ impl RealServer {
 
     /// Returns the TCP address.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        (Ipv4Addr::LOCALHOST, self.port()).into()
     }
 
     /// Returns the path of the unix socket.
@@ -204,6 +206,11 @@ impl RealServer {
     /// Returns the process id of the server. Panics if the server is not running.
     pub fn pid(&self) -> u32 {
         self.lock().as_ref().expect("the server was ended").pid()
+    }
+
+    /// Returns whether the server was started and is neither ended nor paused.
+    pub fn is_running(&self) -> bool {
+        self.lock().as_ref().is_some_and(|watchdog| !watchdog.is_stopped())
     }
 
     /// Kills the server, as in a crash (SIGKILL). Connections are reset, and new ones refused.
@@ -230,7 +237,7 @@ impl RealServer {
     /// Restarts the server, empty, on the same port and socket. Kills it first if it runs.
     pub fn restart(&self) {
         self.refuse_if_shared();
-        if self.lock().is_some() {
+        if self.has_process() {
             self.kill();
         }
         let deadline = Instant::now() + PATIENCE;
@@ -241,10 +248,23 @@ impl RealServer {
                 Err(Failure::PortTaken) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(Failure::PortTaken) => panic!("port {} was taken while the server was down", self.port),
+                Err(Failure::PortTaken) => panic!("port {} was taken while the server was down", self.port()),
                 Err(Failure::Other(why)) => panic!("{why}"),
             }
         }
+    }
+
+    /// Starts an ended server again, in the same directory but on another port. The old port stays
+    /// reserved until the result is dropped.
+    pub(crate) fn start_elsewhere(&self) -> Option<NodePort> {
+        self.refuse_if_shared();
+        assert!(!self.has_process(), "the server still runs");
+        self.launch_on_free_port()
+    }
+
+    /// Returns whether the server was not ended. It may be paused.
+    pub(crate) fn has_process(&self) -> bool {
+        self.lock().is_some()
     }
 
     /// Runs one command and returns its reply in the `Display` format of [`Reply`]. A leading
@@ -272,6 +292,13 @@ impl RealServer {
         let mut client = Client::tcp(self.address()).expect("the server accepts connections");
         self.authenticate(&mut client).expect("the server accepts the password");
         client
+    }
+
+    /// Opens a blocking connection to the unix socket, which leaves no closed TCP ports behind.
+    pub(crate) fn control(&self) -> std::io::Result<Client> {
+        let mut client = Client::unix(&self.socket())?;
+        self.authenticate(&mut client)?;
+        Ok(client)
     }
 
     /// Returns whether this server supports a command, since versions differ.
@@ -303,104 +330,6 @@ impl RealServer {
     fn refuse_if_shared(&self) {
         assert!(!self.shared, "the shared server must not be disturbed: start a private one");
     }
-
-    fn launch(&self) -> Result<(), Failure> {
-        // A killed server leaves its socket and logs behind. They do not describe the new one.
-        for leftover in ["s", "server.log", "server.out"] {
-            let _ = std::fs::remove_file(self.dir.path().join(leftover));
-        }
-        let watchdog = Watchdog::start(self.dir.path(), &self.program, self.command_line());
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if self.answers() {
-                break;
-            }
-            let log = self.log();
-            let reason = if log.contains("Address already in use") {
-                watchdog.kill();
-                return Err(Failure::PortTaken);
-            } else if watchdog.has_ended() {
-                "ended at once"
-            } else if Instant::now() > deadline {
-                "did not answer PING in minutes"
-            } else {
-                std::thread::sleep(Duration::from_millis(2));
-                continue;
-            };
-            watchdog.kill();
-            let program = self.program.display();
-            return Err(Failure::Other(format!("{program} {reason}; the end of its log:\n{}", tail(&log))));
-        }
-        if let Some(answering) = self.process_id()
-            && answering != watchdog.pid()
-        {
-            let program = self.program.display();
-            return Err(Failure::Other(format!(
-                "{program} is not the server but starts it; a script must `exec` it, to be signalled as it is"
-            )));
-        }
-        *self.lock() = Some(watchdog);
-        Ok(())
-    }
-
-    fn command_line(&self) -> Vec<OsString> {
-        let dir = self.dir.path();
-        let mut line: Vec<OsString> = Vec::new();
-        let mut set = |name: &str, value: OsString| line.extend([OsString::from(format!("--{name}")), value]);
-        set("port", self.port.to_string().into());
-        set("bind", "127.0.0.1".into());
-        set("unixsocket", self.socket().into());
-        set("dir", dir.into());
-        set("logfile", dir.join("server.log").into());
-        set("pidfile", dir.join("server.pid").into());
-        set("save", "".into());
-        set("appendonly", "no".into());
-        set("daemonize", "no".into());
-        set("databases", "64".into());
-        if let Some(password) = &self.password {
-            set("requirepass", password.into());
-        }
-        if let Some(TlsFiles { certificate, key, ca }) = self.tls.as_deref() {
-            set("tls-port", self.tls_port.to_string().into());
-            set("tls-cert-file", certificate.into());
-            set("tls-key-file", key.into());
-            set("tls-ca-cert-file", ca.into());
-            set("tls-auth-clients", "no".into());
-        }
-        line.extend(self.arguments.iter().cloned());
-        line
-    }
-
-    /// Returns whether the server answers on its unix socket, which no other server can own. On the
-    /// port, another server could answer PING. The server binds its port first.
-    fn answers(&self) -> bool {
-        let ping = || -> std::io::Result<Reply> {
-            let mut client = Client::unix(&self.socket())?;
-            self.authenticate(&mut client)?;
-            client.call(&["PING"])
-        };
-        match ping() {
-            Ok(Reply::Status(_)) => true,
-            // The test's arguments may disable the default user. The server is up anyway.
-            Ok(Reply::Error(error)) => error.starts_with("NOAUTH") || error.starts_with("NOPERM"),
-            _ => false,
-        }
-    }
-
-    /// Returns the process id that the server reports, or `None` if the test's arguments forbid
-    /// INFO.
-    fn process_id(&self) -> Option<u32> {
-        let mut client = Client::unix(&self.socket()).ok()?;
-        self.authenticate(&mut client).ok()?;
-        let info = client.call(&["INFO", "server"]).ok()?.to_string();
-        info.lines().find_map(|line| line.strip_prefix("process_id:"))?.trim().parse().ok()
-    }
-
-    fn log(&self) -> String {
-        let read = |name| std::fs::read(self.dir.path().join(name)).unwrap_or_default();
-        let log = [read("server.out"), read("server.log")].concat();
-        String::from_utf8_lossy(&log).into_owned()
-    }
 }
 
 /// Returns the shared server of this test process, which is started on first use. Tests isolate
@@ -408,51 +337,5 @@ impl RealServer {
 /// restarted.
 pub fn shared_server() -> &'static RealServer {
     static SERVER: OnceLock<RealServer> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let mut server = RealServer::start();
-        server.shared = true;
-        server
-    })
-}
-
-fn find_program() -> PathBuf {
-    if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
-        let named = PathBuf::from(named);
-        if named.components().count() > 1 {
-            assert!(named.is_file(), "{VARIABLE} names {}, but the file does not exist", named.display());
-            return std::path::absolute(named).expect("the current directory is known");
-        }
-        return on_path(&named).unwrap_or_else(|| {
-            panic!("{VARIABLE} names {}, and PATH has no such program", named.display());
-        });
-    }
-    PROGRAMS.iter().find_map(|name| on_path(Path::new(name))).unwrap_or_else(|| {
-        panic!(
-            "these tests need a real server, and PATH has none of {PROGRAMS:?}: install one (`apt-get install \
-             redis-server`, `brew install redis`, ..), or set {VARIABLE} to the path of one"
-        )
-    })
-}
-
-fn on_path(name: &Path) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|candidate| candidate.is_file())
-}
-
-fn free_port() -> u16 {
-    // Unsuitable ports stay bound until one fits, so the system offers another.
-    let mut refused = Vec::new();
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
-        if port != STANDARD_PORT && port <= HIGHEST_PORT {
-            return port;
-        }
-        refused.push(listener);
-    }
-}
-
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
+    SERVER.get_or_init(|| RealServer::builder().shared().start())
 }

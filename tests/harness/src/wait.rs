@@ -53,3 +53,16 @@ pub fn eventually_blocking(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(POLL);
     }
 }
+
+/// Waits until an attempt succeeds, and panics with the last error otherwise. The attempts are
+/// farther apart than those of [`eventually`], because they ask several servers.
+pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(why) => assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}: {why}"),
+        }
+        std::thread::sleep(POLL * 5);
+    }
+}

@@ -45,6 +45,7 @@ pub(crate) struct Watchdog {
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     pid: u32,
+    stopped: bool,
 }
 
 impl Watchdog {
@@ -73,7 +74,7 @@ impl Watchdog {
         let mut line = String::new();
         answers.read_line(&mut line).expect("the watchdog says which process it started");
         let pid = line.trim().parse().expect("a process id");
-        Self { shell, orders, answers, pid }
+        Self { shell, orders, answers, pid, stopped: false }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -82,6 +83,7 @@ impl Watchdog {
 
     /// Freezes the process, and returns when it is stopped.
     pub(crate) fn stop(&mut self) {
+        self.stopped = true;
         self.signal("STOP");
         eventually_blocking("the server stops on SIGSTOP", || {
             matches!(state(self.pid), None | Some('T' | 'Z'))
@@ -90,6 +92,11 @@ impl Watchdog {
 
     pub(crate) fn resume(&mut self) {
         self.signal("CONT");
+        self.stopped = false;
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Kills the process and reaps it.
