@@ -90,7 +90,7 @@ impl RealServerBuilder {
         self.arg("--cluster-enabled").arg("yes")
     }
 
-    /// Forbids to kill, pause or restart the server.
+    /// Forbids killing, pausing and restarting the server.
     pub(crate) fn shared(mut self) -> Self {
         self.shared = true;
         self
@@ -172,7 +172,8 @@ impl RealServer {
         url
     }
 
-    /// Returns the TCP port on 127.0.0.1. It stays the same after a restart.
+    /// Returns the TCP port on 127.0.0.1. It stays the same after a restart. Only
+    /// [`RealCluster::restart_all_elsewhere`](crate::RealCluster::restart_all_elsewhere) changes it.
     pub fn port(&self) -> u16 {
         self.port.load(Ordering::Relaxed)
     }

@@ -68,7 +68,7 @@ impl SlotMove<'_> {
         self.move_keys(usize::MAX);
         let Self { cluster, slot, from, to, .. } = self;
         cluster.hand_over(&[slot], from, to);
-        cluster.owned_by(slot, to);
+        cluster.owned_by(&[slot], to);
     }
 
     /// Leaves the slot where it was. Panics if a key was moved, or created on the target.
@@ -84,7 +84,7 @@ impl SlotMove<'_> {
         for node in [to, from] {
             cluster.order(node, &["CLUSTER", "SETSLOT", &slot.to_string(), "STABLE"]);
         }
-        cluster.owned_by(slot, from);
+        cluster.owned_by(&[slot], from);
     }
 }
 
@@ -99,6 +99,8 @@ impl RealCluster {
     /// keys that it does not have.
     pub fn begin_move(&self, slot: u16, to: usize) -> SlotMove<'_> {
         self.refuse_if_shared();
+        // A move from an owner that another node does not know yet can destroy the keys.
+        self.agreed();
         let from = self.master_of(slot);
         assert_ne!(from, to, "node {to} has slot {slot} already");
         self.mark(&[slot], from, to);
@@ -116,9 +118,7 @@ impl RealCluster {
             }
             self.hand_over(slots, from, to);
         }
-        if let Some(&last) = slots.last() {
-            self.owned_by(last, to);
-        }
+        self.owned_by(slots, to);
     }
 
     /// Marks slots on the target first: the source redirects clients to it at once.
@@ -196,18 +196,21 @@ impl RealCluster {
         moved
     }
 
-    /// Waits until all live nodes agree, and a node owns a slot that no node moves any more.
-    fn owned_by(&self, slot: u16, owner: usize) {
+    /// Waits until all live nodes agree, and a node owns slots that no node moves any more.
+    fn owned_by(&self, slots: &[u16], owner: usize) {
         let id = self.id(owner);
-        until("all nodes know the owner of the slot", || {
+        until("all nodes know the owner of the slots", || {
             let view = self.agreement()?;
-            if !view.line(&id).is_some_and(|line| line.owns(slot)) {
+            let line = view.line(&id).ok_or("the owner is not a member")?;
+            if let Some(slot) = slots.iter().find(|slot| !line.owns(**slot)) {
                 return Err(format!("slot {slot} does not belong to node {owner}"));
             }
-            match self.views()?.into_iter().find(|view| view.myself().open.contains(&slot)) {
-                Some(view) => Err(format!("node {} still moves slot {slot}", view.node)),
-                None => Ok(()),
+            for view in self.views()? {
+                if let Some(slot) = view.myself().open.iter().find(|slot| slots.contains(slot)) {
+                    return Err(format!("node {} still moves slot {slot}", view.node));
+                }
             }
+            Ok(())
         });
     }
 }

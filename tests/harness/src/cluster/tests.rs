@@ -154,6 +154,18 @@ fn a_cluster_replaces_a_killed_master_and_a_paused_one() {
 }
 
 #[test]
+fn a_replica_of_a_paused_master_is_promoted_by_force() {
+    let cluster = RealCluster::start();
+    cluster.node(1).pause();
+    cluster.failover(4, Failover::Force);
+    assert_eq!(cluster.master_of(8000), 4);
+    assert_eq!(cluster.promoted(1), 4);
+    cluster.node(1).resume();
+    cluster.settled();
+    assert_eq!(cluster.replicas_of(4), [1]);
+}
+
+#[test]
 fn a_cluster_notices_a_killed_replica() {
     let cluster = RealCluster::start();
     cluster.node(4).kill();
