@@ -83,7 +83,8 @@ impl ServerBuilder {
     /// Runs the server as a cluster with a single node that owns all slots.
     ///
     /// It has one database, and commands on keys of several slots fail with `CROSSSLOT`, as on any
-    /// cluster.
+    /// cluster. `CLUSTER SLOTS`, `SHARDS` and `NODES` describe the node. Its host name is empty: a
+    /// client uses the address that it connected to.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;

@@ -44,7 +44,9 @@
 //!   with transactions, blocking pops and channels. Streams and ACL rules are not supported. An
 //!   unknown command gets the same error as on a real server.
 //! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
-//!   CLUSTER INFO and CLUSTER KEYSLOT.
+//!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
+//!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the
+//!   port of the TCP connection, or 0.
 //! * ZADD does not support INCR. ZRANGE does not support REV, BYSCORE and BYLEX. These options get
 //!   an error that says so.
 //! * CONFIG SET accepts a dozen settings and checks their values. Only `client-output-buffer-limit`

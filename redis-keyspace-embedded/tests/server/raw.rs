@@ -56,6 +56,10 @@ impl Raw {
         Self::new(tokio::net::UnixStream::connect(server.socket()).await.expect("the real server's socket"))
     }
 
+    pub(crate) async fn tcp(address: std::net::SocketAddr) -> Self {
+        Self::new(tokio::net::TcpStream::connect(address).await.expect("the server listens"))
+    }
+
     pub(crate) async fn send(&mut self, arguments: &[impl AsRef<[u8]>]) {
         self.send_bytes(&encode(arguments)).await;
     }
