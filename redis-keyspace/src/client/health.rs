@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::binding::Binding;
 use super::redis::Redis;
-use super::run::run;
+use super::run::{run, run_at};
 use crate::connect::BreakerState;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
@@ -46,6 +47,25 @@ pub struct Health {
     /// The state of the circuit breaker.
     pub breaker: BreakerState,
     /// The error, if the server is not healthy.
+    pub error: Option<String>,
+    /// The masters, if the server is a cluster. It is healthy if all of them are. The other fields
+    /// are about any one of them, and `breaker` is the worst state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeHealth>,
+}
+
+/// The health of one master of a cluster.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct NodeHealth {
+    /// The node's address.
+    pub endpoint: String,
+    /// How long the reply took, in milliseconds; the first check includes connecting. `None` if the
+    /// node did not reply.
+    pub latency_ms: Option<f64>,
+    /// The state of the circuit breaker.
+    pub breaker: BreakerState,
+    /// The error, if the node is not healthy.
     pub error: Option<String>,
 }
 
@@ -138,23 +158,52 @@ impl HealthCheck {
             writable: None,
             breaker: BreakerState::Closed,
             error: None,
+            nodes: Vec::new(),
         };
         match self.redis.base() {
             Ok(binding) => {
                 health.endpoint = binding.pool().settings.endpoint.to_string();
                 let outcome = self.ask(Arc::clone(&binding), &mut health).await;
                 health.breaker = binding.pool().facts.breaker.state();
-                health.healthy = outcome.is_ok();
-                health.error = outcome.err().map(|error| error.to_string());
+                health.nodes = self.ask_nodes(&binding).await;
+                let of_nodes = health.nodes.iter().find_map(|node| node.error.clone());
+                if let Some(node) = health.nodes.iter().find(|node| node.breaker != BreakerState::Closed) {
+                    health.breaker = node.breaker;
+                }
+                health.error = outcome.err().map(|error| error.to_string()).or(of_nodes);
+                health.healthy = health.error.is_none();
             }
             Err(error) => health.error = Some(error.to_string()),
         }
         health
     }
 
+    fn limit(&self, binding: &Binding) -> Duration {
+        self.timeout.unwrap_or(LIMIT.min(binding.timeout))
+    }
+
+    /// Asks all masters of a cluster at the same time.
+    async fn ask_nodes(&self, binding: &Binding) -> Vec<NodeHealth> {
+        let Some(cluster) = binding.pool().cluster() else { return Vec::new() };
+        let deadline = Deadline::after(self.limit(binding));
+        let request = Request::One(Packet::new("PING", Keys::None));
+        let masters = cluster.masters();
+        join_all(masters.iter().map(async |node| {
+            let started = Instant::now();
+            let answer = run_at(binding, node, &request, deadline, None).await;
+            let answer = answer.and_then(|(replies, _)| read::one(replies));
+            NodeHealth {
+                endpoint: node.settings.endpoint.to_string(),
+                latency_ms: answer.is_ok().then(|| started.elapsed().as_secs_f64() * 1000.0),
+                breaker: node.facts.breaker.state(),
+                error: answer.err().map(|error| error.about("PING", None, None).to_string()),
+            }
+        }))
+        .await
+    }
+
     async fn ask(&self, binding: Arc<Binding>, health: &mut Health) -> Result<()> {
-        let limit = self.timeout.unwrap_or(LIMIT.min(binding.timeout));
-        let deadline = Deadline::after(limit);
+        let deadline = Deadline::after(self.limit(&binding));
         let started = Instant::now();
         let ping = || Packet::new("PING", Keys::None);
         let send =

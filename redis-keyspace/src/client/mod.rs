@@ -13,9 +13,11 @@ mod observe;
 mod open;
 mod raw;
 mod redis;
+mod refusals;
 mod run;
 mod scope;
 mod script;
+mod spread;
 mod stats;
 mod subject;
 mod tenant;
@@ -25,15 +27,16 @@ pub(crate) use binding::{Binding, current_runtime, disabled};
 pub(crate) use call::{CallOptions, call_options};
 pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
-pub use health::{Health, HealthCheck, ServerRole};
+pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
 pub(crate) use observe::Observed;
 pub use redis::Redis;
-pub(crate) use run::{
-    is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, run, run_on, submit, written,
+pub(crate) use refusals::{
+    has_refusal, is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, written,
 };
+pub(crate) use run::{run, run_at, run_on, run_rest, run_whole, submit};
 #[cfg(feature = "tower")]
 pub(crate) use scope::InScope;
 pub(crate) use scope::in_scope_of_caller;
-pub use stats::{ClosedConnections, FillStats, PoolStats, PoolStatus, Stats};
+pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use watch::DeadlineWatch;

@@ -1,8 +1,12 @@
 //! Raw access to the driver.
 
+use futures_util::future::join_all;
+
 use super::redis::Redis;
-use crate::connect::RawConnection;
+use crate::connect::{RawConnection, Route};
 use crate::error::{Error, Result};
+use crate::key::slot;
+use crate::schema::{Key, Keyspace};
 
 impl Redis {
     /// Lends a connection of the `redis` crate, for anything that this crate does not cover. It
@@ -13,6 +17,9 @@ impl Redis {
     /// returns a handle on the database of a keyspace. No other caller uses the connection while
     /// the closure runs. The configured timeout limits the wait for a connection. The closure
     /// itself has no limit, so blocking commands work.
+    ///
+    /// On a cluster, use [`raw_for`](Self::raw_for) or [`raw_each`](Self::raw_each), which choose
+    /// the node.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -31,6 +38,7 @@ impl Redis {
     ///
     /// # Errors
     ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) on a cluster.
     /// [`PoolBusy`](crate::ErrorKind::PoolBusy) if no connection is free in time; the reason why no
     /// connection can be made; and any error of the closure. The source of that error is the
     /// driver's error, unless it contains arguments or replies. In error replies, `***` replaces
@@ -53,8 +61,124 @@ impl Redis {
     {
         let binding = self.base()?;
         binding.require_server()?;
+        if binding.pool().find_cluster(binding.deadline(None)).await?.is_some() {
+            return Err(Error::invalid_input(
+                "the server is a cluster, so raw commands need a node: use `raw_for(&key, ..)` for the node of a key, or \
+                 `raw_each(..)` for every master; nothing was sent",
+            ));
+        }
         let connection = binding.pool().exclusive().await?;
         binding.still_open()?;
         work(connection).await.map_err(Error::driver)
+    }
+
+    /// Like [`raw`](Self::raw), on the node of a cluster that serves a key, and on the database of
+    /// its keyspace. On a single server, this is the server.
+    ///
+    /// The key is not added to the commands; [`wire_key`](Self::wire_key) returns its name with the
+    /// namespace. If the slot of the key moves while the closure runs, the server answers with the
+    /// error `MOVED` or `ASK`. The closure then fails, and a second call uses the new node.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// use redis_keyspace::redis;
+    ///
+    /// let title = PageKeys::title(7);
+    /// title.set("A page").on(&redis).await?;
+    /// let name = redis.wire_key(&title)?;
+    /// let encoding: String = redis
+    ///     .raw_for(&title, |mut connection| async move {
+    ///         redis::cmd("OBJECT").arg("ENCODING").arg(name).query_async(&mut connection).await
+    ///     })
+    ///     .await?;
+    /// assert_eq!(encoding, "embstr");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`raw`](Self::raw).
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`raw`](Self::raw).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`raw`](Self::raw).
+    pub async fn raw_for<S, V, T, F, Fut>(&self, key: &Key<S, V>, work: F) -> Result<T>
+    where
+        S: Keyspace,
+        F: FnOnce(RawConnection) -> Fut,
+        Fut: Future<Output = redis::RedisResult<T>>,
+    {
+        let binding = self.for_keyspace::<S>()?.base()?;
+        binding.require_server()?;
+        let deadline = binding.deadline(None);
+        let connection = match binding.pool().find_cluster(deadline).await? {
+            Some(cluster) => {
+                let slot = slot(&self.wire_key(key)?);
+                cluster.node(Some(slot), &Route::BySlot, deadline).await?.exclusive().await?
+            }
+            None => binding.pool().exclusive().await?,
+        };
+        binding.still_open()?;
+        work(connection).await.map_err(Error::driver)
+    }
+
+    /// Like [`raw`](Self::raw), on every master of a cluster at the same time. Returns the results
+    /// in no particular order. On a single server, the closure runs once.
+    ///
+    /// ```
+    /// # use redis_keyspace::Redis;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # let redis = Redis::embedded();
+    /// use redis_keyspace::redis;
+    ///
+    /// let sizes: Vec<u64> = redis
+    ///     .raw_each(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await })
+    ///     .await?;
+    /// assert_eq!(sizes.iter().sum::<u64>(), 0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`raw`](Self::raw). If several masters fail, the error is of one of them; the closure
+    /// still completes on the others.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`raw`](Self::raw).
+    ///
+    /// # Round trips
+    ///
+    /// As for [`raw`](Self::raw).
+    pub async fn raw_each<T, F, Fut>(&self, work: F) -> Result<Vec<T>>
+    where
+        F: Fn(RawConnection) -> Fut,
+        Fut: Future<Output = redis::RedisResult<T>>,
+    {
+        let binding = self.base()?;
+        binding.require_server()?;
+        let deadline = binding.deadline(None);
+        let Some(cluster) = binding.pool().find_cluster(deadline).await? else {
+            let connection = binding.pool().exclusive().await?;
+            binding.still_open()?;
+            return Ok(vec![work(connection).await.map_err(Error::driver)?]);
+        };
+        cluster.ready(deadline).await?;
+        let masters = cluster.masters();
+        let outcomes = join_all(masters.iter().map(async |node| {
+            let connection = node.exclusive().await?;
+            binding.still_open()?;
+            work(connection).await.map_err(Error::driver)
+        }));
+        outcomes.await.into_iter().collect()
     }
 }

@@ -2,20 +2,16 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::binding::Binding;
-use crate::connect::{ServerRun, Submitted};
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::KeyText;
-use crate::protocol::{Replies, Reply, Request, Wire};
+use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica, written};
+use super::spread::{FirstAttempt, spread};
+use crate::connect::{Node, ServerRun, Submitted};
+use crate::error::{Error, Result};
+use crate::protocol::{Division, Replies, Request};
 use crate::time::{Backoff, Deadline};
-
-/// The longest pause between two attempts, unless the configured first pause is longer. A waiting
-/// command is sent again at most this long after the server is back.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Queues a request on an open connection, without waiting.
 #[inline]
@@ -32,6 +28,9 @@ pub(crate) fn submit(binding: &Binding, request: &Request, deadline: Deadline) -
 
 /// Runs a request within its deadline. `failure` is the error of a first attempt, if there was one.
 ///
+/// On a cluster, the commands run on the nodes that serve their keys, at the same time. A command
+/// on many keys that promises nothing about all of them together is divided.
+///
 /// If an attempt could not connect, nothing was sent, so any request is retried. If the connection
 /// was lost, the request may have been executed, so only a repeatable request is retried.
 pub(crate) async fn run(
@@ -41,20 +40,63 @@ pub(crate) async fn run(
     repeatable: bool,
     failure: Option<Error>,
 ) -> Result<Replies> {
-    let outcome = run_on(binding, request, deadline, repeatable, failure, None).await;
-    outcome.map(|(replies, _)| replies)
+    run_divided(&binding, request.borrow(), deadline, repeatable, failure, Division::BySlot).await
 }
 
-/// Like [`run`], preferably on this run of the server. Returns which run answered, if it is known.
-pub(crate) async fn run_on(
+/// Like [`run`], for a transaction: all keys must be in one slot of a cluster.
+pub(crate) async fn run_whole(
+    binding: &Arc<Binding>,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Replies> {
+    let replies = run_divided(binding, request, deadline, false, None, Division::Never).await?;
+    request.without_failures(replies)
+}
+
+async fn run_divided(
+    binding: &Arc<Binding>,
+    request: &Request,
+    deadline: Deadline,
+    repeatable: bool,
+    failure: Option<Error>,
+    division: Division,
+) -> Result<Replies> {
+    let mut first = FirstAttempt::None;
+    if binding.pool().cluster().is_none() {
+        if let Some((replies, _)) = run_on(binding, request, deadline, repeatable, failure, None).await? {
+            return Ok(replies);
+        }
+    } else if let Some(failure) = failure {
+        first = FirstAttempt::Failed(failure);
+    }
+    // Boxed, because it is large, and the futures of requests to a single server contain it, too.
+    let replies = Box::pin(spread(binding, request, deadline, repeatable, division, first)).await?;
+    request.without_failures(replies)
+}
+
+/// Runs the rest of a request of which one node of a cluster has not run all commands.
+pub(crate) async fn run_rest(
     binding: Arc<Binding>,
-    request: impl Borrow<Request>,
+    request: Request,
+    deadline: Deadline,
+    repeatable: bool,
+    replies: Replies,
+) -> Result<Replies> {
+    let first = FirstAttempt::Answered(replies);
+    let replies = spread(&binding, &request, deadline, repeatable, Division::BySlot, first).await?;
+    request.without_failures(replies)
+}
+
+/// Runs a request on the only server, preferably on this run of it. Returns which run answered, if
+/// it is known. Returns `None` if the server is a node of a cluster; then nothing was run.
+pub(crate) async fn run_on(
+    binding: &Arc<Binding>,
+    request: &Request,
     deadline: Deadline,
     repeatable: bool,
     mut failure: Option<Error>,
     preferred: Option<ServerRun>,
-) -> Result<(Replies, Option<ServerRun>)> {
-    let request = request.borrow();
+) -> Result<Option<(Replies, Option<ServerRun>)>> {
     request.check_names()?;
     binding.require_server()?;
     let mut retries = 0;
@@ -62,6 +104,12 @@ pub(crate) async fn run_on(
     let mut forgetting = Vec::new();
     loop {
         if let Some(failure) = failure.take() {
+            if failure.redirect().is_some() {
+                if !binding.pool().learn_cluster() {
+                    return Err(failure);
+                }
+                return Ok(None);
+            }
             let pause = backoff.pause();
             if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
                 return Err(failure);
@@ -74,26 +122,32 @@ pub(crate) async fn run_on(
         if binding.closed.is_set() {
             return Err(Error::closed());
         }
-        let copies = &binding.pool().local.reads.copies;
-        if forgetting.is_empty() && copies.is_used() {
+        if forgetting.is_empty() {
             // Until this function returns: a value that is read while the write is in flight may be
             // older than the write.
-            let names = written(request).into_iter().map(|key| binding.wire_name(key.as_str()));
-            forgetting = names.map(|name| copies.forgetting(name)).collect();
+            forgetting = forget_copies(binding, request);
         }
         let running = binding.pool().run(request, &binding.namespace, deadline, &binding.closed, preferred);
         let outcome = binding.watch(deadline).bound(running).await;
         match outcome {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
-            Ok((replies, server)) => {
-                renew_if_replica(&replies, &binding);
+            Ok(None) => return Ok(None),
+            Ok(Some((replies, server))) => {
+                renew_if_replica(&replies, binding);
                 match not_run(request, &replies, repeatable) {
+                    Some(error) if error.redirect().is_some() && binding.pool().learn_cluster() => {
+                        return Ok(None);
+                    }
                     // Without another attempt, the replies are the most informative result.
-                    Some(_) if retries >= binding.retries || no_time_for(&backoff, deadline) => {
-                        return Ok((replies, server));
+                    Some(error)
+                        if error.redirect().is_some()
+                            || retries >= binding.retries
+                            || no_time_for(&backoff, deadline) =>
+                    {
+                        return Ok(Some((replies, server)));
                     }
                     Some(error) => failure = Some(error),
-                    None => return Ok((replies, server)),
+                    None => return Ok(Some((replies, server))),
                 }
             }
             Err(error) => return Err(error),
@@ -105,75 +159,30 @@ fn no_time_for(backoff: &Backoff, deadline: Deadline) -> bool {
     Instant::now() + backoff.at_most() >= deadline.at()
 }
 
-/// Returns the keys whose values a request writes.
-pub(crate) fn written(request: &Request) -> Vec<&KeyText> {
-    let mut keys = Vec::new();
-    request.visit(&mut |wire| {
-        if let Wire::Packet(packet) = wire
-            && packet.ends_fills()
-        {
-            keys.extend(packet.keys.as_slice());
+/// Runs a request that may run twice on one node of a cluster, preferably on this run of it.
+/// Returns which run answered.
+pub(crate) async fn run_at(
+    binding: &Binding,
+    node: &Node,
+    request: &Request,
+    deadline: Deadline,
+    preferred: Option<ServerRun>,
+) -> Result<(Replies, ServerRun)> {
+    let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
+    let mut retries = 0;
+    loop {
+        let running = node.run(request, &binding.namespace, deadline, &binding.closed, preferred);
+        let outcome = binding.watch(deadline).bound(running).await;
+        let error = match &outcome {
+            Ok((replies, _)) => not_run(request, replies, true),
+            Err(error) => may_be_repeated(error, true).then(|| error.clone()),
+        };
+        let pause = backoff.pause();
+        if error.is_none() || retries >= binding.retries || Instant::now() + pause >= deadline.at() {
+            return outcome;
         }
-    });
-    keys
-}
-
-/// Returns whether a request that failed with this error may run again.
-pub(crate) fn may_be_repeated(error: &Error, repeatable: bool) -> bool {
-    // No retry while the breaker is open: it probes the server by itself.
-    (error.kind() == ErrorKind::Unavailable && !error.is_breaker_open())
-        || (repeatable && error.is_connection_lost())
-        || error.is_not_run()
-}
-
-/// Returns the error with which the server reported that it did not run the request. If the request
-/// may run twice, one part that did not run is enough.
-#[inline]
-pub(crate) fn not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
-    let has_error = replies.as_slice().iter().any(|reply| matches!(reply, Reply::Error(_)));
-    if has_error { why_not_run(request, replies, repeatable) } else { None }
-}
-
-#[cold]
-fn why_not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
-    let refusal = |reply: &Reply| match reply {
-        Reply::Error(said) => Some(Error::server(said)).filter(Error::is_not_run),
-        _ => None,
-    };
-    match replies.as_slice() {
-        [reply] if matches!(request, Request::One(_)) => refusal(reply),
-        replies => {
-            // Commands that the library added may run any number of times, so they are ignored
-            // here.
-            let packets = if let Request::Pipeline(packets) = request { packets.as_slice() } else { &[] };
-            let is_aside = |index: usize| packets.get(index).is_some_and(|packet| packet.aside);
-            let asked_for = replies.iter().enumerate().filter(|&(index, _)| !is_aside(index));
-            let mut asked_for = asked_for.map(|(_, reply)| refusal(reply));
-            let mut all = true;
-            let first = asked_for.by_ref().find_map(|refusal| {
-                all &= refusal.is_some();
-                refusal
-            })?;
-            all &= asked_for.all(|refusal| refusal.is_some());
-            // If a command could not be queued, EXEC is rejected, and nothing runs.
-            let aborted = matches!(request, Request::Atomic(_))
-                && matches!(replies.last(), Some(Reply::Error(said)) if said.starts_with("EXECABORT"));
-            (all || aborted || repeatable).then_some(first)
-        }
+        count!("redis_keyspace_retries_total");
+        retries += 1;
+        tokio::time::sleep(pause).await;
     }
-}
-
-/// Replaces the connections if the server became a replica: its name resolves to another server
-/// now, or will soon.
-pub(crate) fn renew_if_replica(replies: &Replies, binding: &Binding) {
-    if is_answered_by_replica(replies) {
-        binding.pool().renew();
-    }
-}
-
-/// Returns whether a command was rejected because the server is a replica.
-#[inline]
-pub(crate) fn is_answered_by_replica(replies: &Replies) -> bool {
-    let says = |reply: &Reply| matches!(reply, Reply::Error(said) if said.starts_with("READONLY"));
-    replies.as_slice().iter().any(says)
 }

@@ -42,9 +42,11 @@ impl Script {
         deadline: Deadline,
         repeatable: bool,
     ) -> Result<Vec<Result<Reply>>> {
-        // Once the whole script is sent, later calls on the same connection can use its digest.
+        // Once the whole script is sent, later calls on the same connection can use its digest. On
+        // a cluster, the calls go to several nodes.
         let send = async |calls: Vec<ScriptCall>, first| -> Result<Vec<Result<Reply>>> {
-            let forms = std::iter::once(first).chain(std::iter::repeat(ScriptForm::ByDigest));
+            let rest = if binding.pool().cluster().is_some() { first } else { ScriptForm::ByDigest };
+            let forms = std::iter::once(first).chain(std::iter::repeat(rest));
             let packets: Vec<_> =
                 calls.into_iter().zip(forms).map(|(call, form)| self.packet(call, form)).collect();
             if packets.is_empty() {

@@ -1,6 +1,7 @@
 //! Statistics of connections.
 
 use std::collections::HashMap;
+use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 use super::counters::Counters;
 use super::redis::Redis;
 use crate::config::{Endpoint, Fingerprint};
-use crate::connect::{BreakerState, Pool};
+use crate::connect::{BreakerState, Node, Pool};
 
 impl Redis {
     /// Returns the statistics of this handle: its pools and connections, and counters since it was
@@ -84,6 +85,41 @@ pub struct PoolStats {
     pub exclusive_connections_wait_ms: u64,
     /// Exclusive connections that were closed, by reason.
     pub exclusive_connections_closed: ClosedConnections,
+    /// Connections that were opened.
+    pub connects: u64,
+    /// Attempts to connect that failed.
+    pub failed_connects: u64,
+    /// Shared connections that were lost.
+    pub lost_connections: u64,
+    /// The state of the circuit breaker.
+    pub breaker: BreakerState,
+    /// How often the circuit breaker opened.
+    pub breaker_opened: u64,
+    /// The last error of a connection attempt or of a shared connection.
+    pub last_error: Option<String>,
+    /// The nodes, if the server is a cluster: the numbers above are their sums, and `breaker` is
+    /// the worst state among them. The server that the configuration names is listed too, without
+    /// slots, if it is no node by that name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeStats>,
+}
+
+/// The statistics of one node of a cluster.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct NodeStats {
+    /// The node's address.
+    pub endpoint: String,
+    /// The number of slots that it serves. 0 for a replica.
+    pub slots: usize,
+    /// Open shared connections.
+    pub shared_connections: usize,
+    /// Requests on shared connections that are waiting for their replies.
+    pub in_flight: usize,
+    /// Requests that are waiting for a shared connection to be opened.
+    pub queued: usize,
+    #[serde(skip)]
+    exclusive: ExclusiveStats,
     /// Connections that were opened.
     pub connects: u64,
     /// Attempts to connect that failed.
@@ -192,21 +228,33 @@ impl Stats {
 
 impl PoolStats {
     fn new(pool: &Pool) -> Self {
-        let (shared_connections, in_flight) = pool.lanes();
-        let bb8::State { connections: exclusive, idle_connections: exclusive_idle, statistics, .. } =
-            pool.checked_out();
-        let connects = pool.facts.connects.load(Ordering::Relaxed);
-        let modified = pool.facts.modified_connections.load(Ordering::Relaxed);
-        let failed_connects = pool.facts.failed_connects.load(Ordering::Relaxed);
-        let status = if shared_connections > 0 || (pool.is_external() && exclusive > 0) {
+        let nodes: Vec<_> = pool.nodes().iter().map(|(node, slots)| NodeStats::new(node, *slots)).collect();
+        let is_cluster = pool.cluster().is_some();
+        let external = pool.external_state().map(ExclusiveStats::of);
+        let exclusive: ExclusiveStats = nodes.iter().map(|node| node.exclusive).chain(external).sum();
+        let sum = |count: fn(&NodeStats) -> usize| nodes.iter().map(count).sum::<usize>();
+        let count = |counted: fn(&NodeStats) -> u64, of_pool: &AtomicU64| {
+            // The connections of an application's pool belong to no node.
+            if nodes.is_empty() { of_pool.load(Ordering::Relaxed) } else { nodes.iter().map(counted).sum() }
+        };
+        let shared_connections = sum(|node| node.shared_connections);
+        let connects = count(|node| node.connects, &pool.facts.connects);
+        let failed_connects = count(|node| node.failed_connects, &pool.facts.failed_connects);
+        let is_failing = pool.facts.is_failing() && !is_cluster;
+        let status = if shared_connections > 0 || (pool.is_external() && exclusive.connections > 0) {
             PoolStatus::Ready
         } else if connects + failed_connects == 0 {
             PoolStatus::Idle
-        } else if exclusive > 0 && !pool.facts.is_failing() {
+        } else if exclusive.connections > 0 && !is_failing {
             PoolStatus::Ready
         } else {
             PoolStatus::Disconnected
         };
+        let worst = nodes.iter().map(|node| node.breaker).max_by_key(|state| match state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        });
         Self {
             key: pool.fingerprint,
             refs: pool.keyspaces.load(Ordering::Relaxed),
@@ -214,26 +262,100 @@ impl PoolStats {
             endpoint: pool.settings.endpoint.to_string(),
             db: pool.settings.db,
             shared_connections,
+            in_flight: sum(|node| node.in_flight),
+            queued: sum(|node| node.queued),
+            exclusive_connections_in_use: exclusive.connections.saturating_sub(exclusive.idle),
+            exclusive_connections_idle: exclusive.idle,
+            exclusive_connections_waiting: exclusive.waiting,
+            exclusive_connections_wait_ms: exclusive.wait_ms,
+            exclusive_connections_closed: exclusive.closed,
+            connects,
+            failed_connects,
+            lost_connections: count(|node| node.lost_connections, &pool.facts.lost_connections),
+            breaker: worst.unwrap_or_else(|| pool.facts.breaker.state()),
+            breaker_opened: if nodes.is_empty() {
+                pool.facts.breaker.opened()
+            } else {
+                nodes.iter().map(|node| node.breaker_opened).sum()
+            },
+            last_error: pool
+                .facts
+                .last_error()
+                .or_else(|| nodes.iter().find_map(|node| node.last_error.clone())),
+            nodes: if is_cluster { nodes } else { Vec::new() },
+        }
+    }
+}
+
+impl NodeStats {
+    fn new(node: &Node, slots: usize) -> Self {
+        let (shared_connections, in_flight) = node.lanes();
+        let facts = &node.facts;
+        let mut exclusive = ExclusiveStats::of(node.exclusives());
+        let modified = facts.modified_connections.load(Ordering::Relaxed);
+        exclusive.closed.broken = exclusive.closed.broken.saturating_sub(modified);
+        exclusive.closed.modified = modified;
+        exclusive.waiting = node.waiting();
+        Self {
+            endpoint: node.settings.endpoint.to_string(),
+            slots,
+            shared_connections,
             in_flight,
-            queued: pool.queued(),
-            exclusive_connections_in_use: exclusive.saturating_sub(exclusive_idle),
-            exclusive_connections_idle: exclusive_idle,
-            exclusive_connections_waiting: pool.waiting(),
-            exclusive_connections_wait_ms: u64::try_from(statistics.get_wait_time.as_millis())
-                .unwrap_or(u64::MAX),
-            exclusive_connections_closed: ClosedConnections {
-                broken: statistics.connections_closed_broken.saturating_sub(modified),
-                modified,
+            queued: node.queued(),
+            exclusive,
+            connects: facts.connects.load(Ordering::Relaxed),
+            failed_connects: facts.failed_connects.load(Ordering::Relaxed),
+            lost_connections: facts.lost_connections.load(Ordering::Relaxed),
+            breaker: facts.breaker.state(),
+            breaker_opened: facts.breaker.opened(),
+            last_error: facts.last_error(),
+        }
+    }
+}
+
+/// The state of a pool of exclusive connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct ExclusiveStats {
+    connections: u32,
+    idle: u32,
+    waiting: usize,
+    wait_ms: u64,
+    closed: ClosedConnections,
+}
+
+impl ExclusiveStats {
+    fn of(state: bb8::State) -> Self {
+        let bb8::State { connections, idle_connections: idle, statistics, .. } = state;
+        Self {
+            connections,
+            idle,
+            waiting: 0,
+            wait_ms: u64::try_from(statistics.get_wait_time.as_millis()).unwrap_or(u64::MAX),
+            closed: ClosedConnections {
+                broken: statistics.connections_closed_broken,
+                modified: 0,
                 invalid: statistics.connections_closed_invalid,
                 idle: statistics.connections_closed_idle_timeout,
                 old: statistics.connections_closed_max_lifetime,
             },
-            connects,
-            failed_connects,
-            lost_connections: pool.facts.lost_connections.load(Ordering::Relaxed),
-            breaker: pool.facts.breaker.state(),
-            breaker_opened: pool.facts.breaker.opened(),
-            last_error: pool.facts.last_error(),
         }
+    }
+}
+
+impl Sum for ExclusiveStats {
+    fn sum<I: Iterator<Item = Self>>(states: I) -> Self {
+        states.fold(Self::default(), |sum, state| Self {
+            connections: sum.connections + state.connections,
+            idle: sum.idle + state.idle,
+            waiting: sum.waiting + state.waiting,
+            wait_ms: sum.wait_ms.saturating_add(state.wait_ms),
+            closed: ClosedConnections {
+                broken: sum.closed.broken + state.closed.broken,
+                modified: sum.closed.modified + state.closed.modified,
+                invalid: sum.closed.invalid + state.closed.invalid,
+                idle: sum.closed.idle + state.closed.idle,
+                old: sum.closed.old + state.closed.old,
+            },
+        })
     }
 }

@@ -9,12 +9,12 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, is_answered_by_replica, may_be_repeated, not_run,
-    renew_if_replica, run, submit,
+    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, may_be_repeated, not_run,
+    renew_if_replica, run, run_rest, submit,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
-use crate::protocol::{Replies, Request, read};
+use crate::protocol::{Replies, Reply, Request, read};
 use crate::time::{Deadline, Expiry};
 
 // Written by hand, because every operation takes this path. While a connection is open, it
@@ -92,10 +92,28 @@ impl<T> Command<T> {
     }
 
     /// Decides the next step from the replies: the server may have reported that it ran nothing.
+    #[inline]
     fn judge(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
+        if replies.as_slice().iter().any(Reply::is_error) {
+            self.judge_errors(replies, deadline, sent_to)
+        } else {
+            Step::Done(Ok(replies))
+        }
+    }
+
+    #[cold]
+    fn judge_errors(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
         let Self { request: Ok(request), subject, call, repeatable, .. } = self else {
             return Step::Done(Ok(replies));
         };
+        if has_refusal(&replies)
+            && let Ok(binding) = call.target.resolve(subject.keyspace)
+            && Arc::as_ptr(&binding).addr() == sent_to
+            && binding.pool().cluster().is_some()
+        {
+            let rest = run_rest(binding, request.clone(), deadline, *repeatable, replies);
+            return Step::GoOn(CommandProgress::slow(rest));
+        }
         if is_answered_by_replica(&replies)
             && let Ok(binding) = call.target.resolve(subject.keyspace)
         {

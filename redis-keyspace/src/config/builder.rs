@@ -57,11 +57,13 @@ pub struct RedisBuilder {
 
 impl RedisBuilder {
     /// Sets the server from a URL: `redis://user:password@host:6379/0`, `rediss://..` for TLS
-    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password and
-    /// the database if the URL contains them. The parameters are `db`, `user`, `pass`, `protocol`
-    /// (`resp2`, `resp3`), `login` (`auto`, `minimal`, `plain`) and `cluster` (`true`, `false`).
+    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password
+    /// and the database if the URL contains them. The parameters are `db`, `user`, `pass`,
+    /// `protocol` (`resp2`, `resp3`), `login` (`auto`, `minimal`, `plain`) and `cluster` (`true`,
+    /// `false`).
     ///
-    /// A URL can list several [nodes](Self::nodes) of a cluster: `redis://a:7000,b:7000,[::1]:7000`.
+    /// A URL can list several [nodes](Self::nodes) of a cluster:
+    /// `redis://a:7000,b:7000,[::1]:7000`.
     ///
     /// A `rediss://` URL switches TLS on and keeps the TLS options of this builder. No URL switches
     /// TLS off, and no URL can set TLS options.

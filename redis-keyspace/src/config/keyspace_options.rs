@@ -99,11 +99,12 @@ impl KeyspaceOptions {
 
     /// Sets the server for this keyspace from a URL. `None` changes nothing. User, password,
     /// database and protocol come from the URL, as with
-    /// [`RedisBuilder::url`](crate::RedisBuilder::url). The URL can list several nodes of a cluster.
+    /// [`RedisBuilder::url`](crate::RedisBuilder::url). The URL can list several nodes of a
+    /// cluster.
     ///
     /// The scheme decides whether connections are encrypted: `redis://` switches TLS off for this
-    /// keyspace. With `rediss://`, they use the TLS options of the handle, except its server name and
-    /// `danger_accept_any_certificate`.
+    /// keyspace. With `rediss://`, they use the TLS options of the handle, except its server name
+    /// and `danger_accept_any_certificate`.
     ///
     /// If the URL contains no password, none is sent: the password of the handle is for another
     /// server. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,

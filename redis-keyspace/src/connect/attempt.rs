@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::facts::ServerFacts;
@@ -40,11 +41,23 @@ pub(crate) struct Origin {
     pub(crate) facts: Arc<ServerFacts>,
     /// The runtime of the pool. Another runtime may end earlier.
     runtime: Handle,
+    /// Notified when the server can't be reached, is silent, or was lost.
+    trouble: Arc<Notify>,
 }
 
 impl Origin {
-    pub(crate) fn new(settings: Arc<Settings>, facts: Arc<ServerFacts>, runtime: Handle) -> Self {
-        Self { settings, facts, runtime }
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        facts: Arc<ServerFacts>,
+        runtime: Handle,
+        trouble: Arc<Notify>,
+    ) -> Self {
+        Self { settings, facts, runtime, trouble }
+    }
+
+    /// The runtime of the pool.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Makes one attempt within the connect timeout, and records its outcome.
@@ -55,6 +68,9 @@ impl Origin {
         let outcome = self.connected(connect).await;
         if self.facts.note(outcome.as_ref().err()) {
             self.search();
+        }
+        if outcome.is_err() {
+            self.trouble.notify_one();
         }
         match outcome {
             Ok(connection) => Attempt::Connected(connection),
@@ -92,6 +108,7 @@ impl Origin {
         if self.facts.note_loss(error, was_idle) {
             self.search();
         }
+        self.trouble.notify_one();
     }
 
     /// Starts probing the server, because a lane is silent although replies are outstanding. If the
@@ -99,20 +116,21 @@ impl Origin {
     pub(super) fn suspect(&self) -> Suspicion {
         let suspicion = self.facts.search.suspect();
         self.search();
+        self.trouble.notify_one();
         suspicion
     }
 
     /// Starts the task that probes the server until it is back, unless that task runs already.
     pub(crate) fn search(&self) {
         let (settings, facts) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.facts));
-        let searching = search(settings, facts, self.runtime.clone());
+        let searching = search(settings, facts, self.runtime.clone(), Arc::clone(&self.trouble));
         self.facts.search.start(|| self.runtime.spawn(searching).abort_handle());
     }
 }
 
 /// Connects repeatedly until the server is back and no lane is suspected, or the pool is dropped.
 /// The time between two attempts is at most the configured pause.
-async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Handle) {
+async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Handle, trouble: Arc<Notify>) {
     let mut next = Instant::now();
     let mut pauses = None;
     loop {
@@ -137,7 +155,7 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
         let began = Instant::now();
         next = began + pauses.pause();
         let is_open = facts.breaker.probing(true);
-        let origin = Origin::new(settings, facts, runtime.clone());
+        let origin = Origin::new(settings, facts, runtime.clone(), Arc::clone(&trouble));
         let outcome = origin.connected(|| sign_of_life(&origin)).await;
         if outcome.is_ok() {
             origin.facts.search.answered(began);

@@ -91,6 +91,14 @@ impl Breaker {
         }
     }
 
+    /// Lets the next command try the server although the breaker is open: something else knows that
+    /// the server is back.
+    pub(super) fn rest(&self) {
+        if let Some(open) = &mut self.lock().open {
+            open.resting = true;
+        }
+    }
+
     /// Records that the server answered.
     pub(crate) fn succeeded(&self) {
         if self.quiet.load(Ordering::Acquire) {

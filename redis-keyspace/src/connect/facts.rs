@@ -1,6 +1,6 @@
 //! The facts that a pool has learned about its server.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::atomicity::Atomicity;
@@ -65,6 +65,10 @@ pub(crate) struct ServerFacts {
     pub(crate) modified_connections: AtomicU64,
     /// Incremented when older connections must no longer be used.
     generation: AtomicU64,
+    /// Whether another node of the cluster has replaced this one as a master.
+    deposed: AtomicBool,
+    /// Counts the attempts to connect, if several nodes of a cluster are configured.
+    seeds: AtomicUsize,
 }
 
 impl ServerFacts {
@@ -85,6 +89,8 @@ impl ServerFacts {
             lost_connections: AtomicU64::new(0),
             modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            deposed: AtomicBool::new(false),
+            seeds: AtomicUsize::new(0),
         }
     }
 
@@ -138,8 +144,9 @@ impl ServerFacts {
     /// Records what a new connection found, and returns the run of the server. A server that
     /// reports no id counts as a new run each time.
     pub(crate) fn note_server(&self, server: &ServerInfo) -> ServerRun {
-        if !server.is_plain {
-            self.cluster.store(server.is_cluster, Ordering::Relaxed);
+        // A plain login does not find out, and servers before version 6 may not tell.
+        if server.is_cluster {
+            self.learn_cluster();
         }
         let Some(run_id) = &server.run_id else { return ServerRun::new() };
         let mut runs = lock(&self.runs);
@@ -164,9 +171,35 @@ impl ServerFacts {
         self.closes_on_info.store(true, Ordering::Relaxed);
     }
 
+    /// Records that the server is a node of a cluster.
+    pub(super) fn learn_cluster(&self) {
+        self.cluster.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any login succeeded.
+    pub(super) fn has_logged_in(&self) -> bool {
+        self.connects.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether the server was a node of a cluster at the last login that asked.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of the configured node to connect to first.
+    pub(super) fn next_seed(&self) -> usize {
+        self.seeds.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Records whether another node of the cluster has replaced this one as a master.
+    pub(super) fn set_deposed(&self, is_deposed: bool) {
+        self.deposed.store(is_deposed, Ordering::Relaxed);
+    }
+
+    /// Whether another node of the cluster has replaced this one as a master. Then it need not be
+    /// waited for if it is silent.
+    pub(super) fn is_deposed(&self) -> bool {
+        self.deposed.load(Ordering::Relaxed)
     }
 
     /// Starts a new generation of connections.

@@ -161,6 +161,14 @@ fn cause_of(said: &str, command: &str, settings: &Settings) -> Option<String> {
         let user = settings.username.as_deref().unwrap_or("default");
         return Some(format!("{endpoint} rejected the user `{user}` or its password"));
     }
+    // Databases are not permitted on a cluster, or it was started with too few of them.
+    if command == "SELECT" && said.contains("cluster mode") {
+        return Some(format!(
+            "{endpoint} is a cluster, which has only database 0, but this connection needs database {}: map the keyspace \
+             to database 0 with `.keyspace::<S>(|options| options.db(0))` on the builder of the handle",
+            settings.db
+        ));
+    }
     (command == "SELECT" && said.contains("out of range")).then(|| {
         format!(
             "database {} does not exist on {endpoint}: set another `db` for the keyspace or the handle, or raise `databases` in \
@@ -265,7 +273,10 @@ impl<'s> Conversation<'s> {
                 Ok(reply) => {
                     match command {
                         "HELLO" => server.is_cluster |= says_cluster(&reply),
-                        "INFO" => server.run_id = read::info_line(&reply, "run_id").map(str::to_owned),
+                        "INFO" => {
+                            server.run_id = read::info_line(&reply, "run_id").map(str::to_owned);
+                            server.is_cluster |= read::info_line(&reply, "redis_mode") == Some("cluster");
+                        }
                         _ => {}
                     }
                     continue;

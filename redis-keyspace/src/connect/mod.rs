@@ -3,6 +3,7 @@
 mod atomicity;
 mod attempt;
 mod breaker;
+mod cluster;
 mod exclusive;
 mod external;
 mod facts;
@@ -10,6 +11,7 @@ mod lane;
 mod login;
 mod login_history;
 mod manager;
+mod node;
 mod open;
 mod own;
 mod pool;
@@ -25,8 +27,10 @@ mod tls;
 mod value;
 
 pub use breaker::BreakerState;
+pub(crate) use cluster::{Cluster, ClusterLayout, NextStep, Route};
 pub(crate) use facts::ServerRun;
 pub(crate) use lane::{Receiver, Submitted};
+pub(crate) use node::Node;
 pub(crate) use pool::Pool;
 pub use raw::RawConnection;
 pub(crate) use registry::PoolRef;

@@ -145,6 +145,9 @@ impl Own {
 
     /// Runs a request once, and connects first if necessary. Returns which run of the server
     /// answered. Uses a lane to the preferred run if possible. Sends nothing once `closed` is set.
+    ///
+    /// With `stops_at_cluster`, sends nothing and returns `None` if the server turns out to be a
+    /// node of a cluster.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -152,7 +155,8 @@ impl Own {
         deadline: Deadline,
         closed: &ClosedFlag,
         preferred: Option<ServerRun>,
-    ) -> Result<(Replies, ServerRun), Error> {
+        stops_at_cluster: bool,
+    ) -> Result<Option<(Replies, ServerRun)>, Error> {
         loop {
             let waiting = self.queued.enter(request, &self.origin.settings)?;
             let slot = self
@@ -167,6 +171,9 @@ impl Own {
             if closed.is_set() {
                 return Err(Error::closed());
             }
+            if stops_at_cluster && self.origin.facts.is_cluster() {
+                return Ok(None);
+            }
             self.check(request, namespace)?;
             let script = match lane.plan(request) {
                 SendPlan::AsScript => Some(request.as_script(namespace)?),
@@ -177,7 +184,7 @@ impl Own {
                     let lost = |_| Err(Error::connection_lost("its driver has ended"));
                     let replies = receiver.await.unwrap_or_else(lost)?;
                     let replies = if script.is_some() { request.replies_of_script(replies) } else { replies };
-                    return Ok((replies, lane.server()));
+                    return Ok(Some((replies, lane.server())));
                 }
                 Submitted::Refused(error) => return Err(error),
                 // The lane closed before it accepted the request. The next iteration connects
@@ -198,7 +205,8 @@ impl Own {
     /// Rejects requests that the server would reject in part after running the rest.
     fn check(&self, request: &Request, namespace: &str) -> Result<(), Error> {
         request.check_size(self.origin.settings.sizes())?;
-        if self.origin.facts.is_cluster() {
+        // Otherwise each command of the request was divided by slot.
+        if self.origin.settings.cluster == Some(false) && self.origin.facts.is_cluster() {
             request.across_slots(namespace).map_or(Ok(()), Err)?;
         }
         Ok(())
@@ -255,6 +263,14 @@ impl Own {
         Ok(())
     }
 
+    /// Connects one lane, to find out about the server.
+    pub(super) async fn connect_any(&self, deadline: Deadline) -> Result<(), Error> {
+        match self.slots.first() {
+            Some(slot) => self.connected(slot, deadline).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Replaces the connections when later commands need them, because the name of the server may
     /// now resolve to another one.
     pub(crate) fn renew(&self) {
@@ -276,6 +292,11 @@ impl Own {
                 lane.ended().await;
             }
         }
+    }
+
+    /// Whether a lane is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.slots.iter().any(|slot| slot.held().as_ref().is_some_and(|held| held.lane.is_open()))
     }
 
     /// Returns how many lanes are open, and how many requests wait for replies on them.

@@ -1,17 +1,18 @@
 //! The connections of one configuration on one runtime: opened by this crate, or those of a pool of
 //! the application.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bb8_redis::bb8;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::attempt::Origin;
+use super::cluster::Cluster;
 use super::facts::{ServerFacts, ServerRun};
 use super::lane::Submitted;
-use super::own::Own;
+use super::node::Node;
 use super::raw::RawConnection;
 use crate::config::{Endpoint, ExternalPool, Fingerprint, Settings};
 use crate::error::{Error, ErrorKind};
@@ -38,8 +39,25 @@ pub(crate) struct Pool {
 }
 
 enum Connections {
-    Own(Own),
+    Own(Server),
     External(ExternalPool),
+}
+
+/// The server of a pool, and its cluster if it is a node of one.
+struct Server {
+    /// The server that the configuration names.
+    home: Arc<Node>,
+    cluster: OnceLock<Cluster>,
+    /// Wakes the task that looks after the cluster.
+    trouble: Arc<Notify>,
+}
+
+impl Server {
+    /// Whether commands go to the nodes of a cluster.
+    #[inline]
+    fn follows_cluster(&self) -> bool {
+        self.home.settings.cluster != Some(false) && self.home.facts.is_cluster()
+    }
 }
 
 impl Pool {
@@ -47,14 +65,21 @@ impl Pool {
     pub(crate) fn new(settings: Arc<Settings>, reads: Arc<DatabaseReads>) -> Self {
         let fingerprint = Fingerprint::of(&settings);
         let facts = Arc::new(ServerFacts::new(settings.breaker));
+        if settings.cluster == Some(true) {
+            facts.learn_cluster();
+        }
         #[cfg(feature = "embedded")]
         if let Endpoint::Embedded(_) = &settings.endpoint {
             event!(info, "using the embedded server: it is for quick starts and tests, and persists nothing");
         }
-        let origin = Origin::new(Arc::clone(&settings), Arc::clone(&facts), Handle::current());
+        let (runtime, trouble) = (Handle::current(), Arc::<Notify>::default());
+        let origin = Origin::new(Arc::clone(&settings), Arc::clone(&facts), runtime, Arc::clone(&trouble));
         let connections = match &settings.endpoint {
             Endpoint::Pool(external) => Connections::External(external.clone()),
-            _ => Connections::Own(Own::new(origin.clone())),
+            _ => {
+                let home = Arc::new(Node::new(origin.clone()));
+                Connections::Own(Server { home, cluster: OnceLock::new(), trouble })
+            }
         };
         let orphaned = Arc::new(AtomicBool::new(false));
         let (alive, pool_is_gone) = oneshot::channel();
@@ -78,11 +103,47 @@ impl Pool {
         self.orphaned.load(Ordering::Acquire)
     }
 
+    /// Returns the cluster, once the pool sends commands to its nodes.
+    #[inline]
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        match &self.connections {
+            Connections::Own(server) => server.cluster.get(),
+            Connections::External(_) => None,
+        }
+    }
+
+    /// Starts to use the nodes of the cluster, if the server is known to be one of them.
+    pub(crate) fn follow_cluster(&self) -> Option<&Cluster> {
+        let Connections::Own(server) = &self.connections else { return None };
+        server.follows_cluster().then(|| {
+            server.cluster.get_or_init(|| {
+                let (settings, home) = (Arc::clone(&self.settings), Arc::clone(&server.home));
+                Cluster::start(settings, home, Arc::clone(&server.trouble), self.origin.runtime().clone())
+            })
+        })
+    }
+
+    /// Returns the cluster if the server is a node of one. Connects to find out, if necessary.
+    pub(crate) async fn find_cluster(&self, deadline: Deadline) -> Result<Option<&Cluster>, Error> {
+        if let Connections::Own(server) = &self.connections
+            && server.home.settings.cluster != Some(false)
+            && !server.home.facts.has_logged_in()
+            && !server.home.facts.is_cluster()
+        {
+            server.home.own.connect_any(deadline).await?;
+        }
+        Ok(self.follow_cluster())
+    }
+
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
         match &self.connections {
-            Connections::Own(own) => own.submit(request, namespace, deadline),
+            Connections::Own(server) => match server.cluster.get() {
+                Some(cluster) => cluster.submit(request, namespace, deadline),
+                None if server.follows_cluster() => Submitted::NoLane,
+                None => server.home.submit(request, namespace, deadline),
+            },
             Connections::External(_) => Submitted::NoLane,
         }
     }
@@ -90,6 +151,9 @@ impl Pool {
     /// Runs a request once, and connects first if necessary. Returns which run of the server
     /// answered, if that is known. Uses a connection to the preferred run if possible. Sends
     /// nothing once `closed` is set.
+    ///
+    /// If the server is a node of a cluster, sends nothing and returns `None`: the caller chooses
+    /// the nodes.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -97,17 +161,25 @@ impl Pool {
         deadline: Deadline,
         closed: &ClosedFlag,
         preferred: Option<ServerRun>,
-    ) -> Result<(Replies, Option<ServerRun>), Error> {
+    ) -> Result<Option<(Replies, Option<ServerRun>)>, Error> {
         match &self.connections {
-            Connections::Own(own) => {
-                let (replies, server) = own.run(request, namespace, deadline, closed, preferred).await?;
-                Ok((replies, Some(server)))
+            Connections::Own(server) => {
+                if self.follow_cluster().is_some() {
+                    return Ok(None);
+                }
+                let stops = server.home.settings.cluster != Some(false);
+                let own = &server.home.own;
+                let outcome = own.run(request, namespace, deadline, closed, preferred, stops).await?;
+                if outcome.is_none() {
+                    self.follow_cluster();
+                }
+                Ok(outcome.map(|(replies, server)| (replies, Some(server))))
             }
             Connections::External(external) => {
                 request.check_size(self.settings.sizes())?;
                 let run = external.run(request, namespace, self.settings.db, deadline, closed, &self.facts);
                 // Boxed, because it is large, and requests on own connections contain it, too.
-                Ok((Box::pin(self.guarded(run)).await?, None))
+                Ok(Some((Box::pin(self.guarded(run)).await?, None)))
             }
         }
     }
@@ -140,25 +212,28 @@ impl Pool {
         }
     }
 
-    /// Records that the server is a node of a cluster.
-    pub(crate) fn learn_cluster(&self) {
-        if let Connections::External(external) = &self.connections {
-            external.learn_cluster();
+    /// Records that the server is a node of a cluster. Returns whether commands go to the nodes of
+    /// the cluster from now on.
+    pub(crate) fn learn_cluster(&self) -> bool {
+        match &self.connections {
+            Connections::Own(server) => server.home.facts.learn_cluster(),
+            Connections::External(external) => external.learn_cluster(),
         }
+        self.follow_cluster().is_some()
     }
 
     /// Replaces the connections, because the server changed its role.
     pub(crate) fn renew(&self) {
-        if let Connections::Own(own) = &self.connections {
-            own.renew();
+        if let Connections::Own(server) = &self.connections {
+            server.home.own.renew();
         }
     }
 
-    /// Checks out an exclusive connection.
+    /// Checks out an exclusive connection to the server. On a cluster, the caller chooses the node.
     pub(crate) async fn exclusive(&self) -> Result<RawConnection, Error> {
         let deadline = Deadline::after(self.settings.timeout);
         match &self.connections {
-            Connections::Own(own) => own.exclusive(deadline).await,
+            Connections::Own(server) => server.home.own.exclusive(deadline).await,
             Connections::External(external) => {
                 let work = self.guarded(external.exclusive(self.settings.db, deadline));
                 let connection = Box::pin(work).await?;
@@ -171,7 +246,15 @@ impl Pool {
     pub(crate) async fn connect(&self) -> Result<(), Error> {
         let deadline = Deadline::after(self.settings.timeout);
         match &self.connections {
-            Connections::Own(own) => own.connect(deadline).await,
+            Connections::Own(server) => {
+                if self.follow_cluster().is_none() {
+                    server.home.own.connect(deadline).await?;
+                }
+                match self.follow_cluster() {
+                    Some(cluster) => cluster.connect(deadline).await,
+                    None => Ok(()),
+                }
+            }
             Connections::External(external) => {
                 self.guarded(external.connect(self.settings.db, deadline)).await
             }
@@ -182,45 +265,42 @@ impl Pool {
     /// their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         let closed = match &self.connections {
-            Connections::Own(own) => Some(own.close()),
+            Connections::Own(server) => {
+                Some((server.home.own.close(), server.cluster.get().map(Cluster::close)))
+            }
             Connections::External(_) => None,
         };
         async move {
-            if let Some(closed) = closed {
-                closed.await;
+            if let Some((home, cluster)) = closed {
+                home.await;
+                if let Some(nodes) = cluster {
+                    nodes.await;
+                }
             }
         }
     }
 
-    /// Returns how many lanes are open, and how many requests wait for replies on them.
-    pub(crate) fn lanes(&self) -> (usize, usize) {
+    /// Returns the servers, each with the number of slots that it serves: one server or, for a
+    /// cluster, its nodes. Empty for a pool of the application.
+    pub(crate) fn nodes(&self) -> Vec<(Arc<Node>, usize)> {
         match &self.connections {
-            Connections::Own(own) => own.lanes(),
-            Connections::External(_) => (0, 0),
+            Connections::Own(server) => {
+                let mut nodes = server.cluster.get().map(Cluster::nodes).unwrap_or_default();
+                if !nodes.iter().any(|(node, _)| Arc::ptr_eq(node, &server.home)) {
+                    // The connections that found the cluster count too.
+                    nodes.push((Arc::clone(&server.home), 0));
+                }
+                nodes
+            }
+            Connections::External(_) => Vec::new(),
         }
     }
 
-    /// Returns the state of the pool of exclusive connections.
-    pub(crate) fn checked_out(&self) -> bb8::State {
+    /// Returns the state of the application's pool.
+    pub(crate) fn external_state(&self) -> Option<bb8::State> {
         match &self.connections {
-            Connections::Own(own) => own.exclusives(),
-            Connections::External(external) => external.state(),
-        }
-    }
-
-    /// Returns how many requests wait for a lane.
-    pub(crate) fn queued(&self) -> usize {
-        match &self.connections {
-            Connections::Own(own) => own.queued(),
-            Connections::External(_) => 0,
-        }
-    }
-
-    /// Returns how many callers wait for an exclusive connection.
-    pub(crate) fn waiting(&self) -> usize {
-        match &self.connections {
-            Connections::Own(own) => own.waiting(),
-            Connections::External(_) => 0,
+            Connections::Own(_) => None,
+            Connections::External(external) => Some(external.state()),
         }
     }
 
@@ -236,6 +316,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        // The node of an own server ends its search itself, but it may outlive the pool.
         self.facts.search.end();
     }
 }

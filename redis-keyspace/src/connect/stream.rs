@@ -33,19 +33,19 @@ impl Stream {
     pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
         let endpoint = &settings.endpoint;
         #[cfg(feature = "tls")]
-        if let (Endpoint::Tcp { host, port }, Some(tls)) = (endpoint, &settings.tls) {
+        if let (Endpoint::Tcp { .. }, Some(tls)) = (endpoint, &settings.tls) {
             // Before connecting, so that an invalid file is reported although the server is down.
             let config = facts.tls.config(tls).await?;
-            let socket = connect_tcp(host, *port).await;
-            let socket = socket.map_err(|error| Error::io(&endpoint.to_string(), error))?;
-            return Ok(Self::Tls(Box::new(facts.tls.connect(socket, config, tls, endpoint).await?)));
+            let (socket, reached) = connect_any(settings, facts).await?;
+            return Ok(Self::Tls(Box::new(facts.tls.connect(socket, config, tls, &reached).await?)));
         }
-        Self::open_plain(endpoint).await
+        Self::open_plain(settings, facts).await
     }
 
-    async fn open_plain(endpoint: &Endpoint) -> Result<Self, Error> {
+    async fn open_plain(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
+        let endpoint = &settings.endpoint;
         let opened = match endpoint {
-            Endpoint::Tcp { host, port } => connect_tcp(host, *port).await.map(Self::Tcp),
+            Endpoint::Tcp { .. } => return Ok(Self::Tcp(connect_any(settings, facts).await?.0)),
             #[cfg(unix)]
             Endpoint::Unix(path) => tokio::net::UnixStream::connect(path).await.map(Self::Unix),
             #[cfg(not(unix))]
@@ -64,6 +64,35 @@ impl Stream {
         };
         opened.map_err(|error| Error::io(&endpoint.to_string(), error))
     }
+}
+
+/// Connects to the server or, if several nodes of a cluster are configured, to one of them. Each
+/// attempt begins with another node, because a node that does not answer takes all the time of an
+/// attempt.
+async fn connect_any(settings: &Settings, facts: &ServerFacts) -> Result<(TcpStream, Endpoint), Error> {
+    let Endpoint::Tcp { host, port } = &settings.endpoint else {
+        return Err(Error::configuration("only a TCP server has an address"));
+    };
+    let further = settings.nodes.iter().map(|(host, port)| (host, *port));
+    let nodes: Vec<_> = [(host, *port)].into_iter().chain(further).collect();
+    let first = if nodes.len() > 1 { facts.next_seed() % nodes.len() } else { 0 };
+    let (before, after) = nodes.split_at(first);
+    let mut failure = None;
+    for &(host, port) in after.iter().chain(before) {
+        let endpoint = Endpoint::Tcp { host: host.clone(), port };
+        let connected = match &settings.address_map {
+            Some(map) => {
+                let (host, port) = map.translate(host, port);
+                connect_tcp(&host, port).await
+            }
+            None => connect_tcp(host, port).await,
+        };
+        match connected {
+            Ok(socket) => return Ok((socket, endpoint)),
+            Err(error) => failure = failure.or(Some(Error::io(&endpoint.to_string(), error))),
+        }
+    }
+    Err(failure.unwrap_or_else(|| Error::configuration("no node is configured")))
 }
 
 async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {

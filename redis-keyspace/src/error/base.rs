@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::carried::CarriedResult;
 use super::kind::{Budget, ErrorKind, TlsFailure};
+use super::redirect::Redirect;
 use super::short_name::short_name;
 use super::slots::SlotConflict;
 
@@ -69,6 +70,8 @@ pub(super) struct ErrorInner {
     pub(super) context: Option<Context>,
     /// Set until the message names the templates of the two keys.
     slot_conflict: Option<Box<SlotConflict>>,
+    /// Where a cluster redirects the command to.
+    redirect: Option<Box<Redirect>>,
     /// Whether a circuit breaker rejected the command.
     breaker_open: bool,
     /// Why TLS could not be set up with the server.
@@ -108,6 +111,7 @@ impl Error {
                 code: None,
                 context: None,
                 slot_conflict: None,
+                redirect: None,
                 breaker_open: false,
                 tls_failure: None,
                 source: None,
@@ -285,6 +289,16 @@ impl Error {
     /// Replaces the message.
     pub(crate) fn reworded(self, message: &str) -> Self {
         self.with(|inner| message.clone_into(&mut inner.message))
+    }
+
+    /// Records where a cluster redirects the command to.
+    pub(super) fn redirecting(self, redirect: Option<Redirect>) -> Self {
+        self.with(|inner| inner.redirect = redirect.map(Box::new))
+    }
+
+    /// Returns where a cluster redirects the command to.
+    pub(crate) fn redirect(&self) -> Option<&Redirect> {
+        self.inner.redirect.as_deref()
     }
 
     pub(crate) fn with_code(self, code: &str) -> Self {

@@ -3,6 +3,7 @@
 use super::base::Error;
 use super::kind::ErrorKind;
 use super::redact::without_arguments;
+use super::redirect::Redirect;
 
 impl Error {
     /// Converts an error reply of the server. Its text starts with its code.
@@ -29,16 +30,24 @@ impl Error {
             "LOADING" => "; the server is starting, retry in a moment",
             "READONLY" => "; this server is a replica, connect to its master",
             "OOM" => "; the server is out of memory and rejects writes",
+            "MOVED" | "ASK" => "; the server is one node of a cluster, and another node serves the key",
             _ => "",
         };
         let cause = cause.map(|cause| format!("; {cause}")).unwrap_or_default();
-        Self::new(kind, format!("the server answered: {text}{cause}{hint}")).with_code(code)
+        let error = Self::new(kind, format!("the server answered: {text}{cause}{hint}")).with_code(code);
+        match code {
+            "MOVED" | "ASK" => error.redirecting(Redirect::parse(text)),
+            _ => error,
+        }
     }
 
     /// Whether the server reported that it did not run the command, but may run it later.
     pub(crate) fn is_not_run(&self) -> bool {
         self.code().is_some_and(|code| {
-            matches!(code, "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY")
+            matches!(
+                code,
+                "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY" | "MOVED" | "ASK"
+            )
         })
     }
 

@@ -30,6 +30,6 @@ pub(crate) use parse::capture;
 pub use parsed::ParsedArgument;
 pub use piece::{ArgumentMeta, Piece};
 pub(crate) use reserved::{SWEPT, reserved_text};
-pub(crate) use slot::{slot, slot_within};
+pub(crate) use slot::{SLOTS, slot, slot_within};
 pub(crate) use text::KeyText;
 pub use writer::KeyWriter;

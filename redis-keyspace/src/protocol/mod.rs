@@ -1,6 +1,7 @@
 //! Requests and replies as bytes, without I/O.
 
 mod args;
+mod asking;
 mod decoder;
 mod guarded;
 mod keys;
@@ -14,9 +15,11 @@ mod set_options;
 mod sizes;
 mod slots;
 mod transaction_script;
+mod units;
 mod wire_buffer;
 
 pub(crate) use args::Args;
+pub(crate) use asking::after_asking;
 pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
 #[cfg(feature = "embedded")]
 pub(crate) use guarded::GUARDED_WRITE;
@@ -31,6 +34,7 @@ pub(crate) use sizes::SizeLimits;
 #[cfg(feature = "embedded")]
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;
 pub(crate) use transaction_script::script_probe;
+pub(crate) use units::{Division, Units, share_of};
 pub(crate) use wire_buffer::WireBuffer;
 
 /// The maximum number of keys in one command, so that it does not block the server for long.

@@ -19,7 +19,7 @@ pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<R
         (Request::Pipeline(packets), Replies::Two([ending, reply])) if ends_fills_first(packets) => {
             return match checked(ending) {
                 // If the command of the caller also failed, its own error is more useful.
-                Err(error) if !matches!(reply, Reply::Error(_)) => Err(error.explained(ASIDE)),
+                Err(error) if !reply.is_error() => Err(error.explained(ASIDE)),
                 _ => Ok(Replies::One(reply)),
             };
         }
@@ -36,9 +36,7 @@ pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<R
         }
     }
     match refused {
-        Some(error) if !kept.iter().any(|reply| matches!(reply, Reply::Error(_))) => {
-            Err(error.explained(ASIDE))
-        }
+        Some(error) if !kept.iter().any(Reply::is_error) => Err(error.explained(ASIDE)),
         _ => Ok(Replies::Many(kept)),
     }
 }
@@ -110,6 +108,7 @@ fn results(replies: Replies) -> Result<Vec<Reply>> {
 pub(crate) fn checked(reply: Reply) -> Result<Reply> {
     match reply {
         Reply::Error(text) => Err(Error::server(&text)),
+        Reply::Failed(failure) => Err(*failure.0),
         Reply::TooLong(length) => Err(Error::too_large_to_read(length)),
         reply => Ok(reply),
     }

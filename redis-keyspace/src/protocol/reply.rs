@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::error::Error;
+
 /// A reply in either version of the protocol. Numbers are not converted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
@@ -22,6 +24,18 @@ pub(crate) enum Reply {
     /// Out-of-band data, which answers no request.
     Push(Vec<Reply>),
     Error(String),
+    /// No reply arrived, for this reason. Only if a request was sent in several parts.
+    Failed(NoReply),
+}
+
+/// Why no reply arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct NoReply(pub(crate) Box<Error>);
+
+impl PartialEq for NoReply {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
 }
 
 #[cfg(any(feature = "tracing", feature = "metrics"))]
@@ -36,6 +50,17 @@ impl Reply {
             }
             _ => 0,
         }
+    }
+}
+
+impl Reply {
+    pub(crate) fn failed(error: Error) -> Self {
+        Self::Failed(NoReply(Box::new(error)))
+    }
+
+    /// Whether the reply is an error, or did not arrive.
+    pub(crate) fn is_error(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Failed(_))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Finds keys in different slots before anything is sent. A cluster rejects such commands.
 
+use super::keys::Keys;
 use super::packet::Packet;
 use super::request::Request;
-use crate::error::{Error, SlotConflict};
+use crate::error::{Error, Result, SlotConflict};
 use crate::key::slot_within;
 
 impl Request {
@@ -20,6 +21,25 @@ impl Request {
             }
             Self::Batch(requests) => requests.len() > 1 || requests.iter().any(Self::may_span_slots),
         }
+    }
+
+    /// Returns the slot of the keys, or `None` without keys. Fails if the keys are in different
+    /// slots.
+    #[inline]
+    pub(crate) fn slot(&self, namespace: &str) -> Result<Option<u16>> {
+        if let Self::One(packet) = self
+            && let Keys::One(key) = &packet.keys
+        {
+            return Ok(Some(slot_within(namespace, key.as_str())));
+        }
+        if let Some(error) = self.across_slots(namespace) {
+            return Err(error);
+        }
+        let mut slot = None;
+        self.each_packet(&mut |packet| {
+            slot = slot.or_else(|| Some(slot_within(namespace, packet.keys.as_slice().first()?.as_str())));
+        });
+        Ok(slot)
     }
 
     /// Returns an error if a cluster would reject the request because of its keys.

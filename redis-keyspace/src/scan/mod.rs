@@ -2,6 +2,7 @@
 
 mod fills;
 mod matcher;
+mod nodes;
 mod stream;
 mod sweep;
 mod target;

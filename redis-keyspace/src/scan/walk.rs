@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{join, join_all};
+
+use super::nodes::{NodePage, NodeWalk};
 use super::target::{ScanOptions, Wanted};
-use crate::client::{Binding, Observed, Subject, run_on};
+use crate::client::{Binding, Observed, Subject, run, run_at, run_on};
 use crate::connect::ServerRun;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{KeyText, slot_within};
 use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Reply, Request, read};
 use crate::schema::KeyspaceMeta;
+use crate::time::Deadline;
 
 /// The maximum number of restarts of a scan. A server that keeps changing can't be scanned.
 const RESTARTS: u32 = 64;
@@ -26,9 +30,12 @@ pub(super) struct Walk {
     server: Option<ServerRun>,
     /// How often the run changed.
     restarts: u32,
+    /// The nodes to visit, if the server is a cluster.
+    nodes: Option<Box<NodeWalk>>,
 }
 
 /// The result of one round trip of a scan.
+#[derive(Default)]
 pub(super) struct WalkStep {
     /// The replies to the commands that were sent with the `SCAN`.
     pub(super) replies: Vec<Reply>,
@@ -58,7 +65,7 @@ impl Walk {
         let wanted = Wanted { glob, ..wanted.clone() };
         // A disabled handle has no keys.
         let cursor = (!binding.is_disabled).then_some(0);
-        Ok(Self { binding, keyspace, wanted, options, cursor, server: None, restarts: 0 })
+        Ok(Self { binding, keyspace, wanted, options, cursor, server: None, restarts: 0, nodes: None })
     }
 
     pub(super) fn page_size(&self) -> u32 {
@@ -77,7 +84,8 @@ impl Walk {
         keys: &'k mut [T],
         text: impl Fn(&T) -> &str + Copy + 'k,
     ) -> impl Iterator<Item = &'k [T]> {
-        let is_cluster = self.binding.pool().is_cluster();
+        // Commands for the nodes of a cluster are divided when they are sent.
+        let is_cluster = self.binding.pool().is_cluster() && self.binding.pool().cluster().is_none();
         let binding = Arc::clone(&self.binding);
         let slot = move |key: &T| if is_cluster { slot_within(&binding.namespace, text(key)) } else { 0 };
         if is_cluster {
@@ -89,32 +97,44 @@ impl Walk {
 
     /// Sends these commands together with the `SCAN` of the next page, if there is one.
     pub(super) async fn step(&mut self, mut packets: Vec<Packet>, repeatable: bool) -> Result<WalkStep> {
-        packets.extend(self.cursor.map(|cursor| self.page(cursor)));
-        let mut step = WalkStep {
-            replies: Vec::new(),
-            keys: Vec::new(),
-            unreadable: 0,
-            failure: None,
-            restarted: false,
-        };
-        if packets.is_empty() || self.binding.is_disabled {
-            return Ok(step);
+        if (packets.is_empty() && self.cursor.is_none()) || self.binding.is_disabled {
+            return Ok(WalkStep::default());
         }
         let deadline = self.binding.deadline(self.options.call.timeout);
         let binding = Arc::clone(&self.binding);
-        let request = Request::Page(packets);
         let subject = Subject::new(Some(self.keyspace), None, "SCAN");
         let observed = Observed::command(&subject);
         observed.to(&binding);
-        let outcome = run_on(binding, request, deadline, repeatable, None, self.server).await;
+        let asked = packets.len();
+        let is_on_nodes = binding.pool().cluster().is_some();
+        let outcome = if is_on_nodes {
+            Ok(None)
+        } else {
+            packets.extend(self.cursor.map(|cursor| self.page(cursor)));
+            let request = Request::Page(packets);
+            let outcome = run_on(&binding, &request, deadline, repeatable, None, self.server).await;
+            packets = if let Request::Page(packets) = request { packets } else { Vec::new() };
+            outcome
+        };
+        let outcome = match outcome {
+            Ok(None) => {
+                packets.truncate(asked);
+                let step = self.step_on_nodes(packets, repeatable, deadline).await;
+                observed.outcome(&subject, step.as_ref().err());
+                return step;
+            }
+            Ok(Some(answer)) => Ok(answer),
+            Err(error) => Err(error),
+        };
         observed.outcome(&subject, outcome.as_ref().err());
         let (replies, server) = outcome?;
         observed.received(&subject, replies.as_slice());
-        step.replies = read::many(replies);
+        let mut step = WalkStep { replies: read::many(replies), ..WalkStep::default() };
         if self.cursor.is_some() {
             let page = step.replies.pop().ok_or_else(|| Error::protocol("no reply to SCAN"))?;
-            if let Err(error) = self.read_page(page, &mut step) {
-                step.failure = Some(error.about("SCAN", None, None));
+            match self.read_page(page, &mut step) {
+                Ok(next) => self.cursor = next,
+                Err(error) => step.failure = Some(error.about("SCAN", None, None)),
             }
         }
         step.restarted = self.server.is_some() && self.server != server;
@@ -136,31 +156,99 @@ impl Walk {
         Ok(step)
     }
 
+    /// Sends commands to the nodes of a cluster, and meanwhile reads the next page of one node.
+    async fn step_on_nodes(
+        &mut self,
+        mut packets: Vec<Packet>,
+        repeatable: bool,
+        deadline: Deadline,
+    ) -> Result<WalkStep> {
+        let binding = Arc::clone(&self.binding);
+        if self.nodes.is_none() && self.wanted.only.is_none() && self.cursor.is_some() {
+            self.nodes = Some(Box::new(NodeWalk::start(&binding, deadline).await?));
+        }
+        let asks_size = packets.pop_if(|packet| packet.name == "DBSIZE").is_some();
+        // A batch, so that each command has its own outcome.
+        let commands = Request::Batch(packets.into_iter().map(Request::One).collect());
+        let commands = run(Arc::clone(&binding), commands, deadline, repeatable, None);
+        let page = self.page_of_nodes(&binding, deadline);
+        let (replies, page) = join(commands, page).await;
+        let mut step = WalkStep { replies: read::many(replies?), ..WalkStep::default() };
+        let is_last = match page {
+            Ok(Some(page)) => self.take_page(page, &mut step),
+            Ok(None) => Ok(true),
+            Err(error) => Err(error),
+        };
+        match is_last {
+            Ok(true) => self.cursor = None,
+            Ok(false) => {}
+            Err(error) => step.failure = Some(error.about("SCAN", None, None)),
+        }
+        if asks_size {
+            step.replies.push(self.size(&binding, deadline).await);
+        }
+        Ok(step)
+    }
+
+    /// Reads the next page of a node, or looks up the only key.
+    async fn page_of_nodes(&mut self, binding: &Arc<Binding>, deadline: Deadline) -> Result<Option<Page>> {
+        let Some(cursor) = self.cursor else { return Ok(None) };
+        let Some(nodes) = &mut self.nodes else {
+            let request = Request::One(self.page(cursor));
+            let replies = run(Arc::clone(binding), request, deadline, true, None).await?;
+            return Ok(Some(Page { reply: read::one(replies)?, server: None }));
+        };
+        loop {
+            let Some(NodePage { node, cursor, server }) = nodes.next(binding, deadline).await? else {
+                return Ok(None);
+            };
+            let request = Request::One(scan_command(&self.wanted, &self.options, cursor));
+            let answer = run_at(binding, &node, &request, deadline, server).await;
+            match answer.and_then(|(replies, server)| Ok((read::one(replies)?, server))) {
+                Ok((reply, server)) => return Ok(Some(Page { reply, server: Some(server) })),
+                // Another node may replace it.
+                Err(error) if error.is_outage() || error.is_timeout() => nodes.node_failed(error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Adds the keys of a page to the step. Returns whether it was the last page.
+    fn take_page(&mut self, page: Page, step: &mut WalkStep) -> Result<bool> {
+        let next = self.read_page(page.reply, step)?;
+        let (Some(nodes), Some(server)) = (&mut self.nodes, page.server) else { return Ok(true) };
+        step.keys.retain(|key| nodes.accepts(&self.binding.namespace, key));
+        nodes.page_was_read(next, server);
+        Ok(false)
+    }
+
+    /// Returns the number of keys on all masters, as the reply of a single server.
+    async fn size(&self, binding: &Arc<Binding>, deadline: Deadline) -> Reply {
+        let masters = self.nodes.as_deref().map(NodeWalk::masters).unwrap_or_default();
+        let request = Request::One(Packet::new("DBSIZE", Keys::None));
+        let sizes = join_all(masters.iter().map(async |node| {
+            let (replies, _) = run_at(binding, node, &request, deadline, None).await?;
+            read::one(replies).and_then(read::to_int)
+        }));
+        let sum: Result<i64> = sizes.await.into_iter().sum();
+        sum.map_or_else(Reply::failed, Reply::Int)
+    }
+
     /// Returns the command for the page that starts at this cursor.
     fn page(&self, cursor: u64) -> Packet {
         if let Some(only) = &self.wanted.only {
             return Packet::new("TYPE", Keys::One(KeyText::Shared(only.as_str().into())));
         }
-        let mut packet = Packet::new("SCAN", Keys::None);
-        packet.args.push_int(cursor);
-        packet.args.push(b"MATCH");
-        packet.args.push(self.wanted.glob.as_bytes());
-        packet.args.push(b"COUNT");
-        packet.args.push_int(self.options.page_size);
-        if let Some(redis_type) = self.wanted.redis_type {
-            packet.args.push(b"TYPE");
-            packet.args.push(redis_type.as_bytes());
-        }
-        packet
+        scan_command(&self.wanted, &self.options, cursor)
     }
 
-    fn read_page(&mut self, page: Reply, step: &mut WalkStep) -> Result<()> {
+    /// Adds the keys of a page to the step, and returns the cursor of the next page.
+    fn read_page(&self, page: Reply, step: &mut WalkStep) -> Result<Option<u64>> {
         if let Some(only) = &self.wanted.only {
-            self.cursor = None;
             return match read::checked(page)? {
                 Reply::Status(kind) => {
                     step.keys.extend((self.wanted.redis_type == Some(&kind)).then(|| only.clone()));
-                    Ok(())
+                    Ok(None)
                 }
                 _ => Err(Error::protocol("TYPE did not return a type name")),
             };
@@ -171,7 +259,7 @@ impl Walk {
             return Err(unexpected());
         };
         let cursor: Option<u64> = str::from_utf8(&cursor).ok().and_then(|cursor| cursor.parse().ok());
-        self.cursor = Some(cursor.ok_or_else(unexpected)?).filter(|&cursor| cursor != 0);
+        let next = Some(cursor.ok_or_else(unexpected)?).filter(|&cursor| cursor != 0);
         let sizes = self.binding.pool().settings.sizes();
         step.keys.reserve(keys.len());
         for key in keys {
@@ -188,6 +276,27 @@ impl Walk {
                 _ => step.unreadable += 1,
             }
         }
-        Ok(())
+        Ok(next)
     }
+}
+
+/// The reply to the command of a page, and the run of the node that sent it.
+struct Page {
+    reply: Reply,
+    /// `None` if the page is a single key.
+    server: Option<ServerRun>,
+}
+
+fn scan_command(wanted: &Wanted, options: &ScanOptions, cursor: u64) -> Packet {
+    let mut packet = Packet::new("SCAN", Keys::None);
+    packet.args.push_int(cursor);
+    packet.args.push(b"MATCH");
+    packet.args.push(wanted.glob.as_bytes());
+    packet.args.push(b"COUNT");
+    packet.args.push_int(options.page_size);
+    if let Some(redis_type) = wanted.redis_type {
+        packet.args.push(b"TYPE");
+        packet.args.push(redis_type.as_bytes());
+    }
+    packet
 }

@@ -1,4 +1,5 @@
-//! Shared test tools: private real servers and clusters, a proxy that injects faults, and waiting with a limit.
+//! Shared test tools: private real servers and clusters, a proxy that injects faults, and waiting
+//! with a limit.
 //!
 //! Nothing here depends on the library under test or on the embedded server, so their bugs cannot
 //! hide in the tools that look for them.

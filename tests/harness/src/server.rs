@@ -173,7 +173,8 @@ impl RealServer {
     }
 
     /// Returns the TCP port on 127.0.0.1. It stays the same after a restart. Only
-    /// [`RealCluster::restart_all_elsewhere`](crate::RealCluster::restart_all_elsewhere) changes it.
+    /// [`RealCluster::restart_all_elsewhere`](crate::RealCluster::restart_all_elsewhere) changes
+    /// it.
     pub fn port(&self) -> u16 {
         self.port.load(Ordering::Relaxed)
     }

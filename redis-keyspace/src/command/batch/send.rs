@@ -10,7 +10,7 @@ use super::servers::{Binder, target, template_of};
 use crate::client::{Binding, Observed, Redis, not_run, run};
 use crate::command::disabled::answer;
 use crate::error::Result;
-use crate::protocol::{Replies, Request, read};
+use crate::protocol::{Replies, Request, read, share_of};
 use crate::schema::KeyspaceMeta;
 
 /// The commands of a batch on one pool.
@@ -27,6 +27,7 @@ struct PoolBatch {
 struct SentBatch {
     indices: Vec<usize>,
     requests: Vec<Request>,
+    keyspaces: Vec<&'static KeyspaceMeta>,
     replies: Result<Replies>,
 }
 
@@ -62,17 +63,17 @@ pub(super) async fn send(
         outcomes
             .push(known.map_or_else(PartOutcome::default, |replies| PartOutcome::of(redis, part, replies)));
     }
-    for SentBatch { indices, requests, replies } in
+    for SentBatch { indices, requests, keyspaces, replies } in
         join_all(groups.into_iter().map(|group| group.send(timeout))).await
     {
         let mut replies = replies.map(|replies| read::many(replies).into_iter());
         for (index, request) in indices.into_iter().zip(requests) {
             let share = match &mut replies {
                 Err(error) => Err(error.clone()),
-                Ok(replies) => Ok(match request.replies() {
-                    1 => replies.next().map_or_else(|| Replies::Many(Vec::new()), Replies::One),
-                    share => Replies::Many(replies.by_ref().take(share).collect()),
-                }),
+                Ok(replies) => {
+                    let share = request.without_failures(share_of(&request, replies));
+                    share.map_err(|error| error.naming_templates(&mut |key| template_of(&keyspaces, key)))
+                }
             };
             if let (Some(part), Some(outcome)) = (parts.get_mut(index), outcomes.get_mut(index)) {
                 *part.request = Ok(request);
@@ -139,6 +140,6 @@ impl PoolBatch {
         let replies =
             replies.map_err(|error| error.naming_templates(&mut |key| template_of(&keyspaces, key)));
         let requests = if let Request::Batch(requests) = request { requests } else { Vec::new() };
-        SentBatch { indices, requests, replies }
+        SentBatch { indices, requests, keyspaces, replies }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::part::{Part, PartOutcome};
 use super::servers::{Binder, template_of};
-use crate::client::{Binding, Observed, Redis, Subject, run};
+use crate::client::{Binding, Observed, Redis, Subject, run_whole};
 use crate::command::disabled::answer;
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Reply, Request, read};
@@ -62,7 +62,7 @@ pub(super) async fn transact(
         Ok(Vec::new())
     } else {
         let ends_fills = read::ends_fills(&packets);
-        let sent = run(binding, Request::Atomic(packets), deadline, false, None).await;
+        let sent = run_whole(&binding, &Request::Atomic(packets), deadline).await;
         sent.and_then(|replies| read::executed(ends_fills, replies))
     };
     let mut results = match replies {

@@ -264,7 +264,9 @@ impl Driver {
             if is_suspicious && self.suspicion.is_none() {
                 self.suspicion = Some(self.origin.suspect());
             }
-            let is_dead = self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
+            let is_deposed = self.origin.facts.is_deposed();
+            let is_dead = (self.suspicion.as_ref())
+                .is_some_and(|it| is_deposed || it.is_confirmed(self.quiet_since, now));
             let next_look = suspicious.map(|limit| now + (limit / 4).min(LOOK));
             self.armed = owed.next.into_iter().chain(gives_up).chain(next_look).min();
             state.armed = self.armed;
@@ -276,9 +278,12 @@ impl Driver {
             }
             if is_dead {
                 let silence = now.duration_since(self.quiet_since);
-                return Poll::Ready(End::Lost(format!(
-                    "silent for {silence:.1?}, while the server answers on another connection"
-                )));
+                let meanwhile = if is_deposed {
+                    "another node of the cluster has replaced it"
+                } else {
+                    "the server answers on another connection"
+                };
+                return Poll::Ready(End::Lost(format!("silent for {silence:.1?}, while {meanwhile}")));
             }
             if gives_up.is_some_and(|at| at <= now) {
                 let silence = now.duration_since(self.silent_since);

@@ -41,7 +41,7 @@ pub(crate) enum Overlap {
 }
 
 #[derive(Clone, Copy)]
-struct Node {
+struct SearchNode {
     one: Position,
     other: Position,
     /// The node from which `byte` leads here.
@@ -124,7 +124,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
     from: usize,
 ) -> Overlap {
     let place = Position::at(from);
-    let mut nodes = [Node { one: place, other: place, before: 0, byte: 0 }; NODES];
+    let mut nodes = [SearchNode { one: place, other: place, before: 0, byte: 0 }; NODES];
     // A hash table of the nodes. An entry is the index of a node plus 1; 0 means empty.
     let mut table = [0_u16; PLACES];
     table[nodes[0].hash() % PLACES] = 1;
@@ -147,7 +147,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
             else {
                 continue;
             };
-            let found = Node { one: after_one, other: after_other, before: index(next), byte };
+            let found = SearchNode { one: after_one, other: after_other, before: index(next), byte };
             let mut at = found.hash() % PLACES;
             while table[at] != 0 && !nodes[table[at] as usize - 1].is(found) {
                 at = if at + 1 == PLACES { 0 } else { at + 1 };
@@ -167,7 +167,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
     Overlap::Nothing
 }
 
-impl Node {
+impl SearchNode {
     const fn is(&self, other: Self) -> bool {
         self.one.is(other.one) && self.other.is(other.other)
     }
@@ -182,7 +182,7 @@ impl Node {
 
 impl<const CAPACITY: usize> ConstText<CAPACITY> {
     /// Returns the bytes on the path from the start to a node.
-    const fn leading_to(nodes: &[Node], node: usize) -> Self {
+    const fn leading_to(nodes: &[SearchNode], node: usize) -> Self {
         let (mut length, mut at) = (0, node);
         while at != 0 {
             length += 1;

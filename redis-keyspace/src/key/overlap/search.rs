@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::automaton::Position;
 use super::candidates::Candidates;
-use super::{ConstText, MOST, Node, Overlap, end_differently, index};
+use super::{ConstText, MOST, Overlap, SearchNode, end_differently, index};
 use crate::key::piece::Piece;
 
 /// Returns whether two templates can make the same key when `before` precedes every key of `other`.
@@ -16,10 +16,10 @@ pub(crate) fn overlap_behind(one: &[Piece], before: &str, other: &[Piece]) -> Ov
         return Overlap::Nothing;
     }
     let start = |text: &str| {
-        let mut nodes = vec![Node { one: Position::at(0), other: Position::at(0), before: 0, byte: 0 }];
+        let mut nodes = vec![SearchNode { one: Position::at(0), other: Position::at(0), before: 0, byte: 0 }];
         for byte in text.bytes() {
             let last = nodes.last()?;
-            let node = Node {
+            let node = SearchNode {
                 one: last.one.step(one, byte)?,
                 other: last.other,
                 before: index(nodes.len() - 1),
@@ -45,7 +45,7 @@ pub(crate) fn overlap_behind(one: &[Piece], before: &str, other: &[Piece]) -> Ov
                 if nodes.len() == MOST {
                     return Overlap::Unknown;
                 }
-                nodes.push(Node { one, other, before: index(next), byte });
+                nodes.push(SearchNode { one, other, before: index(next), byte });
             }
         }
         next += 1;

@@ -29,8 +29,8 @@ impl RealCluster {
     /// `Graceful` first waits until the replica receives writes. Call [`settled`](Self::settled)
     /// before the next failover of the same master: the old master needs time to become a replica.
     ///
-    /// Do not replace the source of a pending [`SlotMove`](super::SlotMove): on Redis 7.0, the nodes
-    /// then never agree on the slot, and this panics after [`PATIENCE`](crate::PATIENCE).
+    /// Do not replace the source of a pending [`SlotMove`](super::SlotMove): on Redis 7.0, the
+    /// nodes then never agree on the slot, and this panics after [`PATIENCE`](crate::PATIENCE).
     pub fn failover(&self, replica: usize, how: Failover) {
         self.refuse_if_shared();
         let own = until("the replica describes itself", || self.view_of(replica));

@@ -34,8 +34,8 @@ impl Default for RealClusterBuilder {
 }
 
 impl RealClusterBuilder {
-    /// Sets the number of masters, 3 by default. Each has the same number of slots. Fewer than three
-    /// cannot agree that one of them failed.
+    /// Sets the number of masters, 3 by default. Each has the same number of slots. Fewer than
+    /// three cannot agree that one of them failed.
     pub fn masters(mut self, masters: usize) -> Self {
         self.masters = masters;
         self
@@ -60,8 +60,8 @@ impl RealClusterBuilder {
         self
     }
 
-    /// Starts the cluster and waits until it works: each node serves all slots, all nodes agree, and
-    /// all replicas receive writes.
+    /// Starts the cluster and waits until it works: each node serves all slots, all nodes agree,
+    /// and all replicas receive writes.
     pub fn start(self) -> RealCluster {
         assert!(self.masters > 0, "a cluster needs a master");
         let timeout = self.node_timeout.to_string();

@@ -1,0 +1,164 @@
+//! The nodes of a cluster, and the requests that run on them.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::timeout_at;
+
+use super::refresh::keep_up_to_date;
+use super::route::Route;
+use super::shared::ClusterShared;
+use crate::config::Settings;
+use crate::connect::lane::Submitted;
+use crate::connect::node::Node;
+use crate::error::{Budget, Error, ErrorKind};
+use crate::protocol::Request;
+use crate::sync::lock;
+use crate::time::Deadline;
+
+/// A cluster that a pool is connected to.
+pub(crate) struct Cluster {
+    pub(super) shared: Arc<ClusterShared>,
+    /// The task that keeps the map up to date.
+    task: AbortHandle,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Cluster {
+    /// Starts to ask for the nodes. Must be called within the runtime of the pool.
+    pub(crate) fn start(
+        settings: Arc<Settings>,
+        home: Arc<Node>,
+        trouble: Arc<Notify>,
+        runtime: Handle,
+    ) -> Self {
+        let shared = Arc::new(ClusterShared {
+            settings,
+            runtime: runtime.clone(),
+            trouble,
+            home,
+            map: ArcSwap::default(),
+            changes: watch::Sender::new(0),
+            state: Mutex::default(),
+        });
+        shared.trouble.notify_one();
+        let task = runtime.spawn(keep_up_to_date(Arc::clone(&shared))).abort_handle();
+        Self { shared, task }
+    }
+
+    /// Queues a request on an open lane of the node that serves its keys, without waiting.
+    #[inline]
+    pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        let map = self.shared.map.load();
+        let node = match request.slot(namespace) {
+            Ok(Some(slot)) => map.owner(slot),
+            Ok(None) => map.masters().find(|node| node.own.is_open()),
+            // The request is divided before it is sent.
+            Err(_) => None,
+        };
+        node.map_or(Submitted::NoLane, |node| node.submit(request, namespace, deadline))
+    }
+
+    /// Returns the node for a request on keys of this slot. Waits for the first map.
+    pub(crate) async fn node(
+        &self,
+        slot: Option<u16>,
+        route: &Route,
+        deadline: Deadline,
+    ) -> Result<Arc<Node>, Error> {
+        if let Route::Asking(node) = route {
+            return Ok(Arc::clone(node));
+        }
+        self.ready(deadline).await?;
+        let map = self.shared.map.load();
+        match slot {
+            Some(slot) => map.owner(slot).cloned().ok_or_else(|| {
+                self.shared.trouble.notify_one();
+                Error::new(
+                    ErrorKind::Unavailable,
+                    format!(
+                        "no node of the cluster of {} serves the slot {slot} now",
+                        self.shared.settings.endpoint
+                    ),
+                )
+            }),
+            None => {
+                let open = map.masters().find(|node| node.own.is_open());
+                open.or_else(|| map.masters().next()).cloned().ok_or_else(|| {
+                    Error::new(ErrorKind::Unavailable, "no node of the cluster serves any slot")
+                })
+            }
+        }
+    }
+
+    /// Waits until the first map is known.
+    pub(crate) async fn ready(&self, deadline: Deadline) -> Result<(), Error> {
+        let mut changes = self.shared.changes.subscribe();
+        let mut is_first = true;
+        while self.shared.map.load().is_empty() {
+            if let Some(failure) = lock(&self.shared.state).failure.clone().filter(|_| !is_first) {
+                return Err(failure);
+            }
+            is_first = false;
+            self.shared.trouble.notify_one();
+            if timeout_at(deadline.at(), changes.changed()).await.is_err() {
+                let late = deadline.passed(Budget::Connect);
+                let failure = lock(&self.shared.state).failure.clone();
+                return Err(failure
+                    .map_or(late.clone(), |failure| late.explained(&format!("the last error: {failure}"))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the map changes, for as long as `limit`.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let mut changes = self.shared.changes.subscribe();
+        async move {
+            // An error means that the cluster is gone; then the caller's own limit applies.
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The nodes that serve slots.
+    pub(crate) fn masters(&self) -> Vec<Arc<Node>> {
+        self.shared.map.load().masters().cloned().collect()
+    }
+
+    /// All nodes, each with the number of slots that it serves.
+    pub(crate) fn nodes(&self) -> Vec<(Arc<Node>, usize)> {
+        let map = self.shared.map.load();
+        let counts = map.slot_counts();
+        map.nodes().iter().map(|entry| Arc::clone(&entry.node)).zip(counts).collect()
+    }
+
+    /// Connects all masters.
+    pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
+        self.ready(deadline).await?;
+        let masters = self.masters();
+        let outcomes = join_all(masters.iter().map(|node| node.own.connect(deadline))).await;
+        outcomes.into_iter().collect()
+    }
+
+    /// Stops accepting commands. The future waits until the commands in flight are answered, or
+    /// their deadlines pass.
+    pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
+        self.task.abort();
+        let map = self.shared.map.load();
+        let closing: Vec<_> = map.nodes().iter().map(|entry| entry.node.own.close()).collect();
+        async move {
+            join_all(closing).await;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! One server: its connections, and what is known about it.
+
+use std::sync::Arc;
+
+use bb8_redis::bb8;
+
+use super::attempt::Origin;
+use super::facts::{ServerFacts, ServerRun};
+use super::lane::Submitted;
+use super::own::Own;
+use super::raw::RawConnection;
+use crate::config::{Endpoint, Settings};
+use crate::error::Error;
+use crate::protocol::{Replies, Request};
+use crate::sync::ClosedFlag;
+use crate::time::Deadline;
+
+/// A server: the only one of a handle, or a node of a cluster.
+pub(crate) struct Node {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) facts: Arc<ServerFacts>,
+    pub(super) own: Own,
+}
+
+impl Node {
+    pub(super) fn new(origin: Origin) -> Self {
+        let (settings, facts) = (Arc::clone(&origin.settings), Arc::clone(&origin.facts));
+        Self { settings, facts, own: Own::new(origin) }
+    }
+
+    /// The host and the port, if the server is reached over TCP.
+    pub(super) fn address(&self) -> Option<(&str, u16)> {
+        match &self.settings.endpoint {
+            Endpoint::Tcp { host, port } => Some((host, *port)),
+            _ => None,
+        }
+    }
+
+    /// Whether this is the address of the node.
+    pub(super) fn is_at(&self, host: &str, port: u16) -> bool {
+        self.address()
+            .is_some_and(|(own_host, own_port)| own_port == port && own_host.eq_ignore_ascii_case(host))
+    }
+
+    /// Queues a request on an open lane, without waiting.
+    #[inline]
+    pub(super) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        self.own.submit(request, namespace, deadline)
+    }
+
+    /// Runs a request on this node once, and connects first if necessary. Returns which run of the
+    /// server answered. Uses a connection to the preferred run if possible. Sends nothing once
+    /// `closed` is set.
+    pub(crate) async fn run(
+        &self,
+        request: &Request,
+        namespace: &str,
+        deadline: Deadline,
+        closed: &ClosedFlag,
+        preferred: Option<ServerRun>,
+    ) -> Result<(Replies, ServerRun), Error> {
+        let outcome = self.own.run(request, namespace, deadline, closed, preferred, false).await?;
+        outcome.ok_or_else(|| Error::protocol("a node of a cluster was not asked"))
+    }
+
+    /// Returns how many lanes are open, and how many requests wait for replies on them.
+    pub(crate) fn lanes(&self) -> (usize, usize) {
+        self.own.lanes()
+    }
+
+    /// Returns how many requests wait for a lane.
+    pub(crate) fn queued(&self) -> usize {
+        self.own.queued()
+    }
+
+    /// Returns how many callers wait for an exclusive connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.own.waiting()
+    }
+
+    /// Returns the state of the pool of exclusive connections.
+    pub(crate) fn exclusives(&self) -> bb8::State {
+        self.own.exclusives()
+    }
+
+    /// Checks out an exclusive connection.
+    pub(crate) async fn exclusive(&self) -> Result<RawConnection, Error> {
+        self.own.exclusive(Deadline::after(self.settings.timeout)).await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.facts.search.end();
+    }
+}

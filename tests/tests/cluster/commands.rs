@@ -1,0 +1,236 @@
+//! Commands reach the nodes of their keys.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use redis_keyspace::config::Protocol;
+use redis_keyspace::{ErrorKind, Key, Redis};
+use redis_keyspace_tests::{RealCluster, shared_cluster, unique_namespace};
+
+use crate::{CartKeys, builder, on, on_cluster, slot, slot_of};
+
+/// How many keys are enough to use all nodes.
+const MANY: u64 = 60;
+
+#[test]
+fn each_command_reaches_the_node_of_its_key() {
+    let cluster = shared_cluster();
+    let run = async |redis: Redis| {
+        for id in 0..MANY {
+            CartKeys::page(id).set(&format!("page {id}")).await.unwrap();
+            assert_eq!(CartKeys::views(id).incr().await.unwrap(), 1);
+        }
+        for id in 0..MANY {
+            assert_eq!(CartKeys::page(id).get().await.unwrap(), Some(format!("page {id}")));
+            let owner = cluster.node(cluster.master_of(slot_of(&redis, &CartKeys::page(id))));
+            let name = redis.wire_key(&CartKeys::page(id)).unwrap();
+            assert_eq!(owner.redis_cli(&["EXISTS", &name]), "1", "{name}");
+        }
+        let stats = redis.stats();
+        let nodes = &stats.connections[0].nodes;
+        let masters: Vec<_> = nodes.iter().filter(|node| node.slots > 0).collect();
+        assert_eq!(masters.len(), 3, "{nodes:?}");
+        assert_eq!(masters.iter().map(|node| node.slots).sum::<usize>(), 16_384);
+        assert!(masters.iter().all(|node| node.shared_connections > 0), "{nodes:?}");
+        assert!(
+            nodes.iter().filter(|node| node.slots == 0).all(|node| node.shared_connections == 0),
+            "{nodes:?}"
+        );
+    };
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        on(builder(cluster).protocol(protocol), &run);
+    }
+    // Any node leads to the others, and so does a list that contains nodes that do not exist.
+    let seeds = format!("redis://127.0.0.1:1,{}", cluster.seeds_url().trim_start_matches("redis://"));
+    let namespace = || unique_namespace();
+    on(Redis::builder().url(&seeds).unwrap().namespace(&namespace()).unwrap(), &run);
+    // Without the facts of a login, the first redirection shows that it is a cluster.
+    let plain = format!("{}?login=plain", cluster.url());
+    on(Redis::builder().url(&plain).unwrap().namespace(&namespace()).unwrap(), &run);
+    on(Redis::builder().url(&plain).unwrap().cluster(true).namespace(&namespace()).unwrap(), &run);
+}
+
+#[test]
+fn operations_on_many_keys_are_divided_and_joined_in_order() {
+    on_cluster(async |redis| {
+        let pages = || (0..MANY).map(|id| (CartKeys::page(id), format!("page {id}")));
+        Key::set_many(pages().map(|(key, value)| (key, value))).await.unwrap();
+        let read = Key::get_many((0..MANY + 2).rev().map(CartKeys::page)).await.unwrap();
+        let expected: Vec<_> =
+            (0..MANY + 2).rev().map(|id| (id < MANY).then(|| format!("page {id}"))).collect();
+        assert_eq!(read, expected);
+        assert!(CartKeys::page(1).ttl().await.unwrap().remaining() > Some(Duration::from_secs(3000)));
+
+        // Templates with stale copies write atomically, in each slot.
+        Key::set_many((0..MANY).map(|id| (CartKeys::kept(id), "kept"))).await.unwrap();
+        let kept = Key::get_many((0..MANY).map(CartKeys::kept)).await.unwrap();
+        assert!(kept.iter().all(|value| value.as_deref() == Some("kept")));
+        assert_eq!(Key::del_many((0..MANY).map(CartKeys::kept)).await.unwrap(), MANY);
+
+        assert_eq!(Key::del_many((0..2 * MANY).map(CartKeys::page)).await.unwrap(), MANY);
+        assert_eq!(Key::get_many([1, 2].map(CartKeys::page)).await.unwrap(), [None, None]);
+
+        // Thousands of keys, in several commands for each slot.
+        Key::set_many((0..5000).map(|id| (CartKeys::page(id), "x"))).await.unwrap();
+        let read = Key::get_many((0..5000).map(CartKeys::page)).await.unwrap();
+        assert_eq!(read.iter().flatten().count(), 5000);
+
+        let commands: Vec<_> = (0..MANY).map(|id| CartKeys::views(id).incr()).collect();
+        let counted = redis.batch(commands).await.unwrap();
+        assert_eq!(counted, vec![1; MANY as usize]);
+    });
+}
+
+#[test]
+fn each_command_of_a_batch_fails_on_its_own() {
+    on_cluster(async |redis| {
+        CartKeys::page(1).set("text").await.unwrap();
+        let wrong = redis.wire_key(&CartKeys::views(2)).unwrap();
+        redis
+            .raw_for(&CartKeys::views(2), |mut connection| async move {
+                redis::cmd("RPUSH").arg(wrong).arg(1).query_async::<()>(&mut connection).await
+            })
+            .await
+            .unwrap();
+        let commands = vec![CartKeys::views(1).incr(), CartKeys::views(2).incr(), CartKeys::views(3).incr()];
+        let outcomes = redis.batch(commands).each().await.unwrap();
+        assert_eq!(*outcomes[0].as_ref().unwrap(), 1);
+        assert_eq!(outcomes[1].as_ref().unwrap_err().kind(), ErrorKind::WrongType);
+        assert_eq!(*outcomes[2].as_ref().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_transaction_needs_one_slot() {
+    on_cluster(async |redis| {
+        let (cart, views) =
+            redis.transaction((CartKeys::user(7).set(&vec![1]), CartKeys::views(7).incr())).await.unwrap();
+        assert_eq!(((), 1), (cart, views));
+        let error = redis.transaction((CartKeys::page(1).get(), CartKeys::page(2).get())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        for part in ["cart:page:{id}", "nothing was sent", "hash_tag"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    });
+}
+
+#[test]
+fn fills_updates_and_locks_work_in_the_slot_of_their_key() {
+    on_cluster(async |_| {
+        for id in 0..12 {
+            let loaded = CartKeys::kept(id).get_or_set(async || "loaded".to_owned());
+            assert_eq!(loaded.across_processes().await.unwrap(), "loaded");
+            let again = CartKeys::kept(id).get_or_set(async || "again".to_owned());
+            assert_eq!(again.await.unwrap(), "loaded");
+            CartKeys::user(id).set(&vec![]).await.unwrap();
+            CartKeys::user(id).update(|cart| cart.push(id)).await.unwrap();
+            assert_eq!(CartKeys::user(id).get().await.unwrap(), Some(vec![id]));
+            let guard = CartKeys::lock(id).try_lock().await.unwrap().expect("it is not held");
+            assert!(CartKeys::lock(id).try_lock().await.unwrap().is_none());
+            guard.release().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn raw_commands_choose_their_node() {
+    let cluster = shared_cluster();
+    on_cluster(async |redis| {
+        let error = redis.raw(|_| async { Ok(()) }).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("raw_for") && error.to_string().contains("raw_each"), "{error}");
+        for id in 0..12 {
+            let key = CartKeys::page(id);
+            let name = redis.wire_key(&key).unwrap();
+            let set = redis.raw_for(&key, |mut connection| async move {
+                redis::cmd("SET").arg(name).arg("raw").query_async::<String>(&mut connection).await
+            });
+            assert_eq!(set.await.unwrap(), "OK");
+            assert_eq!(key.get().await.unwrap().as_deref(), Some("raw"));
+        }
+        let ports = redis.raw_each(|mut connection| async move {
+            let myself: String = redis::cmd("CLUSTER").arg("MYID").query_async(&mut connection).await?;
+            Ok(myself)
+        });
+        let ids: BTreeSet<_> = ports.await.unwrap().into_iter().collect();
+        let masters: BTreeSet<_> = cluster.masters().into_iter().map(|node| cluster.id(node)).collect();
+        assert_eq!(ids, masters);
+    });
+}
+
+#[test]
+fn one_node_can_be_used_alone() {
+    let cluster = shared_cluster();
+    on(builder(cluster).cluster(false), async |redis| {
+        // The first node serves some of the keys, and rejects the others.
+        let (mut served, mut rejected) = (0, 0);
+        for id in 0..MANY {
+            match CartKeys::page(id).set("x").await {
+                Ok(()) => {
+                    served += 1;
+                    let owner = cluster.master_of(slot_of(&redis, &CartKeys::page(id)));
+                    assert_eq!(owner, 0);
+                }
+                Err(error) => {
+                    rejected += 1;
+                    assert_eq!(error.code(), Some("MOVED"), "{error}");
+                    assert!(error.to_string().contains("another node"), "{error}");
+                }
+            }
+        }
+        assert!(served > 0 && rejected > 0);
+        assert!(redis.stats().connections[0].nodes.is_empty());
+        redis
+            .raw(|mut connection| async move { redis::cmd("PING").query_async::<()>(&mut connection).await })
+            .await
+            .unwrap();
+    });
+}
+
+#[derive(redis_keyspace::Keyspace)]
+#[keyspace(prefix = "other", db = 2, ttl = "1h")]
+struct DatabaseKeys {
+    page: fn(id: u64) -> redis_keyspace::Text,
+}
+
+#[test]
+fn a_database_is_rejected_with_the_option_that_maps_it() {
+    let cluster = shared_cluster();
+    on(builder(cluster), async |redis| {
+        let error = DatabaseKeys::page(1).set("x").await.unwrap_err();
+        for part in ["database 2", "`.keyspace::<S>(|options| options.db(0))`"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        redis.close().await;
+    });
+    on(builder(cluster).keyspace::<DatabaseKeys>(|options| options.db(0)), async |_| {
+        DatabaseKeys::page(1).set("x").await.unwrap();
+        assert_eq!(DatabaseKeys::page(1).get().await.unwrap().as_deref(), Some("x"));
+    });
+}
+
+#[test]
+fn eager_connections_go_to_all_masters_and_a_health_check_asks_each() {
+    on_cluster(async |redis| {
+        redis.connect().await.unwrap();
+        let stats = redis.stats();
+        let connected =
+            stats.connections[0].nodes.iter().filter(|node| node.slots > 0 && node.shared_connections > 0);
+        assert_eq!(connected.count(), 3, "{stats:?}");
+        let health = redis.health().with_write_probe().await;
+        assert!(health.healthy, "{health:?}");
+        assert_eq!(health.nodes.len(), 3);
+        assert!(health.nodes.iter().all(|node| node.error.is_none() && node.latency_ms.is_some()));
+    });
+}
+
+#[test]
+fn a_cluster_of_one_node_works() {
+    let cluster = RealCluster::builder().masters(1).replicas(0).start();
+    on(builder(&cluster), async |redis| {
+        Key::set_many((0..MANY).map(|id| (CartKeys::page(id), "x"))).await.unwrap();
+        assert_eq!(Key::get_many((0..MANY).map(CartKeys::page)).await.unwrap().iter().flatten().count(), 60);
+        assert_eq!(redis.stats().connections[0].nodes.len(), 1);
+    });
+    assert_eq!(slot("123456789"), 0x31c3);
+}
