@@ -1,9 +1,11 @@
 //! Code that the benchmarks share: the value, a server, and command lines.
 
 mod args;
+mod cluster;
 mod server;
 
 pub use args::Args;
+pub use cluster::Cluster;
 pub use server::{Server, pin_process};
 
 use serde::{Deserialize, Serialize};

@@ -29,6 +29,7 @@ pub struct Server {
     watch: Child,
     pid: u32,
     port: u16,
+    core: Option<usize>,
     version: String,
     #[cfg(feature = "tls")]
     tls: Tls,
@@ -59,13 +60,24 @@ impl Tls {
     }
 }
 
+/// Returns a free port. Ten thousand above it is a port too, for the nodes of a cluster.
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        if port < u16::MAX - 10_000 {
+            return Ok(port);
+        }
+    }
 }
 
 impl Server {
     /// Starts a server on a free loopback port, pinned to `core` if given.
     pub fn start(core: Option<usize>) -> Result<Self, Error> {
+        Self::start_with(core, &[])
+    }
+
+    /// The same, with further arguments.
+    pub(crate) fn start_with(core: Option<usize>, arguments: &[&str]) -> Result<Self, Error> {
         let program = find_program()?;
         let dir = tempfile::Builder::new().prefix("rk-bench-").tempdir()?;
         let port = free_port()?;
@@ -75,6 +87,7 @@ impl Server {
             command.args(["taskset", "-c", &core.to_string()]);
         }
         command.arg(&program).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(arguments);
         command.args(["--appendonly", "no", "--daemonize", "no"]).arg("--dir").arg(dir.path());
         command.arg("--unixsocket").arg(dir.path().join("s"));
         #[cfg(feature = "tls")]
@@ -88,6 +101,7 @@ impl Server {
             watch,
             pid: line.trim().parse()?,
             port,
+            core,
             version: String::new(),
             #[cfg(feature = "tls")]
             tls,
@@ -95,6 +109,11 @@ impl Server {
         };
         server.version = server.wait_until_it_answers()?;
         Ok(server)
+    }
+
+    /// Returns the core that the server is pinned to.
+    pub fn core(&self) -> Option<usize> {
+        self.core
     }
 
     /// Returns the URL, without a database.

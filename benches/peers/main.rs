@@ -1,6 +1,8 @@
 //! Compares the typed API with other clients in one run; see the README of this package.
 
 mod bound;
+#[cfg(feature = "cluster")]
+mod clusters;
 mod driver;
 mod measure;
 mod others;

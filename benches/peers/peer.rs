@@ -43,6 +43,14 @@ pub const NAMES: &[(&str, bool)] = &[
     ("rustis", true), // its default is TCP_NODELAY
     ("cloned-out", false),
     ("cached", false),
+    #[cfg(feature = "cluster")]
+    ("keyspace-cluster-1", false), // a cluster of one master
+    #[cfg(feature = "cluster")]
+    ("keyspace-cluster-3", false), // and of three
+    #[cfg(feature = "cluster")]
+    ("redis-rs-cluster-1", false),
+    #[cfg(feature = "cluster")]
+    ("redis-rs-cluster-3", false),
     #[cfg(feature = "tls")]
     ("keyspace-tls", false),
     #[cfg(feature = "tls")]
@@ -59,6 +67,8 @@ pub async fn connect(
 ) -> Result<Vec<Box<dyn Runner>>, Error> {
     let url = if unix { format!("redis+unix://{}", server.socket().display()) } else { server.url() };
     let typed = Typed::connect(&url, server).await?;
+    #[cfg(feature = "cluster")]
+    let clusters = crate::clusters::Clusters::start(names, server.core()).await?;
     let mut peers: Vec<Box<dyn Runner>> = Vec::new();
     for &name in names {
         let nodelay = name.ends_with("-nodelay");
@@ -85,6 +95,8 @@ pub async fn connect(
             "fred" => Box::new(Named(name, Fred::connect(&url, nodelay).await?)),
             "rustis" => Box::new(Named(name, Rustis(rustis::client::Client::connect(url.as_str()).await?))),
             "cached" => Box::new(Named(name, Cached::connect(&url).await?)),
+            #[cfg(feature = "cluster")]
+            name if name.contains("-cluster-") => clusters.peer(name).await?,
             _ => typed.peer(name).ok_or_else(|| format!("unknown peer {name}"))?,
         });
     }

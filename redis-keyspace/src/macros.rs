@@ -37,12 +37,61 @@
 /// same database can produce the same key. See
 /// [`RedisBuilder::allow_overlapping_keyspaces`](crate::RedisBuilder::allow_overlapping_keyspaces).
 ///
+/// # Clusters
+///
+/// `cluster` after the keyspaces checks that the program fits a Redis Cluster. A cluster has only
+/// one database, so the check then covers keyspaces with different databases, too. Templates that
+/// are used in one transaction are listed in `together = [..]`: their keys must share a slot, so
+/// their `hash_tag` must be an argument of the same name and type.
+///
+/// ```
+/// use redis_keyspace::{Counter, Keyspace, Text, catalog};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "cart", ttl = "1h")]
+/// pub struct CartKeys {
+///     #[key("user:{id}", hash_tag = id)]
+///     user: fn(id: u64) -> Text,
+///     #[key("user:{id}:views", hash_tag = id)]
+///     views: fn(id: u64) -> Counter,
+/// }
+///
+/// catalog!(pub CATALOG = [CartKeys], cluster, together = [CartKeys::user, CartKeys::views]);
+/// ```
+///
+/// `together` may be repeated. A keyspace is named without its path.
+///
+/// # Cost
+///
 /// The check takes the compiler about half a millisecond per template. It takes twice that if
 /// keyspaces have `prefix = none`, because their templates are compared with all templates that
 /// start alike.
 #[macro_export]
 macro_rules! catalog {
     ($(#[$attribute:meta])* $visibility:vis $name:ident = [$($keyspace:ty),* $(,)?] $(;)?) => {
+        $crate::catalog!(@checked Databases, [$(#[$attribute])* $visibility $name], [$($keyspace),*]);
+    };
+    (
+        $(#[$attribute:meta])* $visibility:vis $name:ident = [$($keyspace:ty),* $(,)?], cluster
+        $(, together = [$($of:ident :: $field:ident),+ $(,)?])* $(,)? $(;)?
+    ) => {
+        $crate::catalog!(@checked Cluster, [$(#[$attribute])* $visibility $name], [$($keyspace),*]);
+        $(
+            const _: () = {
+                const TOGETHER: &[$crate::__private::TogetherEntry] = &[
+                    $((<$of as $crate::__private::Keyspace>::META, ::core::stringify!($field))),+
+                ];
+                const APART: $crate::__private::Option<$crate::__private::Message> =
+                    $crate::__private::apart(TOGETHER);
+                if $crate::__private::Option::is_some(&APART) {
+                    ::core::panic!("{}", $crate::__private::conflict_text(&APART))
+                }
+            };
+        )*
+    };
+    (
+        @checked $deployment:ident, [$(#[$attribute:meta])* $visibility:vis $name:ident], [$($keyspace:ty),*]
+    ) => {
         $(#[$attribute])*
         $visibility static $name: $crate::catalog::Catalog = {
             const KEYSPACES: &[&$crate::__private::KeyspaceMeta] =
@@ -50,7 +99,10 @@ macro_rules! catalog {
             const TEMPLATES: ::core::primitive::usize = $crate::__private::count_templates(KEYSPACES);
             #[allow(long_running_const_eval, reason = "a large program has many pairs")]
             const CONFLICT: $crate::__private::Option<$crate::__private::Message> =
-                $crate::__private::conflict_between::<{ TEMPLATES }>(KEYSPACES);
+                $crate::__private::conflict_between::<{ TEMPLATES }>(
+                    KEYSPACES,
+                    $crate::__private::Deployment::$deployment,
+                );
             // The panic is in the macro itself. The error then points to the macro call, without
             // notes about inner functions. It binds no name, because the user's scope could have
             // the same one.
@@ -62,7 +114,8 @@ macro_rules! catalog {
     };
     ($($other:tt)*) => {
         ::core::compile_error!(
-            "write a name and the keyspaces, separated by commas: `catalog!(pub CATALOG = [CartKeys, SessionKeys]);`"
+            "write a name and the keyspaces, separated by commas: `catalog!(pub CATALOG = [CartKeys, SessionKeys]);`; for a \
+             cluster, add `, cluster, together = [CartKeys::user, CartKeys::views]`"
         );
     };
 }

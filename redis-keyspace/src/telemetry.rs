@@ -33,7 +33,9 @@
 //! | `WARN` | a [slow command](crate::RedisBuilder::slow_command), a [large value](crate::RedisBuilder::large_value) |
 //! | `WARN` | a failed loader, a value that could not be refreshed early |
 //! | `WARN` | a lock that could not be renewed or released, or was lost |
+//! | `WARN` | a cluster of which no node reports its slots |
 //! | `INFO` | a circuit breaker that closed, the start of the embedded server |
+//! | `DEBUG` | slots of a cluster that moved, and that are scanned again |
 //! | `DEBUG` | a retry, a login that is tried again with `AUTH` and `SELECT` only, a loaded value that was not stored because the key was written, a lease that could not be renewed |
 //!
 //! # Metrics (feature `metrics`, through the `metrics` crate)
@@ -47,11 +49,13 @@
 //! | `redis_keyspace_slow_commands_total` | counter | `keyspace`, `template`, `command` |
 //! | `redis_keyspace_large_values_total` | counter | `keyspace`, `template`, `command`, `direction`: `sent`, `received` |
 //! | `redis_keyspace_retries_total` | counter | |
-//! | `redis_keyspace_connects_total` | counter | `outcome`: `ok`, `error` |
-//! | `redis_keyspace_lost_connections_total` | counter | |
-//! | `redis_keyspace_breaker_opened_total` | counter | |
+//! | `redis_keyspace_redirections_total` | counter | |
+//! | `redis_keyspace_connects_total` | counter | `server`; `outcome`: `ok`, `error` |
+//! | `redis_keyspace_lost_connections_total` | counter | `server` |
+//! | `redis_keyspace_breaker_opened_total` | counter | `server` |
 //!
-//! `outcome` is `ok` or the kind of the error (`timeout`, `unavailable`, ..). The commands of a
+//! `server` is the address of a server or of a node of a cluster. A pool of the application has
+//! none: there it is `the application's pool`. `outcome` is `ok` or the kind of the error (`timeout`, `unavailable`, ..). The commands of a
 //! batch are counted one by one, with the duration of the whole batch. For commands without a
 //! template, such as `PING`, `template` and `keyspace` are empty.
 //!

@@ -7,7 +7,9 @@ use core::fmt::{self, Debug, Formatter};
 pub use core::option::Option;
 pub use core::time::Duration;
 
-pub use crate::catalog::{assert_snapshot, conflict_between, count_templates};
+pub use crate::catalog::{
+    Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
+};
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{Kind, KindMeta, Role};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};

@@ -33,8 +33,6 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// Values that are written while the loader runs are not replaced. Declared options apply,
     /// except `early_refresh`, `stale_for` and `across_processes`.
     ///
-    /// On a cluster, all keys must be in one slot.
-    ///
     /// ```
     /// # use std::collections::HashMap;
     /// # use redis_keyspace::{Key, Keyspace, Redis, Text};

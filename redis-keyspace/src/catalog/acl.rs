@@ -20,6 +20,8 @@ const EVERY_KEY: [&str; 9] =
 const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
 /// Commands on the companion keys of keys with fills.
 const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
+/// Commands that every program on a cluster sends.
+const ON_CLUSTERS: [&str; 3] = ["asking", "cluster|nodes", "cluster|slots"];
 /// Commands that the scripts of locks and rate limits also use.
 const TIMED: [&str; 1] = ["time"];
 
@@ -45,7 +47,7 @@ impl Catalog {
     /// assert!(rules.contains("+get "));
     /// ```
     pub fn acl_rules(&self) -> AclRules {
-        AclRules { catalog: *self, namespace: String::new(), server: None }
+        AclRules { catalog: *self, namespace: String::new(), server: None, is_cluster: false }
     }
 }
 
@@ -58,6 +60,7 @@ pub struct AclRules {
     /// Ends in its separator, or is empty.
     namespace: String,
     server: Option<Option<String>>,
+    is_cluster: bool,
 }
 
 impl AclRules {
@@ -72,6 +75,12 @@ impl AclRules {
     /// servers.
     pub fn server(mut self, name: Option<&str>) -> Self {
         self.server = Some(name.map(str::to_owned));
+        self
+    }
+
+    /// Adds the commands that a program sends on a [cluster](crate::guide::cluster).
+    pub fn cluster(mut self) -> Self {
+        self.is_cluster = true;
         self
     }
 
@@ -125,6 +134,9 @@ impl fmt::Display for AclRules {
         }
         if has(Role::Lock) || has(Role::RateLimit) {
             commands.extend(TIMED);
+        }
+        if self.is_cluster {
+            commands.extend(ON_CLUSTERS);
         }
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))

@@ -5,9 +5,6 @@
 use crate::key::{ArgumentClass, ArgumentMeta, Overlap, Piece, overlap};
 use crate::schema::{KeyspaceMeta, Message, TemplateMeta, conflict_of};
 
-/// The ways in which declarations keep keyspaces apart.
-const APART: &str = " different databases (`db`), or different servers of which one is a `dedicated_server`";
-
 /// Returns the number of templates, for [`conflict_between`].
 pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     let (mut count, mut rest) = (0, keyspaces);
@@ -18,16 +15,42 @@ pub const fn count_templates(keyspaces: &[&KeyspaceMeta]) -> usize {
     count
 }
 
+/// What the servers of a program have.
+#[derive(Debug, Clone, Copy)]
+pub enum Deployment {
+    /// Databases, so keyspaces that declare different ones never meet.
+    Databases,
+    /// A cluster has only one database.
+    Cluster,
+}
+
+impl Deployment {
+    /// The ways in which declarations keep keyspaces apart.
+    const fn apart(self) -> &'static str {
+        match self {
+            Self::Databases => {
+                " different databases (`db`), or different servers of which one is a `dedicated_server`"
+            }
+            Self::Cluster => {
+                " different servers of which one is a `dedicated_server` (a cluster has only one database)"
+            }
+        }
+    }
+}
+
 /// Returns the error, if two keyspaces could share a key, or if one keyspace has keys within the
 /// prefix of the other.
-pub const fn conflict_between<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
+pub const fn conflict_between<const TEMPLATES: usize>(
+    keyspaces: &[&KeyspaceMeta],
+    deployment: Deployment,
+) -> Option<Message> {
     let (mut rest, mut all_have_prefixes) = (keyspaces, true);
     while let Some((one, others)) = rest.split_first() {
         all_have_prefixes &= !one.prefix.is_empty();
         let mut later = others;
         while let Some((other, more)) = later.split_first() {
-            if may_meet(one, other)
-                && let Some(message) = conflict_of_prefixes(one, other)
+            if may_meet(one, other, deployment)
+                && let Some(message) = conflict_of_prefixes(one, other, deployment)
             {
                 return Some(message);
             }
@@ -39,25 +62,31 @@ pub const fn conflict_between<const TEMPLATES: usize>(keyspaces: &[&KeyspaceMeta
     if all_have_prefixes {
         return None;
     }
-    match conflict_of_templates(&sorted::<TEMPLATES>(keyspaces), keyspaces) {
-        None => conflict_with_prefix(keyspaces),
+    match conflict_of_templates(&sorted::<TEMPLATES>(keyspaces), keyspaces, deployment) {
+        None => conflict_with_prefix(keyspaces, deployment),
         conflict => conflict,
     }
 }
 
 /// Finds a template without a prefix that can make keys within the prefix of another keyspace.
-const fn conflict_with_prefix(keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
+const fn conflict_with_prefix(keyspaces: &[&KeyspaceMeta], deployment: Deployment) -> Option<Message> {
     let mut outer = 0;
     while outer < keyspaces.len() {
         let mut inner = 0;
         while inner < keyspaces.len() {
             let (one, other) = (keyspaces[outer], keyspaces[inner]);
-            if !start_of(one, other).is_empty() && start_of(other, one).is_empty() && may_meet(one, other) {
+            if !start_of(one, other).is_empty()
+                && start_of(other, one).is_empty()
+                && may_meet(one, other, deployment)
+            {
                 let mut nth = 0;
                 while nth < other.templates.len() {
-                    if let Some(message) =
-                        conflict_of_prefix_and_template(one, start_of(one, other), &other.templates[nth])
-                    {
+                    if let Some(message) = conflict_of_prefix_and_template(
+                        one,
+                        start_of(one, other),
+                        &other.templates[nth],
+                        deployment,
+                    ) {
                         return Some(message);
                     }
                     nth += 1;
@@ -74,6 +103,7 @@ const fn conflict_of_prefix_and_template(
     outer: &KeyspaceMeta,
     prefix: &'static str,
     template: &TemplateMeta,
+    deployment: Deployment,
 ) -> Option<Message> {
     const ANYTHING: Piece = Piece::Argument(ArgumentMeta::new("", "", ArgumentClass::RAW));
     let within = [Piece::Literal(prefix), Piece::Literal(":"), ANYTHING];
@@ -100,13 +130,17 @@ const fn conflict_of_prefix_and_template(
     let message = message.with(
         "`, so operations on all keys of the prefix affect them: start it with a distinguishing literal, or declare",
     );
-    Some(message.with(APART))
+    Some(message.with(deployment.apart()))
 }
 
 /// Compares templates of different keyspaces, if at least one of the two has no prefix. The
 /// templates are sorted by their literal starts. Templates that can make the same key are near each
 /// other, because the start of one begins with the start of the other.
-const fn conflict_of_templates(order: &[TemplateEntry], keyspaces: &[&KeyspaceMeta]) -> Option<Message> {
+const fn conflict_of_templates(
+    order: &[TemplateEntry],
+    keyspaces: &[&KeyspaceMeta],
+    deployment: Deployment,
+) -> Option<Message> {
     let mut at = 0;
     while at < order.len() {
         let (keyspace, template) = order[at].of(keyspaces);
@@ -118,7 +152,7 @@ const fn conflict_of_templates(order: &[TemplateEntry], keyspaces: &[&KeyspaceMe
             }
             if order[at].keyspace != order[other].keyspace
                 && (keyspace.prefix.is_empty() || others_keyspace.prefix.is_empty())
-                && may_meet(keyspace, others_keyspace)
+                && may_meet(keyspace, others_keyspace, deployment)
                 && have_same_tenants(keyspace, others_keyspace)
                 && let Some(message) = conflict_of(template, others_template)
             {
@@ -220,15 +254,20 @@ const fn starts_with(text: &[u8], start: &[u8]) -> bool {
 
 /// Returns whether both keyspaces may be on the same database. The database of a keyspace without
 /// `db` is known only at run time, and so is the server that is installed under a name.
-const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
+const fn may_meet(one: &KeyspaceMeta, other: &KeyspaceMeta, deployment: Deployment) -> bool {
     let same_db = match (one.overrides.db, other.overrides.db) {
+        _ if matches!(deployment, Deployment::Cluster) => true,
         (Some(one), Some(other)) => one == other,
         _ => true,
     };
     same_db && !one.is_kept_apart_from(other)
 }
 
-const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Option<Message> {
+const fn conflict_of_prefixes(
+    one: &KeyspaceMeta,
+    other: &KeyspaceMeta,
+    deployment: Deployment,
+) -> Option<Message> {
     let (of_one, of_other) = (start_of(one, other), start_of(other, one));
     let ((outer, outer_prefix), (inner, inner_prefix)) = if of_one.len() <= of_other.len() {
         ((one, of_one), (other, of_other))
@@ -254,7 +293,7 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
             .with("` have the same prefix \"")
             .with(outer_prefix)
             .with("\" and may use the same database: give each its own prefix, make them one keyspace, or declare")
-            .with(APART)
+            .with(deployment.apart())
     } else {
         message
             .with("the prefix \"")
@@ -266,7 +305,7 @@ const fn conflict_of_prefixes(one: &KeyspaceMeta, other: &KeyspaceMeta) -> Optio
             .with("\" of `")
             .with(outer.name)
             .with("`, so operations on all keys of one affect the other's: change one prefix, or declare")
-            .with(APART)
+            .with(deployment.apart())
     })
 }
 
@@ -288,7 +327,7 @@ const fn have_same_tenants(one: &KeyspaceMeta, other: &KeyspaceMeta) -> bool {
     }
 }
 
-const fn equal(one: &str, other: &str) -> bool {
+pub(super) const fn equal(one: &str, other: &str) -> bool {
     equal_bytes(one.as_bytes(), other.as_bytes())
 }
 
@@ -360,7 +399,7 @@ mod tests {
                 let later = &keyspaces[at + 1..];
                 later.iter().all(|other| conflict_of(&one.templates[0], &other.templates[0]).is_none())
             });
-            prop_assert_eq!(conflict_between::<COUNT>(&keyspaces).is_none(), in_pairs, "{:?}", keyspaces);
+            prop_assert_eq!(conflict_between::<COUNT>(&keyspaces, Deployment::Databases).is_none(), in_pairs, "{:?}", keyspaces);
         }
     }
 }

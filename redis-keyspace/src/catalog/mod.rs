@@ -5,14 +5,17 @@ mod check;
 mod reference;
 mod snapshot;
 mod tenant;
+mod together;
 
 pub use acl::AclRules;
 #[doc(hidden)]
-pub use check::{conflict_between, count_templates};
+pub use check::{Deployment, conflict_between, count_templates};
 use serde::Serialize;
 #[doc(hidden)]
 pub use snapshot::assert_snapshot;
 pub use tenant::TenantKeys;
+#[doc(hidden)]
+pub use together::{TogetherEntry, apart};
 
 pub use crate::key::{ArgumentMeta, Piece};
 pub use crate::schema::{Identified, KeyspaceMeta, Lifetime, TemplateMeta};

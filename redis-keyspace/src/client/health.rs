@@ -139,7 +139,7 @@ impl HealthCheck {
     }
 
     /// Also writes the key `redis-keyspace:health`, which expires after a second. A replica, a
-    /// server that is out of memory, and a node of a cluster that does not serve the slot of this
+    /// server that is out of memory, and a cluster without a node for the slot of this
     /// key are then not healthy.
     ///
     /// If the check is dropped, the key may still be written.

@@ -38,8 +38,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// [`Decode`](crate::ErrorKind::Decode) if a value is not of this kind; the error names the
     /// first such key. [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on
-    /// different servers or, on a cluster, in different [slots](Self::slot). Otherwise those of any
-    /// command.
+    /// different servers. Otherwise those of any command.
     ///
     /// # Cancellation
     ///
@@ -48,7 +47,8 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// # Round trips
     ///
-    /// One, or none without keys.
+    /// One, or none without keys. On a [cluster](crate::guide::cluster), one to each node, at the
+    /// same time.
     pub fn get_many(keys: impl IntoIterator<Item = Self>) -> Command<Vec<V::Read>> {
         let (template, redis, request) = chunked("MGET", keys);
         Command::new::<S>("MGET", template, request, values::<V>)
@@ -90,7 +90,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Round trips
     ///
-    /// One, or none without entries.
+    /// One, or none without entries. On a [cluster](crate::guide::cluster), one to each node, at
+    /// the same time.
     pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
         let (mut template, mut servers, mut endings) = (None, Vec::new(), Endings::default());
         let mut unreadable = None;
@@ -137,9 +138,10 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on different servers or, on
-    /// a cluster, in different [slots](Self::slot); otherwise those of any command. Not retried
-    /// after a lost connection: a second attempt could not tell which keys existed.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on different servers;
+    /// otherwise those of any command. Not retried after a lost connection: a second attempt could
+    /// not tell which keys existed. On a [cluster](crate::guide::cluster), the keys of other nodes
+    /// may be deleted although the call fails.
     ///
     /// # Cancellation
     ///
@@ -148,7 +150,8 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// # Round trips
     ///
-    /// One, or none without keys.
+    /// One, or none without keys. On a [cluster](crate::guide::cluster), one to each node, at the
+    /// same time.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
         let mut endings = Endings::default();
         let (template, redis, request) = chunked("UNLINK", keys.into_iter().inspect(|key| endings.add(key)));

@@ -2,7 +2,7 @@
 //! back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -34,6 +34,8 @@ pub enum BreakerState {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: BreakerSettings,
+    /// The address of the server, for metrics.
+    server: Arc<str>,
     /// Whether a success changes nothing, the usual case. Written only with the state locked.
     quiet: AtomicBool,
     opened: AtomicU64,
@@ -64,8 +66,14 @@ struct Open {
 }
 
 impl Breaker {
-    pub(crate) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, quiet: AtomicBool::new(true), opened: AtomicU64::new(0), state: Mutex::default() }
+    pub(crate) fn new(settings: BreakerSettings, server: Arc<str>) -> Self {
+        Self {
+            settings,
+            server,
+            quiet: AtomicBool::new(true),
+            opened: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// The longest pause between two probes.
@@ -157,7 +165,7 @@ impl Breaker {
                     resting: false,
                 });
                 self.opened.fetch_add(1, Ordering::Relaxed);
-                count!("redis_keyspace_breaker_opened_total");
+                count!("redis_keyspace_breaker_opened_total", "server" => Arc::clone(&self.server));
                 drop(state);
                 event!(warn, "circuit breaker opened: commands fail at once", failures, error = %cause);
                 true
@@ -227,7 +235,7 @@ mod tests {
 
     #[test]
     fn only_consecutive_failures_open_the_breaker() {
-        let breaker = Breaker::new(BreakerSettings::new(3, Duration::from_secs(1)));
+        let breaker = Breaker::new(BreakerSettings::new(3, Duration::from_secs(1)), "h:1".into());
         for _ in 0..10 {
             assert!(!breaker.failed(&lost()) && !breaker.failed(&lost()));
             breaker.succeeded();
@@ -251,7 +259,7 @@ mod tests {
 
     #[test]
     fn errors_of_the_program_do_not_count() {
-        let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
+        let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)), "h:1".into());
         for kind in [
             ErrorKind::AuthenticationFailed,
             ErrorKind::Configuration,
@@ -261,13 +269,13 @@ mod tests {
             assert!(!breaker.failed(&Error::new(kind, "no")), "{kind:?}");
         }
         assert!(breaker.failed(&Error::new(ErrorKind::Unavailable, "no")));
-        let never = Breaker::new(BreakerSettings { failures: 0, ..BreakerSettings::default() });
+        let never = Breaker::new(BreakerSettings { failures: 0, ..BreakerSettings::default() }, "h:1".into());
         assert!((0..100).all(|_| !never.failed(&lost())) && never.admit().is_ok());
     }
 
     #[test]
     fn connections_lost_together_are_one_failure() {
-        let breaker = Breaker::new(BreakerSettings::new(2, Duration::from_secs(1)));
+        let breaker = Breaker::new(BreakerSettings::new(2, Duration::from_secs(1)), "h:1".into());
         assert!((0..100).all(|_| !breaker.lost(&lost())));
         assert!(breaker.failed(&lost()), "an attempt to connect is another failure");
         breaker.succeeded();
@@ -276,7 +284,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_unused_breaker_rests_until_a_command_tries() {
-        let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
+        let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)), "h:1".into());
         for is_loss in [false, true] {
             assert!(breaker.count(&lost(), is_loss), "it opens");
             for _ in 0..10 {
@@ -300,7 +308,7 @@ mod tests {
     #[test]
     fn concurrent_outcomes_never_leave_the_breaker_stuck() {
         for _ in 0..20_000 {
-            let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)));
+            let breaker = Breaker::new(BreakerSettings::new(1, Duration::from_secs(1)), "h:1".into());
             breaker.failed(&lost());
             std::thread::scope(|scope| {
                 scope.spawn(|| breaker.succeeded());

@@ -9,7 +9,7 @@ use super::login_history::LoginHistory;
 use super::search::Search;
 #[cfg(feature = "tls")]
 use super::tls::TlsContext;
-use crate::config::{BreakerSettings, unique_id};
+use crate::config::{Settings, unique_id};
 #[cfg(feature = "tls")]
 use crate::error::Budget;
 use crate::error::Error;
@@ -45,6 +45,8 @@ pub(crate) struct ServerInfo {
 /// The facts that a pool has learned about its server.
 #[derive(Debug)]
 pub(crate) struct ServerFacts {
+    /// The address of the server, for metrics.
+    server: Arc<str>,
     pub(crate) breaker: Breaker,
     pub(super) search: Arc<Search>,
     last_error: Mutex<Option<String>>,
@@ -72,9 +74,11 @@ pub(crate) struct ServerFacts {
 }
 
 impl ServerFacts {
-    pub(crate) fn new(breaker: BreakerSettings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let server: Arc<str> = settings.endpoint.to_string().into();
         Self {
-            breaker: Breaker::new(breaker),
+            breaker: Breaker::new(settings.breaker, Arc::clone(&server)),
+            server,
             search: Arc::default(),
             last_error: Mutex::default(),
             failing: AtomicBool::new(false),
@@ -101,13 +105,13 @@ impl ServerFacts {
         match error {
             None => {
                 self.connects.fetch_add(1, Ordering::Relaxed);
-                count!("redis_keyspace_connects_total", "outcome" => "ok");
+                count!("redis_keyspace_connects_total", "outcome" => "ok", "server" => Arc::clone(&self.server));
                 self.breaker.succeeded();
                 false
             }
             Some(error) => {
                 self.failed_connects.fetch_add(1, Ordering::Relaxed);
-                count!("redis_keyspace_connects_total", "outcome" => "error");
+                count!("redis_keyspace_connects_total", "outcome" => "error", "server" => Arc::clone(&self.server));
                 self.set_last_error(error);
                 event!(warn, "can't connect to Redis", error = %error);
                 self.breaker.failed(error)
@@ -119,7 +123,7 @@ impl ServerFacts {
     /// must be probed from now on.
     pub(crate) fn note_loss(&self, error: &Error, was_idle: bool) -> bool {
         self.lost_connections.fetch_add(1, Ordering::Relaxed);
-        count!("redis_keyspace_lost_connections_total");
+        count!("redis_keyspace_lost_connections_total", "server" => Arc::clone(&self.server));
         self.set_last_error(error);
         event!(warn, "connection to Redis lost", error = %error);
         // A lost idle connection is no failure: servers and network devices may close it at any
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn few_runs_are_remembered() {
-        let facts = ServerFacts::new(BreakerSettings::default());
+        let facts = ServerFacts::new(&Settings::default());
         for nth in 0..1000 {
             facts.note_server(&ServerInfo { run_id: Some(nth.to_string()), ..ServerInfo::default() });
         }

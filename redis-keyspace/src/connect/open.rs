@@ -26,7 +26,10 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     let connection = match settings.login {
         LoginMode::Plain => plain(settings, facts).await.map_err(LoginFailure::into_error)?,
         LoginMode::Auto | LoginMode::Minimal => match detect(settings, facts).await? {
-            Detected::Full(connection) => return Ok(connection),
+            Detected::Full((stream, login)) => {
+                check_cluster(settings, &login)?;
+                return Ok((stream, login));
+            }
             Detected::Plain(connection) => connection,
         },
     };
@@ -41,6 +44,19 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     );
     login.server.atomicity = atomicity;
     Ok((stream, login))
+}
+
+/// Several servers are configured as nodes of a cluster. If they are not, commands must not go to any
+/// one of them.
+fn check_cluster(settings: &Settings, login: &Login) -> Result<(), Error> {
+    if settings.nodes.is_empty() || settings.cluster == Some(true) || login.server.is_cluster {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "several servers are configured, starting with {}, but one of them is not a node of a cluster: configure one \
+         server, or set `cluster(true)` if the server does not report its mode",
+        settings.endpoint
+    )))
 }
 
 /// The login that a server accepted.

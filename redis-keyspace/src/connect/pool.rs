@@ -64,7 +64,7 @@ impl Pool {
     /// Creates a pool without connecting it. Must be called within a runtime.
     pub(crate) fn new(settings: Arc<Settings>, reads: Arc<DatabaseReads>) -> Self {
         let fingerprint = Fingerprint::of(&settings);
-        let facts = Arc::new(ServerFacts::new(settings.breaker));
+        let facts = Arc::new(ServerFacts::new(&settings));
         if settings.cluster == Some(true) {
             facts.learn_cluster();
         }

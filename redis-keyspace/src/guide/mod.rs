@@ -11,6 +11,7 @@
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
 //! | [`servers`] | configuring servers, choosing one for a command, namespaces, tenants, pools |
+//! | [`cluster`] | clusters: finding the nodes, commands on many slots, failovers, scans |
 //! | [`tls`] | encrypted connections: private CAs, client certificates, renewal, errors |
 //! | [`errors`] | error kinds, deadlines, retries, the circuit breaker, and running without Redis |
 //! | [`testing`] | the embedded server, faults, the command log, paused time, isolation on real servers |
@@ -39,6 +40,9 @@ pub mod scans {}
 
 #[doc = include_str!("servers.md")]
 pub mod servers {}
+
+#[doc = include_str!("cluster.md")]
+pub mod cluster {}
 
 #[doc = include_str!("tls.md")]
 pub mod tls {}

@@ -17,7 +17,8 @@
 //! | pools, databases, bindings, installed handles | one entry for each configuration, keyspace and runtime | the program; entries of ended runtimes and dropped handles are removed |
 //! | runs of a server | the ids of its latest runs | 16 |
 //! | scripts | a digest for each script of the crate | the crate: scripts never contain arguments |
-//! | labels of metrics and spans | keyspaces, templates, commands, kinds of errors | the declarations: no label contains a key |
+//! | labels of metrics and spans | keyspaces, templates, commands, kinds of errors, servers | the declarations and the nodes: no label contains a key |
+//! | nodes of a cluster | the nodes of the map, and the addresses of former ones | the cluster, and 256 addresses |
 
 mod bound;
 mod flights;

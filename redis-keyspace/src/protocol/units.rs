@@ -169,9 +169,14 @@ impl Units {
         let mut joined = joined.into_iter().map(Joined::finish);
         let mut replies = Vec::new();
         for leaf in self.leaves {
-            let mut results: Vec<Reply> = joined.by_ref().take(leaf.packets).collect();
+            let results: Vec<Reply> = joined.by_ref().take(leaf.packets).collect();
             if let Some(error) = leaf.refused {
-                results = (0..leaf.packets).map(|_| Reply::failed(error.clone())).collect();
+                if leaf.is_atomic {
+                    replies.extend(transaction(leaf.packets, Reply::failed(error)));
+                } else {
+                    replies.extend((0..leaf.packets).map(|_| Reply::failed(error.clone())));
+                }
+                continue;
             }
             match (leaf.is_atomic, leaf.unit.and_then(|unit| whole.remove(&unit))) {
                 (_, Some(Ok(unchanged))) => replies.extend(read::many(unchanged)),

@@ -41,7 +41,8 @@ use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 /// keys that exist during the whole scan are found; keys that are created or deleted meanwhile may
 /// or may not be. If the server restarts or is replaced during a scan, the scan starts again on the
 /// new server. With a pool of the application, a restart can't be detected, and keys may be missed.
-/// On a cluster, a scan covers only the keys of the connected node. If all arguments are bound, the
+/// On a [cluster](crate::guide::cluster#scans), a scan visits every master, and slots that move
+/// meanwhile are read again. If all arguments are bound, the
 /// operation looks up that one key and does not scan.
 ///
 /// ```

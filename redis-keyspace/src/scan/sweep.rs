@@ -87,7 +87,8 @@ pub struct SweepProgress {
     pub total: u64,
     /// The number of keys of the pattern that were found. A key that the server returns twice
     /// counts twice, also in `affected` of [`Pattern::expire`](super::Pattern::expire). This
-    /// happens while the hash table of the server shrinks, and when another server replaces it.
+    /// happens while the hash table of the server shrinks, when another server replaces it, and
+    /// while slots of a cluster move.
     pub matched: u64,
     /// The number of keys that were deleted, or whose TTL was set.
     pub affected: u64,

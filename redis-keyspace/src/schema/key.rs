@@ -132,9 +132,9 @@ impl<S, V> Key<S, V> {
     /// Returns the cluster slot of the key, from 0 to 16,383. Keys with the same [hash tag] are in
     /// the same slot.
     ///
-    /// On a cluster, one command, batch or transaction can use only keys in the same slot.
-    /// Otherwise it fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is
-    /// sent. A namespace changes the slot of a key that has no hash tag.
+    /// On a cluster, a transaction can use only keys in the same slot. Otherwise it fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent. A namespace changes
+    /// the slot of a key that has no hash tag.
     ///
     /// Templates with the same `hash_tag` share a slot by construction:
     ///

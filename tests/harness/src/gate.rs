@@ -95,6 +95,12 @@ impl Gate {
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
+
+    /// Returns a translation of every address to the one of this gate.
+    pub fn address_map(&self) -> impl Fn(&str, u16) -> (String, u16) + Send + Sync + use<> {
+        let address = self.address;
+        move |_, _| (address.ip().to_string(), address.port())
+    }
 }
 
 impl Drop for Gate {

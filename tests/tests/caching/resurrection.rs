@@ -122,7 +122,10 @@ impl Hands {
     async fn command(&self, words: &[&str]) -> Option<String> {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
-        let sent = self.redis.raw(|mut connection| async move { command.query_async(&mut connection).await });
+        let key = self.key();
+        let sent = self
+            .redis
+            .raw_for(&key, |mut connection| async move { command.query_async(&mut connection).await });
         sent.await.unwrap()
     }
 }
@@ -320,6 +323,8 @@ impl World {
             let builder = Redis::builder()
                 .url(&gate.url())
                 .unwrap()
+                // The node of a cluster announces its own address.
+                .address_map(gate.address_map())
                 .shared_connections(1)
                 .exclusive_connections(1)
                 .timeout(HOUR);

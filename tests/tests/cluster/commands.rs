@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis_keyspace::config::Protocol;
 use redis_keyspace::{ErrorKind, Key, Redis};
-use redis_keyspace_tests::{RealCluster, shared_cluster, unique_namespace};
+use redis_keyspace_tests::{RealCluster, RealServer, shared_cluster, unique_namespace};
 
 use crate::{CartKeys, builder, on, on_cluster, slot, slot_of};
 
@@ -233,4 +233,62 @@ fn a_cluster_of_one_node_works() {
         assert_eq!(redis.stats().connections[0].nodes.len(), 1);
     });
     assert_eq!(slot("123456789"), 0x31c3);
+}
+
+redis_keyspace::catalog!(CATALOG = [CartKeys], cluster, together = [CartKeys::user, CartKeys::views]);
+
+#[test]
+fn the_rules_of_a_catalog_are_enough_on_a_cluster() {
+    let cluster = shared_cluster();
+    let name = unique_namespace();
+    let rules = CATALOG.acl_rules().cluster().namespace(&name).to_string();
+    for node in cluster.members() {
+        let words = format!("ACL SETUSER {name} on >secret {rules}");
+        let words: Vec<_> = words.split(' ').collect();
+        assert_eq!(cluster.node(node).redis_cli(&words), "OK");
+    }
+    let builder = builder(cluster).namespace(&name).unwrap().username(name.as_str()).password("secret");
+    on(builder, async |redis| {
+        Key::set_many((0..MANY).map(|id| (CartKeys::page(id), "x"))).await.unwrap();
+        redis.transaction((CartKeys::user(7).set(&vec![1]), CartKeys::views(7).incr())).await.unwrap();
+        assert_eq!(CartKeys::kept(1).get_or_set(async || "loaded".to_owned()).await.unwrap(), "loaded");
+        assert_eq!(CartKeys::page_keys().all().delete().await.unwrap().affected, MANY);
+        assert!(redis.health().await.healthy);
+    });
+}
+
+#[test]
+fn many_missing_values_are_loaded_together() {
+    on_cluster(async |_| {
+        Key::set_many((0..10).map(|id| (CartKeys::page(id), "stored"))).await.unwrap();
+        let load = async |ids: Vec<u64>| {
+            ids.into_iter()
+                .map(|id| (id, format!("loaded {id}")))
+                .collect::<std::collections::HashMap<_, _>>()
+        };
+        let found = Key::get_or_set_many(0..20, CartKeys::page, load).await.unwrap();
+        for (id, value) in (0..20).zip(found) {
+            let expected = if id < 10 { "stored".to_owned() } else { format!("loaded {id}") };
+            assert_eq!(value, Some(expected));
+        }
+        assert_eq!(CartKeys::page(15).get().await.unwrap().as_deref(), Some("loaded 15"));
+    });
+}
+
+#[test]
+fn servers_that_are_no_cluster_are_not_used_as_one() {
+    let (one, other) = (RealServer::start(), RealServer::start());
+    let url = format!("{},127.0.0.1:{}", one.url(), other.port());
+    on(Redis::builder().url(&url).unwrap(), async |_| {
+        let error = CartKeys::page(1).set("x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+        assert!(error.to_string().contains("not a node of a cluster"), "{error}");
+    });
+    on(Redis::builder().url(&one.url()).unwrap().cluster(true), async |_| {
+        let error = CartKeys::page(1).set("x").await.unwrap_err().to_string();
+        assert!(
+            error.contains("is not a node of a cluster") && error.contains("cluster support disabled"),
+            "{error}"
+        );
+    });
 }

@@ -35,6 +35,8 @@ fn example(name: &str, variables: &[(&str, &str)]) -> Output {
         "REDIS_DB",
         "REDIS_NAMESPACE",
         "REDIS_TLS",
+        "REDIS_NODES",
+        "REDIS_CLUSTER",
     ] {
         example.env_remove(name);
     }
@@ -260,4 +262,14 @@ fn a_service_reports_the_health_of_redis() {
 
     server.restart();
     eventually_blocking("the service is healthy again", || service.get("/health").0 == 200);
+}
+
+#[test]
+fn the_cluster_example_runs_without_a_server_and_on_a_cluster() {
+    let output = example("cluster", &[]);
+    says(&output, &["64 titles on 1 nodes", "masters: ", "64 counters deleted"]);
+    let cluster = redis_keyspace_tests::RealCluster::builder().replicas(0).start();
+    let nodes = cluster.seeds_url();
+    let output = example("cluster", &[("REDIS_NODES", nodes.trim_start_matches("redis://"))]);
+    says(&output, &["64 titles on 3 nodes", " 0 failed", "64 counters deleted"]);
 }

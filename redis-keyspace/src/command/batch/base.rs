@@ -40,9 +40,9 @@ impl Redis {
     ///
     /// If a command fails, returns its error with the number of failed commands; the other commands
     /// still run. If several fail, the error is that of the first. [`each`](Batch::each) returns
-    /// every result instead. [`InvalidInput`](crate::ErrorKind::InvalidInput), with nothing sent,
-    /// if the server is a node of a cluster and the keys are in different
-    /// [slots](crate::Key::slot).
+    /// every result instead. On a [cluster](crate::guide::cluster), a command of the batch whose
+    /// own keys must be in one [slot](crate::Key::slot), such as `rename`, fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if they are not.
     ///
     /// # Cancellation
     ///
@@ -51,7 +51,7 @@ impl Redis {
     ///
     /// # Round trips
     ///
-    /// One for each database and server, all at the same time.
+    /// One for each database and server, and for each node of a cluster, all at the same time.
     pub fn batch<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
         Batch { redis: self.clone(), commands: commands.finished(), timeout: None, atomic: false }
     }

@@ -139,7 +139,7 @@ impl Cluster {
     /// All nodes, each with the number of slots that it serves.
     pub(crate) fn nodes(&self) -> Vec<(Arc<Node>, usize)> {
         let map = self.shared.map.load();
-        let counts = map.slot_counts();
+        let counts = map.slot_counts().iter().copied();
         map.nodes().iter().map(|entry| Arc::clone(&entry.node)).zip(counts).collect()
     }
 

@@ -14,6 +14,8 @@ pub(super) struct SlotMap<N> {
     /// An index into `nodes` for each slot.
     owners: Box<[u16]>,
     nodes: Vec<MappedNode<N>>,
+    /// The number of slots of each node, in the order of the nodes.
+    counts: Vec<usize>,
 }
 
 /// A node of the map.
@@ -34,7 +36,7 @@ impl<N> Clone for MappedNode<N> {
 
 impl<N> Default for SlotMap<N> {
     fn default() -> Self {
-        Self { owners: vec![NOBODY; SLOTS.into()].into(), nodes: Vec::new() }
+        Self { owners: vec![NOBODY; SLOTS.into()].into(), nodes: Vec::new(), counts: Vec::new() }
     }
 }
 
@@ -52,7 +54,17 @@ impl<N> SlotMap<N> {
                 map.add(node(replica), &replica.id, Some(owner));
             }
         }
+        map.count();
         map
+    }
+
+    fn count(&mut self) {
+        self.counts = vec![0; self.nodes.len()];
+        for owner in &self.owners {
+            if let Some(count) = self.counts.get_mut(usize::from(*owner)) {
+                *count += 1;
+            }
+        }
     }
 
     /// Adds a node unless the map contains it, and returns its index.
@@ -83,20 +95,13 @@ impl<N> SlotMap<N> {
     }
 
     /// The number of slots of each node, in the order of the nodes.
-    pub(super) fn slot_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.nodes.len()];
-        for owner in &self.owners {
-            if let Some(count) = counts.get_mut(usize::from(*owner)) {
-                *count += 1;
-            }
-        }
-        counts
+    pub(super) fn slot_counts(&self) -> &[usize] {
+        &self.counts
     }
 
     /// The nodes that serve slots.
     pub(super) fn masters(&self) -> impl Iterator<Item = &Arc<N>> {
-        let counts = self.slot_counts();
-        self.nodes.iter().zip(counts).filter(|(_, count)| *count > 0).map(|(entry, _)| &entry.node)
+        self.nodes.iter().zip(&self.counts).filter(|(_, count)| **count > 0).map(|(entry, _)| &entry.node)
     }
 
     /// Whether the node serves a slot.
@@ -107,7 +112,8 @@ impl<N> SlotMap<N> {
     /// Returns the map after a slot has moved to a node, and which slots moved. If the node was a
     /// replica of the master of the slot, it has replaced its master, so all its slots moved.
     pub(super) fn moved(&self, slot: u16, to: &Arc<N>) -> (Self, Vec<u16>) {
-        let mut map = Self { owners: self.owners.clone(), nodes: self.nodes.clone() };
+        let (owners, nodes) = (self.owners.clone(), self.nodes.clone());
+        let mut map = Self { owners, nodes, counts: Vec::new() };
         let old = self.owners.get(usize::from(slot)).copied().unwrap_or(NOBODY);
         let new = map.add(Arc::clone(to), "", None);
         let is_promoted =
@@ -129,6 +135,7 @@ impl<N> SlotMap<N> {
                 entry.master = None;
             }
         }
+        map.count();
         (map, moved)
     }
 
@@ -143,6 +150,7 @@ impl<N> SlotMap<N> {
                 *place = owner;
             }
         }
+        self.count();
     }
 
     /// Whether both maps have the same master for each slot.

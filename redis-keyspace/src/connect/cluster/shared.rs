@@ -61,7 +61,7 @@ impl ClusterShared {
         }
         let endpoint = Endpoint::Tcp { host: host.to_owned(), port };
         let settings = Settings { endpoint, nodes: Vec::new(), ..Settings::clone(&self.settings) };
-        let facts = Arc::new(ServerFacts::new(settings.breaker));
+        let facts = Arc::new(ServerFacts::new(&settings));
         let origin = Origin::new(Arc::new(settings), facts, self.runtime.clone(), Arc::clone(&self.trouble));
         Arc::new(Node::new(origin))
     }

@@ -49,7 +49,7 @@ types! {
     ArgumentClass ArgumentMeta Bytes Captures Catalog Command Counter Error FillPolicy Group Json Key KeyArgument
     KeyBuilder KeyWriter Keyspace KeyspaceMeta Kind KindMeta Lifetime Lock Message OnUnavailable Overrides Pattern Piece
     ParsedVariants RateLimit Raw Redis Role Sweep TemplateMeta Text Visitor assert_kind assert_snapshot clone_parsed
-    conflict conflict_between conflict_text count_templates debug_parsed debug_struct delete_pattern hash_parsed
+    apart conflict conflict_between conflict_text count_templates debug_parsed debug_struct delete_pattern hash_parsed
     parsed_are_equal parsed_value
     // Names that expansions bind and define.
     glob key f this other captures template out text conflicting value pattern
