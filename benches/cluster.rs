@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Server};
 
-/// How long a cluster may take to serve its slots. A node refuses keys for two seconds after its start.
+/// How long a cluster may take to serve its slots. A node refuses keys for two seconds after its
+/// start.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SLOTS: usize = 16_384;
 

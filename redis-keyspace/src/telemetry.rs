@@ -55,9 +55,10 @@
 //! | `redis_keyspace_breaker_opened_total` | counter | `server` |
 //!
 //! `server` is the address of a server or of a node of a cluster. A pool of the application has
-//! none: there it is `the application's pool`. `outcome` is `ok` or the kind of the error (`timeout`, `unavailable`, ..). The commands of a
-//! batch are counted one by one, with the duration of the whole batch. For commands without a
-//! template, such as `PING`, `template` and `keyspace` are empty.
+//! none: there it is `the application's pool`. `outcome` is `ok` or the kind of the error
+//! (`timeout`, `unavailable`, ..). The commands of a batch are counted one by one, with the
+//! duration of the whole batch. For commands without a template, such as `PING`, `template` and
+//! `keyspace` are empty.
 //!
 //! The current state of connections is not a metric. [`Redis::stats`](crate::Redis::stats) returns
 //! it as data.

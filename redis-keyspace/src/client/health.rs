@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -48,8 +48,8 @@ pub struct Health {
     pub breaker: BreakerState,
     /// The error, if the server is not healthy.
     pub error: Option<String>,
-    /// The masters, if the server is a cluster. It is healthy if all of them are. The other fields
-    /// are about any one of them, and `breaker` is the worst state.
+    /// The masters, if the server is a cluster. It is healthy if all of them are. `breaker` is the
+    /// worst state of them, and the other fields are about any one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeHealth>,
 }
@@ -125,7 +125,7 @@ impl Redis {
     /// # Round trips
     ///
     /// One, on the shared connections that commands use; one more if the handle has not connected
-    /// yet.
+    /// yet. On a cluster, also one to each master, at the same time.
     pub fn health(&self) -> HealthCheck {
         HealthCheck { redis: self.clone(), timeout: None, writes: false }
     }
@@ -163,13 +163,18 @@ impl HealthCheck {
         match self.redis.base() {
             Ok(binding) => {
                 health.endpoint = binding.pool().settings.endpoint.to_string();
-                let outcome = self.ask(Arc::clone(&binding), &mut health).await;
-                health.breaker = binding.pool().facts.breaker.state();
-                health.nodes = self.ask_nodes(&binding).await;
-                let of_nodes = health.nodes.iter().find_map(|node| node.error.clone());
-                if let Some(node) = health.nodes.iter().find(|node| node.breaker != BreakerState::Closed) {
-                    health.breaker = node.breaker;
-                }
+                let deadline = Deadline::after(self.timeout.unwrap_or(LIMIT.min(binding.timeout)));
+                let asking = self.ask(Arc::clone(&binding), &mut health, deadline);
+                let (outcome, nodes) = if binding.pool().cluster().is_some() {
+                    join(asking, ask_nodes(&binding, deadline)).await
+                } else {
+                    // The first connection finds out whether the server is a cluster.
+                    (asking.await, ask_nodes(&binding, deadline).await)
+                };
+                let of_nodes = nodes.iter().find_map(|node| node.error.clone());
+                let worst = nodes.iter().map(|node| node.breaker).max_by_key(|state| state.severity());
+                health.breaker = worst.unwrap_or_else(|| binding.pool().facts.breaker.state());
+                health.nodes = nodes;
                 health.error = outcome.err().map(|error| error.to_string()).or(of_nodes);
                 health.healthy = health.error.is_none();
             }
@@ -178,32 +183,7 @@ impl HealthCheck {
         health
     }
 
-    fn limit(&self, binding: &Binding) -> Duration {
-        self.timeout.unwrap_or(LIMIT.min(binding.timeout))
-    }
-
-    /// Asks all masters of a cluster at the same time.
-    async fn ask_nodes(&self, binding: &Binding) -> Vec<NodeHealth> {
-        let Some(cluster) = binding.pool().cluster() else { return Vec::new() };
-        let deadline = Deadline::after(self.limit(binding));
-        let request = Request::One(Packet::new("PING", Keys::None));
-        let masters = cluster.masters();
-        join_all(masters.iter().map(async |node| {
-            let started = Instant::now();
-            let answer = run_at(binding, node, &request, deadline, None).await;
-            let answer = answer.and_then(|(replies, _)| read::one(replies));
-            NodeHealth {
-                endpoint: node.settings.endpoint.to_string(),
-                latency_ms: answer.is_ok().then(|| started.elapsed().as_secs_f64() * 1000.0),
-                breaker: node.facts.breaker.state(),
-                error: answer.err().map(|error| error.about("PING", None, None).to_string()),
-            }
-        }))
-        .await
-    }
-
-    async fn ask(&self, binding: Arc<Binding>, health: &mut Health) -> Result<()> {
-        let deadline = Deadline::after(self.limit(&binding));
+    async fn ask(&self, binding: Arc<Binding>, health: &mut Health, deadline: Deadline) -> Result<()> {
         let started = Instant::now();
         let ping = || Packet::new("PING", Keys::None);
         let send =
@@ -251,6 +231,29 @@ impl HealthCheck {
         }
         Ok(())
     }
+}
+
+/// Asks all masters of a cluster at the same time.
+async fn ask_nodes(binding: &Binding, deadline: Deadline) -> Vec<NodeHealth> {
+    let Some(cluster) = binding.pool().cluster() else { return Vec::new() };
+    // The other part of the check reports why there is no map.
+    if cluster.ready(deadline).await.is_err() {
+        return Vec::new();
+    }
+    let request = Request::One(Packet::new("PING", Keys::None));
+    let masters = cluster.masters();
+    join_all(masters.iter().map(async |node| {
+        let started = Instant::now();
+        let answer = run_at(binding, node, &request, deadline, None).await;
+        let answer = answer.and_then(|(replies, _)| read::one(replies));
+        NodeHealth {
+            endpoint: node.settings.endpoint.to_string(),
+            latency_ms: answer.is_ok().then(|| started.elapsed().as_secs_f64() * 1000.0),
+            breaker: node.facts.breaker.state(),
+            error: answer.err().map(|error| error.about("PING", None, None).to_string()),
+        }
+    }))
+    .await
 }
 
 fn info(section: &str) -> Packet {

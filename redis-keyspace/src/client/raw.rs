@@ -1,12 +1,15 @@
 //! Raw access to the driver.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
 use super::redis::Redis;
-use crate::connect::{RawConnection, Route};
+use crate::connect::{Cluster, Node, Pool, RawConnection, Route};
 use crate::error::{Error, Result};
 use crate::key::slot;
 use crate::schema::{Key, Keyspace};
+use crate::time::Deadline;
 
 impl Redis {
     /// Lends a connection of the `redis` crate, for anything that this crate does not cover. It
@@ -61,13 +64,13 @@ impl Redis {
     {
         let binding = self.base()?;
         binding.require_server()?;
-        if binding.pool().find_cluster(binding.deadline(None)).await?.is_some() {
+        let deadline = binding.deadline(None);
+        let RawTarget::Server(connection) = find(binding.pool(), deadline).await? else {
             return Err(Error::invalid_input(
                 "the server is a cluster, so raw commands need a node: use `raw_for(&key, ..)` for the node of a key, or \
                  `raw_each(..)` for every master; nothing was sent",
             ));
-        }
-        let connection = binding.pool().exclusive().await?;
+        };
         binding.still_open()?;
         work(connection).await.map_err(Error::driver)
     }
@@ -120,15 +123,18 @@ impl Redis {
         let binding = self.for_keyspace::<S>()?.base()?;
         binding.require_server()?;
         let deadline = binding.deadline(None);
-        let connection = match binding.pool().find_cluster(deadline).await? {
-            Some(cluster) => {
-                let slot = slot(&self.wire_key(key)?);
-                cluster.node(Some(slot), &Route::BySlot, deadline).await?.exclusive().await?
+        let cluster = match find(binding.pool(), deadline).await? {
+            RawTarget::Server(connection) => {
+                binding.still_open()?;
+                return work(connection).await.map_err(Error::driver);
             }
-            None => binding.pool().exclusive().await?,
+            RawTarget::Cluster(cluster) => cluster,
         };
+        let slot = slot(&self.wire_key(key)?);
+        let node = cluster.node(Some(slot), &Route::BySlot, deadline).await?;
+        let connection = node.exclusive(deadline).await?;
         binding.still_open()?;
-        work(connection).await.map_err(Error::driver)
+        work(connection).await.map_err(|error| learned(cluster, &node, Error::driver(error)))
     }
 
     /// Like [`raw`](Self::raw), on every master of a cluster at the same time. Returns the results
@@ -167,18 +173,44 @@ impl Redis {
         let binding = self.base()?;
         binding.require_server()?;
         let deadline = binding.deadline(None);
-        let Some(cluster) = binding.pool().find_cluster(deadline).await? else {
-            let connection = binding.pool().exclusive().await?;
-            binding.still_open()?;
-            return Ok(vec![work(connection).await.map_err(Error::driver)?]);
+        let cluster = match find(binding.pool(), deadline).await? {
+            RawTarget::Server(connection) => {
+                binding.still_open()?;
+                return Ok(vec![work(connection).await.map_err(Error::driver)?]);
+            }
+            RawTarget::Cluster(cluster) => cluster,
         };
         cluster.ready(deadline).await?;
         let masters = cluster.masters();
         let outcomes = join_all(masters.iter().map(async |node| {
-            let connection = node.exclusive().await?;
+            let connection = node.exclusive(deadline).await?;
             binding.still_open()?;
-            work(connection).await.map_err(Error::driver)
+            work(connection).await.map_err(|error| learned(cluster, node, Error::driver(error)))
         }));
         outcomes.await.into_iter().collect()
     }
+}
+
+/// What raw commands run on.
+enum RawTarget<'p> {
+    Server(RawConnection),
+    Cluster(&'p Cluster),
+}
+
+/// Returns the cluster if the server is a node of one, else a connection to the server.
+async fn find(pool: &Pool, deadline: Deadline) -> Result<RawTarget<'_>> {
+    if let Some(cluster) = pool.follow_cluster() {
+        return Ok(RawTarget::Cluster(cluster));
+    }
+    // The login of the connection finds out.
+    let connection = pool.exclusive(deadline).await?;
+    Ok(pool.follow_cluster().map_or(RawTarget::Server(connection), RawTarget::Cluster))
+}
+
+/// Has the cluster learn from an error: a redirection, or a node that can't be reached.
+fn learned(cluster: &Cluster, node: &Arc<Node>, error: Error) -> Error {
+    if error.is_not_run() || error.is_outage() {
+        cluster.after(&error, Some(node));
+    }
+    error
 }

@@ -52,7 +52,8 @@ impl Script {
             if packets.is_empty() {
                 return Ok(Vec::new());
             }
-            let request = Request::Pipeline(packets);
+            // A batch, so that each call has its own outcome on a cluster.
+            let request = Request::Batch(packets.into_iter().map(Request::One).collect());
             let run: BoxFuture<'_, Result<Replies>> =
                 Box::pin(run(Arc::clone(binding), request, deadline, repeatable, None));
             Ok(read::many(run.await?).into_iter().map(read::checked).collect())

@@ -46,6 +46,8 @@ pub(crate) async fn spread(
     first: FirstAttempt,
 ) -> Result<Replies> {
     request.check_names()?;
+    // Otherwise one value that is too long would fail all commands for its node.
+    request.check_size(binding.pool().settings.sizes())?;
     let Some(cluster) = binding.pool().cluster() else {
         return Err(Error::protocol("the server is not a cluster"));
     };
@@ -79,7 +81,7 @@ pub(crate) async fn spread(
     let judged = if attempts.is_empty() {
         Judged { finished: Vec::new(), again: pending }
     } else {
-        spreading.judge_all(pending, attempts)
+        spreading.judge_all(pending, attempts, None)
     };
     let mut finished = spreading.send_all(judged).await;
     finished.sort_by_key(|unit| unit.index);
@@ -175,10 +177,22 @@ impl Spreading<'_> {
                 Wait::ForChange(limit) => (pause, for_change) = (pause.max(limit), true),
             }
         }
-        let changed = self.cluster.changed();
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = changed, if for_change => {}
+        let owners = || self.cluster.owners(units.iter().filter_map(|unit| unit.slot));
+        let before = owners();
+        let until = Instant::now() + pause;
+        loop {
+            let changed = self.cluster.changed();
+            let has_changed = owners().iter().zip(&before).any(|(now, before)| match (now, before) {
+                (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
+                (now, before) => now.is_some() != before.is_some(),
+            });
+            if for_change && has_changed {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                () = changed, if for_change => {}
+            }
         }
     }
 
@@ -215,7 +229,7 @@ impl Spreading<'_> {
                 }
             }
         }
-        Progress::Grouped(groups, self.judge_all(without_node, failures))
+        Progress::Grouped(groups, self.judge_all(without_node, failures, None))
     }
 
     /// Sends parts to one node.
@@ -224,7 +238,7 @@ impl Spreading<'_> {
             [unit] if matches!(unit.route, Route::BySlot) => vec![self.run(&node, &unit.request).await],
             _ => self.send_together(&node, &mut units).await,
         };
-        Progress::Sent(self.judge_all(units, outcomes))
+        Progress::Sent(self.judge_all(units, outcomes, Some(&node)))
     }
 
     async fn send_together(&self, node: &Arc<Node>, units: &mut [PendingUnit]) -> Vec<Result<Replies>> {
@@ -243,7 +257,7 @@ impl Spreading<'_> {
                 Err(error) => Err(error.clone()),
                 Ok(replies) => {
                     let share = share_of(&request, replies);
-                    Ok(if is_asking { after_asking(share) } else { share })
+                    if is_asking { after_asking(share) } else { Ok(share) }
                 }
             });
             unit.request = if is_asking { request.without_asking() } else { request };
@@ -258,10 +272,16 @@ impl Spreading<'_> {
         Ok(replies)
     }
 
-    fn judge_all(&self, units: Vec<PendingUnit>, outcomes: Vec<Result<Replies>>) -> Judged {
+    /// Judges the outcomes of parts. `node` is the one that answered.
+    fn judge_all(
+        &self,
+        units: Vec<PendingUnit>,
+        outcomes: Vec<Result<Replies>>,
+        node: Option<&Arc<Node>>,
+    ) -> Judged {
         let Judged { mut finished, mut again } = Judged::default();
         for (mut unit, outcome) in units.into_iter().zip(outcomes) {
-            match self.judge(&mut unit, outcome) {
+            match self.judge(&mut unit, outcome, node) {
                 Some(outcome) => {
                     let PendingUnit { index, request, .. } = unit;
                     finished.push(FinishedUnit { index, request, outcome });
@@ -273,22 +293,29 @@ impl Spreading<'_> {
     }
 
     /// Returns the outcome of a part, or `None` if it must be sent again.
-    fn judge(&self, unit: &mut PendingUnit, outcome: Result<Replies>) -> Option<Result<Replies>> {
+    fn judge(
+        &self,
+        unit: &mut PendingUnit,
+        outcome: Result<Replies>,
+        node: Option<&Arc<Node>>,
+    ) -> Option<Result<Replies>> {
         let refusal = match &outcome {
             Ok(replies) => not_run(&unit.request, replies, unit.repeatable),
             Err(error) => may_be_repeated(error, unit.repeatable).then(|| error.clone()),
         };
         let Some(refusal) = refusal else { return Some(outcome) };
         let has_time = |pause: Duration| Instant::now() + pause < self.deadline.at();
-        (unit.route, unit.wait) = match self.cluster.after(&refusal) {
+        (unit.route, unit.wait) = match self.cluster.after(&refusal, node) {
             NextStep::Follow(route) => {
                 unit.redirections += 1;
                 count!("redis_keyspace_redirections_total");
                 if unit.redirections > MOST_REDIRECTIONS || !has_time(Duration::ZERO) {
-                    return Some(outcome);
+                    return Some(Err(refusal.explained(&format!(
+                        "the command was redirected {} times, so the nodes may disagree about who serves the slot",
+                        unit.redirections
+                    ))));
                 }
                 if unit.redirections > PROMPT_REDIRECTIONS {
-                    self.cluster.renew(unit.slot);
                     (route, Wait::For(unit.soon.pause()))
                 } else {
                     (route, Wait::Not)

@@ -250,11 +250,9 @@ impl PoolStats {
         } else {
             PoolStatus::Disconnected
         };
-        let worst = nodes.iter().map(|node| node.breaker).max_by_key(|state| match state {
-            BreakerState::Closed => 0,
-            BreakerState::HalfOpen => 1,
-            BreakerState::Open => 2,
-        });
+        // On a cluster, the configured server counts only if it is one of the nodes.
+        let counted = nodes.iter().filter(|node| !is_cluster || node.slots > 0);
+        let worst = counted.map(|node| node.breaker).max_by_key(|state| state.severity());
         Self {
             key: pool.fingerprint,
             refs: pool.keyspaces.load(Ordering::Relaxed),

@@ -30,6 +30,17 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    /// Orders the states, the worst one last.
+    pub(crate) fn severity(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
+}
+
 /// Counts the failures of one server: failed attempts to connect, and lost connections.
 #[derive(Debug)]
 pub(crate) struct Breaker {

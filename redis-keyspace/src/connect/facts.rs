@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::atomicity::Atomicity;
-use super::breaker::Breaker;
+use super::breaker::{Breaker, BreakerState};
 use super::login_history::LoginHistory;
 use super::search::Search;
 #[cfg(feature = "tls")]
@@ -180,11 +180,6 @@ impl ServerFacts {
         self.cluster.store(true, Ordering::Relaxed);
     }
 
-    /// Whether any login succeeded.
-    pub(super) fn has_logged_in(&self) -> bool {
-        self.connects.load(Ordering::Relaxed) > 0
-    }
-
     /// Whether the server was a node of a cluster at the last login that asked.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster.load(Ordering::Relaxed)
@@ -204,6 +199,11 @@ impl ServerFacts {
     /// waited for if it is silent.
     pub(super) fn is_deposed(&self) -> bool {
         self.deposed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server does not answer, as far as is known.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.is_failing() || self.breaker.state() != BreakerState::Closed || self.search.is_urgent()
     }
 
     /// Starts a new generation of connections.

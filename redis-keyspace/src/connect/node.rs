@@ -84,8 +84,8 @@ impl Node {
     }
 
     /// Checks out an exclusive connection.
-    pub(crate) async fn exclusive(&self) -> Result<RawConnection, Error> {
-        self.own.exclusive(Deadline::after(self.settings.timeout)).await
+    pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
+        self.own.exclusive(deadline).await
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
+        check_cluster(settings, &login)?;
         login.server.atomicity = atomicity;
         return Ok((stream, login));
     }
@@ -34,6 +35,7 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
         },
     };
     let (stream, mut login) = connection;
+    check_cluster(settings, &login)?;
     let atomicity = find_atomicity(settings, facts).await?;
     history.found_plain(atomicity.clone());
     event!(
@@ -46,8 +48,8 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
     Ok((stream, login))
 }
 
-/// Several servers are configured as nodes of a cluster. If they are not, commands must not go to any
-/// one of them.
+/// Several servers are configured as nodes of a cluster. If they are not, commands must not go to
+/// any one of them.
 fn check_cluster(settings: &Settings, login: &Login) -> Result<(), Error> {
     if settings.nodes.is_empty() || settings.cluster == Some(true) || login.server.is_cluster {
         return Ok(());

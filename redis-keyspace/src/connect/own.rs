@@ -263,14 +263,6 @@ impl Own {
         Ok(())
     }
 
-    /// Connects one lane, to find out about the server.
-    pub(super) async fn connect_any(&self, deadline: Deadline) -> Result<(), Error> {
-        match self.slots.first() {
-            Some(slot) => self.connected(slot, deadline).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
     /// Replaces the connections when later commands need them, because the name of the server may
     /// now resolve to another one.
     pub(crate) fn renew(&self) {

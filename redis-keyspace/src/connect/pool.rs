@@ -123,18 +123,6 @@ impl Pool {
         })
     }
 
-    /// Returns the cluster if the server is a node of one. Connects to find out, if necessary.
-    pub(crate) async fn find_cluster(&self, deadline: Deadline) -> Result<Option<&Cluster>, Error> {
-        if let Connections::Own(server) = &self.connections
-            && server.home.settings.cluster != Some(false)
-            && !server.home.facts.has_logged_in()
-            && !server.home.facts.is_cluster()
-        {
-            server.home.own.connect_any(deadline).await?;
-        }
-        Ok(self.follow_cluster())
-    }
-
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
@@ -230,8 +218,7 @@ impl Pool {
     }
 
     /// Checks out an exclusive connection to the server. On a cluster, the caller chooses the node.
-    pub(crate) async fn exclusive(&self) -> Result<RawConnection, Error> {
-        let deadline = Deadline::after(self.settings.timeout);
+    pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
         match &self.connections {
             Connections::Own(server) => server.home.own.exclusive(deadline).await,
             Connections::External(external) => {

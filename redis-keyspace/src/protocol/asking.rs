@@ -2,8 +2,10 @@
 
 use super::keys::Keys;
 use super::packet::Packet;
+use super::read;
 use super::reply::Replies;
 use super::request::Request;
+use crate::error::Result;
 
 impl Request {
     /// Returns the request for a node that a slot is being moved to. The node serves the command
@@ -22,11 +24,9 @@ impl Request {
     }
 }
 
-/// Drops the reply to `ASKING`.
-pub(crate) fn after_asking(replies: Replies) -> Replies {
-    let mut replies: Vec<_> = super::read::many(replies);
-    if !replies.is_empty() {
-        replies.remove(0);
-    }
-    Replies::Many(replies)
+/// Drops the reply to `ASKING`. If it is an error, the command was not run.
+pub(crate) fn after_asking(replies: Replies) -> Result<Replies> {
+    let mut replies = read::many(replies).into_iter();
+    replies.next().map_or(Ok(()), |asking| read::checked(asking).map(drop))?;
+    Ok(Replies::Many(replies.collect()))
 }

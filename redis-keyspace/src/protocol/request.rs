@@ -16,8 +16,8 @@ pub(crate) enum Request {
     One(Packet),
     /// One round trip. Each command runs independently.
     Pipeline(Vec<Packet>),
-    /// A pipeline of a scan: the commands on the keys of one page, each on keys of one slot, and
-    /// the `SCAN` of the next page.
+    /// A pipeline of a scan of one server: the commands on the keys of one page, each on keys of
+    /// one slot, and the `SCAN` of the next page.
     Page(Vec<Packet>),
     /// One round trip between MULTI and EXEC: all commands run, or none if one can't be queued.
     Atomic(Vec<Packet>),

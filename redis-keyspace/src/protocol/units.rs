@@ -1,6 +1,6 @@
 //! Divides requests into units that one node of a cluster can run, and joins their replies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::keys::Keys;
 use super::packet::Packet;
@@ -118,10 +118,13 @@ impl Units {
             return Err(error);
         }
         let mut slots: Vec<(Option<u16>, Vec<Packet>, Vec<Share>)> = Vec::new();
+        let mut places: HashMap<Option<u16>, usize> = HashMap::new();
+        // Commands without keys belong to the same transaction as those with keys.
+        let first_slot = request.packets().iter().find_map(|packet| slot_of(packet, namespace));
         for (nth, packet) in packets.iter().enumerate() {
             for SlotPart { slot, packet, keys } in divide(packet, namespace, division)? {
-                let place = slots.iter().position(|(other, ..)| *other == slot);
-                let place = place.unwrap_or_else(|| {
+                let slot = slot.or(first_slot);
+                let place = *places.entry(slot).or_insert_with(|| {
                     slots.push((slot, Vec::new(), Vec::new()));
                     slots.len() - 1
                 });
@@ -145,9 +148,9 @@ impl Units {
         let mut joined: Vec<Joined> = Vec::new();
         joined.resize_with(self.packets, Joined::default);
         let mut whole: HashMap<usize, Result<Replies>> = HashMap::new();
-        let is_whole = |nth: usize| self.leaves.iter().any(|leaf| leaf.unit == Some(nth));
+        let wholes: HashSet<usize> = self.leaves.iter().filter_map(|leaf| leaf.unit).collect();
         for (nth, (unit, outcome)) in self.units.into_iter().zip(outcomes).enumerate() {
-            if is_whole(nth) {
+            if wholes.contains(&nth) {
                 whole.insert(nth, outcome);
                 continue;
             }
@@ -235,6 +238,11 @@ struct SlotPart {
     keys: Option<Vec<usize>>,
 }
 
+/// Returns the slot of the first key of a command.
+fn slot_of(packet: &Packet, namespace: &str) -> Option<u16> {
+    packet.keys.as_slice().first().map(|key| slot_within(namespace, key.as_str()))
+}
+
 /// Divides a command by the slots of its keys.
 fn divide(packet: &Packet, namespace: &str, division: Division) -> Result<Vec<SlotPart>> {
     let keys = packet.keys.as_slice();
@@ -264,7 +272,17 @@ fn divide(packet: &Packet, namespace: &str, division: Division) -> Result<Vec<Sl
             Keys::CompanionsOf(_, companion) => Keys::CompanionsOf(some, *companion),
             _ => Keys::Many(some),
         };
-        SlotPart { slot: Some(slot), packet: Packet { keys, ..packet.clone() }, keys: Some(positions) }
+        let Packet { name, head, args, aside, lifetime, inherits_lifetime, .. } = packet;
+        let packet = Packet {
+            name: *name,
+            head: head.clone(),
+            keys,
+            args: args.clone(),
+            aside: *aside,
+            lifetime: *lifetime,
+            inherits_lifetime: *inherits_lifetime,
+        };
+        SlotPart { slot: Some(slot), packet, keys: Some(positions) }
     };
     Ok(groups.into_iter().map(part).collect())
 }
@@ -415,5 +433,32 @@ mod tests {
         let replies = read::many(units.join(outcomes));
         assert_eq!(replies[..3], aborted);
         assert_eq!(replies.len(), 4);
+    }
+
+    #[test]
+    fn a_refused_transaction_does_not_shift_the_replies_after_it() {
+        let pair = |key: &'static str| Packet::new("SET", Keys::One(KeyText::Static(key)));
+        let pairs = Keys::Pairs(KEYS.map(KeyText::Static).to_vec(), Companion::Fill);
+        let refused = Request::Atomic(vec![pair("foo"), Packet::new("EVAL", pairs)]);
+        let batch = Request::Batch(vec![refused, Request::One(pair("bar"))]);
+        let units = units(&batch);
+        assert_eq!(units.units.len(), 1);
+        let mut replies = read::many(units.join(vec![Ok(Replies::One(bulk("last")))])).into_iter();
+        let Request::Batch(requests) = &batch else { unreachable!() };
+        let shares: Vec<_> = requests.iter().map(|request| share_of(request, &mut replies)).collect();
+        assert!(
+            requests[0]
+                .without_failures(Replies::Many(read::many(shares.into_iter().next().unwrap())))
+                .is_err()
+        );
+        assert!(replies.next().is_none());
+    }
+
+    #[test]
+    fn commands_without_keys_join_the_transaction_of_a_slot() {
+        let ping = Packet::new("PING", Keys::None);
+        let incr = Packet::new("INCR", Keys::One(KeyText::Static("foo")));
+        let units = Units::of(&Request::Atomic(vec![ping, incr]), "", Division::Never);
+        assert_eq!(units.units.iter().map(|unit| unit.slot).collect::<Vec<_>>(), [Some(12_182)]);
     }
 }

@@ -42,8 +42,9 @@ use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 /// or may not be. If the server restarts or is replaced during a scan, the scan starts again on the
 /// new server. With a pool of the application, a restart can't be detected, and keys may be missed.
 /// On a [cluster](crate::guide::cluster#scans), a scan visits every master, and slots that move
-/// meanwhile are read again. If all arguments are bound, the
-/// operation looks up that one key and does not scan.
+/// meanwhile are read again. Before and after that, it asks each master which slots it serves, in
+/// one round trip. If all arguments are bound, the operation looks up that one key and does not
+/// scan.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};

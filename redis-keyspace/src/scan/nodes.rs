@@ -15,6 +15,8 @@ use crate::time::{Backoff, Deadline};
 /// How often slots are read again because they moved. A cluster that keeps moving the same slots
 /// can't be scanned.
 const ROUNDS: u32 = 32;
+/// How often nodes may restart during a scan.
+const RESTARTS: u32 = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,8 @@ pub(super) struct NodeWalk {
     failed: HashSet<usize>,
     failure: Option<Error>,
     rounds: u32,
+    /// How often a node was read from its start again, because another run of it answered.
+    restarts: u32,
     pauses: Backoff,
 }
 
@@ -75,6 +79,7 @@ impl NodeWalk {
             failed: HashSet::new(),
             failure: None,
             rounds: 0,
+            restarts: 0,
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         };
         walk.plan();
@@ -105,8 +110,12 @@ impl NodeWalk {
         self.pending.get(usize::from(slot)).copied().unwrap_or_default()
     }
 
-    /// Returns the next page, or `None` if all keys were read.
-    pub(super) async fn next(&mut self, binding: &Binding, deadline: Deadline) -> Result<Option<NodePage>> {
+    /// Returns the next page, or `None` if all keys were read. `timeout` limits each round trip.
+    pub(super) async fn next(
+        &mut self,
+        binding: &Binding,
+        timeout: Option<Duration>,
+    ) -> Result<Option<NodePage>> {
         loop {
             if let Some(Current { node, cursor, server, .. }) = &self.current {
                 return Ok(Some(NodePage { node: Arc::clone(node), cursor: *cursor, server: *server }));
@@ -114,15 +123,15 @@ impl NodeWalk {
             if let Some(visit) = self.visits.pop_front() {
                 let node = self.masters().get(visit.master).cloned();
                 self.current = node.map(|node| Current { visit, node, cursor: 0, server: None });
-            } else if !self.begin_round(binding, deadline).await? {
+            } else if !self.begin_round(binding, timeout).await? {
                 return Ok(None);
             }
         }
     }
 
     /// Finds the slots that must be read again. Returns `false` if there are none.
-    async fn begin_round(&mut self, binding: &Binding, deadline: Deadline) -> Result<bool> {
-        let after = layout(binding, deadline).await?;
+    async fn begin_round(&mut self, binding: &Binding, timeout: Option<Duration>) -> Result<bool> {
+        let after = layout(binding, binding.deadline(timeout)).await?;
         let mut again = 0;
         for slot in 0..SLOTS {
             let is_complete = self.before.agrees_with(&after, slot)
@@ -152,7 +161,7 @@ impl NodeWalk {
         }
         event!(debug, "slots are scanned again, because they moved", slots = again);
         sleep(self.pauses.pause()).await;
-        self.before = layout(binding, deadline).await?;
+        self.before = layout(binding, binding.deadline(timeout)).await?;
         self.failed.clear();
         self.plan();
         Ok(true)
@@ -173,15 +182,26 @@ impl NodeWalk {
 
     /// Records that a page was read. If another run of the node answered, its cursor is not valid,
     /// and the node is read from its start.
-    pub(super) fn page_was_read(&mut self, cursor: Option<u64>, server: ServerRun) {
-        let Some(current) = &mut self.current else { return };
+    pub(super) fn page_was_read(&mut self, cursor: Option<u64>, server: ServerRun) -> Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
         let has_restarted = current.server.is_some_and(|run| run != server);
         current.server = Some(server);
+        self.restarts += u32::from(has_restarted);
+        if self.restarts > RESTARTS {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "nodes of the cluster restarted or were replaced more than {RESTARTS} times during the scan; scan again \
+                     when it is stable"
+                ),
+            ));
+        }
         match cursor {
             _ if has_restarted => current.cursor = 0,
             Some(cursor) => current.cursor = cursor,
             None => self.current = None,
         }
+        Ok(())
     }
 
     /// Records that the current node can't be read. The next round tries again, because the node

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 
 use super::nodes::{NodePage, NodeWalk};
 use super::target::{ScanOptions, Wanted};
 use crate::client::{Binding, Observed, Subject, run, run_at, run_on};
-use crate::connect::ServerRun;
+use crate::connect::{Node, ServerRun};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{KeyText, slot_within};
 use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Reply, Request, read};
@@ -170,9 +170,11 @@ impl Walk {
         let asks_size = packets.pop_if(|packet| packet.name == "DBSIZE").is_some();
         // A batch, so that each command has its own outcome.
         let commands = Request::Batch(packets.into_iter().map(Request::One).collect());
+        let masters = self.nodes.as_deref().map(NodeWalk::masters).unwrap_or_default().to_vec();
         let commands = run(Arc::clone(&binding), commands, deadline, repeatable, None);
-        let page = self.page_of_nodes(&binding, deadline);
-        let (replies, page) = join(commands, page).await;
+        let size = async { if asks_size { Some(size_of(&binding, &masters, deadline).await) } else { None } };
+        let page = self.page_of_nodes(&binding);
+        let (replies, page, size) = join3(commands, page, size).await;
         let mut step = WalkStep { replies: read::many(replies?), ..WalkStep::default() };
         let is_last = match page {
             Ok(Some(page)) => self.take_page(page, &mut step),
@@ -184,14 +186,14 @@ impl Walk {
             Ok(false) => {}
             Err(error) => step.failure = Some(error.about("SCAN", None, None)),
         }
-        if asks_size {
-            step.replies.push(self.size(&binding, deadline).await);
-        }
+        step.replies.extend(size);
         Ok(step)
     }
 
     /// Reads the next page of a node, or looks up the only key.
-    async fn page_of_nodes(&mut self, binding: &Arc<Binding>, deadline: Deadline) -> Result<Option<Page>> {
+    async fn page_of_nodes(&mut self, binding: &Arc<Binding>) -> Result<Option<Page>> {
+        let timeout = self.options.call.timeout;
+        let deadline = binding.deadline(timeout);
         let Some(cursor) = self.cursor else { return Ok(None) };
         let Some(nodes) = &mut self.nodes else {
             let request = Request::One(self.page(cursor));
@@ -199,11 +201,11 @@ impl Walk {
             return Ok(Some(Page { reply: read::one(replies)?, server: None }));
         };
         loop {
-            let Some(NodePage { node, cursor, server }) = nodes.next(binding, deadline).await? else {
+            let Some(NodePage { node, cursor, server }) = nodes.next(binding, timeout).await? else {
                 return Ok(None);
             };
             let request = Request::One(scan_command(&self.wanted, &self.options, cursor));
-            let answer = run_at(binding, &node, &request, deadline, server).await;
+            let answer = run_at(binding, &node, &request, binding.deadline(timeout), server).await;
             match answer.and_then(|(replies, server)| Ok((read::one(replies)?, server))) {
                 Ok((reply, server)) => return Ok(Some(Page { reply, server: Some(server) })),
                 // Another node may replace it.
@@ -218,20 +220,8 @@ impl Walk {
         let next = self.read_page(page.reply, step)?;
         let (Some(nodes), Some(server)) = (&mut self.nodes, page.server) else { return Ok(true) };
         step.keys.retain(|key| nodes.accepts(&self.binding.namespace, key));
-        nodes.page_was_read(next, server);
+        nodes.page_was_read(next, server)?;
         Ok(false)
-    }
-
-    /// Returns the number of keys on all masters, as the reply of a single server.
-    async fn size(&self, binding: &Arc<Binding>, deadline: Deadline) -> Reply {
-        let masters = self.nodes.as_deref().map(NodeWalk::masters).unwrap_or_default();
-        let request = Request::One(Packet::new("DBSIZE", Keys::None));
-        let sizes = join_all(masters.iter().map(async |node| {
-            let (replies, _) = run_at(binding, node, &request, deadline, None).await?;
-            read::one(replies).and_then(read::to_int)
-        }));
-        let sum: Result<i64> = sizes.await.into_iter().sum();
-        sum.map_or_else(Reply::failed, Reply::Int)
     }
 
     /// Returns the command for the page that starts at this cursor.
@@ -285,6 +275,17 @@ struct Page {
     reply: Reply,
     /// `None` if the page is a single key.
     server: Option<ServerRun>,
+}
+
+/// Returns the number of keys on all masters, as the reply of a single server.
+async fn size_of(binding: &Binding, masters: &[Arc<Node>], deadline: Deadline) -> Reply {
+    let request = Request::One(Packet::new("DBSIZE", Keys::None));
+    let sizes = join_all(masters.iter().map(async |node| {
+        let (replies, _) = run_at(binding, node, &request, deadline, None).await?;
+        read::one(replies).and_then(read::to_int)
+    }));
+    let sum: Result<i64> = sizes.await.into_iter().sum();
+    sum.map_or_else(Reply::failed, Reply::Int)
 }
 
 fn scan_command(wanted: &Wanted, options: &ScanOptions, cursor: u64) -> Packet {

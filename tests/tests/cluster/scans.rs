@@ -89,3 +89,63 @@ fn a_scan_finds_every_key_while_slots_move_to_and_fro() {
         });
     });
 }
+
+#[test]
+fn deleting_a_pattern_ends_loads_on_all_nodes() {
+    on_cluster(async |redis: Redis| {
+        let (loading, mut loads) = tokio::sync::mpsc::unbounded_channel();
+        let (release, gate) = tokio::sync::watch::channel(false);
+        let loads_of = |id| {
+            let (loading, mut gate) = (loading.clone(), gate.clone());
+            CartKeys::kept(id).on(&redis).get_or_set(async move || {
+                loading.send(id).unwrap();
+                gate.wait_for(|open| *open).await.unwrap();
+                "old".to_owned()
+            })
+        };
+        let fills: Vec<_> =
+            (0..12).map(|id| tokio::spawn(loads_of(id).across_processes().into_future())).collect();
+        for _ in 0..12 {
+            loads.recv().await.unwrap();
+        }
+        CartKeys::kept_keys().all().delete().await.unwrap();
+        release.send(true).unwrap();
+        for fill in fills {
+            assert_eq!(fill.await.unwrap().unwrap(), "old");
+        }
+        assert_eq!(CartKeys::kept_keys().count().await.unwrap(), 0, "an outdated value was stored");
+    });
+}
+
+#[test]
+fn a_scan_finds_keys_that_move_to_a_node_without_slots() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis: Redis| {
+        // The keys of one slot are on two nodes, one of which serves no slot yet.
+        CartKeys::user(7).set(&vec![1]).await.unwrap();
+        CartKeys::views(7).incr().await.unwrap();
+        let slot = slot_of(&redis, &CartKeys::user(7));
+        let added = tokio::task::block_in_place(|| cluster.add_master());
+        let slot_move = tokio::task::block_in_place(|| cluster.begin_move(slot, added));
+        for expected in [[1, 1], [1, 1], [1, 1]] {
+            let found =
+                [CartKeys::user_keys().count().await.unwrap(), CartKeys::views_keys().count().await.unwrap()];
+            assert_eq!(found, expected);
+            slot_move.move_keys(1);
+        }
+        // Its connections are used again for each redirected command.
+        let connections = || -> u64 {
+            let info = cluster.node(added).redis_cli(&["INFO", "stats"]);
+            let mut lines = info.lines().map(str::trim);
+            lines.find_map(|line| line.strip_prefix("total_connections_received:")?.parse().ok()).unwrap()
+        };
+        let before = connections();
+        for nth in 2..50 {
+            assert_eq!(CartKeys::views(7).incr().await.unwrap(), nth);
+        }
+        let made = connections() - before;
+        assert!(made < 20, "{made} connections for 48 commands");
+        slot_move.finish();
+        assert_eq!(CartKeys::user_keys().all().delete().await.unwrap().affected, 1);
+    });
+}

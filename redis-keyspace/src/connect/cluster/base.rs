@@ -48,6 +48,7 @@ impl Cluster {
             home,
             map: ArcSwap::default(),
             changes: watch::Sender::new(0),
+            failures: watch::Sender::new(0),
             state: Mutex::default(),
         });
         shared.trouble.notify_one();
@@ -102,7 +103,10 @@ impl Cluster {
 
     /// Waits until the first map is known.
     pub(crate) async fn ready(&self, deadline: Deadline) -> Result<(), Error> {
-        let mut changes = self.shared.changes.subscribe();
+        if !self.shared.map.load().is_empty() {
+            return Ok(());
+        }
+        let (mut changes, mut failures) = (self.shared.changes.subscribe(), self.shared.failures.subscribe());
         let mut is_first = true;
         while self.shared.map.load().is_empty() {
             if let Some(failure) = lock(&self.shared.state).failure.clone().filter(|_| !is_first) {
@@ -110,7 +114,13 @@ impl Cluster {
             }
             is_first = false;
             self.shared.trouble.notify_one();
-            if timeout_at(deadline.at(), changes.changed()).await.is_err() {
+            let news = async {
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    _ = failures.changed() => {}
+                }
+            };
+            if timeout_at(deadline.at(), news).await.is_err() {
                 let late = deadline.passed(Budget::Connect);
                 let failure = lock(&self.shared.state).failure.clone();
                 return Err(failure
@@ -120,7 +130,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until the map changes, for as long as `limit`.
+    /// Returns the masters of these slots now, to compare them later.
+    pub(crate) fn owners(&self, slots: impl Iterator<Item = u16>) -> Vec<Option<Arc<Node>>> {
+        let map = self.shared.map.load();
+        slots.map(|slot| map.owner(slot).cloned()).collect()
+    }
+
+    /// Waits until the map changes.
     pub(crate) fn changed(&self) -> impl Future<Output = ()> + use<> {
         let mut changes = self.shared.changes.subscribe();
         async move {

@@ -2,24 +2,27 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::base::Cluster;
 use super::route::{NextStep, Route};
-use super::shared::ClusterShared;
+use super::shared::{ClusterShared, Patch};
+use crate::connect::node::Node;
 use crate::error::{Error, Redirect};
 use crate::sync::lock;
 
 impl Cluster {
-    /// Learns from a failure, and returns what to do next.
-    pub(crate) fn after(&self, failure: &Error) -> NextStep {
+    /// Learns from a failure, and returns what to do next. `answered` is the node that reported it,
+    /// if it is known.
+    pub(crate) fn after(&self, failure: &Error, answered: Option<&Arc<Node>>) -> NextStep {
         match (failure.redirect(), failure.code()) {
             (Some(redirect), _) if redirect.has_moved => {
-                self.shared.moved(redirect);
+                self.shared.moved(redirect, answered);
                 NextStep::Follow(Route::BySlot)
             }
             (Some(redirect), _) => {
-                let map = self.shared.map.load();
-                let host = self.shared.host_of(redirect);
-                NextStep::Follow(Route::Asking(self.shared.node_at(&map, &host, redirect.port)))
+                let host = self.shared.host_of(redirect, answered);
+                NextStep::Follow(Route::Asking(self.shared.joining_node(&host, redirect.port)))
             }
             (None, Some("TRYAGAIN")) => NextStep::Soon,
             _ => {
@@ -28,34 +31,31 @@ impl Cluster {
             }
         }
     }
-
-    /// Replaces the connections to the node of a slot. It redirects to itself, so its name stands
-    /// for another server now.
-    pub(crate) fn renew(&self, slot: Option<u16>) {
-        if let Some(node) = slot.and_then(|slot| self.shared.map.load().owner(slot).cloned()) {
-            node.own.renew();
-        }
-        self.shared.trouble.notify_one();
-    }
 }
 
 impl ClusterShared {
-    /// The host of a redirection. If it names none, it is the host of the node that answered, which
-    /// is the master of the slot as far as this process knew.
-    fn host_of(&self, redirect: &Redirect) -> String {
+    /// The host of a redirection. If it names none, it is the host of the node that answered.
+    fn host_of(&self, redirect: &Redirect, answered: Option<&Arc<Node>>) -> String {
         if !redirect.host.is_empty() {
             return redirect.host.clone();
         }
         let map = self.map.load();
-        let answered = map.owner(redirect.slot).unwrap_or(&self.home);
+        let answered = answered.or_else(|| map.owner(redirect.slot)).unwrap_or(&self.home);
         answered.address().map(|(host, _)| host.to_owned()).unwrap_or_default()
     }
 
     /// Changes the map at once, and has it refreshed.
-    fn moved(&self, redirect: &Redirect) {
+    fn moved(&self, redirect: &Redirect, answered: Option<&Arc<Node>>) {
         let mut state = lock(&self.state);
         let map = self.map.load_full();
-        let node = self.node_at(&map, &self.host_of(redirect), redirect.port);
+        let host = self.host_of(redirect, answered);
+        let node = self.node_at(&map, &state.joining, &host, redirect.port);
+        if answered.is_some_and(|answered| Arc::ptr_eq(answered, &node)) {
+            // It redirects to itself, so its name stands for another server now.
+            node.own.renew();
+            self.trouble.notify_one();
+            return;
+        }
         // Many commands may be redirected before the first of them changes the map.
         if map.owner(redirect.slot).is_some_and(|owner| Arc::ptr_eq(owner, &node)) {
             return;
@@ -63,8 +63,10 @@ impl ClusterShared {
         let (new, slots) = map.moved(redirect.slot, &node);
         state.redirections += 1;
         let number = state.redirections;
-        state.patches.retain(|(slot, ..)| slots.binary_search(slot).is_err());
-        state.patches.extend(slots.into_iter().map(|slot| (slot, Arc::clone(&node), number)));
+        let since = Instant::now();
+        state.patches.retain(|patch| slots.binary_search(&patch.slot).is_err());
+        let patch = |slot| Patch { slot, node: Arc::clone(&node), number, since };
+        state.patches.extend(slots.into_iter().map(patch));
         self.replace(&mut state, &map, new);
         drop(state);
         self.trouble.notify_one();

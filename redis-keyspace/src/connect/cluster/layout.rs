@@ -15,6 +15,8 @@ use crate::protocol::{Keys, Packet, Reply, Request, read};
 use crate::sync::ClosedFlag;
 use crate::time::{Backoff, Deadline};
 
+/// Stands for a node that is not known.
+const UNKNOWN: usize = usize::MAX;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -37,10 +39,20 @@ struct NodeReport {
     /// Grows when the node takes slots from another one.
     epoch: u64,
     slots: Vec<(u16, u16)>,
-    /// Slots that it is giving away, with the ids of their next masters.
-    migrating: Vec<(u16, String)>,
+    /// Slots that it is giving away.
+    migrating: Vec<MigratingSlot>,
     /// Slots that it is taking over.
     importing: Vec<u16>,
+}
+
+/// A slot that is being moved to another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MigratingSlot {
+    slot: u16,
+    /// The id of the other node.
+    to: String,
+    /// Its address, if the reporting node knows it.
+    address: Option<(String, u16)>,
 }
 
 impl Cluster {
@@ -50,10 +62,11 @@ impl Cluster {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             self.ready(deadline).await?;
-            let masters = self.masters();
-            let reports = join_all(masters.iter().map(|node| ask(node, deadline))).await;
-            let reports: Result<Vec<_>> = reports.into_iter().collect();
-            let error = match reports.map(|reports| ClusterLayout::new(masters, reports)) {
+            let error = match self
+                .reports(deadline)
+                .await
+                .map(|(nodes, reports)| ClusterLayout::new(nodes, reports))
+            {
                 Ok(layout) => match layout.unserved() {
                     None => return Ok(layout),
                     Some(slot) => Error::new(
@@ -75,6 +88,38 @@ impl Cluster {
             }
         }
     }
+}
+
+impl Cluster {
+    /// Asks all masters, and the nodes that slots are being moved to. Those may serve no slot yet.
+    async fn reports(&self, deadline: Deadline) -> Result<(Vec<Arc<Node>>, Vec<NodeReport>)> {
+        let mut nodes = self.masters();
+        let mut reports = ask_all(&nodes, deadline).await?;
+        let is_known = |reports: &[NodeReport], id: &str| reports.iter().any(|report| report.id == id);
+        let joining: Vec<_> = (reports.iter().flat_map(|report| &report.migrating))
+            .filter(|moving| !is_known(&reports, &moving.to))
+            .filter_map(|moving| moving.address.clone())
+            .collect();
+        let mut others: Vec<Arc<Node>> = Vec::new();
+        for (host, port) in joining {
+            let node = self.shared.joining_node(&host, port);
+            if !nodes.iter().chain(&others).any(|known| Arc::ptr_eq(known, &node)) {
+                others.push(node);
+            }
+        }
+        for (node, report) in others.iter().zip(ask_all(&others, deadline).await?) {
+            // Another name for a node that has reported already.
+            if !is_known(&reports, &report.id) {
+                nodes.push(Arc::clone(node));
+                reports.push(report);
+            }
+        }
+        Ok((nodes, reports))
+    }
+}
+
+async fn ask_all(nodes: &[Arc<Node>], deadline: Deadline) -> Result<Vec<NodeReport>> {
+    join_all(nodes.iter().map(|node| ask(node, deadline))).await.into_iter().collect()
 }
 
 async fn ask(node: &Node, deadline: Deadline) -> Result<NodeReport> {
@@ -105,6 +150,11 @@ impl NodeReport {
         for slots in fields.skip(1) {
             report.add(slots).ok_or_else(unexpected)?;
         }
+        for moving in &mut report.migrating {
+            let mut lines = text.lines().map(|line| line.split(' '));
+            let fields = lines.find_map(|mut fields| (fields.next() == Some(&moving.to)).then_some(fields));
+            moving.address = fields.and_then(|mut fields| address(fields.next()?));
+        }
         Ok(report)
     }
 
@@ -113,7 +163,8 @@ impl NodeReport {
         let number = |text: &str| text.parse().ok().filter(|&slot: &u16| slot < SLOTS);
         if let Some(moving) = slots.strip_prefix('[').and_then(|slots| slots.strip_suffix(']')) {
             if let Some((slot, to)) = moving.split_once("->-") {
-                self.migrating.push((number(slot)?, to.to_owned()));
+                let slot = number(slot)?;
+                self.migrating.push(MigratingSlot { slot, to: to.to_owned(), address: None });
             } else {
                 self.importing.push(number(moving.split_once("-<-")?.0)?);
             }
@@ -123,6 +174,13 @@ impl NodeReport {
         self.slots.push((number(first)?, number(last)?));
         Some(())
     }
+}
+
+/// Reads `127.0.0.1:7000@17000,hostname`, where the host may be an IPv6 address without brackets.
+fn address(text: &str) -> Option<(String, u16)> {
+    let text = text.split('@').next()?;
+    let (host, port) = text.rsplit_once(':')?;
+    Some((host.to_owned(), port.parse().ok()?)).filter(|(host, port)| !host.is_empty() && *port != 0)
 }
 
 impl<N> ClusterLayout<N> {
@@ -143,9 +201,10 @@ impl<N> ClusterLayout<N> {
         }
         let mut moving: HashMap<u16, Vec<usize>> = HashMap::new();
         for (nth, report) in reports.iter().enumerate() {
-            for (slot, to) in &report.migrating {
+            for MigratingSlot { slot, to, .. } in &report.migrating {
                 let target = reports.iter().position(|other| other.id == *to);
-                moving.entry(*slot).or_default().extend(target);
+                // Without its next master, the slot can't be read completely.
+                moving.entry(*slot).or_default().push(target.unwrap_or(UNKNOWN));
             }
             for slot in &report.importing {
                 moving.entry(*slot).or_default().push(nth);
@@ -191,7 +250,8 @@ impl<N> ClusterLayout<N> {
             ids.sort_unstable();
             ids
         };
-        owner(self).is_some() && owner(self) == owner(other) && targets(self) == targets(other)
+        let is_known = !self.targets(slot).contains(&UNKNOWN) && !other.targets(slot).contains(&UNKNOWN);
+        owner(self).is_some() && is_known && owner(self) == owner(other) && targets(self) == targets(other)
     }
 }
 
@@ -222,7 +282,7 @@ mod tests {
             id: "aaa".to_owned(),
             epoch: 1,
             slots: vec![(0, 99), (200, 200)],
-            migrating: vec![(5, "bbb".to_owned())],
+            migrating: vec![MigratingSlot { slot: 5, to: "bbb".to_owned(), address: None }],
             importing: vec![7],
         };
         assert_eq!(report(&own), expected);
@@ -231,6 +291,18 @@ mod tests {
         {
             NodeReport::read(&Reply::Bulk(invalid.to_owned().into())).unwrap_err();
         }
+    }
+
+    #[test]
+    fn the_next_master_of_a_slot_may_serve_none_yet() {
+        let moving = report(&format!("{A} [5->-eee]"));
+        let to = ("127.0.0.1".to_owned(), 7009);
+        assert_eq!(moving.migrating[0].address, Some(to));
+        let unknown = layout(&[&format!("{A} [5->-eee]"), B]);
+        assert!(!unknown.agrees_with(&unknown, 5), "it can't be read completely");
+        assert!(unknown.agrees_with(&unknown, 6));
+        assert_eq!(address("2001:db8::1:7000@17000"), Some(("2001:db8::1".to_owned(), 7000)));
+        assert_eq!(address(":0@0"), None);
     }
 
     #[test]

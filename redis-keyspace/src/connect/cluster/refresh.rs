@@ -22,6 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(40);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long to wait for a node before another one is asked too.
 const NEXT_NODE: Duration = Duration::from_millis(150);
+/// How many former nodes are asked.
+const MOST_FORMER: usize = 8;
 /// How often the map is refreshed without a reason, because a node that left the cluster may go on
 /// serving its slots.
 const REGULARLY: Duration = Duration::from_secs(60);
@@ -31,7 +33,9 @@ pub(super) async fn keep_up_to_date(shared: Arc<ClusterShared>) {
     let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut pause = pauses();
     loop {
-        let is_quiet = timeout(jittered(REGULARLY), shared.trouble.notified()).await.is_err();
+        // A master that is down may be replaced at any time, and nothing else reports that.
+        let longest = if shared.is_in_trouble() { LONGEST_PAUSE } else { REGULARLY };
+        let is_quiet = timeout(jittered(longest), shared.trouble.notified()).await.is_err();
         if is_quiet && !shared.is_in_use() {
             continue;
         }
@@ -50,6 +54,11 @@ impl ClusterShared {
         self.map.load().nodes().iter().any(|entry| entry.node.own.is_open())
     }
 
+    /// Whether a master does not answer, as far as is known.
+    fn is_in_trouble(&self) -> bool {
+        self.map.load().masters().any(|node| node.facts.is_in_trouble())
+    }
+
     async fn refresh(&self) {
         let asked_at = lock(&self.state).redirections;
         match self.ask_any().await {
@@ -57,7 +66,7 @@ impl ClusterShared {
             Err(error) => {
                 event!(warn, "no node of the cluster reports its slots", error = %error);
                 lock(&self.state).failure = Some(error);
-                self.changes.send_modify(|count| *count = count.wrapping_add(1));
+                self.failures.send_modify(|count| *count = count.wrapping_add(1));
             }
         }
     }
@@ -65,8 +74,8 @@ impl ClusterShared {
     /// Asks one node after the other, and does not wait long for any of them.
     async fn ask_any(&self) -> Result<(ClusterView, Arc<Node>), Error> {
         let (mut last, mut foreign) = (None, None);
-        for candidates in self.candidates() {
-            let mut candidates = candidates.into_iter();
+        for candidates in [Self::known, Self::others] {
+            let mut candidates = candidates(self).into_iter();
             let mut asked = FuturesUnordered::new();
             loop {
                 match candidates.next() {
@@ -97,19 +106,26 @@ impl ClusterShared {
         foreign.ok_or(last)
     }
 
-    /// The nodes to ask: first those of the map, in random order, then all that left it, and the
-    /// one that the configuration names.
-    fn candidates(&self) -> [Vec<Arc<Node>>; 2] {
+    /// The nodes of the map, in random order.
+    fn known(&self) -> Vec<Arc<Node>> {
         let map = self.map.load();
         let mut known: Vec<_> = map.nodes().iter().map(|entry| Arc::clone(&entry.node)).collect();
         fastrand::shuffle(&mut known);
         // Connected nodes first: a new connection takes more time, and may be refused.
         known.sort_by_key(|node| (node.facts.is_failing(), !node.own.is_open()));
-        let former = lock(&self.state).former.clone();
-        let mut others: Vec<_> = former.iter().rev().map(|(host, port)| self.new_node(host, *port)).collect();
-        others.insert(0, Arc::clone(&self.home));
-        others.retain(|node| !known.iter().any(|known| Arc::ptr_eq(known, node)));
-        [known, others]
+        known
+    }
+
+    /// The nodes to ask if none of those answers: the one that the configuration names, and some
+    /// that left the map.
+    fn others(&self) -> Vec<Arc<Node>> {
+        let mut former = lock(&self.state).former.clone();
+        fastrand::shuffle(&mut former);
+        let former = former.iter().take(MOST_FORMER).map(|(host, port)| self.new_node(host, *port));
+        let home = Some(Arc::clone(&self.home));
+        let is_new =
+            |node: &Arc<Node>| !self.map.load().nodes().iter().any(|known| Arc::ptr_eq(&known.node, node));
+        home.into_iter().filter(is_new).chain(former).collect()
     }
 
     async fn ask(&self, node: Arc<Node>) -> Result<(ClusterView, Arc<Node>), Error> {
@@ -118,7 +134,14 @@ impl ClusterShared {
         let answer = node.run(&request, "", deadline, &ClosedFlag::default(), None).await;
         let reply = answer.and_then(|(replies, _)| read::one(replies));
         let reply = reply.map_err(|error| match error.code() {
-            Some("ERR") => error.explained(&format!("{} is not a node of a cluster", node.settings.endpoint)),
+            Some("ERR") => error.explained(&format!(
+                "{} is not a node of a cluster; to use it as a single server, set `cluster(false)`",
+                node.settings.endpoint
+            )),
+            Some("NOPERM") => error.explained(
+                "clusters require more permissions: see `Catalog::acl_rules` and its option `cluster`; or set \
+                 `cluster(false)` to use one node only",
+            ),
             _ => error,
         })?;
         let view = ClusterView::read(reply)?;

@@ -1,10 +1,12 @@
 //! The map of a cluster and its nodes, which the commands and the refreshing task share.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::map::SlotMap;
 use super::view::{ClusterView, ViewedNode};
@@ -17,6 +19,10 @@ use crate::sync::lock;
 
 /// How many addresses of former nodes are remembered.
 const FORMER: usize = 256;
+/// How many nodes that serve no slot yet are remembered.
+const JOINING: usize = 16;
+/// How long it takes until all nodes know that a slot has another master.
+const RUMOR: Duration = Duration::from_secs(1);
 
 /// What the commands on a cluster share with the task that keeps the map up to date.
 pub(super) struct ClusterShared {
@@ -28,8 +34,10 @@ pub(super) struct ClusterShared {
     /// node.
     pub(super) home: Arc<Node>,
     pub(super) map: ArcSwap<SlotMap<Node>>,
-    /// Counts the times that the map changed, or that no node could be asked.
+    /// Counts the times that the map changed.
     pub(super) changes: watch::Sender<u64>,
+    /// Counts the times that no node could be asked.
+    pub(super) failures: watch::Sender<u64>,
     pub(super) state: Mutex<ClusterState>,
 }
 
@@ -39,22 +47,57 @@ pub(super) struct ClusterState {
     /// Counts the redirections, so that those that arrived after a node was asked can be told from
     /// those before.
     pub(super) redirections: u64,
-    /// Slots whose master a redirection named, each with the number of the redirection.
-    pub(super) patches: Vec<(u16, Arc<Node>, u64)>,
+    /// What redirections have taught.
+    pub(super) patches: Vec<Patch>,
+    /// Nodes that slots are being moved to, and that are not in the map: they serve no slot yet.
+    pub(super) joining: Vec<Arc<Node>>,
     /// The addresses of nodes that left the map. They are asked when no other node answers.
     pub(super) former: Vec<(String, u16)>,
     /// Why the last attempt to ask the nodes failed; `None` if it succeeded.
     pub(super) failure: Option<Error>,
 }
 
+/// A slot whose master a redirection named.
+pub(super) struct Patch {
+    pub(super) slot: u16,
+    pub(super) node: Arc<Node>,
+    /// The number of the redirection.
+    pub(super) number: u64,
+    pub(super) since: Instant,
+}
+
 impl ClusterShared {
-    /// Returns the node at an address. Creates it, without connecting, if it is not in the map.
-    pub(super) fn node_at(&self, map: &SlotMap<Node>, host: &str, port: u16) -> Arc<Node> {
-        let known = map.nodes().iter().map(|entry| &entry.node).find(|node| node.is_at(host, port));
-        known.cloned().unwrap_or_else(|| self.new_node(host, port))
+    /// Returns the node at an address. Creates it, without connecting, if it is not known.
+    pub(super) fn node_at(
+        &self,
+        map: &SlotMap<Node>,
+        joining: &[Arc<Node>],
+        host: &str,
+        port: u16,
+    ) -> Arc<Node> {
+        let mut known = map.nodes().iter().map(|entry| &entry.node).chain(joining);
+        known.find(|node| node.is_at(host, port)).cloned().unwrap_or_else(|| self.new_node(host, port))
+    }
+
+    /// Returns the node that a slot is being moved to. It is remembered, so that its connections
+    /// are used again.
+    pub(super) fn joining_node(&self, host: &str, port: u16) -> Arc<Node> {
+        let mut state = lock(&self.state);
+        let map = self.map.load();
+        let node = self.node_at(&map, &state.joining, host, port);
+        let is_known = map.nodes().iter().map(|entry| &entry.node).chain(&state.joining);
+        if !is_known.into_iter().any(|known| Arc::ptr_eq(known, &node)) {
+            if state.joining.len() == JOINING {
+                state.joining.remove(0);
+            }
+            state.joining.push(Arc::clone(&node));
+        }
+        node
     }
 
     pub(super) fn new_node(&self, host: &str, port: u16) -> Arc<Node> {
+        // The pools of a node start tasks, which must not end with the runtime of a caller.
+        let _runtime = self.runtime.enter();
         // With further seeds, the connections of the first one may lead to any of them.
         if self.home.is_at(host, port) && self.settings.nodes.is_empty() {
             return Arc::clone(&self.home);
@@ -68,7 +111,14 @@ impl ClusterShared {
 
     /// Returns the node of an entry of a view. Two nodes may spell the address of a third
     /// differently, so the id decides, as long as the node is connected.
-    fn viewed_node(&self, map: &SlotMap<Node>, viewed: &ViewedNode, asked: &Node) -> Arc<Node> {
+    fn viewed_node(
+        &self,
+        map: &SlotMap<Node>,
+        joining: &[Arc<Node>],
+        view: &ClusterView,
+        viewed: &ViewedNode,
+        asked: &Node,
+    ) -> Arc<Node> {
         let host = match (viewed.host.as_str(), asked.address()) {
             ("", Some((host, _))) => host,
             // A lone node does not know its address. It was not reached over TCP.
@@ -76,9 +126,15 @@ impl ClusterShared {
             (host, _) => host,
         };
         let of_id = map.nodes().iter().find(|entry| entry.id == viewed.id).map(|entry| &entry.node);
+        // Another node may have the old address of this one now.
+        let is_taken = |node: &Node| {
+            view.nodes().any(|other| other.id != viewed.id && node.is_at(&other.host, other.port))
+        };
         match of_id {
-            Some(node) if node.is_at(host, viewed.port) || node.own.is_open() => Arc::clone(node),
-            _ => self.node_at(map, host, viewed.port),
+            Some(node) if node.is_at(host, viewed.port) || (node.own.is_open() && !is_taken(node)) => {
+                Arc::clone(node)
+            }
+            _ => self.node_at(map, joining, host, viewed.port),
         }
     }
 
@@ -89,7 +145,7 @@ impl ClusterShared {
         let old = self.map.load_full();
         let mut created: Vec<Arc<Node>> = Vec::new();
         let mut new = SlotMap::of(view, |viewed| {
-            let node = self.viewed_node(&old, viewed, asked);
+            let node = self.viewed_node(&old, &state.joining, view, viewed, asked);
             // An address that the view names twice is one node.
             let same =
                 node.address().and_then(|(host, port)| created.iter().find(|known| known.is_at(host, port)));
@@ -99,8 +155,10 @@ impl ClusterShared {
             created.push(Arc::clone(&node));
             node
         });
-        state.patches.retain(|(_, _, number)| *number > asked_at);
-        new.patch(state.patches.iter().map(|(slot, node, _)| (*slot, node)));
+        // A node that was promoted knows it first. For a moment, others still report its
+        // predecessor.
+        state.patches.retain(|patch| patch.number > asked_at || patch.since.elapsed() < RUMOR);
+        new.patch(state.patches.iter().map(|patch| (patch.slot, &patch.node)));
         state.failure = None;
         self.replace(&mut state, &old, new);
     }
@@ -130,6 +188,7 @@ impl ClusterShared {
             }
             event!(debug, "the slots of the cluster changed", masters = new.masters().count());
         }
+        state.joining.retain(|node| !new.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, node)));
         let uses_home = new.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, &self.home));
         self.map.store(Arc::new(new));
         if old.is_empty() && !uses_home {
