@@ -8,6 +8,7 @@ mod both;
 mod own_pool;
 
 pub mod chaos;
+pub mod cluster_chaos;
 
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use own_pool::{manager, pool_builder};

@@ -2,6 +2,7 @@
 //! and changes of the cluster.
 
 mod changes;
+mod chaos;
 mod commands;
 mod failovers;
 mod redirections;

@@ -1,0 +1,170 @@
+//! Compares the data of the cluster with what the tasks were told.
+
+use std::time::Instant;
+
+use redis_keyspace::{Key, Redis};
+
+use super::ledger::{Found, Ledger, Outcome, Place};
+use super::slots::{slot_of, slots_of};
+use super::work::{GROUP, Keys, page_name};
+use crate::RealCluster;
+use crate::resp::{Client, Reply};
+
+/// How many keys one command reads.
+const AT_ONCE: usize = 500;
+
+/// An acknowledged write that the cluster does not have.
+#[derive(Clone, Copy, Debug)]
+pub struct Loss {
+    pub slot: u16,
+    pub acknowledged: Instant,
+}
+
+/// The differences between the data and what the tasks were told.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The acknowledged writes and increments.
+    pub acknowledged: u64,
+    pub lost: Vec<Loss>,
+    /// Increments that ran more than once.
+    pub doubled: u64,
+    /// Increments that ran although their errors promised that they did not.
+    pub denied: u64,
+    /// Transactions of which only a part ran.
+    pub torn: u64,
+    /// Replies and values that belong to another key or caller.
+    pub wrong: u64,
+    pub stale_reads: u64,
+}
+
+pub fn audit(cluster: &RealCluster, redis: &Redis, ledgers: Vec<Ledger>) -> Findings {
+    let mut audit = Audit { reader: Reader::new(cluster), redis, findings: Findings::default() };
+    for ledger in ledgers {
+        audit.findings.wrong += ledger.wrong_replies;
+        audit.findings.stale_reads += ledger.stale_reads;
+        audit.transactions(&ledger);
+        audit.increments(&ledger);
+        for cell in &ledger.cells.0 {
+            audit.value(cell, &cell.number.to_string(), &Keys::cell(cell.number));
+        }
+        for group in &ledger.groups.0 {
+            for page in 0..GROUP {
+                audit.value(group, &page_name(group.number, page), &Keys::page(group.number, page));
+            }
+        }
+    }
+    audit.findings
+}
+
+struct Audit<'a> {
+    reader: Reader,
+    redis: &'a Redis,
+    findings: Findings,
+}
+
+impl Audit<'_> {
+    fn name<V>(&self, key: &Key<Keys, V>) -> String {
+        self.redis.wire_key(key).expect("the key has a name")
+    }
+
+    fn count<V>(&mut self, ledger: &Ledger, key: &Key<Keys, V>) -> i64 {
+        let value = self.reader.read(&[self.name(key)]).remove(0);
+        let count = value.and_then(|value| value.parse::<i64>().ok());
+        count.map_or(0, |count| count - Ledger::base(ledger.task))
+    }
+
+    /// A transaction ran as often as its counter says, and its mark shows whether it ran.
+    fn transactions(&mut self, ledger: &Ledger) {
+        let names: Vec<String> =
+            (0..ledger.transactions.len() as u64).map(|id| self.name(&Keys::mark(ledger.task, id))).collect();
+        let mut ran = 0;
+        for (names, outcomes) in names.chunks(AT_ONCE).zip(ledger.transactions.chunks(AT_ONCE)) {
+            let marks = self.reader.read(names);
+            for ((name, mark), outcome) in names.iter().zip(marks).zip(outcomes) {
+                ran += i64::from(mark.is_some());
+                match outcome {
+                    Outcome::Acknowledged(at) => {
+                        self.findings.acknowledged += 1;
+                        if mark.is_none() {
+                            self.findings.lost.push(Loss { slot: slot_of(name), acknowledged: *at });
+                        }
+                    }
+                    Outcome::NotRun => self.findings.denied += u64::from(mark.is_some()),
+                    Outcome::InDoubt => {}
+                }
+            }
+        }
+        let count = self.count(ledger, &Keys::count(ledger.task));
+        self.findings.doubled += u64::try_from(count - ran).unwrap_or(0);
+        self.findings.torn += u64::try_from(ran - count).unwrap_or(0);
+    }
+
+    /// Without ids, the number of increments has only bounds.
+    fn increments(&mut self, ledger: &Ledger) {
+        let key = Keys::plain(ledger.task);
+        let count = self.count(ledger, &key);
+        let acknowledged: Vec<Instant> = (ledger.increments.iter())
+            .filter_map(|outcome| if let Outcome::Acknowledged(at) = outcome { Some(*at) } else { None })
+            .collect();
+        let in_doubt = ledger.increments.iter().filter(|outcome| matches!(outcome, Outcome::InDoubt)).count();
+        let expected = i64::try_from(acknowledged.len()).expect("few increments");
+        let at_most = expected + i64::try_from(in_doubt).expect("few increments");
+        self.findings.acknowledged += acknowledged.len() as u64;
+        self.findings.doubled += u64::try_from(count - at_most).unwrap_or(0);
+        // Which of them are missing is unknown. A counter that was increased on the new master
+        // hides when it was, so the transactions show it.
+        let lost = usize::try_from(expected - count).unwrap_or(0);
+        let slot = slot_of(&self.name(&key));
+        let missing = self.findings.lost.iter().rev().filter(|loss| loss.slot == slot);
+        let at = missing.map(|loss| loss.acknowledged).next();
+        for _ in 0..lost {
+            let last = at.or(acknowledged.last().copied()).expect("an acknowledged increment is missing");
+            self.findings.lost.push(Loss { slot, acknowledged: last });
+        }
+    }
+
+    fn value<V>(&mut self, place: &Place, name: &str, key: &Key<Keys, V>) {
+        let key = self.name(key);
+        let value = self.reader.read(std::slice::from_ref(&key)).remove(0);
+        self.findings.acknowledged += place.acknowledged.len() as u64;
+        match place.judge(name, value.as_deref()) {
+            Found::Expected => {}
+            Found::Wrong => self.findings.wrong += 1,
+            Found::Older(missing) => {
+                let lost = place.acknowledged.iter().rev().take(missing);
+                let slot = slot_of(&key);
+                self.findings.lost.extend(lost.map(|at| Loss { slot, acknowledged: *at }));
+            }
+        }
+    }
+}
+
+/// Reads keys from their masters, without the library.
+struct Reader {
+    clients: Vec<(Client, Vec<(u16, u16)>)>,
+}
+
+impl Reader {
+    fn new(cluster: &RealCluster) -> Self {
+        let masters = cluster.masters().into_iter();
+        Self { clients: masters.map(|node| (cluster.node(node).client(), slots_of(cluster, node))).collect() }
+    }
+
+    /// Reads keys of one slot.
+    fn read(&mut self, names: &[String]) -> Vec<Option<String>> {
+        let Some(first) = names.first() else { return Vec::new() };
+        let slot = slot_of(first);
+        let has_slot =
+            |slots: &[(u16, u16)]| slots.iter().any(|(first, last)| (*first..=*last).contains(&slot));
+        let (client, _) =
+            self.clients.iter_mut().find(|(_, slots)| has_slot(slots)).expect("each slot has a master");
+        let command: Vec<&str> = std::iter::once("MGET").chain(names.iter().map(String::as_str)).collect();
+        match client.call(&command).expect("the master answers") {
+            Reply::Array(values) => values
+                .into_iter()
+                .map(|value| if value == Reply::Nil { None } else { Some(value.to_string()) })
+                .collect(),
+            other => panic!("MGET: {other}"),
+        }
+    }
+}

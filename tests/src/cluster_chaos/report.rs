@@ -1,0 +1,198 @@
+//! The results of runs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::audit::{Findings, Loss};
+use super::faults::{ClusterFault, Timeline};
+use super::progress::{Failures, Longest, Progress};
+
+/// How long before a crash a write can be acknowledged that its replica does not receive.
+const UNREPLICATED: Duration = Duration::from_secs(1);
+/// How long after the end of a fault a resumed master can go on as a master.
+const UNAWARE: Duration = Duration::from_secs(1);
+
+/// The result of one run.
+#[derive(Debug)]
+pub struct Run {
+    fault: ClusterFault,
+    nth: usize,
+    timeline: Timeline,
+    recovery: Duration,
+    operations: u64,
+    failures: BTreeMap<String, Failures>,
+    longest: Option<Longest>,
+    findings: Findings,
+    /// How many of the losses replication cannot explain.
+    unexplained: usize,
+}
+
+impl Run {
+    pub(super) fn new(
+        fault: ClusterFault,
+        nth: usize,
+        timeline: Timeline,
+        recovery: Duration,
+        progress: Progress,
+        findings: Findings,
+    ) -> Self {
+        let explained = |loss: &&Loss| fault.can_lose() && timeline.explains(loss);
+        let unexplained = findings.lost.len() - findings.lost.iter().filter(explained).count();
+        let Progress { operations, failures, longest, .. } = progress;
+        Self { fault, nth, timeline, recovery, operations, failures, longest, findings, unexplained }
+    }
+
+    /// Returns the number of operations.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Returns what must not happen: increments that ran twice, that ran although an error denied
+    /// it, transactions of which a part ran, replies for another caller, and lost writes that
+    /// replication does not explain.
+    pub fn violations(&self) -> [(&'static str, u64); 5] {
+        let Findings { doubled, denied, torn, wrong, .. } = self.findings;
+        let unexplained = self.unexplained as u64;
+        [
+            ("doubled", doubled),
+            ("denied", denied),
+            ("torn", torn),
+            ("wrong replies", wrong),
+            ("unexplained losses", unexplained),
+        ]
+    }
+}
+
+impl Timeline {
+    /// Whether the disturbed master can have acknowledged the write without its replica.
+    fn explains(&self, loss: &Loss) -> bool {
+        let disturbed = self.slots.iter().any(|(first, last)| (*first..=*last).contains(&loss.slot));
+        let at = loss.acknowledged;
+        let before = at + UNREPLICATED > self.began && at < self.reference;
+        let after = at > self.ended && at < self.ended + UNAWARE;
+        disturbed && (before || after)
+    }
+}
+
+/// Formats a time relative to another one, in milliseconds.
+fn relative(at: Instant, to: Instant) -> String {
+    let (sign, duration) = if at < to { ('-', to - at) } else { ('+', at - to) };
+    format!("{sign}{:.0}", milliseconds(duration))
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fault, nth, timeline, recovery, operations, failures, longest, findings, unexplained } =
+            self;
+        let Findings { acknowledged, lost, doubled, denied, torn, wrong, stale_reads } = findings;
+        let began = timeline.began;
+        writeln!(
+            f,
+            "{fault} {nth}: {operations} operations, {acknowledged} acknowledged, {} lost ({unexplained} unexplained), \
+             {doubled} doubled, {denied} denied, {torn} torn, {wrong} wrong, {stale_reads} stale; \
+             reference {}, end {}, recovered after {:.0} ms",
+            lost.len(),
+            relative(timeline.reference, began),
+            relative(timeline.ended, began),
+            milliseconds(*recovery),
+        )?;
+        if let Some((acknowledged, refused)) = timeline.witness {
+            writeln!(f, "  witness: {acknowledged} acknowledged, {refused} refused")?;
+        }
+        if let Some(Longest { operation, started, duration, outcome }) = longest {
+            let (start, duration) = (relative(*started, began), milliseconds(*duration));
+            writeln!(f, "  longest: {operation:?} at {start}, {duration:.0} ms: {outcome}")?;
+        }
+        for (label, Failures { count, span, first }) in failures {
+            let (from, to) = (relative(span.0, began), relative(span.1, began));
+            writeln!(f, "  {label}: {count} at {from} to {to}: {first}")?;
+        }
+        for Loss { slot, acknowledged } in lost.iter().take(5) {
+            writeln!(f, "  lost: slot {slot}, acknowledged at {}", relative(*acknowledged, began))?;
+        }
+        Ok(())
+    }
+}
+
+/// The results of all runs with one fault.
+#[derive(Debug)]
+pub struct Report {
+    fault: ClusterFault,
+    runs: Vec<Run>,
+}
+
+impl Report {
+    /// The header of a table of reports.
+    pub const HEAD: &'static str = "| fault | runs | operations | errors | acknowledged writes | lost / unexplained | doubled | ran though denied | torn | wrong replies | \
+        stale reads | longest operation, ms | promotion until all write, ms (median / most) | old master acknowledged / refused |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+
+    /// Creates a report without runs.
+    pub fn new(fault: ClusterFault) -> Self {
+        Self { fault, runs: Vec::new() }
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, run: Run) {
+        self.runs.push(run);
+    }
+
+    /// Returns whether nothing happened that must not happen.
+    pub fn is_clean(&self) -> bool {
+        self.runs.iter().all(|run| run.violations().iter().all(|(_, count)| *count == 0))
+    }
+
+    fn sum(&self, of: impl Fn(&Run) -> u64) -> u64 {
+        self.runs.iter().map(of).sum()
+    }
+
+    /// The errors of all runs by kind.
+    fn errors(&self) -> String {
+        let mut all: BTreeMap<&str, u64> = BTreeMap::new();
+        for (label, failures) in self.runs.iter().flat_map(|run| &run.failures) {
+            *all.entry(label).or_default() += failures.count;
+        }
+        let parts: Vec<_> = all.iter().map(|(label, count)| format!("{count} {label}")).collect();
+        if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut recoveries: Vec<Duration> = self.runs.iter().map(|run| run.recovery).collect();
+        recoveries.sort_unstable();
+        let longest = self.runs.iter().filter_map(|run| run.longest.as_ref()).map(|longest| longest.duration);
+        let witnesses: Vec<_> = self.runs.iter().filter_map(|run| run.timeline.witness).collect();
+        let witness = match witnesses.as_slice() {
+            [] => "-".to_owned(),
+            all => {
+                let acknowledged: usize = all.iter().map(|(acknowledged, _)| acknowledged).sum();
+                format!("{acknowledged} / {}", all.iter().map(|(_, refused)| refused).sum::<usize>())
+            }
+        };
+        write!(
+            f,
+            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {:.0} | {:.0} / {:.0} | {witness} |",
+            self.fault,
+            self.runs.len(),
+            self.sum(|run| run.operations),
+            self.errors(),
+            self.sum(|run| run.findings.acknowledged),
+            self.sum(|run| run.findings.lost.len() as u64),
+            self.sum(|run| run.unexplained as u64),
+            self.sum(|run| run.findings.doubled),
+            self.sum(|run| run.findings.denied),
+            self.sum(|run| run.findings.torn),
+            self.sum(|run| run.findings.wrong),
+            self.sum(|run| run.findings.stale_reads),
+            milliseconds(longest.max().unwrap_or_default()),
+            milliseconds(recoveries.get(recoveries.len() / 2).copied().unwrap_or_default()),
+            milliseconds(recoveries.last().copied().unwrap_or_default()),
+        )
+    }
+}
