@@ -24,6 +24,8 @@ const WITNESSED: usize = 20;
 pub enum ClusterFault {
     /// A master is killed, and starts again after its replica was promoted.
     Kill,
+    /// The same, while the other masters go on without the slots of the killed one.
+    KillUncovered,
     /// A replica takes over (CLUSTER FAILOVER).
     Failover,
     /// A master freezes, and goes on after its replica was promoted.
@@ -42,6 +44,7 @@ impl fmt::Display for ClusterFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kill => "kill",
+            Self::KillUncovered => "kill-uncovered",
             Self::Failover => "failover",
             Self::Freeze => "freeze",
             Self::Move => "move",
@@ -68,11 +71,25 @@ pub struct Timeline {
 
 impl ClusterFault {
     /// Every fault, once.
-    pub const ALL: [Self; 7] =
-        [Self::Kill, Self::Failover, Self::Freeze, Self::Move, Self::Join, Self::Partition, Self::Elsewhere];
+    pub const ALL: [Self; 8] = [
+        Self::Kill,
+        Self::KillUncovered,
+        Self::Failover,
+        Self::Freeze,
+        Self::Move,
+        Self::Join,
+        Self::Partition,
+        Self::Elsewhere,
+    ];
 
-    pub(super) fn ends_all_nodes(self) -> bool {
-        self == Self::Elsewhere
+    /// The settings of the nodes.
+    pub(super) fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::KillUncovered => &["--cluster-require-full-coverage", "no"],
+            // Nodes that are all restarted at the same time must keep their data.
+            Self::Elsewhere => &["--appendonly", "yes"],
+            _ => &[],
+        }
     }
 
     pub(super) fn needs_proxies(self) -> bool {
@@ -82,7 +99,7 @@ impl ClusterFault {
     /// Whether a master that was replaced can have acknowledged writes that its replica did not
     /// receive.
     pub(super) fn can_lose(self) -> bool {
-        matches!(self, Self::Kill | Self::Freeze)
+        matches!(self, Self::Kill | Self::KillUncovered | Self::Freeze)
     }
 
     /// Applies the fault to a master, and removes it. `recovered` waits until all tasks write.
@@ -99,7 +116,7 @@ impl ClusterFault {
         let began = Instant::now();
         let mut witnessed = None;
         let reference = match self {
-            Self::Kill => {
+            Self::Kill | Self::KillUncovered => {
                 let promotion = promotion(cluster, replica());
                 cluster.node(master).kill();
                 let promoted = promotion.join().expect("the replica is promoted");

@@ -43,10 +43,7 @@ impl Attacked {
     pub async fn start(fault: ClusterFault) -> Self {
         let cluster = blocking(move || {
             let builder = RealCluster::builder();
-            // Nodes that are all restarted at the same time must keep their data.
-            let builder =
-                if fault.ends_all_nodes() { builder.arg("--appendonly").arg("yes") } else { builder };
-            builder.start()
+            fault.settings().iter().fold(builder, |builder, word| builder.arg(*word)).start()
         });
         Self { fault, cluster: Arc::new(cluster.await) }
     }
@@ -79,6 +76,9 @@ impl Attacked {
         });
         let timeline = timeline.await;
         let recovery = work.recovered(timeline.reference, GIVEN_UP).await;
+        if recovery >= GIVEN_UP {
+            eprintln!("{fault} {nth}: not recovered: {:#?}", redis.stats());
+        }
         let cluster = Arc::clone(&self.cluster);
         blocking(move || cluster.settled()).await;
         tokio::time::sleep(CALM).await;
