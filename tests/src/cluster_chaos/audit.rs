@@ -99,27 +99,22 @@ impl Audit<'_> {
         self.findings.torn += u64::try_from(ran - count).unwrap_or(0);
     }
 
-    /// Without ids, the number of increments has only bounds.
+    /// Without ids, the number of increments has only bounds. A reply that is not larger than an
+    /// earlier one shows that the earlier increment was lost.
     fn increments(&mut self, ledger: &Ledger) {
         let key = Keys::plain(ledger.task);
         let count = self.count(ledger, &key);
-        let acknowledged: Vec<Instant> = (ledger.increments.iter())
-            .filter_map(|outcome| if let Outcome::Acknowledged(at) = outcome { Some(*at) } else { None })
-            .collect();
         let in_doubt = ledger.increments.iter().filter(|outcome| matches!(outcome, Outcome::InDoubt)).count();
-        let expected = i64::try_from(acknowledged.len()).expect("few increments");
-        let at_most = expected + i64::try_from(in_doubt).expect("few increments");
-        self.findings.acknowledged += acknowledged.len() as u64;
+        let at_most = i64::try_from(ledger.counted.len() + in_doubt).expect("few increments");
+        self.findings.acknowledged += ledger.counted.len() as u64;
         self.findings.doubled += u64::try_from(count - at_most).unwrap_or(0);
-        // Which of them are missing is unknown. A counter that was increased on the new master
-        // hides when it was, so the transactions show it.
-        let lost = usize::try_from(expected - count).unwrap_or(0);
         let slot = slot_of(&self.name(&key));
-        let missing = self.findings.lost.iter().rev().filter(|loss| loss.slot == slot);
-        let at = missing.map(|loss| loss.acknowledged).next();
-        for _ in 0..lost {
-            let last = at.or(acknowledged.last().copied()).expect("an acknowledged increment is missing");
-            self.findings.lost.push(Loss { slot, acknowledged: last });
+        let mut next = count + 1;
+        for &(counted, acknowledged) in ledger.counted.iter().rev() {
+            if counted >= next {
+                self.findings.lost.push(Loss { slot, acknowledged });
+            }
+            next = next.min(counted);
         }
     }
 

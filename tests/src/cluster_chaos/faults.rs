@@ -28,8 +28,11 @@ pub enum ClusterFault {
     KillUncovered,
     /// A replica takes over (CLUSTER FAILOVER).
     Failover,
-    /// A master freezes, and goes on after its replica was promoted.
+    /// A master freezes, and goes on after the tasks write to its promoted replica.
     Freeze,
+    /// A master freezes, and goes on as soon as its replica is promoted, while commands of the tasks
+    /// still wait for its replies.
+    FreezeBriefly,
     /// Slots move to another master one by one, and back.
     Move,
     /// A master is added and gets slots, then another one is removed.
@@ -47,6 +50,7 @@ impl fmt::Display for ClusterFault {
             Self::KillUncovered => "kill-uncovered",
             Self::Failover => "failover",
             Self::Freeze => "freeze",
+            Self::FreezeBriefly => "freeze-briefly",
             Self::Move => "move",
             Self::Join => "join",
             Self::Partition => "partition",
@@ -71,11 +75,12 @@ pub struct Timeline {
 
 impl ClusterFault {
     /// Every fault, once.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::KillUncovered,
         Self::Failover,
         Self::Freeze,
+        Self::FreezeBriefly,
         Self::Move,
         Self::Join,
         Self::Partition,
@@ -99,7 +104,7 @@ impl ClusterFault {
     /// Whether a master that was replaced can have acknowledged writes that its replica did not
     /// receive.
     pub(super) fn can_lose(self) -> bool {
-        matches!(self, Self::Kill | Self::KillUncovered | Self::Freeze)
+        matches!(self, Self::Kill | Self::KillUncovered | Self::Freeze | Self::FreezeBriefly)
     }
 
     /// Applies the fault to a master, and removes it. `recovered` waits until all tasks write.
@@ -114,7 +119,7 @@ impl ClusterFault {
         let mut witness = Witness::new(cluster, master, slots[0].0);
         let replica = || cluster.replicas_of(master)[0];
         let began = Instant::now();
-        let mut witnessed = None;
+        let (mut witnessed, mut resumed) = (None, None);
         let reference = match self {
             Self::Kill | Self::KillUncovered => {
                 let promotion = promotion(cluster, replica());
@@ -125,12 +130,15 @@ impl ClusterFault {
                 promoted
             }
             Self::Failover => fail_over(cluster, replica()),
-            Self::Freeze => {
+            Self::Freeze | Self::FreezeBriefly => {
                 let promotion = promotion(cluster, replica());
                 cluster.node(master).pause();
                 let promoted = promotion.join().expect("the replica is promoted");
                 witness.send();
-                recovered(promoted);
+                if self == Self::Freeze {
+                    recovered(promoted);
+                }
+                resumed = Some(Instant::now());
                 cluster.node(master).resume();
                 witnessed = Some(witness.receive());
                 promoted
@@ -169,7 +177,7 @@ impl ClusterFault {
                 Instant::now()
             }
         };
-        let ended = Instant::now();
+        let ended = resumed.unwrap_or_else(Instant::now);
         thread::sleep(MOMENT);
         Timeline { began, reference, ended, slots, witness: witnessed }
     }

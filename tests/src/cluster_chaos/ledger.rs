@@ -119,6 +119,8 @@ pub struct Ledger {
     pub transactions: Vec<Outcome>,
     /// The increments without ids.
     pub increments: Vec<Outcome>,
+    /// The replies to those, without the first value, and when they arrived.
+    pub counted: Vec<(i64, Instant)>,
     pub cells: Places,
     pub groups: Places,
     /// Reads that returned an older value than the last one acknowledged, even if the newer value
@@ -134,6 +136,7 @@ impl Ledger {
             task,
             transactions: Vec::new(),
             increments: Vec::new(),
+            counted: Vec::new(),
             cells: Places::new(task),
             groups: Places::new(task),
             stale_reads: 0,

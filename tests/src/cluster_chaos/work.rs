@@ -135,6 +135,7 @@ impl Worker {
         let counted = self.timed(Operation::Increment, Keys::plain(task).incr().on(&redis)).await;
         self.ledger.increments.push(Outcome::of(&counted));
         if let Ok(count) = counted {
+            self.ledger.counted.push((count - Ledger::base(task), Instant::now()));
             self.ledger.check_count(count, self.ledger.increments.len());
         }
     }
