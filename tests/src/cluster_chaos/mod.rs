@@ -93,7 +93,7 @@ impl Attacked {
 fn connect(network: &Arc<Network>) -> Redis {
     let names = Arc::clone(network);
     let builder = Redis::builder().url(&network.url()).expect("a valid URL");
-    let builder = builder.namespace(&unique_namespace()).expect("a valid namespace");
+    let builder = builder.namespace(unique_namespace()).expect("a valid namespace");
     let builder = builder.address_map(move |host, port| names.translate(host, port));
     builder.timeout(LIMIT).build().expect("valid options")
 }
