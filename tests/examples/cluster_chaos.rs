@@ -1,7 +1,7 @@
 //! The attacks on real clusters of three masters and three replicas.
 //!
-//! Run it with `cargo run --release -p redis-keyspace-tests --example cluster_chaos`. It prints each
-//! run, then a table of all, and fails if something happened that must never happen. Options:
+//! Run it with `cargo run --release -p redis-keyspace-tests --example cluster_chaos`. It prints
+//! each run, then a table of all, and fails if something happened that must never happen. Options:
 //!
 //! - `--runs 20`: how often each fault happens
 //! - `--fault kill`: only this fault; see `ClusterFault` for the others

@@ -53,7 +53,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Errors
     ///
     /// As for [`get_or_set`](Self::get_or_set). If a loaded value is invalid, the other values are
-    /// stored, and the call fails.
+    /// stored, and the call fails. On a [cluster](crate::guide::cluster), the call fails if the
+    /// node of any key does not answer.
     ///
     /// # Cancellation
     ///
@@ -62,7 +63,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// One if all values exist, else two or three. Waiting for other callers' loads may take one
-    /// more. If such a load fails, up to three more.
+    /// more. If such a load fails, up to three more. On a [cluster](crate::guide::cluster), each of
+    /// them goes to several nodes at the same time.
     pub fn get_or_set_many<'l, I, F, Fut>(
         ids: impl IntoIterator<Item = I>,
         key: impl Fn(I) -> Self,

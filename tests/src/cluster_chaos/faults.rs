@@ -30,8 +30,8 @@ pub enum ClusterFault {
     Failover,
     /// A master freezes, and goes on after the tasks write to its promoted replica.
     Freeze,
-    /// A master freezes, and goes on as soon as its replica is promoted, while commands of the tasks
-    /// still wait for its replies.
+    /// A master freezes, and goes on as soon as its replica is promoted, while commands of the
+    /// tasks still wait for its replies.
     FreezeBriefly,
     /// Slots move to another master one by one, and back.
     Move,
