@@ -1,5 +1,7 @@
 //! Peers on clusters.
 
+use std::sync::OnceLock;
+
 use redis::cluster::ClusterClient;
 use redis_keyspace::{Json, Keyspace, Redis};
 use redis_keyspace_benches::{Cart, Cluster, Error, FIRST_ID, IDS, TTL};
@@ -37,8 +39,17 @@ pub struct Clusters {
     of_three: Option<Cluster>,
 }
 
+/// The clusters of this run. They stop when the process ends.
+static STARTED: OnceLock<Clusters> = OnceLock::new();
+
+/// Starts the clusters that the named peers need.
+pub async fn start(names: &[&str], core: Option<usize>) -> Result<&'static Clusters, Error> {
+    let clusters = Clusters::start(names, core).await?;
+    Ok(STARTED.get_or_init(|| clusters))
+}
+
 impl Clusters {
-    pub async fn start(names: &[&str], core: Option<usize>) -> Result<Self, Error> {
+    async fn start(names: &[&str], core: Option<usize>) -> Result<Self, Error> {
         let start = |end: &str, masters| {
             let is_used = names.iter().any(|name| name.contains("-cluster-") && name.ends_with(end));
             is_used.then(|| Cluster::start(masters, core)).transpose()

@@ -68,7 +68,7 @@ pub async fn connect(
     let url = if unix { format!("redis+unix://{}", server.socket().display()) } else { server.url() };
     let typed = Typed::connect(&url, server).await?;
     #[cfg(feature = "cluster")]
-    let clusters = crate::clusters::Clusters::start(names, server.core()).await?;
+    let clusters = crate::clusters::start(names, server.core()).await?;
     let mut peers: Vec<Box<dyn Runner>> = Vec::new();
     for &name in names {
         let nodelay = name.ends_with("-nodelay");

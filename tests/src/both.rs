@@ -72,10 +72,16 @@ pub fn wired(key: impl fmt::Display) -> String {
     NAMESPACE.with(|namespace| format!("{namespace}:{key}"))
 }
 
-/// Runs one command through `Redis::raw`, on the database of the handle. Panics if it fails.
+/// Runs one command through raw access, on the database of the handle. On a cluster, it must have
+/// one master. Panics if it fails.
 pub async fn raw<T: redis::FromRedisValue + Send>(handle: &Redis, command: &[&str]) -> T {
     let mut sent = redis::cmd(command[0]);
     sent.arg(&command[1..]);
-    let reply = handle.raw(|mut connection| async move { sent.query_async(&mut connection).await }).await;
-    reply.unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    let send = |mut connection| {
+        let sent = sent.clone();
+        async move { sent.query_async(&mut connection).await }
+    };
+    let mut replies = handle.raw_each(send).await.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert_eq!(replies.len(), 1, "the cluster has several masters");
+    replies.remove(0)
 }

@@ -111,6 +111,11 @@ impl Origin {
         self.trouble.notify_one();
     }
 
+    /// Reports that a lane is silent although replies are outstanding.
+    pub(super) fn report_silence(&self) {
+        self.trouble.notify_one();
+    }
+
     /// Starts probing the server, because a lane is silent although replies are outstanding. If the
     /// server answers, the lane is dead.
     pub(super) fn suspect(&self) -> Suspicion {

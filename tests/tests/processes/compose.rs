@@ -92,3 +92,22 @@ fn the_server_starts_with_the_password_and_reports_its_health() {
         assert!(!is_healthy(&health[1]), "the health check passes with a wrong password");
     }
 }
+
+#[test]
+fn the_file_of_a_cluster_joins_the_nodes_that_it_starts() {
+    let text = include_str!("../../../compose.cluster.yml");
+    let file = &YamlLoader::load_from_str(text).unwrap()[0];
+    let node = file["x-node"]["command"][2].as_str().unwrap();
+    for option in ["--cluster-enabled yes", "--bind 127.0.0.1", "--port \"$$PORT\""] {
+        assert!(node.contains(option), "{option} is missing in {node}");
+    }
+    let join = &file["services"]["join"];
+    let joins = join["command"][2].as_str().unwrap();
+    for nth in 0..6 {
+        let name = format!("node-{nth}");
+        let port = file["services"][name.as_str()]["environment"]["PORT"].as_i64();
+        assert_eq!(port, Some(7000 + nth), "{name}");
+        assert!(joins.contains(&format!("127.0.0.1:{}", 7000 + nth)), "{name} does not join");
+        assert_eq!(join["depends_on"][name.as_str()]["condition"].as_str(), Some("service_healthy"));
+    }
+}

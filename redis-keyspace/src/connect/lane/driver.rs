@@ -24,6 +24,9 @@ use crate::time::Deadline;
 const FREE_AFTER: Duration = Duration::from_secs(10);
 /// The longest interval between two checks of a silent lane.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long the node of a cluster may be silent before other nodes are asked whether it was
+/// replaced. If it was, there is no reason to wait for it.
+const QUIET: Duration = Duration::from_millis(200);
 /// Buffers that grew beyond this size, for example for a large value, are freed when they are no
 /// longer needed.
 const KEEP_SIZE: usize = 256 * 1024;
@@ -264,9 +267,15 @@ impl Driver {
             if is_suspicious && self.suspicion.is_none() {
                 self.suspicion = Some(self.origin.suspect());
             }
-            let is_deposed = self.origin.facts.is_deposed();
-            let is_dead = (self.suspicion.as_ref())
-                .is_some_and(|it| is_deposed || it.is_confirmed(self.quiet_since, now));
+            let is_quiet = owed.any && self.quiet_since + QUIET <= now;
+            if is_quiet {
+                // On a cluster, another node may have replaced the server.
+                self.origin.report_silence();
+            }
+            let is_deposed = is_quiet && self.origin.facts.is_deposed();
+            let is_confirmed =
+                self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
+            let is_dead = is_deposed || is_confirmed;
             let next_look = suspicious.map(|limit| now + (limit / 4).min(LOOK));
             self.armed = owed.next.into_iter().chain(gives_up).chain(next_look).min();
             state.armed = self.armed;
