@@ -7,14 +7,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// One of the two servers.
 pub(crate) enum Running {
     Embedded(Server),
-    Real(RealServer),
+    Real(Box<RealServer>),
 }
 
 impl Running {
     /// Starts one of each.
     pub(crate) fn both() -> [Self; 2] {
         let real = RealServer::builder().arg("--enable-debug-command").arg("yes").start();
-        [Self::Embedded(Server::new()), Self::Real(real)]
+        [Self::Embedded(Server::new()), Self::Real(Box::new(real))]
     }
 
     pub(crate) async fn connect(&self) -> Raw {

@@ -274,7 +274,7 @@ fn divide(packet: &Packet, namespace: &str, division: Division) -> Result<Vec<Sl
         };
         let Packet { name, head, args, aside, lifetime, inherits_lifetime, .. } = packet;
         let packet = Packet {
-            name: *name,
+            name,
             head: head.clone(),
             keys,
             args: args.clone(),

@@ -38,23 +38,23 @@ fn each_command_reaches_the_node_of_its_key() {
         );
     };
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
-        on(builder(cluster).protocol(protocol), &run);
+        on(builder(cluster).protocol(protocol), run);
     }
     // Any node leads to the others, and so does a list that contains nodes that do not exist.
     let seeds = format!("redis://127.0.0.1:1,{}", cluster.seeds_url().trim_start_matches("redis://"));
-    let namespace = || unique_namespace();
-    on(Redis::builder().url(&seeds).unwrap().namespace(&namespace()).unwrap(), &run);
+    let namespace = unique_namespace;
+    on(Redis::builder().url(&seeds).unwrap().namespace(namespace()).unwrap(), run);
     // Without the facts of a login, the first redirection shows that it is a cluster.
     let plain = format!("{}?login=plain", cluster.url());
-    on(Redis::builder().url(&plain).unwrap().namespace(&namespace()).unwrap(), &run);
-    on(Redis::builder().url(&plain).unwrap().cluster(true).namespace(&namespace()).unwrap(), &run);
+    on(Redis::builder().url(&plain).unwrap().namespace(namespace()).unwrap(), run);
+    on(Redis::builder().url(&plain).unwrap().cluster(true).namespace(namespace()).unwrap(), run);
 }
 
 #[test]
 fn operations_on_many_keys_are_divided_and_joined_in_order() {
     on_cluster(async |redis| {
         let pages = || (0..MANY).map(|id| (CartKeys::page(id), format!("page {id}")));
-        Key::set_many(pages().map(|(key, value)| (key, value))).await.unwrap();
+        Key::set_many(pages()).await.unwrap();
         let read = Key::get_many((0..MANY + 2).rev().map(CartKeys::page)).await.unwrap();
         let expected: Vec<_> =
             (0..MANY + 2).rev().map(|id| (id < MANY).then(|| format!("page {id}"))).collect();

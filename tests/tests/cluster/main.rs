@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 fn builder(cluster: &RealCluster) -> RedisBuilder {
     let builder = Redis::builder().url(&cluster.url()).unwrap().timeout(LIMIT);
-    builder.namespace(&unique_namespace()).unwrap()
+    builder.namespace(unique_namespace()).unwrap()
 }
 
 /// Runs a test on the cluster that the tests of a process share.
