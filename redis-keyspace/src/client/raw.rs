@@ -132,7 +132,7 @@ impl Redis {
         };
         let slot = slot(&self.wire_key(key)?);
         let node = cluster.node(Some(slot), &Route::BySlot, deadline).await?;
-        let connection = node.exclusive(deadline).await?;
+        let connection = node.exclusive(deadline).await.map_err(|error| learned(cluster, &node, error))?;
         binding.still_open()?;
         work(connection).await.map_err(|error| learned(cluster, &node, Error::driver(error)))
     }
@@ -183,7 +183,7 @@ impl Redis {
         cluster.ready(deadline).await?;
         let masters = cluster.masters();
         let outcomes = join_all(masters.iter().map(async |node| {
-            let connection = node.exclusive(deadline).await?;
+            let connection = node.exclusive(deadline).await.map_err(|error| learned(cluster, node, error))?;
             binding.still_open()?;
             work(connection).await.map_err(|error| learned(cluster, node, Error::driver(error)))
         }));

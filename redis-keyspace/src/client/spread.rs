@@ -303,7 +303,15 @@ impl Spreading<'_> {
             Ok(replies) => not_run(&unit.request, replies, unit.repeatable),
             Err(error) => may_be_repeated(error, unit.repeatable).then(|| error.clone()),
         };
-        let Some(refusal) = refusal else { return Some(outcome) };
+        let Some(refusal) = refusal else {
+            if let Err(error) = &outcome
+                && error.is_breaker_open()
+            {
+                // Another node may have replaced the one of the breaker.
+                self.cluster.after(error, node);
+            }
+            return Some(outcome);
+        };
         let has_time = |pause: Duration| Instant::now() + pause < self.deadline.at();
         (unit.route, unit.wait) = match self.cluster.after(&refusal, node) {
             NextStep::Follow(route) => {

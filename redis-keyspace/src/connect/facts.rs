@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::atomicity::Atomicity;
-use super::breaker::{Breaker, BreakerState};
+use super::breaker::Breaker;
 use super::login_history::LoginHistory;
 use super::search::Search;
 #[cfg(feature = "tls")]
@@ -201,9 +201,9 @@ impl ServerFacts {
         self.deposed.load(Ordering::Relaxed)
     }
 
-    /// Whether the server does not answer, as far as is known.
+    /// Whether commands need the server, and it does not answer.
     pub(super) fn is_in_trouble(&self) -> bool {
-        self.is_failing() || self.breaker.state() != BreakerState::Closed || self.search.is_urgent()
+        self.breaker.wants_probe() || self.search.is_urgent()
     }
 
     /// Starts a new generation of connections.

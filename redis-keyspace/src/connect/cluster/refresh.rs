@@ -34,9 +34,10 @@ pub(super) async fn keep_up_to_date(shared: Arc<ClusterShared>) {
     let mut pause = pauses();
     loop {
         // A master that is down may be replaced at any time, and nothing else reports that.
-        let longest = if shared.is_in_trouble() { LONGEST_PAUSE } else { REGULARLY };
+        let is_in_trouble = shared.is_in_trouble();
+        let longest = if is_in_trouble { LONGEST_PAUSE } else { REGULARLY };
         let is_quiet = timeout(jittered(longest), shared.trouble.notified()).await.is_err();
-        if is_quiet && !shared.is_in_use() {
+        if is_quiet && !is_in_trouble && !shared.is_in_use() {
             continue;
         }
         let before = shared.map.load_full();
@@ -54,7 +55,7 @@ impl ClusterShared {
         self.map.load().nodes().iter().any(|entry| entry.node.own.is_open())
     }
 
-    /// Whether a master does not answer, as far as is known.
+    /// Whether a master that commands need does not answer, as far as is known.
     fn is_in_trouble(&self) -> bool {
         self.map.load().masters().any(|node| node.facts.is_in_trouble())
     }
