@@ -217,8 +217,14 @@ impl Spreading<'_> {
         self.wait(&units).await;
         let mut groups: Vec<(Arc<Node>, Vec<PendingUnit>)> = Vec::new();
         let (mut without_node, mut failures) = (Vec::new(), Vec::new());
+        // Awaited once, so that all parts fail together while the cluster can't be reached.
+        let ready = self.cluster.ready(self.deadline).await;
         for unit in units {
-            match self.cluster.node(unit.slot, &unit.route, self.deadline).await {
+            let found = match (&ready, &unit.route) {
+                (Err(error), Route::BySlot) => Err(error.clone()),
+                _ => self.cluster.node(unit.slot, &unit.route, self.deadline).await,
+            };
+            match found {
                 Ok(node) => match groups.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &node)) {
                     Some((_, units)) => units.push(unit),
                     None => groups.push((node, vec![unit])),

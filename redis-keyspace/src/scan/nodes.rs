@@ -129,7 +129,7 @@ impl NodeWalk {
         }
     }
 
-    /// Finds the slots that must be read again. Returns `false` if there are none.
+    /// Begins a round for the slots that are not read completely. Returns `false` if all are.
     async fn begin_round(&mut self, binding: &Binding, timeout: Option<Duration>) -> Result<bool> {
         let after = layout(binding, binding.deadline(timeout)).await?;
         let mut again = 0;

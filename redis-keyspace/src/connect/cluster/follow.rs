@@ -48,6 +48,11 @@ impl ClusterShared {
     fn moved(&self, redirect: &Redirect, answered: Option<&Arc<Node>>) {
         let mut state = lock(&self.state);
         let map = self.map.load_full();
+        if map.is_empty() {
+            // A map of one slot would look complete to those that wait for the first one.
+            self.trouble.notify_one();
+            return;
+        }
         let host = self.host_of(redirect, answered);
         let node = self.node_at(&map, &state.joining, &host, redirect.port);
         if answered.is_some_and(|answered| Arc::ptr_eq(answered, &node)) {
