@@ -33,7 +33,7 @@ impl RedisBuilder {
     /// invalid or listed twice. The message contains its position, and no address.
     pub fn nodes(self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let texts: Vec<String> = nodes.into_iter().map(Into::into).collect();
-        parse_nodes(texts.iter().map(String::as_str))
+        parse_nodes(texts.iter().map(String::as_str), 6379)
             .map(|nodes| self.with_nodes(nodes))
             .map_err(|problem| Error::configuration(format!("`nodes` {problem}")))
     }

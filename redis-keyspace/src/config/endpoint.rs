@@ -8,6 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use bb8_redis::{RedisConnectionManager, bb8};
 
+use super::nodes::Address;
+use super::sentinel::WatchedMaster;
+
 /// The location of a server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
@@ -16,6 +19,8 @@ pub(crate) enum Endpoint {
         port: u16,
     },
     Unix(PathBuf),
+    /// The server that sentinels name as the master.
+    Sentinel(WatchedMaster),
     #[cfg(feature = "embedded")]
     Embedded(EmbeddedServer),
     /// A pool of the application.
@@ -30,6 +35,8 @@ pub(crate) enum Endpoint {
 pub(crate) enum ServerIdentity {
     Tcp(String, u16),
     Unix(PathBuf),
+    /// The name of the master, and the sentinels in order.
+    Sentinel(String, Vec<Address>),
     #[cfg(feature = "embedded")]
     Embedded(String),
     Pool(u64),
@@ -41,6 +48,12 @@ impl Endpoint {
         match self {
             Self::Tcp { host, port } => ServerIdentity::Tcp(host.to_ascii_lowercase(), *port),
             Self::Unix(path) => ServerIdentity::Unix(path.clone()),
+            Self::Sentinel(master) => {
+                let lowercase = |(host, port): &Address| (host.to_ascii_lowercase(), *port);
+                let mut sentinels: Vec<_> = master.sentinels.iter().map(lowercase).collect();
+                sentinels.sort_unstable();
+                ServerIdentity::Sentinel(master.name.clone(), sentinels)
+            }
             #[cfg(feature = "embedded")]
             Self::Embedded(embedded) => ServerIdentity::Embedded(embedded.server.run_id().to_owned()),
             Self::Pool(pool) => ServerIdentity::Pool(pool.id),
@@ -56,6 +69,7 @@ impl fmt::Display for Endpoint {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Sentinel(master) => master.fmt(f),
             #[cfg(feature = "embedded")]
             Self::Embedded(embedded) => write!(f, "embedded server {}", embedded.id),
             Self::Pool(_) => f.write_str("the application's pool"),

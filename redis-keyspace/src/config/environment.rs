@@ -158,7 +158,7 @@ impl Variables {
     fn nodes(&self) -> Result<Vec<Address>> {
         let Some(list) = self.get("REDIS_NODES") else { return Ok(Vec::new()) };
         self.check_sole("REDIS_NODES", &["REDIS_HOST", "REDIS_PORT"])?;
-        parse_nodes(list.split(',').map(str::trim)).map_err(|problem| wrong("REDIS_NODES", &problem))
+        parse_nodes(list.split(',').map(str::trim), 6379).map_err(|problem| wrong("REDIS_NODES", &problem))
     }
 
     /// Fails if the variable is set together with another one that sets a server.

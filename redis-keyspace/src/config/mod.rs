@@ -4,6 +4,7 @@ mod address_map;
 mod builder;
 mod builder_cluster;
 mod builder_env;
+mod builder_sentinel;
 mod effective;
 mod endpoint;
 mod environment;
@@ -16,6 +17,7 @@ mod optional_text;
 #[cfg(feature = "profiles")]
 mod profiles;
 mod secret;
+mod sentinel;
 mod settings;
 #[cfg(feature = "tls")]
 mod tls;
@@ -34,6 +36,7 @@ pub use optional_text::OptionalText;
 #[cfg(feature = "profiles")]
 pub use profiles::Profiles;
 pub(crate) use secret::Secret;
+pub(crate) use sentinel::{SentinelAccess, WatchedMaster};
 pub(crate) use settings::{BreakerSettings, Settings};
 pub use settings::{LoginMode, Protocol};
 #[cfg(feature = "tls")]

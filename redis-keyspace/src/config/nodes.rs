@@ -6,14 +6,17 @@ use std::net::Ipv6Addr;
 use super::validate::{check_host, decimal, has_duplicates};
 
 /// A host, without brackets, and a port.
-pub(super) type Address = (String, u16);
+pub(crate) type Address = (String, u16);
 
 /// Parses a list of addresses. The problem is the end of a sentence that starts with the name of
 /// the list.
-pub(super) fn parse_nodes<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Vec<Address>, String> {
+pub(super) fn parse_nodes<'a>(
+    list: impl IntoIterator<Item = &'a str>,
+    default_port: u16,
+) -> Result<Vec<Address>, String> {
     let mut nodes = Vec::new();
     for (text, number) in list.into_iter().zip(1_usize..) {
-        let node = parse_node(text)
+        let node = parse_node(text, default_port)
             .map_err(|problem| format!("is invalid: address {number} of the list {problem}"))?;
         nodes.push(node);
     }
@@ -26,7 +29,7 @@ pub(super) fn parse_nodes<'a>(list: impl IntoIterator<Item = &'a str>) -> Result
     Ok(nodes)
 }
 
-fn parse_node(text: &str) -> Result<Address, &'static str> {
+fn parse_node(text: &str, default_port: u16) -> Result<Address, &'static str> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or("has a `[` without a `]`")?;
@@ -34,18 +37,18 @@ fn parse_node(text: &str) -> Result<Address, &'static str> {
                 .next()
                 .and_then(|address| address.parse::<Ipv6Addr>().ok())
                 .ok_or("has brackets around something that is not an IPv6 address; remove the brackets")?;
-            let port = port.strip_prefix(':').or(port.is_empty().then_some("6379"));
+            let port = port.strip_prefix(':').map(Some).or(port.is_empty().then_some(None));
             (host, port.ok_or("has text between its `]` and its port; write [::1]:6379")?)
         }
         None if text.parse::<Ipv6Addr>().is_ok() => {
             return Err("is an IPv6 address without brackets; write it as in [::1]:6379");
         }
         // A user name or a URL would otherwise count as a wrong port.
-        None if text.contains('@') || text.contains("://") => (text, "6379"),
-        None => text.split_once(':').unwrap_or((text, "6379")),
+        None if text.contains('@') || text.contains("://") => (text, None),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
     check_host(host)?;
-    match decimal(port) {
+    match port.map_or(Some(default_port), decimal) {
         Some(port) if port > 0 => Ok((normalized(host), port)),
         _ => Err("has a port that is not a number from 1 to 65535"),
     }
@@ -63,7 +66,8 @@ mod tests {
 
     #[test]
     fn addresses_have_an_optional_port() {
-        let nodes = parse_nodes(["redis-1:7000", "redis-2", "[::1]:7001", "[0:0::2]", "[fe80::1%eth0]:1"]);
+        let nodes =
+            parse_nodes(["redis-1:7000", "redis-2", "[::1]:7001", "[0:0::2]", "[fe80::1%eth0]:1"], 6379);
         let expected =
             [("redis-1", 7000), ("redis-2", 6379), ("::1", 7001), ("::2", 6379), ("fe80::1%eth0", 1)];
         assert_eq!(nodes, Ok(expected.map(|(host, port)| (host.to_owned(), port)).into()));
@@ -90,7 +94,7 @@ mod tests {
             ("hunter2 ", "not a host name"),
             ("10.0.0:1", "IPv4"),
         ] {
-            let message = parse_nodes(["a:1", text]).unwrap_err();
+            let message = parse_nodes(["a:1", text], 6379).unwrap_err();
             assert!(message.contains(problem), "{text}: {message}");
             assert!(message.starts_with("is invalid: address 2 of the list"), "{message}");
             assert!(!message.contains("hunter2"), "{message}");
@@ -99,11 +103,11 @@ mod tests {
 
     #[test]
     fn a_list_has_addresses_and_no_duplicates() {
-        assert!(parse_nodes([]).unwrap_err().contains("no address"));
+        assert!(parse_nodes([], 6379).unwrap_err().contains("no address"));
         for list in [["hunter2", "HUNTER2:6379"], ["[::1]:1", "[0::1]:1"]] {
-            let message = parse_nodes(list).unwrap_err();
+            let message = parse_nodes(list, 6379).unwrap_err();
             assert!(message.contains("twice") && !message.to_lowercase().contains("hunter2"), "{message}");
         }
-        parse_nodes(["a:1", "a:2"]).unwrap();
+        parse_nodes(["a:1", "a:2"], 6379).unwrap();
     }
 }

@@ -261,7 +261,8 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             "port" => builder.port(entry.number::<u16>()?),
             "unix_socket" => builder.unix_socket(entry.text()?),
             "nodes" => {
-                let nodes = parse_nodes(entry.texts()?).map_err(|problem| format!("`{name}` {problem}"))?;
+                let nodes =
+                    parse_nodes(entry.texts()?, 6379).map_err(|problem| format!("`{name}` {problem}"))?;
                 builder.with_nodes(nodes)
             }
             "cluster" => builder.cluster(entry.truth()?),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::address_map::AddressMap;
 use super::endpoint::Endpoint;
 use super::secret::Secret;
+use super::sentinel::SentinelAccess;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::protocol::SizeLimits;
@@ -101,6 +102,10 @@ pub(crate) struct Settings {
     /// Whether the server is a node of a cluster. `None`: the server is asked. `Some(false)`: only
     /// this node is used.
     pub(crate) cluster: Option<bool>,
+    /// How connections to the sentinels log in, if `endpoint` is a master that they name.
+    pub(crate) sentinel: SentinelAccess,
+    /// Further servers that replicate `endpoint`, unless sentinels or a cluster name them.
+    pub(crate) replicas: Vec<(String, u16)>,
     /// Translates each address before a connection to it is made.
     pub(crate) address_map: Option<AddressMap>,
     /// Set if connections are encrypted.
@@ -156,6 +161,8 @@ impl Default for Settings {
             endpoint: Endpoint::Tcp { host: "localhost".to_owned(), port: 6379 },
             nodes: Vec::new(),
             cluster: None,
+            sentinel: SentinelAccess::default(),
+            replicas: Vec::new(),
             address_map: None,
             #[cfg(feature = "tls")]
             tls: None,

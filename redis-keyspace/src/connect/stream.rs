@@ -54,6 +54,9 @@ impl Stream {
             }
             #[cfg(feature = "embedded")]
             Endpoint::Embedded(embedded) => embedded.server.connect().map(Self::Memory),
+            Endpoint::Sentinel(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "the address of the master is not known"))
+            }
             Endpoint::Pool(_) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the application's pool makes its own connections",
