@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::binding::Binding;
 use super::redis::Redis;
 use super::run::{run, run_at};
+use super::sentinels::SentinelStats;
 use crate::connect::BreakerState;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
@@ -52,6 +53,10 @@ pub struct Health {
     /// worst state of them, and the other fields are about any one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeHealth>,
+    /// The sentinels, if they name the server. The server may be healthy although
+    /// [most of them do not answer](SentinelStats::has_majority); report that, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinels: Option<SentinelStats>,
 }
 
 /// The health of one master of a cluster.
@@ -159,6 +164,7 @@ impl HealthCheck {
             breaker: BreakerState::Closed,
             error: None,
             nodes: Vec::new(),
+            sentinels: None,
         };
         match self.redis.base() {
             Ok(binding) => {
@@ -175,6 +181,7 @@ impl HealthCheck {
                 let worst = nodes.iter().map(|node| node.breaker).max_by_key(|state| state.severity());
                 health.breaker = worst.unwrap_or_else(|| binding.pool().facts.breaker.state());
                 health.nodes = nodes;
+                health.sentinels = SentinelStats::of(binding.pool());
                 health.error = outcome.err().map(|error| error.to_string()).or(of_nodes);
                 health.healthy = health.error.is_none();
             }

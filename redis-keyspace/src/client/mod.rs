@@ -17,6 +17,7 @@ mod refusals;
 mod run;
 mod scope;
 mod script;
+mod sentinels;
 mod spread;
 mod stats;
 mod subject;
@@ -37,6 +38,7 @@ pub(crate) use run::{run, run_at, run_on, run_rest, run_whole, submit};
 #[cfg(feature = "tower")]
 pub(crate) use scope::InScope;
 pub(crate) use scope::in_scope_of_caller;
+pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use watch::DeadlineWatch;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::counters::Counters;
 use super::redis::Redis;
+use super::sentinels::SentinelStats;
 use crate::config::{Endpoint, Fingerprint};
 use crate::connect::{BreakerState, Node, Pool};
 
@@ -102,6 +103,9 @@ pub struct PoolStats {
     /// slots, if it is no node by that name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStats>,
+    /// The sentinels, if they name the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinels: Option<SentinelStats>,
 }
 
 /// The statistics of one node of a cluster.
@@ -281,6 +285,7 @@ impl PoolStats {
                 .last_error()
                 .or_else(|| nodes.iter().find_map(|node| node.last_error.clone())),
             nodes: if is_cluster { nodes } else { Vec::new() },
+            sentinels: SentinelStats::of(pool),
         }
     }
 }

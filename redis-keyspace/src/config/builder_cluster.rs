@@ -1,9 +1,10 @@
 //! The options of a handle for the nodes of a cluster.
 
+use super::address::Address;
 use super::address_map::AddressMap;
 use super::builder::RedisBuilder;
 use super::endpoint::Endpoint;
-use super::nodes::{Address, parse_nodes};
+use super::nodes::parse_nodes;
 use crate::error::{Error, Result};
 
 impl RedisBuilder {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bb8_redis::{RedisConnectionManager, bb8};
 
-use super::nodes::Address;
+use super::address::Address;
 use super::sentinel::WatchedMaster;
 
 /// The location of a server.

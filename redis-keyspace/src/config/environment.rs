@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::nodes::{Address, parse_nodes};
+use super::address::Address;
+use super::nodes::parse_nodes;
 use super::secret::Secret;
 use super::settings::LoginMode;
 #[cfg(feature = "tls")]

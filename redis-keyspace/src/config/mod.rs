@@ -1,5 +1,6 @@
 //! The configuration of a handle: from code, URLs, the environment and profiles.
 
+mod address;
 mod address_map;
 mod builder;
 mod builder_cluster;
@@ -26,6 +27,8 @@ mod tls_changes;
 mod url;
 mod validate;
 
+pub(crate) use address::Address;
+pub(crate) use address_map::AddressMap;
 pub use builder::RedisBuilder;
 #[cfg(feature = "embedded")]
 pub(crate) use endpoint::EmbeddedServer;

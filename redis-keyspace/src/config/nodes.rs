@@ -3,10 +3,8 @@
 
 use std::net::Ipv6Addr;
 
+use super::address::Address;
 use super::validate::{check_host, decimal, has_duplicates};
-
-/// A host, without brackets, and a port.
-pub(crate) type Address = (String, u16);
 
 /// Parses a list of addresses. The problem is the end of a sentence that starts with the name of
 /// the list.

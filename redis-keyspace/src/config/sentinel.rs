@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::nodes::Address;
+use super::address::Address;
 use super::secret::Secret;
 #[cfg(feature = "tls")]
 use super::tls::Tls;

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::address::Address;
 use super::endpoint::Endpoint;
-use super::nodes::Address;
 use super::secret::Secret;
 use super::settings::{LoginMode, Protocol};
 use super::validate::{check_host, decimal, has_duplicates};

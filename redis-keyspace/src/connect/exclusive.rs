@@ -37,6 +37,7 @@ impl Exclusive {
         // Our own login reports the same errors as on a lane, and the driver never sees the
         // password.
         let settings = &origin.settings;
+        let mut replaced = origin.facts.replaced();
         let (stream, Login { speaks_resp3, server, .. }) = open(settings, &origin.facts).await?;
         origin.facts.note_server(&server);
         let protocol = if speaks_resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
@@ -49,6 +50,14 @@ impl Exclusive {
         let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
             .await
             .map_err(|error| Error::driver_connecting(&settings.endpoint.to_string(), error))?;
+        // Subscribed before the master was asked for, so that no replacement is missed.
+        let driver = async move {
+            tokio::select! {
+                () = driver => {}
+                // Also commands of connections that are checked out must not reach the old master.
+                _ = replaced.changed() => {}
+            }
+        };
         let driver = tokio::spawn(driver).abort_handle();
         Ok(Self {
             connection,

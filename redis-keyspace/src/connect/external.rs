@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use super::atomicity::{Atomicity, SendPlan, closed_by};
 use super::facts::ServerFacts;
-use super::login::says_cluster;
+use super::login::says_mode;
 use crate::config::ExternalPool;
 use crate::error::{Budget, Error, ErrorKind, without_arguments, without_quoted};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, Wire, script_probe};
@@ -148,7 +148,7 @@ impl ExternalPool {
             return Ok(*is_cluster);
         }
         let hello = self.ask(&Request::One(Packet::new("HELLO", Keys::None)), db, deadline).await?;
-        Ok(*self.is_cluster.get_or_init(|| hello.is_some_and(|hello| says_cluster(&hello))))
+        Ok(*self.is_cluster.get_or_init(|| hello.is_some_and(|hello| says_mode(&hello, "cluster"))))
     }
 
     /// Returns why the server rejects a request, if it does.

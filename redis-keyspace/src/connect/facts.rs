@@ -1,12 +1,15 @@
 //! The facts that a pool has learned about its server.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::watch;
 
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
 use super::login_history::LoginHistory;
 use super::search::Search;
+use super::sentinel::board::SentinelBoard;
 #[cfg(feature = "tls")]
 use super::tls::TlsContext;
 use crate::config::{Settings, unique_id};
@@ -34,6 +37,8 @@ pub(crate) struct ServerInfo {
     /// Whether the server reports that it is a node of a cluster. Servers before version 6 do not
     /// report it.
     pub(crate) is_cluster: bool,
+    /// The role that HELLO reports.
+    pub(super) role: Option<String>,
     /// The id of the server's run, if the user is permitted to read it.
     pub(crate) run_id: Option<String>,
     /// What the server accepts for atomic operations.
@@ -69,6 +74,10 @@ pub(crate) struct ServerFacts {
     generation: AtomicU64,
     /// Whether another node of the cluster has replaced this one as a master.
     deposed: AtomicBool,
+    /// Names the master, if sentinels do.
+    pub(super) sentinels: OnceLock<Arc<SentinelBoard>>,
+    /// Counts how often the master was replaced. Connections to the old one must not be used.
+    replaced: watch::Sender<u64>,
     /// Counts the attempts to connect, if several nodes of a cluster are configured.
     seeds: AtomicUsize,
 }
@@ -94,6 +103,8 @@ impl ServerFacts {
             modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             deposed: AtomicBool::new(false),
+            sentinels: OnceLock::new(),
+            replaced: watch::Sender::new(0),
             seeds: AtomicUsize::new(0),
         }
     }
@@ -209,6 +220,19 @@ impl ServerFacts {
     /// Starts a new generation of connections.
     pub(crate) fn new_generation(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Ends the connections to a master that was replaced, also those in use.
+    pub(super) fn replace_master(&self) {
+        self.new_generation();
+        self.replaced.send_modify(|count| *count = count.wrapping_add(1));
+        // The new master may be reached although the old one was not.
+        self.breaker.rest();
+    }
+
+    /// Changes when the master is replaced.
+    pub(super) fn replaced(&self) -> watch::Receiver<u64> {
+        self.replaced.subscribe()
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -59,6 +59,46 @@ pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Lo
     Ok(Login { unread: conversation.input, speaks_resp3, server })
 }
 
+/// Logs a connection to a sentinel in, with RESP3 if possible. Returns the reply to HELLO if the
+/// sentinel knows it, and the bytes after the last reply.
+pub(super) async fn greet(
+    stream: &mut Stream,
+    settings: &Settings,
+) -> Result<(Option<Reply>, BytesMut), LoginFailure> {
+    let mut conversation = Conversation::new(stream, settings);
+    let mut hello = vec!["HELLO", "3"];
+    if let Some((username, password)) = credentials(settings) {
+        hello.extend(["AUTH", username.unwrap_or("default"), password]);
+    }
+    let mut out = Vec::new();
+    write_command(&mut out, &hello);
+    let name = default_name();
+    if let Some(name) = name {
+        write_command(&mut out, &["CLIENT", "SETNAME", name]);
+    }
+    conversation.send(&out).await?;
+    let hello = conversation.reply().await?;
+    if name.is_some() {
+        // Some users may not run CLIENT. That is no reason to fail.
+        conversation.reply().await?;
+    }
+    let Reply::Error(said) = hello else { return Ok((Some(hello), conversation.input)) };
+    let rejection = refused(&said, "HELLO", settings).about("HELLO", None, None);
+    if !is_unknown(&rejection) {
+        return Err(LoginFailure::Failed(rejection));
+    }
+    let (name, greeting) = auth(settings).map_or(("PING", vec!["PING"]), |auth| ("AUTH", auth));
+    let mut out = Vec::new();
+    write_command(&mut out, &greeting);
+    conversation.send(&out).await?;
+    match conversation.reply().await? {
+        Reply::Error(said) => {
+            Err(LoginFailure::Failed(refused(&said, name, settings).about(name, None, None)))
+        }
+        _ => Ok((None, conversation.input)),
+    }
+}
+
 /// Prepares a new connection for commands, using only commands that every proxy accepts. The server
 /// reports nothing about itself.
 pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
@@ -105,17 +145,41 @@ pub(super) async fn probe(
     Conversation::new(stream, settings).probe(packets).await
 }
 
-/// Whether the reply to HELLO comes from a node of a cluster.
-pub(crate) fn says_cluster(hello: &Reply) -> bool {
-    let (Reply::Map(entries) | Reply::Array(entries)) = hello else { return false };
-    let says = |reply: &Reply, what: &str| match reply {
-        Reply::Bulk(bytes) => bytes == what.as_bytes(),
-        Reply::Status(text) => text == what,
-        _ => false,
-    };
-    entries
-        .chunks_exact(2)
-        .any(|entry| matches!(entry, [name, value] if says(name, "mode") && says(value, "cluster")))
+/// Whether the reply to HELLO reports this mode.
+pub(super) fn says_mode(hello: &Reply, mode: &str) -> bool {
+    said_in_hello(hello, "mode") == Some(mode)
+}
+
+/// Returns a field of the reply to HELLO.
+fn said_in_hello<'r>(hello: &'r Reply, field: &str) -> Option<&'r str> {
+    let (Reply::Map(entries) | Reply::Array(entries)) = hello else { return None };
+    entries.chunks_exact(2).find_map(|entry| match entry {
+        [name, value] if text(name) == Some(field) => text(value),
+        _ => None,
+    })
+}
+
+fn text(reply: &Reply) -> Option<&str> {
+    match reply {
+        Reply::Bulk(bytes) => str::from_utf8(bytes).ok(),
+        Reply::Status(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Asks a server that is logged in for its role. Returns `None` if the user may not ask.
+pub(super) async fn ask_role(
+    stream: &mut Stream,
+    settings: &Settings,
+) -> Result<Option<String>, LoginFailure> {
+    let mut conversation = Conversation::new(stream, settings);
+    let mut out = Vec::new();
+    write_command(&mut out, &["ROLE"]);
+    conversation.send(&out).await?;
+    Ok(match conversation.reply().await? {
+        Reply::Array(parts) => parts.first().and_then(text).map(str::to_owned),
+        _ => None,
+    })
 }
 
 /// Whether an error reply means that the server does not know a command.
@@ -272,7 +336,10 @@ impl<'s> Conversation<'s> {
                 Ok(Reply::Error(said)) => said,
                 Ok(reply) => {
                     match command {
-                        "HELLO" => server.is_cluster |= says_cluster(&reply),
+                        "HELLO" => {
+                            server.is_cluster |= says_mode(&reply, "cluster");
+                            server.role = said_in_hello(&reply, "role").map(str::to_owned);
+                        }
                         "INFO" => {
                             server.run_id = read::info_line(&reply, "run_id").map(str::to_owned);
                             server.is_cluster |= read::info_line(&reply, "redis_mode") == Some("cluster");

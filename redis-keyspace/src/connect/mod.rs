@@ -20,6 +20,7 @@ mod raw_session;
 mod redact;
 mod registry;
 mod search;
+mod sentinel;
 mod slot;
 mod stream;
 #[cfg(feature = "tls")]
@@ -34,5 +35,6 @@ pub(crate) use node::Node;
 pub(crate) use pool::Pool;
 pub use raw::RawConnection;
 pub(crate) use registry::PoolRef;
+pub(crate) use sentinel::SentinelStatus;
 #[cfg(feature = "tls")]
 pub(crate) use tls::check_tls;

@@ -1,14 +1,17 @@
 //! One server: its connections, and what is known about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bb8_redis::bb8;
+use tokio::task::AbortHandle;
 
 use super::attempt::Origin;
 use super::facts::{ServerFacts, ServerRun};
 use super::lane::Submitted;
 use super::own::Own;
 use super::raw::RawConnection;
+use super::sentinel::NamedMaster;
+use super::sentinel::board::SentinelBoard;
 use crate::config::{Endpoint, Settings};
 use crate::error::Error;
 use crate::protocol::{Replies, Request};
@@ -20,12 +23,36 @@ pub(crate) struct Node {
     pub(crate) settings: Arc<Settings>,
     pub(crate) facts: Arc<ServerFacts>,
     pub(super) own: Own,
+    /// The task that follows the master that sentinels name.
+    following: OnceLock<AbortHandle>,
 }
 
 impl Node {
     pub(super) fn new(origin: Origin) -> Self {
         let (settings, facts) = (Arc::clone(&origin.settings), Arc::clone(&origin.facts));
-        Self { settings, facts, own: Own::new(origin) }
+        Self { settings, facts, own: Own::new(origin), following: OnceLock::new() }
+    }
+
+    /// Connects to the master that sentinels name, and replaces the connections when they name
+    /// another one. Must be called within the runtime of the pool.
+    pub(super) fn follow_master(self: &Arc<Self>, board: &Arc<SentinelBoard>) {
+        if self.facts.sentinels.set(Arc::clone(board)).is_err() {
+            return;
+        }
+        let (node, mut master) = (Arc::downgrade(self), board.master());
+        let address_of = |named: &Option<Arc<NamedMaster>>| named.as_ref().map(|named| named.address.clone());
+        let mut current = address_of(&master.borrow_and_update());
+        let following = tokio::spawn(async move {
+            while master.changed().await.is_ok() {
+                let Some(node) = node.upgrade() else { return };
+                let address = address_of(&master.borrow_and_update());
+                let before = std::mem::replace(&mut current, address);
+                if before.is_some() && before != current {
+                    node.own.replace_master();
+                }
+            }
+        });
+        let _ = self.following.set(following.abort_handle());
     }
 
     /// The host and the port, if the server is reached over TCP.
@@ -92,5 +119,8 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.facts.search.end();
+        if let Some(following) = self.following.get() {
+            following.abort();
+        }
     }
 }

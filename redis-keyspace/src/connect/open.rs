@@ -9,14 +9,38 @@ use tokio::time::timeout;
 
 use super::atomicity::{Atomicity, closed_by};
 use super::facts::ServerFacts;
-use super::login::{Login, LoginFailure, login, plain_login, probe};
+use super::login::{Login, LoginFailure, ask_role, login, plain_login, probe};
 use super::stream::Stream;
-use crate::config::{LoginMode, Protocol, Settings};
-use crate::error::Error;
+use crate::config::{Endpoint, LoginMode, Protocol, Settings};
+use crate::error::{Error, ErrorKind};
 use crate::protocol::{Keys, Packet, script_probe};
 
 /// Opens a connection and logs it in. The caller limits the time.
 pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+    let (mut stream, login) = open_any(settings, facts).await?;
+    if let Endpoint::Sentinel(_) = settings.endpoint {
+        check_role(&mut stream, settings, &login).await?;
+    }
+    Ok((stream, login))
+}
+
+/// Sentinels may name a server that is not the master yet, or no more.
+async fn check_role(stream: &mut Stream, settings: &Settings, login: &Login) -> Result<(), Error> {
+    let role = match &login.server.role {
+        Some(role) => Some(role.clone()),
+        None => ask_role(stream, settings).await.map_err(LoginFailure::into_error)?,
+    };
+    match role.as_deref() {
+        Some("slave" | "replica") => Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("{} is a replica now; the sentinels name another master soon", settings.endpoint),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a connection to any server that the settings stand for.
+async fn open_any(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;

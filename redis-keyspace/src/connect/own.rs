@@ -272,6 +272,15 @@ impl Own {
         }
     }
 
+    /// Ends the connections, because another server is the master. Commands in flight get their
+    /// replies only if the old one answers at once.
+    pub(super) fn replace_master(&self) {
+        self.origin.facts.replace_master();
+        for slot in self.slots() {
+            slot.retire();
+        }
+    }
+
     /// Stops accepting commands. The future waits until the commands in flight are answered, or
     /// their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {

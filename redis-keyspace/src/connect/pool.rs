@@ -14,6 +14,7 @@ use super::facts::{ServerFacts, ServerRun};
 use super::lane::Submitted;
 use super::node::Node;
 use super::raw::RawConnection;
+use super::sentinel::{SentinelStatus, SentinelWatch};
 use crate::config::{Endpoint, ExternalPool, Fingerprint, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::local::{DatabaseReads, Local};
@@ -48,6 +49,8 @@ struct Server {
     /// The server that the configuration names.
     home: Arc<Node>,
     cluster: OnceLock<Cluster>,
+    /// Set if sentinels name the server.
+    sentinels: Option<Arc<SentinelWatch>>,
     /// Wakes the task that looks after the cluster.
     trouble: Arc<Notify>,
 }
@@ -56,7 +59,7 @@ impl Server {
     /// Whether commands go to the nodes of a cluster.
     #[inline]
     fn follows_cluster(&self) -> bool {
-        self.home.settings.cluster != Some(false) && self.home.facts.is_cluster()
+        self.home.settings.cluster != Some(false) && self.sentinels.is_none() && self.home.facts.is_cluster()
     }
 }
 
@@ -76,9 +79,18 @@ impl Pool {
         let origin = Origin::new(Arc::clone(&settings), Arc::clone(&facts), runtime, Arc::clone(&trouble));
         let connections = match &settings.endpoint {
             Endpoint::Pool(external) => Connections::External(external.clone()),
-            _ => {
+            endpoint => {
+                let sentinels = match endpoint {
+                    Endpoint::Sentinel(master) => {
+                        Some(SentinelWatch::obtain(&settings, master, origin.runtime()))
+                    }
+                    _ => None,
+                };
                 let home = Arc::new(Node::new(origin.clone()));
-                Connections::Own(Server { home, cluster: OnceLock::new(), trouble })
+                if let Some(watch) = &sentinels {
+                    home.follow_master(watch.board());
+                }
+                Connections::Own(Server { home, cluster: OnceLock::new(), sentinels, trouble })
             }
         };
         let orphaned = Arc::new(AtomicBool::new(false));
@@ -280,6 +292,14 @@ impl Pool {
                 nodes
             }
             Connections::External(_) => Vec::new(),
+        }
+    }
+
+    /// Returns what is known about the sentinels, if they name the server.
+    pub(crate) fn sentinels(&self) -> Option<SentinelStatus> {
+        match &self.connections {
+            Connections::Own(server) => server.sentinels.as_ref().map(|watch| watch.board().status()),
+            Connections::External(_) => None,
         }
     }
 

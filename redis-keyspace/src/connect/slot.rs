@@ -108,6 +108,14 @@ impl Slot {
         }
     }
 
+    /// Closes the lane for new commands, because its server was replaced. The next command connects
+    /// again.
+    pub(crate) fn retire(&self) {
+        if let Some(held) = &*self.lane.load() {
+            held.lane.retire();
+        }
+    }
+
     /// Returns the lane of the slot, and connects it if necessary. After a failed attempt, the next
     /// one starts after a pause of about `retry_delay`, no matter how many callers wait.
     pub(crate) async fn lane(
@@ -141,6 +149,7 @@ impl Slot {
         // Return the broken lane to bb8 first, to make room for a new one.
         self.lane.store(None);
         let asked = Instant::now();
+        let generation = origin.facts.generation();
         let checked_out = deadline.bound(Budget::Connect, fresh(lanes, asked)).await.map_err(explained)?;
         let Ok(checked_out) = checked_out else {
             return Err(deadline.passed(Budget::Connect));
@@ -155,6 +164,10 @@ impl Slot {
         let held = HeldLane { lane: lane.clone(), since: Instant::now(), _checked_out: checked_out };
         self.lane.store(Some(Arc::new(held)));
         *last_failure = None;
+        if generation != origin.facts.generation() {
+            // The server was replaced meanwhile, and this lane may have been missed.
+            lane.retire();
+        }
         Ok(lane)
     }
 }

@@ -33,7 +33,7 @@ impl Stream {
     pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
         let endpoint = &settings.endpoint;
         #[cfg(feature = "tls")]
-        if let (Endpoint::Tcp { .. }, Some(tls)) = (endpoint, &settings.tls) {
+        if let (Endpoint::Tcp { .. } | Endpoint::Sentinel(_), Some(tls)) = (endpoint, &settings.tls) {
             // Before connecting, so that an invalid file is reported although the server is down.
             let config = facts.tls.config(tls).await?;
             let (socket, reached) = connect_any(settings, facts).await?;
@@ -45,7 +45,9 @@ impl Stream {
     async fn open_plain(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
         let endpoint = &settings.endpoint;
         let opened = match endpoint {
-            Endpoint::Tcp { .. } => return Ok(Self::Tcp(connect_any(settings, facts).await?.0)),
+            Endpoint::Tcp { .. } | Endpoint::Sentinel(_) => {
+                return Ok(Self::Tcp(connect_any(settings, facts).await?.0));
+            }
             #[cfg(unix)]
             Endpoint::Unix(path) => tokio::net::UnixStream::connect(path).await.map(Self::Unix),
             #[cfg(not(unix))]
@@ -54,9 +56,6 @@ impl Stream {
             }
             #[cfg(feature = "embedded")]
             Endpoint::Embedded(embedded) => embedded.server.connect().map(Self::Memory),
-            Endpoint::Sentinel(_) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "the address of the master is not known"))
-            }
             Endpoint::Pool(_) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the application's pool makes its own connections",
@@ -69,12 +68,14 @@ impl Stream {
     }
 }
 
-/// Connects to the server or, if several nodes of a cluster are configured, to one of them. Each
-/// attempt begins with another node, because a node that does not answer takes all the time of an
-/// attempt.
+/// Connects to the server: the master that the sentinels name or, if several nodes of a cluster are
+/// configured, one of them. Each attempt begins with another node, because a node that does not
+/// answer takes all the time of an attempt.
 async fn connect_any(settings: &Settings, facts: &ServerFacts) -> Result<(TcpStream, Endpoint), Error> {
-    let Endpoint::Tcp { host, port } = &settings.endpoint else {
-        return Err(Error::configuration("only a TCP server has an address"));
+    let (host, port) = &match (&settings.endpoint, facts.sentinels.get()) {
+        (Endpoint::Tcp { host, port }, _) => (host.clone(), *port),
+        (Endpoint::Sentinel(_), Some(sentinels)) => sentinels.ask().await?.address.clone(),
+        _ => return Err(Error::configuration("only a TCP server has an address")),
     };
     let further = settings.nodes.iter().map(|(host, port)| (host, *port));
     let nodes: Vec<_> = [(host, *port)].into_iter().chain(further).collect();

@@ -103,6 +103,12 @@ impl Lane {
         self.handle.queue.close();
     }
 
+    /// Stops accepting commands, because the server was replaced. The lane ends when no caller
+    /// waits for a reply, or soon if the server is silent.
+    pub(crate) fn retire(&self) {
+        self.handle.queue.retire();
+    }
+
     /// Waits until the driver has ended.
     pub(crate) async fn ended(&self) {
         self.handle.queue.ended().await;

@@ -76,6 +76,8 @@ pub(crate) struct QueueState {
     pub(crate) waker: Option<Waker>,
     /// Whether the queue rejects further requests.
     pub(crate) closed: bool,
+    /// Whether another server has replaced this one.
+    pub(crate) retired: bool,
     /// Whether the driver has ended.
     pub(crate) ended: bool,
 }
@@ -249,6 +251,17 @@ impl Queue {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Stops accepting requests, because another server has replaced this one. The driver does not
+    /// wait for a silent server then.
+    pub(crate) fn retire(&self) {
+        {
+            let mut state = self.lock();
+            state.retired = true;
+            state.earlier = Some(Instant::now());
+        }
+        self.close();
     }
 
     /// Fails all waiting callers, because the connection is lost. Returns whether there were any.

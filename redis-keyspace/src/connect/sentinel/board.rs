@@ -1,0 +1,454 @@
+//! Where the reports of the sentinels meet, and where connections learn who the master is.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::report::{ReportedSentinel, SentinelReport};
+use super::verdict::{NamedMaster, Voice, is_majority, verdict};
+use crate::config::{Address, WatchedMaster};
+use crate::error::{Error, ErrorKind};
+use crate::sync::lock;
+
+/// How long the others may take once one sentinel has answered. It may have missed a switch.
+const GRACE: Duration = Duration::from_millis(100);
+/// How many sentinels are asked. More are not known to exist anywhere.
+const MOST_SENTINELS: usize = 32;
+/// How long to wait for any answer while a master is known.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// The sentinels of one master, and what they report about it.
+#[derive(Debug)]
+pub(in crate::connect) struct SentinelBoard {
+    name: String,
+    /// Counts the requests to ask all sentinels now.
+    rounds: watch::Sender<u64>,
+    /// Counts the answers and failures.
+    progress: watch::Sender<u64>,
+    /// Counts the changes of the list of sentinels.
+    roster: watch::Sender<u64>,
+    master: watch::Sender<Option<Arc<NamedMaster>>>,
+    state: Mutex<BoardState>,
+}
+
+#[derive(Debug, Default)]
+struct BoardState {
+    sentinels: Vec<SentinelEntry>,
+    /// The number of the last entry.
+    last: u64,
+    /// Counts how often a sentinel named another address than before.
+    changes: u64,
+    switches: u64,
+    lacks_majority: bool,
+}
+
+#[derive(Debug)]
+struct SentinelEntry {
+    number: u64,
+    address: Address,
+    /// Whether the configuration names it. Others were learned, and may be forgotten.
+    is_configured: bool,
+    id: Option<String>,
+    report: Option<SentinelReport>,
+    /// The value of `changes` when it named this address first.
+    since: u64,
+    /// The last request that it has answered, or failed to answer.
+    round: u64,
+    /// Why it did not answer the last time; `None` if it did.
+    failure: Option<Error>,
+}
+
+/// What is known about the sentinels of a master.
+#[derive(Debug, Clone)]
+pub(crate) struct SentinelStatus {
+    /// How many are known.
+    pub(crate) known: usize,
+    /// How many of them answered the last time that they were asked.
+    pub(crate) answering: usize,
+    /// The address of the master that they name.
+    pub(crate) master: Option<Address>,
+    /// How often another server became the master.
+    pub(crate) switches: u64,
+}
+
+impl SentinelStatus {
+    /// Whether more than half of the sentinels answer. A failover needs that many.
+    pub(crate) fn has_majority(&self) -> bool {
+        is_majority(self.answering, self.known)
+    }
+}
+
+/// How far a round has come.
+enum RoundState {
+    Nobody,
+    Some,
+    All,
+}
+
+impl SentinelBoard {
+    pub(super) fn new(watched: &WatchedMaster) -> Self {
+        let mut state = BoardState::default();
+        watched.sentinels.iter().for_each(|address| state.add(address.clone(), None, true));
+        Self {
+            name: watched.name.clone(),
+            rounds: watch::Sender::new(1),
+            progress: watch::Sender::new(0),
+            roster: watch::Sender::new(0),
+            master: watch::Sender::new(None),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The name of the master.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The sentinels, each with a number that identifies it.
+    pub(super) fn sentinels(&self) -> Vec<(u64, Address)> {
+        lock(&self.state).sentinels.iter().map(|entry| (entry.number, entry.address.clone())).collect()
+    }
+
+    /// Changes whenever the list of sentinels changes.
+    pub(super) fn roster(&self) -> watch::Receiver<u64> {
+        self.roster.subscribe()
+    }
+
+    /// Changes whenever all sentinels are to be asked.
+    pub(super) fn rounds(&self) -> watch::Receiver<u64> {
+        self.rounds.subscribe()
+    }
+
+    /// Changes whenever another server is the master.
+    pub(in crate::connect) fn master(&self) -> watch::Receiver<Option<Arc<NamedMaster>>> {
+        self.master.subscribe()
+    }
+
+    /// Requests that all sentinels are asked now. Returns the number of the request.
+    pub(super) fn request(&self) -> u64 {
+        let mut round = 0;
+        self.rounds.send_modify(|rounds| {
+            *rounds += 1;
+            round = *rounds;
+        });
+        round
+    }
+
+    /// Asks all sentinels, and returns the master. Does not wait long for a sentinel once another
+    /// one has answered. If none answers, the last known master counts. The caller limits the time.
+    pub(in crate::connect) async fn ask(&self) -> Result<Arc<NamedMaster>, Error> {
+        let mut progress = self.progress.subscribe();
+        let round = self.request();
+        let asked = Instant::now();
+        let mut grace = None;
+        loop {
+            let round_state = lock(&self.state).round_state(round);
+            let until = match round_state {
+                RoundState::All => return self.answer(),
+                RoundState::Some => Some(*grace.get_or_insert_with(|| Instant::now() + GRACE)),
+                RoundState::Nobody => self.master.borrow().is_some().then(|| asked + SILENCE),
+            };
+            let news = progress.changed();
+            let is_over = match until {
+                Some(until) => timeout_at(until, news).await.is_err(),
+                None => news.await.is_err(),
+            };
+            if is_over {
+                return self.answer();
+            }
+        }
+    }
+
+    fn answer(&self) -> Result<Arc<NamedMaster>, Error> {
+        self.master.borrow().clone().ok_or_else(|| lock(&self.state).no_answer(&self.name))
+    }
+
+    /// Records what a sentinel reported when it was asked because of this request.
+    pub(super) fn reported(&self, number: u64, round: u64, report: SentinelReport) {
+        self.update(number, round, Ok(report));
+    }
+
+    /// Records that a sentinel did not answer.
+    pub(super) fn failed(&self, number: u64, round: u64, error: Error) {
+        self.update(number, round, Err(error));
+    }
+
+    fn update(&self, number: u64, round: u64, outcome: Result<SentinelReport, Error>) {
+        let mut state = lock(&self.state);
+        let mut changes = state.changes;
+        let Some(entry) = state.sentinels.iter_mut().find(|entry| entry.number == number) else { return };
+        entry.round = entry.round.max(round);
+        match outcome {
+            Ok(report) => {
+                if entry.report.as_ref().is_none_or(|before| before.master != report.master) {
+                    changes += 1;
+                    entry.since = changes;
+                }
+                entry.report = Some(report);
+                entry.failure = None;
+            }
+            Err(error) => {
+                let (host, port) = &entry.address;
+                if entry.failure.is_none() {
+                    event!(warn, "a sentinel does not answer", host = %host, port = *port, error = %error);
+                }
+                entry.failure = Some(error);
+            }
+        }
+        state.changes = changes;
+        self.decide(&mut state);
+        drop(state);
+        self.progress.send_modify(|progress| *progress = progress.wrapping_add(1));
+    }
+
+    fn decide(&self, state: &mut BoardState) {
+        let status = state.status(None);
+        let was_tried = state.sentinels.iter().all(|entry| entry.round > 0);
+        let lacks_majority = was_tried && !status.has_majority();
+        if std::mem::replace(&mut state.lacks_majority, lacks_majority) != lacks_majority {
+            let (name, answering, known) = (&self.name, status.answering, status.known);
+            if lacks_majority {
+                event!(
+                    warn,
+                    "fewer than a majority of the sentinels answer: a switch of the master may be missed",
+                    master = %name, answering = answering, known = known
+                );
+            } else {
+                event!(
+                    info,
+                    "a majority of the sentinels answers again",
+                    master = %name, answering = answering, known = known
+                );
+            }
+        }
+        let voices: Vec<_> = state.voices().collect();
+        let current = self.master.borrow().clone();
+        let Some(master) = verdict(&voices, status.known, current.as_deref()) else { return };
+        if current.as_deref() == Some(&master) {
+            return;
+        }
+        let is_switch = current.is_some_and(|current| current.address != master.address);
+        state.switches += u64::from(is_switch);
+        if is_switch {
+            count!("redis_keyspace_master_switches_total", "master" => self.name.clone());
+            let (host, port) = &master.address;
+            event!(info, "another server is the master", master = %self.name, host = %host, port = *port);
+        }
+        self.master.send_replace(Some(Arc::new(master)));
+    }
+
+    /// Records the id of a sentinel. Several addresses may lead to the same one.
+    pub(super) fn identified(&self, number: u64, id: String) {
+        let mut state = lock(&self.state);
+        if let Some(entry) = state.sentinels.iter_mut().find(|entry| entry.number == number) {
+            entry.id = Some(id);
+        }
+    }
+
+    /// Adds the sentinels that one of them lists, and forgets learned ones that do not answer and
+    /// are not listed.
+    pub(super) fn listed(&self, listed: Vec<ReportedSentinel>) {
+        let mut state = lock(&self.state);
+        let before = (state.last, state.sentinels.len());
+        state.sentinels.retain(|entry| {
+            let is_listed = listed.iter().any(|sentinel| sentinel.address == entry.address);
+            entry.is_configured || entry.failure.is_none() || is_listed
+        });
+        for ReportedSentinel { id, address } in listed {
+            // A configured name may stand for the address, and an entry that fails for a sentinel
+            // that has another address now.
+            let is_known = state.sentinels.iter().any(|entry| {
+                entry.address == address || (entry.id.as_ref() == Some(&id) && entry.failure.is_none())
+            });
+            if !is_known && state.sentinels.len() < MOST_SENTINELS {
+                state.add(address, Some(id).filter(|id| !id.is_empty()), false);
+            }
+        }
+        let is_change = before != (state.last, state.sentinels.len());
+        drop(state);
+        if is_change {
+            self.roster.send_modify(|roster| *roster = roster.wrapping_add(1));
+        }
+    }
+
+    pub(in crate::connect) fn status(&self) -> SentinelStatus {
+        let master = self.master.borrow().as_ref().map(|master| master.address.clone());
+        lock(&self.state).status(master)
+    }
+}
+
+impl BoardState {
+    fn add(&mut self, address: Address, id: Option<String>, is_configured: bool) {
+        self.last += 1;
+        self.sentinels.push(SentinelEntry {
+            number: self.last,
+            address,
+            is_configured,
+            id,
+            report: None,
+            since: 0,
+            round: 0,
+            failure: None,
+        });
+    }
+
+    fn answering(&self) -> impl Iterator<Item = (&SentinelEntry, &SentinelReport)> {
+        let answering = self.sentinels.iter().filter(|entry| entry.failure.is_none());
+        answering.filter_map(|entry| Some((entry, entry.report.as_ref()?)))
+    }
+
+    /// The reports of those that answer, each sentinel once.
+    fn voices(&self) -> impl Iterator<Item = Voice<'_>> {
+        let mut seen = HashSet::new();
+        self.answering()
+            .filter(move |(entry, _)| entry.id.as_ref().is_none_or(|id| seen.insert(id)))
+            .map(|(entry, report)| Voice { report, since: entry.since })
+    }
+
+    fn status(&self, master: Option<Address>) -> SentinelStatus {
+        let mut seen = HashSet::new();
+        let distinct =
+            self.sentinels.iter().filter(|entry| entry.id.as_ref().is_none_or(|id| seen.insert(id)));
+        let reported = self.answering().map(|(_, report)| report.sentinels).max().unwrap_or(0);
+        SentinelStatus {
+            known: distinct.count().max(reported),
+            answering: self.voices().count(),
+            master,
+            switches: self.switches,
+        }
+    }
+
+    fn round_state(&self, round: u64) -> RoundState {
+        let is_done = |entry: &&SentinelEntry| entry.round >= round;
+        if self.sentinels.iter().all(|entry| is_done(&entry)) {
+            RoundState::All
+        } else if self.sentinels.iter().filter(is_done).any(|entry| entry.failure.is_none()) {
+            RoundState::Some
+        } else {
+            RoundState::Nobody
+        }
+    }
+
+    /// Returns the error if no sentinel names a master.
+    fn no_answer(&self, name: &str) -> Error {
+        let mut failures = self.sentinels.iter().filter_map(|entry| {
+            let (host, port) = &entry.address;
+            entry.failure.as_ref().map(|failure| (format!("{host}:{port}: {failure}"), failure.kind()))
+        });
+        let Some((first, mut kind)) = failures.next() else {
+            return Error::new(
+                ErrorKind::Unavailable,
+                format!("no sentinel was asked for the master {name}"),
+            );
+        };
+        let mut message = format!("no sentinel names the master {name}: {first}");
+        for (failure, other) in failures {
+            message.push_str("; ");
+            message.push_str(&failure);
+            // If any of them is only down, it is worth to try again.
+            kind = if other == kind { kind } else { ErrorKind::Unavailable };
+        }
+        Error::new(kind, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(sentinels: &[&str]) -> SentinelBoard {
+        let sentinels = sentinels.iter().map(|&host| (host.to_owned(), 1)).collect();
+        SentinelBoard::new(&WatchedMaster { name: "m".to_owned(), sentinels })
+    }
+
+    fn names(host: &str, epoch: u64) -> SentinelReport {
+        SentinelReport { master: (host.to_owned(), 1), epoch: Some(epoch), sentinels: 3 }
+    }
+
+    fn down() -> Error {
+        Error::new(ErrorKind::Unavailable, "refused")
+    }
+
+    fn listed(id: &str, host: &str) -> ReportedSentinel {
+        ReportedSentinel { id: id.to_owned(), address: (host.to_owned(), 1) }
+    }
+
+    #[tokio::test]
+    async fn one_answer_is_enough_and_the_last_known_master_counts() {
+        let board = board(&["s1", "s2"]);
+        let ask = board.ask();
+        let answers = async {
+            let round = *board.rounds().borrow();
+            board.reported(1, round, names("a", 0));
+            board.failed(2, round, down());
+        };
+        let (master, ()) = tokio::join!(ask, answers);
+        assert_eq!(master.unwrap().address.0, "a");
+        let failures = async {
+            let round = *board.rounds().borrow();
+            [1, 2].into_iter().for_each(|number| board.failed(number, round, down()));
+        };
+        let (master, ()) = tokio::join!(board.ask(), failures);
+        assert_eq!(master.unwrap().address.0, "a");
+        assert!(!board.status().has_majority());
+    }
+
+    #[tokio::test]
+    async fn without_any_answer_all_failures_are_named() {
+        let board = board(&["s1", "s2"]);
+        let failures = async {
+            let round = *board.rounds().borrow();
+            [1, 2].into_iter().for_each(|number| board.failed(number, round, down()));
+        };
+        let (master, ()) = tokio::join!(board.ask(), failures);
+        let error = master.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let text = error.to_string();
+        assert!(text.contains("s1:1") && text.contains("s2:1"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sentinel_that_does_not_answer_holds_nothing_up() {
+        let board = board(&["s1", "s2"]);
+        let answer = async { board.reported(1, *board.rounds().borrow(), names("a", 0)) };
+        let (master, ()) = tokio::join!(board.ask(), answer);
+        assert_eq!(master.unwrap().address.0, "a");
+    }
+
+    #[test]
+    fn sentinels_are_learned_once_and_forgotten_when_they_are_gone() {
+        let board = board(&["name"]);
+        board.reported(1, 1, names("a", 0));
+        board.identified(1, "x".to_owned());
+        assert_eq!((board.status().known, board.status().answering), (3, 1));
+        board.listed(vec![listed("y", "s2"), listed("z", "s3"), listed("x", "s1")]);
+        board.listed(vec![listed("y", "s2"), listed("z", "s3")]);
+        let addresses = || board.sentinels().into_iter().map(|(_, (host, _))| host).collect::<Vec<_>>();
+        assert_eq!(addresses(), ["name", "s2", "s3"]);
+        // One of them failed and is not listed any more.
+        board.failed(3, 1, down());
+        board.listed(vec![listed("y", "s2")]);
+        assert_eq!(addresses(), ["name", "s2"]);
+        // One of them has another address now.
+        board.failed(2, 1, down());
+        board.listed(vec![listed("y", "s4")]);
+        assert_eq!(addresses(), ["name", "s4"]);
+    }
+
+    #[test]
+    fn a_switch_is_counted_and_published() {
+        let board = board(&["s1", "s2", "s3"]);
+        let master = board.master();
+        (1..=3).for_each(|number| board.reported(number, 1, names("a", 0)));
+        assert_eq!(board.status().switches, 0);
+        board.reported(2, 1, names("b", 1));
+        assert_eq!(board.status().switches, 1);
+        assert_eq!(master.borrow().as_ref().map(|master| master.address.0.clone()), Some("b".to_owned()));
+        board.reported(1, 1, names("a", 0));
+        (1..=3).for_each(|number| board.reported(number, 1, names("b", 1)));
+        assert_eq!((board.status().switches, board.status().answering), (1, 3));
+    }
+}
