@@ -13,7 +13,7 @@ pub mod cluster_chaos;
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
-    ChildTest, Executed, Failover, Fault, Gate, Monitor, PATIENCE, Promotion, Proxy, RealCluster,
+    ChildTest, Executed, Failover, Fault, Gate, Monitor, PATIENCE, Party, Promotion, Proxy, RealCluster,
     RealClusterBuilder, RealSentinels, RealSentinelsBuilder, RealServer, RealServerBuilder, RunningTest,
     SlotMove, Stepper, Switch, Switches, TlsFiles, Traffic, child_test, eventually, eventually_blocking,
     eventually_rises, resp, secrets, shared_cluster, shared_server, slot_tag, unique_namespace, within,

@@ -31,6 +31,6 @@ pub use gate::{Gate, Stepper};
 pub use monitor::{Executed, Monitor};
 pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};
-pub use sentinel::{Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};
+pub use sentinel::{Party, Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};
 pub use server::{RealServer, RealServerBuilder, TlsFiles, shared_server};
 pub use wait::{PATIENCE, eventually, eventually_blocking, eventually_rises, within};

@@ -1,5 +1,6 @@
 //! Real sentinels, and the master and the replicas that they watch.
 
+mod links;
 mod start;
 mod state;
 mod switches;
@@ -9,6 +10,7 @@ mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+pub use links::Party;
 pub use start::RealSentinelsBuilder;
 pub use state::Promotion;
 pub use switches::{Switch, Switches};
@@ -32,6 +34,7 @@ pub struct RealSentinels {
     nodes: Vec<RealServer>,
     sentinels: Vec<RealServer>,
     tls: bool,
+    links: Option<links::Links>,
 }
 
 impl RealSentinels {
@@ -78,20 +81,21 @@ impl RealSentinels {
         (0..self.sentinels.len()).filter(|sentinel| self.sentinels[*sentinel].is_running()).collect()
     }
 
-    /// Returns the address of a node, as the sentinels know it: its port with TLS, if it has one.
+    /// Returns the address of a node, as the sentinels know it: its port with TLS, if it has one, or
+    /// the port of its [link](RealSentinelsBuilder::links).
     pub fn node_address(&self, node: usize) -> SocketAddr {
-        self.address(&self.nodes[node])
+        self.address(Party::Node(node), &self.nodes[node])
     }
 
     /// Returns the address of a sentinel, as the other sentinels know it: its port with TLS, if it
-    /// has one.
+    /// has one, or the port of its [link](RealSentinelsBuilder::links).
     pub fn sentinel_address(&self, sentinel: usize) -> SocketAddr {
-        self.address(&self.sentinels[sentinel])
+        self.address(Party::Sentinel(sentinel), &self.sentinels[sentinel])
     }
 
     /// Returns the addresses of all sentinels.
     pub fn sentinel_addresses(&self) -> Vec<SocketAddr> {
-        self.sentinels.iter().map(|sentinel| self.address(sentinel)).collect()
+        (0..self.sentinels.len()).map(|sentinel| self.sentinel_address(sentinel)).collect()
     }
 
     /// Returns `redis+sentinel://127.0.0.1:port,127.0.0.1:port,../mymaster` with all sentinels.
@@ -131,9 +135,9 @@ impl RealSentinels {
     }
 
     /// The address under which other servers know this one.
-    fn address(&self, server: &RealServer) -> SocketAddr {
-        let port = if self.tls { server.tls_port() } else { server.port() };
-        (Ipv4Addr::LOCALHOST, port).into()
+    fn address(&self, party: Party, server: &RealServer) -> SocketAddr {
+        let address = || if self.tls { server.tls_address() } else { server.address() };
+        self.links.as_ref().map_or_else(address, |links| (Ipv4Addr::LOCALHOST, links.port(party)).into())
     }
 
     fn index(&self, port: u16) -> Option<usize> {

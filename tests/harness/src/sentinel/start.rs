@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::thread;
 
 use super::RealSentinels;
+use super::links::{Links, Party};
 use crate::{RealServer, RealServerBuilder, TlsFiles};
 
 /// The options of [`RealSentinels`].
@@ -18,6 +19,7 @@ pub struct RealSentinelsBuilder {
     password: Option<String>,
     sentinel_password: Option<String>,
     tls: Option<TlsFiles>,
+    links: bool,
     arguments: Vec<OsString>,
     sentinel_arguments: Vec<OsString>,
 }
@@ -33,6 +35,7 @@ impl Default for RealSentinelsBuilder {
             password: None,
             sentinel_password: None,
             tls: None,
+            links: false,
             arguments: Vec::new(),
             sentinel_arguments: Vec::new(),
         }
@@ -100,6 +103,14 @@ impl RealSentinelsBuilder {
         self
     }
 
+    /// Makes all servers know each other by ports of this process, which forward to the servers and
+    /// can be [separated](RealSentinels::separate). Needs a server of version 7.0 and a system whose
+    /// whole 127.0.0.0/8 is loopback, such as Linux.
+    pub fn links(mut self) -> Self {
+        self.links = true;
+        self
+    }
+
     /// Adds an argument to the settings of every node, where `--name` starts a setting.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
@@ -115,12 +126,29 @@ impl RealSentinelsBuilder {
     /// Starts all servers and waits until they work: the sentinels know each other and all
     /// replicas, and the replicas receive writes.
     pub fn start(self) -> RealSentinels {
-        let mut servers = RealSentinels { nodes: Vec::new(), sentinels: Vec::new(), tls: self.tls.is_some() };
-        servers.nodes.push(self.node().start());
-        let master = servers.node_address(0).port().to_string();
+        let links = self.links.then(|| Links::new(1 + self.replicas, self.sentinels));
+        let mut servers =
+            RealSentinels { nodes: Vec::new(), sentinels: Vec::new(), tls: self.tls.is_some(), links };
+        let start = |party, builder: RealServerBuilder| {
+            let Some(links) = &servers.links else { return builder.start() };
+            let server = announced(builder, party, links).start();
+            links.connect(party, if self.tls.is_some() { server.tls_address() } else { server.address() });
+            server
+        };
+        let first = start(Party::Node(0), self.node());
+        let nodes = 1..=self.replicas;
+        let master = match &servers.links {
+            Some(links) => links.port(Party::Node(0)),
+            None if self.tls.is_some() => first.tls_port(),
+            None => first.port(),
+        };
+        let master = master.to_string();
         let replica = || self.node().arg("--replicaof").arg("127.0.0.1").arg(&master);
-        servers.nodes.extend(start_all(self.replicas, &replica));
-        servers.sentinels = start_all(self.sentinels, &|| self.sentinel(&master));
+        let replicas = start_all(nodes, |node| start(Party::Node(node), replica()));
+        let sentinels =
+            start_all(0..self.sentinels, |sentinel| start(Party::Sentinel(sentinel), self.sentinel(&master)));
+        servers.nodes = std::iter::once(first).chain(replicas).collect();
+        servers.sentinels = sentinels;
         servers.settled();
         servers
     }
@@ -162,9 +190,29 @@ impl RealSentinelsBuilder {
     }
 }
 
-fn start_all(count: usize, builder: &(dyn Fn() -> RealServerBuilder + Sync)) -> Vec<RealServer> {
+/// Makes a server known to others by its link.
+fn announced(builder: RealServerBuilder, party: Party, links: &Links) -> RealServerBuilder {
+    let (port, source) = (links.port(party).to_string(), links.source(party).to_string());
+    let builder = builder.arg("--bind-source-addr").arg(source);
+    match party {
+        Party::Sentinel(_) => {
+            let builder = sentinel_setting(builder, &["announce-ip", "127.0.0.1"]);
+            sentinel_setting(builder, &["announce-port", &port])
+        }
+        _ => {
+            let builder = builder.arg("--replica-announce-ip").arg("127.0.0.1");
+            builder.arg("--replica-announce-port").arg(port)
+        }
+    }
+}
+
+fn start_all(
+    indexes: impl Iterator<Item = usize>,
+    start: impl Fn(usize) -> RealServer + Sync,
+) -> Vec<RealServer> {
     thread::scope(|scope| {
-        let starting: Vec<_> = (0..count).map(|_| scope.spawn(|| builder().start())).collect();
+        let start = &start;
+        let starting: Vec<_> = indexes.map(|index| scope.spawn(move || start(index))).collect();
         starting.into_iter().map(|server| server.join().expect("the server starts")).collect()
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::RealSentinels;
+use super::{Party, RealSentinels};
 use crate::resp::Reply;
 use crate::{Monitor, TlsFiles, eventually_blocking};
 
@@ -157,4 +157,30 @@ fn sentinels_can_know_all_servers_by_their_ports_with_tls() {
     assert_eq!(servers.address_according_to(1), servers.node(1).tls_address());
     servers.node(0).restart();
     servers.settled();
+}
+
+#[test]
+fn a_minority_with_the_old_master_learns_of_the_new_one_when_the_network_heals() {
+    let servers = RealSentinels::builder().links().start();
+    let switches = servers.switches();
+    let mut program = crate::resp::Client::tcp(servers.node_address(0)).unwrap();
+    assert_eq!(program.call(&["SET", "key", "1"]).unwrap().to_string(), "OK");
+    servers.replicated();
+    servers.separate(&[Party::Program, Party::Node(0), Party::Sentinel(0)]);
+    let promotion = servers.promoted(0);
+    assert_ne!(switches.last(&[1, 2]).node, 0);
+    // The program and its sentinel know nothing of it.
+    assert_eq!(program.call(&["SET", "key", "2"]).unwrap().to_string(), "OK");
+    assert_eq!(servers.master_according_to(0), 0);
+    assert!(switches.seen().iter().all(|switch| switch.sentinel != 0));
+    // Connections to the other side are accepted, and nothing arrives.
+    let mut other = crate::resp::Client::tcp(servers.node_address(promotion.node)).unwrap();
+    other.send(&["SET", "key", "3"]).unwrap();
+    assert_eq!(servers.node(promotion.node).redis_cli(&["GET", "key"]), "1");
+    servers.reunite();
+    assert_eq!(other.receive().unwrap().to_string(), "OK");
+    assert_ne!(switches.first_of(0).node, 0);
+    servers.settled();
+    assert_eq!(servers.node(0).redis_cli(&["GET", "key"]), "3");
+    assert!(program.call(&["SET", "key", "4"]).is_err());
 }
