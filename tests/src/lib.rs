@@ -13,8 +13,8 @@ pub mod cluster_chaos;
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
-    ChildTest, Failover, Fault, Gate, PATIENCE, Proxy, RealCluster, RealClusterBuilder, RealServer,
-    RealServerBuilder, RunningTest, SlotMove, Stepper, TlsFiles, Traffic, child_test, eventually,
-    eventually_blocking, eventually_rises, resp, secrets, shared_cluster, shared_server, slot_tag,
-    unique_namespace, within,
+    ChildTest, Executed, Failover, Fault, Gate, Monitor, PATIENCE, Party, Promotion, Proxy, RealCluster,
+    RealClusterBuilder, RealSentinels, RealSentinelsBuilder, RealServer, RealServerBuilder, RunningTest,
+    SlotMove, Stepper, Switch, Switches, TlsFiles, Traffic, child_test, eventually, eventually_blocking,
+    eventually_rises, resp, secrets, shared_cluster, shared_server, slot_tag, unique_namespace, within,
 };

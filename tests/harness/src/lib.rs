@@ -1,5 +1,5 @@
-//! Shared test tools: private real servers and clusters, a proxy that injects faults, and waiting
-//! with a limit.
+//! Shared test tools: private real servers, clusters and sentinels, a proxy that injects faults,
+//! and waiting with a limit.
 //!
 //! Nothing here depends on the library under test or on the embedded server, so their bugs cannot
 //! hide in the tools that look for them.
@@ -8,10 +8,12 @@ mod child;
 mod cluster;
 mod frame;
 mod gate;
+mod monitor;
 mod namespace;
 mod ports;
 mod program;
 mod proxy;
+mod sentinel;
 mod server;
 mod sync;
 mod wait;
@@ -26,7 +28,9 @@ mod tests;
 pub use child::{ChildTest, RunningTest};
 pub use cluster::{Failover, RealCluster, RealClusterBuilder, SlotMove, shared_cluster, slot_tag};
 pub use gate::{Gate, Stepper};
+pub use monitor::{Executed, Monitor};
 pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};
+pub use sentinel::{Party, Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};
 pub use server::{RealServer, RealServerBuilder, TlsFiles, shared_server};
 pub use wait::{PATIENCE, eventually, eventually_blocking, eventually_rises, within};

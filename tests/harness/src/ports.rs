@@ -10,12 +10,13 @@ const STANDARD_PORT: u16 = 6379;
 const BUS_OFFSET: u16 = 10_000;
 /// The highest usable port, so that the bus port exists.
 const HIGHEST_PORT: u16 = u16::MAX - BUS_OFFSET;
-/// The ports of cluster nodes. Neither these nor the bus ports above them are ephemeral, so no
-/// outgoing connection takes the port of a node that is down.
+/// The ports of servers that come back on the same port, such as cluster nodes. Neither these nor
+/// the bus ports above them are ephemeral, so no outgoing connection takes the port of a server
+/// that is down.
 const NODE_PORTS: Range<u16> = 10_000..20_000;
 
-/// A port of a cluster node that no other node gets, in this process or another, even while the
-/// node is down.
+/// A port that no other server of the harness gets, in this process or another, even while its
+/// server is down.
 #[derive(Debug)]
 pub(crate) struct NodePort {
     number: u16,

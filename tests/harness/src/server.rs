@@ -32,8 +32,9 @@ pub struct RealServer {
     password: Option<String>,
     arguments: Vec<OsString>,
     port: AtomicU16,
-    node_port: Mutex<Option<NodePort>>, // `Some` for a cluster node
-    node: bool,
+    reserved: Mutex<Vec<NodePort>>, // empty unless `keeps_ports`
+    keeps_ports: bool,
+    settings: Settings,
     tls: Option<Box<TlsFiles>>,
     tls_port: AtomicU16, // 0 without TLS
     shared: bool,
@@ -48,8 +49,20 @@ pub struct RealServerBuilder {
     password: Option<String>,
     arguments: Vec<OsString>,
     tls: Option<Box<TlsFiles>>,
-    node: bool,
+    keeps_ports: bool,
+    settings: Settings,
     shared: bool,
+}
+
+/// Where a server reads its settings from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Settings {
+    #[default]
+    CommandLine,
+    /// A file, which the server rewrites when sentinels change its role. A restart reads it again.
+    File,
+    /// The same, and the server is a sentinel.
+    SentinelFile,
 }
 
 /// The PEM files of a server that also listens with TLS.
@@ -84,10 +97,30 @@ impl RealServerBuilder {
         self
     }
 
+    /// Adds several arguments.
+    pub(crate) fn args(mut self, arguments: &[OsString]) -> Self {
+        self.arguments.extend_from_slice(arguments);
+        self
+    }
+
     /// Makes the server a node of a cluster, which has no slots yet and knows no other node.
     pub(crate) fn node(mut self) -> Self {
-        self.node = true;
+        self.keeps_ports = true;
         self.arg("--cluster-enabled").arg("yes")
+    }
+
+    /// Makes the server one that sentinels can reconfigure. It keeps its role when it restarts.
+    pub(crate) fn watched(mut self) -> Self {
+        self.keeps_ports = true;
+        self.settings = Settings::File;
+        self
+    }
+
+    /// Makes the server a sentinel. It keeps what it knows when it restarts.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.keeps_ports = true;
+        self.settings = Settings::SentinelFile;
+        self
     }
 
     /// Forbids killing, pausing and restarting the server.
@@ -105,8 +138,9 @@ impl RealServerBuilder {
             password: self.password,
             arguments: self.arguments,
             port: AtomicU16::new(0),
-            node_port: Mutex::new(None),
-            node: self.node,
+            reserved: Mutex::default(),
+            keeps_ports: self.keeps_ports,
+            settings: self.settings,
             tls: self.tls,
             tls_port: AtomicU16::new(0),
             shared: self.shared,
@@ -236,7 +270,8 @@ impl RealServer {
         self.lock().as_mut().expect("the server was ended").resume();
     }
 
-    /// Restarts the server, empty, on the same port and socket. Kills it first if it runs.
+    /// Restarts the server, empty, on the same port and socket. Kills it first if it runs. A server
+    /// of [`RealSentinels`](crate::RealSentinels) keeps its role, and a sentinel what it knows.
     pub fn restart(&self) {
         self.refuse_if_shared();
         if self.has_process() {
@@ -258,7 +293,7 @@ impl RealServer {
 
     /// Starts an ended server again, in the same directory but on another port. The old port stays
     /// reserved until the result is dropped.
-    pub(crate) fn start_elsewhere(&self) -> Option<NodePort> {
+    pub(crate) fn start_elsewhere(&self) -> Vec<NodePort> {
         self.refuse_if_shared();
         assert!(!self.has_process(), "the server still runs");
         self.launch_on_free_port()
@@ -311,7 +346,7 @@ impl RealServer {
         }
     }
 
-    fn authenticate(&self, client: &mut Client) -> std::io::Result<()> {
+    pub(crate) fn authenticate(&self, client: &mut Client) -> std::io::Result<()> {
         if let Some(password) = &self.password
             && let Reply::Error(error) = client.call(&["AUTH", password])?
         {

@@ -1,10 +1,11 @@
 //! Starting the process of a server.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{RealServer, TlsFiles};
+use super::{RealServer, Settings, TlsFiles};
 use crate::ports::{NodePort, free_port};
 use crate::resp::Reply;
 use crate::sync::lock;
@@ -20,23 +21,27 @@ pub(super) enum Failure {
 }
 
 impl RealServer {
-    /// Returns the previous reservation of a cluster node.
-    pub(super) fn launch_on_free_port(&self) -> Option<NodePort> {
-        let mut previous = None;
+    /// Returns the previous reservations.
+    pub(super) fn launch_on_free_port(&self) -> Vec<NodePort> {
+        let mut previous = Vec::new();
         for _ in 0..ATTEMPTS {
-            let port = if self.node {
-                let free = NodePort::free();
-                let number = free.number();
-                let replaced = lock(&self.node_port).replace(free);
-                previous = previous.or(replaced);
+            let mut reserved = Vec::new();
+            let mut free = || {
+                if !self.keeps_ports {
+                    return free_port();
+                }
+                let port = NodePort::free();
+                let number = port.number();
+                reserved.push(port);
                 number
-            } else {
-                free_port()
             };
-            self.port.store(port, Ordering::Relaxed);
+            self.port.store(free(), Ordering::Relaxed);
             if self.tls.is_some() {
-                self.tls_port.store(free_port(), Ordering::Relaxed);
+                self.tls_port.store(free(), Ordering::Relaxed);
             }
+            previous.append(&mut std::mem::replace(&mut *lock(&self.reserved), reserved));
+            // It names the previous ports.
+            let _ = std::fs::remove_file(self.settings_file());
             match self.launch() {
                 Ok(()) => return previous,
                 Err(Failure::PortTaken) => {} // taken since the check: try another one
@@ -51,7 +56,7 @@ impl RealServer {
         for leftover in ["s", "server.log", "server.out"] {
             let _ = std::fs::remove_file(self.dir.path().join(leftover));
         }
-        let watchdog = Watchdog::start(self.dir.path(), &self.program, self.command_line());
+        let watchdog = Watchdog::start(self.dir.path(), &self.program, self.process_arguments());
         let deadline = Instant::now() + PATIENCE;
         loop {
             if self.answers() {
@@ -83,6 +88,28 @@ impl RealServer {
         }
         *self.lock() = Some(watchdog);
         Ok(())
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        self.dir.path().join("server.conf")
+    }
+
+    /// Returns the arguments of the process. Writes the file that they name, unless it exists: the
+    /// server may have changed it.
+    fn process_arguments(&self) -> Vec<OsString> {
+        let settings = self.command_line();
+        if self.settings == Settings::CommandLine {
+            return settings;
+        }
+        let file = self.settings_file();
+        if !file.exists() {
+            std::fs::write(&file, as_file(&settings)).expect("the directory of the server is writable");
+        }
+        let mut arguments = vec![file.into_os_string()];
+        if self.settings == Settings::SentinelFile {
+            arguments.push("--sentinel".into());
+        }
+        arguments
     }
 
     fn command_line(&self) -> Vec<OsString> {
@@ -137,6 +164,28 @@ impl RealServer {
         let log = [read("server.out"), read("server.log")].concat();
         String::from_utf8_lossy(&log).into_owned()
     }
+}
+
+/// Formats the settings of a command line as a file: a line for each `--name value ..`.
+fn as_file(command_line: &[OsString]) -> String {
+    let mut file = String::new();
+    for word in command_line {
+        let word = word.to_string_lossy();
+        match word.strip_prefix("--") {
+            Some(name) => {
+                file.push('\n');
+                file.push_str(name);
+            }
+            None => {
+                let escaped = word.replace('\\', "\\\\").replace('"', "\\\"");
+                file.push_str(" \"");
+                file.push_str(&escaped);
+                file.push('"');
+            }
+        }
+    }
+    file.push('\n');
+    file
 }
 
 fn tail(log: &str) -> String {
