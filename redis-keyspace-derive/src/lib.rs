@@ -92,6 +92,7 @@ use proc_macro::TokenStream;
 /// | `shared_connections` | struct | `shared_connections = 2` | the number of connections that many tasks use at once, 1 to 64 |
 /// | `exclusive_connections` | struct | `exclusive_connections = 8` | the maximum number of connections for blocking commands and raw access, 1 to 1024 |
 /// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
+/// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |

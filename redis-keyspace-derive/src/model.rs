@@ -57,6 +57,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) template_span: Span,
     pub(crate) ttl: Setting<Ttl>,
     pub(crate) fills: Fills,
+    /// The variant of `Reads`.
+    pub(crate) reads: Option<&'static str>,
     /// Whether the template in the source contains literal braces.
     pub(crate) has_braces: bool,
     /// The parameter that is the hash tag. `template` contains its braces.
@@ -244,6 +246,7 @@ impl<'a> Entry<'a> {
             template_span: attributes.template.good().map_or_else(|| ident.span(), syn::LitStr::span),
             ttl: attributes.ttl,
             fills: attributes.fills,
+            reads: attributes.reads,
             parses: !attributes.does_not_parse,
             hash_tag: attributes.hash_tag,
             has_braces,

@@ -28,6 +28,8 @@ pub(crate) struct Container {
     pub(crate) exclusive_connections: Option<u16>,
     /// `on_unavailable = "miss"`
     pub(crate) misses_when_unavailable: bool,
+    /// The variant of `Reads`.
+    pub(crate) reads: Option<&'static str>,
     pub(crate) fills: Fills,
     /// The name of the generated struct that holds a handle.
     pub(crate) bound: Option<Ident>,
@@ -79,6 +81,7 @@ impl Container {
                     container.misses_when_unavailable =
                         value::one_of(&item, &["error", "miss"], diag).as_deref() == Some("miss");
                 }
+                "reads" => container.reads = value::reads(&item, diag),
                 "allow_doubled_prefix" => container.allow_doubled_prefix = flag(&item, diag),
                 "dedicated_server" => {
                     container.dedicated_server = flag(&item, diag);

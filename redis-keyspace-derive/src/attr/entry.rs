@@ -22,6 +22,8 @@ pub(crate) struct EntryAttributes {
     pub(crate) hash_tag: Setting<Ident>,
     /// The parameters that the constructor takes as `impl Into<..>`.
     pub(crate) into: Vec<Ident>,
+    /// The variant of `Reads`.
+    pub(crate) reads: Option<&'static str>,
     /// `parse = false`
     pub(crate) does_not_parse: bool,
 }
@@ -40,6 +42,7 @@ impl EntryAttributes {
                         entry.ttl = Setting::Bad;
                     }
                 }
+                (Some(name), _) if name == "reads" => entry.reads = value::reads(&item, diag),
                 _ if entry.fills.take(&item, diag) => {}
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {

@@ -62,6 +62,15 @@ pub(crate) fn one_of(item: &Item, texts: &[&str], diag: &Diag) -> Option<String>
     None
 }
 
+/// Which server answers reads, as the name of a variant of `Reads`.
+pub(crate) fn reads(item: &Item, diag: &Diag) -> Option<&'static str> {
+    match one_of(item, &["master", "prefer_replica", "replica"], diag)?.as_str() {
+        "prefer_replica" => Some("PreferReplica"),
+        "replica" => Some("Replica"),
+        _ => Some("Master"),
+    }
+}
+
 /// An integer within `range`.
 pub(crate) fn integer<N>(item: &Item, range: RangeInclusive<N>, diag: &Diag) -> Option<N>
 where

@@ -101,8 +101,12 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     let docs = docs::text(&entry.forwarded);
     let fills = fills(model, entry, rk);
     let own = (!entry.ttl.is_absent()).then(|| quote_spanned!(site()=> .with_own_lifetime()));
+    let reads = entry.reads.map(|reads| {
+        let reads = Ident::new(reads, site());
+        quote_spanned!(site()=> .read_from(#rk::Reads::#reads))
+    });
     quote_spanned! {site()=>
-        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own
+        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads
     }
 }
 
@@ -156,6 +160,10 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
         container
             .misses_when_unavailable
             .then(|| quote_spanned!(site()=> on_unavailable: #rk::OnUnavailable::Miss)),
+        container.reads.map(|reads| {
+            let reads = Ident::new(reads, site());
+            quote_spanned!(site()=> reads: #rk::Reads::#reads)
+        }),
     ]
     .into_iter()
     .flatten()

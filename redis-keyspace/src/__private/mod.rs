@@ -15,7 +15,7 @@ pub use crate::kind::{Kind, KindMeta, Role};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
     FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,
-    Overrides, TemplateMeta, TtlValue, conflict,
+    Overrides, Reads, TemplateMeta, TtlValue, conflict,
 };
 pub use parsed::{
     ParsedVariants, Visitor, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, parsed_value,

@@ -41,12 +41,14 @@ where
         None => Target::from(key.redis()).resolve(Some(S::META))?,
     };
     let came = binding.pool().local.flights.now();
-    let mut failure = None;
+    let (mut failure, mut is_final) = (None, true);
     // The common case: no options, and the value exists. It takes one `GET` and no further
     // allocation.
     let is_plain = options.is_none() && key.template().fills().is_plain_get() && !binding.is_disabled;
     if is_plain {
         let read = key.get().on_target(Target::Bound(Arc::clone(&binding)));
+        // A replica may not have the value yet, so only the master decides that it must be loaded.
+        is_final = !read.may_use_replica(&binding);
         match read.on_unavailable(OnUnavailable::Error).await {
             Ok(Some(value)) => {
                 note(&binding, key.template(), |fills| &fills.hits, "hit");
@@ -62,6 +64,7 @@ where
         let fill = Fill::new(binding, options, [(key, false)]);
         let looked = match (is_plain, failure) {
             (false, _) => fill.look().await?,
+            (true, None) if !is_final => fill.look().await?,
             (true, None) => fill.looked(Ok(vec![(None, None)]))?,
             (true, Some(failure)) => fill.looked(Err(failure))?,
         };

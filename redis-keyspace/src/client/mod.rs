@@ -14,6 +14,7 @@ mod open;
 mod raw;
 mod redis;
 mod refusals;
+mod replica;
 mod run;
 mod scope;
 mod script;
@@ -34,11 +35,12 @@ pub use redis::Redis;
 pub(crate) use refusals::{
     has_refusal, is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, written,
 };
+pub(crate) use replica::{is_final, run_on_replica, submit_to_replica};
 pub(crate) use run::{run, run_at, run_on, run_rest, run_whole, submit};
 #[cfg(feature = "tower")]
 pub(crate) use scope::InScope;
 pub(crate) use scope::in_scope_of_caller;
 pub use sentinels::SentinelStats;
-pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, Stats};
+pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use watch::DeadlineWatch;

@@ -98,9 +98,9 @@ pub struct PoolStats {
     pub breaker_opened: u64,
     /// The last error of a connection attempt or of a shared connection.
     pub last_error: Option<String>,
-    /// The nodes, if the server is a cluster: the numbers above are their sums, and `breaker` is
-    /// the worst state among them. The server that the configuration names is listed too, without
-    /// slots, if it is no node by that name.
+    /// The nodes, if the server is a cluster or reads use replicas: the numbers above are their
+    /// sums, and `breaker` is the worst state among the masters. The server that the configuration
+    /// names is listed too, without slots, if it is no node by that name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStats>,
     /// The sentinels, if they name the server.
@@ -108,7 +108,7 @@ pub struct PoolStats {
     pub sentinels: Option<SentinelStats>,
 }
 
-/// The statistics of one node of a cluster.
+/// The statistics of one node: of a cluster, or of a master and its replicas.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct NodeStats {
@@ -116,6 +116,10 @@ pub struct NodeStats {
     pub endpoint: String,
     /// The number of slots that it serves. 0 for a replica.
     pub slots: usize,
+    /// What is known about a replica that [reads](crate::command::Reads) use; `None` for other
+    /// nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<ReplicaStats>,
     /// Open shared connections.
     pub shared_connections: usize,
     /// Requests on shared connections that are waiting for their replies.
@@ -136,6 +140,17 @@ pub struct NodeStats {
     pub breaker_opened: u64,
     /// The last error of a connection attempt or of a shared connection.
     pub last_error: Option<String>,
+}
+
+/// What is known about a replica that reads use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ReplicaStats {
+    /// Whether reads use it: it is connected to its master, and has most of its data.
+    pub in_sync: bool,
+    /// The average time of a round trip in milliseconds, if it is known. Reads prefer near
+    /// replicas.
+    pub latency_ms: Option<f64>,
 }
 
 /// The number of exclusive connections of a pool that were closed, by reason.
@@ -242,10 +257,12 @@ impl PoolStats {
             if nodes.is_empty() { of_pool.load(Ordering::Relaxed) } else { nodes.iter().map(counted).sum() }
         };
         let shared_connections = sum(|node| node.shared_connections);
+        let is_of_master = |node: &&NodeStats| node.replica.is_none();
+        let of_masters = nodes.iter().filter(is_of_master).any(|node| node.shared_connections > 0);
         let connects = count(|node| node.connects, &pool.facts.connects);
         let failed_connects = count(|node| node.failed_connects, &pool.facts.failed_connects);
         let is_failing = pool.facts.is_failing() && !is_cluster;
-        let status = if shared_connections > 0 || (pool.is_external() && exclusive.connections > 0) {
+        let status = if of_masters || (pool.is_external() && exclusive.connections > 0) {
             PoolStatus::Ready
         } else if connects + failed_connects == 0 {
             PoolStatus::Idle
@@ -255,7 +272,7 @@ impl PoolStats {
             PoolStatus::Disconnected
         };
         // On a cluster, the configured server counts only if it is one of the nodes.
-        let counted = nodes.iter().filter(|node| !is_cluster || node.slots > 0);
+        let counted = nodes.iter().filter(|node| node.slots > 0 || (!is_cluster && node.replica.is_none()));
         let worst = counted.map(|node| node.breaker).max_by_key(|state| state.severity());
         Self {
             key: pool.fingerprint,
@@ -284,7 +301,7 @@ impl PoolStats {
                 .facts
                 .last_error()
                 .or_else(|| nodes.iter().find_map(|node| node.last_error.clone())),
-            nodes: if is_cluster { nodes } else { Vec::new() },
+            nodes: if is_cluster || nodes.len() > 1 { nodes } else { Vec::new() },
             sentinels: SentinelStats::of(pool),
         }
     }
@@ -302,6 +319,10 @@ impl NodeStats {
         Self {
             endpoint: node.settings.endpoint.to_string(),
             slots,
+            replica: node.is_replica.then(|| {
+                let (in_sync, latency) = node.condition();
+                ReplicaStats { in_sync, latency_ms: latency.map(|latency| latency.as_secs_f64() * 1000.0) }
+            }),
             shared_connections,
             in_flight,
             queued: node.queued(),

@@ -1,8 +1,8 @@
 //! The declaration that a command belongs to, for spans, metrics and errors.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::protocol::Request;
-use crate::schema::{KeyspaceMeta, OnUnavailable, TemplateMeta};
+use crate::schema::{KeyspaceMeta, OnUnavailable, Reads, TemplateMeta};
 
 /// The keyspace, template and name of a command, and how it behaves without Redis.
 #[derive(Clone, Copy)]
@@ -16,6 +16,10 @@ pub(crate) struct Subject {
     pub(crate) needs_server: bool,
     /// Overrides what the keyspace declares.
     pub(crate) on_unavailable: Option<OnUnavailable>,
+    /// Whether a replica may answer the command.
+    pub(crate) may_use_replica: bool,
+    /// Overrides which server the declaration reads from.
+    pub(crate) reads_from: Option<Reads>,
 }
 
 impl Subject {
@@ -25,7 +29,42 @@ impl Subject {
         command: &'static str,
     ) -> Self {
         let needs_server = template.is_some_and(|template| template.kind.role.needs_server());
-        Self { keyspace, template, command, reads: false, needs_server, on_unavailable: None }
+        Self {
+            keyspace,
+            template,
+            command,
+            reads: false,
+            needs_server,
+            on_unavailable: None,
+            may_use_replica: false,
+            reads_from: None,
+        }
+    }
+
+    /// Returns which server answers the command.
+    #[inline]
+    pub(crate) fn reads_from(&self) -> Reads {
+        if !self.may_use_replica {
+            return Reads::Master;
+        }
+        let declared = || {
+            let of_template = self.template.and_then(|template| template.reads);
+            of_template.or_else(|| Some(self.keyspace?.overrides.reads))
+        };
+        self.reads_from.or_else(declared).unwrap_or_default()
+    }
+
+    /// Fails if a replica was set for a command that only the master can answer.
+    pub(crate) fn check_reads(&self) -> Result<()> {
+        match self.reads_from {
+            Some(Reads::PreferReplica | Reads::Replica) if !self.may_use_replica => {
+                Err(Error::invalid_input(format!(
+                    "{} can't use a replica: `reads` is for commands that only read",
+                    self.command
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the names of the keyspace and of the template, or empty strings.

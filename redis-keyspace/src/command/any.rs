@@ -76,7 +76,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn exists(&self) -> Command<bool> {
-        Command::on_key(self, "EXISTS", |_| Ok(()), read::boolean).repeatable()
+        Command::on_key(self, "EXISTS", |_| Ok(()), read::boolean).repeatable().on_replica_if_data()
     }
 
     /// Returns the remaining TTL, with a resolution of milliseconds.
@@ -108,7 +108,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn ttl(&self) -> Command<Ttl> {
-        Command::on_key(self, "PTTL", |_| Ok(()), remaining).repeatable()
+        Command::on_key(self, "PTTL", |_| Ok(()), remaining).repeatable().on_replica_if_data()
     }
 
     /// Sets the TTL, counted from now. Returns whether the key exists.

@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::progress::CommandRun;
-use crate::client::{CallOptions, Subject, Target, call_options};
+use crate::client::{Binding, CallOptions, Subject, Target, call_options};
 use crate::error::{Error, Result, short_name};
+use crate::kind::Role;
 use crate::protocol::{Args, Decode, Keys, Packet, PacketLifetime, Request, Writes, guarded};
-use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
+use crate::schema::{Key, Keyspace, OnUnavailable, Reads, TemplateMeta};
 use crate::time::Expiry;
 
 /// A Redis command that has not run yet. Await it, or pass it to
@@ -191,6 +192,24 @@ impl<T> Command<T> {
         self
     }
 
+    /// Whether a replica may answer the command.
+    pub(crate) fn may_use_replica(&self, binding: &Binding) -> bool {
+        self.subject.reads_from() != Reads::Master && binding.pool().has_replicas()
+    }
+
+    /// Marks the command as one that a replica may answer.
+    pub(crate) fn on_replica(mut self) -> Self {
+        self.subject.may_use_replica = true;
+        self
+    }
+
+    /// The same, unless the key coordinates programs: a lock, for example.
+    pub(super) fn on_replica_if_data(mut self) -> Self {
+        let role = self.subject.template.map(|template| template.kind.role);
+        self.subject.may_use_replica = matches!(role, Some(Role::Data | Role::Counter));
+        self
+    }
+
     call_options! { self => self.unpolled().call;
         /// Sets the deadline of the command. It covers waiting for a connection, connecting and the
         /// reply. The commands of a [batch](crate::Redis::batch) are sent together, so the shortest
@@ -202,6 +221,29 @@ impl<T> Command<T> {
     /// [`OnUnavailable::Miss`] is set.
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
         self.unpolled().subject.on_unavailable = Some(answer);
+        self
+    }
+
+    /// Overrides which server answers the command, for `get`, `get_json`, `get_many`, `exists`,
+    /// `ttl` and `len`; see [`Reads`]. Any other command fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) unless it is [`Reads::Master`]. In a batch,
+    /// the option has no effect: the master answers.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// use redis_keyspace::command::Reads;
+    ///
+    /// let title = PageKeys::title(7).get().reads(Reads::PreferReplica).await?;
+    /// # assert_eq!(title, None);
+    /// # Ok(()) }).await }
+    /// ```
+    pub fn reads(mut self, reads: Reads) -> Self {
+        self.unpolled().subject.reads_from = Some(reads);
         self
     }
 

@@ -42,7 +42,7 @@ impl<S: Keyspace> Key<S, Counter> {
     ///
     /// One.
     pub fn get(&self) -> Command<i64> {
-        Command::on_key(self, "GET", |_| Ok(()), read::value::<Counter>).repeatable().reading()
+        Command::on_key(self, "GET", |_| Ok(()), read::value::<Counter>).repeatable().reading().on_replica()
     }
 
     /// Sets the counter, with the TTL of the template.

@@ -9,12 +9,13 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, may_be_repeated, not_run,
-    renew_if_replica, run, run_rest, submit,
+    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, is_final, may_be_repeated,
+    not_run, renew_if_replica, run, run_on_replica, run_rest, submit, submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Reply, Request, read};
+use crate::schema::Reads;
 use crate::time::{Deadline, Expiry};
 
 // Written by hand, because every operation takes this path. While a connection is open, it
@@ -26,6 +27,7 @@ impl<T> Command<T> {
         let Self { request, subject, call, unreadable, run, .. } = self;
         let observed = run.observed.insert(Observed::command(subject));
         subject.check_degrading()?;
+        subject.check_reads()?;
         let request = request.as_mut().map_err(|error| error.clone())?;
         let sent = call.target.with_binding(subject.keyspace, |binding| {
             if let Some(ttl) = binding.ttl {
@@ -44,20 +46,27 @@ impl<T> Command<T> {
             observed.to(binding);
             observed.sent(subject, request);
             binding.checks.pass(unreadable.as_ref())?;
-            match submit(binding, request, deadline) {
+            let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
+            let submitted = if by_replica {
+                submit_to_replica(binding, request, deadline)
+            } else {
+                submit(binding, request, deadline)
+            };
+            match submitted {
                 Submitted::Waiting(receiver) => {
-                    Ok(Sent::Fast { receiver, deadline, sent_to, watch: binding.watch(deadline) })
+                    let watch = binding.watch(deadline);
+                    Ok(Sent::Fast { receiver, deadline, sent_to, by_replica, watch })
                 }
                 Submitted::NoLane => Ok(Sent::NotYet { binding: Arc::clone(binding), deadline }),
                 Submitted::Refused(error) => Err(error),
             }
         })?;
         match sent? {
-            Sent::Fast { receiver, deadline, sent_to, watch } => {
+            Sent::Fast { receiver, deadline, sent_to, by_replica, watch } => {
                 // A command of an operation whose binding was resolved earlier may run on another
                 // runtime.
                 let is_new = !matches!(call.target, Target::Bound(_));
-                Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new })
+                Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, by_replica, is_new })
             }
             Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
             Sent::Answered(replies) => Ok(CommandProgress::slow(std::future::ready(Ok(replies)))),
@@ -71,6 +80,10 @@ impl<T> Command<T> {
         failure: Option<Error>,
     ) -> Result<CommandProgress> {
         let request = self.request.as_ref().map_err(Error::clone)?.clone();
+        let reads = self.subject.reads_from();
+        if reads != Reads::Master && binding.pool().has_replicas() {
+            return Ok(CommandProgress::slow(run_on_replica(binding, request, deadline, reads)));
+        }
         Ok(CommandProgress::slow(run(binding, request, deadline, self.repeatable, failure)))
     }
 
@@ -88,6 +101,22 @@ impl<T> Command<T> {
             // Another handle was installed since, or none: the failure of the first attempt is the
             // outcome.
             _ => Err(failure),
+        }
+    }
+
+    /// Decides the next step from the replies of a replica.
+    fn judge_replica(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
+        let Self { subject, call, .. } = self;
+        match call.target.resolve(subject.keyspace) {
+            Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
+                if is_final(&binding, &replies) {
+                    Step::Done(Ok(replies))
+                } else {
+                    Step::of(self.slowly(binding, deadline, None))
+                }
+            }
+            Ok(_) => Step::Done(Ok(replies)),
+            Err(error) => Step::Done(Err(error)),
         }
     }
 
@@ -169,8 +198,8 @@ impl<T> Future for Command<T> {
                     Step::Done(Ok(Replies::Many(Vec::new())))
                 }
                 CommandProgress::New => Step::of(this.start()),
-                CommandProgress::Sent { receiver, deadline, sent_to, watch, is_new } => {
-                    let (deadline, sent_to) = (*deadline, *sent_to);
+                CommandProgress::Sent { receiver, deadline, sent_to, watch, by_replica, is_new } => {
+                    let (deadline, sent_to, by_replica) = (*deadline, *sent_to, *by_replica);
                     let answer = match Pin::new(receiver).poll(context) {
                         Poll::Ready(answer) => answer,
                         Poll::Pending if std::mem::replace(is_new, false) => return Poll::Pending,
@@ -178,6 +207,7 @@ impl<T> Future for Command<T> {
                     };
                     match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
                         Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
+                        Ok(replies) if by_replica => this.judge_replica(replies, deadline, sent_to),
                         Ok(replies) => this.judge(replies, deadline, sent_to),
                     }
                 }
@@ -208,6 +238,7 @@ enum Sent {
         receiver: Receiver,
         deadline: Deadline,
         sent_to: usize,
+        by_replica: bool,
         watch: DeadlineWatch,
     },
     NotYet {

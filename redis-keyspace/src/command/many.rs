@@ -54,6 +54,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
         Command::new::<S>("MGET", template, request, values::<V>)
             .repeatable()
             .reading()
+            .on_replica()
             .on_target(redis.into())
     }
 }

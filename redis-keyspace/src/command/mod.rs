@@ -25,4 +25,4 @@ pub(crate) use many::get_many_bytes;
 pub use set::Set;
 pub use ttl::Ttl;
 
-pub use crate::schema::OnUnavailable;
+pub use crate::schema::{OnUnavailable, Reads};

@@ -36,6 +36,8 @@ pub(super) enum CommandProgress {
         /// The address of the binding that the command was sent on.
         sent_to: usize,
         watch: DeadlineWatch,
+        /// Whether a replica answers.
+        by_replica: bool,
         /// Not polled since it was sent. Until then, it is on the runtime of its connection.
         is_new: bool,
     },

@@ -38,7 +38,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One.
     pub fn get(&self) -> Command<Option<V::Owned>> {
-        Command::on_key(self, "GET", |_| Ok(()), read::value::<V>).repeatable().reading()
+        Command::on_key(self, "GET", |_| Ok(()), read::value::<V>).repeatable().reading().on_replica()
     }
 
     /// Stores a value with the TTL of the template.
@@ -210,6 +210,6 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One.
     pub fn strlen(&self) -> Command<u64> {
-        Command::on_key(self, "STRLEN", |_| Ok(()), read::count).repeatable()
+        Command::on_key(self, "STRLEN", |_| Ok(()), read::count).repeatable().on_replica()
     }
 }

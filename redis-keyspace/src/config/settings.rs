@@ -106,6 +106,8 @@ pub(crate) struct Settings {
     pub(crate) sentinel: SentinelAccess,
     /// Further servers that replicate `endpoint`, unless sentinels or a cluster name them.
     pub(crate) replicas: Vec<(String, u16)>,
+    /// Whether connections to a node of a cluster may read although it is a replica (`READONLY`).
+    pub(crate) reads_replica: bool,
     /// Translates each address before a connection to it is made.
     pub(crate) address_map: Option<AddressMap>,
     /// Set if connections are encrypted.
@@ -163,6 +165,7 @@ impl Default for Settings {
             cluster: None,
             sentinel: SentinelAccess::default(),
             replicas: Vec::new(),
+            reads_replica: false,
             address_map: None,
             #[cfg(feature = "tls")]
             tls: None,

@@ -113,6 +113,9 @@ pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Res
     if settings.db != 0 {
         commands.push(("SELECT", &select));
     }
+    if settings.reads_replica {
+        commands.push(("READONLY", &["READONLY"]));
+    }
     if commands.is_empty() {
         commands.push(("PING", &["PING"]));
     }
@@ -310,6 +313,10 @@ impl<'s> Conversation<'s> {
         if settings.db != 0 {
             write_command(&mut out, &["SELECT", &db]);
             expected.push(("SELECT", Answer::Required));
+        }
+        if settings.reads_replica {
+            write_command(&mut out, &["READONLY"]);
+            expected.push(("READONLY", Answer::Required));
         }
         // Old servers have no SETINFO, and some users may not run CLIENT. Neither is a reason to
         // fail.

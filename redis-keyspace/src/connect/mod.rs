@@ -19,6 +19,7 @@ mod raw;
 mod raw_session;
 mod redact;
 mod registry;
+mod replicas;
 mod search;
 mod sentinel;
 mod slot;

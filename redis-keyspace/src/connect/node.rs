@@ -1,6 +1,7 @@
 //! One server: its connections, and what is known about it.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bb8_redis::bb8;
 use tokio::task::AbortHandle;
@@ -10,6 +11,7 @@ use super::facts::{ServerFacts, ServerRun};
 use super::lane::Submitted;
 use super::own::Own;
 use super::raw::RawConnection;
+use super::replicas::condition::ReplicaCondition;
 use super::sentinel::NamedMaster;
 use super::sentinel::board::SentinelBoard;
 use crate::config::{Endpoint, Settings};
@@ -23,6 +25,12 @@ pub(crate) struct Node {
     pub(crate) settings: Arc<Settings>,
     pub(crate) facts: Arc<ServerFacts>,
     pub(super) own: Own,
+    /// Whether it is only read from.
+    pub(crate) is_replica: bool,
+    /// Whether it may be read from, if it is a replica.
+    pub(super) condition: ReplicaCondition,
+    /// The same server with connections that may read from it although it is a replica.
+    pub(super) reader: OnceLock<Arc<Node>>,
     /// The task that follows the master that sentinels name.
     following: OnceLock<AbortHandle>,
 }
@@ -30,7 +38,22 @@ pub(crate) struct Node {
 impl Node {
     pub(super) fn new(origin: Origin) -> Self {
         let (settings, facts) = (Arc::clone(&origin.settings), Arc::clone(&origin.facts));
-        Self { settings, facts, own: Own::new(origin), following: OnceLock::new() }
+        Self {
+            settings,
+            facts,
+            own: Own::new(origin),
+            is_replica: false,
+            condition: ReplicaCondition::default(),
+            reader: OnceLock::new(),
+            following: OnceLock::new(),
+        }
+    }
+
+    /// Creates a server that is only read from.
+    pub(super) fn replica(origin: Origin) -> Self {
+        let mut node = Self::new(origin);
+        node.is_replica = true;
+        node
     }
 
     /// Connects to the master that sentinels name, and replaces the connections when they name
@@ -71,7 +94,7 @@ impl Node {
 
     /// Queues a request on an open lane, without waiting.
     #[inline]
-    pub(super) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+    pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
         self.own.submit(request, namespace, deadline)
     }
 
@@ -88,6 +111,21 @@ impl Node {
     ) -> Result<(Replies, ServerRun), Error> {
         let outcome = self.own.run(request, namespace, deadline, closed, preferred, false).await?;
         outcome.ok_or_else(|| Error::protocol("a node of a cluster was not asked"))
+    }
+
+    /// Whether a shared connection is open.
+    pub(super) fn is_connected(&self) -> bool {
+        self.own.is_open()
+    }
+
+    /// Stops reading from it until the next check: a read failed.
+    pub(crate) fn distrust(&self) {
+        self.condition.set_in_sync(false);
+    }
+
+    /// Whether it is a replica that reads may use, and the average time of a round trip.
+    pub(crate) fn condition(&self) -> (bool, Option<Duration>) {
+        (self.condition.is_in_sync(), self.condition.latency())
     }
 
     /// Returns how many lanes are open, and how many requests wait for replies on them.

@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use bb8_redis::bb8;
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
@@ -14,8 +16,9 @@ use super::facts::{ServerFacts, ServerRun};
 use super::lane::Submitted;
 use super::node::Node;
 use super::raw::RawConnection;
+use super::replicas::{ReplicaGroup, Replicas, choose};
 use super::sentinel::{SentinelStatus, SentinelWatch};
-use crate::config::{Endpoint, ExternalPool, Fingerprint, Settings};
+use crate::config::{Address, Endpoint, ExternalPool, Fingerprint, SentinelAccess, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::local::{DatabaseReads, Local};
 use crate::protocol::{Replies, Request};
@@ -40,7 +43,7 @@ pub(crate) struct Pool {
 }
 
 enum Connections {
-    Own(Server),
+    Own(Arc<Server>),
     External(ExternalPool),
 }
 
@@ -53,6 +56,10 @@ struct Server {
     sentinels: Option<Arc<SentinelWatch>>,
     /// Wakes the task that looks after the cluster.
     trouble: Arc<Notify>,
+    replicas: Replicas,
+    /// The replicas of `home`. A cluster knows its own.
+    replica_nodes: ArcSwap<Vec<Arc<Node>>>,
+    runtime: Handle,
 }
 
 impl Server {
@@ -60,6 +67,65 @@ impl Server {
     #[inline]
     fn follows_cluster(&self) -> bool {
         self.home.settings.cluster != Some(false) && self.sentinels.is_none() && self.home.facts.is_cluster()
+    }
+}
+
+impl Server {
+    /// Whether reads can use replicas.
+    fn has_replicas(&self) -> bool {
+        self.sentinels.is_some() || self.follows_cluster() || !self.home.settings.replicas.is_empty()
+    }
+
+    /// Returns the replica for a read of keys of this slot. The first call starts to look for
+    /// replicas.
+    fn replica(self: &Arc<Self>, slot: Option<u16>) -> Option<Arc<Node>> {
+        if !self.has_replicas() {
+            return None;
+        }
+        self.replicas.want(&self.runtime, || {
+            if let Some(sentinels) = &self.sentinels {
+                sentinels.board().want_replicas();
+            }
+            let server = Arc::downgrade(self);
+            Box::new(move || server.upgrade().map(|server| server.replica_groups()))
+        });
+        match self.cluster.get() {
+            Some(cluster) => cluster.replica(slot?),
+            None => choose(self.replica_nodes.load().iter()).cloned(),
+        }
+    }
+
+    fn replica_groups(&self) -> Vec<ReplicaGroup> {
+        if let Some(cluster) = self.cluster.get() {
+            return cluster.replica_groups();
+        }
+        let addresses = match &self.sentinels {
+            Some(sentinels) => sentinels.board().replicas(),
+            None => self.home.settings.replicas.clone(),
+        };
+        let before = self.replica_nodes.load();
+        let node_at = |(host, port): Address| {
+            let known = before.iter().find(|node| node.is_at(&host, port)).cloned();
+            known.unwrap_or_else(|| self.new_replica(host, port))
+        };
+        let replicas: Vec<_> = addresses.into_iter().map(node_at).collect();
+        self.replica_nodes.store(Arc::new(replicas.clone()));
+        vec![ReplicaGroup { master: Arc::clone(&self.home), replicas }]
+    }
+
+    fn new_replica(&self, host: String, port: u16) -> Arc<Node> {
+        // The pools of a node start tasks, which must not end with the runtime of a caller.
+        let _runtime = self.runtime.enter();
+        let settings = Settings {
+            endpoint: Endpoint::Tcp { host, port },
+            replicas: Vec::new(),
+            sentinel: SentinelAccess::default(),
+            cluster: Some(false),
+            ..Settings::clone(&self.home.settings)
+        };
+        let facts = Arc::new(ServerFacts::new(&settings));
+        let (runtime, trouble) = (self.runtime.clone(), Arc::clone(&self.trouble));
+        Arc::new(Node::replica(Origin::new(Arc::new(settings), facts, runtime, trouble)))
     }
 }
 
@@ -90,7 +156,16 @@ impl Pool {
                 if let Some(watch) = &sentinels {
                     home.follow_master(watch.board());
                 }
-                Connections::Own(Server { home, cluster: OnceLock::new(), sentinels, trouble })
+                let runtime = origin.runtime().clone();
+                Connections::Own(Arc::new(Server {
+                    home,
+                    cluster: OnceLock::new(),
+                    sentinels,
+                    trouble,
+                    replicas: Replicas::default(),
+                    replica_nodes: ArcSwap::default(),
+                    runtime,
+                }))
             }
         };
         let orphaned = Arc::new(AtomicBool::new(false));
@@ -145,6 +220,31 @@ impl Pool {
                 None => server.home.submit(request, namespace, deadline),
             },
             Connections::External(_) => Submitted::NoLane,
+        }
+    }
+
+    /// Whether reads can use replicas. On a cluster that was not found yet, the answer is no.
+    pub(crate) fn has_replicas(&self) -> bool {
+        match &self.connections {
+            Connections::Own(server) => server.has_replicas(),
+            Connections::External(_) => false,
+        }
+    }
+
+    /// Returns the replica for a read of keys of this slot, if one is known to be in sync.
+    #[inline]
+    pub(crate) fn replica(&self, slot: Option<u16>) -> Option<Arc<Node>> {
+        match &self.connections {
+            Connections::Own(server) => server.replica(slot),
+            Connections::External(_) => None,
+        }
+    }
+
+    /// Waits until replicas were looked for.
+    pub(crate) async fn replicas_ready(&self, deadline: Deadline) {
+        if let Connections::Own(server) = &self.connections {
+            server.replica(None);
+            server.replicas.ready(deadline).await;
         }
     }
 
@@ -265,13 +365,16 @@ impl Pool {
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         let closed = match &self.connections {
             Connections::Own(server) => {
-                Some((server.home.own.close(), server.cluster.get().map(Cluster::close)))
+                let replicas = server.replica_nodes.load();
+                let replicas: Vec<_> = replicas.iter().map(|node| node.own.close()).collect();
+                Some((server.home.own.close(), server.cluster.get().map(Cluster::close), replicas))
             }
             Connections::External(_) => None,
         };
         async move {
-            if let Some((home, cluster)) = closed {
+            if let Some((home, cluster, replicas)) = closed {
                 home.await;
+                join_all(replicas).await;
                 if let Some(nodes) = cluster {
                     nodes.await;
                 }
@@ -279,8 +382,9 @@ impl Pool {
         }
     }
 
-    /// Returns the servers, each with the number of slots that it serves: one server or, for a
-    /// cluster, its nodes. Empty for a pool of the application.
+    /// Returns the servers, each with the number of slots that it serves: one server and the
+    /// replicas that are read from or, for a cluster, its nodes. Empty for a pool of the
+    /// application.
     pub(crate) fn nodes(&self) -> Vec<(Arc<Node>, usize)> {
         match &self.connections {
             Connections::Own(server) => {
@@ -289,6 +393,7 @@ impl Pool {
                     // The connections that found the cluster count too.
                     nodes.push((Arc::clone(&server.home), 0));
                 }
+                nodes.extend(server.replica_nodes.load().iter().map(|node| (Arc::clone(node), 0)));
                 nodes
             }
             Connections::External(_) => Vec::new(),

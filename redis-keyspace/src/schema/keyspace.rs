@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::policy::OnUnavailable;
+use super::policy::{OnUnavailable, Reads};
 use super::template::TemplateMeta;
 use crate::key::capture;
 
@@ -130,6 +130,7 @@ pub struct Overrides {
     pub shared_connections: Option<u16>,
     pub exclusive_connections: Option<u16>,
     pub on_unavailable: OnUnavailable,
+    pub reads: Reads,
 }
 
 impl Overrides {
@@ -144,6 +145,7 @@ impl Overrides {
         shared_connections: None,
         exclusive_connections: None,
         on_unavailable: OnUnavailable::Error,
+        reads: Reads::Master,
     };
 }
 

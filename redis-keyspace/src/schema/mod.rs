@@ -17,7 +17,7 @@ pub(crate) use key::Pinned;
 pub use key::{Key, KeyBuilder};
 pub use keyspace::{KeyspaceMeta, Overrides};
 pub use lifetime::Lifetime;
-pub use policy::{FillPolicy, OnUnavailable};
+pub use policy::{FillPolicy, OnUnavailable, Reads};
 pub(crate) use sweep_mark::{is_sweep_mark, sweep_mark};
 pub use template::TemplateMeta;
 pub use ttl_value::TtlValue;

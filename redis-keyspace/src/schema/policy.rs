@@ -40,6 +40,55 @@ pub enum OnUnavailable {
     Miss,
 }
 
+/// Which server answers the commands that only read: the master, or a replica.
+///
+/// A replica gets the writes a little later than the master, usually milliseconds, and a replica
+/// that lost its master may be behind by seconds. So a read from a replica may return an older
+/// value than a write of the same program has set, or a miss. Choose it for data that may be stale.
+///
+/// Set it for a keyspace with `#[keyspace(reads = "prefer_replica")]`, for a key with `#[key(reads
+/// = "replica")]`, or for a single call with [`Command::reads`](crate::Command::reads). It applies
+/// to `get`, `get_json`, `get_many`, `exists`, `ttl` and `len`. All other commands use the master,
+/// also those of locks, and everything in a batch or a transaction. `get_or_set` may return a value
+/// that a replica has; if the replica has none, it asks the master before it loads.
+///
+/// Replicas are known behind [sentinels](crate::guide::sentinel), on a
+/// [cluster](crate::guide::cluster), and with
+/// [`RedisBuilder::replicas`](crate::RedisBuilder::replicas). On any other server, the master is
+/// the only one, and answers.
+///
+/// ```
+/// use redis_keyspace::command::Reads;
+/// use redis_keyspace::{Keyspace, Redis, Text};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "page", ttl = "1h", reads = "prefer_replica")]
+/// struct PageKeys {
+///     title: fn(id: u64) -> Text,
+///     #[key(reads = "master")]
+///     draft: fn(id: u64) -> Text,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// PageKeys::title(7).set("A page").await?;
+/// let latest = PageKeys::title(7).get().reads(Reads::Master).await?;
+/// assert_eq!(latest.as_deref(), Some("A page"));
+/// # Ok(()) }).await }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Reads {
+    /// The master answers. The read sees every write that was acknowledged before.
+    #[default]
+    Master,
+    /// A replica answers that is in sync and near, or the master if there is none, or if it fails.
+    PreferReplica,
+    /// A replica answers. If none is in sync, the read fails with
+    /// [`Unavailable`](crate::ErrorKind::Unavailable). This keeps reads away from the master.
+    Replica,
+}
+
 /// The options of [`get_or_set`](crate::Key::get_or_set) that a keyspace or template declares. A
 /// call can override them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::lifetime::Lifetime;
-use super::policy::FillPolicy;
+use super::policy::{FillPolicy, Reads};
 use crate::error::TemplateName;
 use crate::key::Piece;
 use crate::kind::{KindMeta, Role};
@@ -21,6 +21,8 @@ pub struct TemplateMeta {
     /// Whether the template declares no lifetime and uses that of the keyspace.
     pub(crate) inherits_lifetime: bool,
     pub(crate) fills: FillPolicy,
+    /// Which server answers reads, if the template declares it.
+    pub(crate) reads: Option<Reads>,
     /// See [`ends_fills`](Self::ends_fills).
     ends_fills: bool,
     pub(crate) docs: &'static str,
@@ -47,6 +49,7 @@ impl TemplateMeta {
             lifetime,
             inherits_lifetime: true,
             fills: FillPolicy::NONE,
+            reads: None,
             ends_fills: kind.is_filled,
             docs,
         }
@@ -59,6 +62,18 @@ impl TemplateMeta {
         // The work of a `Once` runs under a lease, which every write must end.
         fills.enabled |= matches!(self.kind.role, Role::Once);
         Self { fills, ends_fills: self.kind.is_filled && fills.enabled, ..self }
+    }
+
+    /// Sets which server answers reads, as the attribute declares.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn read_from(self, reads: Reads) -> Self {
+        assert!(
+            matches!(self.kind.role, Role::Data | Role::Counter),
+            "`reads` does not apply to keys that coordinate programs: the master answers for locks, groups, `Once` and \
+             rate limits; remove it"
+        );
+        Self { reads: Some(reads), ..self }
     }
 
     /// Marks the template as having its own lifetime.

@@ -15,6 +15,7 @@ use super::shared::ClusterShared;
 use crate::config::Settings;
 use crate::connect::lane::Submitted;
 use crate::connect::node::Node;
+use crate::connect::replicas::{ReplicaGroup, choose};
 use crate::error::{Budget, Error, ErrorKind};
 use crate::protocol::Request;
 use crate::sync::lock;
@@ -147,6 +148,24 @@ impl Cluster {
         }
     }
 
+    /// Returns the replica for a read of keys of a slot.
+    pub(in crate::connect) fn replica(&self, slot: u16) -> Option<Arc<Node>> {
+        let map = self.shared.map.load();
+        choose(map.replicas(slot).filter_map(|node| node.reader.get())).cloned()
+    }
+
+    /// Returns each master with its replicas, whose connections may read.
+    pub(in crate::connect) fn replica_groups(&self) -> Vec<ReplicaGroup> {
+        let map = self.shared.map.load();
+        let reader = |node: &Arc<Node>| Arc::clone(self.shared.reader_of(node));
+        map.groups()
+            .map(|(master, replicas)| ReplicaGroup {
+                master: Arc::clone(master),
+                replicas: replicas.into_iter().map(reader).collect(),
+            })
+            .collect()
+    }
+
     /// The nodes that serve slots.
     pub(crate) fn masters(&self) -> Vec<Arc<Node>> {
         self.shared.map.load().masters().cloned().collect()
@@ -156,7 +175,14 @@ impl Cluster {
     pub(crate) fn nodes(&self) -> Vec<(Arc<Node>, usize)> {
         let map = self.shared.map.load();
         let counts = map.slot_counts().iter().copied();
-        map.nodes().iter().map(|entry| Arc::clone(&entry.node)).zip(counts).collect()
+        let nodes = map.nodes().iter().map(|entry| &entry.node).zip(counts);
+        // A replica that is read from has its connections there.
+        nodes
+            .map(|(node, count)| match node.reader.get().filter(|_| count == 0) {
+                Some(reader) => (Arc::clone(reader), count),
+                None => (Arc::clone(node), count),
+            })
+            .collect()
     }
 
     /// Connects all masters.
@@ -172,7 +198,12 @@ impl Cluster {
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         self.task.abort();
         let map = self.shared.map.load();
-        let closing: Vec<_> = map.nodes().iter().map(|entry| entry.node.own.close()).collect();
+        let nodes = map.nodes().iter().map(|entry| &entry.node);
+        let closing: Vec<_> = nodes
+            .flat_map(|node| [Some(node), node.reader.get()])
+            .flatten()
+            .map(|node| node.own.close())
+            .collect();
         async move {
             join_all(closing).await;
         }

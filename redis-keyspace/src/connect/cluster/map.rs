@@ -104,6 +104,23 @@ impl<N> SlotMap<N> {
         self.nodes.iter().zip(&self.counts).filter(|(_, count)| **count > 0).map(|(entry, _)| &entry.node)
     }
 
+    /// The replicas of the master of a slot.
+    pub(super) fn replicas(&self, slot: u16) -> impl Iterator<Item = &Arc<N>> + Clone {
+        let owner = self.owners.get(usize::from(slot)).copied();
+        let is_of_owner = move |entry: &&MappedNode<N>| entry.master.is_some() && entry.master == owner;
+        self.nodes.iter().filter(is_of_owner).map(|entry| &entry.node)
+    }
+
+    /// Each master with its replicas.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&Arc<N>, Vec<&Arc<N>>)> {
+        let of = move |master: usize| {
+            let is_of = move |entry: &&MappedNode<N>| entry.master.map(usize::from) == Some(master);
+            self.nodes.iter().filter(is_of).map(|entry| &entry.node).collect()
+        };
+        let masters = self.nodes.iter().zip(&self.counts).enumerate().filter(|(_, (_, count))| **count > 0);
+        masters.map(move |(nth, (entry, _))| (&entry.node, of(nth)))
+    }
+
     /// Whether the node serves a slot.
     pub(super) fn is_master(&self, node: &Arc<N>) -> bool {
         self.masters().any(|master| Arc::ptr_eq(master, node))

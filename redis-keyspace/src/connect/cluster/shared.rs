@@ -109,6 +109,17 @@ impl ClusterShared {
         Arc::new(Node::new(origin))
     }
 
+    /// Returns the node with connections that may read although it is a replica.
+    pub(super) fn reader_of<'n>(&self, node: &'n Arc<Node>) -> &'n Arc<Node> {
+        node.reader.get_or_init(|| {
+            let _runtime = self.runtime.enter();
+            let settings = Settings { reads_replica: true, ..Settings::clone(&node.settings) };
+            let facts = Arc::new(ServerFacts::new(&settings));
+            let (runtime, trouble) = (self.runtime.clone(), Arc::clone(&self.trouble));
+            Arc::new(Node::replica(Origin::new(Arc::new(settings), facts, runtime, trouble)))
+        })
+    }
+
     /// Returns the node of an entry of a view. Two nodes may spell the address of a third
     /// differently, so the id decides, as long as the node is connected.
     fn viewed_node(

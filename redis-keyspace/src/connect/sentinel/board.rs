@@ -1,6 +1,7 @@
 //! Where the reports of the sentinels meet, and where connections learn who the master is.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,11 +32,15 @@ pub(in crate::connect) struct SentinelBoard {
     /// Counts the changes of the list of sentinels.
     roster: watch::Sender<u64>,
     master: watch::Sender<Option<Arc<NamedMaster>>>,
+    /// Whether reads use replicas.
+    wants_replicas: AtomicBool,
     state: Mutex<BoardState>,
 }
 
 #[derive(Debug, Default)]
 struct BoardState {
+    /// The replicas of the master.
+    replicas: Vec<Address>,
     sentinels: Vec<SentinelEntry>,
     /// The number of the last entry.
     last: u64,
@@ -98,6 +103,7 @@ impl SentinelBoard {
             progress: watch::Sender::new(0),
             roster: watch::Sender::new(0),
             master: watch::Sender::new(None),
+            wants_replicas: AtomicBool::new(false),
             state: Mutex::new(state),
         }
     }
@@ -272,6 +278,35 @@ impl SentinelBoard {
         if is_change {
             self.roster.send_modify(|roster| *roster = roster.wrapping_add(1));
         }
+    }
+
+    /// Asks the sentinels for replicas from now on.
+    pub(in crate::connect) fn want_replicas(&self) {
+        if !self.wants_replicas.swap(true, Ordering::Relaxed) {
+            self.request();
+        }
+    }
+
+    /// Whether the sentinels are to be asked for replicas.
+    pub(super) fn wants_replicas(&self) -> bool {
+        self.wants_replicas.load(Ordering::Relaxed)
+    }
+
+    /// Records the replicas that a sentinel knows, unless it names another master.
+    pub(super) fn found_replicas(&self, number: u64, replicas: Vec<Address>) {
+        let mut state = lock(&self.state);
+        let master = self.master.borrow().clone();
+        let of_master = state.answering().any(|(entry, report)| {
+            entry.number == number && master.as_ref().is_some_and(|master| master.address == report.master)
+        });
+        if of_master {
+            state.replicas = replicas;
+        }
+    }
+
+    /// The replicas of the master that sentinels named last.
+    pub(in crate::connect) fn replicas(&self) -> Vec<Address> {
+        lock(&self.state).replicas.clone()
     }
 
     pub(in crate::connect) fn status(&self) -> SentinelStatus {

@@ -89,6 +89,27 @@ pub(super) fn read_sentinels(reply: Reply) -> Result<Vec<ReportedSentinel>> {
     Ok(sentinels.collect())
 }
 
+/// Returns the command whose reply [`read_replicas`] reads.
+pub(super) fn replicas_command(master: &str) -> Packet {
+    sentinel("REPLICAS", Some(master))
+}
+
+/// Reads the reply to [`replicas_command`]. Leaves out replicas that are down or not to be
+/// announced.
+pub(super) fn read_replicas(reply: Reply) -> Result<Vec<Address>> {
+    let Reply::Array(entries) = read::checked(reply)? else { return Err(unexpected()) };
+    let replicas = entries.iter().filter_map(|entry| {
+        let fields = EntryFields::of(entry)?;
+        let is_down = |flag| matches!(flag, "s_down" | "o_down" | "disconnected");
+        let is_usable = !fields.get("flags").unwrap_or_default().split(',').any(is_down)
+            && fields.get("replica-announced") != Some("0");
+        let host = fields.get("ip").filter(|host| !host.is_empty())?.to_owned();
+        let port = fields.get("port")?.parse().ok().filter(|&port| port > 0)?;
+        is_usable.then_some((host, port))
+    });
+    Ok(replicas.collect())
+}
+
 /// The fields of an entry: a map in RESP3, a list of names and values in RESP2.
 struct EntryFields<'r>(&'r [Reply]);
 
@@ -172,6 +193,26 @@ mod tests {
         for parts in [vec![], vec![bulk("h")], vec![bulk("h"), bulk("0")], vec![bulk("h"), bulk("x")]] {
             read_report("m", unknown(), Reply::Array(parts)).unwrap_err();
         }
+    }
+
+    #[test]
+    fn replicas_that_are_down_are_left_out() {
+        let replica = |port: &str, flags: &str, announced: &str| {
+            Reply::Map(fields(&[
+                ("ip", "10.0.0.5"),
+                ("port", port),
+                ("flags", flags),
+                ("replica-announced", announced),
+            ]))
+        };
+        let reply = Reply::Array(vec![
+            replica("1", "slave", "1"),
+            replica("2", "slave,s_down", "1"),
+            replica("3", "slave,disconnected", "1"),
+            replica("4", "slave", "0"),
+        ]);
+        assert_eq!(read_replicas(reply).unwrap(), [("10.0.0.5".to_owned(), 1)]);
+        read_replicas(Reply::Error("NOPERM".to_owned())).unwrap_err();
     }
 
     #[test]

@@ -10,7 +10,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::board::SentinelBoard;
-use super::report::{id_command, read_report, read_sentinels, report_commands, sentinels_command, text};
+use super::report::{
+    id_command, read_replicas, read_report, read_sentinels, replicas_command, report_commands,
+    sentinels_command, text,
+};
 use super::session::SentinelSession;
 use crate::config::{Address, AddressMap, Endpoint, SentinelAccess, Settings, WatchedMaster};
 use crate::connect::facts::ServerFacts;
@@ -204,6 +207,10 @@ impl SentinelTask<'_> {
         if lists {
             packets.extend([id_command(), sentinels_command(name)]);
         }
+        let wants_replicas = self.board.wants_replicas();
+        if wants_replicas {
+            packets.push(replicas_command(name));
+        }
         let mut replies = session.ask(&packets).await?.into_iter();
         let mut next = || replies.next().unwrap_or(Reply::Nil);
         let report = read_report(name, next(), next())?;
@@ -217,6 +224,10 @@ impl SentinelTask<'_> {
             if let Ok(others) = read_sentinels(next()) {
                 self.board.listed(others);
             }
+        }
+        // A user who may not ask for replicas reads from the master.
+        if wants_replicas && let Ok(replicas) = read_replicas(next()) {
+            self.board.found_replicas(self.number, replicas);
         }
         Ok(())
     }

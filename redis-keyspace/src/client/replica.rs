@@ -1,0 +1,144 @@
+//! Runs reads on replicas.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::binding::Binding;
+use super::refusals::{has_refusal, not_run};
+use super::run::run;
+use crate::connect::Submitted;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::{Division, Replies, Reply, Request, Units};
+use crate::schema::Reads;
+use crate::time::Deadline;
+
+/// How many replicas a read tries.
+const MOST_REPLICAS: usize = 3;
+
+/// Queues a read on an open connection to a replica, without waiting.
+#[inline]
+pub(crate) fn submit_to_replica(binding: &Binding, request: &Request, deadline: Deadline) -> Submitted {
+    if let Err(error) = request.check_names() {
+        return Submitted::Refused(error);
+    }
+    let pool = binding.pool();
+    let slot = match pool.cluster() {
+        Some(_) => match request.slot(&binding.namespace) {
+            Ok(Some(slot)) => Some(slot),
+            // It is divided first.
+            _ => return Submitted::NoLane,
+        },
+        None => None,
+    };
+    match pool.replica(slot) {
+        Some(node) => node.submit(request, &binding.namespace, deadline),
+        None => Submitted::NoLane,
+    }
+}
+
+/// Whether the replies of a replica are the result of the read. An old replica of a cluster answers
+/// that a key does not exist if the key was moved to another node, so only the master can say so.
+pub(crate) fn is_final(binding: &Binding, replies: &Replies) -> bool {
+    let is_cluster = binding.pool().cluster().is_some();
+    let is_miss = is_cluster && replies.as_slice().iter().any(says_missing);
+    !is_miss && !has_refusal(replies)
+}
+
+/// Whether a reply to a read says that a key does not exist: nil, a count of 0, or a TTL of -2.
+fn says_missing(reply: &Reply) -> bool {
+    match reply {
+        Reply::Nil | Reply::Int(0 | -2) => true,
+        Reply::Array(items) => items.iter().any(says_missing),
+        _ => false,
+    }
+}
+
+/// Runs a read on replicas within its deadline, and on the master if the replicas fail and the
+/// declaration permits it.
+pub(crate) async fn run_on_replica(
+    binding: Arc<Binding>,
+    request: Request,
+    deadline: Deadline,
+    reads: Reads,
+) -> Result<Replies> {
+    request.check_names()?;
+    if binding.pool().cluster().is_none() {
+        return read(&binding, Cow::Owned(request), None, deadline, reads).await;
+    }
+    let units = Units::of(&request, &binding.namespace, Division::BySlot);
+    let reading = units.units.iter().map(|unit| {
+        let request = Cow::Borrowed(&unit.request);
+        read(&binding, request, unit.slot, deadline, reads)
+    });
+    let outcomes = join_all(reading).await;
+    request.without_failures(units.join(outcomes))
+}
+
+async fn read(
+    binding: &Arc<Binding>,
+    request: Cow<'_, Request>,
+    slot: Option<u16>,
+    deadline: Deadline,
+    reads: Reads,
+) -> Result<Replies> {
+    let pool = binding.pool();
+    let mut failure = None;
+    let only_replicas = reads == Reads::Replica;
+    if only_replicas && pool.replica(slot).is_none() {
+        pool.replicas_ready(deadline).await;
+    }
+    for _ in 0..MOST_REPLICAS {
+        let Some(node) = pool.replica(slot) else { break };
+        if binding.closed.is_set() {
+            return Err(Error::closed());
+        }
+        let running = node.run(&request, &binding.namespace, deadline, &binding.closed, None);
+        match binding.watch(deadline).bound(running).await {
+            Ok((replies, _)) if is_final(binding, &replies) => return Ok(replies),
+            Ok((replies, _)) => match not_run(&request, &replies, true) {
+                // It is a miss.
+                None => return run(Arc::clone(binding), &*request, deadline, true, None).await,
+                Some(error) => {
+                    if let Some(cluster) = pool.cluster() {
+                        cluster.after(&error, None);
+                    }
+                    failure = Some(error);
+                }
+            },
+            Err(error) if error.kind() == ErrorKind::Timeout => return Err(error),
+            Err(error) => failure = Some(error),
+        }
+        // The next check decides whether it is used again.
+        node.distrust();
+    }
+    if !only_replicas {
+        return run(Arc::clone(binding), &*request, deadline, true, None).await;
+    }
+    let message = format!("no replica of {} is in sync", pool.settings.endpoint);
+    Err(match failure {
+        Some(failure) => {
+            Error::new(ErrorKind::Unavailable, format!("{message}; the last failure: {failure}"))
+        }
+        None => Error::new(ErrorKind::Unavailable, message),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_says_that_a_key_is_missing() {
+        let bulk = || Reply::Bulk("0".to_owned().into());
+        for missing in [Reply::Nil, Reply::Int(0), Reply::Int(-2), Reply::Array(vec![bulk(), Reply::Nil])] {
+            assert!(says_missing(&missing), "{missing:?}");
+        }
+        for present in
+            [bulk(), Reply::Int(1), Reply::Int(-1), Reply::Array(vec![bulk()]), Reply::Array(vec![])]
+        {
+            assert!(!says_missing(&present), "{present:?}");
+        }
+    }
+}
