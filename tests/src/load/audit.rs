@@ -114,10 +114,14 @@ impl Audit<'_> {
         let key = self.name(&key);
         let mut next = count + 1;
         for &(counted, acknowledged) in ledger.counted.iter().rev() {
-            if counted >= next {
+            // A server that restarted without data counted it.
+            let is_elsewhere = counted <= 0;
+            if counted >= next || is_elsewhere {
                 self.findings.lost.push(Loss { key: key.clone(), acknowledged });
             }
-            next = next.min(counted);
+            if !is_elsewhere {
+                next = next.min(counted);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
-//! Tasks that use a handle while servers fail, and a comparison of the data with what the tasks were
-//! told: nothing is counted twice, each caller gets its own reply, and acknowledged writes are lost
-//! only if replication loses them.
+//! Tasks that use a handle while servers fail, and a comparison of the data with what the tasks
+//! were told: nothing is counted twice, each caller gets its own reply, and acknowledged writes are
+//! lost only if replication loses them.
 
 mod audit;
 mod ledger;

@@ -79,8 +79,8 @@ impl SentinelFault {
         self == Self::Minority
     }
 
-    /// Applies the fault, removes it, and waits until the old master is a replica. `recovered` waits
-    /// until all tasks write.
+    /// Applies the fault, removes it, and waits until the old master is a replica. `recovered`
+    /// waits until all tasks write.
     pub(super) fn apply(
         self,
         servers: &RealSentinels,

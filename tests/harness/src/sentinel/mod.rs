@@ -81,8 +81,8 @@ impl RealSentinels {
         (0..self.sentinels.len()).filter(|sentinel| self.sentinels[*sentinel].is_running()).collect()
     }
 
-    /// Returns the address of a node, as the sentinels know it: its port with TLS, if it has one, or
-    /// the port of its [link](RealSentinelsBuilder::links).
+    /// Returns the address of a node, as the sentinels know it: its port with TLS, if it has one,
+    /// or the port of its [link](RealSentinelsBuilder::links).
     pub fn node_address(&self, node: usize) -> SocketAddr {
         self.address(Party::Node(node), &self.nodes[node])
     }

@@ -64,8 +64,8 @@ impl RealSentinels {
     }
 
     /// Waits until all live sentinels know all nodes and sentinels and agree on a live master, all
-    /// other live nodes are its replicas, and they receive writes. An old master that runs becomes a
-    /// replica about ten seconds after it was replaced.
+    /// other live nodes are its replicas, and they receive writes. An old master that runs becomes
+    /// a replica about ten seconds after it was replaced.
     pub fn settled(&self) {
         until("the sentinels settle", || {
             let master = self.agreement()?;
