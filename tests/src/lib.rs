@@ -9,6 +9,8 @@ mod own_pool;
 
 pub mod chaos;
 pub mod cluster_chaos;
+mod load;
+pub mod sentinel_chaos;
 
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use own_pool::{manager, pool_builder};

@@ -4,9 +4,9 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::TASKS;
 use super::network::Network;
 use super::slots::{slot_of, slots_of};
+use crate::load::TASKS;
 use crate::resp::{Client, Reply};
 use crate::{Failover, Fault, RealCluster, slot_tag};
 

@@ -1,28 +1,23 @@
 //! Attacks on real clusters that check the guarantees of the library: nothing is counted twice,
 //! each caller gets its own reply, and an acknowledged write is lost only if replication loses it.
 
-mod audit;
 mod faults;
-mod ledger;
 mod network;
-mod progress;
+mod reader;
 mod report;
 mod slots;
-mod work;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use faults::ClusterFault;
 use network::Network;
+use reader::Reader;
 use redis_keyspace::Redis;
 pub use report::{Report, Run};
-use work::Work;
 
+use crate::load::{Load, Work, audit};
 use crate::{RealCluster, unique_namespace};
-
-/// The number of concurrent tasks.
-pub const TASKS: u64 = 32;
 
 /// The timeout of a command.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -64,7 +59,7 @@ impl Attacked {
         let target = target.await;
         let network = Arc::new(Network::new(&self.cluster, fault.needs_proxies()));
         let redis = connect(&network);
-        let work = Arc::new(Work::start(&redis).await);
+        let work = Arc::new(Work::start(&redis, Load::Commands).await);
         work.recovered(Instant::now(), GIVEN_UP).await;
         tokio::time::sleep(CALM).await;
         let (cluster, watched, handle) =
@@ -84,7 +79,11 @@ impl Attacked {
         tokio::time::sleep(CALM).await;
         let (progress, ledgers) = work.stop().await;
         let (cluster, names) = (Arc::clone(&self.cluster), redis.clone());
-        let findings = blocking(move || audit::audit(&cluster, &names, ledgers)).await;
+        let findings = blocking(move || {
+            let mut reader = Reader::new(&cluster);
+            audit(&mut |keys| reader.read(keys), &names, ledgers)
+        });
+        let findings = findings.await;
         redis.close().await;
         Run::new(fault, nth, timeline, recovery, progress, findings)
     }

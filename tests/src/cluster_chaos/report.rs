@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::audit::{Findings, Loss};
 use super::faults::{ClusterFault, Timeline};
-use super::progress::{Failures, Longest, Progress};
+use super::slots::slot_of;
+use crate::load::{Failures, Findings, Longest, Loss, Progress};
 
 /// How long before a crash a write can be acknowledged that its replica does not receive.
 const UNREPLICATED: Duration = Duration::from_secs(1);
@@ -59,7 +59,8 @@ impl Run {
 impl Timeline {
     /// Whether the disturbed master can have acknowledged the write without its replica.
     fn explains(&self, loss: &Loss) -> bool {
-        let disturbed = self.slots.iter().any(|(first, last)| (*first..=*last).contains(&loss.slot));
+        let slot = slot_of(&loss.key);
+        let disturbed = self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot));
         let at = loss.acknowledged;
         let before = at + UNREPLICATED > self.began && at < self.reference;
         let after = at > self.ended && at < self.ended + UNAWARE;
@@ -104,8 +105,8 @@ impl fmt::Display for Run {
             let (from, to) = (relative(span.0, began), relative(span.1, began));
             writeln!(f, "  {label}: {count} at {from} to {to}: {first}")?;
         }
-        for Loss { slot, acknowledged } in lost.iter().take(5) {
-            writeln!(f, "  lost: slot {slot}, acknowledged at {}", relative(*acknowledged, began))?;
+        for Loss { key, acknowledged } in lost.iter().take(5) {
+            writeln!(f, "  lost: {key}, acknowledged at {}", relative(*acknowledged, began))?;
         }
         Ok(())
     }

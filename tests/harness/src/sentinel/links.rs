@@ -49,6 +49,8 @@ struct State {
 struct Network {
     /// The parties that are separated from the others.
     island: HashSet<Party>,
+    /// Pairs of parties that do not reach each other.
+    cuts: Vec<[Party; 2]>,
     /// The ends of all connections.
     sockets: Vec<TcpStream>,
     closed: bool,
@@ -57,21 +59,38 @@ struct Network {
 impl RealSentinels {
     /// Separates these parties from all others, which still reach each other. Nothing is closed or
     /// refused: bytes and new connections wait until [`reunite`](Self::reunite). Connections of the
-    /// harness to its servers are not affected. Panics unless the servers were started with
-    /// [`links`](super::RealSentinelsBuilder::links).
+    /// harness to its servers are not affected, only those to [`node_address`](Self::node_address)
+    /// and [`sentinel_address`](Self::sentinel_address). Panics unless the servers were started
+    /// with [`links`](super::RealSentinelsBuilder::links).
     pub fn separate(&self, island: &[Party]) {
-        self.change_links(island.iter().copied().collect());
+        self.change_links(|network| network.island = island.iter().copied().collect());
     }
 
-    /// Ends [`separate`](Self::separate). What was sent meanwhile arrives now.
+    /// Separates two parties from each other in the same way. All others reach both.
+    pub fn cut(&self, one: Party, other: Party) {
+        self.change_links(|network| network.cuts.push([one, other]));
+    }
+
+    /// Ends [`separate`](Self::separate) and [`cut`](Self::cut). What was sent meanwhile arrives
+    /// now.
     pub fn reunite(&self) {
-        self.change_links(HashSet::new());
+        self.change_links(|network| {
+            network.island.clear();
+            network.cuts.clear();
+        });
     }
 
-    fn change_links(&self, island: HashSet<Party>) {
+    fn change_links(&self, change: impl FnOnce(&mut Network)) {
         let links = self.links.as_ref().expect("the servers were started with links");
-        lock(&links.state.network).island = island;
+        change(&mut lock(&links.state.network));
         links.state.changed.notify_all();
+    }
+}
+
+impl Network {
+    fn connects(&self, [from, to]: [Party; 2]) -> bool {
+        let is_cut = self.cuts.iter().any(|cut| *cut == [from, to] || *cut == [to, from]);
+        self.island.contains(&from) == self.island.contains(&to) && !is_cut
     }
 }
 
@@ -216,8 +235,7 @@ impl Link {
             if network.closed {
                 return false;
             }
-            let [from, to] = self.ends.map(|end| network.island.contains(&end));
-            if from == to {
+            if network.connects(self.ends) {
                 return true;
             }
             network = self.state.changed.wait(network).unwrap_or_else(PoisonError::into_inner);

@@ -103,9 +103,9 @@ impl RealSentinelsBuilder {
         self
     }
 
-    /// Makes all servers know each other by ports of this process, which forward to the servers and
-    /// can be [separated](RealSentinels::separate). Needs a server of version 7.0 and a system
-    /// whose whole 127.0.0.0/8 is loopback, such as Linux.
+    /// Makes all servers know each other by ports of this process, which forward to the servers.
+    /// They can be [separated](RealSentinels::separate) and [cut](RealSentinels::cut). Needs a
+    /// server of version 7.0 and a system whose whole 127.0.0.0/8 is loopback, such as Linux.
     pub fn links(mut self) -> Self {
         self.links = true;
         self

@@ -126,10 +126,10 @@ fn sentinels_can_have_passwords_users_and_other_numbers() {
     assert!(refused.starts_with("NOAUTH") && accepted == "OK", "{refused} {accepted}");
     assert_eq!(servers.node(1).redis_cli(&["CONFIG", "GET", "maxmemory"]), "maxmemory\n104857600");
     servers.node(1).kill();
-    eventually_blocking(
-        "the master misses its replica",
-        || matches!(servers.node(0).client().call(&["SET", "key", ""]), Ok(Reply::Error(error)) if error.starts_with("NOREPLICAS")),
-    );
+    let mut client = servers.node(0).client();
+    eventually_blocking("the master misses its replica", || {
+        client.call(&["SET", "key", ""]).unwrap().to_string().starts_with("NOREPLICAS")
+    });
     servers.node(1).restart();
     servers.settled();
     servers.sentinel(0).restart();
@@ -183,4 +183,24 @@ fn a_minority_with_the_old_master_learns_of_the_new_one_when_the_network_heals()
     servers.settled();
     assert_eq!(servers.node(0).redis_cli(&["GET", "key"]), "3");
     assert!(program.call(&["SET", "key", "4"]).is_err());
+}
+
+#[test]
+fn a_program_can_lose_one_server_that_all_others_reach() {
+    let servers = RealSentinels::builder().replicas(1).links().start();
+    let client = |address| crate::resp::Client::tcp(address).unwrap();
+    let mut master = client(servers.node_address(0));
+    let mut sentinel = client(servers.sentinel_address(1));
+    servers.cut(Party::Program, Party::Node(0));
+    master.send(&["INCR", "key"]).unwrap();
+    assert_eq!(client(servers.node_address(1)).call(&["PING"]).unwrap().to_string(), "PONG");
+    assert_eq!(sentinel.call(&["PING"]).unwrap().to_string(), "PONG");
+    servers.cut(Party::Sentinel(1), Party::Program);
+    sentinel.send(&["PING"]).unwrap();
+    // The other servers still reach each other.
+    servers.settled();
+    assert_eq!((servers.master(), servers.node(0).redis_cli(&["EXISTS", "key"])), (0, "0".to_owned()));
+    servers.reunite();
+    assert_eq!(master.receive().unwrap(), Reply::Integer(1));
+    assert_eq!(sentinel.receive().unwrap().to_string(), "PONG");
 }

@@ -1,22 +1,19 @@
-//! Compares the data of the cluster with what the tasks were told.
+//! Compares the data with what the tasks were told.
 
 use std::time::Instant;
 
 use redis_keyspace::{Key, Redis};
 
 use super::ledger::{Found, Ledger, Outcome, Place};
-use super::slots::{slot_of, slots_of};
 use super::work::{GROUP, Keys, page_name};
-use crate::RealCluster;
-use crate::resp::{Client, Reply};
 
 /// How many keys one command reads.
 const AT_ONCE: usize = 500;
 
-/// An acknowledged write that the cluster does not have.
-#[derive(Clone, Copy, Debug)]
+/// An acknowledged write that the servers do not have.
+#[derive(Clone, Debug)]
 pub struct Loss {
-    pub slot: u16,
+    pub key: String,
     pub acknowledged: Instant,
 }
 
@@ -37,8 +34,13 @@ pub struct Findings {
     pub stale_reads: u64,
 }
 
-pub fn audit(cluster: &RealCluster, redis: &Redis, ledgers: Vec<Ledger>) -> Findings {
-    let mut audit = Audit { reader: Reader::new(cluster), redis, findings: Findings::default() };
+/// `read` returns the values of keys that have the same slot, without the library.
+pub fn audit(
+    read: &mut dyn FnMut(&[String]) -> Vec<Option<String>>,
+    redis: &Redis,
+    ledgers: Vec<Ledger>,
+) -> Findings {
+    let mut audit = Audit { read, redis, findings: Findings::default() };
     for ledger in ledgers {
         audit.findings.wrong += ledger.wrong_replies;
         audit.findings.stale_reads += ledger.stale_reads;
@@ -57,7 +59,7 @@ pub fn audit(cluster: &RealCluster, redis: &Redis, ledgers: Vec<Ledger>) -> Find
 }
 
 struct Audit<'a> {
-    reader: Reader,
+    read: &'a mut dyn FnMut(&[String]) -> Vec<Option<String>>,
     redis: &'a Redis,
     findings: Findings,
 }
@@ -68,7 +70,8 @@ impl Audit<'_> {
     }
 
     fn count<V>(&mut self, ledger: &Ledger, key: &Key<Keys, V>) -> i64 {
-        let value = self.reader.read(&[self.name(key)]).remove(0);
+        let name = self.name(key);
+        let value = (self.read)(&[name]).remove(0);
         let count = value.and_then(|value| value.parse::<i64>().ok());
         count.map_or(0, |count| count - Ledger::base(ledger.task))
     }
@@ -79,14 +82,14 @@ impl Audit<'_> {
             (0..ledger.transactions.len() as u64).map(|id| self.name(&Keys::mark(ledger.task, id))).collect();
         let mut ran = 0;
         for (names, outcomes) in names.chunks(AT_ONCE).zip(ledger.transactions.chunks(AT_ONCE)) {
-            let marks = self.reader.read(names);
+            let marks = (self.read)(names);
             for ((name, mark), outcome) in names.iter().zip(marks).zip(outcomes) {
                 ran += i64::from(mark.is_some());
                 match outcome {
                     Outcome::Acknowledged(at) => {
                         self.findings.acknowledged += 1;
                         if mark.is_none() {
-                            self.findings.lost.push(Loss { slot: slot_of(name), acknowledged: *at });
+                            self.findings.lost.push(Loss { key: name.clone(), acknowledged: *at });
                         }
                     }
                     Outcome::NotRun => self.findings.denied += u64::from(mark.is_some()),
@@ -108,58 +111,31 @@ impl Audit<'_> {
         let at_most = i64::try_from(ledger.counted.len() + in_doubt).expect("few increments");
         self.findings.acknowledged += ledger.counted.len() as u64;
         self.findings.doubled += u64::try_from(count - at_most).unwrap_or(0);
-        let slot = slot_of(&self.name(&key));
+        let key = self.name(&key);
         let mut next = count + 1;
         for &(counted, acknowledged) in ledger.counted.iter().rev() {
-            if counted >= next {
-                self.findings.lost.push(Loss { slot, acknowledged });
+            // A server that restarted without data counted it.
+            let is_elsewhere = counted <= 0;
+            if counted >= next || is_elsewhere {
+                self.findings.lost.push(Loss { key: key.clone(), acknowledged });
             }
-            next = next.min(counted);
+            if !is_elsewhere {
+                next = next.min(counted);
+            }
         }
     }
 
     fn value<V>(&mut self, place: &Place, name: &str, key: &Key<Keys, V>) {
         let key = self.name(key);
-        let value = self.reader.read(std::slice::from_ref(&key)).remove(0);
+        let value = (self.read)(std::slice::from_ref(&key)).remove(0);
         self.findings.acknowledged += place.acknowledged.len() as u64;
         match place.judge(name, value.as_deref()) {
             Found::Expected => {}
             Found::Wrong => self.findings.wrong += 1,
             Found::Older(missing) => {
                 let lost = place.acknowledged.iter().rev().take(missing);
-                let slot = slot_of(&key);
-                self.findings.lost.extend(lost.map(|at| Loss { slot, acknowledged: *at }));
+                self.findings.lost.extend(lost.map(|at| Loss { key: key.clone(), acknowledged: *at }));
             }
-        }
-    }
-}
-
-/// Reads keys from their masters, without the library.
-struct Reader {
-    clients: Vec<(Client, Vec<(u16, u16)>)>,
-}
-
-impl Reader {
-    fn new(cluster: &RealCluster) -> Self {
-        let masters = cluster.masters().into_iter();
-        Self { clients: masters.map(|node| (cluster.node(node).client(), slots_of(cluster, node))).collect() }
-    }
-
-    /// Reads keys of one slot.
-    fn read(&mut self, names: &[String]) -> Vec<Option<String>> {
-        let Some(first) = names.first() else { return Vec::new() };
-        let slot = slot_of(first);
-        let has_slot =
-            |slots: &[(u16, u16)]| slots.iter().any(|(first, last)| (*first..=*last).contains(&slot));
-        let (client, _) =
-            self.clients.iter_mut().find(|(_, slots)| has_slot(slots)).expect("each slot has a master");
-        let command: Vec<&str> = std::iter::once("MGET").chain(names.iter().map(String::as_str)).collect();
-        match client.call(&command).expect("the master answers") {
-            Reply::Array(values) => values
-                .into_iter()
-                .map(|value| if value == Reply::Nil { None } else { Some(value.to_string()) })
-                .collect(),
-            other => panic!("MGET: {other}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tasks that use the handle during a fault.
 
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub const GROUP: u64 = 4;
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "cluster-chaos", ttl = none)]
+#[keyspace(prefix = "load", ttl = none)]
 pub struct Keys {
     /// Incremented together with a mark.
     #[key("task:{task}:count", hash_tag = task)]
@@ -30,6 +31,17 @@ pub struct Keys {
     pub plain: fn(task: u64) -> Counter,
     pub cell: fn(cell: u64) -> Text,
     pub page: fn(group: u64, page: u64) -> Text,
+    /// Loaded by all tasks at the same time.
+    pub shared: fn(number: u64) -> Text,
+}
+
+/// What the tasks do in each round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Increments, sets and gets.
+    Commands,
+    /// These, and a fill (`get_or_set`).
+    Fills,
 }
 
 /// The running tasks.
@@ -41,17 +53,17 @@ pub struct Work {
 
 impl Work {
     /// Initializes the counters, and starts the tasks.
-    pub async fn start(redis: &Redis) -> Self {
+    pub async fn start(redis: &Redis, load: Load) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut progress, mut tasks) = (Vec::new(), Vec::new());
         for task in 0..TASKS {
             let base = Ledger::base(task);
             let set = redis.transaction((Keys::count(task).set(base), Keys::plain(task).set(base)));
-            set.await.expect("nothing disturbs the cluster yet");
+            set.await.expect("nothing disturbs the servers yet");
             let shared = Arc::new(Mutex::new(Progress::default()));
             progress.push(Arc::clone(&shared));
-            let worker =
-                Worker { redis: redis.clone(), ledger: Ledger::new(task), progress: shared, failed: false };
+            let (redis, ledger) = (redis.clone(), Ledger::new(task));
+            let worker = Worker { redis, load, ledger, progress: shared, failed: false };
             tasks.push(tokio::spawn(worker.run(Arc::clone(&stop))));
         }
         Self { stop, progress, tasks: Mutex::new(tasks) }
@@ -91,6 +103,7 @@ impl Work {
 
 struct Worker {
     redis: Redis,
+    load: Load,
     ledger: Ledger,
     progress: Arc<Mutex<Progress>>,
     /// Whether an operation of this round failed.
@@ -104,6 +117,9 @@ impl Worker {
             self.count().await;
             self.cell().await;
             self.group().await;
+            if self.load == Load::Fills {
+                self.fill().await;
+            }
             // Like a program that waits before it retries.
             tokio::time::sleep(if self.failed { PAUSE / 4 } else { PAUSE }).await;
         }
@@ -178,6 +194,21 @@ impl Worker {
             }
         }
     }
+
+    /// Loads a value that is not stored yet, unless another task was faster.
+    async fn fill(&mut self) {
+        let (redis, number) = (self.redis.clone(), self.ledger.transactions.len() as u64);
+        let filling = Keys::shared(number).get_or_set(move || ready(shared_value(number)));
+        let filled = self.timed(Operation::GetOrSet, filling.on(&redis).into_future()).await;
+        if let Ok(value) = filled {
+            self.ledger.wrong_replies += u64::from(value != shared_value(number));
+        }
+    }
+}
+
+/// The value of a shared key.
+fn shared_value(number: u64) -> String {
+    format!("shared.{number}")
 }
 
 /// The name that the values of a page start with.

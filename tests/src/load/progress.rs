@@ -16,6 +16,7 @@ pub enum Operation {
     SetMany,
     Get,
     GetMany,
+    GetOrSet,
 }
 
 impl Operation {

@@ -149,11 +149,14 @@ impl Ledger {
         i64::try_from(task + 1).expect("few tasks") * 1_000_000
     }
 
-    /// Checks that the reply to an increment can be one of this task.
+    /// Checks that the reply to an increment can be one of this task. A count without the first
+    /// value comes from a server that restarted without data.
     pub fn check_count(&mut self, count: i64, attempts: usize) {
-        let counted = count - Self::base(self.task);
+        let is_restarted = count < Self::base(0);
+        let counted = if is_restarted { count } else { count - Self::base(self.task) };
         let possible = usize::try_from(counted).is_ok_and(|counted| (1..=attempts).contains(&counted));
         self.wrong_replies += u64::from(!possible);
+        self.stale_reads += u64::from(possible && is_restarted);
     }
 
     /// Records what a read found. Returns whether the place must be left.
