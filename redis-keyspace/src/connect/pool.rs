@@ -97,7 +97,12 @@ impl Server {
 
     fn replica_groups(&self) -> Vec<ReplicaGroup> {
         if let Some(cluster) = self.cluster.get() {
-            return cluster.replica_groups();
+            let groups = cluster.replica_groups();
+            if groups.iter().any(|group| group.replicas.is_empty()) {
+                // A node does not report a new replica before it knows how much data it has.
+                self.trouble.notify_one();
+            }
+            return groups;
         }
         let addresses = match &self.sentinels {
             Some(sentinels) => sentinels.board().replicas(),

@@ -1,0 +1,77 @@
+//! Reads from the replicas of a cluster.
+
+use redis_keyspace::{Key, Redis};
+use redis_keyspace_tests::{RealCluster, eventually};
+
+use crate::{ShopKeys, count, on, reads, uses};
+
+#[test]
+fn reads_of_all_slots_use_replicas() {
+    let cluster = RealCluster::start();
+    on(Redis::builder().url(&cluster.url()).unwrap(), async |redis: Redis| {
+        Key::set_many((0..60).map(|id| (ShopKeys::page(id), "page"))).await.unwrap();
+        cluster.replicated();
+        uses(&redis, 3).await;
+        let masters = cluster.masters();
+        let of_masters: Vec<_> = masters.iter().map(|&node| reads(cluster.node(node))).collect();
+        let replicas = masters.iter().flat_map(|&master| cluster.replicas_of(master));
+        let of_replicas: Vec<_> = replicas.map(|node| reads(cluster.node(node))).collect();
+        for id in 0..60 {
+            assert_eq!(ShopKeys::page(id).get().await.unwrap().as_deref(), Some("page"));
+        }
+        eventually("the replicas answer", async || count(&of_replicas) == 60).await;
+        let pages = Key::get_many((0..60).map(ShopKeys::page)).await.unwrap();
+        assert_eq!(pages.iter().flatten().count(), 60);
+        assert_eq!(count(&of_masters), 0);
+        // A miss is confirmed by the master.
+        assert_eq!(ShopKeys::page(1000).get().await.unwrap(), None);
+        eventually("the master confirms a miss", async || count(&of_masters) == 1).await;
+        // Writes on a connection that reads from a replica are never tried.
+        ShopKeys::page(1).set("new").await.unwrap();
+        assert!(redis.stats().connections[0].nodes.iter().filter(|node| node.replica.is_some()).count() == 3);
+    });
+}
+
+#[test]
+fn a_key_that_moves_to_another_node_is_not_missing() {
+    let cluster = RealCluster::start();
+    on(Redis::builder().url(&cluster.url()).unwrap(), async |redis: Redis| {
+        Key::set_many((0..60).map(|id| (ShopKeys::page(id), "page"))).await.unwrap();
+        cluster.replicated();
+        uses(&redis, 3).await;
+        let wire = redis.wire_key(&ShopKeys::page(3)).unwrap();
+        let slot: u16 = cluster.node(0).redis_cli(&["CLUSTER", "KEYSLOT", &wire]).parse().unwrap();
+        let from = cluster.master_of(slot);
+        let to = cluster.masters().into_iter().find(|&node| node != from).unwrap();
+        let moving = cluster.begin_move(slot, to);
+        assert!(moving.move_keys(1000) > 0);
+        for _ in 0..20 {
+            assert_eq!(ShopKeys::page(3).get().await.unwrap().as_deref(), Some("page"));
+            let pages = Key::get_many((0..60).map(ShopKeys::page)).await.unwrap();
+            assert_eq!(pages.iter().flatten().count(), 60);
+        }
+        moving.finish();
+        for _ in 0..20 {
+            assert_eq!(ShopKeys::page(3).get().await.unwrap().as_deref(), Some("page"));
+        }
+    });
+}
+
+#[test]
+fn reads_go_on_when_a_master_is_replaced() {
+    let cluster = RealCluster::start();
+    on(Redis::builder().url(&cluster.url()).unwrap(), async |redis: Redis| {
+        Key::set_many((0..30).map(|id| (ShopKeys::near(id), "near"))).await.unwrap();
+        cluster.replicated();
+        uses(&redis, 3).await;
+        let master = cluster.masters()[0];
+        cluster.node(master).kill();
+        tokio::task::block_in_place(|| cluster.promoted(master));
+        eventually("all keys can be read", async || {
+            let read = Key::get_many((0..30).map(ShopKeys::near)).await;
+            read.is_ok_and(|values| values.iter().flatten().count() == 30)
+        })
+        .await;
+        uses(&redis, 2).await;
+    });
+}
