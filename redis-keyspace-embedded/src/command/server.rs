@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::arguments::{float, option};
+use super::arguments::{float, integer, option};
 use super::context::{Effect, Spec, command};
 use super::flags::NO_KEYS;
 use crate::reply::{Failure, Reply};
@@ -38,6 +38,16 @@ pub(super) const TABLE: &[Spec] = &[
         let delay = float(seconds).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         context.set_effect(Effect::Sleep(delay.unwrap_or_default()));
         Ok(Reply::OK)
+    }),
+    command("wait", 3, 0, NO_KEYS, |_, arguments| {
+        let [replicas, timeout] = arguments else { return Err(Failure::arity("wait")) };
+        integer(replicas)?;
+        match integer(timeout) {
+            // Without replicas, there is nothing to wait for.
+            Ok(0..) => Ok(Reply::Integer(0)),
+            Ok(_) => Err(Failure::new("ERR timeout is negative")),
+            Err(_) => Err(Failure::new("ERR timeout is not an integer or out of range")),
+        }
     }),
 ];
 

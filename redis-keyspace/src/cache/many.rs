@@ -361,7 +361,8 @@ impl ManyOptions {
     fn with_policy<S, V: SingleValue>(self, key: &Key<S, V>) -> Options<V::Owned> {
         let policy = key.template().fills();
         let target = self.call.target.or(key.redis().into());
-        let options = Options::of_policy(policy, CallOptions { target, timeout: self.call.timeout });
+        let options =
+            Options::of_policy(policy, CallOptions { target, timeout: self.call.timeout, wait: None });
         Options {
             ttl: self.ttl,
             jitter: self.jitter.unwrap_or(options.jitter),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::binding::Binding;
 use super::choose::Target;
+use crate::connect::ReplicaWait;
 use crate::error::Result;
 use crate::schema::{Key, Keyspace};
 
@@ -13,13 +14,15 @@ use crate::schema::{Key, Keyspace};
 pub(crate) struct CallOptions {
     pub(crate) target: Target,
     pub(crate) timeout: Option<Duration>,
+    /// Set if a write waits for replicas. Boxed, because it is rare.
+    pub(crate) wait: Option<Box<ReplicaWait>>,
 }
 
 impl CallOptions {
     /// Creates the options of an operation on a key, with the handle that was set on the key, if
     /// any.
     pub(crate) fn of_key<S, V>(key: &Key<S, V>) -> Self {
-        Self { target: key.redis().into(), timeout: None }
+        Self { target: key.redis().into(), ..Self::default() }
     }
 
     /// Resolves the binding of a keyspace.
@@ -45,4 +48,42 @@ macro_rules! call_options {
         }
     };
 }
-pub(crate) use call_options;
+
+/// Defines `wait_replicas` of a command. `$place` is the field that holds its [`CallOptions`].
+macro_rules! wait_option {
+    ($this:ident => $place:expr) => {
+        /// Waits after the write until so many replicas have acknowledged it (`WAIT`), for at most
+        /// `limit`, which is rounded up to milliseconds. The deadline of the command grows by `limit`.
+        ///
+        /// If fewer replicas acknowledge it in time, the command fails with
+        /// [`NotReplicated`](crate::ErrorKind::NotReplicated), although the write was executed. An
+        /// acknowledged write survives a failover to one of these replicas; it is not a guarantee,
+        /// because another replica may be promoted.
+        ///
+        /// The command uses an exclusive connection, so that the wait does not hold up others. On a
+        /// cluster, all keys must be in one slot. A command that only reads, and a command of a
+        /// batch, fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
+        ///
+        /// ```
+        /// # use redis_keyspace::{Keyspace, Redis, Text};
+        /// # use std::time::Duration;
+        /// # #[derive(Keyspace)]
+        /// # #[keyspace(prefix = "order", ttl = "1d")]
+        /// # struct OrderKeys { state: fn(id: u64) -> Text }
+        /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+        /// # Redis::embedded().scope(async {
+        /// use redis_keyspace::ErrorKind;
+        ///
+        /// let paid = OrderKeys::state(7).set("paid").wait_replicas(1, Duration::from_millis(100)).await;
+        /// // The embedded server has no replicas.
+        /// assert_eq!(paid.unwrap_err().kind(), ErrorKind::NotReplicated);
+        /// assert_eq!(OrderKeys::state(7).get().await.unwrap().as_deref(), Some("paid"));
+        /// # }).await }
+        /// ```
+        pub fn wait_replicas(mut $this, replicas: u32, limit: std::time::Duration) -> Self {
+            $place.wait = Some(Box::new($crate::connect::ReplicaWait { replicas, limit }));
+            $this
+        }
+    };
+}
+pub(crate) use {call_options, wait_option};

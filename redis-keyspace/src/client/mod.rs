@@ -23,10 +23,11 @@ mod spread;
 mod stats;
 mod subject;
 mod tenant;
+mod wait;
 mod watch;
 
 pub(crate) use binding::{Binding, current_runtime, disabled};
-pub(crate) use call::{CallOptions, call_options};
+pub(crate) use call::{CallOptions, call_options, wait_option};
 pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
 pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
@@ -43,4 +44,5 @@ pub(crate) use scope::in_scope_of_caller;
 pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
+pub(crate) use wait::run_with_replicas;
 pub(crate) use watch::DeadlineWatch;

@@ -192,13 +192,13 @@ impl Redis {
 }
 
 /// What raw commands run on.
-enum RawTarget<'p> {
+pub(super) enum RawTarget<'p> {
     Server(RawConnection),
     Cluster(&'p Cluster),
 }
 
 /// Returns the cluster if the server is a node of one, else a connection to the server.
-async fn find(pool: &Pool, deadline: Deadline) -> Result<RawTarget<'_>> {
+pub(super) async fn find(pool: &Pool, deadline: Deadline) -> Result<RawTarget<'_>> {
     if let Some(cluster) = pool.follow_cluster() {
         return Ok(RawTarget::Cluster(cluster));
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::progress::CommandRun;
-use crate::client::{Binding, CallOptions, Subject, Target, call_options};
+use crate::client::{Binding, CallOptions, Subject, Target, call_options, wait_option};
 use crate::error::{Error, Result, short_name};
 use crate::kind::Role;
 use crate::protocol::{Args, Decode, Keys, Packet, PacketLifetime, Request, Writes, guarded};
@@ -216,6 +216,19 @@ impl<T> Command<T> {
         /// of their deadlines applies to all.
     }
 
+    wait_option! { self => self.unpolled().call }
+
+    /// Fails if the command can't wait for replicas.
+    pub(super) fn check_wait(subject: &Subject, call: &CallOptions) -> Result<()> {
+        if call.wait.is_some() && subject.may_use_replica {
+            return Err(Error::invalid_input(format!(
+                "{} writes nothing, so there is nothing that replicas could acknowledge: remove `wait_replicas`",
+                subject.command
+            )));
+        }
+        Ok(())
+    }
+
     /// Overrides how the keyspace behaves when Redis is unavailable, for commands that read values.
     /// Any other command fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if
     /// [`OnUnavailable::Miss`] is set.
@@ -260,6 +273,7 @@ impl<T> Command<T> {
 
     pub(crate) fn with_call(mut self, call: CallOptions) -> Self {
         self.call.timeout = call.timeout.or(self.call.timeout);
+        self.call.wait = call.wait.or(self.call.wait);
         self.on_target(call.target)
     }
 

@@ -82,6 +82,8 @@ macro_rules! command_builder {
                 /// and the reply. The commands of a [batch](crate::Redis::batch) are sent together,
                 /// so the shortest of their deadlines applies to all.
             }
+
+            $crate::client::wait_option! { self => self.0.call() }
         }
 
         impl<$($parameter),+> $crate::command::IntoCommand for $builder<$($parameter),+>

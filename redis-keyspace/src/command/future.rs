@@ -10,7 +10,7 @@ use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
     Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, is_final, may_be_repeated,
-    not_run, renew_if_replica, run, run_on_replica, run_rest, submit, submit_to_replica,
+    not_run, renew_if_replica, run, run_on_replica, run_rest, run_with_replicas, submit, submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
@@ -28,6 +28,7 @@ impl<T> Command<T> {
         let observed = run.observed.insert(Observed::command(subject));
         subject.check_degrading()?;
         subject.check_reads()?;
+        Self::check_wait(subject, call)?;
         let request = request.as_mut().map_err(|error| error.clone())?;
         let sent = call.target.with_binding(subject.keyspace, |binding| {
             if let Some(ttl) = binding.ttl {
@@ -46,6 +47,9 @@ impl<T> Command<T> {
             observed.to(binding);
             observed.sent(subject, request);
             binding.checks.pass(unreadable.as_ref())?;
+            if call.wait.is_some() {
+                return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
+            }
             let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
             let submitted = if by_replica {
                 submit_to_replica(binding, request, deadline)
@@ -80,6 +84,12 @@ impl<T> Command<T> {
         failure: Option<Error>,
     ) -> Result<CommandProgress> {
         let request = self.request.as_ref().map_err(Error::clone)?.clone();
+        if let Some(wait) = self.call.wait.as_deref().copied() {
+            // The wait is part of the command.
+            let deadline = Deadline::after(deadline.limit().saturating_add(wait.limit));
+            let running = run_with_replicas(binding, request, deadline, self.repeatable, wait);
+            return Ok(CommandProgress::slow(running));
+        }
         let reads = self.subject.reads_from();
         if reads != Reads::Master && binding.pool().has_replicas() {
             return Ok(CommandProgress::slow(run_on_replica(binding, request, deadline, reads)));

@@ -296,7 +296,7 @@ async fn ended_transaction(
 }
 
 /// Returns the commands of a request as a pipeline.
-fn pipeline(request: &Request, namespace: &str) -> Pipeline {
+pub(super) fn pipeline(request: &Request, namespace: &str) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(request.replies());
     append(&mut pipeline, request, namespace);
     pipeline

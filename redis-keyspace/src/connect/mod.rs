@@ -27,6 +27,7 @@ mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 mod value;
+mod wait;
 
 pub use breaker::BreakerState;
 pub(crate) use cluster::{Cluster, ClusterLayout, NextStep, Route};
@@ -39,3 +40,4 @@ pub(crate) use registry::PoolRef;
 pub(crate) use sentinel::SentinelStatus;
 #[cfg(feature = "tls")]
 pub(crate) use tls::check_tls;
+pub(crate) use wait::{ReplicaWait, run_and_wait};

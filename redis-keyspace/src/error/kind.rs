@@ -55,6 +55,9 @@ pub enum ErrorKind {
     LockTimeout,
     /// The lock is no longer held: it expired, was deleted, or was released.
     LockLost,
+    /// The write was executed, but fewer replicas than requested acknowledged it in time; see
+    /// [`Command::wait_replicas`](crate::Command::wait_replicas).
+    NotReplicated,
     /// A value is larger than `max_value_bytes`. A value to be stored was not sent; a value that
     /// was read was dropped.
     TooLarge,
@@ -88,6 +91,7 @@ impl ErrorKind {
             Self::LoaderFailed => "loader_failed",
             Self::LockTimeout => "lock_timeout",
             Self::LockLost => "lock_lost",
+            Self::NotReplicated => "not_replicated",
             Self::TooLarge => "too_large",
         }
     }

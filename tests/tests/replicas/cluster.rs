@@ -1,7 +1,9 @@
 //! Reads from the replicas of a cluster.
 
-use redis_keyspace::{Key, Redis};
-use redis_keyspace_tests::{RealCluster, eventually};
+use std::time::Duration;
+
+use redis_keyspace::{ErrorKind, Key, Redis};
+use redis_keyspace_tests::{Failover, RealCluster, eventually};
 
 use crate::{ShopKeys, count, on, reads, uses};
 
@@ -73,5 +75,28 @@ fn reads_go_on_when_a_master_is_replaced() {
         })
         .await;
         uses(&redis, 2).await;
+    });
+}
+
+#[test]
+fn a_write_to_a_cluster_waits_for_the_replica_of_its_slot() {
+    let cluster = RealCluster::start();
+    on(Redis::builder().url(&cluster.url()).unwrap(), async |_| {
+        let limit = Duration::from_secs(20);
+        for id in 0..20 {
+            ShopKeys::page(id).set("page").wait_replicas(1, limit).await.unwrap();
+        }
+        let error = ShopKeys::page(1).set("x").wait_replicas(2, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReplicated);
+        let pages = (0..20).map(|id| (ShopKeys::page(id), "x"));
+        let error = Key::set_many(pages).wait_replicas(1, limit).await.unwrap_err();
+        assert!(error.to_string().contains("all keys must be in one slot"), "{error}");
+        // The node of a slot that moved is found by its redirection.
+        let slot_owner = cluster.masters()[0];
+        cluster.failover(cluster.replicas_of(slot_owner)[0], Failover::Graceful);
+        cluster.settled();
+        for id in 0..20 {
+            ShopKeys::page(id).set("again").wait_replicas(1, limit).await.unwrap();
+        }
     });
 }

@@ -1,5 +1,7 @@
 //! Reads from the replicas that sentinels know.
 
+use std::time::Duration;
+
 use redis_keyspace::command::Reads;
 use redis_keyspace::{ErrorKind, Key, Redis, RedisBuilder};
 use redis_keyspace_tests::{RealSentinels, eventually};
@@ -134,5 +136,32 @@ fn reads_go_on_during_a_failover() {
             ShopKeys::near(1).get().await.is_ok() && in_sync(&redis) == 1
         })
         .await;
+    });
+}
+
+#[test]
+fn a_write_waits_until_replicas_have_acknowledged_it() {
+    let servers = RealSentinels::start();
+    on(builder(&servers), async |redis: Redis| {
+        let limit = Duration::from_secs(20);
+        ShopKeys::page(1).set("page").wait_replicas(2, limit).await.unwrap();
+        let wire = redis.wire_key(&ShopKeys::page(1)).unwrap();
+        for replica in [1, 2] {
+            assert_eq!(servers.node(replica).redis_cli(&["GET", &wire]), "page");
+        }
+        assert_eq!(ShopKeys::views(1).incr().wait_replicas(1, limit).await.unwrap(), 1);
+        assert!(ShopKeys::page(1).del().wait_replicas(2, limit).await.unwrap());
+        assert_eq!(servers.node(2).redis_cli(&["EXISTS", &wire]), "0");
+        // More than there are. The write was executed all the same.
+        let error = ShopKeys::page(2).set("x").wait_replicas(3, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReplicated);
+        assert!(error.to_string().contains("2 of 3 requested replicas"), "{error}");
+        assert!(!ShopKeys::fresh(2).exists().await.unwrap());
+        assert_eq!(ShopKeys::page(2).get().reads(Reads::Master).await.unwrap().as_deref(), Some("x"));
+        let error = ShopKeys::page(2).get().wait_replicas(1, limit).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let set = ShopKeys::page(3).set("x").wait_replicas(1, limit);
+        let error = redis.batch((set,)).await.unwrap_err();
+        assert!(error.to_string().contains("can't wait for replicas"), "{error}");
     });
 }

@@ -58,7 +58,14 @@ impl<'c> Part<'c> {
     pub(super) fn of<T>(command: &'c mut Command<T>) -> Self {
         command.unpolled();
         let Command { request, subject, repeatable, call, unreadable, .. } = command;
-        let checked = subject.check_degrading().and_then(|()| match request {
+        let waits = || match call.wait {
+            Some(_) => Err(Error::invalid_input(
+                "a command of a batch can't wait for replicas, because all commands share a connection: await it on its own",
+            )),
+            None => Ok(()),
+        };
+        let checked = subject.check_degrading().and_then(|()| subject.check_reads()).and_then(|()| waits());
+        let checked = checked.and_then(|()| match request {
             Ok(request) => request.check_names(),
             Err(_) => Ok(()),
         });

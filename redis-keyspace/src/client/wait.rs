@@ -1,0 +1,84 @@
+//! Runs writes that wait until replicas have acknowledged them.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::binding::Binding;
+use super::raw::{RawTarget, find};
+use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica};
+use crate::connect::{Cluster, Node, ReplicaWait, Route, run_and_wait};
+use crate::error::Result;
+use crate::protocol::{Replies, Reply, Request};
+use crate::time::{Backoff, Deadline};
+
+/// Runs a write and waits until replicas have acknowledged it.
+pub(crate) async fn run_with_replicas(
+    binding: Arc<Binding>,
+    request: Request,
+    deadline: Deadline,
+    repeatable: bool,
+    wait: ReplicaWait,
+) -> Result<Replies> {
+    request.check_names()?;
+    request.check_size(binding.pool().settings.sizes())?;
+    binding.require_server()?;
+    let _forgetting = forget_copies(&binding, &request);
+    let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
+    let mut retries = 0;
+    loop {
+        let mut asked = None;
+        let running = attempt(&binding, &request, deadline, wait, &mut asked);
+        let outcome = binding.watch(deadline).bound(running).await;
+        let failure = match &outcome {
+            Ok((replies, _)) => {
+                renew_if_replica(replies, &binding);
+                not_run(&request, replies, repeatable)
+            }
+            Err(error) => may_be_repeated(error, repeatable).then(|| error.clone()),
+        };
+        let Some(failure) = failure else {
+            let (replies, acknowledged) = outcome?;
+            // An error of the write says more than that of the wait.
+            if replies.as_slice().iter().any(Reply::is_error) {
+                return Ok(replies);
+            }
+            return acknowledged.map(|()| replies);
+        };
+        if let Some((cluster, node)) = asked {
+            cluster.after(&failure, Some(&node));
+        }
+        let pause = backoff.pause();
+        if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
+            return outcome.map(|(replies, _)| replies);
+        }
+        count!("redis_keyspace_retries_total");
+        retries += 1;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Makes one attempt. `asked` is set to the node of a cluster that the request is sent to.
+async fn attempt<'b>(
+    binding: &'b Binding,
+    request: &Request,
+    deadline: Deadline,
+    wait: ReplicaWait,
+    asked: &mut Option<(&'b Cluster, Arc<Node>)>,
+) -> Result<(Replies, Result<()>)> {
+    let connection = match find(binding.pool(), deadline).await? {
+        RawTarget::Server(connection) => connection,
+        RawTarget::Cluster(cluster) => {
+            let slot = request.slot(&binding.namespace).map_err(|error| {
+                error.explained(
+                    "`wait_replicas` waits on the connection of one node, so all keys must be in one slot",
+                )
+            })?;
+            let node = cluster.node(slot, &Route::BySlot, deadline).await?;
+            *asked = Some((cluster, Arc::clone(&node)));
+            node.exclusive(deadline).await?
+        }
+    };
+    binding.still_open()?;
+    run_and_wait(connection, request, &binding.namespace, deadline, wait).await
+}

@@ -1,0 +1,81 @@
+//! Writes that wait until replicas have acknowledged them.
+
+use std::time::Duration;
+
+use redis::aio::ConnectionLike;
+
+use super::external::pipeline;
+use super::raw::RawConnection;
+use crate::error::{Budget, Error, ErrorKind};
+use crate::protocol::{Replies, Reply, Request};
+use crate::time::Deadline;
+
+/// How many replicas must acknowledge a write, and how long to wait for them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplicaWait {
+    pub(crate) replicas: u32,
+    pub(crate) limit: Duration,
+}
+
+impl ReplicaWait {
+    /// Returns the error if fewer replicas acknowledged the write.
+    fn check(self, acknowledged: i64) -> Result<(), Error> {
+        let Self { replicas, limit } = self;
+        if acknowledged >= i64::from(replicas) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NotReplicated,
+            format!(
+                "the write was executed, but {acknowledged} of {replicas} requested replicas acknowledged it within \
+                 {limit:?}; if the master fails now, it may be lost"
+            ),
+        ))
+    }
+}
+
+/// Runs a request on an exclusive connection and waits there. On a shared connection, the wait
+/// would hold up the commands of other callers.
+///
+/// Returns the replies, and the error if too few replicas acknowledged the writes.
+pub(crate) async fn run_and_wait(
+    mut connection: RawConnection,
+    request: &Request,
+    namespace: &str,
+    deadline: Deadline,
+    wait: ReplicaWait,
+) -> Result<(Replies, Result<(), Error>), Error> {
+    let mut commands = pipeline(request, namespace);
+    // Zero would mean forever.
+    let limit = wait.limit.as_millis().clamp(1, i64::MAX.unsigned_abs().into());
+    commands.cmd("WAIT").arg(wait.replicas).arg(limit.to_string());
+    let count = commands.len();
+    let sent = connection.req_packed_commands(&commands, 0, count);
+    let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
+    let mut replies: Vec<_> = replies.into_iter().map(Reply::from).collect();
+    let outcome = match replies.pop() {
+        Some(Reply::Int(acknowledged)) => wait.check(acknowledged),
+        Some(Reply::Error(said)) => Err(Error::server(&said).about("WAIT", None, None)),
+        _ => return Err(Error::protocol("WAIT did not return a count")),
+    };
+    let replies = match (request, replies.len()) {
+        (Request::One(_), 1) => replies.pop().map_or_else(|| Replies::Many(Vec::new()), Replies::One),
+        _ => Replies::Many(replies),
+    };
+    Ok((replies, outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_acknowledgements_are_an_error() {
+        let wait = ReplicaWait { replicas: 2, limit: Duration::from_millis(100) };
+        wait.check(2).unwrap();
+        wait.check(3).unwrap();
+        let error = wait.check(1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReplicated);
+        assert!(error.to_string().contains("1 of 2 requested replicas"), "{error}");
+    }
+}
