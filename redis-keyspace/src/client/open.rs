@@ -20,13 +20,14 @@ impl RedisBuilder {
     pub fn build(self) -> Result<Redis> {
         if let Some(profile) = self.requires_server {
             return Err(Error::configuration(format!(
-                "the profile `{profile}` has no server: set one in the file, with REDIS_URL, REDIS_HOST or REDIS_NODES, or in code"
+                "the profile `{profile}` has no server: set one in the file, with REDIS_URL, REDIS_HOST, REDIS_NODES or REDIS_SENTINELS, or in code"
             )));
         }
-        validate(&self.base)?;
-        check_files(&self.base)?;
-        self.check_keyspaces(check_files)?;
-        Ok(Redis::from_builder(self))
+        let builder = self.with_shared_tls();
+        validate(&builder.base)?;
+        check_files(&builder.base)?;
+        builder.check_keyspaces(check_files)?;
+        Ok(Redis::from_builder(builder))
     }
 }
 
@@ -37,7 +38,7 @@ impl RedisBuilder {
 )]
 fn check_files(settings: &Settings) -> Result<()> {
     #[cfg(feature = "tls")]
-    settings.tls.as_ref().map_or(Ok(()), check_tls)?;
+    [&settings.tls, &settings.sentinel.tls].into_iter().flatten().try_for_each(check_tls)?;
     Ok(())
 }
 

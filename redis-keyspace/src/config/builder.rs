@@ -11,7 +11,6 @@ use super::secret::Secret;
 use super::settings::{BreakerSettings, LoginMode, Protocol, Settings};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-use super::url::{self, UrlParts};
 use super::validate::{NAMESPACE_RULES, is_namespace};
 use crate::error::{Error, Result};
 use crate::schema::{Keyspace, KeyspaceMeta};
@@ -51,51 +50,17 @@ pub struct RedisBuilder {
     pub(crate) keyspaces: HashMap<usize, (&'static KeyspaceMeta, KeyspaceOptions)>,
     /// The profile that requires a server. Cleared when a server is set.
     pub(crate) requires_server: Option<&'static str>,
+    /// Whether a setter has set the server. Replicas that are set before belong to that server.
+    pub(super) server_is_set: bool,
+    /// Whether connections to sentinels use the TLS options of the server, unless they have their
+    /// own.
+    #[cfg(feature = "tls")]
+    pub(super) sentinels_share_tls: bool,
     /// Whether keyspaces that can produce the same key may use the same database.
     pub(crate) allows_overlaps: bool,
 }
 
 impl RedisBuilder {
-    /// Sets the server from a URL: `redis://user:password@host:6379/0`, `rediss://..` for TLS
-    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password
-    /// and the database if the URL contains them. The parameters are `db`, `user`, `pass`,
-    /// `protocol` (`resp2`, `resp3`), `login` (`auto`, `minimal`, `plain`) and `cluster` (`true`,
-    /// `false`).
-    ///
-    /// A URL can list several [nodes](Self::nodes) of a cluster:
-    /// `redis://a:7000,b:7000,[::1]:7000`.
-    ///
-    /// A `rediss://` URL switches TLS on and keeps the TLS options of this builder. No URL switches
-    /// TLS off, and no URL can set TLS options.
-    ///
-    /// Reserved characters must be percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+`
-    /// is a plus sign.
-    ///
-    /// # Errors
-    ///
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the URL is invalid, or if a part of it
-    /// would be ignored, such as a fragment or an unknown parameter. The message never repeats any
-    /// part of the URL.
-    pub fn url(self, url: &str) -> Result<Self> {
-        Ok(self.with_url(url::parse(url)?))
-    }
-
-    pub(super) fn with_url(mut self, parts: UrlParts) -> Self {
-        self = self.with_endpoint(parts.endpoint);
-        self.base.nodes = parts.nodes;
-        self.base.cluster = parts.cluster.or(self.base.cluster);
-        #[cfg(feature = "tls")]
-        if parts.tls {
-            self.base.tls = Some(self.base.tls.unwrap_or_default());
-        }
-        self.base.username = parts.username.or(self.base.username);
-        self.base.password = parts.password.or(self.base.password);
-        self.base.db = parts.db.unwrap_or(self.base.db);
-        self.base.protocol = parts.protocol.unwrap_or(self.base.protocol);
-        self.base.login = parts.login.unwrap_or(self.base.login);
-        self
-    }
-
     /// Uses a `bb8_redis` pool of the application instead of connecting; see
     /// [`Redis::from_pool`](crate::Redis::from_pool).
     ///
@@ -125,12 +90,11 @@ impl RedisBuilder {
     /// Sets the port of the server; the default is 6379.
     pub fn port(mut self, port: impl Into<Option<u16>>) -> Self {
         let Some(port) = port.into() else { return self };
-        let host = match &self.base.endpoint {
-            Endpoint::Tcp { host, .. } => host.clone(),
-            _ => "localhost".to_owned(),
-        };
-        self.base.endpoint = Endpoint::Tcp { host, port };
-        self
+        if let Endpoint::Tcp { port: old, .. } = &mut self.base.endpoint {
+            *old = port;
+            return self;
+        }
+        self.with_endpoint(Endpoint::Tcp { host: "localhost".to_owned(), port })
     }
 
     /// Sets the unix socket of the server.

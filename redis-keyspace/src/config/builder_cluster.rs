@@ -5,6 +5,7 @@ use super::address_map::AddressMap;
 use super::builder::RedisBuilder;
 use super::endpoint::Endpoint;
 use super::nodes::parse_nodes;
+use super::sentinel::SentinelAccess;
 use crate::error::{Error, Result};
 
 impl RedisBuilder {
@@ -48,8 +49,21 @@ impl RedisBuilder {
         self
     }
 
-    /// Replaces the server. Nodes that were set before belong to another server.
+    /// Replaces the server. Nodes, replicas, and credentials for sentinels that were set for
+    /// another server are removed.
     pub(crate) fn with_endpoint(mut self, endpoint: Endpoint) -> Self {
+        let is_sentinel = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Sentinel(_));
+        if is_sentinel(&self.base.endpoint) && !is_sentinel(&endpoint) {
+            self.base.sentinel = SentinelAccess::default();
+            #[cfg(feature = "tls")]
+            {
+                self.sentinels_share_tls = false;
+            }
+        }
+        if self.server_is_set {
+            self.base.replicas = Vec::new();
+        }
+        self.server_is_set = true;
         self.requires_server = None;
         self.base.endpoint = endpoint;
         self.base.nodes = Vec::new();

@@ -6,6 +6,7 @@ mod builder;
 mod builder_cluster;
 mod builder_env;
 mod builder_sentinel;
+mod builder_url;
 mod effective;
 mod endpoint;
 mod environment;

@@ -89,6 +89,20 @@ pub(super) fn check_username(name: &str) -> std::result::Result<(), &'static str
     }
 }
 
+/// The maximum length of the name of a master.
+const LONGEST_MASTER_NAME: usize = 256;
+
+/// Returns what is wrong with the name of a master that sentinels watch. Never repeats it: it may
+/// be a misplaced password.
+pub(super) fn check_master_name(name: &str) -> std::result::Result<(), &'static str> {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.len() > LONGEST_MASTER_NAME || name.contains(is_odd) {
+        Err("must have 1 to 256 bytes, and no white space or control characters")
+    } else {
+        Ok(())
+    }
+}
+
 fn check_socket(path: &Path) -> std::result::Result<(), &'static str> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() || bytes.contains(&0) { Err("must not be empty or contain NUL") } else { Ok(()) }
@@ -178,6 +192,30 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
         ));
     }
     #[cfg(feature = "tls")]
+    validate_tls(settings)?;
+    match &settings.endpoint {
+        Endpoint::Tcp { host, port } => {
+            check_host(host).map_err(|problem| Error::configuration(format!("`host` {problem}")))?;
+            if *port == 0 {
+                return Err(Error::configuration("`port` is 0; it must be from 1 to 65535"));
+            }
+        }
+        Endpoint::Unix(path) => {
+            check_socket(path).map_err(|problem| Error::configuration(format!("`unix_socket` {problem}")))?;
+        }
+        Endpoint::Sentinel(master) => {
+            check_master_name(&master.name)
+                .map_err(|problem| Error::configuration(format!("the name of the master {problem}")))?;
+        }
+        _ => {}
+    }
+    validate_cluster(settings)?;
+    validate_sentinels(settings)?;
+    validate_replicas(settings)
+}
+
+#[cfg(feature = "tls")]
+fn validate_tls(settings: &Settings) -> Result<()> {
     if let Some(tls) = &settings.tls {
         if matches!(settings.endpoint, Endpoint::Unix(_)) {
             return Err(Error::configuration(
@@ -195,19 +233,12 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
                 .map_err(|problem| Error::configuration(format!("the TLS `server_name` {problem}")))?;
         }
     }
-    match &settings.endpoint {
-        Endpoint::Tcp { host, port } => {
-            check_host(host).map_err(|problem| Error::configuration(format!("`host` {problem}")))?;
-            if *port == 0 {
-                return Err(Error::configuration("`port` is 0; it must be from 1 to 65535"));
-            }
-        }
-        Endpoint::Unix(path) => {
-            check_socket(path).map_err(|problem| Error::configuration(format!("`unix_socket` {problem}")))?;
-        }
-        _ => {}
+    if let Some(name) = settings.sentinel.tls.as_ref().and_then(|tls| tls.server_name.as_deref()) {
+        check_host(name).map_err(|problem| {
+            Error::configuration(format!("the TLS `server_name` of sentinels {problem}"))
+        })?;
     }
-    validate_cluster(settings)
+    Ok(())
 }
 
 /// Whether two addresses are equal. The case of host names does not count.
@@ -223,8 +254,19 @@ fn validate_cluster(settings: &Settings) -> Result<()> {
              set `nodes` instead of the pool, or remove `cluster`",
         ));
     }
+    let is_watched = matches!(settings.endpoint, Endpoint::Sentinel(_));
+    if settings.cluster == Some(true) && is_watched {
+        return Err(Error::configuration(
+            "`cluster` is true, but sentinels are set, and sentinels watch no cluster; remove one of them",
+        ));
+    }
     if settings.nodes.is_empty() {
         return Ok(());
+    }
+    if is_watched {
+        return Err(Error::configuration(
+            "`nodes` is set, but sentinels are, too, and sentinels watch no cluster; remove one of them",
+        ));
     }
     if settings.cluster == Some(false) {
         return Err(Error::configuration(
@@ -249,6 +291,74 @@ fn validate_cluster(settings: &Settings) -> Result<()> {
             Ok(())
         }
     })
+}
+
+/// Options for sentinels would be ignored on any other server.
+fn validate_sentinels(settings: &Settings) -> Result<()> {
+    let access = &settings.sentinel;
+    #[cfg(feature = "tls")]
+    let has_tls = access.tls.is_some();
+    #[cfg(not(feature = "tls"))]
+    let has_tls = false;
+    match settings.endpoint {
+        // Nothing connects.
+        Endpoint::Disabled(_) => return Ok(()),
+        Endpoint::Sentinel(_) => {
+            let username = access.username.as_deref();
+            return username
+                .map_or(Ok(()), check_username)
+                .map_err(|problem| Error::configuration(format!("`sentinel_username` {problem}")));
+        }
+        _ => {}
+    }
+    let options = [
+        ("sentinel_username", access.username.is_some()),
+        ("sentinel_password", access.password.is_some()),
+        ("sentinel_tls", has_tls),
+    ];
+    match options.into_iter().find(|(_, is_set)| *is_set) {
+        Some((name, _)) => Err(Error::configuration(format!(
+            "`{name}` is set, but no sentinels are; set them with `sentinel`, REDIS_SENTINELS or a redis+sentinel:// URL, \
+             or remove `{name}`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn validate_replicas(settings: &Settings) -> Result<()> {
+    if settings.replicas.is_empty() {
+        return Ok(());
+    }
+    let server = match &settings.endpoint {
+        Endpoint::Tcp { host, port } => (host.clone(), *port),
+        endpoint => {
+            let reason = match endpoint {
+                Endpoint::Disabled(_) => return Ok(()),
+                Endpoint::Sentinel(_) => "sentinels are, too, and they name the replicas; remove `replicas`",
+                Endpoint::Pool(_) => {
+                    "the connections belong to a pool of the application, which talks to one server only; set a host or \
+                     a URL instead of the pool, or remove `replicas`"
+                }
+                Endpoint::Unix(_) => {
+                    "the server is a unix socket; set a host or a URL instead, or remove `replicas`"
+                }
+                _ => "the server is in this process, and has no replicas; remove `replicas`",
+            };
+            return Err(Error::configuration(format!("`replicas` is set, but {reason}")));
+        }
+    };
+    if !settings.nodes.is_empty() || settings.cluster == Some(true) {
+        let other = if settings.nodes.is_empty() { "`cluster` is true" } else { "so are several nodes" };
+        return Err(Error::configuration(format!(
+            "`replicas` is set, but {other}, and a cluster names its replicas itself; remove `replicas`"
+        )));
+    }
+    if has_duplicates([&server].into_iter().chain(&settings.replicas)) {
+        return Err(Error::configuration(
+            "`replicas` lists the server itself; list only the servers that replicate it",
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
