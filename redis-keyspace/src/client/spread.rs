@@ -72,19 +72,25 @@ pub(crate) async fn spread(
             is_half_moved: false,
         })
         .collect();
-    let attempts: Vec<Result<Replies>> = match first {
-        FirstAttempt::None => Vec::new(),
-        FirstAttempt::Failed(error) => pending.iter().map(|_| Err(error.clone())).collect(),
+    let attempts: Vec<Option<Result<Replies>>> = match first {
+        FirstAttempt::None => pending.iter().map(|_| None).collect(),
+        FirstAttempt::Failed(error) => pending.iter().map(|_| Some(Err(error.clone()))).collect(),
         FirstAttempt::Answered(replies) => {
-            let mut replies = read::many(replies).into_iter();
-            pending.iter().map(|unit| Ok(share_of(&unit.request, &mut replies))).collect()
+            units.shares_of(replies).into_iter().map(|share| share.map(Ok)).collect()
         }
     };
-    let judged = if attempts.is_empty() {
-        Judged { finished: Vec::new(), again: pending }
-    } else {
-        spreading.judge_all(pending, attempts, None)
-    };
+    let (mut attempted, mut outcomes, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
+    for (unit, attempt) in pending.into_iter().zip(attempts) {
+        match attempt {
+            Some(outcome) => {
+                attempted.push(unit);
+                outcomes.push(outcome);
+            }
+            None => unsent.push(unit),
+        }
+    }
+    let mut judged = spreading.judge_all(attempted, outcomes, None);
+    judged.again.extend(unsent);
     let mut finished = spreading.send_all(judged).await;
     finished.sort_by_key(|unit| (unit.index, unit.key));
     let mut finished = finished.into_iter().peekable();

@@ -9,8 +9,8 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, may_be_repeated, not_run,
-    renew_if_replica, run, run_rest, submit,
+    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, is_redirected,
+    may_be_repeated, not_run, renew_if_replica, run, run_rest, submit,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
@@ -109,7 +109,8 @@ impl<T> Command<T> {
         if has_refusal(&replies)
             && let Ok(binding) = call.target.resolve(subject.keyspace)
             && Arc::as_ptr(&binding).addr() == sent_to
-            && binding.pool().cluster().is_some()
+            && (binding.pool().cluster().is_some()
+                || (is_redirected(&replies) && binding.pool().learn_cluster()))
         {
             let rest = run_rest(binding, request.clone(), deadline, *repeatable, replies);
             return Step::GoOn(CommandProgress::slow(rest));

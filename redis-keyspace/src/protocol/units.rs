@@ -134,6 +134,30 @@ impl Units {
         Ok(())
     }
 
+    /// Returns the replies of a server that was sent the whole request, for each unit. `None` if it
+    /// did not run the unit, because the unit is a part of a command on keys of several slots.
+    pub(crate) fn shares_of(&self, replies: Replies) -> Vec<Option<Replies>> {
+        let mut replies = read::many(replies).into_iter();
+        let mut of_packets: Vec<Option<Reply>> = Vec::with_capacity(self.packets);
+        let mut of_units: HashMap<usize, Replies> = HashMap::new();
+        for leaf in &self.leaves {
+            if leaf.is_atomic {
+                let share = replies.by_ref().take(leaf.packets + 2).collect();
+                of_units.extend(leaf.unit.map(|unit| (unit, Replies::Many(share))));
+                of_packets.extend((0..leaf.packets).map(|_| None));
+            } else {
+                of_packets.extend((0..leaf.packets).map(|_| replies.next()));
+            }
+        }
+        let share_of = |(nth, unit): (usize, &Unit)| {
+            of_units.remove(&nth).or_else(|| match unit.shares.as_slice() {
+                [Share { packet, keys: None }] => of_packets.get_mut(*packet)?.take().map(Replies::One),
+                _ => None,
+            })
+        };
+        self.units.iter().enumerate().map(share_of).collect()
+    }
+
     /// Returns the replies to the request, as if one node had answered all of it.
     pub(crate) fn join(self, outcomes: Vec<Result<Replies>>) -> Replies {
         let mut joined: Vec<Joined> = Vec::new();
@@ -275,6 +299,29 @@ mod tests {
         let joined = units.join(outcomes);
         let results = read::executed(true, joined).unwrap();
         assert_eq!(results, [Reply::Int(2), Reply::Ok, Reply::Ok, Reply::Ok]);
+    }
+
+    #[test]
+    fn replies_of_one_server_are_shared_out_to_the_units() {
+        let get = |key| Request::One(Packet::new("GET", Keys::One(KeyText::Static(key))));
+        let batch = Request::Batch(vec![
+            get("foo"),
+            Request::One(many("MGET")),
+            Request::Atomic(vec![Packet::new("INCR", Keys::One(KeyText::Static("foo")))]),
+            Request::Atomic(vec![many("UNLINK")]),
+            get("bar"),
+        ]);
+        let crossed = || Reply::Error("CROSSSLOT".to_owned());
+        let moved = || Reply::Error("MOVED 5061 h:1".to_owned());
+        let exec = [Reply::Ok, bulk("QUEUED"), Reply::Array(vec![Reply::Int(1)])];
+        let aborted = [Reply::Ok, crossed(), Reply::Error("EXECABORT".to_owned())];
+        let replies = [bulk("1"), crossed()].into_iter().chain(exec.clone()).chain(aborted).chain([moved()]);
+        let units = units(&batch);
+        let shares = units.shares_of(Replies::Many(replies.collect()));
+        let shares: Vec<_> = shares.into_iter().map(|share| share.map(read::many)).collect();
+        let expected =
+            [Some(vec![bulk("1")]), None, None, Some(exec.to_vec()), None, None, Some(vec![moved()])];
+        assert_eq!(shares, expected);
     }
 
     #[test]

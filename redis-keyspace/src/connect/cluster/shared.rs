@@ -103,7 +103,8 @@ impl ClusterShared {
             return Arc::clone(&self.home);
         }
         let endpoint = Endpoint::Tcp { host: host.to_owned(), port };
-        let settings = Settings { endpoint, nodes: Vec::new(), ..Settings::clone(&self.settings) };
+        let (nodes, cluster) = (Vec::new(), Some(true));
+        let settings = Settings { endpoint, nodes, cluster, ..Settings::clone(&self.settings) };
         let facts = Arc::new(ServerFacts::new(&settings));
         let origin = Origin::new(Arc::new(settings), facts, self.runtime.clone(), Arc::clone(&self.trouble));
         Arc::new(Node::new(origin))
