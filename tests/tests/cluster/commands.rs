@@ -159,6 +159,25 @@ fn raw_commands_choose_their_node() {
 }
 
 #[test]
+fn raw_commands_on_every_master_reach_a_new_one() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis| {
+        redis.connect().await.unwrap();
+        // The handle sends nothing while a new master takes a slot over.
+        tokio::task::block_in_place(|| {
+            let added = cluster.add_master();
+            cluster.move_slot(7, added);
+        });
+        let ids = redis.raw_each(|mut connection| async move {
+            redis::cmd("CLUSTER").arg("MYID").query_async::<String>(&mut connection).await
+        });
+        let ids: BTreeSet<_> = ids.await.unwrap().into_iter().collect();
+        let masters: BTreeSet<_> = cluster.masters().into_iter().map(|node| cluster.id(node)).collect();
+        assert_eq!((ids.len(), ids), (4, masters));
+    });
+}
+
+#[test]
 fn one_node_can_be_used_alone() {
     let cluster = shared_cluster();
     on(builder(cluster).cluster(false), async |redis| {

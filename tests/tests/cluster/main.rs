@@ -4,10 +4,12 @@
 mod changes;
 mod chaos;
 mod commands;
+mod cut_off;
 mod failovers;
 mod plain_login;
 mod redirections;
 mod scans;
+mod scripted;
 
 use std::time::Duration;
 

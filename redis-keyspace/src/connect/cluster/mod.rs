@@ -11,6 +11,7 @@ mod follow;
 mod layout;
 mod map;
 mod refresh;
+mod report;
 mod route;
 mod shared;
 mod view;

@@ -79,6 +79,12 @@ impl ClusterShared {
         known.find(|node| node.is_at(host, port)).cloned().unwrap_or_else(|| self.new_node(host, port))
     }
 
+    /// Returns the node of the map with this id.
+    pub(super) fn node_of_id(&self, id: &str) -> Option<Arc<Node>> {
+        let map = self.map.load();
+        map.nodes().iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.node))
+    }
+
     /// Returns the node that a slot is being moved to. It is remembered, so that its connections
     /// are used again.
     pub(super) fn joining_node(&self, host: &str, port: u16) -> Arc<Node> {
