@@ -47,6 +47,9 @@ pub(super) struct WalkStep {
     pub(super) failure: Option<Error>,
     /// Whether the server changed, so that the scan starts again.
     pub(super) restarted: bool,
+    /// The slots of a cluster that are read again. The keys of this step count, those before do
+    /// not.
+    pub(super) reread: Vec<u16>,
 }
 
 impl Walk {
@@ -75,6 +78,11 @@ impl Walk {
     /// Whether another page follows.
     pub(super) fn has_next_page(&self) -> bool {
         self.cursor.is_some()
+    }
+
+    /// Returns the slot of a key.
+    pub(super) fn slot(&self, key: &str) -> u16 {
+        slot_within(&self.binding.namespace, key)
     }
 
     /// Divides the keys of a page, or items that stand for them, into groups that fit into one
@@ -234,7 +242,10 @@ impl Walk {
         let next = self.read_page(page.reply, step)?;
         let (Some(nodes), Some(server)) = (&mut self.nodes, page.server) else { return Ok(true) };
         step.keys.retain(|key| nodes.accepts(&self.binding.namespace, key));
-        nodes.page_was_read(next, server)?;
+        if !nodes.page_was_read(next, server)? {
+            step.keys.clear();
+        }
+        step.reread = nodes.take_reread();
         Ok(false)
     }
 
