@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::time::Instant;
+
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
 use super::login_history::LoginHistory;
@@ -67,8 +69,8 @@ pub(crate) struct ServerFacts {
     pub(crate) modified_connections: AtomicU64,
     /// Incremented when older connections must no longer be used.
     generation: AtomicU64,
-    /// Whether another node of the cluster has replaced this one as a master.
-    deposed: AtomicBool,
+    /// When another node of the cluster was found to have replaced this one as a master.
+    replaced: Mutex<Option<Instant>>,
     /// Counts the attempts to connect, if several nodes of a cluster are configured.
     seeds: AtomicUsize,
 }
@@ -93,7 +95,7 @@ impl ServerFacts {
             lost_connections: AtomicU64::new(0),
             modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
-            deposed: AtomicBool::new(false),
+            replaced: Mutex::default(),
             seeds: AtomicUsize::new(0),
         }
     }
@@ -191,14 +193,14 @@ impl ServerFacts {
     }
 
     /// Records whether another node of the cluster has replaced this one as a master.
-    pub(super) fn set_deposed(&self, is_deposed: bool) {
-        self.deposed.store(is_deposed, Ordering::Relaxed);
+    pub(super) fn set_replaced(&self, is_replaced: bool) {
+        *lock(&self.replaced) = is_replaced.then(Instant::now);
     }
 
-    /// Whether another node of the cluster has replaced this one as a master. Then it need not be
-    /// waited for if it is silent.
-    pub(super) fn is_deposed(&self) -> bool {
-        self.deposed.load(Ordering::Relaxed)
+    /// Whether another node of the cluster has replaced this one as a master, which has been silent
+    /// since before that. Then it need not be waited for. A master that was only demoted answers.
+    pub(super) fn was_replaced(&self, silent_since: Instant) -> bool {
+        lock(&self.replaced).is_some_and(|replaced| silent_since <= replaced)
     }
 
     /// Whether commands need the server, and it does not answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis_keyspace::{ErrorKind, Redis, RedisBuilder};
 
-use crate::scripted::{ScriptedNode, bulk, list};
+use crate::scripted::{ScriptedNode, bulk, list, slots};
 use crate::{CartKeys, LIMIT, on};
 
 /// How long an operation goes on asking nodes that disagree.
@@ -23,11 +23,10 @@ impl SplitCluster {
         let [cut_off, other, successor] = [(); 3].map(|()| ScriptedNode::start());
         let split = Self { cut_off, other, successor };
         // The map of the program is outdated, whichever node it asks.
-        let slots = |node: &ScriptedNode, id: &str, first: u16, last: u16| {
-            let place = [bulk("127.0.0.1"), format!(":{}\r\n", node.port()), bulk(id)];
-            list(&[format!(":{first}\r\n"), format!(":{last}\r\n"), list(&place)])
-        };
-        let map = list(&[slots(&split.cut_off, "aaa", 0, 8191), slots(&split.other, "bbb", 8192, 16_383)]);
+        let map = list(&[
+            slots(0, 8191, &[(&split.cut_off, "aaa")]),
+            slots(8192, 16_383, &[(&split.other, "bbb")]),
+        ]);
         let key = |id: u64| list(&[bulk("0"), list(&[bulk(CartKeys::page(id).as_ref())])]);
         // Three keys of the lower slots, and one of the upper ones.
         let mut lower = (0..).filter(|id| CartKeys::page(*id).slot() < 8192);

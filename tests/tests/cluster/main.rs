@@ -10,6 +10,7 @@ mod plain_login;
 mod redirections;
 mod scans;
 mod scripted;
+mod slow_masters;
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! Nodes whose replies a test chooses, for states of a cluster that real nodes leave too soon.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 type Replies = Arc<Mutex<HashMap<String, String>>>;
 
@@ -34,10 +35,20 @@ impl ScriptedNode {
         self.port
     }
 
-    /// Sets the reply, in wire form, to commands that start with these words.
+    /// Sets the reply, in wire form, to commands that start with these words. While it is empty,
+    /// they are not answered.
     pub fn reply(&self, command: &str, reply: &str) {
         self.replies.lock().unwrap().insert(command.to_owned(), reply.to_owned());
     }
+}
+
+/// Returns an entry of the reply to `CLUSTER SLOTS`. The nodes are a master and its replicas.
+pub fn slots(first: u16, last: u16, nodes: &[(&ScriptedNode, &str)]) -> String {
+    let node = |(node, id): &(&ScriptedNode, &str)| {
+        list(&[bulk("127.0.0.1"), format!(":{}\r\n", node.port()), bulk(id)])
+    };
+    let numbers = [first, last].map(|slot| format!(":{slot}\r\n"));
+    list(&numbers.into_iter().chain(nodes.iter().map(node)).collect::<Vec<_>>())
 }
 
 /// Returns a string in wire form.
@@ -55,11 +66,18 @@ fn serve(stream: TcpStream, replies: &Replies) {
     let mut reader = BufReader::new(stream);
     while let Some(command) = read(&mut reader) {
         let command = command.join(" ");
-        let replies = replies.lock().unwrap();
         let starts =
             |words: &&String| command.split(' ').zip(words.split(' ')).all(|(one, other)| one == other);
-        let words = replies.keys().filter(starts).max_by_key(|words| words.len());
-        let reply = words.and_then(|words| replies.get(words)).map_or("+OK\r\n", String::as_str);
+        let find = || {
+            let replies = replies.lock().unwrap();
+            let words = replies.keys().filter(starts).max_by_key(|words| words.len());
+            words.and_then(|words| replies.get(words)).cloned().unwrap_or_else(|| "+OK\r\n".to_owned())
+        };
+        let mut reply = find();
+        while reply.is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+            reply = find();
+        }
         if writer.write_all(reply.as_bytes()).is_err() {
             return;
         }

@@ -49,6 +49,7 @@ impl Cluster {
             map: ArcSwap::default(),
             changes: watch::Sender::new(0),
             failures: watch::Sender::new(0),
+            closed: watch::Sender::new(false),
             state: Mutex::default(),
         });
         shared.trouble.notify_one();
@@ -101,16 +102,20 @@ impl Cluster {
         }
     }
 
-    /// Waits until the first map is known.
+    /// Waits until the first map is known. Fails when the cluster is closed meanwhile.
     pub(crate) async fn ready(&self, deadline: Deadline) -> Result<(), Error> {
         if !self.shared.map.load().is_empty() {
             return Ok(());
         }
         let (mut changes, mut failures) = (self.shared.changes.subscribe(), self.shared.failures.subscribe());
+        let mut closed = self.shared.closed.subscribe();
         let mut is_first = true;
         while self.shared.map.load().is_empty() {
             if let Some(failure) = lock(&self.shared.state).failure.clone().filter(|_| !is_first) {
                 return Err(failure);
+            }
+            if *closed.borrow_and_update() {
+                return Err(Error::closed());
             }
             is_first = false;
             self.shared.trouble.notify_one();
@@ -118,6 +123,7 @@ impl Cluster {
                 tokio::select! {
                     _ = changes.changed() => {}
                     _ = failures.changed() => {}
+                    _ = closed.changed() => {}
                 }
             };
             if timeout_at(deadline.at(), news).await.is_err() {
@@ -171,8 +177,12 @@ impl Cluster {
     /// their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         self.task.abort();
+        self.shared.closed.send_replace(true);
+        let state = lock(&self.shared.state);
         let map = self.shared.map.load();
-        let closing: Vec<_> = map.nodes().iter().map(|entry| entry.node.own.close()).collect();
+        let nodes = map.nodes().iter().map(|entry| &entry.node).chain(&state.joining);
+        let closing: Vec<_> = nodes.map(|node| node.own.close()).collect();
+        drop(state);
         async move {
             join_all(closing).await;
         }

@@ -22,7 +22,7 @@ const FORMER: usize = 256;
 /// How many nodes that serve no slot yet are remembered.
 const JOINING: usize = 16;
 /// How long it takes until all nodes know that a slot has another master.
-const RUMOR: Duration = Duration::from_secs(1);
+const PROPAGATION: Duration = Duration::from_secs(1);
 
 /// What the commands on a cluster share with the task that keeps the map up to date.
 pub(super) struct ClusterShared {
@@ -38,6 +38,8 @@ pub(super) struct ClusterShared {
     pub(super) changes: watch::Sender<u64>,
     /// Counts the times that no node could be asked.
     pub(super) failures: watch::Sender<u64>,
+    /// Set when the pool was closed, so that no map will follow.
+    pub(super) closed: watch::Sender<bool>,
     pub(super) state: Mutex<ClusterState>,
 }
 
@@ -164,7 +166,7 @@ impl ClusterShared {
         });
         // A node that was promoted knows it first. For a moment, others still report its
         // predecessor.
-        state.patches.retain(|patch| patch.number > asked_at || patch.since.elapsed() < RUMOR);
+        state.patches.retain(|patch| patch.number > asked_at || patch.since.elapsed() < PROPAGATION);
         new.patch(state.patches.iter().map(|patch| (patch.slot, &patch.node)));
         state.failure = None;
         self.replace(&mut state, &old, new);
@@ -182,13 +184,13 @@ impl ClusterShared {
                     state.former.remove(0);
                 }
             }
-            if is_change && old.is_master(&entry.node) && !new.is_master(&entry.node) {
-                entry.node.facts.set_deposed(true);
+            if is_change && old.is_replaced(&entry.node, &new) {
+                entry.node.facts.set_replaced(true);
             }
         }
         if is_change {
             for master in new.masters() {
-                master.facts.set_deposed(false);
+                master.facts.set_replaced(false);
                 if !old.is_master(master) {
                     master.facts.breaker.rest();
                 }
