@@ -7,7 +7,7 @@ use redis_keyspace::config::Protocol;
 use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::{RealCluster, RealServer, shared_cluster, unique_namespace};
 
-use crate::{CartKeys, builder, on, on_cluster, slot, slot_of};
+use crate::{CartKeys, LIMIT, builder, on, on_cluster, slot, slot_of};
 
 /// How many keys are enough to use all nodes.
 const MANY: u64 = 60;
@@ -244,6 +244,21 @@ fn eager_connections_go_to_all_masters_and_a_health_check_asks_each() {
 }
 
 #[test]
+fn a_cluster_with_a_slot_that_no_node_serves_is_not_healthy() {
+    let cluster = RealCluster::builder().masters(1).replicas(0).start();
+    on(builder(&cluster), async |redis| {
+        let health = redis.health().timeout(LIMIT).await;
+        assert!(health.healthy && health.unserved_slots == Some(0), "{health:?}");
+        assert_eq!(cluster.node(0).redis_cli(&["CLUSTER", "DELSLOTS", "7", "8"]), "OK");
+        let health = redis.health().timeout(LIMIT).await;
+        assert_eq!((health.healthy, health.unserved_slots), (false, Some(2)));
+        assert!(health.error.unwrap().contains("serves 2 of its slots"));
+        assert_eq!(cluster.node(0).redis_cli(&["CLUSTER", "ADDSLOTS", "7", "8"]), "OK");
+        assert!(redis.health().timeout(LIMIT).await.healthy);
+    });
+}
+
+#[test]
 fn a_cluster_of_one_node_works() {
     let cluster = RealCluster::builder().masters(1).replicas(0).start();
     on(builder(&cluster), async |redis| {
@@ -309,5 +324,18 @@ fn servers_that_are_no_cluster_are_not_used_as_one() {
             error.contains("is not a node of a cluster") && error.contains("cluster support disabled"),
             "{error}"
         );
+    });
+}
+
+#[test]
+fn commands_on_many_slots_fail_together_while_no_node_answers() {
+    let port = redis_keyspace_tests::Proxy::start(shared_cluster().node(0).address());
+    port.refuse(true);
+    let builder = Redis::builder().host("127.0.0.1").port(port.port()).cluster(true).timeout(LIMIT);
+    on(builder.retries(0).breaker(0, LIMIT), async |redis| {
+        let error = Key::get_many((0..MANY).map(CartKeys::page)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        let attempts = redis.stats().connections[0].failed_connects;
+        assert!(attempts > 0 && attempts < MANY / 4, "{attempts} attempts for one command");
     });
 }

@@ -1,14 +1,14 @@
 //! The nodes of a cluster, and the requests that run on them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
+use super::left::NodeTotals;
 use super::refresh::keep_up_to_date;
 use super::route::Route;
 use super::shared::ClusterShared;
@@ -41,17 +41,7 @@ impl Cluster {
         trouble: Arc<Notify>,
         runtime: Handle,
     ) -> Self {
-        let shared = Arc::new(ClusterShared {
-            settings,
-            runtime: runtime.clone(),
-            trouble,
-            home,
-            map: ArcSwap::default(),
-            changes: watch::Sender::new(0),
-            failures: watch::Sender::new(0),
-            closed: watch::Sender::new(false),
-            state: Mutex::default(),
-        });
+        let shared = Arc::new(ClusterShared::new(settings, home, trouble, runtime.clone()));
         shared.trouble.notify_one();
         let task = runtime.spawn(keep_up_to_date(Arc::clone(&shared))).abort_handle();
         Self { shared, task }
@@ -163,6 +153,13 @@ impl Cluster {
         let map = self.shared.map.load();
         let counts = map.slot_counts().iter().copied();
         map.nodes().iter().map(|entry| Arc::clone(&entry.node)).zip(counts).collect()
+    }
+
+    /// What the nodes that left the cluster have counted.
+    pub(crate) fn totals_of_left(&self) -> NodeTotals {
+        let state = lock(&self.shared.state);
+        let map = self.shared.map.load();
+        state.left.totals(|node| map.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, node)))
     }
 
     /// Connects all masters.

@@ -78,6 +78,17 @@ impl Cluster {
 }
 
 impl Cluster {
+    /// Returns how many slots have no master. Asks all masters; if one of them does not answer, it
+    /// is as the map says.
+    pub(crate) async fn unserved(&self, deadline: Deadline) -> usize {
+        match self.reports(deadline).await {
+            Ok((nodes, reports)) => {
+                ClusterLayout::new(nodes, reports).owners.iter().filter(|owner| owner.is_none()).count()
+            }
+            Err(_) => self.shared.map.load().unserved(),
+        }
+    }
+
     /// Asks all masters, and the other nodes that those name: the ones that slots are being moved
     /// to, and those that have replaced a master that does not know it yet.
     async fn reports(&self, deadline: Deadline) -> Result<(Vec<Arc<Node>>, Vec<NodeReport>)> {

@@ -99,6 +99,11 @@ impl<N> SlotMap<N> {
         &self.counts
     }
 
+    /// The number of slots without a master.
+    pub(super) fn unserved(&self) -> usize {
+        usize::from(SLOTS) - self.counts.iter().sum::<usize>()
+    }
+
     /// The nodes that serve slots.
     pub(super) fn masters(&self) -> impl Iterator<Item = &Arc<N>> {
         self.nodes.iter().zip(&self.counts).filter(|(_, count)| **count > 0).map(|(entry, _)| &entry.node)
@@ -207,6 +212,7 @@ mod tests {
         assert_eq!(owners, [Some("a"), Some("a"), Some("b"), Some("a"), Some("a"), None, None]);
         assert_eq!(map.masters().map(|node| node.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(map.slot_counts(), [200, 0, 100, 0]);
+        assert_eq!(map.unserved(), 16_084);
         assert_eq!(owner(&map, 20_000), None);
     }
 

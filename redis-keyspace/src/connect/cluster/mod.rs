@@ -9,6 +9,7 @@
 mod base;
 mod follow;
 mod layout;
+mod left;
 mod map;
 mod refresh;
 mod report;
@@ -18,4 +19,5 @@ mod view;
 
 pub(crate) use base::Cluster;
 pub(crate) use layout::ClusterLayout;
+pub(crate) use left::NodeTotals;
 pub(crate) use route::{NextStep, Route};

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::left::LeftNodes;
 use super::map::SlotMap;
 use super::view::{ClusterView, ViewedNode};
 use crate::config::{Endpoint, Settings};
@@ -55,6 +56,8 @@ pub(super) struct ClusterState {
     pub(super) joining: Vec<Arc<Node>>,
     /// The addresses of nodes that left the map. They are asked when no other node answers.
     pub(super) former: Vec<(String, u16)>,
+    /// What the nodes that left the map have counted.
+    pub(super) left: LeftNodes,
     /// Why the last attempt to ask the nodes failed; `None` if it succeeded.
     pub(super) failure: Option<Error>,
 }
@@ -69,6 +72,25 @@ pub(super) struct Patch {
 }
 
 impl ClusterShared {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        home: Arc<Node>,
+        trouble: Arc<Notify>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            settings,
+            runtime,
+            trouble,
+            home,
+            map: ArcSwap::default(),
+            changes: watch::Sender::new(0),
+            failures: watch::Sender::new(0),
+            closed: watch::Sender::new(false),
+            state: Mutex::default(),
+        }
+    }
+
     /// Returns the node at an address. Creates it, without connecting, if it is not known.
     pub(super) fn node_at(
         &self,
@@ -177,6 +199,10 @@ impl ClusterShared {
         let is_change = old.is_empty() || !old.agrees_with(&new);
         for entry in old.nodes() {
             let is_gone = !new.nodes().iter().any(|other| Arc::ptr_eq(&other.node, &entry.node));
+            // The configured server is always counted.
+            if is_gone && !Arc::ptr_eq(&entry.node, &self.home) {
+                state.left.add(&entry.node);
+            }
             if is_gone && let Some((host, port)) = entry.node.address() {
                 state.former.retain(|former| *former != (host.to_owned(), port));
                 state.former.push((host.to_owned(), port));
@@ -207,5 +233,17 @@ impl ClusterShared {
         if is_change {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+}
+
+#[cfg(test)]
+impl ClusterShared {
+    /// A cluster that is not known yet. No server is used.
+    pub(super) fn for_tests() -> Self {
+        let (settings, runtime, trouble) =
+            (Arc::<Settings>::default(), Handle::current(), Arc::<Notify>::default());
+        let facts = Arc::new(ServerFacts::new(&settings));
+        let origin = Origin::new(Arc::clone(&settings), facts, runtime.clone(), Arc::clone(&trouble));
+        Self::new(settings, Arc::new(Node::new(origin)), trouble, runtime)
     }
 }

@@ -276,7 +276,8 @@ impl Driver {
             let is_confirmed =
                 self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
             let is_dead = is_replaced || is_confirmed;
-            let next_look = suspicious.map(|limit| now + (limit / 4).min(LOOK));
+            let look = if is_quiet { QUIET / 2 } else { LOOK };
+            let next_look = suspicious.map(|limit| now + (limit / 4).min(look));
             self.armed = owed.next.into_iter().chain(gives_up).chain(next_look).min();
             state.armed = self.armed;
             let done = state.is_done();
