@@ -55,8 +55,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets whether the server is a node of a cluster. By default, the server is asked at the login;
-    /// if it does not tell, the first redirection does.
+    /// Sets whether the server is a node of a cluster. By default, the server is asked at the
+    /// login; if it does not tell, the first redirection does.
     ///
     /// With `false`, the handle talks to one server only, also if that server is a node of a
     /// cluster. The other nodes are then not used, and several [`nodes`](Self::nodes) are an error.

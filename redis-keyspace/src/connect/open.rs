@@ -2,8 +2,8 @@
 //!
 //! Some proxies close the connection when they receive an unknown command, instead of sending an
 //! error reply. Then the login is repeated with only the commands that every proxy knows. Separate
-//! connections find out whether CLUSTER, MULTI and EVAL work. The pool remembers the result, so that
-//! later connections need only one attempt.
+//! connections find out whether CLUSTER, MULTI and EVAL work. The pool remembers the result, so
+//! that later connections need only one attempt.
 
 use futures_util::future::join;
 use tokio::time::timeout;

@@ -114,8 +114,8 @@ impl<N> SlotMap<N> {
         self.masters().any(|master| Arc::ptr_eq(master, node))
     }
 
-    /// Whether other nodes have replaced a master in a later map: nodes that served no slots before.
-    /// Slots that are moved usually go to other masters.
+    /// Whether other nodes have replaced a master in a later map: nodes that served no slots
+    /// before. Slots that are moved usually go to other masters.
     pub(super) fn is_replaced(&self, master: &Arc<N>, later: &Self) -> bool {
         let owns = |slot: &u16| self.owner(*slot).is_some_and(|owner| Arc::ptr_eq(owner, master));
         let mut successors: Vec<Option<&Arc<N>>> =
