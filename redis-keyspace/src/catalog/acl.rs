@@ -79,6 +79,17 @@ impl AclRules {
     }
 
     /// Adds the commands that a program sends on a [cluster](crate::guide::cluster).
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # pub struct PageKeys { title: fn(id: u64) -> Text }
+    /// catalog!(pub CATALOG = [PageKeys], cluster);
+    ///
+    /// let rules = CATALOG.acl_rules().cluster().to_string();
+    /// assert!(rules.contains("+cluster|slots") && rules.contains("+asking"));
+    /// ```
     pub fn cluster(mut self) -> Self {
         self.is_cluster = true;
         self

@@ -49,6 +49,10 @@ pub struct Health {
     pub breaker: BreakerState,
     /// The error, if the server is not healthy.
     pub error: Option<String>,
+    /// How many slots no master serves, if the server is a cluster. It is healthy if there are
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unserved_slots: Option<usize>,
     /// The masters, if the server is a cluster. It is healthy if all of them are. `breaker` is the
     /// worst state of them, and the other fields are about any one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -163,6 +167,7 @@ impl HealthCheck {
             writable: None,
             breaker: BreakerState::Closed,
             error: None,
+            unserved_slots: None,
             nodes: Vec::new(),
             sentinels: None,
         };
@@ -171,16 +176,19 @@ impl HealthCheck {
                 health.endpoint = binding.pool().settings.endpoint.to_string();
                 let deadline = Deadline::after(self.timeout.unwrap_or(LIMIT.min(binding.timeout)));
                 let asking = self.ask(Arc::clone(&binding), &mut health, deadline);
-                let (outcome, nodes) = if binding.pool().cluster().is_some() {
+                let (outcome, (unserved, nodes)) = if binding.pool().cluster().is_some() {
                     join(asking, ask_nodes(&binding, deadline)).await
                 } else {
                     // The first connection finds out whether the server is a cluster.
                     (asking.await, ask_nodes(&binding, deadline).await)
                 };
-                let of_nodes = nodes.iter().find_map(|node| node.error.clone());
+                let of_slots = unserved.filter(|slots| *slots > 0);
+                let of_slots =
+                    of_slots.map(|slots| format!("no node of the cluster serves {slots} of its slots"));
+                let of_nodes = nodes.iter().find_map(|node| node.error.clone()).or(of_slots);
                 let worst = nodes.iter().map(|node| node.breaker).max_by_key(|state| state.severity());
                 health.breaker = worst.unwrap_or_else(|| binding.pool().facts.breaker.state());
-                health.nodes = nodes;
+                (health.nodes, health.unserved_slots) = (nodes, unserved);
                 health.sentinels = SentinelStats::of(binding.pool());
                 health.error = outcome.err().map(|error| error.to_string()).or(of_nodes);
                 health.healthy = health.error.is_none();
@@ -240,16 +248,16 @@ impl HealthCheck {
     }
 }
 
-/// Asks all masters of a cluster at the same time.
-async fn ask_nodes(binding: &Binding, deadline: Deadline) -> Vec<NodeHealth> {
-    let Some(cluster) = binding.pool().cluster() else { return Vec::new() };
+/// Asks all masters of a cluster at the same time. Also returns how many slots have no master.
+async fn ask_nodes(binding: &Binding, deadline: Deadline) -> (Option<usize>, Vec<NodeHealth>) {
+    let Some(cluster) = binding.pool().cluster() else { return (None, Vec::new()) };
     // The other part of the check reports why there is no map.
     if cluster.ready(deadline).await.is_err() {
-        return Vec::new();
+        return (None, Vec::new());
     }
     let request = Request::One(Packet::new("PING", Keys::None));
     let masters = cluster.masters();
-    join_all(masters.iter().map(async |node| {
+    let nodes = join_all(masters.iter().map(async |node| {
         let started = Instant::now();
         let answer = run_at(binding, node, &request, deadline, None).await;
         let answer = answer.and_then(|(replies, _)| read::one(replies));
@@ -259,8 +267,9 @@ async fn ask_nodes(binding: &Binding, deadline: Deadline) -> Vec<NodeHealth> {
             breaker: node.facts.breaker.state(),
             error: answer.err().map(|error| error.about("PING", None, None).to_string()),
         }
-    }))
-    .await
+    }));
+    let (unserved, nodes) = join(cluster.unserved(deadline), nodes).await;
+    (Some(unserved), nodes)
 }
 
 fn info(section: &str) -> Packet {

@@ -34,10 +34,10 @@ pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
 pub(crate) use observe::Observed;
 pub use redis::Redis;
 pub(crate) use refusals::{
-    has_refusal, is_answered_by_replica, may_be_repeated, not_run, renew_if_replica, written,
+    has_refusal, is_answered_by_replica, is_redirected, may_be_repeated, not_run, renew_if_replica, written,
 };
 pub(crate) use replica::{is_final, run_on_replica, submit_to_replica};
-pub(crate) use run::{run, run_at, run_on, run_rest, run_whole, submit};
+pub(crate) use run::{OnServer, run, run_at, run_on, run_rest, run_whole, submit};
 #[cfg(feature = "tower")]
 pub(crate) use scope::InScope;
 pub(crate) use scope::in_scope_of_caller;

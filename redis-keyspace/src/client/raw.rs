@@ -105,7 +105,9 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// As for [`raw`](Self::raw).
+    /// The error of [`for_keyspace`](Self::for_keyspace).
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if no node serves the slot of the key, or
+    /// the node can't be reached. The other errors of [`raw`](Self::raw), except that of a cluster.
     ///
     /// # Cancellation
     ///
@@ -113,7 +115,7 @@ impl Redis {
     ///
     /// # Round trips
     ///
-    /// As for [`raw`](Self::raw).
+    /// As for [`raw`](Self::raw). The first operation on a cluster also asks for the slots.
     pub async fn raw_for<S, V, T, F, Fut>(&self, key: &Key<S, V>, work: F) -> Result<T>
     where
         S: Keyspace,
@@ -140,6 +142,9 @@ impl Redis {
     /// Like [`raw`](Self::raw), on every master of a cluster at the same time. Returns the results
     /// in no particular order. On a single server, the closure runs once.
     ///
+    /// The masters are those that serve slots, as they report it themselves before the closures
+    /// start, and the nodes that slots are being moved to.
+    ///
     /// ```
     /// # use redis_keyspace::Redis;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
@@ -155,16 +160,20 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// As for [`raw`](Self::raw). If several masters fail, the error is of one of them; the closure
-    /// still completes on the others.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if a slot has no master, the nodes disagree
+    /// about it, or a master does not answer; then no closure runs. The other errors of
+    /// [`raw`](Self::raw), except that of a cluster. If the closure fails on several masters, the
+    /// error is of one of them; the closure still completes on the others.
     ///
     /// # Cancellation
     ///
-    /// As for [`raw`](Self::raw).
+    /// Dropping the future drops the futures of all closures. The rest is as for
+    /// [`raw`](Self::raw).
     ///
     /// # Round trips
     ///
-    /// As for [`raw`](Self::raw).
+    /// Those of the closure on each master, at the same time. On a cluster, one more before that,
+    /// to ask all masters for their slots.
     pub async fn raw_each<T, F, Fut>(&self, work: F) -> Result<Vec<T>>
     where
         F: Fn(RawConnection) -> Fut,
@@ -180,9 +189,9 @@ impl Redis {
             }
             RawTarget::Cluster(cluster) => cluster,
         };
-        cluster.ready(deadline).await?;
-        let masters = cluster.masters();
-        let outcomes = join_all(masters.iter().map(async |node| {
+        // As the masters report it: the map may not contain a new one yet.
+        let layout = cluster.layout(deadline).await?;
+        let outcomes = join_all(layout.serving().map(async |node| {
             let connection = node.exclusive(deadline).await.map_err(|error| learned(cluster, node, error))?;
             binding.still_open()?;
             work(connection).await.map_err(|error| learned(cluster, node, Error::driver(error)))

@@ -132,7 +132,9 @@ impl Redis {
     ///
     /// # Round trips
     ///
-    /// Those of the login, for each shared connection in turn.
+    /// Those of the login, for each shared connection in turn. On a cluster, also the login and the
+    /// request for the slots on the configured server, before the masters are connected at the same
+    /// time.
     pub async fn connect(&self) -> Result<&Self> {
         let binding = self.base()?;
         binding.require_server()?;

@@ -55,6 +55,13 @@ pub(crate) fn has_refusal(replies: &Replies) -> bool {
     replies.as_slice().iter().any(|reply| refusal(reply).is_some())
 }
 
+/// Whether a command was redirected, so the server must be a node of a cluster.
+pub(crate) fn is_redirected(replies: &Replies) -> bool {
+    let redirects =
+        |reply: &Reply| matches!(reply, Reply::Error(said) if Error::server(said).redirect().is_some());
+    replies.as_slice().iter().any(redirects)
+}
+
 /// Returns the error with which the server reported that it did not run a command.
 fn refusal(reply: &Reply) -> Option<Error> {
     match reply {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::binding::Binding;
-use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica, written};
+use super::refusals::{
+    LONGEST_PAUSE, forget_copies, is_redirected, may_be_repeated, not_run, renew_if_replica, written,
+};
 use super::spread::{FirstAttempt, spread};
 use crate::connect::{Node, ServerRun, Submitted};
 use crate::error::{Error, Result};
@@ -63,8 +65,10 @@ async fn run_divided(
 ) -> Result<Replies> {
     let mut first = FirstAttempt::None;
     if binding.pool().cluster().is_none() {
-        if let Some((replies, _)) = run_on(binding, request, deadline, repeatable, failure, None).await? {
-            return Ok(replies);
+        match run_on(binding, request, deadline, repeatable, failure, None).await? {
+            OnServer::Answered(replies, _) => return Ok(replies),
+            OnServer::Cluster(Some(replies)) => first = FirstAttempt::Answered(replies),
+            OnServer::Cluster(None) => {}
         }
     } else if let Some(failure) = failure {
         first = FirstAttempt::Failed(failure);
@@ -74,7 +78,8 @@ async fn run_divided(
     request.without_failures(replies)
 }
 
-/// Runs the rest of a request of which one node of a cluster has not run all commands.
+/// Runs the rest of a request of which one node of a cluster has not run all commands. `replies`
+/// are those of this node.
 pub(crate) async fn run_rest(
     binding: Arc<Binding>,
     request: Request,
@@ -87,8 +92,16 @@ pub(crate) async fn run_rest(
     request.without_failures(replies)
 }
 
-/// Runs a request on the only server, preferably on this run of it. Returns which run answered, if
-/// it is known. Returns `None` if the server is a node of a cluster; then nothing was run.
+/// The outcome of a request on the only server.
+pub(crate) enum OnServer {
+    /// The replies, and the run of the server that answered, if it is known.
+    Answered(Replies, Option<ServerRun>),
+    /// The server is a node of a cluster. The replies, if it was sent the request before that was
+    /// known; some commands may have run.
+    Cluster(Option<Replies>),
+}
+
+/// Runs a request on the only server, preferably on this run of it.
 pub(crate) async fn run_on(
     binding: &Arc<Binding>,
     request: &Request,
@@ -96,7 +109,7 @@ pub(crate) async fn run_on(
     repeatable: bool,
     mut failure: Option<Error>,
     preferred: Option<ServerRun>,
-) -> Result<Option<(Replies, Option<ServerRun>)>> {
+) -> Result<OnServer> {
     request.check_names()?;
     binding.require_server()?;
     let mut retries = 0;
@@ -108,7 +121,7 @@ pub(crate) async fn run_on(
                 if !binding.pool().learn_cluster() {
                     return Err(failure);
                 }
-                return Ok(None);
+                return Ok(OnServer::Cluster(None));
             }
             let pause = backoff.pause();
             if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
@@ -131,23 +144,23 @@ pub(crate) async fn run_on(
         let outcome = binding.watch(deadline).bound(running).await;
         match outcome {
             Err(error) if may_be_repeated(&error, repeatable) => failure = Some(error),
-            Ok(None) => return Ok(None),
+            Ok(None) => return Ok(OnServer::Cluster(None)),
             Ok(Some((replies, server))) => {
+                if is_redirected(&replies) && binding.pool().learn_cluster() {
+                    return Ok(OnServer::Cluster(Some(replies)));
+                }
                 renew_if_replica(&replies, binding);
                 match not_run(request, &replies, repeatable) {
-                    Some(error) if error.redirect().is_some() && binding.pool().learn_cluster() => {
-                        return Ok(None);
-                    }
                     // Without another attempt, the replies are the most informative result.
                     Some(error)
                         if error.redirect().is_some()
                             || retries >= binding.retries
                             || no_time_for(&backoff, deadline) =>
                     {
-                        return Ok(Some((replies, server)));
+                        return Ok(OnServer::Answered(replies, server));
                     }
                     Some(error) => failure = Some(error),
-                    None => return Ok(Some((replies, server))),
+                    None => return Ok(OnServer::Answered(replies, server)),
                 }
             }
             Err(error) => return Err(error),

@@ -12,7 +12,7 @@ use super::binding::Binding;
 use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run};
 use crate::connect::{Cluster, NextStep, Node, Route};
 use crate::error::{Error, Result};
-use crate::protocol::{Division, Replies, Request, Units, after_asking, read, share_of};
+use crate::protocol::{Division, Replies, Request, Units, after_asking, join_single_keys, read, share_of};
 use crate::time::{Backoff, Deadline};
 
 /// How many redirections a command follows. A cluster needs at most one for each slot that is moved
@@ -59,6 +59,7 @@ pub(crate) async fn spread(
     let pending: Vec<_> = (units.units.iter_mut().enumerate())
         .map(|(index, unit)| PendingUnit {
             index,
+            key: None,
             request: std::mem::replace(&mut unit.request, Request::Empty),
             slot: unit.slot,
             repeatable: repeatable || unit.is_aside,
@@ -68,27 +69,44 @@ pub(crate) async fn spread(
             retries: 0,
             soon: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT),
             later: Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay)),
+            is_half_moved: false,
         })
         .collect();
-    let attempts: Vec<Result<Replies>> = match first {
-        FirstAttempt::None => Vec::new(),
-        FirstAttempt::Failed(error) => pending.iter().map(|_| Err(error.clone())).collect(),
+    let attempts: Vec<Option<Result<Replies>>> = match first {
+        FirstAttempt::None => pending.iter().map(|_| None).collect(),
+        FirstAttempt::Failed(error) => pending.iter().map(|_| Some(Err(error.clone()))).collect(),
         FirstAttempt::Answered(replies) => {
-            let mut replies = read::many(replies).into_iter();
-            pending.iter().map(|unit| Ok(share_of(&unit.request, &mut replies))).collect()
+            units.shares_of(replies).into_iter().map(|share| share.map(Ok)).collect()
         }
     };
-    let judged = if attempts.is_empty() {
-        Judged { finished: Vec::new(), again: pending }
-    } else {
-        spreading.judge_all(pending, attempts, None)
-    };
+    let (mut attempted, mut outcomes, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
+    for (unit, attempt) in pending.into_iter().zip(attempts) {
+        match attempt {
+            Some(outcome) => {
+                attempted.push(unit);
+                outcomes.push(outcome);
+            }
+            None => unsent.push(unit),
+        }
+    }
+    let mut judged = spreading.judge_all(attempted, outcomes, None);
+    judged.again.extend(unsent);
     let mut finished = spreading.send_all(judged).await;
-    finished.sort_by_key(|unit| unit.index);
-    let mut outcomes = Vec::with_capacity(finished.len());
-    for (unit, finished) in units.units.iter_mut().zip(finished) {
-        unit.request = finished.request;
-        outcomes.push(finished.outcome);
+    finished.sort_by_key(|unit| (unit.index, unit.key));
+    let mut finished = finished.into_iter().peekable();
+    let mut outcomes = Vec::with_capacity(units.units.len());
+    for (index, unit) in units.units.iter_mut().enumerate() {
+        let mut parts = Vec::new();
+        while let Some(part) = finished.next_if(|part| part.index == index) {
+            parts.push(part);
+        }
+        outcomes.push(match <[FinishedUnit; 1]>::try_from(parts) {
+            Ok([FinishedUnit { request, outcome, .. }]) => {
+                unit.request = request;
+                outcome
+            }
+            Err(keys) => Ok(Replies::One(join_single_keys(keys.into_iter().map(|key| key.outcome)))),
+        });
     }
     Ok(units.join(outcomes))
 }
@@ -103,6 +121,8 @@ struct Spreading<'s> {
 /// A part without an outcome.
 struct PendingUnit {
     index: usize,
+    /// The position of its key, if the part was divided again into commands on one key each.
+    key: Option<usize>,
     request: Request,
     slot: Option<u16>,
     repeatable: bool,
@@ -113,6 +133,26 @@ struct PendingUnit {
     retries: u32,
     soon: Backoff,
     later: Backoff,
+    /// Whether some of its keys are at another node than the others, or do not exist.
+    is_half_moved: bool,
+}
+
+impl PendingUnit {
+    /// Divides it into commands on one key each, which are redirected one by one.
+    fn divided(self) -> Vec<Self> {
+        let Some(singles) = self.request.single_keys() else { return vec![self] };
+        let single = |(position, request)| Self {
+            key: Some(position),
+            request,
+            route: Route::BySlot,
+            wait: Wait::Not,
+            soon: self.soon.clone(),
+            later: self.later.clone(),
+            is_half_moved: false,
+            ..self
+        };
+        singles.into_iter().enumerate().map(single).collect()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -125,6 +165,7 @@ enum Wait {
 
 struct FinishedUnit {
     index: usize,
+    key: Option<usize>,
     request: Request,
     outcome: Result<Replies>,
 }
@@ -289,9 +330,10 @@ impl Spreading<'_> {
         for (mut unit, outcome) in units.into_iter().zip(outcomes) {
             match self.judge(&mut unit, outcome, node) {
                 Some(outcome) => {
-                    let PendingUnit { index, request, .. } = unit;
-                    finished.push(FinishedUnit { index, request, outcome });
+                    let PendingUnit { index, key, request, .. } = unit;
+                    finished.push(FinishedUnit { index, key, request, outcome });
                 }
+                None if unit.is_half_moved => again.extend(unit.divided()),
                 None => again.push(unit),
             }
         }
@@ -342,6 +384,7 @@ impl Spreading<'_> {
                 }
                 // The next attempt may be redirected to the new node once more.
                 unit.redirections = 0;
+                unit.is_half_moved = true;
                 (Route::BySlot, Wait::For(pause))
             }
             NextStep::Later => {

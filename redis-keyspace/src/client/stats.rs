@@ -12,7 +12,7 @@ use super::counters::Counters;
 use super::redis::Redis;
 use super::sentinels::SentinelStats;
 use crate::config::{Endpoint, Fingerprint};
-use crate::connect::{BreakerState, Node, Pool};
+use crate::connect::{BreakerState, Cluster, Node, NodeTotals, Pool};
 
 impl Redis {
     /// Returns the statistics of this handle: its pools and connections, and counters since it was
@@ -99,8 +99,9 @@ pub struct PoolStats {
     /// The last error of a connection attempt or of a shared connection.
     pub last_error: Option<String>,
     /// The nodes, if the server is a cluster or reads use replicas: the numbers above are their
-    /// sums, and `breaker` is the worst state among the masters. The server that the configuration
-    /// names is listed too, without slots, if it is no node by that name.
+    /// sums, and `breaker` is the worst state among the masters. What nodes counted that have left the
+    /// cluster is included in the sums. The server that the configuration names is listed too, without
+    /// slots, if it is no node by that name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStats>,
     /// The sentinels, if they name the server.
@@ -250,7 +251,9 @@ impl PoolStats {
         let nodes: Vec<_> = pool.nodes().iter().map(|(node, slots)| NodeStats::new(node, *slots)).collect();
         let is_cluster = pool.cluster().is_some();
         let external = pool.external_state().map(ExclusiveStats::of);
-        let exclusive: ExclusiveStats = nodes.iter().map(|node| node.exclusive).chain(external).sum();
+        let left = pool.cluster().map(Cluster::totals_of_left).unwrap_or_default();
+        let exclusives = nodes.iter().map(|node| node.exclusive).chain(external);
+        let exclusive: ExclusiveStats = exclusives.chain([ExclusiveStats::of_left(&left)]).sum();
         let sum = |count: fn(&NodeStats) -> usize| nodes.iter().map(count).sum::<usize>();
         let count = |counted: fn(&NodeStats) -> u64, of_pool: &AtomicU64| {
             // The connections of an application's pool belong to no node.
@@ -259,8 +262,9 @@ impl PoolStats {
         let shared_connections = sum(|node| node.shared_connections);
         let is_of_master = |node: &&NodeStats| node.replica.is_none();
         let of_masters = nodes.iter().filter(is_of_master).any(|node| node.shared_connections > 0);
-        let connects = count(|node| node.connects, &pool.facts.connects);
-        let failed_connects = count(|node| node.failed_connects, &pool.facts.failed_connects);
+        let connects = count(|node| node.connects, &pool.facts.connects) + left.connects;
+        let failed_connects =
+            count(|node| node.failed_connects, &pool.facts.failed_connects) + left.failed_connects;
         let is_failing = pool.facts.is_failing() && !is_cluster;
         let status = if of_masters || (pool.is_external() && exclusive.connections > 0) {
             PoolStatus::Ready
@@ -290,12 +294,13 @@ impl PoolStats {
             exclusive_connections_closed: exclusive.closed,
             connects,
             failed_connects,
-            lost_connections: count(|node| node.lost_connections, &pool.facts.lost_connections),
+            lost_connections: count(|node| node.lost_connections, &pool.facts.lost_connections)
+                + left.lost_connections,
             breaker: worst.unwrap_or_else(|| pool.facts.breaker.state()),
             breaker_opened: if nodes.is_empty() {
                 pool.facts.breaker.opened()
             } else {
-                nodes.iter().map(|node| node.breaker_opened).sum()
+                nodes.iter().map(|node| node.breaker_opened).sum::<u64>() + left.breaker_opened
             },
             last_error: pool
                 .facts
@@ -348,6 +353,20 @@ struct ExclusiveStats {
 }
 
 impl ExclusiveStats {
+    fn of_left(left: &NodeTotals) -> Self {
+        Self {
+            wait_ms: u64::try_from(left.waited.as_millis()).unwrap_or(u64::MAX),
+            closed: ClosedConnections {
+                broken: left.closed_broken,
+                modified: left.closed_modified,
+                invalid: left.closed_invalid,
+                idle: left.closed_idle,
+                old: left.closed_old,
+            },
+            ..Self::default()
+        }
+    }
+
     fn of(state: bb8::State) -> Self {
         let bb8::State { connections, idle_connections: idle, statistics, .. } = state;
         Self {

@@ -9,8 +9,9 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, is_final, may_be_repeated,
-    not_run, renew_if_replica, run, run_on_replica, run_rest, run_with_replicas, submit, submit_to_replica,
+    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, is_final, is_redirected,
+    may_be_repeated, not_run, renew_if_replica, run, run_on_replica, run_rest, run_with_replicas, submit,
+    submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, Result};
@@ -148,7 +149,8 @@ impl<T> Command<T> {
         if has_refusal(&replies)
             && let Ok(binding) = call.target.resolve(subject.keyspace)
             && Arc::as_ptr(&binding).addr() == sent_to
-            && binding.pool().cluster().is_some()
+            && (binding.pool().cluster().is_some()
+                || (is_redirected(&replies) && binding.pool().learn_cluster()))
         {
             let rest = run_rest(binding, request.clone(), deadline, *repeatable, replies);
             return Step::GoOn(CommandProgress::slow(rest));

@@ -151,10 +151,10 @@ impl RedisBuilder {
     /// `SELECT`.
     ///
     /// Behind such a proxy, [`health`](crate::Redis::health) reports no version and no role, and
-    /// connections have no name. The library does not notice a restarted server, and notices a
-    /// cluster only at its first redirection. If the proxy also rejects `MULTI`, transactions run
-    /// as scripts. If it rejects scripts too, operations that need either fail with an error that
-    /// says so.
+    /// connections have no name. The library does not notice a restarted server. If the proxy
+    /// rejects `CLUSTER`, the library notices a cluster only at its first redirection. If the proxy
+    /// also rejects `MULTI`, transactions run as scripts. If it rejects scripts too, operations
+    /// that need either fail with an error that says so.
     ///
     /// ```
     /// # use redis_keyspace::Redis;

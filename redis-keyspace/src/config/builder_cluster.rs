@@ -12,9 +12,9 @@ impl RedisBuilder {
     /// Sets the nodes of a cluster, each as `host:port`. The port is optional; the default is 6379.
     /// IPv6 addresses need brackets: `[::1]:7000`.
     ///
-    /// The first address replaces the server of this builder. The others are tried when it can't be
-    /// reached. Nodes that are not listed are found through the listed ones, so two or three are
-    /// enough.
+    /// The list replaces the server of this builder. The addresses take turns: each attempt to
+    /// connect starts with another one, and tries the next ones if it can't be reached. Nodes that
+    /// are not listed are found through the listed ones, so two or three are enough.
     ///
     /// A setter of another server, such as [`url`](Self::url) or [`host`](Self::host), replaces the
     /// list. [`port`](Self::port) changes the port of the first address.
@@ -70,7 +70,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets whether the server is a node of a cluster. By default, the server is asked.
+    /// Sets whether the server is a node of a cluster. By default, the server is asked at the
+    /// login; if it does not tell, the first redirection does.
     ///
     /// With `false`, the handle talks to one server only, also if that server is a node of a
     /// cluster. The other nodes are then not used, and several [`nodes`](Self::nodes) are an error.

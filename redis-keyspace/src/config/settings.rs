@@ -51,7 +51,8 @@ pub enum LoginMode {
     /// Sends `AUTH` and `SELECT` if they are needed, else `PING`; always uses RESP2. This is for
     /// proxies that close the connection on other commands, or never answer them. It saves the
     /// first attempt of [`Auto`](Self::Auto). Separate connections try `MULTI` and `EVAL` to find
-    /// out how transactions can run.
+    /// out how transactions can run, and `CLUSTER SLOTS` to find out whether the server is a node
+    /// of a cluster.
     Plain,
 }
 

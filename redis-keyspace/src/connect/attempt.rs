@@ -17,7 +17,7 @@ use super::open::open;
 use super::search::Suspicion;
 use crate::config::{Endpoint, Settings};
 use crate::error::{Budget, Error};
-use crate::protocol::{Keys, Packet};
+use crate::protocol::{Keys, Packet, script_probe};
 use crate::time::{Backoff, Deadline};
 
 /// The pause before the first probe.
@@ -174,7 +174,7 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
     }
 }
 
-/// Connects and logs in. If a lane is silent, it also runs a command that a server delays while it
+/// Connects and logs in. If a lane is silent, it also runs commands that a server delays while it
 /// pauses writes for a failover. Such a server answers a login but not the commands on the lane.
 async fn sign_of_life(origin: &Origin) -> Result<(), Error> {
     let settings = &origin.settings;
@@ -185,13 +185,15 @@ async fn sign_of_life(origin: &Origin) -> Result<(), Error> {
     // A proxy that accepts only a plain login may never answer a command that it does not know.
     if origin.facts.search.is_urgent() && !login.server.is_plain {
         // An error is also a reply, and some proxies close the connection instead.
-        let _ = probe(&mut stream, settings, &[paused_with_writes()]).await;
+        let _ = probe(&mut stream, settings, &[script_probe(), read_that_may_replicate()]).await;
     }
     Ok(())
 }
 
 /// A command that reads one key, and is delayed when writes are paused (`CLIENT PAUSE .. WRITE`).
-fn paused_with_writes() -> Packet {
+/// So is a script, which a node of a cluster does not redirect. The user may not be permitted to
+/// run one of them.
+fn read_that_may_replicate() -> Packet {
     let mut packet = Packet::new("PFCOUNT", Keys::None);
     packet.args.push(b"%probe");
     packet

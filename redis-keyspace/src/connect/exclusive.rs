@@ -37,7 +37,7 @@ impl Exclusive {
         // Our own login reports the same errors as on a lane, and the driver never sees the
         // password.
         let settings = &origin.settings;
-        let mut replaced = origin.facts.replaced();
+        let mut replaced = origin.facts.replacements();
         let (stream, Login { speaks_resp3, server, .. }) = open(settings, &origin.facts).await?;
         origin.facts.note_server(&server);
         let protocol = if speaks_resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };

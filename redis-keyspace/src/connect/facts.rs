@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
@@ -72,12 +73,12 @@ pub(crate) struct ServerFacts {
     pub(crate) modified_connections: AtomicU64,
     /// Incremented when older connections must no longer be used.
     generation: AtomicU64,
-    /// Whether another node of the cluster has replaced this one as a master.
-    deposed: AtomicBool,
+    /// When another node of the cluster was found to have replaced this one as a master.
+    replaced: Mutex<Option<Instant>>,
     /// Names the master, if sentinels do.
     pub(super) sentinels: OnceLock<Arc<SentinelBoard>>,
     /// Counts how often the master was replaced. Connections to the old one must not be used.
-    replaced: watch::Sender<u64>,
+    replacements: watch::Sender<u64>,
     /// Counts the attempts to connect, if several nodes of a cluster are configured.
     seeds: AtomicUsize,
 }
@@ -102,9 +103,9 @@ impl ServerFacts {
             lost_connections: AtomicU64::new(0),
             modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
-            deposed: AtomicBool::new(false),
+            replaced: Mutex::default(),
             sentinels: OnceLock::new(),
-            replaced: watch::Sender::new(0),
+            replacements: watch::Sender::new(0),
             seeds: AtomicUsize::new(0),
         }
     }
@@ -202,14 +203,14 @@ impl ServerFacts {
     }
 
     /// Records whether another node of the cluster has replaced this one as a master.
-    pub(super) fn set_deposed(&self, is_deposed: bool) {
-        self.deposed.store(is_deposed, Ordering::Relaxed);
+    pub(super) fn set_replaced(&self, is_replaced: bool) {
+        *lock(&self.replaced) = is_replaced.then(Instant::now);
     }
 
-    /// Whether another node of the cluster has replaced this one as a master. Then it need not be
-    /// waited for if it is silent.
-    pub(super) fn is_deposed(&self) -> bool {
-        self.deposed.load(Ordering::Relaxed)
+    /// Whether another node of the cluster has replaced this one as a master, which has been silent
+    /// since before that. Then it need not be waited for. A master that was only demoted answers.
+    pub(super) fn was_replaced(&self, silent_since: Instant) -> bool {
+        lock(&self.replaced).is_some_and(|replaced| silent_since <= replaced)
     }
 
     /// Whether commands need the server, and it does not answer.
@@ -225,14 +226,14 @@ impl ServerFacts {
     /// Ends the connections to a master that was replaced, also those in use.
     pub(super) fn replace_master(&self) {
         self.new_generation();
-        self.replaced.send_modify(|count| *count = count.wrapping_add(1));
+        self.replacements.send_modify(|count| *count = count.wrapping_add(1));
         // The new master may be reached although the old one was not.
         self.breaker.rest();
     }
 
     /// Changes when the master is replaced.
-    pub(super) fn replaced(&self) -> watch::Receiver<u64> {
-        self.replaced.subscribe()
+    pub(super) fn replacements(&self) -> watch::Receiver<u64> {
+        self.replacements.subscribe()
     }
 
     pub(crate) fn generation(&self) -> u64 {

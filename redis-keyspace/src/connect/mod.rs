@@ -30,7 +30,7 @@ mod value;
 mod wait;
 
 pub use breaker::BreakerState;
-pub(crate) use cluster::{Cluster, ClusterLayout, NextStep, Route};
+pub(crate) use cluster::{Cluster, ClusterLayout, NextStep, NodeTotals, Route};
 pub(crate) use facts::ServerRun;
 pub(crate) use lane::{Receiver, Submitted};
 pub(crate) use node::Node;

@@ -2,9 +2,10 @@
 //!
 //! Some proxies close the connection when they receive an unknown command, instead of sending an
 //! error reply. Then the login is repeated with only the commands that every proxy knows. Separate
-//! connections find out whether MULTI and EVAL work. The pool remembers the result, so that later
-//! connections need only one attempt.
+//! connections find out whether CLUSTER, MULTI and EVAL work. The pool remembers the result, so
+//! that later connections need only one attempt.
 
+use futures_util::future::join;
 use tokio::time::timeout;
 
 use super::atomicity::{Atomicity, closed_by};
@@ -44,6 +45,7 @@ async fn open_any(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, L
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
+        login.server.is_cluster = facts.is_cluster();
         check_cluster(settings, &login)?;
         login.server.atomicity = atomicity;
         return Ok((stream, login));
@@ -59,12 +61,15 @@ async fn open_any(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, L
         },
     };
     let (stream, mut login) = connection;
+    let (is_cluster, atomicity) = join(find_cluster(settings, facts), find_atomicity(settings, facts)).await;
+    login.server.is_cluster = is_cluster?;
     check_cluster(settings, &login)?;
-    let atomicity = find_atomicity(settings, facts).await?;
+    let atomicity = atomicity?;
     history.found_plain(atomicity.clone());
     event!(
         info,
         "logged in to Redis with a plain login",
+        cluster = login.server.is_cluster,
         multi = atomicity.no_multi.is_none(),
         scripts = atomicity.no_scripts.is_none()
     );
@@ -140,6 +145,24 @@ async fn plain(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Logi
     let mut stream = Stream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
     let login = plain_login(&mut stream, settings).await?;
     Ok((stream, login))
+}
+
+/// Finds out whether the server is a node of a cluster. A scan of one node would miss keys without
+/// an error.
+async fn find_cluster(settings: &Settings, facts: &ServerFacts) -> Result<bool, Error> {
+    if settings.cluster.is_some() || facts.is_cluster() {
+        return Ok(facts.is_cluster());
+    }
+    let mut slots = Packet::new("CLUSTER", Keys::None);
+    slots.args.push(b"SLOTS");
+    match refusal(settings, facts, "CLUSTER", &[slots]).await? {
+        None => Ok(true),
+        // A server that is no node of a cluster rejects this one, too.
+        Some(error) if error.code() == Some("NOPERM") => {
+            Ok(refusal(settings, facts, "ASKING", &[Packet::new("ASKING", Keys::None)]).await?.is_none())
+        }
+        Some(_) => Ok(false),
+    }
 }
 
 /// Finds out which of MULTI and EVAL can be used. Each is tried on a separate connection, because

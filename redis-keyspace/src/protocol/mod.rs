@@ -3,7 +3,9 @@
 mod args;
 mod asking;
 mod decoder;
+mod divide;
 mod guarded;
+mod joined;
 mod keys;
 mod lifetime;
 mod packet;
@@ -21,9 +23,11 @@ mod wire_buffer;
 pub(crate) use args::Args;
 pub(crate) use asking::after_asking;
 pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
+pub(crate) use divide::Division;
 #[cfg(feature = "embedded")]
 pub(crate) use guarded::GUARDED_WRITE;
 pub(crate) use guarded::{Writes, guarded};
+pub(crate) use joined::join_single_keys;
 pub(crate) use keys::Keys;
 pub(crate) use packet::{Packet, PacketLifetime};
 pub(crate) use read::Decode;
@@ -34,7 +38,7 @@ pub(crate) use sizes::SizeLimits;
 #[cfg(feature = "embedded")]
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;
 pub(crate) use transaction_script::script_probe;
-pub(crate) use units::{Division, Units, share_of};
+pub(crate) use units::{Units, share_of};
 pub(crate) use wire_buffer::WireBuffer;
 
 /// The maximum number of keys in one command, so that it does not block the server for long.

@@ -2,22 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::keys::Keys;
+use super::divide::{Division, SlotPart, divide, slot_of};
+use super::joined::{Joined, missing};
 use super::packet::Packet;
 use super::read;
 use super::reply::{Replies, Reply};
 use super::request::Request;
 use crate::error::{Error, Result};
-use crate::key::{KeyText, slot_within};
-
-/// Whether commands with keys in several slots may be divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Division {
-    /// For commands that promise nothing about several keys.
-    BySlot,
-    /// For transactions.
-    Never,
-}
 
 /// A part of a request: one command or one transaction, on keys of one slot.
 pub(crate) struct Unit {
@@ -143,6 +134,30 @@ impl Units {
         Ok(())
     }
 
+    /// Returns the replies of a server that was sent the whole request, for each unit. `None` if it
+    /// did not run the unit, because the unit is a part of a command on keys of several slots.
+    pub(crate) fn shares_of(&self, replies: Replies) -> Vec<Option<Replies>> {
+        let mut replies = read::many(replies).into_iter();
+        let mut of_packets: Vec<Option<Reply>> = Vec::with_capacity(self.packets);
+        let mut of_units: HashMap<usize, Replies> = HashMap::new();
+        for leaf in &self.leaves {
+            if leaf.is_atomic {
+                let share = replies.by_ref().take(leaf.packets + 2).collect();
+                of_units.extend(leaf.unit.map(|unit| (unit, Replies::Many(share))));
+                of_packets.extend((0..leaf.packets).map(|_| None));
+            } else {
+                of_packets.extend((0..leaf.packets).map(|_| replies.next()));
+            }
+        }
+        let share_of = |(nth, unit): (usize, &Unit)| {
+            of_units.remove(&nth).or_else(|| match unit.shares.as_slice() {
+                [Share { packet, keys: None }] => of_packets.get_mut(*packet)?.take().map(Replies::One),
+                _ => None,
+            })
+        };
+        self.units.iter().enumerate().map(share_of).collect()
+    }
+
     /// Returns the replies to the request, as if one node had answered all of it.
     pub(crate) fn join(self, outcomes: Vec<Result<Replies>>) -> Replies {
         let mut joined: Vec<Joined> = Vec::new();
@@ -220,132 +235,17 @@ pub(crate) fn share_of(request: &Request, replies: &mut impl Iterator<Item = Rep
     }
 }
 
-fn missing() -> Error {
-    Error::protocol("no reply to a command")
-}
-
 /// The replies to a transaction of this many commands, the last of which is the reply to `EXEC`.
 fn transaction(packets: usize, exec: Reply) -> impl Iterator<Item = Reply> {
     let queued = std::iter::repeat_n(Reply::Status("QUEUED".to_owned()), packets);
     std::iter::once(Reply::Ok).chain(queued).chain([exec])
 }
 
-/// A command on keys of one slot.
-struct SlotPart {
-    slot: Option<u16>,
-    packet: Packet,
-    /// The positions of its keys in the command that it is a part of; `None` for all.
-    keys: Option<Vec<usize>>,
-}
-
-/// Returns the slot of the first key of a command.
-fn slot_of(packet: &Packet, namespace: &str) -> Option<u16> {
-    packet.keys.as_slice().first().map(|key| slot_within(namespace, key.as_str()))
-}
-
-/// Divides a command by the slots of its keys.
-fn divide(packet: &Packet, namespace: &str, division: Division) -> Result<Vec<SlotPart>> {
-    let keys = packet.keys.as_slice();
-    let slots: Vec<u16> = keys.iter().map(|key| slot_within(namespace, key.as_str())).collect();
-    let first = slots.first().copied();
-    if slots.iter().all(|slot| Some(*slot) == first) {
-        return Ok(vec![SlotPart { slot: first, packet: packet.clone(), keys: None }]);
-    }
-    if division == Division::Never || !is_divisible(packet) {
-        let conflict = Request::One(packet.clone()).across_slots(namespace);
-        return Err(conflict.unwrap_or_else(|| Error::invalid_input("the keys are in several slots")));
-    }
-    let mut groups: Vec<(u16, Vec<usize>)> = Vec::new();
-    let mut places: HashMap<u16, usize> = HashMap::new();
-    for (position, slot) in slots.into_iter().enumerate() {
-        let place = *places.entry(slot).or_insert_with(|| {
-            groups.push((slot, Vec::new()));
-            groups.len() - 1
-        });
-        if let Some((_, positions)) = groups.get_mut(place) {
-            positions.push(position);
-        }
-    }
-    let part = |(slot, positions): (u16, Vec<usize>)| {
-        let some: Vec<KeyText> = positions.iter().filter_map(|&at| keys.get(at).cloned()).collect();
-        let keys = match &packet.keys {
-            Keys::CompanionsOf(_, companion) => Keys::CompanionsOf(some, *companion),
-            _ => Keys::Many(some),
-        };
-        let Packet { name, head, args, aside, lifetime, inherits_lifetime, .. } = packet;
-        let packet = Packet {
-            name,
-            head: head.clone(),
-            keys,
-            args: args.clone(),
-            aside: *aside,
-            lifetime: *lifetime,
-            inherits_lifetime: *inherits_lifetime,
-        };
-        SlotPart { slot: Some(slot), packet, keys: Some(positions) }
-    };
-    Ok(groups.into_iter().map(part).collect())
-}
-
-/// Whether a command on several keys is the same as several commands on one key each.
-fn is_divisible(packet: &Packet) -> bool {
-    let has_simple_keys = matches!(packet.keys, Keys::Many(_) | Keys::CompanionsOf(..));
-    has_simple_keys && matches!(packet.name, "MGET" | "UNLINK" | "DEL" | "EXISTS" | "TOUCH")
-}
-
-/// The reply to a command, from the replies to its parts.
-#[derive(Default)]
-enum Joined {
-    #[default]
-    Nothing,
-    Whole(Reply),
-    List(Vec<Reply>),
-    Count(i64),
-}
-
-impl Joined {
-    fn add(&mut self, keys: Option<Vec<usize>>, reply: Reply) {
-        let joined = std::mem::take(self);
-        *self = match (joined, keys, reply) {
-            // The first error is the reply to the whole command.
-            (Self::Whole(earlier), ..) => Self::Whole(earlier),
-            (_, None, reply) => Self::Whole(reply),
-            (Self::Nothing, Some(_), Reply::Int(count)) => Self::Count(count),
-            (Self::Count(sum), Some(_), Reply::Int(count)) => Self::Count(sum.saturating_add(count)),
-            (joined @ (Self::Nothing | Self::List(_)), Some(keys), Reply::Array(items)) => {
-                let mut list = if let Self::List(list) = joined { list } else { Vec::new() };
-                if keys.len() == items.len() {
-                    for (at, item) in keys.into_iter().zip(items) {
-                        if list.len() <= at {
-                            list.resize(at + 1, Reply::Nil);
-                        }
-                        if let Some(place) = list.get_mut(at) {
-                            *place = item;
-                        }
-                    }
-                    Self::List(list)
-                } else {
-                    Self::Whole(Reply::failed(Error::protocol("MGET did not return one value per key")))
-                }
-            }
-            (_, Some(_), reply) => Self::Whole(reply),
-        };
-    }
-
-    fn finish(self) -> Reply {
-        match self {
-            Self::Nothing => Reply::failed(missing()),
-            Self::Whole(reply) => reply,
-            Self::List(list) => Reply::Array(list),
-            Self::Count(count) => Reply::Int(count),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Companion;
+    use crate::key::{Companion, KeyText};
+    use crate::protocol::Keys;
 
     /// Keys of the slots 12182, 5061 and 5061.
     const KEYS: [&str; 3] = ["foo", "bar", "x{bar}"];
@@ -399,6 +299,29 @@ mod tests {
         let joined = units.join(outcomes);
         let results = read::executed(true, joined).unwrap();
         assert_eq!(results, [Reply::Int(2), Reply::Ok, Reply::Ok, Reply::Ok]);
+    }
+
+    #[test]
+    fn replies_of_one_server_are_shared_out_to_the_units() {
+        let get = |key| Request::One(Packet::new("GET", Keys::One(KeyText::Static(key))));
+        let batch = Request::Batch(vec![
+            get("foo"),
+            Request::One(many("MGET")),
+            Request::Atomic(vec![Packet::new("INCR", Keys::One(KeyText::Static("foo")))]),
+            Request::Atomic(vec![many("UNLINK")]),
+            get("bar"),
+        ]);
+        let crossed = || Reply::Error("CROSSSLOT".to_owned());
+        let moved = || Reply::Error("MOVED 5061 h:1".to_owned());
+        let exec = [Reply::Ok, bulk("QUEUED"), Reply::Array(vec![Reply::Int(1)])];
+        let aborted = [Reply::Ok, crossed(), Reply::Error("EXECABORT".to_owned())];
+        let replies = [bulk("1"), crossed()].into_iter().chain(exec.clone()).chain(aborted).chain([moved()]);
+        let units = units(&batch);
+        let shares = units.shares_of(Replies::Many(replies.collect()));
+        let shares: Vec<_> = shares.into_iter().map(|share| share.map(read::many)).collect();
+        let expected =
+            [Some(vec![bulk("1")]), None, None, Some(exec.to_vec()), None, None, Some(vec![moved()])];
+        assert_eq!(shares, expected);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod fills;
 mod matcher;
 mod nodes;
+mod seen;
 mod stream;
 mod sweep;
 mod target;

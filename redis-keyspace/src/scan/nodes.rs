@@ -1,11 +1,12 @@
 //! The order in which a scan visits the nodes of a cluster.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::seen::SeenKeys;
 use crate::client::Binding;
 use crate::connect::{ClusterLayout, Node, ServerRun};
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +35,10 @@ pub(super) struct NodeWalk {
     before: ClusterLayout,
     visits: VecDeque<Visit>,
     current: Option<Current>,
+    /// The keys that were found in slots that are being moved. They may be found at both nodes.
+    moving: HashMap<u16, SeenKeys>,
+    /// The slots that are read again from now on, until the caller has taken them.
+    reread: Vec<u16>,
     /// The masters that could not be read in this round, and the last error.
     failed: HashSet<usize>,
     failure: Option<Error>,
@@ -76,6 +81,8 @@ impl NodeWalk {
             before,
             visits: VecDeque::new(),
             current: None,
+            moving: HashMap::new(),
+            reread: Vec::new(),
             failed: HashSet::new(),
             failure: None,
             rounds: 0,
@@ -164,26 +171,43 @@ impl NodeWalk {
         self.before = layout(binding, binding.deadline(timeout)).await?;
         self.failed.clear();
         self.plan();
+        self.read_again((0..SLOTS).filter(|slot| self.is_pending(*slot)).collect());
         Ok(true)
     }
 
-    /// Whether the current node was visited for the slot of this key. A node may also hold keys of
-    /// slots that it does not serve.
-    pub(super) fn accepts(&self, namespace: &str, key: &str) -> bool {
-        let Some(Current { visit, .. }) = &self.current else { return false };
-        let slot = slot_within(namespace, key);
-        self.is_pending(slot)
-            && if visit.takes_over {
-                self.before.targets(slot).contains(&visit.master)
-            } else {
-                self.before.owner(slot) == Some(visit.master)
-            }
+    /// Forgets what was found in these slots.
+    fn read_again(&mut self, slots: Vec<u16>) {
+        slots.iter().for_each(|slot| drop(self.moving.remove(slot)));
+        self.reread.extend(slots);
     }
 
-    /// Records that a page was read. If another run of the node answered, its cursor is not valid,
-    /// and the node is read from its start.
-    pub(super) fn page_was_read(&mut self, cursor: Option<u64>, server: ServerRun) -> Result<()> {
-        let Some(current) = &mut self.current else { return Ok(()) };
+    /// Returns the slots that are read again from now on.
+    pub(super) fn take_reread(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.reread)
+    }
+
+    /// Whether this key of the current page is one of those that the node was visited for. A node
+    /// may also hold keys of slots that it does not serve.
+    pub(super) fn accepts(&mut self, namespace: &str, key: &str) -> bool {
+        let Some(Current { visit, .. }) = &self.current else { return false };
+        let slot = slot_within(namespace, key);
+        self.is_visited_for(*visit, slot)
+            && (self.before.targets(slot).is_empty() || self.moving.entry(slot).or_default().is_new(key))
+    }
+
+    fn is_visited_for(&self, visit: Visit, slot: u16) -> bool {
+        let is_of_node = if visit.takes_over {
+            self.before.targets(slot).contains(&visit.master)
+        } else {
+            self.before.owner(slot) == Some(visit.master)
+        };
+        is_of_node && self.is_pending(slot)
+    }
+
+    /// Records that a page was read. Returns whether its keys count: if another run of the node
+    /// answered, its cursor was not valid, and the node is read from its start.
+    pub(super) fn page_was_read(&mut self, cursor: Option<u64>, server: ServerRun) -> Result<bool> {
+        let Some(current) = &mut self.current else { return Ok(true) };
         let has_restarted = current.server.is_some_and(|run| run != server);
         current.server = Some(server);
         self.restarts += u32::from(has_restarted);
@@ -196,12 +220,19 @@ impl NodeWalk {
                 ),
             ));
         }
+        if has_restarted {
+            current.cursor = 0;
+            let visit = current.visit;
+            if !visit.takes_over {
+                self.read_again((0..SLOTS).filter(|slot| self.is_visited_for(visit, *slot)).collect());
+            }
+            return Ok(false);
+        }
         match cursor {
-            _ if has_restarted => current.cursor = 0,
             Some(cursor) => current.cursor = cursor,
             None => self.current = None,
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Records that the current node can't be read. The next round tries again, because the node

@@ -1,8 +1,7 @@
 //! The streams of a pattern: its keys, and its keys with their values.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,6 +9,7 @@ use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
 use super::matcher::Matcher;
+use super::seen::SeenKeys;
 use super::target::ScanOptions;
 use super::walk::{Walk, WalkStep};
 use crate::client::Target;
@@ -229,22 +229,6 @@ impl<S: Keyspace, V> fmt::Debug for Scan<S, V> {
             .field("glob", &short_name(&self.matcher.glob()))
             .field("skipped", &self.skipped)
             .finish_non_exhaustive()
-    }
-}
-
-/// The keys that were already returned. A scan may find a key again while the hash table of the
-/// server shrinks.
-#[derive(Default)]
-struct SeenKeys {
-    hashes: HashSet<(u64, u64)>,
-    // Two hashes, because 64 bits are too few: on a collision, a key would be lost.
-    first: RandomState,
-    second: RandomState,
-}
-
-impl SeenKeys {
-    fn is_new(&mut self, key: &str) -> bool {
-        self.hashes.insert((self.first.hash_one(key), self.second.hash_one(key)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Deletes many keys or sets their TTL, page by page.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ pub struct SweepProgress {
     /// The number of keys of the pattern that were found. A key that the server returns twice
     /// counts twice, also in `affected` of [`Pattern::expire`](super::Pattern::expire). This
     /// happens while the hash table of the server shrinks, when another server replaces it, and
-    /// while slots of a cluster move.
+    /// while slots of a cluster move. A dry run counts the keys of slots that move once.
     pub matched: u64,
     /// The number of keys that were deleted, or whose TTL was set.
     pub affected: u64,
@@ -243,6 +244,7 @@ impl<'c> Sweep<'c> {
         let repeatable = self.dry_run || !matches!(self.work, Work::Delete);
         let mut keys: Vec<KeyText> = Vec::new();
         let mut asks_size = true;
+        let mut preview = SlotCounts::default();
         loop {
             let mut packets = self.packets(std::mem::take(&mut keys), &walk)?;
             let sent = packets.len();
@@ -271,7 +273,11 @@ impl<'c> Sweep<'c> {
                 progress.looked_at = 0;
                 if self.dry_run {
                     progress.matched = 0;
+                    preview = SlotCounts::default();
                 }
+            }
+            if self.dry_run {
+                preview.forget(&step.reread, progress);
             }
             if has_page {
                 progress.looked_at =
@@ -279,7 +285,11 @@ impl<'c> Sweep<'c> {
             }
             progress.skipped += step.unreadable;
             for key in step.keys {
-                if (self.target.filter)(&key) {
+                let is_target = (self.target.filter)(&key);
+                if self.dry_run {
+                    preview.add(walk.slot(&key), is_target);
+                }
+                if is_target {
                     progress.matched += 1;
                     keys.push(KeyText::Shared(key.into()));
                 } else {
@@ -323,6 +333,30 @@ impl<'c> Sweep<'c> {
                 };
                 Ok(keys.into_iter().map(expire).collect())
             }
+        }
+    }
+}
+
+/// The keys that a dry run has found, by slot. A slot of a cluster that moves is read again. Other
+/// sweeps have changed the keys, and count them again if they find them again.
+#[derive(Default)]
+struct SlotCounts {
+    /// How many keys matched, and how many were skipped.
+    counts: HashMap<u16, (u64, u64)>,
+}
+
+impl SlotCounts {
+    fn add(&mut self, slot: u16, is_target: bool) {
+        let (matched, skipped) = self.counts.entry(slot).or_default();
+        *if is_target { matched } else { skipped } += 1;
+    }
+
+    /// Takes slots that are read again out of the progress.
+    fn forget(&mut self, slots: &[u16], progress: &mut SweepProgress) {
+        for slot in slots {
+            let (matched, skipped) = self.counts.remove(slot).unwrap_or_default();
+            progress.matched = progress.matched.saturating_sub(matched);
+            progress.skipped = progress.skipped.saturating_sub(skipped);
         }
     }
 }

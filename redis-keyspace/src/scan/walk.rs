@@ -6,11 +6,11 @@ use futures_util::future::{join_all, join3};
 
 use super::nodes::{NodePage, NodeWalk};
 use super::target::{ScanOptions, Wanted};
-use crate::client::{Binding, Observed, Subject, run, run_at, run_on};
+use crate::client::{Binding, Observed, OnServer, Subject, run, run_at, run_on, run_rest};
 use crate::connect::{Node, ServerRun};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{KeyText, slot_within};
-use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Reply, Request, read};
+use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::KeyspaceMeta;
 use crate::time::Deadline;
 
@@ -47,6 +47,9 @@ pub(super) struct WalkStep {
     pub(super) failure: Option<Error>,
     /// Whether the server changed, so that the scan starts again.
     pub(super) restarted: bool,
+    /// The slots of a cluster that are read again. The keys of this step count, those before do
+    /// not.
+    pub(super) reread: Vec<u16>,
 }
 
 impl Walk {
@@ -75,6 +78,11 @@ impl Walk {
     /// Whether another page follows.
     pub(super) fn has_next_page(&self) -> bool {
         self.cursor.is_some()
+    }
+
+    /// Returns the slot of a key.
+    pub(super) fn slot(&self, key: &str) -> u16 {
+        slot_within(&self.binding.namespace, key)
     }
 
     /// Divides the keys of a page, or items that stand for them, into groups that fit into one
@@ -108,7 +116,7 @@ impl Walk {
         let asked = packets.len();
         let is_on_nodes = binding.pool().cluster().is_some();
         let outcome = if is_on_nodes {
-            Ok(None)
+            Ok(OnServer::Cluster(None))
         } else {
             packets.extend(self.cursor.map(|cursor| self.page(cursor)));
             let request = Request::Page(packets);
@@ -117,13 +125,19 @@ impl Walk {
             outcome
         };
         let outcome = match outcome {
-            Ok(None) => {
+            Ok(OnServer::Cluster(answered)) => {
                 packets.truncate(asked);
-                let step = self.step_on_nodes(packets, repeatable, deadline).await;
+                // The pages before were those of one node.
+                let restarted = self.nodes.is_none() && self.wanted.only.is_none() && self.cursor != Some(0);
+                if restarted {
+                    self.cursor = Some(0);
+                }
+                let mut step = self.step_on_nodes(packets, answered, repeatable, deadline).await;
                 observed.outcome(&subject, step.as_ref().err());
+                step.iter_mut().for_each(|step| step.restarted |= restarted);
                 return step;
             }
-            Ok(Some(answer)) => Ok(answer),
+            Ok(OnServer::Answered(replies, server)) => Ok((replies, server)),
             Err(error) => Err(error),
         };
         observed.outcome(&subject, outcome.as_ref().err());
@@ -157,9 +171,11 @@ impl Walk {
     }
 
     /// Sends commands to the nodes of a cluster, and meanwhile reads the next page of one node.
+    /// `answered` are the replies of the one node that was sent the commands before.
     async fn step_on_nodes(
         &mut self,
         mut packets: Vec<Packet>,
+        answered: Option<Replies>,
         repeatable: bool,
         deadline: Deadline,
     ) -> Result<WalkStep> {
@@ -171,7 +187,13 @@ impl Walk {
         // A batch, so that each command has its own outcome.
         let commands = Request::Batch(packets.into_iter().map(Request::One).collect());
         let masters = self.nodes.as_deref().map(NodeWalk::masters).unwrap_or_default().to_vec();
-        let commands = run(Arc::clone(&binding), commands, deadline, repeatable, None);
+        let commands = async {
+            let binding = Arc::clone(&binding);
+            match answered {
+                Some(replies) => run_rest(binding, commands, deadline, repeatable, replies).await,
+                None => run(binding, commands, deadline, repeatable, None).await,
+            }
+        };
         let size = async { if asks_size { Some(size_of(&binding, &masters, deadline).await) } else { None } };
         let page = self.page_of_nodes(&binding);
         let (replies, page, size) = join3(commands, page, size).await;
@@ -220,7 +242,10 @@ impl Walk {
         let next = self.read_page(page.reply, step)?;
         let (Some(nodes), Some(server)) = (&mut self.nodes, page.server) else { return Ok(true) };
         step.keys.retain(|key| nodes.accepts(&self.binding.namespace, key));
-        nodes.page_was_read(next, server)?;
+        if !nodes.page_was_read(next, server)? {
+            step.keys.clear();
+        }
+        step.reread = nodes.take_reread();
         Ok(false)
     }
 

@@ -25,8 +25,18 @@ fn nodes_join_and_leave_while_commands_run() {
                 }
             }
         }));
+        let connects = || redis.stats().connections[0].connects;
+        let before = connects();
         tokio::task::block_in_place(|| cluster.remove(old));
         counting.await.unwrap();
+        let removed = cluster.node(old).address().to_string();
+        redis_keyspace_tests::eventually("the node has left", async || {
+            // The configured node stays listed, without slots.
+            let nodes = &redis.stats().connections[0].nodes;
+            !nodes.iter().any(|node| node.slots > 0 && node.endpoint.contains(&removed))
+        })
+        .await;
+        assert!(connects() >= before, "counters never shrink");
         for id in 0..60 {
             assert!(CartKeys::page(id).get().await.unwrap().is_some(), "{id}");
         }

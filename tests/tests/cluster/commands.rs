@@ -7,7 +7,7 @@ use redis_keyspace::config::Protocol;
 use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::{RealCluster, RealServer, shared_cluster, unique_namespace};
 
-use crate::{CartKeys, builder, on, on_cluster, slot, slot_of};
+use crate::{CartKeys, LIMIT, builder, on, on_cluster, slot, slot_of};
 
 /// How many keys are enough to use all nodes.
 const MANY: u64 = 60;
@@ -159,6 +159,25 @@ fn raw_commands_choose_their_node() {
 }
 
 #[test]
+fn raw_commands_on_every_master_reach_a_new_one() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis| {
+        redis.connect().await.unwrap();
+        // The handle sends nothing while a new master takes a slot over.
+        tokio::task::block_in_place(|| {
+            let added = cluster.add_master();
+            cluster.move_slot(7, added);
+        });
+        let ids = redis.raw_each(|mut connection| async move {
+            redis::cmd("CLUSTER").arg("MYID").query_async::<String>(&mut connection).await
+        });
+        let ids: BTreeSet<_> = ids.await.unwrap().into_iter().collect();
+        let masters: BTreeSet<_> = cluster.masters().into_iter().map(|node| cluster.id(node)).collect();
+        assert_eq!((ids.len(), ids), (4, masters));
+    });
+}
+
+#[test]
 fn one_node_can_be_used_alone() {
     let cluster = shared_cluster();
     on(builder(cluster).cluster(false), async |redis| {
@@ -221,6 +240,21 @@ fn eager_connections_go_to_all_masters_and_a_health_check_asks_each() {
         assert!(health.healthy, "{health:?}");
         assert_eq!(health.nodes.len(), 3);
         assert!(health.nodes.iter().all(|node| node.error.is_none() && node.latency_ms.is_some()));
+    });
+}
+
+#[test]
+fn a_cluster_with_a_slot_that_no_node_serves_is_not_healthy() {
+    let cluster = RealCluster::builder().masters(1).replicas(0).start();
+    on(builder(&cluster), async |redis| {
+        let health = redis.health().timeout(LIMIT).await;
+        assert!(health.healthy && health.unserved_slots == Some(0), "{health:?}");
+        assert_eq!(cluster.node(0).redis_cli(&["CLUSTER", "DELSLOTS", "7", "8"]), "OK");
+        let health = redis.health().timeout(LIMIT).await;
+        assert_eq!((health.healthy, health.unserved_slots), (false, Some(2)));
+        assert!(health.error.unwrap().contains("serves 2 of its slots"));
+        assert_eq!(cluster.node(0).redis_cli(&["CLUSTER", "ADDSLOTS", "7", "8"]), "OK");
+        assert!(redis.health().timeout(LIMIT).await.healthy);
     });
 }
 
@@ -290,5 +324,18 @@ fn servers_that_are_no_cluster_are_not_used_as_one() {
             error.contains("is not a node of a cluster") && error.contains("cluster support disabled"),
             "{error}"
         );
+    });
+}
+
+#[test]
+fn commands_on_many_slots_fail_together_while_no_node_answers() {
+    let port = redis_keyspace_tests::Proxy::start(shared_cluster().node(0).address());
+    port.refuse(true);
+    let builder = Redis::builder().host("127.0.0.1").port(port.port()).cluster(true).timeout(LIMIT);
+    on(builder.retries(0).breaker(0, LIMIT), async |redis| {
+        let error = Key::get_many((0..MANY).map(CartKeys::page)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        let attempts = redis.stats().connections[0].failed_connects;
+        assert!(attempts > 0 && attempts < MANY / 4, "{attempts} attempts for one command");
     });
 }

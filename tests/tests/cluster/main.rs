@@ -4,9 +4,13 @@
 mod changes;
 mod chaos;
 mod commands;
+mod cut_off;
 mod failovers;
+mod plain_login;
 mod redirections;
 mod scans;
+mod scripted;
+mod slow_masters;
 
 use std::time::Duration;
 
@@ -22,6 +26,9 @@ pub struct CartKeys {
     views: fn(id: u64) -> Counter,
     #[key("user:{id}:lock", hash_tag = id)]
     lock: fn(id: u64) -> Lock,
+    /// All items of a cart are in one slot.
+    #[key("item:{cart}:{id}", hash_tag = cart)]
+    item: fn(cart: u64, id: u64) -> Text,
     page: fn(id: u64) -> Text,
     blob: fn(id: u64) -> Bytes,
     #[key("kept:{id}", stale_for = "1m", negative_ttl = "10s")]

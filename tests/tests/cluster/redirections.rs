@@ -1,9 +1,14 @@
 //! Commands on slots that are being moved.
 
+use std::time::Duration;
+
 use redis_keyspace::{Key, Redis};
 use redis_keyspace_tests::{Failover, RealCluster};
 
 use crate::{CartKeys, builder, on, slot_of};
+
+/// The timeout of commands that do not wait for a slot. A busy machine answers in time.
+const BRIEF: Duration = Duration::from_secs(10);
 
 #[test]
 fn commands_follow_a_slot_while_and_after_it_moves() {
@@ -66,10 +71,39 @@ fn a_command_on_keys_that_are_half_moved_waits_for_the_rest() {
         // TRYAGAIN, until the other key has moved too.
         let together = redis.transaction((CartKeys::user(7).get(), CartKeys::views(7).incr()));
         let mut together = std::pin::pin!(together.into_future());
-        let early = tokio::time::timeout(std::time::Duration::from_millis(100), together.as_mut()).await;
+        let early = tokio::time::timeout(Duration::from_millis(100), together.as_mut()).await;
         assert!(early.is_err(), "the keys are on two nodes: {early:?}");
         while slot_move.move_keys(10) > 0 {}
         assert_eq!(together.await.unwrap(), (Some(vec![1]), 2));
+        slot_move.finish();
+    });
+}
+
+#[test]
+fn reads_and_deletes_of_many_keys_do_not_wait_for_a_slot_that_moves() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster).timeout(BRIEF), async |redis: Redis| {
+        let items = |ids: std::ops::Range<u64>| ids.map(|id| CartKeys::item(7, id)).collect::<Vec<_>>();
+        Key::set_many(items(0..20).into_iter().map(|item| (item, "x"))).await.unwrap();
+        let slot = slot_of(&redis, &CartKeys::item(7, 0));
+        let from = cluster.master_of(slot);
+        let to = cluster.masters().into_iter().find(|node| *node != from).unwrap();
+        // The move is not finished before the commands.
+        let slot_move = cluster.begin_move(slot, to);
+        for more in [0, 5, 15] {
+            assert_eq!(slot_move.move_keys(more), more);
+            // Some keys are at either node, and some do not exist.
+            let found = Key::get_many(items(0..30)).await.unwrap();
+            assert_eq!(
+                found.iter().map(Option::is_some).collect::<Vec<_>>(),
+                [[true; 20].as_slice(), &[false; 10]].concat()
+            );
+            let commands = (CartKeys::page(1).exists(), CartKeys::item(7, 1).get());
+            assert_eq!(redis.batch(commands).await.unwrap(), (false, Some("x".to_owned())));
+        }
+        assert_eq!(Key::del_many(items(15..30)).await.unwrap(), 5);
+        assert_eq!(CartKeys::item_keys().cart(7).delete().await.unwrap().affected, 15);
+        assert_eq!(CartKeys::item_keys().cart(7).count().await.unwrap(), 0);
         slot_move.finish();
     });
 }

@@ -149,3 +149,39 @@ fn a_scan_finds_keys_that_move_to_a_node_without_slots() {
         assert_eq!(CartKeys::user_keys().all().delete().await.unwrap().affected, 1);
     });
 }
+
+#[test]
+fn a_dry_run_counts_the_keys_of_slots_that_move_once() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis: Redis| {
+        let items = (0..20).flat_map(|cart| (0..3).map(move |id| CartKeys::item(cart, id)));
+        Key::set_many(items.map(|item| (item, "x"))).await.unwrap();
+        let slot = slot_of(&redis, &CartKeys::item(7, 0));
+        let next = || {
+            let (masters, from) = (cluster.masters(), cluster.master_of(slot));
+            masters.into_iter().find(|node| *node != from).unwrap()
+        };
+        // The slot moves after all its keys were counted.
+        let mut is_moved = false;
+        let preview = CartKeys::item_keys().all().delete().dry_run().on_progress(|progress| {
+            if progress.matched == 60 && !std::mem::replace(&mut is_moved, true) {
+                tokio::task::block_in_place(|| cluster.move_slot(slot, next()));
+            }
+        });
+        let preview = preview.await.unwrap();
+        assert_eq!((preview.matched, preview.affected, preview.finished), (60, 0, true));
+        assert!(is_moved);
+
+        // The keys move after they were counted, and the slot does not.
+        let slot_move = tokio::task::block_in_place(|| cluster.begin_move(slot, next()));
+        let mut is_moved = false;
+        let preview = CartKeys::item_keys().all().delete().dry_run().on_progress(|progress| {
+            if progress.matched == 60 && !std::mem::replace(&mut is_moved, true) {
+                assert_eq!(tokio::task::block_in_place(|| slot_move.move_keys(10)), 3);
+            }
+        });
+        assert_eq!(preview.await.unwrap().matched, 60);
+        assert!(is_moved);
+        slot_move.finish();
+    });
+}

@@ -1,14 +1,14 @@
 //! The nodes of a cluster, and the requests that run on them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
+use super::left::NodeTotals;
 use super::refresh::keep_up_to_date;
 use super::route::Route;
 use super::shared::ClusterShared;
@@ -42,16 +42,7 @@ impl Cluster {
         trouble: Arc<Notify>,
         runtime: Handle,
     ) -> Self {
-        let shared = Arc::new(ClusterShared {
-            settings,
-            runtime: runtime.clone(),
-            trouble,
-            home,
-            map: ArcSwap::default(),
-            changes: watch::Sender::new(0),
-            failures: watch::Sender::new(0),
-            state: Mutex::default(),
-        });
+        let shared = Arc::new(ClusterShared::new(settings, home, trouble, runtime.clone()));
         shared.trouble.notify_one();
         let task = runtime.spawn(keep_up_to_date(Arc::clone(&shared))).abort_handle();
         Self { shared, task }
@@ -102,16 +93,20 @@ impl Cluster {
         }
     }
 
-    /// Waits until the first map is known.
+    /// Waits until the first map is known. Fails when the cluster is closed meanwhile.
     pub(crate) async fn ready(&self, deadline: Deadline) -> Result<(), Error> {
         if !self.shared.map.load().is_empty() {
             return Ok(());
         }
         let (mut changes, mut failures) = (self.shared.changes.subscribe(), self.shared.failures.subscribe());
+        let mut closed = self.shared.closed.subscribe();
         let mut is_first = true;
         while self.shared.map.load().is_empty() {
             if let Some(failure) = lock(&self.shared.state).failure.clone().filter(|_| !is_first) {
                 return Err(failure);
+            }
+            if *closed.borrow_and_update() {
+                return Err(Error::closed());
             }
             is_first = false;
             self.shared.trouble.notify_one();
@@ -119,6 +114,7 @@ impl Cluster {
                 tokio::select! {
                     _ = changes.changed() => {}
                     _ = failures.changed() => {}
+                    _ = closed.changed() => {}
                 }
             };
             if timeout_at(deadline.at(), news).await.is_err() {
@@ -185,6 +181,13 @@ impl Cluster {
             .collect()
     }
 
+    /// What the nodes that left the cluster have counted.
+    pub(crate) fn totals_of_left(&self) -> NodeTotals {
+        let state = lock(&self.shared.state);
+        let map = self.shared.map.load();
+        state.left.totals(|node| map.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, node)))
+    }
+
     /// Connects all masters.
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
         self.ready(deadline).await?;
@@ -197,13 +200,16 @@ impl Cluster {
     /// their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         self.task.abort();
+        self.shared.closed.send_replace(true);
+        let state = lock(&self.shared.state);
         let map = self.shared.map.load();
-        let nodes = map.nodes().iter().map(|entry| &entry.node);
+        let nodes = map.nodes().iter().map(|entry| &entry.node).chain(&state.joining);
         let closing: Vec<_> = nodes
             .flat_map(|node| [Some(node), node.reader.get()])
             .flatten()
             .map(|node| node.own.close())
             .collect();
+        drop(state);
         async move {
             join_all(closing).await;
         }

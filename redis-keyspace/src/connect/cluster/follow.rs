@@ -77,3 +77,65 @@ impl ClusterShared {
         self.trouble.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::cluster::view::{ClusterView, SlotRange, ViewedNode};
+
+    fn moved(slot: u16, port: u16) -> Redirect {
+        Redirect { slot, host: "127.0.0.1".to_owned(), port, has_moved: true }
+    }
+
+    #[tokio::test]
+    async fn a_redirection_before_the_first_map_makes_no_map_of_one_slot() {
+        let shared = ClusterShared::for_tests();
+        shared.moved(&moved(5, 7001), None);
+        assert!(shared.map.load().is_empty());
+        assert!(lock(&shared.state).patches.is_empty());
+
+        // Afterwards, it changes the map at once.
+        let node = ViewedNode { id: "a".to_owned(), host: "127.0.0.1".to_owned(), port: 7000 };
+        let range = SlotRange { first: 0, last: 16_383, master: Some(node), replicas: Vec::new() };
+        shared.apply(&ClusterView { ranges: vec![range] }, &shared.home, 0);
+        shared.moved(&moved(5, 7001), None);
+        let map = shared.map.load();
+        let ports =
+            [4, 5, 6].map(|slot| map.owner(slot).and_then(|node| node.address()).map(|(_, port)| port));
+        assert_eq!(ports, [Some(7000), Some(7001), Some(7000)]);
+    }
+
+    #[tokio::test]
+    async fn what_a_node_counted_stays_when_it_leaves() {
+        let shared = ClusterShared::for_tests();
+        let view = |ports: &[u16]| {
+            let node =
+                |port: &u16| ViewedNode { id: port.to_string(), host: "127.0.0.1".to_owned(), port: *port };
+            let mut nodes = ports.iter().map(node);
+            let range = SlotRange { first: 0, last: 16_383, master: nodes.next(), replicas: nodes.collect() };
+            ClusterView { ranges: vec![range] }
+        };
+        let totals = || {
+            let map = shared.map.load();
+            let is_back = |node: &Arc<Node>| map.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, node));
+            lock(&shared.state).left.totals(is_back).connects
+        };
+        shared.apply(&view(&[7000, 7001]), &shared.home, 0);
+        let node = shared.node_of_id("7001").unwrap();
+        node.facts.connects.fetch_add(3, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(totals(), 0);
+        shared.apply(&view(&[7000]), &shared.home, 0);
+        node.facts.connects.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(totals(), 4, "it is still used");
+        drop(node);
+        assert_eq!(totals(), 3, "as it was when it left");
+        // Another node leaves, which is remembered by a slot.
+        shared.moved(&moved(5, 7002), None);
+        let node = Arc::clone(shared.map.load().owner(5).unwrap());
+        node.facts.connects.fetch_add(5, std::sync::atomic::Ordering::Relaxed);
+        let redirections = lock(&shared.state).redirections;
+        lock(&shared.state).patches.clear();
+        shared.apply(&view(&[7000]), &shared.home, redirections);
+        assert_eq!(totals(), 8);
+    }
+}

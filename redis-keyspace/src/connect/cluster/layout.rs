@@ -1,6 +1,6 @@
 //! Who serves each slot, and which slots are being moved, as the masters themselves report it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +8,18 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::base::Cluster;
+use super::report::{MigratingSlot, NodeReport, ReportedMaster};
 use crate::connect::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SLOTS;
-use crate::protocol::{Keys, Packet, Reply, Request, read};
+use crate::protocol::{Keys, Packet, Request, read};
 use crate::sync::ClosedFlag;
 use crate::time::{Backoff, Deadline};
 
 /// Stands for a node that is not known.
 const UNKNOWN: usize = usize::MAX;
+/// How often nodes are asked that only the nodes before have named.
+const MOST_HOPS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -32,29 +35,6 @@ pub(crate) struct ClusterLayout<N = Node> {
     moving: HashMap<u16, Vec<usize>>,
 }
 
-/// What a master reports about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct NodeReport {
-    id: String,
-    /// Grows when the node takes slots from another one.
-    epoch: u64,
-    slots: Vec<(u16, u16)>,
-    /// Slots that it is giving away.
-    migrating: Vec<MigratingSlot>,
-    /// Slots that it is taking over.
-    importing: Vec<u16>,
-}
-
-/// A slot that is being moved to another node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct MigratingSlot {
-    slot: u16,
-    /// The id of the other node.
-    to: String,
-    /// Its address, if the reporting node knows it.
-    address: Option<(String, u16)>,
-}
-
 impl Cluster {
     /// Asks all masters for the slots that they serve. Tries again until the deadline, because a
     /// master may have to be replaced first.
@@ -67,9 +47,16 @@ impl Cluster {
                 .await
                 .map(|(nodes, reports)| ClusterLayout::new(nodes, reports))
             {
-                Ok(layout) => match layout.unserved() {
-                    None => return Ok(layout),
-                    Some(slot) => Error::new(
+                Ok(layout) => match (layout.unserved(), layout.disputed()) {
+                    (None, None) => return Ok(layout),
+                    (None, Some(slot)) => Error::new(
+                        ErrorKind::Unavailable,
+                        format!(
+                            "the nodes of the cluster disagree about who serves the slot {slot}, and the latest master of it \
+                             can't be found, so not all keys can be read"
+                        ),
+                    ),
+                    (Some(slot), _) => Error::new(
                         ErrorKind::Unavailable,
                         format!("no node of the cluster serves the slot {slot}, so not all keys can be read"),
                     ),
@@ -91,31 +78,94 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Asks all masters, and the nodes that slots are being moved to. Those may serve no slot yet.
+    /// Returns how many slots have no master. Asks all masters; if one of them does not answer, it
+    /// is as the map says.
+    pub(crate) async fn unserved(&self, deadline: Deadline) -> usize {
+        match self.reports(deadline).await {
+            Ok((nodes, reports)) => {
+                ClusterLayout::new(nodes, reports).owners.iter().filter(|owner| owner.is_none()).count()
+            }
+            Err(_) => self.shared.map.load().unserved(),
+        }
+    }
+
+    /// Asks all masters, and the other nodes that those name: the ones that slots are being moved
+    /// to, and those that have replaced a master that does not know it yet.
     async fn reports(&self, deadline: Deadline) -> Result<(Vec<Arc<Node>>, Vec<NodeReport>)> {
         let mut nodes = self.masters();
         let mut reports = ask_all(&nodes, deadline).await?;
-        let is_known = |reports: &[NodeReport], id: &str| reports.iter().any(|report| report.id == id);
-        let joining: Vec<_> = (reports.iter().flat_map(|report| &report.migrating))
-            .filter(|moving| !is_known(&reports, &moving.to))
-            .filter_map(|moving| moving.address.clone())
-            .collect();
-        let mut others: Vec<Arc<Node>> = Vec::new();
-        for (host, port) in joining {
-            let node = self.shared.joining_node(&host, port);
-            if !nodes.iter().chain(&others).any(|known| Arc::ptr_eq(known, &node)) {
-                others.push(node);
+        for _ in 0..MOST_HOPS {
+            let mut others: Vec<Arc<Node>> = Vec::new();
+            for NamedNode { id, address } in named(&reports) {
+                let node = self
+                    .shared
+                    .node_of_id(&id)
+                    .or_else(|| address.map(|(host, port)| self.shared.joining_node(&host, port)));
+                // A node may have another name, by which it has reported already.
+                others.extend(
+                    node.filter(|node| !nodes.iter().chain(&others).any(|known| Arc::ptr_eq(known, node))),
+                );
             }
-        }
-        for (node, report) in others.iter().zip(ask_all(&others, deadline).await?) {
-            // Another name for a node that has reported already.
-            if !is_known(&reports, &report.id) {
-                nodes.push(Arc::clone(node));
-                reports.push(report);
+            if others.is_empty() {
+                break;
             }
+            for (node, report) in others.iter().zip(ask_all(&others, deadline).await?) {
+                if !reports.iter().any(|known| known.id == report.id) {
+                    nodes.push(Arc::clone(node));
+                    reports.push(report);
+                }
+            }
+            // The map is outdated, or will be soon.
+            self.shared.trouble.notify_one();
         }
         Ok((nodes, reports))
     }
+}
+
+/// A node that others name, and that has not reported itself.
+#[derive(Debug, PartialEq, Eq)]
+struct NamedNode {
+    id: String,
+    address: Option<(String, u16)>,
+}
+
+/// Returns the nodes to ask in addition: the targets of slots that are being moved, and masters
+/// with a later claim to a slot than those that reported.
+fn named(reports: &[NodeReport]) -> Vec<NamedNode> {
+    let epochs = claims(reports);
+    let targets = reports.iter().flat_map(|report| &report.migrating);
+    let targets = targets.map(|moving| (&moving.to, &moving.address));
+    let masters = reports.iter().flat_map(|report| &report.others);
+    let masters = masters.filter(|master| disputed_by(master, &epochs).is_some());
+    let mut named: Vec<NamedNode> = Vec::new();
+    for (id, address) in targets.chain(masters.map(|master| (&master.id, &master.address))) {
+        let is_known = reports.iter().any(|report| report.id == *id);
+        match named.iter_mut().find(|known| known.id == *id) {
+            _ if is_known => {}
+            Some(known) => known.address = known.address.take().or_else(|| address.clone()),
+            None => named.push(NamedNode { id: id.clone(), address: address.clone() }),
+        }
+    }
+    named
+}
+
+/// Returns the latest epoch with which a master itself claims each slot.
+fn claims(reports: &[NodeReport]) -> Vec<Option<u64>> {
+    let mut epochs: Vec<Option<u64>> = vec![None; SLOTS.into()];
+    for report in reports {
+        for &(first, last) in &report.slots {
+            for epoch in epochs.get_mut(first.into()..=last.into()).into_iter().flatten() {
+                *epoch = (*epoch).max(Some(report.epoch));
+            }
+        }
+    }
+    epochs
+}
+
+/// Returns a slot to which this master has a later claim than those that claim it themselves.
+fn disputed_by(master: &ReportedMaster, epochs: &[Option<u64>]) -> Option<u16> {
+    let mut slots = master.slots.iter().flat_map(|&(first, last)| first..=last);
+    slots.find(|slot| epochs.get(usize::from(*slot)).is_some_and(|epoch| *epoch < Some(master.epoch)))
 }
 
 async fn ask_all(nodes: &[Arc<Node>], deadline: Deadline) -> Result<Vec<NodeReport>> {
@@ -130,57 +180,6 @@ async fn ask(node: &Node, deadline: Deadline) -> Result<NodeReport> {
     let (request, closed) = (Request::One(packet), ClosedFlag::default());
     let (replies, _) = node.run(&request, "", Deadline::after(limit), &closed, None).await?;
     NodeReport::read(&read::one(replies)?)
-}
-
-impl NodeReport {
-    /// Reads what a node says of itself in the reply to `CLUSTER NODES`.
-    fn read(reply: &Reply) -> Result<Self> {
-        let unexpected = || Error::protocol("CLUSTER NODES did not return a list of nodes");
-        let Reply::Bulk(text) = reply else { return Err(unexpected()) };
-        let text = str::from_utf8(text).map_err(|_| unexpected())?;
-        let text = text.strip_prefix("txt:").unwrap_or(text);
-        let is_own = |line: &&str| {
-            line.split(' ').nth(2).is_some_and(|flags| flags.split(',').any(|flag| flag == "myself"))
-        };
-        let own = text.lines().find(is_own).ok_or_else(unexpected)?;
-        let mut fields = own.split(' ');
-        let id = fields.next().unwrap_or_default().to_owned();
-        let epoch = fields.nth(5).and_then(|epoch| epoch.parse().ok()).ok_or_else(unexpected)?;
-        let mut report = Self { id, epoch, ..Self::default() };
-        for slots in fields.skip(1) {
-            report.add(slots).ok_or_else(unexpected)?;
-        }
-        for moving in &mut report.migrating {
-            let mut lines = text.lines().map(|line| line.split(' '));
-            let fields = lines.find_map(|mut fields| (fields.next() == Some(&moving.to)).then_some(fields));
-            moving.address = fields.and_then(|mut fields| address(fields.next()?));
-        }
-        Ok(report)
-    }
-
-    /// Reads a slot, a range of them, or a slot that is being moved.
-    fn add(&mut self, slots: &str) -> Option<()> {
-        let number = |text: &str| text.parse().ok().filter(|&slot: &u16| slot < SLOTS);
-        if let Some(moving) = slots.strip_prefix('[').and_then(|slots| slots.strip_suffix(']')) {
-            if let Some((slot, to)) = moving.split_once("->-") {
-                let slot = number(slot)?;
-                self.migrating.push(MigratingSlot { slot, to: to.to_owned(), address: None });
-            } else {
-                self.importing.push(number(moving.split_once("-<-")?.0)?);
-            }
-            return Some(());
-        }
-        let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
-        self.slots.push((number(first)?, number(last)?));
-        Some(())
-    }
-}
-
-/// Reads `127.0.0.1:7000@17000,hostname`, where the host may be an IPv6 address without brackets.
-fn address(text: &str) -> Option<(String, u16)> {
-    let text = text.split('@').next()?;
-    let (host, port) = text.rsplit_once(':')?;
-    Some((host.to_owned(), port.parse().ok()?)).filter(|(host, port)| !host.is_empty() && *port != 0)
 }
 
 impl<N> ClusterLayout<N> {
@@ -222,6 +221,23 @@ impl<N> ClusterLayout<N> {
         self.owners.iter().position(Option::is_none)
     }
 
+    /// Returns a slot of which a master that did not report is said to have a later claim. A master
+    /// that was cut off from the others still claims the slots that it has lost.
+    fn disputed(&self) -> Option<u16> {
+        let epochs = claims(&self.reports);
+        // What a node reports about itself is newer than what others know about it.
+        let has_reported = |id: &str| self.reports.iter().any(|report| report.id == id);
+        let others = self.reports.iter().flat_map(|report| &report.others);
+        others.filter(|master| !has_reported(&master.id)).find_map(|master| disputed_by(master, &epochs))
+    }
+
+    /// The masters that serve slots, and the nodes that slots are being moved to.
+    pub(crate) fn serving(&self) -> impl Iterator<Item = &Arc<N>> {
+        let targets = self.moving.values().flatten().copied();
+        let serving: HashSet<usize> = self.owners.iter().copied().flatten().chain(targets).collect();
+        self.masters.iter().enumerate().filter(move |(nth, _)| serving.contains(nth)).map(|(_, node)| node)
+    }
+
     pub(crate) fn masters(&self) -> &[Arc<N>] {
         &self.masters
     }
@@ -258,6 +274,7 @@ impl<N> ClusterLayout<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Reply;
 
     fn report(own: &str) -> NodeReport {
         let text = format!(
@@ -276,33 +293,14 @@ mod tests {
     const B: &str = "bbb 127.0.0.1:7001@17001,host myself,master - 0 0 2 connected 100-199 201-16383";
 
     #[test]
-    fn a_node_reports_its_slots_and_those_that_move() {
-        let own = format!("{A} [5->-bbb] [7-<-ccc]");
-        let expected = NodeReport {
-            id: "aaa".to_owned(),
-            epoch: 1,
-            slots: vec![(0, 99), (200, 200)],
-            migrating: vec![MigratingSlot { slot: 5, to: "bbb".to_owned(), address: None }],
-            importing: vec![7],
-        };
-        assert_eq!(report(&own), expected);
-        for invalid in
-            ["", "aaa 127.0.0.1:1@1 master - 0 0 1 connected", "aaa h myself,master - 0 0 x connected"]
-        {
-            NodeReport::read(&Reply::Bulk(invalid.to_owned().into())).unwrap_err();
-        }
-    }
-
-    #[test]
     fn the_next_master_of_a_slot_may_serve_none_yet() {
         let moving = report(&format!("{A} [5->-eee]"));
-        let to = ("127.0.0.1".to_owned(), 7009);
-        assert_eq!(moving.migrating[0].address, Some(to));
+        let address = Some(("127.0.0.1".to_owned(), 7009));
+        assert_eq!(moving.migrating[0].address, address);
+        assert_eq!(named(&[moving]), [NamedNode { id: "eee".to_owned(), address }]);
         let unknown = layout(&[&format!("{A} [5->-eee]"), B]);
         assert!(!unknown.agrees_with(&unknown, 5), "it can't be read completely");
         assert!(unknown.agrees_with(&unknown, 6));
-        assert_eq!(address("2001:db8::1:7000@17000"), Some(("2001:db8::1".to_owned(), 7000)));
-        assert_eq!(address(":0@0"), None);
     }
 
     #[test]
@@ -329,5 +327,31 @@ mod tests {
         assert!(marked.agrees_with(&layout(&[&format!("{A} [5->-bbb]"), &format!("{B} [5-<-aaa]")]), 5));
         let back = A.replace(" 1 connected", " 4 connected");
         assert!(!before.agrees_with(&layout(&[&back, B]), 5), "it moved away and back");
+    }
+    #[test]
+    fn the_later_claim_of_a_node_that_did_not_report_is_not_ignored() {
+        // The master A was cut off from the others, and does not know that C has replaced it.
+        let c = "ccc 127.0.0.1:7002@17002 master - 0 0 3 connected 0-99 200";
+        let b = format!("{B}\n{c}");
+        let cut_off = layout(&[A, &b]);
+        assert_eq!((cut_off.unserved(), cut_off.disputed()), (None, Some(0)));
+        let address = Some(("127.0.0.1".to_owned(), 7002));
+        assert_eq!(named(&cut_off.reports), [NamedNode { id: "ccc".to_owned(), address }]);
+        let found = layout(&[A, &b, &c.replace(" master", " myself,master")]);
+        assert_eq!((found.owner(0), found.disputed()), (Some(2), None));
+        assert!(found.serving().map(|id| id.as_str()).eq(["bbb", "ccc"]));
+        assert!(named(&found.reports).is_empty());
+        assert!(!cut_off.agrees_with(&found, 0));
+
+        // An earlier claim is outdated.
+        let late = format!("{B}\n{}", c.replace(" 3 ", " 0 "));
+        assert_eq!(layout(&[A, &late]).disputed(), None);
+        assert!(named(&layout(&[A, &late]).reports).is_empty());
+        // A node knows best about itself: it has given the slot away meanwhile.
+        let own = "ccc 127.0.0.1:7002@17002 myself,master - 0 0 3 connected 200";
+        assert_eq!(layout(&[A, &b, own]).disputed(), None);
+        // A slot that no asked node claims leads to the one that is said to serve it.
+        let new = layout(&["aaa 127.0.0.1:7000@17000 myself,master - 0 0 1 connected", &b]);
+        assert_eq!((new.unserved(), named(&new.reports).len()), (Some(0), 1));
     }
 }

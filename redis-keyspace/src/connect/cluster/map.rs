@@ -6,7 +6,7 @@ use super::view::{ClusterView, ViewedNode};
 use crate::key::SLOTS;
 
 /// Marks a slot that no node serves.
-const NOBODY: u16 = u16::MAX;
+const UNSERVED: u16 = u16::MAX;
 
 /// The nodes of a cluster, and the master of each slot.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl<N> Clone for MappedNode<N> {
 
 impl<N> Default for SlotMap<N> {
     fn default() -> Self {
-        Self { owners: vec![NOBODY; SLOTS.into()].into(), nodes: Vec::new(), counts: Vec::new() }
+        Self { owners: vec![UNSERVED; SLOTS.into()].into(), nodes: Vec::new(), counts: Vec::new() }
     }
 }
 
@@ -75,7 +75,7 @@ impl<N> SlotMap<N> {
             self.nodes.len() - 1
         });
         // A cluster has at most as many nodes as slots.
-        u16::try_from(place).unwrap_or(NOBODY)
+        u16::try_from(place).unwrap_or(UNSERVED)
     }
 
     /// Whether no view was applied yet.
@@ -97,6 +97,11 @@ impl<N> SlotMap<N> {
     /// The number of slots of each node, in the order of the nodes.
     pub(super) fn slot_counts(&self) -> &[usize] {
         &self.counts
+    }
+
+    /// The number of slots without a master.
+    pub(super) fn unserved(&self) -> usize {
+        usize::from(SLOTS) - self.counts.iter().sum::<usize>()
     }
 
     /// The nodes that serve slots.
@@ -126,15 +131,27 @@ impl<N> SlotMap<N> {
         self.masters().any(|master| Arc::ptr_eq(master, node))
     }
 
+    /// Whether other nodes have replaced a master in a later map: nodes that served no slots
+    /// before. Slots that are moved usually go to other masters.
+    pub(super) fn is_replaced(&self, master: &Arc<N>, later: &Self) -> bool {
+        let owns = |slot: &u16| self.owner(*slot).is_some_and(|owner| Arc::ptr_eq(owner, master));
+        let mut successors: Vec<Option<&Arc<N>>> =
+            (0..SLOTS).filter(owns).map(|slot| later.owner(slot)).collect();
+        successors.dedup_by_key(|successor| successor.map(Arc::as_ptr));
+        let is_new =
+            |successor: &Option<&Arc<N>>| successor.is_some_and(|successor| !self.is_master(successor));
+        !successors.is_empty() && successors.iter().all(is_new)
+    }
+
     /// Returns the map after a slot has moved to a node, and which slots moved. If the node was a
     /// replica of the master of the slot, it has replaced its master, so all its slots moved.
     pub(super) fn moved(&self, slot: u16, to: &Arc<N>) -> (Self, Vec<u16>) {
         let (owners, nodes) = (self.owners.clone(), self.nodes.clone());
         let mut map = Self { owners, nodes, counts: Vec::new() };
-        let old = self.owners.get(usize::from(slot)).copied().unwrap_or(NOBODY);
+        let old = self.owners.get(usize::from(slot)).copied().unwrap_or(UNSERVED);
         let new = map.add(Arc::clone(to), "", None);
         let is_promoted =
-            old != NOBODY && map.nodes.get(usize::from(new)).is_some_and(|entry| entry.master == Some(old));
+            old != UNSERVED && map.nodes.get(usize::from(new)).is_some_and(|entry| entry.master == Some(old));
         let mut moved = Vec::new();
         for (nth, owner) in (0..SLOTS).zip(map.owners.iter_mut()) {
             if nth == slot || (is_promoted && *owner == old) {
@@ -212,6 +229,7 @@ mod tests {
         assert_eq!(owners, [Some("a"), Some("a"), Some("b"), Some("a"), Some("a"), None, None]);
         assert_eq!(map.masters().map(|node| node.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(map.slot_counts(), [200, 0, 100, 0]);
+        assert_eq!(map.unserved(), 16_084);
         assert_eq!(owner(&map, 20_000), None);
     }
 
@@ -240,6 +258,23 @@ mod tests {
         let (back, moved) = changed.moved(250, &find("a"));
         assert_eq!(moved.len(), 200);
         assert!(back.agrees_with(&map));
+    }
+
+    #[test]
+    fn a_promoted_replica_replaces_its_master_and_another_master_does_not() {
+        let (map, find) = map();
+        let promoted = map.moved(5, &find("c")).0;
+        assert!(map.is_replaced(&find("a"), &promoted));
+        assert!(!map.is_replaced(&find("b"), &promoted), "it serves its slots");
+        let mut drained = map.moved(0, &find("b")).0;
+        let b = find("b");
+        drained.patch((0..300).map(|slot| (slot, &b)));
+        assert!(!map.is_replaced(&find("a"), &drained));
+        assert!(!map.is_replaced(&find("c"), &promoted), "it was no master");
+        // Some slots of a node that is down may be moved away before.
+        let mut both = map.moved(5, &find("c")).0;
+        both.patch([(5, &b)].into_iter());
+        assert!(!map.is_replaced(&find("a"), &both));
     }
 
     #[test]

@@ -9,12 +9,15 @@
 mod base;
 mod follow;
 mod layout;
+mod left;
 mod map;
 mod refresh;
+mod report;
 mod route;
 mod shared;
 mod view;
 
 pub(crate) use base::Cluster;
 pub(crate) use layout::ClusterLayout;
+pub(crate) use left::NodeTotals;
 pub(crate) use route::{NextStep, Route};

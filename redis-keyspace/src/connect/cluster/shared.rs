@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::left::LeftNodes;
 use super::map::SlotMap;
 use super::view::{ClusterView, ViewedNode};
 use crate::config::{Endpoint, Settings};
@@ -22,7 +23,7 @@ const FORMER: usize = 256;
 /// How many nodes that serve no slot yet are remembered.
 const JOINING: usize = 16;
 /// How long it takes until all nodes know that a slot has another master.
-const RUMOR: Duration = Duration::from_secs(1);
+const PROPAGATION: Duration = Duration::from_secs(1);
 
 /// What the commands on a cluster share with the task that keeps the map up to date.
 pub(super) struct ClusterShared {
@@ -38,6 +39,8 @@ pub(super) struct ClusterShared {
     pub(super) changes: watch::Sender<u64>,
     /// Counts the times that no node could be asked.
     pub(super) failures: watch::Sender<u64>,
+    /// Set when the pool was closed, so that no map will follow.
+    pub(super) closed: watch::Sender<bool>,
     pub(super) state: Mutex<ClusterState>,
 }
 
@@ -53,6 +56,8 @@ pub(super) struct ClusterState {
     pub(super) joining: Vec<Arc<Node>>,
     /// The addresses of nodes that left the map. They are asked when no other node answers.
     pub(super) former: Vec<(String, u16)>,
+    /// What the nodes that left the map have counted.
+    pub(super) left: LeftNodes,
     /// Why the last attempt to ask the nodes failed; `None` if it succeeded.
     pub(super) failure: Option<Error>,
 }
@@ -67,6 +72,25 @@ pub(super) struct Patch {
 }
 
 impl ClusterShared {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        home: Arc<Node>,
+        trouble: Arc<Notify>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            settings,
+            runtime,
+            trouble,
+            home,
+            map: ArcSwap::default(),
+            changes: watch::Sender::new(0),
+            failures: watch::Sender::new(0),
+            closed: watch::Sender::new(false),
+            state: Mutex::default(),
+        }
+    }
+
     /// Returns the node at an address. Creates it, without connecting, if it is not known.
     pub(super) fn node_at(
         &self,
@@ -77,6 +101,12 @@ impl ClusterShared {
     ) -> Arc<Node> {
         let mut known = map.nodes().iter().map(|entry| &entry.node).chain(joining);
         known.find(|node| node.is_at(host, port)).cloned().unwrap_or_else(|| self.new_node(host, port))
+    }
+
+    /// Returns the node of the map with this id.
+    pub(super) fn node_of_id(&self, id: &str) -> Option<Arc<Node>> {
+        let map = self.map.load();
+        map.nodes().iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.node))
     }
 
     /// Returns the node that a slot is being moved to. It is remembered, so that its connections
@@ -103,7 +133,8 @@ impl ClusterShared {
             return Arc::clone(&self.home);
         }
         let endpoint = Endpoint::Tcp { host: host.to_owned(), port };
-        let settings = Settings { endpoint, nodes: Vec::new(), ..Settings::clone(&self.settings) };
+        let (nodes, cluster) = (Vec::new(), Some(true));
+        let settings = Settings { endpoint, nodes, cluster, ..Settings::clone(&self.settings) };
         let facts = Arc::new(ServerFacts::new(&settings));
         let origin = Origin::new(Arc::new(settings), facts, self.runtime.clone(), Arc::clone(&self.trouble));
         Arc::new(Node::new(origin))
@@ -168,7 +199,7 @@ impl ClusterShared {
         });
         // A node that was promoted knows it first. For a moment, others still report its
         // predecessor.
-        state.patches.retain(|patch| patch.number > asked_at || patch.since.elapsed() < RUMOR);
+        state.patches.retain(|patch| patch.number > asked_at || patch.since.elapsed() < PROPAGATION);
         new.patch(state.patches.iter().map(|patch| (patch.slot, &patch.node)));
         state.failure = None;
         self.replace(&mut state, &old, new);
@@ -179,6 +210,10 @@ impl ClusterShared {
         let is_change = old.is_empty() || !old.agrees_with(&new);
         for entry in old.nodes() {
             let is_gone = !new.nodes().iter().any(|other| Arc::ptr_eq(&other.node, &entry.node));
+            // The configured server is always counted.
+            if is_gone && !Arc::ptr_eq(&entry.node, &self.home) {
+                state.left.add(&entry.node);
+            }
             if is_gone && let Some((host, port)) = entry.node.address() {
                 state.former.retain(|former| *former != (host.to_owned(), port));
                 state.former.push((host.to_owned(), port));
@@ -186,13 +221,13 @@ impl ClusterShared {
                     state.former.remove(0);
                 }
             }
-            if is_change && old.is_master(&entry.node) && !new.is_master(&entry.node) {
-                entry.node.facts.set_deposed(true);
+            if is_change && old.is_replaced(&entry.node, &new) {
+                entry.node.facts.set_replaced(true);
             }
         }
         if is_change {
             for master in new.masters() {
-                master.facts.set_deposed(false);
+                master.facts.set_replaced(false);
                 if !old.is_master(master) {
                     master.facts.breaker.rest();
                 }
@@ -209,5 +244,17 @@ impl ClusterShared {
         if is_change {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+}
+
+#[cfg(test)]
+impl ClusterShared {
+    /// A cluster that is not known yet. No server is used.
+    pub(super) fn for_tests() -> Self {
+        let (settings, runtime, trouble) =
+            (Arc::<Settings>::default(), Handle::current(), Arc::<Notify>::default());
+        let facts = Arc::new(ServerFacts::new(&settings));
+        let origin = Origin::new(Arc::clone(&settings), facts, runtime.clone(), Arc::clone(&trouble));
+        Self::new(settings, Arc::new(Node::new(origin)), trouble, runtime)
     }
 }

@@ -272,12 +272,13 @@ impl Driver {
                 // On a cluster, another node may have replaced the server.
                 self.origin.report_silence();
             }
-            let is_deposed = is_quiet && (state.retired || self.origin.facts.is_deposed());
+            let is_replaced = is_quiet && (state.retired || self.origin.facts.was_replaced(self.quiet_since));
             let is_confirmed =
                 self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
-            let is_dead = is_deposed || is_confirmed;
-            let next_look = suspicious.map(|limit| now + (limit / 4).min(LOOK));
-            let next_look = next_look.or((state.retired && owed.any).then(|| now + LOOK));
+            let is_dead = is_replaced || is_confirmed;
+            let look = if is_quiet { QUIET / 2 } else { LOOK };
+            let next_look = suspicious.map(|limit| now + (limit / 4).min(look));
+            let next_look = next_look.or((state.retired && owed.any).then(|| now + look));
             self.armed = owed.next.into_iter().chain(gives_up).chain(next_look).min();
             state.armed = self.armed;
             let done = state.is_done();
@@ -288,7 +289,7 @@ impl Driver {
             }
             if is_dead {
                 let silence = now.duration_since(self.quiet_since);
-                let meanwhile = if is_deposed {
+                let meanwhile = if is_replaced {
                     "another server has replaced it"
                 } else {
                     "the server answers on another connection"
