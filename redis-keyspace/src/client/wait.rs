@@ -69,11 +69,8 @@ async fn attempt<'b>(
     let connection = match find(binding.pool(), deadline).await? {
         RawTarget::Server(connection) => connection,
         RawTarget::Cluster(cluster) => {
-            let slot = request.slot(&binding.namespace).map_err(|error| {
-                error.explained(
-                    "`wait_replicas` waits on the connection of one node, so all keys must be in one slot",
-                )
-            })?;
+            // The wait is on the connection of one node, so all keys must be in one slot.
+            let slot = request.slot(&binding.namespace)?;
             let node = cluster.node(slot, &Route::BySlot, deadline).await?;
             *asked = Some((cluster, Arc::clone(&node)));
             node.exclusive(deadline).await?

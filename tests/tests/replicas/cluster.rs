@@ -90,7 +90,7 @@ fn a_write_to_a_cluster_waits_for_the_replica_of_its_slot() {
         assert_eq!(error.kind(), ErrorKind::NotReplicated);
         let pages = (0..20).map(|id| (ShopKeys::page(id), "x"));
         let error = Key::set_many(pages).wait_replicas(1, limit).await.unwrap_err();
-        assert!(error.to_string().contains("all keys must be in one slot"), "{error}");
+        assert!(error.to_string().contains("must be in the same slot"), "{error}");
         // The node of a slot that moved is found by its redirection.
         let slot_owner = cluster.masters()[0];
         cluster.failover(cluster.replicas_of(slot_owner)[0], Failover::Graceful);
