@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::builder::RedisBuilder;
 use super::endpoint::Endpoint;
 use super::keyspace_options::OptionEndpoint;
+use super::sentinel::SentinelAccess;
 use super::settings::Settings;
 use super::validate::validate;
 use crate::error::{Error, Result};
@@ -47,6 +48,8 @@ impl RedisBuilder {
         };
         let mut settings = self.base.clone();
         let mut url_db = None;
+        #[cfg(feature = "tls")]
+        let mut encrypts_sentinels = false;
         match options.endpoint {
             // A disabled handle is disabled for all keyspaces.
             _ if matches!(settings.endpoint, Endpoint::Disabled(_)) => {}
@@ -58,18 +61,20 @@ impl RedisBuilder {
                 };
                 let (host, port) = (host.unwrap_or(old_host), port.unwrap_or(old_port));
                 settings.endpoint = Endpoint::Tcp { host, port };
-                // The handle's nodes belong to its own server, and so does what it says about them.
-                settings.nodes = Vec::new();
-                settings.cluster = None;
+                remove_surroundings(&mut settings);
             }
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
+                remove_surroundings(&mut settings);
                 settings.endpoint = parts.endpoint;
                 settings.nodes = parts.nodes;
                 settings.cluster = parts.cluster;
+                settings.sentinel = parts.sentinel;
                 #[cfg(feature = "tls")]
                 {
                     let tls = settings.tls.unwrap_or_default().for_other_server();
+                    encrypts_sentinels = parts.sentinel_tls;
+                    settings.sentinel.tls = encrypts_sentinels.then(|| tls.clone());
                     settings.tls = parts.tls.then_some(tls);
                 }
                 // The credentials of the handle are for its own server, and never sent to another
@@ -84,6 +89,9 @@ impl RedisBuilder {
         settings.cluster = options.cluster.or(settings.cluster);
         #[cfg(feature = "tls")]
         {
+            if encrypts_sentinels {
+                settings.sentinel.tls = options.tls.clone().or(settings.sentinel.tls);
+            }
             settings.tls = options.tls.or(settings.tls);
         }
         if let Some(db) = options.db.or(url_db).or(declared.db) {
@@ -130,4 +138,13 @@ impl RedisBuilder {
         })?;
         Ok(Some(ttl))
     }
+}
+
+/// Removes what belongs to the server of the handle, for a keyspace with its own server: its nodes
+/// and replicas, what is said about them, and the credentials for its sentinels.
+fn remove_surroundings(settings: &mut Settings) {
+    settings.nodes = Vec::new();
+    settings.cluster = None;
+    settings.sentinel = SentinelAccess::default();
+    settings.replicas = Vec::new();
 }
