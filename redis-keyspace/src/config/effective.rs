@@ -148,3 +148,98 @@ fn remove_surroundings(settings: &mut Settings) {
     settings.sentinel = SentinelAccess::default();
     settings.replicas = Vec::new();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{KeyspaceOptions, Secret};
+    use crate::schema::Overrides;
+
+    static META: KeyspaceMeta = KeyspaceMeta::new("Carts", "cart", "", Overrides::NONE, &[]);
+
+    fn with(
+        mut handle: RedisBuilder,
+        change: impl FnOnce(KeyspaceOptions) -> KeyspaceOptions,
+    ) -> Result<Settings> {
+        handle.keyspaces.insert(META.address(), (&META, change(KeyspaceOptions::default())));
+        handle.effective(Some(&META))
+    }
+
+    fn watched() -> RedisBuilder {
+        let handle = RedisBuilder::default().sentinel("mymaster", ["s1", "s2"]).unwrap();
+        handle.sentinel_username("u").sentinel_password("hunter2").password("hunter3")
+    }
+
+    #[test]
+    fn a_keyspace_with_its_own_server_does_not_use_the_sentinels_of_the_handle() {
+        let settings = with(watched(), |options| options.retries(1)).unwrap();
+        assert_eq!(settings.endpoint, watched().base.endpoint);
+        assert_eq!(settings.sentinel, watched().base.sentinel);
+        for (change, server) in [
+            ((|options| options.host("h")) as fn(KeyspaceOptions) -> KeyspaceOptions, "h:6379"),
+            (|options| options.port(7), "localhost:7"),
+            (|options| options.url("redis://h"), "h:6379"),
+            (|options| options.url("unix:///s"), "/s"),
+            (|options| options.url("redis+sentinel://t/other"), "the master other of the sentinels t:26379"),
+        ] {
+            let settings = with(watched(), change).unwrap();
+            assert_eq!(settings.endpoint.to_string(), server);
+            assert_eq!(settings.sentinel, SentinelAccess::default());
+        }
+        let url = "redis+sentinel://app:p@t/other?db=3&sentinel_user=w&sentinel_pass=hunter4";
+        let settings = with(RedisBuilder::default().password("hunter3"), |options| options.url(url)).unwrap();
+        assert_eq!((settings.username.as_deref(), settings.db), (Some("app"), 3));
+        assert_eq!(settings.sentinel.username.as_deref(), Some("w"));
+        assert_eq!(settings.sentinel.password.as_ref().map(Secret::expose), Some("hunter4"));
+        // A disabled handle is disabled for all keyspaces.
+        let settings = with(RedisBuilder::default().disabled(), |options| options.url(url)).unwrap();
+        assert_eq!(settings.sentinel, SentinelAccess::default());
+        let error = with(watched(), |options| options.cluster(true)).unwrap_err().to_string();
+        assert!(error.contains("Carts") && error.contains("`cluster` is true, but sentinels"), "{error}");
+        let error = with(watched(), |options| options.url("redis+sentinel://u:hunter2@s")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("Carts") && error.contains("no name of the master"), "{error}");
+        assert!(!error.contains("hunter"), "{error}");
+    }
+
+    #[test]
+    fn a_keyspace_with_its_own_server_does_not_use_the_replicas_of_the_handle() {
+        let handle = || RedisBuilder::default().host("h").replicas(["r1", "r2"]).unwrap();
+        let replicas =
+            |change: fn(KeyspaceOptions) -> KeyspaceOptions| with(handle(), change).unwrap().replicas.len();
+        assert_eq!(replicas(|options| options.db(3)), 2);
+        assert_eq!(replicas(|options| options.host("i")), 0);
+        assert_eq!(replicas(|options| options.port(7)), 0);
+        assert_eq!(replicas(|options| options.url("redis://i")), 0);
+        assert_eq!(replicas(|options| options.url("redis+sentinel://s/m")), 0);
+        let error = with(handle(), |options| options.cluster(true)).unwrap_err().to_string();
+        assert!(error.contains("Carts") && error.contains("`replicas` is set, but `cluster`"), "{error}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_url_of_a_keyspace_decides_about_tls_to_its_sentinels() {
+        use crate::config::Tls;
+        let ca = Tls::new().ca_file("ca.crt");
+        let handle = || {
+            let builder = watched().tls(Tls::new().ca_file("ca.crt").server_name("redis.internal"));
+            builder.sentinel_tls(Tls::new().ca_file("sentinels.crt"))
+        };
+        let tls = |change: fn(KeyspaceOptions) -> KeyspaceOptions| {
+            let settings = with(handle(), change).unwrap();
+            (settings.tls, settings.sentinel.tls)
+        };
+        assert_eq!(tls(|options| options.url("redis+sentinel://t/m")), (None, None));
+        let both = (Some(ca.clone()), Some(ca.clone()));
+        assert_eq!(tls(|options| options.url("rediss+sentinel://t/m")), both);
+        let master = (Some(ca.clone()), None);
+        assert_eq!(tls(|options| options.url("rediss+sentinel://t/m?sentinel_tls=false")), master);
+        let sentinels = (None, Some(ca));
+        assert_eq!(tls(|options| options.url("redis+sentinel://t/m?sentinel_tls=true")), sentinels);
+        let own = || Tls::new().ca_file("own.crt");
+        let changed = tls(|options| options.url("rediss+sentinel://t/m").tls(Tls::new().ca_file("own.crt")));
+        assert_eq!(changed, (Some(own()), Some(own())));
+        let changed = tls(|options| options.tls(Tls::new().ca_file("own.crt")));
+        assert_eq!(changed, (Some(own()), Some(Tls::new().ca_file("sentinels.crt"))));
+    }
+}

@@ -137,7 +137,8 @@ fn variables_set_the_sentinels() {
     assert_eq!(base.password.as_ref().map(Secret::expose), Some("hunter3"));
 
     // A service link is no port, and empty variables are not set.
-    watched(&[("REDIS_PORT", "tcp://10.0.0.5:6379"), ("REDIS_NODES", " "), ("REDIS_URL", "")]).unwrap();
+    let _ =
+        watched(&[("REDIS_PORT", "tcp://10.0.0.5:6379"), ("REDIS_NODES", " "), ("REDIS_URL", "")]).unwrap();
     for (one, other) in [
         (WATCHED[0], WATCHED[1].0),
         (WATCHED[1], WATCHED[0].0),
