@@ -1,6 +1,7 @@
 //! Environment variables as options of a handle.
 
 use super::builder::RedisBuilder;
+use super::endpoint::Endpoint;
 use super::environment::{self, Environment};
 use crate::error::Result;
 
@@ -10,6 +11,13 @@ impl RedisBuilder {
     /// - `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`, or `REDIS_NODES`, the nodes of a cluster:
     ///   `redis-1:7000,redis-2:7000`;
     /// - `REDIS_CLUSTER` (`true`, `false`); see [`cluster`](Self::cluster);
+    /// - `REDIS_SENTINELS`, the sentinels that name the master (`sentinel-1:26379,sentinel-2`), and
+    ///   `REDIS_SENTINEL_MASTER`, the name of the master; see [`sentinel`](Self::sentinel). One
+    ///   without the other is an error;
+    /// - `REDIS_SENTINEL_USERNAME`, and `REDIS_SENTINEL_PASSWORD` or `REDIS_SENTINEL_PASSWORD_FILE`,
+    ///   for connections to sentinels;
+    /// - `REDIS_REPLICAS`, servers that replicate the server (`redis-2:6379,redis-3`); see
+    ///   [`replicas`](Self::replicas);
     /// - `REDIS_USERNAME`;
     /// - `REDIS_PASSWORD`, or `REDIS_PASSWORD_FILE`, the path of a file that contains the password;
     /// - `REDIS_DB`;
@@ -20,7 +28,13 @@ impl RedisBuilder {
     /// - `REDIS_TLS_CA`, `REDIS_TLS_CERT` and `REDIS_TLS_KEY`, each the path of a PEM file, or PEM
     ///   text; `REDIS_TLS_SERVER_NAME`; `REDIS_TLS_MIN_VERSION` (`1.2`, `1.3`); `REDIS_TLS_ROOTS`
     ///   (`system`, `webpki`). They need TLS to be on;
+    /// - `REDIS_SENTINEL_TLS` (`true`, `false`; feature `tls`) switches TLS on for connections to
+    ///   sentinels, with the same options. `REDIS_TLS` then concerns only the master;
     /// - `REDIS_VERIFY_WRITES` (`true`, `false`).
+    ///
+    /// `REDIS_URL`, `REDIS_NODES`, `REDIS_SENTINELS`, and `REDIS_HOST` with `REDIS_PORT`, each set
+    /// the server. None of them overrides another: two of them together are an error. Each replaces
+    /// a server that the code or a profile sets, together with its nodes, sentinels and replicas.
     ///
     /// White space around a value, and around the password in the file, is ignored. Unset and empty
     /// variables change nothing. A `REDIS_PORT` such as `tcp://10.0.0.5:6379` is ignored too:
@@ -69,6 +83,10 @@ impl RedisBuilder {
             port,
             nodes,
             cluster,
+            watched,
+            sentinel_username,
+            sentinel_password,
+            replicas,
             username,
             password,
             db,
@@ -81,14 +99,20 @@ impl RedisBuilder {
             self = self.with_url(url);
         }
         self = self.with_nodes(nodes).host(host).port(port).username(username).db(db);
+        if let Some(watched) = watched {
+            self = self.with_endpoint(Endpoint::Sentinel(watched));
+        }
+        self.base.sentinel.username = sentinel_username.or(self.base.sentinel.username);
+        self.base.sentinel.password = sentinel_password.or(self.base.sentinel.password);
+        if !replicas.is_empty() {
+            self.base.replicas = replicas;
+        }
         self.base.password = password.or(self.base.password);
         self.base.verify_writes = verify_writes.unwrap_or(self.base.verify_writes);
         self.base.login = login.unwrap_or(self.base.login);
         self.base.cluster = cluster.or(self.base.cluster);
         #[cfg(feature = "tls")]
-        environment
-            .tls
-            .apply(&mut self.base.tls)
+        self.change_tls(environment.tls)
             .map_err(|error| environment::wrong(&environment::tls_variable(error.option), &error.problem))?;
         self.namespace(namespace)
     }

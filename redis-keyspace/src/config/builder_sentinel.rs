@@ -183,7 +183,7 @@ impl RedisBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Fingerprint, KeyspaceOptions, Settings, validate};
+    use crate::config::{Fingerprint, Settings, validate};
 
     const SENTINELS: [&str; 2] = ["s1:26380", "s2"];
 
@@ -278,8 +278,8 @@ mod tests {
             builder.base.endpoint = Endpoint::Sentinel(WatchedMaster { name: name.to_owned(), sentinels });
             assert_eq!(built(builder).unwrap_err().to_string(), text);
         }
-        RedisBuilder::default().sentinel("a".repeat(256), ["s"]).unwrap();
-        RedisBuilder::default().sentinel("m\u{fc}ller:1", ["s"]).unwrap();
+        let _ = RedisBuilder::default().sentinel("a".repeat(256), ["s"]).unwrap();
+        let _ = RedisBuilder::default().sentinel("m\u{fc}ller:1", ["s"]).unwrap();
         for list in [vec!["hunter2:x"], vec![], vec!["hunter2", "HUNTER2:26379"], vec!["u:hunter2@h"]] {
             let error = RedisBuilder::default().sentinel("m", list).unwrap_err().to_string();
             assert!(error.contains("the list of sentinels"), "{error}");

@@ -11,6 +11,12 @@ impl RedisBuilder {
     /// `protocol` (`resp2`, `resp3`), `login` (`auto`, `minimal`, `plain`) and `cluster` (`true`,
     /// `false`).
     ///
+    /// `redis+sentinel://user:password@s1:26379,s2,s3/mymaster?db=2` uses the master `mymaster` of
+    /// these [sentinels](Self::sentinel). User and password are for the master; the parameters
+    /// `sentinel_user` and `sentinel_pass` are for the sentinels. `rediss+sentinel://..` switches TLS
+    /// on for both, and `sentinel_tls` (`true`, `false`) decides it for the sentinels. They use the
+    /// TLS options of the master, unless `sentinel_tls` of this builder sets others.
+    ///
     /// A URL can list several [nodes](Self::nodes) of a cluster:
     /// `redis://a:7000,b:7000,[::1]:7000`.
     ///
@@ -19,6 +25,18 @@ impl RedisBuilder {
     ///
     /// Reserved characters must be percent-encoded in all parts: `#` is `%23`, `%` is `%25`. A `+`
     /// is a plus sign.
+    ///
+    /// ```
+    /// use redis_keyspace::Redis;
+    ///
+    /// let redis = Redis::builder()
+    ///     .url("redis+sentinel://app:secret@sentinel-1,sentinel-2:26380/mymaster?sentinel_pass=other")?
+    ///     .build()?;
+    ///
+    /// let error = Redis::builder().url("redis+sentinel://sentinel-1/mymaster/2").unwrap_err();
+    /// assert!(error.to_string().contains("write a database as `?db=2`"), "{error}");
+    /// # Ok::<(), redis_keyspace::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -37,6 +55,12 @@ impl RedisBuilder {
         if parts.tls {
             self.base.tls = Some(self.base.tls.unwrap_or_default());
         }
+        #[cfg(feature = "tls")]
+        {
+            self.sentinels_share_tls |= parts.sentinel_tls;
+        }
+        self.base.sentinel.username = parts.sentinel.username.or(self.base.sentinel.username);
+        self.base.sentinel.password = parts.sentinel.password.or(self.base.sentinel.password);
         self.base.username = parts.username.or(self.base.username);
         self.base.password = parts.password.or(self.base.password);
         self.base.db = parts.db.unwrap_or(self.base.db);

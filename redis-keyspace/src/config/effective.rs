@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::builder::RedisBuilder;
 use super::endpoint::Endpoint;
 use super::keyspace_options::OptionEndpoint;
+use super::sentinel::SentinelAccess;
 use super::settings::Settings;
 use super::validate::validate;
 use crate::error::{Error, Result};
@@ -47,6 +48,8 @@ impl RedisBuilder {
         };
         let mut settings = self.base.clone();
         let mut url_db = None;
+        #[cfg(feature = "tls")]
+        let mut encrypts_sentinels = false;
         match options.endpoint {
             // A disabled handle is disabled for all keyspaces.
             _ if matches!(settings.endpoint, Endpoint::Disabled(_)) => {}
@@ -58,18 +61,20 @@ impl RedisBuilder {
                 };
                 let (host, port) = (host.unwrap_or(old_host), port.unwrap_or(old_port));
                 settings.endpoint = Endpoint::Tcp { host, port };
-                // The handle's nodes belong to its own server, and so does what it says about them.
-                settings.nodes = Vec::new();
-                settings.cluster = None;
+                remove_surroundings(&mut settings);
             }
             Some(OptionEndpoint::Url(parts)) => {
                 let parts = parts.map_err(invalid)?;
+                remove_surroundings(&mut settings);
                 settings.endpoint = parts.endpoint;
                 settings.nodes = parts.nodes;
                 settings.cluster = parts.cluster;
+                settings.sentinel = parts.sentinel;
                 #[cfg(feature = "tls")]
                 {
                     let tls = settings.tls.unwrap_or_default().for_other_server();
+                    encrypts_sentinels = parts.sentinel_tls;
+                    settings.sentinel.tls = encrypts_sentinels.then(|| tls.clone());
                     settings.tls = parts.tls.then_some(tls);
                 }
                 // The credentials of the handle are for its own server, and never sent to another
@@ -84,6 +89,9 @@ impl RedisBuilder {
         settings.cluster = options.cluster.or(settings.cluster);
         #[cfg(feature = "tls")]
         {
+            if encrypts_sentinels {
+                settings.sentinel.tls = options.tls.clone().or(settings.sentinel.tls);
+            }
             settings.tls = options.tls.or(settings.tls);
         }
         if let Some(db) = options.db.or(url_db).or(declared.db) {
@@ -129,5 +137,109 @@ impl RedisBuilder {
             Error::configuration(format!("the options of {} are invalid: {error}", meta.name()))
         })?;
         Ok(Some(ttl))
+    }
+}
+
+/// Removes what belongs to the server of the handle, for a keyspace with its own server: its nodes
+/// and replicas, what is said about them, and the credentials for its sentinels.
+fn remove_surroundings(settings: &mut Settings) {
+    settings.nodes = Vec::new();
+    settings.cluster = None;
+    settings.sentinel = SentinelAccess::default();
+    settings.replicas = Vec::new();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{KeyspaceOptions, Secret};
+    use crate::schema::Overrides;
+
+    static META: KeyspaceMeta = KeyspaceMeta::new("Carts", "cart", "", Overrides::NONE, &[]);
+
+    fn with(
+        mut handle: RedisBuilder,
+        change: impl FnOnce(KeyspaceOptions) -> KeyspaceOptions,
+    ) -> Result<Settings> {
+        handle.keyspaces.insert(META.address(), (&META, change(KeyspaceOptions::default())));
+        handle.effective(Some(&META))
+    }
+
+    fn watched() -> RedisBuilder {
+        let handle = RedisBuilder::default().sentinel("mymaster", ["s1", "s2"]).unwrap();
+        handle.sentinel_username("u").sentinel_password("hunter2").password("hunter3")
+    }
+
+    #[test]
+    fn a_keyspace_with_its_own_server_does_not_use_the_sentinels_of_the_handle() {
+        let settings = with(watched(), |options| options.retries(1)).unwrap();
+        assert_eq!(settings.endpoint, watched().base.endpoint);
+        assert_eq!(settings.sentinel, watched().base.sentinel);
+        for (change, server) in [
+            ((|options| options.host("h")) as fn(KeyspaceOptions) -> KeyspaceOptions, "h:6379"),
+            (|options| options.port(7), "localhost:7"),
+            (|options| options.url("redis://h"), "h:6379"),
+            (|options| options.url("unix:///s"), "/s"),
+            (|options| options.url("redis+sentinel://t/other"), "the master other of the sentinels t:26379"),
+        ] {
+            let settings = with(watched(), change).unwrap();
+            assert_eq!(settings.endpoint.to_string(), server);
+            assert_eq!(settings.sentinel, SentinelAccess::default());
+        }
+        let url = "redis+sentinel://app:p@t/other?db=3&sentinel_user=w&sentinel_pass=hunter4";
+        let settings = with(RedisBuilder::default().password("hunter3"), |options| options.url(url)).unwrap();
+        assert_eq!((settings.username.as_deref(), settings.db), (Some("app"), 3));
+        assert_eq!(settings.sentinel.username.as_deref(), Some("w"));
+        assert_eq!(settings.sentinel.password.as_ref().map(Secret::expose), Some("hunter4"));
+        // A disabled handle is disabled for all keyspaces.
+        let settings = with(RedisBuilder::default().disabled(), |options| options.url(url)).unwrap();
+        assert_eq!(settings.sentinel, SentinelAccess::default());
+        let error = with(watched(), |options| options.cluster(true)).unwrap_err().to_string();
+        assert!(error.contains("Carts") && error.contains("`cluster` is true, but sentinels"), "{error}");
+        let error = with(watched(), |options| options.url("redis+sentinel://u:hunter2@s")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("Carts") && error.contains("no name of the master"), "{error}");
+        assert!(!error.contains("hunter"), "{error}");
+    }
+
+    #[test]
+    fn a_keyspace_with_its_own_server_does_not_use_the_replicas_of_the_handle() {
+        let handle = || RedisBuilder::default().host("h").replicas(["r1", "r2"]).unwrap();
+        let replicas =
+            |change: fn(KeyspaceOptions) -> KeyspaceOptions| with(handle(), change).unwrap().replicas.len();
+        assert_eq!(replicas(|options| options.db(3)), 2);
+        assert_eq!(replicas(|options| options.host("i")), 0);
+        assert_eq!(replicas(|options| options.port(7)), 0);
+        assert_eq!(replicas(|options| options.url("redis://i")), 0);
+        assert_eq!(replicas(|options| options.url("redis+sentinel://s/m")), 0);
+        let error = with(handle(), |options| options.cluster(true)).unwrap_err().to_string();
+        assert!(error.contains("Carts") && error.contains("`replicas` is set, but `cluster`"), "{error}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_url_of_a_keyspace_decides_about_tls_to_its_sentinels() {
+        use crate::config::Tls;
+        let ca = Tls::new().ca_file("ca.crt");
+        let handle = || {
+            let builder = watched().tls(Tls::new().ca_file("ca.crt").server_name("redis.internal"));
+            builder.sentinel_tls(Tls::new().ca_file("sentinels.crt"))
+        };
+        let tls = |change: fn(KeyspaceOptions) -> KeyspaceOptions| {
+            let settings = with(handle(), change).unwrap();
+            (settings.tls, settings.sentinel.tls)
+        };
+        assert_eq!(tls(|options| options.url("redis+sentinel://t/m")), (None, None));
+        let both = (Some(ca.clone()), Some(ca.clone()));
+        assert_eq!(tls(|options| options.url("rediss+sentinel://t/m")), both);
+        let master = (Some(ca.clone()), None);
+        assert_eq!(tls(|options| options.url("rediss+sentinel://t/m?sentinel_tls=false")), master);
+        let sentinels = (None, Some(ca));
+        assert_eq!(tls(|options| options.url("redis+sentinel://t/m?sentinel_tls=true")), sentinels);
+        let own = || Tls::new().ca_file("own.crt");
+        let changed = tls(|options| options.url("rediss+sentinel://t/m").tls(Tls::new().ca_file("own.crt")));
+        assert_eq!(changed, (Some(own()), Some(own())));
+        let changed = tls(|options| options.tls(Tls::new().ca_file("own.crt")));
+        assert_eq!(changed, (Some(own()), Some(Tls::new().ca_file("sentinels.crt"))));
     }
 }

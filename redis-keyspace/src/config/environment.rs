@@ -5,20 +5,30 @@ use std::collections::HashMap;
 use super::address::Address;
 use super::nodes::parse_nodes;
 use super::secret::Secret;
+use super::sentinel::WatchedMaster;
 use super::settings::LoginMode;
 #[cfg(feature = "tls")]
-use super::tls_changes::{TLS_OPTIONS, TlsChanges};
+use super::tls_changes::{SENTINEL_TLS, TLS_OPTIONS, TlsChanges};
 use super::url::{self, UrlParts};
-use super::validate::{NAMESPACE_RULES, check_host, check_username, decimal, is_namespace};
+use super::validate::{
+    NAMESPACE_RULES, check_host, check_master_name, check_username, decimal, is_namespace,
+};
 use crate::error::{Error, Result};
 
 /// The variables that are read.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 26] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_NODES",
     "REDIS_CLUSTER",
+    "REDIS_SENTINELS",
+    "REDIS_SENTINEL_MASTER",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD_FILE",
+    "REDIS_SENTINEL_TLS",
+    "REDIS_REPLICAS",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
     "REDIS_PASSWORD_FILE",
@@ -43,6 +53,10 @@ pub(crate) struct Environment {
     pub(crate) port: Option<u16>,
     pub(super) nodes: Vec<Address>,
     pub(crate) cluster: Option<bool>,
+    pub(super) watched: Option<WatchedMaster>,
+    pub(super) sentinel_username: Option<String>,
+    pub(super) sentinel_password: Option<Secret>,
+    pub(super) replicas: Vec<Address>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) db: Option<u16>,
@@ -100,15 +114,17 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     }
     let host = variables.get("REDIS_HOST");
     host.map_or(Ok(()), check_host).map_err(|problem| wrong("REDIS_HOST", problem))?;
-    let username = variables.get("REDIS_USERNAME");
-    username.map_or(Ok(()), check_username).map_err(|problem| wrong("REDIS_USERNAME", problem))?;
     let environment = Environment {
         host: host.map(str::to_owned),
         port,
         nodes: variables.nodes()?,
         cluster: variables.truth("REDIS_CLUSTER")?,
-        username: username.map(str::to_owned),
-        password: variables.password()?.map(Secret::new),
+        watched: variables.watched()?,
+        sentinel_username: variables.username("REDIS_SENTINEL_USERNAME")?,
+        sentinel_password: variables.password("REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE")?,
+        replicas: variables.replicas()?,
+        username: variables.username("REDIS_USERNAME")?,
+        password: variables.password("REDIS_PASSWORD", "REDIS_PASSWORD_FILE")?,
         db: variables.number("REDIS_DB", "a database number from 0 to 65535")?,
         namespace: namespace.map(str::to_owned),
         verify_writes: variables.truth("REDIS_VERIFY_WRITES")?,
@@ -119,6 +135,11 @@ pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Res
     };
     environment.check_against_url(&variables)?;
     Ok(environment)
+}
+
+/// Parses a list of addresses that are separated by commas.
+fn addresses(name: &str, list: &str, default_port: u16) -> Result<Vec<Address>> {
+    parse_nodes(list.split(',').map(str::trim), default_port).map_err(|problem| wrong(name, &problem))
 }
 
 /// Whether a container platform set the variable. For a service named `redis`, Kubernetes and
@@ -152,14 +173,41 @@ impl Variables {
 
     fn url(&self) -> Result<Option<UrlParts>> {
         let Some(text) = self.get("REDIS_URL") else { return Ok(None) };
-        self.check_sole("REDIS_URL", &["REDIS_HOST", "REDIS_PORT", "REDIS_NODES"])?;
+        self.check_sole(
+            "REDIS_URL",
+            &["REDIS_HOST", "REDIS_PORT", "REDIS_NODES", "REDIS_SENTINELS", "REDIS_SENTINEL_MASTER"],
+        )?;
         url::parse(text).map(Some).map_err(|error| wrong("REDIS_URL", &format!("is invalid: {error}")))
     }
 
     fn nodes(&self) -> Result<Vec<Address>> {
         let Some(list) = self.get("REDIS_NODES") else { return Ok(Vec::new()) };
-        self.check_sole("REDIS_NODES", &["REDIS_HOST", "REDIS_PORT"])?;
-        parse_nodes(list.split(',').map(str::trim), 6379).map_err(|problem| wrong("REDIS_NODES", &problem))
+        self.check_sole("REDIS_NODES", &["REDIS_HOST", "REDIS_PORT", "REDIS_REPLICAS", "REDIS_SENTINELS"])?;
+        addresses("REDIS_NODES", list, 6379)
+    }
+
+    fn watched(&self) -> Result<Option<WatchedMaster>> {
+        let (name, list) = match (self.get("REDIS_SENTINEL_MASTER"), self.get("REDIS_SENTINELS")) {
+            (None, None) => return Ok(None),
+            (Some(name), Some(list)) => (name, list),
+            (Some(_), None) => {
+                return Err(wrong("REDIS_SENTINEL_MASTER", "is set, but REDIS_SENTINELS is not; set both"));
+            }
+            (None, Some(_)) => {
+                return Err(wrong("REDIS_SENTINELS", "is set, but REDIS_SENTINEL_MASTER is not; set both"));
+            }
+        };
+        self.check_sole("REDIS_SENTINELS", &["REDIS_HOST", "REDIS_PORT", "REDIS_REPLICAS"])?;
+        if self.truth("REDIS_CLUSTER")? == Some(true) {
+            return Err(wrong("REDIS_CLUSTER", "is true, but sentinels watch no cluster; unset one of them"));
+        }
+        check_master_name(name).map_err(|problem| wrong("REDIS_SENTINEL_MASTER", problem))?;
+        let sentinels = addresses("REDIS_SENTINELS", list, 26379)?;
+        Ok(Some(WatchedMaster { name: name.to_owned(), sentinels }))
+    }
+
+    fn replicas(&self) -> Result<Vec<Address>> {
+        self.get("REDIS_REPLICAS").map_or(Ok(Vec::new()), |list| addresses("REDIS_REPLICAS", list, 6379))
     }
 
     /// Fails if the variable is set together with another one that sets a server.
@@ -187,6 +235,9 @@ impl Variables {
         if self.truth("REDIS_TLS")? == Some(true) {
             return needs_feature("REDIS_TLS");
         }
+        if self.truth("REDIS_SENTINEL_TLS")? == Some(true) {
+            return needs_feature("REDIS_SENTINEL_TLS");
+        }
         let option = NAMES.iter().find(|name| name.starts_with("REDIS_TLS_") && self.get(name).is_some());
         option.map_or(Ok(()), |name| needs_feature(name))
     }
@@ -195,6 +246,7 @@ impl Variables {
     fn tls(&self) -> Result<TlsChanges> {
         let mut tls = TlsChanges::default();
         tls.enabled = self.truth("REDIS_TLS")?;
+        tls.sentinels = self.truth("REDIS_SENTINEL_TLS")?;
         for option in TLS_OPTIONS {
             let name = tls_variable(option);
             if let Some(value) = self.get(&name) {
@@ -211,16 +263,19 @@ impl Variables {
         mode.transpose()
     }
 
-    fn password(&self) -> Result<Option<String>> {
-        let password = self.get("REDIS_PASSWORD");
-        let Some(path) = self.get("REDIS_PASSWORD_FILE") else { return Ok(password.map(str::to_owned)) };
+    fn username(&self, name: &str) -> Result<Option<String>> {
+        let Some(username) = self.get(name) else { return Ok(None) };
+        check_username(username).map_err(|problem| wrong(name, problem))?;
+        Ok(Some(username.to_owned()))
+    }
+
+    fn password(&self, name: &str, file: &str) -> Result<Option<Secret>> {
+        let password = self.get(name);
+        let Some(path) = self.get(file) else { return Ok(password.map(Secret::new)) };
         if password.is_some() {
-            return Err(wrong(
-                "REDIS_PASSWORD_FILE",
-                "contradicts REDIS_PASSWORD, which is also set; unset one of them",
-            ));
+            return Err(wrong(file, &format!("contradicts {name}, which is also set; unset one of them")));
         }
-        read_secret(path).map(Some).map_err(|problem| wrong("REDIS_PASSWORD_FILE", &problem))
+        read_secret(path).map(|secret| Some(Secret::new(secret))).map_err(|problem| wrong(file, &problem))
     }
 }
 
@@ -238,6 +293,14 @@ impl Environment {
             let from_file = variables.get("REDIS_PASSWORD_FILE").is_some();
             return contradicts(if from_file { "REDIS_PASSWORD_FILE" } else { "REDIS_PASSWORD" }, "password");
         }
+        if differ(url.sentinel.username.as_ref(), self.sentinel_username.as_ref()) {
+            return contradicts("REDIS_SENTINEL_USERNAME", "`sentinel_user`");
+        }
+        if differ(url.sentinel.password.as_ref(), self.sentinel_password.as_ref()) {
+            let from_file = variables.get("REDIS_SENTINEL_PASSWORD_FILE").is_some();
+            let name = if from_file { "REDIS_SENTINEL_PASSWORD_FILE" } else { "REDIS_SENTINEL_PASSWORD" };
+            return contradicts(name, "`sentinel_pass`");
+        }
         if differ(url.db.as_ref(), self.db.as_ref()) {
             return contradicts("REDIS_DB", "database");
         }
@@ -251,6 +314,10 @@ impl Environment {
         if self.tls.enabled.is_some_and(|enabled| enabled != url.tls) {
             return contradicts("REDIS_TLS", "scheme");
         }
+        #[cfg(feature = "tls")]
+        if self.tls.sentinels.is_some_and(|enabled| enabled != url.sentinel_tls) {
+            return contradicts("REDIS_SENTINEL_TLS", "scheme or `sentinel_tls`");
+        }
         Ok(())
     }
 }
@@ -258,7 +325,10 @@ impl Environment {
 /// The name of the variable of a TLS option. Without one, it is that of TLS itself.
 #[cfg(feature = "tls")]
 pub(super) fn tls_variable(option: &str) -> String {
-    format!("REDIS_TLS_{}", option.to_ascii_uppercase()).trim_end_matches('_').to_owned()
+    match option {
+        SENTINEL_TLS => "REDIS_SENTINEL_TLS".to_owned(),
+        _ => format!("REDIS_TLS_{}", option.to_ascii_uppercase()).trim_end_matches('_').to_owned(),
+    }
 }
 
 fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {

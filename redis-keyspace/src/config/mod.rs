@@ -26,6 +26,10 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_changes;
 mod url;
+mod url_hosts;
+mod url_part;
+#[cfg(test)]
+mod url_tests;
 mod validate;
 
 pub(crate) use address::Address;

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::address::Address;
 use super::builder::RedisBuilder;
+use super::endpoint::Endpoint;
 use super::environment::{read_secret, value_of};
 use super::nodes::parse_nodes;
+use super::sentinel::WatchedMaster;
 use super::settings::{LoginMode, Protocol};
 #[cfg(feature = "tls")]
-use super::tls_changes::{TLS_OPTIONS, TlsChanges};
+use super::tls_changes::{SENTINEL_TLS, TLS_OPTIONS, TlsChanges};
 use super::url::{self, UrlParts};
-use super::validate::{NAMESPACE_RULES, check_host};
+use super::validate::{NAMESPACE_RULES, check_host, check_master_name};
 use crate::error::{Error, Result};
 
 /// The environment variable that selects the profile.
@@ -64,11 +67,16 @@ const DEFAULT: &str = "development";
 /// - the server: `url`, or `host` and `port`, or `unix_socket`, or `nodes`, the nodes of a cluster:
 ///   `["redis-1:7000", "redis-2:7000"]`;
 /// - `cluster` (`true` or `false`);
+/// - a master that sentinels watch, instead of a server: `sentinels`, as in `["sentinel-1:26379",
+///   "sentinel-2"]`, and `sentinel_master`, its name; and for connections to sentinels
+///   `sentinel_username`, `sentinel_password` or `sentinel_password_file`;
+/// - `replicas`, the servers that replicate the server: `["redis-2:6379", "redis-3"]`;
 /// - the login: `username`, `password` or `password_file`, `db`, `client_name`, `protocol`
 ///   (`"auto"`, `"resp2"`, `"resp3"`), `login` (`"auto"`, `"minimal"`, `"plain"`);
 /// - encryption (feature `tls`): `tls` (`true` or `false`); `tls_ca`, `tls_cert` and `tls_key`,
 ///   each the path of a PEM file, or PEM text; `tls_server_name`; `tls_min_version` (`"1.2"`,
-///   `"1.3"`); `tls_roots` (`"system"`, `"webpki"`);
+///   `"1.3"`); `tls_roots` (`"system"`, `"webpki"`); `sentinel_tls` (`true` or `false`), for
+///   connections to sentinels, with the same options;
 /// - `namespace`;
 /// - durations (`"800ms"`, `"5s"`, `"1m"`): `timeout`, `connect_timeout`, `retry_delay`,
 ///   `breaker_pause`, `slow_command`, and `ping_interval`, which can also be `"off"`;
@@ -228,10 +236,25 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         ("nodes", "host"),
         ("nodes", "port"),
         ("nodes", "unix_socket"),
+        ("sentinels", "url"),
+        ("sentinels", "host"),
+        ("sentinels", "port"),
+        ("sentinels", "unix_socket"),
+        ("sentinels", "nodes"),
+        ("sentinel_master", "url"),
+        ("replicas", "sentinels"),
+        ("replicas", "nodes"),
+        ("replicas", "unix_socket"),
         ("password", "password_file"),
+        ("sentinel_password", "sentinel_password_file"),
     ] {
         if sets(one) && sets(other) {
             return Err(format!("`{one}` contradicts `{other}`; set one of them"));
+        }
+    }
+    for (one, other) in [("sentinels", "sentinel_master"), ("sentinel_master", "sentinels")] {
+        if sets(one) && !sets(other) {
+            return Err(format!("`{one}` is set, but `{other}` is not; set both"));
         }
     }
     if let Some(url) = section.get("url") {
@@ -240,8 +263,16 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         check_against_url(&parts, section)?;
         builder = builder.with_url(parts);
     }
+    if let (Some(master), Some(sentinels)) = (section.get("sentinel_master"), section.get("sentinels")) {
+        let name = ProfileEntry { name: "sentinel_master", value: master }.text()?;
+        check_master_name(name).map_err(|problem| format!("`sentinel_master` {problem}"))?;
+        let sentinels = ProfileEntry { name: "sentinels", value: sentinels }.addresses(26379)?;
+        let watched = WatchedMaster { name: name.to_owned(), sentinels };
+        builder = builder.with_endpoint(Endpoint::Sentinel(watched));
+    }
     #[cfg(feature = "tls")]
     let mut tls = TlsChanges::default();
+    let mut replicas = Vec::new();
     let (mut failures, mut pause) = (builder.base.breaker.failures, builder.base.breaker.pause);
     for (name, value) in section {
         let entry = ProfileEntry { name, value };
@@ -252,7 +283,7 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
         }
         builder = match name.as_str() {
             // Applied before all others.
-            "url" => builder,
+            "url" | "sentinels" | "sentinel_master" => builder,
             "host" => {
                 let host = entry.text()?;
                 check_host(host).map_err(|problem| format!("`{name}` {problem}"))?;
@@ -260,12 +291,18 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             }
             "port" => builder.port(entry.number::<u16>()?),
             "unix_socket" => builder.unix_socket(entry.text()?),
-            "nodes" => {
-                let nodes =
-                    parse_nodes(entry.texts()?, 6379).map_err(|problem| format!("`{name}` {problem}"))?;
-                builder.with_nodes(nodes)
-            }
+            "nodes" => builder.with_nodes(entry.addresses(6379)?),
             "cluster" => builder.cluster(entry.truth()?),
+            "sentinel_username" => builder.sentinel_username(entry.text()?),
+            "sentinel_password" => builder.sentinel_password(entry.text()?),
+            "sentinel_password_file" => {
+                let secret = read_secret(entry.text()?).map_err(|problem| format!("`{name}` {problem}"))?;
+                builder.sentinel_password(secret)
+            }
+            "replicas" => {
+                replicas = entry.addresses(6379)?;
+                builder
+            }
             "username" => builder.username(entry.text()?),
             "password" => builder.password(entry.text()?),
             "password_file" => {
@@ -315,10 +352,15 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
                 tls.enabled = Some(entry.truth()?);
                 builder
             }
+            #[cfg(feature = "tls")]
+            SENTINEL_TLS => {
+                tls.sentinels = Some(entry.truth()?);
+                builder
+            }
             #[cfg(not(feature = "tls"))]
-            "tls" if !entry.truth()? => builder,
+            "tls" | "sentinel_tls" if !entry.truth()? => builder,
             #[cfg(not(feature = "tls"))]
-            name if name == "tls" || name.starts_with("tls_") => {
+            name if matches!(name, "tls" | "sentinel_tls") || name.starts_with("tls_") => {
                 return Err(format!("`{name}` needs the feature `tls` of redis-keyspace; enable it"));
             }
             _ => {
@@ -326,9 +368,16 @@ fn apply(mut builder: RedisBuilder, section: &Table) -> Result<RedisBuilder, Str
             }
         };
     }
+    if !replicas.is_empty() {
+        // After the server, which replaces the replicas of an earlier one.
+        builder.base.replicas = replicas;
+    }
     #[cfg(feature = "tls")]
-    tls.apply(&mut builder.base.tls).map_err(|error| {
-        let name = format!("tls_{}", error.option);
+    builder.change_tls(tls).map_err(|error| {
+        let name = match error.option {
+            SENTINEL_TLS => SENTINEL_TLS.to_owned(),
+            option => format!("tls_{option}"),
+        };
         format!("`{}` {}", name.trim_end_matches('_'), error.problem)
     })?;
     Ok(builder.breaker(failures, pause))
@@ -358,6 +407,10 @@ impl<'t> ProfileEntry<'t> {
         texts.ok_or_else(|| format!("`{}` must be a list of strings, such as [\"redis-1:6379\"]", self.name))
     }
 
+    fn addresses(&self, default_port: u16) -> Result<Vec<Address>, String> {
+        parse_nodes(self.texts()?, default_port).map_err(|problem| format!("`{}` {problem}", self.name))
+    }
+
     fn number<N: TryFrom<i64>>(&self) -> Result<N, String> {
         let number = self.value.as_integer().and_then(|number| N::try_from(number).ok());
         number.ok_or_else(|| {
@@ -384,6 +437,11 @@ impl<'t> ProfileEntry<'t> {
 /// `cluster`.
 fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let set = |name: &str| section.get(name);
+    let access = &url.sentinel;
+    let other_watcher = access.username.is_some()
+        && set("sentinel_username").is_some_and(|it| it.as_str() != access.username.as_deref());
+    let two_watch_passwords = access.password.is_some()
+        && (set("sentinel_password").is_some() || set("sentinel_password_file").is_some());
     let other_db = url.db.is_some_and(|db| set("db").is_some_and(|it| it.as_integer() != Some(db.into())));
     let username = url.username.as_deref();
     let other_user = username.is_some() && set("username").is_some_and(|it| it.as_str() != username);
@@ -392,8 +450,10 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
     let two_protocols = url.protocol.is_some() && set("protocol").is_some();
     #[cfg(feature = "tls")]
     let other_tls = set("tls").is_some_and(|it| it.as_bool() != Some(url.tls));
+    #[cfg(feature = "tls")]
+    let other_watch_tls = set(SENTINEL_TLS).is_some_and(|it| it.as_bool() != Some(url.sentinel_tls));
     #[cfg(not(feature = "tls"))]
-    let other_tls = false;
+    let (other_tls, other_watch_tls) = (false, false);
     let other_cluster =
         url.cluster.is_some_and(|cluster| set("cluster").is_some_and(|it| it.as_bool() != Some(cluster)));
     let two_logins = url.login.is_some() && set("login").is_some();
@@ -405,6 +465,9 @@ fn check_against_url(url: &UrlParts, section: &Table) -> Result<(), String> {
         ("login", two_logins),
         ("cluster", other_cluster),
         ("tls", other_tls),
+        ("sentinel_username", other_watcher),
+        ("sentinel_password", two_watch_passwords),
+        ("sentinel_tls", other_watch_tls),
     ];
     match contradictions.into_iter().find(|(_, contradicts)| *contradicts) {
         Some((name, _)) => Err(format!("`{name}` contradicts `url`; set it once")),

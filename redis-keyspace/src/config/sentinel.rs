@@ -29,6 +29,12 @@ impl fmt::Display for WatchedMaster {
     }
 }
 
+impl fmt::Debug for WatchedMaster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// How connections to sentinels log in. The credentials of the master are not sent to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SentinelAccess {

@@ -1,5 +1,6 @@
 //! TLS options from variables and profiles.
 
+use super::builder::RedisBuilder;
 use super::secret::Secret;
 use super::tls::{ClientCertificate, PemSource, Tls, TlsVersion};
 use super::validate::check_host;
@@ -7,14 +8,19 @@ use super::validate::check_host;
 /// The options. A variable adds `REDIS_TLS_` in front, and a profile `tls_`.
 pub(super) const TLS_OPTIONS: [&str; 6] = ["ca", "cert", "key", "server_name", "min_version", "roots"];
 
+/// The setting that switches TLS on for sentinels, in profiles and in problems.
+pub(super) const SENTINEL_TLS: &str = "sentinel_tls";
+
 /// What PEM text contains. Any other value is the path of a file.
 const PEM_START: &str = "-----BEGIN";
 
 /// What variables or a profile change in the options of a builder.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TlsChanges {
     /// Whether TLS is switched on or off.
     pub(super) enabled: Option<bool>,
+    /// Whether TLS is switched on or off for connections to sentinels.
+    pub(super) sentinels: Option<bool>,
     first: Option<&'static str>,
     ca: Option<PemSource>,
     certificate: Option<PemSource>,
@@ -61,23 +67,8 @@ impl TlsChanges {
         Ok(())
     }
 
-    /// Applies the changes.
-    pub(super) fn apply(self, tls: &mut Option<Tls>) -> Result<(), TlsProblem> {
-        match self.enabled {
-            Some(true) => *tls = Some(tls.take().unwrap_or_default()),
-            Some(false) if tls.is_some() => {
-                let problem =
-                    "is false, but the code, the profile or the URL switches TLS on; remove one of them";
-                return Err(TlsProblem { option: "", problem: problem.to_owned() });
-            }
-            Some(false) => {}
-            None => {}
-        }
-        let Some(first) = self.first else { return Ok(()) };
-        let Some(tls) = tls else {
-            let problem = "is set, but TLS is off; switch TLS on, or unset it".to_owned();
-            return Err(TlsProblem { option: first, problem });
-        };
+    /// Sets the options. TLS is on.
+    fn apply_options(self, tls: &mut Tls) -> Result<(), TlsProblem> {
         let client = match (self.certificate, self.key) {
             (Some(chain), Some(key)) => Some(ClientCertificate { chain, key }),
             (None, None) => None,
@@ -95,6 +86,45 @@ impl TlsChanges {
             None => {}
         }
         Ok(())
+    }
+}
+
+impl RedisBuilder {
+    /// Applies changes to the options of the server, or of its sentinels if only their connections
+    /// are encrypted.
+    pub(super) fn change_tls(&mut self, changes: TlsChanges) -> Result<(), TlsProblem> {
+        let (tls, sentinel_tls) = (&mut self.base.tls, &mut self.base.sentinel.tls);
+        let contradicts = |option| {
+            let problem =
+                "is false, but the code, the profile or the URL switches TLS on; remove one of them";
+            Err(TlsProblem { option, problem: problem.to_owned() })
+        };
+        match changes.enabled {
+            Some(true) => *tls = Some(tls.take().unwrap_or_default()),
+            Some(false) if tls.is_some() => return contradicts(""),
+            _ => {}
+        }
+        match changes.sentinels {
+            Some(true) => self.sentinels_share_tls = true,
+            Some(false) if self.sentinels_share_tls || sentinel_tls.is_some() => {
+                return contradicts(SENTINEL_TLS);
+            }
+            _ => {}
+        }
+        let Some(first) = changes.first else { return Ok(()) };
+        // Options of their own are changed only if the sentinels are meant.
+        let only_sentinels = tls.is_none() && self.sentinels_share_tls;
+        if only_sentinels || (changes.sentinels == Some(true) && sentinel_tls.is_some()) {
+            changes.clone().apply_options(sentinel_tls.get_or_insert_default())?;
+        }
+        match tls {
+            Some(tls) => changes.apply_options(tls),
+            None if only_sentinels => Ok(()),
+            None => {
+                let problem = "is set, but TLS is off; switch TLS on, or unset it".to_owned();
+                Err(TlsProblem { option: first, problem })
+            }
+        }
     }
 }
 

@@ -51,6 +51,42 @@ fn unknown_settings_are_named_in_the_error() {
     refused(read("[a]\nnodes = [\"h:1\", \"hunter2:x\"]"), &["`nodes` is invalid", "address 2"]);
     refused(read("[a]\ncluster = \"true\""), &["`cluster` must be true or false"]);
     refused(read("[a]\nurl = \"redis://h?cluster=true\"\ncluster = false"), &["`cluster` contradicts"]);
+    let watched = "[a]\nsentinels = [\"s1:26380\", \"s2\"]\nsentinel_master = \"mymaster\"\n";
+    let more = "sentinel_username = \"u\"\nsentinel_password = \"hunter2\"\nusername = \"v\"\ndb = 2\n";
+    let redis = read(&format!("{watched}{more}")).unwrap().select("a").unwrap().build().unwrap();
+    assert!(format!("{redis:?}").contains("the master mymaster of the sentinels s1:26380,s2:26379"));
+    assert!(!format!("{redis:?}").contains("hunter2"));
+    let with = |more: &str| read(&format!("{watched}{more}"));
+    refused(read("[a]\nsentinels = [\"h\"]"), &["`sentinel_master` is not; set both"]);
+    refused(read("[a]\nsentinel_master = \"m\""), &["`sentinels` is not; set both"]);
+    for name in ["url", "host", "port", "unix_socket", "nodes"] {
+        refused(with(&format!("{name} = \"hunter2\"")), &[&format!("`sentinels` contradicts `{name}`")]);
+    }
+    refused(with("replicas = [\"hunter2\"]"), &["`replicas` contradicts `sentinels`"]);
+    refused(
+        with("sentinel_password = \"hunter2\"\nsentinel_password_file = \"f\""),
+        &["`sentinel_password` contradicts `sentinel_password_file`"],
+    );
+    refused(with("sentinel_password_file = \"/no/such/hunter2\""), &["`sentinel_password_file`"]);
+    refused(with("sentinel_tls = \"hunter2\""), &["`sentinel_tls` must be true or false"]);
+    refused(
+        read("[a]\nsentinels = [\"h\", \"hunter2:x\"]\nsentinel_master = \"m\""),
+        &["`sentinels` is invalid", "address 2"],
+    );
+    refused(
+        read("[a]\nsentinels = [\"h\"]\nsentinel_master = \"hunter2 x\""),
+        &["`sentinel_master` must have 1 to 256 bytes"],
+    );
+    let url = |query: &str, more: &str| read(&format!("[a]\nurl = \"redis+sentinel://s/m{query}\"\n{more}"));
+    let _ = url("?sentinel_user=u", "sentinel_username = \"u\"\nsentinel_password = \"p\"").unwrap();
+    refused(url("", "sentinel_master = \"n\"\nsentinels = [\"t\"]"), &["`sentinels` contradicts `url`"]);
+    refused(url("", "sentinel_master = \"n\""), &["`sentinel_master` contradicts `url`"]);
+    refused(url("?sentinel_user=u", "sentinel_username = \"v\""), &["`sentinel_username` contradicts"]);
+    refused(url("?sentinel_pass=hunter2", "sentinel_password = \"b\""), &["`sentinel_password` contradicts"]);
+    refused(url("", "sentinel_tls = true"), &["`sentinel_tls` contradicts"]);
+    let _ = read("[a]\nreplicas = [\"r1\", \"r2:7000\"]\nport = 7").unwrap();
+    refused(read("[a]\nreplicas = [\"h\", \"hunter2:x\"]"), &["`replicas` is invalid", "address 2"]);
+    refused(read("[a]\nreplicas = [\"hunter2\"]\nnodes = [\"g\"]"), &["`replicas` contradicts `nodes`"]);
     refused(read("host = \"h\""), &["`host` is not a section"]);
     refused(read("[a]\npassword = hunter2\n"), &["invalid TOML near line 2"]);
     refused(Profiles::new().file("/no/such/file.toml"), &["/no/such/file.toml"]);
@@ -97,6 +133,8 @@ fn production_needs_an_explicit_server() {
     production().host("h").build().unwrap();
     production().url("redis://h").unwrap().build().unwrap();
     production().nodes(["h:7000", "i"]).unwrap().build().unwrap();
+    production().sentinel("mymaster", ["s"]).unwrap().build().unwrap();
+    production().replicas(["r"]).unwrap().build().unwrap_err();
     production().unix_socket("/run/redis.sock").build().unwrap();
     production().embedded(Server::new()).build().unwrap();
     let variables = [("REDIS_HOST".to_owned(), "h".to_owned())];
@@ -129,6 +167,9 @@ fn a_profile_is_selected_by_the_environment() {
             "REDIS_HOST",
             "REDIS_PORT",
             "REDIS_NODES",
+            "REDIS_SENTINELS",
+            "REDIS_SENTINEL_MASTER",
+            "REDIS_REPLICAS",
             "REDIS_PASSWORD",
             "REDIS_DB",
             "REDIS_NAMESPACE",
@@ -155,6 +196,15 @@ fn a_profile_is_selected_by_the_environment() {
     assert!(run(&[("REDIS_PROFILE", "live")]).contains("10.1.2.3:7000"));
     let variable = run(&[("REDIS_PROFILE", "live"), ("REDIS_NODES", "10.1.2.5:7001,10.1.2.6")]);
     assert!(variable.contains("10.1.2.5:7001"), "{variable}");
+    let sentinels =
+        "[live]\nsentinels = [\"10.1.2.3\"]\nsentinel_master = \"m\"\nsentinel_password = \"p\"\n";
+    std::fs::write(directory.path().join("redis.toml"), sentinels).unwrap();
+    let profile = run(&[("REDIS_PROFILE", "live")]);
+    assert!(profile.contains("the master m of the sentinels 10.1.2.3:26379"), "{profile}");
+    let other = [("REDIS_SENTINELS", "10.1.2.5,[::1]:7"), ("REDIS_SENTINEL_MASTER", "n")];
+    let variable = run(&[&[("REDIS_PROFILE", "live")], &other[..]].concat());
+    assert!(variable.contains("the master n of the sentinels 10.1.2.5:26379,[::1]:7"), "{variable}");
+    assert!(run(&[("REDIS_PROFILE", "live"), ("REDIS_HOST", "10.9.9.9")]).contains("10.9.9.9:6379"));
     std::fs::write(directory.path().join("redis.toml"), "[live]\nhsot = 1\n").unwrap();
     assert!(run(&[]).contains("redis.toml: [live] sets `hsot`"), "{}", run(&[]));
 }

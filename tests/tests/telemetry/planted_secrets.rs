@@ -78,6 +78,20 @@ fn no_secret_of_a_url_leaks() {
         "redis://a:S@h h",
         "rediss://u:S@h",
         "redis+sentinel://u:S@h",
+        "redis+sentinel://u:S@h/m/2",
+        "redis+sentinel://h/m/S",
+        "redis+sentinel://h/S%20x",
+        "redis+sentinel://h/S/",
+        "redis+sentinel://u:S@h1,h1/m",
+        "redis+sentinel://h1,S:0/m",
+        "redis+sentinel://h/m?sentinel_pass=S&sentinel_pass=S",
+        "redis+sentinel://h/m?sentinel_user=S&sentinel_user=S",
+        "redis+sentinel://h/m?sentinel_pass=S&cluster=true",
+        "redis+sentinel://h/m?sentinel_tls=S",
+        "redis+sentinel://h/m?sentinel_S=1",
+        "redis-sentinel://u:S@h/m",
+        "sentinel://u:S@h/m",
+        "redis://h?sentinel_pass=S",
         "unix://S/s",
         "unix://u:S@h/s",
         "redis+unix://?pass=S",
@@ -133,6 +147,13 @@ fn no_secret_of_a_variable_leaks() {
         "REDIS_PORT",
         "REDIS_NODES",
         "REDIS_CLUSTER",
+        "REDIS_SENTINELS",
+        "REDIS_SENTINEL_MASTER",
+        "REDIS_SENTINEL_USERNAME",
+        "REDIS_SENTINEL_PASSWORD",
+        "REDIS_SENTINEL_PASSWORD_FILE",
+        "REDIS_SENTINEL_TLS",
+        "REDIS_REPLICAS",
         "REDIS_USERNAME",
         "REDIS_PASSWORD",
         "REDIS_PASSWORD_FILE",
@@ -150,7 +171,14 @@ fn no_secret_of_a_variable_leaks() {
         "REDIS_URL",
     ];
     each_shape(&names, |secret, name, shape| {
-        for more in [None, Some(("REDIS_URL", "redis://v:other@h/7")), Some(("REDIS_PASSWORD", "other"))] {
+        for more in [
+            None,
+            Some(("REDIS_URL", "redis://v:other@h/7")),
+            Some(("REDIS_URL", "redis+sentinel://v:other@h/m?sentinel_user=v&sentinel_pass=other")),
+            Some(("REDIS_PASSWORD", "other")),
+            Some(("REDIS_SENTINELS", "s")),
+            Some(("REDIS_SENTINEL_MASTER", "m")),
+        ] {
             let variables = [(name, shape)].into_iter().chain(more);
             let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
             if let Some(error) = refusal(Redis::builder().variables(variables)) {
@@ -180,6 +208,15 @@ fn no_secret_of_a_setter_leaks() {
                 builder().namespace(&shape),
                 builder().nodes([&shape]),
                 builder().nodes(["h:1", &shape, &shape]),
+                builder().sentinel(&shape, ["h:1", "h:1"]),
+                builder().sentinel("m", ["h:1", &shape, &shape]),
+                builder().sentinel(&shape, ["h"]).map(|it| it.cluster(true)),
+                builder().sentinel("m", ["h"]).map(|it| it.sentinel_username(&shape).cluster(true)),
+                builder().sentinel("m", ["h"]).map(|it| it.sentinel_password(&shape).cluster(true)),
+                Ok(builder().sentinel_password(&shape)),
+                Ok(builder().sentinel_username(&shape)),
+                builder().replicas([&shape, &shape]),
+                builder().host(&shape).replicas([&shape]),
                 Ok(builder().url("redis://h").unwrap().password(&shape).retries(101)),
                 builder().variables([
                     ("REDIS_PASSWORD".to_owned(), shape.clone()),
@@ -212,6 +249,12 @@ fn no_secret_of_a_profile_leaks() {
         "login",
         "nodes",
         "cluster",
+        "sentinels",
+        "sentinel_master",
+        "sentinel_username",
+        "sentinel_password",
+        "sentinel_password_file",
+        "replicas",
         "timeout",
         "connect_timeout",
         "retry_delay",
@@ -233,6 +276,7 @@ fn no_secret_of_a_profile_leaks() {
         "tls_server_name",
         "tls_min_version",
         "tls_roots",
+        "sentinel_tls",
         "no_such_entry",
     ];
     each_shape(&entries, |secret, entry, shape| {
@@ -241,6 +285,8 @@ fn no_secret_of_a_profile_leaks() {
             format!("[a]\n{entry} = {shape}\n"),
             format!("[a]\n{entry} = [{shape:?}]\n"),
             format!("[a]\nurl = \"redis://v:other@h/7\"\n{entry} = {shape:?}\n"),
+            format!("[a]\nsentinel_master = \"m\"\n{entry} = [{shape:?}]\n"),
+            format!("[a]\nsentinels = [\"h\"]\n{entry} = {shape:?}\n"),
             format!("{entry} = {shape:?}\n"),
         ] {
             let built = Profiles::new().toml(&text).and_then(|profiles| profiles.select("a"));
