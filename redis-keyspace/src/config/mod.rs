@@ -3,8 +3,10 @@
 mod address_map;
 mod builder;
 mod builder_cluster;
+mod builder_credentials;
 mod builder_env;
 mod builder_sentinel;
+mod credentials;
 mod effective;
 mod endpoint;
 mod environment;
@@ -27,6 +29,7 @@ mod url;
 mod validate;
 
 pub use builder::RedisBuilder;
+pub use credentials::{Credentials, CredentialsError, CredentialsProvider};
 #[cfg(feature = "embedded")]
 pub(crate) use endpoint::EmbeddedServer;
 pub(crate) use endpoint::{Endpoint, ExternalPool, ServerIdentity, unique_id};

@@ -12,11 +12,38 @@ use super::facts::ServerFacts;
 use super::login::{Login, LoginFailure, login, plain_login, probe};
 use super::stream::Stream;
 use crate::config::{LoginMode, Protocol, Settings};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::protocol::{Keys, Packet, script_probe};
 
 /// Opens a connection and logs it in. The caller limits the time.
+///
+/// If a provider returns the credentials, and the server rejects them, the provider is asked once
+/// more: the password may have been changed.
 pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+    let Some(cache) = &facts.credentials else { return open_with(settings, facts).await };
+    let limit = settings.connect_timeout;
+    let mut issued = cache.for_new_connection(limit).await?;
+    let mut outcome = open_with(&issued.in_settings(settings), facts).await;
+    if is_rejected(&outcome)
+        && let Some(other) = cache.instead_of(&issued, limit).await?
+    {
+        outcome = open_with(&other.in_settings(settings), facts).await;
+        issued = other;
+        if is_rejected(&outcome) {
+            cache.reject(&issued);
+        }
+    }
+    let (stream, login) = outcome?;
+    cache.accept(&issued);
+    Ok((stream, Login { issued: Some(issued), ..login }))
+}
+
+fn is_rejected<T>(outcome: &Result<T, Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::AuthenticationFailed)
+}
+
+/// Opens a connection and logs it in with the user and the password of the settings.
+async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
