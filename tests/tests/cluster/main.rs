@@ -5,6 +5,7 @@ mod changes;
 mod chaos;
 mod commands;
 mod failovers;
+mod permissions;
 mod redirections;
 mod scans;
 
