@@ -1,7 +1,7 @@
 //! A token that expires, as cloud providers issue it instead of a password.
 //!
-//! `cargo run --example credentials` runs on the embedded server, whose tokens live for two seconds.
-//! With a real provider, `token` calls its SDK, and tokens live for 15 minutes or an hour.
+//! `cargo run --example credentials` runs on the embedded server, whose tokens live for two
+//! seconds. With a real provider, `token` calls its SDK, and tokens live for 15 minutes or an hour.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -36,11 +36,12 @@ impl RedisBuilder {
     ///   end (for a lifetime below 10 s, at the half), as long as connections are open. After a
     ///   failure, it is called again with pauses from 1 s to 30 s.
     ///
-    /// Connections that need credentials at the same time share one call. A call may take as long as
-    /// the [`connect_timeout`](Self::connect_timeout). If it fails and the previous credentials have
-    /// not expired, those are used. Otherwise, connecting fails with
-    /// [`Unavailable`](crate::ErrorKind::Unavailable), and the error of the provider is the source.
-    /// Such a failure counts for retries and for the [breaker](Self::breaker).
+    /// Connections that need credentials at the same time share one call. A call may take as long
+    /// as the [`connect_timeout`](Self::connect_timeout). If it fails, or takes more than a quarter
+    /// of that time, and the previous credentials have not expired, those are used. Otherwise,
+    /// connecting fails with [`Unavailable`](crate::ErrorKind::Unavailable), and the error of the
+    /// provider is the source. Such a failure counts for retries and for the
+    /// [breaker](Self::breaker).
     ///
     /// # Open connections
     ///

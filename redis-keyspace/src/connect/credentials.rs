@@ -1,7 +1,7 @@
 //! The credentials that a provider returned, and the calls of the provider.
 //!
-//! All connections of a runtime that use the same provider share them: connections to the nodes of a
-//! cluster, and to several databases.
+//! All connections of a runtime that use the same provider share them: connections to the nodes of
+//! a cluster, and to several databases.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -383,5 +383,57 @@ impl Drop for ProviderCall {
 impl fmt::Debug for CredentialCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialCache").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issued(lifetime: Option<Duration>) -> IssuedCredentials {
+        let credentials = Credentials::new("app", "x");
+        IssuedCredentials::new(
+            1,
+            match lifetime {
+                Some(lifetime) => credentials.expires_in(lifetime),
+                None => credentials,
+            },
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_are_replaced_before_they_expire() {
+        let now = Instant::now();
+        for seconds in [20_u32, 60, 900, 3600, 7 * 24 * 3600] {
+            let life = Duration::from_secs(seconds.into());
+            let moments: Vec<_> = (0..100).map(|_| issued(Some(life)).due.unwrap() - now).collect();
+            for &due in &moments {
+                let most = (life * 9 / 10).min(life - MARGIN);
+                assert!(due >= (life * 8 / 10).min(most) && due <= most, "{life:?}: {due:?}");
+            }
+            let different = moments.iter().collect::<std::collections::HashSet<_>>().len();
+            assert!(seconds == 20 || different > 50, "{life:?}: {different} moments");
+        }
+        // Short lifetimes cause at most one call per second.
+        for (millis, due) in [(10_000, 5000), (4000, 2000), (1000, 1000), (0, 1000)] {
+            let issued = issued(Some(Duration::from_millis(millis)));
+            assert_eq!(issued.due, Some(now + Duration::from_millis(due)));
+            assert_eq!((issued.is_fresh(), issued.has_expired()), (millis > 0, millis == 0));
+        }
+        let lasting = issued(None);
+        assert_eq!((lasting.due, lasting.is_fresh(), lasting.has_expired()), (None, false, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cache_ends_with_its_users() {
+        let source = || async { Ok::<_, String>(Credentials::new("app", "x")) };
+        let settings = crate::config::RedisBuilder::default().credentials(source).base;
+        let (one, same) = (CredentialCache::of(&settings).unwrap(), CredentialCache::of(&settings).unwrap());
+        assert!(Arc::ptr_eq(&one, &same));
+        one.for_new_connection(MARGIN).await.unwrap();
+        let weak = Arc::downgrade(&one);
+        drop((one, same));
+        assert!(weak.upgrade().is_none());
+        assert!(CredentialCache::of(&Settings::default()).is_none());
     }
 }

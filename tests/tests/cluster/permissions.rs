@@ -1,5 +1,5 @@
-//! ACL users with exactly the rules of a catalog, on one server and on a cluster, with all telemetry
-//! and with health checks.
+//! ACL users with exactly the rules of a catalog, on one server and on a cluster, with all
+//! telemetry and with health checks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
