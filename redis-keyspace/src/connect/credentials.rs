@@ -244,7 +244,9 @@ impl CredentialCache {
     /// Whether new connections wait for the provider.
     pub(super) fn is_awaited(&self) -> bool {
         let state = lock(&self.state);
-        state.asking.is_some() && state.accepted().is_none_or(|current| current.has_expired())
+        // The call may have passed its limit at the same moment as an attempt to connect.
+        let has_called = state.asking.is_some() || state.failed_at.is_some();
+        has_called && state.accepted().is_none_or(|current| current.has_expired())
     }
 
     /// Calls the provider, or joins the call in progress.

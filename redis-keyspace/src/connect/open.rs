@@ -20,7 +20,9 @@ use crate::protocol::{Keys, Packet, script_probe};
 /// If a provider returns the credentials, and the server rejects them, the provider is asked once
 /// more: the password may have been changed.
 pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
-    let Some(cache) = &facts.credentials else { return open_with(settings, facts).await };
+    let (Some(_), Some(cache)) = (&settings.credentials, &facts.credentials) else {
+        return open_with(settings, facts).await;
+    };
     let limit = settings.connect_timeout;
     let mut issued = cache.for_new_connection(limit).await?;
     let mut outcome = open_with(&issued.in_settings(settings), facts).await;

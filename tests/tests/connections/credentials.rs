@@ -374,8 +374,8 @@ on_both! {
         let first = server.connections().await;
         server.set("app", "two");
         vault.set(app("wrong"), LONG);
-        // The connection is checked out until the token is due. Then the next one that the provider
-        // returned is rejected, and the provider is asked once more.
+        // When the token is due, the next one is rejected. The connection that replaces this one is
+        // rejected, too.
         eventually("the token is due", async || {
             let outcome = redis.raw(ping).await;
             vault.calls() > 1 && outcome.is_err_and(|error| error.kind() == ErrorKind::AuthenticationFailed)
