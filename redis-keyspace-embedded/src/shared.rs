@@ -12,13 +12,13 @@ use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::limits::OutputLimits;
 use crate::log::CommandLog;
-use crate::state::State;
+use crate::state::{Peer, State};
 use crate::sync::lock;
 
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// The users and their passwords. `None` means no password.
-    pub(crate) users: HashMap<String, Option<String>>,
+    users: Mutex<HashMap<String, Option<String>>>,
     pub(crate) is_cluster: bool,
     /// The id that INFO reports. It is different for each server.
     pub(crate) run_id: String,
@@ -34,7 +34,7 @@ impl Shared {
     pub(crate) fn new(options: ServerBuilder) -> Self {
         Self {
             clock: Clock::new(),
-            users: options.users,
+            users: Mutex::new(options.users),
             is_cluster: options.cluster,
             // The keys of a hasher are random. An id must be unique, not secret.
             run_id: Sha1::from(RandomState::new().build_hasher().finish().to_be_bytes()).digest().to_string(),
@@ -53,8 +53,35 @@ impl Shared {
 
     /// Returns the user of a new connection: `default` if it has no password.
     pub(crate) fn initial_user(&self) -> Option<String> {
-        let (name, _) = self.users.get_key_value("default").filter(|(_, password)| password.is_none())?;
-        Some(name.clone())
+        lock(&self.users).get("default")?.is_none().then(|| "default".to_owned())
+    }
+
+    /// Whether this user exists.
+    pub(crate) fn has_user(&self, name: &str) -> bool {
+        lock(&self.users).contains_key(name)
+    }
+
+    /// Whether this user exists and has this password, or none.
+    pub(crate) fn accepts(&self, name: &str, password: &[u8]) -> bool {
+        let users = lock(&self.users);
+        let known = users.get(name);
+        known.is_some_and(|known| known.as_ref().is_none_or(|known| known.as_bytes() == password))
+    }
+
+    /// Adds a user or changes its password.
+    pub(crate) fn set_user(&self, name: String, password: String) {
+        lock(&self.users).insert(name, Some(password));
+    }
+
+    /// Removes a user, and closes its connections. Returns whether it existed.
+    pub(crate) fn remove_user(&self, name: &str) -> bool {
+        let existed = lock(&self.users).remove(name).is_some();
+        let mut state = self.state();
+        let of_user = |peer: &Peer| peer.user == name;
+        let ids: Vec<u64> =
+            state.clients.iter().filter(|(_, peer)| existed && of_user(peer)).map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| state.disconnect(id));
+        existed
     }
 
     /// Locks the state.

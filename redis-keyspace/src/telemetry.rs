@@ -34,8 +34,10 @@
 //! | `WARN` | a failed loader, a value that could not be refreshed early |
 //! | `WARN` | a lock that could not be renewed or released, or was lost |
 //! | `WARN` | a cluster of which no node reports its slots |
+//! | `WARN` | a credentials provider that failed, an open connection that could not log in again |
 //! | `INFO` | a circuit breaker that closed, the start of the embedded server |
 //! | `DEBUG` | slots of a cluster that moved, and that are scanned again |
+//! | `DEBUG` | new credentials of a provider, an open connection that logged in with them |
 //! | `DEBUG` | a retry, a login that is tried again with `AUTH` and `SELECT` only, a loaded value that was not stored because the key was written, a lease that could not be renewed |
 //!
 //! # Metrics (feature `metrics`, through the `metrics` crate)
@@ -53,6 +55,8 @@
 //! | `redis_keyspace_connects_total` | counter | `server`; `outcome`: `ok`, `error` |
 //! | `redis_keyspace_lost_connections_total` | counter | `server` |
 //! | `redis_keyspace_breaker_opened_total` | counter | `server` |
+//! | `redis_keyspace_credentials_total` | counter | `outcome` of a call of the credentials provider: `ok`, `error` |
+//! | `redis_keyspace_reauthentications_total` | counter | `server`; `outcome`: `ok`, `error` |
 //!
 //! `server` is the address of a server or of a node of a cluster. A pool of the application has
 //! none: there it is `the application's pool`. `outcome` is `ok` or the kind of the error

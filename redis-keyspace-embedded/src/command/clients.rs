@@ -215,7 +215,7 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
             b"LADDR" => selection.local = Some(lossy(value)),
             b"USER" => {
                 let user = lossy(value);
-                if !context.shared.users.contains_key(&user) {
+                if !context.shared.has_user(&user) {
                     return Err(Failure::quoting("ERR No such user '", value, "'"));
                 }
                 selection.user = Some(user);

@@ -118,8 +118,7 @@ fn auth(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
 
 fn log_in(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(), Failure> {
     let name = std::str::from_utf8(user).unwrap_or_default();
-    let known = context.shared.users.get(name);
-    if known.is_none_or(|known| known.as_ref().is_some_and(|known| known.as_bytes() != password)) {
+    if !context.shared.accepts(name, password) {
         return Err(Failure::new("WRONGPASS invalid username-password pair or user is disabled."));
     }
     context.client.user = Some(name.to_owned());

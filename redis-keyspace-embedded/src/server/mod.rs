@@ -6,5 +6,6 @@ mod handle;
 // Its methods, by subject.
 mod connections;
 mod inspection;
+mod users;
 
 pub use handle::Server;

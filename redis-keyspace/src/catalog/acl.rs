@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Catalog;
+use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::Role;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
@@ -22,6 +23,11 @@ const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby"
 const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
 /// Commands that every program on a cluster sends.
 const ON_CLUSTERS: [&str; 3] = ["asking", "cluster|nodes", "cluster|slots"];
+/// Commands that a program sends to a server that sentinels name, unless its reply to HELLO says
+/// that it is a master.
+const OF_SENTINELS: [&str; 1] = ["role"];
+/// Commands of health checks.
+const HEALTH: [&str; 2] = ["info", "set"];
 /// Commands that the scripts of locks and rate limits also use.
 const TIMED: [&str; 1] = ["time"];
 
@@ -36,6 +42,10 @@ impl Catalog {
     /// In an ACL pattern, `*` matches colons too, so the rule of a template permits more keys than
     /// the template has.
     ///
+    /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
+    /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
+    /// commands.
+    ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
     /// # #[derive(Keyspace)]
@@ -47,7 +57,14 @@ impl Catalog {
     /// assert!(rules.contains("+get "));
     /// ```
     pub fn acl_rules(&self) -> AclRules {
-        AclRules { catalog: *self, namespace: String::new(), server: None, is_cluster: false }
+        AclRules {
+            catalog: *self,
+            namespace: String::new(),
+            server: None,
+            is_cluster: false,
+            uses_sentinels: false,
+            checks_health: false,
+        }
     }
 }
 
@@ -61,6 +78,8 @@ pub struct AclRules {
     namespace: String,
     server: Option<Option<String>>,
     is_cluster: bool,
+    uses_sentinels: bool,
+    checks_health: bool,
 }
 
 impl AclRules {
@@ -92,6 +111,32 @@ impl AclRules {
     /// ```
     pub fn cluster(mut self) -> Self {
         self.is_cluster = true;
+        self
+    }
+
+    /// Adds the command that a program sends to the master that sentinels name: `ROLE`. It is sent
+    /// only if the login did not report the role. The sentinels themselves have other users.
+    pub fn sentinel(mut self) -> Self {
+        self.uses_sentinels = true;
+        self
+    }
+
+    /// Adds what [`Redis::health`](crate::Redis::health) uses in addition: `INFO`, for the role and
+    /// the version, and the key of
+    /// [`with_write_probe`](crate::health::HealthCheck::with_write_probe). Without these rules, a
+    /// check works, but reports neither role nor version, and with a write probe it fails.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # pub struct SessionKeys { token: fn(user: u64) -> Text }
+    /// catalog!(CATALOG = [SessionKeys]);
+    /// let rules = CATALOG.acl_rules().namespace("staging").health().to_string();
+    /// assert!(rules.contains(" ~staging:redis-keyspace:health ") && rules.contains(" +info "));
+    /// ```
+    pub fn health(mut self) -> Self {
+        self.checks_health = true;
         self
     }
 
@@ -135,6 +180,9 @@ impl fmt::Display for AclRules {
         }
         let filled = || self.templates().filter(|(_, template)| template.ends_fills());
         keys.extend(filled().flat_map(|(namespace, template)| companion_globs(&namespace, template)));
+        if self.checks_health {
+            keys.insert(format!("{}{HEALTH_PROBE}", without_spaces(&self.namespace)));
+        }
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
         if self.templates().any(|(_, template)| template.redis_type() == "string") {
@@ -148,6 +196,12 @@ impl fmt::Display for AclRules {
         }
         if self.is_cluster {
             commands.extend(ON_CLUSTERS);
+        }
+        if self.uses_sentinels {
+            commands.extend(OF_SENTINELS);
+        }
+        if self.checks_health {
+            commands.extend(HEALTH);
         }
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))

@@ -15,7 +15,7 @@ use super::redis::Redis;
 use super::run::{run, run_at};
 use super::sentinels::SentinelStats;
 use crate::connect::BreakerState;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::key::KeyText;
 use crate::protocol::{Keys, Packet, Reply, Request, read};
 use crate::time::Deadline;
@@ -23,7 +23,7 @@ use crate::time::Deadline;
 /// The default timeout of a check: short, because a health endpoint waits for it.
 const LIMIT: Duration = Duration::from_secs(1);
 /// The key that a write probe writes.
-const PROBE: &str = "redis-keyspace:health";
+pub(crate) const HEALTH_PROBE: &str = "redis-keyspace:health";
 /// The TTL of that key, in milliseconds.
 const PROBE_LIFETIME: u32 = 1000;
 
@@ -105,8 +105,9 @@ impl Redis {
     /// It checks the server and database of this handle; [`for_keyspace`](Self::for_keyspace)
     /// returns a handle on those of a keyspace. The check takes at most one second, or the handle's
     /// timeout if that is shorter; [`timeout`](HealthCheck::timeout) overrides this. Role and
-    /// version are known if the user may call `INFO`, and the [login](crate::RedisBuilder::login)
-    /// is not plain.
+    /// version are known if the user may call `INFO`, which
+    /// [`AclRules::health`](crate::catalog::AclRules::health) permits, and the
+    /// [login](crate::RedisBuilder::login) is not plain.
     ///
     /// ```
     /// # use redis_keyspace::Redis;
@@ -149,7 +150,8 @@ impl HealthCheck {
 
     /// Also writes the key `redis-keyspace:health`, which expires after a second. A replica, a
     /// server that is out of memory, and a cluster without a node for the slot of this
-    /// key are then not healthy.
+    /// key are then not healthy. The ACL user needs the permission for this key:
+    /// [`AclRules::health`](crate::catalog::AclRules::health) adds it.
     ///
     /// If the check is dropped, the key may still be written.
     pub fn with_write_probe(mut self) -> Self {
@@ -242,7 +244,15 @@ impl HealthCheck {
         if self.writes {
             let written = read::to_unit(next()?);
             health.writable = Some(written.is_ok());
-            written.map_err(|error| error.about("SET", None, Some(PROBE)))?;
+            written.map_err(|error| {
+                let error = match error.kind() {
+                    ErrorKind::PermissionDenied => error.explained(
+                        "a write probe needs the permission for this key: see `Catalog::acl_rules` and its option `health`",
+                    ),
+                    _ => error,
+                };
+                error.about("SET", None, Some(HEALTH_PROBE))
+            })?;
         }
         Ok(())
     }
@@ -279,7 +289,7 @@ fn info(section: &str) -> Packet {
 }
 
 fn probe() -> Packet {
-    let mut packet = Packet::new("SET", Keys::One(KeyText::Static(PROBE)));
+    let mut packet = Packet::new("SET", Keys::One(KeyText::Static(HEALTH_PROBE)));
     packet.args.push(b"");
     packet.args.push(b"PX");
     packet.args.push_int(PROBE_LIFETIME);

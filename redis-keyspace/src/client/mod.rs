@@ -30,6 +30,7 @@ pub(crate) use binding::{Binding, current_runtime, disabled};
 pub(crate) use call::{CallOptions, call_options, wait_option};
 pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
+pub(crate) use health::HEALTH_PROBE;
 pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
 pub(crate) use observe::Observed;
 pub use redis::Redis;

@@ -81,6 +81,7 @@ impl RedisBuilder {
                 // one.
                 settings.username = parts.username;
                 settings.password = parts.password;
+                settings.credentials = None;
                 settings.protocol = parts.protocol.unwrap_or(settings.protocol);
                 settings.login = parts.login.unwrap_or(settings.login);
                 url_db = parts.db;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::address_map::AddressMap;
+use super::credentials::CredentialsSource;
 use super::endpoint::Endpoint;
 use super::secret::Secret;
 use super::sentinel::SentinelAccess;
@@ -117,6 +118,8 @@ pub(crate) struct Settings {
     pub(crate) db: u16,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// Returns the user and the password, which are then not set. Not used for sentinels.
+    pub(crate) credentials: Option<CredentialsSource>,
     pub(crate) protocol: Protocol,
     pub(crate) login: LoginMode,
     pub(crate) client_name: Option<String>,
@@ -173,6 +176,7 @@ impl Default for Settings {
             db: 0,
             username: None,
             password: None,
+            credentials: None,
             protocol: Protocol::Auto,
             login: LoginMode::Auto,
             client_name: None,

@@ -185,6 +185,7 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
     if let Some(name) = settings.username.as_deref() {
         check_username(name).map_err(|problem| Error::configuration(format!("`username` {problem}")))?;
     }
+    validate_credentials(settings)?;
     if settings.login == LoginMode::Plain && settings.protocol == Protocol::Resp3 {
         return Err(Error::configuration(
             "`login` is plain and `protocol` is RESP3, but a plain login does not send HELLO, which selects RESP3; \
@@ -237,6 +238,27 @@ fn validate_tls(settings: &Settings) -> Result<()> {
         check_host(name).map_err(|problem| {
             Error::configuration(format!("the TLS `server_name` of sentinels {problem}"))
         })?;
+    }
+    Ok(())
+}
+
+fn validate_credentials(settings: &Settings) -> Result<()> {
+    if settings.credentials.is_none() {
+        return Ok(());
+    }
+    let (username, password) = (settings.username.is_some(), settings.password.is_some());
+    if let Some((_, name)) =
+        [(username, "username"), (password, "password")].into_iter().find(|(is_set, _)| *is_set)
+    {
+        return Err(Error::configuration(format!(
+            "a credentials provider and `{name}` are set; remove one of them (it may come from the URL or the environment)"
+        )));
+    }
+    if matches!(settings.endpoint, Endpoint::Pool(_)) {
+        return Err(Error::configuration(
+            "a credentials provider is set, but the connections belong to a pool of the application; set the \
+             credentials on that pool, and remove the provider",
+        ));
     }
     Ok(())
 }

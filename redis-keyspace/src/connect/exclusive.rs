@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use super::attempt::{Attempt, Origin};
 use super::login::Login;
 use super::open::open;
+use super::reauthentication::authenticate_idle;
 use crate::error::Error;
 
 pub(crate) struct Exclusive {
@@ -18,6 +19,8 @@ pub(crate) struct Exclusive {
     driver: AbortHandle,
     pub(super) last_used: Instant,
     generation: u64,
+    /// The number of the credentials that a provider returned for it.
+    issued: Option<u64>,
     /// Whether it did not answer.
     is_silent: bool,
     /// Whether its last user left it in a state that the next one can't use.
@@ -34,11 +37,11 @@ impl Drop for Exclusive {
 
 impl Exclusive {
     async fn connect(origin: &Origin, generation: u64) -> Result<Self, Error> {
-        // Our own login reports the same errors as on a lane, and the driver never sees the
+        // Our own login reports the same errors as on a lane, and the driver does not keep the
         // password.
         let settings = &origin.settings;
         let mut replaced = origin.facts.replacements();
-        let (stream, Login { speaks_resp3, server, .. }) = open(settings, &origin.facts).await?;
+        let (stream, Login { speaks_resp3, server, issued, .. }) = open(settings, &origin.facts).await?;
         origin.facts.note_server(&server);
         let protocol = if speaks_resp3 { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
         let info = RedisConnectionInfo::default()
@@ -64,6 +67,7 @@ impl Exclusive {
             driver,
             last_used: Instant::now(),
             generation,
+            issued: issued.map(|issued| issued.number()),
             is_silent: false,
             is_modified: false,
         })
@@ -94,6 +98,8 @@ impl bb8::ManageConnection for ExclusiveManager {
         if !exclusive.is_usable() || exclusive.generation != self.origin.facts.generation() {
             return Err(Error::connection_lost("found broken in the pool"));
         }
+        exclusive.issued =
+            authenticate_idle(&mut exclusive.connection, exclusive.issued, &self.origin).await?;
         let idle = exclusive.last_used.elapsed();
         if self.origin.settings.ping_interval.is_some_and(|interval| idle > interval) {
             let ping = redis::cmd("PING");

@@ -8,15 +8,14 @@ use tokio::time::Instant;
 
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
+use super::credentials::CredentialCache;
 use super::login_history::LoginHistory;
 use super::search::Search;
 use super::sentinel::board::SentinelBoard;
 #[cfg(feature = "tls")]
 use super::tls::TlsContext;
 use crate::config::{Settings, unique_id};
-#[cfg(feature = "tls")]
-use crate::error::Budget;
-use crate::error::Error;
+use crate::error::{Budget, Error};
 use crate::sync::lock;
 
 /// How many server runs are remembered. A forgotten run counts as a new one when it returns.
@@ -60,6 +59,8 @@ pub(crate) struct ServerFacts {
     /// Whether the server was a node of a cluster at the last login that asked.
     cluster: AtomicBool,
     pub(super) logins: LoginHistory,
+    /// Set if a provider returns the credentials.
+    pub(super) credentials: Option<Arc<CredentialCache>>,
     #[cfg(feature = "tls")]
     pub(super) tls: Arc<TlsContext>,
     /// Whether the server closes the connection after INFO.
@@ -94,6 +95,7 @@ impl ServerFacts {
             failing: AtomicBool::new(false),
             cluster: AtomicBool::new(false),
             logins: LoginHistory::default(),
+            credentials: CredentialCache::of(settings),
             #[cfg(feature = "tls")]
             tls: Arc::default(),
             closes_on_info: AtomicBool::new(false),
@@ -144,13 +146,21 @@ impl ServerFacts {
     }
 
     /// Adds the likely cause to the error of an attempt to connect that took too long.
-    #[cfg_attr(not(feature = "tls"), allow(clippy::unused_self, reason = "for TLS only"))]
     pub(super) fn explain_timeout(&self, error: Error) -> Error {
-        #[cfg(feature = "tls")]
-        if error.budget() == Some(Budget::Connect) {
-            return self.tls.explain_timeout(error);
+        if error.budget() != Some(Budget::Connect) {
+            return error;
         }
+        if self.credentials.as_ref().is_some_and(|cache| cache.is_awaited()) {
+            return error.of_late_credentials();
+        }
+        #[cfg(feature = "tls")]
+        let error = self.tls.explain_timeout(error);
         error
+    }
+
+    /// The address of the server, for metrics.
+    pub(super) fn server_name(&self) -> Arc<str> {
+        Arc::clone(&self.server)
     }
 
     fn set_last_error(&self, error: &Error) {

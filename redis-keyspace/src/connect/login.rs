@@ -2,11 +2,12 @@
 //! enough.
 
 use std::io;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::credentials::IssuedCredentials;
 use super::facts::ServerInfo;
 use super::stream::Stream;
 #[cfg(feature = "tls")]
@@ -21,6 +22,8 @@ pub(super) struct Login {
     pub(super) unread: BytesMut,
     pub(super) speaks_resp3: bool,
     pub(super) server: ServerInfo,
+    /// The credentials that a provider returned for it. The caller sets them.
+    pub(super) issued: Option<Arc<IssuedCredentials>>,
 }
 
 /// Why a login failed.
@@ -56,7 +59,7 @@ pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Lo
     if server.atomicity.no_multi.is_some() {
         server.atomicity.no_scripts = conversation.probe(&[script_probe()]).await?;
     }
-    Ok(Login { unread: conversation.input, speaks_resp3, server })
+    Ok(Login { unread: conversation.input, speaks_resp3, server, issued: None })
 }
 
 /// Logs a connection to a sentinel in, with RESP3 if possible. Returns the reply to HELLO if the
@@ -135,7 +138,7 @@ pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Res
         }
     }
     let server = ServerInfo { is_plain: true, ..ServerInfo::default() };
-    let login = Login { unread: conversation.input, speaks_resp3: false, server };
+    let login = Login { unread: conversation.input, speaks_resp3: false, server, issued: None };
     failure.map_or(Ok(login), |error| Err(LoginFailure::Failed(error)))
 }
 

@@ -6,6 +6,7 @@ use super::attempt::{Attempt, Origin};
 use super::lane::Lane;
 use super::login::Login;
 use super::open::open;
+use super::reauthentication::keep_authenticated;
 
 /// Opens lanes.
 pub(crate) struct LaneManager {
@@ -19,9 +20,11 @@ impl bb8::ManageConnection for LaneManager {
     async fn connect(&self) -> Result<Attempt<Lane>, Self::Error> {
         let Origin { settings, facts, .. } = &self.origin;
         let connect = || async {
-            let (stream, Login { unread, server, .. }) = open(settings, facts).await?;
+            let (stream, Login { unread, server, issued, .. }) = open(settings, facts).await?;
             let run = facts.note_server(&server);
-            Ok(Lane::spawn(stream, unread, self.origin.clone(), run, server))
+            let lane = Lane::spawn(stream, unread, self.origin.clone(), run, server);
+            keep_authenticated(&lane, issued, &self.origin);
+            Ok(lane)
         };
         Ok(self.origin.attempt(connect).await)
     }

@@ -17,8 +17,11 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::{Keys, Packet, script_probe};
 
 /// Opens a connection and logs it in. The caller limits the time.
+///
+/// If a provider returns the credentials, and the server rejects them, the provider is asked once
+/// more: the password may have been changed.
 pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
-    let (mut stream, login) = open_any(settings, facts).await?;
+    let (mut stream, login) = open_with_provider(settings, facts).await?;
     if let Endpoint::Sentinel(_) = settings.endpoint {
         check_role(&mut stream, settings, &login).await?;
     }
@@ -41,7 +44,33 @@ async fn check_role(stream: &mut Stream, settings: &Settings, login: &Login) -> 
 }
 
 /// Opens a connection to any server that the settings stand for.
-async fn open_any(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+async fn open_with_provider(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+    let (Some(_), Some(cache)) = (&settings.credentials, &facts.credentials) else {
+        return open_with(settings, facts).await;
+    };
+    let limit = settings.connect_timeout;
+    let mut issued = cache.for_new_connection(limit).await?;
+    let mut outcome = open_with(&issued.in_settings(settings), facts).await;
+    if is_rejected(&outcome)
+        && let Some(other) = cache.instead_of(&issued, limit).await?
+    {
+        outcome = open_with(&other.in_settings(settings), facts).await;
+        issued = other;
+        if is_rejected(&outcome) {
+            cache.reject(&issued);
+        }
+    }
+    let (stream, login) = outcome?;
+    cache.accept(&issued);
+    Ok((stream, Login { issued: Some(issued), ..login }))
+}
+
+fn is_rejected<T>(outcome: &Result<T, Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::AuthenticationFailed)
+}
+
+/// Opens a connection and logs it in with the user and the password of the settings.
+async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;

@@ -38,9 +38,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// profile's entry, an invalid name, a password, the path of a password file, a certificate or its
 /// key, or a value that is sent, stored or returned.
 ///
-/// Text from the application is included unchanged: the errors of its loaders and configuration
-/// providers, the messages of its `Serialize` implementations, and error texts that its scripts
-/// build without arguments.
+/// Text from the application is included unchanged: the errors of its loaders and of its providers
+/// of configuration and credentials, the messages of its `Serialize` implementations, and error
+/// texts that its scripts build without arguments.
 ///
 /// ```
 /// # use redis_keyspace::{Keyspace, Redis, Text};

@@ -3,6 +3,7 @@
 
 mod base;
 mod carried;
+mod credentials;
 mod display;
 mod driver;
 mod format;

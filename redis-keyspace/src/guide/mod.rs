@@ -10,7 +10,7 @@
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
-//! | [`servers`] | configuring servers, choosing one for a command, namespaces, tenants, pools |
+//! | [`servers`] | configuring servers, credentials that change, choosing a server, namespaces, tenants, pools |
 //! | [`cluster`] | clusters: finding the nodes, commands on many slots, failovers, scans |
 //! | [`tls`] | encrypted connections: private CAs, client certificates, renewal, errors |
 //! | [`errors`] | error kinds, deadlines, retries, the circuit breaker, and running without Redis |

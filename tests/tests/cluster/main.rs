@@ -6,6 +6,7 @@ mod chaos;
 mod commands;
 mod cut_off;
 mod failovers;
+mod permissions;
 mod plain_login;
 mod redirections;
 mod scans;

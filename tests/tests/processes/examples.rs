@@ -91,6 +91,12 @@ fn mutual_tls_works_without_a_server_and_the_error_of_a_stranger_is_shown() {
 }
 
 #[test]
+fn connections_log_in_with_each_new_token() {
+    let output = example("credentials", &[]);
+    says(&output, &["token 1 is issued", "token 2 is issued", "visit 4, on 2 connections"]);
+}
+
+#[test]
 fn a_sweep_deletes_one_user_and_keeps_foreign_keys() {
     let server = RealServer::start();
     for variables in [&[][..], &[("REDIS_URL", server.url().as_str())]] {

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use redis_keyspace::config::Protocol;
+use redis_keyspace::config::{Credentials, Protocol};
 use redis_keyspace::raw::RawConnection;
 use redis_keyspace::{Error, Keyspace, Redis, Text};
-use redis_keyspace_tests::{PATIENCE, RealServer, secrets, within};
+use redis_keyspace_tests::{PATIENCE, RealServer, eventually, secrets, within};
 
 /// Passwords with characters that are special in URLs, logs or quoted strings.
 const PASSWORDS: [&str; 4] = ["p@ss:w/rd?#[]%41 end", "quote\"'\\back", "grüße-🦀-geheim", "plain-hunter2"];
@@ -130,6 +132,67 @@ fn a_right_password_appears_nowhere() {
         });
         secrets::assert_absent(password, [traced.0.lock().unwrap().clone() + "."]);
     }
+}
+
+/// A token that a provider returned, accepted or rejected, at the login and on open connections.
+#[test]
+fn a_token_appears_nowhere() {
+    let traced = traced();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = RealServer::start();
+            for token in PASSWORDS {
+                server.redis_cli(&[
+                    "ACL",
+                    "SETUSER",
+                    "app",
+                    "reset",
+                    "on",
+                    &format!(">{token}"),
+                    "~*",
+                    "+@all",
+                ]);
+                // The first token is right, the second one wrong, the third one right again.
+                let calls = Arc::<AtomicUsize>::default();
+                let counted = Arc::clone(&calls);
+                let provider = move || {
+                    let nth = counted.fetch_add(1, Ordering::SeqCst);
+                    let token = if nth == 1 { format!("{token}-wrong") } else { token.to_owned() };
+                    let credentials = Credentials::new("app", token);
+                    let seconds = if nth < 2 { 1 } else { 3600 };
+                    std::future::ready(Ok::<_, String>(credentials.expires_in(Duration::from_secs(seconds))))
+                };
+                let builder = Redis::builder().host("127.0.0.1").port(server.port()).credentials(provider);
+                let builder = builder.slow_command(Duration::from_nanos(1)).large_value(1);
+                secrets::assert_absent(token, [format!("{builder:?} {builder:#?}")]);
+                let redis = builder.build().unwrap();
+                redis.connect().await.unwrap();
+                secrets::assert_absent(token, seen(&redis).await);
+                eventually("the third token is used", async || calls.load(Ordering::SeqCst) >= 3).await;
+                redis.raw(ping).await.unwrap();
+                secrets::assert_absent(token, seen(&redis).await);
+                // Now every token is wrong.
+                server.redis_cli(&["ACL", "DELUSER", "app"]);
+                secrets::assert_absent(token, seen(&redis).await);
+                redis.close().await;
+            }
+        });
+    });
+    let (traced, metrics) = (traced.0.lock().unwrap().clone(), metrics.render());
+    for token in PASSWORDS {
+        secrets::assert_absent(token, [&traced, &metrics]);
+    }
+    for name in ["redis_keyspace_credentials_total", "redis_keyspace_reauthentications_total"] {
+        assert!(metrics.contains(&format!("{name}{{outcome=\"ok\"")), "{name} in {metrics}");
+        let documented = include_str!("../../../redis-keyspace/src/telemetry.rs");
+        assert!(documented.contains(&format!("`{name}`")));
+    }
+    assert!(metrics.contains("redis_keyspace_reauthentications_total{outcome=\"error\""), "{metrics}");
+    assert!(traced.contains("an open connection could not log in with new credentials"), "it is logged");
+    assert!(!traced.contains("AUTH "), "{traced}");
 }
 
 #[test]

@@ -113,4 +113,31 @@ impl Lane {
     pub(crate) async fn ended(&self) {
         self.handle.queue.ended().await;
     }
+
+    /// Returns a reference that does not keep the lane open.
+    pub(crate) fn downgrade(&self) -> LaneRef {
+        LaneRef { queue: Arc::clone(&self.handle.queue) }
+    }
+}
+
+/// A reference to a lane that does not keep it open.
+pub(crate) struct LaneRef {
+    queue: Arc<Queue>,
+}
+
+impl LaneRef {
+    /// Queues a request on no keys.
+    pub(crate) fn submit(&self, request: &Request, deadline: Deadline) -> Submitted {
+        self.queue.submit(request, "", deadline)
+    }
+
+    /// Whether the lane accepts no more commands.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.queue.is_open()
+    }
+
+    /// Waits until the driver has ended.
+    pub(crate) async fn ended(&self) {
+        self.queue.ended().await;
+    }
 }

@@ -15,5 +15,5 @@ mod queue;
 mod submitted;
 mod wire;
 
-pub(crate) use handle::Lane;
+pub(crate) use handle::{Lane, LaneRef};
 pub(crate) use submitted::{Receiver, Submitted};
