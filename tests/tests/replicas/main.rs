@@ -1,6 +1,7 @@
 //! Reads from replicas: of a cluster, behind sentinels, and configured ones.
 
 mod cluster;
+mod configured;
 mod sentinels;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Masters behind sentinels: discovery, failovers, and sentinels that fail or are cut off.
 
-// mod access;
+mod access;
 mod commands;
 mod failovers;
 mod outages;

@@ -6,4 +6,5 @@ mod commands;
 mod failures;
 mod options;
 mod rotation;
+mod sentinels;
 mod traffic;
