@@ -221,7 +221,8 @@ impl ClusterShared {
                     state.former.remove(0);
                 }
             }
-            if is_change && old.is_replaced(&entry.node, &new) {
+            let has_lost_slots = is_change && old.is_master(&entry.node) && !new.is_master(&entry.node);
+            if has_lost_slots && old.is_replaced(&entry.node, &new) {
                 entry.node.facts.set_replaced(true);
             }
         }
