@@ -14,8 +14,8 @@ impl RedisBuilder {
     /// - `REDIS_SENTINELS`, the sentinels that name the master (`sentinel-1:26379,sentinel-2`), and
     ///   `REDIS_SENTINEL_MASTER`, the name of the master; see [`sentinel`](Self::sentinel). One
     ///   without the other is an error;
-    /// - `REDIS_SENTINEL_USERNAME`, and `REDIS_SENTINEL_PASSWORD` or `REDIS_SENTINEL_PASSWORD_FILE`,
-    ///   for connections to sentinels;
+    /// - `REDIS_SENTINEL_USERNAME`, and `REDIS_SENTINEL_PASSWORD` or
+    ///   `REDIS_SENTINEL_PASSWORD_FILE`, for connections to sentinels;
     /// - `REDIS_REPLICAS`, servers that replicate the server (`redis-2:6379,redis-3`); see
     ///   [`replicas`](Self::replicas);
     /// - `REDIS_USERNAME`;

@@ -99,13 +99,14 @@ impl KeyspaceOptions {
 
     /// Sets the server for this keyspace from a URL. `None` changes nothing. User, password,
     /// database and protocol come from the URL, as with
-    /// [`RedisBuilder::url`](crate::RedisBuilder::url). The URL can list several nodes of a cluster,
-    /// or the sentinels that name a master. Nodes, sentinels and replicas of the handle are not used
-    /// for this keyspace.
+    /// [`RedisBuilder::url`](crate::RedisBuilder::url). The URL can list several nodes of a
+    /// cluster, or the sentinels that name a master. Nodes, sentinels and replicas of the handle
+    /// are not used for this keyspace.
     ///
     /// The scheme decides whether connections are encrypted: `redis://` switches TLS off for this
     /// keyspace. With `rediss://`, they use the TLS options of the handle, except its server name
-    /// and `danger_accept_any_certificate`. The same applies to sentinels, with `rediss+sentinel://`.
+    /// and `danger_accept_any_certificate`. The same applies to sentinels, with
+    /// `rediss+sentinel://`.
     ///
     /// If the URL contains no password, none is sent: the password of the handle is for another
     /// server. [`db`](Self::db) overrides the database of the URL. If the URL is invalid,
