@@ -47,6 +47,29 @@ async fn commands_and_pipelines() {
 }
 
 #[tokio::test]
+async fn users_change_while_the_server_runs() {
+    let server = Server::builder().password("secret").build();
+    let app = |password: &str| RedisConnectionInfo::default().set_username("app").set_password(password);
+    assert!(connect_with(&server, app("one")).await.is_err());
+    server.set_user("app", "one");
+    let mut connection = connect_with(&server, app("one")).await.unwrap();
+    server.set_user("app", "two");
+    assert!(connect_with(&server, app("one")).await.is_err());
+    // An open connection stays logged in, also after a rejected AUTH.
+    let mut auth = redis::cmd("AUTH");
+    let error = auth.arg("app").arg("one").exec_async(&mut connection).await.unwrap_err();
+    assert_eq!(error.code(), Some("WRONGPASS"));
+    redis::cmd("SET").arg("k").arg("v").exec_async(&mut connection).await.unwrap();
+    redis::cmd("AUTH").arg("app").arg("two").exec_async(&mut connection).await.unwrap();
+    let root = RedisConnectionInfo::default().set_password("secret");
+    let mut other = connect_with(&server, root).await.unwrap();
+    assert!(server.remove_user("app") && !server.remove_user("app"));
+    redis::cmd("GET").arg("k").exec_async(&mut connection).await.unwrap_err();
+    redis::cmd("GET").arg("k").exec_async(&mut other).await.unwrap();
+    assert!(connect_with(&server, app("two")).await.is_err());
+}
+
+#[tokio::test]
 async fn databases_users_and_passwords() {
     let server = Server::builder().databases(3).password("secret").user("app", "other").build();
     for protocol in PROTOCOLS {

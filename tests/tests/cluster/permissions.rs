@@ -47,7 +47,7 @@ catalog!(SHOP = [ShopKeys]);
 
 /// Where the rules must be enough.
 enum Place {
-    Single(RealServer),
+    Single(Box<RealServer>),
     Cluster(&'static RealCluster),
 }
 
@@ -93,7 +93,7 @@ impl Place {
 }
 
 fn on_each(test: impl AsyncFn(Place)) {
-    for place in [Place::Single(RealServer::start()), Place::Cluster(shared_cluster())] {
+    for place in [Place::Single(Box::new(RealServer::start())), Place::Cluster(shared_cluster())] {
         within(PATIENCE, test(place));
     }
 }
@@ -250,7 +250,7 @@ fn the_options_add_no_more_than_they_say() {
     assert_eq!(difference(empty().health(), empty()), ["~redis-keyspace:health", "+info", "+set"]);
 
     within(PATIENCE, async {
-        let place = Place::Single(RealServer::start());
+        let place = Place::Single(Box::new(RealServer::start()));
         place.user("app", "pass", &empty().health().sentinel());
         let redis = place.builder().username("app").password("pass").build().unwrap();
         let health = redis.health().with_write_probe().timeout(LIMIT).await;

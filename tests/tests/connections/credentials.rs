@@ -33,7 +33,7 @@ struct OtherKeys {
 /// A server whose users the tests change. Each connection must log in.
 enum TestServer {
     Embedded(Server),
-    Real(RealServer),
+    Real(Box<RealServer>),
 }
 
 impl TestServer {
@@ -42,7 +42,7 @@ impl TestServer {
     }
 
     fn real() -> Self {
-        Self::Real(RealServer::builder().password("root").start())
+        Self::Real(Box::new(RealServer::builder().password("root").start()))
     }
 
     /// Adds a user, or replaces its password.
@@ -74,7 +74,7 @@ impl TestServer {
     /// The ids and the users of the open connections of the handles, as another user sees them.
     async fn connections(&self) -> Vec<(u64, String)> {
         let root = self.builder().password("root").client_name("root").build().unwrap();
-        let list: String = root.raw(|connection| list(connection)).await.unwrap();
+        let list: String = root.raw(list).await.unwrap();
         root.close().await;
         let field = |line: &str, name: &str| {
             let field = line.split(' ').find_map(|field| field.strip_prefix(name).map(str::to_owned));
@@ -104,11 +104,14 @@ async fn ping(mut connection: RawConnection) -> redis::RedisResult<()> {
     redis::cmd("PING").query_async(&mut connection).await
 }
 
+/// What a source has: credentials with their lifetime after each call, or why it fails.
+type Stored = Result<(Credentials, Option<Duration>), String>;
+
 /// A source of credentials that counts its calls.
 #[derive(Clone)]
 struct Vault {
     calls: Arc<AtomicUsize>,
-    stored: Arc<Mutex<Result<(Credentials, Option<Duration>), String>>>,
+    stored: Arc<Mutex<Stored>>,
 }
 
 impl Vault {
