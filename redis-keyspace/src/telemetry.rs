@@ -34,6 +34,9 @@
 //! | `WARN` | a failed loader, a value that could not be refreshed early |
 //! | `WARN` | a lock that could not be renewed or released, or was lost |
 //! | `WARN` | a cluster of which no node reports its slots |
+//! | `WARN` | a sentinel that does not answer, fewer than a majority of the sentinels that answer |
+//! | `INFO` | sentinels that name another master, a majority of sentinels that answers again |
+//! | `DEBUG` | a replica that is in sync, or not any more |
 //! | `WARN` | a credentials provider that failed, an open connection that could not log in again |
 //! | `INFO` | a circuit breaker that closed, the start of the embedded server |
 //! | `DEBUG` | slots of a cluster that moved, and that are scanned again |
@@ -52,6 +55,7 @@
 //! | `redis_keyspace_large_values_total` | counter | `keyspace`, `template`, `command`, `direction`: `sent`, `received` |
 //! | `redis_keyspace_retries_total` | counter | |
 //! | `redis_keyspace_redirections_total` | counter | |
+//! | `redis_keyspace_master_switches_total` | counter | `master`, the name that sentinels watch |
 //! | `redis_keyspace_connects_total` | counter | `server`; `outcome`: `ok`, `error` |
 //! | `redis_keyspace_lost_connections_total` | counter | `server` |
 //! | `redis_keyspace_breaker_opened_total` | counter | `server` |

@@ -53,7 +53,8 @@ macro_rules! call_options {
 macro_rules! wait_option {
     ($this:ident => $place:expr) => {
         /// Waits after the write until so many replicas have acknowledged it (`WAIT`), for at most
-        /// `limit`, which is rounded up to milliseconds. The deadline of the command grows by `limit`.
+        /// `limit`, which is rounded up to milliseconds. The deadline of the command grows by
+        /// `limit`.
         ///
         /// If fewer replicas acknowledge it in time, the command fails with
         /// [`NotReplicated`](crate::ErrorKind::NotReplicated), although the write was executed. An

@@ -99,9 +99,9 @@ pub struct PoolStats {
     /// The last error of a connection attempt or of a shared connection.
     pub last_error: Option<String>,
     /// The nodes, if the server is a cluster or reads use replicas: the numbers above are their
-    /// sums, and `breaker` is the worst state among the masters. What nodes counted that have left the
-    /// cluster is included in the sums. The server that the configuration names is listed too, without
-    /// slots, if it is no node by that name.
+    /// sums, and `breaker` is the worst state among the masters. What nodes counted that have left
+    /// the cluster is included in the sums. The server that the configuration names is listed too,
+    /// without slots, if it is no node by that name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStats>,
     /// The sentinels, if they name the server.

@@ -13,9 +13,9 @@ impl RedisBuilder {
     ///
     /// `redis+sentinel://user:password@s1:26379,s2,s3/mymaster?db=2` uses the master `mymaster` of
     /// these [sentinels](Self::sentinel). User and password are for the master; the parameters
-    /// `sentinel_user` and `sentinel_pass` are for the sentinels. `rediss+sentinel://..` switches TLS
-    /// on for both, and `sentinel_tls` (`true`, `false`) decides it for the sentinels. They use the
-    /// TLS options of the master, unless `sentinel_tls` of this builder sets others.
+    /// `sentinel_user` and `sentinel_pass` are for the sentinels. `rediss+sentinel://..` switches
+    /// TLS on for both, and `sentinel_tls` (`true`, `false`) decides it for the sentinels. They use
+    /// the TLS options of the master, unless `sentinel_tls` of this builder sets others.
     ///
     /// A URL can list several [nodes](Self::nodes) of a cluster:
     /// `redis://a:7000,b:7000,[::1]:7000`.

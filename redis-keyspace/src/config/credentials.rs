@@ -82,8 +82,8 @@ pub type CredentialsError = Box<dyn StdError + Send + Sync>;
 
 /// Returns the credentials of new connections while the program runs: a password from a secret
 /// store, or a token that a cloud provider issues for a few minutes. Set it with
-/// [`RedisBuilder::credentials`](crate::RedisBuilder::credentials), whose documentation says when it
-/// is called.
+/// [`RedisBuilder::credentials`](crate::RedisBuilder::credentials), whose documentation says when
+/// it is called.
 ///
 /// Closures that return a future of a `Result<Credentials, _>` implement this trait. Implement it
 /// for a type that keeps a client:

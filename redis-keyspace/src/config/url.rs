@@ -41,8 +41,8 @@ pub(crate) struct UrlParts {
 
 /// Parses `redis://[user[:password]@]host[:port][,host[:port]..][/db]`, the same with `rediss`,
 /// `redis+sentinel://[user[:password]@]host[:port][,host[:port]..]/master?db=..`, the same with
-/// `rediss+sentinel`, or `redis+unix:///path?db=..&user=..&pass=..`. Every part is either used or an
-/// error.
+/// `rediss+sentinel`, or `redis+unix:///path?db=..&user=..&pass=..`. Every part is either used or
+/// an error.
 pub(crate) fn parse(text: &str) -> Result<UrlParts> {
     let text = text.trim();
     check_characters(text)?;

@@ -12,6 +12,7 @@
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
 //! | [`servers`] | configuring servers, credentials that change, choosing a server, namespaces, tenants, pools |
 //! | [`cluster`] | clusters: finding the nodes, commands on many slots, failovers, scans |
+//! | [`sentinel`] | masters behind sentinels: discovery, failovers, what may be lost |
 //! | [`replicas`] | reading from replicas, what may be stale, and writes that wait for replicas |
 //! | [`tls`] | encrypted connections: private CAs, client certificates, renewal, errors |
 //! | [`errors`] | error kinds, deadlines, retries, the circuit breaker, and running without Redis |
@@ -44,6 +45,9 @@ pub mod servers {}
 
 #[doc = include_str!("cluster.md")]
 pub mod cluster {}
+
+#[doc = include_str!("sentinel.md")]
+pub mod sentinel {}
 
 #[doc = include_str!("replicas.md")]
 pub mod replicas {}

@@ -111,3 +111,23 @@ fn the_file_of_a_cluster_joins_the_nodes_that_it_starts() {
         assert_eq!(join["depends_on"][name.as_str()]["condition"].as_str(), Some("service_healthy"));
     }
 }
+
+#[test]
+fn the_file_of_sentinels_watches_the_servers_that_it_starts() {
+    let text = include_str!("../../../compose.sentinel.yml");
+    let file = &YamlLoader::load_from_str(text).unwrap()[0];
+    let environment = |name: &str| &file["services"][name]["environment"];
+    let master = environment("node-0")["PORT"].as_i64().unwrap();
+    for replica in ["node-1", "node-2"] {
+        let of = environment(replica)["REPLICA_OF"].as_str();
+        assert_eq!(of, Some(format!("--replicaof 127.0.0.1 {master}").as_str()), "{replica}");
+    }
+    let sentinel = file["x-sentinel"]["command"][2].as_str().unwrap();
+    assert!(sentinel.contains(&format!("sentinel monitor mymaster 127.0.0.1 {master} 2")), "{sentinel}");
+    for nth in 0..3 {
+        assert_eq!(environment(&format!("sentinel-{nth}"))["PORT"].as_i64(), Some(26379 + nth));
+        let node = format!("node-{nth}");
+        let condition = &file["x-sentinel"]["depends_on"][node.as_str()]["condition"];
+        assert_eq!(condition.as_str(), Some("service_healthy"));
+    }
+}
