@@ -34,7 +34,8 @@ pub struct Health {
     /// Whether the server answered in time, runs commands, and accepted the write if one was
     /// requested.
     pub healthy: bool,
-    /// The server's address, without user and password.
+    /// The server's address, without user and password. If sentinels name the server, their
+    /// addresses and the name of the master; `sentinels` has its address.
     pub endpoint: String,
     /// How long the reply took, in milliseconds; the first check includes connecting. `None` if the
     /// server did not reply.

@@ -66,7 +66,8 @@ pub struct PoolStats {
     pub refs: usize,
     /// Whether commands are likely to succeed.
     pub status: PoolStatus,
-    /// The server's address, without user and password.
+    /// The server's address, without user and password. If sentinels name the server, their
+    /// addresses and the name of the master; `sentinels` has its address.
     pub endpoint: String,
     /// The logical database.
     pub db: u16,
