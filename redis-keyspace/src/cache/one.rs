@@ -64,7 +64,7 @@ where
         let fill = Fill::new(binding, options, [(key, false)]);
         let looked = match (is_plain, failure) {
             (false, _) => fill.look().await?,
-            (true, None) if !is_final => fill.look().await?,
+            (true, _) if !is_final => fill.look().await?,
             (true, None) => fill.looked(Ok(vec![(None, None)]))?,
             (true, Some(failure)) => fill.looked(Err(failure))?,
         };

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::binding::Binding;
 use super::refusals::{has_refusal, not_run};
 use super::run::run;
 use crate::connect::Submitted;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Budget, Error, ErrorKind, Result};
 use crate::protocol::{Division, Replies, Reply, Request, Units};
 use crate::schema::Reads;
 use crate::time::Deadline;
@@ -43,7 +44,13 @@ pub(crate) fn submit_to_replica(binding: &Binding, request: &Request, deadline: 
 pub(crate) fn is_final(binding: &Binding, replies: &Replies) -> bool {
     let is_cluster = binding.pool().cluster().is_some();
     let is_miss = is_cluster && replies.as_slice().iter().any(says_missing);
-    !is_miss && !has_refusal(replies)
+    !is_miss && !has_refusal(replies) && !replies.as_slice().iter().any(is_denied)
+}
+
+/// Whether a server rejects a command because of its user. Users are not replicated.
+fn is_denied(reply: &Reply) -> bool {
+    let codes = ["NOPERM", "NOAUTH"];
+    matches!(reply, Reply::Error(said) if codes.iter().any(|code| said.starts_with(code)))
 }
 
 /// Whether a reply to a read says that a key does not exist: nil, a count of 0, or a TTL of -2.
@@ -64,6 +71,13 @@ pub(crate) async fn run_on_replica(
     reads: Reads,
 ) -> Result<Replies> {
     request.check_names()?;
+    if reads == Reads::Replica && !binding.pool().has_connected() {
+        // Only then it is known whether the server is a node of a cluster, whose replicas answer.
+        deadline.bound(Budget::Connect, binding.pool().connect()).await??;
+    }
+    if !binding.pool().has_replicas() {
+        return run(binding, request, deadline, true, None).await;
+    }
     if binding.pool().cluster().is_none() {
         return read(&binding, Cow::Owned(request), None, deadline, reads).await;
     }
@@ -87,18 +101,21 @@ async fn read(
     let mut failure = None;
     let only_replicas = reads == Reads::Replica;
     if only_replicas && pool.replica(slot).is_none() {
-        pool.replicas_ready(deadline).await;
+        pool.replicas_ready(slot, deadline).await;
     }
     for _ in 0..MOST_REPLICAS {
         let Some(node) = pool.replica(slot) else { break };
         if binding.closed.is_set() {
             return Err(Error::closed());
         }
-        let running = node.run(&request, &binding.namespace, deadline, &binding.closed, None);
-        match binding.watch(deadline).bound(running).await {
+        // A silent replica must leave time for another one, or for the master.
+        let part = Deadline::after(deadline.at().saturating_duration_since(Instant::now()) / 2);
+        let running = node.run(&request, &binding.namespace, part, &binding.closed, None);
+        match binding.watch(part).bound(running).await {
             Ok((replies, _)) if is_final(binding, &replies) => return Ok(replies),
             Ok((replies, _)) => match not_run(&request, &replies, true) {
-                // It is a miss.
+                // It is a miss, or the replica does not permit the read.
+                None if only_replicas && replies.as_slice().iter().any(is_denied) => return Ok(replies),
                 None => return run(Arc::clone(binding), &*request, deadline, true, None).await,
                 Some(error) => {
                     if let Some(cluster) = pool.cluster() {
@@ -107,7 +124,6 @@ async fn read(
                     failure = Some(error);
                 }
             },
-            Err(error) if error.kind() == ErrorKind::Timeout => return Err(error),
             Err(error) => failure = Some(error),
         }
         // The next check decides whether it is used again.

@@ -1,16 +1,22 @@
 //! Runs writes that wait until replicas have acknowledged them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::binding::Binding;
 use super::raw::{RawTarget, find};
 use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica};
-use crate::connect::{Cluster, Node, ReplicaWait, Route, run_and_wait};
+use crate::connect::{Cluster, NextStep, Node, ReplicaWait, Route, run_and_wait};
 use crate::error::Result;
 use crate::protocol::{Replies, Reply, Request};
 use crate::time::{Backoff, Deadline};
+
+/// How many redirections a command follows.
+const MOST_REDIRECTIONS: u32 = 16;
+/// The pause while the slot of the keys is being moved.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
 /// Runs a write and waits until replicas have acknowledged it.
 pub(crate) async fn run_with_replicas(
@@ -25,7 +31,7 @@ pub(crate) async fn run_with_replicas(
     binding.require_server()?;
     let _forgetting = forget_copies(&binding, &request);
     let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
-    let mut retries = 0;
+    let (mut retries, mut redirections) = (0, 0);
     loop {
         let mut asked = None;
         let running = attempt(&binding, &request, deadline, wait, &mut asked);
@@ -45,11 +51,23 @@ pub(crate) async fn run_with_replicas(
             }
             return acknowledged.map(|()| replies);
         };
-        if let Some((cluster, node)) = asked {
-            cluster.after(&failure, Some(&node));
+        let next = asked.map(|(cluster, node)| cluster.after(&failure, Some(&node)));
+        let has_time = |pause| Instant::now() + pause < deadline.at();
+        match next {
+            // The map names the new node now.
+            Some(NextStep::Follow(Route::BySlot)) if redirections < MOST_REDIRECTIONS => {
+                redirections += 1;
+                continue;
+            }
+            // The slot is being moved, which takes milliseconds. The command needs one node.
+            Some(NextStep::Follow(Route::Asking(_)) | NextStep::Soon) if has_time(LONGEST_WAIT) => {
+                tokio::time::sleep(LONGEST_WAIT).await;
+                continue;
+            }
+            _ => {}
         }
         let pause = backoff.pause();
-        if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
+        if retries >= binding.retries || !has_time(pause) {
             return outcome.map(|(replies, _)| replies);
         }
         count!("redis_keyspace_retries_total");

@@ -14,7 +14,7 @@ use crate::client::{
     submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{Replies, Reply, Request, read};
 use crate::schema::Reads;
 use crate::time::{Deadline, Expiry};
@@ -51,9 +51,14 @@ impl<T> Command<T> {
             if call.wait.is_some() {
                 return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
             }
-            let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
+            let reads = subject.reads_from();
+            if reads == Reads::Replica && !binding.pool().has_connected() {
+                return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
+            }
+            let by_replica = reads != Reads::Master && binding.pool().has_replicas();
             let submitted = if by_replica {
-                submit_to_replica(binding, request, deadline)
+                // A silent replica must leave time for another one, or for the master.
+                submit_to_replica(binding, request, Deadline::after(deadline.limit() / 2))
             } else {
                 submit(binding, request, deadline)
             };
@@ -92,7 +97,7 @@ impl<T> Command<T> {
             return Ok(CommandProgress::slow(running));
         }
         let reads = self.subject.reads_from();
-        if reads != Reads::Master && binding.pool().has_replicas() {
+        if reads != Reads::Master {
             return Ok(CommandProgress::slow(run_on_replica(binding, request, deadline, reads)));
         }
         Ok(CommandProgress::slow(run(binding, request, deadline, self.repeatable, failure)))
@@ -112,6 +117,16 @@ impl<T> Command<T> {
             // Another handle was installed since, or none: the failure of the first attempt is the
             // outcome.
             _ => Err(failure),
+        }
+    }
+
+    /// Reads elsewhere after a replica failed.
+    fn without_replica(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Step {
+        match self.call.target.resolve(self.subject.keyspace) {
+            Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to && failure.kind() != ErrorKind::Closed => {
+                Step::of(self.slowly(binding, deadline, None))
+            }
+            _ => Step::Done(Err(failure)),
         }
     }
 
@@ -218,6 +233,7 @@ impl<T> Future for Command<T> {
                         Poll::Pending => Ok(Err(std::task::ready!(watch.poll_passed(context)))),
                     };
                     match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
+                        Err(failure) if by_replica => this.without_replica(failure, deadline, sent_to),
                         Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
                         Ok(replies) if by_replica => this.judge_replica(replies, deadline, sent_to),
                         Ok(replies) => this.judge(replies, deadline, sent_to),

@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
 use tokio::task::AbortHandle;
 
+use super::atomicity::Atomicity;
 use super::attempt::{Attempt, Origin};
 use super::login::Login;
 use super::open::open;
@@ -16,6 +17,8 @@ use crate::error::Error;
 
 pub(crate) struct Exclusive {
     pub(super) connection: MultiplexedConnection,
+    /// What the server accepts for atomic operations.
+    pub(super) atomicity: Atomicity,
     driver: AbortHandle,
     pub(super) last_used: Instant,
     generation: u64,
@@ -64,6 +67,7 @@ impl Exclusive {
         let driver = tokio::spawn(driver).abort_handle();
         Ok(Self {
             connection,
+            atomicity: server.atomicity,
             driver,
             last_used: Instant::now(),
             generation,

@@ -20,9 +20,10 @@ impl bb8::ManageConnection for LaneManager {
     async fn connect(&self) -> Result<Attempt<Lane>, Self::Error> {
         let Origin { settings, facts, .. } = &self.origin;
         let connect = || async {
+            let generation = facts.generation();
             let (stream, Login { unread, server, issued, .. }) = open(settings, facts).await?;
             let run = facts.note_server(&server);
-            let lane = Lane::spawn(stream, unread, self.origin.clone(), run, server);
+            let lane = Lane::spawn(stream, unread, self.origin.clone(), run, server, generation);
             keep_authenticated(&lane, issued, &self.origin);
             Ok(lane)
         };

@@ -245,11 +245,10 @@ impl Pool {
         }
     }
 
-    /// Waits until replicas were looked for.
-    pub(crate) async fn replicas_ready(&self, deadline: Deadline) {
+    /// Waits until a replica for keys of this slot is found, or was looked for in vain.
+    pub(crate) async fn replicas_ready(&self, slot: Option<u16>, deadline: Deadline) {
         if let Connections::Own(server) = &self.connections {
-            server.replica(None);
-            server.replicas.ready(deadline).await;
+            server.replicas.ready(deadline, || server.replica(slot).is_some()).await;
         }
     }
 

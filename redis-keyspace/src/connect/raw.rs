@@ -7,10 +7,12 @@ use bb8_redis::bb8;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
+use super::atomicity::SendPlan;
 use super::attempt::Attempt;
 use super::exclusive::ExclusiveManager;
 use super::raw_session::RawSession;
 use super::redact::{MayRepeat, commands};
+use crate::protocol::Request;
 
 /// An exclusive connection of the `redis` crate, lent by [`Redis::raw`](crate::Redis::raw). It
 /// implements [`ConnectionLike`], so the driver's whole API works on it.
@@ -67,6 +69,26 @@ impl RawConnection {
 
     pub(crate) fn external(connection: MultiplexedConnection) -> Self {
         Self { source: RawSource::External(connection), session: RawSession::default() }
+    }
+
+    /// Returns how a request must be sent on this connection.
+    pub(super) fn plan(&self, request: &Request) -> SendPlan {
+        match &self.source {
+            RawSource::Own(pooled) => match &**pooled {
+                Attempt::Connected(exclusive) => exclusive.atomicity.plan(request),
+                Attempt::Failed(..) => SendPlan::Unchanged,
+            },
+            RawSource::External(_) => SendPlan::Unchanged,
+        }
+    }
+
+    /// Sends commands of the library, whose errors do not need to be redacted.
+    pub(super) async fn send(&mut self, pipeline: &Pipeline) -> redis::RedisResult<Vec<Value>> {
+        self.session.begin_pipeline(pipeline, Some(pipeline.len()));
+        let driver = self.driver().ok_or_else(never_lent)?;
+        let replies = driver.send_packed_commands(pipeline, 0, pipeline.len()).await;
+        self.session.answered_pipeline(pipeline, 0, &replies);
+        replies
     }
 
     fn driver(&mut self) -> Option<&mut MultiplexedConnection> {

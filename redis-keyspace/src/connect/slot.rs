@@ -149,7 +149,6 @@ impl Slot {
         // Return the broken lane to bb8 first, to make room for a new one.
         self.lane.store(None);
         let asked = Instant::now();
-        let generation = origin.facts.generation();
         let checked_out = deadline.bound(Budget::Connect, fresh(lanes, asked)).await.map_err(explained)?;
         let Ok(checked_out) = checked_out else {
             return Err(deadline.passed(Budget::Connect));
@@ -164,8 +163,9 @@ impl Slot {
         let held = HeldLane { lane: lane.clone(), since: Instant::now(), _checked_out: checked_out };
         self.lane.store(Some(Arc::new(held)));
         *last_failure = None;
-        if generation != origin.facts.generation() {
-            // The server was replaced meanwhile, and this lane may have been missed.
+        if lane.generation() != origin.facts.generation() {
+            // The server was replaced after the lane was connected, here or for a caller that was
+            // dropped, and this lane was missed.
             lane.retire();
         }
         Ok(lane)

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use redis::aio::ConnectionLike;
-
+use super::atomicity::SendPlan;
 use super::external::pipeline;
 use super::raw::RawConnection;
 use crate::error::{Budget, Error, ErrorKind};
@@ -45,19 +44,31 @@ pub(crate) async fn run_and_wait(
     deadline: Deadline,
     wait: ReplicaWait,
 ) -> Result<(Replies, Result<(), Error>), Error> {
-    let mut commands = pipeline(request, namespace);
+    let script = match connection.plan(request) {
+        SendPlan::Unchanged => None,
+        SendPlan::AsScript => Some(request.as_script(namespace)?),
+        SendPlan::Rejected(error) => return Err(error),
+    };
+    let mut commands = pipeline(script.as_ref().unwrap_or(request), namespace);
     // Zero would mean forever.
-    let limit = wait.limit.as_millis().clamp(1, i64::MAX.unsigned_abs().into());
+    let limit = wait.limit.min(Deadline::LONGEST);
+    let limit = limit.as_micros().div_ceil(1000).max(1);
     commands.cmd("WAIT").arg(wait.replicas).arg(limit.to_string());
-    let count = commands.len();
-    let sent = connection.req_packed_commands(&commands, 0, count);
-    let replies = deadline.bound(Budget::Reply, sent).await?.map_err(Error::driver)?;
+    let sending = connection.send(&commands);
+    let replies = deadline.bound(Budget::Reply, sending).await?.map_err(Error::driver)?;
     let mut replies: Vec<_> = replies.into_iter().map(Reply::from).collect();
     let outcome = match replies.pop() {
         Some(Reply::Int(acknowledged)) => wait.check(acknowledged),
-        Some(Reply::Error(said)) => Err(Error::server(&said).about("WAIT", None, None)),
+        // Also if the user may not wait, or if the server became a replica meanwhile.
+        Some(Reply::Error(said)) => Err(Error::new(
+            ErrorKind::NotReplicated,
+            format!("the write was executed, but WAIT failed: {said}"),
+        )),
         _ => return Err(Error::protocol("WAIT did not return a count")),
     };
+    if script.is_some() {
+        return Ok((request.replies_of_script(Replies::Many(replies)), outcome));
+    }
     let replies = match (request, replies.len()) {
         (Request::One(_), 1) => replies.pop().map_or_else(|| Replies::Many(Vec::new()), Replies::One),
         _ => Replies::Many(replies),

@@ -9,6 +9,24 @@ const WORD: usize = 5;
 /// Servers truncate arguments that they repeat. A prefix of this length is enough to recognize one.
 const PREFIX: usize = 24;
 
+/// Codes that servers send, which reveal nothing about an argument that is equal to one of them.
+const KNOWN_CODES: [&str; 14] = [
+    "MOVED",
+    "ASK",
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "MASTERDOWN",
+    "READONLY",
+    "LOADING",
+    "BUSY",
+    "NOSCRIPT",
+    "NOPERM",
+    "NOAUTH",
+    "WRONGTYPE",
+    "EXECABORT",
+];
+
 /// Returns an error text with `***` in place of each argument of its command, because arguments may
 /// be passwords or values. Keeps the name of the command.
 pub(crate) fn redacted<'a>(said: &str, arguments: impl Iterator<Item = &'a [u8]>) -> String {
@@ -21,7 +39,12 @@ pub(crate) fn redacted<'a>(said: &str, arguments: impl Iterator<Item = &'a [u8]>
             text = format!("{} (the rest is omitted, because it may repeat an argument)", code_of(&text));
         }
     }
-    if code_of(&text).contains('*') { text.replacen(code_of(&text), "ERR", 1) } else { text }
+    if !code_of(&text).contains('*') {
+        return text;
+    }
+    // An argument such as `moved` must not hide what the server said.
+    let code = Some(code_of(said)).filter(|code| KNOWN_CODES.contains(code)).unwrap_or("ERR");
+    text.replacen(code_of(&text), code, 1)
 }
 
 /// Removes the arguments that a server or a proxy repeats in the error of a rejected command. They
@@ -132,6 +155,7 @@ mod tests {
             ("ERR no pin 4711, but 47110", &["4711"], "ERR no pin ***, but 47110"),
             ("ERR xhunter2x", &["hunter2"], "ERR x***x"),
             ("hunter2 is wrong", &["hunter2"], "ERR is wrong"),
+            ("MOVED 6812 10.0.0.1:1", &["moved"], "MOVED 6812 10.0.0.1:1"),
         ] {
             assert_eq!(of(said, arguments), shown);
         }

@@ -81,7 +81,7 @@ fn reads_go_on_when_a_master_is_replaced() {
 #[test]
 fn a_write_to_a_cluster_waits_for_the_replica_of_its_slot() {
     let cluster = RealCluster::start();
-    on(Redis::builder().url(&cluster.url()).unwrap(), async |_| {
+    on(Redis::builder().url(&cluster.url()).unwrap(), async |redis: Redis| {
         let limit = Duration::from_secs(20);
         for id in 0..20 {
             ShopKeys::page(id).set("page").wait_replicas(1, limit).await.unwrap();
@@ -91,6 +91,17 @@ fn a_write_to_a_cluster_waits_for_the_replica_of_its_slot() {
         let pages = (0..20).map(|id| (ShopKeys::page(id), "x"));
         let error = Key::set_many(pages).wait_replicas(1, limit).await.unwrap_err();
         assert!(error.to_string().contains("must be in the same slot"), "{error}");
+        let wire = redis.wire_key(&ShopKeys::page(3)).unwrap();
+        let slot: u16 = cluster.node(0).redis_cli(&["CLUSTER", "KEYSLOT", &wire]).parse().unwrap();
+        let to = cluster.masters().into_iter().find(|&node| node != cluster.master_of(slot)).unwrap();
+        let moving = cluster.begin_move(slot, to);
+        moving.move_keys(1000);
+        let writing = tokio::spawn(
+            redis.scope(async move { ShopKeys::page(3).set("moved").wait_replicas(1, limit).await }),
+        );
+        moving.finish();
+        writing.await.unwrap().unwrap();
+        cluster.settled();
         // The node of a slot that moved is found by its redirection.
         let slot_owner = cluster.masters()[0];
         cluster.failover(cluster.replicas_of(slot_owner)[0], Failover::Graceful);

@@ -1,5 +1,7 @@
 //! Reads from replicas that the configuration names.
 
+use std::time::Duration;
+
 use redis_keyspace::Redis;
 use redis_keyspace::command::Reads;
 use redis_keyspace_tests::{RealServer, eventually, eventually_blocking};
@@ -12,8 +14,9 @@ fn servers() -> (RealServer, RealServer) {
     let port = master.port().to_string();
     let replica = RealServer::builder().arg("--replicaof").arg("127.0.0.1").arg(port).start();
     eventually_blocking("the replica receives writes", || {
-        master.redis_cli(&["SET", ":warm", "up"]);
-        master.redis_cli(&["WAIT", "1", "100"]) == "1"
+        let mut client = master.client();
+        client.call(&["SET", ":warm", "up"]).unwrap();
+        client.call(&["WAIT", "1", "100"]).unwrap().to_string() == "1"
     });
     (master, replica)
 }
@@ -24,9 +27,9 @@ fn reads_use_the_configured_replica_until_it_is_down() {
     let builder = Redis::builder().host("127.0.0.1").port(master.port());
     let builder = builder.replicas([replica.address().to_string()]).unwrap();
     on(builder, async |redis: Redis| {
-        ShopKeys::page(1).set("page").await.unwrap();
-        ShopKeys::near(1).set("near").await.unwrap();
-        master.redis_cli(&["WAIT", "1", "20000"]);
+        let limit = Duration::from_secs(20);
+        ShopKeys::page(1).set("page").wait_replicas(1, limit).await.unwrap();
+        ShopKeys::near(1).set("near").wait_replicas(1, limit).await.unwrap();
         uses(&redis, 1).await;
         let (of_master, of_replica) = ([reads(&master)], [reads(&replica)]);
         for _ in 0..10 {

@@ -114,6 +114,33 @@ fn replicas_that_are_down_or_cut_off_are_not_used() {
 }
 
 #[test]
+fn the_first_read_waits_for_a_replica() {
+    let servers = RealSentinels::start();
+    on(builder(&servers), async |redis: Redis| {
+        let of_master = [reads(servers.node(0))];
+        assert_eq!(ShopKeys::page(1).get().await.unwrap(), None);
+        assert!(in_sync(&redis) > 0);
+        assert_eq!(count(&of_master), 0);
+    });
+}
+
+#[test]
+fn a_silent_replica_leaves_time_for_the_master() {
+    let servers = RealSentinels::builder().replicas(1).start();
+    on(builder(&servers), async |redis: Redis| {
+        ShopKeys::near(1).set("near").await.unwrap();
+        servers.replicated();
+        uses(&redis, 1).await;
+        servers.node(1).pause();
+        // Some of them were sent to the replica before the next check.
+        for _ in 0..3 {
+            assert_eq!(ShopKeys::near(1).get().await.unwrap().as_deref(), Some("near"));
+        }
+        servers.node(1).resume();
+    });
+}
+
+#[test]
 fn reads_go_on_during_a_failover() {
     let servers = RealSentinels::start();
     on(builder(&servers), async |redis: Redis| {

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::time::{Instant, Sleep};
 
 use super::limits::Patience;
-use super::queue::{Queue, QueueState};
+use super::queue::{Queue, QueueState, RETIRED};
 use super::submitted::Sender;
 use super::wire::Reader;
 use crate::config::Settings;
@@ -180,7 +180,7 @@ impl Driver {
                 }
                 let mut state = self.queue.lock();
                 state.writing = 0;
-                if state.out.is_empty() {
+                if state.out.is_empty() || state.retired.is_some() {
                     self.gathered = false;
                     if state.is_done() {
                         return Poll::Ready(End::Finished);
@@ -272,13 +272,15 @@ impl Driver {
                 // On a cluster, another node may have replaced the server.
                 self.origin.report_silence();
             }
-            let is_replaced = is_quiet && (state.retired || self.origin.facts.was_replaced(self.quiet_since));
+            let ends = state.retired.map(|at| at + RETIRED);
+            let is_replaced = ends.is_some_and(|at| at <= now)
+                || (is_quiet && self.origin.facts.was_replaced(self.quiet_since));
             let is_confirmed =
                 self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
             let is_dead = is_replaced || is_confirmed;
             let look = if is_quiet { QUIET / 2 } else { LOOK };
             let next_look = suspicious.map(|limit| now + (limit / 4).min(look));
-            let next_look = next_look.or((state.retired && owed.any).then(|| now + look));
+            let next_look = next_look.into_iter().chain(ends).min();
             self.armed = owed.next.into_iter().chain(gives_up).chain(next_look).min();
             state.armed = self.armed;
             let done = state.is_done();

@@ -27,6 +27,8 @@ pub(crate) struct Lane {
 struct LaneHandle {
     queue: Arc<Queue>,
     server: ServerRun,
+    /// The generation of connections that it belongs to.
+    generation: u64,
     atomicity: Atomicity,
     /// Set if the pool fell back to a plain login. When a full login is due, another connection
     /// replaces this one.
@@ -48,6 +50,7 @@ impl Lane {
         origin: Origin,
         run: ServerRun,
         server: ServerInfo,
+        generation: u64,
     ) -> Self {
         let (reader, writer) = split(stream);
         let is_fallback = server.is_plain && origin.settings.login != LoginMode::Plain;
@@ -56,7 +59,7 @@ impl Lane {
             Arc::new(Queue::new(writer, Room::new(&origin.settings), Patience::new(&origin.settings)));
         tokio::spawn(Driver::new(reader, unread, Arc::clone(&queue), origin));
         let atomicity = server.atomicity;
-        Self { handle: Arc::new(LaneHandle { queue, server: run, atomicity, fallback_of }) }
+        Self { handle: Arc::new(LaneHandle { queue, server: run, generation, atomicity, fallback_of }) }
     }
 
     /// Whether the lane accepts commands. A lane with a plain login stops when a full login is due,
@@ -69,6 +72,11 @@ impl Lane {
             self.close();
         }
         self.handle.queue.is_open()
+    }
+
+    /// The generation of connections that it belongs to.
+    pub(crate) fn generation(&self) -> u64 {
+        self.handle.generation
     }
 
     /// The run of the server.

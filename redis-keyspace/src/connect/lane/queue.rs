@@ -76,11 +76,14 @@ pub(crate) struct QueueState {
     pub(crate) waker: Option<Waker>,
     /// Whether the queue rejects further requests.
     pub(crate) closed: bool,
-    /// Whether another server has replaced this one.
-    pub(crate) retired: bool,
+    /// When another server has replaced this one.
+    pub(crate) retired: Option<Instant>,
     /// Whether the driver has ended.
     pub(crate) ended: bool,
 }
+
+/// How long a server that was replaced may take to answer what it has received.
+pub(crate) const RETIRED: Duration = Duration::from_millis(300);
 
 pub(crate) struct Pending {
     /// `None` once the caller has its answer, for example that its deadline passed.
@@ -253,13 +256,14 @@ impl Queue {
         }
     }
 
-    /// Stops accepting requests, because another server has replaced this one. The driver does not
-    /// wait for a silent server then.
+    /// Stops accepting requests, because another server has replaced this one. What was not written
+    /// is not sent any more, and the driver ends soon.
     pub(crate) fn retire(&self) {
         {
             let mut state = self.lock();
-            state.retired = true;
-            state.earlier = Some(Instant::now());
+            let now = Instant::now();
+            state.retired = Some(now);
+            state.earlier = Some(now + RETIRED);
         }
         self.close();
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::condition::{is_in_sync, offset_of_master};
+use super::condition::{MasterPosition, is_in_sync};
 use crate::connect::node::Node;
 use crate::protocol::{Keys, Packet, Reply, Request, read};
 use crate::sync::ClosedFlag;
@@ -28,16 +28,16 @@ pub(super) async fn check(groups: Vec<ReplicaGroup>) {
 
 async fn check_group(group: &ReplicaGroup) {
     // The master first: what it writes after that is not missing from a replica.
-    let offset = replication(&group.master).await.as_ref().and_then(offset_of_master);
-    join_all(group.replicas.iter().map(|replica| check_replica(replica, offset))).await;
+    let position = replication(&group.master).await.as_ref().and_then(MasterPosition::read);
+    join_all(group.replicas.iter().map(|replica| check_replica(replica, position.as_ref()))).await;
 }
 
-async fn check_replica(replica: &Arc<Node>, master_offset: Option<i64>) {
+async fn check_replica(replica: &Arc<Node>, master: Option<&MasterPosition>) {
     let was_connected = replica.is_connected();
     let asked = Instant::now();
     let reply = replication(replica).await;
     let took = asked.elapsed();
-    let in_sync = reply.is_some_and(|reply| is_in_sync(&reply, master_offset));
+    let in_sync = reply.is_some_and(|reply| is_in_sync(&reply, master));
     if in_sync && was_connected {
         replica.condition.measured(took);
     }

@@ -42,29 +42,40 @@ impl ReplicaCondition {
     }
 }
 
-/// Whether a server that reports this (`INFO replication`) may be read from instead of a master
-/// with this offset.
-pub(super) fn is_in_sync(replication: &Reply, master_offset: Option<i64>) -> bool {
+/// Where the writes of a master have got to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MasterPosition {
+    /// Identifies the history of writes. Offsets compare only within one history.
+    history: String,
+    offset: i64,
+}
+
+impl MasterPosition {
+    /// Reads the position of a master (`INFO replication`).
+    pub(super) fn read(replication: &Reply) -> Option<Self> {
+        let line = |name| read::info_line(replication, name);
+        line("role").filter(|role| *role == "master")?;
+        let offset = line("master_repl_offset")?.parse().ok()?;
+        Some(Self { history: line("master_replid")?.to_owned(), offset })
+    }
+}
+
+/// Whether a server that reports this (`INFO replication`) may be read from instead of the master.
+pub(super) fn is_in_sync(replication: &Reply, master: Option<&MasterPosition>) -> bool {
     let line = |name| read::info_line(replication, name);
-    let number = |name| line(name).and_then(|number| number.parse::<i64>().ok());
     let is_linked = line("role") == Some("slave")
         && line("master_link_status") == Some("up")
         && line("master_sync_in_progress") != Some("1");
     let is_current = line("master_last_io_seconds_ago")
         .and_then(|seconds| seconds.parse::<u64>().ok())
         .is_some_and(|seconds| seconds <= LONGEST_SILENCE);
-    let is_near = match (master_offset, number("slave_repl_offset")) {
-        (Some(master), Some(replica)) => master.saturating_sub(replica) <= MOST_BEHIND,
-        (None, _) => true,
-        (_, None) => false,
-    };
+    // While the master does not answer, its replicas may be read from all the same.
+    let is_near = master.is_none_or(|master| {
+        let offset = line("slave_repl_offset").and_then(|offset| offset.parse::<i64>().ok());
+        line("master_replid") == Some(&master.history)
+            && offset.is_some_and(|offset| master.offset.saturating_sub(offset) <= MOST_BEHIND)
+    });
     is_linked && is_current && is_near
-}
-
-/// Returns the offset of a master (`INFO replication`).
-pub(super) fn offset_of_master(replication: &Reply) -> Option<i64> {
-    let is_master = read::info_line(replication, "role") == Some("master");
-    read::info_line(replication, "master_repl_offset").filter(|_| is_master)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -76,24 +87,29 @@ mod tests {
         Reply::Bulk(text.into())
     }
 
-    const GOOD: [(&str, &str); 5] = [
+    const GOOD: [(&str, &str); 6] = [
         ("role", "slave"),
         ("master_link_status", "up"),
         ("master_last_io_seconds_ago", "1"),
         ("master_sync_in_progress", "0"),
         ("slave_repl_offset", "5000000"),
+        ("master_replid", "abc"),
     ];
 
     fn with(name: &str, value: &str) -> Reply {
         info(&GOOD.map(|(known, old)| (known, if known == name { value } else { old })))
     }
 
+    fn at(offset: i64) -> MasterPosition {
+        MasterPosition { history: "abc".to_owned(), offset }
+    }
+
     #[test]
     fn a_replica_with_a_link_and_most_of_the_data_is_in_sync() {
-        assert!(is_in_sync(&info(&GOOD), Some(5_000_100)) && is_in_sync(&info(&GOOD), None));
+        assert!(is_in_sync(&info(&GOOD), Some(&at(5_000_100))) && is_in_sync(&info(&GOOD), None));
         // A write that the master got after it was asked.
-        assert!(is_in_sync(&info(&GOOD), Some(4_000_000)));
-        assert!(!is_in_sync(&info(&GOOD), Some(7_000_000)));
+        assert!(is_in_sync(&info(&GOOD), Some(&at(4_000_000))));
+        assert!(!is_in_sync(&info(&GOOD), Some(&at(7_000_000))));
         for (name, value) in [
             ("role", "master"),
             ("master_link_status", "down"),
@@ -101,17 +117,19 @@ mod tests {
             ("master_last_io_seconds_ago", "-1"),
             ("master_sync_in_progress", "1"),
             ("slave_repl_offset", "x"),
+            // It follows another master.
+            ("master_replid", "def"),
         ] {
-            assert!(!is_in_sync(&with(name, value), Some(5_000_000)), "{name} {value}");
+            assert!(!is_in_sync(&with(name, value), Some(&at(5_000_000))), "{name} {value}");
         }
         assert!(!is_in_sync(&Reply::Error("NOPERM".to_owned()), None));
     }
 
     #[test]
-    fn only_a_master_has_the_offset_to_compare_with() {
-        let master = info(&[("role", "master"), ("master_repl_offset", "77")]);
-        assert_eq!(offset_of_master(&master), Some(77));
-        assert_eq!(offset_of_master(&info(&[("role", "slave"), ("master_repl_offset", "77")])), None);
+    fn only_a_master_has_a_position_to_compare_with() {
+        let of = |role| info(&[("role", role), ("master_repl_offset", "77"), ("master_replid", "abc")]);
+        assert_eq!(MasterPosition::read(&of("master")), Some(at(77)));
+        assert_eq!(MasterPosition::read(&of("slave")), None);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::time::{Deadline, jittered};
 
 /// The pause between two checks.
 const EVERY: Duration = Duration::from_secs(1);
+/// The pause while replicas are first looked for, and how many checks that takes at most.
+const SOON: Duration = Duration::from_millis(100);
+const FIRST_CHECKS: u64 = 10;
 /// Replicas that were not read from for this long are not checked any more.
 const UNUSED: Duration = Duration::from_secs(30);
 
@@ -53,10 +56,11 @@ impl Replicas {
         self.state.wanted.notify_one();
     }
 
-    /// Waits for the first check. Call [`want`](Self::want) first.
-    pub(in crate::connect) async fn ready(&self, deadline: Deadline) {
+    /// Waits until a replica is found, while replicas are first looked for. Call
+    /// [`want`](Self::want) first.
+    pub(in crate::connect) async fn ready(&self, deadline: Deadline, is_found: impl Fn() -> bool) {
         let mut checks = self.state.checks.subscribe();
-        while *checks.borrow_and_update() == 0 {
+        while !is_found() && *checks.borrow_and_update() < FIRST_CHECKS {
             if timeout_at(deadline.at(), checks.changed()).await.is_err() {
                 return;
             }
@@ -81,12 +85,23 @@ async fn keep_checking(state: Arc<ReplicasState>, groups: Groups) {
         if state.is_wanted.swap(false, Ordering::Relaxed) {
             last_wanted = Instant::now();
         } else if last_wanted.elapsed() > UNUSED {
+            // What is known now will be too old.
+            for group in groups().into_iter().flatten() {
+                group.replicas.iter().for_each(|replica| replica.condition.set_in_sync(false));
+            }
+            state.checks.send_replace(0);
             state.wanted.notified().await;
             continue;
         }
         let Some(groups) = groups() else { return };
+        let is_found = groups.iter().all(|group| !group.replicas.is_empty());
         check(groups).await;
-        state.checks.send_modify(|checks| *checks = checks.wrapping_add(1).max(1));
-        sleep(jittered(EVERY)).await;
+        let mut checks = 0;
+        state.checks.send_modify(|count| {
+            *count = count.saturating_add(1);
+            checks = *count;
+        });
+        let pause = if is_found || checks >= FIRST_CHECKS { EVERY } else { SOON };
+        sleep(jittered(pause)).await;
     }
 }

@@ -18,6 +18,8 @@ use crate::sync::lock;
 const GRACE: Duration = Duration::from_millis(100);
 /// How many sentinels are asked. More are not known to exist anywhere.
 const MOST_SENTINELS: usize = 32;
+/// How long all sentinels must report an older epoch than before, until it counts.
+const GO_BACK: Duration = Duration::from_secs(2);
 /// How long to wait for any answer while a master is known.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -25,6 +27,8 @@ const SILENCE: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(in crate::connect) struct SentinelBoard {
     name: String,
+    /// How long to wait for any answer while a master is known.
+    silence: Duration,
     /// Counts the requests to ask all sentinels now.
     rounds: watch::Sender<u64>,
     /// Counts the answers and failures.
@@ -39,14 +43,14 @@ pub(in crate::connect) struct SentinelBoard {
 
 #[derive(Debug, Default)]
 struct BoardState {
-    /// The replicas of the master.
-    replicas: Vec<Address>,
     sentinels: Vec<SentinelEntry>,
     /// The number of the last entry.
     last: u64,
     /// Counts how often a sentinel named another address than before.
     changes: u64,
     switches: u64,
+    /// When a sentinel reported the current epoch, or a later one, for the last time.
+    last_confirmed: Option<Instant>,
     lacks_majority: bool,
 }
 
@@ -58,6 +62,8 @@ struct SentinelEntry {
     is_configured: bool,
     id: Option<String>,
     report: Option<SentinelReport>,
+    /// The replicas that it knows.
+    replicas: Vec<Address>,
     /// The value of `changes` when it named this address first.
     since: u64,
     /// The last request that it has answered, or failed to answer.
@@ -94,11 +100,12 @@ enum RoundState {
 }
 
 impl SentinelBoard {
-    pub(super) fn new(watched: &WatchedMaster) -> Self {
+    pub(super) fn new(watched: &WatchedMaster, connect_timeout: Duration) -> Self {
         let mut state = BoardState::default();
         watched.sentinels.iter().for_each(|address| state.add(address.clone(), None, true));
         Self {
             name: watched.name.clone(),
+            silence: SILENCE.min(connect_timeout / 3),
             rounds: watch::Sender::new(1),
             progress: watch::Sender::new(0),
             roster: watch::Sender::new(0),
@@ -155,7 +162,7 @@ impl SentinelBoard {
             let until = match round_state {
                 RoundState::All => return self.answer(),
                 RoundState::Some => Some(*grace.get_or_insert_with(|| Instant::now() + GRACE)),
-                RoundState::Nobody => self.master.borrow().is_some().then(|| asked + SILENCE),
+                RoundState::Nobody => self.master.borrow().is_some().then(|| asked + self.silence),
             };
             let news = progress.changed();
             let is_over = match until {
@@ -169,7 +176,9 @@ impl SentinelBoard {
     }
 
     fn answer(&self) -> Result<Arc<NamedMaster>, Error> {
-        self.master.borrow().clone().ok_or_else(|| lock(&self.state).no_answer(&self.name))
+        // Never locked together: `decide` publishes the master while it holds the state.
+        let master = self.master.borrow().clone();
+        master.ok_or_else(|| lock(&self.state).no_answer(&self.name))
     }
 
     /// Records what a sentinel reported when it was asked because of this request.
@@ -212,7 +221,8 @@ impl SentinelBoard {
 
     fn decide(&self, state: &mut BoardState) {
         let status = state.status(None);
-        let was_tried = state.sentinels.iter().all(|entry| entry.round > 0);
+        // A sentinel that was learned just now has not been asked.
+        let was_tried = state.sentinels.iter().all(|entry| entry.round > 0 || !entry.is_configured);
         let lacks_majority = was_tried && !status.has_majority();
         if std::mem::replace(&mut state.lacks_majority, lacks_majority) != lacks_majority {
             let (name, answering, known) = (&self.name, status.answering, status.known);
@@ -232,7 +242,15 @@ impl SentinelBoard {
         }
         let voices: Vec<_> = state.voices().collect();
         let current = self.master.borrow().clone();
-        let Some(master) = verdict(&voices, status.known, current.as_deref()) else { return };
+        let is_confirmed = current
+            .as_ref()
+            .is_none_or(|current| voices.iter().any(|voice| voice.report.epoch >= current.epoch));
+        let now = Instant::now();
+        let last_confirmed = state.last_confirmed.filter(|_| !is_confirmed).unwrap_or(now);
+        let may_go_back = now.duration_since(last_confirmed) >= GO_BACK;
+        let master = verdict(&voices, status.known, current.as_deref(), may_go_back);
+        state.last_confirmed = Some(last_confirmed);
+        let Some(master) = master else { return };
         if current.as_deref() == Some(&master) {
             return;
         }
@@ -292,21 +310,25 @@ impl SentinelBoard {
         self.wants_replicas.load(Ordering::Relaxed)
     }
 
-    /// Records the replicas that a sentinel knows, unless it names another master.
+    /// Records the replicas that a sentinel knows.
     pub(super) fn found_replicas(&self, number: u64, replicas: Vec<Address>) {
         let mut state = lock(&self.state);
-        let master = self.master.borrow().clone();
-        let of_master = state.answering().any(|(entry, report)| {
-            entry.number == number && master.as_ref().is_some_and(|master| master.address == report.master)
-        });
-        if of_master {
-            state.replicas = replicas;
+        if let Some(entry) = state.sentinels.iter_mut().find(|entry| entry.number == number) {
+            entry.replicas = replicas;
         }
     }
 
-    /// The replicas of the master that sentinels named last.
+    /// The replicas of the master that any sentinel knows. Some sentinels may not know all of them.
     pub(in crate::connect) fn replicas(&self) -> Vec<Address> {
-        lock(&self.state).replicas.clone()
+        let master = self.master.borrow().clone();
+        let state = lock(&self.state);
+        let of_master = state
+            .answering()
+            .filter(|(_, report)| master.as_ref().is_some_and(|master| master.address == report.master));
+        let mut replicas: Vec<_> = of_master.flat_map(|(entry, _)| entry.replicas.clone()).collect();
+        replicas.sort_unstable();
+        replicas.dedup();
+        replicas
     }
 
     pub(in crate::connect) fn status(&self) -> SentinelStatus {
@@ -324,6 +346,7 @@ impl BoardState {
             is_configured,
             id,
             report: None,
+            replicas: Vec::new(),
             since: 0,
             round: 0,
             failure: None,
@@ -396,7 +419,7 @@ mod tests {
 
     fn board(sentinels: &[&str]) -> SentinelBoard {
         let sentinels = sentinels.iter().map(|&host| (host.to_owned(), 1)).collect();
-        SentinelBoard::new(&WatchedMaster { name: "m".to_owned(), sentinels })
+        SentinelBoard::new(&WatchedMaster { name: "m".to_owned(), sentinels }, Duration::from_secs(2))
     }
 
     fn names(host: &str, epoch: u64) -> SentinelReport {

@@ -17,7 +17,7 @@ use super::report::{
 use super::session::SentinelSession;
 use crate::config::{Address, AddressMap, Endpoint, SentinelAccess, Settings, WatchedMaster};
 use crate::connect::facts::ServerFacts;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Budget, Error, ErrorKind};
 use crate::protocol::Reply;
 use crate::sync::lock;
 use crate::time::Backoff;
@@ -49,6 +49,7 @@ static WATCHES: LazyLock<Mutex<HashMap<WatchKey, Weak<SentinelWatch>>>> = LazyLo
 pub(in crate::connect) struct SentinelWatch {
     board: Arc<SentinelBoard>,
     task: AbortHandle,
+    key: WatchKey,
 }
 
 impl SentinelWatch {
@@ -66,11 +67,10 @@ impl SentinelWatch {
             runtime: runtime.id(),
         };
         let mut watches = lock(&WATCHES);
-        watches.retain(|_, watch| watch.strong_count() > 0);
         watches.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let board = Arc::new(SentinelBoard::new(master));
+            let board = Arc::new(SentinelBoard::new(master, settings.connect_timeout));
             let task = runtime.spawn(watch_all(Arc::clone(&board), key.clone())).abort_handle();
-            let watch = Arc::new(Self { board, task });
+            let watch = Arc::new(Self { board, task, key: key.clone() });
             watches.insert(key, Arc::downgrade(&watch));
             watch
         })
@@ -84,6 +84,11 @@ impl SentinelWatch {
 impl Drop for SentinelWatch {
     fn drop(&mut self) {
         self.task.abort();
+        // The key contains a password. Another watch may have its place already.
+        let mut watches = lock(&WATCHES);
+        if watches.get(&self.key).is_some_and(|watch| watch.strong_count() == 0) {
+            watches.remove(&self.key);
+        }
     }
 }
 
@@ -173,7 +178,10 @@ impl SentinelTask<'_> {
         let name = self.board.name();
         let late = || Error::new(ErrorKind::Unavailable, format!("no answer within {limit:?}"));
         let opening = SentinelSession::open(self.settings, self.facts, name);
-        let mut session = match timeout(limit, opening).await.unwrap_or_else(|_| Err(late())) {
+        let opened = timeout(self.settings.connect_timeout, opening).await;
+        let mut session = match opened
+            .unwrap_or_else(|_| Err(Error::timeout(Budget::Connect, self.settings.connect_timeout)))
+        {
             Ok(session) => session,
             Err(error) => return error,
         };
