@@ -142,22 +142,23 @@ impl CredentialCache {
     /// known that will be valid for a while. If the call fails, or takes too long, those that have
     /// not expired are good enough.
     pub(super) async fn for_new_connection(self: &Arc<Self>, limit: Duration) -> ProviderAnswer {
-        let (current, may_call) = {
+        let (seen, current, may_call) = {
             let state = lock(&self.state);
             let now = Instant::now();
             match state.accepted() {
                 Some(current) if current.is_fresh() => return Ok(Arc::clone(current)),
                 current => (
+                    state.number(),
                     current.filter(|current| !current.has_expired()).cloned(),
                     state.again.is_none_or(|again| again <= now),
                 ),
             }
         };
         match current {
-            None => self.ask(limit).await,
+            None => self.ask(seen, limit).await,
             Some(current) if !may_call => Ok(current),
             Some(current) => {
-                let answer = timeout(limit / 4, self.ask(limit)).await;
+                let answer = timeout(limit / 4, self.ask(seen, limit)).await;
                 Ok(answer.ok().and_then(Result::ok).unwrap_or(current))
             }
         }
@@ -198,9 +199,10 @@ impl CredentialCache {
                 _ = news.changed() => {}
                 () = is_due => {
                     // Another connection may have called at the same moment.
-                    if lock(&self.state).is_due() {
+                    let (is_due, seen) = lock(&self.state).due();
+                    if is_due {
                         // A failure sets the time of the next call.
-                        let _ = self.ask(limit).await;
+                        let _ = self.ask(seen, limit).await;
                     }
                 }
             }
@@ -214,10 +216,10 @@ impl CredentialCache {
         number: u64,
         limit: Duration,
     ) -> Option<Arc<IssuedCredentials>> {
-        let is_due = lock(&self.state).is_due();
+        let (is_due, seen) = lock(&self.state).due();
         if is_due {
             // Without an answer, the server decides whether the connection may go on.
-            let _ = timeout(limit / 4, self.ask(limit)).await;
+            let _ = timeout(limit / 4, self.ask(seen, limit)).await;
         }
         lock(&self.state).accepted().filter(|current| current.number != number).cloned()
     }
@@ -249,9 +251,11 @@ impl CredentialCache {
         has_called && state.accepted().is_none_or(|current| current.has_expired())
     }
 
-    /// Calls the provider, or joins the call in progress.
-    async fn ask(self: &Arc<Self>, limit: Duration) -> ProviderAnswer {
-        let mut answer = self.call(limit);
+    /// Calls the provider, or joins the call in progress. `seen` is the number of the credentials
+    /// that the caller found not to be good enough: if others have arrived since, they are the
+    /// answer.
+    async fn ask(self: &Arc<Self>, seen: Option<u64>, limit: Duration) -> ProviderAnswer {
+        let mut answer = self.call(seen, limit);
         let ended = || Err(Error::credentials_provider_ended());
         answer
             .wait_for(Option::is_some)
@@ -261,12 +265,15 @@ impl CredentialCache {
 
     /// Starts a call, in a task of its own: an attempt to connect may end earlier, and the next one
     /// needs the result.
-    fn call(self: &Arc<Self>, limit: Duration) -> watch::Receiver<Option<ProviderAnswer>> {
+    fn call(self: &Arc<Self>, seen: Option<u64>, limit: Duration) -> watch::Receiver<Option<ProviderAnswer>> {
         let (sender, receiver) = watch::channel(None);
         {
             let mut state = lock(&self.state);
             if let Some(asking) = &state.asking {
                 return asking.clone();
+            }
+            if let Some(current) = state.accepted().filter(|current| Some(current.number) != seen) {
+                return watch::channel(Some(Ok(Arc::clone(current)))).1;
             }
             state.asking = Some(receiver.clone());
         }
@@ -320,8 +327,14 @@ impl CacheState {
         Some(self.again.map_or(due, |again| again.max(due)))
     }
 
-    fn is_due(&self) -> bool {
-        self.next_call().is_some_and(|due| due <= Instant::now())
+    /// The number of the last credentials, rejected or not.
+    fn number(&self) -> Option<u64> {
+        self.current.as_ref().map(|current| current.number)
+    }
+
+    /// Whether the provider must be called, because of the credentials with this number.
+    fn due(&self) -> (bool, Option<u64>) {
+        (self.next_call().is_some_and(|due| due <= Instant::now()), self.number())
     }
 
     /// Makes open connections wait before they call again.
@@ -424,6 +437,25 @@ mod tests {
         }
         let lasting = issued(None);
         assert_eq!((lasting.due, lasting.is_fresh(), lasting.has_expired()), (None, false, false));
+    }
+
+    #[tokio::test]
+    async fn callers_that_decided_at_the_same_moment_cause_one_call() {
+        let calls = std::sync::atomic::AtomicU64::new(0);
+        let source = move || {
+            let nth = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            std::future::ready(Ok::<_, String>(Credentials::new("app", nth.to_string())))
+        };
+        let settings = crate::config::RedisBuilder::default().credentials(source).base;
+        let cache = CredentialCache::of(&settings).unwrap();
+        let limit = Duration::from_secs(30);
+        let first = cache.ask(None, limit).await.unwrap();
+        // This caller looked before the answer arrived, and asks after it.
+        let second = cache.ask(None, limit).await.unwrap();
+        assert_eq!((first.number, second.number), (1, 1));
+        assert_eq!(cache.ask(Some(1), limit).await.unwrap().number, 2);
+        cache.reject(&first);
+        assert_eq!(cache.ask(Some(1), limit).await.unwrap().number, 2);
     }
 
     #[tokio::test(start_paused = true)]
