@@ -26,6 +26,8 @@ const ON_CLUSTERS: [&str; 3] = ["asking", "cluster|nodes", "cluster|slots"];
 /// Commands that a program sends to a server that sentinels name, unless its reply to HELLO says
 /// that it is a master.
 const OF_SENTINELS: [&str; 1] = ["role"];
+/// Commands for reads from replicas and for writes that wait for them.
+const FOR_REPLICAS: [&str; 3] = ["info", "readonly", "wait"];
 /// Commands of health checks.
 const HEALTH: [&str; 2] = ["info", "set"];
 /// Commands that the scripts of locks and rate limits also use.
@@ -64,6 +66,7 @@ impl Catalog {
             is_cluster: false,
             uses_sentinels: false,
             checks_health: false,
+            uses_replicas: false,
         }
     }
 }
@@ -80,6 +83,7 @@ pub struct AclRules {
     is_cluster: bool,
     uses_sentinels: bool,
     checks_health: bool,
+    uses_replicas: bool,
 }
 
 impl AclRules {
@@ -137,6 +141,24 @@ impl AclRules {
     /// ```
     pub fn health(mut self) -> Self {
         self.checks_health = true;
+        self
+    }
+
+    /// Adds the commands for [replicas](crate::guide::replicas): `INFO` and `READONLY` to read from
+    /// them, and `WAIT` for writes that wait for them. The users of a master are not replicated, so
+    /// create them on the replicas, too.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d", reads = "prefer_replica")]
+    /// # pub struct PageKeys { title: fn(id: u64) -> Text }
+    /// catalog!(CATALOG = [PageKeys]);
+    /// let rules = CATALOG.acl_rules().replicas().to_string();
+    /// assert!(rules.contains("+info") && rules.contains("+readonly") && rules.contains("+wait"));
+    /// ```
+    pub fn replicas(mut self) -> Self {
+        self.uses_replicas = true;
         self
     }
 
@@ -202,6 +224,9 @@ impl fmt::Display for AclRules {
         }
         if self.checks_health {
             commands.extend(HEALTH);
+        }
+        if self.uses_replicas {
+            commands.extend(FOR_REPLICAS);
         }
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))

@@ -245,6 +245,7 @@ fn the_options_add_no_more_than_they_say() {
     let rules = || SHOP.acl_rules().namespace("staging");
     assert_eq!(difference(rules().health(), rules()), ["~staging:redis-keyspace:health", "+info"]);
     assert_eq!(difference(rules().sentinel(), rules()), ["+role"]);
+    assert_eq!(difference(rules().replicas(), rules()), ["+info", "+readonly", "+wait"]);
     assert_eq!(difference(SHOP.acl_rules().health(), SHOP.acl_rules()), ["~redis-keyspace:health", "+info"]);
     let empty = || SHOP.acl_rules().server(Some("none"));
     assert_eq!(difference(empty().health(), empty()), ["~redis-keyspace:health", "+info", "+set"]);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use redis_keyspace::command::Reads;
-use redis_keyspace::{ErrorKind, Key, Redis, RedisBuilder};
-use redis_keyspace_tests::{RealSentinels, eventually};
+use redis_keyspace::{ErrorKind, Key, Redis, RedisBuilder, catalog};
+use redis_keyspace_tests::{PATIENCE, RealSentinels, eventually, within};
 use tokio::task::block_in_place;
 
-use crate::{ShopKeys, count, in_sync, on, reads, uses};
+use crate::{LIMIT, ShopKeys, count, in_sync, on, reads, uses};
 
 fn builder(servers: &RealSentinels) -> RedisBuilder {
     let addresses = servers.sentinel_addresses().into_iter().map(|address| address.to_string());
@@ -190,5 +190,26 @@ fn a_write_waits_until_replicas_have_acknowledged_it() {
         let set = ShopKeys::page(3).set("x").wait_replicas(1, limit);
         let error = redis.batch((set,)).await.unwrap_err();
         assert!(error.to_string().contains("can't wait for replicas"), "{error}");
+    });
+}
+
+#[test]
+fn a_user_with_the_rules_of_the_catalog_is_enough() {
+    catalog!(SHOP = [ShopKeys]);
+    let rules =
+        format!("app on >secret {}", SHOP.acl_rules().namespace("acl").sentinel().replicas().health());
+    let servers = RealSentinels::builder().user(&rules).start();
+    within(PATIENCE, async {
+        let builder = builder(&servers).username("app").password("secret").timeout(LIMIT);
+        let redis = builder.namespace("acl").unwrap().build().unwrap();
+        let test = async {
+            let limit = Duration::from_secs(20);
+            ShopKeys::page(1).set("page").wait_replicas(2, limit).await.unwrap();
+            uses(&redis, 2).await;
+            assert_eq!(ShopKeys::page(1).get().await.unwrap().as_deref(), Some("page"));
+            assert!(redis.health().with_write_probe().timeout(LIMIT).await.healthy);
+        };
+        redis.scope(test).await;
+        redis.close().await;
     });
 }
