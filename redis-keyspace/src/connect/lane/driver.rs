@@ -273,8 +273,8 @@ impl Driver {
                 self.origin.report_silence();
             }
             let ends = state.retired.map(|at| at + RETIRED);
-            let is_replaced = ends.is_some_and(|at| at <= now)
-                || (is_quiet && self.origin.facts.was_replaced(self.quiet_since));
+            let has_successor = state.retired.is_some() || self.origin.facts.was_replaced(self.quiet_since);
+            let is_replaced = ends.is_some_and(|at| at <= now) || (is_quiet && has_successor);
             let is_confirmed =
                 self.suspicion.as_ref().is_some_and(|it| it.is_confirmed(self.quiet_since, now));
             let is_dead = is_replaced || is_confirmed;
