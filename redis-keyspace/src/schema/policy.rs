@@ -82,7 +82,8 @@ pub enum Reads {
     /// The master answers. The read sees every write that was acknowledged before.
     #[default]
     Master,
-    /// A replica answers that is in sync and near, or the master if there is none, or if it fails.
+    /// A near replica that is in sync answers. If there is none, or if the read fails on it, the
+    /// master answers.
     PreferReplica,
     /// A replica answers. If none is in sync, the read fails with
     /// [`Unavailable`](crate::ErrorKind::Unavailable). This keeps reads away from the master.
