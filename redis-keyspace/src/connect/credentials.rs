@@ -263,8 +263,8 @@ impl CredentialCache {
             .map_or_else(|_| ended(), |answer| answer.clone().unwrap_or_else(ended))
     }
 
-    /// Starts a call in a separate task. An attempt to connect may end before the call does, and the
-    /// next attempt needs the result.
+    /// Starts a call in a separate task. An attempt to connect may end before the call does, and
+    /// the next attempt needs the result.
     fn call(self: &Arc<Self>, seen: Option<u64>, limit: Duration) -> watch::Receiver<Option<ProviderAnswer>> {
         let (sender, receiver) = watch::channel(None);
         {

@@ -43,8 +43,8 @@ impl Default for ReplicasState {
 }
 
 impl Replicas {
-    /// Notes that a read prefers a replica. The first call starts to check the groups. The checks end
-    /// when `groups` returns `None`.
+    /// Notes that a read prefers a replica. The first call starts to check the groups. The checks
+    /// end when `groups` returns `None`.
     #[inline]
     pub(in crate::connect) fn want(&self, runtime: &Handle, groups: impl FnOnce() -> Groups) {
         if self.state.is_wanted.load(Ordering::Relaxed) {

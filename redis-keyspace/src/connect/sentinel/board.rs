@@ -1,6 +1,5 @@
 //! Where the reports of the sentinels meet, and where connections learn who the master is.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,9 +8,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::report::{ReportedSentinel, SentinelReport};
-use super::verdict::{NamedMaster, Voice, is_majority, verdict};
+use super::state::{BoardState, RoundState, SentinelStatus};
+use super::verdict::{NamedMaster, verdict};
 use crate::config::{Address, WatchedMaster};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::sync::lock;
 
 /// How long the others may take once one sentinel has answered. It may have missed a switch.
@@ -39,64 +39,6 @@ pub(in crate::connect) struct SentinelBoard {
     /// Whether reads use replicas.
     wants_replicas: AtomicBool,
     state: Mutex<BoardState>,
-}
-
-#[derive(Debug, Default)]
-struct BoardState {
-    sentinels: Vec<SentinelEntry>,
-    /// The number of the last entry.
-    last: u64,
-    /// Counts how often a sentinel named another address than before.
-    changes: u64,
-    switches: u64,
-    /// When a sentinel reported the current epoch, or a later one, for the last time.
-    last_confirmed: Option<Instant>,
-    lacks_majority: bool,
-}
-
-#[derive(Debug)]
-struct SentinelEntry {
-    number: u64,
-    address: Address,
-    /// Whether the configuration names it. Others were learned, and may be forgotten.
-    is_configured: bool,
-    id: Option<String>,
-    report: Option<SentinelReport>,
-    /// The replicas that it knows.
-    replicas: Vec<Address>,
-    /// The value of `changes` when it named this address first.
-    since: u64,
-    /// The last request that it has answered, or failed to answer.
-    round: u64,
-    /// Why it did not answer the last time; `None` if it did.
-    failure: Option<Error>,
-}
-
-/// What is known about the sentinels of a master.
-#[derive(Debug, Clone)]
-pub(crate) struct SentinelStatus {
-    /// How many are known.
-    pub(crate) known: usize,
-    /// How many of them answered the last time that they were asked.
-    pub(crate) answering: usize,
-    /// The address of the master that they name.
-    pub(crate) master: Option<Address>,
-    /// How often another server became the master.
-    pub(crate) switches: u64,
-}
-
-impl SentinelStatus {
-    /// Whether more than half of the sentinels answer. A failover needs that many.
-    pub(crate) fn has_majority(&self) -> bool {
-        is_majority(self.answering, self.known)
-    }
-}
-
-/// How far a round has come.
-enum RoundState {
-    Nobody,
-    Some,
-    All,
 }
 
 impl SentinelBoard {
@@ -337,85 +279,10 @@ impl SentinelBoard {
     }
 }
 
-impl BoardState {
-    fn add(&mut self, address: Address, id: Option<String>, is_configured: bool) {
-        self.last += 1;
-        self.sentinels.push(SentinelEntry {
-            number: self.last,
-            address,
-            is_configured,
-            id,
-            report: None,
-            replicas: Vec::new(),
-            since: 0,
-            round: 0,
-            failure: None,
-        });
-    }
-
-    fn answering(&self) -> impl Iterator<Item = (&SentinelEntry, &SentinelReport)> {
-        let answering = self.sentinels.iter().filter(|entry| entry.failure.is_none());
-        answering.filter_map(|entry| Some((entry, entry.report.as_ref()?)))
-    }
-
-    /// The reports of those that answer, each sentinel once.
-    fn voices(&self) -> impl Iterator<Item = Voice<'_>> {
-        let mut seen = HashSet::new();
-        self.answering()
-            .filter(move |(entry, _)| entry.id.as_ref().is_none_or(|id| seen.insert(id)))
-            .map(|(entry, report)| Voice { report, since: entry.since })
-    }
-
-    fn status(&self, master: Option<Address>) -> SentinelStatus {
-        let mut seen = HashSet::new();
-        let distinct =
-            self.sentinels.iter().filter(|entry| entry.id.as_ref().is_none_or(|id| seen.insert(id)));
-        let reported = self.answering().map(|(_, report)| report.sentinels).max().unwrap_or(0);
-        SentinelStatus {
-            known: distinct.count().max(reported),
-            answering: self.voices().count(),
-            master,
-            switches: self.switches,
-        }
-    }
-
-    fn round_state(&self, round: u64) -> RoundState {
-        let is_done = |entry: &&SentinelEntry| entry.round >= round;
-        if self.sentinels.iter().all(|entry| is_done(&entry)) {
-            RoundState::All
-        } else if self.sentinels.iter().filter(is_done).any(|entry| entry.failure.is_none()) {
-            RoundState::Some
-        } else {
-            RoundState::Nobody
-        }
-    }
-
-    /// Returns the error if no sentinel names a master.
-    fn no_answer(&self, name: &str) -> Error {
-        let mut failures = self.sentinels.iter().filter_map(|entry| {
-            let (host, port) = &entry.address;
-            entry.failure.as_ref().map(|failure| (format!("{host}:{port}: {failure}"), failure.kind()))
-        });
-        let Some((first, mut kind)) = failures.next() else {
-            return Error::new(
-                ErrorKind::Unavailable,
-                format!("no sentinel was asked for the master {name}"),
-            );
-        };
-        let mut message = format!("no sentinel names the master {name}: {first}");
-        for (failure, other) in failures {
-            message.push_str("; ");
-            message.push_str(&failure);
-            // If any of them is only down, it is worth to try again.
-            kind = if other == kind { kind } else { ErrorKind::Unavailable };
-        }
-        Error::new(kind, message)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn board(sentinels: &[&str]) -> SentinelBoard {
         let sentinels = sentinels.iter().map(|&host| (host.to_owned(), 1)).collect();

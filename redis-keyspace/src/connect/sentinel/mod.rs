@@ -7,9 +7,10 @@
 pub(super) mod board;
 mod report;
 mod session;
+mod state;
 mod verdict;
 mod watch;
 
-pub(crate) use board::SentinelStatus;
+pub(crate) use state::SentinelStatus;
 pub(super) use verdict::NamedMaster;
 pub(super) use watch::SentinelWatch;
