@@ -59,6 +59,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) fills: Fills,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
+    /// Whether every write renews the lifetime of a collection.
+    pub(crate) is_renewed: bool,
     /// Whether the template in the source contains literal braces.
     pub(crate) has_braces: bool,
     /// The parameter that is the hash tag. `template` contains its braces.
@@ -247,6 +249,7 @@ impl<'a> Entry<'a> {
             ttl: attributes.ttl,
             fills: attributes.fills,
             reads: attributes.reads,
+            is_renewed: attributes.is_renewed,
             parses: !attributes.does_not_parse,
             hash_tag: attributes.hash_tag,
             has_braces,

@@ -159,7 +159,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyArgument, Raw};
 #[cfg(feature = "json")]
 pub use kind::Json;
-pub use kind::{Bytes, Counter, Group, Lock, Once, RateLimit, Text};
+pub use kind::{Bytes, Counter, Group, Hash, List, Lock, Once, RateLimit, Set, SortedSet, Text};
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
 pub use schema::{Key, Keyspace};

@@ -24,6 +24,8 @@ pub(crate) struct EntryAttributes {
     pub(crate) into: Vec<Ident>,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
+    /// `renew = "write"`
+    pub(crate) is_renewed: bool,
     /// `parse = false`
     pub(crate) does_not_parse: bool,
 }
@@ -43,6 +45,7 @@ impl EntryAttributes {
                     }
                 }
                 (Some(name), _) if name == "reads" => entry.reads = value::reads(&item, diag),
+                (Some(name), _) if name == "renew" => entry.is_renewed = value::renew(&item, diag),
                 _ if entry.fills.take(&item, diag) => {}
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {

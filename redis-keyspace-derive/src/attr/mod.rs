@@ -56,6 +56,7 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("exclusive_connections", &[Place::Keyspace], "exclusive_connections = 8"),
     ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
     ("reads", &[Place::Keyspace, Place::Entry], "reads = \"prefer_replica\""),
+    ("renew", &[Place::Entry], "renew = \"write\""),
     ("fills", &[Place::Keyspace, Place::Entry], "fills = false"),
     ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
     ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),

@@ -71,6 +71,11 @@ pub(crate) fn reads(item: &Item, diag: &Diag) -> Option<&'static str> {
     }
 }
 
+/// `renew = "write"`: every write renews the lifetime of a collection.
+pub(crate) fn renew(item: &Item, diag: &Diag) -> bool {
+    one_of(item, &["write"], diag).is_some()
+}
+
 /// An integer within `range`.
 pub(crate) fn integer<N>(item: &Item, range: RangeInclusive<N>, diag: &Diag) -> Option<N>
 where

@@ -105,8 +105,9 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         let reads = Ident::new(reads, site());
         quote_spanned!(site()=> .read_from(#rk::Reads::#reads))
     });
+    let renewed = entry.is_renewed.then(|| quote_spanned!(site()=> .renewed_by_writes()));
     quote_spanned! {site()=>
-        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads
+        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads #renewed
     }
 }
 

@@ -19,6 +19,50 @@ const EVERY_KEY: [&str; 9] =
     ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
 /// Commands on Redis strings.
 const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
+/// Commands on lists.
+const LIST: [&str; 15] = [
+    "lindex", "linsert", "llen", "lmove", "lpop", "lpos", "lpush", "lpushx", "lrange", "lrem", "lset",
+    "ltrim", "rpop", "rpush", "rpushx",
+];
+/// Commands on sets.
+const SET: [&str; 12] = [
+    "sadd",
+    "scard",
+    "sdiff",
+    "sinter",
+    "sismember",
+    "smembers",
+    "smismember",
+    "smove",
+    "spop",
+    "srandmember",
+    "srem",
+    "sunion",
+];
+/// Commands on sorted sets.
+const SORTED_SET: [&str; 14] = [
+    "zadd",
+    "zcard",
+    "zcount",
+    "zincrby",
+    "zmscore",
+    "zpopmax",
+    "zpopmin",
+    "zrange",
+    "zrank",
+    "zrem",
+    "zremrangebyrank",
+    "zremrangebyscore",
+    "zrevrank",
+    "zscore",
+];
+/// Commands on hashes.
+const HASH: [&str; 12] = [
+    "hdel", "hexists", "hget", "hgetall", "hincrby", "hkeys", "hlen", "hmget", "hset", "hsetnx", "hstrlen",
+    "hvals",
+];
+/// Commands that give a lifetime to a collection.
+const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
 const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
 /// Commands that every program on a cluster sends.
@@ -192,9 +236,7 @@ impl fmt::Display for AclRules {
                 if template.kind.role == Role::Lock {
                     keys.insert(format!("{glob}{}*", Companion::Fence.marker()));
                 }
-                if has(Role::Group)
-                    && (template.lifetime().duration().is_some() || template.inherits_lifetime)
-                {
+                if has(Role::Group) && template.may_expire() {
                     keys.insert(format!("{glob}{GENERATION_MARKER}*"));
                 }
             }
@@ -209,6 +251,16 @@ impl fmt::Display for AclRules {
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
         if self.templates().any(|(_, template)| template.redis_type() == "string") {
             commands.extend(STRING);
+        }
+        for (redis_type, of_type) in
+            [("list", &LIST[..]), ("set", &SET[..]), ("zset", &SORTED_SET[..]), ("hash", &HASH[..])]
+        {
+            if self.templates().any(|(_, template)| template.redis_type() == redis_type) {
+                commands.extend(of_type);
+            }
+        }
+        if self.templates().any(|(_, template)| template.kind.is_collection && template.may_expire()) {
+            commands.extend(KEPT);
         }
         if filled().next().is_some() {
             commands.extend(FILLED);

@@ -369,6 +369,7 @@ mod tests {
             redis_type: "string",
             is_filled: true,
             role: Role::Data,
+            is_collection: false,
         };
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))

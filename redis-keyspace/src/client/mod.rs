@@ -23,6 +23,7 @@ mod spread;
 mod stats;
 mod subject;
 mod tenant;
+mod types;
 mod wait;
 mod watch;
 
@@ -45,5 +46,6 @@ pub(crate) use scope::in_scope_of_caller;
 pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
+pub(crate) use types::{has_wrong_type, naming_types};
 pub(crate) use wait::run_with_replicas;
 pub(crate) use watch::DeadlineWatch;

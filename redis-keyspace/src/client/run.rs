@@ -42,7 +42,21 @@ pub(crate) async fn run(
     repeatable: bool,
     failure: Option<Error>,
 ) -> Result<Replies> {
-    run_divided(&binding, request.borrow(), deadline, repeatable, failure, Division::BySlot).await
+    let request = request.borrow();
+    let replies = run_divided(&binding, request, deadline, repeatable, failure, Division::BySlot).await?;
+    with_scripts(&binding, request, deadline, replies).await
+}
+
+/// Runs the commands again that a server did not run because it did not know their script.
+async fn with_scripts(
+    binding: &Arc<Binding>,
+    request: &Request,
+    deadline: Deadline,
+    replies: Replies,
+) -> Result<Replies> {
+    let Some((unknown, places)) = request.with_unknown_scripts(&replies) else { return Ok(replies) };
+    let again = Box::pin(run_divided(binding, &unknown, deadline, false, None, Division::BySlot)).await?;
+    Ok(replies.with_replaced(&places, again))
 }
 
 /// Like [`run`], for a transaction: all keys must be in one slot of a cluster.
@@ -89,7 +103,8 @@ pub(crate) async fn run_rest(
 ) -> Result<Replies> {
     let first = FirstAttempt::Answered(replies);
     let replies = spread(&binding, &request, deadline, repeatable, Division::BySlot, first).await?;
-    request.without_failures(replies)
+    let replies = request.without_failures(replies)?;
+    with_scripts(&binding, &request, deadline, replies).await
 }
 
 /// The outcome of a request on the only server.

@@ -62,6 +62,7 @@ mod tests {
         redis_type: "string",
         is_filled: true,
         role: Role::Data,
+        is_collection: false,
     };
     const TOTAL: TemplateMeta = TemplateMeta::new(
         "CartKeys",

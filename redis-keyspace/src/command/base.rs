@@ -133,10 +133,11 @@ impl<T> Command<T> {
         self
     }
 
-    /// Overrides the TTL of the template, for commands that set it: `set_many`, and `incr`, `decr`
-    /// and their variants.
+    /// Overrides the TTL of the template, for commands that set it: `set_many`, `incr`, `decr` and
+    /// their variants, and writes of collections, such as `lpush` and `sadd`.
     ///
-    /// A counter gets the TTL only if the command creates it. Fractions of a millisecond are
+    /// A counter or a collection gets the TTL only if the command creates it, unless the template
+    /// declares `renew = "write"`. Fractions of a millisecond are
     /// rounded up. For other commands, and for a TTL of zero, the command fails with
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
     ///
@@ -162,7 +163,7 @@ impl<T> Command<T> {
             } else {
                 Err(Error::invalid_input(format!(
                     "`.ttl(..)` does not apply to {command}: use it on `set_many` or on commands that create \
-                     counters"
+                     counters or collections"
                 )))
             };
             set.map_err(|error| error.about(command, template.map(TemplateMeta::name), None))?;

@@ -2,7 +2,7 @@
 
 use super::base::Command;
 use super::get_ex::GetEx;
-use super::set::Set;
+use super::set::SetValue;
 use crate::error::{Error, Result};
 use crate::kind::Counter;
 use crate::protocol::{Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
@@ -47,8 +47,8 @@ impl<S: Keyspace> Key<S, Counter> {
 
     /// Sets the counter, with the TTL of the template.
     ///
-    /// The returned builder has the options: [`ttl`](Set::ttl), [`keep_ttl`](Set::keep_ttl),
-    /// [`only_if_absent`](Set::only_if_absent), ..
+    /// The returned builder has the options: [`ttl`](SetValue::ttl),
+    /// [`keep_ttl`](SetValue::keep_ttl), [`only_if_absent`](SetValue::only_if_absent), ..
     ///
     /// ```
     /// # use redis_keyspace::{Counter, Keyspace, Redis};
@@ -74,8 +74,8 @@ impl<S: Keyspace> Key<S, Counter> {
     /// # Round trips
     ///
     /// One.
-    pub fn set(&self, value: i64) -> Set<S, i64, ()> {
-        Set::new(self, &value)
+    pub fn set(&self, value: i64) -> SetValue<S, i64, ()> {
+        SetValue::new(self, &value)
     }
 
     /// Sets the counter like [`set`](Self::set). Returns the previous count; `None` if the counter
@@ -106,8 +106,8 @@ impl<S: Keyspace> Key<S, Counter> {
     /// # Round trips
     ///
     /// One.
-    pub fn get_set(&self, value: i64) -> Set<S, i64, Option<i64>> {
-        Set::new(self, &value).returning_old()
+    pub fn get_set(&self, value: i64) -> SetValue<S, i64, Option<i64>> {
+        SetValue::new(self, &value).returning_old()
     }
 
     /// Reads the counter and deletes it, atomically. Returns 0 if it does not exist.

@@ -40,6 +40,13 @@ fn reply(packet: &Packet) -> Option<Reply> {
         // The first argument is the value. With `GET`, the reply is the previous value.
         "SET" if packet.args.iter().skip(1).any(|argument| argument == b"GET") => Reply::Nil,
         "SET" => Reply::Ok,
+        // Reads of collections: what a key that does not exist contains.
+        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS" => {
+            Reply::Array(Vec::new())
+        }
+        "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
+        | "ZMSCORE" | "SMISMEMBER" => Reply::Nil,
+        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" => Reply::Int(0),
         "RENAME" => Reply::Error("ERR no such key".to_owned()),
         _ => return None,
     })

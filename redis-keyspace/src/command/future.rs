@@ -9,9 +9,9 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, has_refusal, is_answered_by_replica, is_final, is_redirected,
-    may_be_repeated, not_run, renew_if_replica, run, run_on_replica, run_rest, run_with_replicas, submit,
-    submit_to_replica,
+    Binding, DeadlineWatch, Observed, Target, has_refusal, has_wrong_type, is_answered_by_replica, is_final,
+    is_redirected, may_be_repeated, naming_types, not_run, renew_if_replica, run, run_on_replica, run_rest,
+    run_with_replicas, submit, submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
@@ -120,6 +120,27 @@ impl<T> Command<T> {
         }
     }
 
+    /// Sends the whole script of a command that was not run because the server did not know it.
+    fn with_script(&self, whole: Request, deadline: Deadline) -> Result<CommandProgress> {
+        let binding = self.call.target.resolve(self.subject.keyspace)?;
+        Ok(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
+    }
+
+    /// Asks which type the key has instead of the expected one. Returns the replies if that is not
+    /// possible.
+    #[cold]
+    fn naming_types(&self, replies: Replies) -> std::result::Result<CommandProgress, Replies> {
+        let Self { request, subject, call, .. } = self;
+        match (request, subject.template, call.target.resolve(subject.keyspace)) {
+            (Ok(request), Some(template), Ok(binding)) => {
+                let deadline = binding.deadline(call.timeout);
+                let named = naming_types(binding, request.clone(), template, deadline, replies);
+                Ok(CommandProgress::slow(async { Ok(named.await) }))
+            }
+            _ => Err(replies),
+        }
+    }
+
     /// Reads elsewhere after a replica failed.
     fn without_replica(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Step {
         match self.call.target.resolve(self.subject.keyspace) {
@@ -177,7 +198,10 @@ impl<T> Command<T> {
         }
         match not_run(request, &replies, *repeatable) {
             Some(failure) => Step::of(self.again(failure, deadline, sent_to)),
-            None => Step::Done(Ok(replies)),
+            None => match request.with_unknown_scripts(&replies) {
+                Some((whole, _)) => Step::of(self.with_script(whole, deadline)),
+                None => Step::Done(Ok(replies)),
+            },
         }
     }
 
@@ -251,6 +275,13 @@ impl<T> Future for Command<T> {
             };
             match step {
                 Step::GoOn(progress) => this.run.progress = progress,
+                Step::Done(Ok(replies)) if has_wrong_type(&replies) => match this.naming_types(replies) {
+                    Ok(progress) => this.run.progress = progress,
+                    Err(replies) => {
+                        this.run.progress = CommandProgress::Done;
+                        return Poll::Ready(this.finish(Ok(replies)));
+                    }
+                },
                 Step::Done(replies) => {
                     this.run.progress = CommandProgress::Done;
                     return Poll::Ready(this.finish(replies));

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::base::Command;
-use super::set::Set;
+use super::set::SetValue;
 use crate::kind::Json;
 use crate::schema::{Key, Keyspace};
 
@@ -68,7 +68,7 @@ impl<S: Keyspace, T: Serialize + DeserializeOwned + Send + 'static> Key<S, Json<
     /// # Round trips
     ///
     /// One.
-    pub fn set_json(&self, value: &T) -> Set<S, Json<T>, ()> {
+    pub fn set_json(&self, value: &T) -> SetValue<S, Json<T>, ()> {
         self.set(value)
     }
 }

@@ -4,6 +4,7 @@ mod any;
 mod base;
 mod batch;
 mod builder;
+mod collection;
 mod counter;
 mod degrade;
 mod disabled;
@@ -20,9 +21,10 @@ mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
+pub use collection::{Inserted, LPos, LRem, ListEnd, ZAdd, ZIncrBy, ZRange, ZRank};
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;
-pub use set::Set;
+pub use set::SetValue;
 pub use ttl::Ttl;
 
 pub use crate::schema::{OnUnavailable, Reads};

@@ -32,7 +32,7 @@ use crate::time::Expiry;
 ///
 /// One.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
-pub struct Set<S, V, R>(Deferred<SetOptions<S, V, R>, R>);
+pub struct SetValue<S, V, R>(Deferred<SetOptions<S, V, R>, R>);
 
 /// A write that is not finished.
 struct SetOptions<S, V, R> {
@@ -56,7 +56,7 @@ enum Condition {
     Present,
 }
 
-impl<S: Keyspace, V: SingleValue> Set<S, V, ()> {
+impl<S: Keyspace, V: SingleValue> SetValue<S, V, ()> {
     /// `K` is the kind of the key; `V` encodes the value.
     pub(crate) fn new<K>(key: &Key<S, K>, value: &V::Borrowed) -> Self {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
@@ -153,7 +153,7 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
     }
 }
 
-impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
+impl<S: Keyspace, V: SingleValue, R: 'static> SetValue<S, V, R> {
     fn expiring(mut self, expiry: Expiry) -> Self {
         if let Some(options) = self.0.options() {
             options.expiring(expiry);
@@ -209,8 +209,8 @@ impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
     /// If the value is not stored, loads in flight and stale copies are unaffected. For this, the
     /// command is sent as a script, unless the template has no fills. Only the copy in the memory
     /// of this process, for when Redis is unavailable, is removed in any case.
-    pub fn only_if_absent(self) -> Set<S, V, bool> {
-        Set(self.0.map(|options| options.only_if(Condition::Absent)))
+    pub fn only_if_absent(self) -> SetValue<S, V, bool> {
+        SetValue(self.0.map(|options| options.only_if(Condition::Absent)))
     }
 
     /// Stores the value only if the key exists. Returns whether it was stored.
@@ -229,14 +229,14 @@ impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
     /// If the value is not stored, loads in flight and negative entries are unaffected. For this,
     /// the command is sent as a script, unless the template has no fills. Only the copy in the
     /// memory of this process, for when Redis is unavailable, is removed in any case.
-    pub fn only_if_present(self) -> Set<S, V, bool> {
-        Set(self.0.map(|options| options.only_if(Condition::Present)))
+    pub fn only_if_present(self) -> SetValue<S, V, bool> {
+        SetValue(self.0.map(|options| options.only_if(Condition::Present)))
     }
 
     /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), this requires a
     /// server of version 7 or later.
-    pub fn returning_old(self) -> Set<S, V, Option<V::Owned>> {
-        Set(self.0.map(|options| {
+    pub fn returning_old(self) -> SetValue<S, V, Option<V::Owned>> {
+        SetValue(self.0.map(|options| {
             let mut options = options.returning(old::<V>);
             options.returns_old = true;
             options
@@ -312,7 +312,7 @@ fn old<V: SingleValue>(request: &Request, replies: Replies) -> Result<Option<V::
     unframed(request, replies, read::value::<V>)
 }
 
-command_builder!(Set<S, V, R> => R, where S: Keyspace, V: SingleValue, R: 'static);
+command_builder!(SetValue<S, V, R> => R, where S: Keyspace, V: SingleValue, R: 'static);
 
 impl<S, V, R> fmt::Debug for SetOptions<S, V, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use super::base::Command;
 use super::get_ex::GetEx;
-use super::set::Set;
+use super::set::SetValue;
 use crate::kind::SingleValue;
 use crate::protocol::read;
 use crate::schema::{Key, Keyspace};
@@ -43,8 +43,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
 
     /// Stores a value with the TTL of the template.
     ///
-    /// The returned builder has the options: [`ttl`](Set::ttl), [`keep_ttl`](Set::keep_ttl),
-    /// [`only_if_absent`](Set::only_if_absent), ..
+    /// The returned builder has the options: [`ttl`](SetValue::ttl),
+    /// [`keep_ttl`](SetValue::keep_ttl), [`only_if_absent`](SetValue::only_if_absent), ..
     ///
     /// ```
     /// # use std::time::Duration;
@@ -74,8 +74,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// One.
-    pub fn set(&self, value: &V::Borrowed) -> Set<S, V, ()> {
-        Set::new(self, value)
+    pub fn set(&self, value: &V::Borrowed) -> SetValue<S, V, ()> {
+        SetValue::new(self, value)
     }
 
     /// Stores a value like [`set`](Self::set). Returns the previous value; `None` if the key did
@@ -107,8 +107,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Round trips
     ///
     /// One.
-    pub fn get_set(&self, value: &V::Borrowed) -> Set<S, V, Option<V::Owned>> {
-        Set::new(self, value).returning_old()
+    pub fn get_set(&self, value: &V::Borrowed) -> SetValue<S, V, Option<V::Owned>> {
+        SetValue::new(self, value).returning_old()
     }
 
     /// Reads the value and deletes the key. Returns `None` if the key does not exist.

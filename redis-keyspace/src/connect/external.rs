@@ -308,6 +308,9 @@ fn append(pipeline: &mut Pipeline, request: &Request, namespace: &str) {
             pipeline.cmd(name);
         }
         Wire::Packet(packet) => {
+            // Connections of the application may reach any server, so the whole script is sent.
+            let script = packet.as_kept_script();
+            let packet = script.as_ref().unwrap_or(packet);
             pipeline.cmd(packet.name);
             for argument in packet.head.iter().flat_map(|head| head.iter()) {
                 pipeline.arg(argument);

@@ -27,6 +27,7 @@ mod fills;
 mod fixed_windows;
 mod groups;
 mod guarded;
+mod kept;
 mod locks;
 mod lua;
 mod rate_limits;
@@ -44,6 +45,7 @@ fn register_scripts(server: &Server) {
     fixed_windows::register(server);
     groups::register(server);
     guarded::register(server);
+    kept::register(server);
     locks::register(server);
     rate_limits::register(server);
     transactions::register(server);

@@ -2,6 +2,7 @@
 
 use redis_keyspace_embedded::{Reply, Server};
 
+use super::kept::is_absent;
 use crate::protocol::TRANSACTION_SCRIPT;
 
 /// Lua numbers are exact below this value.
@@ -13,6 +14,9 @@ struct Call<'v> {
     /// The command that deletes the companion keys of a guarded write.
     unlink: Vec<&'v [u8]>,
     writes: &'v [u8],
+    /// Whether every write renews the lifetime of the key, and the lifetime in milliseconds.
+    lifetime: Option<(bool, &'v [u8])>,
+    key: &'v [u8],
 }
 
 pub(super) fn register(server: &Server) {
@@ -25,18 +29,30 @@ pub(super) fn register(server: &Server) {
                 return Reply::error("ERR the script takes three counts and a word before each command");
             };
             let mut words: Vec<_> = values.by_ref().take(before).collect();
-            words.extend(keys.by_ref().take(own));
+            let mut key = &b""[..];
+            words.extend(keys.by_ref().take(own).inspect(|last| key = last));
             words.extend(values.by_ref().take(after));
             let mut unlink = Vec::new();
-            if !writes.is_empty() {
+            let lifetime = lifetime(writes);
+            if !writes.is_empty() && lifetime.is_none() {
                 unlink.push(&b"UNLINK"[..]);
                 unlink.extend(keys.by_ref().take(own));
             }
-            calls.push(Call { words, unlink, writes });
+            calls.push(Call { words, unlink, writes, lifetime, key });
         }
         let mut replies = Vec::new();
-        for Call { words, unlink, writes } in calls {
+        for Call { words, unlink, writes, lifetime, key } in calls {
+            let starts = match lifetime {
+                Some((false, _)) => match is_absent(script, key) {
+                    Ok(is_absent) => is_absent,
+                    Err(error) => return error,
+                },
+                lifetime => lifetime.is_some(),
+            };
             let mut reply = script.call(&words);
+            if let (Some((_, millis)), true) = (lifetime, starts && !matches!(reply, Reply::Error(_))) {
+                script.call(&[b"PEXPIRE", key, millis]);
+            }
             let wrote = match &reply {
                 Reply::Error(_) | Reply::Integer(0) => false,
                 Reply::Nil => writes == b"nil",
@@ -59,6 +75,14 @@ pub(super) fn register(server: &Server) {
         }
         Reply::Array(replies)
     });
+}
+
+fn lifetime(word: &[u8]) -> Option<(bool, &[u8])> {
+    match (word.strip_prefix(b"renew "), word.strip_prefix(b"create ")) {
+        (Some(millis), _) => Some((true, millis)),
+        (_, Some(millis)) => Some((false, millis)),
+        _ => None,
+    }
 }
 
 fn count(value: &[u8]) -> Option<usize> {

@@ -12,6 +12,8 @@ pub struct KindMeta {
     pub(crate) redis_type: &'static str,
     pub(crate) is_filled: bool,
     pub(crate) role: Role,
+    /// Whether a key holds several elements.
+    pub(crate) is_collection: bool,
 }
 
 impl KindMeta {
@@ -24,6 +26,7 @@ impl KindMeta {
             redis_type: V::REDIS_TYPE,
             is_filled: V::IS_FILLED,
             role: V::ROLE,
+            is_collection: V::IS_COLLECTION,
         }
     }
 

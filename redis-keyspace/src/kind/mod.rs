@@ -1,5 +1,6 @@
 //! The kinds of values that a key can hold.
 
+mod collection;
 mod counter;
 mod error;
 mod group;
@@ -13,6 +14,7 @@ mod role;
 mod scalar;
 mod traits;
 
+pub use collection::{Hash, List, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
 pub use group::Group;

@@ -26,6 +26,11 @@ pub trait Kind: 'static {
     #[doc(hidden)]
     const IS_FILLED: bool = true;
 
+    /// Whether a key holds several elements, which separate writes add. So the declaration says
+    /// whether a write renews the lifetime.
+    #[doc(hidden)]
+    const IS_COLLECTION: bool = false;
+
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;

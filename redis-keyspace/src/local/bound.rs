@@ -220,6 +220,7 @@ mod tests {
         redis_type: "string",
         is_filled: true,
         role: Role::Data,
+        is_collection: false,
     };
 
     /// A keyspace whose templates have a literal, an argument, or both.

@@ -75,6 +75,8 @@ fn on_some(packet: &Packet, some: Vec<KeyText>) -> Packet {
         aside: *aside,
         lifetime: *lifetime,
         inherits_lifetime: *inherits_lifetime,
+        // Commands that can be divided give no lifetime.
+        key_lifetime: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Replaces the TTL in commands that are already built.
 
 use super::args::Args;
+use super::key_lifetime::KeyLifetime;
 use super::keys::Keys;
 use super::packet::{Packet, PacketLifetime};
 use super::request::Request;
@@ -62,8 +63,14 @@ impl Request {
             Self::Empty | Self::Batch(_) => return Ok(()),
         };
         for packet in packets {
-            if let Some(PacketLifetime::Options(place)) = take(packet) {
-                packet.args = with_options(packet.name, &packet.args, place, expiry)?;
+            match take(packet) {
+                Some(PacketLifetime::Options(place)) => {
+                    packet.args = with_options(packet.name, &packet.args, place, expiry)?;
+                }
+                Some(PacketLifetime::OfKey { renews }) => {
+                    packet.key_lifetime = KeyLifetime::new(expiry, renews)?;
+                }
+                Some(PacketLifetime::Creation) | None => {}
             }
         }
         Ok(())

@@ -2,7 +2,9 @@
 //! sent.
 
 use super::args::{Args, write_bulk, write_length};
+use super::key_lifetime::KeyLifetime;
 use super::keys::Keys;
+use super::script_form::ScriptForm;
 use super::sizes::SizeLimits;
 use super::wire_buffer::WireBuffer;
 use crate::error::{Error, Result};
@@ -23,6 +25,8 @@ pub(crate) struct Packet {
     pub(crate) lifetime: Option<PacketLifetime>,
     /// Whether the keyspace declares that TTL, not the template.
     pub(crate) inherits_lifetime: bool,
+    /// The lifetime that the command gives to its key. It is then sent as a script.
+    pub(crate) key_lifetime: Option<KeyLifetime>,
 }
 
 /// The position of a declared TTL in a command.
@@ -32,6 +36,8 @@ pub(crate) enum PacketLifetime {
     Options(usize),
     /// In a preceding command that creates the key. That command is missing if keys never expire.
     Creation,
+    /// In [`Packet::key_lifetime`]. `renews` says whether every write sets it.
+    OfKey { renews: bool },
 }
 
 impl Packet {
@@ -45,6 +51,7 @@ impl Packet {
             aside: false,
             lifetime: None,
             inherits_lifetime: false,
+            key_lifetime: None,
         }
     }
 
@@ -98,6 +105,10 @@ impl Packet {
     /// separator or is empty.
     #[inline]
     pub(crate) fn encode(&self, namespace: &str, out: &mut WireBuffer) {
+        if let Some(lifetime) = self.key_lifetime {
+            let form = if lifetime.sends_script { ScriptForm::Whole } else { ScriptForm::ByDigest };
+            return self.encode_kept(lifetime, form, namespace, out);
+        }
         let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.count, head.copied_length()));
         let bytes = &mut out.bytes;
         bytes.reserve(64 + head + self.keys.length() + self.args.copied_length());

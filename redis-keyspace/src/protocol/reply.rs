@@ -74,6 +74,26 @@ pub(crate) enum Replies {
 }
 
 impl Replies {
+    /// Returns the replies with those at these positions replaced, in order.
+    pub(crate) fn with_replaced(self, places: &[usize], by: Self) -> Self {
+        let mut all = match self {
+            Self::One(_) => return by,
+            Self::Two(replies) => replies.into(),
+            Self::Many(replies) => replies,
+        };
+        let by = match by {
+            Self::One(reply) => vec![reply],
+            Self::Two(replies) => replies.into(),
+            Self::Many(replies) => replies,
+        };
+        for (&place, reply) in places.iter().zip(by) {
+            if let Some(old) = all.get_mut(place) {
+                *old = reply;
+            }
+        }
+        Self::Many(all)
+    }
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[Reply] {
         match self {

@@ -3,6 +3,7 @@
 use super::KEYS_PER_COMMAND;
 use super::keys::Keys;
 use super::packet::Packet;
+use super::script_form::ScriptForm;
 use super::sizes::SizeLimits;
 use super::wire_buffer::WireBuffer;
 use crate::error::Result;
@@ -106,7 +107,10 @@ impl Request {
     pub(crate) fn runs_script(&self) -> bool {
         match self {
             Self::Batch(requests) => requests.iter().any(Self::runs_script),
-            _ => self.packets().iter().any(|packet| matches!(packet.name, "EVAL" | "EVALSHA")),
+            _ => self
+                .packets()
+                .iter()
+                .any(|packet| packet.key_lifetime.is_some() || matches!(packet.name, "EVAL" | "EVALSHA")),
         }
     }
 
@@ -169,9 +173,23 @@ impl Request {
         if let Self::One(packet) = self {
             return packet.encode(namespace, out);
         }
+        // The first command that needs the script of lifetimes sends it, the others its digest. A
+        // transaction that is rejected does not load the script, so each has its own first command.
+        let (mut is_sent, mut in_transaction) = (false, None);
         self.visit(&mut |wire| match wire {
-            Wire::Packet(packet) => packet.encode(namespace, out),
-            Wire::Bare(name) => Packet::new(name, Keys::None).encode("", out),
+            Wire::Packet(packet) => match packet.key_lifetime {
+                None => packet.encode(namespace, out),
+                Some(lifetime) => {
+                    let is_sent = in_transaction.as_mut().unwrap_or(&mut is_sent);
+                    let form = if *is_sent { ScriptForm::ByDigest } else { ScriptForm::Whole };
+                    packet.encode_kept(lifetime, form, namespace, out);
+                    *is_sent = true;
+                }
+            },
+            Wire::Bare(name) => {
+                in_transaction = (name == "MULTI").then_some(false);
+                Packet::new(name, Keys::None).encode("", out);
+            }
         });
     }
 }

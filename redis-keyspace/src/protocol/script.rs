@@ -6,19 +6,12 @@ use std::sync::LazyLock;
 use super::args::Args;
 use super::keys::Keys;
 use super::packet::Packet;
+use super::script_form::ScriptForm;
 
 /// A script, and the digest by which a server knows it after its first run.
 pub(crate) struct Script {
     text: &'static str,
     digest: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
-}
-
-/// The form in which a script is sent.
-#[derive(Clone, Copy)]
-pub(crate) enum ScriptForm {
-    /// Its digest. A server that was restarted or has dropped its scripts does not know it.
-    ByDigest,
-    Whole,
 }
 
 /// One run of a script: its keys and arguments.
@@ -34,11 +27,16 @@ impl Script {
         Self { text, digest: LazyLock::new(Box::new(digest)) }
     }
 
-    pub(crate) fn packet(&self, call: ScriptCall, form: ScriptForm) -> Packet {
-        let (name, script) = match form {
+    /// Returns the command and its first argument.
+    pub(super) fn words(&self, form: ScriptForm) -> (&'static str, &str) {
+        match form {
             ScriptForm::ByDigest => ("EVALSHA", self.digest.as_str()),
             ScriptForm::Whole => ("EVAL", self.text),
-        };
+        }
+    }
+
+    pub(crate) fn packet(&self, call: ScriptCall, form: ScriptForm) -> Packet {
+        let (name, script) = self.words(form);
         let mut head = Args::default();
         head.push(script.as_bytes());
         head.push_int(call.keys.count());

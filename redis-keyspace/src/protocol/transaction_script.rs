@@ -2,6 +2,7 @@
 
 use super::args::Args;
 use super::guarded::unguarded;
+use super::key_lifetime::KeyLifetime;
 use super::keys::Keys;
 use super::packet::Packet;
 use super::read;
@@ -12,9 +13,10 @@ use crate::error::{Error, Result};
 /// Runs several commands and returns their replies, including errors, like EXEC.
 ///
 /// `ARGV` describes each command by four values, followed by its arguments: the number of arguments
-/// before its keys, the number of its keys, the number of arguments after them, and, for a [guarded
-/// write](super::guarded), which replies mean that it wrote. In `KEYS`, the keys of a guarded write
-/// are followed by their companions.
+/// before its keys, the number of its keys, the number of arguments after them, and a word. For a
+/// [guarded write](super::guarded), the word says which replies mean that it wrote; in `KEYS`, its
+/// keys are followed by their companions. For a command that gives its key a lifetime, the word is
+/// `create` or `renew` and the milliseconds.
 ///
 /// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
 /// servers since version 7.
@@ -30,11 +32,16 @@ while at <= #ARGV do
   for _ = 1, before do call[#call + 1] = ARGV[at] at = at + 1 end
   for _ = 1, keys do key = key + 1 call[#call + 1] = KEYS[key] end
   for _ = 1, after do call[#call + 1] = ARGV[at] at = at + 1 end
-  if writes ~= '' then
+  local policy, ttl = string.match(writes, '^(%a+) (%d+)$')
+  if policy then
+    commands[#commands + 1] = {call, beside, writes, KEYS[key], policy, ttl}
+  else
+    commands[#commands + 1] = {call, beside, writes}
+  end
+  if writes ~= '' and not policy then
     beside[1] = 'UNLINK'
     for _ = 1, keys do key = key + 1 beside[#beside + 1] = KEYS[key] end
   end
-  commands[#commands + 1] = {call, beside, writes}
 end
 local function check(call)
   local known, permitted = pcall(redis.acl_check_cmd, unpack(call))
@@ -47,6 +54,8 @@ for _, command in ipairs(commands) do
 end
 local replies = {}
 for _, command in ipairs(commands) do
+  local key, policy = command[4], command[5]
+  local starts = policy == 'renew' or policy and redis.call('EXISTS', key) == 0
   local reply = redis.pcall(unpack(command[1]))
   local failed = type(reply) == 'table' and reply.err
   local wrote = reply and reply ~= 0
@@ -55,6 +64,7 @@ for _, command in ipairs(commands) do
     local ended = redis.pcall(unpack(command[2]))
     if type(ended) == 'table' then reply = ended end
   end
+  if starts and not failed then redis.call('PEXPIRE', key, command[6]) end
   if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
     reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
   end
@@ -142,6 +152,7 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     let nothing = Args::default();
     for packet in packets {
         let guarded = unguarded(packet);
+        let lasting = packet.key_lifetime.map(lifetime_text).unwrap_or_default();
         let mut before = Vec::new();
         let (keys, after, writes) = match &guarded {
             Some(write) => {
@@ -151,7 +162,7 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
             None => {
                 before.push(packet.name.as_bytes());
                 before.extend(packet.head.as_deref().unwrap_or(&nothing).iter());
-                (packet.keys.count(), packet.args.iter().collect(), &b""[..])
+                (packet.keys.count(), packet.args.iter().collect(), lasting.as_bytes())
             }
         };
         if before.len() + keys + after.len() > MOST {
@@ -165,6 +176,11 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
         before.into_iter().chain(after).for_each(|argument| script.args.push(argument));
     }
     Ok(script)
+}
+
+/// Returns the text from which the script reads the lifetime that a command gives to its key.
+fn lifetime_text(lifetime: KeyLifetime) -> String {
+    format!("{}{}", if lifetime.renews { "renew " } else { "create " }, lifetime.millis)
 }
 
 #[cfg(test)]

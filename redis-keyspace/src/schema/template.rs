@@ -21,6 +21,8 @@ pub struct TemplateMeta {
     /// Whether the template declares no lifetime and uses that of the keyspace.
     pub(crate) inherits_lifetime: bool,
     pub(crate) fills: FillPolicy,
+    /// Whether every write renews the lifetime of its key. Only for kinds with several elements.
+    renews_lifetime: bool,
     /// Which server answers reads, if the template declares it.
     pub(crate) reads: Option<Reads>,
     /// See [`ends_fills`](Self::ends_fills).
@@ -49,6 +51,7 @@ impl TemplateMeta {
             lifetime,
             inherits_lifetime: true,
             fills: FillPolicy::NONE,
+            renews_lifetime: false,
             reads: None,
             ends_fills: kind.is_filled,
             docs,
@@ -74,6 +77,28 @@ impl TemplateMeta {
              rate limits; remove it"
         );
         Self { reads: Some(reads), ..self }
+    }
+
+    /// Sets that every write renews the lifetime, as the attribute declares.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn renewed_by_writes(self) -> Self {
+        assert!(
+            self.kind.is_collection,
+            "`renew` is for kinds with several elements, such as `List` and `Set`: every `set` of a single value renews \
+             its TTL anyway; remove it"
+        );
+        assert!(
+            matches!(self.lifetime, Lifetime::Expires(_)),
+            "`renew` needs a TTL, but keys of this template never expire: set `ttl`, or remove `renew`"
+        );
+        Self { renews_lifetime: true, ..self }
+    }
+
+    /// Whether every write renews the lifetime of its key: `renew = "write"`.
+    #[inline]
+    pub(crate) const fn renews_lifetime(&self) -> bool {
+        self.renews_lifetime
     }
 
     /// Marks the template as having its own lifetime.
@@ -148,6 +173,11 @@ impl TemplateMeta {
     /// Returns the names that errors show.
     pub(crate) fn name(&self) -> TemplateName {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
+    }
+
+    /// Whether keys may have a lifetime: the declared one, or that of a handle.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.lifetime.duration().is_some() || self.inherits_lifetime
     }
 
     /// Whether `fills = false` makes a difference: kinds such as `Counter` never have fills.

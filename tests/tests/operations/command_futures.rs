@@ -44,7 +44,7 @@ fn every_future_is_send(redis: &Redis) {
     assert_all::<Key<Keys, Text>>();
     assert_all::<Error>();
     assert_all::<Command<Option<std::rc::Rc<u8>>>>(); // a command contains no result
-    assert_all::<redis_keyspace::command::Set<Keys, Text, ()>>();
+    assert_all::<redis_keyspace::command::SetValue<Keys, Text, ()>>();
     assert_all::<redis_keyspace::command::GetEx<Keys, Text>>();
     fn assert_send<T: Send + 'static>() {}
     assert_send::<RawConnection>();

@@ -1,0 +1,323 @@
+//! What the operations of collections share.
+
+use std::borrow::Borrow;
+
+use crate::client::CallOptions;
+use crate::command::base::Command;
+use crate::command::builder::CommandOptions;
+use crate::error::{Error, Result};
+use crate::kind::{Kind, SingleValue};
+use crate::protocol::{
+    Args, Decode, KeyLifetime, Keys, Packet, PacketLifetime, Replies, Reply, Request, read,
+};
+use crate::schema::{Key, Keyspace};
+
+/// The maximum number of arguments of a command that runs in a script. Lua's stack holds about
+/// 8000.
+const MOST_IN_SCRIPT: usize = 4000;
+
+impl<T> Command<T> {
+    /// Creates a command that reads a collection.
+    pub(super) fn read_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        fill: impl FnOnce(&mut Args) -> Result<()>,
+        decode: Decode<T>,
+    ) -> Self {
+        Self::on_key(key, command, fill, decode).repeatable().reading().on_replica()
+    }
+
+    /// Creates a command that removes elements, so it never creates the key.
+    pub(super) fn removal_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        fill: impl FnOnce(&mut Args) -> Result<()>,
+        decode: Decode<T>,
+    ) -> Self {
+        Self::on_key(key, command, fill, decode)
+    }
+
+    /// Creates a command that may create the key. It then sets the declared lifetime.
+    pub(super) fn write_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        args: Result<Args>,
+        decode: Decode<T>,
+    ) -> Self {
+        let request = args.and_then(|args| {
+            let packet = Packet { args, ..Packet::new(command, Keys::One(key.text())) };
+            Ok(Request::One(kept(key, packet)?))
+        });
+        let request = request.map_err(|error| key.explain(command, error));
+        Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
+    }
+
+    /// Creates a command that changes elements and never creates the key. It sets the lifetime only
+    /// if the declaration says that each write renews it.
+    pub(super) fn change_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        args: Result<Args>,
+        decode: Decode<T>,
+    ) -> Self {
+        if key.template().renews_lifetime() {
+            return Self::write_of(key, command, args, decode);
+        }
+        Self::on_key(key, command, |out| append(out, args), decode)
+    }
+
+    /// Creates a command that reads with any number of elements as arguments. Without elements,
+    /// nothing is sent.
+    pub(super) fn read_of_many<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        elements: Result<Vec<Args>>,
+        decode: Decode<T>,
+    ) -> Self {
+        let is_empty = elements.as_ref().is_ok_and(Vec::is_empty);
+        Self::read_of(key, command, |out| append_all(out, elements), decode).unless(is_empty)
+    }
+
+    /// Creates a command that removes any number of elements. Without elements, nothing is sent.
+    pub(super) fn removal_of_many<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        elements: Result<Vec<Args>>,
+        decode: Decode<T>,
+    ) -> Self {
+        let is_empty = elements.as_ref().is_ok_and(Vec::is_empty);
+        Self::removal_of(key, command, |out| append_all(out, elements), decode).unless(is_empty)
+    }
+
+    /// Sends nothing if the answer is known: that of a key that does not exist.
+    pub(super) fn unless(mut self, is_known: bool) -> Self {
+        if is_known && self.request.is_ok() {
+            self.request = Ok(Request::Empty);
+        }
+        self
+    }
+
+    /// Creates a command with any number of elements, each of which has as many arguments. Many
+    /// elements are sent as several commands in one transaction. Without elements, nothing is sent.
+    pub(super) fn write_many_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        options: &[&str],
+        elements: Result<Vec<Args>>,
+        decode: Decode<T>,
+    ) -> Self {
+        let request = elements.and_then(|elements| many(key, command, options, &elements));
+        let request = request.map_err(|error| key.explain(command, error));
+        Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
+    }
+}
+
+/// Adds the declared lifetime to a command that may create its key.
+fn kept<S: Keyspace, V>(key: &Key<S, V>, mut packet: Packet) -> Result<Packet> {
+    let template = key.template();
+    let renews = template.renews_lifetime();
+    packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
+    packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
+    Ok(packet)
+}
+
+fn many<S: Keyspace, V>(
+    key: &Key<S, V>,
+    command: &'static str,
+    options: &[&str],
+    elements: &[Args],
+) -> Result<Request> {
+    let width = elements.first().map_or(1, Args::len).max(1);
+    let packets: Result<Vec<Packet>> = elements
+        .chunks(MOST_IN_SCRIPT / width)
+        .map(|chunk| {
+            let mut packet = Packet::new(command, Keys::One(key.text()));
+            options.iter().for_each(|option| packet.args.push(option.as_bytes()));
+            chunk.iter().flat_map(Args::iter).for_each(|argument| packet.args.push(argument));
+            kept(key, packet)
+        })
+        .collect();
+    Ok(match <[Packet; 1]>::try_from(packets?) {
+        Ok([packet]) => Request::One(packet),
+        Err(packets) if packets.is_empty() => Request::Empty,
+        Err(packets) => Request::Atomic(packets),
+    })
+}
+
+/// Adds arguments that were encoded before.
+pub(super) fn append(args: &mut Args, more: Result<Args>) -> Result<()> {
+    let more = more?;
+    if args.len() == 0 {
+        *args = more;
+    } else {
+        more.iter().for_each(|argument| args.push(argument));
+    }
+    Ok(())
+}
+
+fn append_all(args: &mut Args, elements: Result<Vec<Args>>) -> Result<()> {
+    elements?.iter().flat_map(Args::iter).for_each(|argument| args.push(argument));
+    Ok(())
+}
+
+/// Encodes elements, each as one argument.
+pub(super) fn each<S: Keyspace, V, T: SingleValue, B: Borrow<T::Borrowed>>(
+    key: &Key<S, V>,
+    elements: impl IntoIterator<Item = B>,
+) -> Result<Vec<Args>> {
+    elements.into_iter().map(|element| one::<S, V, T>(key, element.borrow())).collect()
+}
+
+/// Encodes an element as the only argument.
+pub(super) fn one<S: Keyspace, V, T: SingleValue>(key: &Key<S, V>, element: &T::Borrowed) -> Result<Args> {
+    let mut args = Args::default();
+    push::<S, V, T>(key, element, &mut args)?;
+    Ok(args)
+}
+
+/// Encodes an element as the next argument.
+pub(super) fn push<S: Keyspace, V, T: SingleValue>(
+    key: &Key<S, V>,
+    element: &T::Borrowed,
+    args: &mut Args,
+) -> Result<()> {
+    let checks = key.checks();
+    args.push_with(|out| checks.encode::<T>(element, out))
+}
+
+/// The options of a builder, from which it creates its command.
+pub(super) trait BuildOptions<S, V>: Sized + Send {
+    /// The result of the command.
+    type Output: 'static;
+
+    fn build(self, key: &Key<S, V>) -> Command<Self::Output>;
+}
+
+/// A builder of a command on one key: its key and options.
+pub(super) struct KeyOptions<S, V, O> {
+    key: Key<S, V>,
+    /// `None` after the command was built.
+    options: Option<O>,
+    call: CallOptions,
+}
+
+impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> KeyOptions<S, V, O> {
+    pub(super) fn new(key: &Key<S, V>, options: O) -> Self {
+        Self { key: key.clone(), options: Some(options), call: CallOptions::of_key(key) }
+    }
+
+    /// Changes the options, and possibly the result.
+    pub(super) fn with<P>(self, change: impl FnOnce(O) -> P) -> KeyOptions<S, V, P> {
+        let Self { key, options, call } = self;
+        KeyOptions { key, options: options.map(change), call }
+    }
+}
+
+impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> CommandOptions for KeyOptions<S, V, O> {
+    type Output = O::Output;
+
+    fn call(&mut self) -> &mut CallOptions {
+        &mut self.call
+    }
+
+    fn finish(&mut self) -> Command<O::Output> {
+        let call = std::mem::take(&mut self.call);
+        match self.options.take() {
+            Some(options) => options.build(&self.key).with_call(call),
+            None => Command::on_key(
+                &self.key,
+                "",
+                |_| Err(Error::invalid_input("the command was built before")),
+                |_, _| Err(Error::protocol("a command that is not sent has no reply")),
+            ),
+        }
+    }
+}
+
+impl<S, V, O> std::fmt::Debug for KeyOptions<S, V, O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+// The decoders. A nil is the answer of a key that does not exist, also if nothing was sent, and
+// when Redis is unavailable and the declaration says that reads then return a miss.
+
+/// Returns the only reply.
+pub(super) fn answer(request: &Request, replies: Replies) -> Result<Reply> {
+    if matches!(request, Request::Empty) { Ok(Reply::Nil) } else { read::one(replies) }
+}
+
+pub(super) fn size(request: &Request, replies: Replies) -> Result<u64> {
+    match answer(request, replies)? {
+        Reply::Nil => Ok(0),
+        reply => read::to_count(reply),
+    }
+}
+
+pub(super) fn flag(request: &Request, replies: Replies) -> Result<bool> {
+    match answer(request, replies)? {
+        Reply::Nil => Ok(false),
+        reply => read::to_bool(reply),
+    }
+}
+
+/// Decodes the sum of the counts that the commands of a transaction return.
+pub(super) fn total(_: &Request, replies: Replies) -> Result<u64> {
+    counts(replies).map(|counts| counts.iter().sum())
+}
+
+/// Decodes the count that the last command returns.
+pub(super) fn last(_: &Request, replies: Replies) -> Result<u64> {
+    counts(replies).map(|counts| counts.last().copied().unwrap_or_default())
+}
+
+fn counts(replies: Replies) -> Result<Vec<u64>> {
+    read::many(replies).into_iter().map(read::to_count).collect()
+}
+
+/// Decodes an element that may be missing.
+pub(super) fn element<T: SingleValue>(request: &Request, replies: Replies) -> Result<Option<T::Owned>> {
+    read::to_value::<T>(answer(request, replies)?)
+}
+
+/// Decodes all elements.
+pub(super) fn elements<T: SingleValue>(request: &Request, replies: Replies) -> Result<Vec<T::Owned>> {
+    list(answer(request, replies)?)?.into_iter().map(present::<T>).collect()
+}
+
+/// Decodes elements that may each be missing.
+pub(super) fn optional_elements<T: SingleValue>(
+    request: &Request,
+    replies: Replies,
+) -> Result<Vec<Option<T::Owned>>> {
+    match answer(request, replies)? {
+        Reply::Nil => Ok(missing(request, || None)),
+        reply => list(reply)?.into_iter().map(read::to_value::<T>).collect(),
+    }
+}
+
+/// Returns one answer for each argument, for a key that does not exist.
+pub(super) fn missing<T>(request: &Request, answer: impl Fn() -> T) -> Vec<T> {
+    let asked = request.requested().map(|packet| packet.args.len()).sum();
+    std::iter::repeat_with(answer).take(asked).collect()
+}
+
+/// Returns the parts of a list; none for nil.
+pub(super) fn list(reply: Reply) -> Result<Vec<Reply>> {
+    match read::checked(reply)? {
+        Reply::Array(parts) | Reply::Map(parts) => Ok(parts),
+        Reply::Nil => Ok(Vec::new()),
+        _ => Err(unexpected("a list was expected")),
+    }
+}
+
+/// Decodes an element that must be there.
+pub(super) fn present<T: SingleValue>(reply: Reply) -> Result<T::Owned> {
+    read::to_value::<T>(reply)?.ok_or_else(|| unexpected("an element is nil"))
+}
+
+/// The error of a reply that the command does not define.
+pub(super) fn unexpected(problem: &str) -> Error {
+    Error::protocol(format!("the server's reply has an unexpected shape: {problem}"))
+}

@@ -1,0 +1,15 @@
+//! The operations of kinds that hold several elements.
+
+mod base;
+mod docs;
+mod hash;
+mod list;
+mod lists;
+mod positions;
+mod scores;
+mod set;
+mod sorted_set;
+mod sorted_sets;
+
+pub use lists::{Inserted, LPos, LRem, ListEnd};
+pub use sorted_sets::{ZAdd, ZIncrBy, ZRange, ZRank};

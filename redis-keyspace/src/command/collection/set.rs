@@ -1,0 +1,454 @@
+//! The operations of sets.
+
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::Hash as StdHash;
+
+use super::base::{self, elements};
+use super::docs::{reading, removing, taking, writing};
+use crate::client::same_server;
+use crate::command::base::Command;
+use crate::error::{Error, Result};
+use crate::kind::{Set, SingleValue};
+use crate::protocol::{Args, Keys, Packet, Replies, Reply, Request, read};
+use crate::schema::{Key, Keyspace};
+
+/// Operations of sets; see [`Set`].
+impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
+    /// Adds a member. Returns `false` if it was in the set already.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(RoomKeys::online(1).sadd(&7).await?);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = writing!()]
+    #[doc(alias = "SADD")]
+    pub fn sadd(&self, member: &T::Borrowed) -> Command<bool> {
+        Command::write_of(self, "SADD", base::one::<S, _, T>(self, member), base::flag)
+    }
+
+    /// Adds members. Returns how many of them were not in the set before; 0 if there are no
+    /// members, and nothing is sent then.
+    ///
+    /// Thousands of members are sent as several commands in one transaction.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert_eq!(RoomKeys::online(1).sadd_many([7, 8, 7]).await?, 2);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = writing!()]
+    #[doc(alias = "SADD")]
+    pub fn sadd_many<B: Borrow<T::Borrowed>>(&self, members: impl IntoIterator<Item = B>) -> Command<u64> {
+        let members = base::each::<S, _, T, B>(self, members);
+        Command::write_many_of(self, "SADD", &[], members, base::total)
+    }
+
+    /// Removes a member. Returns `false` if it was not in the set.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(!RoomKeys::online(1).srem(&7).await?);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = removing!()]
+    #[doc(alias = "SREM")]
+    pub fn srem(&self, member: &T::Borrowed) -> Command<bool> {
+        let member = base::one::<S, _, T>(self, member);
+        Command::removal_of(self, "SREM", |args| base::append(args, member), base::flag)
+    }
+
+    /// Removes members. Returns how many of them were in the set; 0 if there are no members, and
+    /// nothing is sent then.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
+    /// assert_eq!(RoomKeys::online(1).srem_many([8, 9]).await?, 1);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = removing!()]
+    #[doc(alias = "SREM")]
+    pub fn srem_many<B: Borrow<T::Borrowed>>(&self, members: impl IntoIterator<Item = B>) -> Command<u64> {
+        let members = base::each::<S, _, T, B>(self, members);
+        Command::removal_of_many(self, "SREM", members, base::size)
+    }
+
+    /// Returns all members.
+    ///
+    /// A large set keeps the server busy and makes all other commands wait; from some thousand
+    /// members on, read it in parts.
+    ///
+    /// ```
+    /// # use std::collections::HashSet;
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
+    /// assert_eq!(RoomKeys::online(1).smembers().await?, HashSet::from([7, 8]));
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SMEMBERS")]
+    pub fn smembers(&self) -> Command<HashSet<T::Owned>>
+    where
+        T::Owned: Eq + StdHash,
+    {
+        Command::read_of(self, "SMEMBERS", |_| Ok(()), members::<T>)
+    }
+
+    /// Returns all members as a vector, in no order. For members that can't be hashed.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(RoomKeys::online(1).smembers_vec().await?.is_empty());
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SMEMBERS")]
+    pub fn smembers_vec(&self) -> Command<Vec<T::Owned>> {
+        Command::read_of(self, "SMEMBERS", |_| Ok(()), elements::<T>)
+    }
+
+    /// Returns whether this is a member.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert!(!RoomKeys::online(1).sismember(&7).await?);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SISMEMBER")]
+    pub fn sismember(&self, member: &T::Borrowed) -> Command<bool> {
+        let member = base::one::<S, _, T>(self, member);
+        Command::read_of(self, "SISMEMBER", |args| base::append(args, member), base::flag)
+    }
+
+    /// Returns for each of these whether it is a member.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd(&7).await?;
+    /// assert_eq!(RoomKeys::online(1).smismember([7, 8]).await?, [true, false]);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SMISMEMBER")]
+    pub fn smismember<B: Borrow<T::Borrowed>>(
+        &self,
+        members: impl IntoIterator<Item = B>,
+    ) -> Command<Vec<bool>> {
+        let members = base::each::<S, _, T, B>(self, members);
+        Command::read_of_many(self, "SMISMEMBER", members, flags)
+    }
+
+    /// Returns the number of members; 0 if the set does not exist.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert_eq!(RoomKeys::online(1).scard().await?, 0);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SCARD")]
+    pub fn scard(&self) -> Command<u64> {
+        Command::read_of(self, "SCARD", |_| Ok(()), base::size)
+    }
+
+    /// Removes a random member and returns it; `None` if the set does not exist.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd(&7).await?;
+    /// assert_eq!(RoomKeys::online(1).spop().await?, Some(7));
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = taking!()]
+    #[doc(alias = "SPOP")]
+    pub fn spop(&self) -> Command<Option<T::Owned>> {
+        Command::removal_of(self, "SPOP", |_| Ok(()), base::element::<T>)
+    }
+
+    /// Removes up to `count` different random members and returns them.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd_many([7, 8, 9]).await?;
+    /// assert_eq!(RoomKeys::online(1).spop_many(2).await?.len(), 2);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = taking!()]
+    #[doc(alias = "SPOP")]
+    pub fn spop_many(&self, count: u32) -> Command<Vec<T::Owned>> {
+        let fill = |args: &mut Args| {
+            args.push_int(count);
+            Ok(())
+        };
+        Command::removal_of(self, "SPOP", fill, elements::<T>)
+    }
+
+    /// Returns a random member; `None` if the set does not exist.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd(&7).await?;
+    /// assert_eq!(RoomKeys::online(1).srandmember().await?, Some(7));
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SRANDMEMBER")]
+    pub fn srandmember(&self) -> Command<Option<T::Owned>> {
+        Command::read_of(self, "SRANDMEMBER", |_| Ok(()), base::element::<T>)
+    }
+
+    /// Returns random members: up to `count` different ones or, if `count` is negative, exactly
+    /// that many, with repetitions.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
+    /// assert_eq!(RoomKeys::online(1).srandmembers(5).await?.len(), 2);
+    /// assert_eq!(RoomKeys::online(1).srandmembers(-5).await?.len(), 5);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SRANDMEMBER")]
+    pub fn srandmembers(&self, count: i64) -> Command<Vec<T::Owned>> {
+        let fill = |args: &mut Args| {
+            args.push_int(count);
+            Ok(())
+        };
+        Command::read_of(self, "SRANDMEMBER", fill, elements::<T>)
+    }
+
+    /// Moves a member to another set, atomically. Returns `false` if it was not in this set; the
+    /// other set is unchanged then.
+    ///
+    /// The other set keeps its lifetime. If the member creates it, it gets no lifetime, whatever
+    /// its template declares, so `ttl = none` is required for it. On a cluster, both sets must be
+    /// in one slot.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Redis, Set};
+    /// #[derive(Keyspace)]
+    /// #[keyspace(prefix = "task", ttl = none)]
+    /// struct TaskKeys {
+    ///     #[key("open:{board}", hash_tag = board)]
+    ///     open: fn(board: u64) -> Set<u64>,
+    ///     #[key("done:{board}", hash_tag = board)]
+    ///     done: fn(board: u64) -> Set<u64>,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// TaskKeys::open(1).sadd(&5).await?;
+    /// assert!(TaskKeys::open(1).smove(&TaskKeys::done(1), &5).await?);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = taking!()]
+    #[doc(alias = "SMOVE")]
+    pub fn smove<S2: Keyspace>(&self, to: &Key<S2, Set<T>>, member: &T::Borrowed) -> Command<bool> {
+        let request = if to.template().lifetime().duration().is_some() {
+            Err(Error::invalid_input(format!(
+                "the set {to} would get no lifetime: SMOVE can't set one, and its template declares a TTL; declare \
+                 `ttl = none` for it, or remove and add in a transaction"
+            )))
+        } else {
+            same_server([self.redis(), to.redis()]).and_then(|_| base::one::<S, _, T>(self, member)).map(
+                |args| {
+                    let keys = Keys::Many(vec![self.text(), to.text()]);
+                    Request::One(Packet { args, ..Packet::new("SMOVE", keys) })
+                },
+            )
+        };
+        let request = request.map_err(|error| self.explain("SMOVE", error));
+        Command::new::<S>("SMOVE", Some(self.template()), request, base::flag).on_target(self.redis().into())
+    }
+
+    /// Returns the members that are in all of these sets. Without keys, nothing is sent, and the
+    /// result is empty.
+    ///
+    /// On a cluster, all sets must be in one slot.
+    ///
+    /// ```
+    /// # use std::collections::HashSet;
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
+    /// RoomKeys::online(2).sadd_many([8, 9]).await?;
+    /// let both = Key::sinter([RoomKeys::online(1), RoomKeys::online(2)]).await?;
+    /// assert_eq!(both, HashSet::from([8]));
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SINTER")]
+    pub fn sinter(keys: impl IntoIterator<Item = Self>) -> Command<HashSet<T::Owned>>
+    where
+        T::Owned: Eq + StdHash,
+    {
+        combined("SINTER", keys)
+    }
+
+    /// Returns the members that are in any of these sets. Without keys, nothing is sent, and the
+    /// result is empty.
+    ///
+    /// On a cluster, all sets must be in one slot.
+    ///
+    /// ```
+    /// # use std::collections::HashSet;
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd(&7).await?;
+    /// let any = Key::sunion([RoomKeys::online(1), RoomKeys::online(2)]).await?;
+    /// assert_eq!(any, HashSet::from([7]));
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SUNION")]
+    pub fn sunion(keys: impl IntoIterator<Item = Self>) -> Command<HashSet<T::Owned>>
+    where
+        T::Owned: Eq + StdHash,
+    {
+        combined("SUNION", keys)
+    }
+
+    /// Returns the members of the first set that are in none of the others. Without keys, nothing
+    /// is sent, and the result is empty.
+    ///
+    /// On a cluster, all sets must be in one slot.
+    ///
+    /// ```
+    /// # use std::collections::HashSet;
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Set};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "room", ttl = "1d")]
+    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
+    /// RoomKeys::online(2).sadd(&8).await?;
+    /// let only = Key::sdiff([RoomKeys::online(1), RoomKeys::online(2)]).await?;
+    /// assert_eq!(only, HashSet::from([7]));
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = reading!()]
+    #[doc(alias = "SDIFF")]
+    pub fn sdiff(keys: impl IntoIterator<Item = Self>) -> Command<HashSet<T::Owned>>
+    where
+        T::Owned: Eq + StdHash,
+    {
+        combined("SDIFF", keys)
+    }
+}
+
+fn combined<S: Keyspace, T: SingleValue>(
+    command: &'static str,
+    keys: impl IntoIterator<Item = Key<S, Set<T>>>,
+) -> Command<HashSet<T::Owned>>
+where
+    T::Owned: Eq + StdHash,
+{
+    let keys: Vec<_> = keys.into_iter().collect();
+    let template = keys.first().map(Key::template);
+    let server = same_server(keys.iter().map(Key::redis));
+    let redis = server.as_ref().ok().cloned().flatten();
+    let request = server.map(|_| match keys.is_empty() {
+        true => Request::Empty,
+        false => Request::One(Packet::new(command, Keys::Many(keys.iter().map(Key::text).collect()))),
+    });
+    Command::new::<S>(command, template, request, members::<T>)
+        .repeatable()
+        .reading()
+        .on_replica()
+        .on_target(redis.into())
+}
+
+fn members<T: SingleValue>(request: &Request, replies: Replies) -> Result<HashSet<T::Owned>>
+where
+    T::Owned: Eq + StdHash,
+{
+    match base::answer(request, replies)? {
+        // The answer to a read that returns a miss when Redis is unavailable.
+        Reply::Array(parts) if parts.iter().all(|part| *part == Reply::Nil) => Ok(HashSet::new()),
+        reply => base::list(reply)?.into_iter().map(base::present::<T>).collect(),
+    }
+}
+
+fn flags(request: &Request, replies: Replies) -> Result<Vec<bool>> {
+    match base::answer(request, replies)? {
+        Reply::Nil => Ok(base::missing(request, || false)),
+        reply => base::list(reply)?.into_iter().map(read::to_bool).collect(),
+    }
+}

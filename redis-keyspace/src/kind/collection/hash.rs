@@ -1,0 +1,66 @@
+//! The kind of hashes.
+
+use std::marker::PhantomData;
+
+use crate::kind::{Kind, SingleValue};
+
+/// A Redis hash used as a map: fields of kind `F` with values of kind `V`.
+///
+/// Both are single-value kinds: `Hash<Text, u64>`, `Hash<u64, Json<Item>>`. Fields are compared as
+/// bytes, as the members of a [`Set`](super::Set).
+///
+/// ```
+/// use redis_keyspace::{Hash, Keyspace, Redis, Text};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "org", ttl = "1d")]
+/// struct OrgKeys {
+///     #[key("{org}:flags")]
+///     flags: fn(org: u64) -> Hash<Text, bool>,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let flags = OrgKeys::flags(1);
+/// assert!(flags.hset("beta", &true).await?);
+/// assert_eq!(flags.hget("beta").await?, Some(true));
+/// assert_eq!(flags.hget("alpha").await?, None);
+/// # Ok(()) }).await }
+/// ```
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | write | [`hset`], [`hset_many`], [`hset_if_absent`], [`hincr_by`] |
+/// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`] |
+/// | remove | [`hdel`], [`hdel_many`] |
+///
+/// [`hset`]: crate::Key::hset
+/// [`hset_many`]: crate::Key::hset_many
+/// [`hset_if_absent`]: crate::Key::hset_if_absent
+/// [`hincr_by`]: crate::Key::hincr_by
+/// [`hget`]: crate::Key::hget
+/// [`hget_many`]: crate::Key::hget_many
+/// [`hget_all`]: crate::Key::hget_all
+/// [`hkeys`]: crate::Key::hkeys
+/// [`hvals`]: crate::Key::hvals
+/// [`hlen`]: crate::Key::hlen
+/// [`hexists`]: crate::Key::hexists
+/// [`hstrlen`]: crate::Key::hstrlen
+/// [`hdel`]: crate::Key::hdel
+/// [`hdel_many`]: crate::Key::hdel_many
+///
+/// # Lifetime
+///
+/// The write that creates the hash sets the TTL of the template, and later writes keep it. Write
+/// `renew = "write"` if every write should set it, and `ttl = none` for a hash without end.
+#[derive(Debug)]
+pub struct Hash<F, V>(PhantomData<fn() -> (F, V)>);
+
+impl<F: SingleValue, V: SingleValue> Kind for Hash<F, V> {
+    const WIRE_FORMAT: &'static str = V::WIRE_FORMAT;
+    const REDIS_TYPE: &'static str = "hash";
+    const IS_FILLED: bool = false;
+    const IS_COLLECTION: bool = true;
+}

@@ -1,0 +1,11 @@
+//! Kinds that hold several elements.
+
+mod hash;
+mod list;
+mod set;
+mod sorted_set;
+
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;

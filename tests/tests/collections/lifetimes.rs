@@ -1,0 +1,136 @@
+//! Collections get their declared lifetime, in the same step as their first element.
+
+use std::time::Duration;
+
+use redis_keyspace::command::Ttl;
+use redis_keyspace::{Redis, RedisBuilder};
+use redis_keyspace_tests::{both_servers, raw, wire};
+
+use crate::Keys;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whether the rest of a lifetime is that of one that began within this test.
+fn is_new(ttl: Ttl, lifetime: Duration) -> bool {
+    ttl.remaining().is_some_and(|left| left <= lifetime && left > lifetime / 2)
+}
+
+both_servers! {
+    async fn the_first_write_sets_the_lifetime_and_later_ones_keep_it(_redis: Redis) {
+        let list = Keys::list(1);
+        list.rpush(&1).await.unwrap();
+        assert!(is_new(list.ttl().await.unwrap(), HOUR));
+        assert!(list.expire(MINUTE).await.unwrap());
+        list.rpush(&2).await.unwrap();
+        list.lpush_many([3, 4]).await.unwrap();
+        assert!(is_new(list.ttl().await.unwrap(), MINUTE), "later writes keep it");
+        assert!(list.persist().await.unwrap());
+        list.rpush(&5).await.unwrap();
+        assert_eq!(list.ttl().await.unwrap(), Ttl::NoExpiry, "a key that was made permanent stays so");
+
+        // An emptied list is gone; the next write creates it again.
+        list.lpop_many(100).await.unwrap();
+        list.rpush(&1).await.unwrap();
+        assert!(is_new(list.ttl().await.unwrap(), HOUR));
+
+        let (set, scores, map) = (Keys::set(1, 1), Keys::scores(1), Keys::map(1));
+        set.sadd_many([1, 2]).await.unwrap();
+        scores.zadd(&1, 1.0).await.unwrap();
+        map.hset("a", &1).await.unwrap();
+        Keys::sums(1).hincr_by(&1, 1).await.unwrap();
+        for ttl in [set.ttl(), scores.ttl(), map.ttl(), Keys::sums(1).ttl()] {
+            assert!(is_new(ttl.await.unwrap(), HOUR));
+        }
+        scores.del().await.unwrap();
+        scores.zincr_by(&1, 1.0).await.unwrap();
+        assert!(is_new(scores.ttl().await.unwrap(), HOUR));
+    }
+
+    async fn a_declaration_can_renew_the_lifetime_with_every_write(_redis: Redis) {
+        let set = Keys::renewed(2);
+        for write in 0..3_u64 {
+            set.sadd(&(write / 2)).await.unwrap();
+            assert!(is_new(set.ttl().await.unwrap(), HOUR), "also if the member was there");
+            assert!(set.expire(MINUTE).await.unwrap());
+        }
+        set.srem(&0).await.unwrap();
+        assert!(is_new(set.ttl().await.unwrap(), MINUTE), "a removal renews nothing");
+        let list = Keys::renewed_list(2);
+        assert_eq!(list.rpush_if_present(&1).await.unwrap(), 0);
+        assert!(!list.exists().await.unwrap());
+        list.rpush(&1).await.unwrap();
+        list.expire(MINUTE).await.unwrap();
+        assert!(list.lset(0, &2).await.unwrap());
+        assert!(is_new(list.ttl().await.unwrap(), HOUR));
+        assert!(!list.lset(9, &2).await.unwrap());
+    }
+
+    async fn without_a_lifetime_the_bare_command_is_sent(_redis: Redis) {
+        let list = Keys::forever(3, 0);
+        list.rpush(&1).await.unwrap();
+        assert_eq!(list.ttl().await.unwrap(), Ttl::NoExpiry);
+        list.rpush(&2).ttl(MINUTE).await.unwrap();
+        assert_eq!(list.ttl().await.unwrap(), Ttl::NoExpiry, "`ttl` is for lists that the command creates");
+        list.del().await.unwrap();
+        list.rpush(&2).ttl(MINUTE).await.unwrap();
+        assert!(is_new(list.ttl().await.unwrap(), MINUTE));
+        let error = list.rpush(&2).ttl(Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.kind(), redis_keyspace::ErrorKind::InvalidInput, "{error}");
+    }
+
+    async fn a_write_can_set_another_lifetime(_redis: Redis) {
+        Keys::list(4).rpush(&1).ttl(MINUTE).await.unwrap();
+        assert!(is_new(Keys::list(4).ttl().await.unwrap(), MINUTE));
+    }
+
+    async fn a_key_of_another_type_gets_no_lifetime(redis: Redis) {
+        let list = Keys::list(5);
+        let () = raw(&redis, &["SET", &wire(&list), "foreign"]).await;
+        for failed in [
+            list.rpush(&1).await.is_err(),
+            list.rpush_many((0..10_000).collect::<Vec<u64>>()).await.is_err(),
+            redis.transaction((list.rpush(&1), list.llen())).await.is_err(),
+            redis.batch((list.rpush(&1), list.rpush(&2))).await.is_err(),
+        ] {
+            assert!(failed);
+            assert_eq!(list.ttl().await.unwrap(), Ttl::NoExpiry);
+        }
+        let renewed = Keys::renewed(5);
+        let () = raw(&redis, &["SET", &wire(&renewed), "foreign"]).await;
+        assert!(renewed.sadd(&1).await.is_err());
+        assert_eq!(renewed.ttl().await.unwrap(), Ttl::NoExpiry);
+    }
+
+    async fn batches_and_transactions_set_lifetimes(redis: Redis) {
+        let (one, two) = (Keys::list(6), Keys::set(6, 1));
+        let (length, added, len) = redis.batch((one.rpush(&1), two.sadd(&1), one.llen())).await.unwrap();
+        assert_eq!((length, added, len), (1, true, 1));
+        assert!(is_new(one.ttl().await.unwrap(), HOUR) && is_new(two.ttl().await.unwrap(), HOUR));
+        one.del().await.unwrap();
+        two.del().await.unwrap();
+        assert_eq!(redis.transaction((one.rpush(&1), two.sadd(&1), one.rpush(&2))).await.unwrap(), (1, true, 2));
+        assert!(is_new(one.ttl().await.unwrap(), HOUR) && is_new(two.ttl().await.unwrap(), HOUR));
+    }
+}
+
+/// A handle overrides the lifetime of a whole keyspace.
+fn with_minutes(builder: RedisBuilder) -> RedisBuilder {
+    builder.keyspace::<Keys>(|options| options.ttl(MINUTE))
+}
+
+#[test]
+fn the_lifetime_of_a_handle_applies() {
+    use redis_keyspace::embedded::Server;
+    let redis = with_minutes(Redis::builder().embedded(Server::new())).build().unwrap();
+    redis_keyspace_tests::within(
+        redis_keyspace_tests::PATIENCE,
+        redis.scope(async {
+            Keys::list(7).rpush(&1).await.unwrap();
+            assert!(is_new(Keys::list(7).ttl().await.unwrap(), MINUTE));
+            let forever = Keys::forever(7, 0);
+            forever.rpush(&1).await.unwrap();
+            assert_eq!(forever.ttl().await.unwrap(), Ttl::NoExpiry, "the template's own lifetime stays");
+        }),
+    );
+}

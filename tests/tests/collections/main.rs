@@ -1,0 +1,46 @@
+//! Lists, sets, sorted sets and hashes, on the embedded server, a real one and a cluster.
+
+#[macro_use]
+mod table;
+mod hashes;
+mod lifetimes;
+mod limits;
+mod lists;
+mod permissions;
+mod sets;
+mod sorted_sets;
+mod wrong_types;
+
+use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "collections", ttl = "1h")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Keys {
+    #[key("list:{id}", hash_tag = id)]
+    list: fn(id: u64) -> List<u64>,
+    #[key("texts:{id}", hash_tag = id)]
+    texts: fn(id: u64) -> List<Text>,
+    #[key("set:{id}:{nth}", hash_tag = id)]
+    set: fn(id: u64, nth: u64) -> Set<u64>,
+    #[key("scores:{id}", hash_tag = id)]
+    scores: fn(id: u64) -> SortedSet<u64>,
+    #[key("map:{id}", hash_tag = id)]
+    map: fn(id: u64) -> Hash<Text, u64>,
+    #[key("sums:{id}", hash_tag = id)]
+    sums: fn(id: u64) -> Hash<u64, i64>,
+    #[key("objects:{id}", hash_tag = id)]
+    objects: fn(id: u64) -> Hash<Bytes, Json<(u64, String)>>,
+    #[key("text:{id}", hash_tag = id)]
+    text: fn(id: u64) -> Text,
+    #[key("forever:{id}:{nth}", hash_tag = id, ttl = none)]
+    forever: fn(id: u64, nth: u64) -> List<u64>,
+    #[key("forever-set:{id}:{nth}", hash_tag = id, ttl = none)]
+    forever_set: fn(id: u64, nth: u64) -> Set<u64>,
+    #[key("renewed:{id}", hash_tag = id, renew = "write")]
+    renewed: fn(id: u64) -> Set<u64>,
+    #[key("renewed-list:{id}", hash_tag = id, renew = "write")]
+    renewed_list: fn(id: u64) -> List<u64>,
+    #[key("any:{id}:list", hash_tag = id)]
+    any_list: fn(id: u64) -> List<Bytes>,
+}

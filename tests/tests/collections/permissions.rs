@@ -1,0 +1,50 @@
+//! The rules of a catalog permit every operation, and nothing else.
+
+use redis_keyspace::{Redis, catalog};
+use redis_keyspace_tests::{PATIENCE, RealServer, unique_namespace, within};
+
+use crate::Keys;
+use crate::table::check_all;
+
+catalog!(CATALOG = [Keys]);
+
+#[test]
+fn a_user_with_the_rules_of_the_catalog_can_run_every_operation() {
+    let server = RealServer::start();
+    let namespace = unique_namespace();
+    let rules = CATALOG.acl_rules().namespace(&namespace).to_string();
+    let mut command = vec!["ACL", "SETUSER", "app", "reset", "on", ">pass"];
+    command.extend(rules.split(' '));
+    server.redis_cli(&command);
+    let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
+    let redis = builder.namespace(namespace).unwrap().build().unwrap();
+    within(PATIENCE, redis.scope(check_all(redis.clone())));
+}
+
+#[test]
+fn rules_name_only_the_commands_of_declared_kinds() {
+    use redis_keyspace::{Keyspace, List, Set};
+    #[derive(Keyspace)]
+    #[keyspace(prefix = "jobs", ttl = none)]
+    #[allow(dead_code, reason = "fields are declarations")]
+    struct Jobs {
+        #[key(ttl = none)]
+        waiting: List<u64>,
+    }
+    #[derive(Keyspace)]
+    #[keyspace(prefix = "rooms", ttl = "1h")]
+    #[allow(dead_code, reason = "fields are declarations")]
+    struct Rooms {
+        online: fn(room: u64) -> Set<u64>,
+    }
+    catalog!(JOBS = [Jobs]);
+    catalog!(ROOMS = [Rooms]);
+    let rules = JOBS.acl_rules().to_string();
+    assert!(rules.contains(" +lpush ") && !rules.contains("+sadd") && !rules.contains("+eval"), "{rules}");
+    assert!(!rules.contains("+set"), "{rules}");
+    let rules = ROOMS.acl_rules().to_string();
+    assert!(
+        rules.contains(" +sadd ") && rules.contains(" +evalsha ") && !rules.contains("+lpush"),
+        "{rules}"
+    );
+}

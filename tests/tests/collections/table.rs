@@ -1,0 +1,70 @@
+//! Each operation of a collection has one entry, which runs on all servers.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use redis_keyspace::Redis;
+use redis_keyspace_tests::{
+    PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
+};
+
+use crate::{hashes, lists, sets, sorted_sets};
+
+/// The check of one operation. The handle is in scope.
+pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The operations of one kind, each with its check.
+pub(crate) type Table = &'static [(&'static str, Check)];
+
+/// Defines the table of a kind. The name of a check is that of the operation.
+macro_rules! checks {
+    ($($name:ident: $body:expr,)*) => {
+        pub(crate) const TABLE: $crate::table::Table = &[$((stringify!($name), || Box::pin($body)),)*];
+    };
+}
+
+const TABLES: [Table; 4] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE];
+
+pub(crate) async fn check_all(_: Redis) {
+    for (name, check) in TABLES.into_iter().flatten() {
+        println!("{name}");
+        check().await;
+    }
+}
+
+#[test]
+fn all_operations_work_on_the_embedded_server() {
+    on_embedded(check_all);
+}
+
+#[test]
+fn all_operations_work_on_a_real_server() {
+    on_real(check_all);
+}
+
+#[test]
+fn all_operations_work_on_a_cluster() {
+    let cluster: &RealCluster = shared_cluster();
+    let builder = Redis::builder().url(&cluster.seeds_url()).unwrap().timeout(PATIENCE);
+    let redis = builder.namespace(unique_namespace()).unwrap().build().unwrap();
+    within(PATIENCE, redis.scope(check_all(redis.clone())));
+}
+
+/// Finds the public operations in the source of the library.
+#[test]
+fn every_operation_has_a_check() {
+    let sources = [
+        include_str!("../../../redis-keyspace/src/command/collection/list.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/set.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
+    ];
+    let operations: BTreeSet<&str> = (sources.iter().flat_map(|source| source.lines()))
+        .filter_map(|line| line.strip_prefix("    pub fn "))
+        .filter_map(|rest| rest.split(['<', '(']).next())
+        .collect();
+    let checked: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(name, _)| *name).collect();
+    assert!(operations.len() > 50, "{operations:?}");
+    assert_eq!(operations, checked);
+}

@@ -1,0 +1,29 @@
+//! A key of another type is an error that names both types.
+
+use redis_keyspace::{ErrorKind, Redis};
+use redis_keyspace_tests::{both_servers, raw, wire};
+
+use crate::Keys;
+
+both_servers! {
+    async fn the_error_names_both_types(redis: Redis) {
+        let list = Keys::list(1);
+        let () = raw(&redis, &["SADD", &wire(&list), "1"]).await;
+        for error in [
+            list.llen().await.unwrap_err(),
+            list.rpush(&1).await.unwrap_err(),
+            list.lpop().await.unwrap_err(),
+            list.lrange(..).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+            assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
+            assert!(error.to_string().contains("collections:list"), "{error}");
+        }
+        let text = Keys::text(1);
+        let () = raw(&redis, &["RPUSH", &wire(&text), "1"]).await;
+        let error = text.get().await.unwrap_err();
+        assert!(error.to_string().contains("expected string (Text), found list"), "{error}");
+        text.set("written").await.unwrap();
+        assert_eq!(text.get().await.unwrap().as_deref(), Some("written"), "SET replaces any type");
+    }
+}
