@@ -90,6 +90,7 @@ mod mailbox;
 mod db;
 mod sorted_set;
 mod value;
+mod waiting;
 
 // A server as data: options, and the state that all its connections share.
 mod builder;

@@ -18,6 +18,29 @@ pub(crate) enum Value {
     SortedSet(SortedSet),
 }
 
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Front,
+    Back,
+}
+
+impl End {
+    pub(crate) fn take(self, list: &mut VecDeque<Bytes>) -> Option<Bytes> {
+        match self {
+            Self::Front => list.pop_front(),
+            Self::Back => list.pop_back(),
+        }
+    }
+
+    pub(crate) fn add(self, list: &mut VecDeque<Bytes>, element: Bytes) {
+        match self {
+            Self::Front => list.push_front(element),
+            Self::Back => list.push_back(element),
+        }
+    }
+}
+
 impl Value {
     /// Returns the name of the type, as TYPE does.
     pub(crate) fn kind(&self) -> &'static str {

@@ -4,12 +4,11 @@ use bytes::Bytes;
 
 use super::arguments::{database, exactly, first, integer, option};
 use super::context::{Context, Spec, command};
-use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY};
+use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, TWO_KEYS};
 use crate::db::{Db, Entry};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 
-const TWO_KEYS: (i64, i64, i64) = (1, 2, 1);
 const SECOND_WORD: (i64, i64, i64) = (2, 2, 1);
 
 pub(super) const TABLE: &[Spec] = &[
