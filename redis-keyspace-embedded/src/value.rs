@@ -73,12 +73,15 @@ impl Value {
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
             Self::Hash(hash) => {
-                let small = hash.iter().all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
-                if small && hash.len() <= 128 { "listpack" } else { "hashtable" }
+                let mut fields = hash.iter();
+                let small = hash.len() <= 128
+                    && fields.all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
+                if small { "listpack" } else { "hashtable" }
             }
             Self::Set(set) => {
-                let integers = set.iter().all(|(member, ())| parse_i64(member).is_some());
-                if integers && set.len() <= 512 { "intset" } else { "hashtable" }
+                let integers =
+                    set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
+                if integers { "intset" } else { "hashtable" }
             }
             Self::SortedSet(sorted) => {
                 let small = sorted.iter().all(|(member, _)| member.len() <= SMALL);

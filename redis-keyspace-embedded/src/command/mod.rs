@@ -14,8 +14,10 @@ mod positions;
 // The values that CONFIG SET accepts.
 mod settings;
 
-// How commands wait for a key.
+// How commands wait for a key, return a collection in pages and select random items.
 mod blocking;
+mod cursor;
+mod sample;
 
 // The commands by subject. Each module has a table of its commands.
 mod clients;

@@ -25,7 +25,7 @@ const LISTS: Family = Family {
         "LREM K I E",
         "LTRIM K I I",
         "LINSERT K BEFORE|AFTER|after|x E E",
-        "LPOS K E [ RANK I ] [ COUNT I ] [ MAXLEN I ] [ RANK I ]",
+        "LPOS K E [ RANK 1|-1|0|2|-2|3|x|1.5 ] [ COUNT I ] [ MAXLEN I ] [ RANK -1 ]",
         "LMOVE K K LEFT|RIGHT|left LEFT|RIGHT|right",
         "RPOPLPUSH K K",
         "LMPOP #K LEFT|RIGHT|x [ COUNT N ]",
@@ -46,6 +46,46 @@ const LISTS: Family = Family {
     elements: &[b"a", b"b", b"c", b"1", b"-5", b"", b"\x00\xff\r\n", LONG],
     state: &["TYPE", "LRANGE K 0 -1", "TTL"],
 };
+
+const SETS: Family = Family {
+    name: "sets",
+    templates: &[
+        "SADD K E+",
+        "SADD K E+",
+        "SADD K E+",
+        "SREM K E+",
+        "SMEMBERS K",
+        "SISMEMBER K E",
+        "SMISMEMBER K E+",
+        "SCARD K",
+        "SMOVE K K E",
+        "SPOP K [ N ]",
+        "SPOP K 1|2|-1|x [ X ]",
+        "SRANDMEMBER K [ 0|1|2|-1|-5|10|x|-9223372036854775808 ]",
+        "SINTER K+",
+        "SUNION K+",
+        "SDIFF K+",
+        "SINTERSTORE K K+",
+        "SUNIONSTORE K K+",
+        "SDIFFSTORE K K+",
+        "SINTERCARD #K [ LIMIT I ] [ LIMIT N ]",
+        "SSCAN K 0 COUNT 1000 [ MATCH *|a*|[ab]|?|E ]",
+        "SSCAN K 0|x COUNT 0|x|1000 [ MATCH * ]",
+        "SET K E",
+        "DEL K",
+        "EXPIRE K 100|-1",
+        "EXPIRED K",
+        "COPY K K [ REPLACE ]",
+    ],
+    keys: &["s", "t", "u"],
+    elements: &[b"a", b"b", b"c", b"1", b"2", b"-5", b"", b"\x00\xff\r\n", LONG],
+    state: &["TYPE", "SMEMBERS", "TTL"],
+};
+
+#[test]
+fn random_set_commands_get_the_same_replies() {
+    sequences_agree(SETS, &RealServer::builder().start());
+}
 
 #[test]
 fn random_list_commands_get_the_same_replies() {
