@@ -88,6 +88,8 @@ mod mailbox;
 
 // One database: values, keys, expiry, watchers and waiters.
 mod db;
+mod hash;
+mod schedule;
 mod sorted_set;
 mod value;
 mod waiting;

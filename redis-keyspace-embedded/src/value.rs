@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::hash::Hash;
 use crate::number::parse_i64;
 use crate::ordered::Ordered;
 use crate::reply::Failure;
@@ -13,7 +14,7 @@ use crate::sorted_set::SortedSet;
 pub(crate) enum Value {
     String(Bytes),
     List(VecDeque<Bytes>),
-    Hash(Ordered<Bytes>),
+    Hash(Hash),
     Set(Ordered<()>),
     SortedSet(SortedSet),
 }
@@ -115,8 +116,8 @@ impl Value {
     accessor!(string, ref String, Bytes);
     accessor!(list, ref List, VecDeque<Bytes>);
     accessor!(list_mut, mut List, VecDeque<Bytes>);
-    accessor!(hash, ref Hash, Ordered<Bytes>);
-    accessor!(hash_mut, mut Hash, Ordered<Bytes>);
+    accessor!(hash, ref Hash, Hash);
+    accessor!(hash_mut, mut Hash, Hash);
     accessor!(set, ref Set, Ordered<()>);
     accessor!(set_mut, mut Set, Ordered<()>);
     accessor!(sorted_set, ref SortedSet, SortedSet);

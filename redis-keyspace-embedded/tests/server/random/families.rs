@@ -87,6 +87,48 @@ fn random_set_commands_get_the_same_replies() {
     sequences_agree(SETS, &RealServer::builder().start());
 }
 
+const HASHES: Family = Family {
+    name: "hashes",
+    templates: &[
+        "HSET K EE+",
+        "HSET K EE+",
+        "HSET K EE+",
+        "HMSET K EE+",
+        "HSETNX K E E",
+        "HGET K E",
+        "HMGET K E+",
+        "HGETALL K",
+        "HKEYS K",
+        "HVALS K",
+        "HLEN K",
+        "HEXISTS K E",
+        "HSTRLEN K E",
+        "HDEL K E+",
+        "HINCRBY K E I",
+        "HINCRBY K E I",
+        "HINCRBYFLOAT K E 1|-1|1.5|-0.25|0.1|1e300|1e5000|inf|nan|x|0x10",
+        "HINCRBYFLOAT K E 1.5|0.1",
+        "HRANDFIELD K [ 0|1|2|-1|-5|10|x|-9223372036854775808 ]",
+        "HRANDFIELD K 0|1|2|-1|-5|10|x|9223372036854775807|-9223372036854775807 WITHVALUES|withvalues|x",
+        "HSCAN K 0 COUNT 1000 [ MATCH *|a*|[ab]|?|E ]",
+        "HSCAN K 0|x COUNT 0|x|1000 [ MATCH * ]",
+        "SET K E",
+        "DEL K",
+        "EXPIRE K 100|-1",
+        "EXPIRED K",
+        "COPY K K [ REPLACE ]",
+        "OBJECT ENCODING K",
+    ],
+    keys: &["h", "i", "j"],
+    elements: &[b"a", b"b", b"c", b"1", b"3.25", b"-5", b"9223372036854775800", b"", b"\x00\xff\r\n"],
+    state: &["TYPE", "HGETALL", "TTL"],
+};
+
+#[test]
+fn random_hash_commands_get_the_same_replies() {
+    sequences_agree(HASHES, &RealServer::builder().start());
+}
+
 #[test]
 fn random_list_commands_get_the_same_replies() {
     sequences_agree(LISTS, &RealServer::builder().start());
