@@ -1,6 +1,6 @@
 //! One database: keys and their expiry, watchers, and clients that wait for keys.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,8 +8,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::ordered::Ordered;
-use crate::reply::Reply;
+use crate::reply::{Answer, Failure, Reply};
+use crate::schedule::Schedule;
 use crate::value::Value;
+use crate::waiting::Waiters;
 
 /// The value of a key and its expiry, in milliseconds since the epoch.
 #[derive(Clone, Debug)]
@@ -20,41 +22,34 @@ pub(crate) struct Entry {
     pub(crate) used: i64,
 }
 
-/// An end of a list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
-    Front,
-    Back,
-}
+/// Tries to serve a client that waits for a key. It is called with the database, the changed key and
+/// the time. It returns `None` if the client must wait longer.
+type ServeFn = dyn Fn(&mut Db, &Bytes, i64) -> Option<Answer> + Send + Sync;
 
-/// A client that waits for an element of a list.
-#[derive(Debug)]
-struct Waiter {
-    client: u64,
-    end: End,
-    /// Sends the first element that arrives at any of the client's keys.
-    reply: oneshot::Sender<Reply>,
+/// What a client waits for.
+pub(crate) struct Serve(pub(crate) Box<ServeFn>);
+
+impl std::fmt::Debug for Serve {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serve").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Db {
     entries: Ordered<Entry>,
     expiries: BTreeSet<(i64, Bytes)>,
+    /// When the next field of each hash expires.
+    field_expiries: Schedule,
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
-    waiters: BTreeMap<u64, Waiter>,
-    /// The clients of the waiters.
-    waiting_clients: HashSet<u64>,
-    queues: HashMap<Bytes, VecDeque<u64>>,
-    next_waiter: u64,
-    /// Changed keys that clients wait for, in the order of the changes.
-    ready: Vec<Bytes>,
+    waiters: Waiters<Serve>,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
 }
 
 impl Db {
-    /// Removes expired keys. It is called before every command, so no other code has to handle
+    /// Removes expired keys and fields. It is called before every command, so no other code has to handle
     /// expiry.
     pub(crate) fn purge(&mut self, now: i64) {
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
@@ -62,6 +57,12 @@ impl Db {
             self.entries.remove(&key);
             self.expired = self.expired.saturating_add(1);
             self.changed(&key);
+        }
+        while let Some(key) = self.field_expiries.pop(now) {
+            if let Some(Value::Hash(hash)) = self.value_mut(&key) {
+                hash.purge(now);
+            }
+            self.settle(&key);
         }
     }
 
@@ -160,6 +161,7 @@ impl Db {
         let keys: Vec<Bytes> = self.watchers.keys().filter(|key| self.contains(key)).cloned().collect();
         self.entries.clear();
         self.expiries.clear();
+        self.field_expiries.clear();
         keys.iter().for_each(|key| self.changed(key));
     }
 
@@ -191,12 +193,15 @@ impl Db {
 
     /// Notifies the watchers of the key. Marks the key as ready if a client waits for it.
     fn changed(&mut self, key: &[u8]) {
+        let next_expiry = match self.entries.get(key).map(|entry| &entry.value) {
+            Some(Value::Hash(hash)) => hash.next_expiry(),
+            _ => None,
+        };
+        self.field_expiries.set(key, next_expiry);
         if let Some(watchers) = self.watchers.get(key) {
             watchers.iter().for_each(|dirty| dirty.store(true, Ordering::Relaxed));
         }
-        if let Some((key, _)) = self.queues.get_key_value(key) {
-            self.ready.push(key.clone());
-        }
+        self.waiters.changed(key);
     }
 
     /// Makes the next change of the key set `dirty`.
@@ -213,90 +218,61 @@ impl Db {
         }
     }
 
-    /// Queues a client for the first element that arrives at any of the keys.
-    pub(crate) fn wait(&mut self, client: u64, keys: &[Bytes], end: End) -> oneshot::Receiver<Reply> {
-        let (reply, receiver) = oneshot::channel();
-        let number = self.next_waiter;
-        self.next_waiter = number.saturating_add(1);
-        self.waiters.insert(number, Waiter { client, end, reply });
-        self.waiting_clients.insert(client);
-        let mut queued = HashSet::new();
-        for key in keys.iter().filter(|key| queued.insert(*key)) {
-            self.queues.entry(Bytes::copy_from_slice(key)).or_default().push_back(number);
-        }
-        receiver
+    /// Queues a client until `serve` answers for one of the keys.
+    pub(crate) fn wait(&mut self, client: u64, keys: &[Bytes], serve: Serve) -> oneshot::Receiver<Reply> {
+        self.waiters.add(client, keys, serve)
     }
 
     /// Removes a client from all queues after it was served, timed out or disconnected.
     pub(crate) fn stop_waiting(&mut self, client: u64) {
-        self.waiting_clients.remove(&client);
-        self.waiters.retain(|_, waiter| waiter.client != client);
-        let waiters = &self.waiters;
-        self.queues.retain(|_, queue| {
-            queue.retain(|number| waiters.contains_key(number));
-            !queue.is_empty()
-        });
+        self.waiters.remove_client(client);
+    }
+
+    /// Ends the wait of a client with this reply. Returns whether it was waiting.
+    pub(crate) fn unblock(&mut self, client: u64, reply: Reply) -> bool {
+        let waiter = self.waiters.remove_client(client);
+        waiter.map(|waiter| waiter.answer(reply)).is_some()
     }
 
     pub(crate) fn is_waiting(&self, client: u64) -> bool {
-        self.waiting_clients.contains(&client)
+        self.waiters.contains(client)
     }
 
     pub(crate) fn waiting(&self) -> usize {
         self.waiters.len()
     }
 
-    /// Sends elements of changed lists to waiting clients. The client that has waited longest is
-    /// first.
-    pub(crate) fn serve_waiters(&mut self) {
-        while !self.ready.is_empty() {
-            for key in std::mem::take(&mut self.ready) {
-                while self.serve_one(&key) {}
+    /// Serves clients that wait for changed keys. The client that has waited longest is first.
+    /// Returns the errors that clients received.
+    pub(crate) fn serve_waiters(&mut self, now: i64) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        loop {
+            let ready = self.waiters.take_ready();
+            if ready.is_empty() {
+                return failures;
+            }
+            for key in &ready {
+                for number in self.waiters.queue(key) {
+                    failures.extend(self.serve(number, key, now));
+                }
             }
         }
     }
 
-    fn serve_one(&mut self, key: &Bytes) -> bool {
-        let Some(&number) = self.queues.get(key).and_then(VecDeque::front) else { return false };
-        let Some(Value::List(list)) = self.entries.get_mut(key).map(|entry| &mut entry.value) else {
-            return false;
-        };
-        let waiter = self.waiters.remove(&number);
-        if let Some(waiter) = &waiter {
-            self.waiting_clients.remove(&waiter.client); // a client has at most one waiter
+    fn serve(&mut self, number: u64, key: &Bytes, now: i64) -> Option<Failure> {
+        let waiter = self.waiters.take(number)?;
+        if waiter.is_gone() {
+            self.waiters.put_back(number, waiter);
+            return None;
         }
-        // If the receiver is closed, the connection is closing and removes itself from the queues.
-        if let Some(waiter) = waiter.filter(|waiter| !waiter.reply.is_closed())
-            && let Some(element) = waiter.end.take(list)
-        {
-            let answer = Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Bulk(element)]);
-            // If the receiver is dropped at this moment, the element is lost, as when a connection
-            // is cut.
-            drop(waiter.reply.send(answer));
-            self.settle(key);
-        }
-        if let Some(queue) = self.queues.get_mut(key) {
-            queue.pop_front();
-            if queue.is_empty() {
-                self.queues.remove(key);
+        match (waiter.serve.0)(self, key, now) {
+            None => self.waiters.put_back(number, waiter),
+            Some(Ok(reply)) => self.waiters.served(number, waiter, reply),
+            Some(Err(failure)) => {
+                self.waiters.served(number, waiter, failure.clone().into());
+                return Some(failure);
             }
         }
-        true
-    }
-}
-
-impl End {
-    pub(crate) fn take(self, list: &mut VecDeque<Bytes>) -> Option<Bytes> {
-        match self {
-            Self::Front => list.pop_front(),
-            Self::Back => list.pop_back(),
-        }
-    }
-
-    pub(crate) fn add(self, list: &mut VecDeque<Bytes>, element: Bytes) {
-        match self {
-            Self::Front => list.push_front(element),
-            Self::Back => list.push_back(element),
-        }
+        None
     }
 }

@@ -88,8 +88,11 @@ mod mailbox;
 
 // One database: values, keys, expiry, watchers and waiters.
 mod db;
+mod hash;
+mod schedule;
 mod sorted_set;
 mod value;
+mod waiting;
 
 // A server as data: options, and the state that all its connections share.
 mod builder;

@@ -138,9 +138,13 @@ impl State {
         }
     }
 
-    /// Serves clients that wait for elements that the last command added.
-    pub(crate) fn serve_waiters(&mut self) {
-        self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(Db::serve_waiters);
+    /// Serves clients that wait for keys that the last command changed.
+    pub(crate) fn serve_waiters(&mut self, now: i64) {
+        for db in self.dbs.iter_mut().filter(|db| db.waiting() > 0) {
+            for failure in db.serve_waiters(now) {
+                self.statistics.count_error(&failure.0);
+            }
+        }
     }
 
     /// Returns the next number of a splitmix64 sequence, which picks keys. The sequence is the same

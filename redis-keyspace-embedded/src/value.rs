@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::hash::Hash;
 use crate::number::parse_i64;
 use crate::ordered::Ordered;
 use crate::reply::Failure;
@@ -13,9 +14,32 @@ use crate::sorted_set::SortedSet;
 pub(crate) enum Value {
     String(Bytes),
     List(VecDeque<Bytes>),
-    Hash(Ordered<Bytes>),
+    Hash(Hash),
     Set(Ordered<()>),
     SortedSet(SortedSet),
+}
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Front,
+    Back,
+}
+
+impl End {
+    pub(crate) fn take(self, list: &mut VecDeque<Bytes>) -> Option<Bytes> {
+        match self {
+            Self::Front => list.pop_front(),
+            Self::Back => list.pop_back(),
+        }
+    }
+
+    pub(crate) fn add(self, list: &mut VecDeque<Bytes>, element: Bytes) {
+        match self {
+            Self::Front => list.push_front(element),
+            Self::Back => list.push_back(element),
+        }
+    }
 }
 
 impl Value {
@@ -50,12 +74,15 @@ impl Value {
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
             Self::Hash(hash) => {
-                let small = hash.iter().all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
-                if small && hash.len() <= 128 { "listpack" } else { "hashtable" }
+                let mut fields = hash.iter();
+                let small = hash.len() <= 128
+                    && fields.all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
+                if small { "listpack" } else { "hashtable" }
             }
             Self::Set(set) => {
-                let integers = set.iter().all(|(member, ())| parse_i64(member).is_some());
-                if integers && set.len() <= 512 { "intset" } else { "hashtable" }
+                let integers =
+                    set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
+                if integers { "intset" } else { "hashtable" }
             }
             Self::SortedSet(sorted) => {
                 let small = sorted.iter().all(|(member, _)| member.len() <= SMALL);
@@ -89,8 +116,8 @@ impl Value {
     accessor!(string, ref String, Bytes);
     accessor!(list, ref List, VecDeque<Bytes>);
     accessor!(list_mut, mut List, VecDeque<Bytes>);
-    accessor!(hash, ref Hash, Ordered<Bytes>);
-    accessor!(hash_mut, mut Hash, Ordered<Bytes>);
+    accessor!(hash, ref Hash, Hash);
+    accessor!(hash_mut, mut Hash, Hash);
     accessor!(set, ref Set, Ordered<()>);
     accessor!(set_mut, mut Set, Ordered<()>);
     accessor!(sorted_set, ref SortedSet, SortedSet);

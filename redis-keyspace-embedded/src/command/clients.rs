@@ -32,6 +32,7 @@ pub(super) const TABLE: &[Spec] = &[
     }),
     command("client|list", -2, 0, NO_KEYS, list),
     command("client|kill", -3, 0, NO_KEYS, kill),
+    command("client|unblock", -3, 0, NO_KEYS, unblock),
     command("client|no-evict", 3, 0, NO_KEYS, |context, arguments| {
         let on = on_or_off(arguments)?;
         if let Some(peer) = context.state.clients.get_mut(&context.client.id) {
@@ -231,6 +232,27 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         rest = after;
     }
     Ok(Reply::count(cut(context, &selection)))
+}
+
+/// Ends the wait of a blocked client, as its timeout would or with an error.
+fn unblock(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let ([id], rest) = first(arguments)?;
+    let reply = match rest {
+        [] => Reply::NilArray,
+        [reason, ..] => match option(reason).as_slice() {
+            b"TIMEOUT" => Reply::NilArray,
+            b"ERROR" => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            _ => return Err(Failure::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        },
+    };
+    let id = u64::try_from(integer(id)?).unwrap_or_default(); // no client has the number 0
+    let unblocked = context.state.dbs.iter_mut().any(|db| db.unblock(id, reply.clone()));
+    if let Reply::Error(text) = &reply
+        && unblocked
+    {
+        context.state.statistics.count_error(text);
+    }
+    Ok(Reply::flag(unblocked))
 }
 
 fn cut(context: &mut Context<'_>, selection: &Selection) -> usize {

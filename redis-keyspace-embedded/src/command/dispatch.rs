@@ -27,7 +27,7 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
         }
         _ => context.execute(spec, &arguments),
     };
-    context.state.serve_waiters();
+    context.state.serve_waiters(context.now);
     for id in std::mem::take(&mut context.overflowing) {
         context.state.disconnect(id);
     }

@@ -14,4 +14,5 @@ pub(super) type KeyPositions = (i64, i64, i64);
 
 pub(super) const NO_KEYS: KeyPositions = (0, 0, 0);
 pub(super) const ONE_KEY: KeyPositions = (1, 1, 1);
+pub(super) const TWO_KEYS: KeyPositions = (1, 2, 1);
 pub(super) const ALL_KEYS: KeyPositions = (1, -1, 1);

@@ -9,7 +9,7 @@ use super::context::{Commands, Context, Nesting, Spec, command};
 use super::find::{fits, lookup};
 use super::flags::{CONTAINER, NO_KEYS};
 use super::metadata::{Metadata, metadata};
-use super::positions::{has_counted_keys, keys};
+use super::positions::{count_position, has_counted_keys, keys};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::{Protocol, encode};
@@ -156,7 +156,8 @@ fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
     let specs = facts.key_uses.iter().zip(first..).map(|(uses, position)| {
         let (begin, find) = if has_counted_keys(spec) {
             let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
-            (2, typed("keynum", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
+            let position = i64::try_from(count_position(spec)).unwrap_or_default();
+            (position, typed("keynum", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
         } else {
             // Relative to the first key, unless it counts from the end.
             let last = match last {

@@ -4,12 +4,12 @@ use bytes::Bytes;
 
 use super::arguments::{database, exactly, first, integer, option};
 use super::context::{Context, Spec, command};
-use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY};
+use super::cursor;
+use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, TWO_KEYS};
 use crate::db::{Db, Entry};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 
-const TWO_KEYS: (i64, i64, i64) = (1, 2, 1);
 const SECOND_WORD: (i64, i64, i64) = (2, 2, 1);
 
 pub(super) const TABLE: &[Spec] = &[
@@ -126,8 +126,7 @@ fn object(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(&Entry, i6
 
 fn scan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([cursor], mut rest) = first(arguments)?;
-    let cursor = std::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse::<u64>().ok());
-    let cursor = cursor.ok_or(Failure::new("ERR invalid cursor"))?;
+    let cursor = cursor::parse(cursor)?;
     let (mut pattern, mut count, mut kind) = (None, 10_usize, None);
     while !rest.is_empty() {
         let ([name, value], after) = first(rest)?;
@@ -149,5 +148,5 @@ fn scan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     };
     let keys = page.into_iter().filter(|(key, entry)| fits(key, entry));
     let keys = keys.map(|(key, _)| Reply::Bulk(key.clone())).collect();
-    Ok(Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(keys)]))
+    Ok(cursor::reply(next, keys))
 }

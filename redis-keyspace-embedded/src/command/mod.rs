@@ -2,6 +2,7 @@
 
 // The specification of a command, and the context of its handler.
 mod arguments;
+mod bounded;
 mod context;
 mod flags;
 
@@ -12,6 +13,11 @@ mod positions;
 
 // The values that CONFIG SET accepts.
 mod settings;
+
+// How commands wait for a key, return a collection in pages and select random items.
+mod blocking;
+mod cursor;
+mod sample;
 
 // The commands by subject. Each module has a table of its commands.
 mod clients;

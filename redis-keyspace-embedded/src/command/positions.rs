@@ -9,9 +9,10 @@ use super::metadata::has_flag;
 /// Returns the keys in the arguments, which include the name of the command.
 pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     if has_counted_keys(spec) {
-        let count = arguments.get(2).and_then(|count| usize::try_from(integer(count).ok()?).ok());
-        let keys = arguments.get(3..).and_then(|rest| rest.get(..count.unwrap_or_default()));
-        return keys.unwrap_or_default().iter().collect();
+        let rest = arguments.get(count_position(spec)..).unwrap_or_default();
+        let Some((count, rest)) = rest.split_first() else { return Vec::new() };
+        let count = integer(count).ok().and_then(|count| usize::try_from(count).ok());
+        return rest.get(..count.unwrap_or_default()).unwrap_or_default().iter().collect();
     }
     let (first, last, step) = spec.keys;
     let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
@@ -26,4 +27,10 @@ pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
 /// Whether the command has an argument with the number of keys, as in EVAL.
 pub(super) fn has_counted_keys(spec: &Spec) -> bool {
     has_flag(spec.name, "movablekeys")
+}
+
+/// Returns the position of the argument with the number of keys.
+pub(super) fn count_position(spec: &Spec) -> usize {
+    // The other ones have a timeout or a script first.
+    if matches!(spec.name, "lmpop" | "sintercard") { 1 } else { 2 }
 }

@@ -15,5 +15,6 @@ mod floats;
 mod introspection;
 mod output;
 mod races;
+mod random;
 mod raw;
 mod streams;

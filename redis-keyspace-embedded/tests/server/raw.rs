@@ -151,6 +151,22 @@ fn frame_end(bytes: &[u8], at: usize) -> Option<usize> {
     (0..items).try_fold(after, |at, _| frame_end(bytes, at))
 }
 
+/// The header of a reply, and the replies within it.
+pub(crate) fn children(reply: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let mut items = Vec::new();
+    let Some(mut at) = reply.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2) else {
+        return (reply.to_vec(), items);
+    };
+    let header = reply[..at].to_vec();
+    if matches!(reply[0], b'*' | b'~' | b'>' | b'%') {
+        while let Some(end) = frame_end(reply, at) {
+            items.push(reply[at..end].to_vec());
+            at = end;
+        }
+    }
+    (header, items)
+}
+
 /// The items of a flat array or set of bulk strings, sorted: for replies without a promised order.
 pub(crate) fn sorted(reply: &[u8]) -> Vec<Vec<u8>> {
     let mut items = Vec::new();
