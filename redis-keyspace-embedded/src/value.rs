@@ -80,10 +80,8 @@ impl Value {
                 let integers = set.iter().all(|(member, ())| parse_i64(member).is_some());
                 if integers && set.len() <= 512 { "intset" } else { "hashtable" }
             }
-            Self::SortedSet(sorted) => {
-                let small = sorted.iter().all(|(member, _)| member.len() <= SMALL);
-                if small && sorted.len() <= 128 { "listpack" } else { "skiplist" }
-            }
+            Self::SortedSet(sorted) if sorted.is_large() => "skiplist",
+            Self::SortedSet(_) => "listpack",
         }
     }
 }
