@@ -1,6 +1,7 @@
 //! Sorted sets.
 
 mod parse;
+mod pop;
 
 // The commands by subject. Each module has a table of its commands.
 pub(super) mod add;

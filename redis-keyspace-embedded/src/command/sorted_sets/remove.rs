@@ -5,11 +5,14 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::parse::{lex_range, score_range};
+use super::pop::{MemberPops, borrowed, pop};
 use super::{change, flat, pairs};
-use crate::command::arguments::{exactly, first, integer, option, range};
-use crate::command::bounded::{at_least, counted_keys, positive};
+use crate::command::arguments::{exactly, first, integer, range};
+use crate::command::blocking::{timeout, wait};
+use crate::command::bounded::positive;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::{NO_KEYS, ONE_KEY};
+use crate::db::Db;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
 use crate::sorted_set::{SortedSet, Step};
@@ -41,7 +44,23 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     }),
     command("zpopmin", -2, 0, ONE_KEY, |context, arguments| zpop(context, arguments, Step::Up)),
     command("zpopmax", -2, 0, ONE_KEY, |context, arguments| zpop(context, arguments, Step::Down)),
-    command("zmpop", -4, 0, NO_KEYS, zmpop),
+    command("zmpop", -4, 0, NO_KEYS, |context, arguments| {
+        let (keys, pops) = MemberPops::parse(arguments)?;
+        let db = context.db()?;
+        for key in keys {
+            if let Some(reply) = pops.take(db, key)? {
+                return Ok(reply);
+            }
+        }
+        Ok(Reply::NilArray)
+    }),
+    command("bzpopmin", -3, 0, (1, -2, 1), |context, arguments| blocking_pop(context, arguments, Step::Up)),
+    command("bzpopmax", -3, 0, (1, -2, 1), |context, arguments| blocking_pop(context, arguments, Step::Down)),
+    command("bzmpop", -5, 0, NO_KEYS, |context, arguments| {
+        let ([seconds], rest) = first(arguments)?;
+        let (keys, pops) = MemberPops::parse(rest)?;
+        block(context, keys, seconds, move |db, key| pops.take(db, key))
+    }),
 ];
 
 fn remove_ranks(
@@ -58,65 +77,41 @@ fn remove_ranks(
     Ok(Reply::count(removed))
 }
 
-/// Removes and returns at most `count` members from an end. Returns `None` if the key does not
-/// exist.
-fn pop(
-    context: &mut Context<'_>,
-    key: &[u8],
-    from: Step,
-    count: usize,
-) -> Result<Option<Vec<(Bytes, f64)>>, Failure> {
-    let Some(sorted) = change(context, key)? else { return Ok(None) };
-    let count = count.min(sorted.len());
-    let ranks = match from {
-        Step::Up => 0..count,
-        Step::Down => sorted.len().saturating_sub(count)..sorted.len(),
-    };
-    let popped = sorted.ranks(ranks.clone(), from).map(|(member, score)| (member.clone(), score));
-    let popped = popped.collect();
-    if sorted.remove_ranks(&ranks) > 0 {
-        context.db()?.settle(key);
-    }
-    Ok(Some(popped))
-}
-
-fn borrowed(popped: &[(Bytes, f64)]) -> impl Iterator<Item = (&Bytes, f64)> {
-    popped.iter().map(|(member, score)| (member, *score))
-}
-
 fn zpop(context: &mut Context<'_>, arguments: &[Bytes], from: Step) -> Answer {
     let (key, count) = match arguments {
         [key] => (key, None),
         [key, count] => (key, Some(positive(count)?)),
         _ => return Err(Failure::SYNTAX),
     };
-    let popped = pop(context, key, from, count.unwrap_or(1))?.unwrap_or_default();
     let is_nested = count.is_some() && context.client.protocol == Protocol::Resp3;
+    let popped = pop(context.db()?, key, from, count.unwrap_or(1))?.unwrap_or_default();
     Ok(if is_nested { pairs(borrowed(&popped)) } else { flat(borrowed(&popped)) })
 }
 
-fn zmpop(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
-    let (keys, rest) = counted_keys(arguments, Failure::SYNTAX)?;
-    let ([end], mut rest) = first(rest)?;
-    let from = match option(end).as_slice() {
-        b"MIN" => Step::Up,
-        b"MAX" => Step::Down,
-        _ => return Err(Failure::SYNTAX),
-    };
-    let mut count = None;
-    while !rest.is_empty() {
-        let ([name, value], after) = first(rest)?;
-        if count.is_some() || option(name) != b"COUNT" {
-            return Err(Failure::SYNTAX);
-        }
-        count = Some(at_least(value, 1, "ERR count should be greater than 0")?);
-        rest = after;
-    }
-    let count = count.unwrap_or(1);
+fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], from: Step) -> Answer {
+    let Some((seconds, keys)) = arguments.split_last() else { return Err(Failure::SYNTAX) };
+    block(context, keys, seconds, move |db, key| {
+        let popped = pop(db, key, from, 1)?.and_then(|popped| popped.into_iter().next());
+        let reply =
+            |(member, score)| vec![Reply::Bulk(key.clone()), Reply::Bulk(member), Reply::Double(score)];
+        Ok(popped.map(|popped| Reply::Array(reply(popped))))
+    })
+}
+
+/// Takes from the first key that has a sorted set, or waits for one.
+fn block(
+    context: &mut Context<'_>,
+    keys: &[Bytes],
+    seconds: &[u8],
+    take: impl Fn(&mut Db, &Bytes) -> Result<Option<Reply>, Failure> + Send + Sync + 'static,
+) -> Answer {
+    let timeout = timeout(seconds)?;
+    let db = context.db()?;
     for key in keys {
-        if let Some(popped) = pop(context, key, from, count)? {
-            return Ok(Reply::Array(vec![Reply::Bulk(key.clone()), pairs(borrowed(&popped))]));
+        if let Some(reply) = take(db, key)? {
+            return Ok(reply);
         }
     }
-    Ok(Reply::NilArray)
+    // A client that waits ignores values of other types.
+    wait(context, keys, timeout, move |db, key, _| take(db, key).ok().flatten().map(Ok))
 }
