@@ -47,8 +47,7 @@
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
 //!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the
 //!   port of the TCP connection, or 0.
-//! * ZADD does not support INCR. ZRANGE does not support REV, BYSCORE and BYLEX. These options get
-//!   an error that says so.
+//! * ZRANK and ZREVRANK have the option WITHSCORE of version 7.2.
 //! * CONFIG SET accepts a dozen settings and checks their values. Only `client-output-buffer-limit`
 //!   has an effect; settings for memory, disk and timeouts have none.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real

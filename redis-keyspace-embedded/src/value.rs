@@ -80,14 +80,11 @@ impl Value {
                 if small { "listpack" } else { "hashtable" }
             }
             Self::Set(set) => {
-                let integers =
-                    set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
+                let integers = set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
                 if integers { "intset" } else { "hashtable" }
             }
-            Self::SortedSet(sorted) => {
-                let small = sorted.iter().all(|(member, _)| member.len() <= SMALL);
-                if small && sorted.len() <= 128 { "listpack" } else { "skiplist" }
-            }
+            Self::SortedSet(sorted) if sorted.is_large() => "skiplist",
+            Self::SortedSet(_) => "listpack",
         }
     }
 }

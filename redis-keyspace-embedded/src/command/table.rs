@@ -34,7 +34,11 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         sets::members::TABLE,
         sets::algebra::TABLE,
         sets::random::TABLE,
-        sorted_sets::TABLE,
+        sorted_sets::add::TABLE,
+        sorted_sets::combine::TABLE,
+        sorted_sets::lookup::TABLE,
+        sorted_sets::ranges::TABLE,
+        sorted_sets::remove::TABLE,
         strings::TABLE,
         transaction::TABLE,
     ])

@@ -28,8 +28,8 @@ fn items(value: &Value) -> &[Value] {
     }
 }
 
-/// Subcommands that only newer servers have.
-const NEWER: [&str; 2] = ["client|setinfo", "client|no-touch"];
+/// Commands that are those of newer servers.
+const NEWER: [&str; 4] = ["client|setinfo", "client|no-touch", "zrank", "zrevrank"];
 
 /// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {
