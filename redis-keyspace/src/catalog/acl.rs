@@ -20,9 +20,9 @@ const EVERY_KEY: [&str; 9] =
 /// Commands on Redis strings.
 const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
 /// Commands on lists.
-const LIST: [&str; 15] = [
-    "lindex", "linsert", "llen", "lmove", "lpop", "lpos", "lpush", "lpushx", "lrange", "lrem", "lset",
-    "ltrim", "rpop", "rpush", "rpushx",
+const LIST: [&str; 18] = [
+    "blmove", "blpop", "brpop", "lindex", "linsert", "llen", "lmove", "lpop", "lpos", "lpush", "lpushx",
+    "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
 ];
 /// Commands on sets.
 const SET: [&str; 12] = [
@@ -40,7 +40,9 @@ const SET: [&str; 12] = [
     "sunion",
 ];
 /// Commands on sorted sets.
-const SORTED_SET: [&str; 14] = [
+const SORTED_SET: [&str; 16] = [
+    "bzpopmax",
+    "bzpopmin",
     "zadd",
     "zcard",
     "zcount",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::binding::Binding;
 use super::choose::Target;
-use crate::connect::ReplicaWait;
+use crate::connect::ServerWait;
 use crate::error::Result;
 use crate::schema::{Key, Keyspace};
 
@@ -14,8 +14,8 @@ use crate::schema::{Key, Keyspace};
 pub(crate) struct CallOptions {
     pub(crate) target: Target,
     pub(crate) timeout: Option<Duration>,
-    /// Set if a write waits for replicas. Boxed, because it is rare.
-    pub(crate) wait: Option<Box<ReplicaWait>>,
+    /// Set if the command waits at the server. Boxed, because it is rare.
+    pub(crate) wait: Option<Box<ServerWait>>,
 }
 
 impl CallOptions {
@@ -82,7 +82,8 @@ macro_rules! wait_option {
         /// # }).await }
         /// ```
         pub fn wait_replicas(mut $this, replicas: u32, limit: std::time::Duration) -> Self {
-            $place.wait = Some(Box::new($crate::connect::ReplicaWait { replicas, limit }));
+            let wait = $crate::connect::ReplicaWait { replicas, limit };
+            $place.wait = Some(Box::new($crate::connect::ServerWait::Replicas(wait)));
             $this
         }
     };

@@ -47,5 +47,5 @@ pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use types::{has_wrong_type, naming_types};
-pub(crate) use wait::run_with_replicas;
+pub(crate) use wait::run_waiting;
 pub(crate) use watch::DeadlineWatch;

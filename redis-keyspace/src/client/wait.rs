@@ -1,4 +1,4 @@
-//! Runs writes that wait until replicas have acknowledged them.
+//! Runs commands that wait at the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::binding::Binding;
 use super::raw::{RawTarget, find};
 use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica};
-use crate::connect::{Cluster, NextStep, Node, ReplicaWait, Route, run_and_wait};
+use crate::connect::{Cluster, NextStep, Node, Route, ServerWait, run_and_wait};
 use crate::error::Result;
 use crate::protocol::{Replies, Reply, Request};
 use crate::time::{Backoff, Deadline};
@@ -18,13 +18,13 @@ const MOST_REDIRECTIONS: u32 = 16;
 /// The pause while the slot of the keys is being moved.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// Runs a write and waits until replicas have acknowledged it.
-pub(crate) async fn run_with_replicas(
+/// Runs a command that waits at the server. The deadline includes the wait.
+pub(crate) async fn run_waiting(
     binding: Arc<Binding>,
     request: Request,
     deadline: Deadline,
     repeatable: bool,
-    wait: ReplicaWait,
+    wait: ServerWait,
 ) -> Result<Replies> {
     request.check_names()?;
     request.check_size(binding.pool().settings.sizes())?;
@@ -81,7 +81,7 @@ async fn attempt<'b>(
     binding: &'b Binding,
     request: &Request,
     deadline: Deadline,
-    wait: ReplicaWait,
+    wait: ServerWait,
     asked: &mut Option<(&'b Cluster, Arc<Node>)>,
 ) -> Result<(Replies, Result<()>)> {
     let connection = match find(binding.pool(), deadline).await? {

@@ -11,7 +11,7 @@ use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
     Binding, DeadlineWatch, Observed, Target, has_refusal, has_wrong_type, is_answered_by_replica, is_final,
     is_redirected, may_be_repeated, naming_types, not_run, renew_if_replica, run, run_on_replica, run_rest,
-    run_with_replicas, submit, submit_to_replica,
+    run_waiting, submit, submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
@@ -92,8 +92,8 @@ impl<T> Command<T> {
         let request = self.request.as_ref().map_err(Error::clone)?.clone();
         if let Some(wait) = self.call.wait.as_deref().copied() {
             // The wait is part of the command.
-            let deadline = Deadline::after(deadline.limit().saturating_add(wait.limit));
-            let running = run_with_replicas(binding, request, deadline, self.repeatable, wait);
+            let deadline = Deadline::after(deadline.limit().saturating_add(wait.limit()));
+            let running = run_waiting(binding, request, deadline, self.repeatable, wait);
             return Ok(CommandProgress::slow(running));
         }
         let reads = self.subject.reads_from();

@@ -42,4 +42,4 @@ pub(crate) use registry::PoolRef;
 pub(crate) use sentinel::SentinelStatus;
 #[cfg(feature = "tls")]
 pub(crate) use tls::check_tls;
-pub(crate) use wait::{ReplicaWait, run_and_wait};
+pub(crate) use wait::{ReplicaWait, ServerWait, run_and_wait};

@@ -1,4 +1,5 @@
-//! Writes that wait until replicas have acknowledged them.
+//! Commands that wait at the server, on an exclusive connection: writes until replicas have
+//! acknowledged them, and commands until there is an element.
 
 use std::time::Duration;
 
@@ -14,6 +15,25 @@ use crate::time::Deadline;
 pub(crate) struct ReplicaWait {
     pub(crate) replicas: u32,
     pub(crate) limit: Duration,
+}
+
+/// What a command waits for at the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ServerWait {
+    /// For replicas, after the command.
+    Replicas(ReplicaWait),
+    /// For an element, for at most this long. The command itself contains the limit.
+    Elements(Duration),
+}
+
+impl ServerWait {
+    /// How long the wait may take.
+    pub(crate) fn limit(self) -> Duration {
+        match self {
+            Self::Replicas(wait) => wait.limit,
+            Self::Elements(limit) => limit,
+        }
+    }
 }
 
 impl ReplicaWait {
@@ -33,7 +53,8 @@ impl ReplicaWait {
     }
 }
 
-/// Runs a request on an exclusive connection and waits there. On a shared connection, the wait
+/// Runs a request on an exclusive connection and waits there. If the future is dropped, the
+/// connection is closed, so the server stops waiting. On a shared connection, the wait
 /// would hold up the commands of other callers.
 ///
 /// Returns the replies, and the error if too few replicas acknowledged the writes.
@@ -42,7 +63,7 @@ pub(crate) async fn run_and_wait(
     request: &Request,
     namespace: &str,
     deadline: Deadline,
-    wait: ReplicaWait,
+    wait: ServerWait,
 ) -> Result<(Replies, Result<(), Error>), Error> {
     let script = match connection.plan(request) {
         SendPlan::Unchanged => None,
@@ -50,21 +71,26 @@ pub(crate) async fn run_and_wait(
         SendPlan::Rejected(error) => return Err(error),
     };
     let mut commands = pipeline(script.as_ref().unwrap_or(request), namespace);
-    // Zero would mean forever.
-    let limit = wait.limit.min(Deadline::LONGEST);
-    let limit = limit.as_micros().div_ceil(1000).max(1);
-    commands.cmd("WAIT").arg(wait.replicas).arg(limit.to_string());
+    if let ServerWait::Replicas(wait) = wait {
+        // Zero would mean forever.
+        let limit = wait.limit.min(Deadline::LONGEST);
+        let limit = limit.as_micros().div_ceil(1000).max(1);
+        commands.cmd("WAIT").arg(wait.replicas).arg(limit.to_string());
+    }
     let sending = connection.send(&commands);
     let replies = deadline.bound(Budget::Reply, sending).await?.map_err(Error::driver)?;
     let mut replies: Vec<_> = replies.into_iter().map(Reply::from).collect();
-    let outcome = match replies.pop() {
-        Some(Reply::Int(acknowledged)) => wait.check(acknowledged),
-        // Also if the user may not wait, or if the server became a replica meanwhile.
-        Some(Reply::Error(said)) => Err(Error::new(
-            ErrorKind::NotReplicated,
-            format!("the write was executed, but WAIT failed: {said}"),
-        )),
-        _ => return Err(Error::protocol("WAIT did not return a count")),
+    let outcome = match wait {
+        ServerWait::Elements(_) => Ok(()),
+        ServerWait::Replicas(wait) => match replies.pop() {
+            Some(Reply::Int(acknowledged)) => wait.check(acknowledged),
+            // Also if the user may not wait, or if the server became a replica meanwhile.
+            Some(Reply::Error(said)) => Err(Error::new(
+                ErrorKind::NotReplicated,
+                format!("the write was executed, but WAIT failed: {said}"),
+            )),
+            _ => return Err(Error::protocol("WAIT did not return a count")),
+        },
     };
     if script.is_some() {
         return Ok((request.replies_of_script(Replies::Many(replies)), outcome));

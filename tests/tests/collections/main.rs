@@ -9,6 +9,7 @@ mod lists;
 mod permissions;
 mod sets;
 mod sorted_sets;
+mod waiting;
 mod wrong_types;
 
 use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};

@@ -6,6 +6,7 @@ use std::ops::RangeBounds;
 use super::base::{self, KeyOptions};
 use super::docs::{reading, removing, taking, writing};
 use super::lists::{Inserted, LPos, LPosOptions, LRem, LRemOptions, ListEnd};
+use super::pop::Pop;
 use super::positions::Positions;
 use crate::client::same_server;
 use crate::command::base::Command;
@@ -143,6 +144,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
 
     /// Removes the first element and returns it; `None` if the list does not exist.
     ///
+    /// [`block`](Pop::block) waits for an element.
+    ///
     /// ```
     /// # use redis_keyspace::{Keyspace, List, Redis};
     /// # #[derive(Keyspace)]
@@ -156,11 +159,15 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     /// ```
     #[doc = taking!()]
     #[doc(alias = "LPOP")]
-    pub fn lpop(&self) -> Command<Option<T::Owned>> {
-        Command::removal_of(self, "LPOP", |_| Ok(()), base::element::<T>)
+    #[doc(alias = "BLPOP")]
+    pub fn lpop(&self) -> Pop<Option<T::Owned>> {
+        let pop = Command::removal_of(self, "LPOP", |_| Ok(()), base::element::<T>);
+        Pop::new(pop, "BLPOP", awaited::<T>)
     }
 
     /// Removes the last element and returns it; `None` if the list does not exist.
+    ///
+    /// [`block`](Pop::block) waits for an element.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, List, Redis};
@@ -175,8 +182,10 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     /// ```
     #[doc = taking!()]
     #[doc(alias = "RPOP")]
-    pub fn rpop(&self) -> Command<Option<T::Owned>> {
-        Command::removal_of(self, "RPOP", |_| Ok(()), base::element::<T>)
+    #[doc(alias = "BRPOP")]
+    pub fn rpop(&self) -> Pop<Option<T::Owned>> {
+        let pop = Command::removal_of(self, "RPOP", |_| Ok(()), base::element::<T>);
+        Pop::new(pop, "BRPOP", awaited::<T>)
     }
 
     /// Removes up to `count` elements from the left end and returns them in their order.
@@ -448,6 +457,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
 
     /// Moves an element from one end of this list to an end of another one, atomically. Returns the
     /// element; `None` if this list does not exist. Both lists may be the same, which rotates it.
+    /// [`block`](Pop::block) waits for an element.
     ///
     /// A queue loses no element if its worker moves each one to a list of its own and removes it
     /// from there when the work is done.
@@ -481,13 +491,14 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
     #[doc = taking!()]
     #[doc(alias = "LMOVE")]
+    #[doc(alias = "BLMOVE")]
     #[doc(alias = "RPOPLPUSH")]
     pub fn lmove<S2: Keyspace>(
         &self,
         from: ListEnd,
         to: &Key<S2, List<T>>,
         into: ListEnd,
-    ) -> Command<Option<T::Owned>> {
+    ) -> Pop<Option<T::Owned>> {
         let mut packet = Packet::new("LMOVE", Keys::Many(vec![self.text(), to.text()]));
         packet.args.push(from.word());
         packet.args.push(into.word());
@@ -499,8 +510,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
         } else {
             same_server([self.redis(), to.redis()]).map(|_| Request::One(packet))
         };
-        Command::new::<S>("LMOVE", Some(self.template()), request, base::element::<T>)
-            .on_target(self.redis().into())
+        let moving = Command::new::<S>("LMOVE", Some(self.template()), request, base::element::<T>)
+            .on_target(self.redis().into());
+        Pop::new(moving, "BLMOVE", base::element::<T>)
     }
 }
 
@@ -521,4 +533,9 @@ fn inserted(_: &Request, replies: Replies) -> Result<Inserted> {
         0 => Inserted::NoList,
         length => u64::try_from(length).map_or(Inserted::NoPivot, Inserted::Length),
     })
+}
+
+/// Decodes the reply of a command that waited: the key and the element, or nil.
+fn awaited<T: SingleValue>(request: &Request, replies: Replies) -> Result<Option<T::Owned>> {
+    base::list(base::answer(request, replies)?)?.pop().map(base::present::<T>).transpose()
 }

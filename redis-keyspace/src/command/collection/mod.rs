@@ -5,6 +5,7 @@ mod docs;
 mod hash;
 mod list;
 mod lists;
+mod pop;
 mod positions;
 mod scores;
 mod set;
@@ -12,4 +13,5 @@ mod sorted_set;
 mod sorted_sets;
 
 pub use lists::{Inserted, LPos, LRem, ListEnd};
+pub use pop::{BlockingPop, Pop};
 pub use sorted_sets::{ZAdd, ZIncrBy, ZRange, ZRank};

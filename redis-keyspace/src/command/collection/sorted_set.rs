@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 
 use super::base::{self, KeyOptions};
 use super::docs::{reading, removing, taking, writing};
+use super::pop::Pop;
 use super::positions::Positions;
 use super::scores::{self, ScoreRange};
 use super::sorted_sets::{
@@ -352,7 +353,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     }
 
     /// Removes the member with the lowest score and returns both; `None` if the sorted set does not
-    /// exist.
+    /// exist. [`block`](Pop::block) waits for a member.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, SortedSet};
@@ -367,8 +368,10 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     /// ```
     #[doc = taking!()]
     #[doc(alias = "ZPOPMIN")]
-    pub fn zpop_min(&self) -> Command<Option<(T::Owned, f64)>> {
-        Command::removal_of(self, "ZPOPMIN", |_| Ok(()), pair::<T>)
+    #[doc(alias = "BZPOPMIN")]
+    pub fn zpop_min(&self) -> Pop<Option<(T::Owned, f64)>> {
+        let pop = Command::removal_of(self, "ZPOPMIN", |_| Ok(()), pair::<T>);
+        Pop::new(pop, "BZPOPMIN", awaited::<T>)
     }
 
     /// Removes the member with the highest score and returns both; `None` if the sorted set does
@@ -387,8 +390,10 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     /// ```
     #[doc = taking!()]
     #[doc(alias = "ZPOPMAX")]
-    pub fn zpop_max(&self) -> Command<Option<(T::Owned, f64)>> {
-        Command::removal_of(self, "ZPOPMAX", |_| Ok(()), pair::<T>)
+    #[doc(alias = "BZPOPMAX")]
+    pub fn zpop_max(&self) -> Pop<Option<(T::Owned, f64)>> {
+        let pop = Command::removal_of(self, "ZPOPMAX", |_| Ok(()), pair::<T>);
+        Pop::new(pop, "BZPOPMAX", awaited::<T>)
     }
 
     /// Removes up to `count` members with the lowest scores and returns them, the lowest first.
@@ -454,5 +459,15 @@ fn each_score(request: &Request, replies: Replies) -> Result<Vec<Option<f64>>> {
     match base::answer(request, replies)? {
         Reply::Nil => Ok(base::missing(request, || None)),
         reply => base::list(reply)?.into_iter().map(scores::decode_optional).collect(),
+    }
+}
+
+/// Decodes the reply of a command that waited: the key, the member and its score, or nil.
+fn awaited<T: SingleValue>(request: &Request, replies: Replies) -> Result<Option<(T::Owned, f64)>> {
+    let parts = base::list(base::answer(request, replies)?)?;
+    match <[Reply; 3]>::try_from(parts) {
+        Ok([_, member, score]) => Ok(Some((base::present::<T>(member)?, scores::decode(score)?))),
+        Err(parts) if parts.is_empty() => Ok(None),
+        Err(_) => Err(base::unexpected("a key, a member and a score were expected")),
     }
 }

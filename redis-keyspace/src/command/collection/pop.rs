@@ -1,0 +1,169 @@
+//! Commands that take an element, at once or when there is one.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::client::call_options;
+use crate::command::base::{Command, IntoCommand};
+use crate::connect::ServerWait;
+use crate::error::{Error, Result};
+use crate::protocol::{Decode, Request};
+
+/// A command that takes an element, created by [`Key::lpop`](crate::Key::lpop) and similar methods.
+///
+/// Awaited as it is, it answers at once. [`block`](Self::block) makes it wait for an element.
+#[must_use = "a command does nothing unless it is awaited or passed to a batch"]
+pub struct Pop<R> {
+    command: Command<R>,
+    /// The command that waits.
+    blocking: &'static str,
+    decode: Decode<R>,
+}
+
+impl<R> Pop<R> {
+    pub(super) fn new(command: Command<R>, blocking: &'static str, decode: Decode<R>) -> Self {
+        Self { command, blocking, decode }
+    }
+
+    call_options! { self => self.command.unpolled().call;
+        /// Sets the deadline of the command. It covers waiting for a connection, connecting and the
+        /// reply, but not the time that [`block`](Self::block) adds.
+    }
+
+    /// Waits for an element, at most for `limit`. Returns `None` if there is none in that time.
+    ///
+    /// The limit is rounded up to milliseconds. Zero is an error, because it would mean forever in
+    /// Redis; to wait longer, wait again. The deadline of the command grows by the limit.
+    ///
+    /// Of several waiting clients, the server serves the one that has waited longest.
+    ///
+    /// The command uses an exclusive connection while it waits; see
+    /// [`exclusive_connections`](crate::RedisBuilder::exclusive_connections). So it can't be part
+    /// of a batch.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use redis_keyspace::{Keyspace, List, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "jobs", ttl = none)]
+    /// # struct JobKeys { waiting: fn(queue: u64) -> List<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let queue = JobKeys::waiting(1);
+    /// let (job, length) = tokio::join!(
+    ///     async { queue.lpop().block(Duration::from_secs(5)).await },
+    ///     async { queue.rpush(&42).await },
+    /// );
+    /// assert_eq!((job?, length?), (Some(42), 1));
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the command without `block`, and [`InvalidInput`](crate::ErrorKind::InvalidInput)
+    /// if the limit is zero.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the connection. An element that the server had already taken for
+    /// it is lost, because Redis has no way to give it back. If elements must not be lost, use
+    /// [`lmove`](crate::Key::lmove): it keeps the element in another list.
+    ///
+    /// # Round trips
+    ///
+    /// One.
+    #[doc(alias = "BLPOP")]
+    #[doc(alias = "BRPOP")]
+    #[doc(alias = "BLMOVE")]
+    #[doc(alias = "BZPOPMIN")]
+    #[doc(alias = "BZPOPMAX")]
+    pub fn block(mut self, limit: Duration) -> BlockingPop<R> {
+        let command = self.command.unpolled();
+        command.subject.command = self.blocking;
+        command.decode = self.decode;
+        command.call.wait = Some(Box::new(ServerWait::Elements(limit)));
+        let request = std::mem::replace(&mut command.request, Ok(Request::Empty));
+        command.request = request.and_then(|request| {
+            let Request::One(mut packet) = request else { return Ok(request) };
+            packet.name = self.blocking;
+            packet.args.push(seconds(limit)?.as_bytes());
+            Ok(Request::One(packet))
+        });
+        BlockingPop(self.command)
+    }
+}
+
+/// Returns the limit in seconds, with milliseconds.
+fn seconds(limit: Duration) -> Result<String> {
+    if limit.is_zero() {
+        return Err(Error::invalid_input(
+            "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",
+        ));
+    }
+    let millis = limit.as_nanos().div_ceil(1_000_000);
+    Ok(format!("{}.{:03}", millis / 1000, millis % 1000))
+}
+
+impl<R: 'static> IntoCommand for Pop<R> {
+    type Output = R;
+
+    fn into_command(self) -> Command<R> {
+        self.command
+    }
+}
+
+impl<R> Future for Pop<R> {
+    type Output = Result<R>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<R>> {
+        Pin::new(&mut self.get_mut().command).poll(context)
+    }
+}
+
+impl<R> fmt::Debug for Pop<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.command.fmt(f)
+    }
+}
+
+/// A command that waits for an element, created by [`Pop::block`]. Await it. It can't be part of a
+/// batch.
+#[must_use = "a command does nothing unless it is awaited"]
+pub struct BlockingPop<R>(Command<R>);
+
+impl<R> BlockingPop<R> {
+    call_options! { self => self.0.unpolled().call;
+        /// Sets the deadline of the command, without the time that it may wait for an element. It
+        /// covers waiting for a connection, connecting and the reply.
+    }
+}
+
+impl<R> Future for BlockingPop<R> {
+    type Output = Result<R>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<R>> {
+        Pin::new(&mut self.get_mut().0).poll(context)
+    }
+}
+
+impl<R> fmt::Debug for BlockingPop<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_rounded_up() {
+        assert_eq!(seconds(Duration::from_millis(1500)).unwrap(), "1.500");
+        assert_eq!(seconds(Duration::from_nanos(1)).unwrap(), "0.001");
+        assert_eq!(seconds(Duration::from_secs(60)).unwrap(), "60.000");
+        seconds(Duration::ZERO).unwrap_err();
+    }
+}
