@@ -19,6 +19,8 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         hashes::writes::TABLE,
         hashes::numbers::TABLE,
         hashes::random::TABLE,
+        hashes::lifetimes::TABLE,
+        hashes::extended::TABLE,
         keys::TABLE,
         lists::ends::TABLE,
         lists::reads::TABLE,

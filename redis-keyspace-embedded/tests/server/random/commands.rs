@@ -120,7 +120,7 @@ impl Family {
                 command.push(choices.pick(self.elements).into());
                 choices.pick(self.elements).into()
             }
-            "#K" | "#E" => {
+            "#K" | "#E" | "#EE" => {
                 let count = 1 + choices.below(3);
                 let stated = if choices.rarely(10) { choices.below(5) } else { count };
                 command.push(stated.to_string().into());

@@ -111,6 +111,17 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+/// Whether a server has a command. Says so if it does not.
+pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let reply = runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
+    let is_known = !matches!(reply.as_str(), "*1\r\n*-1\r\n" | "*1\r\n$-1\r\n");
+    if !is_known {
+        eprintln!("the server has no {name}: nothing to compare");
+    }
+    is_known
+}
+
 /// Runs random sequences of the family's commands on both servers. A failure shows the shortest
 /// sequence that was found, and the seed.
 pub(super) fn sequences_agree(family: Family, real: &RealServer) {
