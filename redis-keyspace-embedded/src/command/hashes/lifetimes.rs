@@ -84,7 +84,7 @@ fn report(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(i64) -> i6
 
 /// Parses the options of HEXPIRE: a condition and the fields, in any order.
 fn options(mut rest: &[Bytes]) -> Result<(Option<Condition>, &[Bytes]), Failure> {
-    let (mut condition, mut fields) = (None, None);
+    let (mut condition, mut fields, mut is_ambiguous) = (None, None, false);
     while let Some((name, after)) = rest.split_first() {
         rest = after;
         let word = option(name);
@@ -99,15 +99,17 @@ fn options(mut rest: &[Bytes]) -> Result<(Option<Condition>, &[Bytes]), Failure>
             (found, rest) = counted(rest, 1, "ERR Parameter `numFields` should be greater than 0")?;
             fields = Some(found);
         } else if let Some(found) = Condition::parse(&word) {
-            if condition.is_some_and(|condition| condition != found) {
-                return Err(Failure::new("ERR Multiple condition flags specified"));
-            }
+            is_ambiguous |= condition.is_some_and(|condition| condition != found);
             condition = Some(found);
         } else {
             return Err(Failure::quoting("ERR unknown argument: ", name, ""));
         }
     }
-    Ok((condition, fields.ok_or(Failure::new("ERR missing FIELDS argument"))?))
+    let fields = fields.ok_or(Failure::new("ERR missing FIELDS argument"))?;
+    if is_ambiguous {
+        return Err(Failure::new("ERR Multiple condition flags specified"));
+    }
+    Ok((condition, fields))
 }
 
 fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: bool, name: &str) -> Answer {

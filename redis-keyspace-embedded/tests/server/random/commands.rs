@@ -142,7 +142,11 @@ impl Family {
         if choices.rarely(8) {
             command[0].make_ascii_lowercase();
         }
-        // A blocking command with the timeout 0 would wait forever.
+        // A blocking command with the timeout 0 would wait forever. Servers with NOVALUES reject cursors
+        // that the oldest one accepts.
+        if command.iter().any(|word| word == b"NOVALUES") {
+            return;
+        }
         if !choices.rarely(8) || command[0][0] | 0x20 == b'b' {
             return;
         }
