@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     clients, cluster, config, connection, counters, expiry, hashes, info, introspection, keys, lists, pubsub,
-    scripts, server, sets, sorted_sets, strings, transaction,
+    restore, scripts, server, sets, sorted_sets, strings, transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -28,6 +28,7 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         lists::moves::TABLE,
         lists::blocking::TABLE,
         pubsub::TABLE,
+        restore::TABLE,
         scripts::TABLE,
         server::TABLE,
         info::TABLE,

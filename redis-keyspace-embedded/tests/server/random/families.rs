@@ -174,6 +174,49 @@ fn random_commands_for_field_lifetimes_get_the_same_replies() {
     }
 }
 
+const KEYS: Family = Family {
+    name: "keys",
+    templates: &[
+        "SET K E",
+        "RPUSH K E+",
+        "SADD K E+",
+        "HSET K EE+",
+        "ZADD K 1 E",
+        "DEL K+",
+        "UNLINK K+",
+        "EXISTS K+",
+        "TOUCH K+",
+        "TYPE K",
+        "RENAME K K",
+        "RENAMENX K K",
+        "COPY K K [ REPLACE ] [ DB 0|x|99 ]",
+        "CARRY K K 0|100000|-1|x [ REPLACE ] [ IDLETIME 10|-1|x ] [ FREQ 5|256 ]",
+        "CARRY K K 0|100000 [ REPLACE ] [ ABSTTL ]",
+        "CARRY K K 4000000000000 ABSTTL REPLACE",
+        "RESTORE K 0|-1|x X [ REPLACE ] [ FREQ 5|x ] [ IDLETIME 1 ] [ junk ]",
+        "OBJECT ENCODING|REFCOUNT|FREQ|IDLETIME K",
+        "OBJECT REFCOUNT K",
+        "EXPIRE K 100|-1|x|200|9223372036854775807 [ NX|XX|GT|LT|x ] [ GT ]",
+        "PEXPIREAT K 4000000000000|1|4000000000001 [ NX|XX|GT|LT ]",
+        "EXPIREAT K 4000000000 [ GT|LT ]",
+        "EXPIRETIME K",
+        "PEXPIRETIME K",
+        "TTL K",
+        "PERSIST K",
+        "EXPIRED K",
+        "SCAN 0 COUNT 1000 [ TYPE string|list|hash|x ] [ MATCH *|k* ]",
+        "KEYS *",
+    ],
+    keys: &["k", "l", "m", "n"],
+    elements: &[b"a", b"b", b"", b"7", b"\x00\xff\r\n", LONG],
+    state: &["TYPE", "GET", "LRANGE K 0 -1", "SMEMBERS", "HGETALL", "ZRANGE K 0 -1 WITHSCORES", "PEXPIRETIME"],
+};
+
+#[test]
+fn random_commands_for_keys_get_the_same_replies() {
+    sequences_agree(KEYS, &RealServer::builder().arg("--databases").arg("16").start());
+}
+
 #[test]
 fn random_list_commands_get_the_same_replies() {
     sequences_agree(LISTS, &RealServer::builder().start());

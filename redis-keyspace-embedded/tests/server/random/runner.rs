@@ -34,6 +34,9 @@ impl Pair {
             self.let_expire(&command[1]).await;
             return None;
         }
+        if command[0] == b"CARRY" {
+            return self.carry(command).await;
+        }
         let comparison = Comparison::of(command);
         let before = match comparison {
             Comparison::Random => self.members(command).await,
@@ -83,6 +86,20 @@ impl Pair {
             self.embedded.call(&with(b"SREM", theirs)).await;
         }
         right
+    }
+
+    /// Restores what DUMP returned for one key at another key. Each server has its own payload.
+    async fn carry(&mut self, command: &[Vec<u8>]) -> Option<String> {
+        let mut replies = Vec::new();
+        for connection in [&mut self.embedded, &mut self.real] {
+            let reply = connection.call(&[b"DUMP", command[1].as_slice()]).await.unwrap_or_default();
+            let payload = strings(&reply).pop().unwrap_or_else(|| b"no payload of any server".to_vec());
+            let mut restore = vec![b"RESTORE".to_vec(), command[2].clone(), command[3].clone(), payload];
+            restore.extend_from_slice(&command[4..]);
+            let reply = connection.call(&restore).await.unwrap_or_default();
+            replies.push(String::from_utf8_lossy(&reply).into_owned());
+        }
+        (replies[0] != replies[1]).then(|| format!("RESTORE of {command:?}: {replies:?}"))
     }
 
     /// Lets the key expire on both.
