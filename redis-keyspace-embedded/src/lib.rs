@@ -88,6 +88,7 @@ mod mailbox;
 // One database: values, keys, expiry, watchers and waiters.
 mod db;
 mod hash;
+mod payload;
 mod schedule;
 mod sorted_set;
 mod value;

@@ -77,7 +77,11 @@ impl Value {
                 let mut fields = hash.iter();
                 let small = hash.len() <= 128
                     && fields.all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
-                if small { "listpack" } else { "hashtable" }
+                match (small, hash.next_expiry()) {
+                    (true, None) => "listpack",
+                    (true, Some(_)) => "listpackex",
+                    (false, _) => "hashtable",
+                }
             }
             Self::Set(set) => {
                 let integers = set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());

@@ -66,7 +66,7 @@ impl<'a> Page<'a> {
     /// Returns the number of steps of a walk. A small collection is always walked to its end, as on a
     /// real server.
     pub(super) fn steps(&self, value: &Value) -> usize {
-        if matches!(value.encoding(), "listpack" | "intset") { usize::MAX } else { self.count }
+        if matches!(value.encoding(), "listpack" | "listpackex" | "intset") { usize::MAX } else { self.count }
     }
 
     /// Whether the pattern matches an item.

@@ -32,6 +32,7 @@ mod introspection;
 mod keys;
 mod lists;
 mod pubsub;
+mod restore;
 mod scripts;
 mod server;
 mod sets;

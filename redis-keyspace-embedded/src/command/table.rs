@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     clients, cluster, config, connection, counters, expiry, hashes, info, introspection, keys, lists, pubsub,
-    scripts, server, sets, sorted_sets, strings, transaction,
+    restore, scripts, server, sets, sorted_sets, strings, transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -19,6 +19,8 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         hashes::writes::TABLE,
         hashes::numbers::TABLE,
         hashes::random::TABLE,
+        hashes::lifetimes::TABLE,
+        hashes::extended::TABLE,
         keys::TABLE,
         lists::ends::TABLE,
         lists::reads::TABLE,
@@ -26,6 +28,7 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         lists::moves::TABLE,
         lists::blocking::TABLE,
         pubsub::TABLE,
+        restore::TABLE,
         scripts::TABLE,
         server::TABLE,
         info::TABLE,
