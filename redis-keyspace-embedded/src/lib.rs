@@ -71,6 +71,7 @@
 
 // Foundations, independent of server data and protocol.
 mod clock;
+mod geohash;
 mod glob;
 mod limits;
 mod number;

@@ -24,6 +24,7 @@ mod config;
 mod connection;
 mod counters;
 mod expiry;
+mod geo;
 mod hashes;
 mod info;
 mod introspection;

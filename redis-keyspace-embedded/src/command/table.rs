@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use super::context::Commands;
 use super::{
-    clients, cluster, config, connection, counters, expiry, hashes, info, introspection, keys, lists, pubsub,
-    scripts, server, sets, sorted_sets, strings, transaction,
+    clients, cluster, config, connection, counters, expiry, geo, hashes, info, introspection, keys, lists,
+    pubsub, scripts, server, sets, sorted_sets, strings, transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -15,6 +15,8 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         clients::TABLE,
         counters::TABLE,
         expiry::TABLE,
+        geo::places::TABLE,
+        geo::search::TABLE,
         hashes::TABLE,
         keys::TABLE,
         lists::ends::TABLE,

@@ -1,6 +1,7 @@
 //! Random sequences of commands get the same replies from the embedded server and a real one.
 
 mod commands;
+mod geo;
 mod families;
 mod replies;
 mod runner;
