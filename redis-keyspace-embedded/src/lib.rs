@@ -73,6 +73,7 @@
 mod clock;
 mod geohash;
 mod glob;
+mod hyperloglog;
 mod limits;
 mod number;
 mod ordered;
