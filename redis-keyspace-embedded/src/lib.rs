@@ -71,7 +71,9 @@
 
 // Foundations, independent of server data and protocol.
 mod clock;
+mod geohash;
 mod glob;
+mod hyperloglog;
 mod limits;
 mod number;
 mod ordered;

@@ -222,7 +222,14 @@ fn uses_of(spec: &Spec, place: usize, words: &[Bytes]) -> Vec<&'static str> {
     let all = facts(spec).map(|facts| facts.key_uses.as_slice()).unwrap_or_default();
     let uses = all.get(place).or(all.last()).map(|uses| uses.flags.clone()).unwrap_or_default();
     if uses.contains(&"variable_flags") {
-        // Only SET: with the option GET, it also reads the key.
+        if spec.name == "bitfield" {
+            let writes = ["set", "incrby"];
+            let is_write =
+                |word: &Bytes| writes.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+            let has_write = words.iter().skip(2).any(is_write);
+            return if has_write { vec!["RW", "access", "update"] } else { vec!["RO", "access"] };
+        }
+        // SET: with the option GET, it also reads the key.
         let reads = words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"get"));
         return if reads { vec!["RW", "access", "update"] } else { vec!["OW", "update"] };
     }

@@ -4,12 +4,15 @@ use std::sync::LazyLock;
 
 use super::context::Commands;
 use super::{
-    clients, cluster, config, connection, counters, expiry, hashes, info, introspection, keys, lists, pubsub,
-    restore, scripts, server, sets, sorted_sets, strings, transaction,
+    bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
+    introspection, keys, lists, pubsub, restore, scripts, server, sets, sorted_sets, strings, transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
     Commands::new(&[
+        bitmaps::bits::TABLE,
+        bitmaps::fields::TABLE,
+        bitmaps::search::TABLE,
         cluster::TABLE,
         connection::TABLE,
         clients::TABLE,
@@ -21,6 +24,9 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         hashes::random::TABLE,
         hashes::lifetimes::TABLE,
         hashes::extended::TABLE,
+        geo::places::TABLE,
+        geo::search::TABLE,
+        hyperloglogs::TABLE,
         keys::TABLE,
         lists::ends::TABLE,
         lists::reads::TABLE,

@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod collections;
 mod differential;
 mod driver;
 mod faults;

@@ -72,7 +72,7 @@ impl ZaddOptions {
     }
 }
 
-fn zadd(context: &mut Context<'_>, arguments: &[Bytes], increment: bool) -> Answer {
+pub(in crate::command) fn zadd(context: &mut Context<'_>, arguments: &[Bytes], increment: bool) -> Answer {
     let ([key], rest) = first(arguments)?;
     let (options, rest) = ZaddOptions { increment, ..ZaddOptions::default() }.parse(rest);
     let (pairs, []) = rest.as_chunks::<2>() else { return Err(Failure::SYNTAX) };

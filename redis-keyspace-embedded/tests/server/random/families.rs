@@ -209,7 +209,15 @@ const KEYS: Family = Family {
     ],
     keys: &["k", "l", "m", "n"],
     elements: &[b"a", b"b", b"", b"7", b"\x00\xff\r\n", LONG],
-    state: &["TYPE", "GET", "LRANGE K 0 -1", "SMEMBERS", "HGETALL", "ZRANGE K 0 -1 WITHSCORES", "PEXPIRETIME"],
+    state: &[
+        "TYPE",
+        "GET",
+        "LRANGE K 0 -1",
+        "SMEMBERS",
+        "HGETALL",
+        "ZRANGE K 0 -1 WITHSCORES",
+        "PEXPIRETIME",
+    ],
 };
 
 #[test]

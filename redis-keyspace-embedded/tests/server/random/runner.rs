@@ -133,7 +133,8 @@ fn number(variable: &str) -> Option<u64> {
 /// Whether a server has a command. Says so if it does not.
 pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let reply = runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
+    let reply =
+        runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
     let is_known = !matches!(reply.as_str(), "*1\r\n*-1\r\n" | "*1\r\n$-1\r\n");
     if !is_known {
         eprintln!("the server has no {name}: nothing to compare");
