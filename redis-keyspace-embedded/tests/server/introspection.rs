@@ -29,7 +29,7 @@ fn items(value: &Value) -> &[Value] {
 }
 
 /// Subcommands that only newer servers have.
-const NEWER: [&str; 2] = ["client|setinfo", "client|no-touch"];
+const NEWER: [&str; 3] = ["client|setinfo", "client|no-touch", "delex"];
 
 /// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {
