@@ -43,6 +43,8 @@
 //! * The server supports the everyday commands for strings, lists, hashes, sets and sorted sets,
 //!   with transactions, blocking pops and channels. Streams and ACL rules are not supported. An
 //!   unknown command gets the same error as on a real server.
+//! * It has DELEX and the option IFEQ of SET, as Redis 8.4, but not the conditions IFNE, IFDEQ and
+//!   IFDNE.
 //! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
 //!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the

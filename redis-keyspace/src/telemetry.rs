@@ -41,6 +41,7 @@
 //! | `INFO` | a circuit breaker that closed, the start of the embedded server |
 //! | `DEBUG` | slots of a cluster that moved, and that are scanned again |
 //! | `DEBUG` | new credentials of a provider, an open connection that logged in with them |
+//! | `DEBUG` | a command that the server rejects, so that a script replaces it |
 //! | `DEBUG` | a retry, a login that is tried again with `AUTH` and `SELECT` only, a loaded value that was not stored because the key was written, a lease that could not be renewed |
 //!
 //! # Metrics (feature `metrics`, through the `metrics` crate)

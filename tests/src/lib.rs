@@ -5,6 +5,7 @@
 //! test.
 
 mod both;
+mod command_log;
 mod own_pool;
 
 pub mod chaos;
@@ -13,6 +14,7 @@ mod load;
 pub mod sentinel_chaos;
 
 pub use both::{on_embedded, on_real, raw, wire, wired};
+pub use command_log::{CommandLog, ServerAbilities};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
     ChildTest, Executed, Failover, Fault, Gate, Monitor, PATIENCE, Party, Promotion, Proxy, RealCluster,

@@ -45,6 +45,7 @@ pub(super) const TABLE: &[Spec] = &[
         context.db()?.remove(key);
         Ok(before)
     }),
+    command("delex", -2, 0, ONE_KEY, delex),
     command("getex", -2, 0, ONE_KEY, getex),
     command("mget", -2, 0, ALL_KEYS, |context, keys| {
         let now = context.now;
@@ -92,6 +93,11 @@ fn read(context: &mut Context<'_>, key: &[u8]) -> Answer {
     }
 }
 
+/// Returns whether a key holds this string.
+fn holds(context: &mut Context<'_>, key: &[u8], expected: &[u8]) -> Result<bool, Failure> {
+    Ok(matches!(read(context, key)?, Reply::Bulk(data) if data == expected))
+}
+
 /// The expiry options of SET and GETEX.
 #[derive(Clone, Copy)]
 enum Lifetime<'a> {
@@ -130,12 +136,17 @@ fn lifetime<'a>(
 fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key, value], mut rest) = first(arguments)?;
     let (mut only_if_absent, mut only_if_present, mut get) = (false, false, false);
+    let mut expected = None;
     let mut life = Lifetime::Unsaid;
     while let Some((name, after)) = rest.split_first() {
         rest = after;
         match option(name).as_slice() {
-            b"NX" if !only_if_present => only_if_absent = true,
-            b"XX" if !only_if_absent => only_if_present = true,
+            b"NX" if !only_if_present && expected.is_none() => only_if_absent = true,
+            b"XX" if !only_if_absent && expected.is_none() => only_if_present = true,
+            b"IFEQ" if !only_if_absent && !only_if_present => {
+                let (value, after) = rest.split_first().ok_or(Failure::SYNTAX)?;
+                (expected, rest) = (Some(value), after);
+            }
             b"GET" => get = true,
             b"KEEPTTL" if matches!(life, Lifetime::Unsaid | Lifetime::Keep) => life = Lifetime::Keep,
             name => (life, rest) = lifetime(life, name, rest)?.ok_or(Failure::SYNTAX)?,
@@ -147,9 +158,13 @@ fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         _ => None,
     };
     let before = if get { Some(read(context, key)?) } else { None };
+    let is_expected = match expected {
+        Some(expected) => holds(context, key, expected)?,
+        None => true,
+    };
     let db = context.db()?;
     let present = db.contains(key);
-    if (only_if_absent && present) || (only_if_present && !present) {
+    if (only_if_absent && present) || (only_if_present && !present) || !is_expected {
         return Ok(before.unwrap_or(Reply::Nil));
     }
     let value = Value::String(keep(value));
@@ -167,6 +182,34 @@ fn set_with_expiry(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, n
     let expires = moment(now, unit, false, integer(time)?, name)?;
     context.db()?.put(key, Value::String(keep(value)), Some(expires), now);
     Ok(Reply::OK)
+}
+
+fn delex(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let ([key], condition) = first(arguments)?;
+    let expected = match condition {
+        [] => None,
+        [name, expected] => Some((option(name), expected)),
+        _ => return Err(Failure::new("ERR wrong number of arguments for 'delex' command")),
+    };
+    let now = context.now;
+    match (expected, context.db()?.read(key, now)) {
+        (_, None) => return Ok(Reply::Integer(0)),
+        (None, Some(_)) => {}
+        (Some(_), Some(value)) if value.string().is_err() => {
+            return Err(Failure::new("ERR Key should be of string type if conditions are specified"));
+        }
+        (Some((name, expected)), Some(_)) => match name.as_slice() {
+            b"IFEQ" => {
+                if !holds(context, key, expected)? {
+                    return Ok(Reply::Integer(0));
+                }
+            }
+            // Digests are not supported.
+            _ => return Err(Failure::new("ERR Invalid condition. Use IFEQ")),
+        },
+    }
+    context.db()?.remove(key);
+    Ok(Reply::Integer(1))
 }
 
 fn getex(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {

@@ -28,8 +28,8 @@ fn items(value: &Value) -> &[Value] {
     }
 }
 
-/// Commands that are those of newer servers.
-const NEWER: [&str; 4] = ["client|setinfo", "client|no-touch", "zrank", "zrevrank"];
+/// Commands and subcommands that are those of newer servers.
+const NEWER: [&str; 5] = ["client|setinfo", "client|no-touch", "delex", "zrank", "zrevrank"];
 
 /// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {

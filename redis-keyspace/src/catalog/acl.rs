@@ -7,6 +7,7 @@ use super::Catalog;
 use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::Role;
+use crate::protocol::NewerCommand;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// Commands that every connection sends, and commands without a key. `client|setinfo`, which
@@ -113,6 +114,8 @@ impl Catalog {
             uses_sentinels: false,
             checks_health: false,
             uses_replicas: false,
+            redis: None,
+            valkey: None,
         }
     }
 }
@@ -130,6 +133,9 @@ pub struct AclRules {
     uses_sentinels: bool,
     checks_health: bool,
     uses_replicas: bool,
+    /// The oldest versions of the servers, major and minor.
+    redis: Option<(u16, u16)>,
+    valkey: Option<(u16, u16)>,
 }
 
 impl AclRules {
@@ -208,6 +214,49 @@ impl AclRules {
         self
     }
 
+    /// Adds the commands that replace scripts on this version of Redis: `DELEX` from 8.4 on, for
+    /// locks and for updates of keys without fills.
+    ///
+    /// The rules leave such commands out by default, because an older server rejects rules with a
+    /// command that it does not know. Without the permission, the scripts run. Each process sends
+    /// the command once to find out, and the server logs that in its `ACL LOG`.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Lock, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "job", ttl = "30s")]
+    /// # pub struct JobKeys { lock: fn(job: &str) -> Lock }
+    /// catalog!(CATALOG = [JobKeys]);
+    /// assert!(CATALOG.acl_rules().redis_version(8, 4).to_string().contains(" +delex "));
+    /// assert!(!CATALOG.acl_rules().redis_version(7, 2).to_string().contains("delex"));
+    /// ```
+    pub fn redis_version(mut self, major: u16, minor: u16) -> Self {
+        self.redis = Some((major, minor));
+        self
+    }
+
+    /// Adds the commands that replace scripts on this version of Valkey: `DELIFEQ` from 9.0 on; see
+    /// [`redis_version`](Self::redis_version).
+    pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
+        self.valkey = Some((major, minor));
+        self
+    }
+
+    /// Returns the commands that replace scripts on these versions of the servers.
+    fn instead_of_scripts(&self) -> impl Iterator<Item = &'static str> {
+        let has = |version: Option<(u16, u16)>, since: Option<(u16, u16)>| {
+            version.zip(since).is_some_and(|(version, since)| version >= since)
+        };
+        let deletes = self.templates().any(|(_, template)| match template.kind.role {
+            Role::Lock => true,
+            Role::Data => !template.ends_fills() && !template.kind.is_collection,
+            _ => false,
+        });
+        let delex = has(self.redis, NewerCommand::DelEx.in_redis()).then_some("delex");
+        let delifeq = has(self.valkey, NewerCommand::DelIfEq.in_valkey()).then_some("delifeq");
+        [delex, delifeq].into_iter().flatten().filter(move |_| deletes)
+    }
+
     /// Returns the templates, each with the text before its keys: namespace and tenant.
     fn templates(&self) -> impl Iterator<Item = (String, &'static TemplateMeta)> {
         let namespace = without_spaces(&self.namespace);
@@ -282,6 +331,7 @@ impl fmt::Display for AclRules {
         if self.uses_replicas {
             commands.extend(FOR_REPLICAS);
         }
+        commands.extend(self.instead_of_scripts());
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }

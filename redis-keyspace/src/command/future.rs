@@ -9,9 +9,9 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, has_refusal, has_wrong_type, is_answered_by_replica, is_final,
-    is_redirected, may_be_repeated, naming_types, not_run, renew_if_replica, run, run_on_replica, run_rest,
-    run_waiting, submit, submit_to_replica,
+    Binding, DeadlineWatch, Observed, Target, explain_missing, has_refusal, has_wrong_type,
+    is_answered_by_replica, is_final, is_redirected, may_be_repeated, naming_types, not_run,
+    renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit, submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
@@ -234,7 +234,13 @@ impl<T> Command<T> {
         if let (Some(observed), false) = (observed, failed) {
             observed.outcome(subject, result.as_ref().err());
         }
-        result.map_err(|error| subject.explain(error, request.ok()))
+        result.map_err(|error| {
+            let error = match request {
+                Ok(request) => explain_missing(error, request, subject, &call.target),
+                Err(_) => error,
+            };
+            subject.explain(error, request.ok())
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::abilities::Abilities;
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
 use super::credentials::CredentialCache;
@@ -14,8 +15,9 @@ use super::search::Search;
 use super::sentinel::board::SentinelBoard;
 #[cfg(feature = "tls")]
 use super::tls::TlsContext;
-use crate::config::{Settings, unique_id};
+use crate::config::{LoginMode, Settings, unique_id};
 use crate::error::{Budget, Error};
+use crate::protocol::NewerCommand;
 use crate::sync::lock;
 
 /// How many server runs are remembered. A forgotten run counts as a new one when it returns.
@@ -41,6 +43,8 @@ pub(crate) struct ServerInfo {
     pub(super) role: Option<String>,
     /// The id of the server's run, if the user is permitted to read it.
     pub(crate) run_id: Option<String>,
+    /// The name and the version that HELLO reports, such as `redis 7.0.15`.
+    pub(super) software: Option<String>,
     /// What the server accepts for atomic operations.
     pub(crate) atomicity: Atomicity,
     /// Whether it was a plain login, at which the server reports nothing.
@@ -67,6 +71,9 @@ pub(crate) struct ServerFacts {
     closes_on_info: AtomicBool,
     /// The latest runs, with their ids.
     runs: Mutex<Vec<(String, ServerRun)>>,
+    pub(crate) abilities: Abilities,
+    /// Whether the configuration permits only commands that every proxy accepts.
+    is_login_plain: bool,
     pub(crate) connects: AtomicU64,
     pub(crate) failed_connects: AtomicU64,
     pub(crate) lost_connections: AtomicU64,
@@ -100,6 +107,8 @@ impl ServerFacts {
             tls: Arc::default(),
             closes_on_info: AtomicBool::new(false),
             runs: Mutex::default(),
+            abilities: Abilities::default(),
+            is_login_plain: settings.login == LoginMode::Plain,
             connects: AtomicU64::new(0),
             failed_connects: AtomicU64::new(0),
             lost_connections: AtomicU64::new(0),
@@ -174,6 +183,9 @@ impl ServerFacts {
         if server.is_cluster {
             self.learn_cluster();
         }
+        if !server.is_plain {
+            self.abilities.note_login(server.run_id.as_deref(), server.software.as_deref());
+        }
         let Some(run_id) = &server.run_id else { return ServerRun::new() };
         let mut runs = lock(&self.runs);
         if let Some((_, run)) = runs.iter().find(|(known, _)| known == run_id) {
@@ -185,6 +197,22 @@ impl ServerFacts {
             runs.remove(0);
         }
         run
+    }
+
+    /// Whether the server has a newer command, or may have it. A proxy that accepts only a plain
+    /// login may close the connection when it receives a command that it does not know.
+    pub(crate) fn may_have(&self, command: NewerCommand) -> bool {
+        !self.is_login_plain && !self.logins.is_plain() && self.abilities.get(command) != Some(false)
+    }
+
+    /// Whether the server is known to have a newer command.
+    pub(crate) fn has(&self, command: NewerCommand) -> bool {
+        self.abilities.get(command) == Some(true)
+    }
+
+    /// Records whether the server has a newer command.
+    pub(crate) fn learn(&self, command: NewerCommand, is_present: bool) {
+        self.abilities.learn(command, is_present);
     }
 
     /// Whether INFO must not be sent, because a proxy closes the connection after it.

@@ -165,6 +165,11 @@ fn said_in_hello<'r>(hello: &'r Reply, field: &str) -> Option<&'r str> {
     })
 }
 
+/// Returns the name and the version of the server from the reply to HELLO.
+fn software(hello: &Reply) -> Option<String> {
+    Some(format!("{} {}", said_in_hello(hello, "server")?, said_in_hello(hello, "version")?))
+}
+
 fn text(reply: &Reply) -> Option<&str> {
     match reply {
         Reply::Bulk(bytes) => str::from_utf8(bytes).ok(),
@@ -349,6 +354,7 @@ impl<'s> Conversation<'s> {
                         "HELLO" => {
                             server.is_cluster |= says_mode(&reply, "cluster");
                             server.role = said_in_hello(&reply, "role").map(str::to_owned);
+                            server.software = software(&reply);
                         }
                         "INFO" => {
                             server.run_id = read::info_line(&reply, "run_id").map(str::to_owned);

@@ -1,5 +1,6 @@
 //! Connections: opening them from a configuration, pooling them, and running requests on them.
 
+mod abilities;
 mod atomicity;
 mod attempt;
 mod breaker;
@@ -33,7 +34,7 @@ mod wait;
 
 pub use breaker::BreakerState;
 pub(crate) use cluster::{Cluster, ClusterLayout, NextStep, NodeTotals, Route};
-pub(crate) use facts::ServerRun;
+pub(crate) use facts::{ServerFacts, ServerRun};
 pub(crate) use lane::{Receiver, Submitted};
 pub(crate) use node::Node;
 pub(crate) use pool::Pool;

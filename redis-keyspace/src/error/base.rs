@@ -63,7 +63,7 @@ pub struct Error {
 
 #[derive(Clone)]
 pub(super) struct ErrorInner {
-    kind: ErrorKind,
+    pub(super) kind: ErrorKind,
     pub(super) budget: Option<(Budget, Duration)>,
     pub(super) message: String,
     code: Option<String>,

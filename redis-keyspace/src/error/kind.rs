@@ -30,6 +30,9 @@ pub enum ErrorKind {
     /// The server replied with an error. [`Error::code`](crate::Error::code) returns its first
     /// word.
     Server,
+    /// The server has no such command, or no such option of it. The message names the versions that
+    /// have it. The command changed nothing.
+    MissingCommand,
     /// The reply of the server does not have the shape that the command defines.
     Protocol,
     /// The value at the key can't be decoded as the declared kind.
@@ -79,6 +82,7 @@ impl ErrorKind {
             Self::PermissionDenied => "permission_denied",
             Self::WrongType => "wrong_type",
             Self::Server => "server",
+            Self::MissingCommand => "missing_command",
             Self::Protocol => "protocol",
             Self::Decode => "decode",
             Self::Encode => "encode",

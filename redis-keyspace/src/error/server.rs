@@ -51,6 +51,26 @@ impl Error {
         })
     }
 
+    /// Whether the server reported that it does not know a command, or an option of one.
+    pub(crate) fn is_about_missing_command(&self) -> bool {
+        const WORDS: [&str; 4] =
+            ["unknown command", "unknown redis command", "unsupported command", "syntax error"];
+        // Lua reports an unknown command with its own prefix.
+        matches!(self.kind(), ErrorKind::Server) && {
+            let said = self.inner.message.to_ascii_lowercase();
+            WORDS.iter().any(|words| said.contains(words))
+        }
+    }
+
+    /// Explains that the server lacks a command. `software` is the name and version of this server.
+    pub(crate) fn of_missing_command(self, command: &str, servers: &str, software: Option<&str>) -> Self {
+        let software = software.map(|software| format!(" ({software})")).unwrap_or_default();
+        self.with(|inner| {
+            inner.message = format!("{command} needs {servers}; this server{software} has no {command}");
+            inner.kind = ErrorKind::MissingCommand;
+        })
+    }
+
     /// Whether the server rejects writes but accepts reads.
     pub(crate) fn rejects_writes(&self) -> bool {
         matches!(self.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))

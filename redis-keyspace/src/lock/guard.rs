@@ -104,7 +104,7 @@ impl LockGuard {
     ///
     /// # Round trips
     ///
-    /// One.
+    /// One. The first release on a server may take two more, to find out which commands it has.
     pub async fn release(mut self) -> Result<()> {
         let shared = Arc::clone(&self.held.shared);
         self.renewal.abort();

@@ -1,14 +1,16 @@
 //! The scripts of locks. They acquire, renew and release a lock that is identified by a token.
+//!
+//! On servers that have them, commands replace the scripts that renew and release.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::client::Binding;
+use crate::client::{Binding, delete_if_equal, run_newer};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
-use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
+use crate::protocol::{Args, Keys, NewerCommand, Packet, Reply, Script, ScriptCall, read};
 use crate::random;
 use crate::time::Deadline;
 
@@ -97,11 +99,16 @@ impl Claim {
         self.binding.wire_name(self.key.as_str())
     }
 
+    /// Returns how long the fencing number is kept, in milliseconds.
+    fn kept(&self) -> i64 {
+        self.ttl.max(FENCE_KEPT)
+    }
+
     fn call_on_both(&self) -> ScriptCall {
         let mut args = Args::default();
         args.push(self.token.0.as_bytes());
         args.push_int(self.ttl);
-        args.push_int(self.ttl.max(FENCE_KEPT));
+        args.push_int(self.kept());
         ScriptCall { keys: Keys::With(self.key.clone(), Companion::Fence, None), args }
     }
 
@@ -109,7 +116,6 @@ impl Claim {
     pub(super) async fn acquire(&self, deadline: Deadline) -> Result<LockAnswer> {
         // Repeatable: a second run finds its own token.
         let answer = ACQUIRING.run(&self.binding, self.call_on_both(), deadline, true).await?;
-        let unexpected = || Error::protocol("the script of a lock returned an unexpected reply");
         let Reply::Array(parts) = answer else { return Err(unexpected()) };
         let mut parts = parts.into_iter();
         match (parts.next(), parts.next()) {
@@ -135,15 +141,40 @@ impl Claim {
 
     /// Renews the lock. Returns false if it is lost.
     pub(super) async fn renew(&self, deadline: Deadline) -> Result<bool> {
+        // The fencing number must never expire before the lock, so its TTL is extended first. That
+        // does no harm if the lock is lost.
+        let mut keep = Packet::new("PEXPIRE", Keys::CompanionOf(self.key.clone(), Companion::Fence));
+        keep.args.push_int(self.kept());
+        let mut extend = Packet::new("SET", Keys::One(self.key.clone()));
+        extend.args.push(self.token.0.as_bytes());
+        let mut extend = extend.if_equal(self.token.0.as_bytes());
+        extend.args.push(b"PX");
+        extend.args.push_int(self.ttl);
+        let packets = vec![keep, extend];
+        if let Some(replies) =
+            run_newer(&self.binding, NewerCommand::SetIfEq, &self.key, packets, deadline, true).await?
+        {
+            let mut replies = replies.into_iter();
+            replies.next().map(read::checked).transpose()?;
+            return replies.next().ok_or_else(unexpected).and_then(read::to_done);
+        }
         RENEWING.run(&self.binding, self.call_on_both(), deadline, true).await.and_then(read::to_bool)
     }
 
     /// Releases the lock. Returns false if it was lost.
     pub(super) async fn release(&self, deadline: Deadline) -> Result<bool> {
+        let token = self.token.0.as_bytes();
+        if let Some(replies) = delete_if_equal(&self.binding, &self.key, token, None, deadline).await? {
+            return replies.into_iter().next().ok_or_else(unexpected).and_then(read::to_bool);
+        }
         let mut args = Args::default();
-        args.push(self.token.0.as_bytes());
+        args.push(token);
         let call = ScriptCall { keys: Keys::One(self.key.clone()), args };
         // Not repeatable: a second run would report a lock that the first run released as lost.
         RELEASING.run(&self.binding, call, deadline, false).await.and_then(read::to_bool)
     }
+}
+
+fn unexpected() -> Error {
+    Error::protocol("the server returned an unexpected reply to a command of a lock")
 }

@@ -1,5 +1,6 @@
 //! Atomic updates: read a value, change it, and store the result if no other writer changed it.
 
+mod replace;
 mod script;
 
 use std::fmt;
@@ -9,14 +10,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use replace::replace;
+use script::Action;
 #[cfg(feature = "embedded")]
 pub(crate) use script::UPDATE_SCRIPT;
-use script::{Action, SCRIPT, call};
 
 use crate::client::{Binding, CallOptions, Observed, Subject, call_options, run};
 use crate::error::{Budget, Error, ErrorKind, Result};
 use crate::kind::SingleValue;
-use crate::protocol::{Keys, Packet, Reply, Request, ScriptCall, read};
+use crate::protocol::{Keys, Packet, Request, read};
 use crate::schema::{Key, Keyspace};
 use crate::time::{Deadline, Expiry, check_lifetime, part_of};
 
@@ -49,7 +51,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// The remaining TTL is kept; [`ttl`](Update::ttl) sets another one. Cache fills of the key
     /// that are in progress do not store their value, even if the update changes nothing.
-    /// With `fills = false`, the update sends no command for fills.
+    /// With `fills = false`, the update sends no command for fills, and writes without a script on
+    /// servers that have a command for it.
     ///
     /// ```
     /// # use redis_keyspace::{Json, Keyspace, Redis};
@@ -79,7 +82,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Round trips
     ///
-    /// Two, plus one for each conflict. One if there is nothing to store.
+    /// Two, plus one for each conflict. One if there is nothing to store. With `fills = false`, the
+    /// first update on a server may take up to two more, to find out which commands it has.
     pub fn update<'f>(
         &self,
         mut change: impl FnMut(&mut V::Owned) + Send + 'f,
@@ -227,7 +231,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         let binding = self.options.resolve::<S>()?;
         let deadline = binding.deadline(self.options.timeout);
         let name = binding.wire_name(self.key.as_str());
-        let turn = binding.pool().local.updates.take(name.clone());
+        let turn = binding.pool().local.updates.take(name);
         let _turn = deadline.bound(Budget::Checkout, turn).await.map_err(|error| {
             error.reworded(
                 "other tasks were still updating this key when the deadline passed; nothing was sent",
@@ -262,8 +266,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 // Also runs if the key has no value: it stops a fill in progress from storing one.
                 Change::Delete => (Action::Delete, None),
             };
-            let call = call(&self.key, there.as_deref(), &action)?;
-            match replace(&binding, &name, call, deadline).await? {
+            match replace(&binding, &self.key, there.as_deref(), action, deadline).await? {
                 Ok(()) => return Ok(after),
                 Err(now) => there = now,
             }
@@ -301,28 +304,6 @@ async fn read_ending_fills<S, V>(
         if key.template().ends_fills() { Request::ending_fills_of(get, false) } else { Request::One(get) };
     let replies = run(Arc::clone(binding), &request, deadline, true, None).await?;
     read::requested_replies(&request, replies).and_then(read::one).and_then(read::to_bytes)
-}
-
-/// Replaces the value that was read. Returns the current value if it is a different one.
-async fn replace(
-    binding: &Arc<Binding>,
-    name: &str,
-    call: ScriptCall,
-    deadline: Deadline,
-) -> Result<Result<(), Option<Bytes>>> {
-    let copies = &binding.pool().local.reads.copies;
-    let _forgetting = copies.is_used().then(|| copies.forgetting(name.to_owned()));
-    // Not repeatable: a second run would find its own value and report it as another writer's.
-    let outcome = SCRIPT.run(binding, call, deadline, false).await?;
-    let unexpected = || Error::protocol("the script of an update returned an unexpected reply");
-    let Reply::Array(parts) = outcome else { return Err(unexpected()) };
-    let mut parts = parts.into_iter();
-    match parts.next() {
-        Some(Reply::Int(1)) => Ok(Ok(())),
-        // The current value. If the key has no value, older protocols omit this part.
-        Some(Reply::Int(0)) => Ok(Err(parts.next().map_or(Ok(None), read::to_bytes)?)),
-        _ => Err(unexpected()),
-    }
 }
 
 impl<'f, S, V, R> IntoFuture for Update<'f, S, V, R>

@@ -32,6 +32,7 @@ return {1}";
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(UPDATE_SCRIPT));
 
 /// The change of a value.
+#[derive(Clone, Copy)]
 pub(super) enum Action<'v> {
     Set(&'v [u8], Expiry),
     Delete,

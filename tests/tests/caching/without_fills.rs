@@ -8,8 +8,7 @@ use redis_keyspace::command::OnUnavailable;
 use redis_keyspace::update::Change;
 use redis_keyspace::{Counter, Error, ErrorKind, Group, Json, Key, Keyspace, Once, Redis, Text, catalog};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::resp::{Client, Reply};
-use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, within};
+use redis_keyspace_tests::{CommandLog, PATIENCE, RealServer, ServerAbilities, both_servers, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -42,66 +41,6 @@ struct Groups {
 
 catalog!(CATALOG = [PlainKeys]);
 
-/// The commands that a server received.
-enum Log {
-    Embedded { server: Server, seen: usize },
-    Real { monitor: Client, other: Client, marks: u64 },
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-impl Log {
-    fn of_embedded(server: Server) -> Self {
-        Self::Embedded { server, seen: 0 }
-    }
-
-    fn of_real(server: &RealServer) -> Self {
-        let mut monitor = server.client();
-        assert_eq!(monitor.call(&["MONITOR"]).unwrap(), Reply::Status("OK".to_owned()));
-        Self::Real { monitor, other: server.client(), marks: 0 }
-    }
-
-    /// Returns the commands since the last call, without those that set up connections.
-    fn take(&mut self) -> Vec<String> {
-        let commands = match self {
-            Self::Embedded { server, seen } => {
-                let log = server.command_log();
-                let new = log[std::mem::replace(seen, log.len())..].iter();
-                new.map(|logged| logged.arguments.iter().map(|argument| text(argument)).collect()).collect()
-            }
-            Self::Real { monitor, other, marks } => {
-                *marks += 1;
-                let mark = format!("mark {marks}");
-                other.call(&["ECHO", &mark]).unwrap();
-                let mut commands = Vec::new();
-                loop {
-                    let line = monitor.receive().unwrap().to_string();
-                    if line.ends_with(&format!("\"{mark}\"")) {
-                        break commands;
-                    }
-                    let (from, command) = line.split_once("] \"").unwrap();
-                    // Commands inside of scripts are not sent.
-                    if !from.ends_with(" lua") {
-                        let command = command.trim_end_matches('"').split("\" \"");
-                        commands.push(command.map(str::to_owned).collect::<Vec<_>>());
-                    }
-                }
-            }
-        };
-        let sent = |mut command: Vec<String>| {
-            command[0].make_ascii_uppercase();
-            let is_setup = matches!(&*command[0], "HELLO" | "AUTH" | "CLIENT" | "INFO" | "PING" | "SELECT");
-            if command[0] == "EVALSHA" {
-                command[1] = "..".to_owned();
-            }
-            (!is_setup).then(|| command.join(" "))
-        };
-        commands.into_iter().filter_map(sent).collect()
-    }
-}
-
 /// Runs a command that must send exactly these commands.
 macro_rules! sends {
     ($log:ident, $command:expr, $($expected:expr),+ $(,)?) => {{
@@ -112,7 +51,7 @@ macro_rules! sends {
 }
 
 /// Every write of one key.
-async fn writes(log: &mut Log, redis: &Redis) {
+async fn writes(log: &mut CommandLog, redis: &Redis) {
     let (one, two) = (PlainKeys::text(1), PlainKeys::text(2));
     let then = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
     // Loads the script, and asks the server what it supports.
@@ -153,7 +92,7 @@ async fn writes(log: &mut Log, redis: &Redis) {
     assert!(!sends!(log, one.expire(Duration::ZERO), "PEXPIRE plain:text:1 0"));
 }
 
-async fn writes_of_many_keys(log: &mut Log, redis: &Redis) {
+async fn writes_of_many_keys(log: &mut CommandLog, redis: &Redis) {
     let (one, two) = (PlainKeys::text(1), PlainKeys::text(2));
     let sets = ["SET plain:text:1 a EX 3600", "SET plain:text:2 b EX 3600"];
     let entries = || [(one.clone(), "a"), (two.clone(), "b")];
@@ -185,18 +124,35 @@ async fn writes_of_many_keys(log: &mut Log, redis: &Redis) {
     assert_eq!(deleted.affected, 1);
 }
 
-async fn updates_and_counters(log: &mut Log) {
+async fn updates_and_counters(log: &mut CommandLog, server: ServerAbilities) {
     let one = PlainKeys::text(1);
+    one.set("a").await.unwrap();
+    // The first updates ask which commands the server has, and load the script.
+    one.update(|text| text.push('b')).await.unwrap();
+    one.update_with(|_| Change::Delete).await.unwrap();
     one.set("a").await.unwrap();
     log.take();
     let updated = one.update(|text| text.push('b'));
     let get = "GET plain:text:1";
-    sends!(log, updated, get, "EVALSHA .. 1 plain:text:1 1 a set ab KEEPTTL");
+    let set = match server.set_if_equal {
+        true => "SET plain:text:1 ab IFEQ a GET KEEPTTL",
+        false => "EVALSHA .. 1 plain:text:1 1 a set ab KEEPTTL",
+    };
+    sends!(log, updated, get, set);
     sends!(log, one.update(|_| ()), get);
     let deleted = one.update_with(|_| Change::Delete);
-    sends!(log, deleted, get, "EVALSHA .. 1 plain:text:1 1 ab del");
+    match server.delete_if_equal {
+        Some("DELEX") => sends!(log, deleted, get, "DELEX plain:text:1 IFEQ ab", get),
+        Some(name) => sends!(log, deleted, get, format!("{name} plain:text:1 ab"), get),
+        None => sends!(log, deleted, get, "EVALSHA .. 1 plain:text:1 1 ab del"),
+    };
+    sends!(log, one.update_with(|_| Change::Delete), get);
     let inserted = one.update_or_insert(String::new, |text| text.push('c'));
-    sends!(log, inserted, get, "EVALSHA .. 1 plain:text:1 0  set c EX 3600");
+    let set = match server.set_nx_get {
+        true => "SET plain:text:1 c NX GET EX 3600",
+        false => "EVALSHA .. 1 plain:text:1 0  set c EX 3600",
+    };
+    sends!(log, inserted, get, set);
     assert_eq!(one.get().await.unwrap().as_deref(), Some("c"));
     log.take();
 
@@ -208,7 +164,7 @@ async fn updates_and_counters(log: &mut Log) {
 }
 
 /// Keys of templates with and without fills, in one command.
-async fn writes_of_mixed_keys(log: &mut Log) {
+async fn writes_of_mixed_keys(log: &mut CommandLog) {
     let companions = |ids: &[&str]| {
         let name = |id: &&str| format!(" mixed:{id}%fill{{mixed:{id}}}");
         format!("UNLINK{}", ids.iter().map(name).collect::<String>())
@@ -245,10 +201,10 @@ async fn writes_of_mixed_keys(log: &mut Log) {
     assert!(!commands.iter().any(|command| command.contains("plain:0%")));
 }
 
-async fn everything(log: &mut Log, redis: &Redis) {
+async fn everything(log: &mut CommandLog, redis: &Redis, server: ServerAbilities) {
     writes(log, redis).await;
     writes_of_many_keys(log, redis).await;
-    updates_and_counters(log).await;
+    updates_and_counters(log, server).await;
 }
 
 #[test]
@@ -256,8 +212,9 @@ fn a_write_is_one_command_on_the_embedded_server() {
     within(PATIENCE, async {
         let server = Server::builder().log_commands(100_000).build();
         let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
-        let mut log = Log::of_embedded(server);
-        redis.scope(everything(&mut log, &redis)).await;
+        let abilities = ServerAbilities::of(&redis).await;
+        let mut log = CommandLog::of_embedded(server);
+        redis.scope(everything(&mut log, &redis, abilities)).await;
         redis.scope(writes_of_mixed_keys(&mut log)).await;
     });
 }
@@ -267,8 +224,8 @@ fn a_write_is_one_command_on_a_real_server() {
     within(PATIENCE, async {
         let server = RealServer::start();
         let redis = Redis::builder().url(&server.url()).unwrap().shared_connections(1).build().unwrap();
-        let mut log = Log::of_real(&server);
-        redis.scope(everything(&mut log, &redis)).await;
+        let mut log = CommandLog::of_real(&server);
+        redis.scope(everything(&mut log, &redis, ServerAbilities::of_real(&server).await)).await;
         redis.scope(writes_of_mixed_keys(&mut log)).await;
     });
 }
@@ -283,8 +240,8 @@ fn writes_need_no_rights_on_companion_keys() {
         server.redis_cli(&command);
         let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
         let redis = builder.build().unwrap();
-        let mut log = Log::of_real(&server);
-        redis.scope(everything(&mut log, &redis)).await;
+        let mut log = CommandLog::of_real(&server);
+        redis.scope(everything(&mut log, &redis, ServerAbilities::of_real(&server).await)).await;
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod formats;
 mod locks;
+mod newer_commands;
 mod once;
 mod rate_limits;
 mod time_limits;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use redis_keyspace::config::LoginMode;
 use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::update::Change;
 use redis_keyspace::{Counter, Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
@@ -124,7 +125,8 @@ fn recorded(real: &mut Client) -> Vec<Run> {
     let server = Server::builder().log_commands(100_000).build();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let redis = Redis::with_embedded_server(server.clone());
+    // With a plain login, no command replaces a script.
+    let redis = Redis::builder().embedded(server.clone()).login(LoginMode::Plain).build().unwrap();
     runtime.block_on(redis.scope(use_scripts(&redis)));
     let _rejecting = server.inject(Fault::error("NOPERM no permission to run MULTI").on("MULTI"));
     let redis = Redis::builder().embedded(server.clone()).client_name("without-multi").build().unwrap();

@@ -162,7 +162,7 @@ impl<C: Commands> Batch<C> {
             run.await
         };
         observed.batch_ended(name, subject.as_ref());
-        Ok(C::join(commands, &mut PartOutcomes::new(outcomes, &observed)))
+        Ok(C::join(commands, &mut PartOutcomes::new(outcomes, &redis, &observed)))
     }
 }
 

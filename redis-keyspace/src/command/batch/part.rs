@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::{CallOptions, Observed, Subject};
+use crate::client::{CallOptions, Observed, Redis, Subject, Target, explain_missing};
 use crate::command::base::Command;
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Request, read};
@@ -19,6 +19,11 @@ pub struct Part<'c> {
     pub(super) unreadable: Option<&'c Error>,
 }
 
+/// Returns the target of a command: the one set on the command, else the handle of the batch.
+pub(super) fn target(redis: &Redis, call: &CallOptions) -> Target {
+    call.target.clone().or(Target::Handle(redis.clone()))
+}
+
 /// The outcome of a command of a batch.
 #[derive(Default)]
 pub(super) struct PartOutcome {
@@ -31,17 +36,18 @@ pub(super) struct PartOutcome {
 #[doc(hidden)]
 pub struct PartOutcomes<'o> {
     outcomes: std::vec::IntoIter<PartOutcome>,
+    redis: &'o Redis,
     observed: &'o Observed,
 }
 
 impl<'o> PartOutcomes<'o> {
-    pub(super) fn new(outcomes: Vec<PartOutcome>, observed: &'o Observed) -> Self {
-        Self { outcomes: outcomes.into_iter(), observed }
+    pub(super) fn new(outcomes: Vec<PartOutcome>, redis: &'o Redis, observed: &'o Observed) -> Self {
+        Self { outcomes: outcomes.into_iter(), redis, observed }
     }
 
     /// Decodes the result of the next command, which must be this one.
     pub(super) fn decode<T>(&mut self, command: &Command<T>) -> Result<T> {
-        let Command { request, subject, decode, .. } = command;
+        let Command { request, subject, decode, call, .. } = command;
         let PartOutcome { replies, instead_of } = self.outcomes.next().unwrap_or_default();
         let replies = replies.unwrap_or_else(|| Err(Error::protocol("a command of the batch has no reply")));
         let result = replies.and_then(|replies| {
@@ -50,7 +56,13 @@ impl<'o> PartOutcomes<'o> {
             decode(request, read::requested_replies(request, replies)?)
         });
         self.observed.outcome(subject, instead_of.as_ref().or(result.as_ref().err()));
-        result.map_err(|error| subject.explain(error, request.as_ref().ok()))
+        result.map_err(|error| {
+            let error = match request {
+                Ok(request) => explain_missing(error, request, subject, &target(self.redis, call)),
+                Err(_) => error,
+            };
+            subject.explain(error, request.as_ref().ok())
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::part::{Part, PartOutcome};
-use super::servers::{Binder, target, template_of};
+use super::part::{Part, PartOutcome, target};
+use super::servers::{Binder, template_of};
 use crate::client::{Binding, Observed, Redis, not_run, run};
 use crate::command::disabled::answer;
 use crate::error::Result;

@@ -3,15 +3,10 @@
 use std::sync::Arc;
 
 use super::part::Part;
-use crate::client::{Binding, CallOptions, Redis, Target};
+use crate::client::{Binding, Redis, Target};
 use crate::error::Result;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 use crate::time::Expiry;
-
-/// Returns the target of a command: the one set on the command, else the handle of the batch.
-pub(super) fn target(redis: &Redis, call: &CallOptions) -> Target {
-    call.target.clone().or(Target::Handle(redis.clone()))
-}
 
 /// Resolves the bindings of the commands of a batch.
 pub(super) struct Binder<'r> {

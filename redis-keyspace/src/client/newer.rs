@@ -1,0 +1,136 @@
+//! Runs commands that only newer servers have, and explains the errors of servers that lack them.
+
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+
+use super::binding::Binding;
+use super::choose::Target;
+use super::run::run;
+use super::subject::Subject;
+use crate::connect::ServerFacts;
+use crate::error::{Error, Result};
+use crate::key::{KeyText, slot_within};
+use crate::protocol::{Keys, NewerCommand, Packet, Replies, Reply, Request, read};
+use crate::time::Deadline;
+
+/// The commands that delete a key if it has a value, in the order in which an unknown server is
+/// asked.
+const DELETIONS: [NewerCommand; 2] = [NewerCommand::DelEx, NewerCommand::DelIfEq];
+
+/// Returns what is known about the server of a key, as far as it is known which one that is.
+fn facts_of(binding: &Binding, key: &KeyText) -> Arc<ServerFacts> {
+    let pool = binding.pool();
+    let owner = pool.cluster().and_then(|cluster| {
+        let slot = slot_within(&binding.namespace, key.as_str());
+        cluster.owners(std::iter::once(slot)).pop()?
+    });
+    owner.map_or_else(|| Arc::clone(&pool.facts), |node| Arc::clone(&node.facts))
+}
+
+/// Runs commands on one key, of which one is newer than some servers. Returns `None` if the server
+/// lacks that command, or the user may not run it. Then the command changed nothing, and the caller
+/// runs a script instead.
+///
+/// The server is asked by sending the command. If the connection is lost meanwhile, a proxy may
+/// have closed it because of the command, so it is not sent again. A pool of the application could
+/// keep a connection that was closed, so it is not asked at all.
+pub(crate) async fn run_newer(
+    binding: &Arc<Binding>,
+    newer: NewerCommand,
+    key: &KeyText,
+    packets: Vec<Packet>,
+    deadline: Deadline,
+    repeatable: bool,
+) -> Result<Option<Vec<Reply>>> {
+    let facts = facts_of(binding, key);
+    if binding.pool().is_external() || !facts.may_have(newer) {
+        return Ok(None);
+    }
+    let place = packets.iter().position(|packet| NewerCommand::of(packet) == Some(newer));
+    let command = place.and_then(|place| packets.get(place)).map_or("", |packet| packet.name);
+    let about = |error: Error| error.about(command, None, Some(key.as_str()));
+    // Boxed, because the futures of callers nest deeply and the compiler limits the depth.
+    let run: BoxFuture<'_, Result<Replies>> =
+        Box::pin(run(Arc::clone(binding), request_of(packets), deadline, repeatable, None));
+    let replies = match run.await {
+        Ok(replies) => read::many(replies),
+        Err(error) => {
+            if error.is_connection_lost() && !facts.has(newer) {
+                facts.learn(newer, false);
+            }
+            return Err(about(error));
+        }
+    };
+    // The node that answered, if the command was redirected.
+    let facts = facts_of(binding, key);
+    let Some(Reply::Error(said)) = place.and_then(|place| replies.get(place)) else {
+        facts.learn(newer, true);
+        return Ok(Some(replies));
+    };
+    let error = Error::server(said);
+    let is_denied = error.code() == Some("NOPERM");
+    if error.is_about_missing_command() || (is_denied && said.contains("to run")) {
+        event!(debug, "a script replaces a command that the server rejects", command = newer.name());
+        facts.learn(newer, false);
+        return Ok(None);
+    }
+    // For another error of the command, that of the script is the better one.
+    if is_denied || error.code() == Some("ERR") { Ok(None) } else { Err(about(error)) }
+}
+
+fn request_of(packets: Vec<Packet>) -> Request {
+    match <[Packet; 1]>::try_from(packets) {
+        Ok([packet]) => Request::One(packet),
+        Err(packets) => Request::Pipeline(packets),
+    }
+}
+
+/// Deletes a key if it has this value, and then runs more commands in the same round trip. Returns
+/// the replies, of which the first is 1 or 0, or `None` if the server has no command for it; see
+/// [`run_newer`].
+pub(crate) async fn delete_if_equal(
+    binding: &Arc<Binding>,
+    key: &KeyText,
+    value: &[u8],
+    then: Option<Packet>,
+    deadline: Deadline,
+) -> Result<Option<Vec<Reply>>> {
+    let facts = facts_of(binding, key);
+    let mut order = DELETIONS;
+    let is_valkey = || facts.abilities.software().is_some_and(|software| software.starts_with("valkey"));
+    if facts.has(NewerCommand::DelIfEq) || (!facts.has(NewerCommand::DelEx) && is_valkey()) {
+        order.reverse();
+    }
+    for newer in order {
+        let mut packet = Packet::new(newer.name(), Keys::One(key.clone()));
+        if newer == NewerCommand::DelEx {
+            packet = packet.if_equal(value);
+        } else {
+            packet.args.push(value);
+        }
+        let packets = std::iter::once(packet).chain(then.clone()).collect();
+        // Not repeatable: after a first run, a second one finds nothing to delete.
+        let replies = run_newer(binding, newer, key, packets, deadline, false).await?;
+        if replies.is_some() {
+            return Ok(replies);
+        }
+    }
+    Ok(None)
+}
+
+/// Explains the error of a server that lacks a command of the request.
+pub(crate) fn explain_missing(error: Error, request: &Request, subject: &Subject, target: &Target) -> Error {
+    if !error.is_about_missing_command() {
+        return error;
+    }
+    let mut packets = request.packets().iter();
+    let Some((packet, newer)) = packets.find_map(|packet| Some((packet, NewerCommand::of(packet)?))) else {
+        return error;
+    };
+    let software = packet.keys.as_slice().first().and_then(|key| {
+        let software = |binding: &Arc<Binding>| facts_of(binding, key).abilities.software();
+        target.with_binding(subject.keyspace, software).ok().flatten()
+    });
+    error.of_missing_command(newer.name(), &newer.servers(), software.as_deref())
+}
