@@ -12,7 +12,8 @@ struct Call<'v> {
     words: Vec<&'v [u8]>,
     /// The command that deletes the companion keys of a guarded write.
     unlink: Vec<&'v [u8]>,
-    writes: &'v [u8],
+    /// The key to read first. If it has a value, that is the reply, and the command does not run.
+    read_first: Option<&'v [u8]>,
 }
 
 pub(super) fn register(server: &Server) {
@@ -21,27 +22,32 @@ pub(super) fn register(server: &Server) {
         let mut calls = Vec::new();
         while let Some(before) = values.next() {
             let counts = (count(before), values.next().and_then(count), values.next().and_then(count));
-            let ((Some(before), Some(own), Some(after)), Some(writes)) = (counts, values.next()) else {
+            let ((Some(before), Some(own), Some(after)), Some(returned)) = (counts, values.next()) else {
                 return Reply::error("ERR the script takes three counts and a word before each command");
             };
             let mut words: Vec<_> = values.by_ref().take(before).collect();
             words.extend(keys.by_ref().take(own));
             words.extend(values.by_ref().take(after));
             let mut unlink = Vec::new();
-            if !writes.is_empty() {
+            if !returned.is_empty() {
                 unlink.push(&b"UNLINK"[..]);
                 unlink.extend(keys.by_ref().take(own));
             }
-            calls.push(Call { words, unlink, writes });
+            let read_first = words.get(before).copied().filter(|_| returned == b"previous");
+            calls.push(Call { words, unlink, read_first });
         }
         let mut replies = Vec::new();
-        for Call { words, unlink, writes } in calls {
+        for Call { words, unlink, read_first } in calls {
+            let old = read_first.map_or(Reply::Nil, |key| script.call(&[&b"GET"[..], key]));
+            if old != Reply::Nil {
+                replies.push(old);
+                continue;
+            }
             let mut reply = script.call(&words);
-            let wrote = match &reply {
-                Reply::Error(_) | Reply::Integer(0) => false,
-                Reply::Nil => writes == b"nil",
-                _ => writes != b"nil",
-            };
+            let wrote = !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil);
+            if read_first.is_some() && wrote {
+                reply = Reply::Nil;
+            }
             if wrote
                 && !unlink.is_empty()
                 && let error @ Reply::Error(_) = script.call(&unlink)

@@ -26,7 +26,7 @@ pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
 pub(crate) use divide::Division;
 #[cfg(feature = "embedded")]
 pub(crate) use guarded::GUARDED_WRITE;
-pub(crate) use guarded::{Writes, guarded};
+pub(crate) use guarded::{GuardedReply, guarded};
 pub(crate) use joined::join_single_keys;
 pub(crate) use keys::Keys;
 pub(crate) use packet::{Packet, PacketLifetime};
