@@ -400,7 +400,7 @@ fn idle_connections_to_a_real_server_are_probed() {
 fn an_idle_connection_that_died_costs_no_command_its_deadline() {
     within(PATIENCE, async {
         let (_server, proxy, builder) = proxied();
-        let redis = builder.build().unwrap();
+        let redis = builder.ping_interval(Duration::from_secs(1)).build().unwrap();
         Keys::text(1).set("x").on(&redis).timeout(MINUTE).await.unwrap();
         proxy.set(Fault::BlackHole);
         eventually("the connection is probed and closed", async || {
