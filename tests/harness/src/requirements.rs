@@ -17,14 +17,31 @@ pub fn require_command(server: &RealServer, command: &str) -> bool {
     server.supports(command) || skip(&format!("the server has no {command}, according to COMMAND INFO"))
 }
 
+/// Returns whether scripts have a function, such as `redis.sha1hex`. If not, records that the running
+/// test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_in_scripts(server: &RealServer, function: &str) -> bool {
+    server.redis_cli(&["EVAL", &format!("return redis.{function} and 1 or 0"), "0"]) == "1"
+        || skip(&format!("scripts have no redis.{function}, according to EVAL"))
+}
+
 /// Returns whether the servers that the harness starts can use TLS. If not, records that the
 /// running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]
 pub fn require_tls() -> bool {
-    // A server that was built without TLS does not know the setting.
-    let known = shared_server().client().call(&["CONFIG", "GET", "tls-port"]).expect("the server answers");
+    has_setting("tls-port") || skip("the server was built without TLS, according to CONFIG GET tls-port")
+}
+
+/// Returns whether the servers that the harness starts have a setting. If not, records that the
+/// running test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_setting(name: &str) -> bool {
+    has_setting(name) || skip(&format!("the server has no setting {name}, according to CONFIG GET"))
+}
+
+fn has_setting(name: &str) -> bool {
+    let known = shared_server().client().call(&["CONFIG", "GET", name]).expect("the server answers");
     matches!(&known, Reply::Array(pair) if !pair.is_empty())
-        || skip("the server was built without TLS, according to CONFIG GET tls-port")
 }
 
 /// Records the reason for which the running test is skipped. Returns `false`.
