@@ -25,6 +25,21 @@ pub fn require_in_scripts(server: &RealServer, function: &str) -> bool {
         || skip(&format!("scripts have no redis.{function}, according to EVAL"))
 }
 
+/// Returns whether the server replies to a rejected AUTH behind other commands. If not, records that
+/// the running test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_reply_to_auth(server: &RealServer) -> bool {
+    let mut client = server.client();
+    let pong = |reply: Reply| reply == Reply::Status("PONG".to_owned());
+    // In one write, so that the reply to PING waits to be sent.
+    client.send_all(&[&["PING"][..], &["AUTH", "no-such-user", "x"], &["PING"]]).expect("the server reads");
+    let replies = [client.receive(), client.receive()].map(|reply| reply.expect("the server answers"));
+    !replies.map(pong)[1]
+        || skip(
+            "the server does not reply to a rejected AUTH behind other commands, according to PING, AUTH, PING",
+        )
+}
+
 /// Returns whether the servers that the harness starts can use TLS. If not, records that the
 /// running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]
