@@ -117,6 +117,11 @@ async fn read(
                 // It is a miss, or the replica does not permit the read.
                 None if only_replicas && replies.as_slice().iter().any(is_denied) => return Ok(replies),
                 None => return run(Arc::clone(binding), &*request, deadline, true, None).await,
+                // Replicas of newer Valkey versions do not answer that a moved key is missing, but
+                // that another node may have it. The master knows.
+                Some(error) if error.code() == Some("ASK") => {
+                    return run(Arc::clone(binding), &*request, deadline, true, None).await;
+                }
                 Some(error) => {
                     if let Some(cluster) = pool.cluster() {
                         cluster.after(&error, None);

@@ -7,7 +7,7 @@ use super::progress::CommandRun;
 use crate::client::{Binding, CallOptions, Subject, Target, call_options, wait_option};
 use crate::error::{Error, Result, short_name};
 use crate::kind::Role;
-use crate::protocol::{Args, Decode, Keys, Packet, PacketLifetime, Request, Writes, guarded};
+use crate::protocol::{Args, Decode, GuardedReply, Keys, Packet, PacketLifetime, Request, guarded};
 use crate::schema::{Key, Keyspace, OnUnavailable, Reads, TemplateMeta};
 use crate::time::Expiry;
 
@@ -128,7 +128,7 @@ impl<T> Command<T> {
         if self.subject.template.is_some_and(TemplateMeta::ends_fills)
             && let Ok(Request::One(packet)) = self.request
         {
-            self.request = Ok(Request::One(guarded(packet, Writes::UnlessNil)));
+            self.request = Ok(Request::One(guarded(packet, GuardedReply::Own)));
         }
         self
     }

@@ -10,7 +10,9 @@ use crate::client::{CallOptions, Subject};
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::kind::SingleValue;
-use crate::protocol::{Decode, Keys, Packet, PacketLifetime, Replies, Reply, Request, Writes, guarded, read};
+use crate::protocol::{
+    Decode, GuardedReply, Keys, Packet, PacketLifetime, Replies, Reply, Request, guarded, read,
+};
 use crate::schema::{Key, Keyspace, TemplateMeta};
 use crate::time::Expiry;
 
@@ -33,6 +35,9 @@ use crate::time::Expiry;
 /// One.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct SetValue<S, V, R>(Deferred<SetOptions<S, V, R>, R>);
+
+/// The command that reads the previous value before a `SET` that cannot return it.
+const READ_FIRST: &str = "GET";
 
 /// A write that is not finished.
 struct SetOptions<S, V, R> {
@@ -128,16 +133,21 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
             let key = packet.keys.as_slice().first();
             error.about("SET", Some(self.template.name()), key.map(KeyText::as_str))
         })?;
-        if self.returns_old {
+        // Servers before 7.0 do not combine `NX` with `GET`.
+        let reads_first = self.returns_old && self.condition == Some(Condition::Absent);
+        if self.returns_old && !reads_first {
             packet.args.push(b"GET");
         }
         // A handle may set another TTL for the keyspace.
         let never_expires = matches!(declared, Expiry::Never) && !inherits;
         if !keep || self.condition.is_some() || never_expires {
             return Ok(match self.condition {
+                _ if !self.template.ends_fills() && reads_first => {
+                    Request::Atomic(vec![Packet::new(READ_FIRST, packet.keys.clone()), packet])
+                }
                 _ if !self.template.ends_fills() => Request::One(packet),
-                Some(Condition::Absent) if self.returns_old => Request::One(guarded(packet, Writes::IfNil)),
-                Some(_) => Request::One(guarded(packet, Writes::UnlessNil)),
+                Some(_) if reads_first => Request::One(guarded(packet, GuardedReply::Previous)),
+                Some(_) => Request::One(guarded(packet, GuardedReply::Own)),
                 None => Request::ending_fills_of(packet, self.template.keeps_copies()),
             });
         }
@@ -233,8 +243,8 @@ impl<S: Keyspace, V: SingleValue, R: 'static> SetValue<S, V, R> {
         SetValue(self.0.map(|options| options.only_if(Condition::Present)))
     }
 
-    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), this requires a
-    /// server of version 7 or later.
+    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), the value is read
+    /// and written in one atomic step.
     pub fn returning_old(self) -> SetValue<S, V, Option<V::Owned>> {
         SetValue(self.0.map(|options| {
             let mut options = options.returning(old::<V>);
@@ -261,7 +271,8 @@ pub(super) fn push_value<S: Keyspace, V: SingleValue>(
     (encoded, unreadable.map(|error| key.explain("SET", error)))
 }
 
-/// Decodes the reply to the second of the two commands of `keep_ttl`, as if it had been sent alone.
+/// Decodes the replies to the two commands of an atomic `SET`, as if it had been sent alone. The
+/// first command reads the previous value, or creates the key for `keep_ttl`.
 fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result<R> {
     let mut results = match replies {
         Replies::Many(results) if results.len() == 2 && matches!(request, Request::Atomic(_)) => {
@@ -269,7 +280,13 @@ fn unframed<R>(request: &Request, replies: Replies, decode: Decode<R>) -> Result
         }
         replies => return decode(request, replies),
     };
-    let created = read::to_done(results.next().unwrap_or(Reply::Nil))?;
+    let first = results.next().unwrap_or(Reply::Nil);
+    if request.packets().first().is_some_and(|packet| packet.name == READ_FIRST) {
+        let old = read::checked(first)?;
+        read::checked(results.next().unwrap_or(Reply::Nil))?;
+        return decode(request, Replies::One(old));
+    }
+    let created = read::to_done(first)?;
     let second = read::checked(results.next().unwrap_or(Reply::Nil))?;
     // If the first command created the key, there was no previous value.
     let second = if created && matches!(second, Reply::Bulk(_)) { Reply::Nil } else { second };

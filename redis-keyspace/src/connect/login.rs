@@ -246,8 +246,9 @@ fn cause_of(said: &str, command: &str, settings: &Settings) -> Option<String> {
     }
     (command == "SELECT" && said.contains("out of range")).then(|| {
         format!(
-            "database {} does not exist on {endpoint}: set another `db` for the keyspace or the handle, or raise `databases` in \
-             the configuration of the server",
+            "database {} does not exist on {endpoint}: set another `db` for the keyspace or the handle, raise `databases` in the \
+             configuration of the server (`cluster-databases` on a cluster), or map the keyspace to database 0 with \
+             `.keyspace::<S>(|options| options.db(0))` on the builder of the handle",
             settings.db
         )
     })

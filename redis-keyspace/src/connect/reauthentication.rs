@@ -55,11 +55,15 @@ pub(super) fn keep_authenticated(lane: &Lane, issued: Option<Arc<IssuedCredentia
 
 /// Sends `AUTH` between the commands of other callers. The server answers in order, so they run as
 /// one user or the other.
+///
+/// Redis 7.2 to 8.6 and Valkey 7.2 to 8.1 do not reply to a rejected `AUTH` if replies to earlier
+/// commands wait to be sent. Then every later caller would get the reply to another command. So it
+/// is sent when all earlier replies have arrived.
 async fn authenticate(lane: &LaneRef, credentials: &Credentials, deadline: Deadline) -> Result<(), Error> {
     let mut packet = Packet::new("AUTH", Keys::None);
     credentials.username().into_iter().for_each(|username| packet.args.push(username.as_bytes()));
     packet.args.push(credentials.password().expose().as_bytes());
-    match lane.submit(&Request::One(packet), deadline) {
+    match lane.submit_after_replies(&Request::One(packet), deadline) {
         Submitted::Waiting(receiver) => {
             let lost = |_| Err(Error::connection_lost("its driver has ended"));
             read::to_unit(read::one(receiver.await.unwrap_or_else(lost)?)?)

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use crate::error::unwrapped;
 use crate::protocol::Reply;
 
 impl From<Value> for Reply {
@@ -24,7 +25,8 @@ impl From<Value> for Reply {
             Value::Push { data, .. } => Self::Push(list(data)),
             Value::ServerError(error) => {
                 let detail = error.details().unwrap_or_default();
-                Self::Error(format!("{} {detail}", error.code()).trim_end().to_owned())
+                let said = format!("{} {detail}", error.code());
+                Self::Error(unwrapped(said.trim_end()).into_owned())
             }
             other => Self::Error(format!("ERR a reply of an unknown type: {}", variant(&other))),
         }

@@ -6,17 +6,23 @@ use crate::protocol::GUARDED_WRITE;
 
 pub(super) fn register(server: &Server) {
     server.register_script(GUARDED_WRITE, |script, keys, values| {
-        let [args @ .., command, writes] = values else {
+        let [args @ .., command, returned] = values else {
             return Reply::error("ERR the script takes at least two values");
         };
         let (keys, companions) = keys.split_at(keys.len() / 2);
+        let previous = &returned[..] == b"previous";
+        if previous && let Some(key) = keys.first() {
+            let old = script.call(&[&b"GET"[..], key]);
+            if old != Reply::Nil {
+                return old;
+            }
+        }
         let mut call: Vec<&[u8]> = vec![command];
         call.extend(keys.iter().chain(args).map(|word| &word[..]));
         let reply = script.call(&call);
         let wrote = match &reply {
-            Reply::Error(_) | Reply::Integer(0) => false,
-            Reply::Nil => &writes[..] == b"nil",
-            _ => &writes[..] != b"nil",
+            Reply::Error(_) | Reply::Integer(0) | Reply::Nil => false,
+            _ => true,
         };
         if wrote {
             let mut unlink: Vec<&[u8]> = vec![b"UNLINK"];
@@ -25,6 +31,6 @@ pub(super) fn register(server: &Server) {
                 return error;
             }
         }
-        reply
+        if previous && !matches!(reply, Reply::Error(_)) { Reply::Nil } else { reply }
     });
 }

@@ -13,7 +13,8 @@ struct Call<'v> {
     words: Vec<&'v [u8]>,
     /// The command that deletes the companion keys of a guarded write.
     unlink: Vec<&'v [u8]>,
-    writes: &'v [u8],
+    /// The key to read first. If it has a value, that is the reply, and the command does not run.
+    read_first: Option<&'v [u8]>,
     /// Whether every write renews the lifetime of the key, and the lifetime in milliseconds.
     lifetime: Option<(bool, &'v [u8])>,
     key: &'v [u8],
@@ -25,7 +26,7 @@ pub(super) fn register(server: &Server) {
         let mut calls = Vec::new();
         while let Some(before) = values.next() {
             let counts = (count(before), values.next().and_then(count), values.next().and_then(count));
-            let ((Some(before), Some(own), Some(after)), Some(writes)) = (counts, values.next()) else {
+            let ((Some(before), Some(own), Some(after)), Some(returned)) = (counts, values.next()) else {
                 return Reply::error("ERR the script takes three counts and a word before each command");
             };
             let mut words: Vec<_> = values.by_ref().take(before).collect();
@@ -33,15 +34,21 @@ pub(super) fn register(server: &Server) {
             words.extend(keys.by_ref().take(own).inspect(|last| key = last));
             words.extend(values.by_ref().take(after));
             let mut unlink = Vec::new();
-            let lifetime = lifetime(writes);
-            if !writes.is_empty() && lifetime.is_none() {
+            let lifetime = lifetime(returned);
+            if !returned.is_empty() && lifetime.is_none() {
                 unlink.push(&b"UNLINK"[..]);
                 unlink.extend(keys.by_ref().take(own));
             }
-            calls.push(Call { words, unlink, writes, lifetime, key });
+            let read_first = words.get(before).copied().filter(|_| returned == b"previous");
+            calls.push(Call { words, unlink, read_first, lifetime, key });
         }
         let mut replies = Vec::new();
-        for Call { words, unlink, writes, lifetime, key } in calls {
+        for Call { words, unlink, read_first, lifetime, key } in calls {
+            let old = read_first.map_or(Reply::Nil, |key| script.call(&[&b"GET"[..], key]));
+            if old != Reply::Nil {
+                replies.push(old);
+                continue;
+            }
             let starts = match lifetime {
                 Some((false, _)) => match is_absent(script, key) {
                     Ok(is_absent) => is_absent,
@@ -53,11 +60,10 @@ pub(super) fn register(server: &Server) {
             if let (Some((_, millis)), true) = (lifetime, starts && !matches!(reply, Reply::Error(_))) {
                 script.call(&[b"PEXPIRE", key, millis]);
             }
-            let wrote = match &reply {
-                Reply::Error(_) | Reply::Integer(0) => false,
-                Reply::Nil => writes == b"nil",
-                _ => writes != b"nil",
-            };
+            let wrote = !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil);
+            if read_first.is_some() && wrote {
+                reply = Reply::Nil;
+            }
             if wrote
                 && !unlink.is_empty()
                 && let error @ Reply::Error(_) = script.call(&unlink)

@@ -1,6 +1,7 @@
 //! Error replies of a server.
 
 use super::base::Error;
+use super::in_script::unwrapped;
 use super::kind::ErrorKind;
 use super::redact::without_arguments;
 use super::redirect::Redirect;
@@ -13,7 +14,8 @@ impl Error {
 
     /// Like [`server`](Self::server), with what the caller knows about the cause.
     pub(crate) fn server_with_hint(text: &str, cause: Option<&str>) -> Self {
-        let text = &*without_arguments(text);
+        let text = unwrapped(text);
+        let text = &*without_arguments(&text);
         let code = text.split(' ').next().unwrap_or_default();
         let kind = match code {
             "WRONGTYPE" => ErrorKind::WrongType,

@@ -16,6 +16,7 @@
 //! | [`sentinel`] | masters behind sentinels: discovery, failovers, what may be lost |
 //! | [`replicas`] | reading from replicas, what may be stale, and writes that wait for replicas |
 //! | [`tls`] | encrypted connections: private CAs, client certificates, renewal, errors |
+//! | [`versions`] | what needs a newer server, and the results of the tests on each version |
 //! | [`errors`] | error kinds, deadlines, retries, the circuit breaker, and running without Redis |
 //! | [`testing`] | the embedded server, faults, the command log, paused time, isolation on real servers |
 //! | [`production`] | health, statistics, telemetry, permissions, sizing, shutdown |
@@ -58,6 +59,9 @@ pub mod replicas {}
 
 #[doc = include_str!("tls.md")]
 pub mod tls {}
+
+#[doc = include_str!("versions.md")]
+pub mod versions {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}

@@ -6,6 +6,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::reply::Reply;
+use crate::error::unwrapped;
 
 /// The maximum nesting depth of replies. Replies of Redis have a single-digit depth.
 const MAX_DEPTH: usize = 64;
@@ -156,7 +157,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
     let whole = match marker {
         b'+' if line == b"OK" => Reply::Ok,
         b'+' => Reply::Status(text(line)),
-        b'-' => Reply::Error(text(line)),
+        b'-' => Reply::Error(error(line)),
         b':' => Reply::Int(number(line)?),
         b'_' => Reply::Nil,
         b'#' => match line {
@@ -197,7 +198,7 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
             let reply = match marker {
                 // `txt:` or `mkd:` comes before a verbatim string.
                 b'=' => Reply::Bulk(Bytes::copy_from_slice(body.get(4..).unwrap_or_default())),
-                b'!' => Reply::Error(text(body)),
+                b'!' => Reply::Error(error(body)),
                 _ => Reply::Bulk(Bytes::copy_from_slice(body)),
             };
             buffer.advance(start + length + 2);
@@ -227,6 +228,11 @@ fn element(buffer: &mut BytesMut, longest: usize) -> Result<Option<Element>, Mal
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Converts an error so that it starts with its code.
+fn error(bytes: &[u8]) -> String {
+    unwrapped(&String::from_utf8_lossy(bytes)).into_owned()
 }
 
 fn number(line: &[u8]) -> Result<i64, Malformed> {

@@ -30,7 +30,7 @@ pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
 pub(crate) use divide::Division;
 #[cfg(feature = "embedded")]
 pub(crate) use guarded::GUARDED_WRITE;
-pub(crate) use guarded::{Writes, guarded};
+pub(crate) use guarded::{GuardedReply, guarded};
 pub(crate) use joined::join_single_keys;
 #[cfg(feature = "embedded")]
 pub(crate) use kept::KEPT_WRITE;

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 ///
 /// `ARGV` describes each command by four values, followed by its arguments: the number of arguments
 /// before its keys, the number of its keys, the number of arguments after them, and a word. For a
-/// [guarded write](super::guarded), the word says which replies mean that it wrote; in `KEYS`, its
-/// keys are followed by their companions. For a command that gives its key a lifetime, the word is
+/// [guarded write](super::guarded), the word says what it returns; in `KEYS`, its keys are followed
+/// by their companions. For a command that gives its key a lifetime, the word is
 /// `create` or `renew` and the milliseconds.
 ///
 /// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
@@ -27,20 +27,20 @@ local commands, key, at = {}, 0, 1
 while at <= #ARGV do
   local call, beside = {}, {}
   local before, keys, after = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local writes = ARGV[at + 3]
+  local returned = ARGV[at + 3]
   at = at + 4
   for _ = 1, before do call[#call + 1] = ARGV[at] at = at + 1 end
   for _ = 1, keys do key = key + 1 call[#call + 1] = KEYS[key] end
   for _ = 1, after do call[#call + 1] = ARGV[at] at = at + 1 end
-  local policy, ttl = string.match(writes, '^(%a+) (%d+)$')
+  local policy, ttl = string.match(returned, '^(%a+) (%d+)$')
   if policy then
-    commands[#commands + 1] = {call, beside, writes, KEYS[key], policy, ttl}
+    commands[#commands + 1] = {call, beside, false, KEYS[key], policy, ttl}
   else
-    commands[#commands + 1] = {call, beside, writes}
-  end
-  if writes ~= '' and not policy then
-    beside[1] = 'UNLINK'
-    for _ = 1, keys do key = key + 1 beside[#beside + 1] = KEYS[key] end
+    if returned ~= '' then
+      beside[1] = 'UNLINK'
+      for _ = 1, keys do key = key + 1 beside[#beside + 1] = KEYS[key] end
+    end
+    commands[#commands + 1] = {call, beside, returned == 'previous' and {'GET', call[before + 1]}}
   end
 end
 local function check(call)
@@ -49,22 +49,25 @@ local function check(call)
   if not permitted then return 'NOPERM no permission to run ' .. call[1] .. ' on these keys; no command was executed' end
 end
 for _, command in ipairs(commands) do
-  local problem = redis.acl_check_cmd and (check(command[1]) or #command[2] > 0 and check(command[2]))
+  local problem = redis.acl_check_cmd and (check(command[1]) or #command[2] > 0 and check(command[2])
+    or command[3] and check(command[3]))
   if problem then return redis.error_reply(problem) end
 end
 local replies = {}
 for _, command in ipairs(commands) do
-  local key, policy = command[4], command[5]
-  local starts = policy == 'renew' or policy and redis.call('EXISTS', key) == 0
-  local reply = redis.pcall(unpack(command[1]))
-  local failed = type(reply) == 'table' and reply.err
-  local wrote = reply and reply ~= 0
-  if command[3] == 'nil' then wrote = not reply end
-  if #command[2] > 0 and wrote and not failed then
-    local ended = redis.pcall(unpack(command[2]))
-    if type(ended) == 'table' then reply = ended end
+  local reply = command[3] and redis.pcall(unpack(command[3]))
+  if not reply then
+    local starts = command[5] == 'renew' or command[5] and redis.call('EXISTS', command[4]) == 0
+    reply = redis.pcall(unpack(command[1]))
+    local failed = type(reply) == 'table' and reply.err
+    local wrote = reply and reply ~= 0
+    if command[3] and not failed then reply = false end
+    if #command[2] > 0 and wrote and not failed then
+      local ended = redis.pcall(unpack(command[2]))
+      if type(ended) == 'table' then reply = ended end
+    end
+    if starts and not failed then redis.call('PEXPIRE', command[4], command[6]) end
   end
-  if starts and not failed then redis.call('PEXPIRE', key, command[6]) end
   if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
     reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
   end
@@ -154,10 +157,10 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
         let guarded = unguarded(packet);
         let lasting = packet.key_lifetime.map(lifetime_text).unwrap_or_default();
         let mut before = Vec::new();
-        let (keys, after, writes) = match &guarded {
+        let (keys, after, returned) = match &guarded {
             Some(write) => {
                 before.push(write.name);
-                (write.keys.len(), write.args.clone(), write.writes)
+                (write.keys.len(), write.args.clone(), write.returned)
             }
             None => {
                 before.push(packet.name.as_bytes());
@@ -172,7 +175,7 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
             )));
         }
         [before.len(), keys, after.len()].into_iter().for_each(|count| script.args.push_int(count));
-        script.args.push(writes);
+        script.args.push(returned);
         before.into_iter().chain(after).for_each(|argument| script.args.push(argument));
     }
     Ok(script)
@@ -187,7 +190,7 @@ fn lifetime_text(lifetime: KeyLifetime) -> String {
 mod tests {
     use super::*;
     use crate::key::KeyText;
-    use crate::protocol::{Writes, guarded};
+    use crate::protocol::{GuardedReply, guarded};
 
     fn incr() -> Request {
         let mut set = Packet::new("SET", Keys::One(KeyText::Static("n")));
@@ -207,10 +210,10 @@ mod tests {
         let mut set = Packet::new("SET", Keys::One(KeyText::Static("n")));
         set.args.push(b"0");
         set.args.push(b"NX");
-        let request = Request::Atomic(vec![guarded(set, Writes::UnlessNil)]);
+        let request = Request::Atomic(vec![guarded(set, GuardedReply::Own)]);
         let Request::One(script) = request.as_script("a:").unwrap() else { panic!("one command") };
         let args: Vec<_> = script.args.iter().skip(1).map(|arg| str::from_utf8(arg).unwrap()).collect();
-        assert_eq!(args, ["2", "a:n", "a:n%fill{a:n}", "1", "1", "2", "some", "SET", "0", "NX"]);
+        assert_eq!(args, ["2", "a:n", "a:n%fill{a:n}", "1", "1", "2", "reply", "SET", "0", "NX"]);
     }
 
     #[test]

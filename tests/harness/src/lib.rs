@@ -13,6 +13,7 @@ mod namespace;
 mod ports;
 mod program;
 mod proxy;
+mod requirements;
 mod sentinel;
 mod server;
 mod sync;
@@ -31,6 +32,9 @@ pub use gate::{Gate, Stepper};
 pub use monitor::{Executed, Monitor};
 pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};
+pub use requirements::{
+    require_command, require_in_scripts, require_reply_to_auth, require_setting, require_tls,
+};
 pub use sentinel::{Party, Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};
 pub use server::{RealServer, RealServerBuilder, TlsFiles, shared_server};
 pub use wait::{PATIENCE, eventually, eventually_blocking, eventually_rises, within};

@@ -68,6 +68,14 @@ async fn writes(log: &mut CommandLog, redis: &Redis) {
     assert!(stored);
     let old = sends!(log, one.get_set("e"), "SET plain:text:1 e EX 3600 GET");
     assert_eq!(old.as_deref(), Some("d"));
+    // Servers before 7.0 do not combine NX with GET.
+    for (key, id, expected) in [(&one, 1, Some("e")), (&two, 2, None)] {
+        let set = format!("SET plain:text:{id} x NX EX 3600");
+        let get = format!("GET plain:text:{id}");
+        let old = sends!(log, key.set("x").only_if_absent().returning_old(), "MULTI", get, set, "EXEC");
+        assert_eq!(old.as_deref(), expected);
+    }
+    sends!(log, two.del(), "UNLINK plain:text:2");
     // In one round trip, but not one command: a key that does not exist gets the declared TTL.
     sends!(
         log,

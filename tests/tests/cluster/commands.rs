@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis_keyspace::config::Protocol;
 use redis_keyspace::{ErrorKind, Key, Redis};
-use redis_keyspace_tests::{RealCluster, RealServer, shared_cluster, unique_namespace};
+use redis_keyspace_tests::{RealCluster, RealServer, require_setting, shared_cluster, unique_namespace};
 
 use crate::{CartKeys, LIMIT, builder, on, on_cluster, slot, slot_of};
 
@@ -212,6 +212,12 @@ struct DatabaseKeys {
     page: fn(id: u64) -> redis_keyspace::Text,
 }
 
+#[derive(redis_keyspace::Keyspace)]
+#[keyspace(prefix = "too-high", db = 16, ttl = "1h")]
+struct TooHighKeys {
+    page: fn(id: u64) -> redis_keyspace::Text,
+}
+
 #[test]
 fn a_database_is_rejected_with_the_option_that_maps_it() {
     let cluster = shared_cluster();
@@ -225,6 +231,25 @@ fn a_database_is_rejected_with_the_option_that_maps_it() {
     on(builder(cluster).keyspace::<DatabaseKeys>(|options| options.db(0)), async |_| {
         DatabaseKeys::page(1).set("x").await.unwrap();
         assert_eq!(DatabaseKeys::page(1).get().await.unwrap().as_deref(), Some("x"));
+    });
+}
+
+#[test]
+fn a_cluster_with_several_databases_accepts_each() {
+    if !require_setting("cluster-databases") {
+        return;
+    }
+    let two = RealCluster::builder().masters(2).replicas(0);
+    let cluster = two.arg("--cluster-databases").arg("16").start();
+    on(builder(&cluster), async |redis| {
+        Key::set_many((0..MANY).map(|id| (DatabaseKeys::page(id), "x"))).await.unwrap();
+        assert_eq!(DatabaseKeys::page(1).get().await.unwrap().as_deref(), Some("x"));
+        let size = |node, db| cluster.node(node).redis_cli(&["-n", db, "DBSIZE"]).parse::<u64>().unwrap();
+        assert_eq!([size(0, "2") + size(1, "2"), size(0, "0") + size(1, "0")], [MANY, 0]);
+        assert_eq!(DatabaseKeys::page_keys().all().delete().await.unwrap().affected, MANY);
+        // A cluster may still have too few of them.
+        let error = TooHighKeys::page(1).set("x").on(&redis).await.unwrap_err();
+        assert!(error.to_string().contains("`cluster-databases`"), "{error}");
     });
 }
 

@@ -16,3 +16,4 @@ mod recovery;
 mod scopes;
 mod server_faults;
 mod silent_connections;
+mod unix_sockets;

@@ -7,8 +7,8 @@ use redis_keyspace::config::{LoginMode, Protocol};
 use redis_keyspace::{Counter, Error, ErrorKind, Key, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{
-    Fault, PATIENCE, Proxy, RealServer, both_servers, eventually, manager, pool_builder, raw, shared_server,
-    unique_namespace, within,
+    Fault, PATIENCE, Proxy, RealServer, both_servers, eventually, manager, pool_builder, raw,
+    require_in_scripts, shared_server, unique_namespace, within,
 };
 
 #[derive(Keyspace)]
@@ -386,14 +386,7 @@ fn a_script_replaces_a_forbidden_multi() {
             assert!(error.to_string().contains("2^53"), "{error}");
             assert_eq!(Keys::count(id).get().on(&redis).await.unwrap(), 9_007_199_254_740_993);
         }
-        // All commands run, or none.
-        server.redis_cli(&["ACL", "SETUSER", "app", "-incr", "-incrby"]);
-        let redis = builder().client_name("without-incr").build().unwrap();
-        let error = redis.transaction((Keys::text(9).set("x"), Keys::count(9).incr())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-        assert!(!Keys::text(9).exists().on(&redis).await.unwrap());
-        server.redis_cli(&["ACL", "SETUSER", "app", "+incr", "+incrby"]);
-        // On a replica, nothing runs either.
+        // On a replica, nothing runs.
         server.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]);
         let redis = builder().client_name("of-replica").retries(0).build().unwrap();
         for error in [
@@ -406,6 +399,24 @@ fn a_script_replaces_a_forbidden_multi() {
         server.redis_cli(&["ACL", "SETUSER", "app", "-eval"]);
         transactions_are_refused(&builder().client_name("new").build().unwrap(), ErrorKind::PermissionDenied)
             .await;
+    });
+}
+
+/// All commands run, or none.
+#[test]
+fn a_script_that_replaces_multi_checks_all_permissions_first() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        if !require_in_scripts(&server, "acl_check_cmd") {
+            return;
+        }
+        let rules = ["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-multi", "-incr", "-incrby"];
+        server.redis_cli(&rules);
+        let builder = Redis::builder().host("127.0.0.1").port(server.port());
+        let redis = builder.username("app").password("pass").build().unwrap();
+        let error = redis.transaction((Keys::text(9).set("x"), Keys::count(9).incr())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(!Keys::text(9).exists().on(&redis).await.unwrap());
     });
 }
 

@@ -188,6 +188,14 @@ fn a_cluster_refuses_databases_other_than_zero() {
     });
 }
 
+/// Returns an error in the form in which servers are compared: before 7.0, they do not tell an
+/// unknown subcommand from a wrong number of arguments.
+fn comparable(error: &str) -> String {
+    let lower = error.to_ascii_lowercase();
+    let is_arity = lower.contains("wrong number of arguments") || lower.contains("unknown subcommand");
+    if is_arity { "a wrong number of arguments".to_owned() } else { error.to_owned() }
+}
+
 /// The embedded cluster gives the same replies as a real one.
 #[test]
 fn both_clusters_give_equal_replies() {
@@ -226,7 +234,7 @@ fn both_clusters_give_equal_replies() {
                         let mut command = redis::cmd(words.next().unwrap());
                         command.arg(words.collect::<Vec<_>>());
                         let reply = command.query_async::<redis::Value>(&mut connection).await;
-                        replies.push(reply.map_err(|error| error.to_string()));
+                        replies.push(reply.map_err(|error| comparable(&error.to_string())));
                     }
                     Ok(replies)
                 };

@@ -50,8 +50,7 @@ impl Comparison {
 
     pub(crate) fn alike(&self, ours: &Reply, theirs: &Reply) -> bool {
         match (ours, theirs) {
-            // The text of an error contains its position in the Lua code.
-            (Reply::Error(ours), Reply::Error(theirs)) => ours.split(' ').next() == theirs.split(' ').next(),
+            (Reply::Error(ours), Reply::Error(theirs)) => code(ours) == code(theirs),
             (Reply::Bytes(ours), Reply::Bytes(theirs)) => self.comparable_text(ours, theirs),
             // TTLs in milliseconds.
             (Reply::Integer(ours), Reply::Integer(theirs)) if *ours > 1_000 => {
@@ -64,6 +63,14 @@ impl Comparison {
             _ => ours == theirs,
         }
     }
+}
+
+/// Returns the code of an error. Its text contains its position in the Lua code, which servers
+/// before 7.0 put before the code.
+fn code(error: &str) -> Option<&str> {
+    let is_old = error.starts_with("ERR Error running script") || error.starts_with("@user_script:");
+    let error = if is_old { error.rsplit("@user_script:").next()? } else { error };
+    error.trim_start_matches(|c: char| c.is_ascii_digit() || " :-".contains(c)).split(' ').next()
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn whole_seconds_are_sent_as_ex_and_others_as_px() {
                 "SET lifetimes:hour:1 x PX 1500",
                 "SET lifetimes:hour:1 x PX 2001",
                 "SET lifetimes:forever:1 x",
-                "lifetimes:hour:1 lifetimes:hour:1%fill{lifetimes:hour:1} x NX EX 3600 GET SET nil",
+                "lifetimes:hour:1 lifetimes:hour:1%fill{lifetimes:hour:1} x NX EX 3600 SET previous",
                 "GETEX lifetimes:hour:1 EX 3600",
                 "GETEX lifetimes:hour:1 PERSIST",
                 "UNLINK lifetimes:hour:1",

@@ -6,7 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use redis_keyspace::config::Profiles;
 use redis_keyspace::raw::RawConnection;
 use redis_keyspace::{Error, Keyspace, Redis, Text};
-use redis_keyspace_tests::{both_servers, child_test, raw, secrets, wire, wired};
+use redis_keyspace_tests::{
+    both_servers, child_test, on_embedded, on_real, raw, require_reply_to_auth, secrets, shared_server, wire,
+    wired,
+};
 
 use super::secrets::shown;
 
@@ -346,6 +349,27 @@ async fn planted(redis: &Redis, secret: &str, command: &[&str]) -> usize {
     errors.inspect(|error| assert_silent(secret, &command.join(" "), error)).count()
 }
 
+/// Uses a wrong password behind other commands.
+async fn rejected_logins(redis: Redis) {
+    for secret in SECRETS {
+        for command in [&["AUTH", "planted", secret][..], &["HELLO", "3", "AUTH", "planted", secret]] {
+            assert!(planted(&redis, secret, command).await >= 2);
+        }
+    }
+}
+
+#[test]
+fn no_rejected_password_leaks_on_the_embedded_server() {
+    on_embedded(rejected_logins);
+}
+
+#[test]
+fn no_rejected_password_leaks_on_a_real_server() {
+    if require_reply_to_auth(shared_server()) {
+        on_real(rejected_logins);
+    }
+}
+
 both_servers! {
     async fn no_argument_of_a_raw_command_leaks(redis: Redis) {
         for secret in SECRETS {
@@ -357,9 +381,7 @@ both_servers! {
                 &["ACL", "GETUSER", secret, secret],
                 &["HELLO", secret],
                 &["HELLO", "3", secret],
-                &["HELLO", "3", "AUTH", "planted", secret],
                 &["HELLO", "3", "AUTH", secret],
-                &["AUTH", "planted", secret],
                 &["AUTH", "planted", secret, secret],
                 &["CLIENT", secret],
                 &["CLIENT", "KILL", "TYPE", secret],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis_keyspace::config::{Protocol, Tls, TlsVersion};
 use redis_keyspace::raw::RawConnection;
 use redis_keyspace::{Bytes, Counter, Json, Keyspace, Lock, Redis, Text};
-use redis_keyspace_tests::{PATIENCE, eventually, unique_namespace, within};
+use redis_keyspace_tests::{PATIENCE, eventually, require_tls, unique_namespace, within};
 
 use crate::authority::{Authority, LOCAL, Validity, at, port_of};
 
@@ -69,6 +69,9 @@ fn handle(port: u16, tls: Tls, protocol: Protocol) -> Redis {
 
 #[test]
 fn every_kind_of_operation_works_on_a_real_server() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now)).start();
@@ -83,6 +86,9 @@ fn every_kind_of_operation_works_on_a_real_server() {
 
 #[test]
 fn every_kind_of_operation_works_with_tls_1_2() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now));
@@ -104,6 +110,9 @@ fn every_kind_of_operation_works_on_the_embedded_server() {
 
 #[test]
 fn client_certificates_are_presented_to_both_servers() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let issued = authority.issue(&LOCAL, Validity::Now);
@@ -123,6 +132,9 @@ fn client_certificates_are_presented_to_both_servers() {
 
 #[test]
 fn a_dropped_command_disturbs_no_other_command() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now)).start();
@@ -157,6 +169,9 @@ fn a_dropped_command_disturbs_no_other_command() {
 
 #[test]
 fn a_cancelled_blocking_command_closes_its_exclusive_connection() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now)).start();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis_keyspace::config::Tls;
 use redis_keyspace::error::TlsFailure;
 use redis_keyspace::{Keyspace, Redis, Text};
-use redis_keyspace_tests::{PATIENCE, Proxy, eventually, within};
+use redis_keyspace_tests::{PATIENCE, Proxy, eventually, require_tls, within};
 
 use crate::authority::{Authority, LOCAL, Validity, at, replace};
 
@@ -35,6 +35,9 @@ async fn cut(proxy: &Proxy, redis: &Redis) {
 
 #[test]
 fn a_renewed_authority_is_trusted_without_a_restart() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let (old, new) = (Authority::new(), Authority::new());
         let server = old.real(&old.issue(&LOCAL, Validity::Now)).start();
@@ -76,6 +79,9 @@ fn a_renewed_authority_is_trusted_without_a_restart() {
 
 #[test]
 fn a_renewed_client_certificate_is_presented_without_a_restart() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now));
@@ -101,6 +107,9 @@ fn a_renewed_client_certificate_is_presented_without_a_restart() {
 
 #[test]
 fn a_missing_file_is_reported_until_it_is_back() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now)).start();

@@ -2,13 +2,16 @@
 
 use redis_keyspace::Redis;
 use redis_keyspace::error::TlsFailure;
-use redis_keyspace_tests::{PATIENCE, RealSentinels, eventually, within};
+use redis_keyspace_tests::{PATIENCE, RealSentinels, eventually, require_tls, within};
 use tokio::task::block_in_place;
 
 use crate::authority::{Authority, Validity};
 
 #[test]
 fn masters_and_sentinels_are_encrypted_and_followed() {
+    if !require_tls() {
+        return;
+    }
     let authority = Authority::new();
     let issued = authority.issue(&["127.0.0.1"], Validity::Now);
     let servers = RealSentinels::builder().tls(authority.files("server", &issued)).start();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis_keyspace::{Bytes, ErrorKind, Keyspace, Redis, Text};
-use redis_keyspace_tests::{PATIENCE, Proxy, Traffic, within};
+use redis_keyspace_tests::{PATIENCE, Proxy, Traffic, require_tls, within};
 
 use crate::authority::{Authority, LOCAL, Validity, at, port_of};
 
@@ -47,6 +47,9 @@ fn burst(redis: &Redis, proxy: &Proxy) -> Traffic {
 
 #[test]
 fn a_burst_of_64_commands_takes_two_records_and_two_writes() {
+    if !require_tls() {
+        return;
+    }
     let authority = Authority::new();
     let server = authority.real(&authority.issue(&LOCAL, Validity::Now)).start();
     let plain = Proxy::start(server.address());
@@ -70,6 +73,9 @@ fn a_burst_of_64_commands_takes_two_records_and_two_writes() {
 
 #[test]
 fn a_connection_that_is_cut_within_a_reply_fails_its_commands_and_is_replaced() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let issued = authority.issue(&LOCAL, Validity::Now);
@@ -100,6 +106,9 @@ fn a_connection_that_is_cut_within_a_reply_fails_its_commands_and_is_replaced() 
 
 #[test]
 fn a_value_that_the_server_does_not_read_is_written_when_it_reads_again() {
+    if !require_tls() {
+        return;
+    }
     within(PATIENCE, async {
         let authority = Authority::new();
         let server = authority.real(&authority.issue(&LOCAL, Validity::Now)).start();

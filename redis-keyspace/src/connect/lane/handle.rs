@@ -134,9 +134,10 @@ pub(crate) struct LaneRef {
 }
 
 impl LaneRef {
-    /// Queues a request on no keys.
-    pub(crate) fn submit(&self, request: &Request, deadline: Deadline) -> Submitted {
-        self.queue.submit(request, "", deadline)
+    /// Queues a request on no keys. It is sent when all earlier ones are answered, and before later
+    /// ones.
+    pub(crate) fn submit_after_replies(&self, request: &Request, deadline: Deadline) -> Submitted {
+        self.queue.submit_after_replies(request, deadline)
     }
 
     /// Whether the lane accepts no more commands.

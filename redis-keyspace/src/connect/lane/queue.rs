@@ -58,6 +58,8 @@ pub(crate) struct Queue {
 pub(crate) struct QueueState {
     /// Encoded commands that the driver has not taken yet.
     pub(crate) out: WireBuffer,
+    /// What must not be written yet, in order.
+    held: VecDeque<Held>,
     /// Requests whose replies are outstanding, in the order of their commands.
     pub(crate) pending: VecDeque<Pending>,
     /// The number of outstanding replies.
@@ -84,6 +86,13 @@ pub(crate) struct QueueState {
 
 /// How long a server that was replaced may take to answer what it has received.
 pub(crate) const RETIRED: Duration = Duration::from_millis(300);
+
+/// Encoded commands that must not be written before earlier requests are answered.
+struct Held {
+    out: WireBuffer,
+    /// How many requests must be answered before.
+    earlier: usize,
+}
 
 pub(crate) struct Pending {
     /// `None` once the caller has its answer, for example that its deadline passed.
@@ -171,6 +180,16 @@ impl Queue {
     }
 
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+        self.enqueue(request, namespace, deadline, false)
+    }
+
+    /// Like [`submit`](Self::submit), but the request is written when all earlier ones are answered,
+    /// and later ones after it.
+    pub(crate) fn submit_after_replies(&self, request: &Request, deadline: Deadline) -> Submitted {
+        self.enqueue(request, "", deadline, true)
+    }
+
+    fn enqueue(&self, request: &Request, namespace: &str, deadline: Deadline, waits: bool) -> Submitted {
         let missing = request.replies();
         let (sender, receiver) = oneshot::channel();
         let pending = Pending {
@@ -196,9 +215,15 @@ impl Queue {
         }
         state.owed += missing;
         let alone = !state.is_shared() && unwritten == 0;
-        let before = state.out.len();
-        request.encode(namespace, &mut state.out);
-        let length = state.out.len() - before;
+        if waits && !state.pending.is_empty() {
+            let held = Held { out: WireBuffer::default(), earlier: state.pending.len() };
+            state.held.push_back(held);
+        }
+        let QueueState { out, held, .. } = &mut *state;
+        let out = held.back_mut().map_or(out, |held| &mut held.out);
+        let before = out.len();
+        request.encode(namespace, out);
+        let length = out.len() - before;
         state.note_length(length);
         state.pending.push_back(pending);
         let mut wake = true;
@@ -278,6 +303,7 @@ impl Queue {
         let pending = std::mem::take(&mut state.pending);
         self.count(&state);
         state.out = WireBuffer::default();
+        state.held.clear();
         drop(state);
         let any = !pending.is_empty();
         for pending in pending {
@@ -309,7 +335,7 @@ impl Pending {
 impl QueueState {
     /// How many bytes wait to be written.
     fn unwritten(&self) -> usize {
-        self.out.len() + self.writing
+        self.out.len() + self.writing + self.held.iter().map(|held| held.out.len()).sum::<usize>()
     }
 
     /// Whether a new request should wait for others and share their write: callers wait for
@@ -365,11 +391,25 @@ impl QueueState {
             };
             if let Some(whole) = whole {
                 let sender = self.pending.pop_front().and_then(|pending| pending.sender);
+                for held in &mut self.held {
+                    held.earlier = held.earlier.saturating_sub(1);
+                }
                 answers.extend(sender.map(|sender| (sender, Ok(whole))));
             }
         }
         self.answered = answers.len() - before;
+        self.release();
         true
+    }
+
+    /// Lets the driver write what was held until earlier requests are answered.
+    fn release(&mut self) {
+        if self.out.is_empty()
+            && self.held.front().is_some_and(|held| held.earlier == 0)
+            && let Some(held) = self.held.pop_front()
+        {
+            self.out = held.out;
+        }
     }
 
     /// Fails callers whose deadline has passed, and returns which replies are outstanding.
@@ -421,95 +461,4 @@ pub(crate) struct Owed {
 }
 
 #[cfg(all(test, feature = "embedded"))]
-mod tests {
-    use std::pin::Pin;
-    use std::task::Context;
-
-    use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
-
-    use super::*;
-    use crate::config::Settings;
-    use crate::connect::lane::wire::split;
-    use crate::connect::stream::Stream;
-
-    /// Creates a queue, and the server's side of its connection.
-    fn queue() -> (Queue, DuplexStream) {
-        let (ours, server) = tokio::io::duplex(1 << 16);
-        let settings = Settings::default();
-        let (_, writer) = split(Stream::Memory(ours));
-        (Queue::new(writer, Room::new(&settings), Patience::new(&settings)), server)
-    }
-
-    fn submit(queue: &Queue) {
-        let ping = Request::One(Packet::new("PING", Keys::None));
-        let submitted = queue.submit(&ping, "", Deadline::after(Duration::from_secs(60)));
-        assert!(matches!(submitted, Submitted::Waiting(_)));
-    }
-
-    /// Returns how many requests the server has received since the last call.
-    fn received(server: &mut DuplexStream) -> usize {
-        let mut bytes = [0; 1 << 12];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        let _ = Pin::new(server).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
-        buffer.filled().split(|&byte| byte == b'*').count() - 1
-    }
-
-    /// Answers all requests at once.
-    fn answer(queue: &Queue) {
-        let mut state = queue.lock();
-        let mut replies = vec![Reply::Ok; state.pending.len()];
-        assert!(state.assign(&mut replies, &mut Vec::new()));
-        queue.count(&state);
-    }
-
-    #[tokio::test]
-    async fn the_first_request_is_written_at_once_and_the_others_wait_for_the_driver() {
-        let (queue, mut server) = queue();
-        submit(&queue);
-        assert_eq!((received(&mut server), queue.in_flight()), (1, 1));
-        for _ in 0..CROWD - 1 {
-            submit(&queue);
-        }
-        assert_eq!((received(&mut server), queue.in_flight()), (0, CROWD));
-        assert!(queue.lock().is_crowded());
-        // These callers are few: the first that sends again does not wait for the others.
-        queue.lock().out.clear();
-        answer(&queue);
-        submit(&queue);
-        assert_eq!((received(&mut server), queue.in_flight()), (1, 1));
-        assert!(!queue.lock().is_crowded());
-    }
-
-    #[tokio::test]
-    async fn no_caller_depends_on_a_driver_that_hands_out_replies() {
-        let (queue, mut server) = queue();
-        assert!(queue.answering(FEW).is_none(), "few callers are answered at once");
-        let answering = queue.answering(FEW + 1);
-        assert!(answering.is_some() && queue.answering.load(Ordering::Relaxed));
-        // The driver of this queue never ends its work.
-        submit(&queue);
-        assert_eq!((received(&mut server), queue.in_flight()), (1, 1));
-        drop(answering);
-        assert!(!queue.answering.load(Ordering::Relaxed));
-    }
-
-    #[tokio::test]
-    async fn a_request_after_many_answers_waits_for_the_driver() {
-        let (queue, mut server) = queue();
-        for _ in 0..=CROWD {
-            submit(&queue);
-        }
-        assert_eq!(received(&mut server), 1);
-        queue.lock().out.clear();
-        answer(&queue);
-        submit(&queue);
-        assert_eq!((received(&mut server), queue.in_flight()), (0, 1));
-        // The driver lets the other callers run first, and writes once.
-        assert!(queue.lock().is_crowded());
-        queue.lock().out.clear();
-        // A single answer means that the crowd has gone.
-        answer(&queue);
-        submit(&queue);
-        assert_eq!(received(&mut server), 1);
-    }
-}
+mod tests;

@@ -1,0 +1,77 @@
+//! What a test needs from the server, if not every server has it. A test that must be skipped says
+//! so: it is printed, and recorded for the results in the guide.
+
+use std::io::Write as _;
+
+use crate::resp::Reply;
+use crate::server::{RealServer, shared_server};
+
+/// The environment variable that names the file of the skipped tests. Each line is the suite, the
+/// test, and after a tab the reason.
+const VARIABLE: &str = "REDIS_KEYSPACE_SKIPS";
+
+/// Returns whether the server has a command. If not, records that the running test is skipped: it
+/// must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_command(server: &RealServer, command: &str) -> bool {
+    server.supports(command) || skip(&format!("the server has no {command}, according to COMMAND INFO"))
+}
+
+/// Returns whether scripts have a function, such as `redis.sha1hex`. If not, records that the running
+/// test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_in_scripts(server: &RealServer, function: &str) -> bool {
+    server.redis_cli(&["EVAL", &format!("return redis.{function} and 1 or 0"), "0"]) == "1"
+        || skip(&format!("scripts have no redis.{function}, according to EVAL"))
+}
+
+/// Returns whether the server replies to a rejected AUTH behind other commands. If not, records that
+/// the running test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_reply_to_auth(server: &RealServer) -> bool {
+    let mut client = server.client();
+    let pong = |reply: Reply| reply == Reply::Status("PONG".to_owned());
+    // In one write, so that the reply to PING waits to be sent.
+    client.send_all(&[&["PING"][..], &["AUTH", "no-such-user", "x"], &["PING"]]).expect("the server reads");
+    let replies = [client.receive(), client.receive()].map(|reply| reply.expect("the server answers"));
+    !replies.map(pong)[1]
+        || skip(
+            "the server does not reply to a rejected AUTH behind other commands, according to PING, AUTH, PING",
+        )
+}
+
+/// Returns whether the servers that the harness starts can use TLS. If not, records that the
+/// running test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_tls() -> bool {
+    has_setting("tls-port") || skip("the server was built without TLS, according to CONFIG GET tls-port")
+}
+
+/// Returns whether the servers that the harness starts have a setting. If not, records that the
+/// running test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_setting(name: &str) -> bool {
+    has_setting(name) || skip(&format!("the server has no setting {name}, according to CONFIG GET"))
+}
+
+fn has_setting(name: &str) -> bool {
+    let known = shared_server().client().call(&["CONFIG", "GET", name]).expect("the server answers");
+    matches!(&known, Reply::Array(pair) if !pair.is_empty())
+}
+
+/// Records the reason for which the running test is skipped. Returns `false`.
+fn skip(reason: &str) -> bool {
+    let program = std::env::current_exe().expect("the program of the test is known");
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    let suite = name.rsplit_once('-').map_or(&*name, |(suite, _)| suite); // without the hash of cargo
+    let thread = std::thread::current();
+    let test = thread.name().expect("it is called on the thread of the test");
+    eprintln!("skipped: {suite} {test}: {reason}");
+    if let Some(file) = std::env::var_os(VARIABLE) {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
+        // One call, so that lines of several processes do not mix.
+        let line = format!("{suite} {test}\t{reason}\n");
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the skipped test can be recorded");
+    }
+    false
+}
