@@ -64,7 +64,7 @@ const HASH: [&str; 12] = [
     "hdel", "hexists", "hget", "hgetall", "hincrby", "hkeys", "hlen", "hmget", "hset", "hsetnx", "hstrlen",
     "hvals",
 ];
-/// Commands that give a lifetime to a collection.
+/// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
 const FILLED: [&str; 5] = ["hdel", "hget", "hmget", "hset", "time"];
@@ -310,7 +310,7 @@ impl fmt::Display for AclRules {
                 commands.extend(of_type);
             }
         }
-        if self.templates().any(|(_, template)| template.kind.is_collection && template.may_expire()) {
+        if self.templates().any(|(_, template)| template.kind.is_collection) {
             commands.extend(KEPT);
         }
         if filled().next().is_some() {

@@ -53,11 +53,12 @@ fn is_denied(reply: &Reply) -> bool {
     matches!(reply, Reply::Error(said) if codes.iter().any(|code| said.starts_with(code)))
 }
 
-/// Whether a reply to a read says that a key does not exist: nil, a count of 0, or a TTL of -2.
+/// Whether a reply to a read says that a key does not exist: nil, nothing, a count of 0, or a
+/// TTL of -2. A rank of 0 looks alike, so the master confirms it, too.
 fn says_missing(reply: &Reply) -> bool {
     match reply {
         Reply::Nil | Reply::Int(0 | -2) => true,
-        Reply::Array(items) => items.iter().any(says_missing),
+        Reply::Array(items) | Reply::Map(items) => items.is_empty() || items.iter().any(says_missing),
         _ => false,
     }
 }

@@ -9,7 +9,7 @@ use super::binding::Binding;
 use super::raw::{RawTarget, find};
 use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica};
 use crate::connect::{Cluster, NextStep, Node, Route, ServerWait, run_and_wait};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::{Replies, Reply, Request};
 use crate::time::{Backoff, Deadline};
 
@@ -18,7 +18,7 @@ const MOST_REDIRECTIONS: u32 = 16;
 /// The pause while the slot of the keys is being moved.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// Runs a command that waits at the server. The deadline includes the wait.
+/// Runs a command that waits at the server. `deadline` is that of the command without the wait.
 pub(crate) async fn run_waiting(
     binding: Arc<Binding>,
     request: Request,
@@ -30,16 +30,31 @@ pub(crate) async fn run_waiting(
     request.check_size(binding.pool().settings.sizes())?;
     binding.require_server()?;
     let _forgetting = forget_copies(&binding, &request);
+    let timeout = deadline.limit();
+    let whole = Deadline::after(match wait {
+        ServerWait::Replicas(wait) => timeout.saturating_add(wait.limit),
+        // Once for a connection, and once for the reply after the wait.
+        ServerWait::Elements(limit) => timeout.saturating_mul(2).saturating_add(limit),
+    });
+    let mut ends = None;
     let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
     let (mut retries, mut redirections) = (0, 0);
     loop {
         let mut asked = None;
-        let running = attempt(&binding, &request, deadline, wait, &mut asked);
-        let outcome = binding.watch(deadline).bound(running).await;
+        let to_connect = match (wait, ends) {
+            (ServerWait::Elements(_), None) => deadline,
+            _ => whole,
+        };
+        let running = attempt(&binding, &request, (to_connect, timeout), wait, &mut ends, &mut asked);
+        let outcome = binding.watch(whole).bound(running).await;
         let failure = match &outcome {
             Ok((replies, _)) => {
                 renew_if_replica(replies, &binding);
-                not_run(&request, replies, repeatable)
+                let demoted = demotion(replies);
+                if demoted.is_some() {
+                    binding.pool().renew();
+                }
+                demoted.or_else(|| not_run(&request, replies, repeatable))
             }
             Err(error) => may_be_repeated(error, repeatable).then(|| error.clone()),
         };
@@ -52,7 +67,7 @@ pub(crate) async fn run_waiting(
             return acknowledged.map(|()| replies);
         };
         let next = asked.map(|(cluster, node)| cluster.after(&failure, Some(&node)));
-        let has_time = |pause| Instant::now() + pause < deadline.at();
+        let has_time = |pause| Instant::now() + pause < whole.at();
         match next {
             // The map names the new node now.
             Some(NextStep::Follow(Route::BySlot)) if redirections < MOST_REDIRECTIONS => {
@@ -76,12 +91,26 @@ pub(crate) async fn run_waiting(
     }
 }
 
-/// Makes one attempt. `asked` is set to the node of a cluster that the request is sent to.
+/// Returns the error of a command that took nothing, because its server became a replica while it
+/// waited.
+fn demotion(replies: &Replies) -> Option<Error> {
+    replies.as_slice().iter().find_map(|reply| match reply {
+        Reply::Error(said) if said.starts_with("UNBLOCKED") && said.contains("instance state changed") => {
+            Some(Error::server(said))
+        }
+        _ => None,
+    })
+}
+
+/// Makes one attempt. `limits` are the deadline to get a connection, and the time that a reply may
+/// take. `ends` is set to the end of the wait for elements, which begins with the first attempt that
+/// has a connection. `asked` is set to the node of a cluster that the request is sent to.
 async fn attempt<'b>(
     binding: &'b Binding,
     request: &Request,
-    deadline: Deadline,
+    (deadline, timeout): (Deadline, Duration),
     wait: ServerWait,
+    ends: &mut Option<Instant>,
     asked: &mut Option<(&'b Cluster, Arc<Node>)>,
 ) -> Result<(Replies, Result<()>)> {
     let connection = match find(binding.pool(), deadline).await? {
@@ -95,5 +124,14 @@ async fn attempt<'b>(
         }
     };
     binding.still_open()?;
-    run_and_wait(connection, request, &binding.namespace, deadline, wait).await
+    let ServerWait::Elements(limit) = wait else {
+        return run_and_wait(connection, request, &binding.namespace, deadline, wait).await;
+    };
+    let now = Instant::now();
+    let ends = *ends.get_or_insert(now + limit.min(Deadline::LONGEST));
+    // Zero would be endless.
+    let left = ends.saturating_duration_since(now).max(Duration::from_millis(1));
+    let request = request.waiting_for(left);
+    let deadline = Deadline::after(timeout.saturating_add(left));
+    run_and_wait(connection, &request, &binding.namespace, deadline, wait).await
 }

@@ -47,6 +47,12 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
         | "ZMSCORE" | "SMISMEMBER" => Reply::Nil,
         "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" => Reply::Int(0),
+        // Writes of collections that add nothing to a key that does not exist.
+        "LPOP" | "RPOP" | "LMOVE" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" => Reply::Nil,
+        "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"
+        | "ZREMRANGEBYSCORE" | "HDEL" => Reply::Int(0),
+        "LTRIM" => Reply::Ok,
+        "LSET" => Reply::Error("ERR no such key".to_owned()),
         "RENAME" => Reply::Error("ERR no such key".to_owned()),
         _ => return None,
     })

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::base::Command;
 use super::disabled::answer;
@@ -91,8 +92,6 @@ impl<T> Command<T> {
     ) -> Result<CommandProgress> {
         let request = self.request.as_ref().map_err(Error::clone)?.clone();
         if let Some(wait) = self.call.wait.as_deref().copied() {
-            // The wait is part of the command.
-            let deadline = Deadline::after(deadline.limit().saturating_add(wait.limit()));
             let running = run_waiting(binding, request, deadline, self.repeatable, wait);
             return Ok(CommandProgress::slow(running));
         }
@@ -133,7 +132,8 @@ impl<T> Command<T> {
         let Self { request, subject, call, .. } = self;
         match (request, subject.template, call.target.resolve(subject.keyspace)) {
             (Ok(request), Some(template), Ok(binding)) => {
-                let deadline = binding.deadline(call.timeout);
+                // The error is known. Its explanation must not take long.
+                let deadline = Deadline::after(binding.deadline(call.timeout).limit().min(NAMING));
                 let named = naming_types(binding, request.clone(), template, deadline, replies);
                 Ok(CommandProgress::slow(async { Ok(named.await) }))
             }
@@ -243,6 +243,9 @@ impl<T> Command<T> {
         })
     }
 }
+
+/// How long a command may take to find out which type a key has.
+const NAMING: Duration = Duration::from_secs(1);
 
 impl<T> Future for Command<T> {
     type Output = Result<T>;

@@ -22,18 +22,8 @@ pub(crate) struct ReplicaWait {
 pub(crate) enum ServerWait {
     /// For replicas, after the command.
     Replicas(ReplicaWait),
-    /// For an element, for at most this long. The command itself contains the limit.
+    /// For an element, for at most this long. The command ends with the limit.
     Elements(Duration),
-}
-
-impl ServerWait {
-    /// How long the wait may take.
-    pub(crate) fn limit(self) -> Duration {
-        match self {
-            Self::Replicas(wait) => wait.limit,
-            Self::Elements(limit) => limit,
-        }
-    }
 }
 
 impl ReplicaWait {

@@ -145,6 +145,8 @@ impl Claim {
         // does no harm if the lock is lost.
         let mut keep = Packet::new("PEXPIRE", Keys::CompanionOf(self.key.clone(), Companion::Fence));
         keep.args.push_int(self.kept());
+        // Never earlier: if the lock is lost, its new holder may need the number for longer.
+        keep.args.push(b"GT");
         let mut extend = Packet::new("SET", Keys::One(self.key.clone()));
         extend.args.push(self.token.0.as_bytes());
         let mut extend = extend.if_equal(self.token.0.as_bytes());

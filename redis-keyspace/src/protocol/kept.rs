@@ -16,12 +16,21 @@ use super::wire_buffer::WireBuffer;
 /// A transaction of the command and `PEXPIRE` would not do: if the key has another type, the
 /// command fails, and `PEXPIRE` would still run on it.
 ///
+/// Lua stores integers as floating-point numbers, so a sum of `HINCRBY` that may have been rounded
+/// is read again as text. No other command returns such large numbers.
+///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds; `1` if every write renews it, otherwise
 /// `0`; the command; and its arguments after the key.
 pub(crate) const KEPT_WRITE: &str = "\
 local starts = ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0
+if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', KEYS[1], ARGV[1]) then
+  return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
+end
 local reply = redis.pcall(ARGV[3], KEYS[1], unpack(ARGV, 4))
 if starts and not (type(reply) == 'table' and reply.err) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
+  return redis.call('HGET', KEYS[1], ARGV[4])
+end
 return reply";
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(KEPT_WRITE));

@@ -70,7 +70,13 @@ impl Request {
                 Some(PacketLifetime::OfKey { renews }) => {
                     packet.key_lifetime = KeyLifetime::new(expiry, renews)?;
                 }
-                Some(PacketLifetime::Creation) | None => {}
+                Some(PacketLifetime::Impossible) if !matches!(expiry, Expiry::Never) => {
+                    return Err(Error::invalid_input(format!(
+                        "{} can't set the TTL of the key that it writes: declare `ttl = none` for it, and set no other",
+                        packet.name
+                    )));
+                }
+                Some(PacketLifetime::Creation | PacketLifetime::Impossible) | None => {}
             }
         }
         Ok(())

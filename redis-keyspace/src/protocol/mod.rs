@@ -22,6 +22,7 @@ mod sizes;
 mod slots;
 mod transaction_script;
 mod units;
+mod waiting;
 mod wire_buffer;
 
 pub(crate) use args::Args;
@@ -46,7 +47,7 @@ pub(crate) use script_form::ScriptForm;
 pub(crate) use sizes::SizeLimits;
 #[cfg(feature = "embedded")]
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;
-pub(crate) use transaction_script::script_probe;
+pub(crate) use transaction_script::{MOST_IN_SCRIPT, script_probe};
 pub(crate) use units::{Units, share_of};
 pub(crate) use wire_buffer::WireBuffer;
 

@@ -181,7 +181,8 @@ impl Request {
                 None => packet.encode(namespace, out),
                 Some(lifetime) => {
                     let is_sent = in_transaction.as_mut().unwrap_or(&mut is_sent);
-                    let form = if *is_sent { ScriptForm::ByDigest } else { ScriptForm::Whole };
+                    let is_known = *is_sent && !lifetime.sends_script;
+                    let form = if is_known { ScriptForm::ByDigest } else { ScriptForm::Whole };
                     packet.encode_kept(lifetime, form, namespace, out);
                     *is_sent = true;
                 }

@@ -50,7 +50,8 @@ local function check(call)
 end
 for _, command in ipairs(commands) do
   local problem = redis.acl_check_cmd and (check(command[1]) or #command[2] > 0 and check(command[2])
-    or command[3] and check(command[3]))
+    or command[3] and check(command[3])
+    or command[5] and (check({'EXISTS', command[4]}) or check({'PEXPIRE', command[4], command[6]})))
   if problem then return redis.error_reply(problem) end
 end
 local replies = {}
@@ -76,7 +77,7 @@ end
 return replies";
 
 /// The maximum number of arguments of a command in a script. Lua's stack holds about 8000.
-const MOST: usize = 4000;
+pub(crate) const MOST_IN_SCRIPT: usize = 4000;
 
 impl Request {
     /// Returns the same request with each transaction replaced by a script.
@@ -168,9 +169,9 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
                 (packet.keys.count(), packet.args.iter().collect(), lasting.as_bytes())
             }
         };
-        if before.len() + keys + after.len() > MOST {
+        if before.len() + keys + after.len() > MOST_IN_SCRIPT {
             return Err(Error::invalid_input(format!(
-                "the server rejects MULTI, so a script replaces it, whose commands have at most {MOST} arguments each; \
+                "the server rejects MULTI, so a script replaces it, whose commands have at most {MOST_IN_SCRIPT} arguments each; \
                  nothing was sent; use fewer keys at a time"
             )));
         }

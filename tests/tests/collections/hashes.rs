@@ -102,5 +102,10 @@ checks! {
         let error = sums.hincr_by(&2, 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Server, "{error}");
         assert_eq!(sums.hget(&2).await.unwrap(), Some(i64::MAX));
+        // Lua, which sets the lifetime, has no exact integers above 2^53.
+        for exact in [1 << 53, (1 << 53) + 1, i64::MAX - 1, i64::MIN + 1] {
+            sums.hset(&3, &(exact - 1)).await.unwrap();
+            assert_eq!(sums.hincr_by(&3, 1).await.unwrap(), exact);
+        }
     },
 }

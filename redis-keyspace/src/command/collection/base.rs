@@ -8,13 +8,13 @@ use crate::command::builder::CommandOptions;
 use crate::error::{Error, Result};
 use crate::kind::{Kind, SingleValue};
 use crate::protocol::{
-    Args, Decode, KeyLifetime, Keys, Packet, PacketLifetime, Replies, Reply, Request, read,
+    Args, Decode, KeyLifetime, Keys, MOST_IN_SCRIPT, Packet, PacketLifetime, Replies, Reply, Request, read,
 };
 use crate::schema::{Key, Keyspace};
 
-/// The maximum number of arguments of a command that runs in a script. Lua's stack holds about
-/// 8000.
-const MOST_IN_SCRIPT: usize = 4000;
+/// The maximum number of arguments for elements in one command. The rest is for its name, key and
+/// options.
+const MOST_ARGUMENTS: usize = MOST_IN_SCRIPT - 8;
 
 impl<T> Command<T> {
     /// Creates a command that reads a collection.
@@ -129,7 +129,7 @@ fn many<S: Keyspace, V>(
 ) -> Result<Request> {
     let width = elements.first().map_or(1, Args::len).max(1);
     let packets: Result<Vec<Packet>> = elements
-        .chunks(MOST_IN_SCRIPT / width)
+        .chunks(MOST_ARGUMENTS / width)
         .map(|chunk| {
             let mut packet = Packet::new(command, Keys::One(key.text()));
             options.iter().for_each(|option| packet.args.push(option.as_bytes()));

@@ -7,9 +7,9 @@ use std::hash::Hash as StdHash;
 use super::base::{self, elements};
 use super::docs::{reading, removing, writing};
 use crate::command::base::Command;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kind::{Hash, SingleValue};
-use crate::protocol::{Args, Replies, Request, read};
+use crate::protocol::{Args, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of hashes; see [`Hash`].
@@ -338,6 +338,10 @@ where
     Ok(entries)
 }
 
+/// Decodes a sum. A script returns large ones as text.
 fn sum(_: &Request, replies: Replies) -> Result<i64> {
-    read::to_int(read::one(replies)?)
+    match read::one(replies)? {
+        Reply::Bulk(text) => i64::decode(&text).map_err(Error::decode),
+        reply => read::to_int(reply),
+    }
 }

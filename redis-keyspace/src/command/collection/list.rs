@@ -13,7 +13,7 @@ use crate::command::base::Command;
 use crate::command::builder::Deferred;
 use crate::error::{Error, Result};
 use crate::kind::{List, SingleValue};
-use crate::protocol::{Args, Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of lists; see [`List`].
@@ -330,7 +330,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
         let mut args = Args::default();
         args.push_int(position);
         let args = base::push::<S, _, T>(self, element, &mut args).map(|()| args);
-        Command::change_of(self, "LSET", args, is_replaced).repeatable()
+        Command::change_of(self, "LSET", args, is_replaced)
     }
 
     /// Removes all elements that are equal to this one. Returns how many.
@@ -455,7 +455,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
         LPos(Deferred::Building(KeyOptions::new(self, LPosOptions::new(base::one::<S, _, T>(self, element)))))
     }
 
-    /// Moves an element from one end of this list to an end of another one, atomically. Returns the
+    /// Moves an element from one end of this list to an end of another one of the same keyspace,
+    /// atomically. Returns the
     /// element; `None` if this list does not exist. Both lists may be the same, which rotates it.
     /// [`block`](Pop::block) waits for an element.
     ///
@@ -493,12 +494,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     #[doc(alias = "LMOVE")]
     #[doc(alias = "BLMOVE")]
     #[doc(alias = "RPOPLPUSH")]
-    pub fn lmove<S2: Keyspace>(
-        &self,
-        from: ListEnd,
-        to: &Key<S2, List<T>>,
-        into: ListEnd,
-    ) -> Pop<Option<T::Owned>> {
+    pub fn lmove(&self, from: ListEnd, to: &Self, into: ListEnd) -> Pop<Option<T::Owned>> {
         let mut packet = Packet::new("LMOVE", Keys::Many(vec![self.text(), to.text()]));
         packet.args.push(from.word());
         packet.args.push(into.word());
@@ -508,10 +504,11 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
                  `ttl = none` for it, or pop and push in a transaction"
             ))))
         } else {
+            packet.with_declared_lifetime(PacketLifetime::Impossible, to.template().inherits_lifetime);
             same_server([self.redis(), to.redis()]).map(|_| Request::One(packet))
         };
         let moving = Command::new::<S>("LMOVE", Some(self.template()), request, base::element::<T>)
-            .on_target(self.redis().into());
+            .on_target(self.redis().or_else(|| to.redis()).into());
         Pop::new(moving, "BLMOVE", base::element::<T>)
     }
 }

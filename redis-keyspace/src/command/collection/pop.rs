@@ -30,13 +30,13 @@ impl<R> Pop<R> {
 
     call_options! { self => self.command.unpolled().call;
         /// Sets the deadline of the command. It covers waiting for a connection, connecting and the
-        /// reply, but not the time that [`block`](Self::block) adds.
+        /// reply, each on its own if [`block`](Self::block) waits between them.
     }
 
     /// Waits for an element, at most for `limit`. Returns `None` if there is none in that time.
     ///
-    /// The limit is rounded up to milliseconds. Zero is an error, because it would mean forever in
-    /// Redis; to wait longer, wait again. The deadline of the command grows by the limit.
+    /// The wait begins when a connection is there. The limit is rounded up to milliseconds and is at
+    /// most a week. Zero is an error, because it would mean forever in Redis.
     ///
     /// Of several waiting clients, the server serves the one that has waited longest.
     ///
@@ -88,23 +88,16 @@ impl<R> Pop<R> {
         let request = std::mem::replace(&mut command.request, Ok(Request::Empty));
         command.request = request.and_then(|request| {
             let Request::One(mut packet) = request else { return Ok(request) };
+            if limit.is_zero() {
+                return Err(Error::invalid_input(
+                    "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",
+                ));
+            }
             packet.name = self.blocking;
-            packet.args.push(seconds(limit)?.as_bytes());
             Ok(Request::One(packet))
         });
         BlockingPop(self.command)
     }
-}
-
-/// Returns the limit in seconds, with milliseconds.
-fn seconds(limit: Duration) -> Result<String> {
-    if limit.is_zero() {
-        return Err(Error::invalid_input(
-            "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",
-        ));
-    }
-    let millis = limit.as_nanos().div_ceil(1_000_000);
-    Ok(format!("{}.{:03}", millis / 1000, millis % 1000))
 }
 
 impl<R: 'static> IntoCommand for Pop<R> {
@@ -136,8 +129,8 @@ pub struct BlockingPop<R>(Command<R>);
 
 impl<R> BlockingPop<R> {
     call_options! { self => self.0.unpolled().call;
-        /// Sets the deadline of the command, without the time that it may wait for an element. It
-        /// covers waiting for a connection, connecting and the reply.
+        /// Sets how long waiting for a connection and connecting may take together, and how late the
+        /// reply may be after the wait.
     }
 }
 
@@ -152,18 +145,5 @@ impl<R> Future for BlockingPop<R> {
 impl<R> fmt::Debug for BlockingPop<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_rounded_up() {
-        assert_eq!(seconds(Duration::from_millis(1500)).unwrap(), "1.500");
-        assert_eq!(seconds(Duration::from_nanos(1)).unwrap(), "0.001");
-        assert_eq!(seconds(Duration::from_secs(60)).unwrap(), "60.000");
-        seconds(Duration::ZERO).unwrap_err();
     }
 }

@@ -10,7 +10,7 @@ use crate::client::same_server;
 use crate::command::base::Command;
 use crate::error::{Error, Result};
 use crate::kind::{Set, SingleValue};
-use crate::protocol::{Args, Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of sets; see [`Set`].
@@ -285,7 +285,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
         Command::read_of(self, "SRANDMEMBER", fill, elements::<T>)
     }
 
-    /// Moves a member to another set, atomically. Returns `false` if it was not in this set; the
+    /// Moves a member to another set of the same keyspace, atomically. Returns `false` if it was not in this set; the
     /// other set is unchanged then.
     ///
     /// The other set keeps its lifetime. If the member creates it, it gets no lifetime, whatever
@@ -311,7 +311,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
     /// ```
     #[doc = taking!()]
     #[doc(alias = "SMOVE")]
-    pub fn smove<S2: Keyspace>(&self, to: &Key<S2, Set<T>>, member: &T::Borrowed) -> Command<bool> {
+    pub fn smove(&self, to: &Self, member: &T::Borrowed) -> Command<bool> {
         let request = if to.template().lifetime().duration().is_some() {
             Err(Error::invalid_input(format!(
                 "the set {to} would get no lifetime: SMOVE can't set one, and its template declares a TTL; declare \
@@ -321,12 +321,16 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
             same_server([self.redis(), to.redis()]).and_then(|_| base::one::<S, _, T>(self, member)).map(
                 |args| {
                     let keys = Keys::Many(vec![self.text(), to.text()]);
-                    Request::One(Packet { args, ..Packet::new("SMOVE", keys) })
+                    let mut packet = Packet { args, ..Packet::new("SMOVE", keys) };
+                    packet
+                        .with_declared_lifetime(PacketLifetime::Impossible, to.template().inherits_lifetime);
+                    Request::One(packet)
                 },
             )
         };
         let request = request.map_err(|error| self.explain("SMOVE", error));
-        Command::new::<S>("SMOVE", Some(self.template()), request, base::flag).on_target(self.redis().into())
+        Command::new::<S>("SMOVE", Some(self.template()), request, base::flag)
+            .on_target(self.redis().or_else(|| to.redis()).into())
     }
 
     /// Returns the members that are in all of these sets. Without keys, nothing is sent, and the
