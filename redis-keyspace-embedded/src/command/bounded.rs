@@ -29,10 +29,7 @@ pub(super) fn negatable(argument: &[u8]) -> Result<i64, Failure> {
 
 /// Splits off the keys after an argument with their number. If there are fewer arguments, the error
 /// is `missing`.
-pub(super) fn counted_keys(
-    arguments: &[Bytes],
-    missing: Failure,
-) -> Result<(&[Bytes], &[Bytes]), Failure> {
+pub(super) fn counted_keys(arguments: &[Bytes], missing: Failure) -> Result<(&[Bytes], &[Bytes]), Failure> {
     let (count, rest) = arguments.split_first().ok_or(Failure::SYNTAX)?;
     let count = at_least(count, 1, "ERR numkeys should be greater than 0")?;
     rest.split_at_checked(count).ok_or(missing)

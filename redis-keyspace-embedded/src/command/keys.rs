@@ -66,9 +66,8 @@ pub(super) const TABLE: &[Spec] = &[
         object(context, arguments, |entry, _| Reply::Integer(references(entry)))
     }),
     command("object|idletime", 3, 0, SECOND_WORD, |context, arguments| {
-        let reply = object(context, arguments, |entry, now| {
-            Reply::Integer(now.saturating_sub(entry.used) / 1000)
-        });
+        let reply =
+            object(context, arguments, |entry, now| Reply::Integer(now.saturating_sub(entry.used) / 1000));
         // As on a real server, the type of the policy matters only for an existing key.
         match reply? {
             Reply::Integer(_) if counts_accesses(context) => Err(Failure::new(

@@ -19,8 +19,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let hash = db.value_mut(key).map(|value| value.hash_mut()).transpose()?;
         let fields = fields_only(rest)?;
         let Some(hash) = hash else { return Ok(nils(fields)) };
-        let replies: Vec<Reply> =
-            fields.iter().map(|field| Reply::bulk_or_nil(hash.remove(field))).collect();
+        let replies: Vec<Reply> = fields.iter().map(|field| Reply::bulk_or_nil(hash.remove(field))).collect();
         if replies.iter().any(|reply| *reply != Reply::Nil) {
             db.settle(key);
         }

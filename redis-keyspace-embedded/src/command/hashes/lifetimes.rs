@@ -120,7 +120,8 @@ fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: 
     let at = moment(now, unit, absolute, time, name)?;
     let (condition, fields) = options(rest)?;
     let Some(hash) = hash else { return Ok(missing(fields)) };
-    let replies: Vec<Reply> = fields.iter().map(|field| expire_field(hash, field, at, condition, now)).collect();
+    let replies: Vec<Reply> =
+        fields.iter().map(|field| expire_field(hash, field, at, condition, now)).collect();
     if replies.iter().any(|reply| matches!(reply, Reply::Integer(1 | 2))) {
         db.settle(key);
     }

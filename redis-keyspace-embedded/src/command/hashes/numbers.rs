@@ -32,7 +32,8 @@ pub(in crate::command) const TABLE: &[Spec] = &[
             let before = LongDouble::parse(before.map_or(b"0", |text| text));
             let before = before.ok_or(Failure::new("ERR hash value is not a float"))?;
             let after = before.plus(by);
-            let after = Bytes::from(after.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
+            let after =
+                Bytes::from(after.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
             Ok((Reply::Bulk(after.clone()), after))
         };
         update(context, key, field, sum)

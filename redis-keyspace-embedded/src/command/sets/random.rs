@@ -11,10 +11,8 @@ use crate::command::sample::{Sample, places};
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 
-pub(in crate::command) const TABLE: &[Spec] = &[
-    command("spop", -2, 0, ONE_KEY, spop),
-    command("srandmember", -2, 0, ONE_KEY, srandmember),
-];
+pub(in crate::command) const TABLE: &[Spec] =
+    &[command("spop", -2, 0, ONE_KEY, spop), command("srandmember", -2, 0, ONE_KEY, srandmember)];
 
 fn spop(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key], rest) = first(arguments)?;

@@ -84,7 +84,9 @@ fn shape(reply: &[u8]) -> Vec<Vec<u8>> {
     let (header, items) = children(reply);
     match header.first() {
         Some(b'$') if header != b"$-1\r\n" => vec![b"$".to_vec()],
-        Some(b'*' | b'~') => std::iter::once(header).chain(items.iter().flat_map(|item| shape(item))).collect(),
+        Some(b'*' | b'~') => {
+            std::iter::once(header).chain(items.iter().flat_map(|item| shape(item))).collect()
+        }
         _ => vec![reply.to_vec()],
     }
 }

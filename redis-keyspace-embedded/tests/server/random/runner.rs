@@ -73,7 +73,8 @@ impl Pair {
     ) -> bool {
         let (ours, theirs) = (strings(ours), strings(theirs));
         if command[0].eq_ignore_ascii_case(b"HRANDFIELD") {
-            let names = |items: &[Vec<u8>], step: usize| items.iter().step_by(step).cloned().collect::<Vec<_>>();
+            let names =
+                |items: &[Vec<u8>], step: usize| items.iter().step_by(step).cloned().collect::<Vec<_>>();
             let (own, step) = (names(members, 2), if command.len() > 3 { 2 } else { 1 });
             let pairs: Vec<_> = members.chunks(2).collect();
             let has_values = step == 1 || ours.chunks(2).all(|pair| pairs.contains(&pair));
@@ -81,7 +82,8 @@ impl Pair {
         }
         let right = are_members(&ours, members, distinct) && are_members(&theirs, members, distinct);
         if command[0].eq_ignore_ascii_case(b"SPOP") && ours.len() < members.len() && !ours.is_empty() {
-            let with = |name: &[u8], items: Vec<Vec<u8>>| [vec![name.to_vec(), command[1].clone()], items].concat();
+            let with =
+                |name: &[u8], items: Vec<Vec<u8>>| [vec![name.to_vec(), command[1].clone()], items].concat();
             self.embedded.call(&with(b"SADD", ours)).await;
             self.embedded.call(&with(b"SREM", theirs)).await;
         }
@@ -131,7 +133,8 @@ fn number(variable: &str) -> Option<u64> {
 /// Whether a server has a command. Says so if it does not.
 pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let reply = runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
+    let reply =
+        runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
     let is_known = !matches!(reply.as_str(), "*1\r\n*-1\r\n" | "*1\r\n$-1\r\n");
     if !is_known {
         eprintln!("the server has no {name}: nothing to compare");
@@ -153,8 +156,7 @@ pub(super) fn sequences_agree(family: Family, real: &RealServer) {
         max_shrink_iters: 4_000,
         ..ProptestConfig::default()
     };
-    let sequences =
-        (prop::sample::select(vec!["2", "3"]), prop::collection::vec(family.command(), 1..60));
+    let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(family.command(), 1..60));
     let (ran, commands) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
         let difference = runtime.block_on(async {
@@ -196,7 +198,11 @@ fn show(failure: &proptest::test_runner::TestError<(&str, Vec<Vec<Vec<u8>>>)>) -
     match failure {
         proptest::test_runner::TestError::Fail(reason, (_, sequence)) => {
             let line = |command: &Vec<Vec<u8>>| {
-                command.iter().map(|word| format!("{:?}", word.escape_ascii().to_string())).collect::<Vec<_>>().join(" ")
+                command
+                    .iter()
+                    .map(|word| format!("{:?}", word.escape_ascii().to_string()))
+                    .collect::<Vec<_>>()
+                    .join(" ")
             };
             let lines: Vec<String> = sequence.iter().map(line).collect();
             format!("{reason}\nafter\n{}", lines.join("\n"))
