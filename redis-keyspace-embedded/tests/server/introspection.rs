@@ -28,8 +28,23 @@ fn items(value: &Value) -> &[Value] {
     }
 }
 
-/// Subcommands that only newer servers have.
-const NEWER: [&str; 2] = ["client|setinfo", "client|no-touch"];
+/// Commands that only newer servers have.
+const NEWER: &[&str] = &[
+    "client|setinfo",
+    "client|no-touch",
+    "hexpire",
+    "hpexpire",
+    "hexpireat",
+    "hpexpireat",
+    "httl",
+    "hpttl",
+    "hexpiretime",
+    "hpexpiretime",
+    "hpersist",
+    "hgetex",
+    "hsetex",
+    "hgetdel",
+];
 
 /// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {

@@ -4,3 +4,4 @@ mod commands;
 mod families;
 mod replies;
 mod runner;
+mod waiting;
