@@ -41,7 +41,8 @@ impl Hash {
         self.fields.get(field).map(|field| &field.value)
     }
 
-    /// Whether a real server would store it as a hash table. As there, it never becomes small again.
+    /// Whether a real server would store it as a hash table. As there, it never becomes small
+    /// again.
     pub(crate) fn is_large(&self) -> bool {
         self.is_large
     }

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 pub(super) struct Family {
     pub(super) name: &'static str,
     /// Words in capitals are sent as they are, with these exceptions: `K` is a key, `E` an element,
-    /// `I` an integer, `N` a small count, `X` anything. `+` means one or more, `#K` keys after their
-    /// number, `a|b` either, and `[..]` an optional part.
+    /// `I` an integer, `N` a small count, `X` anything. `+` means one or more, `#K` keys after
+    /// their number, `a|b` either, and `[..]` an optional part.
     pub(super) templates: &'static [&'static str],
     pub(super) keys: &'static [&'static str],
     pub(super) elements: &'static [&'static [u8]],
@@ -153,8 +153,8 @@ impl Family {
         if choices.rarely(8) {
             command[0].make_ascii_lowercase();
         }
-        // A blocking command with the timeout 0 would wait forever. Servers with NOVALUES reject cursors
-        // that the oldest one accepts.
+        // A blocking command with the timeout 0 would wait forever. Servers with NOVALUES reject
+        // cursors that the oldest one accepts.
         if command.iter().any(|word| word == b"NOVALUES") {
             return;
         }
