@@ -116,6 +116,11 @@ impl Db {
         }
     }
 
+    /// Records a change in place that does not empty the value.
+    pub(crate) fn touch(&mut self, key: &[u8]) {
+        self.changed(key);
+    }
+
     /// Stores a value and its expiry, and replaces existing ones.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });

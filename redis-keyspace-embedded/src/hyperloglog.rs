@@ -5,6 +5,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::number::to_i64;
+
 /// The number of bits of a hash that select a register.
 const INDEX_BITS: u32 = 14;
 const REGISTERS: usize = 1 << INDEX_BITS;
@@ -126,7 +128,7 @@ impl HyperLogLog {
             sum *= 0.5;
         }
         sum += size * sigma(at(0) / size);
-        (ALPHA * size * size / sum).round() as i64
+        to_i64((ALPHA * size * size / sum).round())
     }
 }
 

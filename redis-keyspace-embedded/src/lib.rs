@@ -90,6 +90,7 @@ mod mailbox;
 // One database: values, keys, expiry, watchers and waiters.
 mod db;
 mod sorted_set;
+mod stream;
 mod value;
 mod waiting;
 

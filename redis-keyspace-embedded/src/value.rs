@@ -8,6 +8,7 @@ use crate::number::parse_i64;
 use crate::ordered::Ordered;
 use crate::reply::Failure;
 use crate::sorted_set::SortedSet;
+use crate::stream::Stream;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -16,6 +17,7 @@ pub(crate) enum Value {
     Hash(Ordered<Bytes>),
     Set(Ordered<()>),
     SortedSet(SortedSet),
+    Stream(Box<Stream>),
 }
 
 /// An end of a list.
@@ -50,13 +52,15 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 
-    /// Whether the collection is empty. The key of an empty collection does not exist.
+    /// Whether the collection is empty. The key of an empty collection does not exist,
+    /// except that of a stream.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            Self::String(_) | Self::Stream(_) => false,
             Self::List(list) => list.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
             Self::Set(set) => set.is_empty(),
@@ -82,6 +86,7 @@ impl Value {
             }
             Self::SortedSet(sorted) if sorted.is_large() => "skiplist",
             Self::SortedSet(_) => "listpack",
+            Self::Stream(_) => "stream",
         }
     }
 }
@@ -116,4 +121,6 @@ impl Value {
     accessor!(set_mut, mut Set, Ordered<()>);
     accessor!(sorted_set, ref SortedSet, SortedSet);
     accessor!(sorted_set_mut, mut SortedSet, SortedSet);
+    accessor!(stream, ref Stream, Stream);
+    accessor!(stream_mut, mut Stream, Stream);
 }

@@ -12,6 +12,7 @@ use crate::command::context::{Spec, command};
 use crate::command::flags::{ONE_KEY, TWO_KEYS};
 use crate::command::sorted_sets::{read, store};
 use crate::geohash::{Position, Shape};
+use crate::number::to_i64;
 use crate::reply::{Failure, Reply};
 use crate::sorted_set::{ScoreRange, SortedSet, Step};
 
@@ -19,7 +20,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     command("geosearch", -7, 0, ONE_KEY, |context, arguments| {
         let ([key], options) = first(arguments)?;
         let coordinates = Coordinates::of(context);
-        let name = context.called.clone();
+        let name = context.called.first().cloned().unwrap_or_default();
         let sorted = read(context, key)?;
         let search = Search::parse(options, sorted, &name, false)?;
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
@@ -27,7 +28,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     }),
     command("geosearchstore", -8, 0, TWO_KEYS, |context, arguments| {
         let ([target, source], options) = first(arguments)?;
-        let name = context.called.clone();
+        let name = context.called.first().cloned().unwrap_or_default();
         let sorted = read(context, source)?;
         let search = Search::parse(options, sorted, &name, true)?;
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
@@ -197,7 +198,7 @@ impl Search {
             parts.push(distance(found.distance));
         }
         if self.has_hash {
-            parts.push(Reply::Integer(found.score as i64));
+            parts.push(Reply::Integer(to_i64(found.score)));
         }
         if self.has_coordinates {
             parts.push(coordinates.reply(found.position));

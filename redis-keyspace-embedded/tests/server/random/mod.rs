@@ -7,3 +7,4 @@ mod geo;
 mod replies;
 mod runner;
 mod sorted_sets;
+mod streams;
