@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
+use crate::schedule::Schedule;
 use crate::value::Value;
 use crate::waiting::Waiters;
 
@@ -38,6 +39,8 @@ impl std::fmt::Debug for Serve {
 pub(crate) struct Db {
     entries: Ordered<Entry>,
     expiries: BTreeSet<(i64, Bytes)>,
+    /// When the next field of each hash expires.
+    field_expiries: Schedule,
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
     waiters: Waiters<Serve>,
     pub(crate) hits: u64,
@@ -46,7 +49,7 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// Removes expired keys. It is called before every command, so no other code has to handle
+    /// Removes expired keys and fields. It is called before every command, so no other code has to handle
     /// expiry.
     pub(crate) fn purge(&mut self, now: i64) {
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
@@ -54,6 +57,12 @@ impl Db {
             self.entries.remove(&key);
             self.expired = self.expired.saturating_add(1);
             self.changed(&key);
+        }
+        while let Some(key) = self.field_expiries.pop(now) {
+            if let Some(Value::Hash(hash)) = self.value_mut(&key) {
+                hash.purge(now);
+            }
+            self.settle(&key);
         }
     }
 
@@ -157,6 +166,7 @@ impl Db {
         let keys: Vec<Bytes> = self.watchers.keys().filter(|key| self.contains(key)).cloned().collect();
         self.entries.clear();
         self.expiries.clear();
+        self.field_expiries.clear();
         keys.iter().for_each(|key| self.changed(key));
     }
 
@@ -188,6 +198,11 @@ impl Db {
 
     /// Notifies the watchers of the key. Marks the key as ready if a client waits for it.
     fn changed(&mut self, key: &[u8]) {
+        let next_expiry = match self.entries.get(key).map(|entry| &entry.value) {
+            Some(Value::Hash(hash)) => hash.next_expiry(),
+            _ => None,
+        };
+        self.field_expiries.set(key, next_expiry);
         if let Some(watchers) = self.watchers.get(key) {
             watchers.iter().for_each(|dirty| dirty.store(true, Ordering::Relaxed));
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::hash::Hash;
 use crate::number::parse_i64;
 use crate::ordered::Ordered;
 use crate::reply::Failure;
@@ -14,7 +15,7 @@ use crate::stream::Stream;
 pub(crate) enum Value {
     String(Bytes),
     List(VecDeque<Bytes>),
-    Hash(Ordered<Bytes>),
+    Hash(Hash),
     Set(Ordered<()>),
     SortedSet(SortedSet),
     Stream(Box<Stream>),
@@ -77,12 +78,18 @@ impl Value {
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
             Self::Hash(hash) => {
-                let small = hash.iter().all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
-                if small && hash.len() <= 128 { "listpack" } else { "hashtable" }
+                let mut fields = hash.iter();
+                let small = hash.len() <= 128
+                    && fields.all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
+                match (small, hash.next_expiry()) {
+                    (true, None) => "listpack",
+                    (true, Some(_)) => "listpackex",
+                    (false, _) => "hashtable",
+                }
             }
             Self::Set(set) => {
-                let integers = set.iter().all(|(member, ())| parse_i64(member).is_some());
-                if integers && set.len() <= 512 { "intset" } else { "hashtable" }
+                let integers = set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
+                if integers { "intset" } else { "hashtable" }
             }
             Self::SortedSet(sorted) if sorted.is_large() => "skiplist",
             Self::SortedSet(_) => "listpack",
@@ -115,8 +122,8 @@ impl Value {
     accessor!(string, ref String, Bytes);
     accessor!(list, ref List, VecDeque<Bytes>);
     accessor!(list_mut, mut List, VecDeque<Bytes>);
-    accessor!(hash, ref Hash, Ordered<Bytes>);
-    accessor!(hash_mut, mut Hash, Ordered<Bytes>);
+    accessor!(hash, ref Hash, Hash);
+    accessor!(hash_mut, mut Hash, Hash);
     accessor!(set, ref Set, Ordered<()>);
     accessor!(set_mut, mut Set, Ordered<()>);
     accessor!(sorted_set, ref SortedSet, SortedSet);

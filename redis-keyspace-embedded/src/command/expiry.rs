@@ -49,7 +49,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    fn to_milliseconds(self, time: i64) -> Option<i64> {
+    pub(super) fn to_milliseconds(self, time: i64) -> Option<i64> {
         match self {
             Self::Seconds => time.checked_mul(1000),
             Self::Milliseconds => Some(time),

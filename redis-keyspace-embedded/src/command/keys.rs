@@ -4,10 +4,13 @@ use bytes::Bytes;
 
 use super::arguments::{database, exactly, first, integer, option};
 use super::context::{Context, Spec, command};
+use super::cursor;
 use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, TWO_KEYS};
 use crate::db::{Db, Entry};
 use crate::glob;
+use crate::number::parse_i64;
 use crate::reply::{Answer, Failure, Reply};
+use crate::value::Value;
 
 const SECOND_WORD: (i64, i64, i64) = (2, 2, 1);
 
@@ -60,12 +63,48 @@ pub(super) const TABLE: &[Spec] = &[
         object(context, arguments, |entry, _| Reply::text(entry.value.encoding()))
     }),
     command("object|refcount", 3, 0, SECOND_WORD, |context, arguments| {
-        object(context, arguments, |_, _| Reply::Integer(1))
+        object(context, arguments, |entry, _| Reply::Integer(references(entry)))
     }),
     command("object|idletime", 3, 0, SECOND_WORD, |context, arguments| {
-        object(context, arguments, |entry, now| Reply::Integer(now.saturating_sub(entry.used) / 1000))
+        let reply =
+            object(context, arguments, |entry, now| Reply::Integer(now.saturating_sub(entry.used) / 1000));
+        // As on a real server, the type of the policy matters only for an existing key.
+        match reply? {
+            Reply::Integer(_) if counts_accesses(context) => Err(Failure::new(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+                 between policies at runtime LRU and LFU data will take some time to adjust.",
+            )),
+            reply => Ok(reply),
+        }
+    }),
+    command("object|freq", 3, 0, SECOND_WORD, |context, arguments| {
+        match object(context, arguments, |_, _| Reply::OK)? {
+            Reply::Nil => Ok(Reply::Nil),
+            _ if counts_accesses(context) => {
+                Err(Failure::new("ERR the embedded server does not count accesses for OBJECT FREQ"))
+            }
+            _ => Err(Failure::new(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
+                 when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            )),
+        }
     }),
 ];
+
+/// Returns the number of references to a value. A real server shares the small integers.
+fn references(entry: &Entry) -> i64 {
+    match &entry.value {
+        Value::String(text) if parse_i64(text).is_some_and(|number| (0..10_000).contains(&number)) => {
+            i64::from(i32::MAX)
+        }
+        _ => 1,
+    }
+}
+
+/// Whether `maxmemory-policy` is one that counts accesses.
+fn counts_accesses(context: &Context<'_>) -> bool {
+    context.state.config.get("maxmemory-policy").is_some_and(|policy| policy.ends_with(b"lfu"))
+}
 
 fn delete(context: &mut Context<'_>, keys: &[Bytes]) -> Answer {
     let db = context.db()?;
@@ -125,8 +164,7 @@ fn object(context: &mut Context<'_>, arguments: &[Bytes], of: impl Fn(&Entry, i6
 
 fn scan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([cursor], mut rest) = first(arguments)?;
-    let cursor = std::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse::<u64>().ok());
-    let cursor = cursor.ok_or(Failure::new("ERR invalid cursor"))?;
+    let cursor = cursor::parse(cursor)?;
     let (mut pattern, mut count, mut kind) = (None, 10_usize, None);
     while !rest.is_empty() {
         let ([name, value], after) = first(rest)?;
@@ -148,5 +186,5 @@ fn scan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     };
     let keys = page.into_iter().filter(|(key, entry)| fits(key, entry));
     let keys = keys.map(|(key, _)| Reply::Bulk(key.clone())).collect();
-    Ok(Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(keys)]))
+    Ok(cursor::reply(next, keys))
 }

@@ -15,8 +15,10 @@ mod positions;
 // The values that CONFIG SET accepts.
 mod settings;
 
-// How commands wait for a key.
+// How commands wait for a key, return a collection in pages and select random items.
 mod blocking;
+mod cursor;
+mod sample;
 
 // The commands by subject. Each module has a table of its commands.
 mod bitmaps;
@@ -34,6 +36,7 @@ mod introspection;
 mod keys;
 mod lists;
 mod pubsub;
+mod restore;
 mod scripts;
 mod server;
 mod sets;

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
-    introspection, keys, lists, pubsub, scripts, server, sets, sorted_sets, streams, strings, transaction,
+    introspection, keys, lists, pubsub, restore, scripts, server, sets, sorted_sets, streams, strings,
+    transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -18,9 +19,14 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         clients::TABLE,
         counters::TABLE,
         expiry::TABLE,
+        hashes::reads::TABLE,
+        hashes::writes::TABLE,
+        hashes::numbers::TABLE,
+        hashes::random::TABLE,
+        hashes::lifetimes::TABLE,
+        hashes::extended::TABLE,
         geo::places::TABLE,
         geo::search::TABLE,
-        hashes::TABLE,
         hyperloglogs::TABLE,
         keys::TABLE,
         lists::ends::TABLE,
@@ -29,12 +35,15 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         lists::moves::TABLE,
         lists::blocking::TABLE,
         pubsub::TABLE,
+        restore::TABLE,
         scripts::TABLE,
         server::TABLE,
         info::TABLE,
         introspection::TABLE,
         config::TABLE,
-        sets::TABLE,
+        sets::members::TABLE,
+        sets::algebra::TABLE,
+        sets::random::TABLE,
         sorted_sets::add::TABLE,
         sorted_sets::combine::TABLE,
         sorted_sets::lookup::TABLE,

@@ -77,6 +77,10 @@ impl LongDouble {
         Binary::parse(text, LONG_DOUBLE).map(|number| Self { finite: Some(number) })
     }
 
+    pub(crate) fn is_infinite(self) -> bool {
+        self.finite.is_none()
+    }
+
     /// Returns the sum as INCRBYFLOAT prints it, or `None` if it is not finite.
     pub(crate) fn plus(self, other: Self) -> Option<String> {
         Some(self.finite?.add(other.finite?)?.print())

@@ -90,6 +90,11 @@ impl Stream {
         self.last_id = id;
     }
 
+    /// Sets what a stream remembers of entries that it no longer has.
+    pub(crate) fn restore_history(&mut self, last_id: EntryId, max_deleted: EntryId, added: i64) {
+        (self.last_id, self.max_deleted, self.added) = (last_id, max_deleted, added);
+    }
+
     /// Deletes an entry. Returns whether it existed.
     pub(crate) fn delete(&mut self, id: EntryId) -> bool {
         let Some((&key, node)) = self.nodes.range_mut(..=id).next_back() else { return false };

@@ -18,4 +18,5 @@ mod output;
 mod races;
 mod random;
 mod raw;
+mod served;
 mod streams;

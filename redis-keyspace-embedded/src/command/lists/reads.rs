@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::access::read;
 use crate::command::arguments::{exactly, first, integer, option, range};
-use crate::command::bounded::{at_least, negatable};
+use crate::command::bounded::at_least;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
 use crate::reply::{Answer, Failure, Reply};
@@ -53,7 +53,7 @@ impl Search {
             let ([name, value], after) = first(rest)?;
             match option(name).as_slice() {
                 b"RANK" => {
-                    search.rank = negatable(value)?;
+                    search.rank = integer(value)?;
                     if search.rank == 0 {
                         return Err(Failure::new(
                             "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \

@@ -120,7 +120,7 @@ impl Family {
                 command.push(choices.pick(self.elements).into());
                 choices.pick(self.elements).into()
             }
-            "#K" | "#E" => {
+            "#K" | "#E" | "#EE" => {
                 let count = 1 + choices.below(3);
                 let stated = if choices.rarely(10) { choices.below(5) } else { count };
                 command.push(stated.to_string().into());
@@ -136,13 +136,17 @@ impl Family {
 
     /// Now and then makes a command wrong, or spells it differently.
     fn spoil(self, choices: &mut Choices<'_>, command: &mut Vec<Vec<u8>>) {
-        if command[0] == b"EXPIRED" {
+        if matches!(command[0].as_slice(), b"EXPIRED" | b"CARRY") {
             return;
         }
         if choices.rarely(8) {
             command[0].make_ascii_lowercase();
         }
-        // A blocking command with the timeout 0 would wait forever.
+        // A blocking command with the timeout 0 would wait forever. Servers with NOVALUES reject cursors
+        // that the oldest one accepts.
+        if command.iter().any(|word| word == b"NOVALUES") {
+            return;
+        }
         if !choices.rarely(8) || command[0][0] | 0x20 == b'b' {
             return;
         }

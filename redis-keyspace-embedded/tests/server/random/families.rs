@@ -3,7 +3,7 @@
 use redis_keyspace_harness::RealServer;
 
 use super::commands::Family;
-use super::runner::sequences_agree;
+use super::runner::{has_command, sequences_agree};
 
 /// A string longer than the elements of a small encoding.
 const LONG: &[u8] = b"0123456789012345678901234567890123456789012345678901234567890123456789";
@@ -25,7 +25,7 @@ const LISTS: Family = Family {
         "LREM K I E",
         "LTRIM K I I",
         "LINSERT K BEFORE|AFTER|after|x E E",
-        "LPOS K E [ RANK I ] [ COUNT I ] [ MAXLEN I ] [ RANK I ]",
+        "LPOS K E [ RANK 1|-1|0|2|-2|3|x|1.5 ] [ COUNT I ] [ MAXLEN I ] [ RANK -1 ]",
         "LMOVE K K LEFT|RIGHT|left LEFT|RIGHT|right",
         "RPOPLPUSH K K",
         "LMPOP #K LEFT|RIGHT|x [ COUNT N ]",
@@ -46,6 +46,184 @@ const LISTS: Family = Family {
     elements: &[b"a", b"b", b"c", b"1", b"-5", b"", b"\x00\xff\r\n", LONG],
     state: &["TYPE", "LRANGE K 0 -1", "TTL"],
 };
+
+const SETS: Family = Family {
+    name: "sets",
+    templates: &[
+        "SADD K E+",
+        "SADD K E+",
+        "SADD K E+",
+        "SREM K E+",
+        "SMEMBERS K",
+        "SISMEMBER K E",
+        "SMISMEMBER K E+",
+        "SCARD K",
+        "SMOVE K K E",
+        "SPOP K [ N ]",
+        "SPOP K 1|2|-1|x [ X ]",
+        "SRANDMEMBER K [ 0|1|2|-1|-5|10|x ]",
+        "SINTER K+",
+        "SUNION K+",
+        "SDIFF K+",
+        "SINTERSTORE K K+",
+        "SUNIONSTORE K K+",
+        "SDIFFSTORE K K+",
+        "SINTERCARD #K [ LIMIT I ] [ LIMIT N ]",
+        "SSCAN K 0 COUNT 1000 [ MATCH *|a*|[ab]|?|E ]",
+        "SSCAN K 0|x COUNT 0|x|1000 [ MATCH * ]",
+        "SET K E",
+        "DEL K",
+        "EXPIRE K 100|-1",
+        "EXPIRED K",
+        "COPY K K [ REPLACE ]",
+    ],
+    keys: &["s", "t", "u"],
+    elements: &[b"a", b"b", b"c", b"1", b"2", b"-5", b"", b"\x00\xff\r\n", LONG],
+    state: &["TYPE", "SMEMBERS", "TTL"],
+};
+
+#[test]
+fn random_set_commands_get_the_same_replies() {
+    sequences_agree(SETS, &RealServer::builder().start());
+}
+
+const HASHES: Family = Family {
+    name: "hashes",
+    templates: &[
+        "HSET K EE+",
+        "HSET K EE+",
+        "HSET K EE+",
+        "HMSET K EE+",
+        "HSETNX K E E",
+        "HGET K E",
+        "HMGET K E+",
+        "HGETALL K",
+        "HKEYS K",
+        "HVALS K",
+        "HLEN K",
+        "HEXISTS K E",
+        "HSTRLEN K E",
+        "HDEL K E+",
+        "HINCRBY K E I",
+        "HINCRBY K E I",
+        "HINCRBYFLOAT K E 1|-1|1.5|-0.25|0.1|1e300|1e5000|inf|nan|x|0x10",
+        "HINCRBYFLOAT K E 1.5|0.1",
+        "HRANDFIELD K [ 0|1|2|-1|-5|10|x ]",
+        "HRANDFIELD K 0|1|2|-1|-5|10|x|9223372036854775807 WITHVALUES|withvalues|x",
+        "HSCAN K 0 COUNT 1000 [ MATCH *|a*|[ab]|?|E ]",
+        "HSCAN K 0|x COUNT 0|x|1000 [ MATCH * ]",
+        "SET K E",
+        "DEL K",
+        "EXPIRE K 100|-1",
+        "EXPIRED K",
+        "COPY K K [ REPLACE ]",
+        "OBJECT ENCODING K",
+    ],
+    keys: &["h", "i", "j"],
+    elements: &[b"a", b"b", b"c", b"1", b"3.25", b"-5", b"9223372036854775800", b"", b"\x00\xff\r\n"],
+    state: &["TYPE", "HGETALL", "TTL"],
+};
+
+#[test]
+fn random_hash_commands_get_the_same_replies() {
+    sequences_agree(HASHES, &RealServer::builder().start());
+}
+
+const FIELD_LIFETIMES: Family = Family {
+    name: "field lifetimes",
+    templates: &[
+        "HSET K EE+",
+        "HSET K EE+",
+        "HSET K EE+",
+        "HDEL K E+",
+        "HINCRBY K E 1",
+        "HINCRBYFLOAT K E 1.5",
+        "HEXPIRE K 1000|0|2000|-1|x|9223372036854775807 [ NX|XX|GT|LT ] FIELDS #E [ NX|GT ]",
+        "HPEXPIRE K 1000000|0|2000000|70368744177663 [ NX|XX|GT|LT ] FIELDS #E",
+        "HEXPIREAT K 4000000000|1|4000000001 [ NX|XX|GT|LT ] FIELDS #E",
+        "HPEXPIREAT K 4000000000000|1|4000000000001|70368744177663|70368744177664 [ NX|XX|GT|LT ] FIELDS #E",
+        "HTTL K FIELDS #E",
+        "HPTTL K FIELDS #E",
+        "HEXPIRETIME K FIELDS #E",
+        "HPEXPIRETIME K FIELDS #E",
+        "HPERSIST K FIELDS #E",
+        "HGETDEL K FIELDS #E",
+        "HGETEX K [ EX 1000|-1|x ] [ PERSIST ] FIELDS #E",
+        "HGETEX K FIELDS #E [ PX 1000000 ]",
+        "HGETEX K EXAT|PXAT 1|4000000000|70368744177664 FIELDS #E",
+        "HSETEX K [ FNX|FXX ] [ EX 1000|0|-1|x ] [ KEEPTTL ] FIELDS #EE",
+        "HSETEX K FIELDS #EE [ FNX|FXX ] [ PXAT|EXAT 1|4000000000 ]",
+        "SET K E",
+        "DEL K",
+        "EXPIRED K",
+        "RENAME K K",
+        "COPY K K [ REPLACE ]",
+        "HSCAN K 0 COUNT 1000 NOVALUES [ MATCH E ]",
+    ],
+    keys: &["h", "i", "j"],
+    elements: &[b"a", b"b", b"c", b"1", b"\x00\xff\r\n"],
+    state: &["TYPE", "HGETALL", "HTTL K FIELDS 5 a b c 1 d", "HPEXPIRETIME K FIELDS 3 a b c", "TTL"],
+};
+
+/// Only newer servers have the commands.
+#[test]
+fn random_commands_for_field_lifetimes_get_the_same_replies() {
+    let server = RealServer::builder().start();
+    if has_command(&server, "HSETEX") {
+        sequences_agree(FIELD_LIFETIMES, &server);
+    }
+}
+
+const KEYS: Family = Family {
+    name: "keys",
+    templates: &[
+        "SET K E",
+        "RPUSH K E+",
+        "SADD K E+",
+        "HSET K EE+",
+        "ZADD K 1 E",
+        "DEL K+",
+        "UNLINK K+",
+        "EXISTS K+",
+        "TOUCH K+",
+        "TYPE K",
+        "RENAME K K",
+        "RENAMENX K K",
+        "COPY K K [ REPLACE ] [ DB 0|x|99 ]",
+        "CARRY K K 0|100000|-1|x [ REPLACE ] [ IDLETIME 10|-1|x ] [ FREQ 5|256 ]",
+        "CARRY K K 0|100000 [ REPLACE ] [ ABSTTL ]",
+        "CARRY K K 4000000000000 ABSTTL REPLACE",
+        "RESTORE K 0|-1|x X [ REPLACE ] [ FREQ 5|x ] [ IDLETIME 1 ] [ junk ]",
+        "OBJECT ENCODING|REFCOUNT|FREQ|IDLETIME K",
+        "OBJECT REFCOUNT K",
+        "EXPIRE K 100|-1|x|200|9223372036854775807 [ NX|XX|GT|LT|x ] [ GT ]",
+        "PEXPIREAT K 4000000000000|1|4000000000001 [ NX|XX|GT|LT ]",
+        "EXPIREAT K 4000000000 [ GT|LT ]",
+        "EXPIRETIME K",
+        "PEXPIRETIME K",
+        "TTL K",
+        "PERSIST K",
+        "EXPIRED K",
+        "SCAN 0 COUNT 1000 [ TYPE string|list|hash|x ] [ MATCH *|k* ]",
+        "KEYS *",
+    ],
+    keys: &["k", "l", "m", "n"],
+    elements: &[b"a", b"b", b"", b"7", b"\x00\xff\r\n", LONG],
+    state: &[
+        "TYPE",
+        "GET",
+        "LRANGE K 0 -1",
+        "SMEMBERS",
+        "HGETALL",
+        "ZRANGE K 0 -1 WITHSCORES",
+        "PEXPIRETIME",
+    ],
+};
+
+#[test]
+fn random_commands_for_keys_get_the_same_replies() {
+    sequences_agree(KEYS, &RealServer::builder().arg("--databases").arg("16").start());
+}
 
 #[test]
 fn random_list_commands_get_the_same_replies() {

@@ -34,6 +34,9 @@ impl Pair {
             self.let_expire(&command[1]).await;
             return None;
         }
+        if command[0] == b"CARRY" {
+            return self.carry(command).await;
+        }
         let comparison = Comparison::of(command);
         let before = match comparison {
             Comparison::Random => self.members(command).await,
@@ -87,6 +90,20 @@ impl Pair {
         right
     }
 
+    /// Restores what DUMP returned for one key at another key. Each server has its own payload.
+    async fn carry(&mut self, command: &[Vec<u8>]) -> Option<String> {
+        let mut replies = Vec::new();
+        for connection in [&mut self.embedded, &mut self.real] {
+            let reply = connection.call(&[b"DUMP", command[1].as_slice()]).await.unwrap_or_default();
+            let payload = strings(&reply).pop().unwrap_or_else(|| b"no payload of any server".to_vec());
+            let mut restore = vec![b"RESTORE".to_vec(), command[2].clone(), command[3].clone(), payload];
+            restore.extend_from_slice(&command[4..]);
+            let reply = connection.call(&restore).await.unwrap_or_default();
+            replies.push(String::from_utf8_lossy(&reply).into_owned());
+        }
+        (replies[0] != replies[1]).then(|| format!("RESTORE of {command:?}: {replies:?}"))
+    }
+
     /// Lets the key expire on both.
     async fn let_expire(&mut self, key: &[u8]) {
         for connection in [&mut self.embedded, &mut self.real] {
@@ -111,6 +128,18 @@ fn without_map(reply: &[u8]) -> Vec<u8> {
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Whether a server has a command. Says so if it does not.
+pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let reply =
+        runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
+    let is_known = !matches!(reply.as_str(), "*1\r\n*-1\r\n" | "*1\r\n$-1\r\n");
+    if !is_known {
+        eprintln!("the server has no {name}: nothing to compare");
+    }
+    is_known
 }
 
 /// Runs random sequences of the family's commands on both servers. A failure shows the shortest
