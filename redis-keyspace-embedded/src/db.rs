@@ -125,9 +125,9 @@ impl Db {
         }
     }
 
-    /// Records a change in place that does not empty the value.
-    pub(crate) fn touch(&mut self, key: &[u8]) {
-        self.changed(key);
+    /// Serves the clients that wait for a key, although it counts as unchanged.
+    pub(crate) fn wake(&mut self, key: &[u8]) {
+        self.waiters.changed(key);
     }
 
     /// Stores a value and its expiry, and replaces existing ones.

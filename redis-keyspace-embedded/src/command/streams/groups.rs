@@ -24,14 +24,13 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let group = stream.group_mut(name).ok_or_else(|| missing(key, name))?;
         let id = if text.as_ref() == b"$" { last } else { id_or_end(text, 0)? };
         (group.last_id, group.entries_read) = (id, options.entries_read);
-        context.db()?.touch(key);
         Ok(Reply::OK)
     }),
     command("xgroup|destroy", 4, 0, SECOND_WORD, |context, arguments| {
         let [key, name] = exactly(arguments)?;
         let is_removed = existing(context, key)?.remove_group(name);
         if is_removed {
-            context.db()?.touch(key);
+            context.db()?.wake(key);
         }
         Ok(Reply::flag(is_removed))
     }),
@@ -46,7 +45,6 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let [key, name, consumer] = exactly(arguments)?;
         let group = existing(context, key)?.group_mut(name).ok_or_else(|| missing(key, name))?;
         let pending = group.remove_consumer(consumer);
-        context.db()?.touch(key);
         Ok(Reply::count(pending))
     }),
 ];

@@ -200,7 +200,6 @@ fn read_one(
             let pending = Pending { consumer: reader.consumer.clone(), time: now, deliveries: 1 };
             let pending = (!reader.without_ack).then_some(&pending);
             let found = stream.deliver(&reader.group, count, pending);
-            db.touch(key);
             Ok(Some(entries(&found)))
         }
         (From::New, None) => Ok(None),
