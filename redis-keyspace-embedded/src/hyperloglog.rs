@@ -1,7 +1,7 @@
 //! HyperLogLog: estimates the number of different elements in a constant amount of memory.
 //!
-//! The estimates are those of a real server: the hash, the registers and the formula are the same. A
-//! real server stores few elements in a shorter, sparse form. It is read here, but never written.
+//! The estimates are those of a real server: the hash, the registers and the formula are the same.
+//! A real server stores few elements in a shorter, sparse form. It is read here, but never written.
 
 use bytes::{Bytes, BytesMut};
 

@@ -48,8 +48,8 @@
 //!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the
 //!   port of the TCP connection, or 0.
 //! * ZRANK and ZREVRANK have the option WITHSCORE of version 7.2.
-//! * A HyperLogLog is always stored in the dense form, so GET and STRLEN return more bytes for a small
-//!   one. Its estimates are the same.
+//! * A HyperLogLog is always stored in the dense form, so GET and STRLEN return more bytes for a
+//!   small one. Its estimates are the same.
 //! * GEORADIUS, XSETID and LCS are not supported.
 //! * BYLEX on a large sorted set whose members have different scores selects other members. A real
 //!   server's choice depends on random numbers there.

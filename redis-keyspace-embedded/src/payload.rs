@@ -11,7 +11,7 @@ use sha1_smol::Sha1;
 use crate::hash::Hash;
 use crate::ordered::Ordered;
 use crate::sorted_set::SortedSet;
-use crate::stream::{EntryId, Group, Pending, Stream};
+use crate::stream::{EntryId, Group, PendingEntry, Stream};
 use crate::value::Value;
 
 const VERSION: [u8; 2] = [0xFF, 0xFF];
@@ -195,7 +195,7 @@ impl Reader<'_> {
             for _ in 0..self.count()? {
                 let id = self.id()?;
                 let (consumer, time, deliveries) = (self.bytes()?, self.signed()?, self.signed()?);
-                group.assign(id, Pending { consumer, time, deliveries });
+                group.assign(id, PendingEntry { consumer, time, deliveries });
             }
             stream.add_group(&name, group);
         }
@@ -254,7 +254,7 @@ mod tests {
 
     use super::{PayloadError, decode, encode};
     use crate::hash::Hash;
-    use crate::stream::{EntryId, Group, Pending, Stream};
+    use crate::stream::{EntryId, Group, PendingEntry, Stream};
     use crate::value::Value;
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         let mut group = Group::new(EntryId::ZERO, Some(0));
         group.add_consumer(b"consumer", 7);
         stream.add_group(b"group", group);
-        let pending = Pending { consumer: "consumer".into(), time: 8, deliveries: 1 };
+        let pending = PendingEntry { consumer: "consumer".into(), time: 8, deliveries: 1 };
         stream.deliver(b"group", 1, Some(&pending));
         let payload = encode(&Value::Stream(Box::new(stream)));
         let Ok(value) = decode(&payload) else { panic!("a stream") };

@@ -130,8 +130,8 @@ pub(crate) struct Context<'a> {
     pub(super) commands: &'static Commands,
     pub(super) now: i64,
     pub(super) nesting: Nesting,
-    /// The one or two words of the name of the running command, as the client wrote them. Some error
-    /// messages quote them.
+    /// The one or two words of the name of the running command, as the client wrote them. Some
+    /// error messages quote them.
     pub(super) called: Vec<Bytes>,
     /// Subscribers whose output is full. They still count as subscribers until the command ends, as
     /// on a real server.

@@ -13,13 +13,13 @@ pub(crate) struct Group {
     pub(crate) last_id: EntryId,
     /// The number of entries up to `last_id`, if it is known.
     pub(crate) entries_read: Option<i64>,
-    pending: BTreeMap<EntryId, Pending>,
+    pending: BTreeMap<EntryId, PendingEntry>,
     consumers: BTreeMap<Bytes, Consumer>,
 }
 
 /// An entry that was delivered, but not acknowledged.
 #[derive(Clone, Debug)]
-pub(crate) struct Pending {
+pub(crate) struct PendingEntry {
     pub(crate) consumer: Bytes,
     /// The time of the last delivery, in milliseconds since the epoch.
     pub(crate) time: i64,
@@ -38,11 +38,11 @@ impl Group {
         Self { last_id, entries_read, pending: BTreeMap::new(), consumers: BTreeMap::new() }
     }
 
-    pub(crate) fn pending(&self) -> &BTreeMap<EntryId, Pending> {
+    pub(crate) fn pending(&self) -> &BTreeMap<EntryId, PendingEntry> {
         &self.pending
     }
 
-    pub(crate) fn pending_mut(&mut self, id: EntryId) -> Option<&mut Pending> {
+    pub(crate) fn pending_mut(&mut self, id: EntryId) -> Option<&mut PendingEntry> {
         self.pending.get_mut(&id)
     }
 
@@ -78,7 +78,7 @@ impl Group {
     }
 
     /// Makes an entry pending for a consumer, also if it is pending for another one.
-    pub(crate) fn assign(&mut self, id: EntryId, pending: Pending) {
+    pub(crate) fn assign(&mut self, id: EntryId, pending: PendingEntry) {
         let name = pending.consumer.clone();
         if let Some(before) = self.pending.insert(id, pending)
             && let Some(consumer) = self.consumers.get_mut(&before.consumer)

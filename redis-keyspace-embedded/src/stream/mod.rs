@@ -10,13 +10,11 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-pub(crate) use group::{Group, Pending};
+pub(crate) use group::{Group, PendingEntry};
 pub(crate) use id::EntryId;
 pub(crate) use node::StreamEntry;
 use node::StreamNode;
 use radix::radix_nodes;
-
-use crate::value::keep;
 
 /// Entries in the order of their IDs, and consumer groups.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +78,9 @@ impl Stream {
 
     /// Adds an entry. Its ID must be greater than the last one.
     pub(crate) fn add(&mut self, id: EntryId, fields: &[Bytes]) {
-        let entry = StreamEntry { id, fields: fields.iter().map(keep).collect() };
+        // Copies: slices of a request would keep the whole read buffer alive.
+        let entry =
+            StreamEntry { id, fields: fields.iter().map(|field| Bytes::copy_from_slice(field)).collect() };
         match self.nodes.last_entry() {
             Some(mut node) if node.get().has_room(fields) => node.get_mut().push(entry),
             _ => drop(self.nodes.insert(id, StreamNode::new(entry))),
@@ -195,7 +195,7 @@ impl Stream {
         &mut self,
         name: &[u8],
         count: usize,
-        pending: Option<&Pending>,
+        pending: Option<&PendingEntry>,
     ) -> Vec<StreamEntry> {
         let Some(last) = self.group(name).map(|group| group.last_id) else { return Vec::new() };
         let Some(start) = last.next() else { return Vec::new() };

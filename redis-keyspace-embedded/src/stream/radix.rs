@@ -1,7 +1,7 @@
 //! The number of nodes of a radix tree, for XINFO.
 
-/// Returns the number of nodes of a radix tree with these sorted keys of the same length. A node has
-/// one key byte per child, or a sequence of bytes that has one child.
+/// Returns the number of nodes of a radix tree with these sorted keys of the same length. A node
+/// has one key byte per child, or a sequence of bytes that has one child.
 pub(super) fn radix_nodes<const N: usize>(keys: &[[u8; N]]) -> usize {
     if keys.is_empty() { 1 } else { below(keys, 0) }
 }

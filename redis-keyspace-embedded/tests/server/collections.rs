@@ -37,7 +37,8 @@ async fn estimates_are_those_of_a_real_server() {
             same(&mut pair, &["PFCOUNT", key]).await;
         }
         same(&mut pair, &["PFCOUNT", "p", "q"]).await;
-        // The embedded server reads what a real one has stored, in its sparse and in its dense form.
+        // The embedded server reads what a real one has stored, in its sparse and in its dense
+        // form.
         let stored = pair[1].call(&["GET", "p"]).await.expect("a reply");
         let copy = [b"SET".to_vec(), b"copy".to_vec(), string(&stored)];
         same(&mut pair, &copy).await;

@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 
 use crate::raw::{Raw, Running, words};
 
-/// One step per line: the name of a connection, then `!` and a command that waits, `?` for its reply,
-/// or a command whose reply is compared.
+/// One step per line: the name of a connection, then `!` and a command that waits, `?` for its
+/// reply, or a command whose reply is compared.
 const STEPS: &str = "
 # The client that has waited longest is first, and gets the first key that has members.
 a ! BZPOPMIN z y 0

@@ -22,7 +22,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let coordinates = Coordinates::of(context);
         let name = context.called.first().cloned().unwrap_or_default();
         let sorted = read(context, key)?;
-        let search = Search::parse(options, sorted, &name, false)?;
+        let search = GeoQuery::parse(options, sorted, &name, false)?;
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
         Ok(Reply::Array(found.into_iter().map(|found| search.reply(found, coordinates)).collect()))
     }),
@@ -30,7 +30,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let ([target, source], options) = first(arguments)?;
         let name = context.called.first().cloned().unwrap_or_default();
         let sorted = read(context, source)?;
-        let search = Search::parse(options, sorted, &name, true)?;
+        let search = GeoQuery::parse(options, sorted, &name, true)?;
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
         let score = |found: &Found| if search.stores_distance { found.distance } else { found.score };
         let found: SortedSet = found.into_iter().map(|found| (found.member.clone(), score(&found))).collect();
@@ -39,7 +39,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
 ];
 
 /// The options of GEOSEARCH.
-struct Search {
+struct GeoQuery {
     center: Position,
     shape: Shape,
     /// The length of the unit in meters.
@@ -62,7 +62,7 @@ struct Found {
     distance: f64,
 }
 
-impl Search {
+impl GeoQuery {
     /// Parses the options. `sorted` is the set that is searched, and errors quote `name`.
     fn parse(
         options: &[Bytes],

@@ -9,7 +9,7 @@ use crate::command::bounded::at_least;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
 use crate::reply::{Answer, Failure, Reply};
-use crate::stream::{EntryId, Group, Pending};
+use crate::stream::{EntryId, Group, PendingEntry};
 use crate::value::Value;
 
 pub(in crate::command) const TABLE: &[Spec] =
@@ -77,7 +77,9 @@ impl ClaimOptions {
                 return false;
             }
             Some(pending) => pending.clone(),
-            None if self.creates_pending => Pending { consumer: consumer.clone(), time: now, deliveries: 1 },
+            None if self.creates_pending => {
+                PendingEntry { consumer: consumer.clone(), time: now, deliveries: 1 }
+            }
             None => return false,
         };
         pending.time = self.time.unwrap_or(now);

@@ -13,7 +13,7 @@ use crate::command::flags::NO_KEYS;
 use crate::db::Db;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
-use crate::stream::{EntryId, Pending, Stream};
+use crate::stream::{EntryId, PendingEntry, Stream};
 use crate::value::Value;
 
 pub(in crate::command) const TABLE: &[Spec] = &[
@@ -26,7 +26,7 @@ const WAITING_COUNT: i64 = 1000;
 
 /// A group and the consumer that reads.
 #[derive(Clone)]
-struct Reader {
+struct GroupReader {
     group: Bytes,
     consumer: Bytes,
     without_ack: bool,
@@ -34,7 +34,7 @@ struct Reader {
 
 /// Where a client reads a stream.
 #[derive(Clone, Copy, PartialEq)]
-enum From {
+enum ReadFrom {
     /// After an ID. For a group, it is one of the pending entries of the consumer.
     After(EntryId),
     /// After the last entry that was delivered to the group.
@@ -46,7 +46,7 @@ struct ReadOptions<'a> {
     count: i64,
     /// `None` does not wait. `Some(None)` waits without a limit.
     timeout: Option<Option<Duration>>,
-    reader: Option<Reader>,
+    reader: Option<GroupReader>,
     keys: &'a [Bytes],
     ids: &'a [Bytes],
 }
@@ -81,7 +81,7 @@ impl<'a> ReadOptions<'a> {
                     if is_group && group.is_none() {
                         return Err(Failure::new("ERR Missing GROUP option for XREADGROUP"));
                     }
-                    let reader = group.map(|(group, consumer)| Reader { group, consumer, without_ack });
+                    let reader = group.map(|(group, consumer)| GroupReader { group, consumer, without_ack });
                     return Ok(Self { count, timeout, reader, keys, ids });
                 }
                 (b"GROUP", [_, _, ..]) if !is_group => return Err(only_group("GROUP")),
@@ -129,7 +129,7 @@ fn xread(context: &mut Context<'_>, arguments: &[Bytes], name: &str) -> Answer {
         return Ok(Reply::NilArray);
     };
     let count = count_or_all(if count > 0 { count } else { WAITING_COUNT });
-    let places: Vec<(Bytes, From)> = keys.iter().map(owned).zip(places).collect();
+    let places: Vec<(Bytes, ReadFrom)> = keys.iter().map(owned).zip(places).collect();
     wait(context, keys, timeout, move |db, key, now| {
         let (_, from) = places.iter().find(|(other, _)| other == key)?;
         if let Some(reader) = &reader {
@@ -150,7 +150,12 @@ fn xread(context: &mut Context<'_>, arguments: &[Bytes], name: &str) -> Answer {
 }
 
 /// Parses the ID after which a stream is read.
-fn place(stream: Option<&Stream>, key: &[u8], text: &[u8], reader: Option<&Reader>) -> Result<From, Failure> {
+fn place(
+    stream: Option<&Stream>,
+    key: &[u8],
+    text: &[u8],
+    reader: Option<&GroupReader>,
+) -> Result<ReadFrom, Failure> {
     if let Some(reader) = reader
         && stream.and_then(|stream| stream.group(&reader.group)).is_none()
     {
@@ -160,14 +165,14 @@ fn place(stream: Option<&Stream>, key: &[u8], text: &[u8], reader: Option<&Reade
         (b"$", Some(_)) => Err(Failure::new(
             "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
         )),
-        (b"$", None) => Ok(From::After(stream.map_or(EntryId::ZERO, Stream::last_id))),
-        (b">", Some(_)) => Ok(From::New),
+        (b"$", None) => Ok(ReadFrom::After(stream.map_or(EntryId::ZERO, Stream::last_id))),
+        (b">", Some(_)) => Ok(ReadFrom::New),
         (b">", None) => Err(Failure::new(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
         )),
         _ => match entry_id(text, 0)? {
-            EntryId::MAX if reader.is_some() => Ok(From::New),
-            id => Ok(From::After(id)),
+            EntryId::MAX if reader.is_some() => Ok(ReadFrom::New),
+            id => Ok(ReadFrom::After(id)),
         },
     }
 }
@@ -176,38 +181,44 @@ fn place(stream: Option<&Stream>, key: &[u8], text: &[u8], reader: Option<&Reade
 fn read_one(
     db: &mut Db,
     key: &[u8],
-    from: From,
-    reader: Option<&Reader>,
+    from: ReadFrom,
+    reader: Option<&GroupReader>,
     count: usize,
     now: i64,
 ) -> Result<Option<Reply>, Failure> {
     let Some(stream) = db.value_mut(key).map(Value::stream_mut).transpose()? else { return Ok(None) };
     let last = stream.last_entry_id();
     match (from, reader) {
-        (From::After(after), None) => {
+        (ReadFrom::After(after), None) => {
             let Some(start) = after.next().filter(|_| last.is_some_and(|last| last > after)) else {
                 return Ok(None);
             };
             Ok(Some(entries(stream.range(start..=EntryId::MAX).take(count))))
         }
-        (From::After(after), Some(reader)) => Ok(history(stream, reader, after, count, now)),
-        (From::New, Some(reader)) => {
+        (ReadFrom::After(after), Some(reader)) => Ok(history(stream, reader, after, count, now)),
+        (ReadFrom::New, Some(reader)) => {
             let Some(group) = stream.group_mut(&reader.group) else { return Ok(None) };
             if last.is_none_or(|last| last <= group.last_id) {
                 return Ok(None);
             }
             group.see_consumer(&reader.consumer, now);
-            let pending = Pending { consumer: reader.consumer.clone(), time: now, deliveries: 1 };
+            let pending = PendingEntry { consumer: reader.consumer.clone(), time: now, deliveries: 1 };
             let pending = (!reader.without_ack).then_some(&pending);
             let found = stream.deliver(&reader.group, count, pending);
             Ok(Some(entries(&found)))
         }
-        (From::New, None) => Ok(None),
+        (ReadFrom::New, None) => Ok(None),
     }
 }
 
 /// Returns pending entries of the consumer. Each one counts as another delivery.
-fn history(stream: &mut Stream, reader: &Reader, after: EntryId, count: usize, now: i64) -> Option<Reply> {
+fn history(
+    stream: &mut Stream,
+    reader: &GroupReader,
+    after: EntryId,
+    count: usize,
+    now: i64,
+) -> Option<Reply> {
     let group = stream.group_mut(&reader.group)?;
     group.see_consumer(&reader.consumer, now);
     let pending = &group.consumers().get(&reader.consumer)?.pending;
