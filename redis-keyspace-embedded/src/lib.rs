@@ -40,9 +40,17 @@
 //!
 //! # Differences from a real server
 //!
-//! * The server supports the everyday commands for strings, lists, hashes, sets and sorted sets,
-//!   with transactions, blocking pops and channels. Streams and ACL rules are not supported. An
+//! * The server supports the commands of version 7.0 for lists, sets and hashes, the everyday ones for
+//!   strings and sorted sets, transactions, and channels. SORT and ACL rules are not supported. An
 //!   unknown command gets the same error as on a real server.
+//! * The lifetimes of hash fields (HEXPIRE, HTTL, HSETEX and so on) work as in version 8.6. HSCAN has
+//!   the option NOVALUES of version 7.4.
+//! * DUMP returns a payload of its own format. RESTORE refuses the payloads of a real server, and a
+//!   real server refuses those of this one.
+//! * OBJECT ENCODING names the encoding of version 7.0, and `listpackex` for a hash with lifetimes of
+//!   fields. For a set, it is the encoding of a set that was written in one command. OBJECT FREQ always
+//!   fails, because accesses are not counted.
+//! * SPOP, SRANDMEMBER and HRANDFIELD select the same items in every run.
 //! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
 //!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the
@@ -70,7 +78,7 @@
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.
 //! * INCRBYFLOAT adds as a real server on x86-64 does, on every machine.
-//! * SCAN returns the newest keys first. KEYS, SMEMBERS and HGETALL return the order of insertion.
+//! * SCAN, SSCAN and HSCAN return the newest items first. KEYS, SMEMBERS and HGETALL return the order of insertion.
 //! * DEBUG SLEEP blocks the connection that sends it, not the server.
 //! * A command has at most 1,048,576 arguments.
 

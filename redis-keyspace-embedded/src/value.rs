@@ -77,16 +77,9 @@ impl Value {
             Self::String(data) if data.len() <= 44 => "embstr",
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
-            Self::Hash(hash) => {
-                let mut fields = hash.iter();
-                let small = hash.len() <= 128
-                    && fields.all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
-                match (small, hash.next_expiry()) {
-                    (true, None) => "listpack",
-                    (true, Some(_)) => "listpackex",
-                    (false, _) => "hashtable",
-                }
-            }
+            Self::Hash(hash) if hash.is_large() => "hashtable",
+            Self::Hash(hash) if hash.next_expiry().is_some() => "listpackex",
+            Self::Hash(_) => "listpack",
             Self::Set(set) => {
                 let integers = set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
                 if integers { "intset" } else { "hashtable" }

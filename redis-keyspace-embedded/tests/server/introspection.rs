@@ -29,7 +29,24 @@ fn items(value: &Value) -> &[Value] {
 }
 
 /// Commands that are those of newer servers.
-const NEWER: [&str; 4] = ["client|setinfo", "client|no-touch", "zrank", "zrevrank"];
+const NEWER: &[&str] = &[
+    "client|setinfo",
+    "client|no-touch",
+    "hexpire",
+    "hpexpire",
+    "hexpireat",
+    "hpexpireat",
+    "httl",
+    "hpttl",
+    "hexpiretime",
+    "hpexpiretime",
+    "hpersist",
+    "hgetex",
+    "hsetex",
+    "hgetdel",
+    "zrank",
+    "zrevrank",
+];
 
 /// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod blocking;
 mod cluster;
 mod collections;
 mod differential;

@@ -76,13 +76,24 @@ impl Choices<'_> {
 impl Family {
     /// A command, mostly one that is correct.
     pub(super) fn command(self) -> impl Strategy<Value = Vec<Vec<u8>>> {
+        self.command_or_spoiled(true)
+    }
+
+    /// A command that is correct.
+    pub(super) fn correct_command(self) -> impl Strategy<Value = Vec<Vec<u8>>> {
+        self.command_or_spoiled(false)
+    }
+
+    fn command_or_spoiled(self, spoils: bool) -> impl Strategy<Value = Vec<Vec<u8>>> {
         let template = prop::sample::select(self.templates);
         (template, prop::collection::vec(any::<u16>(), 24)).prop_map(move |(template, numbers)| {
             let mut choices = Choices { numbers: numbers.iter().cycle() };
             let words: Vec<&str> = template.split_whitespace().collect();
             let mut command = Vec::new();
             self.render(&words, &mut choices, &mut command);
-            self.spoil(&mut choices, &mut command);
+            if spoils {
+                self.spoil(&mut choices, &mut command);
+            }
             command
         })
     }

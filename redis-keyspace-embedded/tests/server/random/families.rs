@@ -120,8 +120,8 @@ const HASHES: Family = Family {
         "OBJECT ENCODING K",
     ],
     keys: &["h", "i", "j"],
-    elements: &[b"a", b"b", b"c", b"1", b"3.25", b"-5", b"9223372036854775800", b"", b"\x00\xff\r\n"],
-    state: &["TYPE", "HGETALL", "TTL"],
+    elements: &[b"a", b"b", b"c", b"1", b"3.25", b"-5", b"9223372036854775800", b"", b"\x00\xff\r\n", LONG],
+    state: &["TYPE", "HGETALL", "TTL", "OBJECT ENCODING"],
 };
 
 #[test]
@@ -208,7 +208,7 @@ const KEYS: Family = Family {
         "KEYS *",
     ],
     keys: &["k", "l", "m", "n"],
-    elements: &[b"a", b"b", b"", b"7", b"\x00\xff\r\n", LONG],
+    elements: &[b"a", b"b", b"", b"70000", b"\x00\xff\r\n", LONG],
     state: &[
         "TYPE",
         "GET",

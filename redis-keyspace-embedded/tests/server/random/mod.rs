@@ -8,3 +8,4 @@ mod replies;
 mod runner;
 mod sorted_sets;
 mod streams;
+mod waiting;

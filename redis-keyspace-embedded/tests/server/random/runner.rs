@@ -142,13 +142,11 @@ pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
     is_known
 }
 
-/// Runs random sequences of the family's commands on both servers. A failure shows the shortest
-/// sequence that was found, and the seed.
-pub(super) fn sequences_agree(family: Family, real: &RealServer) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// The seed, and how many sequences are run if no variable says it.
+pub(super) fn configuration(cases: u32) -> (u64, ProptestConfig) {
     // A fixed seed: a failure is the same on every machine.
     let seed = number("REDIS_KEYSPACE_SEED").unwrap_or(15);
-    let cases = number("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(150);
+    let cases = number("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(cases);
     let config = ProptestConfig {
         cases,
         rng_seed: RngSeed::Fixed(seed),
@@ -156,6 +154,14 @@ pub(super) fn sequences_agree(family: Family, real: &RealServer) {
         max_shrink_iters: 4_000,
         ..ProptestConfig::default()
     };
+    (seed, config)
+}
+
+/// Runs random sequences of the family's commands on both servers. A failure shows the shortest
+/// sequence that was found, and the seed.
+pub(super) fn sequences_agree(family: Family, real: &RealServer) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (seed, config) = configuration(150);
     let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(family.command(), 1..60));
     let (ran, commands) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
