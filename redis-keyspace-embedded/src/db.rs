@@ -125,6 +125,11 @@ impl Db {
         }
     }
 
+    /// Serves the clients that wait for a key, although it counts as unchanged.
+    pub(crate) fn wake(&mut self, key: &[u8]) {
+        self.waiters.changed(key);
+    }
+
     /// Stores a value and its expiry, and replaces existing ones.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });

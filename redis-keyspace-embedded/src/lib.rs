@@ -55,8 +55,12 @@
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
 //!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the
 //!   port of the TCP connection, or 0.
-//! * ZADD does not support INCR. ZRANGE does not support REV, BYSCORE and BYLEX. These options get
-//!   an error that says so.
+//! * ZRANK and ZREVRANK have the option WITHSCORE of version 7.2.
+//! * A HyperLogLog is always stored in the dense form, so GET and STRLEN return more bytes for a
+//!   small one. Its estimates are the same.
+//! * GEORADIUS, XSETID and LCS are not supported.
+//! * BYLEX on a large sorted set whose members have different scores selects other members. A real
+//!   server's choice depends on random numbers there.
 //! * CONFIG SET accepts a dozen settings and checks their values. Only `client-output-buffer-limit`
 //!   has an effect; settings for memory, disk and timeouts have none.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
@@ -81,7 +85,9 @@
 
 // Foundations, independent of server data and protocol.
 mod clock;
+mod geohash;
 mod glob;
+mod hyperloglog;
 mod limits;
 mod number;
 mod ordered;
@@ -101,6 +107,7 @@ mod hash;
 mod payload;
 mod schedule;
 mod sorted_set;
+mod stream;
 mod value;
 mod waiting;
 

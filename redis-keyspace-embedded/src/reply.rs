@@ -134,11 +134,6 @@ impl Failure {
         Self::text([before.as_bytes(), quoted, after.as_bytes()].concat())
     }
 
-    /// The error for an option that only a real server supports.
-    pub(crate) fn unsupported_option(command: &str, option: &str) -> Self {
-        Self::text(format!("ERR the embedded server does not support the option {option} of {command}"))
-    }
-
     pub(crate) fn arity(command: &str) -> Self {
         Self::text(format!("ERR wrong number of arguments for '{command}' command"))
     }

@@ -29,11 +29,11 @@ pub(super) fn reply(next: u64, items: Vec<Reply>) -> Reply {
     Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(items)])
 }
 
-/// The options of SSCAN and HSCAN.
+/// The options of SSCAN, HSCAN and ZSCAN.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     pattern: Option<&'a Bytes>,
-    count: usize,
+    pub(super) count: usize,
     /// Whether HSCAN omits the values.
     pub(super) no_values: bool,
 }

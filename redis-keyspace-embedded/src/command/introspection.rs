@@ -8,8 +8,8 @@ use super::arguments::option;
 use super::context::{Commands, Context, Nesting, Spec, command};
 use super::find::{fits, lookup};
 use super::flags::{CONTAINER, NO_KEYS};
-use super::metadata::{Metadata, metadata};
-use super::positions::{count_position, has_counted_keys, keys};
+use super::metadata::{KeyPlace, Metadata, metadata};
+use super::positions::{has_movable_keys, keys};
 use crate::glob;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::{Protocol, encode};
@@ -150,26 +150,39 @@ fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
         Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
     };
     let typed = |kind, fields| map(vec![("type", Reply::text(kind)), ("spec", map(fields))]);
-    let index = |index| typed("index", vec![("index", Reply::Integer(index))]);
+    let numbers = |kind, numbers: [(&'static str, i64); 3]| {
+        typed(kind, numbers.map(|(name, number)| (name, Reply::Integer(number))).into())
+    };
+    let position = |position: usize| Reply::count(position);
     let (first, last, step) = spec.keys;
     let is_single = facts.key_uses.len() == 1;
-    let specs = facts.key_uses.iter().zip(first..).map(|(uses, position)| {
-        let (begin, find) = if has_counted_keys(spec) {
-            let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
-            let position = i64::try_from(count_position(spec)).unwrap_or_default();
-            (position, typed("keynum", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
-        } else {
-            // Relative to the first key, unless it counts from the end.
-            let last = match last {
-                last if last < 0 => last,
-                last if is_single => last.saturating_sub(first),
-                _ => 0,
-            };
-            let numbers = [("lastkey", last), ("keystep", step), ("limit", 0)];
-            (position, typed("range", numbers.map(|(name, number)| (name, Reply::Integer(number))).into()))
+    let specs = facts.key_uses.iter().zip(first..).map(|(uses, index)| {
+        let (begin, find) = match uses.place {
+            KeyPlace::Counted(number) => (
+                typed("index", vec![("index", position(number))]),
+                numbers("keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]),
+            ),
+            KeyPlace::After { word, from } => (
+                typed("keyword", vec![("keyword", Reply::text(word)), ("startfrom", position(from))]),
+                numbers("range", [("lastkey", -1), ("keystep", 1), ("limit", 2)]),
+            ),
+            KeyPlace::Fixed => {
+                // Relative to the first key, unless it counts from the end. The last one of several
+                // specifications has the rest of the keys.
+                let is_last = index == first.saturating_add(facts.key_uses.len().try_into().unwrap_or(0)) - 1;
+                let last = match last {
+                    last if last < 0 && (is_single || is_last) => last,
+                    last if is_single => last.saturating_sub(first),
+                    _ => 0,
+                };
+                (
+                    typed("index", vec![("index", Reply::Integer(index))]),
+                    numbers("range", [("lastkey", last), ("keystep", step), ("limit", 0)]),
+                )
+            }
         };
-        let flags = Reply::Set(statuses(uses, ""));
-        map(vec![("flags", flags), ("begin_search", index(begin)), ("find_keys", find)])
+        let flags = Reply::Set(statuses(&uses.flags, ""));
+        map(vec![("flags", flags), ("begin_search", begin), ("find_keys", find)])
     });
     specs.collect()
 }
@@ -195,7 +208,7 @@ fn keys_of<'a>(
     words: &'a [Bytes],
 ) -> Result<(&'static Spec, Vec<&'a Bytes>), Failure> {
     let spec = lookup(context.commands, words).map_err(|_| Failure::new("ERR Invalid command specified"))?;
-    if spec.keys == NO_KEYS && !has_counted_keys(spec) {
+    if spec.keys == NO_KEYS && !has_movable_keys(spec) {
         return Err(Failure::new("ERR The command has no key arguments"));
     }
     if !fits(spec, words) {
@@ -207,9 +220,16 @@ fn keys_of<'a>(
 /// Returns how a command uses the key at this index of its keys.
 fn uses_of(spec: &Spec, place: usize, words: &[Bytes]) -> Vec<&'static str> {
     let all = facts(spec).map(|facts| facts.key_uses.as_slice()).unwrap_or_default();
-    let uses = all.get(place).or(all.last()).cloned().unwrap_or_default();
+    let uses = all.get(place).or(all.last()).map(|uses| uses.flags.clone()).unwrap_or_default();
     if uses.contains(&"variable_flags") {
-        // Only SET: with the option GET, it also reads the key.
+        if spec.name == "bitfield" {
+            let writes = ["set", "incrby"];
+            let is_write =
+                |word: &Bytes| writes.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+            let has_write = words.iter().skip(2).any(is_write);
+            return if has_write { vec!["RW", "access", "update"] } else { vec!["RO", "access"] };
+        }
+        // SET: with the option GET, it also reads the key.
         let reads = words.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"get"));
         return if reads { vec!["RW", "access", "update"] } else { vec!["OW", "update"] };
     }

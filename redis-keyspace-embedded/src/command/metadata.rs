@@ -13,7 +13,44 @@ pub(super) struct Metadata {
     pub(super) categories: Vec<&'static str>,
     pub(super) tips: Vec<&'static str>,
     /// How the command uses its keys: one entry for all keys, or one per key.
-    pub(super) key_uses: Vec<Vec<&'static str>>,
+    pub(super) key_uses: Vec<KeyUse>,
+}
+
+/// How a command uses a key or several keys, and where they are.
+#[derive(Clone, Debug)]
+pub(super) struct KeyUse {
+    pub(super) flags: Vec<&'static str>,
+    pub(super) place: KeyPlace,
+}
+
+/// Where keys are among the arguments, which include the name of the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyPlace {
+    /// At the positions in the table of commands.
+    Fixed,
+    /// After this argument, which is their number.
+    Counted(usize),
+    /// After this word, in the first half of the arguments that follow it. `from` is the first
+    /// position where the word can be.
+    After { word: &'static str, from: usize },
+}
+
+impl KeyUse {
+    fn parse(text: &'static str) -> Option<Self> {
+        let (places, flags) = text
+            .split_whitespace()
+            .filter(|word| *word != "-")
+            .partition::<Vec<_>, _>(|word| word.starts_with('@'));
+        let mut place = KeyPlace::Fixed;
+        if let Some(text) = places.first() {
+            place = match text.split(':').collect::<Vec<_>>().as_slice() {
+                ["@count", position] => KeyPlace::Counted(position.parse().ok()?),
+                ["@after", word, from] => KeyPlace::After { word, from: from.parse().ok()? },
+                _ => return None,
+            };
+        }
+        Some(Self { flags, place })
+    }
 }
 
 static METADATA: LazyLock<HashMap<&'static str, Metadata>> = LazyLock::new(|| {
@@ -40,7 +77,8 @@ fn parse(line: &'static str) -> Option<(&'static str, Metadata)> {
     let [name, origin, flags, categories, tips, keys] = <[_; 6]>::try_from(columns).ok()?;
     let (since, group) = origin.split_once(' ')?;
     let words = |text: &'static str| text.split_whitespace().filter(|word| *word != "-").collect::<Vec<_>>();
-    let key_uses = keys.split(';').map(words).filter(|uses| !uses.is_empty()).collect();
+    let uses = keys.split(';').map(KeyUse::parse).collect::<Option<Vec<_>>>()?;
+    let key_uses = uses.into_iter().filter(|uses| !uses.flags.is_empty()).collect();
     let (flags, categories, tips) = (words(flags), words(categories), words(tips));
     Some((name, Metadata { since, group, flags, categories, tips, key_uses }))
 }

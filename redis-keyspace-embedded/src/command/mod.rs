@@ -4,6 +4,7 @@
 mod arguments;
 mod bounded;
 mod context;
+mod editing;
 mod flags;
 
 // Lookup of commands and their keys, and what COMMAND reports about them.
@@ -20,13 +21,16 @@ mod cursor;
 mod sample;
 
 // The commands by subject. Each module has a table of its commands.
+mod bitmaps;
 mod clients;
 mod cluster;
 mod config;
 mod connection;
 mod counters;
 mod expiry;
+mod geo;
 mod hashes;
+mod hyperloglogs;
 mod info;
 mod introspection;
 mod keys;
@@ -37,6 +41,7 @@ mod scripts;
 mod server;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 mod transaction;
 

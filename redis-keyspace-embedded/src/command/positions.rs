@@ -4,16 +4,19 @@ use bytes::Bytes;
 
 use super::arguments::integer;
 use super::context::Spec;
-use super::metadata::has_flag;
+use super::metadata::{KeyPlace, has_flag, metadata};
 
 /// Returns the keys in the arguments, which include the name of the command.
 pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
-    if has_counted_keys(spec) {
-        let rest = arguments.get(count_position(spec)..).unwrap_or_default();
-        let Some((count, rest)) = rest.split_first() else { return Vec::new() };
-        let count = integer(count).ok().and_then(|count| usize::try_from(count).ok());
-        return rest.get(..count.unwrap_or_default()).unwrap_or_default().iter().collect();
+    let mut keys = fixed_keys(spec, arguments);
+    let uses = metadata(spec.name).map(|metadata| metadata.key_uses.as_slice()).unwrap_or_default();
+    for place in uses.iter().map(|uses| uses.place) {
+        keys.extend(movable_keys(place, arguments));
     }
+    keys
+}
+
+fn fixed_keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     let (first, last, step) = spec.keys;
     let count = i64::try_from(arguments.len()).unwrap_or(i64::MAX);
     let last = if last < 0 { count.saturating_add(last) } else { last };
@@ -24,13 +27,23 @@ pub(super) fn keys<'a>(spec: &Spec, arguments: &'a [Bytes]) -> Vec<&'a Bytes> {
     arguments.iter().take(last.saturating_add(1)).skip(first).step_by(step).collect()
 }
 
-/// Whether the command has an argument with the number of keys, as in EVAL.
-pub(super) fn has_counted_keys(spec: &Spec) -> bool {
-    has_flag(spec.name, "movablekeys")
+fn movable_keys(place: KeyPlace, arguments: &[Bytes]) -> &[Bytes] {
+    let keys = match place {
+        KeyPlace::Fixed => None,
+        KeyPlace::Counted(position) => arguments.get(position..).and_then(|rest| {
+            let (count, rest) = rest.split_first()?;
+            rest.get(..usize::try_from(integer(count).ok()?).ok()?)
+        }),
+        KeyPlace::After { word, from } => arguments.get(from..).and_then(|rest| {
+            let is_word = |argument: &Bytes| argument.eq_ignore_ascii_case(word.as_bytes());
+            let rest = rest.get(rest.iter().position(is_word)?.saturating_add(1)..)?;
+            rest.get(..rest.len() / 2)
+        }),
+    };
+    keys.unwrap_or_default()
 }
 
-/// Returns the position of the argument with the number of keys.
-pub(super) fn count_position(spec: &Spec) -> usize {
-    // The other ones have a timeout or a script first.
-    if matches!(spec.name, "lmpop" | "sintercard") { 1 } else { 2 }
+/// Whether the positions of the keys depend on the arguments, as in EVAL.
+pub(super) fn has_movable_keys(spec: &Spec) -> bool {
+    has_flag(spec.name, "movablekeys")
 }

@@ -4,12 +4,16 @@ use std::sync::LazyLock;
 
 use super::context::Commands;
 use super::{
-    clients, cluster, config, connection, counters, expiry, hashes, info, introspection, keys, lists, pubsub,
-    restore, scripts, server, sets, sorted_sets, strings, transaction,
+    bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
+    introspection, keys, lists, pubsub, restore, scripts, server, sets, sorted_sets, streams, strings,
+    transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
     Commands::new(&[
+        bitmaps::bits::TABLE,
+        bitmaps::fields::TABLE,
+        bitmaps::search::TABLE,
         cluster::TABLE,
         connection::TABLE,
         clients::TABLE,
@@ -21,6 +25,9 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         hashes::random::TABLE,
         hashes::lifetimes::TABLE,
         hashes::extended::TABLE,
+        geo::places::TABLE,
+        geo::search::TABLE,
+        hyperloglogs::TABLE,
         keys::TABLE,
         lists::ends::TABLE,
         lists::reads::TABLE,
@@ -37,7 +44,18 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         sets::members::TABLE,
         sets::algebra::TABLE,
         sets::random::TABLE,
-        sorted_sets::TABLE,
+        sorted_sets::add::TABLE,
+        sorted_sets::combine::TABLE,
+        sorted_sets::lookup::TABLE,
+        sorted_sets::ranges::TABLE,
+        sorted_sets::remove::TABLE,
+        streams::claims::TABLE,
+        streams::entries::TABLE,
+        streams::groups::TABLE,
+        streams::info::TABLE,
+        streams::pending::TABLE,
+        streams::ranges::TABLE,
+        streams::read::TABLE,
         strings::TABLE,
         transaction::TABLE,
     ])

@@ -28,7 +28,7 @@ fn items(value: &Value) -> &[Value] {
     }
 }
 
-/// Commands that only newer servers have.
+/// Commands that are those of newer servers.
 const NEWER: &[&str] = &[
     "client|setinfo",
     "client|no-touch",
@@ -44,6 +44,8 @@ const NEWER: &[&str] = &[
     "hgetex",
     "hsetex",
     "hgetdel",
+    "zrank",
+    "zrevrank",
 ];
 
 /// Removes the notes of key specifications, which the embedded server does not have.

@@ -9,6 +9,7 @@
 
 mod blocking;
 mod cluster;
+mod collections;
 mod differential;
 mod driver;
 mod faults;
@@ -18,4 +19,5 @@ mod output;
 mod races;
 mod random;
 mod raw;
+mod served;
 mod streams;
