@@ -174,8 +174,8 @@ fn random_commands_for_field_lifetimes_get_the_same_replies() {
     }
 }
 
-/// Only absolute times have the conditions GT and LT: whether two relative ones are equal depends on
-/// the millisecond.
+/// Only absolute times have the conditions GT and LT: whether two relative ones are equal depends
+/// on the millisecond.
 const KEYS: Family = Family {
     name: "keys",
     templates: &[
