@@ -40,9 +40,9 @@
 //!
 //! # Differences from a real server
 //!
-//! * The server supports the commands of version 7.0 for lists, sets and hashes, the everyday ones
-//!   for strings and sorted sets, transactions, and channels. SORT and ACL rules are not supported.
-//!   An unknown command gets the same error as on a real server.
+//! * The server supports the commands of version 7.0 for lists, sets, hashes, sorted sets and
+//!   streams, the everyday ones for strings, transactions, and channels. SORT and ACL rules are not
+//!   supported. An unknown command gets the same error as on a real server.
 //! * The lifetimes of hash fields (HEXPIRE, HTTL, HSETEX and so on) work as in version 8.6. HSCAN
 //!   has the option NOVALUES of version 7.4.
 //! * DUMP returns a payload of its own format. RESTORE refuses the payloads of a real server, and a
