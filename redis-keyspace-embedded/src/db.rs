@@ -22,8 +22,8 @@ pub(crate) struct Entry {
     pub(crate) used: i64,
 }
 
-/// Tries to serve a client that waits for a key. It is called with the database, the changed key and
-/// the time. It returns `None` if the client must wait longer.
+/// Tries to serve a client that waits for a key. It is called with the database, the changed key
+/// and the time. It returns `None` if the client must wait longer.
 type ServeFn = dyn Fn(&mut Db, &Bytes, i64) -> Option<Answer> + Send + Sync;
 
 /// What a client waits for.
@@ -49,8 +49,8 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// Removes expired keys and fields. It is called before every command, so no other code has to handle
-    /// expiry.
+    /// Removes expired keys and fields. It is called before every command, so no other code has to
+    /// handle expiry.
     pub(crate) fn purge(&mut self, now: i64) {
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, key)) = self.expiries.pop_first() else { return };
@@ -123,6 +123,11 @@ impl Db {
         } else {
             self.changed(key);
         }
+    }
+
+    /// Serves the clients that wait for a key, although it counts as unchanged.
+    pub(crate) fn wake(&mut self, key: &[u8]) {
+        self.waiters.changed(key);
     }
 
     /// Stores a value and its expiry, and replaces existing ones.

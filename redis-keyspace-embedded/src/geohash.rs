@@ -3,6 +3,8 @@
 //! A score interleaves 26 bits of the latitude and of the longitude. So a range of scores is a
 //! rectangle, and the size of the rectangle is a power of two.
 
+use crate::number::to_i64;
+
 const MAX_LONGITUDE: f64 = 180.0;
 const MAX_LATITUDE: f64 = 85.05112878;
 const EARTH_RADIUS: f64 = 6_372_797.560856;
@@ -71,7 +73,7 @@ const RADIANS_PER_DEGREE: f64 = std::f64::consts::PI / 180.0;
 /// Converts a score like C on x86-64, also if it is not that of a position.
 fn to_bits(score: f64) -> u64 {
     const HALF: f64 = 9_223_372_036_854_775_808.0;
-    let convert = |number: f64| (number as i64).cast_unsigned();
+    let convert = |number: f64| to_i64(number).cast_unsigned();
     match score {
         score if score < HALF => convert(score),
         score if score - HALF < HALF => convert(score - HALF) ^ (1 << 63),
@@ -101,7 +103,7 @@ impl Cell {
     fn around(position: Position, step: u32, max_latitude: f64) -> Self {
         let index = |value: f64, limit: f64| {
             let offset = (value + limit) / (limit + limit);
-            (offset * (1_u64 << step) as f64) as u64
+            to_i64(offset * (1_u64 << step) as f64).cast_unsigned()
         };
         let row = index(position.latitude, max_latitude);
         let column = index(position.longitude, MAX_LONGITUDE);

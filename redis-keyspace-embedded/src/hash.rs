@@ -17,7 +17,12 @@ struct Field {
 pub(crate) struct Hash {
     fields: Ordered<Field>,
     expiries: BTreeSet<(i64, Bytes)>,
+    is_large: bool,
 }
+
+/// The most fields, and the longest field or value, of a hash that a real server stores compactly.
+const MOST_FIELDS: usize = 128;
+const LONGEST: usize = 64;
 
 impl Hash {
     pub(crate) fn len(&self) -> usize {
@@ -36,18 +41,31 @@ impl Hash {
         self.fields.get(field).map(|field| &field.value)
     }
 
+    /// Whether a real server would store it as a hash table. As there, it never becomes small
+    /// again.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    fn measure(&mut self, field: &[u8], value: &[u8]) {
+        self.is_large |= field.len() > LONGEST || value.len() > LONGEST || self.fields.len() > MOST_FIELDS;
+    }
+
     /// Sets a field. Its expiry is removed. Returns whether the field is new.
     pub(crate) fn insert(&mut self, field: &[u8], value: Bytes) -> bool {
         self.set_expiry(field, None);
-        self.fields.insert(field, Field { value, expires: None }).is_none()
+        let before = self.fields.insert(field, Field { value: value.clone(), expires: None });
+        self.measure(field, &value);
+        before.is_none()
     }
 
     /// Sets a field and keeps its expiry.
     pub(crate) fn insert_keeping_expiry(&mut self, field: &[u8], value: Bytes) {
         match self.fields.get_mut(field) {
-            Some(present) => present.value = value,
-            None => drop(self.fields.insert(field, Field { value, expires: None })),
+            Some(present) => present.value = value.clone(),
+            None => drop(self.fields.insert(field, Field { value: value.clone(), expires: None })),
         }
+        self.measure(field, &value);
     }
 
     /// Removes a field and returns its value.

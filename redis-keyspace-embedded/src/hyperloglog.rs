@@ -1,9 +1,11 @@
 //! HyperLogLog: estimates the number of different elements in a constant amount of memory.
 //!
-//! The estimates are those of a real server: the hash, the registers and the formula are the same. A
-//! real server stores few elements in a shorter, sparse form. It is read here, but never written.
+//! The estimates are those of a real server: the hash, the registers and the formula are the same.
+//! A real server stores few elements in a shorter, sparse form. It is read here, but never written.
 
 use bytes::{Bytes, BytesMut};
+
+use crate::number::to_i64;
 
 /// The number of bits of a hash that select a register.
 const INDEX_BITS: u32 = 14;
@@ -11,6 +13,8 @@ const REGISTERS: usize = 1 << INDEX_BITS;
 /// The highest value of a register, less one: the number of bits that are counted.
 const COUNTED_BITS: usize = 64 - INDEX_BITS as usize;
 const REGISTER_BITS: usize = 6;
+/// The place of the cached estimate. Its highest bit is set if it is out of date.
+const CACHE: usize = 8;
 const HEADER: usize = 16;
 const DENSE_LEN: usize = HEADER + REGISTERS * REGISTER_BITS / 8;
 
@@ -76,14 +80,28 @@ impl HyperLogLog {
     pub(crate) fn to_bytes(&self) -> Bytes {
         let mut data = BytesMut::with_capacity(DENSE_LEN);
         data.extend_from_slice(b"HYLL\0\0\0\0");
-        // The cached estimate, with the mark that it is out of date.
-        data.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0x80]);
+        data.extend_from_slice(&i64::MIN.to_le_bytes()); // no cached estimate
         for registers in self.0.chunks(4) {
             let group = registers
                 .iter()
                 .rev()
                 .fold(0_u32, |group, &value| (group << REGISTER_BITS) | u32::from(value));
             data.extend(group.to_le_bytes().into_iter().take(3));
+        }
+        data.freeze()
+    }
+
+    /// Returns the estimate that the string of a HyperLogLog contains, unless it is out of date.
+    pub(crate) fn cached(data: &[u8]) -> Option<i64> {
+        let cache = data.get(CACHE..HEADER)?.first_chunk().copied()?;
+        Some(i64::from_le_bytes(cache)).filter(|count| *count >= 0)
+    }
+
+    /// Returns the string with an estimate in it.
+    pub(crate) fn with_cache(data: &[u8], count: i64) -> Bytes {
+        let mut data = BytesMut::from(data);
+        if let Some(cache) = data.get_mut(CACHE..HEADER) {
+            cache.copy_from_slice(&count.to_le_bytes());
         }
         data.freeze()
     }
@@ -126,7 +144,7 @@ impl HyperLogLog {
             sum *= 0.5;
         }
         sum += size * sigma(at(0) / size);
-        (ALPHA * size * size / sum).round() as i64
+        to_i64((ALPHA * size * size / sum).round())
     }
 }
 

@@ -40,16 +40,29 @@
 //!
 //! # Differences from a real server
 //!
-//! * The server supports the everyday commands for strings, lists, hashes, sets and sorted sets,
-//!   with transactions, blocking pops and channels. Streams and ACL rules are not supported. An
-//!   unknown command gets the same error as on a real server.
+//! * The server supports the commands of version 7.0 for lists, sets, hashes, sorted sets and
+//!   streams, the everyday ones for strings, transactions, blocking pops and channels. SORT and ACL rules are not
+//!   supported. An unknown command gets the same error as on a real server.
 //! * It has DELEX and the option IFEQ of SET, as Redis 8.4, but not the conditions IFNE, IFDEQ and
 //!   IFDNE.
+//! * The lifetimes of hash fields (HEXPIRE, HTTL, HSETEX and so on) work as in version 8.6. HSCAN
+//!   has the option NOVALUES of version 7.4.
+//! * DUMP returns a payload of its own format. RESTORE refuses the payloads of a real server, and a
+//!   real server refuses those of this one.
+//! * OBJECT ENCODING names the encoding of version 7.0, and `listpackex` for a hash with lifetimes
+//!   of fields. For a set, it is the encoding of a set that was written in one command. OBJECT FREQ
+//!   always fails, because accesses are not counted.
+//! * SPOP, SRANDMEMBER and HRANDFIELD select the same items in every run.
 //! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
 //!   READONLY, READWRITE and ASKING have no effect. The node reports an empty host name, and the
 //!   port of the TCP connection, or 0.
 //! * ZRANK and ZREVRANK have the option WITHSCORE of version 7.2.
+//! * A HyperLogLog is always stored in the dense form, so GET and STRLEN return more bytes for a
+//!   small one. Its estimates are the same.
+//! * GEORADIUS, XSETID and LCS are not supported.
+//! * BYLEX on a large sorted set whose members have different scores selects other members. A real
+//!   server's choice depends on random numbers there.
 //! * CONFIG SET accepts a dozen settings and checks their values. Only `client-output-buffer-limit`
 //!   has an effect; settings for memory, disk and timeouts have none.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
@@ -67,7 +80,8 @@
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.
 //! * INCRBYFLOAT adds as a real server on x86-64 does, on every machine.
-//! * SCAN returns the newest keys first. KEYS, SMEMBERS and HGETALL return the order of insertion.
+//! * SCAN, SSCAN and HSCAN return the newest items first. KEYS, SMEMBERS and HGETALL return the
+//!   order of insertion.
 //! * DEBUG SLEEP blocks the connection that sends it, not the server.
 //! * A command has at most 1,048,576 arguments.
 
@@ -95,6 +109,7 @@ mod hash;
 mod payload;
 mod schedule;
 mod sorted_set;
+mod stream;
 mod value;
 mod waiting;
 

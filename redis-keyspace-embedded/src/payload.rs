@@ -11,6 +11,7 @@ use sha1_smol::Sha1;
 use crate::hash::Hash;
 use crate::ordered::Ordered;
 use crate::sorted_set::SortedSet;
+use crate::stream::{EntryId, Group, PendingEntry, Stream};
 use crate::value::Value;
 
 const VERSION: [u8; 2] = [0xFF, 0xFF];
@@ -21,6 +22,7 @@ const LIST: u8 = 1;
 const SET: u8 = 2;
 const HASH: u8 = 3;
 const SORTED_SET: u8 = 4;
+const STREAM: u8 = 5;
 
 /// Why a payload was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,10 @@ pub(crate) fn encode(value: &Value) -> Vec<u8> {
                 writer.0.extend(score.to_bits().to_le_bytes());
             }
         }
+        Value::Stream(stream) => {
+            writer.kind(STREAM, stream.len());
+            writer.stream(stream);
+        }
     }
     let mut payload = writer.0;
     payload.extend(VERSION);
@@ -100,6 +106,43 @@ impl Writer {
         self.count(bytes.len());
         self.0.extend(bytes);
     }
+
+    fn number(&mut self, number: i64) {
+        self.0.extend(number.to_le_bytes());
+    }
+
+    fn id(&mut self, id: EntryId) {
+        self.0.extend([id.ms, id.seq].map(u64::to_le_bytes).concat());
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        for entry in stream.range(EntryId::ZERO..=EntryId::MAX) {
+            self.id(entry.id);
+            self.count(entry.fields.len());
+            entry.fields.iter().for_each(|field| self.bytes(field));
+        }
+        self.id(stream.last_id());
+        self.id(stream.max_deleted());
+        self.number(stream.added());
+        self.count(stream.groups().len());
+        for (name, group) in stream.groups() {
+            self.bytes(name);
+            self.id(group.last_id);
+            self.number(group.entries_read.unwrap_or(-1));
+            self.count(group.consumers().len());
+            for (name, consumer) in group.consumers() {
+                self.bytes(name);
+                self.number(consumer.seen);
+            }
+            self.count(group.pending().len());
+            for (id, pending) in group.pending() {
+                self.id(*id);
+                self.bytes(&pending.consumer);
+                self.number(pending.time);
+                self.number(pending.deliveries);
+            }
+        }
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -120,6 +163,43 @@ impl Reader<'_> {
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(Bytes::copy_from_slice(bytes))
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        self.number().map(i64::from_le_bytes)
+    }
+
+    fn id(&mut self) -> Option<EntryId> {
+        let [ms, seq] = [self.number()?, self.number()?].map(u64::from_le_bytes);
+        Some(EntryId { ms, seq })
+    }
+
+    fn stream(&mut self, entries: usize) -> Option<Stream> {
+        let mut stream = Stream::default();
+        for _ in 0..entries {
+            let id = self.id()?;
+            let fields = self.count()?;
+            let fields: Option<Vec<Bytes>> = (0..fields).map(|_| self.bytes()).collect();
+            stream.add(id, &fields?);
+        }
+        stream.restore_history(self.id()?, self.id()?, self.signed()?);
+        for _ in 0..self.count()? {
+            let name = self.bytes()?;
+            let last_id = self.id()?;
+            let mut group =
+                Group::new(last_id, self.signed().map(|read| Some(read).filter(|read| *read >= 0))?);
+            for _ in 0..self.count()? {
+                let name = self.bytes()?;
+                group.add_consumer(&name, self.signed()?);
+            }
+            for _ in 0..self.count()? {
+                let id = self.id()?;
+                let (consumer, time, deliveries) = (self.bytes()?, self.signed()?, self.signed()?);
+                group.assign(id, PendingEntry { consumer, time, deliveries });
+            }
+            stream.add_group(&name, group);
+        }
+        Some(stream)
     }
 
     /// Reads the value. Nothing may be left.
@@ -161,6 +241,7 @@ impl Reader<'_> {
                 }
                 Value::SortedSet(sorted)
             }
+            STREAM => Value::Stream(Box::new(self.stream(count)?)),
             _ => return None,
         };
         (self.0.is_empty() && !value.is_empty()).then_some(value)
@@ -173,7 +254,30 @@ mod tests {
 
     use super::{PayloadError, decode, encode};
     use crate::hash::Hash;
+    use crate::stream::{EntryId, Group, PendingEntry, Stream};
     use crate::value::Value;
+
+    #[test]
+    fn a_stream_keeps_its_groups() {
+        let mut stream = Stream::default();
+        for ms in 1..=3 {
+            stream.add(EntryId { ms, seq: 0 }, &["field".into(), "value".into()]);
+        }
+        stream.delete(EntryId { ms: 3, seq: 0 });
+        let mut group = Group::new(EntryId::ZERO, Some(0));
+        group.add_consumer(b"consumer", 7);
+        stream.add_group(b"group", group);
+        let pending = PendingEntry { consumer: "consumer".into(), time: 8, deliveries: 1 };
+        stream.deliver(b"group", 1, Some(&pending));
+        let payload = encode(&Value::Stream(Box::new(stream)));
+        let Ok(value) = decode(&payload) else { panic!("a stream") };
+        assert_eq!(encode(&value), payload);
+        let Value::Stream(stream) = value else { panic!("a stream") };
+        assert_eq!((stream.len(), stream.added(), stream.last_id().ms), (2, 3, 3));
+        let group = stream.group(b"group").unwrap();
+        assert_eq!((group.last_id.ms, group.entries_read, group.pending().len()), (1, None, 1));
+        assert_eq!(group.consumers()[&b"consumer"[..]].pending.len(), 1);
+    }
 
     #[test]
     fn a_changed_payload_is_refused() {

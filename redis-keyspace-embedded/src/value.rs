@@ -9,6 +9,7 @@ use crate::number::parse_i64;
 use crate::ordered::Ordered;
 use crate::reply::Failure;
 use crate::sorted_set::SortedSet;
+use crate::stream::Stream;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -17,6 +18,7 @@ pub(crate) enum Value {
     Hash(Hash),
     Set(Ordered<()>),
     SortedSet(SortedSet),
+    Stream(Box<Stream>),
 }
 
 /// An end of a list.
@@ -51,13 +53,15 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 
-    /// Whether the collection is empty. The key of an empty collection does not exist.
+    /// Whether the collection is empty. The key of an empty collection does not exist,
+    /// except that of a stream.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            Self::String(_) | Self::Stream(_) => false,
             Self::List(list) => list.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
             Self::Set(set) => set.is_empty(),
@@ -67,28 +71,21 @@ impl Value {
 
     /// Returns the encoding that a real server would choose for a value written in one command.
     pub(crate) fn encoding(&self) -> &'static str {
-        const SMALL: usize = 64;
         match self {
             Self::String(data) if parse_i64(data).is_some() => "int",
             Self::String(data) if data.len() <= 44 => "embstr",
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
-            Self::Hash(hash) => {
-                let mut fields = hash.iter();
-                let small = hash.len() <= 128
-                    && fields.all(|(field, value)| field.len() <= SMALL && value.len() <= SMALL);
-                match (small, hash.next_expiry()) {
-                    (true, None) => "listpack",
-                    (true, Some(_)) => "listpackex",
-                    (false, _) => "hashtable",
-                }
-            }
+            Self::Hash(hash) if hash.is_large() => "hashtable",
+            Self::Hash(hash) if hash.next_expiry().is_some() => "listpackex",
+            Self::Hash(_) => "listpack",
             Self::Set(set) => {
                 let integers = set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
                 if integers { "intset" } else { "hashtable" }
             }
             Self::SortedSet(sorted) if sorted.is_large() => "skiplist",
             Self::SortedSet(_) => "listpack",
+            Self::Stream(_) => "stream",
         }
     }
 }
@@ -123,4 +120,6 @@ impl Value {
     accessor!(set_mut, mut Set, Ordered<()>);
     accessor!(sorted_set, ref SortedSet, SortedSet);
     accessor!(sorted_set_mut, mut SortedSet, SortedSet);
+    accessor!(stream, ref Stream, Stream);
+    accessor!(stream_mut, mut Stream, Stream);
 }

@@ -88,8 +88,8 @@ impl<S> Waiters<S> {
         std::mem::take(&mut self.ready)
     }
 
-    /// Returns the numbers of the clients that wait for a key. The client that has waited longest is
-    /// first.
+    /// Returns the numbers of the clients that wait for a key. The client that has waited longest
+    /// is first.
     pub(crate) fn queue(&self, key: &[u8]) -> Vec<u64> {
         self.queues.get(key).map(|queue| queue.iter().copied().collect()).unwrap_or_default()
     }

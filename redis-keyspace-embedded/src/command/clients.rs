@@ -239,7 +239,12 @@ fn unblock(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([id], rest) = first(arguments)?;
     let reply = match rest {
         [] => Reply::NilArray,
-        [reason, ..] => match option(reason).as_slice() {
+        [_, _, ..] => {
+            return Err(Failure::new(
+                "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
+            ));
+        }
+        [reason] => match option(reason).as_slice() {
             b"TIMEOUT" => Reply::NilArray,
             b"ERROR" => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
             _ => return Err(Failure::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),

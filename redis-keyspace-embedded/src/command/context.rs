@@ -130,8 +130,9 @@ pub(crate) struct Context<'a> {
     pub(super) commands: &'static Commands,
     pub(super) now: i64,
     pub(super) nesting: Nesting,
-    /// The name of the running command as the client wrote it, for error messages.
-    pub(super) called: Bytes,
+    /// The one or two words of the name of the running command, as the client wrote them. Some
+    /// error messages quote them.
+    pub(super) called: Vec<Bytes>,
     /// Subscribers whose output is full. They still count as subscribers until the command ends, as
     /// on a real server.
     pub(super) overflowing: BTreeSet<u64>,
@@ -158,7 +159,7 @@ impl<'a> Context<'a> {
             commands,
             now,
             nesting: Nesting::Nothing,
-            called: Bytes::new(),
+            called: Vec::new(),
             overflowing: BTreeSet::new(),
             script_errors: HashSet::new(),
             effect: None,
@@ -206,7 +207,7 @@ impl<'a> Context<'a> {
     /// Runs the handler. `arguments` do not include the name of the command.
     pub(super) fn execute(&mut self, spec: &'static Spec, arguments: &[Bytes]) -> Reply {
         let words = if spec.is_subcommand() { 2 } else { 1 };
-        self.called = arguments.first().cloned().unwrap_or_default();
+        self.called = arguments.iter().take(words).cloned().collect();
         let answer = (spec.run)(self, arguments.get(words..).unwrap_or_default());
         if let Err(failure) = &answer {
             self.state.statistics.count_error(&failure.0);

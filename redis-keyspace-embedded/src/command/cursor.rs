@@ -7,8 +7,8 @@ use crate::glob;
 use crate::reply::{Failure, Reply};
 use crate::value::Value;
 
-/// Parses a cursor like `strtoul` in C: with an optional sign, and up to the first zero byte. No text
-/// is 0.
+/// Parses a cursor like `strtoul` in C: with an optional sign, and up to the first zero byte. No
+/// text is 0.
 pub(super) fn parse(argument: &[u8]) -> Result<u64, Failure> {
     let text = argument.split(|&byte| byte == 0).next().unwrap_or_default();
     let cursor = match text {
@@ -29,11 +29,11 @@ pub(super) fn reply(next: u64, items: Vec<Reply>) -> Reply {
     Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(items)])
 }
 
-/// The options of SSCAN and HSCAN.
+/// The options of SSCAN, HSCAN and ZSCAN.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     pattern: Option<&'a Bytes>,
-    count: usize,
+    pub(super) count: usize,
     /// Whether HSCAN omits the values.
     pub(super) no_values: bool,
 }
@@ -63,8 +63,8 @@ impl<'a> Page<'a> {
         Ok(page)
     }
 
-    /// Returns the number of steps of a walk. A small collection is always walked to its end, as on a
-    /// real server.
+    /// Returns the number of steps of a walk. A small collection is always walked to its end, as on
+    /// a real server.
     pub(super) fn steps(&self, value: &Value) -> usize {
         if matches!(value.encoding(), "listpack" | "listpackex" | "intset") { usize::MAX } else { self.count }
     }

@@ -6,8 +6,8 @@ use super::context::Context;
 use crate::reply::Failure;
 use crate::value::Value;
 
-/// Passes the bytes of a string to `change`. An absent key is empty, and the string grows to at least
-/// `len` bytes. `change` returns a result and whether it changed any byte.
+/// Passes the bytes of a string to `change`. An absent key is empty, and the string grows to at
+/// least `len` bytes. `change` returns a result and whether it changed any byte.
 pub(super) fn edit<R>(
     context: &mut Context<'_>,
     key: &[u8],

@@ -22,7 +22,10 @@ pub(super) const TABLE: &[Spec] = &[
         }
         Ok(Reply::flag(is_new || changed > 0))
     }),
-    command("pfcount", -2, 0, ALL_KEYS, |context, keys| Ok(Reply::Integer(union(context, keys)?.count()))),
+    command("pfcount", -2, 0, ALL_KEYS, |context, keys| match keys {
+        [key] => pfcount(context, key),
+        keys => Ok(Reply::Integer(union(context, keys)?.count())),
+    }),
     command("pfmerge", -2, 0, ALL_KEYS, pfmerge),
 ];
 
@@ -33,6 +36,20 @@ fn read(context: &mut Context<'_>, key: &[u8]) -> Result<Option<HyperLogLog>, Fa
         Invalid::Other => Failure::new("WRONGTYPE Key is not a valid HyperLogLog string value."),
         Invalid::Corrupted => Failure::new("INVALIDOBJ Corrupted HLL object detected"),
     })
+}
+
+/// Estimates one HyperLogLog. The estimate is stored in it, which counts as a change.
+fn pfcount(context: &mut Context<'_>, key: &[u8]) -> Answer {
+    let Some(log) = read(context, key)? else { return Ok(Reply::Integer(0)) };
+    let now = context.now;
+    let db = context.db()?;
+    let data = db.entry(key).map(|entry| entry.value.string().cloned()).transpose()?.unwrap_or_default();
+    if let Some(count) = HyperLogLog::cached(&data) {
+        return Ok(Reply::Integer(count));
+    }
+    let count = log.count();
+    db.put_keeping_expiry(key, Value::String(HyperLogLog::with_cache(&data, count)), now);
+    Ok(Reply::Integer(count))
 }
 
 fn union(context: &mut Context<'_>, keys: &[Bytes]) -> Result<HyperLogLog, Failure> {

@@ -41,6 +41,7 @@ mod scripts;
 mod server;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 mod transaction;
 

@@ -10,8 +10,8 @@ pub(super) enum Sample {
 }
 
 impl Sample {
-    /// Returns the sample for a count, which is negative if items may repeat. `limit` is the size of a
-    /// reply that is too large: a reply with more items closes the connection in any case.
+    /// Returns the sample for a count, which is negative if items may repeat. `limit` is the size
+    /// of a reply that is too large: a reply with more items closes the connection in any case.
     pub(super) fn of(count: i64, limit: usize) -> Self {
         /// The fewest bytes of an item in a reply.
         const ITEM: usize = 6;

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
-    introspection, keys, lists, pubsub, restore, scripts, server, sets, sorted_sets, strings, transaction,
+    introspection, keys, lists, pubsub, restore, scripts, server, sets, sorted_sets, streams, strings,
+    transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -48,6 +49,13 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         sorted_sets::lookup::TABLE,
         sorted_sets::ranges::TABLE,
         sorted_sets::remove::TABLE,
+        streams::claims::TABLE,
+        streams::entries::TABLE,
+        streams::groups::TABLE,
+        streams::info::TABLE,
+        streams::pending::TABLE,
+        streams::ranges::TABLE,
+        streams::read::TABLE,
         strings::TABLE,
         transaction::TABLE,
     ])

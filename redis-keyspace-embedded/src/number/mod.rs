@@ -8,6 +8,12 @@ mod text;
 pub(crate) use float::{LongDouble, parse_f64, parse_lua};
 pub(crate) use integer::{is_space, parse_i64, strtoll};
 
+/// Converts a number by rounding toward zero. A number out of range becomes the nearest integer.
+#[expect(clippy::cast_possible_truncation, reason = "the caller wants it")]
+pub(crate) fn to_i64(value: f64) -> i64 {
+    value as i64
+}
+
 /// Prints a number like `%.17g` in C, which is how a real server prints scores.
 pub(crate) fn format_double(value: f64) -> String {
     const DIGITS: i32 = 17;

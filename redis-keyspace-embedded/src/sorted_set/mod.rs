@@ -107,10 +107,10 @@ impl SortedSet {
         start.min(end)..end
     }
 
-    /// Returns the ranks of the members in the range, without the first `offset` ones in the order of
-    /// `step`. All scores should be equal. If they are not, a small set gets the same range as on a
-    /// real server, which tests one end of the range only to find the first member, and the other
-    /// end only after the offset.
+    /// Returns the ranks of the members in the range, without the first `offset` ones in the order
+    /// of `step`. All scores should be equal. If they are not, a small set gets the same range as
+    /// on a real server, which tests one end of the range only to find the first member, and the
+    /// other end only after the offset.
     pub(crate) fn ranks_by_member(&self, range: &LexRange<'_>, step: Step, offset: usize) -> Range<usize> {
         let members = |skipped| self.order.walk(step, skipped).map(|entry| &entry.member);
         let end = |step| self.order.walk(step, 0).next().map(|entry| &entry.member);

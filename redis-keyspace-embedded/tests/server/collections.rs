@@ -37,7 +37,8 @@ async fn estimates_are_those_of_a_real_server() {
             same(&mut pair, &["PFCOUNT", key]).await;
         }
         same(&mut pair, &["PFCOUNT", "p", "q"]).await;
-        // The embedded server reads what a real one has stored, in its sparse and in its dense form.
+        // The embedded server reads what a real one has stored, in its sparse and in its dense
+        // form.
         let stored = pair[1].call(&["GET", "p"]).await.expect("a reply");
         let copy = [b"SET".to_vec(), b"copy".to_vec(), string(&stored)];
         same(&mut pair, &copy).await;
@@ -180,5 +181,37 @@ async fn random_members_are_members() {
                 assert!(score.contains(&expected), "{}", score.escape_ascii());
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn large_streams_are_divided_as_on_a_real_server() {
+    let (real, embedded) = (RealServer::builder().start(), Server::new());
+    let mut pair = [Raw::embedded(&embedded), Raw::real(&real).await];
+    for number in 1..=1_500_u32 {
+        let (id, text) = (format!("{}-{}", number / 3 + 1, number), number.to_string());
+        let value = "v".repeat(usize::try_from(number * 7919 % 300).expect("it is small"));
+        let field = if number % 10 == 0 { "other" } else { "field" };
+        same(&mut pair, &["XADD", "x", &id, field, &value, "number", &text]).await;
+        same(&mut pair, &["XADD", "small", &id, "f", &text]).await;
+    }
+    for key in ["x", "small"] {
+        same(&mut pair, &["XINFO", "STREAM", key]).await;
+        same(&mut pair, &["XTRIM", key, "MAXLEN", "~", "1390", "LIMIT", "60"]).await;
+        same(&mut pair, &["XTRIM", key, "MAXLEN", "~", "1250"]).await;
+        same(&mut pair, &["XLEN", key]).await;
+        same(&mut pair, &["XTRIM", key, "MINID", "~", "200"]).await;
+        same(&mut pair, &["XINFO", "STREAM", key]).await;
+        for number in (600..900).step_by(2) {
+            same(&mut pair, &["XDEL", key, &format!("{}-{number}", number / 3 + 1)]).await;
+        }
+        same(&mut pair, &["XTRIM", key, "MAXLEN", "600"]).await;
+        same(&mut pair, &["XTRIM", key, "MAXLEN", "~", "450"]).await;
+        same(&mut pair, &["XTRIM", key, "MINID", "333-1000"]).await;
+        same(&mut pair, &["XINFO", "STREAM", key]).await;
+        same(&mut pair, &["XRANGE", key, "334", "400-1200", "COUNT", "150"]).await;
+        same(&mut pair, &["XREVRANGE", key, "+", "400"]).await;
+        same(&mut pair, &["XADD", key, "MAXLEN", "~", "100", "9999-1", "f", "v"]).await;
+        same(&mut pair, &["XLEN", key]).await;
     }
 }

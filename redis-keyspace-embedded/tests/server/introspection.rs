@@ -28,8 +28,26 @@ fn items(value: &Value) -> &[Value] {
     }
 }
 
-/// Commands and subcommands that are those of newer servers.
-const NEWER: [&str; 5] = ["client|setinfo", "client|no-touch", "delex", "zrank", "zrevrank"];
+/// Commands that are those of newer servers.
+const NEWER: &[&str] = &[
+    "client|setinfo",
+    "client|no-touch",
+    "delex",
+    "hexpire",
+    "hpexpire",
+    "hexpireat",
+    "hpexpireat",
+    "httl",
+    "hpttl",
+    "hexpiretime",
+    "hpexpiretime",
+    "hpersist",
+    "hgetex",
+    "hsetex",
+    "hgetdel",
+    "zrank",
+    "zrevrank",
+];
 
 /// Removes the notes of key specifications, which the embedded server does not have.
 fn without_notes(value: Value) -> Value {

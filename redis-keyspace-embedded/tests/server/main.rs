@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod blocking;
 mod cluster;
 mod collections;
 mod differential;
@@ -18,4 +19,5 @@ mod output;
 mod races;
 mod random;
 mod raw;
+mod served;
 mod streams;

@@ -17,7 +17,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
 
 /// The type of an integer, such as `u8`, and its place.
 #[derive(Clone, Copy)]
-struct Field {
+struct BitField {
     is_signed: bool,
     bits: u32,
     offset: u64,
@@ -38,7 +38,7 @@ enum FieldAction {
     Increment(i64),
 }
 
-impl Field {
+impl BitField {
     fn parse(kind: &[u8], offset: &[u8]) -> Result<Self, Failure> {
         let invalid = Failure::new(
             "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
@@ -128,12 +128,12 @@ fn bitfield(context: &mut Context<'_>, arguments: &[Bytes], may_write: bool) -> 
     while let Some((name, after)) = rest.split_first() {
         let (field, action);
         (field, action, rest) = match (option(name).as_slice(), after) {
-            (b"GET", [kind, offset, after @ ..]) => (Field::parse(kind, offset)?, FieldAction::Get, after),
+            (b"GET", [kind, offset, after @ ..]) => (BitField::parse(kind, offset)?, FieldAction::Get, after),
             (b"SET", [kind, offset, number, after @ ..]) => {
-                (Field::parse(kind, offset)?, FieldAction::Set(integer(number)?), after)
+                (BitField::parse(kind, offset)?, FieldAction::Set(integer(number)?), after)
             }
             (b"INCRBY", [kind, offset, number, after @ ..]) => {
-                (Field::parse(kind, offset)?, FieldAction::Increment(integer(number)?), after)
+                (BitField::parse(kind, offset)?, FieldAction::Increment(integer(number)?), after)
             }
             (b"OVERFLOW", [how, after @ ..]) => {
                 overflow = match option(how).as_slice() {

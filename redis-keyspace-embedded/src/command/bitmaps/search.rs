@@ -19,8 +19,8 @@ struct BitRange {
 }
 
 impl BitRange {
-    /// Returns the bits between two positions, which are bytes or bits and count from the end if they
-    /// are negative. Returns `None` if there are none.
+    /// Returns the bits between two positions, which are bytes or bits and count from the end if
+    /// they are negative. Returns `None` if there are none.
     fn new(start: i64, end: i64, is_bits: bool, len: usize) -> Option<Self> {
         let bytes = i64::try_from(len).unwrap_or(i64::MAX);
         let total = if is_bits { bytes.saturating_mul(8) } else { bytes };

@@ -12,6 +12,7 @@ use crate::command::context::{Spec, command};
 use crate::command::flags::{ONE_KEY, TWO_KEYS};
 use crate::command::sorted_sets::{read, store};
 use crate::geohash::{Position, Shape};
+use crate::number::to_i64;
 use crate::reply::{Failure, Reply};
 use crate::sorted_set::{ScoreRange, SortedSet, Step};
 
@@ -19,17 +20,17 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     command("geosearch", -7, 0, ONE_KEY, |context, arguments| {
         let ([key], options) = first(arguments)?;
         let coordinates = Coordinates::of(context);
-        let name = context.called.clone();
+        let name = context.called.first().cloned().unwrap_or_default();
         let sorted = read(context, key)?;
-        let search = Search::parse(options, sorted, &name, false)?;
+        let search = GeoQuery::parse(options, sorted, &name, false)?;
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
         Ok(Reply::Array(found.into_iter().map(|found| search.reply(found, coordinates)).collect()))
     }),
     command("geosearchstore", -8, 0, TWO_KEYS, |context, arguments| {
         let ([target, source], options) = first(arguments)?;
-        let name = context.called.clone();
+        let name = context.called.first().cloned().unwrap_or_default();
         let sorted = read(context, source)?;
-        let search = Search::parse(options, sorted, &name, true)?;
+        let search = GeoQuery::parse(options, sorted, &name, true)?;
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
         let score = |found: &Found| if search.stores_distance { found.distance } else { found.score };
         let found: SortedSet = found.into_iter().map(|found| (found.member.clone(), score(&found))).collect();
@@ -38,7 +39,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
 ];
 
 /// The options of GEOSEARCH.
-struct Search {
+struct GeoQuery {
     center: Position,
     shape: Shape,
     /// The length of the unit in meters.
@@ -61,7 +62,7 @@ struct Found {
     distance: f64,
 }
 
-impl Search {
+impl GeoQuery {
     /// Parses the options. `sorted` is the set that is searched, and errors quote `name`.
     fn parse(
         options: &[Bytes],
@@ -197,7 +198,7 @@ impl Search {
             parts.push(distance(found.distance));
         }
         if self.has_hash {
-            parts.push(Reply::Integer(found.score as i64));
+            parts.push(Reply::Integer(to_i64(found.score)));
         }
         if self.has_coordinates {
             parts.push(coordinates.reply(found.position));

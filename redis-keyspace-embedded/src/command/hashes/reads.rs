@@ -58,7 +58,10 @@ fn hscan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let Some(value) = context.db()?.read(key, now) else { return Ok(cursor::reply(0, Vec::new())) };
     let hash = value.hash()?;
     let page = Page::parse(options, true)?;
-    let (items, next) = hash.walk(cursor, page.steps(value));
+    let (mut items, next) = hash.walk(cursor, page.steps(value));
+    if next == 0 && items.len() == hash.len() {
+        items.reverse(); // the order of HGETALL
+    }
     let mut replies = Vec::new();
     for (field, value) in items.into_iter().filter(|(field, _)| page.selects(field)) {
         replies.push(Reply::Bulk(field.clone()));

@@ -48,8 +48,8 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     command("linsert", 5, 0, ONE_KEY, linsert),
 ];
 
-/// Removes up to `count` elements from the front, or from the back if it is negative. Removes all if
-/// it is 0. Returns how many were removed.
+/// Removes up to `count` elements from the front, or from the back if it is negative. Removes all
+/// if it is 0. Returns how many were removed.
 fn remove(list: &mut VecDeque<Bytes>, count: i64, element: &Bytes) -> usize {
     let most = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     let most = if count == 0 { usize::MAX } else { most };

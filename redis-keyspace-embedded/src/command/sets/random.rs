@@ -27,13 +27,18 @@ fn spop(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         return Ok(count.map_or(Reply::Nil, |_| Reply::Set(Vec::new())));
     };
     let set = value.set_mut()?;
-    let chosen = places(Sample::Distinct(count.unwrap_or(1)), set.len(), seed);
-    let all: Vec<Bytes> = set.iter().map(|(member, ())| member.clone()).collect();
-    let mut popped: Vec<Reply> = Vec::new();
-    for member in chosen.filter_map(|place| all.get(place)) {
+    let chosen: Vec<Bytes> = match count {
+        None => set.near(seed).cloned().into_iter().collect(),
+        Some(count) => {
+            let all: Vec<&Bytes> = set.iter().map(|(member, ())| member).collect();
+            let places = places(Sample::Distinct(count), all.len(), seed);
+            places.filter_map(|place| all.get(place).copied().cloned()).collect()
+        }
+    };
+    for member in &chosen {
         set.remove(member);
-        popped.push(Reply::Bulk(member.clone()));
     }
+    let mut popped: Vec<Reply> = chosen.into_iter().map(Reply::Bulk).collect();
     if !popped.is_empty() {
         db.settle(key);
     }

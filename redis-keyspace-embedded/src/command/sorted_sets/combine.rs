@@ -34,7 +34,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         combine_and_store(context, arguments, Operation::Difference, "zdiffstore")
     }),
     command("zintercard", -3, 0, NO_KEYS, |context, arguments| {
-        let call = Combination::parse(context, arguments, Operation::Count, "zintercard")?;
+        let call = WeightedInputs::parse(context, arguments, Operation::Count, "zintercard")?;
         let limit = if call.limit == 0 { usize::MAX } else { call.limit };
         Ok(Reply::count(call.intersection().take(limit).count()))
     }),
@@ -107,7 +107,7 @@ impl<'a> Input<'a> {
 }
 
 /// The inputs and options of a command.
-struct Combination<'a> {
+struct WeightedInputs<'a> {
     operation: Operation,
     /// The inputs and their weights.
     inputs: Vec<(Input<'a>, f64)>,
@@ -116,7 +116,7 @@ struct Combination<'a> {
     limit: usize,
 }
 
-impl<'a> Combination<'a> {
+impl<'a> WeightedInputs<'a> {
     /// Parses the arguments from the number of keys on. An error names the command.
     fn parse(
         context: &'a mut Context<'_>,
@@ -234,7 +234,7 @@ impl<'a> Combination<'a> {
 
 fn combine(context: &mut Context<'_>, arguments: &[Bytes], operation: Operation, name: &str) -> Answer {
     let protocol = context.client.protocol;
-    let call = Combination::parse(context, arguments, operation, name)?;
+    let call = WeightedInputs::parse(context, arguments, operation, name)?;
     let found = call.run();
     let found = found.iter().map(|(member, score)| (member, *score));
     Ok(if call.has_scores { with_scores(found, protocol) } else { members(found) })
@@ -247,6 +247,6 @@ fn combine_and_store(
     name: &str,
 ) -> Answer {
     let ([target], rest) = first(arguments)?;
-    let found: SortedSet = Combination::parse(context, rest, operation, name)?.run().into_iter().collect();
+    let found: SortedSet = WeightedInputs::parse(context, rest, operation, name)?.run().into_iter().collect();
     store(context, target, found)
 }

@@ -4,11 +4,12 @@ use bytes::Bytes;
 
 use super::parse::{lex_range, score_range};
 use super::{members, read, with_scores};
-use crate::command::arguments::{exactly, first, integer, option};
+use crate::command::arguments::{exactly, first, option};
 use crate::command::bounded::negatable;
 use crate::command::context::{Context, Spec, command};
+use crate::command::cursor::{self, Page};
 use crate::command::flags::ONE_KEY;
-use crate::glob;
+use crate::command::sample::{Sample, places};
 use crate::number::format_double;
 use crate::reply::{Answer, Failure, Reply};
 use crate::sorted_set::{SortedSet, Step};
@@ -70,8 +71,11 @@ fn zrank(context: &mut Context<'_>, arguments: &[Bytes], name: &str, step: Step)
 fn zrandmember(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key], options) = first(arguments)?;
     let Some((count, options)) = options.split_first() else {
-        let random = context.state.next_random();
-        let member = read(context, key)?.and_then(|sorted| at(sorted, random));
+        let seed = context.state.next_random();
+        let member = read(context, key)?.and_then(|sorted| {
+            let rank = places(Sample::Distinct(1), sorted.len(), seed).next()?;
+            at(sorted, rank)
+        });
         return Ok(Reply::bulk_or_nil(member.map(|(member, _)| member.clone())));
     };
     let count = negatable(count)?;
@@ -83,71 +87,31 @@ fn zrandmember(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if has_scores && count.unsigned_abs() > i64::MAX.unsigned_abs() / 2 {
         return Err(Failure::new("ERR value is out of range"));
     }
-    let mut random = context.state.next_random();
+    let seed = context.state.next_random();
     let protocol = context.client.protocol;
+    let sample = Sample::of(count, context.output_limit());
     let Some(sorted) = read(context, key)? else { return Ok(Reply::Array(Vec::new())) };
-    let mut next = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        random ^ (random >> 32)
-    };
-    let amount = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let chosen: Vec<_> = if count < 0 {
-        (0..amount).map_while(|_| at(sorted, next())).collect()
-    } else {
-        sample(sorted, amount, next)
-    };
-    let chosen = chosen.into_iter();
+    let chosen = places(sample, sorted.len(), seed).filter_map(|rank| at(sorted, rank));
     Ok(if has_scores { with_scores(chosen, protocol) } else { members(chosen) })
 }
 
-/// Returns the member that a random number selects.
-fn at(sorted: &SortedSet, random: u64) -> Option<(&Bytes, f64)> {
-    let rank = random.checked_rem(u64::try_from(sorted.len()).ok()?)?;
-    let rank = usize::try_from(rank).ok()?;
+/// Returns the member with this rank.
+fn at(sorted: &SortedSet, rank: usize) -> Option<(&Bytes, f64)> {
     sorted.ranks(rank..rank.saturating_add(1), Step::Up).next()
 }
 
-/// Returns different members: one after the other is chosen with the probability that the number of
-/// missing ones and the number of members left require.
-fn sample(sorted: &SortedSet, amount: usize, mut random: impl FnMut() -> u64) -> Vec<(&Bytes, f64)> {
-    let mut missing = u64::try_from(amount.min(sorted.len())).unwrap_or(u64::MAX);
-    let mut left = u64::try_from(sorted.len()).unwrap_or(u64::MAX);
-    let chosen = sorted.iter().filter(|_| {
-        let is_chosen = random().checked_rem(left).is_some_and(|place| place < missing);
-        left = left.saturating_sub(1);
-        missing = missing.saturating_sub(u64::from(is_chosen));
-        is_chosen
-    });
-    chosen.collect()
-}
-
 fn zscan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
-    let ([key, cursor], mut rest) = first(arguments)?;
-    let cursor = scan_cursor(cursor).ok_or(Failure::new("ERR invalid cursor"))?;
-    let Some(sorted) = read(context, key)? else {
-        return Ok(Reply::Array(vec![Reply::text("0"), Reply::Array(Vec::new())]));
-    };
-    let (mut pattern, mut count) = (None, 10_usize);
-    while !rest.is_empty() {
-        let ([name, value], after) = first(rest)?;
-        match option(name).as_slice() {
-            b"MATCH" => pattern = Some(value),
-            b"COUNT" => {
-                let number = integer(value)?;
-                count = usize::try_from(number).ok().filter(|&count| count > 0).ok_or(Failure::SYNTAX)?;
-            }
-            _ => return Err(Failure::SYNTAX),
-        }
-        rest = after;
-    }
-    let (page, next) = sorted.scan(cursor, count);
-    let page = page
+    let ([key, cursor], rest) = first(arguments)?;
+    let cursor = cursor::parse(cursor)?;
+    let Some(sorted) = read(context, key)? else { return Ok(cursor::reply(0, Vec::new())) };
+    let page = Page::parse(rest, false)?;
+    let (members, next) = sorted.scan(cursor, page.count);
+    let members = members
         .into_iter()
-        .filter(|(member, _)| pattern.is_none_or(|pattern| glob::matches(pattern, member)))
+        .filter(|(member, _)| page.selects(member))
         // Unlike in other commands, scores are strings under RESP3, too.
-        .flat_map(|(member, score)| [Reply::Bulk(member.clone()), Reply::bulk(scanned(sorted, score))])
-        .collect();
-    Ok(Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(page)]))
+        .flat_map(|(member, score)| [Reply::Bulk(member.clone()), Reply::bulk(scanned(sorted, score))]);
+    Ok(cursor::reply(next, members.collect()))
 }
 
 /// Prints a score like ZSCAN. A small set has whole numbers as integers.
@@ -157,16 +121,4 @@ fn scanned(sorted: &SortedSet, score: f64) -> String {
         return format!("{score:.0}");
     }
     format_double(score)
-}
-
-/// Parses a cursor like `strtoul`: empty text is 0, and a minus sign is allowed.
-fn scan_cursor(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text.split(|&byte| byte == 0).next()?).ok()?;
-    if text.is_empty() {
-        return Some(0);
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = digits.parse().ok().filter(|_| is_number)?;
-    Some(if text.starts_with('-') { number.wrapping_neg() } else { number })
 }

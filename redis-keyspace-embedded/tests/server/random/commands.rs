@@ -7,8 +7,8 @@ use proptest::prelude::*;
 pub(super) struct Family {
     pub(super) name: &'static str,
     /// Words in capitals are sent as they are, with these exceptions: `K` is a key, `E` an element,
-    /// `I` an integer, `N` a small count, `X` anything. `+` means one or more, `#K` keys after their
-    /// number, `a|b` either, and `[..]` an optional part.
+    /// `I` an integer, `N` a small count, `X` anything. `+` means one or more, `#K` keys after
+    /// their number, `a|b` either, and `[..]` an optional part.
     pub(super) templates: &'static [&'static str],
     pub(super) keys: &'static [&'static str],
     pub(super) elements: &'static [&'static [u8]],
@@ -76,13 +76,24 @@ impl Choices<'_> {
 impl Family {
     /// A command, mostly one that is correct.
     pub(super) fn command(self) -> impl Strategy<Value = Vec<Vec<u8>>> {
+        self.command_or_spoiled(true)
+    }
+
+    /// A command that is correct.
+    pub(super) fn correct_command(self) -> impl Strategy<Value = Vec<Vec<u8>>> {
+        self.command_or_spoiled(false)
+    }
+
+    fn command_or_spoiled(self, spoils: bool) -> impl Strategy<Value = Vec<Vec<u8>>> {
         let template = prop::sample::select(self.templates);
         (template, prop::collection::vec(any::<u16>(), 24)).prop_map(move |(template, numbers)| {
             let mut choices = Choices { numbers: numbers.iter().cycle() };
             let words: Vec<&str> = template.split_whitespace().collect();
             let mut command = Vec::new();
             self.render(&words, &mut choices, &mut command);
-            self.spoil(&mut choices, &mut command);
+            if spoils {
+                self.spoil(&mut choices, &mut command);
+            }
             command
         })
     }
@@ -142,8 +153,8 @@ impl Family {
         if choices.rarely(8) {
             command[0].make_ascii_lowercase();
         }
-        // A blocking command with the timeout 0 would wait forever. Servers with NOVALUES reject cursors
-        // that the oldest one accepts.
+        // A blocking command with the timeout 0 would wait forever. Servers with NOVALUES reject
+        // cursors that the oldest one accepts.
         if command.iter().any(|word| word == b"NOVALUES") {
             return;
         }

@@ -7,3 +7,5 @@ mod geo;
 mod replies;
 mod runner;
 mod sorted_sets;
+mod streams;
+mod waiting;

@@ -54,7 +54,8 @@ impl Pair {
         (!same).then(|| format!("{}\n  embedded {}\n  real     {}", command(), show(&ours), show(&theirs)))
     }
 
-    /// The members of the set, or the fields and values of the hash, that a random command picks from.
+    /// The members of the set, or the fields and values of the hash, that a random command picks
+    /// from.
     async fn members(&mut self, command: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let Some(key) = command.get(1) else { return Vec::new() };
         let all = if command[0].eq_ignore_ascii_case(b"HRANDFIELD") { "HGETALL" } else { "SMEMBERS" };
@@ -131,6 +132,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Whether a server has a command. Says so if it does not.
+#[allow(clippy::print_stderr, reason = "shows that nothing was compared")]
 pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let reply =
@@ -142,13 +144,11 @@ pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
     is_known
 }
 
-/// Runs random sequences of the family's commands on both servers. A failure shows the shortest
-/// sequence that was found, and the seed.
-pub(super) fn sequences_agree(family: Family, real: &RealServer) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// The seed, and how many sequences are run if no variable says it.
+pub(super) fn configuration(cases: u32) -> (u64, ProptestConfig) {
     // A fixed seed: a failure is the same on every machine.
     let seed = number("REDIS_KEYSPACE_SEED").unwrap_or(15);
-    let cases = number("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(150);
+    let cases = number("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(cases);
     let config = ProptestConfig {
         cases,
         rng_seed: RngSeed::Fixed(seed),
@@ -156,6 +156,15 @@ pub(super) fn sequences_agree(family: Family, real: &RealServer) {
         max_shrink_iters: 4_000,
         ..ProptestConfig::default()
     };
+    (seed, config)
+}
+
+/// Runs random sequences of the family's commands on both servers. A failure shows the shortest
+/// sequence that was found, and the seed.
+#[allow(clippy::print_stderr, reason = "shows the figures")]
+pub(super) fn sequences_agree(family: Family, real: &RealServer) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (seed, config) = configuration(150);
     let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(family.command(), 1..60));
     let (ran, commands) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {

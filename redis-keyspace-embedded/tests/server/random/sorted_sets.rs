@@ -83,8 +83,8 @@ fn random_scans_of_sorted_sets_get_the_same_replies() {
     sequences_agree(ZSCAN, &RealServer::builder().start());
 }
 
-/// Ranges of members, also in sets with different scores. Only small sets: a large one with different
-/// scores gets a range that depends on the random levels of its skip list.
+/// Ranges of members, also in sets with different scores. Only small sets: a large one with
+/// different scores gets a range that depends on the random levels of its skip list.
 const LEX: Family = Family {
     name: "lex ranges",
     templates: &[
