@@ -71,7 +71,6 @@ impl Value {
 
     /// Returns the encoding that a real server would choose for a value written in one command.
     pub(crate) fn encoding(&self) -> &'static str {
-        const SMALL: usize = 64;
         match self {
             Self::String(data) if parse_i64(data).is_some() => "int",
             Self::String(data) if data.len() <= 44 => "embstr",
