@@ -4,6 +4,7 @@ use redis_keyspace_harness::RealServer;
 
 use super::commands::Family;
 use super::runner::sequences_agree;
+use super::waiting::waiting_sequences_agree;
 
 /// A string longer than the elements of a small encoding.
 const LONG: &[u8] = b"0123456789012345678901234567890123456789012345678901234567890123456789";
@@ -112,4 +113,35 @@ fn random_lex_ranges_get_the_same_replies() {
 #[test]
 fn random_sorted_set_commands_get_the_same_replies() {
     sequences_agree(SORTED_SETS, &RealServer::builder().start());
+}
+
+const WAITING_POPS: Family = Family {
+    name: "sorted set pops that wait",
+    templates: &[
+        "BZPOPMIN K+ 0",
+        "BZPOPMAX K+ 0",
+        "BZMPOP 0 #K MIN|MAX [ COUNT 2 ]",
+        "ZADD K 1|2|3 E",
+        "ZADD K 1 E 2 E 3 E",
+        "ZPOPMIN K",
+        "ZREM K E",
+        "ZUNIONSTORE K 2 K K",
+        "ZRANGESTORE K K 0 1",
+        "GEOADD K 1 2 E",
+        "RENAME K K",
+        "COPY K K REPLACE",
+        "SET K E",
+        "DEL K",
+        "MULTI",
+        "EXEC",
+        "ZRANGE K 0 -1 WITHSCORES",
+    ],
+    keys: &["z", "y", "x"],
+    elements: &[b"a", b"b", b"c"],
+    state: &[],
+};
+
+#[test]
+fn random_sorted_set_pops_that_wait_get_the_same_replies() {
+    waiting_sequences_agree(WAITING_POPS);
 }

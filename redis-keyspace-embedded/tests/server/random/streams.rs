@@ -4,6 +4,7 @@ use redis_keyspace_harness::RealServer;
 
 use super::commands::Family;
 use super::runner::sequences_agree;
+use super::waiting::waiting_sequences_agree;
 
 const ENTRIES: Family = Family {
     name: "stream entries",
@@ -100,4 +101,41 @@ const GROUPS: Family = Family {
 #[test]
 fn random_group_commands_get_the_same_replies() {
     sequences_agree(GROUPS, &RealServer::builder().start());
+}
+
+const WAITING_READS: Family = Family {
+    name: "stream reads that wait",
+    templates: &[
+        "XREAD BLOCK 0 STREAMS K $",
+        "XREAD COUNT 1 BLOCK 0 STREAMS K 0|1|3",
+        "XREAD BLOCK 0 STREAMS K K $ $",
+        "XREADGROUP GROUP E E BLOCK 0 STREAMS K >",
+        "XREADGROUP GROUP E E COUNT 1 BLOCK 0 NOACK STREAMS K >",
+        "XREADGROUP GROUP E E BLOCK 0 STREAMS K K > >",
+        "XADD K 1-*|2-*|3-* f E",
+        "XADD K 4-*|5-*|6-* f E",
+        "XADD K MAXLEN 1 7-*|8-* f E",
+        "XGROUP CREATE K E $|0 MKSTREAM",
+        "XGROUP CREATE K E $ MKSTREAM",
+        "XGROUP SETID K E 0|$",
+        "XGROUP DESTROY K E",
+        "XDEL K 3-0|4-0",
+        "XTRIM K MAXLEN 0",
+        "XACK K E 1-0|2-0 3-0|4-0",
+        "RENAME K K",
+        "SET K E",
+        "DEL K",
+        "MULTI",
+        "EXEC",
+        "XRANGE K - +",
+        "XPENDING K E",
+    ],
+    keys: &["x", "y"],
+    elements: &[b"a", b"b"],
+    state: &[],
+};
+
+#[test]
+fn random_stream_reads_that_wait_get_the_same_replies() {
+    waiting_sequences_agree(WAITING_READS);
 }

@@ -130,10 +130,15 @@ async fn difference(real: &RealServer, protocol: &str, sequence: &[(usize, Vec<V
 
 #[test]
 fn random_commands_that_wait_get_the_same_replies() {
+    waiting_sequences_agree(WAITING);
+}
+
+/// Runs random sequences of the family's commands on several connections to both servers.
+pub(super) fn waiting_sequences_agree(family: Family) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let real = RealServer::builder().start();
     let (seed, config) = configuration(40);
-    let command = (0..CONNECTIONS, WAITING.correct_command());
+    let command = (0..CONNECTIONS, family.correct_command());
     let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(command, 1..40));
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
         let difference = runtime.block_on(difference(&real, protocol, &sequence));
@@ -147,5 +152,5 @@ fn random_commands_that_wait_get_the_same_replies() {
         );
         Ok(())
     });
-    result.unwrap_or_else(|failure| panic!("{}, seed {seed}: {failure}", WAITING.name));
+    result.unwrap_or_else(|failure| panic!("{}, seed {seed}: {failure}", family.name));
 }
