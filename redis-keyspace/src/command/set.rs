@@ -243,8 +243,8 @@ impl<S: Keyspace, V: SingleValue, R: 'static> Set<S, V, R> {
         Set(self.0.map(|options| options.only_if(Condition::Present)))
     }
 
-    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), the value is read
-    /// and written in one atomic step.
+    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), the value is
+    /// read and written in one atomic step.
     pub fn returning_old(self) -> Set<S, V, Option<V::Owned>> {
         Set(self.0.map(|options| {
             let mut options = options.returning(old::<V>);
