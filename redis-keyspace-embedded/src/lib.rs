@@ -41,7 +41,7 @@
 //! # Differences from a real server
 //!
 //! * The server supports the commands of version 7.0 for lists, sets, hashes, sorted sets and
-//!   streams, the everyday ones for strings, transactions, blocking pops and channels. SORT and ACL rules are not
+//!   streams, the everyday ones for strings, transactions, and channels. SORT and ACL rules are not
 //!   supported. An unknown command gets the same error as on a real server.
 //! * It has DELEX and the option IFEQ of SET, as Redis 8.4, but not the conditions IFNE, IFDEQ and
 //!   IFDNE.

@@ -243,8 +243,8 @@ impl<S: Keyspace, V: SingleValue, R: 'static> SetValue<S, V, R> {
         SetValue(self.0.map(|options| options.only_if(Condition::Present)))
     }
 
-    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), the value is read
-    /// and written in one atomic step.
+    /// Returns the previous value. After [`only_if_absent`](Self::only_if_absent), the value is
+    /// read and written in one atomic step.
     pub fn returning_old(self) -> SetValue<S, V, Option<V::Owned>> {
         SetValue(self.0.map(|options| {
             let mut options = options.returning(old::<V>);

@@ -20,10 +20,7 @@ pub(super) fn register(server: &Server) {
         let mut call: Vec<&[u8]> = vec![command];
         call.extend(keys.iter().chain(args).map(|word| &word[..]));
         let reply = script.call(&call);
-        let wrote = match &reply {
-            Reply::Error(_) | Reply::Integer(0) | Reply::Nil => false,
-            _ => true,
-        };
+        let wrote = !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil);
         if wrote {
             let mut unlink: Vec<&[u8]> = vec![b"UNLINK"];
             unlink.extend(companions.iter().map(|name| &name[..]));

@@ -22,7 +22,12 @@ pub(crate) fn unwrapped(said: &str) -> Cow<'_, str> {
     }
     let code = inner.split(' ').next().unwrap_or_default();
     let is_code = code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    Cow::Borrowed(if is_code { inner } else { said })
+    match (is_code, before.is_empty()) {
+        (true, _) => Cow::Borrowed(inner),
+        // An error of Redis itself that the script has caught.
+        (false, true) => Cow::Owned(format!("ERR {inner}")),
+        (false, false) => Cow::Borrowed(said),
+    }
 }
 
 #[cfg(test)]
@@ -43,6 +48,8 @@ mod tests {
             assert_eq!(unwrapped(said), shown);
             assert_eq!(unwrapped(&format!("{ENDED}{said}")), shown);
         }
+        let caught = "@user_script: 1: Wrong number of args calling Redis command From Lua script";
+        assert_eq!(unwrapped(caught), "ERR Wrong number of args calling Redis command From Lua script");
     }
 
     #[test]
@@ -50,7 +57,6 @@ mod tests {
         for said in [
             "WRONGTYPE Operation against a key script: f_5d9a19bf, on @user_script:1.",
             "ERR Error running script (call to f_5d9a19bf): @user_script:1: attempt to index a nil value",
-            "@user_script: 1: Wrong number of args calling Redis command From Lua script",
             "ERR Error compiling script (new function): user_script:1: unexpected symbol near 'x'",
             "ERR syntax error",
         ] {

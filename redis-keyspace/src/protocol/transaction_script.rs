@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn too_many_arguments_are_rejected_before_anything_is_sent() {
-        let keys = vec![KeyText::Static("n"); MOST];
+        let keys = vec![KeyText::Static("n"); MOST_IN_SCRIPT];
         let request = Request::Atomic(vec![Packet::new("UNLINK", Keys::Many(keys))]);
         assert!(request.as_script("").is_err());
     }

@@ -17,16 +17,27 @@ pub fn require_command(server: &RealServer, command: &str) -> bool {
     server.supports(command) || skip(&format!("the server has no {command}, according to COMMAND INFO"))
 }
 
-/// Returns whether scripts have a function, such as `redis.sha1hex`. If not, records that the running
-/// test is skipped: it must return then. Call it on the thread of the test.
+/// Returns whether scripts have a function, such as `redis.sha1hex`. If not, records that the
+/// running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]
 pub fn require_in_scripts(server: &RealServer, function: &str) -> bool {
     server.redis_cli(&["EVAL", &format!("return redis.{function} and 1 or 0"), "0"]) == "1"
         || skip(&format!("scripts have no redis.{function}, according to EVAL"))
 }
 
-/// Returns whether the server replies to a rejected AUTH behind other commands. If not, records that
-/// the running test is skipped: it must return then. Call it on the thread of the test.
+/// Returns whether SCRIPT DEBUG affects only the scripts of its own connection. If not, records
+/// that the running test is skipped: it must return then. Call it on the thread of the test, with a
+/// private server, which may crash later.
+#[must_use = "a test without what it needs must return"]
+pub fn require_private_script_debug(server: &RealServer) -> bool {
+    server.redis_cli(&["SCRIPT", "DEBUG", "YES"]);
+    let other = server.client().call(&["EVAL", "return 1", "0"]).expect("the server answers");
+    other == Reply::Integer(1)
+        || skip("scripts of other connections are debugged, too, according to SCRIPT DEBUG YES and EVAL")
+}
+
+/// Returns whether the server replies to a rejected AUTH behind other commands. If not, records
+/// that the running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]
 pub fn require_reply_to_auth(server: &RealServer) -> bool {
     let mut client = server.client();

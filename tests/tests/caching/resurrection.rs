@@ -327,6 +327,7 @@ impl World {
                 .address_map(gate.address_map())
                 .shared_connections(1)
                 .exclusive_connections(1)
+                .connect_timeout(PATIENCE)
                 .timeout(HOUR);
             let (database, template) = (database.clone(), template.clone());
             let hands = Hands { redis: builder.build().unwrap(), stepper, database, template };
@@ -334,7 +335,8 @@ impl World {
             assert_eq!(hands.command(&["GET", hands.template.name()]).await, None);
             actors.push(Actor { hands, stops, _gate: gate });
         }
-        let redis = Redis::builder().url(&url).unwrap().timeout(HOUR).build().unwrap();
+        let builder = Redis::builder().url(&url).unwrap().connect_timeout(PATIENCE).timeout(HOUR);
+        let redis = builder.build().unwrap();
         // Runs each script once, so the server caches it.
         let key = template.key(7, &redis);
         key.get_or_set(|| async { String::new() }).await.unwrap();

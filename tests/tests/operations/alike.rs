@@ -70,7 +70,9 @@ impl Comparison {
 fn code(error: &str) -> Option<&str> {
     let is_old = error.starts_with("ERR Error running script") || error.starts_with("@user_script:");
     let error = if is_old { error.rsplit("@user_script:").next()? } else { error };
-    error.trim_start_matches(|c: char| c.is_ascii_digit() || " :-".contains(c)).split(' ').next()
+    let code =
+        error.trim_start_matches(|c: char| c.is_ascii_digit() || " :-".contains(c)).split(' ').next()?;
+    Some(if code.bytes().all(|byte| byte.is_ascii_uppercase()) { code } else { "ERR" })
 }
 
 #[test]

@@ -11,7 +11,8 @@ use redis_keyspace::raw::RawConnection;
 use redis_keyspace::{ErrorKind, Key, Keyspace, Redis, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{
-    PATIENCE, both_servers, eventually, raw, shared_server, unique_namespace, wire, wired, within,
+    PATIENCE, RealServer, both_servers, eventually, on_embedded, on_real, raw, require_private_script_debug,
+    shared_server, unique_namespace, wire, wired, within,
 };
 use tokio::sync::Notify;
 
@@ -85,6 +86,29 @@ async fn assert_nothing_is_inherited(redis: &Redis, watched: &Key<Keys, Text>, l
         let length = i64::try_from(value.len()).unwrap();
         assert_eq!(executed, Some((left.to_owned(), length)), "after {left}");
         assert_eq!(raw::<String>(redis, &["GET", &written]).await, value, "after {left}");
+    }
+}
+
+async fn debug_scripts(redis: Redis) {
+    redis
+        .raw(|mut connection| async move {
+            request(&mut connection, &pipeline(&["SCRIPT DEBUG YES".to_owned()]), Until::Answered).await;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_nothing_is_inherited(&redis, &Keys::text(7), "SCRIPT DEBUG YES").await;
+}
+
+#[test]
+fn a_debugger_of_scripts_is_not_inherited_on_the_embedded_server() {
+    on_embedded(debug_scripts);
+}
+
+#[test]
+fn a_debugger_of_scripts_is_not_inherited_on_a_real_server() {
+    if require_private_script_debug(&RealServer::start()) {
+        on_real(debug_scripts);
     }
 }
 
@@ -177,7 +201,6 @@ both_servers! {
             &[("CLIENT TRACKING ON", Answered)],
             &[("SUBSCRIBE news", PolledOnce)],
             &[("MONITOR", PolledOnce)],
-            &[("SCRIPT DEBUG YES", Answered)],
             &[("GET k|GET k", Unpolled), ("PING", Answered)],
         ];
         for steps in cases {

@@ -183,8 +183,8 @@ impl Queue {
         self.enqueue(request, namespace, deadline, false)
     }
 
-    /// Like [`submit`](Self::submit), but the request is written when all earlier ones are answered,
-    /// and later ones after it.
+    /// Like [`submit`](Self::submit), but the request is written when all earlier ones are
+    /// answered, and later ones after it.
     pub(crate) fn submit_after_replies(&self, request: &Request, deadline: Deadline) -> Submitted {
         self.enqueue(request, "", deadline, true)
     }
