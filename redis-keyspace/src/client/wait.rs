@@ -103,8 +103,8 @@ fn demotion(replies: &Replies) -> Option<Error> {
 }
 
 /// Makes one attempt. `limits` are the deadline to get a connection, and the time that a reply may
-/// take. `ends` is set to the end of the wait for elements, which begins with the first attempt that
-/// has a connection. `asked` is set to the node of a cluster that the request is sent to.
+/// take. `ends` is set to the end of the wait for elements, which begins with the first attempt
+/// that has a connection. `asked` is set to the node of a cluster that the request is sent to.
 async fn attempt<'b>(
     binding: &'b Binding,
     request: &Request,

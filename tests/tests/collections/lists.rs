@@ -42,7 +42,7 @@ checks! {
     },
     rpush_many: async {
         let list = filled(4, &[1]).await;
-        assert_eq!(list.rpush_many(&[2, 3]).await.unwrap(), 3);
+        assert_eq!(list.rpush_many([2, 3].iter()).await.unwrap(), 3);
         assert_eq!(list.lrange(..).await.unwrap(), [1, 2, 3]);
         assert_eq!(list.rpush_many(Vec::<u64>::new()).await.unwrap(), 0);
     },

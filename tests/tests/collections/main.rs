@@ -14,6 +14,9 @@ mod wrong_types;
 
 use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};
 
+/// A number and a text.
+type Item = (u64, String);
+
 #[derive(Keyspace)]
 #[keyspace(prefix = "collections", ttl = "1h")]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -31,7 +34,7 @@ struct Keys {
     #[key("sums:{id}", hash_tag = id)]
     sums: fn(id: u64) -> Hash<u64, i64>,
     #[key("objects:{id}", hash_tag = id)]
-    objects: fn(id: u64) -> Hash<Bytes, Json<(u64, String)>>,
+    objects: fn(id: u64) -> Hash<Bytes, Json<Item>>,
     #[key("text:{id}", hash_tag = id)]
     text: fn(id: u64) -> Text,
     #[key("forever:{id}:{nth}", hash_tag = id, ttl = none)]

@@ -35,8 +35,8 @@ impl<R> Pop<R> {
 
     /// Waits for an element, at most for `limit`. Returns `None` if there is none in that time.
     ///
-    /// The wait begins when a connection is there. The limit is rounded up to milliseconds and is at
-    /// most a week. Zero is an error, because it would mean forever in Redis.
+    /// The wait begins when a connection is there. The limit is rounded up to milliseconds and is
+    /// at most a week. Zero is an error, because it would mean forever in Redis.
     ///
     /// Of several waiting clients, the server serves the one that has waited longest.
     ///
@@ -129,8 +129,8 @@ pub struct BlockingPop<R>(Command<R>);
 
 impl<R> BlockingPop<R> {
     call_options! { self => self.0.unpolled().call;
-        /// Sets how long waiting for a connection and connecting may take together, and how late the
-        /// reply may be after the wait.
+        /// Sets how long waiting for a connection and connecting may take together, and how late
+        /// the reply may be after the wait.
     }
 }
 

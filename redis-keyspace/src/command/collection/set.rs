@@ -285,8 +285,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
         Command::read_of(self, "SRANDMEMBER", fill, elements::<T>)
     }
 
-    /// Moves a member to another set of the same keyspace, atomically. Returns `false` if it was not in this set; the
-    /// other set is unchanged then.
+    /// Moves a member to another set of the same keyspace, atomically. Returns `false` if it was
+    /// not in this set; the other set is unchanged then.
     ///
     /// The other set keeps its lifetime. If the member creates it, it gets no lifetime, whatever
     /// its template declares, so `ttl = none` is required for it. On a cluster, both sets must be
