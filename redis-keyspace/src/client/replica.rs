@@ -154,12 +154,12 @@ mod tests {
     #[test]
     fn a_reply_says_that_a_key_is_missing() {
         let bulk = || Reply::Bulk("0".to_owned().into());
-        for missing in [Reply::Nil, Reply::Int(0), Reply::Int(-2), Reply::Array(vec![bulk(), Reply::Nil])] {
+        let some = || Reply::Array(vec![bulk(), Reply::Nil]);
+        let nothing = [Reply::Array(vec![]), Reply::Map(vec![])];
+        for missing in [Reply::Nil, Reply::Int(0), Reply::Int(-2), some()].into_iter().chain(nothing) {
             assert!(says_missing(&missing), "{missing:?}");
         }
-        for present in
-            [bulk(), Reply::Int(1), Reply::Int(-1), Reply::Array(vec![bulk()]), Reply::Array(vec![])]
-        {
+        for present in [bulk(), Reply::Int(1), Reply::Int(-1), Reply::Array(vec![bulk()])] {
             assert!(!says_missing(&present), "{present:?}");
         }
     }

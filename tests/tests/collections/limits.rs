@@ -54,3 +54,23 @@ fn a_script_that_the_server_forgot_is_sent_again() {
         }),
     );
 }
+
+/// On a server without MULTI, a transaction is one script, whose commands have a limit.
+#[test]
+fn many_elements_can_be_written_without_multi() {
+    let server = RealServer::start();
+    let rules = "reset on >pass ~* +@all -multi";
+    let command: Vec<&str> = ["ACL", "SETUSER", "app"].into_iter().chain(rules.split(' ')).collect();
+    server.redis_cli(&command);
+    let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
+    let redis = builder.build().unwrap();
+    within(
+        PATIENCE,
+        redis.scope(async {
+            assert_eq!(Keys::list(7).rpush_many(0..10_000).await.unwrap(), 10_000);
+            assert!(Keys::list(7).ttl().await.unwrap().remaining().is_some());
+            let members = (0..10_000_u32).map(|member| (u64::from(member), f64::from(member)));
+            assert_eq!(Keys::scores(7).zadd_many(members).only_if_absent().await.unwrap(), 10_000);
+        }),
+    );
+}

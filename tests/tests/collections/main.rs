@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod table;
+mod disabled;
 mod hashes;
 mod lifetimes;
 mod limits;

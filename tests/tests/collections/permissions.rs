@@ -1,7 +1,7 @@
 //! The rules of a catalog permit every operation, and nothing else.
 
 use redis_keyspace::{Redis, catalog};
-use redis_keyspace_tests::{PATIENCE, RealServer, unique_namespace, within};
+use redis_keyspace_tests::{PATIENCE, RealServer, require_in_scripts, unique_namespace, within};
 
 use crate::Keys;
 use crate::table::check_all;
@@ -19,6 +19,29 @@ fn a_user_with_the_rules_of_the_catalog_can_run_every_operation() {
     let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
     let redis = builder.namespace(namespace).unwrap().build().unwrap();
     within(PATIENCE, redis.scope(check_all(redis.clone())));
+}
+
+/// Without the permission for the lifetime, the write must not run either.
+#[test]
+fn without_rights_to_set_the_lifetime_nothing_is_written() {
+    let server = RealServer::start();
+    if !require_in_scripts(&server, "acl_check_cmd") {
+        return;
+    }
+    let rules = "reset on >pass ~* -@all +@list +@connection +@transaction +exists +type +eval +evalsha";
+    let command: Vec<&str> = ["ACL", "SETUSER", "app"].into_iter().chain(rules.split(' ')).collect();
+    server.redis_cli(&command);
+    let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
+    let redis = builder.build().unwrap();
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let error = Keys::list(1).rpush(&1).await.unwrap_err();
+            assert!(error.to_string().contains("PEXPIRE"), "{error}");
+            assert_eq!(Keys::list(1).llen().await.unwrap(), 0, "nothing was written");
+            assert_eq!(Keys::forever(1, 0).rpush(&1).await.unwrap(), 1);
+        }),
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis_keyspace::command::ListEnd;
+use redis_keyspace::embedded::{Fault, Server};
 use redis_keyspace::{ErrorKind, Key, List, Redis};
 use redis_keyspace_tests::{
     PATIENCE, RealCluster, RealServer, both_servers, eventually, shared_cluster, unique_namespace, within,
@@ -98,6 +99,26 @@ fn a_dropped_wait_ends_and_takes_no_element() {
             eventually("the wait ends", async || blocked_clients(&server) == "0").await;
             list.rpush(&1).await.unwrap();
             assert_eq!(list.lrange(..).await.unwrap(), [1]);
+        }),
+    );
+}
+
+/// A master that is demoted tells the clients that wait. They took nothing, and wait again.
+#[test]
+fn a_wait_goes_on_after_a_demotion() {
+    let server = Server::new();
+    let redis = Redis::with_embedded_server(server.clone());
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let said = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+            let demoted = server.inject(Fault::error(said).on("BLPOP").times(1));
+            let list = Keys::forever(6, 0);
+            let (taken, _) = tokio::join!(list.lpop().block(LONG), async {
+                eventually("the wait was interrupted", async || demoted.hits() == 1).await;
+                list.rpush(&1).await.unwrap();
+            });
+            assert_eq!(taken.unwrap(), Some(1));
         }),
     );
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use redis_keyspace::command::Ttl;
 use redis_keyspace::update::Change;
 use redis_keyspace::{Error, ErrorKind, Key, Keyspace, Lock, Redis, Text, catalog};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{
-    CommandLog, PATIENCE, Proxy, RealServer, ServerAbilities, both_servers, eventually, raw, wire, within,
+    CommandLog, PATIENCE, Proxy, RealServer, ServerAbilities, both_servers, eventually, eventually_rises,
+    raw, wire, within,
 };
 use tokio::task::JoinSet;
 
@@ -79,7 +81,7 @@ async fn locks(redis: &Redis, log: &mut CommandLog) {
         commands.iter().filter(|command| **command == renewal).count() >= 2
     })
     .await;
-    let keeps = commands.iter().filter(|command| **command == format!("PEXPIRE {FENCE} 86400000"));
+    let keeps = commands.iter().filter(|command| **command == format!("PEXPIRE {FENCE} 86400000 GT"));
     assert_eq!(keeps.count() >= 2, abilities.set_if_equal, "{commands:#?}");
     guard.release().await.unwrap();
     let release = match abilities.delete_if_equal {
@@ -460,5 +462,33 @@ fn a_missing_command_is_named_with_the_servers_that_have_it() {
         let filled = FilledKeys::text(1).on(&redis);
         let error = filled.set("1").only_if_present().returning_old().await.unwrap_err();
         assert!(error.to_string().contains("SET .. GET needs Redis 6.2"), "{error}");
+    });
+}
+
+/// A full server rejects `SET`, even if the value has the same size. The script needs no memory.
+#[test]
+fn a_lock_is_renewed_on_a_full_server() {
+    #[derive(Keyspace)]
+    #[keyspace(prefix = "newer-brief", ttl = "3s")]
+    struct BriefKeys {
+        lock: Lock,
+    }
+    within(PATIENCE, async {
+        let (server, redis, _) = embedded();
+        redis
+            .scope(async {
+                let guard = BriefKeys::lock().lock().await.unwrap();
+                let said = "OOM command not allowed when used memory > 'maxmemory'.";
+                let full = server.inject(Fault::error(said).on("SET"));
+                let left = async || match BriefKeys::lock().ttl().await.unwrap() {
+                    Ttl::Remaining(left) => i64::try_from(left.as_millis()).unwrap(),
+                    _ => -1,
+                };
+                eventually_rises("the lock is renewed", left).await;
+                assert!(full.hits() > 0 && !guard.is_lost());
+                drop(full);
+                guard.release().await.unwrap();
+            })
+            .await;
     });
 }

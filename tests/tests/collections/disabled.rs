@@ -1,0 +1,37 @@
+//! Collections on a disabled handle.
+
+use std::time::Duration;
+
+use redis_keyspace::{ErrorKind, Redis};
+use redis_keyspace_tests::{PATIENCE, within};
+
+use crate::Keys;
+
+/// Reads find nothing, removals remove nothing, and additions fail: they would be lost.
+#[test]
+fn a_disabled_handle_loses_no_element_silently() {
+    let redis = Redis::builder().disabled().build().unwrap();
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let (list, set, scores, map) = (Keys::list(8), Keys::set(8, 0), Keys::scores(8), Keys::map(8));
+            assert_eq!(list.lrange(..).await.unwrap(), [0; 0]);
+            assert!(set.smembers().await.unwrap().is_empty() && map.hget_all().await.unwrap().is_empty());
+            assert_eq!(scores.zrange(..).with_scores().await.unwrap(), []);
+            assert_eq!(set.smismember([1, 2]).await.unwrap(), [false, false]);
+            assert!(!set.srem(&1).await.unwrap() && !map.hdel("a").await.unwrap());
+            assert_eq!((list.lpop().await.unwrap(), list.lrem(&1).await.unwrap()), (None, 0));
+            assert!(!list.lset(0, &1).await.unwrap());
+            list.ltrim(..1).await.unwrap();
+            for error in [
+                list.rpush(&1).await.unwrap_err(),
+                set.sadd(&1).await.unwrap_err(),
+                scores.zadd(&1, 1.0).await.unwrap_err(),
+                map.hset("a", &1).await.unwrap_err(),
+                list.lpop().block(Duration::from_secs(1)).await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::ServerNotConfigured, "{error}");
+            }
+        }),
+    );
+}
