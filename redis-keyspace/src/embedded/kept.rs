@@ -5,6 +5,9 @@ use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 use super::lua::call;
 use crate::protocol::KEPT_WRITE;
 
+/// Lua numbers are exact below this value.
+pub(super) const EXACT: u64 = 1 << 53;
+
 pub(super) fn register(server: &Server) {
     super::lua::register(server, KEPT_WRITE, |script, keys, values| {
         let ([key], [millis, renews, command, args @ ..]) = (keys, values) else {
@@ -17,7 +20,12 @@ pub(super) fn register(server: &Server) {
         if starts && !matches!(reply, Reply::Error(_)) {
             call(script, &[b"PEXPIRE", key, millis])?;
         }
-        Ok(reply)
+        match (&reply, args) {
+            (Reply::Integer(sum), [field, ..]) if sum.unsigned_abs() >= EXACT => {
+                call(script, &[b"HGET", key, field])
+            }
+            _ => Ok(reply),
+        }
     });
 }
 

@@ -2,11 +2,8 @@
 
 use redis_keyspace_embedded::{Reply, Server};
 
-use super::kept::is_absent;
+use super::kept::{EXACT, is_absent};
 use crate::protocol::TRANSACTION_SCRIPT;
-
-/// Lua numbers are exact below this value.
-const EXACT: u64 = 1 << 53;
 
 /// A command of the transaction.
 struct Call<'v> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use redis_keyspace::config::LoginMode;
 use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::update::Change;
-use redis_keyspace::{Counter, Group, Keyspace, Lock, Once, RateLimit, Redis, Text};
+use redis_keyspace::{Counter, Group, Hash, Keyspace, List, Lock, Once, RateLimit, Redis, Set, Text};
 use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
 use redis_keyspace_tests::resp::{Client, Reply};
@@ -42,6 +42,12 @@ struct Keys {
     once: fn(id: u32) -> Once<Text>,
     #[key("count:{id}")]
     count: fn(id: u32) -> Counter,
+    #[key("list:{id}")]
+    list: fn(id: u32) -> List<Text>,
+    #[key("set:{id}", renew = "write")]
+    set: fn(id: u32) -> Set<Text>,
+    #[key("hash:{id}")]
+    hash: fn(id: u32) -> Hash<Text, i64>,
 }
 
 /// One call of a script, as the library sends it.
@@ -106,6 +112,9 @@ async fn use_scripts(redis: &Redis) {
     let _ = windows.peek(Rate::per_hour(7)).await.unwrap();
     let _ = Keys::group(1).on(redis).member(&Keys::text(1)).await.unwrap();
     Keys::once(1).on(redis).run(|| async { "value".to_owned() }).await.unwrap();
+    Keys::list(1).on(redis).rpush("value").await.unwrap();
+    Keys::set(1).on(redis).sadd("value").await.unwrap();
+    Keys::hash(1).on(redis).hincr_by("value", 7).await.unwrap();
 }
 
 /// Uses transactions on a server that rejects MULTI.
@@ -116,6 +125,8 @@ async fn use_transactions(redis: &Redis) {
         Keys::text(1).set("other").only_if_absent().returning_old(),
         Keys::text(1).set("last").only_if_present(),
         Keys::plain(1).get(),
+        Keys::list(1).rpush("value"),
+        Keys::set(1).sadd("value"),
     );
     redis.transaction(commands).await.unwrap();
 }
