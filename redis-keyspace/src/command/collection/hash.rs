@@ -12,7 +12,7 @@ use crate::kind::{Hash, SingleValue};
 use crate::protocol::{Args, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
-/// Operations of hashes; see [`Hash`].
+/// Operations of hashes; see [`Hash`](struct@Hash).
 impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     /// Sets the value of a field. Returns whether the field is new.
     ///
@@ -282,7 +282,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     }
 }
 
-/// Operations of hashes of integers; see [`Hash`].
+/// Operations of hashes of integers; see [`Hash`](struct@Hash).
 impl<S: Keyspace, F: SingleValue> Key<S, Hash<F, i64>> {
     /// Adds to the value of a field, which counts as 0 if it does not exist. Returns the new value.
     ///
