@@ -1,5 +1,5 @@
-//! A queue on lists that loses no job: a worker moves each job to a list of its own, and removes it
-//! from there when the work is done. Jobs of a worker that died go back to the queue.
+//! A job queue on lists that survives crashes. A worker moves each job to its own list, and removes
+//! it there after the work. If the worker dies, its jobs go back to the queue.
 //!
 //! `cargo run --example job_queue` runs on the embedded server. With `REDIS_URL` set, it runs on
 //! that server, in a separate namespace.

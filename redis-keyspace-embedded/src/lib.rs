@@ -47,8 +47,8 @@
 //!   IFDNE.
 //! * The lifetimes of hash fields (HEXPIRE, HTTL, HSETEX and so on) work as in version 8.6. HSCAN
 //!   has the option NOVALUES of version 7.4.
-//! * DUMP returns a payload of its own format. RESTORE refuses the payloads of a real server, and a
-//!   real server refuses those of this one.
+//! * DUMP returns a payload of its own format. Payloads can't be exchanged with a real
+//!   server: RESTORE rejects them on both sides.
 //! * OBJECT ENCODING names the encoding of version 7.0, and `listpackex` for a hash with lifetimes
 //!   of fields. For a set, it is the encoding of a set that was written in one command. OBJECT FREQ
 //!   always fails, because accesses are not counted.

@@ -285,7 +285,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     }
 
     /// Returns the element at a position, counted from 0; negative positions count from the end.
-    /// `None` if there is none.
+    /// Returns `None` if the list has no such position.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, List, Redis};
@@ -309,8 +309,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
         Command::read_of(self, "LINDEX", fill, base::element::<T>)
     }
 
-    /// Replaces the element at a position. Returns `false` if there is none, and changes nothing
-    /// then.
+    /// Replaces the element at a position. Returns `false` if the list has no such position, and
+    /// changes nothing then.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, List, Redis};
@@ -460,8 +460,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     /// element; `None` if this list does not exist. Both lists may be the same, which rotates it.
     /// [`block`](Pop::block) waits for an element.
     ///
-    /// A queue loses no element if its worker moves each one to a list of its own and removes it
-    /// from there when the work is done.
+    /// To process a queue without losing elements, a worker moves each element to its own list, and
+    /// removes it there after the work.
     ///
     /// The other list keeps its lifetime. If the element creates it, it gets no lifetime, whatever
     /// its template declares, so declare `ttl = none` for it.

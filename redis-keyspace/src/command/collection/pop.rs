@@ -33,7 +33,7 @@ impl<R> Pop<R> {
         /// reply, each on its own if [`block`](Self::block) waits between them.
     }
 
-    /// Waits for an element, at most for `limit`. Returns `None` if there is none in that time.
+    /// Waits up to `limit` for an element. Returns `None` if none arrives in that time.
     ///
     /// The wait begins when a connection is there. The limit is rounded up to milliseconds and is
     /// at most a week. Zero is an error, because it would mean forever in Redis.
