@@ -5,6 +5,7 @@ pub(crate) mod container;
 pub(crate) mod entry;
 pub(crate) mod fills;
 pub(crate) mod forwarded;
+pub(crate) mod single_value;
 pub(crate) mod value;
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
@@ -25,6 +26,10 @@ pub(crate) enum Place {
     Argument,
     /// `#[key(..)]` on a variant of such an enum.
     Variant,
+    /// `#[value(..)]` on a type that derives `SingleValue`.
+    Value,
+    /// `#[value(..)]` on a variant of such an enum.
+    ValueVariant,
 }
 
 impl Place {
@@ -35,7 +40,19 @@ impl Place {
             Self::Entry => ("key", "a field"),
             Self::Argument => ("key", "the type"),
             Self::Variant => ("key", "a variant"),
+            Self::Value => ("value", "the type"),
+            Self::ValueVariant => ("value", "a variant"),
         }
+    }
+
+    /// Whether both places belong to the same derive.
+    fn shares_derive(self, other: Self) -> bool {
+        let derive = |place| match place {
+            Self::Keyspace | Self::Entry => "Keyspace",
+            Self::Argument | Self::Variant => "KeyArgument",
+            Self::Value | Self::ValueVariant => "SingleValue",
+        };
+        derive(self) == derive(other)
     }
 }
 
@@ -69,7 +86,8 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("bound", &[Place::Keyspace], "bound = BoundCartKeys"),
     ("alphabet", &[Place::Argument], "alphabet = \"a-z0-9\""),
     ("len", &[Place::Argument], "len = 26"),
-    ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
+    ("crate", &[Place::Keyspace, Place::Argument, Place::Value], "crate = path"),
+    ("rename", &[Place::ValueVariant], "rename = \"text\""),
 ];
 
 /// Names of earlier versions, and their current names.
@@ -274,16 +292,15 @@ fn proposed(place: Place, span: Span) -> Vec<Item> {
 fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<Item>) -> bool {
     let text = name.to_string();
     let (own, on) = place.attribute();
-    let is_argument = |place: &Place| matches!(place, Place::Argument | Place::Variant);
-    let row = TABLE.iter().find(|(known, places, _)| {
-        *known == text && places.iter().any(|other| is_argument(other) == is_argument(&place))
-    });
+    let row = TABLE
+        .iter()
+        .find(|(known, places, _)| *known == text && places.iter().any(|other| other.shares_derive(place)));
     if let Some((_, places, example)) = row {
         if places.contains(&place) {
             return true;
         }
         // Only places of the same derive.
-        let elsewhere = places.iter().copied().find(|other| is_argument(other) == is_argument(&place));
+        let elsewhere = places.iter().copied().find(|other| other.shares_derive(place));
         let (other, other_on) = elsewhere.unwrap_or(place).attribute();
         diag.error(
             name.span(),
@@ -341,6 +358,8 @@ fn usage(place: Place) -> &'static str {
         Place::Entry => "`#[key(\"user:{id}\", ttl = \"1h\")]`",
         Place::Argument => "`#[key(crate = path)]`",
         Place::Variant => "`#[key(\"text\")]`",
+        Place::Value => "`#[value(crate = path)]`",
+        Place::ValueVariant => "`#[value(rename = \"text\")]`",
     }
 }
 

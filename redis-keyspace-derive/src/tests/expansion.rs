@@ -4,7 +4,7 @@
 use quote::quote;
 
 use super::pretty;
-use crate::expand::{key_argument, keyspace};
+use crate::expand::{key_argument, keyspace, single_value};
 
 /// Omits the expression, because it would repeat the test.
 macro_rules! snapshot {
@@ -134,6 +134,32 @@ fn unit_enum() {
 #[test]
 fn no_argument() {
     snapshot!(key_argument(quote! {
+        struct Point { x: u32, y: u32 }
+    }));
+}
+
+#[test]
+fn value_newtype() {
+    snapshot!(single_value(quote! {
+        #[value(crate = renamed)]
+        pub struct UserId(u64);
+    }));
+}
+
+#[test]
+fn value_enum() {
+    snapshot!(single_value(quote! {
+        enum Plan {
+            Free,
+            #[value(rename = "pro-2")]
+            Professional,
+        }
+    }));
+}
+
+#[test]
+fn no_value() {
+    snapshot!(single_value(quote! {
         struct Point { x: u32, y: u32 }
     }));
 }

@@ -5,13 +5,21 @@ mod parsed;
 use core::fmt::{self, Debug, Formatter};
 
 pub use core::option::Option;
+pub use core::result::Result;
 pub use core::time::Duration;
+pub use std::vec::Vec;
+
+pub use bytes::Bytes as SharedBytes;
 
 pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
-pub use crate::kind::{Kind, KindMeta, Role};
+pub use crate::kind::{
+    DecodeError, EncodeError, Kind, KindMeta, Role, SingleValue, Wrapped, decode_wrapped,
+    decode_wrapped_owned, encode_variant, encode_wrapped, encode_wrapped_within, unknown_variant,
+    wire_format_of_wrapped,
+};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
     FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,

@@ -65,11 +65,15 @@ const HASH: [&str; 12] = [
     "hvals",
 ];
 /// Commands on bitmaps.
-const BITMAP: [&str; 7] = ["append", "bitcount", "bitfield", "bitfield_ro", "bitpos", "getbit", "setbit"];
+const BITMAP: [&str; 8] =
+    ["append", "bitcount", "bitfield", "bitfield_ro", "bitop", "bitpos", "getbit", "setbit"];
 /// Commands on HyperLogLogs.
-const HYPER_LOG_LOG: [&str; 2] = ["pfadd", "pfcount"];
+const HYPER_LOG_LOG: [&str; 3] = ["pfadd", "pfcount", "pfmerge"];
+/// Commands on geo sets.
+const GEO: [&str; 8] =
+    ["geoadd", "geodist", "geohash", "geopos", "geosearch", "geosearchstore", "zcard", "zrem"];
 /// The commands on keys of each layout and type.
-const KINDS: [(Layout, &str, &[&str]); 7] = [
+const KINDS: [(Layout, &str, &[&str]); 8] = [
     (Layout::OfType, "string", &STRING),
     (Layout::OfType, "list", &LIST),
     (Layout::OfType, "set", &SET),
@@ -77,6 +81,7 @@ const KINDS: [(Layout, &str, &[&str]); 7] = [
     (Layout::OfType, "hash", &HASH),
     (Layout::Bitmap, "string", &BITMAP),
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
+    (Layout::Geo, "zset", &GEO),
 ];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];

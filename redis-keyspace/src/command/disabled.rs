@@ -41,11 +41,12 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "SET" if packet.args.iter().skip(1).any(|argument| argument == b"GET") => Reply::Nil,
         "SET" => Reply::Ok,
         // Reads of collections: what a key that does not exist contains.
-        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS" => {
-            Reply::Array(Vec::new())
-        }
+        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS"
+        | "GEOSEARCH" => Reply::Array(Vec::new()),
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
-        | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" => Reply::Nil,
+        | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" | "GEODIST" | "GEOHASH" | "GEOPOS" => {
+            Reply::Nil
+        }
         "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT"
         | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.

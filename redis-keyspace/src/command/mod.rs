@@ -22,8 +22,9 @@ mod value;
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
 pub use collection::{
-    BitField, BitOffset, BitWidth, BlockingPop, I, Inserted, LPos, LRem, ListEnd, Overflow, Pop, U, ZAdd,
-    ZIncrBy, ZRange, ZRank,
+    BitField, BitOffset, BitOp, BitWidth, BlockingPop, GeoAdd, GeoDetail, GeoDistances,
+    GeoDistancesAndPositions, GeoMembers, GeoPositions, GeoSearch, I, Inserted, LPos, LRem, ListEnd,
+    Overflow, Pop, U, ZAdd, ZIncrBy, ZRange, ZRank,
 };
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;

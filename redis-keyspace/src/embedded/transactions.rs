@@ -67,9 +67,7 @@ pub(super) fn register(server: &Server) {
             {
                 reply = error;
             }
-            if let Reply::Integer(number) = reply
-                && number.unsigned_abs() >= EXACT
-            {
+            if is_rounded_in_lua(&reply) {
                 reply = Reply::error(
                     "ERR the command was executed, but a script cannot return its result, which exceeds 2^53",
                 );
@@ -78,6 +76,15 @@ pub(super) fn register(server: &Server) {
         }
         Reply::Array(replies)
     });
+}
+
+/// Whether Lua rounds a number of the reply.
+fn is_rounded_in_lua(reply: &Reply) -> bool {
+    let is_large = |reply: &Reply| matches!(reply, Reply::Integer(number) if number.unsigned_abs() >= EXACT);
+    match reply {
+        Reply::Array(parts) => parts.iter().any(is_large),
+        reply => is_large(reply),
+    }
 }
 
 fn lifetime(word: &[u8]) -> Option<(bool, &[u8])> {

@@ -3,6 +3,7 @@
 mod collection;
 mod counter;
 mod error;
+pub mod geo;
 mod group;
 #[cfg(feature = "json")]
 mod json;
@@ -13,8 +14,11 @@ mod rate_limit;
 mod role;
 mod scalar;
 mod traits;
+#[cfg(feature = "uuid")]
+mod uuid;
+mod wrapped;
 
-pub use collection::{Bitmap, Hash, HyperLogLog, List, Set, SortedSet};
+pub use collection::{Bitmap, Geo, Hash, HyperLogLog, List, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
 pub use group::Group;
@@ -29,3 +33,8 @@ pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
 pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
 pub use traits::{Kind, Readable, SingleValue};
+#[doc(hidden)]
+pub use wrapped::{
+    Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant, encode_wrapped, encode_wrapped_within,
+    unknown_variant, wire_format_of_wrapped,
+};

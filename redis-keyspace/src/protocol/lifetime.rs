@@ -70,6 +70,7 @@ impl Request {
                 Some(PacketLifetime::OfKey { renews }) => {
                     packet.key_lifetime = KeyLifetime::new(expiry, renews)?;
                 }
+                Some(PacketLifetime::OfStored { always }) => packet.set_stored_lifetime(expiry, always)?,
                 Some(PacketLifetime::Impossible) if !matches!(expiry, Expiry::Never) => {
                     return Err(Error::invalid_input(format!(
                         "{} can't set the TTL of the key that it writes: declare `ttl = none` for it, and set no other",

@@ -16,6 +16,9 @@ pub(crate) enum NewerCommand {
     DelIfEq,
     BitCountInBits,
     BitPosInBits,
+    GeoAddOptions,
+    GeoSearch,
+    GeoPolygon,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -35,16 +38,24 @@ impl NewerCommand {
             Self::DelIfEq => "DELIFEQ",
             Self::BitCountInBits => "BITCOUNT .. BIT",
             Self::BitPosInBits => "BITPOS .. BIT",
+            Self::GeoAddOptions => "GEOADD with options",
+            Self::GeoSearch => "GEOSEARCH",
+            Self::GeoPolygon => "GEOSEARCH .. BYPOLYGON",
         }
     }
 
     /// The first version of Redis that has it.
     pub(crate) fn in_redis(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
+            Self::GetDel
+            | Self::GetEx
+            | Self::SetGet
+            | Self::SetPxAt
+            | Self::GeoAddOptions
+            | Self::GeoSearch => Some((6, 2)),
             Self::SetNxGet | Self::BitCountInBits | Self::BitPosInBits => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
-            Self::DelIfEq => None,
+            Self::DelIfEq | Self::GeoPolygon => None,
         }
     }
 
@@ -57,10 +68,12 @@ impl NewerCommand {
             | Self::SetPxAt
             | Self::SetNxGet
             | Self::BitCountInBits
-            | Self::BitPosInBits => Some((7, 2)),
+            | Self::BitPosInBits
+            | Self::GeoAddOptions
+            | Self::GeoSearch => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
-            Self::DelIfEq => Some((9, 0)),
+            Self::DelIfEq | Self::GeoPolygon => Some((9, 0)),
         }
     }
 
@@ -80,10 +93,13 @@ impl NewerCommand {
         if let Some(write) = unguarded(packet) {
             return Self::named(write.name, write.args.into_iter());
         }
+        if let Some((name, args)) = packet.stored() {
+            return Self::named(name, args);
+        }
         Self::named(packet.name.as_bytes(), packet.args.iter())
     }
 
-    fn named<'a>(name: &[u8], args: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+    fn named<'a>(name: &[u8], mut args: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         match name {
             b"GETDEL" => Some(Self::GetDel),
             b"GETEX" => Some(Self::GetEx),
@@ -92,6 +108,12 @@ impl NewerCommand {
             b"SET" => Self::option_of_set(args),
             b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
             b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),
+            b"GEOADD" => {
+                let has_options = args.next().is_some_and(|first| matches!(first, b"NX" | b"XX" | b"CH"));
+                has_options.then_some(Self::GeoAddOptions)
+            }
+            b"GEOSEARCH" | b"GEOSEARCHSTORE" if args.next() == Some(b"BYPOLYGON") => Some(Self::GeoPolygon),
+            b"GEOSEARCH" | b"GEOSEARCHSTORE" => Some(Self::GeoSearch),
             _ => None,
         }
     }
@@ -152,6 +174,10 @@ mod tests {
             ("DELEX", &["IFEQ", "v"], Some(NewerCommand::DelEx)),
             ("BITCOUNT", &["0", "7"], None),
             ("BITCOUNT", &["0", "9", "BIT"], Some(NewerCommand::BitCountInBits)),
+            ("GEOADD", &["1.5", "2", "CH"], None),
+            ("GEOADD", &["CH", "1.5", "2", "m"], Some(NewerCommand::GeoAddOptions)),
+            ("GEOSEARCH", &["FROMMEMBER", "BYPOLYGON"], Some(NewerCommand::GeoSearch)),
+            ("GEOSEARCH", &["BYPOLYGON", "3"], Some(NewerCommand::GeoPolygon)),
             ("BITPOS", &["1", "0", "9", "BIT"], Some(NewerCommand::BitPosInBits)),
         ] {
             assert_eq!(NewerCommand::of(&packet(name, args)), newer, "{name} {args:?}");
@@ -163,5 +189,6 @@ mod tests {
         assert_eq!(NewerCommand::SetNxGet.servers(), "Redis 7.0 or Valkey 7.2");
         assert_eq!(NewerCommand::DelEx.servers(), "Redis 8.4");
         assert_eq!(NewerCommand::DelIfEq.servers(), "Valkey 9.0");
+        assert_eq!(NewerCommand::GeoSearch.servers(), "Redis 6.2 or Valkey 7.2");
     }
 }

@@ -38,6 +38,9 @@ pub(crate) enum PacketLifetime {
     Creation,
     /// In [`Packet::key_lifetime`]. `renews` says whether every write sets it.
     OfKey { renews: bool },
+    /// That of the key that the command writes from others: it sets it always, or only if it
+    /// creates the key.
+    OfStored { always: bool },
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
 }

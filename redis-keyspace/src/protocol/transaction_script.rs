@@ -69,8 +69,10 @@ for _, command in ipairs(commands) do
     end
     if starts and not failed then redis.call('PEXPIRE', command[4], command[6]) end
   end
-  if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
-    reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
+  for _, part in ipairs(type(reply) == 'table' and reply or {reply}) do
+    if type(part) == 'number' and math.abs(part) >= 9007199254740992 then
+      reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
+    end
   end
   replies[#replies + 1] = reply
 end
@@ -155,6 +157,12 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     }
     let nothing = Args::default();
     for packet in packets {
+        if packet.stored().is_some() {
+            return Err(Error::invalid_input(
+                "the server rejects MULTI, so a script replaces it, which can't run the script that stores a result with \
+                 its TTL; nothing was sent; run that command outside of the transaction, or declare `ttl = none`",
+            ));
+        }
         let guarded = unguarded(packet);
         let lasting = packet.key_lifetime.map(lifetime_text).unwrap_or_default();
         let mut before = Vec::new();

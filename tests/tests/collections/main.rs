@@ -5,6 +5,8 @@
 mod table;
 mod bitmaps;
 mod disabled;
+mod elements;
+mod geo;
 mod hashes;
 mod hyperloglogs;
 mod lifetimes;
@@ -13,10 +15,11 @@ mod lists;
 mod permissions;
 mod sets;
 mod sorted_sets;
+mod stores;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{Bitmap, Bytes, Geo, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Text};
 
 /// A number and a text.
 type Item = (u64, String);
@@ -57,6 +60,12 @@ struct Keys {
     forever_bitmap: fn(id: u64) -> Bitmap,
     #[key("visitors:{id}:{nth}", hash_tag = id)]
     visitors: fn(id: u64, nth: u64) -> HyperLogLog<u64>,
+    #[key("places:{id}", hash_tag = id)]
+    places: fn(id: u64) -> Geo<u64>,
+    #[key("near:{id}", hash_tag = id)]
+    near: fn(id: u64) -> Geo<u64>,
+    #[key("distances:{id}", hash_tag = id)]
+    distances: fn(id: u64) -> SortedSet<u64>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
 }

@@ -9,7 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{bitmaps, hashes, hyperloglogs, lists, sets, sorted_sets};
+use crate::{bitmaps, geo, hashes, hyperloglogs, lists, sets, sorted_sets};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,8 +24,15 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 6] =
-    [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE, bitmaps::TABLE, hyperloglogs::TABLE];
+const TABLES: [Table; 7] = [
+    lists::TABLE,
+    sets::TABLE,
+    sorted_sets::TABLE,
+    hashes::TABLE,
+    bitmaps::TABLE,
+    hyperloglogs::TABLE,
+    geo::TABLE,
+];
 
 pub(crate) async fn check_all(_: Redis) {
     for (name, check) in TABLES.into_iter().flatten() {
@@ -61,7 +68,9 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/bitmap.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/bit_op.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hyper_log_log.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/geo.rs"),
     ];
     let operations: BTreeSet<&str> = (sources.iter().flat_map(|source| source.lines()))
         .filter_map(|line| line.strip_prefix("    pub fn "))

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use redis_keyspace::config::LoginMode;
 use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::update::Change;
-use redis_keyspace::{Counter, Group, Hash, Keyspace, List, Lock, Once, RateLimit, Redis, Set, Text};
+use redis_keyspace::{
+    Bitmap, Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Redis, Set, Text,
+};
 use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
 use redis_keyspace_tests::resp::{Client, Reply};
@@ -48,6 +50,8 @@ struct Keys {
     set: fn(id: u32) -> Set<Text>,
     #[key("hash:{id}")]
     hash: fn(id: u32) -> Hash<Text, i64>,
+    #[key("bits:{id}")]
+    bits: fn(id: u32) -> Bitmap,
 }
 
 /// One call of a script, as the library sends it.
@@ -74,7 +78,7 @@ impl Run {
 /// Uses all operations that run scripts.
 async fn use_scripts(redis: &Redis) {
     let load = || async { "value".to_owned() };
-    let expire = async |key: &redis_keyspace::Key<Keys, Text>| key.del().await.unwrap();
+    let expire = async |key: &Key<Keys, Text>| key.del().await.unwrap();
     for key in [Keys::text(1), Keys::plain(1)] {
         let key = key.on(redis);
         key.get_or_set(load).await.unwrap();
@@ -115,6 +119,9 @@ async fn use_scripts(redis: &Redis) {
     Keys::list(1).on(redis).rpush("value").await.unwrap();
     Keys::set(1).on(redis).sadd("value").await.unwrap();
     Keys::hash(1).on(redis).hincr_by("value", 7).await.unwrap();
+    let (bits, others) = (Keys::bits(1).on(redis), [2, 3].map(|id| Keys::bits(id).on(redis)));
+    bits.set_bit(7, true).await.unwrap();
+    Key::bit_or(others).store(&bits).await.unwrap();
 }
 
 /// Uses transactions on a server that rejects MULTI.

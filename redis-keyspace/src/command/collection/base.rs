@@ -206,6 +206,11 @@ impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> KeyOptions<S, V, O> {
         Self { key: key.clone(), options: Some(options), call: CallOptions::of_key(key) }
     }
 
+    /// Returns the key, the options unless the command was built, and the options of the call.
+    pub(super) fn into_parts(self) -> (Key<S, V>, Option<O>, CallOptions) {
+        (self.key, self.options, self.call)
+    }
+
     /// Changes the options, and possibly the result.
     pub(super) fn with<P>(self, change: impl FnOnce(O) -> P) -> KeyOptions<S, V, P> {
         let Self { key, options, call } = self;

@@ -84,4 +84,26 @@ One."
     };
 }
 
-pub(super) use {reading, removing, taking, writing};
+/// The end of the documentation of a command that writes a key from others.
+macro_rules! storing {
+    () => {
+        "
+Not retried after a lost connection, because other programs may have changed the keys meanwhile.
+
+# Errors
+
+[`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on different servers or, on a cluster, in
+different slots; the error names both templates, and nothing is sent. Otherwise those of any command. If a
+key has another type, nothing is changed.
+
+# Cancellation
+
+Dropping the future before its first poll sends nothing. After that, the command may still run.
+
+# Round trips
+
+One."
+    };
+}
+
+pub(super) use {reading, removing, storing, taking, writing};

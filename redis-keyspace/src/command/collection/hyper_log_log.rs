@@ -3,12 +3,13 @@
 use std::borrow::Borrow;
 
 use super::base;
-use super::docs::{reading, writing};
+use super::docs::{reading, storing, writing};
+use super::store::{Sources, Store};
 use crate::client::same_server;
 use crate::command::base::Command;
 use crate::error::Result;
 use crate::kind::{HyperLogLog, SingleValue};
-use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of HyperLogLogs; see [`HyperLogLog`].
@@ -88,6 +89,40 @@ impl<S: Keyspace, T: SingleValue> Key<S, HyperLogLog<T>> {
             .on_replica()
             .on_target(redis.into())
     }
+
+    /// Adds the elements of other keys to this one. Keys that do not exist count as empty. Without
+    /// keys, nothing is sent.
+    ///
+    /// A new key gets its declared TTL in the same atomic step; one that exists keeps its own,
+    /// unless the template declares `renew = "write"`. On a cluster, all keys must be in one slot.
+    ///
+    /// ```
+    /// # use redis_keyspace::{HyperLogLog, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "visitors", ttl = "90d")]
+    /// # struct VisitorKeys {
+    /// #     #[key("day:{day}")]
+    /// #     day: fn(day: u32) -> HyperLogLog<u64>,
+    /// #     #[key("week:{week}")]
+    /// #     week: fn(week: u32) -> HyperLogLog<u64>,
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// VisitorKeys::day(1).pf_add([7, 8]).await?;
+    /// VisitorKeys::day(2).pf_add([8, 9]).await?;
+    /// VisitorKeys::week(1).pf_merge((1..=7).map(VisitorKeys::day)).await?;
+    /// assert_eq!(VisitorKeys::week(1).pf_count().await?, 3);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = storing!()]
+    #[doc(alias = "PFMERGE")]
+    pub fn pf_merge(&self, keys: impl IntoIterator<Item = Self>) -> Command<()> {
+        let sources = Sources::of(keys);
+        let is_empty = sources.is_empty();
+        let after = Ok(Args::default());
+        let merge = Store { command: "PFMERGE", before: &[], after, replaces: false, decode: merged };
+        merge.into_key(sources, self).unless(is_empty)
+    }
 }
 
 /// Decodes whether any of the commands changed the count.
@@ -100,5 +135,12 @@ fn count_of_all(request: &Request, replies: Replies) -> Result<u64> {
         // The answer to a read that returns a miss when Redis is unavailable.
         Reply::Nil | Reply::Array(_) => Ok(0),
         reply => read::to_count(reply),
+    }
+}
+
+fn merged(request: &Request, replies: Replies) -> Result<()> {
+    match request {
+        Request::Empty => Ok(()),
+        request => read::unit(request, replies),
     }
 }

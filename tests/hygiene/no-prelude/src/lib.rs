@@ -18,6 +18,7 @@ pub struct Cart {
     ::std::cmp::Eq,
     ::std::hash::Hash,
     ::redis_keyspace::KeyArgument,
+    ::redis_keyspace::SingleValue,
 )]
 pub struct ShopperId {
     number: u64,
@@ -31,6 +32,7 @@ pub struct ShopperId {
     ::std::cmp::Eq,
     ::std::hash::Hash,
     ::redis_keyspace::KeyArgument,
+    ::redis_keyspace::SingleValue,
 )]
 pub enum Device {
     /// In the hand.

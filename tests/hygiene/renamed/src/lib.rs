@@ -27,13 +27,15 @@ counters! {
 }
 
 /// Who is shopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument, renamed::SingleValue)]
 #[key(crate = renamed)]
+#[value(crate = renamed)]
 pub struct ShopperId(pub u64);
 
 /// Where they are shopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument, renamed::SingleValue)]
 #[key(crate = ::renamed)]
+#[value(crate = ::renamed)]
 pub enum Device {
     /// In the hand.
     Phone,
