@@ -160,8 +160,14 @@ details! {
 /// members are in no order.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct GeoSearch<S: Keyspace, T: SingleValue, D: GeoDetail>(
-    pub(super) Deferred<KeyOptions<S, Geo<T>, GeoSearchOptions<D>>, Vec<D::Item<T>>>,
+    pub(super) Deferred<SearchParts<S, T, D>, FoundMembers<T, D>>,
 );
+
+/// The key and the options of a search.
+type SearchParts<S, T, D> = KeyOptions<S, Geo<T>, GeoSearchOptions<D>>;
+
+/// The result of a search.
+type FoundMembers<T, D> = Vec<<D as GeoDetail>::Item<T>>;
 
 pub(super) struct GeoSearchOptions<D> {
     /// The center and the area.
