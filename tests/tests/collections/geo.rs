@@ -56,7 +56,7 @@ checks! {
         let moved = places.geo_add_many([(1, at(2.0, 2.0)), (5, at(1.0, 1.0))]).counting_changed();
         assert_eq!(moved.await.unwrap(), 2);
         assert_eq!(places.geo_add_many([(1, at(3.0, 3.0)), (6, at(1.0, 1.0))]).only_if_absent().await.unwrap(), 1);
-        assert_eq!(places.geo_add_many([(0_u64, at(0.0, 0.0)); 0]).await.unwrap(), 0);
+        assert_eq!(places.geo_add_many(Vec::<(u64, Position)>::new()).await.unwrap(), 0);
         assert!(is_close(places.geo_pos([1]).await.unwrap()[0].unwrap(), at(2.0, 2.0)));
     },
     geo_remove: async {
@@ -78,7 +78,7 @@ checks! {
     geo_dist: async {
         let places = sicily(6).await;
         let distance = places.geo_dist(&1, &2).await.unwrap().unwrap();
-        assert!((distance.as_m() - 166_274.1516).abs() < 0.01, "{distance}");
+        assert!((distance.as_m() - 166_274.15).abs() < 0.01, "{distance}");
         assert!((distance.as_km() - 166.2741516).abs() < 0.001 && (distance.as_mi() - 103.3179).abs() < 0.001);
         assert_eq!(places.geo_dist(&1, &1).await.unwrap(), Some(Distance::m(0.0)));
         assert_eq!(places.geo_dist(&1, &9).await.unwrap(), None);
@@ -97,7 +97,7 @@ checks! {
         let places = sicily(8).await;
         let hashes = places.geo_hash([1, 9, 2]).await.unwrap();
         assert_eq!(hashes, [Some("sqc8b49rny0".to_owned()), None, Some("sqdtr74hyu0".to_owned())]);
-        assert_eq!(places.geo_hash([0_u64; 0]).await.unwrap(), [const { None }; 0]);
+        assert!(places.geo_hash([0_u64; 0]).await.unwrap().is_empty());
         assert_eq!(Keys::places(800).geo_hash([1]).await.unwrap(), [None]);
     },
     geo_search: async {
