@@ -45,8 +45,9 @@ fn reply(packet: &Packet) -> Option<Reply> {
             Reply::Array(Vec::new())
         }
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
-        | "ZMSCORE" | "SMISMEMBER" => Reply::Nil,
-        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" => Reply::Int(0),
+        | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" => Reply::Nil,
+        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT"
+        | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.
         "LPOP" | "RPOP" | "LMOVE" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" => Reply::Nil,
         "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"

@@ -21,7 +21,10 @@ mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
-pub use collection::{BlockingPop, Inserted, LPos, LRem, ListEnd, Pop, ZAdd, ZIncrBy, ZRange, ZRank};
+pub use collection::{
+    BitField, BitOffset, BitWidth, BlockingPop, I, Inserted, LPos, LRem, ListEnd, Overflow, Pop, U, ZAdd,
+    ZIncrBy, ZRange, ZRank,
+};
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;
 pub use set::SetValue;
