@@ -35,6 +35,7 @@ mod info;
 mod introspection;
 mod keys;
 mod lists;
+mod memory;
 mod pubsub;
 mod restore;
 mod scripts;
