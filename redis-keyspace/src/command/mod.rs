@@ -4,27 +4,48 @@ mod any;
 mod base;
 mod batch;
 mod builder;
+mod bytes;
 mod collection;
 mod counter;
 mod degrade;
 mod disabled;
+mod dump;
+mod endings;
+mod expire;
 mod future;
 mod get_ex;
+mod inspect;
 #[cfg(feature = "json")]
 mod json;
+mod key_options;
 mod many;
 mod ping;
+mod positions;
 mod progress;
 mod set;
+mod set_many;
+mod transfer;
 mod ttl;
 mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
-pub use collection::{BlockingPop, Inserted, LPos, LRem, ListEnd, Pop, ZAdd, ZIncrBy, ZRange, ZRank};
+#[cfg(feature = "embedded")]
+pub(crate) use collection::NEIGHBOURS;
+pub use collection::{
+    BlockingPop, Extreme, HRandFields, Inserted, LPos, LRem, ListEnd, MultiPop, Pop, Push, RankPage,
+    ScoreAggregate, SetCard, SetCombine, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
+    ZRange, ZRank,
+};
+pub use dump::{Dump, Restore};
+pub use expire::Expire;
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;
 pub use set::SetValue;
+#[cfg(feature = "embedded")]
+pub(crate) use set_many::SET_IF_ALL_ABSENT;
+pub use set_many::SetMany;
+pub use transfer::CopyTo;
 pub use ttl::Ttl;
 
 pub use crate::schema::{OnUnavailable, Reads};

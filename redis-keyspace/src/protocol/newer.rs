@@ -14,6 +14,15 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    SInterCard,
+    ZInterCard,
+    LMPop,
+    BLMPop,
+    ZMPop,
+    BZMPop,
+    PExpireTime,
+    ExpireOptions,
+    Copy,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -31,14 +40,31 @@ impl NewerCommand {
             Self::SetIfEq => "SET .. IFEQ",
             Self::DelEx => "DELEX",
             Self::DelIfEq => "DELIFEQ",
+            Self::SInterCard => "SINTERCARD",
+            Self::ZInterCard => "ZINTERCARD",
+            Self::LMPop => "LMPOP",
+            Self::BLMPop => "BLMPOP",
+            Self::ZMPop => "ZMPOP",
+            Self::BZMPop => "BZMPOP",
+            Self::PExpireTime => "PEXPIRETIME",
+            Self::ExpireOptions => "PEXPIRE with a condition",
+            Self::Copy => "COPY",
         }
     }
 
     /// The first version of Redis that has it.
     pub(crate) fn in_redis(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
-            Self::SetNxGet => Some((7, 0)),
+            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
+            Self::SetNxGet
+            | Self::SInterCard
+            | Self::ZInterCard
+            | Self::LMPop
+            | Self::BLMPop
+            | Self::ZMPop
+            | Self::BZMPop
+            | Self::PExpireTime
+            | Self::ExpireOptions => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
             Self::DelIfEq => None,
         }
@@ -47,7 +73,20 @@ impl NewerCommand {
     /// The first version of Valkey that has it. The first version of all is 7.2.
     pub(crate) fn in_valkey(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::SetNxGet => Some((7, 2)),
+            Self::GetDel
+            | Self::GetEx
+            | Self::SetGet
+            | Self::SetPxAt
+            | Self::SetNxGet
+            | Self::SInterCard
+            | Self::ZInterCard
+            | Self::LMPop
+            | Self::BLMPop
+            | Self::ZMPop
+            | Self::BZMPop
+            | Self::PExpireTime
+            | Self::ExpireOptions
+            | Self::Copy => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
             Self::DelIfEq => Some((9, 0)),
@@ -79,6 +118,15 @@ impl NewerCommand {
             b"GETEX" => Some(Self::GetEx),
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
+            b"PEXPIRETIME" => Some(Self::PExpireTime),
+            b"PEXPIRE" | b"PEXPIREAT" => args.skip(1).next().map(|_| Self::ExpireOptions),
+            b"COPY" => Some(Self::Copy),
+            b"SINTERCARD" => Some(Self::SInterCard),
+            b"ZINTERCARD" => Some(Self::ZInterCard),
+            b"LMPOP" => Some(Self::LMPop),
+            b"BLMPOP" => Some(Self::BLMPop),
+            b"ZMPOP" => Some(Self::ZMPop),
+            b"BZMPOP" => Some(Self::BZMPop),
             b"SET" => Self::option_of_set(args),
             _ => None,
         }

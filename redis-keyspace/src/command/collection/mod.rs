@@ -3,15 +3,34 @@
 mod base;
 mod docs;
 mod hash;
+mod leaderboard;
+mod lex;
+mod lex_range;
 mod list;
+mod list_take;
 mod lists;
+mod multi_pop;
 mod pop;
-mod positions;
+mod push;
+mod random;
 mod scores;
 mod set;
+mod set_algebra;
+mod several;
+mod sorted_algebra;
 mod sorted_set;
+mod sorted_set_writes;
 mod sorted_sets;
 
+#[cfg(feature = "embedded")]
+pub(crate) use leaderboard::NEIGHBOURS;
+pub use leaderboard::{RankPage, Window, ZAround, ZPage};
 pub use lists::{Inserted, LPos, LRem, ListEnd};
+pub use multi_pop::{Extreme, MultiPop};
 pub use pop::{BlockingPop, Pop};
-pub use sorted_sets::{ZAdd, ZIncrBy, ZRange, ZRank};
+pub use push::Push;
+pub use random::{HRandFields, ZRandMembers};
+pub use set_algebra::{SetCard, SetCombine};
+pub use sorted_algebra::{ScoreAggregate, ZCombine};
+pub use sorted_set_writes::{ZAdd, ZIncrBy};
+pub use sorted_sets::{ZRange, ZRank};
