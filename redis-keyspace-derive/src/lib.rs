@@ -93,7 +93,7 @@ use proc_macro::TokenStream;
 /// | `exclusive_connections` | struct | `exclusive_connections = 8` | the maximum number of connections for blocking commands and raw access, 1 to 1024 |
 /// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
 /// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |
-/// | `renew` | field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, the write that creates the collection sets the TTL, and later writes keep it |
+/// | `renew` | struct, field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, and with `renew = "creation"`, the write that creates the collection sets the TTL, and later writes keep it. On the struct, it applies to the collections that have a TTL |
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |

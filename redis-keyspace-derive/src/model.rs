@@ -59,8 +59,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) fills: Fills,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
-    /// Whether every write renews the lifetime of a collection.
-    pub(crate) is_renewed: bool,
+    /// Whether every write renews the lifetime of a collection, if the field says so.
+    pub(crate) is_renewed: Option<bool>,
     /// Whether the template in the source contains literal braces.
     pub(crate) has_braces: bool,
     /// The parameter that is the hash tag. `template` contains its braces.

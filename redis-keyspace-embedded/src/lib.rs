@@ -51,7 +51,8 @@
 //!   server: RESTORE rejects them on both sides.
 //! * OBJECT ENCODING names the encoding of version 7.0, and `listpackex` for a hash with lifetimes
 //!   of fields. For a set, it is the encoding of a set that was written in one command. OBJECT FREQ
-//!   always fails, because accesses are not counted.
+//!   always fails, because accesses are not counted. MEMORY USAGE is an estimate, and the other
+//!   subcommands of MEMORY are not supported.
 //! * SPOP, SRANDMEMBER and HRANDFIELD select the same items in every run.
 //! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.

@@ -24,8 +24,8 @@ pub(crate) struct EntryAttributes {
     pub(crate) into: Vec<Ident>,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
-    /// `renew = "write"`
-    pub(crate) is_renewed: bool,
+    /// Whether every write renews the lifetime: `renew = "write"` or `renew = "creation"`.
+    pub(crate) is_renewed: Option<bool>,
     /// `parse = false`
     pub(crate) does_not_parse: bool,
 }

@@ -71,9 +71,10 @@ pub(crate) fn reads(item: &Item, diag: &Diag) -> Option<&'static str> {
     }
 }
 
-/// `renew = "write"`: every write renews the lifetime of a collection.
-pub(crate) fn renew(item: &Item, diag: &Diag) -> bool {
-    one_of(item, &["write"], diag).is_some()
+/// `renew = "write"`: every write renews the lifetime of a collection. With `"creation"`, only the
+/// write that creates it sets the lifetime.
+pub(crate) fn renew(item: &Item, diag: &Diag) -> Option<bool> {
+    one_of(item, &["write", "creation"], diag).map(|renewed| renewed == "write")
 }
 
 /// An integer within `range`.

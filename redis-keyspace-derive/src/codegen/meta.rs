@@ -105,7 +105,11 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         let reads = Ident::new(reads, site());
         quote_spanned!(site()=> .read_from(#rk::Reads::#reads))
     });
-    let renewed = entry.is_renewed.then(|| quote_spanned!(site()=> .renewed_by_writes()));
+    let renewed = match entry.is_renewed {
+        Some(true) => Some(quote_spanned!(site()=> .renewed_by_writes())),
+        Some(false) => Some(quote_spanned!(site()=> .renewed_on_creation())),
+        None => model.container.is_renewed.then(|| quote_spanned!(site()=> .renewed_as_declared_for_all())),
+    };
     quote_spanned! {site()=>
         #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads #renewed
     }

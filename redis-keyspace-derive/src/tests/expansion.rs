@@ -35,6 +35,21 @@ fn carts() {
 }
 
 #[test]
+fn renewed() {
+    snapshot!(keyspace(quote! {
+        #[derive(Keyspace)]
+        #[keyspace(prefix = "room", ttl = "2m", renew = "write")]
+        struct RoomKeys {
+            online: Set<u64>,
+            #[key(renew = "creation")]
+            invited: Set<u64>,
+            #[key(renew = "write")]
+            typing: Set<u64>,
+        }
+    }));
+}
+
+#[test]
 fn unusual() {
     snapshot!(keyspace(quote! {
         #[keyspace(prefix = none, ttl = "90s", timeout = "250ms", crate = facade::redis_keyspace)]

@@ -16,21 +16,42 @@ use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 const ALWAYS: [&str; 9] =
     ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
 /// Commands on every key.
-const EVERY_KEY: [&str; 9] =
-    ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
+const EVERY_KEY: [&str; 16] = [
+    "copy",
+    "dump",
+    "exists",
+    "memory|usage",
+    "object|encoding",
+    "object|idletime",
+    "persist",
+    "pexpire",
+    "pexpireat",
+    "pttl",
+    "rename",
+    "renamenx",
+    "restore",
+    "touch",
+    "type",
+    "unlink",
+];
 /// Commands on Redis strings.
-const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
+const STRING: [&str; 12] = [
+    "append", "eval", "evalsha", "get", "getdel", "getex", "getrange", "incrby", "mget", "set", "setrange",
+    "strlen",
+];
 /// Commands on lists.
 const LIST: [&str; 18] = [
     "blmove", "blpop", "brpop", "lindex", "linsert", "llen", "lmove", "lpop", "lpos", "lpush", "lpushx",
     "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
 ];
 /// Commands on sets.
-const SET: [&str; 12] = [
+const SET: [&str; 15] = [
     "sadd",
     "scard",
     "sdiff",
+    "sdiffstore",
     "sinter",
+    "sinterstore",
     "sismember",
     "smembers",
     "smismember",
@@ -39,29 +60,51 @@ const SET: [&str; 12] = [
     "srandmember",
     "srem",
     "sunion",
+    "sunionstore",
 ];
 /// Commands on sorted sets.
-const SORTED_SET: [&str; 16] = [
+const SORTED_SET: [&str; 26] = [
     "bzpopmax",
     "bzpopmin",
     "zadd",
     "zcard",
     "zcount",
+    "zdiff",
+    "zdiffstore",
     "zincrby",
+    "zinter",
+    "zinterstore",
+    "zlexcount",
     "zmscore",
     "zpopmax",
     "zpopmin",
+    "zrandmember",
     "zrange",
+    "zrangestore",
     "zrank",
     "zrem",
+    "zremrangebylex",
     "zremrangebyrank",
     "zremrangebyscore",
     "zrevrank",
     "zscore",
+    "zunion",
+    "zunionstore",
 ];
 /// Commands on hashes.
-const HASH: [&str; 12] = [
-    "hdel", "hexists", "hget", "hgetall", "hincrby", "hkeys", "hlen", "hmget", "hset", "hsetnx", "hstrlen",
+const HASH: [&str; 13] = [
+    "hdel",
+    "hexists",
+    "hget",
+    "hgetall",
+    "hincrby",
+    "hkeys",
+    "hlen",
+    "hmget",
+    "hrandfield",
+    "hset",
+    "hsetnx",
+    "hstrlen",
     "hvals",
 ];
 /// Commands on bitmaps.
@@ -78,6 +121,9 @@ const KINDS: [(Layout, &str, &[&str]); 7] = [
     (Layout::Bitmap, "string", &BITMAP),
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
 ];
+/// Commands of Redis 7.0 on the keys of a type.
+const SINCE_7_0: [(&str, &[&str]); 3] =
+    [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
@@ -228,12 +274,13 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that replace scripts on this version of Redis: `DELEX` from 8.4 on, for
-    /// locks and for updates of keys without fills.
+    /// Adds the commands that this version of Redis has: from 7.0 on, those of `expire_time`,
+    /// `lmpop`, `zmpop`, `sinter_card` and `zinter_card`; from 8.4 on, `DELEX`, which replaces
+    /// scripts for locks and for updates of keys without fills.
     ///
     /// The rules leave such commands out by default, because an older server rejects rules with a
-    /// command that it does not know. Without the permission, the scripts run. Each process sends
-    /// the command once to find out, and the server logs that in its `ACL LOG`.
+    /// command that it does not know. Without the permission for `DELEX`, the scripts run. Each
+    /// process sends the command once to find out, and the server logs that in its `ACL LOG`.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, catalog};
@@ -249,7 +296,8 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that replace scripts on this version of Valkey: `DELIFEQ` from 9.0 on; see
+    /// Adds the commands that this version of Valkey has. `DELIFEQ` replaces scripts from 9.0 on;
+    /// see
     /// [`redis_version`](Self::redis_version).
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
         self.valkey = Some((major, minor));
@@ -344,6 +392,14 @@ impl fmt::Display for AclRules {
             commands.extend(FOR_REPLICAS);
         }
         commands.extend(self.instead_of_scripts());
+        if self.redis.is_some_and(|version| version >= (7, 0)) || self.valkey.is_some() {
+            commands.extend(["pexpiretime"]);
+            for (redis_type, of_type) in SINCE_7_0 {
+                if self.templates().any(|(_, template)| template.redis_type() == redis_type) {
+                    commands.extend(of_type);
+                }
+            }
+        }
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }

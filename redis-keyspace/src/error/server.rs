@@ -55,8 +55,13 @@ impl Error {
 
     /// Whether the server reported that it does not know a command, or an option of one.
     pub(crate) fn is_about_missing_command(&self) -> bool {
-        const WORDS: [&str; 4] =
-            ["unknown command", "unknown redis command", "unsupported command", "syntax error"];
+        const WORDS: [&str; 5] = [
+            "unknown command",
+            "unknown redis command",
+            "unsupported command",
+            "syntax error",
+            "wrong number of arguments",
+        ];
         // Lua reports an unknown command with its own prefix.
         matches!(self.kind(), ErrorKind::Server) && {
             let said = self.inner.message.to_ascii_lowercase();

@@ -28,4 +28,4 @@ pub use once::Once;
 pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
 pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
-pub use traits::{Kind, Readable, SingleValue};
+pub use traits::{Kind, Readable, SingleValue, Stored};

@@ -164,6 +164,18 @@ pub trait Readable: Kind {
     fn read(bytes: Option<bytes::Bytes>) -> Result<Self::Read, DecodeError>;
 }
 
+/// A kind that stores data: one value, a counter, or several elements. Its keys can be renamed,
+/// copied and dumped, unlike locks and others that coordinate programs.
+///
+/// Implemented for every [`Readable`] kind and for the kinds with several elements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not store data",
+    label = "only kinds that store values or elements can be renamed, copied and dumped"
+)]
+pub trait Stored: Kind {}
+
+impl<V: Readable> Stored for V {}
+
 impl<V: SingleValue> Readable for V {
     type Value = V::Owned;
     type Read = Option<V::Owned>;

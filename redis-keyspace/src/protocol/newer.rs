@@ -14,8 +14,17 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    BLMPop,
+    BZMPop,
     BitCountInBits,
     BitPosInBits,
+    Copy,
+    ExpireOptions,
+    LMPop,
+    PExpireTime,
+    SInterCard,
+    ZInterCard,
+    ZMPop,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -35,14 +44,33 @@ impl NewerCommand {
             Self::DelIfEq => "DELIFEQ",
             Self::BitCountInBits => "BITCOUNT .. BIT",
             Self::BitPosInBits => "BITPOS .. BIT",
+            Self::SInterCard => "SINTERCARD",
+            Self::ZInterCard => "ZINTERCARD",
+            Self::LMPop => "LMPOP",
+            Self::BLMPop => "BLMPOP",
+            Self::ZMPop => "ZMPOP",
+            Self::BZMPop => "BZMPOP",
+            Self::PExpireTime => "PEXPIRETIME",
+            Self::ExpireOptions => "PEXPIRE with a condition",
+            Self::Copy => "COPY",
         }
     }
 
     /// The first version of Redis that has it.
     pub(crate) fn in_redis(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
-            Self::SetNxGet | Self::BitCountInBits | Self::BitPosInBits => Some((7, 0)),
+            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
+            Self::SetNxGet
+            | Self::BitCountInBits
+            | Self::BitPosInBits
+            | Self::SInterCard
+            | Self::ZInterCard
+            | Self::LMPop
+            | Self::BLMPop
+            | Self::ZMPop
+            | Self::BZMPop
+            | Self::PExpireTime
+            | Self::ExpireOptions => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
             Self::DelIfEq => None,
         }
@@ -57,7 +85,16 @@ impl NewerCommand {
             | Self::SetPxAt
             | Self::SetNxGet
             | Self::BitCountInBits
-            | Self::BitPosInBits => Some((7, 2)),
+            | Self::BitPosInBits
+            | Self::SInterCard
+            | Self::ZInterCard
+            | Self::LMPop
+            | Self::BLMPop
+            | Self::ZMPop
+            | Self::BZMPop
+            | Self::PExpireTime
+            | Self::ExpireOptions
+            | Self::Copy => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
             Self::DelIfEq => Some((9, 0)),
@@ -89,6 +126,15 @@ impl NewerCommand {
             b"GETEX" => Some(Self::GetEx),
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
+            b"PEXPIRETIME" => Some(Self::PExpireTime),
+            b"PEXPIRE" | b"PEXPIREAT" => args.skip(1).next().map(|_| Self::ExpireOptions),
+            b"COPY" => Some(Self::Copy),
+            b"SINTERCARD" => Some(Self::SInterCard),
+            b"ZINTERCARD" => Some(Self::ZInterCard),
+            b"LMPOP" => Some(Self::LMPop),
+            b"BLMPOP" => Some(Self::BLMPop),
+            b"ZMPOP" => Some(Self::ZMPop),
+            b"BZMPOP" => Some(Self::BZMPop),
             b"SET" => Self::option_of_set(args),
             b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
             b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),

@@ -38,6 +38,11 @@ pub(crate) enum PacketLifetime {
     Creation,
     /// In [`Packet::key_lifetime`]. `renews` says whether every write sets it.
     OfKey { renews: bool },
+    /// In the first argument, in milliseconds; 0 means no lifetime.
+    Millis,
+    /// In every second argument, in milliseconds: those of several keys. Each starts with the
+    /// letter that says whether the keyspace declares it.
+    Each,
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
 }

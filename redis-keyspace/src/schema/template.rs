@@ -95,6 +95,28 @@ impl TemplateMeta {
         Self { renews_lifetime: true, ..self }
     }
 
+    /// Sets that only the write that creates a key sets its lifetime, as the attribute of the field
+    /// declares.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn renewed_on_creation(self) -> Self {
+        assert!(
+            self.kind.is_collection,
+            "`renew` is for kinds with several elements, such as `List` and `Set`: every `set` of a single value renews \
+             its TTL anyway; remove it"
+        );
+        Self { renews_lifetime: false, ..self }
+    }
+
+    /// Sets that every write renews the lifetime, as the attribute of the struct declares. It
+    /// applies to collections that have a lifetime.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn renewed_as_declared_for_all(self) -> Self {
+        let applies = self.kind.is_collection && matches!(self.lifetime, Lifetime::Expires(_));
+        Self { renews_lifetime: applies, ..self }
+    }
+
     /// Whether every write renews the lifetime of its key: `renew = "write"`.
     #[inline]
     pub(crate) const fn renews_lifetime(&self) -> bool {

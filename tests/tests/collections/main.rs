@@ -3,7 +3,9 @@
 
 #[macro_use]
 mod table;
+mod any_key;
 mod bitmaps;
+mod combined;
 mod disabled;
 mod hashes;
 mod hyperloglogs;
@@ -11,8 +13,10 @@ mod lifetimes;
 mod limits;
 mod lists;
 mod permissions;
+mod rankings;
 mod sets;
 mod sorted_sets;
+mod stored;
 mod waiting;
 mod wrong_types;
 
@@ -33,6 +37,16 @@ struct Keys {
     set: fn(id: u64, nth: u64) -> Set<u64>,
     #[key("scores:{id}", hash_tag = id)]
     scores: fn(id: u64) -> SortedSet<u64>,
+    #[key("ranks:{id}:{nth}", hash_tag = id)]
+    ranks: fn(id: u64, nth: u64) -> SortedSet<u64>,
+    #[key("names:{id}", hash_tag = id)]
+    names: fn(id: u64) -> SortedSet<Text>,
+    #[key("brief:{id}:{nth}", hash_tag = id, ttl = "5m")]
+    brief: fn(id: u64, nth: u64) -> Set<u64>,
+    #[key("brief-list:{id}", hash_tag = id, ttl = "5m")]
+    brief_list: fn(id: u64) -> List<u64>,
+    #[key("brief-ranks:{id}", hash_tag = id, ttl = "5m")]
+    brief_ranks: fn(id: u64) -> SortedSet<u64>,
     #[key("map:{id}", hash_tag = id)]
     map: fn(id: u64) -> Hash<Text, u64>,
     #[key("sums:{id}", hash_tag = id)]
@@ -41,6 +55,12 @@ struct Keys {
     objects: fn(id: u64) -> Hash<Bytes, Json<Item>>,
     #[key("text:{id}", hash_tag = id)]
     text: fn(id: u64) -> Text,
+    #[key("bytes:{id}", hash_tag = id)]
+    bytes: fn(id: u64) -> Bytes,
+    #[key("note:{id}:{nth}", hash_tag = id)]
+    note: fn(id: u64, nth: u64) -> Text,
+    #[key("eternal:{id}", hash_tag = id, ttl = none)]
+    eternal: fn(id: u64) -> Text,
     #[key("forever:{id}:{nth}", hash_tag = id, ttl = none)]
     forever: fn(id: u64, nth: u64) -> List<u64>,
     #[key("forever-set:{id}:{nth}", hash_tag = id, ttl = none)]

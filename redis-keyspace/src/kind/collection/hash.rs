@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, SingleValue};
+use crate::kind::{Kind, SingleValue, Stored};
 
 /// A Redis hash used as a map: fields of kind `F` with values of kind `V`.
 ///
@@ -33,7 +33,7 @@ use crate::kind::{Kind, SingleValue};
 /// | | |
 /// | --- | --- |
 /// | write | [`hset`], [`hset_many`], [`hset_if_absent`], [`hincr_by`] |
-/// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`] |
+/// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`], [`hrandfield`], [`hrandfields`] |
 /// | remove | [`hdel`], [`hdel_many`] |
 ///
 /// [`hset`]: crate::Key::hset
@@ -48,6 +48,8 @@ use crate::kind::{Kind, SingleValue};
 /// [`hlen`]: crate::Key::hlen
 /// [`hexists`]: crate::Key::hexists
 /// [`hstrlen`]: crate::Key::hstrlen
+/// [`hrandfield`]: crate::Key::hrandfield
+/// [`hrandfields`]: crate::Key::hrandfields
 /// [`hdel`]: crate::Key::hdel
 /// [`hdel_many`]: crate::Key::hdel_many
 ///
@@ -64,3 +66,5 @@ impl<F: SingleValue, V: SingleValue> Kind for Hash<F, V> {
     const IS_FILLED: bool = false;
     const IS_COLLECTION: bool = true;
 }
+
+impl<F: SingleValue, V: SingleValue> Stored for Hash<F, V> {}
