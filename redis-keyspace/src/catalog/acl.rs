@@ -7,7 +7,7 @@ use super::Catalog;
 use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::Role;
-use crate::protocol::NewerCommand;
+use crate::protocol::{NewerCommand, NewerFeature};
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// Commands that every connection sends, and commands without a key. `client|setinfo`, which
@@ -60,9 +60,31 @@ const SORTED_SET: [&str; 16] = [
     "zscore",
 ];
 /// Commands on hashes.
-const HASH: [&str; 12] = [
-    "hdel", "hexists", "hget", "hgetall", "hincrby", "hkeys", "hlen", "hmget", "hset", "hsetnx", "hstrlen",
+const HASH: [&str; 13] = [
+    "hdel",
+    "hexists",
+    "hget",
+    "hgetall",
+    "hincrby",
+    "hincrbyfloat",
+    "hkeys",
+    "hlen",
+    "hmget",
+    "hset",
+    "hsetnx",
+    "hstrlen",
     "hvals",
+];
+/// Commands on hashes that some supported servers lack.
+const NEWER_HASH: [(&str, &str); 8] = [
+    ("hgetdel", "HGETDEL"),
+    ("hgetex", "HGETEX"),
+    ("hpersist", "HPERSIST"),
+    ("hpexpire", "HPEXPIRE"),
+    ("hpexpireat", "HPEXPIREAT"),
+    ("hpexpiretime", "HPEXPIRETIME"),
+    ("hpttl", "HPTTL"),
+    ("hsetex", "HSETEX"),
 ];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
@@ -214,12 +236,15 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that replace scripts on this version of Redis: `DELEX` from 8.4 on, for
-    /// locks and for updates of keys without fills.
+    /// Adds the commands that only newer servers have, as far as this version of Redis has them:
+    ///
+    /// - for hashes and records, the lifetimes of fields, such as `HPEXPIRE` from 7.4 on;
+    /// - for locks, and for updates of keys without fills, `DELEX` from 8.4 on, which replaces a
+    ///   script. Without the permission, the script runs. Each process sends the command once to
+    ///   find out, and the server logs that in its `ACL LOG`.
     ///
     /// The rules leave such commands out by default, because an older server rejects rules with a
-    /// command that it does not know. Without the permission, the scripts run. Each process sends
-    /// the command once to find out, and the server logs that in its `ACL LOG`.
+    /// command that it does not know.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, catalog};
@@ -235,7 +260,8 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that replace scripts on this version of Valkey: `DELIFEQ` from 9.0 on; see
+    /// Adds the commands that only newer servers have, as far as this version of Valkey has them:
+    /// the lifetimes of fields and `DELIFEQ` from 9.0 on; see
     /// [`redis_version`](Self::redis_version).
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
         self.valkey = Some((major, minor));
@@ -255,6 +281,16 @@ impl AclRules {
         let delex = has(self.redis, NewerCommand::DelEx.in_redis()).then_some("delex");
         let delifeq = has(self.valkey, NewerCommand::DelIfEq.in_valkey()).then_some("delifeq");
         [delex, delifeq].into_iter().flatten().filter(move |_| deletes)
+    }
+
+    /// Returns the commands on hashes that these versions of the servers have.
+    fn newer_of_hashes(&self) -> impl Iterator<Item = &'static str> {
+        let has_hash = self.templates().any(|(_, template)| template.redis_type() == "hash");
+        let newer = NEWER_HASH.into_iter().filter(move |_| has_hash);
+        newer.filter_map(|(rule, command)| {
+            let newer = NewerFeature::named(command)?;
+            newer.is_in(self.redis, self.valkey).then_some(rule)
+        })
     }
 
     /// Returns the templates, each with the text before its keys: namespace and tenant.
@@ -332,6 +368,7 @@ impl fmt::Display for AclRules {
             commands.extend(FOR_REPLICAS);
         }
         commands.extend(self.instead_of_scripts());
+        commands.extend(self.newer_of_hashes());
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }

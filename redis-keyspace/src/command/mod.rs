@@ -21,7 +21,8 @@ mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
-pub use collection::{BlockingPop, Inserted, LPos, LRem, ListEnd, Pop, ZAdd, ZIncrBy, ZRange, ZRank};
+pub use collection::{BlockingPop, Incr, Inserted, LPos, LRem, ListEnd, Pop, ZAdd, ZIncrBy, ZRange, ZRank};
+pub(crate) use collection::{all_fields, change_field, decode_record};
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;
 pub use set::SetValue;

@@ -31,6 +31,7 @@ mod kept;
 mod locks;
 mod lua;
 mod rate_limits;
+mod records;
 mod transactions;
 mod updates;
 
@@ -48,6 +49,7 @@ fn register_scripts(server: &Server) {
     kept::register(server);
     locks::register(server);
     rate_limits::register(server);
+    records::register(server);
     transactions::register(server);
     updates::register(server);
 }

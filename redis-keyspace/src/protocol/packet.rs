@@ -38,6 +38,8 @@ pub(crate) enum PacketLifetime {
     Creation,
     /// In [`Packet::key_lifetime`]. `renews` says whether every write sets it.
     OfKey { renews: bool },
+    /// In this argument of a script: the milliseconds, or nothing.
+    Millis(usize),
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
 }

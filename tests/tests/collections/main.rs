@@ -8,15 +8,48 @@ mod lifetimes;
 mod limits;
 mod lists;
 mod permissions;
+mod record_fields;
+mod record_updates;
+mod records;
 mod sets;
 mod sorted_sets;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Record, Set, SortedSet, Text};
+use serde::{Deserialize, Serialize};
 
 /// A number and a text.
 type Item = (u64, String);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Prefs {
+    dark: bool,
+}
+
+/// A record with a field of each sort.
+#[derive(Clone, Debug, Default, PartialEq, Record)]
+struct Profile {
+    name: String,
+    #[record(rename = "n")]
+    visits: u64,
+    score: f64,
+    email: Option<String>,
+    #[record(json)]
+    prefs: Prefs,
+    #[record(alias = "years", alias = "old_age", default)]
+    age: u8,
+    #[record(json, default = Some(Prefs { dark: true }))]
+    guest: Option<Prefs>,
+}
+
+/// A record whose fields may all be absent.
+#[derive(Clone, Debug, Default, PartialEq, Record)]
+#[record(rename_all = "camelCase")]
+struct Sparse {
+    first_part: Option<i64>,
+    second_part: Option<String>,
+}
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "collections", ttl = "1h")]
@@ -46,6 +79,14 @@ struct Keys {
     renewed: fn(id: u64) -> Set<u64>,
     #[key("renewed-list:{id}", hash_tag = id, renew = "write")]
     renewed_list: fn(id: u64) -> List<u64>,
+    #[key("profile:{id}", hash_tag = id)]
+    profile: fn(id: u64) -> Record<Profile>,
+    #[key("sparse:{id}", hash_tag = id)]
+    sparse: fn(id: u64) -> Record<Sparse>,
+    #[key("renewed-profile:{id}", hash_tag = id, renew = "write")]
+    renewed_profile: fn(id: u64) -> Record<Profile>,
+    #[key("forever-profile:{id}", hash_tag = id, ttl = none)]
+    forever_profile: fn(id: u64) -> Record<Profile>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
 }

@@ -9,7 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{hashes, lists, sets, sorted_sets};
+use crate::{hashes, lists, records, sets, sorted_sets};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,7 +24,7 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 4] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE];
+const TABLES: [Table; 5] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE, records::TABLE];
 
 pub(crate) async fn check_all(_: Redis) {
     for (name, check) in TABLES.into_iter().flatten() {
@@ -59,6 +59,9 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/record.rs"),
+        // The rest of the file is about options.
+        include_str!("../../../redis-keyspace/src/update/record.rs").split("type Decide").next().unwrap(),
     ];
     let operations: BTreeSet<&str> = (sources.iter().flat_map(|source| source.lines()))
         .filter_map(|line| line.strip_prefix("    pub fn "))
