@@ -226,9 +226,9 @@ fn records_report_everything_at_once() {
             other: u8,
         }
     };
-    // The case, the parameter; `json` with a value and `kind`; the unit and the name; a bare value, an
-    // unknown attribute and a name that is taken; two defaults, at both; two constants of one name;
-    // a lifetime of none.
+    // The case, the parameter; `json` with a value and `kind`; the unit and the name; a bare value,
+    // an unknown attribute and a name that is taken; two defaults, at both; two constants of one
+    // name; a lifetime of none.
     assert_eq!(messages(record(tokens)).len(), 13);
 }
 

@@ -26,7 +26,7 @@ const LIST: [&str; 18] = [
     "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
 ];
 /// Commands on sets.
-const SET: [&str; 12] = [
+const SET: [&str; 13] = [
     "sadd",
     "scard",
     "sdiff",
@@ -38,10 +38,11 @@ const SET: [&str; 12] = [
     "spop",
     "srandmember",
     "srem",
+    "sscan",
     "sunion",
 ];
 /// Commands on sorted sets.
-const SORTED_SET: [&str; 16] = [
+const SORTED_SET: [&str; 17] = [
     "bzpopmax",
     "bzpopmin",
     "zadd",
@@ -57,10 +58,11 @@ const SORTED_SET: [&str; 16] = [
     "zremrangebyrank",
     "zremrangebyscore",
     "zrevrank",
+    "zscan",
     "zscore",
 ];
 /// Commands on hashes.
-const HASH: [&str; 13] = [
+const HASH: [&str; 14] = [
     "hdel",
     "hexists",
     "hget",
@@ -70,6 +72,7 @@ const HASH: [&str; 13] = [
     "hkeys",
     "hlen",
     "hmget",
+    "hscan",
     "hset",
     "hsetnx",
     "hstrlen",

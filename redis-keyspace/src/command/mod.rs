@@ -1,11 +1,16 @@
 //! Commands as values, the operations of keys, batches and transactions.
 
+// These two come first, so that links to `Key::get`, `Key::set` and `Key::incr` in the documentation
+// lead to the methods of single values and counters.
+mod value;
+
+mod counter;
+
 mod any;
 mod base;
 mod batch;
 mod builder;
 mod collection;
-mod counter;
 mod degrade;
 mod disabled;
 mod future;
@@ -17,11 +22,13 @@ mod ping;
 mod progress;
 mod set;
 mod ttl;
-mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
-pub use collection::{BlockingPop, Incr, Inserted, LPos, LRem, ListEnd, Pop, ZAdd, ZIncrBy, ZRange, ZRank};
+pub use collection::{
+    BlockingPop, FieldExpiry, FieldPersist, HExpire, HGetEx, HSetMany, Incr, Inserted, LPos, LRem, ListEnd,
+    Pop, ZAdd, ZIncrBy, ZRange, ZRank,
+};
 pub(crate) use collection::{all_fields, change_field, decode_record};
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;

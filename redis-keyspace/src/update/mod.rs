@@ -2,7 +2,6 @@
 
 mod attempts;
 mod change;
-mod record;
 mod replace;
 mod script;
 
@@ -294,3 +293,7 @@ impl<S, V: SingleValue, R> fmt::Debug for Update<'_, S, V, R> {
         f.debug_struct("Update").field("key", &self.key).field("ttl", &self.ttl).finish_non_exhaustive()
     }
 }
+
+// Declared last, so that links to `Key::update` in the documentation lead to the method of single
+// values.
+mod record;

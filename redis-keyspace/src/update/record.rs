@@ -172,8 +172,34 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
 
 type DecideRecord<'f, T> = Box<dyn FnMut(Option<T>) -> Change<T> + Send + 'f>;
 
-/// An update of a record with its options. Await it. Created by
-/// [`Key::update`](crate::Key#method.update-1) and its variants.
+/// An update of a record with its options. Await it.
+///
+/// Created by `update`, `update_or_insert` and `update_with` of a key of a
+/// [`Record`](struct@crate::Record):
+///
+/// - `update(|record| ..)` changes a record that exists;
+/// - `update_or_insert(default, |record| ..)` creates one that does not;
+/// - `update_with(|record| ..)` decides with a [`Change`] whether to store, delete or keep it.
+///
+/// The change is stored only if all fields of the struct still have the values that were read.
+/// Otherwise, the function runs again with the current record. Only the fields that changed are
+/// written.
+///
+/// ```
+/// # use redis_keyspace::{Keyspace, Record, Redis};
+/// # #[derive(Default, Record)]
+/// # struct Profile { name: String, visits: u64 }
+/// # #[derive(Keyspace)]
+/// # #[keyspace(prefix = "user", ttl = "30d")]
+/// # struct UserKeys { profile: fn(id: u64) -> Record<Profile> }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let profile = UserKeys::profile(7);
+/// profile.update_or_insert(Profile::default, |profile| profile.visits += 1).await?;
+/// let updated = profile.update(|profile| profile.visits *= 10).attempts(5).await?;
+/// assert_eq!(updated.map(|profile| profile.visits), Some(10));
+/// # Ok(()) }).await }
+/// ```
 #[must_use = "nothing is read or written unless it is awaited"]
 pub struct UpdateRecord<'f, S, T, R> {
     key: Key<S, Record<T>>,

@@ -3,6 +3,7 @@
 #[macro_use]
 mod table;
 mod disabled;
+mod field_lifetimes;
 mod hashes;
 mod lifetimes;
 mod limits;
@@ -11,6 +12,7 @@ mod permissions;
 mod record_fields;
 mod record_updates;
 mod records;
+mod scans;
 mod sets;
 mod sorted_sets;
 mod waiting;
@@ -51,6 +53,18 @@ struct Sparse {
     second_part: Option<String>,
 }
 
+/// A record with a field that has a lifetime.
+#[derive(Clone, Debug, PartialEq, Record)]
+struct Session {
+    user: u64,
+    #[record(ttl = "1h")]
+    token: Option<String>,
+    #[record(alias = "pin")]
+    code: Option<u32>,
+    #[record(default)]
+    visits: u64,
+}
+
 #[derive(Keyspace)]
 #[keyspace(prefix = "collections", ttl = "1h")]
 #[allow(dead_code, reason = "fields are declarations")]
@@ -83,6 +97,8 @@ struct Keys {
     profile: fn(id: u64) -> Record<Profile>,
     #[key("sparse:{id}", hash_tag = id)]
     sparse: fn(id: u64) -> Record<Sparse>,
+    #[key("session:{id}", hash_tag = id)]
+    session: fn(id: u64) -> Record<Session>,
     #[key("renewed-profile:{id}", hash_tag = id, renew = "write")]
     renewed_profile: fn(id: u64) -> Record<Profile>,
     #[key("forever-profile:{id}", hash_tag = id, ttl = none)]

@@ -65,7 +65,7 @@ pub(super) fn push_fields(args: &mut Args, fields: &[Args]) {
 fn asked(request: &Request) -> usize {
     let count = |args: &Args| {
         let mut rest = args.iter().skip_while(|argument| *argument != b"FIELDS").skip(1);
-        rest.next().and_then(|count| str::from_utf8(count).ok()?.parse().ok()).unwrap_or_default()
+        rest.next().and_then(|count| str::from_utf8(count).ok()?.parse::<usize>().ok()).unwrap_or_default()
     };
     request.requested().map(|packet| count(&packet.args)).sum()
 }

@@ -178,7 +178,8 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     /// Returns the values of fields and changes their lifetimes, for example for sessions that
     /// expire when they are not used. `None` for those that do not exist.
     ///
-    /// The returned builder has the options: [`ttl`](HGetEx::ttl), [`expire_at`](HGetEx::expire_at),
+    /// The returned builder has the options: [`ttl`](HGetEx::ttl),
+    /// [`expire_at`](HGetEx::expire_at),
     /// [`persist`](HGetEx::persist).
     ///
     /// ```

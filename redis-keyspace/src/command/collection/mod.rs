@@ -2,18 +2,24 @@
 
 mod base;
 mod docs;
+mod field_lifetimes;
 mod hash;
+mod hash_fields;
+mod hash_options;
 mod list;
 mod lists;
 mod pop;
 mod positions;
 mod record;
+mod record_lifetimes;
 mod records;
 mod scores;
 mod set;
 mod sorted_set;
 mod sorted_sets;
 
+pub use field_lifetimes::{FieldExpiry, FieldPersist};
+pub use hash_options::{HExpire, HGetEx, HSetMany};
 pub use lists::{Inserted, LPos, LRem, ListEnd};
 pub use pop::{BlockingPop, Pop};
 pub use records::Incr;

@@ -40,7 +40,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// Stores the whole record, in one atomic step.
     ///
     /// A field that is `None` is removed. Fields that the struct does not have stay, and so does
-    /// the lifetime of a key that exists. A field with a declared lifetime gets it anew; any other
+    /// the lifetime of a key that exists. A field with a declared lifetime gets it again; any other
     /// lifetime of a field ends. A record whose fields are all `None` has nothing to store: it does
     /// not exist then.
     ///

@@ -52,8 +52,8 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
         expiring(self, field.meta(), Expiry::After(ttl))
     }
 
-    /// Sets the time at which a field expires, until the next write of the field. A time in the past
-    /// removes the field.
+    /// Sets the time at which a field expires, until the next write of the field. A time in the
+    /// past removes the field.
     ///
     /// The returned builder has conditions, as that of [`expire_field`](Self::expire_field).
     ///
@@ -109,10 +109,15 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     #[doc(alias = "HPTTL")]
     pub fn field_ttl<V: FieldKind>(&self, field: Field<T, V>) -> Command<Ttl> {
         let meta = field.meta();
-        Command::read_of(self, "HPTTL", |args| listed(args, meta), |request, replies| {
-            let ttls = field_lifetimes::ttls(request, replies)?;
-            Ok(ttls.into_iter().find(|ttl| *ttl != Ttl::NoKey).unwrap_or(Ttl::NoKey))
-        })
+        Command::read_of(
+            self,
+            "HPTTL",
+            |args| listed(args, meta),
+            |request, replies| {
+                let ttls = field_lifetimes::ttls(request, replies)?;
+                Ok(ttls.into_iter().find(|ttl| *ttl != Ttl::NoKey).unwrap_or(Ttl::NoKey))
+            },
+        )
     }
 
     /// Returns the time at which a field expires; `None` if it never does, or does not exist.
@@ -140,9 +145,12 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     #[doc(alias = "HPEXPIRETIME")]
     pub fn field_expire_time<V: FieldKind>(&self, field: Field<T, V>) -> Command<Option<SystemTime>> {
         let meta = field.meta();
-        Command::read_of(self, "HPEXPIRETIME", |args| listed(args, meta), |request, replies| {
-            Ok(field_lifetimes::times(request, replies)?.into_iter().flatten().next())
-        })
+        Command::read_of(
+            self,
+            "HPEXPIRETIME",
+            |args| listed(args, meta),
+            |request, replies| Ok(field_lifetimes::times(request, replies)?.into_iter().flatten().next()),
+        )
     }
 
     /// Removes the lifetime of a field, so that it never expires by itself, until the next write of
@@ -168,11 +176,16 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     #[doc(alias = "HPERSIST")]
     pub fn persist_field<V: FieldKind>(&self, field: Field<T, V>) -> Command<FieldPersist> {
         let meta = field.meta();
-        Command::removal_of(self, "HPERSIST", |args| listed(args, meta), |request, replies| {
-            let persisted = field_lifetimes::persists(request, replies)?;
-            let first = persisted.into_iter().find(|outcome| *outcome != FieldPersist::NoField);
-            Ok(first.unwrap_or(FieldPersist::NoField))
-        })
+        Command::removal_of(
+            self,
+            "HPERSIST",
+            |args| listed(args, meta),
+            |request, replies| {
+                let persisted = field_lifetimes::persists(request, replies)?;
+                let first = persisted.into_iter().find(|outcome| *outcome != FieldPersist::NoField);
+                Ok(first.unwrap_or(FieldPersist::NoField))
+            },
+        )
     }
 }
 

@@ -53,17 +53,23 @@ use crate::kind::{Kind, RecordFields};
 /// | whole | [`load`], [`save`], [`update`], [`update_or_insert`], [`update_with`] |
 /// | read fields | [`get`], [`exists_field`] |
 /// | write fields | [`set`], [`set_fields`], [`incr`], [`remove`] |
+/// | lifetimes of fields | [`expire_field`], [`expire_field_at`], [`field_ttl`], [`field_expire_time`], [`persist_field`] |
 ///
+/// [`expire_field`]: crate::Key::expire_field
+/// [`expire_field_at`]: crate::Key::expire_field_at
+/// [`field_ttl`]: crate::Key::field_ttl
+/// [`field_expire_time`]: crate::Key::field_expire_time
+/// [`persist_field`]: crate::Key::persist_field
 /// [`load`]: crate::Key::load
 /// [`save`]: crate::Key::save
-/// [`update`]: crate::Key#method.update-1
-/// [`update_or_insert`]: crate::Key#method.update_or_insert-1
-/// [`update_with`]: crate::Key#method.update_with-1
-/// [`get`]: crate::Key#method.get-1
+/// [`update`]: crate::update::UpdateRecord
+/// [`update_or_insert`]: crate::update::UpdateRecord
+/// [`update_with`]: crate::update::UpdateRecord
+/// [`get`]: crate::Key#impl-Key%3CS,+Record%3CT%3E%3E
 /// [`exists_field`]: crate::Key::exists_field
-/// [`set`]: crate::Key#method.set-1
+/// [`set`]: crate::Key#impl-Key%3CS,+Record%3CT%3E%3E
 /// [`set_fields`]: crate::Key::set_fields
-/// [`incr`]: crate::Key#method.incr-1
+/// [`incr`]: crate::Key#impl-Key%3CS,+Record%3CT%3E%3E
 /// [`remove`]: crate::Key::remove
 ///
 /// # Fields that are missing or unknown

@@ -37,6 +37,7 @@ use crate::kind::{Kind, SingleValue};
 /// | add | [`sadd`], [`sadd_many`] |
 /// | remove | [`srem`], [`srem_many`], [`spop`], [`spop_many`], [`smove`] |
 /// | read | [`smembers`], [`sismember`], [`smismember`], [`scard`], [`srandmember`], [`srandmembers`] |
+/// | large sets | [`sscan`] |
 /// | combine | [`sinter`], [`sunion`], [`sdiff`] |
 ///
 /// [`sadd`]: crate::Key::sadd
@@ -52,6 +53,7 @@ use crate::kind::{Kind, SingleValue};
 /// [`scard`]: crate::Key::scard
 /// [`srandmember`]: crate::Key::srandmember
 /// [`srandmembers`]: crate::Key::srandmembers
+/// [`sscan`]: crate::Key::sscan
 /// [`sinter`]: crate::Key::sinter
 /// [`sunion`]: crate::Key::sunion
 /// [`sdiff`]: crate::Key::sdiff

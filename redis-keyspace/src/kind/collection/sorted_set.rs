@@ -38,6 +38,7 @@ use crate::kind::{Kind, SingleValue};
 /// | add | [`zadd`], [`zadd_many`], [`zincr_by`] |
 /// | remove | [`zrem`], [`zrem_many`], [`zrem_range`], [`zrem_range_by_score`], [`zpop_min`], [`zpop_max`], [`zpop_min_many`], [`zpop_max_many`] |
 /// | read | [`zrange`], [`zrange_by_score`], [`zscore`], [`zscores`], [`zrank`], [`zcard`], [`zcount`] |
+/// | large sorted sets | [`zscan`] |
 ///
 /// [`zadd`]: crate::Key::zadd
 /// [`zadd_many`]: crate::Key::zadd_many
@@ -57,6 +58,7 @@ use crate::kind::{Kind, SingleValue};
 /// [`zrank`]: crate::Key::zrank
 /// [`zcard`]: crate::Key::zcard
 /// [`zcount`]: crate::Key::zcount
+/// [`zscan`]: crate::Key::zscan
 ///
 /// # Lifetime
 ///

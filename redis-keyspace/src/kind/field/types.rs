@@ -3,7 +3,7 @@
 use super::value::FieldValue;
 use crate::kind::scalar::{Bytes, Text};
 
-/// The kind of a field of a [record](crate::Record): a [`FieldValue`], or an `Option` of one for a
+/// The kind of a field of a [record](struct@crate::Record): a [`FieldValue`], or an `Option` of one for a
 /// field that may be absent.
 ///
 /// Implemented for both. Other types can't implement it usefully.

@@ -45,25 +45,27 @@ pub(super) struct Pages {
     place: Option<Place>,
     restarts: u32,
     pauses: Backoff,
+    /// Whether the server sends values that are not wanted.
+    drops_values: bool,
 }
 
 /// A page: its elements, and whether each has a value behind it.
-pub(super) struct Page {
+pub(super) struct ElementPage {
     pub(super) parts: Vec<Reply>,
     pub(super) has_values: bool,
 }
 
 impl Pages {
     pub(super) fn new(options: PageOptions) -> Result<Self> {
-        let binding = options.call.resolve_for(options.keyspace)?;
+        let binding = options.call.target.resolve(Some(options.keyspace))?;
         // A disabled handle has no keys.
         let cursor = (!binding.is_disabled).then_some(0);
         let pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        Ok(Self { options, binding, cursor, place: None, restarts: 0, pauses })
+        Ok(Self { options, binding, cursor, place: None, restarts: 0, pauses, drops_values: false })
     }
 
     /// Reads the next page, or returns `None` after the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<Page>> {
+    pub(super) async fn next(&mut self) -> Result<Option<ElementPage>> {
         let Some(cursor) = self.cursor else { return Ok(None) };
         let subject = Subject::new(Some(self.options.keyspace), None, self.options.command);
         let observed = Observed::command(&subject);
@@ -73,20 +75,24 @@ impl Pages {
         outcome.map(Some)
     }
 
-    async fn read(&mut self, mut cursor: u64) -> Result<Page> {
+    async fn read(&mut self, mut cursor: u64) -> Result<ElementPage> {
         loop {
-            let has_values = self.options.command != "SSCAN" && !self.options.without_values;
             let deadline = self.binding.deadline(self.options.call.timeout);
             let (reply, place) = match self.ask(cursor, deadline).await {
                 Err(error) if self.options.without_values && error.is_about_missing_command() => {
                     // An older server: the values are read and dropped.
                     self.options.without_values = false;
-                    let page = Box::pin(self.read(cursor)).await;
-                    return page.map(|page| Page { parts: keys_of(page.parts), has_values: false });
+                    self.drops_values = true;
+                    continue;
                 }
                 outcome => outcome?,
             };
-            let (next, parts) = read_page(reply)?;
+            let (next, mut parts) = read_page(reply)?;
+            if self.drops_values {
+                parts = parts.into_iter().step_by(2).collect();
+            }
+            let has_values =
+                self.options.command != "SSCAN" && !self.options.without_values && !self.drops_values;
             let Some(place) = place else {
                 // The key is being moved: this page was read at the start, wherever it is now.
                 if next.is_some() {
@@ -94,13 +100,13 @@ impl Pages {
                 } else {
                     self.cursor = None;
                 }
-                return Ok(Page { parts, has_values });
+                return Ok(ElementPage { parts, has_values });
             };
             let is_same = self.place.as_ref().is_none_or(|before| *before == place);
             self.place = Some(place);
             if is_same || cursor == 0 {
                 self.cursor = next;
-                return Ok(Page { parts, has_values });
+                return Ok(ElementPage { parts, has_values });
             }
             self.restart().await?;
             cursor = 0;
@@ -140,8 +146,10 @@ impl Pages {
             }
         }
         let slot = slot_within(&binding.namespace, self.options.key.as_str());
-        let owner =
-            binding.pool().cluster().and_then(|cluster| cluster.owners(std::iter::once(slot)).pop().flatten());
+        let owner = binding
+            .pool()
+            .cluster()
+            .and_then(|cluster| cluster.owners(std::iter::once(slot)).pop().flatten());
         if let Some(node) = owner {
             let address = Arc::as_ptr(&node).addr();
             let is_known = before.is_none_or(|place| place.node == Some(address));
@@ -157,7 +165,8 @@ impl Pages {
                 Err(error) => return Err(error),
             }
         }
-        // The key is elsewhere, or its node is being replaced: this finds it, and learns where it is.
+        // The key is elsewhere, or its node is being replaced: this finds it, and learns where it
+        // is.
         let request = Request::One(self.command(0));
         let replies: Replies = run(Arc::clone(binding), request, deadline, true, None).await?;
         Ok((read::one(replies)?, None))
@@ -185,9 +194,4 @@ fn read_page(reply: Reply) -> Result<(Option<u64>, Vec<Reply>)> {
     };
     let cursor: Option<u64> = str::from_utf8(&cursor).ok().and_then(|cursor| cursor.parse().ok());
     Ok((Some(cursor.ok_or_else(unexpected)?).filter(|&cursor| cursor != 0), elements))
-}
-
-/// Returns every second part.
-fn keys_of(parts: Vec<Reply>) -> Vec<Reply> {
-    parts.into_iter().step_by(2).collect()
 }

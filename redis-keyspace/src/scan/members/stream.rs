@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
-use super::pages::{Page, PageOptions, Pages};
+use super::pages::{ElementPage, PageOptions, Pages};
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::kind::{DecodeError, Hash, Set, SingleValue, SortedSet};
@@ -18,18 +18,19 @@ use crate::protocol::{Reply, read};
 use crate::scan::seen::SeenKeys;
 use crate::schema::{Key, Keyspace};
 
-type Reading = BoxFuture<'static, (Pages, Result<Option<Page>>)>;
+type PageInFlight = BoxFuture<'static, (Pages, Result<Option<ElementPage>>)>;
 
 enum ScanProgress {
     New(PageOptions),
     Between(Pages),
-    Reading(Reading),
+    Reading(PageInFlight),
     Done,
 }
 
 /// The part that the streams share. `I` is the item.
 struct MemberScan<S, V, I> {
     key: Key<S, V>,
+    command: &'static str,
     progress: ScanProgress,
     ready: VecDeque<Result<I>>,
     /// `None` if elements may be returned twice.
@@ -39,22 +40,18 @@ struct MemberScan<S, V, I> {
 }
 
 impl<S: Keyspace, V, I> MemberScan<S, V, I> {
-    fn new(
-        key: &Key<S, V>,
-        command: &'static str,
-        without_values: bool,
-        decode: fn(Bytes, Option<Reply>) -> Result<I>,
-    ) -> Self {
+    fn new(key: &Key<S, V>, command: &'static str, decode: fn(Bytes, Option<Reply>) -> Result<I>) -> Self {
         let options = PageOptions {
             keyspace: S::META,
             command,
             key: key.text(),
             call: CallOptions::of_key(key),
             page_size: 500,
-            without_values,
+            without_values: false,
         };
         Self {
             key: key.clone(),
+            command,
             progress: ScanProgress::New(options),
             ready: VecDeque::new(),
             seen: Some(SeenKeys::default()),
@@ -70,11 +67,14 @@ impl<S: Keyspace, V, I> MemberScan<S, V, I> {
         self
     }
 
-    fn command(&self) -> &'static str {
-        match V_COMMANDS.iter().find(|(kind, _)| *kind == self.key.template().redis_type()) {
-            Some((_, command)) => command,
-            None => "SCAN",
-        }
+    /// Changes the options and the items. After the first page, nothing is read any more.
+    fn decoding<J>(
+        self,
+        change: impl FnOnce(&mut PageOptions),
+        decode: fn(Bytes, Option<Reply>) -> Result<J>,
+    ) -> MemberScan<S, V, J> {
+        let Self { key, command, progress, seen, .. } = self.with(change);
+        MemberScan { key, command, progress, ready: VecDeque::new(), seen, decode }
     }
 
     fn poll_element(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<I>>> {
@@ -112,7 +112,7 @@ impl<S: Keyspace, V, I> MemberScan<S, V, I> {
         }
     }
 
-    fn take(&mut self, page: Page) {
+    fn take(&mut self, page: ElementPage) {
         let mut parts = page.parts.into_iter();
         while let Some(element) = parts.next() {
             let behind = if page.has_values { parts.next() } else { None };
@@ -132,12 +132,9 @@ impl<S: Keyspace, V, I> MemberScan<S, V, I> {
     }
 
     fn explain(&self, error: Error) -> Error {
-        self.key.explain(self.command(), error)
+        self.key.explain(self.command, error)
     }
 }
-
-/// The command of each Redis type.
-const V_COMMANDS: [(&str, &str); 3] = [("hash", "HSCAN"), ("set", "SSCAN"), ("zset", "ZSCAN")];
 
 fn decoded<T: SingleValue>(bytes: Bytes) -> Result<T::Owned> {
     T::decode_owned(bytes).map_err(Error::decode)
@@ -169,7 +166,7 @@ fn scored<T: SingleValue>(element: Bytes, score: Option<Reply>) -> Result<(T::Ow
 macro_rules! member_stream {
     (
         $(#[$docs:meta])*
-        $stream:ident<$($parameter:ident),+; $item_parameter:ident>, $kind:ty, where $($bounds:tt)+
+        $stream:ident<$($parameter:ident),+; $item_parameter:ident>, $kind:ty
     ) => {
         $(#[$docs])*
         #[must_use = "a stream does nothing unless it is polled"]
@@ -239,4 +236,53 @@ macro_rules! member_stream {
             }
         }
     };
+}
+
+member_stream! {
+    /// A stream of the fields of a hash, created by [`Key::hscan`](crate::Key::hscan).
+    ///
+    /// It implements `Stream`; [`next`](Self::next) returns one element after the other and needs
+    /// no trait in scope. The stream ends after an error of the server.
+    HScan<F, V; I>, Hash<F, V>
+}
+
+member_stream! {
+    /// A stream of the members of a set, created by [`Key::sscan`](crate::Key::sscan).
+    ///
+    /// It implements `Stream`; [`next`](Self::next) returns one element after the other and needs
+    /// no trait in scope. The stream ends after an error of the server.
+    SScan<T; I>, Set<T>
+}
+
+member_stream! {
+    /// A stream of the members of a sorted set with their scores, created by
+    /// [`Key::zscan`](crate::Key::zscan).
+    ///
+    /// It implements `Stream`; [`next`](Self::next) returns one element after the other and needs
+    /// no trait in scope. The stream ends after an error of the server.
+    ZScan<T; I>, SortedSet<T>
+}
+
+impl<S: Keyspace, F: SingleValue, V: SingleValue> HScan<S, F, V, (F::Owned, V::Owned)> {
+    pub(super) fn new(key: &Key<S, Hash<F, V>>) -> Self {
+        Self(MemberScan::new(key, "HSCAN", entry::<F, V>))
+    }
+
+    /// Returns only the fields, without their values. A server before Redis 7.4 and Valkey 9.0
+    /// sends the values all the same.
+    pub fn fields_only(self) -> HScan<S, F, V, F::Owned> {
+        HScan(self.0.decoding(|options| options.without_values = true, member::<F>))
+    }
+}
+
+impl<S: Keyspace, T: SingleValue> SScan<S, T, T::Owned> {
+    pub(super) fn new(key: &Key<S, Set<T>>) -> Self {
+        Self(MemberScan::new(key, "SSCAN", member::<T>))
+    }
+}
+
+impl<S: Keyspace, T: SingleValue> ZScan<S, T, (T::Owned, f64)> {
+    pub(super) fn new(key: &Key<S, SortedSet<T>>) -> Self {
+        Self(MemberScan::new(key, "ZSCAN", scored::<T>))
+    }
 }
