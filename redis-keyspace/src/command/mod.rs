@@ -1,7 +1,7 @@
 //! Commands as values, the operations of keys, batches and transactions.
 
-// These two come first, so that links to `Key::get`, `Key::set` and `Key::incr` in the documentation
-// lead to the methods of single values and counters.
+// These two come first, so that links to `Key::get`, `Key::set` and `Key::incr` in the
+// documentation lead to the methods of single values and counters.
 mod value;
 
 mod counter;

@@ -146,8 +146,8 @@ pub(super) fn exists<S: Keyspace, T: RecordFields>(
     })
 }
 
-/// An increment of a field, created by [`Key::incr`](crate::Key#impl-Key%3CS,+Record%3CT%3E%3E). Await it, or pass
-/// it to [`Redis::batch`](crate::Redis::batch).
+/// An increment of a field, created by [`Key::incr`](crate::Key#impl-Key%3CS,+Record%3CT%3E%3E).
+/// Await it, or pass it to [`Redis::batch`](crate::Redis::batch).
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct Incr<S: Keyspace, T: RecordFields, V: Summable, R: 'static>(Deferred<IncrOfKey<S, T, V, R>, R>);
 

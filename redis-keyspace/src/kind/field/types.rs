@@ -3,8 +3,8 @@
 use super::value::FieldValue;
 use crate::kind::scalar::{Bytes, Text};
 
-/// The kind of a field of a [record](struct@crate::Record): a [`FieldValue`], or an `Option` of one for a
-/// field that may be absent.
+/// The kind of a field of a [record](struct@crate::Record): a [`FieldValue`], or an `Option` of one
+/// for a field that may be absent.
 ///
 /// Implemented for both. Other types can't implement it usefully.
 #[diagnostic::on_unimplemented(

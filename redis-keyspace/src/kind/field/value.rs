@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::kind::error::{DecodeError, EncodeError};
 use crate::kind::traits::SingleValue;
 
-/// A kind of the values that a field of a [record](struct@crate::Record) can have: every single-value
-/// kind, and `f64`.
+/// A kind of the values that a field of a [record](struct@crate::Record) can have: every
+/// single-value kind, and `f64`.
 ///
 /// Implemented for every [`SingleValue`]. Implement that trait for a kind of your own.
 #[diagnostic::on_unimplemented(
