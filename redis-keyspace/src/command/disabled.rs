@@ -45,8 +45,11 @@ fn reply(packet: &Packet) -> Option<Reply> {
             Reply::Array(Vec::new())
         }
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
-        | "ZMSCORE" | "SMISMEMBER" | "HPTTL" | "HPEXPIRETIME" | "HGETEX" => Reply::Nil,
-        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" => Reply::Int(0),
+        | "ZMSCORE" | "SMISMEMBER" | "HPTTL" | "HPEXPIRETIME" | "HGETEX" | "BITFIELD_RO" | "BITPOS" => {
+            Reply::Nil
+        }
+        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT"
+        | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.
         "LPOP" | "RPOP" | "LMOVE" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" | "HPEXPIRE" | "HPEXPIREAT"
         | "HPERSIST" | "HGETDEL" => Reply::Nil,

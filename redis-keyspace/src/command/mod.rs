@@ -26,8 +26,8 @@ mod ttl;
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
 pub use collection::{
-    BlockingPop, FieldExpiry, FieldPersist, HExpire, HGetEx, HSetMany, Incr, Inserted, LPos, LRem, ListEnd,
-    Pop, ZAdd, ZIncrBy, ZRange, ZRank,
+    BitField, BitOffset, BitWidth, BlockingPop, FieldExpiry, FieldPersist, HExpire, HGetEx, HSetMany, I,
+    Incr, Inserted, LPos, LRem, ListEnd, Overflow, Pop, U, ZAdd, ZIncrBy, ZRange, ZRank,
 };
 pub(crate) use collection::{all_fields, change_field, decode_record};
 pub use get_ex::GetEx;

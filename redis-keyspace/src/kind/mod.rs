@@ -17,7 +17,7 @@ mod traits;
 #[cfg(feature = "uuid")]
 mod uuid;
 
-pub use collection::{Hash, List, Record, Set, SortedSet};
+pub use collection::{Bitmap, Hash, HyperLogLog, List, Record, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
 pub use field::{
@@ -34,6 +34,6 @@ pub use lock::Lock;
 pub use meta::KindMeta;
 pub use once::Once;
 pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
-pub use role::Role;
+pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
 pub use traits::{Kind, Readable, SingleValue};

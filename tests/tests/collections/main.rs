@@ -1,10 +1,13 @@
-//! Lists, sets, sorted sets and hashes, on the embedded server, a real one and a cluster.
+//! Lists, sets, sorted sets, hashes, bitmaps, HyperLogLogs and geo sets, on the embedded server, a
+//! real one and a cluster.
 
 #[macro_use]
 mod table;
+mod bitmaps;
 mod disabled;
 mod field_lifetimes;
 mod hashes;
+mod hyperloglogs;
 mod lifetimes;
 mod limits;
 mod lists;
@@ -18,7 +21,7 @@ mod sorted_sets;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Record, Set, SortedSet, Text};
+use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Text};
 use serde::{Deserialize, Serialize};
 
 /// A number and a text.
@@ -103,6 +106,14 @@ struct Keys {
     renewed_profile: fn(id: u64) -> Record<Profile>,
     #[key("forever-profile:{id}", hash_tag = id, ttl = none)]
     forever_profile: fn(id: u64) -> Record<Profile>,
+    #[key("bitmap:{id}:{nth}", hash_tag = id)]
+    bitmap: fn(id: u64, nth: u64) -> Bitmap,
+    #[key("renewed-bitmap:{id}", hash_tag = id, renew = "write")]
+    renewed_bitmap: fn(id: u64) -> Bitmap,
+    #[key("forever-bitmap:{id}", hash_tag = id, ttl = none)]
+    forever_bitmap: fn(id: u64) -> Bitmap,
+    #[key("visitors:{id}:{nth}", hash_tag = id)]
+    visitors: fn(id: u64, nth: u64) -> HyperLogLog<u64>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
 }

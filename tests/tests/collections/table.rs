@@ -9,7 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{field_lifetimes, hashes, lists, records, scans, sets, sorted_sets};
+use crate::{bitmaps, field_lifetimes, hashes, hyperloglogs, lists, records, scans, sets, sorted_sets};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,8 +24,16 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 6] =
-    [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE, records::TABLE, scans::TABLE];
+const TABLES: [Table; 8] = [
+    lists::TABLE,
+    sets::TABLE,
+    sorted_sets::TABLE,
+    hashes::TABLE,
+    records::TABLE,
+    scans::TABLE,
+    bitmaps::TABLE,
+    hyperloglogs::TABLE,
+];
 
 pub(crate) async fn check_all(_: Redis) {
     for (name, check) in TABLES.into_iter().flatten() {
@@ -68,6 +76,8 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/bitmap.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/hyper_log_log.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/record.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash_fields.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/record_lifetimes.rs"),

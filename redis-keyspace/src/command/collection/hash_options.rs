@@ -12,6 +12,8 @@ use crate::protocol::{Args, Decode};
 use crate::schema::{Key, Keyspace};
 use crate::time::{Expiry, check_lifetime, millis, unix_millis};
 
+type OfHash<S, F, V, O> = KeyOptions<S, Hash<F, V>, O>;
+
 /// `HSET` of several fields with its options, created by
 /// [`Key::hset_many`](crate::Key::hset_many). Await it, or pass it to
 /// [`Redis::batch`](crate::Redis::batch).
@@ -20,7 +22,7 @@ use crate::time::{Expiry, check_lifetime, millis, unix_millis};
 /// whether the fields were set: all of them or none.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct HSetMany<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static>(
-    pub(super) Deferred<KeyOptions<S, Hash<F, V>, HSetManyOptions<R>>, R>,
+    pub(super) Deferred<OfHash<S, F, V, HSetManyOptions<R>>, R>,
 );
 
 pub(super) struct HSetManyOptions<R> {
@@ -101,13 +103,16 @@ command_builder!(HSetMany<S, F, V, R> => R, where S: Keyspace, F: SingleValue, V
 /// There is one option at most: a later one replaces it. Without any, lifetimes stay.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct HGetEx<S: Keyspace, F: SingleValue, V: SingleValue>(
-    pub(super) Deferred<KeyOptions<S, Hash<F, V>, HGetExOptions<V>>, Vec<Option<V::Owned>>>,
+    pub(super) Deferred<OfHash<S, F, V, HGetExOptions<V>>, OptionalValues<V>>,
 );
+
+/// One value for each field, if it exists.
+type OptionalValues<V> = Vec<Option<<V as SingleValue>::Owned>>;
 
 pub(super) struct HGetExOptions<V: SingleValue> {
     fields: Result<Vec<Args>>,
     expiry: Expiry,
-    decode: Decode<Vec<Option<V::Owned>>>,
+    decode: Decode<OptionalValues<V>>,
 }
 
 impl<V: SingleValue> HGetExOptions<V> {
@@ -138,7 +143,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> HGetEx<S, F, V> {
 }
 
 impl<S: Keyspace, F: SingleValue, V: SingleValue> BuildOptions<S, Hash<F, V>> for HGetExOptions<V> {
-    type Output = Vec<Option<V::Owned>>;
+    type Output = OptionalValues<V>;
 
     fn build(self, key: &Key<S, Hash<F, V>>) -> Command<Self::Output> {
         let Self { fields, expiry, decode } = self;

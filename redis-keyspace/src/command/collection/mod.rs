@@ -1,11 +1,15 @@
 //! The operations of kinds that hold several elements.
 
 mod base;
+mod bit_field;
+mod bit_range;
+mod bitmap;
 mod docs;
 mod field_lifetimes;
 mod hash;
 mod hash_fields;
 mod hash_options;
+mod hyper_log_log;
 mod list;
 mod lists;
 mod pop;
@@ -18,6 +22,7 @@ mod set;
 mod sorted_set;
 mod sorted_sets;
 
+pub use bit_field::{BitField, BitOffset, BitWidth, I, Overflow, U};
 pub use field_lifetimes::{FieldExpiry, FieldPersist};
 pub use hash_options::{HExpire, HGetEx, HSetMany};
 pub use lists::{Inserted, LPos, LRem, ListEnd};
