@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::notices::{EventClasses, Notice, Notices};
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 use crate::schedule::Schedule;
@@ -43,6 +44,7 @@ pub(crate) struct Db {
     field_expiries: Schedule,
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
     waiters: Waiters<Serve>,
+    notices: Notices,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
@@ -56,14 +58,32 @@ impl Db {
             let Some((_, key)) = self.expiries.pop_first() else { return };
             self.entries.remove(&key);
             self.expired = self.expired.saturating_add(1);
+            self.notices.record(EventClasses::EXPIRED, "expired", &key);
             self.changed(&key);
         }
         while let Some(key) = self.field_expiries.pop(now) {
             if let Some(Value::Hash(hash)) = self.value_mut(&key) {
                 hash.purge(now);
+                self.notices.record(EventClasses::HASH, "hexpired", &key);
             }
             self.settle(&key);
         }
+    }
+
+    /// Sets which events are recorded from now on.
+    pub(crate) fn want_notices(&mut self, classes: EventClasses) {
+        self.notices.want(classes);
+    }
+
+    /// Records an event of a key. It is sent after the command, and after events that were recorded
+    /// before.
+    pub(crate) fn notify(&mut self, class: EventClasses, event: &'static str, key: &[u8]) {
+        self.notices.record(class, event, key);
+    }
+
+    /// Returns the events that were recorded since the last call.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.take()
     }
 
     /// Returns the entry if it has not expired at `now`. It does not remove expired keys.
@@ -97,6 +117,7 @@ impl Db {
             }
             None => {
                 self.misses = self.misses.saturating_add(1);
+                self.notices.record(EventClasses::MISS, "keymiss", key);
                 None
             }
         }
@@ -112,14 +133,16 @@ impl Db {
     pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
         if !self.entries.contains(key) {
             self.entries.insert(key, Entry { value: empty, expires: None, used: now });
+            self.notices.record(EventClasses::NEW, "new", key);
         }
         self.value_mut(key)
     }
 
-    /// Records a change in place, and removes the key if its value is empty.
+    /// Records a change in place, and removes the key if its value is empty. A notification of the
+    /// removal follows those that are already recorded.
     pub(crate) fn settle(&mut self, key: &[u8]) {
         if self.entries.get(key).is_some_and(|entry| entry.value.is_empty()) {
-            self.remove(key);
+            self.remove_and_notify(key);
         } else {
             self.changed(key);
         }
@@ -133,6 +156,9 @@ impl Db {
     /// Stores a value and its expiry, and replaces existing ones.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });
+        if before.is_none() {
+            self.notices.record(EventClasses::NEW, "new", key);
+        }
         self.reschedule(key, before.and_then(|entry| entry.expires), expires);
         self.changed(key);
     }
@@ -147,6 +173,13 @@ impl Db {
         let entry = self.entries.remove(key)?;
         self.reschedule(key, entry.expires, None);
         self.changed(key);
+        Some(entry)
+    }
+
+    /// Removes a key and records the event of DEL, if the key exists.
+    pub(crate) fn remove_and_notify(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.remove(key)?;
+        self.notices.record(EventClasses::GENERIC, "del", key);
         Some(entry)
     }
 
