@@ -45,6 +45,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn del(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "UNLINK", |_| Ok(()), read::boolean).ending_fills()
     }
 
@@ -76,6 +77,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn exists(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "EXISTS", |_| Ok(()), read::boolean).repeatable().on_replica_if_data()
     }
 
@@ -108,6 +110,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn ttl(&self) -> Command<Ttl> {
+        let () = V::STORED;
         Command::on_key(self, "PTTL", |_| Ok(()), remaining).repeatable().on_replica_if_data()
     }
 
@@ -144,6 +147,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn expire(&self, lifetime: Duration) -> Command<bool> {
+        let () = V::STORED;
         let fill = |args: &mut Args| {
             args.push_int(millis(lifetime)?);
             Ok(())
@@ -184,6 +188,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn expire_at(&self, time: SystemTime) -> Command<bool> {
+        let () = V::STORED;
         let fill = |args: &mut Args| {
             args.push_int(unix_millis(time)?);
             Ok(())
@@ -220,6 +225,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn persist(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean)
     }
 }
@@ -260,6 +266,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// One.
     pub fn rename(&self, to: &Self) -> Command<bool> {
+        let () = V::STORED;
         self.rename_by("RENAME", to, renamed).ending_fills()
     }
 
@@ -292,6 +299,7 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// One.
     pub fn rename_if_absent(&self, to: &Self) -> Command<bool> {
+        let () = V::STORED;
         self.rename_by("RENAMENX", to, renamed).ending_fills_if_it_writes()
     }
 

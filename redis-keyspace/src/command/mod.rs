@@ -4,6 +4,7 @@ mod any;
 mod base;
 mod batch;
 mod builder;
+mod channel;
 mod collection;
 mod counter;
 mod degrade;

@@ -1,5 +1,6 @@
 //! The kinds of values that a key can hold.
 
+mod channel;
 mod collection;
 mod counter;
 mod error;
@@ -14,6 +15,7 @@ mod role;
 mod scalar;
 mod traits;
 
+pub use channel::Channel;
 pub use collection::{Hash, List, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};

@@ -17,6 +17,8 @@ pub enum Role {
     RateLimit,
     /// Invalidates other keys.
     Group,
+    /// Carries messages, and stores nothing.
+    Channel,
 }
 
 impl Role {

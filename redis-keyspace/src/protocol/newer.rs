@@ -14,6 +14,8 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    /// And all commands of sharded channels.
+    SPublish,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -31,6 +33,7 @@ impl NewerCommand {
             Self::SetIfEq => "SET .. IFEQ",
             Self::DelEx => "DELEX",
             Self::DelIfEq => "DELIFEQ",
+            Self::SPublish => "SPUBLISH",
         }
     }
 
@@ -38,7 +41,7 @@ impl NewerCommand {
     pub(crate) fn in_redis(self) -> Since {
         match self {
             Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
-            Self::SetNxGet => Some((7, 0)),
+            Self::SetNxGet | Self::SPublish => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
             Self::DelIfEq => None,
         }
@@ -47,7 +50,9 @@ impl NewerCommand {
     /// The first version of Valkey that has it. The first version of all is 7.2.
     pub(crate) fn in_valkey(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::SetNxGet => Some((7, 2)),
+            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::SetNxGet | Self::SPublish => {
+                Some((7, 2))
+            }
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
             Self::DelIfEq => Some((9, 0)),
@@ -79,6 +84,7 @@ impl NewerCommand {
             b"GETEX" => Some(Self::GetEx),
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
+            b"SPUBLISH" => Some(Self::SPublish),
             b"SET" => Self::option_of_set(args),
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod table;
+mod channels;
 mod disabled;
 mod hashes;
 mod lifetimes;
@@ -13,7 +14,7 @@ mod sorted_sets;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{Bytes, Channel, Hash, Json, Keyspace, List, Set, SortedSet, Text};
 
 /// A number and a text.
 type Item = (u64, String);
@@ -36,6 +37,10 @@ struct Keys {
     sums: fn(id: u64) -> Hash<u64, i64>,
     #[key("objects:{id}", hash_tag = id)]
     objects: fn(id: u64) -> Hash<Bytes, Json<Item>>,
+    #[key("numbers:{id}")]
+    numbers: fn(id: u64) -> Channel<u64>,
+    #[key("sharded:{id}", hash_tag = id, sharded = true)]
+    sharded: fn(id: u64) -> Channel<u64>,
     #[key("text:{id}", hash_tag = id)]
     text: fn(id: u64) -> Text,
     #[key("forever:{id}:{nth}", hash_tag = id, ttl = none)]

@@ -9,7 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{hashes, lists, sets, sorted_sets};
+use crate::{channels, hashes, lists, sets, sorted_sets};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,7 +24,7 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 4] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE];
+const TABLES: [Table; 5] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE, channels::TABLE];
 
 pub(crate) async fn check_all(_: Redis) {
     for (name, check) in TABLES.into_iter().flatten() {
@@ -55,6 +55,7 @@ fn all_operations_work_on_a_cluster() {
 #[test]
 fn every_operation_has_a_check() {
     let sources = [
+        include_str!("../../../redis-keyspace/src/command/channel.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/list.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
