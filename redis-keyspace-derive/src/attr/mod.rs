@@ -80,6 +80,7 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
     ("reads", &[Place::Keyspace, Place::Entry], "reads = \"prefer_replica\""),
     ("renew", &[Place::Keyspace, Place::Entry], "renew = \"write\""),
+    ("sharded", &[Place::Entry], "sharded = true"),
     ("fills", &[Place::Keyspace, Place::Entry], "fills = false"),
     ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
     ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),

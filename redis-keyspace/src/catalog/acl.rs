@@ -139,6 +139,13 @@ const KINDS: [(Layout, &str, &[&str]); 7] = [
 /// Commands of Redis 7.0 on the keys of a type.
 const SINCE_7_0: [(&str, &[&str]); 3] =
     [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
+/// Commands on channels.
+const CHANNEL: [&str; 6] =
+    ["psubscribe", "publish", "pubsub|numsub", "punsubscribe", "subscribe", "unsubscribe"];
+/// Commands on sharded channels, which servers before 7.0 do not know.
+const SHARDED_CHANNEL: [&str; 4] = ["pubsub|shardnumsub", "spublish", "ssubscribe", "sunsubscribe"];
+/// Commands for notifications about keys.
+const NOTIFICATIONS: [&str; 3] = ["config|get", "psubscribe", "punsubscribe"];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
@@ -166,6 +173,11 @@ impl Catalog {
     /// In an ACL pattern, `*` matches colons too, so the rule of a template permits more keys than
     /// the template has.
     ///
+    /// Each template of a channel has a `&` rule. The server permits a subscription to a pattern
+    /// only if a rule has exactly its text. So the rules permit a subscription to all channels of a
+    /// template, but not to a pattern with bound arguments, which needs its own rule. Redis 6.0 has
+    /// no such rules.
+    ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
     /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
     /// commands.
@@ -189,6 +201,7 @@ impl Catalog {
             uses_sentinels: false,
             checks_health: false,
             uses_replicas: false,
+            watches_keys: None,
             redis: None,
             valkey: None,
         }
@@ -208,6 +221,8 @@ pub struct AclRules {
     uses_sentinels: bool,
     checks_health: bool,
     uses_replicas: bool,
+    /// The database whose notifications the program subscribes to.
+    watches_keys: Option<u16>,
     /// The oldest versions of the servers, major and minor.
     redis: Option<(u16, u16)>,
     valkey: Option<(u16, u16)>,
@@ -286,6 +301,23 @@ impl AclRules {
     /// ```
     pub fn replicas(mut self) -> Self {
         self.uses_replicas = true;
+        self
+    }
+
+    /// Adds the channels and the commands of
+    /// [notifications](crate::scan::Pattern::notifications) about the keys of this database.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # pub struct SessionKeys { token: fn(user: u64) -> Text }
+    /// catalog!(CATALOG = [SessionKeys]);
+    /// let rules = CATALOG.acl_rules().notifications(0).to_string();
+    /// assert!(rules.contains(" &__keyspace@0__:session:token:* ") && rules.contains(" +psubscribe "));
+    /// ```
+    pub fn notifications(mut self, db: u16) -> Self {
+        self.watches_keys = Some(db);
         self
     }
 
@@ -370,8 +402,14 @@ impl fmt::Display for AclRules {
         f.write_str("resetkeys")?;
         let has = |role| self.templates().any(|(_, template)| template.kind.role == role);
         let mut keys = BTreeSet::new();
+        let mut channels = BTreeSet::new();
         for (namespace, template) in self.templates() {
             let glob = glob(&namespace, template);
+            if !template.stores() {
+                channels.insert(glob);
+                continue;
+            }
+            channels.extend(self.watches_keys.map(|db| format!("__keyspace@{db}__:{glob}")));
             // A glob that ends in `*` already matches all names that start with a key.
             if !glob.ends_with('*') {
                 if template.kind.role == Role::Lock {
@@ -389,6 +427,11 @@ impl fmt::Display for AclRules {
             keys.insert(format!("{}{HEALTH_PROBE}", without_spaces(&self.namespace)));
         }
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
+        if !channels.is_empty() {
+            // Servers before 7.0 permit all channels otherwise.
+            f.write_str(" resetchannels")?;
+        }
+        channels.iter().try_for_each(|glob| write!(f, " &{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
         for (layout, redis_type, of_kind) in KINDS {
             let is_meant = |template: &TemplateMeta| {
@@ -397,6 +440,15 @@ impl fmt::Display for AclRules {
             if self.templates().any(|(_, template)| is_meant(template)) {
                 commands.extend(of_kind);
             }
+        }
+        if has(Role::Channel) {
+            commands.extend(CHANNEL);
+        }
+        if self.templates().any(|(_, template)| template.is_sharded()) {
+            commands.extend(SHARDED_CHANNEL);
+        }
+        if self.watches_keys.is_some() {
+            commands.extend(NOTIFICATIONS);
         }
         if self.templates().any(|(_, template)| template.kind.is_collection) {
             commands.extend(KEPT);

@@ -43,6 +43,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn del(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "UNLINK", |_| Ok(()), read::boolean).ending_fills()
     }
 
@@ -74,6 +75,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn exists(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "EXISTS", |_| Ok(()), read::boolean).repeatable().on_replica_if_data()
     }
 
@@ -106,6 +108,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn ttl(&self) -> Command<Ttl> {
+        let () = V::STORED;
         Command::on_key(self, "PTTL", |_| Ok(()), remaining).repeatable().on_replica_if_data()
     }
 
@@ -137,6 +140,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One.
     pub fn persist(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean)
     }
 }

@@ -180,6 +180,15 @@ impl<T> Command<T> {
         self
     }
 
+    /// Sets the arguments before the key.
+    pub(super) fn with_head(mut self, head: Args) -> Self {
+        self.request = self.request.map(|request| match request {
+            Request::One(packet) => Request::One(packet.with_head(head)),
+            request => request,
+        });
+        self
+    }
+
     /// Marks the command as safe to repeat.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeatable = true;

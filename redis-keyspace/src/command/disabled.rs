@@ -36,6 +36,9 @@ fn reply(packet: &Packet) -> Option<Reply> {
     Some(match packet.name {
         "GET" | "GETEX" | "GETDEL" => Reply::Nil,
         "MGET" => Reply::Array(vec![Reply::Nil; packet.keys.count()]),
+        // No one is subscribed.
+        "PUBLISH" | "SPUBLISH" => Reply::Int(0),
+        "PUBSUB" => Reply::Array(Vec::new()),
         "EXISTS" | "STRLEN" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "TOUCH" | "COPY" => {
             Reply::Int(0)
         }
@@ -68,5 +71,8 @@ fn reply(packet: &Packet) -> Option<Reply> {
 }
 
 fn writes(command: &str) -> bool {
-    matches!(command, "SET" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "RENAME" | "GETDEL")
+    matches!(
+        command,
+        "PUBLISH" | "SPUBLISH" | "SET" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "RENAME" | "GETDEL"
+    )
 }

@@ -69,6 +69,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     #[doc(alias = "PEXPIRE")]
     #[doc(alias = "EXPIRE")]
     pub fn expire(&self, lifetime: Duration) -> Expire<S, V> {
+        let () = V::STORED;
         Expire::new(self, ExpireEnd::After(lifetime))
     }
 
@@ -105,6 +106,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     #[doc(alias = "PEXPIREAT")]
     #[doc(alias = "EXPIREAT")]
     pub fn expire_at(&self, time: SystemTime) -> Expire<S, V> {
+        let () = V::STORED;
         Expire::new(self, ExpireEnd::At(time))
     }
 }

@@ -42,6 +42,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     #[doc(alias = "PEXPIRETIME")]
     #[doc(alias = "EXPIRETIME")]
     pub fn expire_time(&self) -> Command<Option<SystemTime>> {
+        let () = V::STORED;
         Command::on_key(self, "PEXPIRETIME", |_| Ok(()), expire_time).repeatable().on_replica_if_data()
     }
 
@@ -73,6 +74,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One.
     #[doc(alias = "OBJECT ENCODING")]
     pub fn object_encoding(&self) -> Command<Option<String>> {
+        let () = V::STORED;
         self.about("OBJECT", "ENCODING", |_, replies| match read::to_bytes(read::one(replies)?)? {
             Some(name) => Ok(Some(String::from_utf8_lossy(&name).into_owned())),
             None => Ok(None),
@@ -109,6 +111,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One.
     #[doc(alias = "OBJECT IDLETIME")]
     pub fn idle_time(&self) -> Command<Option<Duration>> {
+        let () = V::STORED;
         self.about("OBJECT", "IDLETIME", |request, replies| {
             Ok(optional_count(request, replies)?.map(Duration::from_secs))
         })
@@ -143,6 +146,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One.
     #[doc(alias = "MEMORY USAGE")]
     pub fn memory_usage(&self) -> Command<Option<u64>> {
+        let () = V::STORED;
         self.about("MEMORY", "USAGE", optional_count)
     }
 
@@ -175,6 +179,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One.
     #[doc(alias = "TOUCH")]
     pub fn touch(&self) -> Command<bool> {
+        let () = V::STORED;
         Command::on_key(self, "TOUCH", |_| Ok(()), read::boolean).repeatable()
     }
 

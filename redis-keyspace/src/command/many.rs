@@ -90,6 +90,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One, or none without keys. On a [cluster](crate::guide::cluster), one to each node, at the
     /// same time.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
+        let () = V::STORED;
         let mut endings = Endings::default();
         let (template, redis, request) = chunked("UNLINK", keys.into_iter().inspect(|key| endings.add(key)));
         let request = request.map(|request| match request {

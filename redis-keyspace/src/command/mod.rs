@@ -11,6 +11,7 @@ mod base;
 mod batch;
 mod builder;
 mod bytes;
+mod channel;
 mod collection;
 mod degrade;
 mod disabled;

@@ -9,6 +9,7 @@
 //! | [`operations`] | kinds of values and their commands, TTLs, counters, batches, transactions, raw access |
 //! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
 //! | [`records`] | structs in hashes: whole, field by field, updated atomically |
+//! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
@@ -39,6 +40,8 @@ pub mod collections {}
 
 #[doc = include_str!("records.md")]
 pub mod records {}
+#[doc = include_str!("channels.md")]
+pub mod channels {}
 
 #[doc = include_str!("caching.md")]
 pub mod caching {}

@@ -1,5 +1,6 @@
 //! The kinds of values that a key can hold.
 
+mod channel;
 mod collection;
 mod counter;
 mod error;
@@ -17,6 +18,7 @@ mod traits;
 #[cfg(feature = "uuid")]
 mod uuid;
 
+pub use channel::Channel;
 pub use collection::{Bitmap, Hash, HyperLogLog, List, Record, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};

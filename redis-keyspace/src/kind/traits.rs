@@ -38,6 +38,13 @@ pub trait Kind: 'static {
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;
+
+    /// Fails to compile in operations that need stored keys, for a kind that stores nothing.
+    #[doc(hidden)]
+    const STORED: () = assert!(
+        !matches!(Self::ROLE, Role::Channel),
+        "a channel stores nothing: it has no lifetime, can't be deleted, and is not found by scans; use `publish` and `subscribe`"
+    );
 }
 
 /// A kind that holds one value in a Redis string, with its codec.

@@ -25,6 +25,8 @@ pub(crate) enum NewerCommand {
     SInterCard,
     ZInterCard,
     ZMPop,
+    /// And all commands of sharded channels.
+    SPublish,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -62,6 +64,7 @@ impl NewerCommand {
             Self::PExpireTime => "PEXPIRETIME",
             Self::ExpireOptions => "PEXPIRE with a condition",
             Self::Copy => "COPY",
+            Self::SPublish => "SPUBLISH",
         }
     }
 
@@ -70,6 +73,7 @@ impl NewerCommand {
         match self {
             Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
             Self::SetNxGet
+            | Self::SPublish
             | Self::BitCountInBits
             | Self::BitPosInBits
             | Self::SInterCard
@@ -93,6 +97,7 @@ impl NewerCommand {
             | Self::SetGet
             | Self::SetPxAt
             | Self::SetNxGet
+            | Self::SPublish
             | Self::BitCountInBits
             | Self::BitPosInBits
             | Self::SInterCard
@@ -139,6 +144,7 @@ impl NewerCommand {
             b"BLMPOP" => Some(Self::BLMPop),
             b"ZMPOP" => Some(Self::ZMPop),
             b"BZMPOP" => Some(Self::BZMPop),
+            b"SPUBLISH" => Some(Self::SPublish),
             b"SET" => Self::option_of_set(args),
             b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
             b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),

@@ -5,6 +5,7 @@
 mod table;
 mod any_key;
 mod bitmaps;
+mod channels;
 mod combined;
 mod disabled;
 mod field_lifetimes;
@@ -25,7 +26,9 @@ mod stored;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Text};
+use redis_keyspace::{
+    Bitmap, Bytes, Channel, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Text,
+};
 use serde::{Deserialize, Serialize};
 
 /// A number and a text.
@@ -100,6 +103,10 @@ struct Keys {
     sums: fn(id: u64) -> Hash<u64, i64>,
     #[key("objects:{id}", hash_tag = id)]
     objects: fn(id: u64) -> Hash<Bytes, Json<Item>>,
+    #[key("numbers:{id}")]
+    numbers: fn(id: u64) -> Channel<u64>,
+    #[key("sharded:{id}", hash_tag = id, sharded = true)]
+    sharded: fn(id: u64) -> Channel<u64>,
     #[key("text:{id}", hash_tag = id)]
     text: fn(id: u64) -> Text,
     #[key("bytes:{id}", hash_tag = id)]

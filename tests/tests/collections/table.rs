@@ -10,8 +10,8 @@ use redis_keyspace_tests::{
 };
 
 use crate::{
-    any_key, bitmaps, combined, field_lifetimes, hashes, hyperloglogs, lists, rankings, records, scans, sets,
-    sorted_sets,
+    any_key, bitmaps, channels, combined, field_lifetimes, hashes, hyperloglogs, lists, rankings, records,
+    scans, sets, sorted_sets,
 };
 
 /// The check of one operation. The handle is in scope.
@@ -37,6 +37,7 @@ const TABLES: &[Table] = &[
     any_key::TABLE,
     records::TABLE,
     scans::TABLE,
+    channels::TABLE,
     bitmaps::TABLE,
     hyperloglogs::TABLE,
 ];
@@ -89,6 +90,7 @@ fn operations_of(source: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_operation_has_a_check() {
     let sources = [
+        include_str!("../../../redis-keyspace/src/command/channel.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/list.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/list_take.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/push.rs"),
