@@ -57,6 +57,7 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
     ("reads", &[Place::Keyspace, Place::Entry], "reads = \"prefer_replica\""),
     ("renew", &[Place::Entry], "renew = \"write\""),
+    ("trim", &[Place::Entry], "trim = \"~100000\""),
     ("fills", &[Place::Keyspace, Place::Entry], "fills = false"),
     ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
     ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),
@@ -106,6 +107,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("pool_size", "exclusive_connections"),
     ("connections", "shared_connections"),
     ("length", "len"),
+    ("maxlen", "trim"),
+    ("max_len", "trim"),
 ];
 
 /// The value of a name.

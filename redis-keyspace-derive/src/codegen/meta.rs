@@ -1,13 +1,13 @@
 //! Generates the declaration as data.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::paths::{at, site};
 use super::{docs, named, types};
-use crate::attr::value::Ttl;
+use crate::attr::value::{Trim, Ttl};
 use crate::model::{Entry, Keyspace, Param};
 use crate::template::Piece;
 
@@ -81,14 +81,19 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     }
     let pieces = pieces.into_iter().map(|(_, piece)| piece);
     let mut kind = kind_ident(model, index);
-    let kind = match (model.ttl(entry), &entry.kind) {
-        // Some kinds require a TTL. That error is at the type, too.
-        (Some(Ttl::Forever), Some(written)) => {
+    let kind = match &entry.kind {
+        // Some kinds require a TTL or a length, and some have none. That error is at the type, too.
+        Some(written) => {
             let span = written.written.span();
-            kind.set_span(kind.span().located_at(span));
-            quote_spanned!(at(span)=> #kind.without_end())
+            let trim = entry.trim.map(|trim| trimmed(trim, span, rk));
+            let end = matches!(model.ttl(entry), Some(Ttl::Forever))
+                .then(|| quote_spanned!(at(span)=> .without_end()));
+            if trim.is_some() || end.is_some() {
+                kind.set_span(kind.span().located_at(span));
+            }
+            quote_spanned!(at(span)=> #kind #trim #end)
         }
-        _ => kind.to_token_stream(),
+        None => kind.to_token_stream(),
     };
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Expires { millis, .. }) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
@@ -108,6 +113,17 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     let renewed = entry.is_renewed.then(|| quote_spanned!(site()=> .renewed_by_writes()));
     quote_spanned! {site()=>
         #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads #renewed
+    }
+}
+
+/// The call that sets how a stream is trimmed.
+fn trimmed(trim: Trim, span: Span, rk: &TokenStream) -> TokenStream {
+    match trim {
+        Trim::None => quote_spanned!(at(span)=> .untrimmed()),
+        Trim::MaxLen { count, is_exact } => {
+            let exact = is_exact.then(|| quote_spanned!(at(span)=> .exact()));
+            quote_spanned!(at(span)=> .trimmed(#rk::Trim::max_len(#count) #exact))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
-pub use crate::kind::{Kind, KindMeta, Role};
+pub use crate::kind::{Kind, KindMeta, Role, Trim};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
     FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,

@@ -64,6 +64,23 @@ const HASH: [&str; 12] = [
     "hdel", "hexists", "hget", "hgetall", "hincrby", "hkeys", "hlen", "hmget", "hset", "hsetnx", "hstrlen",
     "hvals",
 ];
+/// Commands on streams.
+const STREAM: [&str; 14] = [
+    "xack",
+    "xadd",
+    "xautoclaim",
+    "xclaim",
+    "xdel",
+    "xgroup",
+    "xinfo",
+    "xlen",
+    "xpending",
+    "xrange",
+    "xread",
+    "xreadgroup",
+    "xrevrange",
+    "xtrim",
+];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
@@ -303,9 +320,13 @@ impl fmt::Display for AclRules {
         if self.templates().any(|(_, template)| template.redis_type() == "string") {
             commands.extend(STRING);
         }
-        for (redis_type, of_type) in
-            [("list", &LIST[..]), ("set", &SET[..]), ("zset", &SORTED_SET[..]), ("hash", &HASH[..])]
-        {
+        for (redis_type, of_type) in [
+            ("list", &LIST[..]),
+            ("set", &SET[..]),
+            ("zset", &SORTED_SET[..]),
+            ("hash", &HASH[..]),
+            ("stream", &STREAM[..]),
+        ] {
             if self.templates().any(|(_, template)| template.redis_type() == redis_type) {
                 commands.extend(of_type);
             }

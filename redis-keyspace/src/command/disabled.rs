@@ -41,18 +41,19 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "SET" if packet.args.iter().skip(1).any(|argument| argument == b"GET") => Reply::Nil,
         "SET" => Reply::Ok,
         // Reads of collections: what a key that does not exist contains.
-        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS" => {
-            Reply::Array(Vec::new())
-        }
+        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS"
+        | "XRANGE" | "XREVRANGE" => Reply::Array(Vec::new()),
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
-        | "ZMSCORE" | "SMISMEMBER" => Reply::Nil,
-        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" => Reply::Int(0),
+        | "ZMSCORE" | "SMISMEMBER" | "XREAD" => Reply::Nil,
+        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "XLEN" => {
+            Reply::Int(0)
+        }
         // Writes of collections that add nothing to a key that does not exist.
         "LPOP" | "RPOP" | "LMOVE" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" => Reply::Nil,
         "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"
-        | "ZREMRANGEBYSCORE" | "HDEL" => Reply::Int(0),
+        | "ZREMRANGEBYSCORE" | "HDEL" | "XDEL" | "XTRIM" | "XACK" => Reply::Int(0),
         "LTRIM" => Reply::Ok,
-        "LSET" => Reply::Error("ERR no such key".to_owned()),
+        "LSET" | "XINFO" => Reply::Error("ERR no such key".to_owned()),
         "RENAME" => Reply::Error("ERR no such key".to_owned()),
         _ => return None,
     })

@@ -31,8 +31,10 @@ mod kept;
 mod locks;
 mod lua;
 mod rate_limits;
+mod streams;
 mod transactions;
 mod updates;
+mod workers;
 
 pub use redis_keyspace_embedded::*;
 
@@ -48,8 +50,10 @@ fn register_scripts(server: &Server) {
     kept::register(server);
     locks::register(server);
     rate_limits::register(server);
+    streams::register(server);
     transactions::register(server);
     updates::register(server);
+    workers::register(server);
 }
 
 impl RedisBuilder {

@@ -14,7 +14,8 @@ mod role;
 mod scalar;
 mod traits;
 
-pub use collection::{Hash, List, Set, SortedSet};
+pub use collection::{Hash, InvalidStreamId, List, Set, SortedSet, Stream, StreamId, Trim};
+pub(crate) use collection::{TrimBound, TrimPolicy};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
 pub use group::Group;

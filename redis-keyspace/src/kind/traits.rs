@@ -31,6 +31,10 @@ pub trait Kind: 'static {
     #[doc(hidden)]
     const IS_COLLECTION: bool = false;
 
+    /// Whether a key grows until it is trimmed. So a declaration without a TTL says how.
+    #[doc(hidden)]
+    const IS_TRIMMED: bool = false;
+
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;
@@ -83,6 +87,9 @@ pub trait SingleValue: Kind {
     type Owned: Send + 'static;
     /// The type of values written, by reference.
     type Borrowed: ?Sized;
+
+    /// The name of the field that contains the value in an entry of a [`Stream`](super::Stream).
+    const STREAM_FIELD: &'static str = "value";
 
     /// Appends the encoded value to `out`.
     ///

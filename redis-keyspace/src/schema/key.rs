@@ -59,6 +59,7 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | `Json<T>`, by other names | [`get_json`](Key::get_json), [`set_json`](Key::set_json), [`get_or_set_json`](Key::get_or_set_json) |
 /// | `Counter` | [`incr`](Key::incr), [`incr_by`](Key::incr_by), [`decr`](Key::decr), [`decr_by`](Key::decr_by); `get`, `set`, `get_set`, `get_del`, `get_ex`, `get_many` |
 /// | `List<T>`, `Set<T>`, `SortedSet<T>`, `Hash<F, V>` | see [`List`](crate::List), [`Set`](crate::Set), [`SortedSet`](crate::SortedSet), [`Hash`](crate::Hash) |
+/// | `Stream<T>` | [`xadd`](Key::xadd), [`xrange`](Key::xrange), [`xread`](Key::xread), [`tail`](Key::tail), [`group`](Key::group); see [`Stream`](crate::Stream) |
 /// | `Lock` | [`lock`](Key::lock), [`try_lock`](Key::try_lock), [`with_lock`](Key::with_lock), [`is_locked`](Key::is_locked) |
 /// | `RateLimit` | [`check`](Key::check), [`peek`](Key::peek), [`allow_at_most`](Key::allow_at_most) |
 /// | `Once<V>` | [`run`](Key::run), [`try_run`](Key::try_run), [`result`](Key::result) |

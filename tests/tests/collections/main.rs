@@ -1,4 +1,4 @@
-//! Lists, sets, sorted sets and hashes, on the embedded server, a real one and a cluster.
+//! Lists, sets, sorted sets, hashes and streams, on the embedded server, a real one and a cluster.
 
 #[macro_use]
 mod table;
@@ -10,10 +10,13 @@ mod lists;
 mod permissions;
 mod sets;
 mod sorted_sets;
+mod stream_groups;
+mod streams;
 mod waiting;
+mod workers;
 mod wrong_types;
 
-use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Stream, Text};
 
 /// A number and a text.
 type Item = (u64, String);
@@ -48,4 +51,12 @@ struct Keys {
     renewed_list: fn(id: u64) -> List<u64>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
+    #[key("log:{id}", hash_tag = id)]
+    log: fn(id: u64) -> Stream<u64>,
+    #[key("events:{id}", hash_tag = id, ttl = none, trim = "10")]
+    events: fn(id: u64) -> Stream<Json<Item>>,
+    #[key("loose:{id}", hash_tag = id, ttl = none, trim = "~100")]
+    loose: fn(id: u64) -> Stream<u64>,
+    #[key("renewed-log:{id}", hash_tag = id, renew = "write", trim = none)]
+    renewed_log: fn(id: u64) -> Stream<u64>,
 }

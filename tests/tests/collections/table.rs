@@ -9,7 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{hashes, lists, sets, sorted_sets};
+use crate::{hashes, lists, sets, sorted_sets, stream_groups, streams, workers};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,10 +24,10 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 4] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE];
+const TABLES: [Table; 5] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE, streams::TABLE];
 
 pub(crate) async fn check_all(_: Redis) {
-    for (name, check) in TABLES.into_iter().flatten() {
+    for (name, check) in TABLES.into_iter().chain([stream_groups::TABLE, workers::TABLE]).flatten() {
         println!("{name}");
         check().await;
     }
@@ -59,12 +59,24 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/stream/operations.rs"),
     ];
-    let operations: BTreeSet<&str> = (sources.iter().flat_map(|source| source.lines()))
-        .filter_map(|line| line.strip_prefix("    pub fn "))
-        .filter_map(|rest| rest.split(['<', '(']).next())
-        .collect();
+    let operations = public_methods(&sources);
     let checked: BTreeSet<&str> = TABLES.into_iter().flatten().map(|(name, _)| *name).collect();
     assert!(operations.len() > 50, "{operations:?}");
     assert_eq!(operations, checked);
+}
+
+#[test]
+fn every_operation_of_a_group_has_a_check() {
+    let source = include_str!("../../../redis-keyspace/src/command/collection/stream/group.rs");
+    let checked: BTreeSet<&str> = stream_groups::TABLE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(public_methods(&[source]), checked);
+}
+
+fn public_methods<'s>(sources: &[&'s str]) -> BTreeSet<&'s str> {
+    (sources.iter().flat_map(|source| source.lines()))
+        .filter_map(|line| line.strip_prefix("    pub fn "))
+        .filter_map(|rest| rest.split(['<', '(']).next())
+        .collect()
 }

@@ -113,7 +113,7 @@ impl<T> Command<T> {
 }
 
 /// Adds the declared lifetime to a command that may create its key.
-fn kept<S: Keyspace, V>(key: &Key<S, V>, mut packet: Packet) -> Result<Packet> {
+pub(super) fn kept<S: Keyspace, V>(key: &Key<S, V>, mut packet: Packet) -> Result<Packet> {
     let template = key.template();
     let renews = template.renews_lifetime();
     packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
@@ -204,6 +204,12 @@ pub(super) struct KeyOptions<S, V, O> {
 impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> KeyOptions<S, V, O> {
     pub(super) fn new(key: &Key<S, V>, options: O) -> Self {
         Self { key: key.clone(), options: Some(options), call: CallOptions::of_key(key) }
+    }
+
+    /// Returns the key and the options; `None` after the command was built.
+    pub(super) fn into_parts(self) -> Option<(Key<S, V>, O, CallOptions)> {
+        let Self { key, options, call } = self;
+        Some((key, options?, call))
     }
 
     /// Changes the options, and possibly the result.
