@@ -44,10 +44,9 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS"
         | "XRANGE" | "XREVRANGE" => Reply::Array(Vec::new()),
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
-        | "ZMSCORE" | "SMISMEMBER" | "XREAD" => Reply::Nil,
-        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "XLEN" => {
-            Reply::Int(0)
-        }
+        | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" | "XREAD" => Reply::Nil,
+        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT"
+        | "BITCOUNT" | "PFCOUNT" | "XLEN" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.
         "LPOP" | "RPOP" | "LMOVE" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" => Reply::Nil,
         "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"

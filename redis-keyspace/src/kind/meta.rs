@@ -1,7 +1,7 @@
 //! A kind as data.
 
 use super::collection::{Trim, TrimPolicy};
-use super::role::Role;
+use super::role::{Layout, Role};
 use super::traits::Kind;
 
 /// The kind of a template's keys, as data.
@@ -15,6 +15,7 @@ pub struct KindMeta {
     pub(crate) role: Role,
     /// Whether a key holds several elements.
     pub(crate) is_collection: bool,
+    pub(crate) layout: Layout,
     /// Whether a key grows until it is trimmed.
     is_trimmed: bool,
     /// How the declaration says that keys are trimmed.
@@ -32,6 +33,7 @@ impl KindMeta {
             is_filled: V::IS_FILLED,
             role: V::ROLE,
             is_collection: V::IS_COLLECTION,
+            layout: V::LAYOUT,
             is_trimmed: V::IS_TRIMMED,
             trim: TrimPolicy::Unset,
         }

@@ -14,7 +14,9 @@ mod role;
 mod scalar;
 mod traits;
 
-pub use collection::{Hash, InvalidStreamId, List, Set, SortedSet, Stream, StreamId, Trim};
+pub use collection::{
+    Bitmap, Hash, HyperLogLog, InvalidStreamId, List, Set, SortedSet, Stream, StreamId, Trim,
+};
 pub(crate) use collection::{TrimBound, TrimPolicy};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
@@ -27,6 +29,6 @@ pub use lock::Lock;
 pub use meta::KindMeta;
 pub use once::Once;
 pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
-pub use role::Role;
+pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
 pub use traits::{Kind, Readable, SingleValue};

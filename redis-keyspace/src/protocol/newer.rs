@@ -14,6 +14,8 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    BitCountInBits,
+    BitPosInBits,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -31,6 +33,8 @@ impl NewerCommand {
             Self::SetIfEq => "SET .. IFEQ",
             Self::DelEx => "DELEX",
             Self::DelIfEq => "DELIFEQ",
+            Self::BitCountInBits => "BITCOUNT .. BIT",
+            Self::BitPosInBits => "BITPOS .. BIT",
         }
     }
 
@@ -38,7 +42,7 @@ impl NewerCommand {
     pub(crate) fn in_redis(self) -> Since {
         match self {
             Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
-            Self::SetNxGet => Some((7, 0)),
+            Self::SetNxGet | Self::BitCountInBits | Self::BitPosInBits => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
             Self::DelIfEq => None,
         }
@@ -47,7 +51,13 @@ impl NewerCommand {
     /// The first version of Valkey that has it. The first version of all is 7.2.
     pub(crate) fn in_valkey(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::SetNxGet => Some((7, 2)),
+            Self::GetDel
+            | Self::GetEx
+            | Self::SetGet
+            | Self::SetPxAt
+            | Self::SetNxGet
+            | Self::BitCountInBits
+            | Self::BitPosInBits => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
             Self::DelIfEq => Some((9, 0)),
@@ -80,6 +90,8 @@ impl NewerCommand {
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
             b"SET" => Self::option_of_set(args),
+            b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
+            b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),
             _ => None,
         }
     }
@@ -138,6 +150,9 @@ mod tests {
             ("SET", &["v", "NX", "GET"], Some(NewerCommand::SetNxGet)),
             ("SET", &["v", "IFEQ", "GET", "GET", "KEEPTTL"], Some(NewerCommand::SetIfEq)),
             ("DELEX", &["IFEQ", "v"], Some(NewerCommand::DelEx)),
+            ("BITCOUNT", &["0", "7"], None),
+            ("BITCOUNT", &["0", "9", "BIT"], Some(NewerCommand::BitCountInBits)),
+            ("BITPOS", &["1", "0", "9", "BIT"], Some(NewerCommand::BitPosInBits)),
         ] {
             assert_eq!(NewerCommand::of(&packet(name, args)), newer, "{name} {args:?}");
         }

@@ -264,10 +264,11 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
         let Self { group, name, mut call, options, stats, stop } = self;
         let explain = |error| group.key().explain("XREADGROUP", error);
         options.check(group.key())?;
-        if let Some(dead) = &options.dead_letters {
-            // Neither key may be on another server than the worker.
-            same_server([group.key().redis(), dead.redis()]).map_err(explain)?;
-            call.target = call.target.or(dead.redis().into());
+        if let Some(dead) = options.dead_letters.as_ref().and_then(Key::redis) {
+            // A key without a handle uses that of the worker.
+            let of_jobs = group.key().redis().unwrap_or_else(|| dead.clone());
+            same_server([Some(of_jobs), Some(dead.clone())]).map_err(explain)?;
+            call.target = call.target.or(Target::Handle(dead));
         }
         current_runtime()?;
         let binding = call.resolve::<S>().map_err(explain)?;

@@ -9,7 +9,9 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{hashes, lists, sets, sorted_sets, stream_groups, streams, workers};
+use crate::{
+    bitmaps, hashes, hyperloglogs, lists, sets, sorted_sets, stream_groups, streams, workers,
+};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,7 +26,15 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 5] = [lists::TABLE, sets::TABLE, sorted_sets::TABLE, hashes::TABLE, streams::TABLE];
+const TABLES: [Table; 7] = [
+    lists::TABLE,
+    sets::TABLE,
+    sorted_sets::TABLE,
+    hashes::TABLE,
+    bitmaps::TABLE,
+    hyperloglogs::TABLE,
+    streams::TABLE,
+];
 
 pub(crate) async fn check_all(_: Redis) {
     for (name, check) in TABLES.into_iter().chain([stream_groups::TABLE, workers::TABLE]).flatten() {
@@ -59,6 +69,8 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/sorted_set.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/bitmap.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/hyper_log_log.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/stream/operations.rs"),
     ];
     let operations = public_methods(&sources);
