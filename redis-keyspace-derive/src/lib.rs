@@ -95,6 +95,7 @@ use proc_macro::TokenStream;
 /// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
 /// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |
 /// | `renew` | struct, field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, and with `renew = "creation"`, the write that creates the collection sets the TTL, and later writes keep it. On the struct, it applies to the collections that have a TTL |
+/// | `trim` | field | `trim = "~100000"` | each `xadd` to a stream trims it: at least this many entries stay. `trim = "1000"`: exactly as many, which costs the server more. `trim = none`: the program trims the stream. Required for a stream with `ttl = none` |
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |

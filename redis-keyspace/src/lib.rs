@@ -61,7 +61,7 @@
 //! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
 //! | template | the text of a key with placeholders, such as `user:{id}` |
 //! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
-//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Stream<T>`](Stream), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
 //! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
@@ -125,6 +125,7 @@ pub mod once;
 pub mod rate_limit;
 pub mod scan;
 pub mod update;
+pub mod worker;
 
 // The whole program: its catalog, its health and statistics, an in-process server, a layer for
 // services, and the entry point of generated code.
@@ -139,6 +140,7 @@ pub mod health;
 mod macros;
 pub mod raw;
 pub mod stats;
+pub mod stream;
 pub mod telemetry;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -162,7 +164,7 @@ pub use key::{KeyArgument, Raw};
 pub use kind::Json;
 pub use kind::{
     Bitmap, Bytes, Channel, Counter, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Record, Set,
-    SortedSet, Text,
+    SortedSet, Stream, Text,
 };
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record};

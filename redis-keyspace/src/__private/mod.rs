@@ -17,6 +17,7 @@ pub use crate::catalog::{
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{
     DecodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta, RecordFields, Role,
+    Trim,
 };
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{

@@ -35,14 +35,19 @@ mod ttl;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
-#[cfg(feature = "embedded")]
-pub(crate) use collection::NEIGHBOURS;
 pub use collection::{
     BitField, BitOffset, BitWidth, BlockingPop, Extreme, FieldExpiry, FieldPersist, HExpire, HGetEx,
     HRandFields, HSetMany, I, Incr, Inserted, LPos, LRem, ListEnd, MultiPop, Overflow, Pop, Push, RankPage,
     ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
     ZRange, ZRank,
 };
+#[doc(hidden)] // The module `stream` shows them.
+pub use collection::{
+    Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
+    ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+};
+#[cfg(feature = "embedded")]
+pub(crate) use collection::{DELETE_CONSUMER, NEIGHBOURS};
 pub(crate) use collection::{all_fields, change_field, decode_record};
 pub use dump::{Dump, Restore};
 pub use expire::Expire;

@@ -10,6 +10,7 @@
 //! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
 //! | [`records`] | structs in hashes: whole, field by field, updated atomically |
 //! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
+//! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
@@ -42,6 +43,8 @@ pub mod collections {}
 pub mod records {}
 #[doc = include_str!("channels.md")]
 pub mod channels {}
+#[doc = include_str!("streams.md")]
+pub mod streams {}
 
 #[doc = include_str!("caching.md")]
 pub mod caching {}

@@ -35,6 +35,10 @@ pub trait Kind: 'static {
     #[doc(hidden)]
     const LAYOUT: Layout = Layout::OfType;
 
+    /// Whether a key grows until it is trimmed. So a declaration without a TTL says how.
+    #[doc(hidden)]
+    const IS_TRIMMED: bool = false;
+
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;
@@ -94,6 +98,9 @@ pub trait SingleValue: Kind {
     type Owned: Send + 'static;
     /// The type of values written, by reference.
     type Borrowed: ?Sized;
+
+    /// The name of the field that contains the value in an entry of a [`Stream`](super::Stream).
+    const STREAM_FIELD: &'static str = "value";
 
     /// Appends the encoded value to `out`.
     ///

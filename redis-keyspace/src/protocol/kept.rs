@@ -21,13 +21,19 @@ use super::wire_buffer::WireBuffer;
 /// is read again as text. No other command returns such large numbers.
 ///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds; `1` if every write renews it, otherwise
-/// `0`; the command; and its arguments after the key.
+/// `0`; the command; and its arguments. The key comes before them, but after the subcommand of
+/// XGROUP.
 pub(crate) const KEPT_WRITE: &str = "\
 local starts = ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0
 if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', KEYS[1], ARGV[1]) then
   return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
 end
-local reply = redis.pcall(ARGV[3], KEYS[1], unpack(ARGV, 4))
+local reply
+if ARGV[3] == 'XGROUP' then
+  reply = redis.pcall(ARGV[3], ARGV[4], KEYS[1], unpack(ARGV, 5))
+else
+  reply = redis.pcall(ARGV[3], KEYS[1], unpack(ARGV, 4))
+end
 if starts and not (type(reply) == 'table' and reply.err) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
   return redis.call('HGET', KEYS[1], ARGV[4])
@@ -83,10 +89,11 @@ impl Packet {
         let keys = self.keys.as_slice();
         let is_transfer = keys.len() != 1;
         let (name, script) = if is_transfer { &TRANSFER } else { &WRITE }.words(form);
+        let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.len(), head.copied_length()));
         let bytes = &mut out.bytes;
-        bytes.reserve(128 + script.len() + self.keys.length() + self.args.copied_length());
+        bytes.reserve(128 + script.len() + self.keys.length() + head + self.args.copied_length());
         let places = if is_transfer { 2 } else { 0 };
-        write_length(bytes, b'*', 6 + keys.len() + places + self.args.len());
+        write_length(bytes, b'*', 6 + keys.len() + places + before + self.args.len());
         write_bulk(bytes, &[name]);
         write_bulk(bytes, &[script]);
         write_bulk(bytes, &[itoa::Buffer::new().format(keys.len())]);
@@ -98,6 +105,9 @@ impl Packet {
             write_bulk(bytes, &[self.counts_word()]);
         }
         write_bulk(bytes, &[self.name]);
+        if let Some(head) = &self.head {
+            head.write_to(out);
+        }
         self.args.write_to(out);
     }
 
@@ -118,6 +128,7 @@ impl Packet {
             args.push(self.counts_word().as_bytes());
         }
         args.push(self.name.as_bytes());
+        self.head.iter().flat_map(|head| head.iter()).for_each(|argument| args.push(argument));
         self.args.iter().for_each(|argument| args.push(argument));
         Some(Self { args, ..Self::new("EVAL", Keys::Many(keys.to_vec())).with_head(head) })
     }

@@ -23,6 +23,7 @@ mod script_form;
 mod set_options;
 mod sizes;
 mod slots;
+mod streams;
 mod transaction_script;
 mod units;
 mod waiting;
@@ -53,6 +54,7 @@ pub(crate) use request::{Request, Wire};
 pub(crate) use script::{Script, ScriptCall};
 pub(crate) use script_form::ScriptForm;
 pub(crate) use sizes::SizeLimits;
+pub(crate) use streams::{push_id, push_trim};
 #[cfg(feature = "embedded")]
 pub(crate) use transaction_script::TRANSACTION_SCRIPT;
 pub(crate) use transaction_script::{MOST_IN_SCRIPT, script_probe};
