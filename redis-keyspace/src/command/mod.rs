@@ -23,14 +23,14 @@ pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
 #[cfg(feature = "embedded")]
 pub(crate) use collection::DELETE_CONSUMER;
+pub use collection::{
+    BitField, BitOffset, BitWidth, BlockingPop, I, Inserted, LPos, LRem, ListEnd, Overflow, Pop, U, ZAdd,
+    ZIncrBy, ZRange, ZRank,
+};
 #[doc(hidden)] // The module `stream` shows them.
 pub use collection::{
     Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
     ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
-};
-pub use collection::{
-    BitField, BitOffset, BitWidth, BlockingPop, I, Inserted, LPos, LRem, ListEnd, Overflow, Pop, U, ZAdd,
-    ZIncrBy, ZRange, ZRank,
 };
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;

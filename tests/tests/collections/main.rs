@@ -19,9 +19,7 @@ mod waiting;
 mod workers;
 mod wrong_types;
 
-use redis_keyspace::{
-    Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Stream, Text,
-};
+use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Stream, Text};
 
 /// A number and a text.
 type Item = (u64, String);

@@ -9,9 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{
-    bitmaps, hashes, hyperloglogs, lists, sets, sorted_sets, stream_groups, streams, workers,
-};
+use crate::{bitmaps, hashes, hyperloglogs, lists, sets, sorted_sets, stream_groups, streams, workers};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
