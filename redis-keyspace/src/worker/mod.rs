@@ -22,7 +22,7 @@
 //! # Redis::embedded().scope(async {
 //! MailKeys::waiting().xadd("to: ada").await?;
 //!
-//! let (stop, stopped) = tokio::sync::oneshot::channel();
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 //! let stop = std::sync::Mutex::new(Some(stop));
 //! let stats = MailKeys::waiting()
 //!     .group("senders")

@@ -448,6 +448,34 @@ async fn pauses_between_attempts_double() {
         .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn consumers_of_workers_that_ended_long_ago_are_deleted() {
+    Redis::embedded()
+        .scope(async {
+            let waiting = add(24, 0..1).await;
+            let group = waiting.group("workers");
+            group.create(ReadFrom::Start).await.unwrap();
+            let busy = group.read("worker-00000001").await.unwrap();
+            for name in ["worker-00000002", "other-00000003", "worker"] {
+                group.create_consumer(name).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+            group.create_consumer("worker-00000004").await.unwrap();
+            let (worker, stop) = stoppable(group.worker("worker").min_idle(Duration::from_secs(7 * 24 * 3600)));
+            let (stats, ()) = tokio::join!(worker.run(|_| std::future::ready(Ok::<(), String>(()))), async {
+                eventually("the worker is there", async || group.consumers().await.unwrap().len() == 5).await;
+                drop(stop);
+            });
+            stats.unwrap();
+            let mut left: Vec<String> =
+                group.consumers().await.unwrap().into_iter().map(|consumer| consumer.name).collect();
+            left.sort();
+            assert_eq!(left, ["other-00000003", "worker", "worker-00000001", "worker-00000004"]);
+            assert_eq!(group.pending().await.unwrap().first, Some(busy[0].id), "its jobs are not lost");
+        })
+        .await;
+}
+
 /// The events of a worker without a server: it waits, and goes on.
 #[tokio::test(start_paused = true)]
 async fn a_worker_survives_an_outage() {

@@ -174,6 +174,22 @@ fn a_cache_queries_the_database_once_and_returns_stale_values() {
 }
 
 #[test]
+fn a_stream_worker_repeats_jobs_and_buries_those_that_keep_failing() {
+    says_on_both(
+        "stream_worker",
+        &[
+            "a worker died with the mail to ann",
+            "sent to ann",
+            "failed, trying again: the handler panicked: the connection broke",
+            "sent to flaky",
+            "given up after 3 attempts: no such address",
+            "succeeded: 3, dead: 1",
+            "dead: mail to no-one, 3 attempts: no such address",
+        ],
+    );
+}
+
+#[test]
 fn sessions_live_as_long_as_their_tokens() {
     let expected = [
         "before the first use: 1 minute",
