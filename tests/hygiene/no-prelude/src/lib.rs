@@ -10,6 +10,18 @@ pub struct Cart {
     pub items: ::std::vec::Vec<::std::string::String>,
 }
 
+/// A shopper.
+#[derive(::std::fmt::Debug, ::redis_keyspace::Record)]
+#[record(rename_all = "camelCase")]
+pub struct Profile {
+    /// Of the shopper.
+    pub full_name: ::std::string::String,
+    #[record(alias = "count", default = 1 + 1, ttl = "1h")]
+    visits: u64,
+    #[record(json, default)]
+    cart: ::std::option::Option<Cart>,
+}
+
 /// Who is shopping.
 #[derive(
     ::std::fmt::Debug,
@@ -56,6 +68,8 @@ pub struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]
     user: fn(id: ShopperId) -> ::redis_keyspace::Json<Cart>,
+    #[key("profile:{id}")]
+    profile: fn(id: ShopperId) -> ::redis_keyspace::Record<Profile>,
     #[key("user:{id}:{device}:views", ttl = "30d")]
     views: fn(id: ShopperId, device: &Device) -> ::redis_keyspace::Counter,
     #[key("featured", ttl = none)]

@@ -26,6 +26,23 @@ counters! {
     pub ViewKeys, "views", page(site: u64, path: &str)
 }
 
+/// A shopper.
+#[derive(Debug, renamed::Record)]
+#[record(crate = renamed)]
+pub struct Profile {
+    /// Of the shopper.
+    pub name: String,
+    pub(crate) visits: Option<u64>,
+}
+
+impl Profile {
+    /// Whether the shopper came back.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.visits.is_some()
+    }
+}
+
 /// Who is shopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument)]
 #[key(crate = renamed)]
