@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::compact::CompactSizes;
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 use crate::schedule::Schedule;
@@ -43,6 +44,7 @@ pub(crate) struct Db {
     field_expiries: Schedule,
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
     waiters: Waiters<Serve>,
+    pub(crate) compact: CompactSizes,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
@@ -113,7 +115,9 @@ impl Db {
         if !self.entries.contains(key) {
             self.entries.insert(key, Entry { value: empty, expires: None, used: now });
         }
-        self.value_mut(key)
+        let value = self.entries.get_mut(key).map(|entry| &mut entry.value)?;
+        value.set_compact(&self.compact);
+        Some(value)
     }
 
     /// Records a change in place, and removes the key if its value is empty.
@@ -163,11 +167,32 @@ impl Db {
     }
 
     pub(crate) fn clear(&mut self) {
-        let keys: Vec<Bytes> = self.watchers.keys().filter(|key| self.contains(key)).cloned().collect();
+        let keys = self.observed_keys(|key| self.contains(key));
         self.entries.clear();
         self.expiries.clear();
         self.field_expiries.clear();
         keys.iter().for_each(|key| self.changed(key));
+    }
+
+    /// Exchanges the data of two databases. Watchers and waiting clients stay where they are.
+    pub(crate) fn swap(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.entries, &mut other.entries);
+        std::mem::swap(&mut self.expiries, &mut other.expiries);
+        std::mem::swap(&mut self.field_expiries, &mut other.field_expiries);
+        self.notice_swap(other);
+        other.notice_swap(self);
+    }
+
+    /// Records that the watched and awaited keys of this database were exchanged.
+    fn notice_swap(&mut self, other: &Self) {
+        let keys = self.observed_keys(|key| self.contains(key) || other.contains(key));
+        keys.iter().for_each(|key| self.changed(key));
+    }
+
+    /// Returns the keys that clients watch or wait for, if they are selected.
+    fn observed_keys(&self, is_selected: impl Fn(&[u8]) -> bool) -> BTreeSet<Bytes> {
+        let keys = self.watchers.keys().chain(self.waiters.keys());
+        keys.filter(|key| is_selected(key)).cloned().collect()
     }
 
     /// Returns keys and entries, oldest first.

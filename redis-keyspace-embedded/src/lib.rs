@@ -41,7 +41,7 @@
 //! # Differences from a real server
 //!
 //! * The server supports the commands of version 7.0 for lists, sets, hashes, sorted sets and
-//!   streams, the everyday ones for strings, transactions, and channels. SORT and ACL rules are not
+//!   streams, the everyday ones for strings, transactions, and channels. ACL rules are not
 //!   supported. An unknown command gets the same error as on a real server.
 //! * It has DELEX and the option IFEQ of SET, as Redis 8.4, but not the conditions IFNE, IFDEQ and
 //!   IFDNE.
@@ -61,11 +61,12 @@
 //! * ZRANK and ZREVRANK have the option WITHSCORE of version 7.2.
 //! * A HyperLogLog is always stored in the dense form, so GET and STRLEN return more bytes for a
 //!   small one. Its estimates are the same.
-//! * GEORADIUS, XSETID and LCS are not supported.
+//! * GEORADIUS and SORT are not supported.
 //! * BYLEX on a large sorted set whose members have different scores selects other members. A real
 //!   server's choice depends on random numbers there.
-//! * CONFIG SET accepts a dozen settings and checks their values. Only `client-output-buffer-limit`
-//!   has an effect; settings for memory, disk and timeouts have none.
+//! * CONFIG SET accepts two dozen settings and checks their values. Only
+//!   `client-output-buffer-limit` and the sizes of compact hashes, sets, sorted sets and nodes of
+//!   streams have an effect. Settings for memory, disk, timeouts, lists and HyperLogLogs have none.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
 //!   server has no limit there by default. To remove it, set `client-output-buffer-limit` to
 //!   `normal 0 0 0`.
@@ -88,6 +89,7 @@
 
 // Foundations, independent of server data and protocol.
 mod clock;
+mod compact;
 mod geohash;
 mod glob;
 mod hyperloglog;

@@ -61,7 +61,7 @@
 //! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
 //! | template | the text of a key with placeholders, such as `user:{id}` |
 //! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
-//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
 //! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
@@ -159,7 +159,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyArgument, Raw};
 #[cfg(feature = "json")]
 pub use kind::Json;
-pub use kind::{Bytes, Counter, Group, Hash, List, Lock, Once, RateLimit, Set, SortedSet, Text};
+pub use kind::{
+    Bitmap, Bytes, Counter, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Set, SortedSet, Text,
+};
 #[cfg(feature = "derive")]
 pub use redis_keyspace_derive::{KeyArgument, Keyspace};
 pub use schema::{Key, Keyspace};

@@ -58,9 +58,11 @@ pub(super) const TABLE: &[Spec] = &[
         Ok(Reply::Integer(1))
     }),
     command("copy", -3, 0, TWO_KEYS, copy),
+    command("move", 3, 0, ONE_KEY, move_key),
     command("object", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
     command("object|encoding", 3, 0, SECOND_WORD, |context, arguments| {
-        object(context, arguments, |entry, _| Reply::text(entry.value.encoding()))
+        let sizes = context.db()?.compact;
+        object(context, arguments, |entry, _| Reply::text(entry.value.encoding(&sizes)))
     }),
     command("object|refcount", 3, 0, SECOND_WORD, |context, arguments| {
         object(context, arguments, |entry, _| Reply::Integer(references(entry)))
@@ -153,6 +155,26 @@ fn copy(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         return Ok(Reply::Integer(0));
     }
     target.put(to, value, expires, now);
+    Ok(Reply::Integer(1))
+}
+
+fn move_key(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let [key, index] = exactly(arguments)?;
+    if context.shared.is_cluster {
+        return Err(Failure::new("ERR MOVE is not allowed in cluster mode"));
+    }
+    let (source, now) = (context.client.db, context.now);
+    let target = database(index, context.state.dbs.len())?;
+    if source == target {
+        return Err(Failure::new("ERR source and destination objects are the same"));
+    }
+    if !context.db()?.contains(key) || context.db_at(target)?.contains(key) {
+        return Ok(Reply::Integer(0));
+    }
+    let Some(Entry { value, expires, .. }) = context.db()?.remove(key) else {
+        return Ok(Reply::Integer(0));
+    };
+    context.db_at(target)?.put(key, value, expires, now);
     Ok(Reply::Integer(1))
 }
 

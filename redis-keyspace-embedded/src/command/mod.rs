@@ -34,6 +34,7 @@ mod hyperloglogs;
 mod info;
 mod introspection;
 mod keys;
+mod lcs;
 mod lists;
 mod memory;
 mod pubsub;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
-    introspection, keys, lists, memory, pubsub, restore, scripts, server, sets, sorted_sets, streams,
+    introspection, keys, lcs, lists, memory, pubsub, restore, scripts, server, sets, sorted_sets, streams,
     strings, transaction,
 };
 
@@ -29,6 +29,7 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         geo::search::TABLE,
         hyperloglogs::TABLE,
         keys::TABLE,
+        lcs::TABLE,
         lists::ends::TABLE,
         lists::reads::TABLE,
         lists::edits::TABLE,
@@ -57,6 +58,7 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         streams::pending::TABLE,
         streams::ranges::TABLE,
         streams::read::TABLE,
+        streams::set_id::TABLE,
         strings::TABLE,
         transaction::TABLE,
     ])

@@ -6,7 +6,7 @@ use std::fmt;
 use super::Catalog;
 use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
-use crate::kind::Role;
+use crate::kind::{Layout, Role};
 use crate::protocol::NewerCommand;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
@@ -110,6 +110,20 @@ const HASH: [&str; 13] = [
 /// Commands of Redis 7.0 on the keys of a type.
 const SINCE_7_0: [(&str, &[&str]); 3] =
     [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
+/// Commands on bitmaps.
+const BITMAP: [&str; 7] = ["append", "bitcount", "bitfield", "bitfield_ro", "bitpos", "getbit", "setbit"];
+/// Commands on HyperLogLogs.
+const HYPER_LOG_LOG: [&str; 2] = ["pfadd", "pfcount"];
+/// The commands on keys of each layout and type.
+const KINDS: [(Layout, &str, &[&str]); 7] = [
+    (Layout::OfType, "string", &STRING),
+    (Layout::OfType, "list", &LIST),
+    (Layout::OfType, "set", &SET),
+    (Layout::OfType, "zset", &SORTED_SET),
+    (Layout::OfType, "hash", &HASH),
+    (Layout::Bitmap, "string", &BITMAP),
+    (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
+];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
@@ -348,14 +362,12 @@ impl fmt::Display for AclRules {
         }
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
-        if self.templates().any(|(_, template)| template.redis_type() == "string") {
-            commands.extend(STRING);
-        }
-        for (redis_type, of_type) in
-            [("list", &LIST[..]), ("set", &SET[..]), ("zset", &SORTED_SET[..]), ("hash", &HASH[..])]
-        {
-            if self.templates().any(|(_, template)| template.redis_type() == redis_type) {
-                commands.extend(of_type);
+        for (layout, redis_type, of_kind) in KINDS {
+            let is_meant = |template: &TemplateMeta| {
+                template.kind.layout == layout && template.redis_type() == redis_type
+            };
+            if self.templates().any(|(_, template)| is_meant(template)) {
+                commands.extend(of_kind);
             }
         }
         if self.templates().any(|(_, template)| template.kind.is_collection) {

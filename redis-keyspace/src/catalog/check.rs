@@ -351,7 +351,7 @@ mod tests {
     use super::*;
     use crate::key::KeyArgument;
     use crate::kind::KindMeta;
-    use crate::kind::Role;
+    use crate::kind::{Layout, Role};
     use crate::schema::{Lifetime, Overrides};
 
     const COUNT: usize = 4;
@@ -370,6 +370,7 @@ mod tests {
             is_filled: true,
             role: Role::Data,
             is_collection: false,
+            layout: Layout::OfType,
         };
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))

@@ -53,7 +53,7 @@ impl Redis {
 mod tests {
     use super::*;
     use crate::key::Piece;
-    use crate::kind::{KindMeta, Role};
+    use crate::kind::{KindMeta, Layout, Role};
     use crate::schema::{KeyspaceMeta, Lifetime, Overrides, TemplateMeta};
 
     const TEXT: KindMeta = KindMeta {
@@ -63,6 +63,7 @@ mod tests {
         is_filled: true,
         role: Role::Data,
         is_collection: false,
+        layout: Layout::OfType,
     };
     const TOTAL: TemplateMeta = TemplateMeta::new(
         "CartKeys",

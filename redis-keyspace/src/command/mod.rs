@@ -33,9 +33,9 @@ pub use batch::{Batch, Commands};
 #[cfg(feature = "embedded")]
 pub(crate) use collection::NEIGHBOURS;
 pub use collection::{
-    BlockingPop, Extreme, HRandFields, Inserted, LPos, LRem, ListEnd, MultiPop, Pop, Push, RankPage,
-    ScoreAggregate, SetCard, SetCombine, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
-    ZRange, ZRank,
+    BitField, BitOffset, BitWidth, BlockingPop, Extreme, HRandFields, I, Inserted, LPos, LRem, ListEnd,
+    MultiPop, Overflow, Pop, Push, RankPage, ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround,
+    ZCombine, ZIncrBy, ZPage, ZRandMembers, ZRange, ZRank,
 };
 pub use dump::{Dump, Restore};
 pub use expire::Expire;

@@ -1,6 +1,6 @@
 //! A kind as data.
 
-use super::role::Role;
+use super::role::{Layout, Role};
 use super::traits::Kind;
 
 /// The kind of a template's keys, as data.
@@ -14,6 +14,7 @@ pub struct KindMeta {
     pub(crate) role: Role,
     /// Whether a key holds several elements.
     pub(crate) is_collection: bool,
+    pub(crate) layout: Layout,
 }
 
 impl KindMeta {
@@ -27,6 +28,7 @@ impl KindMeta {
             is_filled: V::IS_FILLED,
             role: V::ROLE,
             is_collection: V::IS_COLLECTION,
+            layout: V::LAYOUT,
         }
     }
 

@@ -14,7 +14,7 @@ mod role;
 mod scalar;
 mod traits;
 
-pub use collection::{Hash, List, Set, SortedSet};
+pub use collection::{Bitmap, Hash, HyperLogLog, List, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
 pub use group::Group;
@@ -26,6 +26,6 @@ pub use lock::Lock;
 pub use meta::KindMeta;
 pub use once::Once;
 pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
-pub use role::Role;
+pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
 pub use traits::{Kind, Readable, SingleValue, Stored};

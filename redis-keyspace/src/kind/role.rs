@@ -19,6 +19,19 @@ pub enum Role {
     Group,
 }
 
+/// How the keys of a kind store their elements, if their Redis type does not tell.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Layout {
+    /// As their Redis type tells.
+    OfType,
+    /// Bits of a string.
+    Bitmap,
+    /// A string in a format of the server.
+    HyperLogLog,
+}
+
 impl Role {
     /// Whether operations need a server. Programs depend on their results, so on a disabled handle
     /// even a miss would be wrong.

@@ -1,7 +1,7 @@
 //! The traits of kinds.
 
 use super::error::{DecodeError, EncodeError};
-use super::role::Role;
+use super::role::{Layout, Role};
 
 /// A kind: the type of the values at a key. It is the return type of a field of a keyspace.
 ///
@@ -30,6 +30,10 @@ pub trait Kind: 'static {
     /// whether a write renews the lifetime.
     #[doc(hidden)]
     const IS_COLLECTION: bool = false;
+
+    /// How a key stores its elements. Decides which commands a program needs.
+    #[doc(hidden)]
+    const LAYOUT: Layout = Layout::OfType;
 
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]

@@ -211,7 +211,7 @@ mod tests {
 
     use super::*;
     use crate::key::{ArgumentClass, ArgumentMeta, KeyArgument};
-    use crate::kind::{KindMeta, Role};
+    use crate::kind::{KindMeta, Layout, Role};
     use crate::schema::{Lifetime, Overrides};
 
     const DATA: KindMeta = KindMeta {
@@ -221,6 +221,7 @@ mod tests {
         is_filled: true,
         role: Role::Data,
         is_collection: false,
+        layout: Layout::OfType,
     };
 
     /// A keyspace whose templates have a literal, an argument, or both.

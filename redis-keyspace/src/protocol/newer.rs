@@ -14,6 +14,8 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    BitCountInBits,
+    BitPosInBits,
     SInterCard,
     ZInterCard,
     LMPop,
@@ -40,6 +42,8 @@ impl NewerCommand {
             Self::SetIfEq => "SET .. IFEQ",
             Self::DelEx => "DELEX",
             Self::DelIfEq => "DELIFEQ",
+            Self::BitCountInBits => "BITCOUNT .. BIT",
+            Self::BitPosInBits => "BITPOS .. BIT",
             Self::SInterCard => "SINTERCARD",
             Self::ZInterCard => "ZINTERCARD",
             Self::LMPop => "LMPOP",
@@ -57,6 +61,8 @@ impl NewerCommand {
         match self {
             Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
             Self::SetNxGet
+            | Self::BitCountInBits
+            | Self::BitPosInBits
             | Self::SInterCard
             | Self::ZInterCard
             | Self::LMPop
@@ -78,6 +84,8 @@ impl NewerCommand {
             | Self::SetGet
             | Self::SetPxAt
             | Self::SetNxGet
+            | Self::BitCountInBits
+            | Self::BitPosInBits
             | Self::SInterCard
             | Self::ZInterCard
             | Self::LMPop
@@ -128,6 +136,8 @@ impl NewerCommand {
             b"ZMPOP" => Some(Self::ZMPop),
             b"BZMPOP" => Some(Self::BZMPop),
             b"SET" => Self::option_of_set(args),
+            b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
+            b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),
             _ => None,
         }
     }
@@ -186,6 +196,9 @@ mod tests {
             ("SET", &["v", "NX", "GET"], Some(NewerCommand::SetNxGet)),
             ("SET", &["v", "IFEQ", "GET", "GET", "KEEPTTL"], Some(NewerCommand::SetIfEq)),
             ("DELEX", &["IFEQ", "v"], Some(NewerCommand::DelEx)),
+            ("BITCOUNT", &["0", "7"], None),
+            ("BITCOUNT", &["0", "9", "BIT"], Some(NewerCommand::BitCountInBits)),
+            ("BITPOS", &["1", "0", "9", "BIT"], Some(NewerCommand::BitPosInBits)),
         ] {
             assert_eq!(NewerCommand::of(&packet(name, args)), newer, "{name} {args:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::command::ListEnd;
+use redis_keyspace::command::{ListEnd, U};
 use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::{PATIENCE, within};
 
@@ -34,6 +34,13 @@ fn a_disabled_handle_loses_no_element_silently() {
             assert_eq!(scores.zaround(&1, 3).await.unwrap(), None);
             assert_eq!(scores.zpage(0, 3).await.unwrap().total, 0);
             assert_eq!((scores.zrandmember().await.unwrap(), map.hrandfield().await.unwrap()), (None, None));
+            let (bitmap, visitors) = (Keys::bitmap(8, 0), Keys::visitors(8, 0));
+            assert!(!bitmap.get_bit(1).await.unwrap());
+            assert_eq!((bitmap.bit_count(..).await.unwrap(), visitors.pf_count().await.unwrap()), (0, 0));
+            assert_eq!(bitmap.bit_pos(true, ..).await.unwrap(), None);
+            assert_eq!(bitmap.bit_pos(false, 16..).await.unwrap(), Some(16));
+            assert_eq!(bitmap.bit_pos(false, 17..).await.unwrap(), Some(17));
+            assert_eq!(bitmap.bit_field().get(U::<8>, 0).get(U::<8>, 8).await.unwrap(), [Some(0), Some(0)]);
             for error in [
                 list.rpush(&1).await.unwrap_err(),
                 list.rpush(&1).trim_to(1).await.unwrap_err(),
@@ -41,6 +48,9 @@ fn a_disabled_handle_loses_no_element_silently() {
                 set.sadd(&1).await.unwrap_err(),
                 scores.zadd(&1, 1.0).await.unwrap_err(),
                 map.hset("a", &1).await.unwrap_err(),
+                bitmap.set_bit(1, true).await.unwrap_err(),
+                bitmap.bit_field().set(U::<63>, 0, 1).await.unwrap_err(),
+                visitors.pf_add([1]).await.unwrap_err(),
                 list.lpop().block(Duration::from_secs(1)).await.unwrap_err(),
             ] {
                 assert_eq!(error.kind(), ErrorKind::ServerNotConfigured, "{error}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::command::Ttl;
+use redis_keyspace::command::{Ttl, U};
 use redis_keyspace::{Keyspace, Redis, RedisBuilder, Set, Text};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
@@ -51,12 +51,22 @@ both_servers! {
         scores.zadd(&1, 1.0).await.unwrap();
         map.hset("a", &1).await.unwrap();
         Keys::sums(1).hincr_by(&1, 1).await.unwrap();
-        for ttl in [set.ttl(), scores.ttl(), map.ttl(), Keys::sums(1).ttl()] {
+        Keys::bitmap(1, 0).set_bit(1, true).await.unwrap();
+        Keys::bitmap(1, 1).bit_field().set(U::<63>, 0, 1).await.unwrap();
+        Keys::visitors(1, 0).pf_add([1]).await.unwrap();
+        let strings = [Keys::bitmap(1, 0).ttl(), Keys::bitmap(1, 1).ttl(), Keys::visitors(1, 0).ttl()];
+        for ttl in [set.ttl(), scores.ttl(), map.ttl(), Keys::sums(1).ttl()].into_iter().chain(strings) {
             assert!(is_new(ttl.await.unwrap(), HOUR));
         }
         scores.del().await.unwrap();
         scores.zincr_by(&1, 1.0).await.unwrap();
         assert!(is_new(scores.ttl().await.unwrap(), HOUR));
+        let bitmap = Keys::bitmap(1, 1);
+        assert!(bitmap.expire(MINUTE).await.unwrap());
+        bitmap.bit_field().set(U::<63>, 0, 1).await.unwrap();
+        bitmap.bit_field().set(U::<8>, 0, 1).await.unwrap();
+        bitmap.set_bit(9, true).await.unwrap();
+        assert!(is_new(bitmap.ttl().await.unwrap(), MINUTE));
     }
 
     async fn a_declaration_can_renew_the_lifetime_with_every_write(_redis: Redis) {
@@ -76,6 +86,15 @@ both_servers! {
         assert!(list.lset(0, &2).await.unwrap());
         assert!(is_new(list.ttl().await.unwrap(), HOUR));
         assert!(!list.lset(9, &2).await.unwrap());
+        let bitmap = Keys::renewed_bitmap(2);
+        for write in 0..2 {
+            bitmap.bit_field().set(U::<63>, 0, write).await.unwrap();
+            assert!(is_new(bitmap.ttl().await.unwrap(), HOUR));
+            assert!(bitmap.expire(MINUTE).await.unwrap());
+            bitmap.set_bit(0, true).await.unwrap();
+            assert!(is_new(bitmap.ttl().await.unwrap(), HOUR));
+            assert!(bitmap.expire(MINUTE).await.unwrap());
+        }
     }
 
     async fn a_struct_can_renew_the_lifetime_of_all_its_collections(_redis: Redis) {
@@ -126,6 +145,17 @@ both_servers! {
         let () = raw(&redis, &["SET", &wire(&renewed), "foreign"]).await;
         assert!(renewed.sadd(&1).await.is_err());
         assert_eq!(renewed.ttl().await.unwrap(), Ttl::NoExpiry);
+        for bitmap in [Keys::bitmap(5, 0), Keys::renewed_bitmap(5)] {
+            let () = raw(&redis, &["RPUSH", &wire(&bitmap), "foreign"]).await;
+            assert!(bitmap.set_bit(1, true).await.is_err());
+            assert!(bitmap.bit_field().set(U::<8>, 0, 1).await.is_err());
+            assert!(bitmap.bit_field().set(U::<63>, 0, 1).await.is_err());
+            assert_eq!(bitmap.ttl().await.unwrap(), Ttl::NoExpiry);
+        }
+        let visitors = Keys::visitors(5, 0);
+        let () = raw(&redis, &["SET", &wire(&visitors), "foreign"]).await;
+        assert!(visitors.pf_add([1]).await.is_err());
+        assert_eq!(visitors.ttl().await.unwrap(), Ttl::NoExpiry);
     }
 
     async fn batches_and_transactions_set_lifetimes(redis: Redis) {

@@ -14,6 +14,8 @@ both_servers! {
         assert_eq!(Keys::set(1, 1).srem_many(0..MANY).await.unwrap(), 20_000);
         let members = (0..MANY).map(|member| (member, member as f64));
         assert_eq!(Keys::scores(1).zadd_many(members).await.unwrap(), MANY);
+        assert!(Keys::visitors(1, 0).pf_add(0..MANY).await.unwrap());
+        assert!(Keys::visitors(1, 0).pf_count().await.unwrap().abs_diff(MANY) < MANY / 20);
         let entries = (0..MANY).map(|n| (n, i64::try_from(n).unwrap()));
         assert_eq!(Keys::sums(1).hset_many(entries).await.unwrap(), MANY);
         assert_eq!(Keys::sums(1).hlen().await.unwrap(), MANY);

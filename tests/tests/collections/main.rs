@@ -1,11 +1,14 @@
-//! Lists, sets, sorted sets and hashes, on the embedded server, a real one and a cluster.
+//! Lists, sets, sorted sets, hashes, bitmaps, HyperLogLogs and geo sets, on the embedded server, a
+//! real one and a cluster.
 
 #[macro_use]
 mod table;
 mod any_key;
+mod bitmaps;
 mod combined;
 mod disabled;
 mod hashes;
+mod hyperloglogs;
 mod lifetimes;
 mod limits;
 mod lists;
@@ -17,7 +20,7 @@ mod stored;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bytes, Hash, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Text};
 
 /// A number and a text.
 type Item = (u64, String);
@@ -66,6 +69,14 @@ struct Keys {
     renewed: fn(id: u64) -> Set<u64>,
     #[key("renewed-list:{id}", hash_tag = id, renew = "write")]
     renewed_list: fn(id: u64) -> List<u64>,
+    #[key("bitmap:{id}:{nth}", hash_tag = id)]
+    bitmap: fn(id: u64, nth: u64) -> Bitmap,
+    #[key("renewed-bitmap:{id}", hash_tag = id, renew = "write")]
+    renewed_bitmap: fn(id: u64) -> Bitmap,
+    #[key("forever-bitmap:{id}", hash_tag = id, ttl = none)]
+    forever_bitmap: fn(id: u64) -> Bitmap,
+    #[key("visitors:{id}:{nth}", hash_tag = id)]
+    visitors: fn(id: u64, nth: u64) -> HyperLogLog<u64>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
 }

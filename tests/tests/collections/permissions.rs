@@ -48,7 +48,7 @@ fn without_rights_to_set_the_lifetime_nothing_is_written() {
 
 #[test]
 fn rules_name_only_the_commands_of_declared_kinds() {
-    use redis_keyspace::{Keyspace, List, Set};
+    use redis_keyspace::{Bitmap, Keyspace, List, Set};
     #[derive(Keyspace)]
     #[keyspace(prefix = "jobs", ttl = none)]
     #[allow(dead_code, reason = "fields are declarations")]
@@ -68,6 +68,16 @@ fn rules_name_only_the_commands_of_declared_kinds() {
     assert!(rules.contains(" +lpush ") && !rules.contains("+sadd"), "{rules}");
     assert!(!rules.contains("+set"), "{rules}");
     let rules = ROOMS.acl_rules().to_string();
+    #[derive(Keyspace)]
+    #[keyspace(prefix = "days", ttl = "1h")]
+    #[allow(dead_code, reason = "fields are declarations")]
+    struct Days {
+        active: fn(day: u64) -> Bitmap,
+    }
+    catalog!(DAYS = [Days]);
+    let days = DAYS.acl_rules().to_string();
+    assert!(days.contains(" +setbit ") && days.contains(" +evalsha "), "{days}");
+    assert!(!days.contains("+incrby") && !days.contains("+pfadd"), "{days}");
     assert!(
         rules.contains(" +sadd ") && rules.contains(" +evalsha ") && !rules.contains("+lpush"),
         "{rules}"

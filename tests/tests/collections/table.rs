@@ -9,7 +9,7 @@ use redis_keyspace_tests::{
     PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
 };
 
-use crate::{any_key, combined, hashes, lists, rankings, sets, sorted_sets};
+use crate::{any_key, bitmaps, combined, hashes, hyperloglogs, lists, rankings, sets, sorted_sets};
 
 /// The check of one operation. The handle is in scope.
 pub(crate) type Check = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,11 +24,13 @@ macro_rules! checks {
     };
 }
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 9] = [
     lists::TABLE,
     sets::TABLE,
     sorted_sets::TABLE,
     hashes::TABLE,
+    bitmaps::TABLE,
+    hyperloglogs::TABLE,
     combined::TABLE,
     rankings::TABLE,
     any_key::TABLE,
@@ -86,6 +88,8 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/multi_pop.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/random.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/bitmap.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/hyper_log_log.rs"),
         include_str!("../../../redis-keyspace/src/command/any.rs"),
         include_str!("../../../redis-keyspace/src/command/bytes.rs"),
         include_str!("../../../redis-keyspace/src/command/dump.rs"),

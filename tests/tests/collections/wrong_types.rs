@@ -1,5 +1,6 @@
 //! A key of another type is an error that names both types.
 
+use redis_keyspace::command::U;
 use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
@@ -32,6 +33,27 @@ both_servers! {
         ] {
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains("expected zset (SortedSet<u64>), found set"), "{error}");
+        }
+        let bitmap = Keys::bitmap(1, 0);
+        let () = raw(&redis, &["RPUSH", &wire(&bitmap), "1"]).await;
+        for error in [
+            bitmap.set_bit(1, true).await.unwrap_err(),
+            bitmap.bit_count(..).await.unwrap_err(),
+            bitmap.bit_pos(true, ..).await.unwrap_err(),
+            bitmap.bit_field().get(U::<8>, 0).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+            assert!(error.to_string().contains("expected string (Bitmap), found list"), "{error}");
+        }
+        for write in [bitmap.bit_field().set(U::<63>, 0, 1), bitmap.bit_field().set(U::<8>, 0, 1)] {
+            assert_eq!(write.await.unwrap_err().kind(), ErrorKind::WrongType);
+        }
+        assert_eq!(bitmap.bit_pos(false, 3..).await.unwrap_err().kind(), ErrorKind::WrongType);
+        let visitors = Keys::visitors(1, 0);
+        let () = raw(&redis, &["SET", &wire(&visitors), "no HyperLogLog"]).await;
+        for error in [visitors.pf_add([1]).await.unwrap_err(), visitors.pf_count().await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+            assert!(error.to_string().contains("HyperLogLog"), "{error}");
         }
         let text = Keys::text(1);
         let () = raw(&redis, &["RPUSH", &wire(&text), "1"]).await;

@@ -60,10 +60,11 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let ([key, cursor], options) = first(arguments)?;
         let cursor = cursor::parse(cursor)?;
         let now = context.now;
+        let sizes = context.db()?.compact;
         let Some(value) = context.db()?.read(key, now) else { return Ok(cursor::reply(0, Vec::new())) };
         let set = value.set()?;
         let page = Page::parse(options, false)?;
-        let (items, next) = set.walk(cursor, page.steps(value));
+        let (items, next) = set.walk(cursor, page.steps(value, &sizes));
         let members = items.into_iter().filter(|(member, ())| page.selects(member));
         Ok(cursor::reply(next, members.map(|(member, ())| Reply::Bulk(member.clone())).collect()))
     }),
@@ -85,9 +86,12 @@ fn smove(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         value.set_mut()?.remove(member);
     }
     db.settle(source);
-    if let Some(value) = db.value_or(target, Value::Set(Ordered::default()), now) {
-        value.set_mut()?.insert(member, ());
+    let Some(value) = db.value_or(target, Value::Set(Ordered::default()), now) else {
+        return Ok(Reply::Integer(1));
+    };
+    // If the target already has the member, it does not count as changed.
+    if value.set_mut()?.insert(member, ()).is_none() {
+        db.settle(target);
     }
-    db.settle(target);
     Ok(Reply::Integer(1))
 }

@@ -55,9 +55,10 @@ fn flat<'a>(members: impl Iterator<Item = (&'a Bytes, f64)>) -> Reply {
 }
 
 /// Stores the result of a command, or removes the key if the result is empty. Returns the reply.
-pub(super) fn store(context: &mut Context<'_>, key: &[u8], sorted: SortedSet) -> Result<Reply, Failure> {
+pub(super) fn store(context: &mut Context<'_>, key: &[u8], mut sorted: SortedSet) -> Result<Reply, Failure> {
     let now = context.now;
     let db = context.db()?;
+    sorted.repack(db.compact.sorted_set);
     let count = sorted.len();
     if count > 0 {
         db.put(key, Value::SortedSet(sorted), None, now);

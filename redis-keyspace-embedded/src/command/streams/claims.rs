@@ -126,6 +126,8 @@ fn xclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
 fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     /// How many pending entries are examined for each one that may be claimed.
     const ATTEMPTS: usize = 10;
+    /// A real server allocates an ID, of 16 bytes, for each entry.
+    const MAX_COUNT: usize = usize::MAX / 2 / 16;
     let ([key, name, consumer, min_idle, start], mut rest) = first(arguments)?;
     let now = context.now;
     let min_idle = named(min_idle, "min-idle-time", "XAUTOCLAIM")?.max(0);
@@ -134,7 +136,11 @@ fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     while let Some((word, after)) = rest.split_first() {
         rest = match (option(word).as_slice(), after) {
             (b"COUNT", [value, after @ ..]) => {
-                count = at_least(value, 1, "ERR COUNT must be > 0")?;
+                const INVALID: &str = "ERR COUNT must be > 0";
+                count = at_least(value, 1, INVALID)?;
+                if count > MAX_COUNT {
+                    return Err(Failure::new(INVALID));
+                }
                 after
             }
             (b"JUSTID", _) => {

@@ -29,7 +29,8 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     }),
     command("xtrim", -4, 0, ONE_KEY, |context, arguments| {
         let ([key], rest) = first(arguments)?;
-        let trim = TrimOptions::parse(rest, false)?.trim.ok_or(Failure::SYNTAX)?;
+        let node = context.db()?.compact.node;
+        let trim = TrimOptions::parse(rest, false, node)?.trim.ok_or(Failure::SYNTAX)?;
         let Some(stream) = change_stream(context, key)? else { return Ok(Reply::Integer(0)) };
         let deleted = stream.trim(trim);
         if deleted > 0 {
@@ -41,7 +42,8 @@ pub(in crate::command) const TABLE: &[Spec] = &[
 
 fn xadd(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key], rest) = first(arguments)?;
-    let TrimOptions { trim, only_present, rest } = TrimOptions::parse(rest, true)?;
+    let node = context.db()?.compact.node;
+    let TrimOptions { trim, only_present, rest } = TrimOptions::parse(rest, true, node)?;
     let (text, fields) = rest.split_first().ok_or(Failure::arity("xadd"))?;
     let wanted = if text.as_ref() == b"*" { NewId::Automatic } else { new_id(text, 0)? };
     if fields.is_empty() || !fields.len().is_multiple_of(2) {

@@ -143,7 +143,7 @@ impl<T> Command<T> {
 }
 
 /// Adds the declared lifetime to a command that may create its key.
-fn kept<S: Keyspace, V>(key: &Key<S, V>, mut packet: Packet) -> Result<Packet> {
+pub(super) fn kept<S: Keyspace, V>(key: &Key<S, V>, mut packet: Packet) -> Result<Packet> {
     let template = key.template();
     let renews = template.renews_lifetime();
     packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);

@@ -1,8 +1,12 @@
 //! The operations of kinds that hold several elements.
 
 mod base;
+mod bit_field;
+mod bit_range;
+mod bitmap;
 mod docs;
 mod hash;
+mod hyper_log_log;
 mod leaderboard;
 mod lex;
 mod lex_range;
@@ -22,6 +26,7 @@ mod sorted_set;
 mod sorted_set_writes;
 mod sorted_sets;
 
+pub use bit_field::{BitField, BitOffset, BitWidth, I, Overflow, U};
 #[cfg(feature = "embedded")]
 pub(crate) use leaderboard::NEIGHBOURS;
 pub use leaderboard::{RankPage, Window, ZAround, ZPage};
