@@ -7,7 +7,7 @@ use super::Catalog;
 use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::{Layout, Role};
-use crate::protocol::NewerCommand;
+use crate::protocol::{NewerCommand, NewerFeature};
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// Commands that every connection sends, and commands without a key. `client|setinfo`, which
@@ -45,7 +45,7 @@ const LIST: [&str; 18] = [
     "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
 ];
 /// Commands on sets.
-const SET: [&str; 15] = [
+const SET: [&str; 16] = [
     "sadd",
     "scard",
     "sdiff",
@@ -59,11 +59,12 @@ const SET: [&str; 15] = [
     "spop",
     "srandmember",
     "srem",
+    "sscan",
     "sunion",
     "sunionstore",
 ];
 /// Commands on sorted sets.
-const SORTED_SET: [&str; 26] = [
+const SORTED_SET: [&str; 27] = [
     "bzpopmax",
     "bzpopmin",
     "zadd",
@@ -87,29 +88,40 @@ const SORTED_SET: [&str; 26] = [
     "zremrangebyrank",
     "zremrangebyscore",
     "zrevrank",
+    "zscan",
     "zscore",
     "zunion",
     "zunionstore",
 ];
 /// Commands on hashes.
-const HASH: [&str; 13] = [
+const HASH: [&str; 15] = [
     "hdel",
     "hexists",
     "hget",
     "hgetall",
     "hincrby",
+    "hincrbyfloat",
     "hkeys",
     "hlen",
     "hmget",
     "hrandfield",
+    "hscan",
     "hset",
     "hsetnx",
     "hstrlen",
     "hvals",
 ];
-/// Commands of Redis 7.0 on the keys of a type.
-const SINCE_7_0: [(&str, &[&str]); 3] =
-    [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
+/// Commands on hashes that some supported servers lack.
+const NEWER_HASH: [(&str, &str); 8] = [
+    ("hgetdel", "HGETDEL"),
+    ("hgetex", "HGETEX"),
+    ("hpersist", "HPERSIST"),
+    ("hpexpire", "HPEXPIRE"),
+    ("hpexpireat", "HPEXPIREAT"),
+    ("hpexpiretime", "HPEXPIRETIME"),
+    ("hpttl", "HPTTL"),
+    ("hsetex", "HSETEX"),
+];
 /// Commands on bitmaps.
 const BITMAP: [&str; 7] = ["append", "bitcount", "bitfield", "bitfield_ro", "bitpos", "getbit", "setbit"];
 /// Commands on HyperLogLogs.
@@ -124,6 +136,9 @@ const KINDS: [(Layout, &str, &[&str]); 7] = [
     (Layout::Bitmap, "string", &BITMAP),
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
 ];
+/// Commands of Redis 7.0 on the keys of a type.
+const SINCE_7_0: [(&str, &[&str]); 3] =
+    [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
@@ -274,13 +289,16 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that this version of Redis has: from 7.0 on, those of `expire_time`,
-    /// `lmpop`, `zmpop`, `sinter_card` and `zinter_card`; from 8.4 on, `DELEX`, which replaces
-    /// scripts for locks and for updates of keys without fills.
+    /// Adds the commands that only newer servers have, as far as this version of Redis has them:
+    ///
+    /// - from 7.0 on, those of `expire_time`, `lmpop`, `zmpop`, `sinter_card` and `zinter_card`;
+    /// - for hashes and records, the lifetimes of fields, such as `HPEXPIRE` from 7.4 on;
+    /// - for locks, and for updates of keys without fills, `DELEX` from 8.4 on, which replaces a
+    ///   script. Without the permission, the script runs. Each process sends the command once to
+    ///   find out, and the server logs that in its `ACL LOG`.
     ///
     /// The rules leave such commands out by default, because an older server rejects rules with a
-    /// command that it does not know. Without the permission for `DELEX`, the scripts run. Each
-    /// process sends the command once to find out, and the server logs that in its `ACL LOG`.
+    /// command that it does not know.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, catalog};
@@ -296,8 +314,8 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that this version of Valkey has. `DELIFEQ` replaces scripts from 9.0 on;
-    /// see
+    /// Adds the commands that only newer servers have, as far as this version of Valkey has them,
+    /// such as the lifetimes of fields and `DELIFEQ` from 9.0 on; see
     /// [`redis_version`](Self::redis_version).
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
         self.valkey = Some((major, minor));
@@ -317,6 +335,16 @@ impl AclRules {
         let delex = has(self.redis, NewerCommand::DelEx.in_redis()).then_some("delex");
         let delifeq = has(self.valkey, NewerCommand::DelIfEq.in_valkey()).then_some("delifeq");
         [delex, delifeq].into_iter().flatten().filter(move |_| deletes)
+    }
+
+    /// Returns the commands on hashes that these versions of the servers have.
+    fn newer_of_hashes(&self) -> impl Iterator<Item = &'static str> {
+        let has_hash = self.templates().any(|(_, template)| template.redis_type() == "hash");
+        let newer = NEWER_HASH.into_iter().filter(move |_| has_hash);
+        newer.filter_map(|(rule, command)| {
+            let newer = NewerFeature::named(command)?;
+            newer.is_in(self.redis, self.valkey).then_some(rule)
+        })
     }
 
     /// Returns the templates, each with the text before its keys: namespace and tenant.
@@ -400,6 +428,7 @@ impl fmt::Display for AclRules {
                 }
             }
         }
+        commands.extend(self.newer_of_hashes());
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }

@@ -48,11 +48,13 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "ZUNION" | "ZINTER" | "ZDIFF"
         | "HGETALL" | "HKEYS" | "HVALS" => Reply::Array(Vec::new()),
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "ZRANDMEMBER" | "HGET"
-        | "HMGET" | "HRANDFIELD" | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" => Reply::Nil,
+        | "HMGET" | "HRANDFIELD" | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" | "HPTTL"
+        | "HPEXPIRETIME" | "HGETEX" => Reply::Nil,
         "LLEN" | "SCARD" | "SISMEMBER" | "SINTERCARD" | "ZCARD" | "ZCOUNT" | "ZLEXCOUNT" | "ZINTERCARD"
         | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT" | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.
-        "LPOP" | "RPOP" | "LMOVE" | "LMPOP" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" => Reply::Nil,
+        "LPOP" | "RPOP" | "LMOVE" | "LMPOP" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "HPEXPIRE"
+        | "HPEXPIREAT" | "HPERSIST" | "HGETDEL" => Reply::Nil,
         "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"
         | "ZREMRANGEBYSCORE" | "ZREMRANGEBYLEX" | "HDEL" => Reply::Int(0),
         // What a key that does not exist is combined to, which deletes another one.

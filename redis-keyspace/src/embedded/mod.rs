@@ -33,6 +33,7 @@ mod leaderboards;
 mod locks;
 mod lua;
 mod rate_limits;
+mod records;
 mod transactions;
 mod updates;
 
@@ -52,6 +53,7 @@ fn register_scripts(server: &Server) {
     leaderboards::register(server);
     locks::register(server);
     rate_limits::register(server);
+    records::register(server);
     transactions::register(server);
     updates::register(server);
 }

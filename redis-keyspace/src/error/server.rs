@@ -69,6 +69,12 @@ impl Error {
         }
     }
 
+    /// Whether the server reported that a command has more or fewer arguments than it knows.
+    pub(crate) fn is_about_arguments(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Server)
+            && self.inner.message.to_ascii_lowercase().contains("wrong number of arguments")
+    }
+
     /// Explains that the server lacks a command. `software` is the name and version of this server.
     pub(crate) fn of_missing_command(self, command: &str, servers: &str, software: Option<&str>) -> Self {
         let software = software.map(|software| format!(" ({software})")).unwrap_or_default();

@@ -3,6 +3,7 @@
 mod collection;
 mod counter;
 mod error;
+mod field;
 mod group;
 #[cfg(feature = "json")]
 mod json;
@@ -13,10 +14,17 @@ mod rate_limit;
 mod role;
 mod scalar;
 mod traits;
+#[cfg(feature = "uuid")]
+mod uuid;
 
-pub use collection::{Bitmap, Hash, HyperLogLog, List, Set, SortedSet};
+pub use collection::{Bitmap, Hash, HyperLogLog, List, Record, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
+pub use field::{
+    Assigned, Field, FieldKind, FieldSelection, FieldType, FieldValue, FieldValues, RecordFields, Summable,
+};
+#[doc(hidden)]
+pub use field::{FieldMeta, FieldReader, FieldWriter};
 pub use group::Group;
 #[cfg(feature = "json")]
 pub use json::Json;

@@ -80,6 +80,9 @@ impl Request {
                 Some(PacketLifetime::OfKey { renews }) => {
                     packet.key_lifetime = KeyLifetime::new(expiry, renews)?;
                 }
+                Some(PacketLifetime::OfScript(place)) => {
+                    packet.args = with_millis(&packet.args, place, expiry)?;
+                }
                 Some(PacketLifetime::Impossible) if !matches!(expiry, Expiry::Never) => {
                     return Err(Error::invalid_input(format!(
                         "{} can't set the TTL of the key that it writes: declare `ttl = none` for it, and set no other",
@@ -138,6 +141,20 @@ fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Res
         _ => return Err(Error::protocol(format!("{command} has no TTL options"))),
     }
     rest.for_each(|argument| replaced.push(argument));
+    Ok(replaced)
+}
+
+/// Returns the arguments of a script with another lifetime of its key.
+fn with_millis(args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
+    let lifetime = KeyLifetime::new(expiry, false)?;
+    let mut replaced = Args::default();
+    for (at, argument) in args.iter().enumerate() {
+        match lifetime {
+            Some(lifetime) if at == place => replaced.push_int(lifetime.millis),
+            None if at == place => replaced.push(b""),
+            _ => replaced.push(argument),
+        }
+    }
     Ok(replaced)
 }
 

@@ -14,21 +14,30 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    BLMPop,
+    BZMPop,
     BitCountInBits,
     BitPosInBits,
+    Copy,
+    ExpireOptions,
+    LMPop,
+    PExpireTime,
     SInterCard,
     ZInterCard,
-    LMPop,
-    BLMPop,
     ZMPop,
-    BZMPop,
-    PExpireTime,
-    ExpireOptions,
-    Copy,
 }
 
 /// The first version of a server that has a command: major and minor.
-type Since = Option<(u16, u16)>;
+pub(super) type Since = Option<(u16, u16)>;
+
+/// Returns the servers from these versions on: "Redis 7.0 or Valkey 7.2".
+pub(super) fn servers(redis: Since, valkey: Since) -> String {
+    let since = [("Redis", redis), ("Valkey", valkey)].into_iter().filter_map(|(name, since)| {
+        let (major, minor) = since?;
+        Some(format!("{name} {major}.{minor}"))
+    });
+    since.collect::<Vec<_>>().join(" or ")
+}
 
 impl NewerCommand {
     /// As users know it.
@@ -103,12 +112,7 @@ impl NewerCommand {
 
     /// Returns the servers that have it: "Redis 7.0 or Valkey 7.2".
     pub(crate) fn servers(self) -> String {
-        let servers = [("Redis", self.in_redis()), ("Valkey", self.in_valkey())];
-        let since = servers.into_iter().filter_map(|(name, since)| {
-            let (major, minor) = since?;
-            Some(format!("{name} {major}.{minor}"))
-        });
-        since.collect::<Vec<_>>().join(" or ")
+        servers(self.in_redis(), self.in_valkey())
     }
 
     /// Returns which newer command a packet is, or contains as an option. If there are several,

@@ -43,6 +43,8 @@ pub(crate) enum PacketLifetime {
     /// In every second argument, in milliseconds: those of several keys. Each starts with the
     /// letter that says whether the keyspace declares it.
     Each,
+    /// In this argument of a script: the milliseconds, or nothing.
+    OfScript(usize),
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
 }

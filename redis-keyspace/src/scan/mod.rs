@@ -2,6 +2,7 @@
 
 mod fills;
 mod matcher;
+mod members;
 mod nodes;
 mod seen;
 mod stream;
@@ -14,6 +15,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use matcher::Matcher;
+pub use members::{HScan, SScan, ZScan};
 pub use stream::{KeyMatch, Scan, Values};
 pub use sweep::{Sweep, SweepError, SweepProgress};
 use target::{ScanOptions, SweepTarget, Wanted};

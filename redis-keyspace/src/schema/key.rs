@@ -60,6 +60,7 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | `Bytes`, in parts | [`get_range`](Key::get_range), [`set_range`](Key::set_range), [`append`](Key::append) |
 /// | `Counter` | [`incr`](Key::incr), [`incr_by`](Key::incr_by), [`decr`](Key::decr), [`decr_by`](Key::decr_by); `get`, `set`, `get_set`, `get_del`, `get_ex`, `get_many` |
 /// | `List<T>`, `Set<T>`, `SortedSet<T>`, `Hash<F, V>` | see [`List`](crate::List), [`Set`](crate::Set), [`SortedSet`](crate::SortedSet), [`Hash`](crate::Hash) |
+/// | `Record<T>` | [`load`](Key::load), [`save`](Key::save), `update`, and single fields; see [`Record`](struct@crate::Record) |
 /// | `Lock` | [`lock`](Key::lock), [`try_lock`](Key::try_lock), [`with_lock`](Key::with_lock), [`is_locked`](Key::is_locked) |
 /// | `RateLimit` | [`check`](Key::check), [`peek`](Key::peek), [`allow_at_most`](Key::allow_at_most) |
 /// | `Once<V>` | [`run`](Key::run), [`try_run`](Key::try_run), [`result`](Key::result) |

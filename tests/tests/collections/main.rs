@@ -7,6 +7,7 @@ mod any_key;
 mod bitmaps;
 mod combined;
 mod disabled;
+mod field_lifetimes;
 mod hashes;
 mod hyperloglogs;
 mod lifetimes;
@@ -14,16 +15,62 @@ mod limits;
 mod lists;
 mod permissions;
 mod rankings;
+mod record_fields;
+mod record_updates;
+mod records;
+mod scans;
 mod sets;
 mod sorted_sets;
 mod stored;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Text};
+use serde::{Deserialize, Serialize};
 
 /// A number and a text.
 type Item = (u64, String);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Prefs {
+    dark: bool,
+}
+
+/// A record with a field of each sort.
+#[derive(Clone, Debug, Default, PartialEq, Record)]
+struct Profile {
+    name: String,
+    #[record(rename = "n")]
+    visits: u64,
+    score: f64,
+    email: Option<String>,
+    #[record(json)]
+    prefs: Prefs,
+    #[record(alias = "years", alias = "old_age", default)]
+    age: u8,
+    #[record(json, default = Some(Prefs { dark: true }))]
+    guest: Option<Prefs>,
+}
+
+/// A record whose fields may all be absent.
+#[derive(Clone, Debug, Default, PartialEq, Record)]
+#[record(rename_all = "camelCase")]
+struct Sparse {
+    first_part: Option<i64>,
+    second_part: Option<String>,
+}
+
+/// A record with a field that has a lifetime.
+#[derive(Clone, Debug, PartialEq, Record)]
+struct Session {
+    user: u64,
+    #[record(ttl = "1h")]
+    token: Option<String>,
+    #[record(alias = "pin")]
+    code: Option<u32>,
+    #[record(default)]
+    visits: u64,
+}
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "collections", ttl = "1h")]
@@ -69,6 +116,16 @@ struct Keys {
     renewed: fn(id: u64) -> Set<u64>,
     #[key("renewed-list:{id}", hash_tag = id, renew = "write")]
     renewed_list: fn(id: u64) -> List<u64>,
+    #[key("profile:{id}", hash_tag = id)]
+    profile: fn(id: u64) -> Record<Profile>,
+    #[key("sparse:{id}", hash_tag = id)]
+    sparse: fn(id: u64) -> Record<Sparse>,
+    #[key("session:{id}", hash_tag = id)]
+    session: fn(id: u64) -> Record<Session>,
+    #[key("renewed-profile:{id}", hash_tag = id, renew = "write")]
+    renewed_profile: fn(id: u64) -> Record<Profile>,
+    #[key("forever-profile:{id}", hash_tag = id, ttl = none)]
+    forever_profile: fn(id: u64) -> Record<Profile>,
     #[key("bitmap:{id}:{nth}", hash_tag = id)]
     bitmap: fn(id: u64, nth: u64) -> Bitmap,
     #[key("renewed-bitmap:{id}", hash_tag = id, renew = "write")]

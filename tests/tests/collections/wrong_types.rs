@@ -22,18 +22,6 @@ both_servers! {
             assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
             assert!(error.to_string().contains("collections:list"), "{error}");
         }
-        let scores = Keys::scores(1);
-        let () = raw(&redis, &["SADD", &wire(&scores), "1"]).await;
-        for error in [
-            scores.zadd(&1, 1.0).keep_top(1).await.unwrap_err(),
-            scores.zrank(&1).with_score().await.unwrap_err(),
-            scores.zaround(&1, 1).await.unwrap_err(),
-            scores.zpage(0, 10).await.unwrap_err(),
-            scores.zrange_by_lex(..).await.unwrap_err(),
-        ] {
-            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
-            assert!(error.to_string().contains("expected zset (SortedSet<u64>), found set"), "{error}");
-        }
         let bitmap = Keys::bitmap(1, 0);
         let () = raw(&redis, &["RPUSH", &wire(&bitmap), "1"]).await;
         for error in [
@@ -54,6 +42,18 @@ both_servers! {
         for error in [visitors.pf_add([1]).await.unwrap_err(), visitors.pf_count().await.unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains("HyperLogLog"), "{error}");
+        }
+        let scores = Keys::scores(1);
+        let () = raw(&redis, &["SADD", &wire(&scores), "1"]).await;
+        for error in [
+            scores.zadd(&1, 1.0).keep_top(1).await.unwrap_err(),
+            scores.zrank(&1).with_score().await.unwrap_err(),
+            scores.zaround(&1, 1).await.unwrap_err(),
+            scores.zpage(0, 10).await.unwrap_err(),
+            scores.zrange_by_lex(..).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+            assert!(error.to_string().contains("expected zset (SortedSet<u64>), found set"), "{error}");
         }
         let text = Keys::text(1);
         let () = raw(&redis, &["RPUSH", &wire(&text), "1"]).await;

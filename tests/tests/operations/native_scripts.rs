@@ -13,7 +13,7 @@ use redis_keyspace::config::LoginMode;
 use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::update::Change;
 use redis_keyspace::{
-    Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Redis, Set, SortedSet, Text,
+    Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Record, Redis, Set, SortedSet, Text,
 };
 use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
@@ -24,6 +24,13 @@ use crate::alike::Comparison;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR_MS: i64 = 3_600_000;
+
+#[derive(Default, Record)]
+struct Profile {
+    name: Option<String>,
+    #[record(alias = "n", default)]
+    visits: u8,
+}
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "natives", ttl = "1h")]
@@ -55,6 +62,8 @@ struct Keys {
     forever: fn(id: u32) -> SortedSet<Text>,
     #[key("hash:{id}")]
     hash: fn(id: u32) -> Hash<Text, i64>,
+    #[key("record:{id}")]
+    record: fn(id: u32) -> Record<Profile>,
 }
 
 /// One call of a script, as the library sends it.
@@ -135,6 +144,14 @@ async fn use_scripts(redis: &Redis) {
     let [one, two] = [1, 2].map(|id| Keys::list(id).on(redis));
     one.lmove(ListEnd::Left, &two, ListEnd::Right).await.unwrap();
     Keys::set(1).on(redis).smove(&Keys::set(2).on(redis), "value").await.unwrap();
+    let record = Keys::record(1).on(redis);
+    assert_eq!(record.incr(Profile::VISITS, 7).only_if_present().await.unwrap(), None);
+    assert_eq!(record.incr(Profile::VISITS, 7).await.unwrap(), 7);
+    record.incr(Profile::VISITS, -8).await.unwrap_err();
+    record.save(&Profile { name: None, visits: 1 }).await.unwrap();
+    record.update(|record| record.name = Some("value".to_owned())).await.unwrap();
+    record.update(|record| record.name = None).await.unwrap();
+    record.update_with(|_| Change::Delete).await.unwrap();
 }
 
 /// Uses transactions on a server that rejects MULTI.

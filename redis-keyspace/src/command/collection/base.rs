@@ -174,6 +174,17 @@ fn many<S: Keyspace, V>(
     })
 }
 
+/// Fails if a command that can't be divided has more arguments for elements than a script takes.
+pub(super) fn check_count(arguments: usize) -> Result<()> {
+    if arguments <= MOST_ARGUMENTS {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!(
+        "{arguments} arguments in one command are more than the {MOST_ARGUMENTS} that a script takes; nothing was sent; \
+         use several commands"
+    )))
+}
+
 /// Adds arguments that were encoded before.
 pub(super) fn append(args: &mut Args, more: Result<Args>) -> Result<()> {
     let more = more?;

@@ -34,8 +34,18 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | --- | --- |
 /// | write | [`hset`], [`hset_many`], [`hset_if_absent`], [`hincr_by`] |
 /// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`], [`hrandfield`], [`hrandfields`] |
-/// | remove | [`hdel`], [`hdel_many`] |
+/// | remove | [`hdel`], [`hdel_many`], [`hget_del`] |
+/// | lifetimes of fields | [`hexpire`], [`hexpire_at`], [`httl`], [`hexpire_time`], [`hpersist`], [`hget_ex`] |
+/// | large hashes | [`hscan`] |
 ///
+/// [`hget_del`]: crate::Key::hget_del
+/// [`hexpire`]: crate::Key::hexpire
+/// [`hexpire_at`]: crate::Key::hexpire_at
+/// [`httl`]: crate::Key::httl
+/// [`hexpire_time`]: crate::Key::hexpire_time
+/// [`hpersist`]: crate::Key::hpersist
+/// [`hget_ex`]: crate::Key::hget_ex
+/// [`hscan`]: crate::Key::hscan
 /// [`hset`]: crate::Key::hset
 /// [`hset_many`]: crate::Key::hset_many
 /// [`hset_if_absent`]: crate::Key::hset_if_absent

@@ -38,6 +38,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | remove | [`srem`], [`srem_many`], [`spop`], [`spop_many`], [`smove`] |
 /// | read | [`smembers`], [`smembers_vec`], [`sismember`], [`smismember`], [`scard`], [`srandmember`], [`srandmembers`] |
 /// | combine | [`sinter`], [`sunion`], [`sdiff`], [`sinter_card`]; [`store`](crate::command::SetCombine::store) keeps the result |
+/// | large sets | [`sscan`] |
 ///
 /// [`sadd`]: crate::Key::sadd
 /// [`sadd_many`]: crate::Key::sadd_many
@@ -53,6 +54,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`scard`]: crate::Key::scard
 /// [`srandmember`]: crate::Key::srandmember
 /// [`srandmembers`]: crate::Key::srandmembers
+/// [`sscan`]: crate::Key::sscan
 /// [`sinter`]: crate::Key::sinter
 /// [`sunion`]: crate::Key::sunion
 /// [`sdiff`]: crate::Key::sdiff

@@ -40,6 +40,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | read | [`zrange`], [`zrange_by_score`], [`zrange_by_lex`], [`zscore`], [`zscores`], [`zrank`], [`zcard`], [`zcount`], [`zlex_count`], [`zrandmember`], [`zrandmembers`] |
 /// | rankings | [`zaround`], [`zpage`]; [`zrank`] with [`with_score`](crate::command::ZRank::with_score) |
 /// | combine | [`zunion`], [`zinter`], [`zdiff`], [`zinter_card`]; [`store`](crate::command::ZCombine::store) keeps the result, also of [`zrange`] |
+/// | large sorted sets | [`zscan`] |
 ///
 /// [`zadd`]: crate::Key::zadd
 /// [`zadd_many`]: crate::Key::zadd_many
@@ -74,6 +75,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`zdiff`]: crate::Key::zdiff
 /// [`zinter_card`]: crate::Key::zinter_card
 /// [`store`]: crate::Key::store
+/// [`zscan`]: crate::Key::zscan
 ///
 /// # Lifetime
 ///
