@@ -170,6 +170,12 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     let nothing = Args::default();
     for packet in packets {
         let guarded = unguarded(packet);
+        if guarded.is_none() && matches!(packet.name, "EVAL" | "EVALSHA") {
+            return Err(Error::invalid_input(
+                "the server rejects MULTI, so a script replaces the transaction, and a script can't run another script; \
+                 nothing was sent; run the operation that is a script on its own",
+            ));
+        }
         let lasting = lifetime_text(packet);
         let mut before = Vec::new();
         let (keys, after, returned) = match &guarded {
