@@ -5,7 +5,7 @@ use syn::DeriveInput;
 
 use crate::diag::Diag;
 use crate::names::Names;
-use crate::{check, codegen, key_argument, model};
+use crate::{check, codegen, key_argument, model, script};
 
 /// `#[derive(Keyspace)]`.
 pub(crate) fn keyspace(input: TokenStream) -> TokenStream {
@@ -33,6 +33,24 @@ pub(crate) fn key_argument(input: TokenStream) -> TokenStream {
     let diag = Diag::new();
     let model = key_argument::model::Argument::new(&input, &diag);
     let mut output = key_argument::codegen::argument(&model, &names, diag.has_errors());
+    output.extend(diag.finish());
+    output
+}
+
+/// `#[derive(Script)]`.
+pub(crate) fn script(input: TokenStream) -> TokenStream {
+    let names = Names::new(input.clone());
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let diag = Diag::new();
+    let model = script::model::Script::new(&input, &diag);
+    let mut output = if diag.has_errors() {
+        script::codegen::fallback(&model)
+    } else {
+        script::codegen::script(&model, &names)
+    };
     output.extend(diag.finish());
     output
 }

@@ -10,6 +10,7 @@ pub use core::time::Duration;
 pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
+pub use crate::command::{ScriptDefinition, ScriptInput, ScriptResult, check_script, count_keys};
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{Kind, KindMeta, Role};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};

@@ -43,4 +43,5 @@ pub(crate) use registry::PoolRef;
 pub(crate) use sentinel::SentinelStatus;
 #[cfg(feature = "tls")]
 pub(crate) use tls::check_tls;
+pub(crate) use value::to_driver;
 pub(crate) use wait::{ReplicaWait, ServerWait, run_and_wait};

@@ -1,13 +1,9 @@
 //! Writes that give their key its lifetime in the same atomic step.
 
-use std::sync::LazyLock;
-
 use super::args::{Args, write_bulk, write_length};
 use super::key_lifetime::KeyLifetime;
 use super::packet::Packet;
-use super::reply::{Replies, Reply};
-use super::request::Request;
-use super::script::Script;
+use super::script::LuaScript;
 use super::script_form::ScriptForm;
 use super::wire_buffer::WireBuffer;
 
@@ -33,7 +29,11 @@ if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
 end
 return reply";
 
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(KEPT_WRITE));
+static SCRIPT: LuaScript = LuaScript::new(KEPT_WRITE);
+
+pub(super) fn script() -> &'static LuaScript {
+    &SCRIPT
+}
 
 impl Packet {
     /// Appends the script that runs this command: the whole script, or its digest.
@@ -60,7 +60,7 @@ impl Packet {
 
     /// Returns the whole script as a command, for clients that encode commands themselves. `None`
     /// if the command is sent as it is.
-    pub(crate) fn as_kept_script(&self) -> Option<Self> {
+    pub(super) fn as_kept_script(&self) -> Option<Self> {
         let lifetime = self.key_lifetime?;
         let mut head = Args::default();
         head.push(KEPT_WRITE.as_bytes());
@@ -72,41 +72,4 @@ impl Packet {
         self.args.iter().for_each(|argument| args.push(argument));
         Some(Self { args, ..Self::new("EVAL", self.keys.clone()).with_head(head) })
     }
-}
-
-impl Request {
-    /// Returns the commands that the server did not run because it did not know the script, with
-    /// the whole script, and the positions of their replies.
-    pub(crate) fn with_unknown_scripts(&self, replies: &Replies) -> Option<(Self, Vec<usize>)> {
-        let replies = replies.as_slice();
-        if !replies.iter().any(is_unknown_script) {
-            return None;
-        }
-        let requests = match self {
-            Self::Batch(requests) => requests.as_slice(),
-            request => std::slice::from_ref(request),
-        };
-        let (mut again, mut places, mut at) = (Vec::new(), Vec::new(), 0);
-        for request in requests {
-            if let Self::One(packet) = request
-                && let Some(lifetime) = packet.key_lifetime
-                && replies.get(at).is_some_and(is_unknown_script)
-            {
-                let key_lifetime = Some(KeyLifetime { sends_script: true, ..lifetime });
-                again.push(Self::One(Packet { key_lifetime, ..packet.clone() }));
-                places.push(at);
-            }
-            at += request.replies();
-        }
-        let request = match again.len() {
-            0 => return None,
-            1 => again.pop()?,
-            _ => Self::Batch(again),
-        };
-        Some((request, places))
-    }
-}
-
-fn is_unknown_script(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(said) if said.starts_with("NOSCRIPT"))
 }

@@ -14,6 +14,9 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    EvalRo,
+    Fcall,
+    FunctionLoad,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -31,6 +34,9 @@ impl NewerCommand {
             Self::SetIfEq => "SET .. IFEQ",
             Self::DelEx => "DELEX",
             Self::DelIfEq => "DELIFEQ",
+            Self::EvalRo => "EVAL_RO",
+            Self::Fcall => "FCALL",
+            Self::FunctionLoad => "FUNCTION LOAD",
         }
     }
 
@@ -38,7 +44,7 @@ impl NewerCommand {
     pub(crate) fn in_redis(self) -> Since {
         match self {
             Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
-            Self::SetNxGet => Some((7, 0)),
+            Self::SetNxGet | Self::EvalRo | Self::Fcall | Self::FunctionLoad => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
             Self::DelIfEq => None,
         }
@@ -47,7 +53,14 @@ impl NewerCommand {
     /// The first version of Valkey that has it. The first version of all is 7.2.
     pub(crate) fn in_valkey(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::SetNxGet => Some((7, 2)),
+            Self::GetDel
+            | Self::GetEx
+            | Self::SetGet
+            | Self::SetPxAt
+            | Self::SetNxGet
+            | Self::EvalRo
+            | Self::Fcall
+            | Self::FunctionLoad => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
             Self::DelIfEq => Some((9, 0)),
@@ -79,6 +92,8 @@ impl NewerCommand {
             b"GETEX" => Some(Self::GetEx),
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
+            b"FCALL" | b"FCALL_RO" => Some(Self::Fcall),
+            b"FUNCTION" => Some(Self::FunctionLoad),
             b"SET" => Self::option_of_set(args),
             _ => None,
         }

@@ -155,6 +155,12 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     }
     let nothing = Args::default();
     for packet in packets {
+        if packet.places.is_some() || packet.script.is_some() {
+            return Err(Error::invalid_input(
+                "the server rejects MULTI, so a script replaces it, which runs no scripts of the application and no raw \
+                 commands with several keys; nothing was sent; run the command on its own, or permit MULTI",
+            ));
+        }
         let guarded = unguarded(packet);
         let lasting = packet.key_lifetime.map(lifetime_text).unwrap_or_default();
         let mut before = Vec::new();
