@@ -13,6 +13,7 @@
 //! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
+//! | [`scripts`] | Lua scripts, functions, transactions on watched keys, raw commands on a key |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
 //! | [`servers`] | configuring servers, credentials that change, choosing a server, namespaces, tenants, pools |
 //! | [`cluster`] | clusters: finding the nodes, commands on many slots, failovers, scans |
@@ -51,6 +52,9 @@ pub mod caching {}
 
 #[doc = include_str!("coordination.md")]
 pub mod coordination {}
+
+#[doc = include_str!("scripts.md")]
+pub mod scripts {}
 
 #[doc = include_str!("scans.md")]
 pub mod scans {}

@@ -144,6 +144,13 @@ pub trait SingleValue: Kind {
         Self::decode(&bytes)
     }
 
+    /// The value that a script returns as nil, if there is one.
+    #[doc(hidden)]
+    #[must_use]
+    fn of_nil() -> Option<Self::Owned> {
+        None
+    }
+
     /// Borrows an owned value, so a loaded value can be stored.
     fn borrow(owned: &Self::Owned) -> &Self::Borrowed;
 }

@@ -1,14 +1,10 @@
 //! Writes that give the key that they write its lifetime in the same atomic step.
 
-use std::sync::LazyLock;
-
 use super::args::{Args, write_bulk, write_length};
 use super::key_lifetime::KeyLifetime;
 use super::keys::{KeyCount, Keys};
 use super::packet::Packet;
-use super::reply::{Replies, Reply};
-use super::request::Request;
-use super::script::Script;
+use super::script::LuaScript;
 use super::script_form::ScriptForm;
 use super::wire_buffer::WireBuffer;
 
@@ -66,8 +62,13 @@ local failed = type(reply) == 'table' and reply.err
 if starts and reply and reply ~= 0 and not failed then redis.call('PEXPIRE', written, ARGV[1]) end
 return reply";
 
-static WRITE: LazyLock<Script> = LazyLock::new(|| Script::new(KEPT_WRITE));
-static TRANSFER: LazyLock<Script> = LazyLock::new(|| Script::new(KEPT_TRANSFER));
+static WRITE: LuaScript = LuaScript::new(KEPT_WRITE);
+static TRANSFER: LuaScript = LuaScript::new(KEPT_TRANSFER);
+
+/// The script that runs a command on these keys.
+pub(super) fn script(keys: &Keys) -> &'static LuaScript {
+    if keys.as_slice().len() == 1 { &WRITE } else { &TRANSFER }
+}
 
 impl Keys {
     /// The position of the key that a command on several keys writes, counted from 1: the first one
@@ -88,7 +89,7 @@ impl Packet {
     ) {
         let keys = self.keys.as_slice();
         let is_transfer = keys.len() != 1;
-        let (name, script) = if is_transfer { &TRANSFER } else { &WRITE }.words(form);
+        let (name, script) = script(&self.keys).words(form);
         let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.len(), head.copied_length()));
         let bytes = &mut out.bytes;
         bytes.reserve(128 + script.len() + self.keys.length() + head + self.args.copied_length());
@@ -113,7 +114,7 @@ impl Packet {
 
     /// Returns the whole script as a command, for clients that encode commands themselves. `None`
     /// if the command is sent as it is.
-    pub(crate) fn as_kept_script(&self) -> Option<Self> {
+    pub(super) fn as_kept_script(&self) -> Option<Self> {
         let lifetime = self.key_lifetime?;
         let keys = self.keys.as_slice();
         let is_transfer = keys.len() != 1;
@@ -137,41 +138,4 @@ impl Packet {
     fn counts_word(&self) -> &'static str {
         if matches!(self.keys, Keys::Into(_, KeyCount::Sent)) { "1" } else { "0" }
     }
-}
-
-impl Request {
-    /// Returns the commands that the server did not run because it did not know the script, with
-    /// the whole script, and the positions of their replies.
-    pub(crate) fn with_unknown_scripts(&self, replies: &Replies) -> Option<(Self, Vec<usize>)> {
-        let replies = replies.as_slice();
-        if !replies.iter().any(is_unknown_script) {
-            return None;
-        }
-        let requests = match self {
-            Self::Batch(requests) => requests.as_slice(),
-            request => std::slice::from_ref(request),
-        };
-        let (mut again, mut places, mut at) = (Vec::new(), Vec::new(), 0);
-        for request in requests {
-            if let Self::One(packet) = request
-                && let Some(lifetime) = packet.key_lifetime
-                && replies.get(at).is_some_and(is_unknown_script)
-            {
-                let key_lifetime = Some(KeyLifetime { sends_script: true, ..lifetime });
-                again.push(Self::One(Packet { key_lifetime, ..packet.clone() }));
-                places.push(at);
-            }
-            at += request.replies();
-        }
-        let request = match again.len() {
-            0 => return None,
-            1 => again.pop()?,
-            _ => Self::Batch(again),
-        };
-        Some((request, places))
-    }
-}
-
-fn is_unknown_script(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(said) if said.starts_with("NOSCRIPT"))
 }

@@ -169,6 +169,12 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     }
     let nothing = Args::default();
     for packet in packets {
+        if packet.places.is_some() || packet.script.is_some() {
+            return Err(Error::invalid_input(
+                "the server rejects MULTI, so a script replaces it, which runs no scripts of the application and no raw \
+                 commands with several keys; nothing was sent; run the command on its own, or permit MULTI",
+            ));
+        }
         let guarded = unguarded(packet);
         if guarded.is_none() && matches!(packet.name, "EVAL" | "EVALSHA") {
             return Err(Error::invalid_input(

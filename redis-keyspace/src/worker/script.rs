@@ -1,14 +1,13 @@
 //! The scripts of workers. Each checks that an entry still belongs to the consumer, because another
 //! one may have claimed it meanwhile.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::options::shortened;
 use super::shared::Shared;
 use crate::error::Result;
 use crate::kind::{SingleValue, Stream, StreamId, TrimPolicy};
-use crate::protocol::{Args, KeyLifetime, Keys, Script, ScriptCall, push_trim, read};
+use crate::protocol::{Args, KeyLifetime, Keys, LuaScript, ScriptCall, push_trim, read};
 use crate::schema::{Key, Keyspace};
 use crate::time::{Deadline, Expiry, millis};
 
@@ -79,9 +78,9 @@ end
 if not least then return 0 end
 return redis.call('XTRIM', KEYS[1], 'MINID', '=', least)";
 
-static HOLDING: LazyLock<Script> = LazyLock::new(|| Script::new(HOLD));
-static BURYING: LazyLock<Script> = LazyLock::new(|| Script::new(BURY));
-static TRIMMING: LazyLock<Script> = LazyLock::new(|| Script::new(TRIM_DONE));
+static HOLDING: LuaScript = LuaScript::new(HOLD);
+static BURYING: LuaScript = LuaScript::new(BURY);
+static TRIMMING: LuaScript = LuaScript::new(TRIM_DONE);
 
 /// The names of the fields that are added to a dead letter.
 pub(super) const DEAD_ID: &str = "dead-id";

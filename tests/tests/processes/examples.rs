@@ -246,6 +246,16 @@ fn a_cart_loses_no_update() {
 }
 
 #[test]
+fn a_stock_never_falls_below_zero() {
+    says_on_both("stock", &["customers served: 3", "left: 1, reserved by 3 customers, orders: 3"]);
+}
+
+#[test]
+fn workers_share_a_rate_limit() {
+    says_on_both("rate_limited_worker", &["queued: 15", "sent 15 mails"]);
+}
+
+#[test]
 fn clearing_a_user_deletes_only_that_user() {
     let expected = [
         "\"*\": deleted 4 keys\n  \"ada\": 2 sessions, cart: true\n  \"*\": 0 sessions, cart: false\n  \"ada:admin\": 2 sessions",

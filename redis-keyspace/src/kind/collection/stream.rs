@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, SingleValue};
+use crate::kind::{Kind, SingleValue, Stored};
 
 /// A Redis stream: a log of entries, each with an ID that the server assigns. Consumer groups
 /// divide the entries among workers.
@@ -95,3 +95,5 @@ impl<T: SingleValue> Kind for Stream<T> {
     const IS_COLLECTION: bool = true;
     const IS_TRIMMED: bool = true;
 }
+
+impl<T: SingleValue> Stored for Stream<T> {}

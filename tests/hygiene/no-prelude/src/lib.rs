@@ -112,3 +112,17 @@ mod tests {
         let _ = Device::Desktop;
     }
 }
+
+/// Stores a text twice.
+#[derive(::std::fmt::Debug, ::redis_keyspace::Script)]
+#[script(source = "return {KEYS[1], ARGV[1], ARGV[2]}", returns = (::redis_keyspace::Text, ::std::option::Option<u64>))]
+pub struct Twice<S: ::redis_keyspace::Keyspace> {
+    /// Where it is stored.
+    pub key: ::redis_keyspace::Key<S, ::redis_keyspace::Text>,
+    /// The text.
+    #[script(arg)]
+    pub text: ::std::string::String,
+    /// The text, encoded explicitly.
+    #[script(arg = ::redis_keyspace::Text)]
+    pub same: ::std::string::String,
+}

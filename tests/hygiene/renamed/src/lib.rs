@@ -159,3 +159,14 @@ mod tests {
         assert_eq!(ViewKeys::parse(key.as_str()).unwrap(), parsed);
     }
 }
+
+/// Counts a view.
+#[derive(Debug, renamed::Script)]
+#[script(source = "return redis.call('INCRBY', KEYS[1], ARGV[1])", returns = u64, crate = renamed)]
+pub struct CountView<'a> {
+    /// The page.
+    pub page: &'a renamed::Key<ViewKeys, renamed::Counter>,
+    /// How many.
+    #[script(arg)]
+    pub amount: u64,
+}
