@@ -84,7 +84,7 @@ use proc_macro::TokenStream;
 /// | attribute | on | example | meaning |
 /// | --- | --- | --- | --- |
 /// | `prefix` | struct | `prefix = "cart"` | the start of every key, before a `:`. Required; `prefix = none` for keys without a prefix |
-/// | `ttl` | struct, field | `ttl = "1h"` | the TTL. Required on the struct or on the field. A string has a unit: `ms`, `s`, `m`, `h`, `d` or `w`. An integer is in seconds. A constant expression has the type `u64` (seconds) or `Duration`. `ttl = none`: keys never expire |
+/// | `ttl` | struct, field | `ttl = "1h"` | the TTL. Required on the struct or on the field, except for a `Channel`, which stores nothing. A string has a unit: `ms`, `s`, `m`, `h`, `d` or `w`. An integer is in seconds. A constant expression has the type `u64` (seconds) or `Duration`. `ttl = none`: keys never expire |
 /// | `db` | struct | `db = 2` | the logical database, 0 to 65535. Default: that of the server's configuration |
 /// | `server` | struct | `server = "name"` | the name of the installed server that holds the keys |
 /// | `dedicated_server` | struct | `dedicated_server` | only keyspaces with the same `server` may use that server. `catalog!` then assumes that other names are other servers. A command fails if two names are the same server |
@@ -97,6 +97,7 @@ use proc_macro::TokenStream;
 /// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |
 /// | `renew` | struct, field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, and with `renew = "creation"`, the write that creates the collection sets the TTL, and later writes keep it. On the struct, it applies to the collections that have a TTL |
 /// | `trim` | field | `trim = "~100000"` | each `xadd` to a stream trims it: at least this many entries stay. `trim = "1000"`: exactly as many, which costs the server more. `trim = none`: the program trims the stream. Required for a stream with `ttl = none` |
+/// | `sharded` | field | `sharded = true` | the messages of a channel stay at the nodes of its slot on a cluster (`SPUBLISH`). Only for the kind `Channel` |
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |

@@ -110,12 +110,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     };
     let docs = docs::text(&entry.forwarded);
     let fills = fills(model, entry, rk);
-    let own = (!entry.ttl.is_absent()).then(|| {
-        // A channel has none. That error is at the type.
-        let written = entry.kind.as_ref().filter(|_| entry.is_channel());
-        let span = written.map_or_else(site, |kind| at(kind.written.span()));
-        quote_spanned!(span=> .with_own_lifetime())
-    });
+    let own = (!entry.ttl.is_absent()).then(|| quote_spanned!(site()=> .with_own_lifetime()));
     let reads = entry.reads.map(|reads| {
         let reads = Ident::new(reads, site());
         quote_spanned!(site()=> .read_from(#rk::Reads::#reads))
