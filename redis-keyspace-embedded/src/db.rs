@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::compact::CompactSizes;
+use crate::notices::{EventClasses, Notice, Notices};
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 use crate::schedule::Schedule;
@@ -43,6 +45,8 @@ pub(crate) struct Db {
     field_expiries: Schedule,
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
     waiters: Waiters<Serve>,
+    pub(crate) compact: CompactSizes,
+    notices: Notices,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
@@ -56,14 +60,32 @@ impl Db {
             let Some((_, key)) = self.expiries.pop_first() else { return };
             self.entries.remove(&key);
             self.expired = self.expired.saturating_add(1);
+            self.notices.record(EventClasses::EXPIRED, "expired", &key);
             self.changed(&key);
         }
         while let Some(key) = self.field_expiries.pop(now) {
             if let Some(Value::Hash(hash)) = self.value_mut(&key) {
                 hash.purge(now);
+                self.notices.record(EventClasses::HASH, "hexpired", &key);
             }
             self.settle(&key);
         }
+    }
+
+    /// Sets which events are recorded from now on.
+    pub(crate) fn want_notices(&mut self, classes: EventClasses) {
+        self.notices.want(classes);
+    }
+
+    /// Records an event of a key. It is sent after the command, and after events that were recorded
+    /// before.
+    pub(crate) fn notify(&mut self, class: EventClasses, event: &'static str, key: &[u8]) {
+        self.notices.record(class, event, key);
+    }
+
+    /// Returns the events that were recorded since the last call.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.take()
     }
 
     /// Returns the entry if it has not expired at `now`. It does not remove expired keys.
@@ -97,6 +119,7 @@ impl Db {
             }
             None => {
                 self.misses = self.misses.saturating_add(1);
+                self.notices.record(EventClasses::MISS, "keymiss", key);
                 None
             }
         }
@@ -112,14 +135,18 @@ impl Db {
     pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
         if !self.entries.contains(key) {
             self.entries.insert(key, Entry { value: empty, expires: None, used: now });
+            self.notices.record(EventClasses::NEW, "new", key);
         }
-        self.value_mut(key)
+        let value = self.entries.get_mut(key).map(|entry| &mut entry.value)?;
+        value.set_compact(&self.compact);
+        Some(value)
     }
 
-    /// Records a change in place, and removes the key if its value is empty.
+    /// Records a change in place, and removes the key if its value is empty. A notification of the
+    /// removal follows those that are already recorded.
     pub(crate) fn settle(&mut self, key: &[u8]) {
         if self.entries.get(key).is_some_and(|entry| entry.value.is_empty()) {
-            self.remove(key);
+            self.remove_and_notify(key);
         } else {
             self.changed(key);
         }
@@ -133,6 +160,9 @@ impl Db {
     /// Stores a value and its expiry, and replaces existing ones.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });
+        if before.is_none() {
+            self.notices.record(EventClasses::NEW, "new", key);
+        }
         self.reschedule(key, before.and_then(|entry| entry.expires), expires);
         self.changed(key);
     }
@@ -150,6 +180,13 @@ impl Db {
         Some(entry)
     }
 
+    /// Removes a key and records the event of DEL, if the key exists.
+    pub(crate) fn remove_and_notify(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.remove(key)?;
+        self.notices.record(EventClasses::GENERIC, "del", key);
+        Some(entry)
+    }
+
     pub(crate) fn expires(&self, key: &[u8]) -> Option<i64> {
         self.entries.get(key).and_then(|entry| entry.expires)
     }
@@ -163,11 +200,32 @@ impl Db {
     }
 
     pub(crate) fn clear(&mut self) {
-        let keys: Vec<Bytes> = self.watchers.keys().filter(|key| self.contains(key)).cloned().collect();
+        let keys = self.observed_keys(|key| self.contains(key));
         self.entries.clear();
         self.expiries.clear();
         self.field_expiries.clear();
         keys.iter().for_each(|key| self.changed(key));
+    }
+
+    /// Exchanges the data of two databases. Watchers and waiting clients stay where they are.
+    pub(crate) fn swap(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.entries, &mut other.entries);
+        std::mem::swap(&mut self.expiries, &mut other.expiries);
+        std::mem::swap(&mut self.field_expiries, &mut other.field_expiries);
+        self.notice_swap(other);
+        other.notice_swap(self);
+    }
+
+    /// Records that the watched and awaited keys of this database were exchanged.
+    fn notice_swap(&mut self, other: &Self) {
+        let keys = self.observed_keys(|key| self.contains(key) || other.contains(key));
+        keys.iter().for_each(|key| self.changed(key));
+    }
+
+    /// Returns the keys that clients watch or wait for, if they are selected.
+    fn observed_keys(&self, is_selected: impl Fn(&[u8]) -> bool) -> BTreeSet<Bytes> {
+        let keys = self.watchers.keys().chain(self.waiters.keys());
+        keys.filter(|key| is_selected(key)).cloned().collect()
     }
 
     /// Returns keys and entries, oldest first.

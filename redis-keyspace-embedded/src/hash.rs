@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::compact::CompactSize;
 use crate::ordered::Ordered;
 
 #[derive(Clone, Debug)]
@@ -13,16 +14,20 @@ struct Field {
     expires: Option<i64>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hash {
     fields: Ordered<Field>,
     expiries: BTreeSet<(i64, Bytes)>,
+    compact: CompactSize,
     is_large: bool,
 }
 
-/// The most fields, and the longest field or value, of a hash that a real server stores compactly.
-const MOST_FIELDS: usize = 128;
-const LONGEST: usize = 64;
+impl Default for Hash {
+    fn default() -> Self {
+        let (fields, expiries) = (Ordered::default(), BTreeSet::new());
+        Self { fields, expiries, compact: CompactSize::HASH, is_large: false }
+    }
+}
 
 impl Hash {
     pub(crate) fn len(&self) -> usize {
@@ -47,8 +52,14 @@ impl Hash {
         self.is_large
     }
 
+    /// Sets the sizes for the following changes.
+    pub(crate) fn set_compact(&mut self, compact: CompactSize) {
+        self.compact = compact;
+    }
+
     fn measure(&mut self, field: &[u8], value: &[u8]) {
-        self.is_large |= field.len() > LONGEST || value.len() > LONGEST || self.fields.len() > MOST_FIELDS;
+        let CompactSize { items, length } = self.compact;
+        self.is_large |= field.len() > length || value.len() > length || self.fields.len() > items;
     }
 
     /// Sets a field. Its expiry is removed. Returns whether the field is new.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::compact::CompactSizes;
 use crate::hash::Hash;
 use crate::number::parse_i64;
 use crate::ordered::Ordered;
@@ -69,8 +70,18 @@ impl Value {
         }
     }
 
+    /// Sets the sizes for the following changes.
+    pub(crate) fn set_compact(&mut self, sizes: &CompactSizes) {
+        match self {
+            Self::Hash(hash) => hash.set_compact(sizes.hash),
+            Self::SortedSet(sorted) => sorted.set_compact(sizes.sorted_set),
+            Self::Stream(stream) => stream.set_node_size(sizes.node),
+            Self::String(_) | Self::List(_) | Self::Set(_) => {}
+        }
+    }
+
     /// Returns the encoding that a real server would choose for a value written in one command.
-    pub(crate) fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self, sizes: &CompactSizes) -> &'static str {
         match self {
             Self::String(data) if parse_i64(data).is_some() => "int",
             Self::String(data) if data.len() <= 44 => "embstr",
@@ -80,7 +91,9 @@ impl Value {
             Self::Hash(hash) if hash.next_expiry().is_some() => "listpackex",
             Self::Hash(_) => "listpack",
             Self::Set(set) => {
-                let integers = set.len() <= 512 && set.iter().all(|(member, ())| parse_i64(member).is_some());
+                let is_integer = |member: &Bytes| parse_i64(member).is_some();
+                let integers =
+                    set.len() <= sizes.integers && set.iter().all(|(member, ())| is_integer(member));
                 if integers { "intset" } else { "hashtable" }
             }
             Self::SortedSet(sorted) if sorted.is_large() => "skiplist",

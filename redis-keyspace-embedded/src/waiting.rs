@@ -83,6 +83,11 @@ impl<S> Waiters<S> {
         }
     }
 
+    /// Returns the keys that clients wait for.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.queues.keys()
+    }
+
     /// Returns the keys that have changed since the last call, in the order of the changes.
     pub(crate) fn take_ready(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.ready)

@@ -52,7 +52,8 @@
 //!   [operations](guide::operations).
 //! - [`Key`] is what the generated functions return. Its page lists all commands.
 //! - [`Redis`] is the handle on a server. [`RedisBuilder`] configures it.
-//! - [`derive@Keyspace`], [`derive@KeyArgument`] and [`derive@SingleValue`] list all attributes.
+//! - [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`] and [`derive@SingleValue`] list
+//!   all attributes.
 //!
 //! # Terms
 //!
@@ -61,9 +62,10 @@
 //! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
 //! | template | the text of a key with placeholders, such as `user:{id}` |
 //! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
-//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Geo<T>`](Geo), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Geo<T>`](Geo), [`Stream<T>`](Stream), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
+//! | script | a Lua script or function with typed keys and arguments: [`derive@Script`] |
 //! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
 //! | pattern | all keys of a template, with some arguments bound; see [`scan`] |
 //! | catalog | all keyspaces of a program: [`catalog!`] |
@@ -75,11 +77,11 @@
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`] and [`derive@SingleValue`] |
+//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`], [`derive@Script`] and [`derive@SingleValue`] |
 //! | `json` | yes | the kind [`Json<T>`](Json) |
 //! | `embedded` | | [`Redis::embedded`], a server in this process |
 //! | `profiles` | | [`config::Profiles`], named configurations from a TOML file |
-//! | `uuid` | | `Uuid` as an argument, as a value and as an element |
+//! | `uuid` | | `Uuid` as an argument, as a kind and as an element |
 //! | `tracing` | | spans and events; see [`telemetry`] |
 //! | `metrics` | | counters and histograms; see [`telemetry`] |
 //! | `tls` | | encrypted connections; see [the guide](guide::tls) |
@@ -118,12 +120,14 @@ pub mod command;
 
 // Built from commands: one module for each feature.
 pub mod cache;
+pub mod channel;
 pub mod group;
 pub mod lock;
 pub mod once;
 pub mod rate_limit;
 pub mod scan;
 pub mod update;
+pub mod worker;
 
 // The whole program: its catalog, its health and statistics, an in-process server, a layer for
 // services, and the entry point of generated code.
@@ -137,7 +141,9 @@ pub mod guide;
 pub mod health;
 mod macros;
 pub mod raw;
+pub mod script;
 pub mod stats;
+pub mod stream;
 pub mod telemetry;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -161,9 +167,10 @@ pub use key::{KeyArgument, Raw};
 pub use kind::Json;
 pub use kind::geo;
 pub use kind::{
-    Bitmap, Bytes, Counter, Geo, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Set, SingleValue,
-    SortedSet, Text,
+    Bitmap, Bytes, Channel, Counter, Geo, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Record, Set,
+    SingleValue, SortedSet, Stream, Text,
 };
 #[cfg(feature = "derive")]
-pub use redis_keyspace_derive::{KeyArgument, Keyspace, SingleValue};
+pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record, Script, SingleValue};
 pub use schema::{Key, Keyspace};
+pub use script::Script;

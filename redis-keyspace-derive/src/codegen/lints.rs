@@ -58,6 +58,18 @@ pub(crate) const ARGUMENT: &[&str] = &[
     "deprecated", // users of a deprecated variant are warned, not its declaration
 ];
 
+/// For the impl of a record and its constants.
+pub(crate) const RECORD: &[&str] = &[
+    "deprecated",      // users of a deprecated type are warned, not its declaration
+    "unreachable_pub", // constants are as visible as the fields
+];
+
+/// For the impls of a script.
+pub(crate) const SCRIPT: &[&str] = &[
+    "deprecated",      // callers of a deprecated script are warned, not its declaration
+    "unreachable_pub", // the method is as visible as the struct, which is linted itself
+];
+
 /// Returns one attribute for the lints of this module and those that the user allows or expects on
 /// the declaration. An `expect` becomes an `allow`, because the declaration itself fulfils it.
 pub(crate) fn allow(ours: &[&str], theirs: Option<&Forwarded<'_>>) -> TokenStream {

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::context::{Context, Spec, command};
 use super::flags::{CONTAINER, NO_KEYS};
 use super::settings::{Checked, SETTINGS, Setting, SettingKind, set_output_limits, show_output_limits};
+use crate::compact::{CompactSize, CompactSizes, NodeSize};
 use crate::glob;
+use crate::number::parse_i64;
 use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
@@ -31,10 +33,13 @@ fn value(context: &Context<'_>, setting: &Setting) -> Bytes {
     if setting.is_output_limits() {
         return show_output_limits(&context.shared.output_limits).into();
     }
+    if setting.is_event_classes() {
+        return context.state.event_classes.show().into();
+    }
     if setting.name == "databases" {
         return context.state.dbs.len().to_string().into();
     }
-    let value = context.state.config.get(setting.name).cloned();
+    let value = context.state.config.get(setting.stored).cloned();
     value.unwrap_or(Bytes::from_static(setting.default.as_bytes()))
 }
 
@@ -88,9 +93,29 @@ fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     });
     for (setting, value) in checked.collect::<Result<Vec<_>, _>>()? {
         match value {
-            Checked::Text(text) => drop(context.state.config.insert(setting.name, text)),
+            Checked::Text(text) => drop(context.state.config.insert(setting.stored, text)),
+            Checked::EventClasses(classes) => {
+                context.shared.set_event_classes(context.state, classes);
+            }
             Checked::OutputLimits(changes) => set_output_limits(&context.shared.output_limits, changes),
         }
     }
+    let sizes = compact_sizes(context);
+    context.state.dbs.iter_mut().for_each(|db| db.compact = sizes);
     Ok(Reply::OK)
+}
+
+/// Returns the sizes that are set.
+fn compact_sizes(context: &Context<'_>) -> CompactSizes {
+    let number = |name| {
+        let text = value_of(context, name);
+        parse_i64(&text).and_then(|number| usize::try_from(number).ok()).unwrap_or(usize::MAX)
+    };
+    let compact = |items, length| CompactSize { items: number(items), length: number(length) };
+    CompactSizes {
+        hash: compact("hash-max-listpack-entries", "hash-max-listpack-value"),
+        sorted_set: compact("zset-max-listpack-entries", "zset-max-listpack-value"),
+        integers: number("set-max-intset-entries"),
+        node: NodeSize { entries: number("stream-node-max-entries"), bytes: number("stream-node-max-bytes") },
+    }
 }

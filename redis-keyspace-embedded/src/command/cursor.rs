@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::arguments::{first, integer, option};
+use crate::compact::CompactSizes;
 use crate::glob;
 use crate::reply::{Failure, Reply};
 use crate::value::Value;
@@ -65,8 +66,9 @@ impl<'a> Page<'a> {
 
     /// Returns the number of steps of a walk. A small collection is always walked to its end, as on
     /// a real server.
-    pub(super) fn steps(&self, value: &Value) -> usize {
-        if matches!(value.encoding(), "listpack" | "listpackex" | "intset") { usize::MAX } else { self.count }
+    pub(super) fn steps(&self, value: &Value, sizes: &CompactSizes) -> usize {
+        let is_small = matches!(value.encoding(sizes), "listpack" | "listpackex" | "intset");
+        if is_small { usize::MAX } else { self.count }
     }
 
     /// Whether the pattern matches an item.

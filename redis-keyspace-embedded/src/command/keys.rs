@@ -8,6 +8,7 @@ use super::cursor;
 use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, TWO_KEYS};
 use crate::db::{Db, Entry};
 use crate::glob;
+use crate::notices::EventClasses;
 use crate::number::parse_i64;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
@@ -58,9 +59,11 @@ pub(super) const TABLE: &[Spec] = &[
         Ok(Reply::Integer(1))
     }),
     command("copy", -3, 0, TWO_KEYS, copy),
+    command("move", 3, 0, ONE_KEY, move_key),
     command("object", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
     command("object|encoding", 3, 0, SECOND_WORD, |context, arguments| {
-        object(context, arguments, |entry, _| Reply::text(entry.value.encoding()))
+        let sizes = context.db()?.compact;
+        object(context, arguments, |entry, _| Reply::text(entry.value.encoding(&sizes)))
     }),
     command("object|refcount", 3, 0, SECOND_WORD, |context, arguments| {
         object(context, arguments, |entry, _| Reply::Integer(references(entry)))
@@ -108,7 +111,7 @@ fn counts_accesses(context: &Context<'_>) -> bool {
 
 fn delete(context: &mut Context<'_>, keys: &[Bytes]) -> Answer {
     let db = context.db()?;
-    Ok(Reply::count(keys.iter().filter(|key| db.remove(key).is_some()).count()))
+    Ok(Reply::count(keys.iter().filter(|key| db.remove_and_notify(key).is_some()).count()))
 }
 
 fn rename(db: &mut Db, from: &[u8], to: &[u8], now: i64) -> Result<(), Failure> {
@@ -119,7 +122,10 @@ fn rename(db: &mut Db, from: &[u8], to: &[u8], now: i64) -> Result<(), Failure> 
         return Ok(());
     }
     if let Some(entry) = db.remove(from) {
+        db.remove(to);
         db.put(to, entry.value, entry.expires, now);
+        db.notify(EventClasses::GENERIC, "rename_from", from);
+        db.notify(EventClasses::GENERIC, "rename_to", to);
     }
     Ok(())
 }
@@ -152,7 +158,29 @@ fn copy(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if target.contains(to) && !replace {
         return Ok(Reply::Integer(0));
     }
+    target.remove(to);
     target.put(to, value, expires, now);
+    target.notify(EventClasses::GENERIC, "copy_to", to);
+    Ok(Reply::Integer(1))
+}
+
+fn move_key(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let [key, index] = exactly(arguments)?;
+    if context.shared.is_cluster {
+        return Err(Failure::new("ERR MOVE is not allowed in cluster mode"));
+    }
+    let (source, now) = (context.client.db, context.now);
+    let target = database(index, context.state.dbs.len())?;
+    if source == target {
+        return Err(Failure::new("ERR source and destination objects are the same"));
+    }
+    if !context.db()?.contains(key) || context.db_at(target)?.contains(key) {
+        return Ok(Reply::Integer(0));
+    }
+    let Some(Entry { value, expires, .. }) = context.db()?.remove(key) else {
+        return Ok(Reply::Integer(0));
+    };
+    context.db_at(target)?.put(key, value, expires, now);
     Ok(Reply::Integer(1))
 }
 

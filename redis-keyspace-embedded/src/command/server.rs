@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::arguments::{float, integer, option};
-use super::context::{Effect, Spec, command};
+use super::arguments::{exactly, float, integer, option};
+use super::context::{Context, Effect, Spec, command};
 use super::flags::NO_KEYS;
-use crate::reply::{Failure, Reply};
+use crate::number::parse_i64;
+use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
     command("dbsize", 1, 0, NO_KEYS, |context, _| Ok(Reply::count(context.db()?.len()))),
@@ -23,6 +24,7 @@ pub(super) const TABLE: &[Spec] = &[
         }
         Ok(Reply::OK)
     }),
+    command("swapdb", 3, 0, NO_KEYS, swap),
     command("time", 1, 0, NO_KEYS, |context, _| {
         let now = context.shared.clock.now();
         Ok(Reply::Array(vec![
@@ -50,6 +52,28 @@ pub(super) const TABLE: &[Spec] = &[
         }
     }),
 ];
+
+fn swap(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+    let [one, other] = exactly(arguments)?;
+    if context.shared.is_cluster {
+        return Err(Failure::new("ERR SWAPDB is not allowed in cluster mode"));
+    }
+    let index = |text: &Bytes, invalid| {
+        let index = parse_i64(text).and_then(|index| i32::try_from(index).ok());
+        index.ok_or(Failure::new(invalid))
+    };
+    let one = index(one, "ERR invalid first DB index")?;
+    let other = index(other, "ERR invalid second DB index")?;
+    let place = |index: i32| usize::try_from(index).map_err(|_| Failure::DB_RANGE);
+    let places = [place(one)?, place(other)?];
+    if places.iter().any(|&place| place >= context.state.dbs.len()) {
+        return Err(Failure::DB_RANGE);
+    }
+    if let Ok([one, other]) = context.state.dbs.get_disjoint_mut(places) {
+        one.swap(other);
+    }
+    Ok(Reply::OK)
+}
 
 fn unknown_debug(arguments: &[Bytes]) -> Failure {
     let sub = arguments.first().map_or(&b""[..], |sub| sub);

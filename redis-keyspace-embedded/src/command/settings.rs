@@ -5,11 +5,14 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use crate::limits::{OutputLimit, OutputLimits};
+use crate::notices::EventClasses;
 use crate::number::{parse_i64, strtoll};
 
 /// A setting. Settings for memory, disk and timeouts are stored, but have no effect.
 pub(super) struct Setting {
     pub(super) name: &'static str,
+    /// The name that its value is stored under. Some settings have an older name, too.
+    pub(super) stored: &'static str,
     pub(super) default: &'static str,
     /// The kind of its values. `None` means that it cannot be set.
     pub(super) kind: Option<SettingKind>,
@@ -28,6 +31,7 @@ pub(super) enum SettingKind {
     OneOf(&'static [&'static str]),
     SavePoints,
     OutputLimits,
+    EventClasses,
 }
 
 /// A valid value.
@@ -35,6 +39,7 @@ pub(super) enum Checked {
     /// The value as CONFIG GET shows it.
     Text(Bytes),
     OutputLimits(Vec<LimitChange>),
+    EventClasses(EventClasses),
 }
 
 /// The error of a real server for an invalid value.
@@ -42,6 +47,9 @@ pub(super) type Reason = std::borrow::Cow<'static, str>;
 
 const ANY: RangeInclusive<i64> = 0..=0x7FFF_FFFF;
 const POSITIVE: RangeInclusive<i64> = 1..=0x7FFF_FFFF;
+const SIGNED: RangeInclusive<i64> = -0x8000_0000..=0x7FFF_FFFF;
+const SIZE: SettingKind = SettingKind::Number { accepted: 0..=i64::MAX, kept: 0..=i64::MAX };
+const BYTES: SettingKind = SettingKind::Memory(0..=9_223_372_036_854_775_807);
 
 pub(super) const SETTINGS: &[Setting] = &[
     setting("appendonly", "no", SettingKind::YesOrNo),
@@ -51,15 +59,37 @@ pub(super) const SETTINGS: &[Setting] = &[
         "1073741824",
         SettingKind::Memory(1024 * 1024..=9_223_372_036_854_775_807),
     ),
-    Setting { name: "databases", default: "", kind: None },
+    Setting { name: "databases", stored: "databases", default: "", kind: None },
+    setting("hash-max-listpack-entries", "512", SIZE),
+    setting("hash-max-listpack-value", "64", BYTES),
+    older_name("hash-max-ziplist-entries", "hash-max-listpack-entries", "512", SIZE),
+    older_name("hash-max-ziplist-value", "hash-max-listpack-value", "64", BYTES),
+    setting("hll-sparse-max-bytes", "3000", BYTES),
     setting("hz", "10", SettingKind::Number { accepted: ANY, kept: 1..=500 }),
     setting("lazyfree-lazy-user-del", "no", SettingKind::YesOrNo),
+    setting("list-compress-depth", "0", SettingKind::Number { accepted: ANY, kept: ANY }),
+    setting("list-max-listpack-size", "-2", SettingKind::Number { accepted: SIGNED, kept: SIGNED }),
+    older_name(
+        "list-max-ziplist-size",
+        "list-max-listpack-size",
+        "-2",
+        SettingKind::Number { accepted: SIGNED, kept: SIGNED },
+    ),
     setting("maxmemory", "0", SettingKind::Memory(0..=u64::MAX)),
     setting("maxmemory-policy", "noeviction", SettingKind::OneOf(POLICIES)),
     setting("maxmemory-samples", "5", SettingKind::Number { accepted: POSITIVE, kept: POSITIVE }),
+    setting("notify-keyspace-events", "", SettingKind::EventClasses),
+    setting("proto-max-bulk-len", "536870912", SettingKind::Memory(1024 * 1024..=9_223_372_036_854_775_807)),
     setting("save", "", SettingKind::SavePoints),
+    setting("set-max-intset-entries", "512", SIZE),
+    setting("stream-node-max-bytes", "4096", BYTES),
+    setting("stream-node-max-entries", "100", SIZE),
     setting("tcp-keepalive", "300", SettingKind::Number { accepted: ANY, kept: ANY }),
     setting("timeout", "0", SettingKind::Number { accepted: ANY, kept: ANY }),
+    setting("zset-max-listpack-entries", "128", SIZE),
+    setting("zset-max-listpack-value", "64", BYTES),
+    older_name("zset-max-ziplist-entries", "zset-max-listpack-entries", "128", SIZE),
+    older_name("zset-max-ziplist-value", "zset-max-listpack-value", "64", BYTES),
 ];
 
 const POLICIES: &[&str] = &[
@@ -74,7 +104,16 @@ const POLICIES: &[&str] = &[
 ];
 
 const fn setting(name: &'static str, default: &'static str, kind: SettingKind) -> Setting {
-    Setting { name, default, kind: Some(kind) }
+    Setting { name, stored: name, default, kind: Some(kind) }
+}
+
+const fn older_name(
+    name: &'static str,
+    stored: &'static str,
+    default: &'static str,
+    kind: SettingKind,
+) -> Setting {
+    Setting { name, stored, default, kind: Some(kind) }
 }
 
 impl Setting {
@@ -86,6 +125,11 @@ impl Setting {
     /// Whether this is the setting of the output limits, which are stored separately.
     pub(super) fn is_output_limits(&self) -> bool {
         matches!(self.kind, Some(SettingKind::OutputLimits))
+    }
+
+    /// Whether this is the setting of the events of keys, which are stored separately.
+    pub(super) fn is_event_classes(&self) -> bool {
+        matches!(self.kind, Some(SettingKind::EventClasses))
     }
 }
 
@@ -109,6 +153,11 @@ impl SettingKind {
                 one_of(value, words).ok_or_else(wrong)?.into()
             }
             Self::SavePoints => save_points(value).ok_or("Invalid save parameters")?,
+            Self::EventClasses => {
+                let classes = EventClasses::parse(c_string(value));
+                let classes = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+                return Ok(Checked::EventClasses(classes));
+            }
             Self::OutputLimits => return Ok(Checked::OutputLimits(parse_output_limits(value)?)),
         };
         Ok(Checked::Text(text.into()))

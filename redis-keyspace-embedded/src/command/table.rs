@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
-    introspection, keys, lists, pubsub, restore, scripts, server, sets, sorted_sets, streams, strings,
-    transaction,
+    introspection, keys, lcs, lists, memory, pubsub, restore, scripts, server, sets, sorted_sets, streams,
+    strings, transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -29,11 +29,13 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         geo::search::TABLE,
         hyperloglogs::TABLE,
         keys::TABLE,
+        lcs::TABLE,
         lists::ends::TABLE,
         lists::reads::TABLE,
         lists::edits::TABLE,
         lists::moves::TABLE,
         lists::blocking::TABLE,
+        memory::TABLE,
         pubsub::TABLE,
         restore::TABLE,
         scripts::TABLE,
@@ -56,6 +58,7 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         streams::pending::TABLE,
         streams::ranges::TABLE,
         streams::read::TABLE,
+        streams::set_id::TABLE,
         strings::TABLE,
         transaction::TABLE,
     ])

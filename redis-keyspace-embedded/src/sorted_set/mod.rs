@@ -11,21 +11,26 @@ pub(crate) use bounds::{LexBound, LexRange, ScoreRange};
 pub(crate) use tree::Step;
 use tree::{RankTree, Ranked};
 
+use crate::compact::CompactSize;
 use crate::ordered::Ordered;
 
 /// Members ordered by score, then by their bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct SortedSet {
     scores: Ordered<f64>,
     order: RankTree,
+    compact: CompactSize,
     /// Whether a real server stores it as a skip list, which it then keeps. A small one is a list
     /// without the score -0.
     is_large: bool,
 }
 
-/// The limits up to which a real server stores a list.
-const MAX_SMALL: usize = 128;
-const MAX_SMALL_MEMBER: usize = 64;
+impl Default for SortedSet {
+    fn default() -> Self {
+        let (scores, order) = (Ordered::default(), RankTree::default());
+        Self { scores, order, compact: CompactSize::SORTED_SET, is_large: false }
+    }
+}
 
 impl SortedSet {
     pub(crate) fn len(&self) -> usize {
@@ -40,6 +45,18 @@ impl SortedSet {
         self.is_large
     }
 
+    /// Sets the sizes for the following changes.
+    pub(crate) fn set_compact(&mut self, compact: CompactSize) {
+        self.compact = compact;
+    }
+
+    /// Selects the form again, as a real server does for the result of a command.
+    pub(crate) fn repack(&mut self, compact: CompactSize) {
+        self.compact = compact;
+        self.is_large =
+            self.len() > compact.items || self.scores.iter().any(|(member, _)| member.len() > compact.length);
+    }
+
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
         self.scores.get(member).copied()
     }
@@ -50,9 +67,8 @@ impl SortedSet {
         if before.is_some_and(|before| before == score) {
             return before;
         }
-        if before.is_none() && (self.len() >= MAX_SMALL || member.len() > MAX_SMALL_MEMBER) {
-            self.is_large = true;
-        }
+        let CompactSize { items, length } = self.compact;
+        self.is_large |= before.is_none() && (self.len() >= items || member.len() > length);
         let score = if self.is_large { score } else { score + 0.0 }; // turns -0 into 0
         let member = Bytes::copy_from_slice(member);
         if let Some(score) = before {
@@ -166,8 +182,8 @@ impl SortedSet {
 impl FromIterator<(Bytes, f64)> for SortedSet {
     fn from_iter<I: IntoIterator<Item = (Bytes, f64)>>(members: I) -> Self {
         let members: Vec<_> = members.into_iter().collect();
-        let is_large =
-            members.len() > MAX_SMALL || members.iter().any(|(member, _)| member.len() > MAX_SMALL_MEMBER);
+        let CompactSize { items, length } = CompactSize::SORTED_SET;
+        let is_large = members.len() > items || members.iter().any(|(member, _)| member.len() > length);
         let mut sorted = Self { is_large, ..Self::default() };
         for (member, score) in &members {
             sorted.insert(member, *score);

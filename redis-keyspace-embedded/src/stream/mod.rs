@@ -16,6 +16,8 @@ pub(crate) use node::StreamEntry;
 use node::StreamNode;
 use radix::radix_nodes;
 
+use crate::compact::NodeSize;
+
 /// Entries in the order of their IDs, and consumer groups.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
@@ -26,6 +28,7 @@ pub(crate) struct Stream {
     max_deleted: EntryId,
     added: i64,
     groups: BTreeMap<Bytes, Group>,
+    node_size: NodeSize,
 }
 
 /// What trimming keeps.
@@ -48,6 +51,11 @@ pub(crate) struct Trim {
 }
 
 impl Stream {
+    /// Sets the size of nodes for the entries that are added from now on.
+    pub(crate) fn set_node_size(&mut self, size: NodeSize) {
+        self.node_size = size;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.length
     }
@@ -82,7 +90,7 @@ impl Stream {
         let entry =
             StreamEntry { id, fields: fields.iter().map(|field| Bytes::copy_from_slice(field)).collect() };
         match self.nodes.last_entry() {
-            Some(mut node) if node.get().has_room(fields) => node.get_mut().push(entry),
+            Some(mut node) if node.get().has_room(fields, self.node_size) => node.get_mut().push(entry),
             _ => drop(self.nodes.insert(id, StreamNode::new(entry))),
         }
         self.length += 1;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::id::EntryId;
+use crate::compact::NodeSize;
 use crate::number::parse_i64;
 
-/// The limits of a node. They are the default settings of a real server.
-const MAX_ENTRIES: usize = 100;
-const MAX_BYTES: usize = 4096;
+/// The size that no setting exceeds.
+const MAX_BYTES: usize = 1 << 30;
 
 /// An entry of a stream.
 #[derive(Clone, Debug)]
@@ -45,9 +45,11 @@ impl StreamNode {
     }
 
     /// Whether another entry fits.
-    pub(super) fn has_room(&self, fields: &[Bytes]) -> bool {
+    pub(super) fn has_room(&self, fields: &[Bytes], size: NodeSize) -> bool {
         let added: usize = fields.iter().map(Bytes::len).sum();
-        self.bytes.saturating_add(added) < MAX_BYTES && self.entries.len() + self.deleted < MAX_ENTRIES
+        let bytes = if size.bytes == 0 { MAX_BYTES } else { size.bytes.min(MAX_BYTES) };
+        let has_space = self.bytes.saturating_add(added) < bytes;
+        has_space && (size.entries == 0 || self.entries.len() + self.deleted < size.entries)
     }
 
     pub(super) fn push(&mut self, entry: StreamEntry) {

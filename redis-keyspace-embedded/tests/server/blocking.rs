@@ -118,6 +118,41 @@ a ! BLPOP q 0
 d COPY source q
 a ?
 d LRANGE source 0 -1
+# SWAPDB serves the clients of both databases.
+a ! BLPOP swapped 0
+d SELECT 1
+d RPUSH swapped 1
+d SWAPDB 0 1
+d EXISTS swapped
+d SELECT 0
+a ?
+d EXISTS swapped
+# A reader of a group learns that its stream was flushed, or exchanged for nothing.
+d XADD flushed 1-1 f v
+d XGROUP CREATE flushed g $
+a ! XREADGROUP GROUP g c BLOCK 0 STREAMS flushed >
+b ! XREAD BLOCK 0 STREAMS flushed $
+d FLUSHDB
+a ?
+d XADD flushed 2-1 f v
+b ?
+d XADD exchanged 1-1 f v
+d XGROUP CREATE exchanged g $
+a ! XREADGROUP GROUP g c BLOCK 0 STREAMS exchanged >
+d SWAPDB 0 1
+a ?
+d SWAPDB 0 1
+d DEL exchanged
+d XADD retyped 1-1 f v
+d XGROUP CREATE retyped g $
+d SELECT 1
+d LPUSH retyped 1
+d SELECT 0
+a ! XREADGROUP GROUP g c BLOCK 0 STREAMS retyped >
+d SWAPDB 0 1
+a ?
+d SWAPDB 0 1
+d FLUSHALL
 ";
 
 /// The number of connections that wait.

@@ -215,3 +215,28 @@ async fn large_streams_are_divided_as_on_a_real_server() {
         same(&mut pair, &["XLEN", key]).await;
     }
 }
+
+/// The default sizes: one more item or byte makes a collection large.
+#[tokio::test]
+async fn encodings_of_collections_that_are_just_small_enough() {
+    let (real, embedded) = (RealServer::builder().start(), Server::new());
+    let mut pair = [Raw::embedded(&embedded), Raw::real(&real).await];
+    let numbers = |count: usize| (0..count).map(|number| number.to_string());
+    let doubled = |count: usize| numbers(count).flat_map(|number| [number.clone(), number]);
+    for (name, limit) in [("HSET", 512), ("ZADD", 128), ("SADD", 512)] {
+        for count in [limit, limit + 1] {
+            let key = format!("{name}:{count}");
+            let items: Vec<String> =
+                if name == "SADD" { numbers(count).collect() } else { doubled(count).collect() };
+            let command: Vec<String> = [name.to_owned(), key.clone()].into_iter().chain(items).collect();
+            same(&mut pair, &command).await;
+            same(&mut pair, &["OBJECT", "ENCODING", &key]).await;
+        }
+        for length in [64, 65] {
+            let (key, item) = (format!("{name}:long:{length}"), "x".repeat(length));
+            let command = if name == "SADD" { vec![name, &key, &item] } else { vec![name, &key, "1", &item] };
+            same(&mut pair, &command).await;
+            same(&mut pair, &["OBJECT", "ENCODING", &key]).await;
+        }
+    }
+}

@@ -67,6 +67,9 @@ const SCRIPTS: &[&str] = &[
     include_str!("scripts/transactions.txt"),
     include_str!("scripts/connection.txt"),
     include_str!("scripts/config.txt"),
+    include_str!("scripts/compact.txt"),
+    include_str!("scripts/lcs.txt"),
+    include_str!("scripts/databases.txt"),
     include_str!("scripts/introspection.txt"),
 ];
 

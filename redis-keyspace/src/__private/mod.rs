@@ -4,6 +4,7 @@ mod parsed;
 
 use core::fmt::{self, Debug, Formatter};
 
+pub use core::default::Default;
 pub use core::option::Option;
 pub use core::result::Result;
 pub use core::time::Duration;
@@ -11,14 +12,17 @@ pub use std::vec::Vec;
 
 pub use bytes::Bytes as SharedBytes;
 
+pub use crate::error::Error;
+
 pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
+pub use crate::command::{ScriptDefinition, ScriptInput, ScriptResult, check_script, count_keys};
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{
-    DecodeError, EncodeError, Kind, KindMeta, Role, SingleValue, Wrapped, decode_wrapped,
-    decode_wrapped_owned, encode_variant, encode_wrapped, encode_wrapped_within, unknown_variant,
-    wire_format_of_wrapped,
+    DecodeError, EncodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta,
+    RecordFields, Role, SingleValue, Trim, Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant,
+    encode_wrapped, encode_wrapped_within, unknown_variant, wire_format_of_wrapped,
 };
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
@@ -65,7 +69,7 @@ pub mod bindings {
     bindings! {
         glob
         __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
-        __captures __conflict __f __other __out __state __template __text __this __visitor
+        __captures __conflict __f __fields __other __out __state __template __text __this __visitor
     }
 }
 

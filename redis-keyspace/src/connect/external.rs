@@ -27,8 +27,12 @@ impl ExternalPool {
             Ok(Err(bb8::RunError::User(error))) => return Err(can_not_connect(error)),
             // bb8 hides why it could not connect. One attempt outside of the pool finds out.
             Ok(Err(bb8::RunError::TimedOut)) => {
-                self.dedicated(db, deadline).await?;
-                return Err(busy(deadline));
+                return Err(match self.dedicated(db, deadline).await {
+                    Ok(_) => busy(deadline),
+                    // The attempt had only the rest of the time, so it shows nothing.
+                    Err(error) if error.budget() == Some(Budget::Connect) => self.out_of_time(deadline),
+                    Err(error) => error,
+                });
             }
             Err(_) => return Err(self.out_of_time(deadline)),
         };
@@ -302,6 +306,16 @@ pub(super) fn pipeline(request: &Request, namespace: &str) -> Pipeline {
     pipeline
 }
 
+/// Returns the commands of a transaction after MULTI as a pipeline.
+pub(super) fn executing(request: &Request, namespace: &str) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(request.replies());
+    for packet in request.packets() {
+        append(&mut pipeline, &Request::One(packet.clone()), namespace);
+    }
+    pipeline.cmd("EXEC");
+    pipeline
+}
+
 fn append(pipeline: &mut Pipeline, request: &Request, namespace: &str) {
     request.visit(&mut |wire| match wire {
         Wire::Bare(name) => {
@@ -309,18 +323,12 @@ fn append(pipeline: &mut Pipeline, request: &Request, namespace: &str) {
         }
         Wire::Packet(packet) => {
             // Connections of the application may reach any server, so the whole script is sent.
-            let script = packet.as_kept_script();
+            let script = packet.as_whole_script();
             let packet = script.as_ref().unwrap_or(packet);
             pipeline.cmd(packet.name);
-            for argument in packet.head.iter().flat_map(|head| head.iter()) {
-                pipeline.arg(argument);
-            }
-            packet.keys.visit(namespace, &mut |parts| {
+            packet.visit_words(namespace, &mut |parts| {
                 pipeline.arg(parts.concat());
             });
-            for argument in packet.args.iter() {
-                pipeline.arg(argument);
-            }
         }
     });
 }

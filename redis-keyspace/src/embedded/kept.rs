@@ -1,9 +1,10 @@
-//! The native version of the script that gives keys their lifetime.
+//! The native versions of the scripts that give keys their lifetime.
 
+use bytes::Bytes;
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 
 use super::lua::call;
-use crate::protocol::KEPT_WRITE;
+use crate::protocol::{KEPT_TRANSFER, KEPT_WRITE};
 
 /// Lua numbers are exact below this value.
 pub(super) const EXACT: u64 = 1 << 53;
@@ -14,8 +15,10 @@ pub(super) fn register(server: &Server) {
             return Err(Reply::error("ERR the script takes a key, a lifetime, a flag and a command"));
         };
         let starts = &renews[..] == b"1" || is_absent(script, key)?;
-        let mut words: Vec<&[u8]> = vec![command, key];
+        let mut words: Vec<&[u8]> = vec![command];
         words.extend(args.iter().map(|argument| &argument[..]));
+        // The key follows the command, or the subcommand of XGROUP.
+        words.insert(if command == "XGROUP" { 2.min(words.len()) } else { 1 }, key);
         let reply = script.call(&words);
         if starts && !matches!(reply, Reply::Error(_)) {
             call(script, &[b"PEXPIRE", key, millis])?;
@@ -27,6 +30,42 @@ pub(super) fn register(server: &Server) {
             _ => Ok(reply),
         }
     });
+    super::lua::register(server, KEPT_TRANSFER, transfer);
+}
+
+/// Runs a command on several keys, and sets the lifetime of the key that it writes.
+fn transfer(script: &mut ScriptContext<'_, '_>, keys: &[Bytes], values: &[Bytes]) -> Result<Reply, Reply> {
+    let [millis, renews, written, counts, before, command, args @ ..] = values else {
+        return Err(Reply::error(
+            "ERR the script takes a lifetime, two flags, a position, a count and a command",
+        ));
+    };
+    let Some((before, after)) = number(before).and_then(|count| args.split_at_checked(count)) else {
+        return Err(Reply::error("ERR the script takes as many arguments as the count says"));
+    };
+    let Some(written) = number(written).and_then(|place| keys.get(place.checked_sub(1)?)) else {
+        return Err(Reply::error("ERR the written key is not one of the keys"));
+    };
+    let starts = &renews[..] == b"1" || is_absent(script, written)?;
+    let others = keys.len().saturating_sub(1).to_string();
+    let mut words: Vec<&[u8]> = vec![command];
+    words.extend(before.iter().map(|argument| &argument[..]));
+    for (place, key) in keys.iter().enumerate() {
+        words.push(key);
+        if place == 0 && &counts[..] == b"1" {
+            words.push(others.as_bytes());
+        }
+    }
+    words.extend(after.iter().map(|argument| &argument[..]));
+    let reply = script.call(&words);
+    if starts && !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil) {
+        call(script, &[b"PEXPIRE", written, millis])?;
+    }
+    Ok(reply)
+}
+
+fn number(text: &[u8]) -> Option<usize> {
+    str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Whether the key does not exist.

@@ -22,18 +22,22 @@
 //! # Ok(()) }
 //! ```
 
+mod absent;
 mod clock;
 mod fills;
 mod fixed_windows;
 mod groups;
 mod guarded;
 mod kept;
+mod leaderboards;
 mod locks;
 mod lua;
 mod rate_limits;
-mod stored;
+mod records;
+mod streams;
 mod transactions;
 mod updates;
+mod workers;
 
 pub use redis_keyspace_embedded::*;
 
@@ -42,16 +46,20 @@ use crate::config::{EmbeddedServer, Endpoint, RedisBuilder};
 
 /// Registers native versions of this crate's scripts. The server cannot run Lua.
 fn register_scripts(server: &Server) {
+    absent::register(server);
     fills::register(server);
     fixed_windows::register(server);
     groups::register(server);
     guarded::register(server);
     kept::register(server);
+    leaderboards::register(server);
     locks::register(server);
     rate_limits::register(server);
-    stored::register(server);
+    records::register(server);
+    streams::register(server);
     transactions::register(server);
     updates::register(server);
+    workers::register(server);
 }
 
 impl RedisBuilder {

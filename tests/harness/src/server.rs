@@ -80,6 +80,10 @@ impl RealServerBuilder {
     /// Sets the password of the default user (`requirepass`).
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        // Some servers can't take quotes and backslashes from the command line.
+        if self.settings == Settings::CommandLine {
+            self.settings = Settings::File;
+        }
         self
     }
 

@@ -164,8 +164,6 @@ checks! {
         let bitmap = filled(11, &[1]).await;
         assert_eq!(bitmap.bit_not().store(&bitmap).await.unwrap(), 1);
         assert_eq!((bitmap.bit_count(..).await.unwrap(), bitmap.bit_pos(false, ..).await.unwrap()), (7, Some(1)));
-    },
-    store: async {
         let (bitmap, to) = (filled(12, &[1]).await, Keys::bitmap(12, 1));
         // It replaces what was there, and renews its lifetime.
         to.set_bit(100, true).await.unwrap();

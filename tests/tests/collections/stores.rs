@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis_keyspace::command::{I, Ttl};
 use redis_keyspace::geo::From;
 use redis_keyspace::{ErrorKind, Key, Redis};
+use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{
     PATIENCE, RealCluster, RealServer, both_servers, raw, shared_cluster, unique_namespace, wire,
 };
@@ -116,31 +117,43 @@ fn keys_in_several_slots_are_rejected_before_anything_is_sent() {
     );
 }
 
-/// Without MULTI, a transaction is a script, which can't run another one.
+/// Without MULTI, a transaction is a script, which sets the lifetimes itself.
 #[test]
-fn a_server_without_multi_stores_outside_of_transactions() {
+fn a_server_without_multi_stores_in_transactions() {
     let server = RealServer::start();
     server.redis_cli(&["ACL", "SETUSER", "app", "reset", "on", ">pass", "~*", "+@all", "-multi"]);
     let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
-    let redis = builder.build().unwrap();
-    redis_keyspace_tests::within(
-        PATIENCE,
-        redis.scope(async {
-            let (bitmap, to, forever) = (Keys::bitmap(3, 0), Keys::bitmap(3, 1), Keys::forever_bitmap(3));
-            bitmap.set_bit(1, true).await.unwrap();
-            assert_eq!(Key::bit_or([bitmap.clone()]).store(&to).await.unwrap(), 1);
-            let store = Key::bit_or([bitmap.clone()]).store(&to);
-            let error = redis.transaction((store, bitmap.get_bit(1))).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-            let store = Key::bit_or([bitmap.clone()]).store(&forever);
-            assert_eq!(redis.transaction((store, forever.bit_count(..))).await.unwrap(), (1, 1));
-            // The numbers of Lua would round this integer, which is an error.
-            let large = (1 << 60) + 1;
-            forever.bit_field().set(I::<64>, 0, large).await.unwrap();
-            assert_eq!(forever.bit_field().get(I::<64>, 0).await.unwrap(), [Some(large)]);
-            let reads = (forever.bit_field().get(I::<64>, 0), forever.get_bit(0));
-            let error = redis.transaction(reads).await.unwrap_err();
-            assert!(error.to_string().contains("2^53"), "{error}");
-        }),
-    );
+    let embedded = Server::new();
+    let _rejecting = embedded.inject(Fault::error("NOPERM no permission to run MULTI").on("MULTI"));
+    for builder in [builder, Redis::builder().embedded(embedded.clone())] {
+        let redis = builder.build().unwrap();
+        redis_keyspace_tests::within(PATIENCE, redis.scope(stored_without_multi(&redis)));
+    }
+}
+
+async fn stored_without_multi(redis: &Redis) {
+    let (bitmap, to, forever) = (Keys::bitmap(3, 0), Keys::bitmap(3, 1), Keys::forever_bitmap(3));
+    bitmap.set_bit(1, true).await.unwrap();
+    assert_eq!(Key::bit_or([bitmap.clone()]).store(&to).await.unwrap(), 1);
+    assert!(to.persist().await.unwrap());
+    let store = Key::bit_or([bitmap.clone()]).store(&to);
+    assert_eq!(redis.transaction((store, to.get_bit(1))).await.unwrap(), (1, true));
+    assert!(to.ttl().await.unwrap().remaining().is_some(), "it is replaced, so it gets its TTL");
+    let (visitors, all) = (Keys::visitors(3, 0), Keys::visitors(3, 1));
+    let merge = || (visitors.pf_add([1]), all.pf_merge([visitors.clone()]));
+    redis.transaction(merge()).await.unwrap();
+    assert!(all.ttl().await.unwrap().remaining().is_some());
+    assert!(all.persist().await.unwrap());
+    redis.transaction(merge()).await.unwrap();
+    assert_eq!(all.ttl().await.unwrap(), Ttl::NoExpiry, "a merge keeps the TTL");
+    assert_eq!(all.pf_count().await.unwrap(), 1);
+    let store = Key::bit_or([bitmap.clone()]).store(&forever);
+    assert_eq!(redis.transaction((store, forever.bit_count(..))).await.unwrap(), (1, 1));
+    // The numbers of Lua would round this integer, which is an error.
+    let large = (1 << 60) + 1;
+    forever.bit_field().set(I::<64>, 0, large).await.unwrap();
+    assert_eq!(forever.bit_field().get(I::<64>, 0).await.unwrap(), [Some(large)]);
+    let reads = (forever.bit_field().get(I::<64>, 0), forever.get_bit(0));
+    let error = redis.transaction(reads).await.unwrap_err();
+    assert!(error.to_string().contains("2^53"), "{error}");
 }

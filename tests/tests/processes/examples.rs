@@ -174,6 +174,22 @@ fn a_cache_queries_the_database_once_and_returns_stale_values() {
 }
 
 #[test]
+fn a_stream_worker_repeats_jobs_and_buries_those_that_keep_failing() {
+    says_on_both(
+        "stream_worker",
+        &[
+            "a worker died with the mail to ann",
+            "sent to ann",
+            "failed, trying again: the handler panicked: the connection broke",
+            "sent to flaky",
+            "given up after 3 attempts: no such address",
+            "succeeded: 3, dead: 1",
+            "dead: mail to no-one, 3 attempts: no such address",
+        ],
+    );
+}
+
+#[test]
 fn sessions_live_as_long_as_their_tokens() {
     let expected = [
         "before the first use: 1 minute",
@@ -183,6 +199,30 @@ fn sessions_live_as_long_as_their_tokens() {
         "after logging out: None",
     ];
     says_on_both("session", &expected);
+}
+
+#[test]
+fn an_index_knows_the_sessions_of_a_user() {
+    let expected = [
+        "sessions of 7: [\"s1\", \"s2\"]",
+        "3 sessions are online, the first two are [\"s1\", \"s2\"]",
+        "they are kept for 10 seconds",
+        "ended 2 sessions of 7",
+        "the index of 7 exists: false",
+        "s3 is still Some(Session { user: 8, device: \"tablet\" })",
+    ];
+    says_on_both("session_index", &expected);
+}
+
+#[test]
+fn a_leaderboard_shows_the_best_and_the_neighbours() {
+    let expected = [
+        "1. ann 55",
+        "cyd has place 3:\n2. bob 50\n3. cyd 10\n4. dan 5",
+        "the first page shows 2 of 4 players",
+        "rounds of ann: Some(2)",
+    ];
+    says_on_both("leaderboard", &expected);
 }
 
 #[test]
@@ -203,6 +243,16 @@ fn a_cart_loses_no_update() {
     let expected =
         ["additions lost", "update: 10 products, 50 pieces", "all removed: the cart exists: false"];
     says_on_both("cart", &expected);
+}
+
+#[test]
+fn a_stock_never_falls_below_zero() {
+    says_on_both("stock", &["customers served: 3", "left: 1, reserved by 3 customers, orders: 3"]);
+}
+
+#[test]
+fn workers_share_a_rate_limit() {
+    says_on_both("rate_limited_worker", &["queued: 15", "sent 15 mails"]);
 }
 
 #[test]

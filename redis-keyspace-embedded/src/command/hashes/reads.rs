@@ -55,10 +55,11 @@ fn hscan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key, cursor], options) = first(arguments)?;
     let cursor = cursor::parse(cursor)?;
     let now = context.now;
+    let sizes = context.db()?.compact;
     let Some(value) = context.db()?.read(key, now) else { return Ok(cursor::reply(0, Vec::new())) };
     let hash = value.hash()?;
     let page = Page::parse(options, true)?;
-    let (mut items, next) = hash.walk(cursor, page.steps(value));
+    let (mut items, next) = hash.walk(cursor, page.steps(value, &sizes));
     if next == 0 && items.len() == hash.len() {
         items.reverse(); // the order of HGETALL
     }

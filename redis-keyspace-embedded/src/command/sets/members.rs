@@ -7,6 +7,7 @@ use crate::command::arguments::{exactly, first};
 use crate::command::context::{Context, Spec, command};
 use crate::command::cursor::{self, Page};
 use crate::command::flags::{ONE_KEY, TWO_KEYS};
+use crate::notices::EventClasses;
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Reply};
 use crate::value::Value;
@@ -22,6 +23,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let set = value.set_mut()?;
         let added = members.iter().filter(|member| set.insert(member, ()).is_none()).count();
         if added > 0 {
+            db.notify(EventClasses::SET, "sadd", key);
             db.settle(key);
         }
         Ok(Reply::count(added))
@@ -33,6 +35,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let set = value.set_mut()?;
         let removed = members.iter().filter(|member| set.remove(member).is_some()).count();
         if removed > 0 {
+            db.notify(EventClasses::SET, "srem", key);
             db.settle(key);
         }
         Ok(Reply::count(removed))
@@ -60,10 +63,11 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let ([key, cursor], options) = first(arguments)?;
         let cursor = cursor::parse(cursor)?;
         let now = context.now;
+        let sizes = context.db()?.compact;
         let Some(value) = context.db()?.read(key, now) else { return Ok(cursor::reply(0, Vec::new())) };
         let set = value.set()?;
         let page = Page::parse(options, false)?;
-        let (items, next) = set.walk(cursor, page.steps(value));
+        let (items, next) = set.walk(cursor, page.steps(value, &sizes));
         let members = items.into_iter().filter(|(member, ())| page.selects(member));
         Ok(cursor::reply(next, members.map(|(member, ())| Reply::Bulk(member.clone())).collect()))
     }),
@@ -84,10 +88,14 @@ fn smove(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if let Some(value) = db.value_mut(source) {
         value.set_mut()?.remove(member);
     }
+    db.notify(EventClasses::SET, "srem", source);
     db.settle(source);
-    if let Some(value) = db.value_or(target, Value::Set(Ordered::default()), now) {
-        value.set_mut()?.insert(member, ());
+    if let Some(value) = db.value_or(target, Value::Set(Ordered::default()), now)
+        // If the target already has the member, it does not count as changed.
+        && value.set_mut()?.insert(member, ()).is_none()
+    {
+        db.notify(EventClasses::SET, "sadd", target);
+        db.settle(target);
     }
-    db.settle(target);
     Ok(Reply::Integer(1))
 }

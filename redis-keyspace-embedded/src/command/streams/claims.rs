@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
+use super::groups::CONSUMER_CREATED;
 use super::parse::{entry_id, range_start};
 use super::{change_group, entry, id, no_group, owned, read_stream};
 use crate::command::arguments::{first, integer, option};
 use crate::command::bounded::at_least;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
-use crate::stream::{EntryId, Group, PendingEntry};
+use crate::stream::{EntryId, Group, PendingEntry, Stream};
 use crate::value::Value;
 
 pub(in crate::command) const TABLE: &[Spec] =
@@ -109,6 +111,7 @@ fn xclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if let Some(group) = stream.group_mut(name) {
         group.last_id = group.last_id.max(options.last_id);
     }
+    let has_consumer = knows_consumer(stream, name, &consumer);
     let mut claimed = Vec::new();
     for own in ids {
         let reply = stream.entry(own).map(|found| if options.only_ids { id(own) } else { entry(found) });
@@ -120,12 +123,21 @@ fn xclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
             None => drop(group.acknowledge(own)),
         }
     }
+    if has_consumer != knows_consumer(stream, name, &consumer) {
+        context.db()?.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
+    }
     Ok(Reply::Array(claimed))
+}
+
+fn knows_consumer(stream: &Stream, group: &[u8], consumer: &Bytes) -> bool {
+    stream.group(group).is_some_and(|group| group.consumers().contains_key(consumer))
 }
 
 fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     /// How many pending entries are examined for each one that may be claimed.
     const ATTEMPTS: usize = 10;
+    /// A real server allocates an ID, of 16 bytes, for each entry.
+    const MAX_COUNT: usize = usize::MAX / 2 / 16;
     let ([key, name, consumer, min_idle, start], mut rest) = first(arguments)?;
     let now = context.now;
     let min_idle = named(min_idle, "min-idle-time", "XAUTOCLAIM")?.max(0);
@@ -134,7 +146,11 @@ fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     while let Some((word, after)) = rest.split_first() {
         rest = match (option(word).as_slice(), after) {
             (b"COUNT", [value, after @ ..]) => {
-                count = at_least(value, 1, "ERR COUNT must be > 0")?;
+                const INVALID: &str = "ERR COUNT must be > 0";
+                count = at_least(value, 1, INVALID)?;
+                if count > MAX_COUNT {
+                    return Err(Failure::new(INVALID));
+                }
                 after
             }
             (b"JUSTID", _) => {
@@ -152,6 +168,7 @@ fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let Some(Value::Stream(stream)) = context.db()?.value_mut(key) else {
         return Err(no_group(key, name, ""));
     };
+    let has_consumer = knows_consumer(stream, name, &consumer);
     let (mut claimed, mut deleted) = (Vec::new(), Vec::new());
     let mut candidates = candidates.into_iter();
     let mut attempts = count.saturating_mul(ATTEMPTS);
@@ -168,6 +185,9 @@ fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
                 deleted.push(id(own));
             }
         }
+    }
+    if has_consumer != knows_consumer(stream, name, &consumer) {
+        context.db()?.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
     }
     let next = candidates.next().unwrap_or(EntryId::ZERO);
     Ok(Reply::Array(vec![id(next), Reply::Array(claimed), Reply::Array(deleted)]))

@@ -7,6 +7,7 @@ use super::{change_stream, id, read_stream};
 use crate::command::arguments::{exactly, first};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::stream::{EntryId, Stream};
 use crate::value::Value;
@@ -23,17 +24,22 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let ids: Vec<EntryId> = ids.iter().map(|text| entry_id(text, 0)).collect::<Result<_, _>>()?;
         let deleted = ids.into_iter().filter(|&id| stream.delete(id)).count();
         if deleted > 0 {
-            context.db()?.settle(key);
+            let db = context.db()?;
+            db.notify(EventClasses::STREAM, "xdel", key);
+            db.settle(key);
         }
         Ok(Reply::count(deleted))
     }),
     command("xtrim", -4, 0, ONE_KEY, |context, arguments| {
         let ([key], rest) = first(arguments)?;
-        let trim = TrimOptions::parse(rest, false)?.trim.ok_or(Failure::SYNTAX)?;
+        let node = context.db()?.compact.node;
+        let trim = TrimOptions::parse(rest, false, node)?.trim.ok_or(Failure::SYNTAX)?;
         let Some(stream) = change_stream(context, key)? else { return Ok(Reply::Integer(0)) };
         let deleted = stream.trim(trim);
         if deleted > 0 {
-            context.db()?.settle(key);
+            let db = context.db()?;
+            db.notify(EventClasses::STREAM, "xtrim", key);
+            db.settle(key);
         }
         Ok(Reply::count(deleted))
     }),
@@ -41,7 +47,8 @@ pub(in crate::command) const TABLE: &[Spec] = &[
 
 fn xadd(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([key], rest) = first(arguments)?;
-    let TrimOptions { trim, only_present, rest } = TrimOptions::parse(rest, true)?;
+    let node = context.db()?.compact.node;
+    let TrimOptions { trim, only_present, rest } = TrimOptions::parse(rest, true, node)?;
     let (text, fields) = rest.split_first().ok_or(Failure::arity("xadd"))?;
     let wanted = if text.as_ref() == b"*" { NewId::Automatic } else { new_id(text, 0)? };
     if fields.is_empty() || !fields.len().is_multiple_of(2) {
@@ -74,8 +81,10 @@ fn xadd(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         "ERR The ID specified in XADD is equal or smaller than the target stream top item",
     ))?;
     stream.add(added, fields);
-    if let Some(trim) = trim {
-        stream.trim(trim);
+    let trimmed = trim.map_or(0, |trim| stream.trim(trim));
+    db.notify(EventClasses::STREAM, "xadd", key);
+    if trimmed > 0 {
+        db.notify(EventClasses::STREAM, "xtrim", key);
     }
     db.settle(key);
     Ok(id(added))

@@ -10,6 +10,7 @@ pub(super) mod info;
 pub(super) mod pending;
 pub(super) mod ranges;
 pub(super) mod read;
+pub(super) mod set_id;
 
 use bytes::Bytes;
 

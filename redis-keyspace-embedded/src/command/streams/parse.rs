@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::command::arguments::{integer, option};
+use crate::compact::NodeSize;
 use crate::number::{is_space, parse_i64};
 use crate::reply::Failure;
 use crate::stream::{EntryId, Keep, Trim};
@@ -94,9 +95,7 @@ pub(super) struct TrimOptions<'a> {
 
 impl<'a> TrimOptions<'a> {
     /// Parses the options. Those of XADD end before the first argument that is none.
-    pub(super) fn parse(arguments: &'a [Bytes], is_add: bool) -> Result<Self, Failure> {
-        // The default of a real server: the entries of 100 nodes.
-        const DEFAULT_LIMIT: i64 = 10_000;
+    pub(super) fn parse(arguments: &'a [Bytes], is_add: bool, node: NodeSize) -> Result<Self, Failure> {
         let mut rest = arguments;
         let (mut keep, mut is_approximate, mut limit, mut only_present) = (None, false, None, false);
         while let Some((word, after)) = rest.split_first() {
@@ -153,9 +152,20 @@ impl<'a> TrimOptions<'a> {
         if limit.is_some() && !is_approximate {
             return Err(Failure::new("ERR syntax error, LIMIT cannot be used without the special ~ option"));
         }
-        let limit = limit.unwrap_or(if is_approximate { DEFAULT_LIMIT } else { 0 });
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = match limit {
+            Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+            None if is_approximate => default_limit(node),
+            None => 0,
+        };
         let trim = keep.map(|keep| Trim { keep, is_approximate, limit });
         Ok(Self { trim, only_present, rest })
+    }
+}
+
+/// The greatest number of entries that approximate trimming removes: those of 100 nodes.
+fn default_limit(node: NodeSize) -> usize {
+    match node.entries.saturating_mul(100) {
+        0 => 10_000,
+        entries => entries.min(1_000_000),
     }
 }

@@ -4,11 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::docs::storing;
-use super::store::{Sources, Store};
+use super::several::{SeveralKeys, Store};
 use crate::command::base::Command;
-use crate::error::Error;
 use crate::kind::Bitmap;
-use crate::protocol::{Args, read};
+use crate::protocol::{Args, KeyCount, read};
 use crate::schema::{Key, Keyspace};
 
 /// Combined bitmaps, created by [`Key::bit_and`], [`Key::bit_or`], [`Key::bit_xor`] and
@@ -16,20 +15,21 @@ use crate::schema::{Key, Keyspace};
 #[must_use = "nothing is combined unless the result is stored"]
 pub struct BitOp<S> {
     operation: &'static [&'static str],
-    sources: Sources,
+    sources: SeveralKeys,
     keyspace: PhantomData<fn() -> S>,
 }
 
 impl<S: Keyspace> BitOp<S> {
     fn new(operation: &'static [&'static str], keys: impl IntoIterator<Item = Key<S, Bitmap>>) -> Self {
-        Self { operation, sources: Sources::of(keys), keyspace: PhantomData }
+        Self { operation, sources: SeveralKeys::of(keys), keyspace: PhantomData }
     }
 
     /// Writes the result to a key, whatever that key held before. Returns the length of the result
     /// in bytes: that of the longest bitmap. A result without bytes deletes the key.
     ///
-    /// The key gets its declared TTL, also if it existed. On a cluster, all keys must be in one
-    /// slot; otherwise nothing is sent.
+    /// Without bitmaps to combine, the command is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error. On a cluster, all keys must be in one
+    /// slot.
     ///
     /// ```
     /// # use redis_keyspace::{Bitmap, Key, Keyspace, Redis};
@@ -53,15 +53,14 @@ impl<S: Keyspace> BitOp<S> {
     #[doc = storing!()]
     #[doc(alias = "BITOP")]
     pub fn store(self, to: &Key<S, Bitmap>) -> Command<u64> {
-        let after = if self.sources.is_empty() {
-            Err(Error::invalid_input(
-                "there are no bitmaps to combine: give at least one, or delete the destination with `del`",
-            ))
-        } else {
-            Ok(Args::default())
+        let store = Store {
+            command: "BITOP",
+            before: self.operation,
+            counts: KeyCount::Implied,
+            args: Ok(Args::default()),
+            replaces: true,
+            decode: read::count,
         };
-        let store =
-            Store { command: "BITOP", before: self.operation, after, replaces: true, decode: read::count };
         store.into_key(self.sources, to)
     }
 }

@@ -84,17 +84,18 @@ One."
     };
 }
 
-/// The end of the documentation of a command that writes a key from others.
+/// The end of the documentation of a command that stores what it reads in another key.
 macro_rules! storing {
     () => {
         "
-Not retried after a lost connection, because other programs may have changed the keys meanwhile.
+The stored result gets the TTL of its template in the same atomic step, whatever TTL the key had;
+[`ttl`](crate::Command::ttl) sets another one.
 
 # Errors
 
-[`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on different servers or, on a cluster, in
-different slots; the error names both templates, and nothing is sent. Otherwise those of any command. If a
-key has another type, nothing is changed.
+Those of any command; see [`ErrorKind`](crate::ErrorKind). If a key that is read has another type, nothing
+is changed. [`InvalidInput`](crate::ErrorKind::InvalidInput) if, on a cluster, the keys are in different
+slots; the error names the templates, and nothing is sent.
 
 # Cancellation
 
@@ -102,7 +103,7 @@ Dropping the future before its first poll sends nothing. After that, the command
 
 # Round trips
 
-One."
+One. A second one if the server does not know the script that sets the TTL yet."
     };
 }
 

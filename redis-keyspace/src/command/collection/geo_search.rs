@@ -2,17 +2,18 @@
 
 use std::marker::PhantomData;
 
-use super::base::{self, BuildOptions, KeyOptions};
+use super::base;
 use super::docs::storing;
 use super::geo_area::position;
 use super::scores;
-use super::store::{Sources, Store};
+use super::several::{SeveralKeys, Store};
 use crate::command::base::Command;
 use crate::command::builder::{Deferred, command_builder};
+use crate::command::key_options::{BuildOptions, KeyOptions};
 use crate::error::{Error, Result};
 use crate::kind::geo::{Distance, Position};
-use crate::kind::{Geo, SingleValue, SortedSet};
-use crate::protocol::{Args, Decode, Packet, Replies, Reply, Request, read};
+use crate::kind::{Geo, Kind, SingleValue, SortedSet};
+use crate::protocol::{Args, Decode, KeyCount, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// `GEOADD` with its options, created by [`Key::geo_add`] and [`Key::geo_add_many`]. Await it, or
@@ -252,8 +253,8 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// Writes the members that the search finds to another geo set, whatever that key held before.
     /// Returns how many. If there are none, the key is deleted.
     ///
-    /// The key gets its declared TTL, also if it existed. On a cluster, both keys must be in one
-    /// slot; otherwise nothing is sent. What is returned with each member does not matter.
+    /// On a cluster, both keys must be in one slot. What the search would return with each member
+    /// does not matter.
     ///
     /// If the member in the center is not in the set, the command fails with
     /// [`Server`](crate::ErrorKind::Server), and nothing is changed.
@@ -313,25 +314,43 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
         self.stored_in(to, Some("STOREDIST"))
     }
 
-    fn stored_in<V>(self, to: &Key<S, V>, option: Option<&str>) -> Command<u64> {
-        let Deferred::Building(options) = self.0 else {
-            let polled =
-                "the search was polled before its result was to be stored, so it has run; create a new one";
-            let error = to.explain("GEOSEARCHSTORE", Error::invalid_input(polled));
-            return Command::on_key(to, "GEOSEARCHSTORE", |_| Err(error), read::count);
-        };
-        let (from, options, call) = options.into_parts();
-        let mut after = Args::default();
-        let pushed = options.map_or(Ok(()), |options| match options.count {
+    fn stored_in<V: Kind>(self, to: &Key<S, V>, option: Option<&'static str>) -> Command<u64> {
+        let to = to.clone();
+        let stored = self.0.map(|options| options.with(|search| GeoSearchStore { search, to, option }));
+        stored.into_command()
+    }
+}
+
+/// A search whose result is stored.
+struct GeoSearchStore<S, V, D> {
+    search: GeoSearchOptions<D>,
+    to: Key<S, V>,
+    /// The option that says what is stored, if it is not the positions.
+    option: Option<&'static str>,
+}
+
+impl<S: Keyspace, T: SingleValue, V: Kind, D> BuildOptions<S, Geo<T>> for GeoSearchStore<S, V, D> {
+    type Output = u64;
+
+    fn build(self, key: &Key<S, Geo<T>>) -> Command<u64> {
+        let Self { search, to, option } = self;
+        let mut args = Args::default();
+        let pushed = match search.count {
             Some(0) => Err(Error::invalid_input(
                 "a search for 0 members finds nothing to store: leave `count` out, or delete the destination with `del`",
             )),
-            _ => options.push(&mut after),
-        });
-        option.into_iter().for_each(|option| after.push(option.as_bytes()));
-        let after = pushed.map(|()| after);
-        let store = Store { command: "GEOSEARCHSTORE", before: &[], after, replaces: true, decode: stored };
-        store.into_key(Sources::of([from]), to).with_call(call)
+            _ => search.push(&mut args),
+        };
+        option.into_iter().for_each(|option| args.push(option.as_bytes()));
+        let store = Store {
+            command: "GEOSEARCHSTORE",
+            before: &[],
+            counts: KeyCount::Implied,
+            args: pushed.map(|()| args),
+            replaces: true,
+            decode: stored,
+        };
+        store.into_key(SeveralKeys::of([key.clone()]), &to)
     }
 }
 
@@ -359,8 +378,7 @@ command_builder!(GeoSearch<S, T, D> => Vec<D::Item<T>>, where S: Keyspace, T: Si
 /// Whether the error says that the member in the center is not in the set. Servers word it in
 /// several ways.
 fn is_about_center(request: &Request, said: &str) -> bool {
-    // In the script that stores a result, four arguments precede those of the command.
-    let is_center = |packet: &Packet| packet.args.iter().take(5).any(|word| word == b"FROMMEMBER");
+    let is_center = |packet: &Packet| packet.args.iter().next() == Some(b"FROMMEMBER");
     let is_around_member = request.packets().iter().any(is_center);
     // An unknown command is quoted with its arguments.
     is_around_member

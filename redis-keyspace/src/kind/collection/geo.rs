@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, Layout, SingleValue};
+use crate::kind::{Kind, Layout, SingleValue, Stored};
 
 /// A Redis geo set: different members, each with a position on the earth.
 ///
@@ -78,3 +78,5 @@ impl<T: SingleValue> Kind for Geo<T> {
     const IS_COLLECTION: bool = true;
     const LAYOUT: Layout = Layout::Geo;
 }
+
+impl<T: SingleValue> Stored for Geo<T> {}
