@@ -1,8 +1,10 @@
 //! The kinds of values that a key can hold.
 
+mod channel;
 mod collection;
 mod counter;
 mod error;
+mod field;
 mod group;
 #[cfg(feature = "json")]
 mod json;
@@ -13,13 +15,21 @@ mod rate_limit;
 mod role;
 mod scalar;
 mod traits;
+#[cfg(feature = "uuid")]
+mod uuid;
 
+pub use channel::Channel;
 pub use collection::{
-    Bitmap, Hash, HyperLogLog, InvalidStreamId, List, Set, SortedSet, Stream, StreamId, Trim,
+    Bitmap, Hash, HyperLogLog, InvalidStreamId, List, Record, Set, SortedSet, Stream, StreamId, Trim,
 };
 pub(crate) use collection::{TrimBound, TrimPolicy};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
+pub use field::{
+    Assigned, Field, FieldKind, FieldSelection, FieldType, FieldValue, FieldValues, RecordFields, Summable,
+};
+#[doc(hidden)]
+pub use field::{FieldMeta, FieldReader, FieldWriter};
 pub use group::Group;
 #[cfg(feature = "json")]
 pub use json::Json;
@@ -31,4 +41,4 @@ pub use once::Once;
 pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
 pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
-pub use traits::{Kind, Readable, SingleValue};
+pub use traits::{Kind, Readable, SingleValue, Stored};

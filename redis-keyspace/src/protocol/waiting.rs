@@ -1,4 +1,4 @@
-//! Commands that end with the time that they may wait.
+//! Commands that contain the time that they may wait.
 
 use std::time::Duration;
 
@@ -7,14 +7,20 @@ use super::packet::Packet;
 use super::request::Request;
 
 impl Request {
-    /// Returns the command with the time that it may wait: as its last argument or, for streams,
-    /// as an option.
+    /// Returns the command with the time that it may wait: as its last argument, in commands that
+    /// begin with a number of keys before that number, and for streams as an option.
     pub(crate) fn waiting_for(&self, limit: Duration) -> Self {
         let mut request = self.clone();
         if let Self::One(packet) = &mut request {
-            match packet.name {
-                "XREAD" | "XREADGROUP" => block_streams(packet, limit),
-                _ => packet.args.push(seconds(limit).as_bytes()),
+            if matches!(packet.name, "XREAD" | "XREADGROUP") {
+                block_streams(packet, limit);
+            } else if let Some(counts) = packet.head.take() {
+                let mut head = Args::default();
+                head.push(seconds(limit).as_bytes());
+                counts.iter().for_each(|count| head.push(count));
+                packet.head = Some(Box::new(head));
+            } else {
+                packet.args.push(seconds(limit).as_bytes());
             }
         }
         request

@@ -6,7 +6,7 @@ use super::commands::Family;
 use super::runner::sequences_agree;
 use super::waiting::waiting_sequences_agree;
 
-const ENTRIES: Family = Family {
+pub(super) const ENTRIES: Family = Family {
     name: "stream entries",
     templates: &[
         "XADD K 1-1|1-2|2|2-*|3-0|3-*|5 f E",
@@ -53,7 +53,7 @@ fn random_stream_commands_get_the_same_replies() {
 }
 
 /// An idle time is either 0, or much longer than the test takes.
-const GROUPS: Family = Family {
+pub(super) const GROUPS: Family = Family {
     name: "stream groups",
     templates: &[
         "XADD K 1-*|2-*|3-* f E",
