@@ -461,7 +461,8 @@ async fn consumers_of_workers_that_ended_long_ago_are_deleted() {
             }
             tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
             group.create_consumer("worker-00000004").await.unwrap();
-            let (worker, stop) = stoppable(group.worker("worker").min_idle(Duration::from_secs(7 * 24 * 3600)));
+            let (worker, stop) =
+                stoppable(group.worker("worker").min_idle(Duration::from_secs(7 * 24 * 3600)));
             let (stats, ()) = tokio::join!(worker.run(|_| std::future::ready(Ok::<(), String>(()))), async {
                 eventually("the worker is there", async || group.consumers().await.unwrap().len() == 5).await;
                 drop(stop);
