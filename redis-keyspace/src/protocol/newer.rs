@@ -141,14 +141,14 @@ impl NewerCommand {
         Self::named(packet.name.as_bytes(), packet.args.iter())
     }
 
-    fn named<'a>(name: &[u8], args: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+    fn named<'a>(name: &[u8], mut args: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         match name {
             b"GETDEL" => Some(Self::GetDel),
             b"GETEX" => Some(Self::GetEx),
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
             b"PEXPIRETIME" => Some(Self::PExpireTime),
-            b"PEXPIRE" | b"PEXPIREAT" => args.skip(1).next().map(|_| Self::ExpireOptions),
+            b"PEXPIRE" | b"PEXPIREAT" => args.nth(1).map(|_| Self::ExpireOptions),
             b"COPY" => Some(Self::Copy),
             b"SINTERCARD" => Some(Self::SInterCard),
             b"ZINTERCARD" => Some(Self::ZInterCard),
