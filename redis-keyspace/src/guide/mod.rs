@@ -8,6 +8,7 @@
 //! | [`keys`] | declaring keyspaces: templates, arguments, escaping, parsing, overlap checks |
 //! | [`operations`] | kinds of values and their commands, TTLs, counters, batches, transactions, raw access |
 //! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
+//! | [`commands`] | each command, the method that sends it, and whether redis-rs and fred have one |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
@@ -35,6 +36,9 @@ pub mod operations {}
 
 #[doc = include_str!("collections.md")]
 pub mod collections {}
+
+#[doc = include_str!("commands.md")]
+pub mod commands {}
 
 #[doc = include_str!("caching.md")]
 pub mod caching {}

@@ -4,6 +4,7 @@
 #[macro_use]
 mod table;
 mod bitmaps;
+mod command_table;
 mod disabled;
 mod hashes;
 mod hyperloglogs;
