@@ -27,8 +27,12 @@ impl ExternalPool {
             Ok(Err(bb8::RunError::User(error))) => return Err(can_not_connect(error)),
             // bb8 hides why it could not connect. One attempt outside of the pool finds out.
             Ok(Err(bb8::RunError::TimedOut)) => {
-                self.dedicated(db, deadline).await?;
-                return Err(busy(deadline));
+                return Err(match self.dedicated(db, deadline).await {
+                    Ok(_) => busy(deadline),
+                    // The attempt had only the rest of the time, so it shows nothing.
+                    Err(error) if error.budget() == Some(Budget::Connect) => self.out_of_time(deadline),
+                    Err(error) => error,
+                });
             }
             Err(_) => return Err(self.out_of_time(deadline)),
         };

@@ -95,7 +95,7 @@ impl Node {
     /// Queues a request on an open lane, without waiting.
     #[inline]
     pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
-        self.own.submit(request, namespace, deadline)
+        self.own.submit(request, namespace, deadline, false)
     }
 
     /// Runs a request on this node once, and connects first if necessary. Returns which run of the

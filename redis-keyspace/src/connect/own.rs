@@ -82,11 +82,19 @@ impl Own {
     }
 
     /// Queues a request on the open lane with the fewest requests, without waiting.
+    ///
+    /// With `stops_at_cluster`, queues nothing if the server is known to be a node of a cluster.
     #[inline]
-    pub(crate) fn submit(&self, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+    pub(crate) fn submit(
+        &self,
+        request: &Request,
+        namespace: &str,
+        deadline: Deadline,
+        stops_at_cluster: bool,
+    ) -> Submitted {
         if request.is_longer_than(BIG) {
             return match self.big.held().as_ref().filter(|held| held.lane.is_open()) {
-                Some(held) => self.submit_on(&held.lane, request, namespace, deadline),
+                Some(held) => self.submit_on(&held.lane, request, namespace, deadline, stops_at_cluster),
                 None => Submitted::NoLane,
             };
         }
@@ -111,11 +119,22 @@ impl Own {
         if is_missing {
             self.revive();
         }
-        self.submit_on(&held.lane, request, namespace, deadline)
+        self.submit_on(&held.lane, request, namespace, deadline, stops_at_cluster)
     }
 
     #[inline]
-    fn submit_on(&self, lane: &Lane, request: &Request, namespace: &str, deadline: Deadline) -> Submitted {
+    fn submit_on(
+        &self,
+        lane: &Lane,
+        request: &Request,
+        namespace: &str,
+        deadline: Deadline,
+        stops_at_cluster: bool,
+    ) -> Submitted {
+        // Asked only now: the login of this lane may have found it out.
+        if stops_at_cluster && self.origin.facts.is_cluster() {
+            return Submitted::NoLane;
+        }
         match self.check(request, namespace) {
             Ok(()) => lane.submit(request, namespace, deadline),
             Err(error) => Submitted::Refused(error),

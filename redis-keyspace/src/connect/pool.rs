@@ -66,7 +66,13 @@ impl Server {
     /// Whether commands go to the nodes of a cluster.
     #[inline]
     fn follows_cluster(&self) -> bool {
-        self.home.settings.cluster != Some(false) && self.sentinels.is_none() && self.home.facts.is_cluster()
+        self.may_follow_cluster() && self.home.facts.is_cluster()
+    }
+
+    /// Whether commands would go to the nodes of a cluster if the server were one of them.
+    #[inline]
+    fn may_follow_cluster(&self) -> bool {
+        self.home.settings.cluster != Some(false) && self.sentinels.is_none()
     }
 }
 
@@ -221,8 +227,7 @@ impl Pool {
         match &self.connections {
             Connections::Own(server) => match server.cluster.get() {
                 Some(cluster) => cluster.submit(request, namespace, deadline),
-                None if server.follows_cluster() => Submitted::NoLane,
-                None => server.home.submit(request, namespace, deadline),
+                None => server.home.own.submit(request, namespace, deadline, server.may_follow_cluster()),
             },
             Connections::External(_) => Submitted::NoLane,
         }
