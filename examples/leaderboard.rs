@@ -45,12 +45,16 @@ async fn main() -> redis_keyspace::Result<()> {
         println!("{place}. {player} {points}");
     }
 
-    // The players around one of them.
-    if let Some(rank) = scores.zrank("cyd").rev().await? {
-        let rank = i64::try_from(rank).unwrap_or(i64::MAX);
-        let near = scores.zrange(rank.saturating_sub(1).max(0)..=rank.saturating_add(1)).rev().await?;
-        println!("\ncyd has place {}, near {near:?}", rank + 1);
+    // The players around one of them, in one round trip.
+    if let Some(around) = scores.zaround("cyd", 1).rev().await? {
+        println!("\ncyd has place {}:", around.rank + 1);
+        for (place, (player, points)) in (around.first_rank + 1..).zip(around.members) {
+            println!("{place}. {player} {points}");
+        }
     }
+
+    let page = scores.zpage(0, 2).rev().await?;
+    println!("\nthe first page shows {} of {} players", page.members.len(), page.total);
 
     println!("\nonline: {}", GameKeys::online(1).scard().await?);
     println!("rounds of ann: {:?}", GameKeys::rounds(1).hget("ann").await?);

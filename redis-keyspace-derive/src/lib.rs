@@ -1,6 +1,6 @@
 //! The derive macros of [`redis-keyspace`].
 //!
-//! Depend on `redis-keyspace` instead: it re-exports both macros, along with everything that the
+//! Depend on `redis-keyspace` instead: it re-exports the macros, along with everything that the
 //! generated code needs. Each release of one crate works only with the same release of the other.
 //!
 //! [`redis-keyspace`]: https://docs.rs/redis-keyspace
@@ -16,6 +16,7 @@ mod floats;
 mod key_argument;
 mod model;
 mod names;
+mod record;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -93,7 +94,7 @@ use proc_macro::TokenStream;
 /// | `exclusive_connections` | struct | `exclusive_connections = 8` | the maximum number of connections for blocking commands and raw access, 1 to 1024 |
 /// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
 /// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |
-/// | `renew` | field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, the write that creates the collection sets the TTL, and later writes keep it |
+/// | `renew` | struct, field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, and with `renew = "creation"`, the write that creates the collection sets the TTL, and later writes keep it. On the struct, it applies to the collections that have a TTL |
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
@@ -202,4 +203,79 @@ pub fn derive_keyspace(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(KeyArgument, attributes(key))]
 pub fn derive_key_argument(input: TokenStream) -> TokenStream {
     expand::key_argument(input.into()).into()
+}
+
+/// Makes a struct a record, so that `Record<Profile>` is a kind: each field of the struct is a
+/// field of a Redis hash.
+///
+/// ```
+/// use redis_keyspace::{Keyspace, Record, Redis};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// pub struct Prefs {
+///     dark: bool,
+/// }
+///
+/// #[derive(Debug, PartialEq, Record)]
+/// pub struct Profile {
+///     name: String,
+///     #[record(rename = "n", default)]
+///     visits: u64,
+///     email: Option<String>,
+///     #[record(json)]
+///     prefs: Prefs,
+/// }
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "user", ttl = "30d")]
+/// pub struct UserKeys {
+///     #[key("{id}:profile")]
+///     profile: fn(id: u64) -> Record<Profile>,
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), redis_keyspace::Error> {
+///     Redis::embedded().install();
+///
+///     let key = UserKeys::profile(7);
+///     let ann = Profile { name: "Ann".into(), visits: 0, email: None, prefs: Prefs { dark: true } };
+///     key.save(&ann).await?;
+///     assert_eq!(key.incr(Profile::VISITS, 1).await?, 1);
+///     let (name, email) = key.get((Profile::NAME, Profile::EMAIL)).await?;
+///     assert_eq!((name.as_deref(), email), (Some("Ann"), None));
+///     Ok(())
+/// }
+/// ```
+///
+/// # Types of fields
+///
+/// A field is a `String`, `bytes::Bytes`, an integer, `bool`, `f64` or `Uuid` (feature `uuid`), or
+/// an `Option` of one of these: `None` is a field that the hash does not have. Any other type needs
+/// `json` or `kind`. For these, the derive recognises `Option` by its name.
+///
+/// # Attributes
+///
+/// These go into `#[record(..)]`.
+///
+/// | attribute | on | example | meaning |
+/// | --- | --- | --- | --- |
+/// | `rename` | field | `rename = "n"` | the name of the field in Redis. Default: the name in the struct |
+/// | `alias` | field | `alias = "old_name"` | an earlier name: it is read if the field has no value under its own name, and removed when the field is written. May be repeated |
+/// | `default` | field | `default` | a missing field has the value of `Default::default()`, or of an expression: `default = 3` |
+/// | `json` | field | `json` | the field is stored as JSON. Its type implements serde's `Serialize` and `Deserialize` |
+/// | `kind` | field | `kind = Point` | the single-value kind in which the field is stored |
+/// | `ttl` | field | `ttl = "1h"` | the lifetime of the field, which every write of it sets. Requires Redis 7.4 or Valkey 9.0 |
+/// | `constant` | field | `constant = NAME_FIELD` | the name of the generated constant, if the struct has another constant of that name |
+/// | `rename_all` | struct | `rename_all = "camelCase"` | the case of the names in Redis: `camelCase`, `PascalCase`, `kebab-case` or `SCREAMING_SNAKE_CASE` |
+/// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
+///
+/// # What is generated
+///
+/// - An implementation of `kind::RecordFields`, by which records are loaded and saved.
+/// - For each field, an associated constant of type `kind::Field<Profile, V>`: `Profile::NAME` for
+///   `name`. It is as visible as the field.
+#[proc_macro_derive(Record, attributes(record))]
+pub fn derive_record(input: TokenStream) -> TokenStream {
+    expand::record(input.into()).into()
 }

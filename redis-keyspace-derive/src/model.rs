@@ -59,8 +59,10 @@ pub(crate) struct Entry<'a> {
     pub(crate) fills: Fills,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
-    /// Whether every write renews the lifetime of a collection.
-    pub(crate) is_renewed: bool,
+    /// Whether every write renews the lifetime of a collection, if the field says so.
+    pub(crate) is_renewed: Option<bool>,
+    /// Whether the messages of a channel stay at the nodes of its slot.
+    pub(crate) is_sharded: bool,
     /// Whether the template in the source contains literal braces.
     pub(crate) has_braces: bool,
     /// The parameter that is the hash tag. `template` contains its braces.
@@ -250,6 +252,7 @@ impl<'a> Entry<'a> {
             fills: attributes.fills,
             reads: attributes.reads,
             is_renewed: attributes.is_renewed,
+            is_sharded: attributes.is_sharded,
             parses: !attributes.does_not_parse,
             hash_tag: attributes.hash_tag,
             has_braces,
@@ -269,6 +272,12 @@ impl<'a> Entry<'a> {
     /// The name as used in templates and messages.
     pub(crate) fn name(&self) -> String {
         self.ident.unraw().to_string()
+    }
+
+    /// Whether its kind is a channel by name, which stores nothing. A type alias hides it.
+    pub(crate) fn is_channel(&self) -> bool {
+        let kind = self.kind.as_ref().and_then(|kind| name(kind.written));
+        kind.is_some_and(|name| name == "Channel")
     }
 
     /// The parameter that fills a hole.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::compact::CompactSizes;
+use crate::notices::{EventClasses, Notice, Notices};
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 use crate::schedule::Schedule;
@@ -45,6 +46,7 @@ pub(crate) struct Db {
     watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
     waiters: Waiters<Serve>,
     pub(crate) compact: CompactSizes,
+    notices: Notices,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
@@ -58,14 +60,32 @@ impl Db {
             let Some((_, key)) = self.expiries.pop_first() else { return };
             self.entries.remove(&key);
             self.expired = self.expired.saturating_add(1);
+            self.notices.record(EventClasses::EXPIRED, "expired", &key);
             self.changed(&key);
         }
         while let Some(key) = self.field_expiries.pop(now) {
             if let Some(Value::Hash(hash)) = self.value_mut(&key) {
                 hash.purge(now);
+                self.notices.record(EventClasses::HASH, "hexpired", &key);
             }
             self.settle(&key);
         }
+    }
+
+    /// Sets which events are recorded from now on.
+    pub(crate) fn want_notices(&mut self, classes: EventClasses) {
+        self.notices.want(classes);
+    }
+
+    /// Records an event of a key. It is sent after the command, and after events that were recorded
+    /// before.
+    pub(crate) fn notify(&mut self, class: EventClasses, event: &'static str, key: &[u8]) {
+        self.notices.record(class, event, key);
+    }
+
+    /// Returns the events that were recorded since the last call.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.take()
     }
 
     /// Returns the entry if it has not expired at `now`. It does not remove expired keys.
@@ -99,6 +119,7 @@ impl Db {
             }
             None => {
                 self.misses = self.misses.saturating_add(1);
+                self.notices.record(EventClasses::MISS, "keymiss", key);
                 None
             }
         }
@@ -114,16 +135,18 @@ impl Db {
     pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
         if !self.entries.contains(key) {
             self.entries.insert(key, Entry { value: empty, expires: None, used: now });
+            self.notices.record(EventClasses::NEW, "new", key);
         }
         let value = self.entries.get_mut(key).map(|entry| &mut entry.value)?;
         value.set_compact(&self.compact);
         Some(value)
     }
 
-    /// Records a change in place, and removes the key if its value is empty.
+    /// Records a change in place, and removes the key if its value is empty. A notification of the
+    /// removal follows those that are already recorded.
     pub(crate) fn settle(&mut self, key: &[u8]) {
         if self.entries.get(key).is_some_and(|entry| entry.value.is_empty()) {
-            self.remove(key);
+            self.remove_and_notify(key);
         } else {
             self.changed(key);
         }
@@ -137,6 +160,9 @@ impl Db {
     /// Stores a value and its expiry, and replaces existing ones.
     pub(crate) fn put(&mut self, key: &[u8], value: Value, expires: Option<i64>, now: i64) {
         let before = self.entries.insert(key, Entry { value, expires, used: now });
+        if before.is_none() {
+            self.notices.record(EventClasses::NEW, "new", key);
+        }
         self.reschedule(key, before.and_then(|entry| entry.expires), expires);
         self.changed(key);
     }
@@ -151,6 +177,13 @@ impl Db {
         let entry = self.entries.remove(key)?;
         self.reschedule(key, entry.expires, None);
         self.changed(key);
+        Some(entry)
+    }
+
+    /// Removes a key and records the event of DEL, if the key exists.
+    pub(crate) fn remove_and_notify(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.remove(key)?;
+        self.notices.record(EventClasses::GENERIC, "del", key);
         Some(entry)
     }
 

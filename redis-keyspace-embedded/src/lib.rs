@@ -41,8 +41,8 @@
 //! # Differences from a real server
 //!
 //! * The server supports the commands of version 7.0 for lists, sets, hashes, sorted sets and
-//!   streams, the everyday ones for strings, transactions, and channels. ACL rules are not
-//!   supported. An unknown command gets the same error as on a real server.
+//!   streams, the everyday ones for strings, transactions, and channels with patterns and shards.
+//!   ACL rules are not supported. An unknown command gets the same error as on a real server.
 //! * It has DELEX and the option IFEQ of SET, as Redis 8.4, but not the conditions IFNE, IFDEQ and
 //!   IFDNE.
 //! * The lifetimes of hash fields (HEXPIRE, HTTL, HSETEX and so on) work as in version 8.6. HSCAN
@@ -51,7 +51,8 @@
 //!   server: RESTORE rejects them on both sides.
 //! * OBJECT ENCODING names the encoding of version 7.0, and `listpackex` for a hash with lifetimes
 //!   of fields. For a set, it is the encoding of a set that was written in one command. OBJECT FREQ
-//!   always fails, because accesses are not counted.
+//!   always fails, because accesses are not counted. MEMORY USAGE is an estimate, and the other
+//!   subcommands of MEMORY are not supported.
 //! * SPOP, SRANDMEMBER and HRANDFIELD select the same items in every run.
 //! * As a [cluster](ServerBuilder::cluster) it is a single node that owns all slots. It supports
 //!   CLUSTER INFO, SLOTS, SHARDS, NODES, MYID, KEYSLOT, COUNTKEYSINSLOT and GETKEYSINSLOT.
@@ -64,8 +65,12 @@
 //! * BYLEX on a large sorted set whose members have different scores selects other members. A real
 //!   server's choice depends on random numbers there.
 //! * CONFIG SET accepts two dozen settings and checks their values. Only
-//!   `client-output-buffer-limit` and the sizes of compact hashes, sets, sorted sets and nodes of
-//!   streams have an effect. Settings for memory, disk, timeouts, lists and HyperLogLogs have none.
+//!   `client-output-buffer-limit`, `notify-keyspace-events` and the sizes of compact hashes, sets,
+//!   sorted sets and nodes of streams have an effect. Settings for memory, disk, timeouts, lists
+//!   and HyperLogLogs have none.
+//! * Keyspace notifications have the events of version 7.0, and those of hash fields of version 8.
+//!   No key is evicted. An expired key is told when a command uses its database, or within a tenth
+//!   of a second if a connection has subscriptions. `keymiss` is also sent for writes that read.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
 //!   server has no limit there by default. To remove it, set `client-output-buffer-limit` to
 //!   `normal 0 0 0`.
@@ -93,6 +98,7 @@ mod geohash;
 mod glob;
 mod hyperloglog;
 mod limits;
+mod notices;
 mod number;
 mod ordered;
 mod statistics;
@@ -104,6 +110,7 @@ mod resp;
 
 // Messages from one connection to another.
 mod mailbox;
+mod subscriptions;
 
 // One database: values, keys, expiry, watchers and waiters.
 mod db;

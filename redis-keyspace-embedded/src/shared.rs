@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::limits::OutputLimits;
 use crate::log::CommandLog;
+use crate::notices::EventClasses;
 use crate::state::{Peer, State};
 use crate::sync::lock;
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) output_limits: OutputLimits,
     state: Mutex<State>,
     refusing: AtomicBool,
+    notifies_expiry: AtomicBool,
 }
 
 impl Shared {
@@ -44,6 +46,7 @@ impl Shared {
             output_limits: OutputLimits::default(),
             state: Mutex::new(State::new(if options.cluster { 1 } else { options.databases })),
             refusing: AtomicBool::new(false),
+            notifies_expiry: AtomicBool::new(false),
         }
     }
 
@@ -87,6 +90,18 @@ impl Shared {
     /// Locks the state.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Whether subscribers may want the events of expired keys.
+    pub(crate) fn notifies_expiry(&self) -> bool {
+        self.notifies_expiry.load(Ordering::Relaxed)
+    }
+
+    /// Sets which events of keys are sent, and wakes the connections.
+    pub(crate) fn set_event_classes(&self, state: &mut State, classes: EventClasses) {
+        state.set_event_classes(classes);
+        self.notifies_expiry.store(classes.notify_expiry(), Ordering::Relaxed);
+        self.output_limits.announce_change();
     }
 
     /// Whether new connections are refused.

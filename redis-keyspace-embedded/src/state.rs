@@ -1,23 +1,28 @@
 //! The data that all connections of a server share behind one lock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::db::Db;
+use crate::limits::OutputLimit;
 use crate::mailbox::MessageSender;
+use crate::notices::EventClasses;
+use crate::reply::Reply;
 use crate::resp::Protocol;
 use crate::script::Scripts;
 use crate::statistics::Statistics;
+use crate::subscriptions::{Subscribers, SubscriptionKind, Subscriptions};
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) dbs: Vec<Db>,
     pub(crate) clients: BTreeMap<u64, Peer>,
-    /// The subscribers of each channel.
-    pub(crate) channels: HashMap<Bytes, BTreeSet<u64>>,
+    pub(crate) subscribers: Subscribers,
+    /// The setting `notify-keyspace-events`.
+    pub(crate) event_classes: EventClasses,
     pub(crate) scripts: Scripts,
     pub(crate) config: BTreeMap<&'static str, Bytes>,
     pub(crate) random: u64,
@@ -57,7 +62,7 @@ pub(crate) struct Peer {
     /// The number of commands queued since MULTI; -1 outside a transaction.
     pub(crate) queued: i64,
     pub(crate) command: &'static str,
-    pub(crate) subscriptions: BTreeSet<Bytes>,
+    pub(crate) subscriptions: Subscriptions,
     /// Whether CLIENT NO-EVICT is on. It has no effect.
     pub(crate) no_evict: bool,
     pub(crate) messages: MessageSender,
@@ -69,7 +74,8 @@ impl State {
         Self {
             dbs: (0..databases).map(|_| Db::default()).collect(),
             clients: BTreeMap::new(),
-            channels: HashMap::new(),
+            subscribers: Subscribers::default(),
+            event_classes: EventClasses::default(),
             scripts: Scripts::default(),
             config: BTreeMap::new(),
             random: 0x9E37_79B9_7F4A_7C15,
@@ -102,7 +108,7 @@ impl State {
             protocol: Protocol::Resp2,
             queued: -1,
             command: "NULL",
-            subscriptions: BTreeSet::new(),
+            subscriptions: Subscriptions::default(),
             no_evict: false,
             messages,
             cut,
@@ -121,21 +127,82 @@ impl State {
 
     pub(crate) fn unregister(&mut self, id: u64) {
         if let Some(peer) = self.clients.remove(&id) {
-            for channel in &peer.subscriptions {
-                self.leave(channel, id);
+            for kind in SubscriptionKind::ALL {
+                for name in peer.subscriptions.of(kind) {
+                    self.subscribers.leave(kind, name, id);
+                }
             }
         }
         self.dbs.iter_mut().filter(|db| db.waiting() > 0).for_each(|db| db.stop_waiting(id));
     }
 
-    /// Unsubscribes a client from a channel.
-    pub(crate) fn leave(&mut self, channel: &Bytes, id: u64) {
-        if let Some(listeners) = self.channels.get_mut(channel) {
-            listeners.remove(&id);
-            if listeners.is_empty() {
-                self.channels.remove(channel);
+    /// Sends a message to the subscribers of a channel. Returns how many subscriptions matched.
+    /// Adds the subscribers whose output is full to `overflowing`. They receive nothing more.
+    pub(crate) fn publish(
+        &self,
+        channel: &Bytes,
+        message: &Bytes,
+        is_shard: bool,
+        limit: &OutputLimit,
+        overflowing: &mut BTreeSet<u64>,
+    ) -> usize {
+        let mut matched = 0_usize;
+        for (id, pattern) in self.subscribers.recipients(channel, is_shard) {
+            matched = matched.saturating_add(1);
+            let Some(peer) = self.clients.get(&id).filter(|_| !overflowing.contains(&id)) else { continue };
+            let name = match pattern {
+                Some(_) => "pmessage",
+                None if is_shard => "smessage",
+                None => "message",
+            };
+            let parts: Vec<&Bytes> = pattern.into_iter().chain([channel, message]).collect();
+            // The approximate size of the message on the wire.
+            let size = parts.iter().map(|part| part.len().saturating_add(8)).sum::<usize>() + name.len() + 8;
+            let parts = parts.into_iter().map(|part| Reply::Bulk(part.clone()));
+            let push = std::iter::once(Reply::text(name)).chain(parts).collect();
+            if limit.is_reached(peer.messages.send(Reply::Push(push), size)) {
+                overflowing.insert(id);
             }
         }
+        matched
+    }
+
+    /// Sets which events of keys are sent.
+    pub(crate) fn set_event_classes(&mut self, classes: EventClasses) {
+        self.event_classes = classes;
+        self.dbs.iter_mut().for_each(|db| db.want_notices(classes));
+    }
+
+    /// Sends the events that were recorded since the last call.
+    pub(crate) fn publish_notices(&mut self, limit: &OutputLimit, overflowing: &mut BTreeSet<u64>) {
+        let classes = self.event_classes;
+        if !classes.is_active() {
+            return;
+        }
+        for index in 0..self.dbs.len() {
+            let notices = self.dbs.get_mut(index).map(Db::take_notices).unwrap_or_default();
+            for notice in notices {
+                let event = Bytes::from_static(notice.event.as_bytes());
+                if classes.contains(EventClasses::KEYSPACE) {
+                    let channel = [format!("__keyspace@{index}__:").as_bytes(), &notice.key].concat();
+                    self.publish(&channel.into(), &event, false, limit, overflowing);
+                }
+                if classes.contains(EventClasses::KEYEVENT) {
+                    let channel = format!("__keyevent@{index}__:{}", notice.event);
+                    self.publish(&channel.into(), &notice.key, false, limit, overflowing);
+                }
+            }
+        }
+    }
+
+    /// Removes keys that have expired, and sends the events. Events of expiry are otherwise sent
+    /// when the next command removes the keys.
+    pub(crate) fn expire_keys(&mut self, now: i64, limit: &OutputLimit) {
+        self.dbs.iter_mut().for_each(|db| db.purge(now));
+        self.serve_waiters(now);
+        let mut overflowing = BTreeSet::new();
+        self.publish_notices(limit, &mut overflowing);
+        overflowing.into_iter().for_each(|id| self.disconnect(id));
     }
 
     /// Serves clients that wait for keys that the last command changed.

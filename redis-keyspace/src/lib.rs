@@ -52,7 +52,7 @@
 //!   [operations](guide::operations).
 //! - [`Key`] is what the generated functions return. Its page lists all commands.
 //! - [`Redis`] is the handle on a server. [`RedisBuilder`] configures it.
-//! - [`derive@Keyspace`] and [`derive@KeyArgument`] list all attributes.
+//! - [`derive@Keyspace`], [`derive@KeyArgument`] and [`derive@Record`] list all attributes.
 //!
 //! # Terms
 //!
@@ -61,7 +61,7 @@
 //! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
 //! | template | the text of a key with placeholders, such as `user:{id}` |
 //! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
-//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
 //! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
@@ -75,11 +75,11 @@
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `derive` | yes | [`derive@Keyspace`] and [`derive@KeyArgument`] |
+//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`] and [`derive@Record`] |
 //! | `json` | yes | the kind [`Json<T>`](Json) |
 //! | `embedded` | | [`Redis::embedded`], a server in this process |
 //! | `profiles` | | [`config::Profiles`], named configurations from a TOML file |
-//! | `uuid` | | `Uuid` as an argument |
+//! | `uuid` | | `Uuid` as an argument and as a kind |
 //! | `tracing` | | spans and events; see [`telemetry`] |
 //! | `metrics` | | counters and histograms; see [`telemetry`] |
 //! | `tls` | | encrypted connections; see [the guide](guide::tls) |
@@ -118,6 +118,7 @@ pub mod command;
 
 // Built from commands: one module for each feature.
 pub mod cache;
+pub mod channel;
 pub mod group;
 pub mod lock;
 pub mod once;
@@ -160,8 +161,9 @@ pub use key::{KeyArgument, Raw};
 #[cfg(feature = "json")]
 pub use kind::Json;
 pub use kind::{
-    Bitmap, Bytes, Counter, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Set, SortedSet, Text,
+    Bitmap, Bytes, Channel, Counter, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Record, Set,
+    SortedSet, Text,
 };
 #[cfg(feature = "derive")]
-pub use redis_keyspace_derive::{KeyArgument, Keyspace};
+pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record};
 pub use schema::{Key, Keyspace};

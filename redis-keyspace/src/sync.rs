@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 /// Locks a mutex, poisoned or not. The data of this crate's mutexes is consistent after every
 /// statement, so a panic in another thread leaves nothing half done.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -13,17 +15,36 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug, Default)]
 pub(crate) struct ClosedFlag {
     is_set: AtomicBool,
+    /// Notified when it is set.
+    news: Notify,
     of: Option<Arc<ClosedFlag>>,
 }
 
 impl ClosedFlag {
     /// Creates the flag of a derived handle, which is closed together with `whole`.
     pub(crate) fn of(whole: &Arc<Self>) -> Self {
-        Self { is_set: AtomicBool::new(false), of: Some(Arc::clone(whole)) }
+        Self { of: Some(Arc::clone(whole)), ..Self::default() }
     }
 
     pub(crate) fn set(&self) {
         self.is_set.store(true, Ordering::Release);
+        self.news.notify_waiters();
+    }
+
+    /// Waits until the handle is closed.
+    pub(crate) async fn closed(&self) {
+        let whole = self.of.as_ref().map_or(&self.news, |whole| &whole.news);
+        loop {
+            // Created before the flag is read, so that no notification is missed.
+            let (own, of_whole) = (self.news.notified(), whole.notified());
+            if self.is_set() {
+                return;
+            }
+            tokio::select! {
+                () = own => {}
+                () = of_whole => {}
+            }
+        }
     }
 
     #[inline]

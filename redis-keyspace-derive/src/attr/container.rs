@@ -30,6 +30,8 @@ pub(crate) struct Container {
     pub(crate) misses_when_unavailable: bool,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
+    /// Whether every write renews the lifetime of a collection: `renew = "write"`.
+    pub(crate) is_renewed: bool,
     pub(crate) fills: Fills,
     /// The name of the generated struct that holds a handle.
     pub(crate) bound: Option<Ident>,
@@ -82,6 +84,7 @@ impl Container {
                         value::one_of(&item, &["error", "miss"], diag).as_deref() == Some("miss");
                 }
                 "reads" => container.reads = value::reads(&item, diag),
+                "renew" => container.is_renewed = value::renew(&item, diag).unwrap_or_default(),
                 "allow_doubled_prefix" => container.allow_doubled_prefix = flag(&item, diag),
                 "dedicated_server" => {
                     container.dedicated_server = flag(&item, diag);

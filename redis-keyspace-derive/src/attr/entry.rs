@@ -24,8 +24,10 @@ pub(crate) struct EntryAttributes {
     pub(crate) into: Vec<Ident>,
     /// The variant of `Reads`.
     pub(crate) reads: Option<&'static str>,
-    /// `renew = "write"`
-    pub(crate) is_renewed: bool,
+    /// Whether every write renews the lifetime: `renew = "write"` or `renew = "creation"`.
+    pub(crate) is_renewed: Option<bool>,
+    /// `sharded = true`
+    pub(crate) is_sharded: bool,
     /// `parse = false`
     pub(crate) does_not_parse: bool,
 }
@@ -46,6 +48,7 @@ impl EntryAttributes {
                 }
                 (Some(name), _) if name == "reads" => entry.reads = value::reads(&item, diag),
                 (Some(name), _) if name == "renew" => entry.is_renewed = value::renew(&item, diag),
+                (Some(name), _) if name == "sharded" => entry.is_sharded = value::sharded(&item, diag),
                 _ if entry.fills.take(&item, diag) => {}
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {

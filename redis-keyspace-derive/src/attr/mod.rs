@@ -5,6 +5,7 @@ pub(crate) mod container;
 pub(crate) mod entry;
 pub(crate) mod fills;
 pub(crate) mod forwarded;
+pub(crate) mod record;
 pub(crate) mod value;
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
@@ -25,6 +26,18 @@ pub(crate) enum Place {
     Argument,
     /// `#[key(..)]` on a variant of such an enum.
     Variant,
+    /// `#[record(..)]` on a struct that derives `Record`.
+    Record,
+    /// `#[record(..)]` on a field of such a struct.
+    Field,
+}
+
+/// A derive. A name can mean different things in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Derive {
+    Keyspace,
+    KeyArgument,
+    Record,
 }
 
 impl Place {
@@ -35,6 +48,16 @@ impl Place {
             Self::Entry => ("key", "a field"),
             Self::Argument => ("key", "the type"),
             Self::Variant => ("key", "a variant"),
+            Self::Record => ("record", "the struct"),
+            Self::Field => ("record", "a field"),
+        }
+    }
+
+    fn derive(self) -> Derive {
+        match self {
+            Self::Keyspace | Self::Entry => Derive::Keyspace,
+            Self::Argument | Self::Variant => Derive::KeyArgument,
+            Self::Record | Self::Field => Derive::Record,
         }
     }
 }
@@ -43,7 +66,7 @@ impl Place {
 pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("prefix", &[Place::Keyspace], "prefix = \"cart\""),
     ("db", &[Place::Keyspace], "db = 2"),
-    ("ttl", &[Place::Keyspace, Place::Entry], "ttl = \"1h\""),
+    ("ttl", &[Place::Keyspace, Place::Entry, Place::Field], "ttl = \"1h\""),
     ("hash_tag", &[Place::Entry], "hash_tag = id"),
     ("into", &[Place::Entry], "into = id"),
     ("parse", &[Place::Entry], "parse = false"),
@@ -56,7 +79,8 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("exclusive_connections", &[Place::Keyspace], "exclusive_connections = 8"),
     ("on_unavailable", &[Place::Keyspace], "on_unavailable = \"miss\""),
     ("reads", &[Place::Keyspace, Place::Entry], "reads = \"prefer_replica\""),
-    ("renew", &[Place::Entry], "renew = \"write\""),
+    ("renew", &[Place::Keyspace, Place::Entry], "renew = \"write\""),
+    ("sharded", &[Place::Entry], "sharded = true"),
     ("fills", &[Place::Keyspace, Place::Entry], "fills = false"),
     ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
     ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),
@@ -69,7 +93,14 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("bound", &[Place::Keyspace], "bound = BoundCartKeys"),
     ("alphabet", &[Place::Argument], "alphabet = \"a-z0-9\""),
     ("len", &[Place::Argument], "len = 26"),
-    ("crate", &[Place::Keyspace, Place::Argument], "crate = path"),
+    ("rename", &[Place::Field], "rename = \"n\""),
+    ("alias", &[Place::Field], "alias = \"old_name\""),
+    ("default", &[Place::Field], "default"),
+    ("json", &[Place::Field], "json"),
+    ("kind", &[Place::Field], "kind = Point"),
+    ("constant", &[Place::Field], "constant = NAME_FIELD"),
+    ("rename_all", &[Place::Record], "rename_all = \"camelCase\""),
+    ("crate", &[Place::Keyspace, Place::Argument, Place::Record], "crate = path"),
 ];
 
 /// Names of earlier versions, and their current names.
@@ -106,6 +137,13 @@ const ALIASES: &[(&str, &str)] = &[
     ("pool_size", "exclusive_connections"),
     ("connections", "shared_connections"),
     ("length", "len"),
+    ("name", "rename"),
+    ("field", "rename"),
+    ("aliases", "alias"),
+    ("serde", "json"),
+    ("with", "kind"),
+    ("as", "kind"),
+    ("const", "constant"),
 ];
 
 /// The value of a name.
@@ -233,6 +271,7 @@ pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<
                 Some(name) if !known(name, &item, place, diag, &mut items) => {}
                 Some(name) => {
                     let first = items.iter().find(|item| item.name.as_ref() == Some(name) && !item.reported);
+                    let first = first.filter(|_| !is_repeatable(name, place));
                     if let Some(first) = first {
                         diag.error(item.span, format!("`{name}` is set twice; remove one"));
                         diag.error(first.span, format!("`{name}` is first set here"));
@@ -274,16 +313,14 @@ fn proposed(place: Place, span: Span) -> Vec<Item> {
 fn known(name: &Ident, item: &Item, place: Place, diag: &Diag, items: &mut Vec<Item>) -> bool {
     let text = name.to_string();
     let (own, on) = place.attribute();
-    let is_argument = |place: &Place| matches!(place, Place::Argument | Place::Variant);
-    let row = TABLE.iter().find(|(known, places, _)| {
-        *known == text && places.iter().any(|other| is_argument(other) == is_argument(&place))
-    });
+    let is_related = |other: &Place| other.derive() == place.derive();
+    let row = TABLE.iter().find(|(known, places, _)| *known == text && places.iter().any(is_related));
     if let Some((_, places, example)) = row {
         if places.contains(&place) {
             return true;
         }
         // Only places of the same derive.
-        let elsewhere = places.iter().copied().find(|other| is_argument(other) == is_argument(&place));
+        let elsewhere = places.iter().copied().find(is_related);
         let (other, other_on) = elsewhere.unwrap_or(place).attribute();
         diag.error(
             name.span(),
@@ -341,6 +378,8 @@ fn usage(place: Place) -> &'static str {
         Place::Entry => "`#[key(\"user:{id}\", ttl = \"1h\")]`",
         Place::Argument => "`#[key(crate = path)]`",
         Place::Variant => "`#[key(\"text\")]`",
+        Place::Record => "`#[record(rename_all = \"camelCase\")]`",
+        Place::Field => "`#[record(json)]`",
     }
 }
 
@@ -389,6 +428,11 @@ fn split_at_missing_commas(part: TokenStream, place: Place, diag: &Diag) -> Vec<
         }
     }
     parts
+}
+
+/// Whether a name may be set several times.
+fn is_repeatable(name: &Ident, place: Place) -> bool {
+    place == Place::Field && name == "alias"
 }
 
 /// Whether an attribute of this name is valid at `place`, or resembles one that is.

@@ -71,9 +71,26 @@ pub(crate) fn reads(item: &Item, diag: &Diag) -> Option<&'static str> {
     }
 }
 
-/// `renew = "write"`: every write renews the lifetime of a collection.
-pub(crate) fn renew(item: &Item, diag: &Diag) -> bool {
-    one_of(item, &["write"], diag).is_some()
+/// `renew = "write"`: every write renews the lifetime of a collection. With `"creation"`, only the
+/// write that creates it sets the lifetime.
+pub(crate) fn renew(item: &Item, diag: &Diag) -> Option<bool> {
+    one_of(item, &["write", "creation"], diag).map(|renewed| renewed == "write")
+}
+
+/// `sharded = true`: the messages of a channel stay at the nodes of its slot.
+pub(crate) fn sharded(item: &Item, diag: &Diag) -> bool {
+    let Some(tokens) = item.value(diag) else { return false };
+    let span = tokens.span();
+    match syn::parse2::<Lit>(tokens) {
+        Ok(Lit::Bool(literal)) => literal.value,
+        _ => {
+            diag.error(
+                span,
+                "`sharded` must be `true` or `false`: write `sharded = true` for a channel of `SPUBLISH`",
+            );
+            false
+        }
+    }
 }
 
 /// An integer within `range`.

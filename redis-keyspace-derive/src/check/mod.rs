@@ -73,7 +73,8 @@ fn shape(model: &Keyspace<'_>, diag: &Diag) {
 }
 
 fn ttl(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
-    if entry.ttl.is_absent() && model.container.ttl.is_absent() {
+    // The generated code checks that the kind is a channel of the library.
+    if entry.ttl.is_absent() && model.container.ttl.is_absent() && !entry.is_channel() {
         let name = entry.ident;
         diag.error(
             name.span(),
@@ -132,16 +133,18 @@ fn converted(entry: &Entry<'_>, diag: &Diag) {
 /// Reports parameters named like an operation of patterns. A pattern has a method for each
 /// parameter, which would hide the operation.
 fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
-    const OPERATIONS: [&str; 11] = [
+    const OPERATIONS: [&str; 13] = [
         "all",
         "count",
         "delete",
         "exists",
         "expire",
         "glob",
+        "notifications",
         "on",
         "page_size",
         "scan",
+        "subscribe",
         "timeout",
         "values",
     ];

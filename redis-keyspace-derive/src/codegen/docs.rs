@@ -29,6 +29,9 @@ pub(super) fn constructor(model: &Keyspace<'_>, entry: &Entry<'_>) -> TokenStrea
 
 /// ``Key `cart:user:{id}`, database 2, expires after 1h, value `Json<Cart>`, stored as JSON.``
 fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
+    if entry.is_channel() {
+        return channel_facts(model, entry);
+    }
     let mut facts = format!("Key {}", code(&whole_template(model, entry)));
     if let Some(db) = model.container.db {
         facts.push_str(&format!(", database {db}"));
@@ -56,6 +59,19 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
     if !entry.parses {
         facts.push_str(" Keys can't be parsed back, and different arguments may make the same key.");
     }
+    facts
+}
+
+/// ``Channel `chat:room:{id}`, messages `Channel<Text>`.``
+fn channel_facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
+    let mut facts = format!("Channel {}", code(&whole_template(model, entry)));
+    if let Some(kind) = &entry.kind {
+        facts.push_str(&format!(", messages {}", code(&types::text(kind.written))));
+    }
+    if entry.is_sharded {
+        facts.push_str(", sharded");
+    }
+    facts.push('.');
     facts
 }
 
@@ -93,7 +109,7 @@ pub(super) fn pattern(model: &Keyspace<'_>) -> TokenStream {
         "The pattern of a template of [`{name}`], with some of its arguments bound. `V` is the kind of the keys. `Field` identifies the field that declares them. `Bound` says whether an argument is bound: without one, `delete` and `expire` need `.all()`."
     ));
     docs.extend(line(""));
-    docs.extend(line("It dereferences to `Pattern`, which has the operations: `scan`, `values`, `count`, `exists`, `delete` and `expire`."));
+    docs.extend(line("It dereferences to `Pattern`, which has the operations: `scan`, `values`, `count`, `exists`, `delete`, `expire` and `notifications`, and `subscribe` for channels."));
     docs
 }
 

@@ -58,6 +58,14 @@ pub(crate) const ARGUMENT: &[&str] = &[
     "deprecated", // users of a deprecated variant are warned, not its declaration
 ];
 
+/// For the impl of a record and its constants.
+pub(crate) const RECORD: &[&str] = &[
+    "dead_code",              // not every program uses every field on its own
+    "deprecated",             // users of a deprecated type are warned, not its declaration
+    "non_upper_case_globals", // constants are named like the fields
+    "unreachable_pub",        // constants are as visible as the fields
+];
+
 /// Returns one attribute for the lints of this module and those that the user allows or expects on
 /// the declaration. An `expect` becomes an `allow`, because the declaration itself fulfils it.
 pub(crate) fn allow(ours: &[&str], theirs: Option<&Forwarded<'_>>) -> TokenStream {

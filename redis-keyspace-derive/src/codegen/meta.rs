@@ -81,12 +81,18 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     }
     let pieces = pieces.into_iter().map(|(_, piece)| piece);
     let mut kind = kind_ident(model, index);
-    let kind = match (model.ttl(entry), &entry.kind) {
-        // Some kinds require a TTL. That error is at the type, too.
-        (Some(Ttl::Forever), Some(written)) => {
+    // Some kinds require a TTL, and only some need none. That error is at the type, too.
+    let check = match model.ttl(entry) {
+        Some(Ttl::Forever) => Some("without_end"),
+        None if entry.is_channel() => Some("without_ttl"),
+        _ => None,
+    };
+    let kind = match (check, &entry.kind) {
+        (Some(check), Some(written)) => {
             let span = written.written.span();
             kind.set_span(kind.span().located_at(span));
-            quote_spanned!(at(span)=> #kind.without_end())
+            let check = Ident::new(check, at(span));
+            quote_spanned!(at(span)=> #kind.#check())
         }
         _ => kind.to_token_stream(),
     };
@@ -100,14 +106,24 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     };
     let docs = docs::text(&entry.forwarded);
     let fills = fills(model, entry, rk);
-    let own = (!entry.ttl.is_absent()).then(|| quote_spanned!(site()=> .with_own_lifetime()));
+    let own = (!entry.ttl.is_absent()).then(|| {
+        // A channel has none. That error is at the type.
+        let written = entry.kind.as_ref().filter(|_| entry.is_channel());
+        let span = written.map_or_else(site, |kind| at(kind.written.span()));
+        quote_spanned!(span=> .with_own_lifetime())
+    });
     let reads = entry.reads.map(|reads| {
         let reads = Ident::new(reads, site());
         quote_spanned!(site()=> .read_from(#rk::Reads::#reads))
     });
-    let renewed = entry.is_renewed.then(|| quote_spanned!(site()=> .renewed_by_writes()));
+    let renewed = match entry.is_renewed {
+        Some(true) => Some(quote_spanned!(site()=> .renewed_by_writes())),
+        Some(false) => Some(quote_spanned!(site()=> .renewed_on_creation())),
+        None => model.container.is_renewed.then(|| quote_spanned!(site()=> .renewed_as_declared_for_all())),
+    };
+    let sharded = entry.is_sharded.then(|| quote_spanned!(site()=> .sharded()));
     quote_spanned! {site()=>
-        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads #renewed
+        #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads #renewed #sharded
     }
 }
 

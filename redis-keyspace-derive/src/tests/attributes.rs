@@ -48,3 +48,8 @@ fn every_attribute_of_an_argument_is_documented_once() {
     }
     assert_eq!(documented, parsed(&[(Place::Argument, "type")]));
 }
+
+#[test]
+fn every_attribute_of_a_record_is_documented_once() {
+    assert_eq!(documented("Record"), parsed(&[(Place::Record, "struct"), (Place::Field, "field")]));
+}

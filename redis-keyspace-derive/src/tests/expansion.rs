@@ -4,7 +4,7 @@
 use quote::quote;
 
 use super::pretty;
-use crate::expand::{key_argument, keyspace};
+use crate::expand::{key_argument, keyspace, record};
 
 /// Omits the expression, because it would repeat the test.
 macro_rules! snapshot {
@@ -30,6 +30,21 @@ fn carts() {
             /// Shown on the front page.
             #[key("featured", ttl = none)]
             featured: Json<Vec<Sku>>,
+        }
+    }));
+}
+
+#[test]
+fn renewed() {
+    snapshot!(keyspace(quote! {
+        #[derive(Keyspace)]
+        #[keyspace(prefix = "room", ttl = "2m", renew = "write")]
+        struct RoomKeys {
+            online: Set<u64>,
+            #[key(renew = "creation")]
+            invited: Set<u64>,
+            #[key(renew = "write")]
+            typing: Set<u64>,
         }
     }));
 }
@@ -135,5 +150,45 @@ fn unit_enum() {
 fn no_argument() {
     snapshot!(key_argument(quote! {
         struct Point { x: u32, y: u32 }
+    }));
+}
+
+#[test]
+fn profile() {
+    snapshot!(record(quote! {
+        /// A user.
+        pub struct Profile {
+            pub name: String,
+            #[record(rename = "n", default)]
+            visits: u64,
+            #[record(json, ttl = "1h")]
+            pub(crate) prefs: Option<Prefs>,
+            #[record(kind = Point, alias = "place", alias = "at", default = (0, Self::Y))]
+            position: (i32, i32),
+            r#type: Option<Bytes>,
+        }
+    }));
+}
+
+#[test]
+fn record_in_another_case() {
+    snapshot!(record(quote! {
+        #[record(rename_all = "camelCase", crate = renamed)]
+        struct Profile {
+            first_name: String,
+            #[record(rename = "x", constant = LAST)]
+            last_name: String,
+        }
+    }));
+}
+
+#[test]
+fn a_record_with_errors_still_has_constants() {
+    snapshot!(record(quote! {
+        struct Profile {
+            name: String,
+            #[record(rename = "name")]
+            first: String,
+        }
     }));
 }

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::messages;
-use crate::expand::{key_argument, keyspace};
+use crate::expand::{key_argument, keyspace, record};
 
 fn count(tokens: TokenStream) -> usize {
     messages(keyspace(tokens)).len()
@@ -207,4 +207,69 @@ fn invalid_input_does_not_panic() {
     );
     assert_eq!(messages(keyspace(TokenStream::new())).len(), 1);
     assert_eq!(messages(key_argument(quote!(struct))).len(), 1);
+}
+
+#[test]
+fn records_report_everything_at_once() {
+    let tokens = quote! {
+        #[record(rename_all = "upper")]
+        struct Profile<T> {
+            #[record(json = true, kind = Point)]
+            name: T,
+            #[record(ttl = "1y", rename = 5)]
+            first: String,
+            #[record(alias = "name", "n", unknown)]
+            last: String,
+            #[record(default, default)]
+            LAST: u8,
+            #[record(ttl = none)]
+            other: u8,
+        }
+    };
+    // The case, the parameter; `json` with a value and `kind`; the unit and the name; a bare value,
+    // an unknown attribute and a name that is taken; two defaults, at both; two constants of one
+    // name; a lifetime of none.
+    assert_eq!(messages(record(tokens)).len(), 13);
+}
+
+#[test]
+fn only_structs_with_named_fields_are_records() {
+    for tokens in [
+        quote!(
+            struct Profile;
+        ),
+        quote!(
+            struct Profile(u8);
+        ),
+        quote!(
+            struct Profile {}
+        ),
+        quote!(
+            enum Profile {
+                A,
+            }
+        ),
+        quote!(union Profile { a: u8 }),
+    ] {
+        let messages = messages(record(tokens));
+        assert!(messages.len() == 1 && messages[0].starts_with("a record must be a struct"), "{messages:?}");
+    }
+    assert_eq!(messages(record(quote!(struct))).len(), 1);
+}
+
+#[test]
+fn names_that_others_use_are_suggested() {
+    let tokens = quote! {
+        struct Profile {
+            #[record(name = "n", expires = "1h")]
+            visits: u64,
+        }
+    };
+    assert_eq!(
+        messages(record(tokens)),
+        [
+            "unknown attribute `name`; did you mean `rename`?",
+            "unknown attribute `expires`; did you mean `ttl`?",
+        ]
+    );
 }

@@ -151,7 +151,7 @@ fn list_all(context: &Context<'_>, kind: Option<ClientKind>, text: &mut String) 
 fn describe(context: &Context<'_>, id: u64, peer: &Peer) -> String {
     let seconds = |since: i64| context.now.saturating_sub(since) / 1000;
     format!(
-        "id={id} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={} psub=0 ssub=0 multi={} \
+        "id={id} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} \
          qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={output} tot-mem={output} \
          events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
         peer.endpoints.peer,
@@ -161,7 +161,9 @@ fn describe(context: &Context<'_>, id: u64, peer: &Peer) -> String {
         seconds(peer.active),
         flags(context, id, peer),
         peer.db,
-        peer.subscriptions.len(),
+        peer.subscriptions.channels.len(),
+        peer.subscriptions.patterns.len(),
+        peer.subscriptions.shards.len(),
         peer.queued,
         peer.command,
         peer.user,

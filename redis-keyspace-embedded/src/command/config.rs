@@ -33,6 +33,9 @@ fn value(context: &Context<'_>, setting: &Setting) -> Bytes {
     if setting.is_output_limits() {
         return show_output_limits(&context.shared.output_limits).into();
     }
+    if setting.is_event_classes() {
+        return context.state.event_classes.show().into();
+    }
     if setting.name == "databases" {
         return context.state.dbs.len().to_string().into();
     }
@@ -91,6 +94,9 @@ fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     for (setting, value) in checked.collect::<Result<Vec<_>, _>>()? {
         match value {
             Checked::Text(text) => drop(context.state.config.insert(setting.stored, text)),
+            Checked::EventClasses(classes) => {
+                context.shared.set_event_classes(context.state, classes);
+            }
             Checked::OutputLimits(changes) => set_output_limits(&context.shared.output_limits, changes),
         }
     }

@@ -212,7 +212,13 @@ impl<'a> Context<'a> {
         if let Err(failure) = &answer {
             self.state.statistics.count_error(&failure.0);
         }
+        self.publish_notices();
         answer.unwrap_or_else(Reply::from)
+    }
+
+    /// Sends the events of keys that were recorded.
+    pub(super) fn publish_notices(&mut self) {
+        self.state.publish_notices(self.shared.output_limits.of(true), &mut self.overflowing);
     }
 
     /// Updates the data that CLIENT LIST shows about the connection.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::arguments::{exactly, integer};
 use super::context::{Context, Spec, command};
 use super::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::number::LongDouble;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
@@ -38,6 +39,7 @@ pub(super) const TABLE: &[Spec] = &[
         let sum = before?.plus(by?);
         let sum = Bytes::from(sum.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
         db.put_keeping_expiry(key, Value::String(sum.clone()), now);
+        db.notify(EventClasses::STRING, "incrbyfloat", key);
         Ok(Reply::Bulk(sum))
     }),
 ];
@@ -49,5 +51,6 @@ fn add(context: &mut Context<'_>, key: &[u8], by: i64) -> Answer {
     let after = before.checked_add(by).ok_or(Failure::OVERFLOW)?;
     let text = Bytes::copy_from_slice(itoa::Buffer::new().format(after).as_bytes());
     db.put_keeping_expiry(key, Value::String(text), now);
+    db.notify(EventClasses::STRING, "incrby", key);
     Ok(Reply::Integer(after))
 }

@@ -28,6 +28,7 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
         _ => context.execute(spec, &arguments),
     };
     context.state.serve_waiters(context.now);
+    context.publish_notices();
     for id in std::mem::take(&mut context.overflowing) {
         context.state.disconnect(id);
     }

@@ -3,16 +3,26 @@
 use bytes::{Bytes, BytesMut};
 
 use super::context::Context;
+use crate::notices::EventClasses;
 use crate::reply::Failure;
 use crate::value::Value;
 
+/// What was done to a string.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Edit {
+    /// Whether anything was written, even if it was there before.
+    pub(super) has_written: bool,
+    /// Whether any byte changed.
+    pub(super) has_changed: bool,
+}
+
 /// Passes the bytes of a string to `change`. An absent key is empty, and the string grows to at
-/// least `len` bytes. `change` returns a result and whether it changed any byte.
+/// least `len` bytes. `change` returns a result and what it did.
 pub(super) fn edit<R>(
     context: &mut Context<'_>,
     key: &[u8],
     len: usize,
-    change: impl FnOnce(&mut BytesMut) -> (R, bool),
+    change: impl FnOnce(&mut BytesMut) -> (R, Edit),
 ) -> Result<R, Failure> {
     let now = context.now;
     let db = context.db()?;
@@ -26,9 +36,12 @@ pub(super) fn edit<R>(
     if has_grown {
         bytes.resize(len, 0);
     }
-    let (result, has_changed) = change(&mut bytes);
+    let (result, Edit { has_written, has_changed }) = change(&mut bytes);
     *data = bytes.freeze();
     if is_new || has_grown || has_changed {
+        if has_written {
+            db.notify(EventClasses::STRING, "setbit", key);
+        }
         db.settle(key);
     }
     Ok(result)

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::arguments::{exactly, first, integer, option};
 use super::context::{Context, Spec, command};
 use super::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 
 pub(super) const TABLE: &[Spec] = &[
@@ -37,6 +38,7 @@ pub(super) const TABLE: &[Spec] = &[
         let expiring = db.expires(key).is_some();
         if expiring {
             db.set_expiry(key, None);
+            db.notify(EventClasses::GENERIC, "persist", key);
         }
         Ok(Reply::flag(expiring))
     }),
@@ -120,9 +122,10 @@ fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: 
         return Ok(Reply::Integer(0));
     }
     if at <= now {
-        db.remove(key);
+        db.remove_and_notify(key);
     } else {
         db.set_expiry(key, Some(at));
+        db.notify(EventClasses::GENERIC, "expire", key);
     }
     Ok(Reply::Integer(1))
 }

@@ -6,6 +6,7 @@ use super::arguments::first;
 use super::context::{Context, Spec, command};
 use super::flags::{ALL_KEYS, ONE_KEY};
 use crate::hyperloglog::{HyperLogLog, Invalid};
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
 
@@ -18,7 +19,9 @@ pub(super) const TABLE: &[Spec] = &[
         let changed = elements.iter().filter(|element| log.add(element)).count();
         if is_new || changed > 0 {
             let now = context.now;
-            context.db()?.put_keeping_expiry(key, Value::String(log.to_bytes()), now);
+            let db = context.db()?;
+            db.put_keeping_expiry(key, Value::String(log.to_bytes()), now);
+            db.notify(EventClasses::STRING, "pfadd", key);
         }
         Ok(Reply::flag(is_new || changed > 0))
     }),
@@ -67,6 +70,8 @@ fn pfmerge(context: &mut Context<'_>, keys: &[Bytes]) -> Answer {
     let ([target], _) = first(keys)?;
     let union = union(context, keys)?;
     let now = context.now;
-    context.db()?.put_keeping_expiry(target, Value::String(union.to_bytes()), now);
+    let db = context.db()?;
+    db.put_keeping_expiry(target, Value::String(union.to_bytes()), now);
+    db.notify(EventClasses::STRING, "pfadd", target);
     Ok(Reply::OK)
 }

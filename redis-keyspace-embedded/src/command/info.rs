@@ -99,7 +99,9 @@ fn computed(context: &Context<'_>, field: &str) -> Option<String> {
         "expired_keys" => sum(|db| db.expired),
         "keyspace_hits" => sum(|db| db.hits),
         "keyspace_misses" => sum(|db| db.misses),
-        "pubsub_channels" => state.channels.len().to_string(),
+        "pubsub_channels" => state.subscribers.channels.len().to_string(),
+        "pubsub_patterns" => state.subscribers.patterns.len().to_string(),
+        "pubsubshard_channels" => state.subscribers.shards.len().to_string(),
         "cluster_enabled" => u8::from(shared.is_cluster).to_string(),
         _ => return None,
     })

@@ -8,6 +8,7 @@ use super::cursor;
 use super::flags::{ALL_KEYS, CONTAINER, NO_KEYS, ONE_KEY, TWO_KEYS};
 use crate::db::{Db, Entry};
 use crate::glob;
+use crate::notices::EventClasses;
 use crate::number::parse_i64;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
@@ -110,7 +111,7 @@ fn counts_accesses(context: &Context<'_>) -> bool {
 
 fn delete(context: &mut Context<'_>, keys: &[Bytes]) -> Answer {
     let db = context.db()?;
-    Ok(Reply::count(keys.iter().filter(|key| db.remove(key).is_some()).count()))
+    Ok(Reply::count(keys.iter().filter(|key| db.remove_and_notify(key).is_some()).count()))
 }
 
 fn rename(db: &mut Db, from: &[u8], to: &[u8], now: i64) -> Result<(), Failure> {
@@ -121,7 +122,10 @@ fn rename(db: &mut Db, from: &[u8], to: &[u8], now: i64) -> Result<(), Failure> 
         return Ok(());
     }
     if let Some(entry) = db.remove(from) {
+        db.remove(to);
         db.put(to, entry.value, entry.expires, now);
+        db.notify(EventClasses::GENERIC, "rename_from", from);
+        db.notify(EventClasses::GENERIC, "rename_to", to);
     }
     Ok(())
 }
@@ -154,7 +158,9 @@ fn copy(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if target.contains(to) && !replace {
         return Ok(Reply::Integer(0));
     }
+    target.remove(to);
     target.put(to, value, expires, now);
+    target.notify(EventClasses::GENERIC, "copy_to", to);
     Ok(Reply::Integer(1))
 }
 

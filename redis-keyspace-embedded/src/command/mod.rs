@@ -36,6 +36,7 @@ mod introspection;
 mod keys;
 mod lcs;
 mod lists;
+mod memory;
 mod pubsub;
 mod restore;
 mod scripts;

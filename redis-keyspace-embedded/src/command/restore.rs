@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::arguments::{exactly, first, integer, option};
 use super::context::{Context, Spec, command};
 use super::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::payload::{PayloadError, decode, encode};
 use crate::reply::{Answer, Failure, Reply};
 
@@ -75,10 +76,12 @@ fn restore(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let base = if options.absolute { 0 } else { now };
     let expires = (ttl > 0).then(|| ttl.saturating_add(base));
     if expires.is_some_and(|at| at <= now) {
-        db.remove(key);
+        db.remove_and_notify(key);
         return Ok(Reply::OK);
     }
     let idle = options.idle.unwrap_or_default().saturating_mul(1000);
+    db.remove(key);
     db.put(key, value, expires, now.saturating_sub(idle));
+    db.notify(EventClasses::GENERIC, "restore", key);
     Ok(Reply::OK)
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use crate::limits::{OutputLimit, OutputLimits};
+use crate::notices::EventClasses;
 use crate::number::{parse_i64, strtoll};
 
 /// A setting. Settings for memory, disk and timeouts are stored, but have no effect.
@@ -30,6 +31,7 @@ pub(super) enum SettingKind {
     OneOf(&'static [&'static str]),
     SavePoints,
     OutputLimits,
+    EventClasses,
 }
 
 /// A valid value.
@@ -37,6 +39,7 @@ pub(super) enum Checked {
     /// The value as CONFIG GET shows it.
     Text(Bytes),
     OutputLimits(Vec<LimitChange>),
+    EventClasses(EventClasses),
 }
 
 /// The error of a real server for an invalid value.
@@ -75,6 +78,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("maxmemory", "0", SettingKind::Memory(0..=u64::MAX)),
     setting("maxmemory-policy", "noeviction", SettingKind::OneOf(POLICIES)),
     setting("maxmemory-samples", "5", SettingKind::Number { accepted: POSITIVE, kept: POSITIVE }),
+    setting("notify-keyspace-events", "", SettingKind::EventClasses),
     setting("proto-max-bulk-len", "536870912", SettingKind::Memory(1024 * 1024..=9_223_372_036_854_775_807)),
     setting("save", "", SettingKind::SavePoints),
     setting("set-max-intset-entries", "512", SIZE),
@@ -122,6 +126,11 @@ impl Setting {
     pub(super) fn is_output_limits(&self) -> bool {
         matches!(self.kind, Some(SettingKind::OutputLimits))
     }
+
+    /// Whether this is the setting of the events of keys, which are stored separately.
+    pub(super) fn is_event_classes(&self) -> bool {
+        matches!(self.kind, Some(SettingKind::EventClasses))
+    }
 }
 
 impl SettingKind {
@@ -144,6 +153,11 @@ impl SettingKind {
                 one_of(value, words).ok_or_else(wrong)?.into()
             }
             Self::SavePoints => save_points(value).ok_or("Invalid save parameters")?,
+            Self::EventClasses => {
+                let classes = EventClasses::parse(c_string(value));
+                let classes = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+                return Ok(Checked::EventClasses(classes));
+            }
             Self::OutputLimits => return Ok(Checked::OutputLimits(parse_output_limits(value)?)),
         };
         Ok(Checked::Text(text.into()))

@@ -6,6 +6,8 @@ use super::arguments::{exactly, first, integer, option, pairs, range};
 use super::context::{Context, Spec, command};
 use super::expiry::{Unit, moment};
 use super::flags::{ALL_KEYS, ONE_KEY};
+use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::MAX_BULK;
 use crate::value::{Value, keep};
@@ -30,19 +32,22 @@ pub(super) const TABLE: &[Spec] = &[
             return Ok(Reply::Integer(0));
         }
         db.put(key, Value::String(keep(value)), None, now);
+        db.notify(EventClasses::STRING, "set", key);
         Ok(Reply::Integer(1))
     }),
     command("getset", 3, 0, ONE_KEY, |context, arguments| {
         let [key, value] = exactly(arguments)?;
         let before = read(context, key)?;
         let now = context.now;
-        context.db()?.put(key, Value::String(keep(value)), None, now);
+        let db = context.db()?;
+        db.put(key, Value::String(keep(value)), None, now);
+        db.notify(EventClasses::STRING, "set", key);
         Ok(before)
     }),
     command("getdel", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let before = read(context, key)?;
-        context.db()?.remove(key);
+        context.db()?.remove_and_notify(key);
         Ok(before)
     }),
     command("delex", -2, 0, ONE_KEY, delex),
@@ -60,7 +65,7 @@ pub(super) const TABLE: &[Spec] = &[
         let now = context.now;
         let pairs = pairs(arguments, "mset")?;
         let db = context.db()?;
-        pairs.iter().for_each(|[key, value]| db.put(key, Value::String(keep(value)), None, now));
+        set_all(db, pairs, now);
         Ok(Reply::OK)
     }),
     command("msetnx", -3, 0, (1, -1, 2), |context, arguments| {
@@ -70,7 +75,7 @@ pub(super) const TABLE: &[Spec] = &[
         if pairs.iter().any(|[key, _]| db.contains(key)) {
             return Ok(Reply::Integer(0));
         }
-        pairs.iter().for_each(|[key, value]| db.put(key, Value::String(keep(value)), None, now));
+        set_all(db, pairs, now);
         Ok(Reply::Integer(1))
     }),
     command("append", 3, 0, ONE_KEY, append),
@@ -83,6 +88,14 @@ pub(super) const TABLE: &[Spec] = &[
     command("substr", 4, 0, ONE_KEY, getrange),
     command("setrange", 4, 0, ONE_KEY, setrange),
 ];
+
+/// Sets all keys, without a lifetime.
+fn set_all(db: &mut Db, pairs: &[[Bytes; 2]], now: i64) {
+    for [key, value] in pairs {
+        db.put(key, Value::String(keep(value)), None, now);
+        db.notify(EventClasses::STRING, "set", key);
+    }
+}
 
 /// Returns the reply to GET.
 fn read(context: &mut Context<'_>, key: &[u8]) -> Answer {
@@ -173,6 +186,10 @@ fn set(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     } else {
         db.put(key, value, expires, now);
     }
+    db.notify(EventClasses::STRING, "set", key);
+    if expires.is_some() {
+        db.notify(EventClasses::GENERIC, "expire", key);
+    }
     Ok(before.unwrap_or(Reply::OK))
 }
 
@@ -180,7 +197,10 @@ fn set_with_expiry(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, n
     let [key, time, value] = exactly(arguments)?;
     let now = context.now;
     let expires = moment(now, unit, false, integer(time)?, name)?;
-    context.db()?.put(key, Value::String(keep(value)), Some(expires), now);
+    let db = context.db()?;
+    db.put(key, Value::String(keep(value)), Some(expires), now);
+    db.notify(EventClasses::STRING, "set", key);
+    db.notify(EventClasses::GENERIC, "expire", key);
     Ok(Reply::OK)
 }
 
@@ -208,7 +228,7 @@ fn delex(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
             _ => return Err(Failure::new("ERR Invalid condition. Use IFEQ")),
         },
     }
-    context.db()?.remove(key);
+    context.db()?.remove_and_notify(key);
     Ok(Reply::Integer(1))
 }
 
@@ -230,9 +250,19 @@ fn getex(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     match life {
         Lifetime::Until { unit, absolute, time } => {
             let expires = moment(now, unit, absolute, integer(time)?, "getex")?;
-            context.db()?.set_expiry(key, Some(expires));
+            let db = context.db()?;
+            if expires <= now {
+                db.remove_and_notify(key);
+            } else {
+                db.set_expiry(key, Some(expires));
+                db.notify(EventClasses::GENERIC, "expire", key);
+            }
         }
-        Lifetime::Persist if context.db()?.expires(key).is_some() => context.db()?.set_expiry(key, None),
+        Lifetime::Persist if context.db()?.expires(key).is_some() => {
+            let db = context.db()?;
+            db.set_expiry(key, None);
+            db.notify(EventClasses::GENERIC, "persist", key);
+        }
         _ => {}
     }
     Ok(reply)
@@ -254,6 +284,7 @@ fn append(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let joined = Bytes::from([before, addition.clone()].concat());
     let length = joined.len();
     db.put_keeping_expiry(key, Value::String(joined), now);
+    db.notify(EventClasses::STRING, "append", key);
     Ok(Reply::count(length))
 }
 
@@ -291,5 +322,6 @@ fn setrange(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     }
     let length = data.len();
     db.put_keeping_expiry(key, Value::String(data.into()), now);
+    db.notify(EventClasses::STRING, "setrange", key);
     Ok(Reply::count(length))
 }

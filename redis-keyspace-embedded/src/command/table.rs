@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::context::Commands;
 use super::{
     bitmaps, clients, cluster, config, connection, counters, expiry, geo, hashes, hyperloglogs, info,
-    introspection, keys, lcs, lists, pubsub, restore, scripts, server, sets, sorted_sets, streams, strings,
-    transaction,
+    introspection, keys, lcs, lists, memory, pubsub, restore, scripts, server, sets, sorted_sets, streams,
+    strings, transaction,
 };
 
 pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
@@ -35,6 +35,7 @@ pub(crate) static COMMANDS: LazyLock<Commands> = LazyLock::new(|| {
         lists::edits::TABLE,
         lists::moves::TABLE,
         lists::blocking::TABLE,
+        memory::TABLE,
         pubsub::TABLE,
         restore::TABLE,
         scripts::TABLE,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, watch};
@@ -39,7 +40,12 @@ pub(super) struct Connection {
     /// Whether the client has stopped sending. The commands that it has sent are still executed, as
     /// on a real server.
     pub(super) ended: bool,
+    next_expiry_check: Option<Instant>,
 }
+
+/// How often keys are checked for expiry while a subscriber may want the events. A real server
+/// checks ten times a second, too.
+const EXPIRY_PERIOD: Duration = Duration::from_millis(100);
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, endpoints: Endpoints) -> Self {
@@ -59,6 +65,7 @@ impl Connection {
             cut,
             closing: Closing::No,
             ended: false,
+            next_expiry_check: None,
         }
     }
 
@@ -246,6 +253,22 @@ impl Connection {
         if self.output.is_excessive(limit) {
             self.close(Closing::AtOnce);
         }
+    }
+
+    /// Returns when expired keys must be removed, to send their events to this subscriber.
+    /// Otherwise the next command removes them.
+    pub(super) fn expiry_check(&mut self) -> Option<Instant> {
+        let is_wanted = self.client.subscribed && self.shared.notifies_expiry();
+        self.next_expiry_check =
+            is_wanted.then(|| self.next_expiry_check.unwrap_or_else(|| after(EXPIRY_PERIOD)));
+        self.next_expiry_check
+    }
+
+    /// Removes expired keys and sends their events.
+    pub(super) fn check_expiry(&mut self) {
+        self.next_expiry_check = None;
+        let now = self.shared.clock.now_ms();
+        self.shared.state().expire_keys(now, self.shared.output_limits.of(true));
     }
 
     /// Returns when the output must be checked if nothing happens before.

@@ -30,6 +30,8 @@ enum Event {
     Cut,
     /// The output limits may require closing the connection.
     CheckOutput,
+    /// Keys may have expired, and their events are wanted.
+    CheckExpiry,
     Written(io::Result<()>),
     Read(io::Result<usize>),
     Message(Reply),
@@ -85,10 +87,12 @@ where
         }
         connection.output.shrink();
         let deadline = connection.output_deadline();
+        let expiry = connection.expiry_check();
         let event = tokio::select! {
             biased;
             () = cut.notified() => Event::Cut,
             () = until(deadline) => Event::CheckOutput,
+            () = until(expiry) => Event::CheckExpiry,
             Ok(()) = connection.limits.changed() => Event::CheckOutput,
             result = connection.output.write_some(&mut writer), if writing => Event::Written(result),
             waited = connection.pending.wait(), if blocked && is_open => Event::Waited(waited),
@@ -98,6 +102,7 @@ where
         match event {
             Event::Cut => return,
             Event::CheckOutput | Event::Written(Ok(())) => {}
+            Event::CheckExpiry => connection.check_expiry(),
             Event::Written(Err(_)) => {
                 connection.ended = true;
                 if connection.has_nothing_left() {

@@ -60,21 +60,24 @@ impl Group {
         true
     }
 
-    /// Creates the consumer if it does not exist, and records that it is active.
-    pub(crate) fn see_consumer(&mut self, name: &[u8], now: i64) {
-        self.add_consumer(name, now);
+    /// Creates the consumer if it does not exist, and records that it is active. Returns
+    /// whether it did not exist.
+    pub(crate) fn see_consumer(&mut self, name: &[u8], now: i64) -> bool {
+        let is_new = self.add_consumer(name, now);
         if let Some(consumer) = self.consumers.get_mut(name) {
             consumer.seen = now;
         }
+        is_new
     }
 
-    /// Removes a consumer and its pending entries. Returns the number of entries.
-    pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> usize {
-        let Some(consumer) = self.consumers.remove(name) else { return 0 };
+    /// Removes a consumer and its pending entries. Returns the number of entries, or
+    /// `None` if the consumer does not exist.
+    pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+        let consumer = self.consumers.remove(name)?;
         for id in &consumer.pending {
             self.pending.remove(id);
         }
-        consumer.pending.len()
+        Some(consumer.pending.len())
     }
 
     /// Makes an entry pending for a consumer, also if it is pending for another one.

@@ -8,6 +8,7 @@
 )]
 
 mod blocking;
+mod channels;
 mod cluster;
 mod collections;
 mod differential;

@@ -4,14 +4,20 @@ mod parsed;
 
 use core::fmt::{self, Debug, Formatter};
 
+pub use core::default::Default;
 pub use core::option::Option;
+pub use core::result::Result;
 pub use core::time::Duration;
+
+pub use crate::error::Error;
 
 pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
-pub use crate::kind::{Kind, KindMeta, Role};
+pub use crate::kind::{
+    DecodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta, RecordFields, Role,
+};
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{
     FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,
@@ -57,7 +63,7 @@ pub mod bindings {
     bindings! {
         glob
         __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
-        __captures __conflict __f __other __out __state __template __text __this __visitor
+        __captures __conflict __f __fields __other __out __state __template __text __this __visitor
     }
 }
 

@@ -7,7 +7,7 @@ use super::Catalog;
 use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::{Layout, Role};
-use crate::protocol::NewerCommand;
+use crate::protocol::{NewerCommand, NewerFeature};
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// Commands that every connection sends, and commands without a key. `client|setinfo`, which
@@ -16,21 +16,42 @@ use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 const ALWAYS: [&str; 9] =
     ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
 /// Commands on every key.
-const EVERY_KEY: [&str; 9] =
-    ["exists", "persist", "pexpire", "pexpireat", "pttl", "rename", "renamenx", "type", "unlink"];
+const EVERY_KEY: [&str; 16] = [
+    "copy",
+    "dump",
+    "exists",
+    "memory|usage",
+    "object|encoding",
+    "object|idletime",
+    "persist",
+    "pexpire",
+    "pexpireat",
+    "pttl",
+    "rename",
+    "renamenx",
+    "restore",
+    "touch",
+    "type",
+    "unlink",
+];
 /// Commands on Redis strings.
-const STRING: [&str; 9] = ["eval", "evalsha", "get", "getdel", "getex", "incrby", "mget", "set", "strlen"];
+const STRING: [&str; 12] = [
+    "append", "eval", "evalsha", "get", "getdel", "getex", "getrange", "incrby", "mget", "set", "setrange",
+    "strlen",
+];
 /// Commands on lists.
 const LIST: [&str; 18] = [
     "blmove", "blpop", "brpop", "lindex", "linsert", "llen", "lmove", "lpop", "lpos", "lpush", "lpushx",
     "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
 ];
 /// Commands on sets.
-const SET: [&str; 12] = [
+const SET: [&str; 16] = [
     "sadd",
     "scard",
     "sdiff",
+    "sdiffstore",
     "sinter",
+    "sinterstore",
     "sismember",
     "smembers",
     "smismember",
@@ -38,31 +59,68 @@ const SET: [&str; 12] = [
     "spop",
     "srandmember",
     "srem",
+    "sscan",
     "sunion",
+    "sunionstore",
 ];
 /// Commands on sorted sets.
-const SORTED_SET: [&str; 16] = [
+const SORTED_SET: [&str; 27] = [
     "bzpopmax",
     "bzpopmin",
     "zadd",
     "zcard",
     "zcount",
+    "zdiff",
+    "zdiffstore",
     "zincrby",
+    "zinter",
+    "zinterstore",
+    "zlexcount",
     "zmscore",
     "zpopmax",
     "zpopmin",
+    "zrandmember",
     "zrange",
+    "zrangestore",
     "zrank",
     "zrem",
+    "zremrangebylex",
     "zremrangebyrank",
     "zremrangebyscore",
     "zrevrank",
+    "zscan",
     "zscore",
+    "zunion",
+    "zunionstore",
 ];
 /// Commands on hashes.
-const HASH: [&str; 12] = [
-    "hdel", "hexists", "hget", "hgetall", "hincrby", "hkeys", "hlen", "hmget", "hset", "hsetnx", "hstrlen",
+const HASH: [&str; 15] = [
+    "hdel",
+    "hexists",
+    "hget",
+    "hgetall",
+    "hincrby",
+    "hincrbyfloat",
+    "hkeys",
+    "hlen",
+    "hmget",
+    "hrandfield",
+    "hscan",
+    "hset",
+    "hsetnx",
+    "hstrlen",
     "hvals",
+];
+/// Commands on hashes that some supported servers lack.
+const NEWER_HASH: [(&str, &str); 8] = [
+    ("hgetdel", "HGETDEL"),
+    ("hgetex", "HGETEX"),
+    ("hpersist", "HPERSIST"),
+    ("hpexpire", "HPEXPIRE"),
+    ("hpexpireat", "HPEXPIREAT"),
+    ("hpexpiretime", "HPEXPIRETIME"),
+    ("hpttl", "HPTTL"),
+    ("hsetex", "HSETEX"),
 ];
 /// Commands on bitmaps.
 const BITMAP: [&str; 7] = ["append", "bitcount", "bitfield", "bitfield_ro", "bitpos", "getbit", "setbit"];
@@ -78,6 +136,16 @@ const KINDS: [(Layout, &str, &[&str]); 7] = [
     (Layout::Bitmap, "string", &BITMAP),
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
 ];
+/// Commands of Redis 7.0 on the keys of a type.
+const SINCE_7_0: [(&str, &[&str]); 3] =
+    [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
+/// Commands on channels.
+const CHANNEL: [&str; 6] =
+    ["psubscribe", "publish", "pubsub|numsub", "punsubscribe", "subscribe", "unsubscribe"];
+/// Commands on sharded channels, which servers before 7.0 do not know.
+const SHARDED_CHANNEL: [&str; 4] = ["pubsub|shardnumsub", "spublish", "ssubscribe", "sunsubscribe"];
+/// Commands for notifications about keys.
+const NOTIFICATIONS: [&str; 3] = ["config|get", "psubscribe", "punsubscribe"];
 /// Commands that give a lifetime to a collection. A call can give one to any.
 const KEPT: [&str; 2] = ["eval", "evalsha"];
 /// Commands on the companion keys of keys with fills.
@@ -105,6 +173,11 @@ impl Catalog {
     /// In an ACL pattern, `*` matches colons too, so the rule of a template permits more keys than
     /// the template has.
     ///
+    /// Each template of a channel has a `&` rule. The server permits a subscription to a pattern
+    /// only if a rule has exactly its text. So the rules permit a subscription to all channels of a
+    /// template, but not to a pattern with bound arguments, which needs its own rule. Redis 6.0 has
+    /// no such rules.
+    ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
     /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
     /// commands.
@@ -128,6 +201,7 @@ impl Catalog {
             uses_sentinels: false,
             checks_health: false,
             uses_replicas: false,
+            watches_keys: None,
             redis: None,
             valkey: None,
         }
@@ -147,6 +221,8 @@ pub struct AclRules {
     uses_sentinels: bool,
     checks_health: bool,
     uses_replicas: bool,
+    /// The database whose notifications the program subscribes to.
+    watches_keys: Option<u16>,
     /// The oldest versions of the servers, major and minor.
     redis: Option<(u16, u16)>,
     valkey: Option<(u16, u16)>,
@@ -228,12 +304,33 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that replace scripts on this version of Redis: `DELEX` from 8.4 on, for
-    /// locks and for updates of keys without fills.
+    /// Adds the channels and the commands of
+    /// [notifications](crate::scan::Pattern::notifications) about the keys of this database.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # pub struct SessionKeys { token: fn(user: u64) -> Text }
+    /// catalog!(CATALOG = [SessionKeys]);
+    /// let rules = CATALOG.acl_rules().notifications(0).to_string();
+    /// assert!(rules.contains(" &__keyspace@0__:session:token:* ") && rules.contains(" +psubscribe "));
+    /// ```
+    pub fn notifications(mut self, db: u16) -> Self {
+        self.watches_keys = Some(db);
+        self
+    }
+
+    /// Adds the commands that only newer servers have, as far as this version of Redis has them:
+    ///
+    /// - from 7.0 on, those of `expire_time`, `lmpop`, `zmpop`, `sinter_card` and `zinter_card`;
+    /// - for hashes and records, the lifetimes of fields, such as `HPEXPIRE` from 7.4 on;
+    /// - for locks, and for updates of keys without fills, `DELEX` from 8.4 on, which replaces a
+    ///   script. Without the permission, the script runs. Each process sends the command once to
+    ///   find out, and the server logs that in its `ACL LOG`.
     ///
     /// The rules leave such commands out by default, because an older server rejects rules with a
-    /// command that it does not know. Without the permission, the scripts run. Each process sends
-    /// the command once to find out, and the server logs that in its `ACL LOG`.
+    /// command that it does not know.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, catalog};
@@ -249,7 +346,8 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that replace scripts on this version of Valkey: `DELIFEQ` from 9.0 on; see
+    /// Adds the commands that only newer servers have, as far as this version of Valkey has them,
+    /// such as the lifetimes of fields and `DELIFEQ` from 9.0 on; see
     /// [`redis_version`](Self::redis_version).
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
         self.valkey = Some((major, minor));
@@ -269,6 +367,16 @@ impl AclRules {
         let delex = has(self.redis, NewerCommand::DelEx.in_redis()).then_some("delex");
         let delifeq = has(self.valkey, NewerCommand::DelIfEq.in_valkey()).then_some("delifeq");
         [delex, delifeq].into_iter().flatten().filter(move |_| deletes)
+    }
+
+    /// Returns the commands on hashes that these versions of the servers have.
+    fn newer_of_hashes(&self) -> impl Iterator<Item = &'static str> {
+        let has_hash = self.templates().any(|(_, template)| template.redis_type() == "hash");
+        let newer = NEWER_HASH.into_iter().filter(move |_| has_hash);
+        newer.filter_map(|(rule, command)| {
+            let newer = NewerFeature::named(command)?;
+            newer.is_in(self.redis, self.valkey).then_some(rule)
+        })
     }
 
     /// Returns the templates, each with the text before its keys: namespace and tenant.
@@ -294,8 +402,14 @@ impl fmt::Display for AclRules {
         f.write_str("resetkeys")?;
         let has = |role| self.templates().any(|(_, template)| template.kind.role == role);
         let mut keys = BTreeSet::new();
+        let mut channels = BTreeSet::new();
         for (namespace, template) in self.templates() {
             let glob = glob(&namespace, template);
+            if !template.stores() {
+                channels.insert(glob);
+                continue;
+            }
+            channels.extend(self.watches_keys.map(|db| format!("__keyspace@{db}__:{glob}")));
             // A glob that ends in `*` already matches all names that start with a key.
             if !glob.ends_with('*') {
                 if template.kind.role == Role::Lock {
@@ -313,6 +427,11 @@ impl fmt::Display for AclRules {
             keys.insert(format!("{}{HEALTH_PROBE}", without_spaces(&self.namespace)));
         }
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
+        if !channels.is_empty() {
+            // Servers before 7.0 permit all channels otherwise.
+            f.write_str(" resetchannels")?;
+        }
+        channels.iter().try_for_each(|glob| write!(f, " &{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
         for (layout, redis_type, of_kind) in KINDS {
             let is_meant = |template: &TemplateMeta| {
@@ -321,6 +440,15 @@ impl fmt::Display for AclRules {
             if self.templates().any(|(_, template)| is_meant(template)) {
                 commands.extend(of_kind);
             }
+        }
+        if has(Role::Channel) {
+            commands.extend(CHANNEL);
+        }
+        if self.templates().any(|(_, template)| template.is_sharded()) {
+            commands.extend(SHARDED_CHANNEL);
+        }
+        if self.watches_keys.is_some() {
+            commands.extend(NOTIFICATIONS);
         }
         if self.templates().any(|(_, template)| template.kind.is_collection) {
             commands.extend(KEPT);
@@ -344,6 +472,15 @@ impl fmt::Display for AclRules {
             commands.extend(FOR_REPLICAS);
         }
         commands.extend(self.instead_of_scripts());
+        if self.redis.is_some_and(|version| version >= (7, 0)) || self.valkey.is_some() {
+            commands.extend(["pexpiretime"]);
+            for (redis_type, of_type) in SINCE_7_0 {
+                if self.templates().any(|(_, template)| template.redis_type() == redis_type) {
+                    commands.extend(of_type);
+                }
+            }
+        }
+        commands.extend(self.newer_of_hashes());
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }

@@ -34,7 +34,7 @@ pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
 pub(crate) use health::HEALTH_PROBE;
 pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
-pub(crate) use newer::{delete_if_equal, explain_missing, run_newer};
+pub(crate) use newer::{delete_if_equal, explain_missing, missing_command, run_newer};
 pub(crate) use observe::Observed;
 pub use redis::Redis;
 pub(crate) use refusals::{

@@ -11,7 +11,7 @@ use super::subject::Subject;
 use crate::connect::ServerFacts;
 use crate::error::{Error, Result};
 use crate::key::{KeyText, slot_within};
-use crate::protocol::{Keys, NewerCommand, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Keys, NewerCommand, NewerFeature, Packet, Replies, Reply, Request, read};
 use crate::time::Deadline;
 
 /// The commands that delete a key if it has a value, in the order in which an unknown server is
@@ -122,16 +122,39 @@ pub(crate) async fn delete_if_equal(
 
 /// Explains the error of a server that lacks a command of the request.
 pub(crate) fn explain_missing(error: Error, request: &Request, subject: &Subject, target: &Target) -> Error {
-    if !error.is_about_missing_command() {
+    let is_missing = error.is_about_missing_command();
+    if !is_missing && !error.is_about_arguments() {
         return error;
     }
+    let newer = |packet: &Packet| match NewerCommand::of(packet) {
+        Some(newer) if is_missing => Some((newer.name(), newer.servers())),
+        _ => NewerFeature::of(packet)
+            .filter(|newer| is_missing || newer.is_argument)
+            .map(|newer| (newer.name, newer.servers())),
+    };
     let mut packets = request.packets().iter();
-    let Some((packet, newer)) = packets.find_map(|packet| Some((packet, NewerCommand::of(packet)?))) else {
+    let Some((packet, (name, servers))) = packets.find_map(|packet| Some((packet, newer(packet)?))) else {
         return error;
     };
     let software = packet.keys.as_slice().first().and_then(|key| {
         let software = |binding: &Arc<Binding>| facts_of(binding, key).abilities.software();
         target.with_binding(subject.keyspace, software).ok().flatten()
     });
-    error.of_missing_command(newer.name(), &newer.servers(), software.as_deref())
+    error.of_missing_command(name, &servers, software.as_deref())
+}
+
+/// Explains the error of a server that lacks a command of a script.
+pub(crate) fn missing_command(
+    error: Error,
+    command: &'static str,
+    binding: &Binding,
+    key: &KeyText,
+) -> Error {
+    match NewerFeature::named(command) {
+        Some(newer) if error.is_about_missing_command() => {
+            let software = facts_of(binding, key).abilities.software();
+            error.of_missing_command(newer.name, &newer.servers(), software.as_deref())
+        }
+        _ => error,
+    }
 }

@@ -87,6 +87,12 @@ pub struct PoolStats {
     pub exclusive_connections_wait_ms: u64,
     /// Exclusive connections that were closed, by reason.
     pub exclusive_connections_closed: ClosedConnections,
+    /// Subscriptions to channels, patterns and changes of keys. Serialized only if it is not 0.
+    #[serde(skip_serializing_if = "is_none")]
+    pub subscriptions: usize,
+    /// Open connections for subscriptions. Serialized only if it is not 0.
+    #[serde(skip_serializing_if = "is_none")]
+    pub subscription_connections: usize,
     /// Connections that were opened.
     pub connects: u64,
     /// Attempts to connect that failed.
@@ -213,6 +219,10 @@ pub struct FillStats {
     pub not_stored: u64,
 }
 
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -253,6 +263,7 @@ impl PoolStats {
         let is_cluster = pool.cluster().is_some();
         let external = pool.external_state().map(ExclusiveStats::of);
         let left = pool.cluster().map(Cluster::totals_of_left).unwrap_or_default();
+        let subscriptions = pool.subscriptions();
         let exclusives = nodes.iter().map(|node| node.exclusive).chain(external);
         let exclusive: ExclusiveStats = exclusives.chain([ExclusiveStats::of_left(&left)]).sum();
         let sum = |count: fn(&NodeStats) -> usize| nodes.iter().map(count).sum::<usize>();
@@ -293,6 +304,8 @@ impl PoolStats {
             exclusive_connections_waiting: exclusive.waiting,
             exclusive_connections_wait_ms: exclusive.wait_ms,
             exclusive_connections_closed: exclusive.closed,
+            subscriptions: subscriptions.subscriptions,
+            subscription_connections: subscriptions.connections,
             connects,
             failed_connects,
             lost_connections: count(|node| node.lost_connections, &pool.facts.lost_connections)

@@ -11,7 +11,11 @@ use crate::time::Deadline;
 
 /// Whether the key of a command has another type than the command needs.
 pub(crate) fn has_wrong_type(replies: &Replies) -> bool {
-    replies.as_slice().iter().any(is_wrong_type)
+    match replies.as_slice() {
+        // The results of a transaction.
+        [Reply::Ok, .., Reply::Array(results)] => results.iter().any(is_wrong_type),
+        replies => replies.iter().any(is_wrong_type),
+    }
 }
 
 fn is_wrong_type(reply: &Reply) -> bool {
@@ -46,7 +50,12 @@ pub(crate) async fn naming_types(
     match replies {
         Replies::One(reply) => Replies::One(explained(reply)),
         Replies::Two(replies) => Replies::Two(replies.map(explained)),
-        Replies::Many(replies) => Replies::Many(replies.into_iter().map(explained).collect()),
+        Replies::Many(mut replies) => {
+            if let [Reply::Ok, .., Reply::Array(results)] = replies.as_mut_slice() {
+                *results = std::mem::take(results).into_iter().map(explained).collect();
+            }
+            Replies::Many(replies.into_iter().map(explained).collect())
+        }
     }
 }
 

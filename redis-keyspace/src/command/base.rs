@@ -133,25 +133,24 @@ impl<T> Command<T> {
         self
     }
 
-    /// Overrides the TTL of the template, for commands that set it: `set_many`, `incr`, `decr` and
-    /// their variants, and writes of collections, such as `lpush` and `sadd`.
+    /// Overrides the TTL of the template, for commands that set it: `incr`, `decr` and their
+    /// variants, writes of collections, such as `sadd` and `hset`, and stored results.
     ///
     /// A counter or a collection gets the TTL only if the command creates it, unless the template
-    /// declares `renew = "write"`. Fractions of a millisecond are
+    /// declares `renew = "write"`. A stored result always gets it. Fractions of a millisecond are
     /// rounded up. For other commands, and for a TTL of zero, the command fails with
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
+    /// # use redis_keyspace::{Counter, Keyspace, Redis};
     /// # #[derive(Keyspace)]
     /// # #[keyspace(prefix = "page", ttl = "1d")]
-    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # struct PageKeys { views: fn(id: u64) -> Counter }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
-    /// let titles = [(PageKeys::title(7), "A page"), (PageKeys::title(8), "Another")];
-    /// Key::set_many(titles).ttl(Duration::from_secs(60)).await?;
-    /// assert!(PageKeys::title(8).ttl().await?.remaining() <= Some(Duration::from_secs(60)));
+    /// PageKeys::views(8).incr().ttl(Duration::from_secs(60)).await?;
+    /// assert!(PageKeys::views(8).ttl().await?.remaining() <= Some(Duration::from_secs(60)));
     /// # Ok(()) }).await }
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -162,8 +161,8 @@ impl<T> Command<T> {
                 request.set_lifetime(Expiry::After(ttl))
             } else {
                 Err(Error::invalid_input(format!(
-                    "`.ttl(..)` does not apply to {command}: use it on `set_many` or on commands that create \
-                     counters or collections"
+                    "`.ttl(..)` does not apply to {command}: use it on commands that create counters or \
+                     collections"
                 )))
             };
             set.map_err(|error| error.about(command, template.map(TemplateMeta::name), None))?;
@@ -178,6 +177,15 @@ impl<T> Command<T> {
             let inherits = self.subject.template.is_some_and(|template| template.inherits_lifetime);
             packet.with_declared_lifetime(place, inherits);
         }
+        self
+    }
+
+    /// Sets the arguments before the key.
+    pub(super) fn with_head(mut self, head: Args) -> Self {
+        self.request = self.request.map(|request| match request {
+            Request::One(packet) => Request::One(packet.with_head(head)),
+            request => request,
+        });
         self
     }
 

@@ -40,7 +40,11 @@ fn misses(request: &Request) -> Replies {
         Keys::Many(keys) => Reply::Array(vec![Reply::Nil; keys.len()]),
         Keys::None | Keys::One(_) => Reply::Nil,
         // No read of a value uses these variants.
-        Keys::CompanionOf(..) | Keys::CompanionsOf(..) | Keys::With(..) | Keys::Pairs(..) => Reply::Nil,
+        Keys::CompanionOf(..)
+        | Keys::CompanionsOf(..)
+        | Keys::With(..)
+        | Keys::Pairs(..)
+        | Keys::Into(..) => Reply::Nil,
     };
     match request {
         Request::One(packet) => Replies::One(miss(packet)),

@@ -12,7 +12,8 @@ pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) ->
     let packets = request.packets();
     let mut replies = Vec::with_capacity(packets.len());
     for packet in packets {
-        replies.push(reply(packet).ok_or_else(disabled)?);
+        let of_read = || (subject.reads && packet.name == "EVAL").then_some(Reply::Nil);
+        replies.push(reply(packet).or_else(of_read).ok_or_else(disabled)?);
     }
     // A read that starts after a write must not see a value that was loaded before it.
     for key in written(request) {
@@ -35,23 +36,33 @@ fn reply(packet: &Packet) -> Option<Reply> {
     Some(match packet.name {
         "GET" | "GETEX" | "GETDEL" => Reply::Nil,
         "MGET" => Reply::Array(vec![Reply::Nil; packet.keys.count()]),
-        "EXISTS" | "STRLEN" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" => Reply::Int(0),
-        "PTTL" => Reply::Int(-2),
+        // No one is subscribed.
+        "PUBLISH" | "SPUBLISH" => Reply::Int(0),
+        "PUBSUB" => Reply::Array(Vec::new()),
+        "EXISTS" | "STRLEN" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "TOUCH" | "COPY" => {
+            Reply::Int(0)
+        }
+        "PTTL" | "PEXPIRETIME" => Reply::Int(-2),
+        "DUMP" | "OBJECT" | "MEMORY" | "GETRANGE" => Reply::Nil,
         // The first argument is the value. With `GET`, the reply is the previous value.
         "SET" if packet.args.iter().skip(1).any(|argument| argument == b"GET") => Reply::Nil,
         "SET" => Reply::Ok,
         // Reads of collections: what a key that does not exist contains.
-        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "HGETALL" | "HKEYS" | "HVALS" => {
-            Reply::Array(Vec::new())
-        }
-        "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "HGET" | "HMGET"
-        | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" => Reply::Nil,
-        "LLEN" | "SCARD" | "SISMEMBER" | "ZCARD" | "ZCOUNT" | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT"
-        | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
+        "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "ZUNION" | "ZINTER" | "ZDIFF"
+        | "HGETALL" | "HKEYS" | "HVALS" => Reply::Array(Vec::new()),
+        "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "ZRANDMEMBER" | "HGET"
+        | "HMGET" | "HRANDFIELD" | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" | "HPTTL"
+        | "HPEXPIRETIME" | "HGETEX" => Reply::Nil,
+        "LLEN" | "SCARD" | "SISMEMBER" | "SINTERCARD" | "ZCARD" | "ZCOUNT" | "ZLEXCOUNT" | "ZINTERCARD"
+        | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT" | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.
-        "LPOP" | "RPOP" | "LMOVE" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" => Reply::Nil,
+        "LPOP" | "RPOP" | "LMOVE" | "LMPOP" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "HPEXPIRE"
+        | "HPEXPIREAT" | "HPERSIST" | "HGETDEL" => Reply::Nil,
         "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"
-        | "ZREMRANGEBYSCORE" | "HDEL" => Reply::Int(0),
+        | "ZREMRANGEBYSCORE" | "ZREMRANGEBYLEX" | "HDEL" => Reply::Int(0),
+        // What a key that does not exist is combined to, which deletes another one.
+        "SINTERSTORE" | "SUNIONSTORE" | "SDIFFSTORE" | "ZUNIONSTORE" | "ZINTERSTORE" | "ZDIFFSTORE"
+        | "ZRANGESTORE" => Reply::Int(0),
         "LTRIM" => Reply::Ok,
         "LSET" => Reply::Error("ERR no such key".to_owned()),
         "RENAME" => Reply::Error("ERR no such key".to_owned()),
@@ -60,5 +71,8 @@ fn reply(packet: &Packet) -> Option<Reply> {
 }
 
 fn writes(command: &str) -> bool {
-    matches!(command, "SET" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "RENAME" | "GETDEL")
+    matches!(
+        command,
+        "PUBLISH" | "SPUBLISH" | "SET" | "UNLINK" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "RENAME" | "GETDEL"
+    )
 }

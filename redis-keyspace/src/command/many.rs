@@ -1,18 +1,14 @@
 //! Operations on many keys of one keyspace.
 
-use std::borrow::Borrow;
-
 use bytes::Bytes;
 
 use super::base::Command;
-use super::set::push_value;
+use super::endings::Endings;
 use crate::client::{Redis, same_server};
 use crate::error::{Error, Result};
-use crate::key::KeyText;
-use crate::kind::{Kind, Readable, SingleValue};
-use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
+use crate::kind::{Kind, Readable};
+use crate::protocol::{KEYS_PER_COMMAND, Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace, TemplateMeta};
-use crate::time::Expiry;
 
 /// Reads of many keys.
 impl<S: Keyspace, V: Readable> Key<S, V> {
@@ -59,66 +55,6 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     }
 }
 
-/// Writes of many keys.
-impl<S: Keyspace, V: SingleValue> Key<S, V> {
-    /// Stores the values of many keys, each with the TTL of its template, or with the TTL that
-    /// [`ttl`](Command::ttl) sets.
-    ///
-    /// Not atomic: if the server rejects one value, it still stores the others.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "page", ttl = "1d")]
-    /// # struct PageKeys { title: fn(id: u64) -> Text }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// Key::set_many([(PageKeys::title(7), "A page"), (PageKeys::title(8), "Another")]).await?;
-    /// assert_eq!(PageKeys::title(8).get().await?.as_deref(), Some("Another"));
-    /// # Ok(()) }).await }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`set`](Self::set). If the server rejects values, the error names the key of the
-    /// first one. If a value can't be encoded, or the keys are on different servers, nothing is
-    /// sent.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future before its first poll sends nothing. After that, the command may still
-    /// run.
-    ///
-    /// # Round trips
-    ///
-    /// One, or none without entries. On a [cluster](crate::guide::cluster), one to each node, at
-    /// the same time.
-    pub fn set_many<B: Borrow<V::Borrowed>>(entries: impl IntoIterator<Item = (Self, B)>) -> Command<()> {
-        let (mut template, mut servers, mut endings) = (None, Vec::new(), Endings::default());
-        let mut unreadable = None;
-        let packets: Result<Vec<_>> = entries
-            .into_iter()
-            .map(|(key, value)| {
-                template.get_or_insert(key.template());
-                endings.add(&key);
-                servers.push(key.redis());
-                set_packet::<S, V>(&key, value.borrow(), &mut unreadable)
-                    .map_err(|error| key.explain("SET", error))
-            })
-            .collect();
-        let checked = packets.and_then(|packets| Ok((packets, same_server(servers)?)));
-        let (request, redis) = match checked {
-            Ok((packets, redis)) if packets.is_empty() => (Ok(Request::Empty), redis),
-            Ok((packets, redis)) => (Ok(endings.before(packets)), redis),
-            Err(error) => (Err(error), None),
-        };
-        Command::new::<S>("SET", template, request, stored)
-            .repeatable()
-            .on_target(redis.into())
-            .unreadable(unreadable)
-    }
-}
-
 /// Operations on many keys of any kind.
 impl<S: Keyspace, V: Kind> Key<S, V> {
     /// Deletes many keys. Returns how many existed.
@@ -154,6 +90,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One, or none without keys. On a [cluster](crate::guide::cluster), one to each node, at the
     /// same time.
     pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
+        let () = V::STORED;
         let mut endings = Endings::default();
         let (template, redis, request) = chunked("UNLINK", keys.into_iter().inspect(|key| endings.add(key)));
         let request = request.map(|request| match request {
@@ -162,28 +99,6 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
             request => request,
         });
         Command::new::<S>("UNLINK", template, request, total).on_target(redis.into())
-    }
-}
-
-/// The keys of a write whose fills it must end. Some of its keys may have a template without fills.
-#[derive(Default)]
-struct Endings {
-    keys: Vec<KeyText>,
-    keep_copies: bool,
-}
-
-impl Endings {
-    fn add<S, V>(&mut self, key: &Key<S, V>) {
-        let template = key.template();
-        if template.ends_fills() {
-            self.keys.push(key.text());
-            self.keep_copies |= template.keeps_copies();
-        }
-    }
-
-    /// Returns the request of the commands that write.
-    fn before(self, packets: Vec<Packet>) -> Request {
-        Request::ending_fills(packets, &self.keys, self.keep_copies)
     }
 }
 
@@ -247,28 +162,6 @@ fn values<V: Readable>(request: &Request, replies: Replies) -> Result<Vec<V::Rea
         }
     }
     Ok(values)
-}
-
-fn set_packet<S: Keyspace, V: SingleValue>(
-    key: &Key<S, V>,
-    value: &V::Borrowed,
-    unreadable: &mut Option<Error>,
-) -> Result<Packet> {
-    let mut packet = Packet::new("SET", Keys::One(key.text()));
-    let (encoded, problem) = push_value::<S, V>(key, value, &mut packet);
-    encoded?;
-    *unreadable = unreadable.take().or(problem);
-    packet.with_declared_lifetime(PacketLifetime::Options(1), key.template().inherits_lifetime);
-    Expiry::from(key.template().lifetime()).push_for_set(&mut packet.args)?;
-    Ok(packet)
-}
-
-fn stored(request: &Request, replies: Replies) -> Result<()> {
-    for (packet, reply) in request.requested().zip(read::many(replies)) {
-        let key = packet.keys.as_slice().first().map(|key| key.as_str());
-        read::to_unit(reply).map_err(|error| error.about("SET", None, key))?;
-    }
-    Ok(())
 }
 
 fn total(_: &Request, replies: Replies) -> Result<u64> {

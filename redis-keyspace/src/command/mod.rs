@@ -1,33 +1,58 @@
 //! Commands as values, the operations of keys, batches and transactions.
 
+// These two come first, so that links to `Key::get`, `Key::set` and `Key::incr` in the
+// documentation lead to the methods of single values and counters.
+mod value;
+
+mod counter;
+
 mod any;
 mod base;
 mod batch;
 mod builder;
+mod bytes;
+mod channel;
 mod collection;
-mod counter;
 mod degrade;
 mod disabled;
+mod dump;
+mod endings;
+mod expire;
 mod future;
 mod get_ex;
+mod inspect;
 #[cfg(feature = "json")]
 mod json;
+mod key_options;
 mod many;
 mod ping;
+mod positions;
 mod progress;
 mod set;
+mod set_many;
+mod transfer;
 mod ttl;
-mod value;
 
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands};
+#[cfg(feature = "embedded")]
+pub(crate) use collection::NEIGHBOURS;
 pub use collection::{
-    BitField, BitOffset, BitWidth, BlockingPop, I, Inserted, LPos, LRem, ListEnd, Overflow, Pop, U, ZAdd,
-    ZIncrBy, ZRange, ZRank,
+    BitField, BitOffset, BitWidth, BlockingPop, Extreme, FieldExpiry, FieldPersist, HExpire, HGetEx,
+    HRandFields, HSetMany, I, Incr, Inserted, LPos, LRem, ListEnd, MultiPop, Overflow, Pop, Push, RankPage,
+    ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
+    ZRange, ZRank,
 };
+pub(crate) use collection::{all_fields, change_field, decode_record};
+pub use dump::{Dump, Restore};
+pub use expire::Expire;
 pub use get_ex::GetEx;
 pub(crate) use many::get_many_bytes;
 pub use set::SetValue;
+#[cfg(feature = "embedded")]
+pub(crate) use set_many::SET_IF_ALL_ABSENT;
+pub use set_many::SetMany;
+pub use transfer::CopyTo;
 pub use ttl::Ttl;
 
 pub use crate::schema::{OnUnavailable, Reads};

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-/// The remaining TTL of a key, returned by [`Key::ttl`](crate::Key::ttl).
+/// The remaining TTL of a key or of a field, returned by [`Key::ttl`](crate::Key::ttl) and
+/// [`Key::httl`](crate::Key::httl).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ttl {
-    /// The key does not exist.
+    /// The key, or the field of a hash, does not exist.
     NoKey,
-    /// The key never expires.
+    /// It never expires.
     NoExpiry,
-    /// The key expires after this time, with a resolution of milliseconds.
+    /// It expires after this time, with a resolution of milliseconds.
     Remaining(Duration),
 }
 

@@ -27,6 +27,7 @@ mod search;
 mod sentinel;
 mod slot;
 mod stream;
+mod subscription;
 #[cfg(feature = "tls")]
 mod tls;
 mod value;
@@ -41,6 +42,7 @@ pub(crate) use pool::Pool;
 pub use raw::RawConnection;
 pub(crate) use registry::PoolRef;
 pub(crate) use sentinel::SentinelStatus;
+pub(crate) use subscription::{Delivery, Listener, Reach, Topic};
 #[cfg(feature = "tls")]
 pub(crate) use tls::check_tls;
 pub(crate) use wait::{ReplicaWait, ServerWait, run_and_wait};

@@ -81,6 +81,11 @@ impl Own {
         }
     }
 
+    /// What connections to the server are opened from.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Queues a request on the open lane with the fewest requests, without waiting.
     ///
     /// With `stops_at_cluster`, queues nothing if the server is known to be a node of a cluster.

@@ -18,6 +18,7 @@ use super::node::Node;
 use super::raw::RawConnection;
 use super::replicas::{ReplicaGroup, Replicas, choose};
 use super::sentinel::{SentinelStatus, SentinelWatch};
+use super::subscription::{Hub, Listener, SubscriptionNodes, SubscriptionStatus, Topic, subscribe};
 use crate::config::{Address, Endpoint, ExternalPool, Fingerprint, SentinelAccess, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::local::{DatabaseReads, Local};
@@ -59,10 +60,31 @@ struct Server {
     replicas: Replicas,
     /// The replicas of `home`. A cluster knows its own.
     replica_nodes: ArcSwap<Vec<Arc<Node>>>,
+    subscriptions: Arc<Hub>,
     runtime: Handle,
 }
 
+impl SubscriptionNodes for Server {
+    fn home(&self) -> &Arc<Node> {
+        &self.home
+    }
+
+    fn cluster(&self) -> Option<&Cluster> {
+        self.follow_cluster()
+    }
+}
+
 impl Server {
+    /// Starts to use the nodes of the cluster, if the server is known to be one of them.
+    fn follow_cluster(&self) -> Option<&Cluster> {
+        self.follows_cluster().then(|| {
+            self.cluster.get_or_init(|| {
+                let (settings, home) = (Arc::clone(&self.home.settings), Arc::clone(&self.home));
+                Cluster::start(settings, home, Arc::clone(&self.trouble), self.runtime.clone())
+            })
+        })
+    }
+
     /// Whether commands go to the nodes of a cluster.
     #[inline]
     fn follows_cluster(&self) -> bool {
@@ -175,6 +197,7 @@ impl Pool {
                     trouble,
                     replicas: Replicas::default(),
                     replica_nodes: ArcSwap::default(),
+                    subscriptions: Arc::new(Hub::new(runtime.clone())),
                     runtime,
                 }))
             }
@@ -212,13 +235,33 @@ impl Pool {
 
     /// Starts to use the nodes of the cluster, if the server is known to be one of them.
     pub(crate) fn follow_cluster(&self) -> Option<&Cluster> {
-        let Connections::Own(server) = &self.connections else { return None };
-        server.follows_cluster().then(|| {
-            server.cluster.get_or_init(|| {
-                let (settings, home) = (Arc::clone(&self.settings), Arc::clone(&server.home));
-                Cluster::start(settings, home, Arc::clone(&server.trouble), self.origin.runtime().clone())
-            })
-        })
+        match &self.connections {
+            Connections::Own(server) => server.follow_cluster(),
+            Connections::External(_) => None,
+        }
+    }
+
+    /// Subscribes to a topic. At most so many messages wait for their reader. The subscription is
+    /// confirmed later.
+    pub(crate) fn subscribe(&self, topic: Topic, most: usize) -> Result<Listener, Error> {
+        match &self.connections {
+            Connections::Own(server) => {
+                let nodes: Arc<dyn SubscriptionNodes> = Arc::clone(server) as _;
+                subscribe(&server.subscriptions, nodes, topic, most)
+            }
+            Connections::External(_) => Err(Error::configuration(
+                "a subscription needs a connection of its own, which a pool of the application can't lend: configure a \
+                 handle with an address, for example with `Redis::open(url)`, and subscribe on it",
+            )),
+        }
+    }
+
+    /// Returns how many subscriptions and connections for them there are.
+    pub(crate) fn subscriptions(&self) -> SubscriptionStatus {
+        match &self.connections {
+            Connections::Own(server) => server.subscriptions.status(),
+            Connections::External(_) => SubscriptionStatus::default(),
+        }
     }
 
     /// Queues a request on an open lane, without waiting.
@@ -374,6 +417,7 @@ impl Pool {
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         let closed = match &self.connections {
             Connections::Own(server) => {
+                server.subscriptions.close();
                 let replicas = server.replica_nodes.load();
                 let replicas: Vec<_> = replicas.iter().map(|node| node.own.close()).collect();
                 Some((server.home.own.close(), server.cluster.get().map(Cluster::close), replicas))
@@ -439,6 +483,10 @@ impl Drop for Pool {
     fn drop(&mut self) {
         // The node of an own server ends its search itself, but it may outlive the pool.
         self.facts.search.end();
+        if let Connections::Own(server) = &self.connections {
+            // Their tasks hold the server.
+            server.subscriptions.close();
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! The native version of the script that gives keys their lifetime.
+//! The native versions of the scripts that give keys their lifetime.
 
+use bytes::Bytes;
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 
 use super::lua::call;
-use crate::protocol::KEPT_WRITE;
+use crate::protocol::{KEPT_TRANSFER, KEPT_WRITE};
 
 /// Lua numbers are exact below this value.
 pub(super) const EXACT: u64 = 1 << 53;
@@ -27,6 +28,33 @@ pub(super) fn register(server: &Server) {
             _ => Ok(reply),
         }
     });
+    super::lua::register(server, KEPT_TRANSFER, transfer);
+}
+
+/// Runs a command on several keys, and sets the lifetime of the key that it writes.
+fn transfer(script: &mut ScriptContext<'_, '_>, keys: &[Bytes], values: &[Bytes]) -> Result<Reply, Reply> {
+    let [millis, renews, written, counts, command, args @ ..] = values else {
+        return Err(Reply::error("ERR the script takes a lifetime, two flags, a position and a command"));
+    };
+    let place = str::from_utf8(written).ok().and_then(|place| place.parse::<usize>().ok());
+    let Some(written) = place.and_then(|place| keys.get(place.checked_sub(1)?)) else {
+        return Err(Reply::error("ERR the written key is not one of the keys"));
+    };
+    let starts = &renews[..] == b"1" || is_absent(script, written)?;
+    let others = keys.len().saturating_sub(1).to_string();
+    let mut words: Vec<&[u8]> = vec![command];
+    for (place, key) in keys.iter().enumerate() {
+        words.push(key);
+        if place == 0 && &counts[..] == b"1" {
+            words.push(others.as_bytes());
+        }
+    }
+    words.extend(args.iter().map(|argument| &argument[..]));
+    let reply = script.call(&words);
+    if starts && !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil) {
+        call(script, &[b"PEXPIRE", written, millis])?;
+    }
+    Ok(reply)
 }
 
 /// Whether the key does not exist.

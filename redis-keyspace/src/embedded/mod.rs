@@ -22,15 +22,18 @@
 //! # Ok(()) }
 //! ```
 
+mod absent;
 mod clock;
 mod fills;
 mod fixed_windows;
 mod groups;
 mod guarded;
 mod kept;
+mod leaderboards;
 mod locks;
 mod lua;
 mod rate_limits;
+mod records;
 mod transactions;
 mod updates;
 
@@ -41,13 +44,16 @@ use crate::config::{EmbeddedServer, Endpoint, RedisBuilder};
 
 /// Registers native versions of this crate's scripts. The server cannot run Lua.
 fn register_scripts(server: &Server) {
+    absent::register(server);
     fills::register(server);
     fixed_windows::register(server);
     groups::register(server);
     guarded::register(server);
     kept::register(server);
+    leaderboards::register(server);
     locks::register(server);
     rate_limits::register(server);
+    records::register(server);
     transactions::register(server);
     updates::register(server);
 }

@@ -7,14 +7,38 @@ use crate::protocol::TRANSACTION_SCRIPT;
 
 /// A command of the transaction.
 struct Call<'v> {
-    words: Vec<&'v [u8]>,
+    words: Vec<Word<'v>>,
     /// The command that deletes the companion keys of a guarded write.
     unlink: Vec<&'v [u8]>,
     /// The key to read first. If it has a value, that is the reply, and the command does not run.
     read_first: Option<&'v [u8]>,
-    /// Whether every write renews the lifetime of the key, and the lifetime in milliseconds.
-    lifetime: Option<(bool, &'v [u8])>,
+    lifetime: Option<Kept<'v>>,
+    /// The key that the command writes.
     key: &'v [u8],
+}
+
+/// A word of a command: one that the caller sent, or the number of some of the keys.
+enum Word<'v> {
+    Of(&'v [u8]),
+    Own(Vec<u8>),
+}
+
+impl Word<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Of(word) => word,
+            Self::Own(word) => word,
+        }
+    }
+}
+
+/// The lifetime that a command gives to the key that it writes.
+struct Kept<'v> {
+    /// Whether only a command that creates the key sets it.
+    creates: bool,
+    /// Whether the reply says whether the command wrote: it is neither nil nor 0.
+    replies: bool,
+    millis: &'v [u8],
 }
 
 pub(super) fn register(server: &Server) {
@@ -26,17 +50,31 @@ pub(super) fn register(server: &Server) {
             let ((Some(before), Some(own), Some(after)), Some(returned)) = (counts, values.next()) else {
                 return Reply::error("ERR the script takes three counts and a word before each command");
             };
-            let mut words: Vec<_> = values.by_ref().take(before).collect();
-            let mut key = &b""[..];
-            words.extend(keys.by_ref().take(own).inspect(|last| key = last));
-            words.extend(values.by_ref().take(after));
+            let mut words: Vec<_> = values.by_ref().take(before).map(Word::Of).collect();
+            let own_keys: Vec<_> = keys.by_ref().take(own).collect();
+            let policy = policy(returned);
+            let others = own.saturating_sub(1).to_string();
+            for (nth, key) in own_keys.iter().enumerate() {
+                words.push(Word::Of(key));
+                if nth == 0 && policy.is_some_and(|(policy, _)| policy == b"count") {
+                    words.push(Word::Own(others.clone().into_bytes()));
+                }
+            }
+            words.extend(values.by_ref().take(after).map(Word::Of));
+            let replaces = policy.is_some_and(|(policy, _)| matches!(policy, b"store" | b"count"));
+            let key = if replaces { own_keys.first() } else { own_keys.last() };
+            let key = key.copied().unwrap_or_default();
             let mut unlink = Vec::new();
-            let lifetime = lifetime(returned);
-            if !returned.is_empty() && lifetime.is_none() {
+            let lifetime = policy.filter(|(_, millis)| *millis != b"0").map(|(policy, millis)| Kept {
+                creates: matches!(policy, b"create" | b"to-create"),
+                replies: !matches!(policy, b"create" | b"renew"),
+                millis,
+            });
+            if !returned.is_empty() && policy.is_none() {
                 unlink.push(&b"UNLINK"[..]);
                 unlink.extend(keys.by_ref().take(own));
             }
-            let read_first = words.get(before).copied().filter(|_| returned == b"previous");
+            let read_first = own_keys.first().copied().filter(|_| returned == b"previous");
             calls.push(Call { words, unlink, read_first, lifetime, key });
         }
         let mut replies = Vec::new();
@@ -46,18 +84,22 @@ pub(super) fn register(server: &Server) {
                 replies.push(old);
                 continue;
             }
-            let starts = match lifetime {
-                Some((false, _)) => match is_absent(script, key) {
+            let starts = match &lifetime {
+                Some(Kept { creates: true, .. }) => match is_absent(script, key) {
                     Ok(is_absent) => is_absent,
                     Err(error) => return error,
                 },
                 lifetime => lifetime.is_some(),
             };
+            let words: Vec<&[u8]> = words.iter().map(Word::bytes).collect();
             let mut reply = script.call(&words);
-            if let (Some((_, millis)), true) = (lifetime, starts && !matches!(reply, Reply::Error(_))) {
+            let wrote = !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil);
+            if let Some(Kept { replies, millis, .. }) = lifetime
+                && starts
+                && (wrote || !replies && !matches!(reply, Reply::Error(_)))
+            {
                 script.call(&[b"PEXPIRE", key, millis]);
             }
-            let wrote = !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil);
             if read_first.is_some() && wrote {
                 reply = Reply::Nil;
             }
@@ -80,12 +122,10 @@ pub(super) fn register(server: &Server) {
     });
 }
 
-fn lifetime(word: &[u8]) -> Option<(bool, &[u8])> {
-    match (word.strip_prefix(b"renew "), word.strip_prefix(b"create ")) {
-        (Some(millis), _) => Some((true, millis)),
-        (_, Some(millis)) => Some((false, millis)),
-        _ => None,
-    }
+/// Splits a word that says which lifetime a command sets, and when.
+fn policy(word: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = word.iter().position(|&byte| byte == b' ')?;
+    Some((word.get(..space)?, word.get(space + 1..)?))
 }
 
 fn count(value: &[u8]) -> Option<usize> {

@@ -55,13 +55,24 @@ impl Error {
 
     /// Whether the server reported that it does not know a command, or an option of one.
     pub(crate) fn is_about_missing_command(&self) -> bool {
-        const WORDS: [&str; 4] =
-            ["unknown command", "unknown redis command", "unsupported command", "syntax error"];
+        const WORDS: [&str; 5] = [
+            "unknown command",
+            "unknown redis command",
+            "unsupported command",
+            "syntax error",
+            "wrong number of arguments",
+        ];
         // Lua reports an unknown command with its own prefix.
         matches!(self.kind(), ErrorKind::Server) && {
             let said = self.inner.message.to_ascii_lowercase();
             WORDS.iter().any(|words| said.contains(words))
         }
+    }
+
+    /// Whether the server reported that a command has more or fewer arguments than it knows.
+    pub(crate) fn is_about_arguments(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Server)
+            && self.inner.message.to_ascii_lowercase().contains("wrong number of arguments")
     }
 
     /// Explains that the server lacks a command. `software` is the name and version of this server.

@@ -85,6 +85,7 @@ impl<S: Keyspace> Key<S, Group> {
     /// One. None if the process has a cached generation; see
     /// [`cached_for`](GroupMember::cached_for).
     pub fn member<M: Keyspace, V: Kind>(&self, key: &Key<M, V>) -> GroupMember<S, M, V> {
+        let () = V::STORED;
         GroupMember {
             group: self.clone(),
             key: key.clone(),

@@ -8,6 +8,8 @@
 //! | [`keys`] | declaring keyspaces: templates, arguments, escaping, parsing, overlap checks |
 //! | [`operations`] | kinds of values and their commands, TTLs, counters, batches, transactions, raw access |
 //! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
+//! | [`records`] | structs in hashes: whole, field by field, updated atomically |
+//! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
 //! | [`commands`] | each command, the method that sends it, and whether redis-rs and fred have one |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
@@ -36,6 +38,11 @@ pub mod operations {}
 
 #[doc = include_str!("collections.md")]
 pub mod collections {}
+
+#[doc = include_str!("records.md")]
+pub mod records {}
+#[doc = include_str!("channels.md")]
+pub mod channels {}
 
 #[doc = include_str!("commands.md")]
 pub mod commands {}

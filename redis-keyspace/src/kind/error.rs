@@ -40,6 +40,11 @@ impl EncodeError {
         Err(Self { limits: Some((most, Some(length))), ..Self::too_large(most) })
     }
 
+    /// Names the field of a record that has the value.
+    pub(super) fn of_field(self, name: &str) -> Self {
+        Self { message: format!("the field `{name}`: {}", self.message), ..self }
+    }
+
     pub(crate) fn into_error(self) -> Error {
         match self.limits {
             Some((most, Some(length))) => Error::too_large_to_send(length, most),
@@ -53,6 +58,11 @@ impl DecodeError {
     /// Creates an error with this message. The message must not contain the value.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
+    }
+
+    /// Names the field of a record that has the value.
+    pub(crate) fn of_field(self, name: &str) -> Self {
+        Self { message: format!("the field `{name}`: {}", self.message) }
     }
 }
 

@@ -32,6 +32,18 @@ impl KindMeta {
         }
     }
 
+    /// Checks the kind of a template without a TTL, neither its own nor of the keyspace. Only a
+    /// kind that stores nothing can have none.
+    #[must_use]
+    #[track_caller]
+    pub const fn without_ttl(self) -> Self {
+        assert!(
+            matches!(self.role, Role::Channel),
+            "this template has no TTL: set `ttl = ..`, or `ttl = none` for keys that never expire"
+        );
+        self
+    }
+
     /// Checks the kind of a template with `ttl = none`. A kind that needs a TTL is a compile error.
     #[must_use]
     #[track_caller]

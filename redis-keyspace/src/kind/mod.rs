@@ -1,8 +1,10 @@
 //! The kinds of values that a key can hold.
 
+mod channel;
 mod collection;
 mod counter;
 mod error;
+mod field;
 mod group;
 #[cfg(feature = "json")]
 mod json;
@@ -13,10 +15,18 @@ mod rate_limit;
 mod role;
 mod scalar;
 mod traits;
+#[cfg(feature = "uuid")]
+mod uuid;
 
-pub use collection::{Bitmap, Hash, HyperLogLog, List, Set, SortedSet};
+pub use channel::Channel;
+pub use collection::{Bitmap, Hash, HyperLogLog, List, Record, Set, SortedSet};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
+pub use field::{
+    Assigned, Field, FieldKind, FieldSelection, FieldType, FieldValue, FieldValues, RecordFields, Summable,
+};
+#[doc(hidden)]
+pub use field::{FieldMeta, FieldReader, FieldWriter};
 pub use group::Group;
 #[cfg(feature = "json")]
 pub use json::Json;
@@ -28,4 +38,4 @@ pub use once::Once;
 pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
 pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
-pub use traits::{Kind, Readable, SingleValue};
+pub use traits::{Kind, Readable, SingleValue, Stored};

@@ -17,6 +17,8 @@ pub enum Role {
     RateLimit,
     /// Invalidates other keys.
     Group,
+    /// Carries messages, and stores nothing.
+    Channel,
 }
 
 /// How the keys of a kind store their elements, if their Redis type does not tell.

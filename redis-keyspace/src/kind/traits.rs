@@ -38,6 +38,13 @@ pub trait Kind: 'static {
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;
+
+    /// Fails to compile in operations that need stored keys, for a kind that stores nothing.
+    #[doc(hidden)]
+    const STORED: () = assert!(
+        !matches!(Self::ROLE, Role::Channel),
+        "a channel stores nothing: it has no lifetime, can't be deleted, and is not found by scans; use `publish` and `subscribe`"
+    );
 }
 
 /// A kind that holds one value in a Redis string, with its codec.
@@ -163,6 +170,18 @@ pub trait Readable: Kind {
     /// Fails if the bytes are not a value of this kind.
     fn read(bytes: Option<bytes::Bytes>) -> Result<Self::Read, DecodeError>;
 }
+
+/// A kind that stores data: one value, a counter, or several elements. Its keys can be renamed,
+/// copied and dumped, unlike locks and others that coordinate programs.
+///
+/// Implemented for every [`Readable`] kind and for the kinds with several elements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not store data",
+    label = "only kinds that store values or elements can be renamed, copied and dumped"
+)]
+pub trait Stored: Kind {}
+
+impl<V: Readable> Stored for V {}
 
 impl<V: SingleValue> Readable for V {
     type Value = V::Owned;

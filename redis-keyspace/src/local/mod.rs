@@ -12,6 +12,8 @@
 //! | queue of a shared connection | requests without a reply | `max_in_flight`, and `max_queued_bytes` for what is not written, keys included |
 //! | queue for a connection | requests without a connection | the same two limits |
 //! | input of a shared connection | a reply that arrives | `max_value_bytes` for each value |
+//! | queue of a subscription | messages that were not read | its `buffer`, 1024 by default, and 16 MiB |
+//! | subscriptions of a pool | the name of each channel and pattern | the subscriptions that exist |
 //! | a scan | the keys of a page; a hash of 16 bytes for each key that was returned | the page; the hashes grow with the scan unless `allow_repeats` is set |
 //! | an [`Error`](crate::Error) | the key of the command | 1024 bytes |
 //! | pools, databases, bindings, installed handles | one entry for each configuration, keyspace and runtime | the program; entries of ended runtimes and dropped handles are removed |

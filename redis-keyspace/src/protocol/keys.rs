@@ -1,5 +1,7 @@
 //! The keys of a command.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::key::{Companion, KeyText};
 
@@ -17,6 +19,15 @@ pub(crate) enum Keys {
     With(KeyText, Companion, Option<KeyText>),
     /// Several keys, followed by the companion of each: the keys of a script.
     Pairs(Vec<KeyText>, Companion),
+    /// The key that a command replaces, and then those that it reads.
+    Into(Vec<KeyText>, KeyCount),
+}
+
+/// Whether the number of the keys that a command reads precedes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyCount {
+    Sent,
+    Implied,
 }
 
 impl Keys {
@@ -25,7 +36,17 @@ impl Keys {
         match self {
             Self::None => &[],
             Self::One(key) | Self::CompanionOf(key, _) | Self::With(key, ..) => std::slice::from_ref(key),
-            Self::Many(keys) | Self::CompanionsOf(keys, _) | Self::Pairs(keys, _) => keys,
+            Self::Many(keys) | Self::CompanionsOf(keys, _) | Self::Pairs(keys, _) | Self::Into(keys, _) => {
+                keys
+            }
+        }
+    }
+
+    /// Returns the same keys without a number between them, as a script receives them.
+    pub(super) fn without_count(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Into(keys, KeyCount::Sent) => Cow::Owned(Self::Into(keys.clone(), KeyCount::Implied)),
+            keys => Cow::Borrowed(keys),
         }
     }
 
@@ -35,12 +56,13 @@ impl Keys {
         self.as_slice().iter().try_for_each(KeyText::check)
     }
 
-    /// The number of key names that are sent.
+    /// The number of words that [`visit`](Self::visit) visits.
     #[inline]
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::With(_, _, other) => 2 + usize::from(other.is_some()),
             Self::Pairs(keys, _) => 2 * keys.len(),
+            Self::Into(keys, KeyCount::Sent) => 1 + keys.len(),
             keys => keys.as_slice().len(),
         }
     }
@@ -51,7 +73,7 @@ impl Keys {
     pub(super) fn length(&self) -> usize {
         let keys: usize = self.as_slice().iter().map(|key| key.as_str().len()).sum();
         match self {
-            Self::None | Self::One(_) | Self::Many(_) => keys,
+            Self::None | Self::One(_) | Self::Many(_) | Self::Into(..) => keys,
             Self::CompanionOf(..) | Self::CompanionsOf(..) => 2 * keys,
             Self::With(_, _, other) => 3 * keys + other.as_ref().map_or(0, |other| other.as_str().len()),
             Self::Pairs(..) => 3 * keys,
@@ -65,11 +87,19 @@ impl Keys {
         self.as_slice().iter().chain(other)
     }
 
-    /// Visits the key names as they are sent, each in parts.
+    /// Visits the key names as they are sent, each in parts, and a number of keys between them.
     pub(crate) fn visit(&self, namespace: &str, each: &mut dyn FnMut(&[&str])) {
         match self {
             Self::None => {}
-            Self::One(_) | Self::Many(_) => {
+            Self::Into(keys, KeyCount::Sent) => {
+                for (nth, key) in keys.iter().enumerate() {
+                    each(&[namespace, key.as_str()]);
+                    if nth == 0 {
+                        each(&[itoa::Buffer::new().format(keys.len() - 1)]);
+                    }
+                }
+            }
+            Self::One(_) | Self::Many(_) | Self::Into(_, KeyCount::Implied) => {
                 self.as_slice().iter().for_each(|key| each(&[namespace, key.as_str()]));
             }
             Self::CompanionOf(key, companion) => companion.name(namespace, key.as_str(), each),

@@ -67,8 +67,21 @@ impl Request {
                 Some(PacketLifetime::Options(place)) => {
                     packet.args = with_options(packet.name, &packet.args, place, expiry)?;
                 }
+                Some(PacketLifetime::Millis) => {
+                    let rest = packet.args.iter().skip(1);
+                    let mut args = Args::default();
+                    args.push_int(expiry.in_millis()?);
+                    rest.for_each(|argument| args.push(argument));
+                    packet.args = args;
+                }
+                Some(PacketLifetime::Each) => {
+                    packet.args = with_each(&packet.args, expiry, if_inherited)?;
+                }
                 Some(PacketLifetime::OfKey { renews }) => {
                     packet.key_lifetime = KeyLifetime::new(expiry, renews)?;
+                }
+                Some(PacketLifetime::OfScript(place)) => {
+                    packet.args = with_millis(&packet.args, place, expiry)?;
                 }
                 Some(PacketLifetime::Impossible) if !matches!(expiry, Expiry::Never) => {
                     return Err(Error::invalid_input(format!(
@@ -81,6 +94,30 @@ impl Request {
         }
         Ok(())
     }
+}
+
+/// The word for the lifetime of one of several keys.
+pub(crate) fn lifetime_word(expiry: Expiry, is_inherited: bool) -> Result<String> {
+    let mark = if is_inherited { INHERITED } else { OWN };
+    Ok(format!("{mark}{}", expiry.in_millis()?))
+}
+
+const INHERITED: char = 'i';
+const OWN: char = 'o';
+
+/// Returns the arguments with another TTL for each key, or for those that have that of the
+/// keyspace.
+fn with_each(args: &Args, expiry: Expiry, if_inherited: bool) -> Result<Args> {
+    let mut replaced = Args::default();
+    for (place, argument) in args.iter().enumerate() {
+        let is_inherited = argument.first() == Some(&(INHERITED as u8));
+        if place % 2 == 0 && (is_inherited || !if_inherited) {
+            replaced.push(lifetime_word(expiry, false)?.as_bytes());
+        } else {
+            replaced.push(argument);
+        }
+    }
+    Ok(replaced)
 }
 
 /// Returns the arguments with another TTL at this position.
@@ -104,6 +141,20 @@ fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Res
         _ => return Err(Error::protocol(format!("{command} has no TTL options"))),
     }
     rest.for_each(|argument| replaced.push(argument));
+    Ok(replaced)
+}
+
+/// Returns the arguments of a script with another lifetime of its key.
+fn with_millis(args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
+    let lifetime = KeyLifetime::new(expiry, false)?;
+    let mut replaced = Args::default();
+    for (at, argument) in args.iter().enumerate() {
+        match lifetime {
+            Some(lifetime) if at == place => replaced.push_int(lifetime.millis),
+            None if at == place => replaced.push(b""),
+            _ => replaced.push(argument),
+        }
+    }
     Ok(replaced)
 }
 

@@ -14,12 +14,32 @@ pub(crate) enum NewerCommand {
     SetIfEq,
     DelEx,
     DelIfEq,
+    BLMPop,
+    BZMPop,
     BitCountInBits,
     BitPosInBits,
+    Copy,
+    ExpireOptions,
+    LMPop,
+    PExpireTime,
+    SInterCard,
+    ZInterCard,
+    ZMPop,
+    /// And all commands of sharded channels.
+    SPublish,
 }
 
 /// The first version of a server that has a command: major and minor.
-type Since = Option<(u16, u16)>;
+pub(super) type Since = Option<(u16, u16)>;
+
+/// Returns the servers from these versions on: "Redis 7.0 or Valkey 7.2".
+pub(super) fn servers(redis: Since, valkey: Since) -> String {
+    let since = [("Redis", redis), ("Valkey", valkey)].into_iter().filter_map(|(name, since)| {
+        let (major, minor) = since?;
+        Some(format!("{name} {major}.{minor}"))
+    });
+    since.collect::<Vec<_>>().join(" or ")
+}
 
 impl NewerCommand {
     /// As users know it.
@@ -35,14 +55,35 @@ impl NewerCommand {
             Self::DelIfEq => "DELIFEQ",
             Self::BitCountInBits => "BITCOUNT .. BIT",
             Self::BitPosInBits => "BITPOS .. BIT",
+            Self::SInterCard => "SINTERCARD",
+            Self::ZInterCard => "ZINTERCARD",
+            Self::LMPop => "LMPOP",
+            Self::BLMPop => "BLMPOP",
+            Self::ZMPop => "ZMPOP",
+            Self::BZMPop => "BZMPOP",
+            Self::PExpireTime => "PEXPIRETIME",
+            Self::ExpireOptions => "PEXPIRE with a condition",
+            Self::Copy => "COPY",
+            Self::SPublish => "SPUBLISH",
         }
     }
 
     /// The first version of Redis that has it.
     pub(crate) fn in_redis(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt => Some((6, 2)),
-            Self::SetNxGet | Self::BitCountInBits | Self::BitPosInBits => Some((7, 0)),
+            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
+            Self::SetNxGet
+            | Self::SPublish
+            | Self::BitCountInBits
+            | Self::BitPosInBits
+            | Self::SInterCard
+            | Self::ZInterCard
+            | Self::LMPop
+            | Self::BLMPop
+            | Self::ZMPop
+            | Self::BZMPop
+            | Self::PExpireTime
+            | Self::ExpireOptions => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
             Self::DelIfEq => None,
         }
@@ -56,8 +97,18 @@ impl NewerCommand {
             | Self::SetGet
             | Self::SetPxAt
             | Self::SetNxGet
+            | Self::SPublish
             | Self::BitCountInBits
-            | Self::BitPosInBits => Some((7, 2)),
+            | Self::BitPosInBits
+            | Self::SInterCard
+            | Self::ZInterCard
+            | Self::LMPop
+            | Self::BLMPop
+            | Self::ZMPop
+            | Self::BZMPop
+            | Self::PExpireTime
+            | Self::ExpireOptions
+            | Self::Copy => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
             Self::DelIfEq => Some((9, 0)),
@@ -66,12 +117,7 @@ impl NewerCommand {
 
     /// Returns the servers that have it: "Redis 7.0 or Valkey 7.2".
     pub(crate) fn servers(self) -> String {
-        let servers = [("Redis", self.in_redis()), ("Valkey", self.in_valkey())];
-        let since = servers.into_iter().filter_map(|(name, since)| {
-            let (major, minor) = since?;
-            Some(format!("{name} {major}.{minor}"))
-        });
-        since.collect::<Vec<_>>().join(" or ")
+        servers(self.in_redis(), self.in_valkey())
     }
 
     /// Returns which newer command a packet is, or contains as an option. If there are several,
@@ -89,6 +135,16 @@ impl NewerCommand {
             b"GETEX" => Some(Self::GetEx),
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
+            b"PEXPIRETIME" => Some(Self::PExpireTime),
+            b"PEXPIRE" | b"PEXPIREAT" => args.skip(1).next().map(|_| Self::ExpireOptions),
+            b"COPY" => Some(Self::Copy),
+            b"SINTERCARD" => Some(Self::SInterCard),
+            b"ZINTERCARD" => Some(Self::ZInterCard),
+            b"LMPOP" => Some(Self::LMPop),
+            b"BLMPOP" => Some(Self::BLMPop),
+            b"ZMPOP" => Some(Self::ZMPop),
+            b"BZMPOP" => Some(Self::BZMPop),
+            b"SPUBLISH" => Some(Self::SPublish),
             b"SET" => Self::option_of_set(args),
             b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
             b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),

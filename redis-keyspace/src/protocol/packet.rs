@@ -38,6 +38,13 @@ pub(crate) enum PacketLifetime {
     Creation,
     /// In [`Packet::key_lifetime`]. `renews` says whether every write sets it.
     OfKey { renews: bool },
+    /// In the first argument, in milliseconds; 0 means no lifetime.
+    Millis,
+    /// In every second argument, in milliseconds: those of several keys. Each starts with the
+    /// letter that says whether the keyspace declares it.
+    Each,
+    /// In this argument of a script: the milliseconds, or nothing.
+    OfScript(usize),
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
 }

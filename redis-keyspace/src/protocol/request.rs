@@ -1,6 +1,7 @@
 //! Requests, which are commands that are sent together.
 
 use super::KEYS_PER_COMMAND;
+use super::kept_scripts::KeptScripts;
 use super::keys::Keys;
 use super::packet::Packet;
 use super::script_form::ScriptForm;
@@ -173,22 +174,21 @@ impl Request {
         if let Self::One(packet) = self {
             return packet.encode(namespace, out);
         }
-        // The first command that needs the script of lifetimes sends it, the others its digest. A
+        // The first command that needs a script of lifetimes sends it, the others its digest. A
         // transaction that is rejected does not load the script, so each has its own first command.
-        let (mut is_sent, mut in_transaction) = (false, None);
+        let (mut sent, mut in_transaction) = (KeptScripts::default(), None);
         self.visit(&mut |wire| match wire {
             Wire::Packet(packet) => match packet.key_lifetime {
                 None => packet.encode(namespace, out),
                 Some(lifetime) => {
-                    let is_sent = in_transaction.as_mut().unwrap_or(&mut is_sent);
-                    let is_known = *is_sent && !lifetime.sends_script;
+                    let was_sent = in_transaction.as_mut().unwrap_or(&mut sent).note(&packet.keys);
+                    let is_known = was_sent && !lifetime.sends_script;
                     let form = if is_known { ScriptForm::ByDigest } else { ScriptForm::Whole };
                     packet.encode_kept(lifetime, form, namespace, out);
-                    *is_sent = true;
                 }
             },
             Wire::Bare(name) => {
-                in_transaction = (name == "MULTI").then_some(false);
+                in_transaction = (name == "MULTI").then(KeptScripts::default);
                 Packet::new(name, Keys::None).encode("", out);
             }
         });

@@ -1,9 +1,10 @@
 //! Runs transactions as scripts, on a server that rejects MULTI and accepts scripts.
 
+use std::borrow::Cow;
+
 use super::args::Args;
 use super::guarded::unguarded;
-use super::key_lifetime::KeyLifetime;
-use super::keys::Keys;
+use super::keys::{KeyCount, Keys};
 use super::packet::Packet;
 use super::read;
 use super::reply::{Replies, Reply};
@@ -15,8 +16,10 @@ use crate::error::{Error, Result};
 /// `ARGV` describes each command by four values, followed by its arguments: the number of arguments
 /// before its keys, the number of its keys, the number of arguments after them, and a word. For a
 /// [guarded write](super::guarded), the word says what it returns; in `KEYS`, its keys are followed
-/// by their companions. For a command that gives its key a lifetime, the word is
-/// `create` or `renew` and the milliseconds.
+/// by their companions. For a command that gives its key a lifetime, the word is `create` or
+/// `renew` and the milliseconds. For one on several keys, it is the same with `to-` in front if the
+/// last key is written, or `store` if the first one is replaced; `count` is the same with the
+/// number of the other keys after the first one, and 0 milliseconds mean no lifetime.
 ///
 /// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
 /// servers since version 7.
@@ -30,11 +33,19 @@ while at <= #ARGV do
   local returned = ARGV[at + 3]
   at = at + 4
   for _ = 1, before do call[#call + 1] = ARGV[at] at = at + 1 end
-  for _ = 1, keys do key = key + 1 call[#call + 1] = KEYS[key] end
+  local policy, ttl = string.match(returned, '^([%a-]+) (%d+)$')
+  local first = KEYS[key + 1]
+  for nth = 1, keys do
+    key = key + 1
+    call[#call + 1] = KEYS[key]
+    if nth == 1 and policy == 'count' then call[#call + 1] = keys - 1 end
+  end
   for _ = 1, after do call[#call + 1] = ARGV[at] at = at + 1 end
-  local policy, ttl = string.match(returned, '^(%a+) (%d+)$')
   if policy then
-    commands[#commands + 1] = {call, beside, false, KEYS[key], policy, ttl}
+    local replaces = policy == 'store' or policy == 'count'
+    local written = replaces and first or KEYS[key]
+    if ttl == '0' then policy = nil end
+    commands[#commands + 1] = {call, beside, false, written, policy, ttl}
   else
     if returned ~= '' then
       beside[1] = 'UNLINK'
@@ -58,7 +69,8 @@ local replies = {}
 for _, command in ipairs(commands) do
   local reply = command[3] and redis.pcall(unpack(command[3]))
   if not reply then
-    local starts = command[5] == 'renew' or command[5] and redis.call('EXISTS', command[4]) == 0
+    local creates = command[5] == 'create' or command[5] == 'to-create'
+    local starts = command[5] and (not creates or redis.call('EXISTS', command[4]) == 0)
     reply = redis.pcall(unpack(command[1]))
     local failed = type(reply) == 'table' and reply.err
     local wrote = reply and reply ~= 0
@@ -67,7 +79,8 @@ for _, command in ipairs(commands) do
       local ended = redis.pcall(unpack(command[2]))
       if type(ended) == 'table' then reply = ended end
     end
-    if starts and not failed then redis.call('PEXPIRE', command[4], command[6]) end
+    local sets = command[5] == 'create' or command[5] == 'renew' or wrote
+    if starts and sets and not failed then redis.call('PEXPIRE', command[4], command[6]) end
   end
   if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
     reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
@@ -149,14 +162,15 @@ pub(crate) fn script_probe() -> Packet {
 fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     let mut script = Packet::new("EVAL", Keys::None);
     script.args.push(TRANSACTION_SCRIPT.as_bytes());
-    script.args.push_int(packets.iter().map(|packet| packet.keys.count()).sum::<usize>());
-    for packet in packets {
-        packet.keys.visit(namespace, &mut |parts| script.args.push(parts.concat().as_bytes()));
+    let keys: Vec<Cow<'_, Keys>> = packets.iter().map(|packet| packet.keys.without_count()).collect();
+    script.args.push_int(keys.iter().map(|keys| keys.count()).sum::<usize>());
+    for keys in &keys {
+        keys.visit(namespace, &mut |parts| script.args.push(parts.concat().as_bytes()));
     }
     let nothing = Args::default();
     for packet in packets {
         let guarded = unguarded(packet);
-        let lasting = packet.key_lifetime.map(lifetime_text).unwrap_or_default();
+        let lasting = lifetime_text(packet);
         let mut before = Vec::new();
         let (keys, after, returned) = match &guarded {
             Some(write) => {
@@ -166,7 +180,7 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
             None => {
                 before.push(packet.name.as_bytes());
                 before.extend(packet.head.as_deref().unwrap_or(&nothing).iter());
-                (packet.keys.count(), packet.args.iter().collect(), lasting.as_bytes())
+                (packet.keys.without_count().count(), packet.args.iter().collect(), lasting.as_bytes())
             }
         };
         if before.len() + keys + after.len() > MOST_IN_SCRIPT {
@@ -182,9 +196,30 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     Ok(script)
 }
 
-/// Returns the text from which the script reads the lifetime that a command gives to its key.
-fn lifetime_text(lifetime: KeyLifetime) -> String {
-    format!("{}{}", if lifetime.renews { "renew " } else { "create " }, lifetime.millis)
+/// Returns the text from which the script reads the lifetime that a command gives to the key that
+/// it writes.
+fn lifetime_text(packet: &Packet) -> String {
+    let millis = packet.key_lifetime.map_or(0, |lifetime| lifetime.millis);
+    let policy = match (&packet.keys, packet.key_lifetime) {
+        (Keys::Into(_, KeyCount::Sent), _) => "count",
+        (_, None) => return String::new(),
+        (Keys::Into(_, KeyCount::Implied), _) => "store",
+        (Keys::One(_), Some(lifetime)) => {
+            if lifetime.renews {
+                "renew"
+            } else {
+                "create"
+            }
+        }
+        (_, Some(lifetime)) => {
+            if lifetime.renews {
+                "to-renew"
+            } else {
+                "to-create"
+            }
+        }
+    };
+    format!("{policy} {millis}")
 }
 
 #[cfg(test)]

@@ -1,15 +1,25 @@
-//! Commands that end with the time that they may wait.
+//! Commands that contain the time that they may wait.
 
 use std::time::Duration;
 
+use super::args::Args;
 use super::request::Request;
 
 impl Request {
-    /// Returns the command with the time that it may wait as its last argument.
+    /// Returns the command with the time that it may wait: as its last argument or, in commands
+    /// that begin with a number of keys, before that number.
     pub(crate) fn waiting_for(&self, limit: Duration) -> Self {
         let mut request = self.clone();
         if let Self::One(packet) = &mut request {
-            packet.args.push(seconds(limit).as_bytes());
+            let limit = seconds(limit);
+            if let Some(counts) = packet.head.take() {
+                let mut head = Args::default();
+                head.push(limit.as_bytes());
+                counts.iter().for_each(|count| head.push(count));
+                packet.head = Some(Box::new(head));
+            } else {
+                packet.args.push(limit.as_bytes());
+            }
         }
         request
     }

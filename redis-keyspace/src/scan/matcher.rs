@@ -6,11 +6,12 @@ use std::marker::PhantomData;
 use smallvec::SmallVec;
 
 use super::target::Wanted;
+use crate::error::Result;
 use crate::key::{KeyText, Piece, capture, is_member, reserved_text};
 use crate::schema::{Keyspace, TemplateMeta};
 
 /// A template with some of its arguments bound.
-pub(super) struct Matcher<S> {
+pub(crate) struct Matcher<S> {
     template: &'static TemplateMeta,
     index: usize,
     /// The bound arguments, by placeholder. A placeholder without an entry is not bound.
@@ -39,7 +40,7 @@ impl<S> Matcher<S> {
         }
     }
 
-    pub(super) fn template(&self) -> &'static TemplateMeta {
+    pub(crate) fn template(&self) -> &'static TemplateMeta {
         self.template
     }
 
@@ -58,6 +59,11 @@ impl<S> Matcher<S> {
         Some(key)
     }
 
+    /// Fails if a bound argument has a text that no key may have.
+    pub(crate) fn check_bound(&self) -> Result<()> {
+        self.bound.iter().flatten().try_for_each(KeyText::check)
+    }
+
     /// Returns what the scan requests from the server.
     pub(super) fn wanted(&self, redis_type: &'static str) -> Wanted {
         let refusal = self.bound.iter().flatten().find_map(|text| text.check().err());
@@ -65,7 +71,7 @@ impl<S> Matcher<S> {
     }
 
     /// Returns the narrowest glob that matches all keys of the pattern.
-    pub(super) fn glob(&self) -> String {
+    pub(crate) fn glob(&self) -> String {
         let (mut glob, mut hole) = (String::new(), 0);
         for piece in self.template.pieces {
             match piece {

@@ -2,6 +2,7 @@
 
 mod fills;
 mod matcher;
+mod members;
 mod nodes;
 mod seen;
 mod stream;
@@ -13,12 +14,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use matcher::Matcher;
+pub(crate) use matcher::Matcher;
+pub use members::{HScan, SScan, ZScan};
 pub use stream::{KeyMatch, Scan, Values};
 pub use sweep::{Sweep, SweepError, SweepProgress};
 use target::{ScanOptions, SweepTarget, Wanted};
 
-use crate::client::Redis;
+use crate::client::{CallOptions, Redis};
 use crate::error::{Result, short_name};
 use crate::key::{Companion, KeyArgument, KeyWriter};
 use crate::kind::{Kind, Readable};
@@ -126,6 +128,16 @@ impl<S: Keyspace, V> Pattern<S, V, Unrestricted> {
 }
 
 impl<S: Keyspace, V, B> Pattern<S, V, B> {
+    /// The template and the bound arguments.
+    pub(crate) fn matcher(&self) -> &Matcher<S> {
+        &self.matcher
+    }
+
+    /// The server, and the timeout of each round trip.
+    pub(crate) fn call(&self) -> &CallOptions {
+        &self.options.call
+    }
+
     fn restricted(self) -> Pattern<S, V> {
         Pattern { matcher: self.matcher, options: self.options, types: PhantomData }
     }
@@ -212,6 +224,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     ///
     /// One for each page of the database.
     pub fn scan(&self) -> Scan<S, V> {
+        let () = V::STORED;
         Scan::new(self.matcher.clone(), self.options.clone(), V::REDIS_TYPE)
     }
 
@@ -322,6 +335,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     where
         B: SaysWhichKeys,
     {
+        let () = V::STORED;
         Sweep::delete(self.target(), self.options.clone())
     }
 
@@ -362,6 +376,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     where
         B: SaysWhichKeys,
     {
+        let () = V::STORED;
         Sweep::expire(lifetime, self.target(), self.options.clone())
     }
 

@@ -1,10 +1,10 @@
-//! Remembers keys, so that each is used once.
+//! Remembers keys and elements, so that each is used once.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
-/// The keys that were already found. A scan may find a key again while the hash table of the server
-/// shrinks, and while its slot is moved.
+/// The keys or elements that were already found. A scan may find a key again while the hash table
+/// of the server shrinks, and while its slot is moved.
 #[derive(Default)]
 pub(super) struct SeenKeys {
     hashes: HashSet<(u64, u64)>,
@@ -14,7 +14,7 @@ pub(super) struct SeenKeys {
 }
 
 impl SeenKeys {
-    pub(super) fn is_new(&mut self, key: &str) -> bool {
+    pub(super) fn is_new(&mut self, key: &(impl Hash + ?Sized)) -> bool {
         self.hashes.insert((self.first.hash_one(key), self.second.hash_one(key)))
     }
 }

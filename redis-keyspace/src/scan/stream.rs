@@ -55,6 +55,20 @@ impl<S: Keyspace, V> fmt::Debug for KeyMatch<S, V> {
     }
 }
 
+impl<S: Keyspace> Matcher<S> {
+    /// Returns the typed key of a name; `None` if it does not belong to the pattern. The key uses
+    /// the handle of the target, if it has one.
+    pub(crate) fn found<V>(&self, name: String, target: &Target) -> Option<KeyMatch<S, V>> {
+        let arguments = self.arguments(&name)?;
+        let key = Key::of(KeyText::Shared(name.into()), self.template());
+        let key = match target {
+            Target::Handle(redis) => key.on(redis),
+            Target::Chosen | Target::Bound(_) => key,
+        };
+        Some(KeyMatch { key, arguments })
+    }
+}
+
 type Stepping = BoxFuture<'static, (Walk, Result<WalkStep>)>;
 
 enum ScanState {

@@ -57,13 +57,17 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | the same, atomically | [`update`](Key::update), [`update_or_insert`](Key::update_or_insert), [`update_with`](Key::update_with) |
 /// | the same, many at once | [`get_many`](Key::get_many), [`set_many`](Key::set_many) |
 /// | `Json<T>`, by other names | [`get_json`](Key::get_json), [`set_json`](Key::set_json), [`get_or_set_json`](Key::get_or_set_json) |
+/// | `Bytes`, in parts | [`get_range`](Key::get_range), [`set_range`](Key::set_range), [`append`](Key::append) |
 /// | `Counter` | [`incr`](Key::incr), [`incr_by`](Key::incr_by), [`decr`](Key::decr), [`decr_by`](Key::decr_by); `get`, `set`, `get_set`, `get_del`, `get_ex`, `get_many` |
 /// | `List<T>`, `Set<T>`, `SortedSet<T>`, `Hash<F, V>` | see [`List`](crate::List), [`Set`](crate::Set), [`SortedSet`](crate::SortedSet), [`Hash`](crate::Hash) |
+/// | `Record<T>` | [`load`](Key::load), [`save`](Key::save), `update`, and single fields; see [`Record`](struct@crate::Record) |
+/// | `Channel<T>` | [`publish`](Key::publish), [`subscribe`](Key::subscribe), [`subscribers`](Key::subscribers) |
 /// | `Lock` | [`lock`](Key::lock), [`try_lock`](Key::try_lock), [`with_lock`](Key::with_lock), [`is_locked`](Key::is_locked) |
 /// | `RateLimit` | [`check`](Key::check), [`peek`](Key::peek), [`allow_at_most`](Key::allow_at_most) |
 /// | `Once<V>` | [`run`](Key::run), [`try_run`](Key::try_run), [`result`](Key::result) |
 /// | `Group` | [`member`](Key::member), [`invalidate`](Key::invalidate) |
-/// | every kind | [`del`](Key::del), [`exists`](Key::exists), [`ttl`](Key::ttl), [`expire`](Key::expire), [`expire_at`](Key::expire_at), [`persist`](Key::persist), [`rename`](Key::rename), [`rename_if_absent`](Key::rename_if_absent), [`del_many`](Key::del_many) |
+/// | every stored kind | [`del`](Key::del), [`exists`](Key::exists), [`ttl`](Key::ttl), [`expire`](Key::expire), [`expire_at`](Key::expire_at), [`persist`](Key::persist), [`expire_time`](Key::expire_time), [`touch`](Key::touch), [`object_encoding`](Key::object_encoding), [`idle_time`](Key::idle_time), [`memory_usage`](Key::memory_usage), [`del_many`](Key::del_many) |
+/// | every kind that stores data | [`rename`](Key::rename), [`rename_if_absent`](Key::rename_if_absent), [`copy`](Key::copy), [`dump`](Key::dump), [`restore`](Key::restore) |
 /// | no I/O | [`as_str`](Key::as_str), [`as_bytes`](Key::as_bytes), [`arguments`](Key::arguments), [`template`](Key::template), [`slot`](Key::slot), [`wire_key`](Key::wire_key), [`on`](Key::on) |
 ///
 /// For the keys of a template as a whole, such as all carts, see

@@ -23,6 +23,8 @@ pub struct TemplateMeta {
     pub(crate) fills: FillPolicy,
     /// Whether every write renews the lifetime of its key. Only for kinds with several elements.
     renews_lifetime: bool,
+    /// Whether the messages of a channel stay at the nodes of its slot: `sharded = true`.
+    is_sharded: bool,
     /// Which server answers reads, if the template declares it.
     pub(crate) reads: Option<Reads>,
     /// See [`ends_fills`](Self::ends_fills).
@@ -52,6 +54,7 @@ impl TemplateMeta {
             inherits_lifetime: true,
             fills: FillPolicy::NONE,
             renews_lifetime: false,
+            is_sharded: false,
             reads: None,
             ends_fills: kind.is_filled,
             docs,
@@ -95,6 +98,46 @@ impl TemplateMeta {
         Self { renews_lifetime: true, ..self }
     }
 
+    /// Sets that only the write that creates a key sets its lifetime, as the attribute of the field
+    /// declares.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn renewed_on_creation(self) -> Self {
+        assert!(
+            self.kind.is_collection,
+            "`renew` is for kinds with several elements, such as `List` and `Set`: every `set` of a single value renews \
+             its TTL anyway; remove it"
+        );
+        Self { renews_lifetime: false, ..self }
+    }
+
+    /// Sets that every write renews the lifetime, as the attribute of the struct declares. It
+    /// applies to collections that have a lifetime.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn renewed_as_declared_for_all(self) -> Self {
+        let applies = self.kind.is_collection && matches!(self.lifetime, Lifetime::Expires(_));
+        Self { renews_lifetime: applies, ..self }
+    }
+
+    /// Sets that messages stay at the nodes of the slot of their channel, as the attribute
+    /// declares.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn sharded(self) -> Self {
+        assert!(
+            matches!(self.kind.role, Role::Channel),
+            "`sharded` is for channels: the keys of a cluster are always sharded; remove it"
+        );
+        Self { is_sharded: true, ..self }
+    }
+
+    /// Returns whether the messages of a channel stay at the nodes of its slot: `sharded = true`.
+    #[must_use]
+    pub const fn is_sharded(&self) -> bool {
+        self.is_sharded
+    }
+
     /// Whether every write renews the lifetime of its key: `renew = "write"`.
     #[inline]
     pub(crate) const fn renews_lifetime(&self) -> bool {
@@ -104,7 +147,12 @@ impl TemplateMeta {
     /// Marks the template as having its own lifetime.
     #[doc(hidden)]
     #[must_use]
+    #[track_caller]
     pub const fn with_own_lifetime(self) -> Self {
+        assert!(
+            self.stores() || matches!(self.lifetime, Lifetime::Forever),
+            "a channel stores nothing, so it takes no `ttl`: remove it; a message is delivered at once or not at all"
+        );
         Self { inherits_lifetime: false, ..self }
     }
 
@@ -150,10 +198,13 @@ impl TemplateMeta {
         self.kind.redis_type
     }
 
-    /// Returns the declared lifetime of the keys.
+    /// Returns the declared lifetime of the keys. A channel stores nothing, and has none.
     #[must_use]
     pub const fn lifetime(&self) -> Lifetime {
-        self.lifetime
+        match self.kind.role {
+            Role::Channel => Lifetime::Forever,
+            _ => self.lifetime,
+        }
     }
 
     /// Returns the declared options of `get_or_set`.
@@ -175,9 +226,14 @@ impl TemplateMeta {
         TemplateName { keyspace: self.keyspace, field: self.field, template: self.template }
     }
 
+    /// Whether keys are stored at all. A channel is not.
+    pub(crate) const fn stores(&self) -> bool {
+        !matches!(self.kind.role, Role::Channel)
+    }
+
     /// Whether keys may have a lifetime: the declared one, or that of a handle.
     pub(crate) fn may_expire(&self) -> bool {
-        self.lifetime.duration().is_some() || self.inherits_lifetime
+        self.lifetime().duration().is_some() || (self.inherits_lifetime && self.stores())
     }
 
     /// Whether `fills = false` makes a difference: kinds such as `Counter` never have fills.
@@ -208,7 +264,7 @@ impl Serialize for TemplateMeta {
                 Piece::Literal(_) => None,
             })
             .collect();
-        let ttl = self.lifetime.duration().map(|lifetime| lifetime.as_millis());
+        let ttl = self.lifetime().duration().map(|lifetime| lifetime.as_millis());
         let fields = if self.declares_no_fills() { 9 } else { 8 };
         let mut template = serializer.serialize_struct("Template", fields)?;
         template.serialize_field("field", self.field)?;

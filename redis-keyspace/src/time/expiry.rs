@@ -14,6 +14,20 @@ pub(crate) enum Expiry {
     Never,
 }
 
+impl Expiry {
+    /// Returns the lifetime in milliseconds, or the time of its end; 0 without one.
+    pub(crate) fn in_millis(self) -> Result<i64> {
+        match self {
+            Self::After(lifetime) if lifetime.is_zero() => {
+                Err(Error::invalid_input("a TTL of zero would delete the key; use `del`"))
+            }
+            Self::After(lifetime) => millis(lifetime),
+            Self::At(time) => unix_millis(time),
+            Self::Keep | Self::Never => Ok(0),
+        }
+    }
+}
+
 /// The maximum lifetime in milliseconds. The server adds the current time to it, and the sum must
 /// not overflow.
 const LONGEST: i64 = 1 << 61;

@@ -1,5 +1,7 @@
 //! Atomic updates: read a value, change it, and store the result if no other writer changed it.
 
+mod attempts;
+mod change;
 mod replace;
 mod script;
 
@@ -7,6 +9,10 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
+
+use attempts::{ATTEMPTS, Attempts, take_turn};
+pub use change::Change;
+pub use record::UpdateRecord;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
@@ -16,28 +22,11 @@ use script::Action;
 pub(crate) use script::UPDATE_SCRIPT;
 
 use crate::client::{Binding, CallOptions, Observed, Subject, call_options, run};
-use crate::error::{Budget, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::kind::SingleValue;
 use crate::protocol::{Keys, Packet, Request, read};
 use crate::schema::{Key, Keyspace};
-use crate::time::{Deadline, Expiry, check_lifetime, part_of};
-
-/// The default number of attempts. A failed attempt means that another writer succeeded.
-const ATTEMPTS: u32 = 100;
-/// The longest pause after a conflict.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-/// The decision of an update; see [`Key::update_with`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change<T> {
-    /// Leaves the key unchanged.
-    Keep,
-    /// Stores this value.
-    Set(T),
-    /// Deletes the key.
-    Delete,
-}
+use crate::time::{Deadline, Expiry, check_lifetime};
 
 /// Atomic updates: a change is stored only if the key still has the value that was read.
 impl<S: Keyspace, V: SingleValue> Key<S, V> {
@@ -71,8 +60,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// # Errors
     ///
-    /// [`Conflict`](ErrorKind::Conflict) if other writers were faster on every attempt,
-    /// [`Decode`](ErrorKind::Decode) if the value can't be decoded, and those of any command. After
+    /// [`Conflict`](crate::ErrorKind::Conflict) if other writers were faster on every attempt,
+    /// [`Decode`](crate::ErrorKind::Decode) if the value can't be decoded, and those of any command. After
     /// an error with a [lost connection](Error::is_connection_lost), the change may or may not be
     /// stored.
     ///
@@ -230,18 +219,13 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         self.ttl.map_or(Ok(()), check_lifetime)?;
         let binding = self.options.resolve::<S>()?;
         let deadline = binding.deadline(self.options.timeout);
-        let name = binding.wire_name(self.key.as_str());
-        let turn = binding.pool().local.updates.take(name);
-        let _turn = deadline.bound(Budget::Checkout, turn).await.map_err(|error| {
-            error.reworded(
-                "other tasks were still updating this key when the deadline passed; nothing was sent",
-            )
-        })?;
+        let _turn = take_turn(&binding, self.key.as_str(), deadline).await?;
         observed.to(&binding);
         let mut there = read_ending_fills(&binding, &self.key, deadline).await?;
         observed.value(subject, "received", there.as_ref().map_or(0, Bytes::len));
         let mut encoded = Vec::new();
-        for attempt in 1.. {
+        let mut attempts = Attempts::new(self.attempts, deadline);
+        loop {
             let value =
                 |bytes: &Option<Bytes>| bytes.as_deref().map(V::decode).transpose().map_err(Error::decode);
             let expiry = match (self.ttl, &there) {
@@ -255,7 +239,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                     encoded.clear();
                     binding.checks.encode::<V>(V::borrow(&value), &mut encoded)?;
                     // Once, not for each attempt.
-                    if attempt == 1 {
+                    if attempts.is_first() {
                         observed.value(subject, "sent", encoded.len());
                     }
                     if self.ttl.is_none() && there.as_deref() == Some(&*encoded) {
@@ -270,25 +254,8 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
                 Ok(()) => return Ok(after),
                 Err(now) => there = now,
             }
-            if attempt == self.attempts {
-                break;
-            }
-            let longest = Duration::from_millis(u64::from(attempt)).min(LONGEST_PAUSE);
-            let pause = part_of(longest, fastrand::f64());
-            if tokio::time::Instant::now() + pause >= deadline.at() {
-                break;
-            }
-            tokio::time::sleep(pause).await;
+            attempts.conflict().await?;
         }
-        Err(Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "update conflicted with other writers on every attempt (limit: {} attempts in {:?}); nothing was \
-                 changed",
-                self.attempts,
-                deadline.limit(),
-            ),
-        ))
     }
 }
 
@@ -326,3 +293,7 @@ impl<S, V: SingleValue, R> fmt::Debug for Update<'_, S, V, R> {
         f.debug_struct("Update").field("key", &self.key).field("ttl", &self.ttl).finish_non_exhaustive()
     }
 }
+
+// Declared last, so that links to `Key::update` in the documentation lead to the method of single
+// values.
+mod record;

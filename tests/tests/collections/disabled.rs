@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redis_keyspace::command::U;
-use redis_keyspace::{ErrorKind, Redis};
+use redis_keyspace::command::{ListEnd, U};
+use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::{PATIENCE, within};
 
 use crate::Keys;
@@ -31,8 +31,20 @@ fn a_disabled_handle_loses_no_element_silently() {
             assert_eq!(bitmap.bit_pos(false, 16..).await.unwrap(), Some(16));
             assert_eq!(bitmap.bit_pos(false, 17..).await.unwrap(), Some(17));
             assert_eq!(bitmap.bit_field().get(U::<8>, 0).get(U::<8>, 8).await.unwrap(), [Some(0), Some(0)]);
+            let sets = || [set.clone(), Keys::set(8, 1)];
+            assert!(Key::sunion(sets()).await.unwrap().is_empty());
+            assert_eq!(Key::sinter_card(sets()).await.unwrap(), 0);
+            assert_eq!(Key::sunion(sets()).store(&set).await.unwrap(), 0);
+            assert_eq!(Key::zunion([scores.clone()]).with_scores().await.unwrap(), []);
+            assert_eq!(Key::lmpop([list.clone()], ListEnd::Left).await.unwrap(), None);
+            assert_eq!(scores.zrank(&1).with_score().await.unwrap(), None);
+            assert_eq!(scores.zaround(&1, 3).await.unwrap(), None);
+            assert_eq!(scores.zpage(0, 3).await.unwrap().total, 0);
+            assert_eq!((scores.zrandmember().await.unwrap(), map.hrandfield().await.unwrap()), (None, None));
             for error in [
                 list.rpush(&1).await.unwrap_err(),
+                list.rpush(&1).trim_to(1).await.unwrap_err(),
+                scores.zadd(&1, 1.0).keep_top(1).await.unwrap_err(),
                 set.sadd(&1).await.unwrap_err(),
                 scores.zadd(&1, 1.0).await.unwrap_err(),
                 map.hset("a", &1).await.unwrap_err(),

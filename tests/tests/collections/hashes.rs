@@ -81,6 +81,23 @@ checks! {
         map.hset("a", &1234).await.unwrap();
         assert_eq!(map.hstrlen("a").await.unwrap(), 4);
     },
+    hrandfield: async {
+        let map = Keys::map(30);
+        assert_eq!(map.hrandfield().await.unwrap(), None);
+        map.hset("a", &1).await.unwrap();
+        assert_eq!(map.hrandfield().await.unwrap().as_deref(), Some("a"));
+    },
+    hrandfields: async {
+        let map = Keys::map(31);
+        assert_eq!(map.hrandfields(2).await.unwrap(), [""; 0]);
+        assert_eq!(map.hrandfields(2).with_values().await.unwrap(), []);
+        map.hset_many([("a", 1), ("b", 2)]).await.unwrap();
+        assert_eq!(map.hrandfields(5).await.unwrap().len(), 2);
+        assert_eq!(map.hrandfields(-5).await.unwrap().len(), 5);
+        let entries = map.hrandfields(-5).with_values().await.unwrap();
+        assert_eq!(entries.len(), 5);
+        assert!(entries.iter().all(|(field, value)| (field == "a") == (*value == 1)));
+    },
     hdel: async {
         let map = Keys::map(12);
         map.hset("a", &1).await.unwrap();

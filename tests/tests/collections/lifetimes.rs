@@ -3,10 +3,22 @@
 use std::time::Duration;
 
 use redis_keyspace::command::{Ttl, U};
-use redis_keyspace::{Redis, RedisBuilder};
+use redis_keyspace::{Keyspace, Redis, RedisBuilder, Set, Text};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
 use crate::Keys;
+
+/// All collections with a TTL are renewed, but for one.
+#[derive(Keyspace)]
+#[keyspace(prefix = "collections-renewed", ttl = "1h", renew = "write")]
+struct Renewed {
+    set: fn(id: u64) -> Set<u64>,
+    #[key(renew = "creation")]
+    kept: fn(id: u64) -> Set<u64>,
+    #[key(ttl = none)]
+    forever: fn(id: u64) -> Set<u64>,
+    title: fn(id: u64) -> Text,
+}
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -83,6 +95,20 @@ both_servers! {
             assert!(is_new(bitmap.ttl().await.unwrap(), HOUR));
             assert!(bitmap.expire(MINUTE).await.unwrap());
         }
+    }
+
+    async fn a_struct_can_renew_the_lifetime_of_all_its_collections(_redis: Redis) {
+        for (set, renewed) in [(Renewed::set(1), HOUR), (Renewed::kept(1), MINUTE)] {
+            set.sadd(&1).await.unwrap();
+            assert!(is_new(set.ttl().await.unwrap(), HOUR));
+            set.expire(MINUTE).await.unwrap();
+            set.sadd(&2).await.unwrap();
+            assert!(is_new(set.ttl().await.unwrap(), renewed));
+        }
+        Renewed::forever(1).sadd(&1).await.unwrap();
+        assert_eq!(Renewed::forever(1).ttl().await.unwrap(), Ttl::NoExpiry);
+        Renewed::title(1).set("a").await.unwrap();
+        assert!(is_new(Renewed::title(1).ttl().await.unwrap(), HOUR));
     }
 
     async fn without_a_lifetime_the_bare_command_is_sent(_redis: Redis) {

@@ -3,24 +3,78 @@
 
 #[macro_use]
 mod table;
+mod any_key;
 mod bitmaps;
+mod channels;
+mod combined;
 mod command_table;
 mod disabled;
+mod field_lifetimes;
 mod hashes;
 mod hyperloglogs;
 mod lifetimes;
 mod limits;
 mod lists;
 mod permissions;
+mod rankings;
+mod record_fields;
+mod record_updates;
+mod records;
+mod scans;
 mod sets;
 mod sorted_sets;
+mod stored;
 mod waiting;
 mod wrong_types;
 
-use redis_keyspace::{Bitmap, Bytes, Hash, HyperLogLog, Json, Keyspace, List, Set, SortedSet, Text};
+use redis_keyspace::{
+    Bitmap, Bytes, Channel, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Text,
+};
+use serde::{Deserialize, Serialize};
 
 /// A number and a text.
 type Item = (u64, String);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Prefs {
+    dark: bool,
+}
+
+/// A record with a field of each sort.
+#[derive(Clone, Debug, Default, PartialEq, Record)]
+struct Profile {
+    name: String,
+    #[record(rename = "n")]
+    visits: u64,
+    score: f64,
+    email: Option<String>,
+    #[record(json)]
+    prefs: Prefs,
+    #[record(alias = "years", alias = "old_age", default)]
+    age: u8,
+    #[record(json, default = Some(Prefs { dark: true }))]
+    guest: Option<Prefs>,
+}
+
+/// A record whose fields may all be absent.
+#[derive(Clone, Debug, Default, PartialEq, Record)]
+#[record(rename_all = "camelCase")]
+struct Sparse {
+    first_part: Option<i64>,
+    second_part: Option<String>,
+}
+
+/// A record with a field that has a lifetime.
+#[derive(Clone, Debug, PartialEq, Record)]
+struct Session {
+    user: u64,
+    #[record(ttl = "1h")]
+    token: Option<String>,
+    #[record(alias = "pin")]
+    code: Option<u32>,
+    #[record(default)]
+    visits: u64,
+}
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "collections", ttl = "1h")]
@@ -34,14 +88,34 @@ struct Keys {
     set: fn(id: u64, nth: u64) -> Set<u64>,
     #[key("scores:{id}", hash_tag = id)]
     scores: fn(id: u64) -> SortedSet<u64>,
+    #[key("ranks:{id}:{nth}", hash_tag = id)]
+    ranks: fn(id: u64, nth: u64) -> SortedSet<u64>,
+    #[key("names:{id}", hash_tag = id)]
+    names: fn(id: u64) -> SortedSet<Text>,
+    #[key("brief:{id}:{nth}", hash_tag = id, ttl = "5m")]
+    brief: fn(id: u64, nth: u64) -> Set<u64>,
+    #[key("brief-list:{id}", hash_tag = id, ttl = "5m")]
+    brief_list: fn(id: u64) -> List<u64>,
+    #[key("brief-ranks:{id}", hash_tag = id, ttl = "5m")]
+    brief_ranks: fn(id: u64) -> SortedSet<u64>,
     #[key("map:{id}", hash_tag = id)]
     map: fn(id: u64) -> Hash<Text, u64>,
     #[key("sums:{id}", hash_tag = id)]
     sums: fn(id: u64) -> Hash<u64, i64>,
     #[key("objects:{id}", hash_tag = id)]
     objects: fn(id: u64) -> Hash<Bytes, Json<Item>>,
+    #[key("numbers:{id}")]
+    numbers: fn(id: u64) -> Channel<u64>,
+    #[key("sharded:{id}", hash_tag = id, sharded = true)]
+    sharded: fn(id: u64) -> Channel<u64>,
     #[key("text:{id}", hash_tag = id)]
     text: fn(id: u64) -> Text,
+    #[key("bytes:{id}", hash_tag = id)]
+    bytes: fn(id: u64) -> Bytes,
+    #[key("note:{id}:{nth}", hash_tag = id)]
+    note: fn(id: u64, nth: u64) -> Text,
+    #[key("eternal:{id}", hash_tag = id, ttl = none)]
+    eternal: fn(id: u64) -> Text,
     #[key("forever:{id}:{nth}", hash_tag = id, ttl = none)]
     forever: fn(id: u64, nth: u64) -> List<u64>,
     #[key("forever-set:{id}:{nth}", hash_tag = id, ttl = none)]
@@ -50,6 +124,16 @@ struct Keys {
     renewed: fn(id: u64) -> Set<u64>,
     #[key("renewed-list:{id}", hash_tag = id, renew = "write")]
     renewed_list: fn(id: u64) -> List<u64>,
+    #[key("profile:{id}", hash_tag = id)]
+    profile: fn(id: u64) -> Record<Profile>,
+    #[key("sparse:{id}", hash_tag = id)]
+    sparse: fn(id: u64) -> Record<Sparse>,
+    #[key("session:{id}", hash_tag = id)]
+    session: fn(id: u64) -> Record<Session>,
+    #[key("renewed-profile:{id}", hash_tag = id, renew = "write")]
+    renewed_profile: fn(id: u64) -> Record<Profile>,
+    #[key("forever-profile:{id}", hash_tag = id, ttl = none)]
+    forever_profile: fn(id: u64) -> Record<Profile>,
     #[key("bitmap:{id}:{nth}", hash_tag = id)]
     bitmap: fn(id: u64, nth: u64) -> Bitmap,
     #[key("renewed-bitmap:{id}", hash_tag = id, renew = "write")]

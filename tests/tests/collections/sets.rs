@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use redis_keyspace::{Key, Set};
-
 use crate::Keys;
 
 checks! {
@@ -102,27 +100,7 @@ checks! {
         assert!(from.smove(&to, &1).await.unwrap());
         assert!(!from.smove(&to, &1).await.unwrap());
         assert_eq!(to.smembers().await.unwrap(), HashSet::from([1]));
-        let error = to.smove(&Keys::set(14, 0), &1).await.unwrap_err();
-        assert!(error.to_string().contains("`ttl = none`"), "{error}");
-    },
-    sinter: async {
-        let (one, two) = (Keys::set(15, 1), Keys::set(15, 2));
-        one.sadd_many([1, 2]).await.unwrap();
-        two.sadd_many([2, 3]).await.unwrap();
-        assert_eq!(Key::sinter([one.clone(), two]).await.unwrap(), HashSet::from([2]));
-        assert_eq!(Key::sinter([one, Keys::set(15, 3)]).await.unwrap(), HashSet::new());
-        assert_eq!(Key::sinter(Vec::<Key<Keys, Set<u64>>>::new()).await.unwrap(), HashSet::new());
-    },
-    sunion: async {
-        let (one, two) = (Keys::set(16, 1), Keys::set(16, 2));
-        one.sadd_many([1, 2]).await.unwrap();
-        two.sadd_many([2, 3]).await.unwrap();
-        assert_eq!(Key::sunion([one, two]).await.unwrap(), HashSet::from([1, 2, 3]));
-    },
-    sdiff: async {
-        let (one, two) = (Keys::set(17, 1), Keys::set(17, 2));
-        one.sadd_many([1, 2]).await.unwrap();
-        two.sadd_many([2, 3]).await.unwrap();
-        assert_eq!(Key::sdiff([one, two]).await.unwrap(), HashSet::from([1]));
+        assert!(to.smove(&Keys::set(14, 0), &1).await.unwrap());
+        assert!(Keys::set(14, 0).ttl().await.unwrap().remaining().is_some());
     },
 }

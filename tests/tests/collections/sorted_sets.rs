@@ -30,6 +30,12 @@ checks! {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         scores.zadd(&3, -0.0).await.unwrap();
         assert!(scores.zscore(&3).await.unwrap().unwrap().is_sign_positive());
+        assert!(!scores.zadd(&1, 9.0).keep_top(2).await.unwrap());
+        assert_eq!(scores.zrange(..).await.unwrap(), [2, 1]);
+        assert!(scores.zadd(&4, 1.0).keep_top(2).await.unwrap(), "it was added, and removed again");
+        assert_eq!(scores.zrange(..).await.unwrap(), [2, 1]);
+        let error = scores.zadd(&4, 1.0).keep_top(0).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     },
     zadd_many: async {
         let scores = filled(2, &[(1, 1.0), (2, f64::NEG_INFINITY)]).await;
@@ -38,6 +44,10 @@ checks! {
         assert_eq!(scores.zadd_many([(0_u64, 1.0); 0]).await.unwrap(), 0);
         let all = scores.zrange(..).with_scores().await.unwrap();
         assert_eq!(all, [(2, f64::NEG_INFINITY), (3, 3.0), (1, 5.0), (4, 1e300)]);
+        assert_eq!(scores.zadd_many([(5, 6.0), (6, 7.0)]).keep_top(3).await.unwrap(), 2);
+        assert_eq!(scores.zrange(..).await.unwrap(), [5, 6, 4]);
+        assert_eq!(scores.zadd_many([(7, 1.0)]).keep_top(u64::MAX).await.unwrap(), 1);
+        assert_eq!(scores.zadd_many([(0_u64, 1.0); 0]).keep_top(1).await.unwrap(), 0);
     },
     zincr_by: async {
         let scores = filled(3, &[]).await;
@@ -57,6 +67,12 @@ checks! {
         assert_eq!(scores.zrange(..0).with_scores().await.unwrap(), []);
         assert!(scores.zrange(..).limit(0, 1).await.is_err());
         assert_eq!(Keys::scores(400).zrange(..).with_scores().await.unwrap(), []);
+        let to = Keys::brief_ranks(4);
+        assert_eq!(scores.zrange(..2).rev().store(&to).await.unwrap(), 2);
+        assert_eq!(to.zrange(..).with_scores().await.unwrap(), [(2, 20.0), (3, 30.0)]);
+        assert_eq!(scores.zrange(-1..).with_scores().store(&to).await.unwrap(), 1);
+        assert_eq!(scores.zrange(..0).store(&to).await.unwrap(), 0);
+        assert!(!to.exists().await.unwrap(), "an empty range deletes it");
     },
     zrange_by_score: async {
         let scores = filled(5, &[(1, 10.0), (2, 20.0), (3, 30.0)]).await;
@@ -68,6 +84,9 @@ checks! {
         assert_eq!(scores.zrange_by_score(..).limit(0, u64::MAX).await.unwrap(), [1, 2, 3]);
         assert_eq!(scores.zrange_by_score(20.5..).with_scores().await.unwrap(), [(3, 30.0)]);
         assert!(scores.zrange_by_score(f64::NAN..).await.is_err());
+        let to = Keys::brief_ranks(5);
+        assert_eq!(scores.zrange_by_score(10.0..30.0).rev().limit(0, 1).store(&to).await.unwrap(), 1);
+        assert_eq!(to.zrange(..).with_scores().await.unwrap(), [(2, 20.0)]);
     },
     zrank: async {
         let scores = filled(6, &[(1, 10.0), (2, 20.0), (3, 20.0)]).await;
@@ -75,6 +94,9 @@ checks! {
         assert_eq!(scores.zrank(&3).await.unwrap(), Some(2));
         assert_eq!(scores.zrank(&1).rev().await.unwrap(), Some(2));
         assert_eq!(scores.zrank(&9).await.unwrap(), None);
+        assert_eq!(scores.zrank(&3).with_score().await.unwrap(), Some((2, 20.0)));
+        assert_eq!(scores.zrank(&1).rev().with_score().await.unwrap(), Some((2, 10.0)));
+        assert_eq!(scores.zrank(&9).with_score().rev().await.unwrap(), None);
     },
     zscore: async {
         let scores = filled(7, &[(1, 0.1), (2, f64::INFINITY)]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::command::ListEnd;
+use redis_keyspace::command::{Extreme, ListEnd};
 use redis_keyspace::embedded::{Fault, Server};
 use redis_keyspace::{ErrorKind, Key, List, Redis};
 use redis_keyspace_tests::{
@@ -37,14 +37,52 @@ async fn check_waits(_: Redis) {
     assert_eq!(scores.zpop_max().block(BRIEF).await.unwrap(), None);
 }
 
+async fn check_waits_on_several_keys(_: Redis) {
+    let lists = || [1, 2].map(|nth| Keys::forever(7, nth));
+    let (taken, pushed) = tokio::join!(
+        Key::lmpop(lists(), ListEnd::Left).count(5).block(LONG),
+        Keys::forever(7, 2).rpush_many([1, 2])
+    );
+    if taken.as_ref().is_err_and(|error| error.kind() == ErrorKind::MissingCommand) {
+        return;
+    }
+    assert_eq!((taken.unwrap(), pushed.unwrap()), (Some((Keys::forever(7, 2), vec![1, 2])), 2));
+    assert_eq!(Key::lmpop(lists(), ListEnd::Right).block(BRIEF).await.unwrap(), None);
+    let ranks = || [1, 2].map(|nth| Keys::ranks(7, nth));
+    let (taken, _) = tokio::join!(
+        Key::zmpop(ranks(), Extreme::Max).block(LONG),
+        Keys::ranks(7, 2).zadd_many([(7, 1.5), (8, 2.5)])
+    );
+    assert_eq!(taken.unwrap(), Some((Keys::ranks(7, 2), vec![(8, 2.5)])));
+    assert_eq!(
+        Key::zmpop(ranks(), Extreme::Min).block(LONG).await.unwrap(),
+        Some((Keys::ranks(7, 2), vec![(7, 1.5)]))
+    );
+}
+
 both_servers! {
     async fn a_pop_waits_for_an_element(redis: Redis) {
         check_waits(redis).await;
     }
 
+    async fn a_pop_waits_for_one_of_several_keys(redis: Redis) {
+        check_waits_on_several_keys(redis).await;
+    }
+
     async fn a_wait_of_zero_is_refused(_redis: Redis) {
         let error = Keys::list(2).lpop().block(Duration::ZERO).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        let error = Key::lmpop([Keys::list(2)], ListEnd::Left).block(Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+
+    async fn a_move_that_waits_can_set_no_lifetime(_redis: Redis) {
+        let (from, to) = (Keys::forever(8, 1), Keys::list(8));
+        from.rpush(&1).await.unwrap();
+        let error = from.lmove(ListEnd::Left, &to, ListEnd::Left).block(LONG).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("`ttl = none`"), "{error}");
+        assert_eq!(from.llen().await.unwrap(), 1);
     }
 
     async fn each_element_goes_to_one_of_many_waiting_tasks(_redis: Redis) {
@@ -75,7 +113,13 @@ fn a_pop_waits_on_a_cluster() {
     let cluster: &RealCluster = shared_cluster();
     let builder = Redis::builder().url(&cluster.seeds_url()).unwrap().timeout(PATIENCE);
     let redis = builder.namespace(unique_namespace()).unwrap().build().unwrap();
-    within(PATIENCE, redis.scope(check_waits(redis.clone())));
+    within(
+        PATIENCE,
+        redis.scope(async {
+            check_waits(redis.clone()).await;
+            check_waits_on_several_keys(redis.clone()).await;
+        }),
+    );
 }
 
 fn blocked_clients(server: &RealServer) -> String {

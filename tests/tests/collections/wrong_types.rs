@@ -15,6 +15,8 @@ both_servers! {
             list.rpush(&1).await.unwrap_err(),
             list.lpop().await.unwrap_err(),
             list.lrange(..).await.unwrap_err(),
+            list.rpush(&1).trim_to(3).await.unwrap_err(),
+            list.rpush_many((0..10_000).collect::<Vec<u64>>()).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
@@ -40,6 +42,18 @@ both_servers! {
         for error in [visitors.pf_add([1]).await.unwrap_err(), visitors.pf_count().await.unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains("HyperLogLog"), "{error}");
+        }
+        let scores = Keys::scores(1);
+        let () = raw(&redis, &["SADD", &wire(&scores), "1"]).await;
+        for error in [
+            scores.zadd(&1, 1.0).keep_top(1).await.unwrap_err(),
+            scores.zrank(&1).with_score().await.unwrap_err(),
+            scores.zaround(&1, 1).await.unwrap_err(),
+            scores.zpage(0, 10).await.unwrap_err(),
+            scores.zrange_by_lex(..).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+            assert!(error.to_string().contains("expected zset (SortedSet<u64>), found set"), "{error}");
         }
         let text = Keys::text(1);
         let () = raw(&redis, &["RPUSH", &wire(&text), "1"]).await;

@@ -8,10 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use redis_keyspace::command::ListEnd;
 use redis_keyspace::config::LoginMode;
 use redis_keyspace::rate_limit::{FixedWindow, Rate};
 use redis_keyspace::update::Change;
-use redis_keyspace::{Counter, Group, Hash, Keyspace, List, Lock, Once, RateLimit, Redis, Set, Text};
+use redis_keyspace::{
+    Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Record, Redis, Set, SortedSet, Text,
+};
 use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
 use redis_keyspace_tests::resp::{Client, Reply};
@@ -21,6 +24,13 @@ use crate::alike::Comparison;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR_MS: i64 = 3_600_000;
+
+#[derive(Default, Record)]
+struct Profile {
+    name: Option<String>,
+    #[record(alias = "n", default)]
+    visits: u8,
+}
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "natives", ttl = "1h")]
@@ -46,8 +56,14 @@ struct Keys {
     list: fn(id: u32) -> List<Text>,
     #[key("set:{id}", renew = "write")]
     set: fn(id: u32) -> Set<Text>,
+    #[key("ranks:{id}")]
+    ranks: fn(id: u32) -> SortedSet<Text>,
+    #[key("forever:{id}", ttl = none)]
+    forever: fn(id: u32) -> SortedSet<Text>,
     #[key("hash:{id}")]
     hash: fn(id: u32) -> Hash<Text, i64>,
+    #[key("record:{id}")]
+    record: fn(id: u32) -> Record<Profile>,
 }
 
 /// One call of a script, as the library sends it.
@@ -74,7 +90,7 @@ impl Run {
 /// Uses all operations that run scripts.
 async fn use_scripts(redis: &Redis) {
     let load = || async { "value".to_owned() };
-    let expire = async |key: &redis_keyspace::Key<Keys, Text>| key.del().await.unwrap();
+    let expire = async |key: &Key<Keys, Text>| key.del().await.unwrap();
     for key in [Keys::text(1), Keys::plain(1)] {
         let key = key.on(redis);
         key.get_or_set(load).await.unwrap();
@@ -115,6 +131,27 @@ async fn use_scripts(redis: &Redis) {
     Keys::list(1).on(redis).rpush("value").await.unwrap();
     Keys::set(1).on(redis).sadd("value").await.unwrap();
     Keys::hash(1).on(redis).hincr_by("value", 7).await.unwrap();
+    for ids in [[3, 4], [4, 5]] {
+        let _ =
+            Key::set_many(ids.map(|id| (Keys::text(id).on(redis), "v"))).only_if_all_absent().await.unwrap();
+    }
+    let ranks = [1, 2, 3].map(|id| Keys::ranks(id).on(redis));
+    ranks[0].zadd_many([("a", 1.0), ("b", 2.0), ("c", 3.0)]).await.unwrap();
+    ranks[0].zaround("b", 1).await.unwrap().expect("it is there");
+    ranks[0].zaround("c", 5).rev().await.unwrap().expect("it is there");
+    Key::zunion([ranks[0].clone(), ranks[1].clone()]).store(&ranks[2]).await.unwrap();
+    ranks[0].zrange(..2).store(&ranks[2]).await.unwrap();
+    let [one, two] = [1, 2].map(|id| Keys::list(id).on(redis));
+    one.lmove(ListEnd::Left, &two, ListEnd::Right).await.unwrap();
+    Keys::set(1).on(redis).smove(&Keys::set(2).on(redis), "value").await.unwrap();
+    let record = Keys::record(1).on(redis);
+    assert_eq!(record.incr(Profile::VISITS, 7).only_if_present().await.unwrap(), None);
+    assert_eq!(record.incr(Profile::VISITS, 7).await.unwrap(), 7);
+    record.incr(Profile::VISITS, -8).await.unwrap_err();
+    record.save(&Profile { name: None, visits: 1 }).await.unwrap();
+    record.update(|record| record.name = Some("value".to_owned())).await.unwrap();
+    record.update(|record| record.name = None).await.unwrap();
+    record.update_with(|_| Change::Delete).await.unwrap();
 }
 
 /// Uses transactions on a server that rejects MULTI.
@@ -127,6 +164,11 @@ async fn use_transactions(redis: &Redis) {
         Keys::plain(1).get(),
         Keys::list(1).rpush("value"),
         Keys::set(1).sadd("value"),
+        Keys::list(1).lmove(ListEnd::Left, &Keys::list(2), ListEnd::Right),
+        Keys::set(1).smove(&Keys::set(2), "value"),
+        Keys::ranks(1).zrange(..2).store(&Keys::ranks(2)),
+        Key::zunion([1, 2].map(Keys::ranks)).store(&Keys::ranks(3)),
+        Key::zunion([1, 2].map(Keys::ranks)).store(&Keys::forever(3)),
     );
     redis.transaction(commands).await.unwrap();
 }
@@ -305,6 +347,8 @@ fn content(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
                 words(&[b"GET", key]),
                 words(&[b"HGETALL", key]),
                 words(&[b"LRANGE", key, b"0", b"-1"]),
+                words(&[b"SCARD", key]),
+                words(&[b"ZRANGE", key, b"0", b"-1"]),
             ]
         })
         .collect();

@@ -186,6 +186,30 @@ fn sessions_live_as_long_as_their_tokens() {
 }
 
 #[test]
+fn an_index_knows_the_sessions_of_a_user() {
+    let expected = [
+        "sessions of 7: [\"s1\", \"s2\"]",
+        "3 sessions are online, the first two are [\"s1\", \"s2\"]",
+        "they are kept for 10 seconds",
+        "ended 2 sessions of 7",
+        "the index of 7 exists: false",
+        "s3 is still Some(Session { user: 8, device: \"tablet\" })",
+    ];
+    says_on_both("session_index", &expected);
+}
+
+#[test]
+fn a_leaderboard_shows_the_best_and_the_neighbours() {
+    let expected = [
+        "1. ann 55",
+        "cyd has place 3:\n2. bob 50\n3. cyd 10\n4. dan 5",
+        "the first page shows 2 of 4 players",
+        "rounds of ann: Some(2)",
+    ];
+    says_on_both("leaderboard", &expected);
+}
+
+#[test]
 fn an_updated_user_is_written_and_kept() {
     let expected = [
         "cached:  ada@old.example",

@@ -18,6 +18,9 @@ mod command_as_a_future;
 #[allow(unused_parens, reason = "the case shows that they make no difference")]
 mod declaration;
 
+#[path = "../../ui/pass/records.rs"]
+mod records;
+
 /// If set to `overwrite`, the test records the messages that it finds.
 const VARIABLE: &str = "REDIS_KEYSPACE_UI";
 
@@ -37,9 +40,17 @@ fn every_declaration_option_compiles() {
 }
 
 #[test]
+fn every_option_of_a_record_compiles() {
+    records::main();
+}
+
+#[test]
 fn every_passing_case_is_a_test() {
     let names: BTreeSet<String> = cases::names("pass", "rs");
-    assert_eq!(names, BTreeSet::from(["catalog", "command-as-a-future", "declaration"].map(str::to_owned)));
+    assert_eq!(
+        names,
+        BTreeSet::from(["catalog", "command-as-a-future", "declaration", "records"].map(str::to_owned))
+    );
 }
 
 #[test]

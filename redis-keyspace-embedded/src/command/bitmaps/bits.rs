@@ -5,8 +5,9 @@ use bytes::Bytes;
 use super::{bit, bit_offset, byte_of, read, set_bit};
 use crate::command::arguments::{exactly, first, option};
 use crate::command::context::{Context, Spec, command};
-use crate::command::editing::edit;
+use crate::command::editing::{Edit, edit};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::number::parse_i64;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
@@ -23,7 +24,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         edit(context, key, byte_of(offset).saturating_add(1), |data| {
             let before = bit(data, offset);
             let has_changed = set_bit(data, offset, on);
-            (Reply::flag(before), has_changed)
+            (Reply::flag(before), Edit { has_written: true, has_changed })
         })
     }),
     command("getbit", 3, 0, ONE_KEY, |context, arguments| {
@@ -65,8 +66,9 @@ fn bitop(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let db = context.db()?;
     if len > 0 {
         db.put(target, Value::String(result.into()), None, now);
+        db.notify(EventClasses::STRING, "set", target);
     } else {
-        db.remove(target);
+        db.remove_and_notify(target);
     }
     Ok(Reply::count(len))
 }

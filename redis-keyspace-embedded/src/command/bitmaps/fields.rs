@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{bit, bit_offset, byte_of, read, scaled_offset, set_bit};
 use crate::command::arguments::{first, integer, option};
 use crate::command::context::{Context, Spec, command};
-use crate::command::editing::edit;
+use crate::command::editing::{Edit, edit};
 use crate::command::flags::ONE_KEY;
 use crate::number::parse_i64;
 use crate::reply::{Answer, Failure, Reply};
@@ -159,13 +159,14 @@ fn bitfield(context: &mut Context<'_>, arguments: &[Bytes], may_write: bool) -> 
         return Err(Failure::new("ERR BITFIELD_RO only supports the GET subcommand"));
     }
     edit(context, key, len, |data| {
-        let mut has_changed = false;
+        let mut edit = Edit::default();
         let replies = actions.iter().map(|(field, action, overflow)| {
             let (reply, changes) = field.run(data, *action, *overflow);
-            has_changed |= changes;
+            edit.has_changed |= changes;
+            edit.has_written |= !matches!(*action, FieldAction::Get) && reply != Reply::Nil;
             reply
         });
         let replies = replies.collect();
-        (Reply::Array(replies), has_changed)
+        (Reply::Array(replies), edit)
     })
 }

@@ -34,7 +34,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let found = sorted.map(|sorted| search.run(sorted)).unwrap_or_default();
         let score = |found: &Found| if search.stores_distance { found.distance } else { found.score };
         let found: SortedSet = found.into_iter().map(|found| (found.member.clone(), score(&found))).collect();
-        store(context, target, found)
+        store(context, target, "geosearchstore", found)
     }),
 ];
 

@@ -9,6 +9,7 @@ use crate::command::context::{Context, Spec, command};
 use crate::command::expiry::Unit;
 use crate::command::flags::ONE_KEY;
 use crate::hash::Hash;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{Value, keep};
 
@@ -21,6 +22,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let Some(hash) = hash else { return Ok(nils(fields)) };
         let replies: Vec<Reply> = fields.iter().map(|field| Reply::bulk_or_nil(hash.remove(field))).collect();
         if replies.iter().any(|reply| *reply != Reply::Nil) {
+            db.notify(EventClasses::HASH, "hdel", key);
             db.settle(key);
         }
         Ok(Reply::Array(replies))
@@ -125,26 +127,32 @@ fn hgetex(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let fields = options.fields()?;
     let Some(hash) = hash else { return Ok(nils(fields)) };
     let mut replies = Vec::with_capacity(fields.len());
-    let mut changed = false;
+    let mut event = None;
     for field in fields {
         replies.push(value(Some(hash), field));
         let present = hash.contains(field);
         match options.lifetime {
             Some(FieldLifetime::Until(at)) if present => {
                 expire_at(hash, field, at, now);
-                changed = true;
+                event = Some(lifetime_event(at, now));
             }
             Some(FieldLifetime::Persist) if hash.expiry(field).is_some() => {
                 hash.set_expiry(field, None);
-                changed = true;
+                event = Some("hpersist");
             }
             _ => {}
         }
     }
-    if changed {
+    if let Some(event) = event {
+        db.notify(EventClasses::HASH, event, key);
         db.settle(key);
     }
     Ok(Reply::Array(replies))
+}
+
+/// Returns the event of [`expire_at`].
+fn lifetime_event(at: i64, now: i64) -> &'static str {
+    if at <= now { "hdel" } else { "hexpire" }
 }
 
 /// Sets the expiry of a field. Removes the field if the time has passed.
@@ -189,6 +197,10 @@ fn hsetex(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
                 expire_at(hash, field, at, now);
             }
         }
+    }
+    db.notify(EventClasses::HASH, "hset", key);
+    if let Some(FieldLifetime::Until(at)) = options.lifetime {
+        db.notify(EventClasses::HASH, lifetime_event(at, now), key);
     }
     db.settle(key);
     Ok(Reply::Integer(1))

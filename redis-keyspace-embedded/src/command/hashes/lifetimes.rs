@@ -9,6 +9,7 @@ use crate::command::context::{Context, Spec, command};
 use crate::command::expiry::Unit;
 use crate::command::flags::ONE_KEY;
 use crate::hash::Hash;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 
 pub(in crate::command) const TABLE: &[Spec] = &[
@@ -52,6 +53,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         };
         let replies = fields.iter().map(persist).collect();
         if changed {
+            db.notify(EventClasses::HASH, "hpersist", key);
             db.settle(key);
         }
         Ok(Reply::Array(replies))
@@ -123,6 +125,8 @@ fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: 
     let replies: Vec<Reply> =
         fields.iter().map(|field| expire_field(hash, field, at, condition, now)).collect();
     if replies.iter().any(|reply| matches!(reply, Reply::Integer(1 | 2))) {
+        let event = if at <= now { "hdel" } else { "hexpire" };
+        db.notify(EventClasses::HASH, event, key);
         db.settle(key);
     }
     Ok(Reply::Array(replies))

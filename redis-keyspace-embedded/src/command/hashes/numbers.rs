@@ -6,6 +6,7 @@ use crate::command::arguments::{exactly, integer};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
 use crate::hash::Hash;
+use crate::notices::EventClasses;
 use crate::number::{LongDouble, parse_i64};
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{Value, keep};
@@ -20,7 +21,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
             let after = before.checked_add(by).ok_or(Failure::OVERFLOW)?;
             Ok((Reply::Integer(after), Bytes::from(after.to_string())))
         };
-        update(context, key, field, sum)
+        update(context, key, field, "hincrby", sum)
     }),
     command("hincrbyfloat", 4, 0, ONE_KEY, |context, arguments| {
         let [key, field, by] = exactly(arguments)?;
@@ -36,7 +37,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
                 Bytes::from(after.ok_or(Failure::new("ERR increment would produce NaN or Infinity"))?);
             Ok((Reply::Bulk(after.clone()), after))
         };
-        update(context, key, field, sum)
+        update(context, key, field, "hincrbyfloat", sum)
     }),
 ];
 
@@ -45,6 +46,7 @@ fn update(
     context: &mut Context<'_>,
     key: &[u8],
     field: &[u8],
+    event: &'static str,
     of: impl FnOnce(Option<&Bytes>) -> Result<(Reply, Bytes), Failure>,
 ) -> Answer {
     let now = context.now;
@@ -54,6 +56,7 @@ fn update(
     if let Some(value) = db.value_or(key, Value::Hash(Hash::default()), now) {
         value.hash_mut()?.insert_keeping_expiry(field, keep(&after));
     }
+    db.notify(EventClasses::HASH, event, key);
     db.settle(key);
     Ok(reply)
 }

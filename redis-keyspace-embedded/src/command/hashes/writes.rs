@@ -6,6 +6,7 @@ use crate::command::arguments::{exactly, first, pairs};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
 use crate::hash::Hash;
+use crate::notices::EventClasses;
 use crate::reply::{Failure, Reply};
 use crate::value::{Value, keep};
 
@@ -26,6 +27,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
             return Ok(Reply::Integer(0));
         }
         hash.insert(field, keep(value));
+        db.notify(EventClasses::HASH, "hset", key);
         db.settle(key);
         Ok(Reply::Integer(1))
     }),
@@ -36,6 +38,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let hash = value.hash_mut()?;
         let removed = fields.iter().filter(|field| hash.remove(field).is_some()).count();
         if removed > 0 {
+            db.notify(EventClasses::HASH, "hdel", key);
             db.settle(key);
         }
         Ok(Reply::count(removed))
@@ -51,6 +54,7 @@ fn set(context: &mut Context<'_>, arguments: &[Bytes], name: &str) -> Result<usi
     let Some(value) = db.value_or(key, Value::Hash(Hash::default()), now) else { return Ok(0) };
     let hash = value.hash_mut()?;
     let added = pairs.iter().filter(|[field, value]| hash.insert(field, keep(value))).count();
+    db.notify(EventClasses::HASH, "hset", key);
     db.settle(key);
     Ok(added)
 }

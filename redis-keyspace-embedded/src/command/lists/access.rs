@@ -18,6 +18,22 @@ pub(super) fn read<'a>(
     context.db()?.read(key, now).map(Value::list).transpose()
 }
 
+/// Returns the name of the event of a push.
+pub(super) fn pushed(end: End) -> &'static str {
+    match end {
+        End::Front => "lpush",
+        End::Back => "rpush",
+    }
+}
+
+/// Returns the name of the event of a pop.
+pub(super) fn popped(end: End) -> &'static str {
+    match end {
+        End::Front => "lpop",
+        End::Back => "rpop",
+    }
+}
+
 /// Parses `LEFT` or `RIGHT`.
 pub(super) fn end(argument: &[u8]) -> Result<End, Failure> {
     match option(argument).as_slice() {

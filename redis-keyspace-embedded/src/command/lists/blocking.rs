@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::access::end;
+use super::access::{end, popped};
 use super::ends::Pops;
 use super::moves::Move;
 use crate::command::arguments::{exactly, first};
@@ -10,6 +10,7 @@ use crate::command::blocking::{timeout, wait};
 use crate::command::context::{Context, Nesting, Spec, command};
 use crate::command::flags::{NO_KEYS, TWO_KEYS};
 use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{End, Value};
 
@@ -38,6 +39,7 @@ fn blocking_pop(context: &mut Context<'_>, arguments: &[Bytes], end: End) -> Ans
     block(context, keys, seconds, move |db, key| {
         let Some(value) = db.value_mut(key) else { return Ok(None) };
         let Some(element) = end.take(value.list_mut()?) else { return Ok(None) };
+        db.notify(EventClasses::LIST, popped(end), key);
         db.settle(key);
         Ok(Some(Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Bulk(element)])))
     })

@@ -8,6 +8,7 @@ use super::reads::place;
 use crate::command::arguments::{exactly, integer, option, range};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::keep;
 
@@ -19,6 +20,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let place = place(integer(index)?, list.len());
         let target = place.and_then(|place| list.get_mut(place));
         *target.ok_or(Failure::new("ERR index out of range"))? = keep(element);
+        db.notify(EventClasses::LIST, "lset", key);
         db.settle(key);
         Ok(Reply::OK)
     }),
@@ -29,6 +31,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let Some(value) = db.value_mut(key) else { return Ok(Reply::Integer(0)) };
         let removed = remove(value.list_mut()?, count, element);
         if removed > 0 {
+            db.notify(EventClasses::LIST, "lrem", key);
             db.settle(key);
         }
         Ok(Reply::count(removed))
@@ -42,6 +45,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let kept = range(start, stop, list.len());
         list.truncate(kept.end);
         list.drain(..kept.start);
+        db.notify(EventClasses::LIST, "ltrim", key);
         db.settle(key);
         Ok(Reply::OK)
     }),
@@ -81,6 +85,7 @@ fn linsert(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let Some(place) = list.iter().position(|item| item == pivot) else { return Ok(Reply::Integer(-1)) };
     list.insert(place.saturating_add(offset), keep(element));
     let length = list.len();
+    db.notify(EventClasses::LIST, "linsert", key);
     db.settle(key);
     Ok(Reply::count(length))
 }

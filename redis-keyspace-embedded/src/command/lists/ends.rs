@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::access::end;
+use super::access::{end, popped, pushed};
 use crate::command::arguments::{first, option};
 use crate::command::bounded::{at_least, counted_keys, positive};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::{NO_KEYS, ONE_KEY};
 use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{End, Value, keep};
 
@@ -45,6 +46,7 @@ fn push(context: &mut Context<'_>, arguments: &[Bytes], end: End, only_present: 
     let list = value.list_mut()?;
     elements.iter().for_each(|element| end.add(list, keep(element)));
     let length = list.len();
+    db.notify(EventClasses::LIST, pushed(end), key);
     db.settle(key);
     Ok(Reply::count(length))
 }
@@ -66,6 +68,7 @@ fn pop(context: &mut Context<'_>, arguments: &[Bytes], end: End, name: &str) -> 
         Some(count) => take(list, end, count),
         None => Reply::bulk_or_nil(end.take(list)),
     };
+    db.notify(EventClasses::LIST, popped(end), key);
     db.settle(key);
     Ok(reply)
 }
@@ -107,6 +110,7 @@ impl Pops {
     pub(super) fn take(self, db: &mut Db, key: &Bytes) -> Result<Option<Reply>, Failure> {
         let Some(value) = db.value_mut(key) else { return Ok(None) };
         let elements = take(value.list_mut()?, self.end, self.count);
+        db.notify(EventClasses::LIST, popped(self.end), key);
         db.settle(key);
         Ok(Some(Reply::Array(vec![Reply::Bulk(key.clone()), elements])))
     }

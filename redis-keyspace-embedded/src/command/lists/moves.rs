@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::access::end;
+use super::access::{end, popped, pushed};
 use crate::command::arguments::exactly;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::TWO_KEYS;
 use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::{End, Value};
 
@@ -53,7 +54,9 @@ impl Move {
         if let Some(value) = db.value_or(&self.target, Value::List(VecDeque::new()), now) {
             self.to.add(value.list_mut()?, element.clone());
         }
+        db.notify(EventClasses::LIST, pushed(self.to), &self.target);
         db.settle(&self.target);
+        db.notify(EventClasses::LIST, popped(self.from), source);
         if *source != self.target {
             db.settle(source);
         }

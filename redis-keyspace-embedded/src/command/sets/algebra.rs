@@ -6,6 +6,7 @@ use crate::command::arguments::{first, option};
 use crate::command::bounded::{at_least, counted_keys};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::{ALL_KEYS, NO_KEYS};
+use crate::notices::EventClasses;
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 use crate::value::Value;
@@ -14,9 +15,11 @@ pub(in crate::command) const TABLE: &[Spec] = &[
     command("sinter", -2, 0, ALL_KEYS, |context, keys| show(context, keys, intersection)),
     command("sunion", -2, 0, ALL_KEYS, |context, keys| show(context, keys, union)),
     command("sdiff", -2, 0, ALL_KEYS, |context, keys| show(context, keys, difference)),
-    command("sinterstore", -3, 0, ALL_KEYS, |context, keys| store(context, keys, intersection)),
-    command("sunionstore", -3, 0, ALL_KEYS, |context, keys| store(context, keys, union)),
-    command("sdiffstore", -3, 0, ALL_KEYS, |context, keys| store(context, keys, difference)),
+    command("sinterstore", -3, 0, ALL_KEYS, |context, keys| {
+        store(context, keys, "sinterstore", intersection)
+    }),
+    command("sunionstore", -3, 0, ALL_KEYS, |context, keys| store(context, keys, "sunionstore", union)),
+    command("sdiffstore", -3, 0, ALL_KEYS, |context, keys| store(context, keys, "sdiffstore", difference)),
     command("sintercard", -3, 0, NO_KEYS, |context, arguments| {
         let missing = Failure::new("ERR Number of keys can't be greater than number of args");
         let (keys, mut rest) = counted_keys(arguments, missing)?;
@@ -77,13 +80,13 @@ fn show(context: &mut Context<'_>, keys: &[Bytes], how: Combination) -> Answer {
 }
 
 /// Stores the result at the first key, in place of whatever is there.
-fn store(context: &mut Context<'_>, arguments: &[Bytes], how: Combination) -> Answer {
+fn store(context: &mut Context<'_>, arguments: &[Bytes], event: &'static str, how: Combination) -> Answer {
     let ([target], keys) = first(arguments)?;
     let members = combine(context, keys, how)?;
     let now = context.now;
     let db = context.db()?;
     if members.is_empty() {
-        db.remove(target);
+        db.remove_and_notify(target);
         return Ok(Reply::Integer(0));
     }
     let mut set = Ordered::default();
@@ -92,5 +95,6 @@ fn store(context: &mut Context<'_>, arguments: &[Bytes], how: Combination) -> An
     }
     let count = set.len();
     db.put(target, Value::Set(set), None, now);
+    db.notify(EventClasses::SET, event, target);
     Ok(Reply::count(count))
 }

@@ -7,6 +7,7 @@ use crate::command::arguments::{exactly, first};
 use crate::command::context::{Context, Spec, command};
 use crate::command::cursor::{self, Page};
 use crate::command::flags::{ONE_KEY, TWO_KEYS};
+use crate::notices::EventClasses;
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Reply};
 use crate::value::Value;
@@ -22,6 +23,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let set = value.set_mut()?;
         let added = members.iter().filter(|member| set.insert(member, ()).is_none()).count();
         if added > 0 {
+            db.notify(EventClasses::SET, "sadd", key);
             db.settle(key);
         }
         Ok(Reply::count(added))
@@ -33,6 +35,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let set = value.set_mut()?;
         let removed = members.iter().filter(|member| set.remove(member).is_some()).count();
         if removed > 0 {
+            db.notify(EventClasses::SET, "srem", key);
             db.settle(key);
         }
         Ok(Reply::count(removed))
@@ -85,12 +88,13 @@ fn smove(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if let Some(value) = db.value_mut(source) {
         value.set_mut()?.remove(member);
     }
+    db.notify(EventClasses::SET, "srem", source);
     db.settle(source);
-    let Some(value) = db.value_or(target, Value::Set(Ordered::default()), now) else {
-        return Ok(Reply::Integer(1));
-    };
-    // If the target already has the member, it does not count as changed.
-    if value.set_mut()?.insert(member, ()).is_none() {
+    if let Some(value) = db.value_or(target, Value::Set(Ordered::default()), now)
+        // If the target already has the member, it does not count as changed.
+        && value.set_mut()?.insert(member, ()).is_none()
+    {
+        db.notify(EventClasses::SET, "sadd", target);
         db.settle(target);
     }
     Ok(Reply::Integer(1))

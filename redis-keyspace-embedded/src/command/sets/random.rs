@@ -8,6 +8,7 @@ use crate::command::bounded::{negatable, positive};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
 use crate::command::sample::{Sample, places};
+use crate::notices::EventClasses;
 use crate::ordered::Ordered;
 use crate::reply::{Answer, Failure, Reply};
 
@@ -40,6 +41,7 @@ fn spop(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     }
     let mut popped: Vec<Reply> = chosen.into_iter().map(Reply::Bulk).collect();
     if !popped.is_empty() {
+        db.notify(EventClasses::SET, "spop", key);
         db.settle(key);
     }
     Ok(match count {

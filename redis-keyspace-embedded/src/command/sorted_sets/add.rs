@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::command::arguments::{first, float, option};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::sorted_set::SortedSet;
 use crate::value::Value;
@@ -103,6 +104,8 @@ pub(in crate::command) fn zadd(context: &mut Context<'_>, arguments: &[Bytes], i
         last = Some(score);
     }
     if added > 0 || moved > 0 {
+        let event = if options.increment { "zincr" } else { "zadd" };
+        db.notify(EventClasses::SORTED_SET, event, key);
         db.settle(key);
     }
     Ok(if options.increment {

@@ -244,9 +244,9 @@ fn combine_and_store(
     context: &mut Context<'_>,
     arguments: &[Bytes],
     operation: Operation,
-    name: &str,
+    name: &'static str,
 ) -> Answer {
     let ([target], rest) = first(arguments)?;
     let found: SortedSet = WeightedInputs::parse(context, rest, operation, name)?.run().into_iter().collect();
-    store(context, target, found)
+    store(context, target, name, found)
 }

@@ -13,6 +13,7 @@ pub(super) mod remove;
 use bytes::Bytes;
 
 use super::context::Context;
+use crate::notices::EventClasses;
 use crate::reply::{Failure, Reply};
 use crate::resp::Protocol;
 use crate::sorted_set::SortedSet;
@@ -55,15 +56,21 @@ fn flat<'a>(members: impl Iterator<Item = (&'a Bytes, f64)>) -> Reply {
 }
 
 /// Stores the result of a command, or removes the key if the result is empty. Returns the reply.
-pub(super) fn store(context: &mut Context<'_>, key: &[u8], mut sorted: SortedSet) -> Result<Reply, Failure> {
+pub(super) fn store(
+    context: &mut Context<'_>,
+    key: &[u8],
+    event: &'static str,
+    mut sorted: SortedSet,
+) -> Result<Reply, Failure> {
     let now = context.now;
     let db = context.db()?;
     sorted.repack(db.compact.sorted_set);
     let count = sorted.len();
     if count > 0 {
         db.put(key, Value::SortedSet(sorted), None, now);
+        db.notify(EventClasses::SORTED_SET, event, key);
     } else {
-        db.remove(key);
+        db.remove_and_notify(key);
     }
     Ok(Reply::count(count))
 }

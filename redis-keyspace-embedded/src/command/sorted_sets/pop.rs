@@ -6,6 +6,7 @@ use super::pairs;
 use crate::command::arguments::{first, option};
 use crate::command::bounded::{at_least, counted_keys};
 use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Failure, Reply};
 use crate::sorted_set::Step;
 use crate::value::Value;
@@ -27,6 +28,11 @@ pub(super) fn pop(
     let popped = sorted.ranks(ranks.clone(), from).map(|(member, score)| (member.clone(), score));
     let popped = popped.collect();
     if sorted.remove_ranks(&ranks) > 0 {
+        let event = match from {
+            Step::Up => "zpopmin",
+            Step::Down => "zpopmax",
+        };
+        db.notify(EventClasses::SORTED_SET, event, key);
         db.settle(key);
     }
     Ok(Some(popped))

@@ -34,7 +34,7 @@ pub(in crate::command) const TABLE: &[Spec] = &[
             Some(sorted) => query.run(sorted).map(|(member, score)| (member.clone(), score)).collect(),
             None => SortedSet::default(),
         };
-        store(context, target, found)
+        store(context, target, "zrangestore", found)
     }),
 ];
 

@@ -13,6 +13,7 @@ use crate::command::bounded::positive;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::{NO_KEYS, ONE_KEY};
 use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
 use crate::sorted_set::{SortedSet, Step};
@@ -23,24 +24,26 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let Some(sorted) = change(context, key)? else { return Ok(Reply::Integer(0)) };
         let removed = members.iter().filter(|member| sorted.remove(member).is_some()).count();
         if removed > 0 {
-            context.db()?.settle(key);
+            let db = context.db()?;
+            db.notify(EventClasses::SORTED_SET, "zrem", key);
+            db.settle(key);
         }
         Ok(Reply::count(removed))
     }),
     command("zremrangebyrank", 4, 0, ONE_KEY, |context, arguments| {
         let [key, start, stop] = exactly(arguments)?;
         let (start, stop) = (integer(start)?, integer(stop)?);
-        remove_ranks(context, key, |sorted| range(start, stop, sorted.len()))
+        remove_ranks(context, key, "zremrangebyrank", |sorted| range(start, stop, sorted.len()))
     }),
     command("zremrangebyscore", 4, 0, ONE_KEY, |context, arguments| {
         let [key, min, max] = exactly(arguments)?;
         let range = score_range(min, max)?;
-        remove_ranks(context, key, |sorted| sorted.ranks_by_score(&range))
+        remove_ranks(context, key, "zremrangebyscore", |sorted| sorted.ranks_by_score(&range))
     }),
     command("zremrangebylex", 4, 0, ONE_KEY, |context, arguments| {
         let [key, min, max] = exactly(arguments)?;
         let range = lex_range(min, max)?;
-        remove_ranks(context, key, |sorted| sorted.ranks_by_member(&range, Step::Up, 0))
+        remove_ranks(context, key, "zremrangebylex", |sorted| sorted.ranks_by_member(&range, Step::Up, 0))
     }),
     command("zpopmin", -2, 0, ONE_KEY, |context, arguments| zpop(context, arguments, Step::Up)),
     command("zpopmax", -2, 0, ONE_KEY, |context, arguments| zpop(context, arguments, Step::Down)),
@@ -66,13 +69,16 @@ pub(in crate::command) const TABLE: &[Spec] = &[
 fn remove_ranks(
     context: &mut Context<'_>,
     key: &[u8],
+    event: &'static str,
     ranks: impl FnOnce(&SortedSet) -> Range<usize>,
 ) -> Answer {
     let Some(sorted) = change(context, key)? else { return Ok(Reply::Integer(0)) };
     let ranks = ranks(sorted);
     let removed = sorted.remove_ranks(&ranks);
     if removed > 0 {
-        context.db()?.settle(key);
+        let db = context.db()?;
+        db.notify(EventClasses::SORTED_SET, event, key);
+        db.settle(key);
     }
     Ok(Reply::count(removed))
 }

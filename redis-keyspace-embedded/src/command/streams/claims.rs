@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
+use super::groups::CONSUMER_CREATED;
 use super::parse::{entry_id, range_start};
 use super::{change_group, entry, id, no_group, owned, read_stream};
 use crate::command::arguments::{first, integer, option};
 use crate::command::bounded::at_least;
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
-use crate::stream::{EntryId, Group, PendingEntry};
+use crate::stream::{EntryId, Group, PendingEntry, Stream};
 use crate::value::Value;
 
 pub(in crate::command) const TABLE: &[Spec] =
@@ -109,6 +111,7 @@ fn xclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if let Some(group) = stream.group_mut(name) {
         group.last_id = group.last_id.max(options.last_id);
     }
+    let has_consumer = knows_consumer(stream, name, &consumer);
     let mut claimed = Vec::new();
     for own in ids {
         let reply = stream.entry(own).map(|found| if options.only_ids { id(own) } else { entry(found) });
@@ -120,7 +123,14 @@ fn xclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
             None => drop(group.acknowledge(own)),
         }
     }
+    if has_consumer != knows_consumer(stream, name, &consumer) {
+        context.db()?.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
+    }
     Ok(Reply::Array(claimed))
+}
+
+fn knows_consumer(stream: &Stream, group: &[u8], consumer: &Bytes) -> bool {
+    stream.group(group).is_some_and(|group| group.consumers().contains_key(consumer))
 }
 
 fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
@@ -158,6 +168,7 @@ fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let Some(Value::Stream(stream)) = context.db()?.value_mut(key) else {
         return Err(no_group(key, name, ""));
     };
+    let has_consumer = knows_consumer(stream, name, &consumer);
     let (mut claimed, mut deleted) = (Vec::new(), Vec::new());
     let mut candidates = candidates.into_iter();
     let mut attempts = count.saturating_mul(ATTEMPTS);
@@ -174,6 +185,9 @@ fn xautoclaim(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
                 deleted.push(id(own));
             }
         }
+    }
+    if has_consumer != knows_consumer(stream, name, &consumer) {
+        context.db()?.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
     }
     let next = candidates.next().unwrap_or(EntryId::ZERO);
     Ok(Reply::Array(vec![id(next), Reply::Array(claimed), Reply::Array(deleted)]))

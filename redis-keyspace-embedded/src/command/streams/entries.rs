@@ -7,6 +7,7 @@ use super::{change_stream, id, read_stream};
 use crate::command::arguments::{exactly, first};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::stream::{EntryId, Stream};
 use crate::value::Value;
@@ -23,7 +24,9 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let ids: Vec<EntryId> = ids.iter().map(|text| entry_id(text, 0)).collect::<Result<_, _>>()?;
         let deleted = ids.into_iter().filter(|&id| stream.delete(id)).count();
         if deleted > 0 {
-            context.db()?.settle(key);
+            let db = context.db()?;
+            db.notify(EventClasses::STREAM, "xdel", key);
+            db.settle(key);
         }
         Ok(Reply::count(deleted))
     }),
@@ -34,7 +37,9 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let Some(stream) = change_stream(context, key)? else { return Ok(Reply::Integer(0)) };
         let deleted = stream.trim(trim);
         if deleted > 0 {
-            context.db()?.settle(key);
+            let db = context.db()?;
+            db.notify(EventClasses::STREAM, "xtrim", key);
+            db.settle(key);
         }
         Ok(Reply::count(deleted))
     }),
@@ -76,8 +81,10 @@ fn xadd(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         "ERR The ID specified in XADD is equal or smaller than the target stream top item",
     ))?;
     stream.add(added, fields);
-    if let Some(trim) = trim {
-        stream.trim(trim);
+    let trimmed = trim.map_or(0, |trim| stream.trim(trim));
+    db.notify(EventClasses::STREAM, "xadd", key);
+    if trimmed > 0 {
+        db.notify(EventClasses::STREAM, "xtrim", key);
     }
     db.settle(key);
     Ok(id(added))

@@ -7,6 +7,7 @@ use super::parse::{entry_id, id_or_end};
 use crate::command::arguments::{exactly, first, integer, option};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::{CONTAINER, KeyPositions, NO_KEYS};
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::stream::{Group, Stream};
 use crate::value::Value;
@@ -24,13 +25,16 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let group = stream.group_mut(name).ok_or_else(|| missing(key, name))?;
         let id = if text.as_ref() == b"$" { last } else { id_or_end(text, 0)? };
         (group.last_id, group.entries_read) = (id, options.entries_read);
+        context.db()?.notify(EventClasses::STREAM, "xgroup-setid", key);
         Ok(Reply::OK)
     }),
     command("xgroup|destroy", 4, 0, SECOND_WORD, |context, arguments| {
         let [key, name] = exactly(arguments)?;
         let is_removed = existing(context, key)?.remove_group(name);
         if is_removed {
-            context.db()?.wake(key);
+            let db = context.db()?;
+            db.notify(EventClasses::STREAM, "xgroup-destroy", key);
+            db.wake(key);
         }
         Ok(Reply::flag(is_removed))
     }),
@@ -39,15 +43,24 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let now = context.now;
         let group = existing(context, key)?.group_mut(name).ok_or_else(|| missing(key, name))?;
         let is_new = group.add_consumer(consumer, now);
+        if is_new {
+            context.db()?.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
+        }
         Ok(Reply::flag(is_new))
     }),
     command("xgroup|delconsumer", 5, 0, SECOND_WORD, |context, arguments| {
         let [key, name, consumer] = exactly(arguments)?;
         let group = existing(context, key)?.group_mut(name).ok_or_else(|| missing(key, name))?;
         let pending = group.remove_consumer(consumer);
-        Ok(Reply::count(pending))
+        if pending.is_some() {
+            context.db()?.notify(EventClasses::STREAM, "xgroup-delconsumer", key);
+        }
+        Ok(Reply::count(pending.unwrap_or(0)))
     }),
 ];
+
+/// The event of a new consumer, also if a command that reads or claims entries creates it.
+pub(super) const CONSUMER_CREATED: &str = "xgroup-createconsumer";
 
 const NO_STREAM: Failure = Failure::new(
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.",
@@ -121,6 +134,7 @@ fn create(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if !value.stream_mut()?.add_group(name, Group::new(last_id, options.entries_read)) {
         return Err(Failure::new("BUSYGROUP Consumer Group name already exists"));
     }
+    db.notify(EventClasses::STREAM, "xgroup-create", key);
     if is_new {
         db.settle(key);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::groups::CONSUMER_CREATED;
 use super::parse::entry_id;
 use super::{count_or_all, entries, id, no_group, owned, read_stream};
 use crate::command::arguments::{integer, option};
@@ -11,6 +12,7 @@ use crate::command::blocking::wait;
 use crate::command::context::{Context, Nesting, Spec, command};
 use crate::command::flags::NO_KEYS;
 use crate::db::Db;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
 use crate::stream::{EntryId, PendingEntry, Stream};
@@ -195,17 +197,30 @@ fn read_one(
             };
             Ok(Some(entries(stream.range(start..=EntryId::MAX).take(count))))
         }
-        (ReadFrom::After(after), Some(reader)) => Ok(history(stream, reader, after, count, now)),
+        (ReadFrom::After(after), Some(reader)) => {
+            let is_new = stream
+                .group_mut(&reader.group)
+                .is_some_and(|group| group.see_consumer(&reader.consumer, now));
+            let reply = history(stream, reader, after, count, now);
+            if is_new {
+                db.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
+            }
+            Ok(reply)
+        }
         (ReadFrom::New, Some(reader)) => {
             let Some(group) = stream.group_mut(&reader.group) else { return Ok(None) };
             if last.is_none_or(|last| last <= group.last_id) {
                 return Ok(None);
             }
-            group.see_consumer(&reader.consumer, now);
+            let is_new = group.see_consumer(&reader.consumer, now);
             let pending = PendingEntry { consumer: reader.consumer.clone(), time: now, deliveries: 1 };
             let pending = (!reader.without_ack).then_some(&pending);
             let found = stream.deliver(&reader.group, count, pending);
-            Ok(Some(entries(&found)))
+            let reply = entries(&found);
+            if is_new {
+                db.notify(EventClasses::STREAM, CONSUMER_CREATED, key);
+            }
+            Ok(Some(reply))
         }
         (ReadFrom::New, None) => Ok(None),
     }
@@ -219,9 +234,7 @@ fn history(
     count: usize,
     now: i64,
 ) -> Option<Reply> {
-    let group = stream.group_mut(&reader.group)?;
-    group.see_consumer(&reader.consumer, now);
-    let pending = &group.consumers().get(&reader.consumer)?.pending;
+    let pending = &stream.group(&reader.group)?.consumers().get(&reader.consumer)?.pending;
     // After the last possible ID, the search begins at the first one, as on a real server.
     let start = after.next().unwrap_or(EntryId::ZERO);
     let ids: Vec<EntryId> = pending.range(start..).take(count).copied().collect();

@@ -5,7 +5,7 @@ use redis_keyspace_harness::RealServer;
 use super::commands::Family;
 use super::runner::sequences_agree;
 
-const BITMAPS: Family = Family {
+pub(super) const BITMAPS: Family = Family {
     name: "bitmaps",
     templates: &[
         "SETBIT K 0|1|7|8|63|100|1000|-1|x|4294967296 0|1|2|x",
@@ -49,7 +49,7 @@ fn random_bitmap_commands_get_the_same_replies() {
     sequences_agree(BITMAPS, &RealServer::builder().start());
 }
 
-const HYPERLOGLOGS: Family = Family {
+pub(super) const HYPERLOGLOGS: Family = Family {
     name: "HyperLogLogs",
     templates: &[
         "PFADD K E E E E E E E E",

@@ -4,16 +4,16 @@ use proptest::prelude::*;
 
 /// The words that random commands of a family are made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Family {
-    pub(super) name: &'static str,
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
     /// Words in capitals are sent as they are, with these exceptions: `K` is a key, `E` an element,
     /// `I` an integer, `N` a small count, `X` anything. `+` means one or more, `#K` keys after
     /// their number, `a|b` either, and `[..]` an optional part.
-    pub(super) templates: &'static [&'static str],
-    pub(super) keys: &'static [&'static str],
-    pub(super) elements: &'static [&'static [u8]],
+    pub(crate) templates: &'static [&'static str],
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) elements: &'static [&'static [u8]],
     /// Compared after each sequence, with every key.
-    pub(super) state: &'static [&'static str],
+    pub(crate) state: &'static [&'static str],
 }
 
 const INTEGERS: &[&str] = &[
@@ -75,7 +75,7 @@ impl Choices<'_> {
 
 impl Family {
     /// A command, mostly one that is correct.
-    pub(super) fn command(self) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    pub(crate) fn command(self) -> impl Strategy<Value = Vec<Vec<u8>>> {
         self.command_or_spoiled(true)
     }
 

@@ -8,7 +8,7 @@ use super::runner::{has_command, sequences_agree};
 /// A string longer than the elements of a small encoding.
 const LONG: &[u8] = b"0123456789012345678901234567890123456789012345678901234567890123456789";
 
-const LISTS: Family = Family {
+pub(super) const LISTS: Family = Family {
     name: "lists",
     templates: &[
         "LPUSH K E+",
@@ -47,7 +47,7 @@ const LISTS: Family = Family {
     state: &["TYPE", "LRANGE K 0 -1", "TTL"],
 };
 
-const SETS: Family = Family {
+pub(super) const SETS: Family = Family {
     name: "sets",
     templates: &[
         "SADD K E+",
@@ -87,7 +87,7 @@ fn random_set_commands_get_the_same_replies() {
     sequences_agree(SETS, &RealServer::builder().start());
 }
 
-const HASHES: Family = Family {
+pub(super) const HASHES: Family = Family {
     name: "hashes",
     templates: &[
         "HSET K EE+",
@@ -176,7 +176,7 @@ fn random_commands_for_field_lifetimes_get_the_same_replies() {
 
 /// Only absolute times have the conditions GT and LT: whether two relative ones are equal depends
 /// on the millisecond.
-const KEYS: Family = Family {
+pub(super) const KEYS: Family = Family {
     name: "keys",
     templates: &[
         "SET K E",

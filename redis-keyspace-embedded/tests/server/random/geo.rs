@@ -5,7 +5,7 @@ use redis_keyspace_harness::RealServer;
 use super::commands::Family;
 use super::runner::sequences_agree;
 
-const GEO: Family = Family {
+pub(super) const GEO: Family = Family {
     name: "geo",
     templates: &[
         "GEOADD K 13.361389|15|-122.4|0|180|-180|2.35|-0.1 38.115556|37.5|0|85.05112878|-85.05112878|48.85|51.5|-33.9 E",

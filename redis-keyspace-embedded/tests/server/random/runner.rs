@@ -12,13 +12,13 @@ use super::replies::{Comparison, are_members, strings};
 use crate::raw::Raw;
 
 /// The connection to each of the two servers.
-struct Pair {
+pub(super) struct Pair {
     embedded: Raw,
     real: Raw,
 }
 
 impl Pair {
-    async fn new(embedded: &Server, real: &RealServer, protocol: &str) -> Self {
+    pub(super) async fn new(embedded: &Server, real: &RealServer, protocol: &str) -> Self {
         let mut pair = Self { embedded: Raw::embedded(embedded), real: Raw::real(real).await };
         for connection in [&mut pair.embedded, &mut pair.real] {
             let reply = connection.call(&["HELLO", protocol]).await.expect("HELLO is answered");
@@ -29,7 +29,7 @@ impl Pair {
     }
 
     /// Runs one command on both and describes the difference, if there is one.
-    async fn compare(&mut self, command: &[Vec<u8>]) -> Option<String> {
+    pub(super) async fn compare(&mut self, command: &[Vec<u8>]) -> Option<String> {
         if command[0] == b"EXPIRED" {
             self.let_expire(&command[1]).await;
             return None;
@@ -145,7 +145,7 @@ pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
 }
 
 /// The seed, and how many sequences are run if no variable says it.
-pub(super) fn configuration(cases: u32) -> (u64, ProptestConfig) {
+pub(crate) fn configuration(cases: u32) -> (u64, ProptestConfig) {
     // A fixed seed: a failure is the same on every machine.
     let seed = number("REDIS_KEYSPACE_SEED").unwrap_or(15);
     let cases = number("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(cases);

@@ -9,7 +9,7 @@ use super::waiting::waiting_sequences_agree;
 /// A string longer than the elements of a small encoding.
 const LONG: &[u8] = b"0123456789012345678901234567890123456789012345678901234567890123456789";
 
-const SORTED_SETS: Family = Family {
+pub(super) const SORTED_SETS: Family = Family {
     name: "sorted sets",
     templates: &[
         "ZADD K 0|1|2|-1|1.5|inf|-inf|3 E 0|1|2|-1|0.1|1e17|-0 E 1|1|2 E",
@@ -86,7 +86,7 @@ fn random_scans_of_sorted_sets_get_the_same_replies() {
 
 /// Ranges of members, also in sets with different scores. Only small sets: a large one with
 /// different scores gets a range that depends on the random levels of its skip list.
-const LEX: Family = Family {
+pub(super) const LEX: Family = Family {
     name: "lex ranges",
     templates: &[
         "ZADD K 0 E 0 E 0 E",

@@ -6,7 +6,7 @@ use super::commands::Family;
 use super::runner::sequences_agree;
 use super::waiting::waiting_sequences_agree;
 
-const ENTRIES: Family = Family {
+pub(super) const ENTRIES: Family = Family {
     name: "stream entries",
     templates: &[
         "XADD K 1-1|1-2|2|2-*|3-0|3-*|5 f E",
@@ -21,6 +21,7 @@ const ENTRIES: Family = Family {
         "XLEN K",
         "XDEL K 1-1|2-0|2|3-0|x|5 1-2|2-1|3-1",
         "XDEL K 1-1|2-0|2|3-0|5|4-0|6-0",
+        "XSETID K 9-9|20|0-0|x [ ENTRIESADDED 0|50|-1 ] [ MAXDELETEDID 0-0|5|30 ]",
         "XTRIM K MAXLEN|maxlen|x [ =|~ ] 0|1|2|3|5|-1|x [ LIMIT 0|1|100|x ]",
         "XTRIM K MINID [ = ] 1|2|3-1|5-0|x [ MAXLEN 1 ]",
         "XRANGE K -|+|1|2|(1-1|(2|3-0|(|x|(- +|-|5|3|(3|2-1|(0-0 [ COUNT 0|1|2|-1|x ]",
@@ -53,7 +54,7 @@ fn random_stream_commands_get_the_same_replies() {
 }
 
 /// An idle time is either 0, or much longer than the test takes.
-const GROUPS: Family = Family {
+pub(super) const GROUPS: Family = Family {
     name: "stream groups",
     templates: &[
         "XADD K 1-*|2-*|3-* f E",

@@ -2,11 +2,10 @@
 
 use std::borrow::Borrow;
 
-use crate::client::CallOptions;
 use crate::command::base::Command;
-use crate::command::builder::CommandOptions;
+pub(super) use crate::command::key_options::{BuildOptions, KeyOptions};
 use crate::error::{Error, Result};
-use crate::kind::{Kind, SingleValue};
+use crate::kind::SingleValue;
 use crate::protocol::{
     Args, Decode, KeyLifetime, Keys, MOST_IN_SCRIPT, Packet, PacketLifetime, Replies, Reply, Request, read,
 };
@@ -89,6 +88,37 @@ impl<T> Command<T> {
         Self::removal_of(key, command, |out| append_all(out, elements), decode).unless(is_empty)
     }
 
+    /// Creates a command that reads a collection in two ways in one atomic step.
+    pub(super) fn reads_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        reads: Result<[Packet; 2]>,
+        decode: Decode<T>,
+    ) -> Self {
+        let request = reads.map(|reads| Request::Atomic(reads.into()));
+        let request = request.map_err(|error| key.explain(command, error));
+        Self::new::<S>(command, Some(key.template()), request, decode)
+            .repeatable()
+            .reading()
+            .on_replica()
+            .on_target(key.redis().into())
+    }
+
+    /// Also runs a command that removes elements, in the same atomic step. `decode` sees the reply
+    /// of that command, too.
+    pub(super) fn and_trim(mut self, trim: Packet, decode: Decode<T>) -> Self {
+        self.request = self.request.map(|request| match request {
+            Request::One(packet) => Request::Atomic(vec![packet, trim]),
+            Request::Atomic(mut packets) => {
+                packets.push(trim);
+                Request::Atomic(packets)
+            }
+            request => request,
+        });
+        self.decode = decode;
+        self
+    }
+
     /// Sends nothing if the answer is known: that of a key that does not exist.
     pub(super) fn unless(mut self, is_known: bool) -> Self {
         if is_known && self.request.is_ok() {
@@ -144,6 +174,17 @@ fn many<S: Keyspace, V>(
     })
 }
 
+/// Fails if a command that can't be divided has more arguments for elements than a script takes.
+pub(super) fn check_count(arguments: usize) -> Result<()> {
+    if arguments <= MOST_ARGUMENTS {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!(
+        "{arguments} arguments in one command are more than the {MOST_ARGUMENTS} that a script takes; nothing was sent; \
+         use several commands"
+    )))
+}
+
 /// Adds arguments that were encoded before.
 pub(super) fn append(args: &mut Args, more: Result<Args>) -> Result<()> {
     let more = more?;
@@ -185,61 +226,6 @@ pub(super) fn push<S: Keyspace, V, T: SingleValue>(
     args.push_with(|out| checks.encode::<T>(element, out))
 }
 
-/// The options of a builder, from which it creates its command.
-pub(super) trait BuildOptions<S, V>: Sized + Send {
-    /// The result of the command.
-    type Output: 'static;
-
-    fn build(self, key: &Key<S, V>) -> Command<Self::Output>;
-}
-
-/// A builder of a command on one key: its key and options.
-pub(super) struct KeyOptions<S, V, O> {
-    key: Key<S, V>,
-    /// `None` after the command was built.
-    options: Option<O>,
-    call: CallOptions,
-}
-
-impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> KeyOptions<S, V, O> {
-    pub(super) fn new(key: &Key<S, V>, options: O) -> Self {
-        Self { key: key.clone(), options: Some(options), call: CallOptions::of_key(key) }
-    }
-
-    /// Changes the options, and possibly the result.
-    pub(super) fn with<P>(self, change: impl FnOnce(O) -> P) -> KeyOptions<S, V, P> {
-        let Self { key, options, call } = self;
-        KeyOptions { key, options: options.map(change), call }
-    }
-}
-
-impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> CommandOptions for KeyOptions<S, V, O> {
-    type Output = O::Output;
-
-    fn call(&mut self) -> &mut CallOptions {
-        &mut self.call
-    }
-
-    fn finish(&mut self) -> Command<O::Output> {
-        let call = std::mem::take(&mut self.call);
-        match self.options.take() {
-            Some(options) => options.build(&self.key).with_call(call),
-            None => Command::on_key(
-                &self.key,
-                "",
-                |_| Err(Error::invalid_input("the command was built before")),
-                |_, _| Err(Error::protocol("a command that is not sent has no reply")),
-            ),
-        }
-    }
-}
-
-impl<S, V, O> std::fmt::Debug for KeyOptions<S, V, O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Command").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
 // The decoders. A nil is the answer of a key that does not exist, also if nothing was sent, and
 // when Redis is unavailable and the declaration says that reads then return a miss.
 
@@ -276,6 +262,25 @@ fn counts(replies: Replies) -> Result<Vec<u64>> {
     read::many(replies).into_iter().map(read::to_count).collect()
 }
 
+/// Returns the replies to two commands.
+pub(super) fn both(replies: Replies) -> Result<[Reply; 2]> {
+    <[Reply; 2]>::try_from(read::many(replies)).map_err(|_| unexpected("two replies were expected"))
+}
+
+/// Returns the replies of the commands before the last one, of which only an error matters.
+pub(super) fn without_trim(replies: Replies) -> Result<Replies> {
+    let mut replies = read::many(replies);
+    let trimmed = replies.pop();
+    // An error of the write says more than that of the trim.
+    for reply in &replies {
+        if reply.is_error() {
+            return read::checked(reply.clone()).map(Replies::One);
+        }
+    }
+    trimmed.map_or(Ok(Reply::Nil), read::checked)?;
+    Ok(Replies::Many(replies))
+}
+
 /// Decodes an element that may be missing.
 pub(super) fn element<T: SingleValue>(request: &Request, replies: Replies) -> Result<Option<T::Owned>> {
     read::to_value::<T>(answer(request, replies)?)
@@ -283,7 +288,10 @@ pub(super) fn element<T: SingleValue>(request: &Request, replies: Replies) -> Re
 
 /// Decodes all elements.
 pub(super) fn elements<T: SingleValue>(request: &Request, replies: Replies) -> Result<Vec<T::Owned>> {
-    list(answer(request, replies)?)?.into_iter().map(present::<T>).collect()
+    match answer(request, replies)? {
+        reply if is_miss(&reply) => Ok(Vec::new()),
+        reply => list(reply)?.into_iter().map(present::<T>).collect(),
+    }
 }
 
 /// Decodes elements that may each be missing.
@@ -301,6 +309,16 @@ pub(super) fn optional_elements<T: SingleValue>(
 pub(super) fn missing<T>(request: &Request, answer: impl Fn() -> T) -> Vec<T> {
     let asked = request.requested().map(|packet| packet.args.len()).sum();
     std::iter::repeat_with(answer).take(asked).collect()
+}
+
+/// Whether this is the answer to a read of several keys that returns a miss when Redis is
+/// unavailable, or to one that was not sent.
+pub(super) fn is_miss(reply: &Reply) -> bool {
+    match reply {
+        Reply::Nil => true,
+        Reply::Array(parts) => parts.iter().all(|part| *part == Reply::Nil),
+        _ => false,
+    }
 }
 
 /// Returns the parts of a list; none for nil.

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use super::positions::Positions;
+use crate::command::positions::Positions;
 use crate::protocol::Args;
 
 /// The number of bits of the longest bitmap.

@@ -84,4 +84,27 @@ One."
     };
 }
 
-pub(super) use {reading, removing, taking, writing};
+/// The end of the documentation of a command that stores what it reads in another key.
+macro_rules! storing {
+    () => {
+        "
+The stored result gets the TTL of its template in the same atomic step, whatever TTL the key had;
+[`ttl`](crate::Command::ttl) sets another one.
+
+# Errors
+
+Those of any command; see [`ErrorKind`](crate::ErrorKind). If a key that is read has another type, nothing
+is changed. [`InvalidInput`](crate::ErrorKind::InvalidInput) if, on a cluster, the keys are in different
+slots; the error names the templates, and nothing is sent.
+
+# Cancellation
+
+Dropping the future before its first poll sends nothing. After that, the command may still run.
+
+# Round trips
+
+One. A second one if the server does not know the script that sets the TTL yet."
+    };
+}
+
+pub(super) use {reading, removing, storing, taking, writing};

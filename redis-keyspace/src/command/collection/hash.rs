@@ -4,9 +4,11 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash as StdHash;
 
-use super::base::{self, elements};
+use super::base::{self, KeyOptions, elements};
 use super::docs::{reading, removing, writing};
+use super::hash_options::{HSetMany, HSetManyOptions};
 use crate::command::base::Command;
+use crate::command::builder::Deferred;
 use crate::error::{Error, Result};
 use crate::kind::{Hash, SingleValue};
 use crate::protocol::{Args, Replies, Reply, Request, read};
@@ -36,7 +38,9 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     /// Sets the values of several fields, atomically. Returns how many fields are new; 0 if there
     /// are no fields, and nothing is sent then.
     ///
-    /// Thousands of fields are sent as several commands in one transaction.
+    /// Thousands of fields are sent as several commands in one transaction. The returned builder
+    /// has options that need a newer server: [`field_ttl`](HSetMany::field_ttl),
+    /// [`only_if_no_field`](HSetMany::only_if_no_field), ..
     ///
     /// ```
     /// # use redis_keyspace::{Hash, Keyspace, Redis, Text};
@@ -51,13 +55,14 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     #[doc = writing!()]
     #[doc(alias = "HSET")]
     #[doc(alias = "HMSET")]
+    #[doc(alias = "HSETEX")]
     pub fn hset_many<B: Borrow<F::Borrowed>, C: Borrow<V::Borrowed>>(
         &self,
         entries: impl IntoIterator<Item = (B, C)>,
-    ) -> Command<u64> {
+    ) -> HSetMany<S, F, V, u64> {
         let entries = entries.into_iter();
         let entries = entries.map(|(field, value)| entry::<S, F, V>(self, field.borrow(), value.borrow()));
-        Command::write_many_of(self, "HSET", &[], entries.collect(), base::total)
+        HSetMany(Deferred::Building(KeyOptions::new(self, HSetManyOptions::new(entries.collect()))))
     }
 
     /// Sets the value of a field that does not exist. Returns `false` if it exists, and changes

@@ -10,7 +10,7 @@ use crate::client::call_options;
 use crate::command::base::{Command, IntoCommand};
 use crate::connect::ServerWait;
 use crate::error::{Error, Result};
-use crate::protocol::{Decode, Request};
+use crate::protocol::{Decode, PacketLifetime, Request};
 
 /// A command that takes an element, created by [`Key::lpop`](crate::Key::lpop) and similar methods.
 ///
@@ -26,6 +26,11 @@ pub struct Pop<R> {
 impl<R> Pop<R> {
     pub(super) fn new(command: Command<R>, blocking: &'static str, decode: Decode<R>) -> Self {
         Self { command, blocking, decode }
+    }
+
+    /// Returns the command, to change its options.
+    pub(super) fn command(&mut self) -> &mut Command<R> {
+        self.command.unpolled()
     }
 
     call_options! { self => self.command.unpolled().call;
@@ -93,6 +98,15 @@ impl<R> Pop<R> {
                     "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",
                 ));
             }
+            if packet.key_lifetime.is_some() {
+                return Err(Error::invalid_input(format!(
+                    "{} can't set the TTL that the template of the other key declares: declare `ttl = none` for it, or leave \
+                     `block` out",
+                    self.blocking
+                )));
+            }
+            // The handle may still set a TTL for the keyspace.
+            packet.lifetime = packet.lifetime.map(|_| PacketLifetime::Impossible);
             packet.name = self.blocking;
             Ok(Request::One(packet))
         });

@@ -6,11 +6,11 @@ use std::hash::Hash as StdHash;
 
 use super::base::{self, elements};
 use super::docs::{reading, removing, taking, writing};
-use crate::client::same_server;
+use super::several;
 use crate::command::base::Command;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kind::{Set, SingleValue};
-use crate::protocol::{Args, Keys, Packet, PacketLifetime, Replies, Reply, Request, read};
+use crate::protocol::{Args, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of sets; see [`Set`].
@@ -288,9 +288,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
     /// Moves a member to another set of the same keyspace, atomically. Returns `false` if it was
     /// not in this set; the other set is unchanged then.
     ///
-    /// The other set keeps its lifetime. If the member creates it, it gets no lifetime, whatever
-    /// its template declares, so `ttl = none` is required for it. On a cluster, both sets must be
-    /// in one slot.
+    /// If the member creates the other set, the set gets the TTL of its template in the same step.
+    /// On a cluster, both sets must be in one slot; otherwise the command fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Set};
@@ -299,7 +299,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
     /// struct TaskKeys {
     ///     #[key("open:{board}", hash_tag = board)]
     ///     open: fn(board: u64) -> Set<u64>,
-    ///     #[key("done:{board}", hash_tag = board)]
+    ///     #[key("done:{board}", hash_tag = board, ttl = "7d")]
     ///     done: fn(board: u64) -> Set<u64>,
     /// }
     ///
@@ -312,140 +312,16 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
     #[doc = taking!()]
     #[doc(alias = "SMOVE")]
     pub fn smove(&self, to: &Self, member: &T::Borrowed) -> Command<bool> {
-        let request = if to.template().lifetime().duration().is_some() {
-            Err(Error::invalid_input(format!(
-                "the set {to} would get no lifetime: SMOVE can't set one, and its template declares a TTL; declare \
-                 `ttl = none` for it, or remove and add in a transaction"
-            )))
-        } else {
-            same_server([self.redis(), to.redis()]).and_then(|_| base::one::<S, _, T>(self, member)).map(
-                |args| {
-                    let keys = Keys::Many(vec![self.text(), to.text()]);
-                    let mut packet = Packet { args, ..Packet::new("SMOVE", keys) };
-                    packet
-                        .with_declared_lifetime(PacketLifetime::Impossible, to.template().inherits_lifetime);
-                    Request::One(packet)
-                },
-            )
-        };
-        let request = request.map_err(|error| self.explain("SMOVE", error));
-        Command::new::<S>("SMOVE", Some(self.template()), request, base::flag)
-            .on_target(self.redis().or_else(|| to.redis()).into())
-    }
-
-    /// Returns the members that are in all of these sets. Without keys, nothing is sent, and the
-    /// result is empty.
-    ///
-    /// On a cluster, all sets must be in one slot.
-    ///
-    /// ```
-    /// # use std::collections::HashSet;
-    /// # use redis_keyspace::{Key, Keyspace, Redis, Set};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "room", ttl = "1d")]
-    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
-    /// RoomKeys::online(2).sadd_many([8, 9]).await?;
-    /// let both = Key::sinter([RoomKeys::online(1), RoomKeys::online(2)]).await?;
-    /// assert_eq!(both, HashSet::from([8]));
-    /// # Ok(()) }).await }
-    /// ```
-    #[doc = reading!()]
-    #[doc(alias = "SINTER")]
-    pub fn sinter(keys: impl IntoIterator<Item = Self>) -> Command<HashSet<T::Owned>>
-    where
-        T::Owned: Eq + StdHash,
-    {
-        combined("SINTER", keys)
-    }
-
-    /// Returns the members that are in any of these sets. Without keys, nothing is sent, and the
-    /// result is empty.
-    ///
-    /// On a cluster, all sets must be in one slot.
-    ///
-    /// ```
-    /// # use std::collections::HashSet;
-    /// # use redis_keyspace::{Key, Keyspace, Redis, Set};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "room", ttl = "1d")]
-    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// RoomKeys::online(1).sadd(&7).await?;
-    /// let any = Key::sunion([RoomKeys::online(1), RoomKeys::online(2)]).await?;
-    /// assert_eq!(any, HashSet::from([7]));
-    /// # Ok(()) }).await }
-    /// ```
-    #[doc = reading!()]
-    #[doc(alias = "SUNION")]
-    pub fn sunion(keys: impl IntoIterator<Item = Self>) -> Command<HashSet<T::Owned>>
-    where
-        T::Owned: Eq + StdHash,
-    {
-        combined("SUNION", keys)
-    }
-
-    /// Returns the members of the first set that are in none of the others. Without keys, nothing
-    /// is sent, and the result is empty.
-    ///
-    /// On a cluster, all sets must be in one slot.
-    ///
-    /// ```
-    /// # use std::collections::HashSet;
-    /// # use redis_keyspace::{Key, Keyspace, Redis, Set};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "room", ttl = "1d")]
-    /// # struct RoomKeys { online: fn(id: u64) -> Set<u64> }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// RoomKeys::online(1).sadd_many([7, 8]).await?;
-    /// RoomKeys::online(2).sadd(&8).await?;
-    /// let only = Key::sdiff([RoomKeys::online(1), RoomKeys::online(2)]).await?;
-    /// assert_eq!(only, HashSet::from([7]));
-    /// # Ok(()) }).await }
-    /// ```
-    #[doc = reading!()]
-    #[doc(alias = "SDIFF")]
-    pub fn sdiff(keys: impl IntoIterator<Item = Self>) -> Command<HashSet<T::Owned>>
-    where
-        T::Owned: Eq + StdHash,
-    {
-        combined("SDIFF", keys)
+        several::moving("SMOVE", self, to, base::one::<S, _, T>(self, member), base::flag)
     }
 }
 
-fn combined<S: Keyspace, T: SingleValue>(
-    command: &'static str,
-    keys: impl IntoIterator<Item = Key<S, Set<T>>>,
-) -> Command<HashSet<T::Owned>>
-where
-    T::Owned: Eq + StdHash,
-{
-    let keys: Vec<_> = keys.into_iter().collect();
-    let template = keys.first().map(Key::template);
-    let server = same_server(keys.iter().map(Key::redis));
-    let redis = server.as_ref().ok().cloned().flatten();
-    let request = server.map(|_| match keys.is_empty() {
-        true => Request::Empty,
-        false => Request::One(Packet::new(command, Keys::Many(keys.iter().map(Key::text).collect()))),
-    });
-    Command::new::<S>(command, template, request, members::<T>)
-        .repeatable()
-        .reading()
-        .on_replica()
-        .on_target(redis.into())
-}
-
-fn members<T: SingleValue>(request: &Request, replies: Replies) -> Result<HashSet<T::Owned>>
+pub(super) fn members<T: SingleValue>(request: &Request, replies: Replies) -> Result<HashSet<T::Owned>>
 where
     T::Owned: Eq + StdHash,
 {
     match base::answer(request, replies)? {
-        // The answer to a read that returns a miss when Redis is unavailable.
-        Reply::Array(parts) if parts.iter().all(|part| *part == Reply::Nil) => Ok(HashSet::new()),
+        reply if base::is_miss(&reply) => Ok(HashSet::new()),
         reply => base::list(reply)?.into_iter().map(base::present::<T>).collect(),
     }
 }

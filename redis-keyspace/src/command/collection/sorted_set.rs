@@ -6,14 +6,12 @@ use std::ops::RangeBounds;
 use super::base::{self, KeyOptions};
 use super::docs::{reading, removing, taking, writing};
 use super::pop::Pop;
-use super::positions::Positions;
 use super::scores::{self, ScoreRange};
-use super::sorted_sets::{
-    Section, ZAdd, ZAddOptions, ZIncrBy, ZIncrByOptions, ZRange, ZRangeOptions, ZRank, ZRankOptions, pair,
-    pairs,
-};
+use super::sorted_set_writes::{ZAdd, ZAddOptions, ZIncrBy, ZIncrByOptions};
+use super::sorted_sets::{Section, ZRange, ZRangeOptions, ZRank, ZRankOptions, pair, pairs};
 use crate::command::base::Command;
 use crate::command::builder::Deferred;
+use crate::command::positions::Positions;
 use crate::error::Result;
 use crate::kind::{SingleValue, SortedSet};
 use crate::protocol::{Args, Replies, Reply, Request};
@@ -25,7 +23,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     ///
     /// The returned builder has the conditions: [`only_if_absent`](ZAdd::only_if_absent),
     /// [`only_if_present`](ZAdd::only_if_present), [`greater_only`](ZAdd::greater_only),
-    /// [`less_only`](ZAdd::less_only).
+    /// [`less_only`](ZAdd::less_only). [`keep_top`](ZAdd::keep_top) limits the number of members.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, SortedSet};
@@ -44,8 +42,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     #[doc = writing!()]
     #[doc(alias = "ZADD")]
     pub fn zadd(&self, member: &T::Borrowed, score: f64) -> ZAdd<S, T, bool> {
-        let element = scored::<S, _, T>(self, member, score).map(|element| vec![element]);
-        ZAdd(Deferred::Building(KeyOptions::new(self, ZAddOptions::new(element, base::flag))))
+        let element = scored::<S, _, T>(self, member, score);
+        ZAdd(Deferred::Building(KeyOptions::new(self, ZAddOptions::one(element))))
     }
 
     /// Adds members, or changes their scores. Returns how many were added; 0 if there are no
@@ -75,7 +73,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     ) -> ZAdd<S, T, u64> {
         let members =
             members.into_iter().map(|(member, score)| scored::<S, _, T>(self, member.borrow(), score));
-        ZAdd(Deferred::Building(KeyOptions::new(self, ZAddOptions::new(members.collect(), base::total))))
+        ZAdd(Deferred::Building(KeyOptions::new(self, ZAddOptions::many(members.collect()))))
     }
 
     /// Adds to the score of a member, which counts as 0 if it is not in the set. Returns the new
@@ -181,9 +179,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     #[doc = reading!()]
     #[doc(alias = "ZRANK")]
     #[doc(alias = "ZREVRANK")]
-    pub fn zrank(&self, member: &T::Borrowed) -> ZRank<S, T> {
+    pub fn zrank(&self, member: &T::Borrowed) -> ZRank<S, T, Option<u64>> {
         let member = base::one::<S, _, T>(self, member);
-        ZRank(Deferred::Building(KeyOptions::new(self, ZRankOptions { member, is_reversed: false })))
+        ZRank(Deferred::Building(KeyOptions::new(self, ZRankOptions::new(member))))
     }
 
     /// Returns the score of a member; `None` if it is not in the set.

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, SingleValue};
+use crate::kind::{Kind, SingleValue, Stored};
 
 /// A Redis hash used as a map: fields of kind `F` with values of kind `V`.
 ///
@@ -33,9 +33,19 @@ use crate::kind::{Kind, SingleValue};
 /// | | |
 /// | --- | --- |
 /// | write | [`hset`], [`hset_many`], [`hset_if_absent`], [`hincr_by`] |
-/// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`] |
-/// | remove | [`hdel`], [`hdel_many`] |
+/// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`], [`hrandfield`], [`hrandfields`] |
+/// | remove | [`hdel`], [`hdel_many`], [`hget_del`] |
+/// | lifetimes of fields | [`hexpire`], [`hexpire_at`], [`httl`], [`hexpire_time`], [`hpersist`], [`hget_ex`] |
+/// | large hashes | [`hscan`] |
 ///
+/// [`hget_del`]: crate::Key::hget_del
+/// [`hexpire`]: crate::Key::hexpire
+/// [`hexpire_at`]: crate::Key::hexpire_at
+/// [`httl`]: crate::Key::httl
+/// [`hexpire_time`]: crate::Key::hexpire_time
+/// [`hpersist`]: crate::Key::hpersist
+/// [`hget_ex`]: crate::Key::hget_ex
+/// [`hscan`]: crate::Key::hscan
 /// [`hset`]: crate::Key::hset
 /// [`hset_many`]: crate::Key::hset_many
 /// [`hset_if_absent`]: crate::Key::hset_if_absent
@@ -48,6 +58,8 @@ use crate::kind::{Kind, SingleValue};
 /// [`hlen`]: crate::Key::hlen
 /// [`hexists`]: crate::Key::hexists
 /// [`hstrlen`]: crate::Key::hstrlen
+/// [`hrandfield`]: crate::Key::hrandfield
+/// [`hrandfields`]: crate::Key::hrandfields
 /// [`hdel`]: crate::Key::hdel
 /// [`hdel_many`]: crate::Key::hdel_many
 ///
@@ -64,3 +76,5 @@ impl<F: SingleValue, V: SingleValue> Kind for Hash<F, V> {
     const IS_FILLED: bool = false;
     const IS_COLLECTION: bool = true;
 }
+
+impl<F: SingleValue, V: SingleValue> Stored for Hash<F, V> {}

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, SingleValue};
+use crate::kind::{Kind, SingleValue, Stored};
 
 /// A Redis list: elements in the order in which they were added, at both ends.
 ///
@@ -32,15 +32,17 @@ use crate::kind::{Kind, SingleValue};
 ///
 /// | | |
 /// | --- | --- |
-/// | add | [`lpush`], [`rpush`], [`lpush_many`], [`rpush_many`], [`linsert_before`], [`linsert_after`], [`lset`] |
-/// | take | [`lpop`], [`rpop`], [`lpop_many`], [`rpop_many`], [`lmove`] |
+/// | add | [`lpush`], [`rpush`], [`lpush_many`], [`rpush_many`], [`lpush_if_present`], [`rpush_if_present`], [`linsert_before`], [`linsert_after`], [`lset`] |
+/// | take | [`lpop`], [`rpop`], [`lpop_many`], [`rpop_many`], [`lmove`], [`lmpop`] |
 /// | read | [`lrange`], [`lindex`], [`llen`], [`lpos`] |
-/// | remove | [`lrem`], [`ltrim`] |
+/// | remove | [`lrem`], [`ltrim`]; [`lpush`] and [`rpush`] with [`trim_to`](crate::command::Push::trim_to) |
 ///
 /// [`lpush`]: crate::Key::lpush
 /// [`rpush`]: crate::Key::rpush
 /// [`lpush_many`]: crate::Key::lpush_many
 /// [`rpush_many`]: crate::Key::rpush_many
+/// [`lpush_if_present`]: crate::Key::lpush_if_present
+/// [`rpush_if_present`]: crate::Key::rpush_if_present
 /// [`linsert_before`]: crate::Key::linsert_before
 /// [`linsert_after`]: crate::Key::linsert_after
 /// [`lset`]: crate::Key::lset
@@ -49,12 +51,14 @@ use crate::kind::{Kind, SingleValue};
 /// [`lpop_many`]: crate::Key::lpop_many
 /// [`rpop_many`]: crate::Key::rpop_many
 /// [`lmove`]: crate::Key::lmove
+/// [`lmpop`]: crate::Key::lmpop
 /// [`lrange`]: crate::Key::lrange
 /// [`lindex`]: crate::Key::lindex
 /// [`llen`]: crate::Key::llen
 /// [`lpos`]: crate::Key::lpos
 /// [`lrem`]: crate::Key::lrem
 /// [`ltrim`]: crate::Key::ltrim
+/// [`trim_to`]: crate::Key::trim_to
 ///
 /// # Lifetime
 ///
@@ -71,3 +75,5 @@ impl<T: SingleValue> Kind for List<T> {
     const IS_FILLED: bool = false;
     const IS_COLLECTION: bool = true;
 }
+
+impl<T: SingleValue> Stored for List<T> {}

@@ -4,6 +4,7 @@ mod bitmap;
 mod hash;
 mod hyper_log_log;
 mod list;
+mod record;
 mod set;
 mod sorted_set;
 
@@ -11,5 +12,6 @@ pub use bitmap::Bitmap;
 pub use hash::Hash;
 pub use hyper_log_log::HyperLogLog;
 pub use list::List;
+pub use record::Record;
 pub use set::Set;
 pub use sorted_set::SortedSet;

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, SingleValue};
+use crate::kind::{Kind, SingleValue, Stored};
 
 /// A Redis set: different members, in no order.
 ///
@@ -36,8 +36,9 @@ use crate::kind::{Kind, SingleValue};
 /// | --- | --- |
 /// | add | [`sadd`], [`sadd_many`] |
 /// | remove | [`srem`], [`srem_many`], [`spop`], [`spop_many`], [`smove`] |
-/// | read | [`smembers`], [`sismember`], [`smismember`], [`scard`], [`srandmember`], [`srandmembers`] |
-/// | combine | [`sinter`], [`sunion`], [`sdiff`] |
+/// | read | [`smembers`], [`smembers_vec`], [`sismember`], [`smismember`], [`scard`], [`srandmember`], [`srandmembers`] |
+/// | combine | [`sinter`], [`sunion`], [`sdiff`], [`sinter_card`]; [`store`](crate::command::SetCombine::store) keeps the result |
+/// | large sets | [`sscan`] |
 ///
 /// [`sadd`]: crate::Key::sadd
 /// [`sadd_many`]: crate::Key::sadd_many
@@ -47,14 +48,18 @@ use crate::kind::{Kind, SingleValue};
 /// [`spop_many`]: crate::Key::spop_many
 /// [`smove`]: crate::Key::smove
 /// [`smembers`]: crate::Key::smembers
+/// [`smembers_vec`]: crate::Key::smembers_vec
 /// [`sismember`]: crate::Key::sismember
 /// [`smismember`]: crate::Key::smismember
 /// [`scard`]: crate::Key::scard
 /// [`srandmember`]: crate::Key::srandmember
 /// [`srandmembers`]: crate::Key::srandmembers
+/// [`sscan`]: crate::Key::sscan
 /// [`sinter`]: crate::Key::sinter
 /// [`sunion`]: crate::Key::sunion
 /// [`sdiff`]: crate::Key::sdiff
+/// [`sinter_card`]: crate::Key::sinter_card
+/// [`store`]: crate::Key::store
 ///
 /// # Lifetime
 ///
@@ -70,3 +75,5 @@ impl<T: SingleValue> Kind for Set<T> {
     const IS_FILLED: bool = false;
     const IS_COLLECTION: bool = true;
 }
+
+impl<T: SingleValue> Stored for Set<T> {}

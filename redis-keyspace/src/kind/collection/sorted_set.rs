@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, SingleValue};
+use crate::kind::{Kind, SingleValue, Stored};
 
 /// A Redis sorted set: different members, each with a score of type `f64`, in the order of their
 /// scores.
@@ -36,8 +36,11 @@ use crate::kind::{Kind, SingleValue};
 /// | | |
 /// | --- | --- |
 /// | add | [`zadd`], [`zadd_many`], [`zincr_by`] |
-/// | remove | [`zrem`], [`zrem_many`], [`zrem_range`], [`zrem_range_by_score`], [`zpop_min`], [`zpop_max`], [`zpop_min_many`], [`zpop_max_many`] |
-/// | read | [`zrange`], [`zrange_by_score`], [`zscore`], [`zscores`], [`zrank`], [`zcard`], [`zcount`] |
+/// | remove | [`zrem`], [`zrem_many`], [`zrem_range`], [`zrem_range_by_score`], [`zrem_range_by_lex`], [`zpop_min`], [`zpop_max`], [`zpop_min_many`], [`zpop_max_many`], [`zmpop`]; [`zadd`] with [`keep_top`](crate::command::ZAdd::keep_top) |
+/// | read | [`zrange`], [`zrange_by_score`], [`zrange_by_lex`], [`zscore`], [`zscores`], [`zrank`], [`zcard`], [`zcount`], [`zlex_count`], [`zrandmember`], [`zrandmembers`] |
+/// | rankings | [`zaround`], [`zpage`]; [`zrank`] with [`with_score`](crate::command::ZRank::with_score) |
+/// | combine | [`zunion`], [`zinter`], [`zdiff`], [`zinter_card`]; [`store`](crate::command::ZCombine::store) keeps the result, also of [`zrange`] |
+/// | large sorted sets | [`zscan`] |
 ///
 /// [`zadd`]: crate::Key::zadd
 /// [`zadd_many`]: crate::Key::zadd_many
@@ -46,17 +49,33 @@ use crate::kind::{Kind, SingleValue};
 /// [`zrem_many`]: crate::Key::zrem_many
 /// [`zrem_range`]: crate::Key::zrem_range
 /// [`zrem_range_by_score`]: crate::Key::zrem_range_by_score
+/// [`zrem_range_by_lex`]: crate::Key::zrem_range_by_lex
 /// [`zpop_min`]: crate::Key::zpop_min
 /// [`zpop_max`]: crate::Key::zpop_max
 /// [`zpop_min_many`]: crate::Key::zpop_min_many
 /// [`zpop_max_many`]: crate::Key::zpop_max_many
+/// [`zmpop`]: crate::Key::zmpop
+/// [`keep_top`]: crate::Key::keep_top
 /// [`zrange`]: crate::Key::zrange
 /// [`zrange_by_score`]: crate::Key::zrange_by_score
+/// [`zrange_by_lex`]: crate::Key::zrange_by_lex
 /// [`zscore`]: crate::Key::zscore
 /// [`zscores`]: crate::Key::zscores
 /// [`zrank`]: crate::Key::zrank
 /// [`zcard`]: crate::Key::zcard
 /// [`zcount`]: crate::Key::zcount
+/// [`zlex_count`]: crate::Key::zlex_count
+/// [`zrandmember`]: crate::Key::zrandmember
+/// [`zrandmembers`]: crate::Key::zrandmembers
+/// [`zaround`]: crate::Key::zaround
+/// [`zpage`]: crate::Key::zpage
+/// [`with_score`]: crate::Key::with_score
+/// [`zunion`]: crate::Key::zunion
+/// [`zinter`]: crate::Key::zinter
+/// [`zdiff`]: crate::Key::zdiff
+/// [`zinter_card`]: crate::Key::zinter_card
+/// [`store`]: crate::Key::store
+/// [`zscan`]: crate::Key::zscan
 ///
 /// # Lifetime
 ///
@@ -72,3 +91,5 @@ impl<T: SingleValue> Kind for SortedSet<T> {
     const IS_FILLED: bool = false;
     const IS_COLLECTION: bool = true;
 }
+
+impl<T: SingleValue> Stored for SortedSet<T> {}

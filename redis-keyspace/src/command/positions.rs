@@ -7,15 +7,15 @@ use crate::protocol::Args;
 /// A range of positions as the server takes it: both ends included. Negative positions count from
 /// the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Positions {
-    pub(super) first: i64,
-    pub(super) last: i64,
+pub(in crate::command) struct Positions {
+    pub(in crate::command) first: i64,
+    pub(in crate::command) last: i64,
 }
 
 impl Positions {
     /// Returns `None` for a range that is empty whatever the collection contains, which the server
     /// can't express: `..0` would be `0 -1`, everything.
-    pub(super) fn new(range: &impl RangeBounds<i64>) -> Option<Self> {
+    pub(in crate::command) fn new(range: &impl RangeBounds<i64>) -> Option<Self> {
         let first = match range.start_bound() {
             Bound::Included(&first) => first,
             // After the last position, nothing follows.
@@ -32,7 +32,7 @@ impl Positions {
         Some(Self { first, last })
     }
 
-    pub(super) fn push(self, args: &mut Args) {
+    pub(in crate::command) fn push(self, args: &mut Args) {
         args.push_int(self.first);
         args.push_int(self.last);
     }

@@ -1,0 +1,4 @@
+//! `#[derive(Record)]`.
+
+pub(crate) mod codegen;
+pub(crate) mod model;

@@ -1,0 +1,28 @@
+//! Subscriptions: the connections that receive messages, and who receives them.
+//!
+//! A pool has one connection for all its subscriptions, opened for the first one and closed after
+//! the last one. On a cluster, it has one for each node that is needed: any node for ordinary
+//! channels, the owner of the slot for sharded ones, and every master for notifications about keys.
+//! They are not the connections of commands: a server closes a connection whose messages are not
+//! read fast enough.
+//!
+//! What is wanted and what a server has confirmed are two sets. A connection compares them until
+//! they are equal, also after it was lost. So it does not matter how often it is lost meanwhile.
+
+mod hub;
+mod inbox;
+mod link;
+mod listener;
+mod nodes;
+mod places;
+mod session;
+mod start;
+mod topic;
+
+pub(in crate::connect) use hub::Hub;
+pub(crate) use hub::SubscriptionStatus;
+pub(crate) use inbox::Delivery;
+pub(crate) use listener::Listener;
+pub(in crate::connect) use nodes::SubscriptionNodes;
+pub(in crate::connect) use start::subscribe;
+pub(crate) use topic::{Reach, Topic};

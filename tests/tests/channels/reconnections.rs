@@ -1,0 +1,155 @@
+//! Connections that are lost, and servers that are replaced.
+
+use std::time::Duration;
+
+use redis_keyspace::channel::Event;
+use redis_keyspace::{Redis, RedisBuilder};
+use redis_keyspace_embedded::Server;
+use redis_keyspace_tests::{
+    Fault, PATIENCE, Proxy, RealServer, eventually, shared_server, unique_namespace, within,
+};
+
+use crate::{Chat, message, resubscribed};
+
+/// A handle that connects through a proxy, and one that does not.
+fn handles(proxy: &Proxy, set: impl Fn(RedisBuilder) -> RedisBuilder) -> (Redis, Redis) {
+    let (server, namespace) = (shared_server(), unique_namespace());
+    let build =
+        |url: &str| set(Redis::builder().url(url).unwrap()).namespace(&namespace).unwrap().build().unwrap();
+    (build(&server.url_through(proxy)), build(&server.url()))
+}
+
+#[test]
+fn all_subscriptions_come_back_after_two_losses_in_a_row() {
+    let proxy = Proxy::start(shared_server().address());
+    let (subscriber, publisher) = handles(&proxy, |builder| builder.timeout(PATIENCE));
+    within(PATIENCE, async {
+        let names: Vec<String> = (0..300).map(|nth| nth.to_string()).collect();
+        let mut rooms = Vec::new();
+        for name in &names {
+            rooms.push(Chat::room(name).subscribe().on(&subscriber).await.unwrap());
+        }
+        let mut all = Chat::room_keys().subscribe().on(&subscriber).await.unwrap();
+        let mut shard = Chat::shard("a").subscribe().on(&subscriber).await.unwrap();
+        for round in 0..5 {
+            let before = proxy.traffic().connections;
+            proxy.cut_all();
+            proxy.until(|traffic| traffic.connections > before).await;
+            // It is being subscribed again.
+            proxy.cut_all();
+            for room in &mut rooms {
+                resubscribed(room).await;
+            }
+            resubscribed(&mut shard).await;
+            while !matches!(all.next().await.unwrap().unwrap(), Event::Resubscribed) {}
+            let text = round.to_string();
+            for (name, room) in names.iter().zip(&mut rooms) {
+                Chat::room(name).publish(&text).on(&publisher).await.unwrap();
+                // The second loss may be told on its own.
+                loop {
+                    if let Event::Message(received) = room.next().await.unwrap().unwrap() {
+                        assert_eq!(received, text);
+                        break;
+                    }
+                }
+            }
+            Chat::shard("a").publish(&text).on(&publisher).await.unwrap();
+            while shard.next().await.unwrap().unwrap() != Event::Message(text.clone()) {}
+            let mut seen = 0;
+            while seen < names.len() {
+                seen += usize::from(matches!(all.next().await.unwrap().unwrap(), Event::Message(_)));
+            }
+        }
+    });
+}
+
+/// The connection is open, and nothing arrives on it.
+#[test]
+fn a_server_that_stops_answering_is_noticed() {
+    let proxy = Proxy::start(shared_server().address());
+    let set = |builder: RedisBuilder| {
+        builder.timeout(Duration::from_secs(1)).ping_interval(Duration::from_millis(100))
+    };
+    let (subscriber, publisher) = handles(&proxy, set);
+    within(PATIENCE, async {
+        let mut messages = Chat::room("a").subscribe().timeout(PATIENCE).on(&subscriber).await.unwrap();
+        proxy.on("PING", Fault::BlackHole);
+        resubscribed(&mut messages).await;
+        Chat::room("a").publish("x").on(&publisher).await.unwrap();
+        while messages.next().await.unwrap().unwrap() != Event::Message("x".to_owned()) {}
+    });
+}
+
+#[test]
+fn a_subscription_waits_for_a_server_that_comes_up_in_time() {
+    let proxy = Proxy::start(shared_server().address());
+    let (subscriber, publisher) = handles(&proxy, |builder| builder.timeout(PATIENCE));
+    within(PATIENCE, async {
+        proxy.refuse(true);
+        let subscribing = tokio::spawn(Chat::room("a").subscribe().on(&subscriber).into_future());
+        eventually("an attempt failed", async || {
+            subscriber.stats().connections.iter().any(|pool| pool.failed_connects > 0)
+        })
+        .await;
+        proxy.refuse(false);
+        let mut messages = subscribing.await.unwrap().unwrap();
+        Chat::room("a").publish("x").on(&publisher).await.unwrap();
+        assert_eq!(message(&mut messages).await, "x");
+    });
+}
+
+#[test]
+fn subscriptions_survive_a_restart_of_the_server() {
+    let server = RealServer::start();
+    let redis = Redis::builder().url(&server.url()).unwrap().timeout(PATIENCE).build().unwrap();
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let mut messages = Chat::room("a").subscribe().await.unwrap();
+            tokio::task::block_in_place(|| {
+                server.kill();
+                server.restart();
+            });
+            resubscribed(&mut messages).await;
+            Chat::room("a").publish("x").await.unwrap();
+            while messages.next().await.unwrap().unwrap() != Event::Message("x".to_owned()) {}
+        }),
+    );
+}
+
+#[test]
+fn a_connection_that_the_embedded_server_closes_comes_back() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).build().unwrap();
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let mut messages = Chat::room("a").subscribe().await.unwrap();
+            for _ in 0..10 {
+                server.disconnect_all();
+                resubscribed(&mut messages).await;
+            }
+            Chat::room("a").publish("x").await.unwrap();
+            while messages.next().await.unwrap().unwrap() != Event::Message("x".to_owned()) {}
+        }),
+    );
+}
+
+/// A connection that the server closes ends no subscription.
+#[test]
+fn a_connection_that_the_server_closes_comes_back() {
+    let server = RealServer::start();
+    let redis = Redis::builder().url(&server.url()).unwrap().timeout(PATIENCE).build().unwrap();
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let mut messages = Chat::room("a").subscribe().await.unwrap();
+            let listed = server.redis_cli(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+            let id = listed.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap().to_owned();
+            server.redis_cli(&["CLIENT", "KILL", "ID", &id]);
+            resubscribed(&mut messages).await;
+            Chat::room("a").publish("x").await.unwrap();
+            assert_eq!(message(&mut messages).await, "x");
+        }),
+    );
+}

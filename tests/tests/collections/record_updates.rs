@@ -1,0 +1,124 @@
+//! Updates of records that race.
+
+use redis_keyspace::{ErrorKind, Redis};
+use redis_keyspace_tests::{
+    PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
+};
+
+use crate::records::ann;
+use crate::{Keys, Profile};
+
+const TASKS: u64 = 24;
+const ROUNDS: u64 = 12;
+
+/// Tasks update a record while others write single fields of it. No change is lost. `other` is a
+/// second connection, whose tasks do not take turns with those of the first.
+async fn race(redis: Redis, other: Redis) {
+    let profile = Keys::profile(31).on(&redis);
+    profile.save(&Profile { visits: 0, age: 0, score: 0.0, ..ann() }).await.unwrap();
+    let mut tasks = Vec::new();
+    for task in 0..TASKS {
+        let (profile, is_update) =
+            (Keys::profile(31).on(if task % 2 == 0 { &redis } else { &other }), task % 3 != 0);
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..ROUNDS {
+                if is_update {
+                    let updated = profile.update(|profile| profile.visits += 1).attempts(10_000);
+                    updated.timeout(PATIENCE).await.unwrap().unwrap();
+                } else {
+                    profile.incr(Profile::VISITS, 1).await.unwrap();
+                    profile.incr(Profile::SCORE, 1.0).await.unwrap();
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let (visits, score) = profile.get((Profile::VISITS, Profile::SCORE)).await.unwrap();
+    assert_eq!(visits, Some(TASKS * ROUNDS));
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let scored = (TASKS.div_ceil(3) * ROUNDS) as f64;
+    assert_eq!(score, Some(scored));
+}
+
+#[test]
+fn no_update_is_lost_on_the_embedded_server() {
+    on_embedded(async |redis| {
+        let other = redis.clone();
+        race(redis, other).await;
+    });
+}
+
+#[test]
+fn no_update_is_lost_on_a_real_server() {
+    on_real(async |redis| {
+        let other = redis.clone();
+        race(redis, other).await;
+    });
+}
+
+#[test]
+fn no_update_is_lost_on_a_cluster() {
+    let cluster: &RealCluster = shared_cluster();
+    let namespace = unique_namespace();
+    let redis = |name: &str| {
+        let builder = Redis::builder().url(&cluster.seeds_url()).unwrap().timeout(PATIENCE);
+        // Another name is another pool.
+        builder.namespace(namespace.clone()).unwrap().client_name(name).build().unwrap()
+    };
+    within(PATIENCE, race(redis("one"), redis("other")));
+}
+
+#[test]
+fn a_conflict_ends_after_the_last_attempt() {
+    on_embedded(async |redis| {
+        let profile = Keys::profile(32);
+        profile.save(&ann()).await.unwrap();
+        let server = redis.clone();
+        let error = profile
+            .update(|profile| {
+                profile.visits += 1;
+                let intruder = Keys::profile(32).on(&server);
+                // Another writer, between the read and the write.
+                elsewhere(async move { intruder.incr(Profile::VISITS, 1).await.unwrap() });
+            })
+            .attempts(3)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert_eq!(profile.get(Profile::VISITS).await.unwrap(), Some(6));
+    });
+}
+
+#[test]
+fn other_fields_do_not_conflict() {
+    on_embedded(async |redis| {
+        let profile = Keys::profile(33);
+        profile.save(&ann()).await.unwrap();
+        let mut runs = 0;
+        let server = redis.clone();
+        profile
+            .update(|profile| {
+                runs += 1;
+                profile.visits += 1;
+                let wire = server.wire_key(&Keys::profile(33)).unwrap();
+                let server = server.clone();
+                elsewhere(async move {
+                    let _: i64 = redis_keyspace_tests::raw(&server, &["HSET", &wire, "unknown", "x"]).await;
+                });
+            })
+            .await
+            .unwrap();
+        assert_eq!(runs, 1);
+    });
+}
+
+/// Runs a future on a thread and a runtime of its own.
+fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    })
+    .join()
+    .unwrap()
+}
