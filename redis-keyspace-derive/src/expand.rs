@@ -5,48 +5,54 @@ use syn::DeriveInput;
 
 use crate::diag::Diag;
 use crate::names::Names;
-use crate::{check, codegen, key_argument, model, record};
+use crate::{check, codegen, key_argument, model, record, script};
 
 /// `#[derive(Keyspace)]`.
 pub(crate) fn keyspace(input: TokenStream) -> TokenStream {
-    let names = Names::new(input.clone());
-    let input: DeriveInput = match syn::parse2(input) {
-        Ok(input) => input,
-        Err(error) => return error.into_compile_error(),
-    };
-    let diag = Diag::new();
-    let model = model::Keyspace::new(&input, names, &diag);
-    check::keyspace(&model, &diag);
-    let mut output =
-        if diag.has_errors() { codegen::fallback::keyspace(&model) } else { codegen::keyspace(&model) };
-    output.extend(diag.finish());
-    output
+    derive(input, |input, names, diag| {
+        let model = model::Keyspace::new(input, names, diag);
+        check::keyspace(&model, diag);
+        if diag.has_errors() { codegen::fallback::keyspace(&model) } else { codegen::keyspace(&model) }
+    })
 }
 
 /// `#[derive(KeyArgument)]`.
 pub(crate) fn key_argument(input: TokenStream) -> TokenStream {
-    let names = Names::new(input.clone());
-    let input: DeriveInput = match syn::parse2(input) {
-        Ok(input) => input,
-        Err(error) => return error.into_compile_error(),
-    };
-    let diag = Diag::new();
-    let model = key_argument::model::Argument::new(&input, &diag);
-    let mut output = key_argument::codegen::argument(&model, &names, diag.has_errors());
-    output.extend(diag.finish());
-    output
+    derive(input, |input, names, diag| {
+        let model = key_argument::model::Argument::new(input, diag);
+        key_argument::codegen::argument(&model, &names, diag.has_errors())
+    })
 }
 
 /// `#[derive(Record)]`.
 pub(crate) fn record(input: TokenStream) -> TokenStream {
+    derive(input, |input, names, diag| {
+        let model = record::model::Record::new(input, diag);
+        record::codegen::record(&model, &names, diag.has_errors())
+    })
+}
+
+/// `#[derive(Script)]`.
+pub(crate) fn script(input: TokenStream) -> TokenStream {
+    derive(input, |input, names, diag| {
+        let model = script::model::Script::new(input, diag);
+        if diag.has_errors() {
+            script::codegen::fallback(&model)
+        } else {
+            script::codegen::script(&model, &names)
+        }
+    })
+}
+
+/// Runs the stages of a derive, and adds the errors that they reported.
+fn derive(input: TokenStream, expand: impl FnOnce(&DeriveInput, Names, &Diag) -> TokenStream) -> TokenStream {
     let names = Names::new(input.clone());
     let input: DeriveInput = match syn::parse2(input) {
         Ok(input) => input,
         Err(error) => return error.into_compile_error(),
     };
     let diag = Diag::new();
-    let model = record::model::Record::new(&input, &diag);
-    let mut output = record::codegen::record(&model, &names, diag.has_errors());
+    let mut output = expand(&input, names, &diag);
     output.extend(diag.finish());
     output
 }

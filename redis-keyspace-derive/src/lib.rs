@@ -1,6 +1,6 @@
 //! The derive macros of [`redis-keyspace`].
 //!
-//! Depend on `redis-keyspace` instead: it re-exports the macros, along with everything that the
+//! Depend on `redis-keyspace` instead: it re-exports all macros, along with everything that the
 //! generated code needs. Each release of one crate works only with the same release of the other.
 //!
 //! [`redis-keyspace`]: https://docs.rs/redis-keyspace
@@ -17,6 +17,7 @@ mod key_argument;
 mod model;
 mod names;
 mod record;
+mod script;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -83,7 +84,7 @@ use proc_macro::TokenStream;
 /// | attribute | on | example | meaning |
 /// | --- | --- | --- | --- |
 /// | `prefix` | struct | `prefix = "cart"` | the start of every key, before a `:`. Required; `prefix = none` for keys without a prefix |
-/// | `ttl` | struct, field | `ttl = "1h"` | the TTL. Required on the struct or on the field. A string has a unit: `ms`, `s`, `m`, `h`, `d` or `w`. An integer is in seconds. A constant expression has the type `u64` (seconds) or `Duration`. `ttl = none`: keys never expire |
+/// | `ttl` | struct, field | `ttl = "1h"` | the TTL. Required on the struct or on the field, except for a `Channel`, which stores nothing. A string has a unit: `ms`, `s`, `m`, `h`, `d` or `w`. An integer is in seconds. A constant expression has the type `u64` (seconds) or `Duration`. `ttl = none`: keys never expire |
 /// | `db` | struct | `db = 2` | the logical database, 0 to 65535. Default: that of the server's configuration |
 /// | `server` | struct | `server = "name"` | the name of the installed server that holds the keys |
 /// | `dedicated_server` | struct | `dedicated_server` | only keyspaces with the same `server` may use that server. `catalog!` then assumes that other names are other servers. A command fails if two names are the same server |
@@ -95,6 +96,8 @@ use proc_macro::TokenStream;
 /// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
 /// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |
 /// | `renew` | struct, field | `renew = "write"` | every write to a collection, such as a list, renews its TTL. By default, and with `renew = "creation"`, the write that creates the collection sets the TTL, and later writes keep it. On the struct, it applies to the collections that have a TTL |
+/// | `trim` | field | `trim = "~100000"` | each `xadd` to a stream trims it: at least this many entries stay. `trim = "1000"`: exactly as many, which costs the server more. `trim = none`: the program trims the stream. Required for a stream with `ttl = none` |
+/// | `sharded` | field | `sharded = true` | the messages of a channel stay at the nodes of its slot on a cluster (`SPUBLISH`). Only for the kind `Channel` |
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
@@ -278,4 +281,86 @@ pub fn derive_key_argument(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     expand::record(input.into()).into()
+}
+
+/// Declares a Lua script, or a function of the server, with typed keys, arguments and result.
+///
+/// ```
+/// use redis_keyspace::{Counter, Key, Keyspace, Redis, Script};
+/// # use redis_keyspace::embedded::{Reply, ScriptContext, Server};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "shop", ttl = none)]
+/// struct ShopKeys {
+///     stock: fn(item: u64) -> Counter,
+/// }
+///
+/// /// Takes items from the stock, unless there are too few. Returns how many are left.
+/// #[derive(Script)]
+/// #[script(
+///     source = "
+///         local left = tonumber(redis.call('GET', KEYS[1]) or '0') - tonumber(ARGV[1])
+///         if left < 0 then return false end
+///         redis.call('SET', KEYS[1], left)
+///         return left",
+///     returns = Option<u64>
+/// )]
+/// struct TakeStock {
+///     stock: Key<ShopKeys, Counter>,
+///     #[script(arg)]
+///     amount: u64,
+/// }
+///
+/// # fn native(script: &mut ScriptContext<'_, '_>, keys: &[bytes::Bytes], arguments: &[bytes::Bytes]) -> Reply {
+/// #     let Reply::Bulk(stock) = script.call(&[&b"GET"[..], &keys[0]]) else { return Reply::Nil };
+/// #     let left = ScriptContext::number(&stock).unwrap() - ScriptContext::number(&arguments[0]).unwrap();
+/// #     if left < 0.0 {
+/// #         return Reply::Nil;
+/// #     }
+/// #     script.call(&[&b"SET"[..], &keys[0], left.to_string().as_bytes()]);
+/// #     Reply::Integer(left as i64)
+/// # }
+/// # use redis_keyspace::bytes;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # let server = Server::new();
+/// # server.register_script(TakeStock::SOURCE, native);
+/// # let redis = Redis::with_embedded_server(server).install();
+/// ShopKeys::stock(7).set(5).await?;
+/// assert_eq!(TakeStock { stock: ShopKeys::stock(7), amount: 3 }.run().await?, Some(2));
+/// assert_eq!(TakeStock { stock: ShopKeys::stock(7), amount: 3 }.run().await?, None);
+/// # Ok(()) }
+/// ```
+///
+/// The derive implements the trait `Script` and adds the method `run`. It returns a `Command`, so
+/// that a script can be part of a batch or transaction. The struct may have lifetimes and type
+/// parameters.
+///
+/// # Fields
+///
+/// A field without attribute is a key, or a `Vec`, an array or a tuple of keys. The script finds
+/// them in `KEYS`, in the order of the fields. A script must use no other keys. On a cluster, all
+/// keys must be in one slot, which is checked before anything is sent.
+///
+/// A field with `#[script(arg)]` is an argument: an integer, `f64`, `bool`, a string or bytes. The
+/// script finds them in `ARGV`, as strings, in the order of the fields. `#[script(arg =
+/// Json<Order>)]` encodes the field as a value of this kind.
+///
+/// # Attributes
+///
+/// | attribute | example | meaning |
+/// | --- | --- | --- |
+/// | `source` | `source = "return 1"` | the text of the script: a string literal or a constant |
+/// | `file` | `file = "take_stock.lua"` | the file with the text, relative to the source file |
+/// | `function` | `function = "take_stock"` | the name of a function that the server has, instead of a text. See `Redis::load_functions` |
+/// | `returns` | `returns = Option<i64>` | the result: a single-value kind, `f64`, or an `Option`, a `Vec` or a tuple of such. `()`, the default, ignores the result |
+/// | `read_only` | `read_only` | the script only reads: it may run on replicas and is repeated after a lost connection. Servers since 7.0 reject writes in it |
+/// | `crate` | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
+///
+/// # Compile errors
+///
+/// A text that is empty, or uses `KEYS[n]` or `ARGV[n]` with a number that no field provides, does
+/// not compile.
+#[proc_macro_derive(Script, attributes(script))]
+pub fn derive_script(input: TokenStream) -> TokenStream {
+    expand::script(input.into()).into()
 }

@@ -13,7 +13,7 @@ use crate::attr::container::{self, Container};
 use crate::attr::entry::EntryAttributes;
 use crate::attr::fills::Fills;
 use crate::attr::forwarded::Forwarded;
-use crate::attr::value::Ttl;
+use crate::attr::value::{Trim, Ttl};
 use crate::closed::closed;
 use crate::diag::Diag;
 use crate::names::{Names, pascal_case};
@@ -63,6 +63,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) is_renewed: Option<bool>,
     /// Whether the messages of a channel stay at the nodes of its slot.
     pub(crate) is_sharded: bool,
+    /// How each write trims a stream.
+    pub(crate) trim: Option<Trim>,
     /// Whether the template in the source contains literal braces.
     pub(crate) has_braces: bool,
     /// The parameter that is the hash tag. `template` contains its braces.
@@ -253,6 +255,7 @@ impl<'a> Entry<'a> {
             reads: attributes.reads,
             is_renewed: attributes.is_renewed,
             is_sharded: attributes.is_sharded,
+            trim: attributes.trim,
             parses: !attributes.does_not_parse,
             hash_tag: attributes.hash_tag,
             has_braces,

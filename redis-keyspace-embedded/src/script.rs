@@ -27,11 +27,48 @@ pub(crate) type Script = dyn Fn(&mut ScriptContext<'_, '_>, &[Bytes], &[Bytes]) 
 pub(crate) struct Scripts {
     registered: HashMap<String, Arc<Script>>,
     loaded: HashSet<String>,
+    /// Functions by their names.
+    functions: HashMap<String, Arc<Script>>,
+    /// The names of the libraries that FUNCTION LOAD accepted.
+    libraries: HashSet<String>,
 }
 
 impl Scripts {
     pub(crate) fn register(&mut self, text: &[u8], script: Arc<Script>) {
         self.registered.insert(digest_of(text), script);
+    }
+
+    pub(crate) fn register_function(&mut self, name: &str, function: Arc<Script>) {
+        self.functions.insert(name.to_owned(), function);
+    }
+
+    /// Returns a registered function.
+    pub(crate) fn function(&self, name: &[u8]) -> Result<Arc<Script>, Failure> {
+        let function = str::from_utf8(name).ok().and_then(|name| self.functions.get(name)).cloned();
+        function.ok_or(Failure::new("ERR Function not found"))
+    }
+
+    /// Accepts a library, whose functions are registered separately. Returns its name.
+    pub(crate) fn load_library(&mut self, text: &[u8], replaces: bool) -> Result<String, Failure> {
+        let first = String::from_utf8_lossy(text.split(|byte| *byte == b'\n').next().unwrap_or_default())
+            .into_owned();
+        let mut words = first.split_whitespace();
+        match words.next() {
+            Some("#!lua") => {}
+            Some(engine) if engine.starts_with("#!") => {
+                let engine = engine.trim_start_matches("#!");
+                return Err(Failure::text(format!("ERR Engine '{engine}' not found")));
+            }
+            _ => return Err(Failure::new("ERR Missing library metadata")),
+        }
+        let name = words.find_map(|word| word.strip_prefix("name=")).unwrap_or_default();
+        if name.is_empty() {
+            return Err(Failure::new("ERR Library name was not given"));
+        }
+        if !self.libraries.insert(name.to_owned()) && !replaces {
+            return Err(Failure::text(format!("ERR Library '{name}' already exists")));
+        }
+        Ok(name.to_owned())
     }
 
     /// Returns the script with this digest if EVALSHA may run it.

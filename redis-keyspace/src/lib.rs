@@ -61,9 +61,10 @@
 //! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
 //! | template | the text of a key with placeholders, such as `user:{id}` |
 //! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
-//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Stream<T>`](Stream), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
+//! | script | a Lua script or function with typed keys and arguments: [`derive@Script`] |
 //! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
 //! | pattern | all keys of a template, with some arguments bound; see [`scan`] |
 //! | catalog | all keyspaces of a program: [`catalog!`] |
@@ -75,7 +76,7 @@
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`] and [`derive@Record`] |
+//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`] and [`derive@Script`] |
 //! | `json` | yes | the kind [`Json<T>`](Json) |
 //! | `embedded` | | [`Redis::embedded`], a server in this process |
 //! | `profiles` | | [`config::Profiles`], named configurations from a TOML file |
@@ -125,6 +126,7 @@ pub mod once;
 pub mod rate_limit;
 pub mod scan;
 pub mod update;
+pub mod worker;
 
 // The whole program: its catalog, its health and statistics, an in-process server, a layer for
 // services, and the entry point of generated code.
@@ -138,7 +140,9 @@ pub mod guide;
 pub mod health;
 mod macros;
 pub mod raw;
+pub mod script;
 pub mod stats;
+pub mod stream;
 pub mod telemetry;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -162,8 +166,9 @@ pub use key::{KeyArgument, Raw};
 pub use kind::Json;
 pub use kind::{
     Bitmap, Bytes, Channel, Counter, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Record, Set,
-    SortedSet, Text,
+    SortedSet, Stream, Text,
 };
 #[cfg(feature = "derive")]
-pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record};
+pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record, Script};
 pub use schema::{Key, Keyspace};
+pub use script::Script;

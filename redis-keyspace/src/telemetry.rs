@@ -33,6 +33,7 @@
 //! | `WARN` | a [slow command](crate::RedisBuilder::slow_command), a [large value](crate::RedisBuilder::large_value) |
 //! | `WARN` | a failed loader, a value that could not be refreshed early |
 //! | `WARN` | a lock that could not be renewed or released, or was lost |
+//! | `WARN` | a job of a [worker](crate::worker) that failed, was lost, deleted or moved to the dead letters; a command of a worker that failed; a consumer group that had to be created again |
 //! | `WARN` | a cluster of which no node reports its slots |
 //! | `WARN` | a sentinel that does not answer, fewer than a majority of the sentinels that answer |
 //! | `INFO` | sentinels that name another master, a majority of sentinels that answers again |

@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Ident, LitBool, LitStr, Token};
 
 use super::fills::Fills;
-use super::value::{self, Ttl};
+use super::value::{self, Trim, Ttl};
 use super::{Item, Place, Setting, items, usage};
 use crate::diag::Diag;
 
@@ -28,6 +28,7 @@ pub(crate) struct EntryAttributes {
     pub(crate) is_renewed: Option<bool>,
     /// `sharded = true`
     pub(crate) is_sharded: bool,
+    pub(crate) trim: Option<Trim>,
     /// `parse = false`
     pub(crate) does_not_parse: bool,
 }
@@ -49,6 +50,7 @@ impl EntryAttributes {
                 (Some(name), _) if name == "reads" => entry.reads = value::reads(&item, diag),
                 (Some(name), _) if name == "renew" => entry.is_renewed = value::renew(&item, diag),
                 (Some(name), _) if name == "sharded" => entry.is_sharded = value::sharded(&item, diag),
+                (Some(name), _) if name == "trim" => entry.trim = value::trim(&item, diag),
                 _ if entry.fills.take(&item, diag) => {}
                 (Some(_), _) => entry.ttl = value::ttl(&item, diag).into(),
                 (None, Some(tokens)) => {

@@ -81,6 +81,7 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("reads", &[Place::Keyspace, Place::Entry], "reads = \"prefer_replica\""),
     ("renew", &[Place::Keyspace, Place::Entry], "renew = \"write\""),
     ("sharded", &[Place::Entry], "sharded = true"),
+    ("trim", &[Place::Entry], "trim = \"~100000\""),
     ("fills", &[Place::Keyspace, Place::Entry], "fills = false"),
     ("ttl_jitter", &[Place::Keyspace, Place::Entry], "ttl_jitter = \"10%\""),
     ("stale_for", &[Place::Keyspace, Place::Entry], "stale_for = \"1h\""),
@@ -144,6 +145,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("with", "kind"),
     ("as", "kind"),
     ("const", "constant"),
+    ("maxlen", "trim"),
+    ("max_len", "trim"),
 ];
 
 /// The value of a name.

@@ -93,6 +93,45 @@ pub(crate) fn sharded(item: &Item, diag: &Diag) -> bool {
     }
 }
 
+/// How the entries of a stream are limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trim {
+    /// The program does it.
+    None,
+    MaxLen {
+        count: u64,
+        is_exact: bool,
+    },
+}
+
+/// `trim = "~100000"`, `trim = "1000"` or `trim = none`.
+pub(crate) fn trim(item: &Item, diag: &Diag) -> Option<Trim> {
+    let tokens = item.value(diag)?;
+    if is_none(&tokens) {
+        return Some(Trim::None);
+    }
+    let span = tokens.span();
+    let text = syn::parse2::<LitStr>(tokens).ok().map(|text| text.value());
+    let trim = text.as_deref().and_then(max_len);
+    if trim.is_none() {
+        diag.error(
+            span,
+            "`trim` must be a number of entries in quotes, or `none`: `trim = \"~100000\"` keeps at least that many, \
+             `trim = \"1000\"` exactly as many, `trim = none` leaves it to the program",
+        );
+    }
+    trim
+}
+
+fn max_len(text: &str) -> Option<Trim> {
+    let digits = text.strip_prefix('~').unwrap_or(text);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    // The server reads a signed integer.
+    let count =
+        digits.parse().ok().filter(|&count| is_number && count > 0 && i64::try_from(count).is_ok())?;
+    Some(Trim::MaxLen { count, is_exact: digits.len() == text.len() })
+}
+
 /// An integer within `range`.
 pub(crate) fn integer<N>(item: &Item, range: RangeInclusive<N>, diag: &Diag) -> Option<N>
 where
@@ -292,6 +331,16 @@ mod tests {
             ("36500d", MAX_MILLIS),
         ] {
             assert_eq!(duration(text), Ok(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_streams() {
+        let of = |count, is_exact| Some(Trim::MaxLen { count, is_exact });
+        assert_eq!(max_len("~100000"), of(100_000, false));
+        assert_eq!(max_len("1000"), of(1000, true));
+        for wrong in ["", "~", "0", "~0", "-5", "+5", "~ 5", "1k", "~~5", "9223372036854775808"] {
+            assert_eq!(max_len(wrong), None, "{wrong}");
         }
     }
 

@@ -60,10 +60,14 @@ pub(crate) const ARGUMENT: &[&str] = &[
 
 /// For the impl of a record and its constants.
 pub(crate) const RECORD: &[&str] = &[
-    "dead_code",              // not every program uses every field on its own
-    "deprecated",             // users of a deprecated type are warned, not its declaration
-    "non_upper_case_globals", // constants are named like the fields
-    "unreachable_pub",        // constants are as visible as the fields
+    "deprecated",      // users of a deprecated type are warned, not its declaration
+    "unreachable_pub", // constants are as visible as the fields
+];
+
+/// For the impls of a script.
+pub(crate) const SCRIPT: &[&str] = &[
+    "deprecated",      // callers of a deprecated script are warned, not its declaration
+    "unreachable_pub", // the method is as visible as the struct, which is linted itself
 ];
 
 /// Returns one attribute for the lints of this module and those that the user allows or expects on

@@ -1,13 +1,13 @@
 //! Generates the declaration as data.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::paths::{at, site};
 use super::{docs, named, types};
-use crate::attr::value::Ttl;
+use crate::attr::value::{Trim, Ttl};
 use crate::model::{Entry, Keyspace, Param};
 use crate::template::Piece;
 
@@ -81,18 +81,23 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     }
     let pieces = pieces.into_iter().map(|(_, piece)| piece);
     let mut kind = kind_ident(model, index);
-    // Some kinds require a TTL, and only some need none. That error is at the type, too.
+    // Some kinds require a TTL or a length, and only some need none. That error is at the type,
+    // too.
     let check = match model.ttl(entry) {
         Some(Ttl::Forever) => Some("without_end"),
         None if entry.is_channel() => Some("without_ttl"),
         _ => None,
     };
-    let kind = match (check, &entry.kind) {
-        (Some(check), Some(written)) => {
+    let kind = match &entry.kind {
+        Some(written) if check.is_some() || entry.trim.is_some() => {
             let span = written.written.span();
             kind.set_span(kind.span().located_at(span));
-            let check = Ident::new(check, at(span));
-            quote_spanned!(at(span)=> #kind.#check())
+            let trim = entry.trim.map(|trim| trimmed(trim, span, rk));
+            let check = check.map(|check| {
+                let check = Ident::new(check, at(span));
+                quote_spanned!(at(span)=> .#check())
+            });
+            quote_spanned!(at(span)=> #kind #trim #check)
         }
         _ => kind.to_token_stream(),
     };
@@ -106,12 +111,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     };
     let docs = docs::text(&entry.forwarded);
     let fills = fills(model, entry, rk);
-    let own = (!entry.ttl.is_absent()).then(|| {
-        // A channel has none. That error is at the type.
-        let written = entry.kind.as_ref().filter(|_| entry.is_channel());
-        let span = written.map_or_else(site, |kind| at(kind.written.span()));
-        quote_spanned!(span=> .with_own_lifetime())
-    });
+    let own = (!entry.ttl.is_absent()).then(|| quote_spanned!(site()=> .with_own_lifetime()));
     let reads = entry.reads.map(|reads| {
         let reads = Ident::new(reads, site());
         quote_spanned!(site()=> .read_from(#rk::Reads::#reads))
@@ -124,6 +124,17 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     let sharded = entry.is_sharded.then(|| quote_spanned!(site()=> .sharded()));
     quote_spanned! {site()=>
         #rk::TemplateMeta::new(#keyspace, #field, #template, &[#(#pieces),*], #kind, #lifetime, #docs) #fills #own #reads #renewed #sharded
+    }
+}
+
+/// The call that sets how a stream is trimmed.
+fn trimmed(trim: Trim, span: Span, rk: &TokenStream) -> TokenStream {
+    match trim {
+        Trim::None => quote_spanned!(at(span)=> .untrimmed()),
+        Trim::MaxLen { count, is_exact } => {
+            let exact = is_exact.then(|| quote_spanned!(at(span)=> .exact()));
+            quote_spanned!(at(span)=> .trimmed(#rk::Trim::max_len(#count) #exact))
+        }
     }
 }
 

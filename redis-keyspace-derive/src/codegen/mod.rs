@@ -20,7 +20,7 @@ mod paths;
 pub(crate) mod pattern;
 mod types;
 
-pub(crate) use lints::{ARGUMENT, RECORD, allow};
+pub(crate) use lints::{ARGUMENT, RECORD, SCRIPT, allow};
 pub(crate) use paths::{at, imports, private, root, site};
 use proc_macro2::TokenStream;
 use quote::quote_spanned;

@@ -22,6 +22,8 @@ pub(crate) fn record(model: &Record<'_>, names: &Names, has_errors: bool) -> Tok
         model.fields.iter().enumerate().map(|(nth, field)| alias(model, field, nth, names, &root, &rk));
     let fields = model.fields.iter().map(|field| meta(field, &rk));
     let constants = model.fields.iter().enumerate().map(|(nth, field)| constant(field, nth, names, &rk));
+    // Not every program uses every field on its own.
+    let used = model.fields.iter().map(|field| &field.constant);
     let [out, read] = ["out", "fields"].map(|name| names.internal(name, site()));
     let (write, build) = if has_errors {
         let none = quote_spanned!(site()=> #rk::Result::Err(#rk::DecodeError::new("")));
@@ -55,6 +57,10 @@ pub(crate) fn record(model: &Record<'_>, names: &Names, has_errors: bool) -> Tok
             impl #ident {
                 #(#constants)*
             }
+
+            const _: () = {
+                #(let _ = #ident::#used;)*
+            };
         };
     }
 }
@@ -103,7 +109,7 @@ fn meta(field: &RecordField<'_>, rk: &TokenStream) -> TokenStream {
 fn constant(field: &RecordField<'_>, nth: usize, names: &Names, rk: &TokenStream) -> TokenStream {
     let (visibility, ident) = (field.visibility, &field.constant);
     let kind = kind_ident(nth, names, field);
-    let docs = format!("The field `{}` of the record.", field.name);
+    let docs = format!(" The field `{}` of the record.", field.name);
     let span = at(field.ident.span());
     quote_spanned! {span=>
         #[doc = #docs]

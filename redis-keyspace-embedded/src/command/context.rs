@@ -138,6 +138,8 @@ pub(crate) struct Context<'a> {
     pub(super) overflowing: BTreeSet<u64>,
     /// The errors that commands returned to the running script. They have already been counted.
     pub(super) script_errors: HashSet<Bytes>,
+    /// Whether the running script must not write.
+    pub(super) refuses_writes: bool,
     effect: Option<Effect>,
     closing: Closing,
 }
@@ -162,6 +164,7 @@ impl<'a> Context<'a> {
             called: Vec::new(),
             overflowing: BTreeSet::new(),
             script_errors: HashSet::new(),
+            refuses_writes: false,
             effect: None,
             closing: Closing::No,
         }

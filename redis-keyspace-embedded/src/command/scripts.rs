@@ -1,4 +1,4 @@
-//! EVAL, EVALSHA and SCRIPT.
+//! EVAL, EVALSHA, SCRIPT, FCALL and FUNCTION.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,17 +15,24 @@ use crate::script::{Script, ScriptContext, ScriptHost, digest_of};
 use crate::statistics::Statistics;
 
 pub(super) const TABLE: &[Spec] = &[
-    command("eval", -3, 0, NO_KEYS, eval),
-    command("evalsha", -3, 0, NO_KEYS, |context, arguments| {
-        let ([digest], rest) = first(arguments)?;
-        let digest = String::from_utf8_lossy(digest).to_ascii_lowercase();
-        let unknown = Failure::new("NOSCRIPT No matching script. Please use EVAL.");
-        if digest.len() != 40 {
-            return Err(unknown);
-        }
-        let (keys, values) = keys_and_values(rest)?;
-        let script = context.state.scripts.known(&digest);
-        run(context, &script.ok_or(unknown)?, keys, values)
+    command("eval", -3, 0, NO_KEYS, |context, arguments| eval(context, arguments, Writes::Allowed)),
+    command("eval_ro", -3, 0, NO_KEYS, |context, arguments| eval(context, arguments, Writes::Refused)),
+    command("evalsha", -3, 0, NO_KEYS, |context, arguments| evalsha(context, arguments, Writes::Allowed)),
+    command("evalsha_ro", -3, 0, NO_KEYS, |context, arguments| evalsha(context, arguments, Writes::Refused)),
+    command("fcall", -3, 0, NO_KEYS, |context, arguments| fcall(context, arguments, Writes::Allowed)),
+    command("fcall_ro", -3, 0, NO_KEYS, |context, arguments| fcall(context, arguments, Writes::Refused)),
+    command("function", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
+    command("function|load", -3, 0, NO_KEYS, |context, arguments| {
+        let (replaces, text) = match arguments {
+            [text] => (false, text),
+            [option, text] if option.eq_ignore_ascii_case(b"replace") => (true, text),
+            [option, ..] => {
+                let option = String::from_utf8_lossy(option);
+                return Err(Failure::text(format!("ERR Unknown option given: {option}")));
+            }
+            [] => return Err(Failure::SYNTAX),
+        };
+        Ok(Reply::bulk(context.state.scripts.load_library(text, replaces)?))
     }),
     command("script", -2, CONTAINER, NO_KEYS, |_, _| Err(Failure::SYNTAX)),
     command("script|load", 3, 0, NO_KEYS, |context, arguments| {
@@ -62,6 +69,9 @@ impl ScriptHost for Context<'_> {
             Ok(spec) if has_flag(spec.name, "noscript") => {
                 "ERR This Redis command is not allowed from script"
             }
+            Ok(spec) if self.refuses_writes && (has_flag(spec.name, "write") || spec.name == "publish") => {
+                "ERR Write commands are not allowed from read-only scripts."
+            }
             Ok(spec) => {
                 let reply = self.execute(spec, arguments);
                 if let Reply::Error(text) = &reply {
@@ -81,11 +91,37 @@ impl ScriptHost for Context<'_> {
     }
 }
 
-fn eval(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
+/// Whether the commands of a script may write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    Allowed,
+    Refused,
+}
+
+fn eval(context: &mut Context<'_>, arguments: &[Bytes], writes: Writes) -> Answer {
     let ([text], rest) = first(arguments)?;
     let (keys, values) = keys_and_values(rest)?;
     let script = context.state.scripts.load(&digest_of(text))?;
-    run(context, &script, keys, values)
+    run(context, &script, keys, values, writes)
+}
+
+fn evalsha(context: &mut Context<'_>, arguments: &[Bytes], writes: Writes) -> Answer {
+    let ([digest], rest) = first(arguments)?;
+    let digest = String::from_utf8_lossy(digest).to_ascii_lowercase();
+    let unknown = Failure::new("NOSCRIPT No matching script. Please use EVAL.");
+    if digest.len() != 40 {
+        return Err(unknown);
+    }
+    let (keys, values) = keys_and_values(rest)?;
+    let script = context.state.scripts.known(&digest);
+    run(context, &script.ok_or(unknown)?, keys, values, writes)
+}
+
+fn fcall(context: &mut Context<'_>, arguments: &[Bytes], writes: Writes) -> Answer {
+    let ([name], rest) = first(arguments)?;
+    let function = context.state.scripts.function(name)?;
+    let (keys, values) = keys_and_values(rest)?;
+    run(context, &function, keys, values, writes)
 }
 
 fn keys_and_values(arguments: &[Bytes]) -> Result<(&[Bytes], &[Bytes]), Failure> {
@@ -98,9 +134,17 @@ fn keys_and_values(arguments: &[Bytes]) -> Result<(&[Bytes], &[Bytes]), Failure>
         .ok_or(Failure::new("ERR Number of keys can't be greater than number of args"))
 }
 
-fn run(context: &mut Context<'_>, script: &Arc<Script>, keys: &[Bytes], values: &[Bytes]) -> Answer {
+fn run(
+    context: &mut Context<'_>,
+    script: &Arc<Script>,
+    keys: &[Bytes],
+    values: &[Bytes],
+    writes: Writes,
+) -> Answer {
+    context.refuses_writes = writes == Writes::Refused;
     let (nesting, db) = (std::mem::replace(&mut context.nesting, Nesting::Script), context.client.db);
     let reply = script(&mut ScriptContext::new(context), keys, values);
+    context.refuses_writes = false;
     // A SELECT in the script has no effect after it.
     (context.nesting, context.client.db) = (nesting, db);
     let counted = std::mem::take(&mut context.script_errors);

@@ -108,6 +108,25 @@ impl Server {
     {
         self.shared.state().scripts.register(text.as_ref(), Arc::new(script));
     }
+
+    /// Registers a function that FCALL runs under this name. FUNCTION LOAD accepts every library,
+    /// and does not read its functions, because the server does not run Lua.
+    ///
+    /// The function runs as a [registered script](Self::register_script) does.
+    ///
+    /// ```
+    /// use redis_keyspace_embedded::{Reply, Server};
+    ///
+    /// let server = Server::new();
+    /// server.register_function("read", |script, keys, _arguments| script.call(&[&b"GET"[..], &keys[0]]));
+    /// # let _ = Reply::Nil;
+    /// ```
+    pub fn register_function<F>(&self, name: &str, function: F)
+    where
+        F: Fn(&mut ScriptContext<'_, '_>, &[Bytes], &[Bytes]) -> Reply + Send + Sync + 'static,
+    {
+        self.shared.state().scripts.register_function(name, Arc::new(function));
+    }
 }
 
 impl Default for Server {

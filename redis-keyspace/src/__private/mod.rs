@@ -14,9 +14,11 @@ pub use crate::error::Error;
 pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
+pub use crate::command::{ScriptDefinition, ScriptInput, ScriptResult, check_script, count_keys};
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{
     DecodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta, RecordFields, Role,
+    Trim,
 };
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{

@@ -361,8 +361,8 @@ impl ManyOptions {
     fn with_policy<S, V: SingleValue>(self, key: &Key<S, V>) -> Options<V::Owned> {
         let policy = key.template().fills();
         let target = self.call.target.or(key.redis().into());
-        let options =
-            Options::of_policy(policy, CallOptions { target, timeout: self.call.timeout, wait: None });
+        let call = CallOptions { target, timeout: self.call.timeout, ..CallOptions::default() };
+        let options = Options::of_policy(policy, call);
         Options {
             ttl: self.ttl,
             jitter: self.jitter.unwrap_or(options.jitter),

@@ -122,17 +122,35 @@ const NEWER_HASH: [(&str, &str); 8] = [
     ("hpttl", "HPTTL"),
     ("hsetex", "HSETEX"),
 ];
+/// Commands on streams.
+const STREAM: [&str; 14] = [
+    "xack",
+    "xadd",
+    "xautoclaim",
+    "xclaim",
+    "xdel",
+    "xgroup",
+    "xinfo",
+    "xlen",
+    "xpending",
+    "xrange",
+    "xread",
+    "xreadgroup",
+    "xrevrange",
+    "xtrim",
+];
 /// Commands on bitmaps.
 const BITMAP: [&str; 7] = ["append", "bitcount", "bitfield", "bitfield_ro", "bitpos", "getbit", "setbit"];
 /// Commands on HyperLogLogs.
 const HYPER_LOG_LOG: [&str; 2] = ["pfadd", "pfcount"];
 /// The commands on keys of each layout and type.
-const KINDS: [(Layout, &str, &[&str]); 7] = [
+const KINDS: [(Layout, &str, &[&str]); 8] = [
     (Layout::OfType, "string", &STRING),
     (Layout::OfType, "list", &LIST),
     (Layout::OfType, "set", &SET),
     (Layout::OfType, "zset", &SORTED_SET),
     (Layout::OfType, "hash", &HASH),
+    (Layout::OfType, "stream", &STREAM),
     (Layout::Bitmap, "string", &BITMAP),
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
 ];

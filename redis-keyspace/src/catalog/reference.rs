@@ -65,11 +65,12 @@ fn section(keyspace: &KeyspaceMeta, text: &mut String) {
     for template in keyspace.templates() {
         let _ = writeln!(
             text,
-            "| `{}` | `{}` | {} | {} | {} | {} |",
+            "| `{}` | `{}` | {} | {}{} | {} | {} |",
             cell(template.template()),
             cell(template.kind()),
             cell(template.wire_format()),
             lifetime(template.lifetime()),
+            template.trim().map(|trim| format!(", trim: {trim}")).unwrap_or_default(),
             cell(&arguments(template)),
             cell(template.docs().lines().next().unwrap_or_default()),
         );

@@ -15,8 +15,9 @@ impl Catalog {
     /// Returns the catalog as lines of text, one for each template;
     /// [`catalog_test!`](crate::catalog_test) compares them with a file.
     ///
-    /// The lines contain templates, kinds, wire formats, TTLs, `fills = false`, databases and the
-    /// types of arguments. For an argument type of the program, they also contain its wire format.
+    /// The lines contain templates, kinds, wire formats, TTLs, `trim`, `fills = false`, databases
+    /// and the types of arguments. For an argument type of the program, they also contain its wire
+    /// format.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -51,6 +52,9 @@ impl Catalog {
                     template.wire_format(),
                     lifetime(template.lifetime()),
                 );
+                if let Some(trim) = template.trim() {
+                    let _ = write!(text, ", trim: {trim}");
+                }
                 if template.declares_no_fills() {
                     text.push_str(", fills: false");
                 }

@@ -241,6 +241,8 @@ pub struct Notifications<S, V> {
     kind: PhantomData<fn() -> V>,
 }
 
+type NextNotification<S, V> = Option<Result<Event<Notification<S, V>>>>;
+
 impl<S: Keyspace, V: Kind> Notifications<S, V> {
     /// Returns the next change; `None` after the handle was closed.
     ///
@@ -267,7 +269,7 @@ impl<S: Keyspace, V: Kind> Notifications<S, V> {
         self.skipped
     }
 
-    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event<Notification<S, V>>>>> {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<NextNotification<S, V>> {
         loop {
             let (channel, payload) = match ready!(self.feed.poll_next(context)) {
                 None => return Poll::Ready(None),

@@ -159,6 +159,8 @@ pub struct PatternSubscription<S, T> {
 /// A key of a channel, and a message.
 type KeyedMessage<S, T> = (KeyMatch<S, Channel<T>>, <T as SingleValue>::Owned);
 
+type NextMessage<S, T> = Option<Result<Event<KeyedMessage<S, T>>>>;
+
 impl<S: Keyspace, T: SingleValue> PatternSubscription<S, T> {
     /// Returns the next event; `None` after the handle was closed.
     ///
@@ -198,7 +200,7 @@ impl<S: Keyspace, T: SingleValue> PatternSubscription<S, T> {
         self.skipped
     }
 
-    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event<KeyedMessage<S, T>>>>> {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<NextMessage<S, T>> {
         loop {
             let (channel, payload) = match ready!(self.feed.poll_next(context)) {
                 None => return Poll::Ready(None),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::binding::Binding;
 use super::choose::Target;
 use crate::connect::ServerWait;
-use crate::error::Result;
-use crate::schema::{Key, Keyspace};
+use crate::error::{Error, Result};
+use crate::schema::{Key, Keyspace, KeyspaceMeta, TemplateMeta};
 
 /// The server of an operation, and the timeout of each of its commands.
 #[derive(Clone, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
     /// Set if the command waits at the server. Boxed, because it is rare.
     pub(crate) wait: Option<Box<ServerWait>>,
+    /// The keyspaces of further keys of the command, if it has keys of several keyspaces.
+    pub(crate) others: Vec<&'static KeyspaceMeta>,
 }
 
 impl CallOptions {
@@ -23,6 +25,40 @@ impl CallOptions {
     /// any.
     pub(crate) fn of_key<S, V>(key: &Key<S, V>) -> Self {
         Self { target: key.redis().into(), ..Self::default() }
+    }
+
+    /// Fails if a further keyspace of the command uses another server, database or namespace than
+    /// the command. `target` is where the command runs.
+    #[cold]
+    pub(crate) fn check_others(
+        &self,
+        keyspace: Option<&'static KeyspaceMeta>,
+        target: &Target,
+        binding: &Binding,
+    ) -> Result<()> {
+        for other in &self.others {
+            let resolved = target.resolve(Some(other))?;
+            if !Arc::ptr_eq(resolved.pool(), binding.pool()) || resolved.namespace != binding.namespace {
+                return Err(Error::invalid_input(format!(
+                    "the keys of one command must be on one server and database, but {} and {} use different servers, \
+                     databases, tenants or connection options; nothing was sent",
+                    keyspace.map_or("the server itself", |keyspace| keyspace.name()),
+                    other.name(),
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the templates of keys of further keyspaces to an error.
+    pub(crate) fn naming_templates(&self, keyspace: Option<&'static KeyspaceMeta>, error: Error) -> Error {
+        if self.others.is_empty() {
+            return error;
+        }
+        let keyspaces = || keyspace.into_iter().chain(self.others.iter().copied());
+        error.naming_templates(&mut |key| {
+            keyspaces().find_map(|keyspace| keyspace.template_of(key)).map(TemplateMeta::template)
+        })
     }
 
     /// Resolves the binding of a keyspace.

@@ -51,6 +51,12 @@ impl WriteChecks {
     }
 }
 
+/// Returns the greatest limit of all handles. The length of an argument is checked again when it is
+/// sent.
+pub(crate) fn most_value_bytes() -> usize {
+    WriteChecks::loosest().most
+}
+
 /// The loosest checks of all handles. Without any handle, no limit is known.
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static VERIFIES: AtomicBool = AtomicBool::new(cfg!(debug_assertions));

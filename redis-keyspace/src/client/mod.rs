@@ -8,10 +8,12 @@ mod counters;
 mod disabled;
 mod health;
 mod keys;
+mod known;
 mod misplaced;
 mod newer;
 mod observe;
 mod open;
+mod optimistic;
 mod raw;
 mod redis;
 mod refusals;
@@ -30,12 +32,15 @@ mod watch;
 
 pub(crate) use binding::{Binding, current_runtime, disabled};
 pub(crate) use call::{CallOptions, call_options, wait_option};
+pub(crate) use checks::most_value_bytes;
 pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
 pub(crate) use health::HEALTH_PROBE;
 pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
+pub(crate) use known::{learn_missing, may_have};
 pub(crate) use newer::{delete_if_equal, explain_missing, missing_command, run_newer};
 pub(crate) use observe::Observed;
+pub(crate) use optimistic::{Attempts, WatchSession};
 pub use redis::Redis;
 pub(crate) use refusals::{
     has_refusal, is_answered_by_replica, is_redirected, may_be_repeated, not_run, renew_if_replica, written,

@@ -6,27 +6,17 @@ use futures_core::future::BoxFuture;
 
 use super::binding::Binding;
 use super::choose::Target;
+use super::known::facts_of;
 use super::run::run;
 use super::subject::Subject;
-use crate::connect::ServerFacts;
 use crate::error::{Error, Result};
-use crate::key::{KeyText, slot_within};
+use crate::key::KeyText;
 use crate::protocol::{Keys, NewerCommand, NewerFeature, Packet, Replies, Reply, Request, read};
 use crate::time::Deadline;
 
 /// The commands that delete a key if it has a value, in the order in which an unknown server is
 /// asked.
 const DELETIONS: [NewerCommand; 2] = [NewerCommand::DelEx, NewerCommand::DelIfEq];
-
-/// Returns what is known about the server of a key, as far as it is known which one that is.
-fn facts_of(binding: &Binding, key: &KeyText) -> Arc<ServerFacts> {
-    let pool = binding.pool();
-    let owner = pool.cluster().and_then(|cluster| {
-        let slot = slot_within(&binding.namespace, key.as_str());
-        cluster.owners(std::iter::once(slot)).pop()?
-    });
-    owner.map_or_else(|| Arc::clone(&pool.facts), |node| Arc::clone(&node.facts))
-}
 
 /// Runs commands on one key, of which one is newer than some servers. Returns `None` if the server
 /// lacks that command, or the user may not run it. Then the command changed nothing, and the caller

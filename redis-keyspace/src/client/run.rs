@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::binding::Binding;
+use super::known::learn_missing;
 use super::refusals::{
     LONGEST_PAUSE, forget_copies, is_redirected, may_be_repeated, not_run, renew_if_replica, written,
 };
 use super::spread::{FirstAttempt, spread};
 use crate::connect::{Node, ServerRun, Submitted};
 use crate::error::{Error, Result};
-use crate::protocol::{Division, Replies, Request};
+use crate::protocol::{Division, NewerCommand, Replies, Request};
 use crate::time::{Backoff, Deadline};
 
 /// Queues a request on an open connection, without waiting.
@@ -55,6 +56,9 @@ async fn with_scripts(
     replies: Replies,
 ) -> Result<Replies> {
     let Some((unknown, places)) = request.with_unknown_scripts(&replies) else { return Ok(replies) };
+    if request.lost_read_only(&unknown) {
+        learn_missing(binding, request, NewerCommand::EvalRo);
+    }
     let again = Box::pin(run_divided(binding, &unknown, deadline, false, None, Division::BySlot)).await?;
     Ok(replies.with_replaced(&places, again))
 }

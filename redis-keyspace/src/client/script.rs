@@ -7,10 +7,10 @@ use futures_core::future::BoxFuture;
 use super::binding::Binding;
 use super::run::run;
 use crate::error::{Error, Result};
-use crate::protocol::{Replies, Reply, Request, Script, ScriptCall, ScriptForm, read};
+use crate::protocol::{LuaScript, Replies, Reply, Request, ScriptCall, ScriptForm, read};
 use crate::time::Deadline;
 
-impl Script {
+impl LuaScript {
     /// Runs the script. Takes one round trip, and a second one if the server does not know the
     /// script.
     pub(crate) async fn run(

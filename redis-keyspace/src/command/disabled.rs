@@ -49,22 +49,22 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "SET" => Reply::Ok,
         // Reads of collections: what a key that does not exist contains.
         "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "ZUNION" | "ZINTER" | "ZDIFF"
-        | "HGETALL" | "HKEYS" | "HVALS" => Reply::Array(Vec::new()),
+        | "HGETALL" | "HKEYS" | "HVALS" | "XRANGE" | "XREVRANGE" => Reply::Array(Vec::new()),
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "ZRANDMEMBER" | "HGET"
         | "HMGET" | "HRANDFIELD" | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" | "HPTTL"
-        | "HPEXPIRETIME" | "HGETEX" => Reply::Nil,
+        | "HPEXPIRETIME" | "HGETEX" | "XREAD" => Reply::Nil,
         "LLEN" | "SCARD" | "SISMEMBER" | "SINTERCARD" | "ZCARD" | "ZCOUNT" | "ZLEXCOUNT" | "ZINTERCARD"
-        | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT" | "BITCOUNT" | "PFCOUNT" => Reply::Int(0),
+        | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT" | "BITCOUNT" | "PFCOUNT" | "XLEN" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.
         "LPOP" | "RPOP" | "LMOVE" | "LMPOP" | "SPOP" | "ZPOPMIN" | "ZPOPMAX" | "ZMPOP" | "HPEXPIRE"
         | "HPEXPIREAT" | "HPERSIST" | "HGETDEL" => Reply::Nil,
         "LREM" | "LPUSHX" | "RPUSHX" | "LINSERT" | "SREM" | "SMOVE" | "ZREM" | "ZREMRANGEBYRANK"
-        | "ZREMRANGEBYSCORE" | "ZREMRANGEBYLEX" | "HDEL" => Reply::Int(0),
+        | "ZREMRANGEBYSCORE" | "ZREMRANGEBYLEX" | "HDEL" | "XDEL" | "XTRIM" | "XACK" => Reply::Int(0),
         // What a key that does not exist is combined to, which deletes another one.
         "SINTERSTORE" | "SUNIONSTORE" | "SDIFFSTORE" | "ZUNIONSTORE" | "ZINTERSTORE" | "ZDIFFSTORE"
         | "ZRANGESTORE" => Reply::Int(0),
         "LTRIM" => Reply::Ok,
-        "LSET" => Reply::Error("ERR no such key".to_owned()),
+        "LSET" | "XINFO" => Reply::Error("ERR no such key".to_owned()),
         "RENAME" => Reply::Error("ERR no such key".to_owned()),
         _ => return None,
     })

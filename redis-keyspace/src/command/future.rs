@@ -10,13 +10,13 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Target, explain_missing, has_refusal, has_wrong_type,
-    is_answered_by_replica, is_final, is_redirected, may_be_repeated, naming_types, not_run,
-    renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit, submit_to_replica,
+    Binding, DeadlineWatch, Observed, Subject, Target, explain_missing, has_refusal, has_wrong_type,
+    is_answered_by_replica, is_final, is_redirected, learn_missing, may_be_repeated, may_have, naming_types,
+    not_run, renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit, submit_to_replica,
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::{Replies, Reply, Request, read};
+use crate::protocol::{NewerCommand, Replies, Reply, Request, read};
 use crate::schema::Reads;
 use crate::time::{Deadline, Expiry};
 
@@ -36,7 +36,13 @@ impl<T> Command<T> {
             if let Some(ttl) = binding.ttl {
                 request.set_keyspace_lifetime(Expiry::After(ttl))?;
             }
+            if request.only_script().is_some() {
+                choose_form(request, subject, binding);
+            }
             let request = &*request;
+            if !call.others.is_empty() {
+                call.check_others(subject.keyspace, &call.target, binding)?;
+            }
             if binding.is_disabled {
                 observed.to(binding);
                 binding.checks.pass(unreadable.as_ref())?;
@@ -122,6 +128,11 @@ impl<T> Command<T> {
     /// Sends the whole script of a command that was not run because the server did not know it.
     fn with_script(&self, whole: Request, deadline: Deadline) -> Result<CommandProgress> {
         let binding = self.call.target.resolve(self.subject.keyspace)?;
+        if let Ok(request) = &self.request
+            && request.lost_read_only(&whole)
+        {
+            learn_missing(&binding, request, NewerCommand::EvalRo);
+        }
         Ok(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
     }
 
@@ -239,8 +250,20 @@ impl<T> Command<T> {
                 Ok(request) => explain_missing(error, request, subject, &call.target),
                 Err(_) => error,
             };
-            subject.explain(error, request.ok())
+            subject.explain(call.naming_templates(subject.keyspace, error), request.ok())
         })
+    }
+}
+
+/// Chooses how a script is sent. A replica may not know the scripts of its master, and servers
+/// before 7.0 lack the command for scripts that must not write.
+#[cold]
+fn choose_form(request: &mut Request, subject: &Subject, binding: &Binding) {
+    let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
+    let has_read_only = !by_replica && may_have(binding, request, NewerCommand::EvalRo);
+    if let Some(script) = request.only_script() {
+        script.sends_whole |= by_replica;
+        script.is_read_only &= has_read_only;
     }
 }
 

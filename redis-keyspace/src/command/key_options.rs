@@ -33,6 +33,12 @@ impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> KeyOptions<S, V, O> {
         Self { key: key.clone(), options: Some(options), ttl: None, call: CallOptions::of_key(key) }
     }
 
+    /// Returns the key and the options; `None` after the command was built.
+    pub(in crate::command) fn into_parts(self) -> Option<(Key<S, V>, O, CallOptions)> {
+        let Self { key, options, call, .. } = self;
+        Some((key, options?, call))
+    }
+
     /// Replaces the declared lifetime.
     pub(in crate::command) fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }

@@ -23,31 +23,45 @@ mod get_ex;
 mod inspect;
 #[cfg(feature = "json")]
 mod json;
+mod key_group;
 mod key_options;
 mod many;
 mod ping;
 mod positions;
 mod progress;
+mod raw;
+mod script;
 mod set;
 mod set_many;
 mod transfer;
 mod ttl;
 
 pub use base::{Command, IntoCommand};
-pub use batch::{Batch, Commands};
-#[cfg(feature = "embedded")]
-pub(crate) use collection::NEIGHBOURS;
+pub use batch::{Batch, Commands, Watch, Watched};
 pub use collection::{
     BitField, BitOffset, BitWidth, BlockingPop, Extreme, FieldExpiry, FieldPersist, HExpire, HGetEx,
     HRandFields, HSetMany, I, Incr, Inserted, LPos, LRem, ListEnd, MultiPop, Overflow, Pop, Push, RankPage,
     ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
     ZRange, ZRank,
 };
+#[doc(hidden)] // The module `stream` shows them.
+pub use collection::{
+    Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
+    ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+};
+#[cfg(feature = "embedded")]
+pub(crate) use collection::{DELETE_CONSUMER, NEIGHBOURS};
 pub(crate) use collection::{all_fields, change_field, decode_record};
 pub use dump::{Dump, Restore};
 pub use expire::Expire;
 pub use get_ex::GetEx;
+pub use key_group::KeyGroup;
 pub(crate) use many::get_many_bytes;
+pub use raw::RawCommand;
+pub use script::{
+    Script, ScriptArgument, ScriptDefinition, ScriptInput, ScriptReply, ScriptResult, check_script,
+    count_keys,
+};
 pub use set::SetValue;
 #[cfg(feature = "embedded")]
 pub(crate) use set_many::SET_IF_ALL_ABSENT;

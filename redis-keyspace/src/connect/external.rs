@@ -306,6 +306,16 @@ pub(super) fn pipeline(request: &Request, namespace: &str) -> Pipeline {
     pipeline
 }
 
+/// Returns the commands of a transaction after MULTI as a pipeline.
+pub(super) fn executing(request: &Request, namespace: &str) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(request.replies());
+    for packet in request.packets() {
+        append(&mut pipeline, &Request::One(packet.clone()), namespace);
+    }
+    pipeline.cmd("EXEC");
+    pipeline
+}
+
 fn append(pipeline: &mut Pipeline, request: &Request, namespace: &str) {
     request.visit(&mut |wire| match wire {
         Wire::Bare(name) => {
@@ -313,18 +323,12 @@ fn append(pipeline: &mut Pipeline, request: &Request, namespace: &str) {
         }
         Wire::Packet(packet) => {
             // Connections of the application may reach any server, so the whole script is sent.
-            let script = packet.as_kept_script();
+            let script = packet.as_whole_script();
             let packet = script.as_ref().unwrap_or(packet);
             pipeline.cmd(packet.name);
-            for argument in packet.head.iter().flat_map(|head| head.iter()) {
-                pipeline.arg(argument);
-            }
-            packet.keys.visit(namespace, &mut |parts| {
+            packet.visit_words(namespace, &mut |parts| {
                 pipeline.arg(parts.concat());
             });
-            for argument in packet.args.iter() {
-                pipeline.arg(argument);
-            }
         }
     });
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::credentials::IssuedCredentials;
 use super::facts::ServerInfo;
-use super::stream::Stream;
+use super::stream::ByteStream;
 #[cfg(feature = "tls")]
 use super::tls::failure_of;
 use crate::config::{LoginMode, Protocol, Secret, Settings};
@@ -43,7 +43,7 @@ impl LoginFailure {
 }
 
 /// Prepares a new connection for commands, and requests facts about the server.
-pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
+pub(super) async fn login(stream: &mut ByteStream, settings: &Settings) -> Result<Login, LoginFailure> {
     let mut conversation = Conversation::new(stream, settings);
     let (speaks_resp3, mut server) = if settings.protocol == Protocol::Resp2 {
         (false, conversation.resp2().await?)
@@ -65,7 +65,7 @@ pub(super) async fn login(stream: &mut Stream, settings: &Settings) -> Result<Lo
 /// Logs a connection to a sentinel in, with RESP3 if possible. Returns the reply to HELLO if the
 /// sentinel knows it, and the bytes after the last reply.
 pub(super) async fn greet(
-    stream: &mut Stream,
+    stream: &mut ByteStream,
     settings: &Settings,
 ) -> Result<(Option<Reply>, BytesMut), LoginFailure> {
     let mut conversation = Conversation::new(stream, settings);
@@ -104,7 +104,7 @@ pub(super) async fn greet(
 
 /// Prepares a new connection for commands, using only commands that every proxy accepts. The server
 /// reports nothing about itself.
-pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Result<Login, LoginFailure> {
+pub(super) async fn plain_login(stream: &mut ByteStream, settings: &Settings) -> Result<Login, LoginFailure> {
     let mut conversation = Conversation::new(stream, settings);
     let db = settings.db.to_string();
     let auth = auth(settings);
@@ -144,7 +144,7 @@ pub(super) async fn plain_login(stream: &mut Stream, settings: &Settings) -> Res
 
 /// Sends commands on a connection that is logged in, and returns the first error reply.
 pub(super) async fn probe(
-    stream: &mut Stream,
+    stream: &mut ByteStream,
     settings: &Settings,
     packets: &[Packet],
 ) -> Result<Option<Error>, LoginFailure> {
@@ -180,7 +180,7 @@ fn text(reply: &Reply) -> Option<&str> {
 
 /// Asks a server that is logged in for its role. Returns `None` if the user may not ask.
 pub(super) async fn ask_role(
-    stream: &mut Stream,
+    stream: &mut ByteStream,
     settings: &Settings,
 ) -> Result<Option<String>, LoginFailure> {
     let mut conversation = Conversation::new(stream, settings);
@@ -279,7 +279,7 @@ fn default_name() -> Option<&'static str> {
 }
 
 struct Conversation<'s> {
-    stream: &'s mut Stream,
+    stream: &'s mut ByteStream,
     settings: &'s Settings,
     decoder: Decoder,
     input: BytesMut,
@@ -288,7 +288,7 @@ struct Conversation<'s> {
 }
 
 impl<'s> Conversation<'s> {
-    fn new(stream: &'s mut Stream, settings: &'s Settings) -> Self {
+    fn new(stream: &'s mut ByteStream, settings: &'s Settings) -> Self {
         Self { stream, settings, decoder: Decoder::default(), input: BytesMut::new(), heard: false }
     }
 
@@ -454,11 +454,11 @@ impl<'s> Conversation<'s> {
     fn with_likely_cause(&self, error: Error) -> Error {
         match self.stream {
             _ if self.heard => error,
-            Stream::Tcp(_) => error.explained(
+            ByteStream::Tcp(_) => error.explained(
                 "if this is a TLS port, use a rediss:// URL or set REDIS_TLS=true (feature `tls`)",
             ),
             #[cfg(feature = "tls")]
-            Stream::Tls(_) if self.settings.tls.as_ref().is_some_and(|tls| tls.client.is_none()) => {
+            ByteStream::Tls(_) if self.settings.tls.as_ref().is_some_and(|tls| tls.client.is_none()) => {
                 error.explained("if it requires a client certificate, set one")
             }
             _ => error,

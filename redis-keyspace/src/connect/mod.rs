@@ -45,4 +45,5 @@ pub(crate) use sentinel::SentinelStatus;
 pub(crate) use subscription::{Delivery, Listener, Reach, Topic};
 #[cfg(feature = "tls")]
 pub(crate) use tls::check_tls;
+pub(crate) use value::to_driver;
 pub(crate) use wait::{ReplicaWait, ServerWait, run_and_wait};

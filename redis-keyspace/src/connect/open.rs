@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::atomicity::{Atomicity, closed_by};
 use super::facts::ServerFacts;
 use super::login::{Login, LoginFailure, ask_role, login, plain_login, probe};
-use super::stream::Stream;
+use super::stream::ByteStream;
 use crate::config::{Endpoint, LoginMode, Protocol, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Keys, Packet, script_probe};
@@ -20,7 +20,7 @@ use crate::protocol::{Keys, Packet, script_probe};
 ///
 /// If a provider returns the credentials, and the server rejects them, the provider is asked once
 /// more: the password may have been changed.
-pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), Error> {
     let (mut stream, login) = open_with_provider(settings, facts).await?;
     if let Endpoint::Sentinel(_) = settings.endpoint {
         check_role(&mut stream, settings, &login).await?;
@@ -29,7 +29,7 @@ pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<(St
 }
 
 /// Sentinels may name a server that is not the master yet, or no more.
-async fn check_role(stream: &mut Stream, settings: &Settings, login: &Login) -> Result<(), Error> {
+async fn check_role(stream: &mut ByteStream, settings: &Settings, login: &Login) -> Result<(), Error> {
     let role = match &login.server.role {
         Some(role) => Some(role.clone()),
         None => ask_role(stream, settings).await.map_err(LoginFailure::into_error)?,
@@ -44,7 +44,7 @@ async fn check_role(stream: &mut Stream, settings: &Settings, login: &Login) -> 
 }
 
 /// Opens a connection to any server that the settings stand for.
-async fn open_with_provider(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+async fn open_with_provider(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), Error> {
     let (Some(_), Some(cache)) = (&settings.credentials, &facts.credentials) else {
         return open_with(settings, facts).await;
     };
@@ -70,7 +70,7 @@ fn is_rejected<T>(outcome: &Result<T, Error>) -> bool {
 }
 
 /// Opens a connection and logs it in with the user and the password of the settings.
-async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), Error> {
+async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), Error> {
     let history = &facts.logins;
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
@@ -121,8 +121,8 @@ fn check_cluster(settings: &Settings, login: &Login) -> Result<(), Error> {
 
 /// The login that a server accepted.
 enum Detected {
-    Full((Stream, Login)),
-    Plain((Stream, Login)),
+    Full((ByteStream, Login)),
+    Plain((ByteStream, Login)),
 }
 
 /// Tries the full login, and the plain one if the connection is closed.
@@ -155,9 +155,9 @@ async fn detect(settings: &Settings, facts: &ServerFacts) -> Result<Detected, Er
     }
 }
 
-async fn full_login(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), LoginFailure> {
+async fn full_login(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), LoginFailure> {
     let connect = async {
-        let mut stream = Stream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
+        let mut stream = ByteStream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
         let login = login(&mut stream, settings).await?;
         Ok((stream, login))
     };
@@ -170,8 +170,8 @@ async fn full_login(settings: &Settings, facts: &ServerFacts) -> Result<(Stream,
     outcome
 }
 
-async fn plain(settings: &Settings, facts: &ServerFacts) -> Result<(Stream, Login), LoginFailure> {
-    let mut stream = Stream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
+async fn plain(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), LoginFailure> {
+    let mut stream = ByteStream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
     let login = plain_login(&mut stream, settings).await?;
     Ok((stream, login))
 }

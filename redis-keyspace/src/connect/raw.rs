@@ -10,9 +10,12 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 use super::atomicity::SendPlan;
 use super::attempt::Attempt;
 use super::exclusive::ExclusiveManager;
+use super::external::{executing, pipeline};
 use super::raw_session::RawSession;
 use super::redact::{MayRepeat, commands};
-use crate::protocol::Request;
+use crate::error::{Budget, Error};
+use crate::protocol::{Reply, Request};
+use crate::time::Deadline;
 
 /// An exclusive connection of the `redis` crate, lent by [`Redis::raw`](crate::Redis::raw). It
 /// implements [`ConnectionLike`], so the driver's whole API works on it.
@@ -89,6 +92,51 @@ impl RawConnection {
         let replies = driver.send_packed_commands(pipeline, 0, pipeline.len()).await;
         self.session.answered_pipeline(pipeline, 0, &replies);
         replies
+    }
+
+    /// Sends a request of the library and returns its replies. Fails if the server rejects MULTI
+    /// and the request needs it: a script can't take the place of MULTI if keys are watched.
+    pub(crate) async fn request(
+        &mut self,
+        request: &Request,
+        namespace: &str,
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>, Error> {
+        match self.plan(request) {
+            SendPlan::Unchanged => {}
+            SendPlan::AsScript => {
+                return Err(Error::invalid_input(
+                    "the server rejects MULTI, which transactions with watched keys need; nothing was sent; permit \
+                     `+@transaction` in the ACL of the user",
+                ));
+            }
+            SendPlan::Rejected(error) => return Err(error),
+        }
+        let mut replies = Vec::new();
+        let commands = match (&self.source, request) {
+            // Nothing is known about a server of the application. If it rejects MULTI, it would run
+            // the commands after it.
+            (RawSource::External(_), Request::Atomic(_)) => {
+                let mut multi = Pipeline::new();
+                multi.cmd("MULTI");
+                replies = self.replies(&multi, deadline).await?;
+                if !matches!(replies.as_slice(), [Reply::Ok]) {
+                    return Ok(replies);
+                }
+                executing(request, namespace)
+            }
+            _ => pipeline(request, namespace),
+        };
+        replies.extend(self.replies(&commands, deadline).await?);
+        Ok(replies)
+    }
+
+    async fn replies(&mut self, commands: &Pipeline, deadline: Deadline) -> Result<Vec<Reply>, Error> {
+        let replies = deadline.bound(Budget::Reply, self.send(commands)).await?.map_err(Error::driver)?;
+        if replies.len() != commands.len() {
+            return Err(Error::protocol("not every command was answered"));
+        }
+        Ok(replies.into_iter().map(Reply::from).collect())
     }
 
     fn driver(&mut self) -> Option<&mut MultiplexedConnection> {

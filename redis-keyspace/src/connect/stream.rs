@@ -17,7 +17,7 @@ use crate::error::Error;
 /// How long a peer may be silent before the system sends a TCP keepalive probe.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-pub(crate) enum Stream {
+pub(crate) enum ByteStream {
     Tcp(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
@@ -27,7 +27,7 @@ pub(crate) enum Stream {
     Memory(tokio::io::DuplexStream),
 }
 
-impl Stream {
+impl ByteStream {
     /// Opens a stream. The caller limits the time.
     #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "for TLS only"))]
     pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
@@ -112,18 +112,18 @@ async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 macro_rules! each {
     ($self:expr, $stream:ident => $call:expr) => {
         match $self.get_mut() {
-            Stream::Tcp($stream) => $call,
+            ByteStream::Tcp($stream) => $call,
             #[cfg(feature = "tls")]
-            Stream::Tls($stream) => $call,
+            ByteStream::Tls($stream) => $call,
             #[cfg(unix)]
-            Stream::Unix($stream) => $call,
+            ByteStream::Unix($stream) => $call,
             #[cfg(feature = "embedded")]
-            Stream::Memory($stream) => $call,
+            ByteStream::Memory($stream) => $call,
         }
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ByteStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -133,7 +133,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ByteStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         each!(self, stream => Pin::new(stream).poll_write(context, bytes))
     }

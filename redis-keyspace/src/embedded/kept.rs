@@ -15,8 +15,10 @@ pub(super) fn register(server: &Server) {
             return Err(Reply::error("ERR the script takes a key, a lifetime, a flag and a command"));
         };
         let starts = &renews[..] == b"1" || is_absent(script, key)?;
-        let mut words: Vec<&[u8]> = vec![command, key];
+        let mut words: Vec<&[u8]> = vec![command];
         words.extend(args.iter().map(|argument| &argument[..]));
+        // The key follows the command, or the subcommand of XGROUP.
+        words.insert(if command == "XGROUP" { 2.min(words.len()) } else { 1 }, key);
         let reply = script.call(&words);
         if starts && !matches!(reply, Reply::Error(_)) {
             call(script, &[b"PEXPIRE", key, millis])?;

@@ -34,8 +34,10 @@ mod locks;
 mod lua;
 mod rate_limits;
 mod records;
+mod streams;
 mod transactions;
 mod updates;
+mod workers;
 
 pub use redis_keyspace_embedded::*;
 
@@ -54,8 +56,10 @@ fn register_scripts(server: &Server) {
     locks::register(server);
     rate_limits::register(server);
     records::register(server);
+    streams::register(server);
     transactions::register(server);
     updates::register(server);
+    workers::register(server);
 }
 
 impl RedisBuilder {

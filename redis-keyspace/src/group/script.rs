@@ -1,10 +1,8 @@
 //! The script that reads the generation of a group, and creates one if none exists.
 
-use std::sync::LazyLock;
-
 use crate::error::{Error, Result, later_version};
 use crate::key::{KeyText, generation_text, parse_generation};
-use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
+use crate::protocol::{Args, Keys, LuaScript, Reply, ScriptCall, read};
 use crate::random;
 use crate::schema::Lifetime;
 use crate::time::millis;
@@ -20,7 +18,7 @@ end
 if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return there";
 
-pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(GROUP_SCRIPT));
+pub(super) static SCRIPT: LuaScript = LuaScript::new(GROUP_SCRIPT);
 
 pub(super) fn call(key: KeyText, lifetime: Lifetime) -> Result<ScriptCall> {
     let mut args = Args::default();

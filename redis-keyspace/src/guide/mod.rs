@@ -10,9 +10,11 @@
 //! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
 //! | [`records`] | structs in hashes: whole, field by field, updated atomically |
 //! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
+//! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
 //! | [`commands`] | each command, the method that sends it, and whether redis-rs and fred have one |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
+//! | [`scripts`] | Lua scripts, functions, transactions on watched keys, raw commands on a key |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
 //! | [`servers`] | configuring servers, credentials that change, choosing a server, namespaces, tenants, pools |
 //! | [`cluster`] | clusters: finding the nodes, commands on many slots, failovers, scans |
@@ -43,6 +45,8 @@ pub mod collections {}
 pub mod records {}
 #[doc = include_str!("channels.md")]
 pub mod channels {}
+#[doc = include_str!("streams.md")]
+pub mod streams {}
 
 #[doc = include_str!("commands.md")]
 pub mod commands {}
@@ -52,6 +56,9 @@ pub mod caching {}
 
 #[doc = include_str!("coordination.md")]
 pub mod coordination {}
+
+#[doc = include_str!("scripts.md")]
+pub mod scripts {}
 
 #[doc = include_str!("scans.md")]
 pub mod scans {}

@@ -1,5 +1,6 @@
 //! A kind as data.
 
+use super::collection::{Trim, TrimPolicy};
 use super::role::{Layout, Role};
 use super::traits::Kind;
 
@@ -15,6 +16,10 @@ pub struct KindMeta {
     /// Whether a key holds several elements.
     pub(crate) is_collection: bool,
     pub(crate) layout: Layout,
+    /// Whether a key grows until it is trimmed.
+    is_trimmed: bool,
+    /// How the declaration says that keys are trimmed.
+    pub(crate) trim: TrimPolicy,
 }
 
 impl KindMeta {
@@ -29,6 +34,8 @@ impl KindMeta {
             role: V::ROLE,
             is_collection: V::IS_COLLECTION,
             layout: V::LAYOUT,
+            is_trimmed: V::IS_TRIMMED,
+            trim: TrimPolicy::Unset,
         }
     }
 
@@ -53,6 +60,31 @@ impl KindMeta {
             "a lock needs a TTL: if its holder dies, it would be held forever; write `ttl = \"30s\"` instead of \
              `ttl = none`; the lock is renewed while its holder lives"
         );
+        assert!(
+            !self.is_trimmed || !matches!(self.trim, TrimPolicy::Unset),
+            "a stream with `ttl = none` grows until it is trimmed: write `trim = \"~100000\"` to keep at least that \
+             many entries, or `trim = none` if the program trims it"
+        );
         self
+    }
+
+    /// Sets how each write trims the keys, as the attribute declares.
+    #[must_use]
+    #[track_caller]
+    pub const fn trimmed(self, trim: Trim) -> Self {
+        self.with_trim(TrimPolicy::To(trim))
+    }
+
+    /// Sets that writes do not trim the keys, as the attribute declares.
+    #[must_use]
+    #[track_caller]
+    pub const fn untrimmed(self) -> Self {
+        self.with_trim(TrimPolicy::None)
+    }
+
+    #[track_caller]
+    const fn with_trim(self, trim: TrimPolicy) -> Self {
+        assert!(self.is_trimmed, "`trim` is for streams: keys of this kind are not trimmed; remove it");
+        Self { trim, ..self }
     }
 }

@@ -19,7 +19,10 @@ mod traits;
 mod uuid;
 
 pub use channel::Channel;
-pub use collection::{Bitmap, Hash, HyperLogLog, List, Record, Set, SortedSet};
+pub use collection::{
+    Bitmap, Hash, HyperLogLog, InvalidStreamId, List, Record, Set, SortedSet, Stream, StreamId, Trim,
+};
+pub(crate) use collection::{TrimBound, TrimPolicy};
 pub use counter::Counter;
 pub use error::{DecodeError, EncodeError};
 pub use field::{

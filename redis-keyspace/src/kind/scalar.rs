@@ -129,6 +129,11 @@ impl SingleValue for bool {
         }
     }
 
+    fn of_nil() -> Option<Self> {
+        // Lua returns `false` as nil.
+        Some(false)
+    }
+
     fn borrow(owned: &Self) -> &Self {
         owned
     }

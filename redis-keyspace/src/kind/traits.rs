@@ -35,6 +35,10 @@ pub trait Kind: 'static {
     #[doc(hidden)]
     const LAYOUT: Layout = Layout::OfType;
 
+    /// Whether a key grows until it is trimmed. So a declaration without a TTL says how.
+    #[doc(hidden)]
+    const IS_TRIMMED: bool = false;
+
     /// The purpose of the keys, if it is not to store data.
     #[doc(hidden)]
     const ROLE: Role = Role::Data;
@@ -95,6 +99,9 @@ pub trait SingleValue: Kind {
     /// The type of values written, by reference.
     type Borrowed: ?Sized;
 
+    /// The name of the field that contains the value in an entry of a [`Stream`](super::Stream).
+    const STREAM_FIELD: &'static str = "value";
+
     /// Appends the encoded value to `out`.
     ///
     /// # Errors
@@ -135,6 +142,13 @@ pub trait SingleValue: Kind {
     /// As `decode`.
     fn decode_owned(bytes: bytes::Bytes) -> Result<Self::Owned, DecodeError> {
         Self::decode(&bytes)
+    }
+
+    /// The value that a script returns as nil, if there is one.
+    #[doc(hidden)]
+    #[must_use]
+    fn of_nil() -> Option<Self::Owned> {
+        None
     }
 
     /// Borrows an owned value, so a loaded value can be stored.

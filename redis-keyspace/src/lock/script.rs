@@ -2,7 +2,7 @@
 //!
 //! On servers that have them, commands replace the scripts that renew and release.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::client::{Binding, delete_if_equal, run_newer};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
-use crate::protocol::{Args, Keys, NewerCommand, Packet, Reply, Script, ScriptCall, read};
+use crate::protocol::{Args, Keys, LuaScript, NewerCommand, Packet, Reply, ScriptCall, read};
 use crate::random;
 use crate::time::Deadline;
 
@@ -62,9 +62,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('UNLINK', KEYS[1])
 return 1";
 
-static ACQUIRING: LazyLock<Script> = LazyLock::new(|| Script::new(ACQUIRE));
-static RENEWING: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
-static RELEASING: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE));
+static ACQUIRING: LuaScript = LuaScript::new(ACQUIRE);
+static RENEWING: LuaScript = LuaScript::new(RENEW);
+static RELEASING: LuaScript = LuaScript::new(RELEASE);
 
 /// The identity of a holder. It has no `Debug`, because anyone who knows it can release the lock.
 struct Token(String);

@@ -77,6 +77,8 @@ fn on_some(packet: &Packet, some: Vec<KeyText>) -> Packet {
         inherits_lifetime: *inherits_lifetime,
         // Commands that can be divided give no lifetime.
         key_lifetime: None,
+        places: None,
+        script: None,
     }
 }
 
@@ -94,5 +96,7 @@ impl Request {
 /// Whether a command on several keys is the same as several commands on one key each.
 fn is_divisible(packet: &Packet) -> bool {
     let has_simple_keys = matches!(packet.keys, Keys::Many(_) | Keys::CompanionsOf(..));
-    has_simple_keys && matches!(packet.name, "MGET" | "UNLINK" | "DEL" | "EXISTS" | "TOUCH")
+    has_simple_keys
+        && packet.places.is_none()
+        && matches!(packet.name, "MGET" | "UNLINK" | "DEL" | "EXISTS" | "TOUCH")
 }

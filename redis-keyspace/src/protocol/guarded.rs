@@ -70,6 +70,8 @@ pub(super) struct Unguarded<'p> {
 /// Returns the command inside a guarded write, or `None` for any other command.
 pub(super) fn unguarded(packet: &Packet) -> Option<Unguarded<'_>> {
     let Keys::Pairs(keys, _) = &packet.keys else { return None };
+    // Other scripts have such keys, too.
+    packet.head.as_ref()?.iter().next().filter(|script| *script == GUARDED_WRITE.as_bytes())?;
     let mut args: Vec<_> = packet.args.iter().collect();
     let (returned, name) = (args.pop()?, args.pop()?);
     Some(Unguarded { name, keys, args, returned })

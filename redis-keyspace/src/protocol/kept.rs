@@ -1,14 +1,10 @@
 //! Writes that give the key that they write its lifetime in the same atomic step.
 
-use std::sync::LazyLock;
-
 use super::args::{Args, write_bulk, write_length};
 use super::key_lifetime::KeyLifetime;
 use super::keys::{KeyCount, Keys};
 use super::packet::Packet;
-use super::reply::{Replies, Reply};
-use super::request::Request;
-use super::script::Script;
+use super::script::LuaScript;
 use super::script_form::ScriptForm;
 use super::wire_buffer::WireBuffer;
 
@@ -21,13 +17,19 @@ use super::wire_buffer::WireBuffer;
 /// is read again as text. No other command returns such large numbers.
 ///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds; `1` if every write renews it, otherwise
-/// `0`; the command; and its arguments after the key.
+/// `0`; the command; and its arguments. The key comes before them, but after the subcommand of
+/// XGROUP.
 pub(crate) const KEPT_WRITE: &str = "\
 local starts = ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0
 if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', KEYS[1], ARGV[1]) then
   return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
 end
-local reply = redis.pcall(ARGV[3], KEYS[1], unpack(ARGV, 4))
+local reply
+if ARGV[3] == 'XGROUP' then
+  reply = redis.pcall(ARGV[3], ARGV[4], KEYS[1], unpack(ARGV, 5))
+else
+  reply = redis.pcall(ARGV[3], KEYS[1], unpack(ARGV, 4))
+end
 if starts and not (type(reply) == 'table' and reply.err) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
   return redis.call('HGET', KEYS[1], ARGV[4])
@@ -60,8 +62,13 @@ local failed = type(reply) == 'table' and reply.err
 if starts and reply and reply ~= 0 and not failed then redis.call('PEXPIRE', written, ARGV[1]) end
 return reply";
 
-static WRITE: LazyLock<Script> = LazyLock::new(|| Script::new(KEPT_WRITE));
-static TRANSFER: LazyLock<Script> = LazyLock::new(|| Script::new(KEPT_TRANSFER));
+static WRITE: LuaScript = LuaScript::new(KEPT_WRITE);
+static TRANSFER: LuaScript = LuaScript::new(KEPT_TRANSFER);
+
+/// The script that runs a command on these keys.
+pub(super) fn script(keys: &Keys) -> &'static LuaScript {
+    if keys.as_slice().len() == 1 { &WRITE } else { &TRANSFER }
+}
 
 impl Keys {
     /// The position of the key that a command on several keys writes, counted from 1: the first one
@@ -82,11 +89,12 @@ impl Packet {
     ) {
         let keys = self.keys.as_slice();
         let is_transfer = keys.len() != 1;
-        let (name, script) = if is_transfer { &TRANSFER } else { &WRITE }.words(form);
+        let (name, script) = script(&self.keys).words(form);
+        let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.len(), head.copied_length()));
         let bytes = &mut out.bytes;
-        bytes.reserve(128 + script.len() + self.keys.length() + self.args.copied_length());
+        bytes.reserve(128 + script.len() + self.keys.length() + head + self.args.copied_length());
         let places = if is_transfer { 2 } else { 0 };
-        write_length(bytes, b'*', 6 + keys.len() + places + self.args.len());
+        write_length(bytes, b'*', 6 + keys.len() + places + before + self.args.len());
         write_bulk(bytes, &[name]);
         write_bulk(bytes, &[script]);
         write_bulk(bytes, &[itoa::Buffer::new().format(keys.len())]);
@@ -98,12 +106,15 @@ impl Packet {
             write_bulk(bytes, &[self.counts_word()]);
         }
         write_bulk(bytes, &[self.name]);
+        if let Some(head) = &self.head {
+            head.write_to(out);
+        }
         self.args.write_to(out);
     }
 
     /// Returns the whole script as a command, for clients that encode commands themselves. `None`
     /// if the command is sent as it is.
-    pub(crate) fn as_kept_script(&self) -> Option<Self> {
+    pub(super) fn as_kept_script(&self) -> Option<Self> {
         let lifetime = self.key_lifetime?;
         let keys = self.keys.as_slice();
         let is_transfer = keys.len() != 1;
@@ -118,6 +129,7 @@ impl Packet {
             args.push(self.counts_word().as_bytes());
         }
         args.push(self.name.as_bytes());
+        self.head.iter().flat_map(|head| head.iter()).for_each(|argument| args.push(argument));
         self.args.iter().for_each(|argument| args.push(argument));
         Some(Self { args, ..Self::new("EVAL", Keys::Many(keys.to_vec())).with_head(head) })
     }
@@ -126,41 +138,4 @@ impl Packet {
     fn counts_word(&self) -> &'static str {
         if matches!(self.keys, Keys::Into(_, KeyCount::Sent)) { "1" } else { "0" }
     }
-}
-
-impl Request {
-    /// Returns the commands that the server did not run because it did not know the script, with
-    /// the whole script, and the positions of their replies.
-    pub(crate) fn with_unknown_scripts(&self, replies: &Replies) -> Option<(Self, Vec<usize>)> {
-        let replies = replies.as_slice();
-        if !replies.iter().any(is_unknown_script) {
-            return None;
-        }
-        let requests = match self {
-            Self::Batch(requests) => requests.as_slice(),
-            request => std::slice::from_ref(request),
-        };
-        let (mut again, mut places, mut at) = (Vec::new(), Vec::new(), 0);
-        for request in requests {
-            if let Self::One(packet) = request
-                && let Some(lifetime) = packet.key_lifetime
-                && replies.get(at).is_some_and(is_unknown_script)
-            {
-                let key_lifetime = Some(KeyLifetime { sends_script: true, ..lifetime });
-                again.push(Self::One(Packet { key_lifetime, ..packet.clone() }));
-                places.push(at);
-            }
-            at += request.replies();
-        }
-        let request = match again.len() {
-            0 => return None,
-            1 => again.pop()?,
-            _ => Self::Batch(again),
-        };
-        Some((request, places))
-    }
-}
-
-fn is_unknown_script(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(said) if said.starts_with("NOSCRIPT"))
 }

@@ -27,6 +27,9 @@ pub(crate) enum NewerCommand {
     ZMPop,
     /// And all commands of sharded channels.
     SPublish,
+    EvalRo,
+    Fcall,
+    FunctionLoad,
 }
 
 /// The first version of a server that has a command: major and minor.
@@ -65,6 +68,9 @@ impl NewerCommand {
             Self::ExpireOptions => "PEXPIRE with a condition",
             Self::Copy => "COPY",
             Self::SPublish => "SPUBLISH",
+            Self::EvalRo => "EVAL_RO",
+            Self::Fcall => "FCALL",
+            Self::FunctionLoad => "FUNCTION LOAD",
         }
     }
 
@@ -73,6 +79,9 @@ impl NewerCommand {
         match self {
             Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
             Self::SetNxGet
+            | Self::EvalRo
+            | Self::Fcall
+            | Self::FunctionLoad
             | Self::SPublish
             | Self::BitCountInBits
             | Self::BitPosInBits
@@ -97,6 +106,9 @@ impl NewerCommand {
             | Self::SetGet
             | Self::SetPxAt
             | Self::SetNxGet
+            | Self::EvalRo
+            | Self::Fcall
+            | Self::FunctionLoad
             | Self::SPublish
             | Self::BitCountInBits
             | Self::BitPosInBits
@@ -145,6 +157,8 @@ impl NewerCommand {
             b"ZMPOP" => Some(Self::ZMPop),
             b"BZMPOP" => Some(Self::BZMPop),
             b"SPUBLISH" => Some(Self::SPublish),
+            b"FCALL" | b"FCALL_RO" => Some(Self::Fcall),
+            b"FUNCTION" => Some(Self::FunctionLoad),
             b"SET" => Self::option_of_set(args),
             b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
             b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),

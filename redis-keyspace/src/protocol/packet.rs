@@ -4,6 +4,7 @@
 use super::args::{Args, write_bulk, write_length};
 use super::key_lifetime::KeyLifetime;
 use super::keys::Keys;
+use super::script::PacketScript;
 use super::script_form::ScriptForm;
 use super::sizes::SizeLimits;
 use super::wire_buffer::WireBuffer;
@@ -27,6 +28,11 @@ pub(crate) struct Packet {
     pub(crate) inherits_lifetime: bool,
     /// The lifetime that the command gives to its key. It is then sent as a script.
     pub(crate) key_lifetime: Option<KeyLifetime>,
+    /// How many of `args` precede each key, if not all keys precede the arguments. The command is
+    /// never divided by the slots of its keys.
+    pub(crate) places: Option<Box<[usize]>>,
+    /// The script of the application that the command runs. Then the name is `EVALSHA`.
+    pub(crate) script: Option<PacketScript>,
 }
 
 /// The position of a declared TTL in a command.
@@ -61,6 +67,8 @@ impl Packet {
             lifetime: None,
             inherits_lifetime: false,
             key_lifetime: None,
+            places: None,
+            script: None,
         }
     }
 
@@ -114,9 +122,12 @@ impl Packet {
     /// separator or is empty.
     #[inline]
     pub(crate) fn encode(&self, namespace: &str, out: &mut WireBuffer) {
-        if let Some(lifetime) = self.key_lifetime {
-            let form = if lifetime.sends_script { ScriptForm::Whole } else { ScriptForm::ByDigest };
-            return self.encode_kept(lifetime, form, namespace, out);
+        if let Some((_, sends_whole)) = self.sent_script() {
+            let form = if sends_whole { ScriptForm::Whole } else { ScriptForm::ByDigest };
+            return self.encode_script(form, true, namespace, out);
+        }
+        if self.places.is_some() {
+            return self.encode_placed(namespace, out);
         }
         let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.count, head.copied_length()));
         let bytes = &mut out.bytes;

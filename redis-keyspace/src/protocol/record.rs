@@ -1,12 +1,11 @@
 //! Writes of records: several fields in one atomic step, possibly only if the record is unchanged.
 
-use std::sync::LazyLock;
-
 use super::args::Args;
 use super::key_lifetime::KeyLifetime;
 use super::keys::Keys;
 use super::packet::{Packet, PacketLifetime};
-use super::script::{Script, ScriptCall};
+use super::script::LuaScript;
+use super::script_call::ScriptCall;
 use super::script_form::ScriptForm;
 
 /// Changes fields of a hash, and sets the lifetime of the key if this created it. With an expected
@@ -92,8 +91,8 @@ if #ARGV > 8 then redis.call('HDEL', KEYS[1], unpack(ARGV, 9)) end
 if starts then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('HGET', KEYS[1], field)";
 
-static WRITE: LazyLock<Script> = LazyLock::new(|| Script::new(RECORD_WRITE));
-static INCREMENT: LazyLock<Script> = LazyLock::new(|| Script::new(RECORD_INCREMENT));
+static WRITE: LuaScript = LuaScript::new(RECORD_WRITE);
+static INCREMENT: LuaScript = LuaScript::new(RECORD_INCREMENT);
 
 /// The changes of the fields of one hash.
 #[derive(Debug, Default)]
@@ -189,7 +188,7 @@ fn push_lifetime(lifetime: Option<KeyLifetime>, renews: bool, args: &mut Args) {
 }
 
 /// Returns the script that makes these changes.
-pub(crate) fn record_script() -> &'static Script {
+pub(crate) fn record_script() -> &'static LuaScript {
     &WRITE
 }
 

@@ -54,6 +54,21 @@ impl Reply {
 }
 
 impl Reply {
+    /// Returns what the reply is, for messages that must not contain it.
+    pub(crate) fn shape(&self) -> &'static str {
+        match self {
+            Self::Nil => "nil",
+            Self::Ok | Self::Status(_) => "a status",
+            Self::Int(_) => "an integer",
+            Self::Double(_) => "a double",
+            Self::Bool(_) => "a boolean",
+            Self::Bulk(_) | Self::TooLong(_) => "a string",
+            Self::Array(_) | Self::Push(_) => "a list",
+            Self::Map(_) => "a map",
+            Self::Error(_) | Self::Failed(_) => "an error",
+        }
+    }
+
     pub(crate) fn failed(error: Error) -> Self {
         Self::Failed(NoReply(Box::new(error)))
     }

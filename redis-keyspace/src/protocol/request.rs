@@ -1,9 +1,9 @@
 //! Requests, which are commands that are sent together.
 
 use super::KEYS_PER_COMMAND;
-use super::kept_scripts::KeptScripts;
 use super::keys::Keys;
 use super::packet::Packet;
+use super::script::LuaScript;
 use super::script_form::ScriptForm;
 use super::sizes::SizeLimits;
 use super::wire_buffer::WireBuffer;
@@ -111,7 +111,7 @@ impl Request {
             _ => self
                 .packets()
                 .iter()
-                .any(|packet| packet.key_lifetime.is_some() || matches!(packet.name, "EVAL" | "EVALSHA")),
+                .any(|packet| packet.sent_script().is_some() || matches!(packet.name, "EVAL" | "EVALSHA")),
         }
     }
 
@@ -174,21 +174,26 @@ impl Request {
         if let Self::One(packet) = self {
             return packet.encode(namespace, out);
         }
-        // The first command that needs a script of lifetimes sends it, the others its digest. A
-        // transaction that is rejected does not load the script, so each has its own first command.
-        let (mut sent, mut in_transaction) = (KeptScripts::default(), None);
+        // The first command that needs a script sends it, the others its digest. A transaction that
+        // is rejected does not load the script, so each has its own first command.
+        let (mut sent, mut in_transaction) = (Vec::new(), None);
+        // A single command of the caller is sent again with its script if the server did not know
+        // it.
+        let is_single = matches!(self, Self::Pipeline(_)) && self.requested().count() == 1;
         self.visit(&mut |wire| match wire {
-            Wire::Packet(packet) => match packet.key_lifetime {
+            Wire::Packet(packet) => match packet.sent_script() {
                 None => packet.encode(namespace, out),
-                Some(lifetime) => {
-                    let was_sent = in_transaction.as_mut().unwrap_or(&mut sent).note(&packet.keys);
-                    let is_known = was_sent && !lifetime.sends_script;
+                Some((script, sends_whole)) => {
+                    let sent: &mut Vec<&LuaScript> = in_transaction.as_mut().unwrap_or(&mut sent);
+                    let is_sent = is_single || sent.iter().any(|known| std::ptr::eq(*known, script));
+                    let is_known = is_sent && !sends_whole;
                     let form = if is_known { ScriptForm::ByDigest } else { ScriptForm::Whole };
-                    packet.encode_kept(lifetime, form, namespace, out);
+                    packet.encode_script(form, false, namespace, out);
+                    sent.push(script);
                 }
             },
             Wire::Bare(name) => {
-                in_transaction = (name == "MULTI").then(KeptScripts::default);
+                in_transaction = (name == "MULTI").then(Vec::new);
                 Packet::new(name, Keys::None).encode("", out);
             }
         });

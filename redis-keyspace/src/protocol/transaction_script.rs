@@ -169,7 +169,19 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     }
     let nothing = Args::default();
     for packet in packets {
+        if packet.places.is_some() || packet.script.is_some() {
+            return Err(Error::invalid_input(
+                "the server rejects MULTI, so a script replaces it, which runs no scripts of the application and no raw \
+                 commands with several keys; nothing was sent; run the command on its own, or permit MULTI",
+            ));
+        }
         let guarded = unguarded(packet);
+        if guarded.is_none() && matches!(packet.name, "EVAL" | "EVALSHA") {
+            return Err(Error::invalid_input(
+                "the server rejects MULTI, so a script replaces the transaction, and a script can't run another script; \
+                 nothing was sent; run the operation that is a script on its own",
+            ));
+        }
         let lasting = lifetime_text(packet);
         let mut before = Vec::new();
         let (keys, after, returned) = match &guarded {

@@ -1,11 +1,9 @@
 //! The script of the generic cell rate algorithm, in whole microseconds and fractions of one.
 
-use std::sync::LazyLock;
-
 use super::rate::{Quota, Reading};
 use crate::error::{Error, Result};
 use crate::key::KeyText;
-use crate::protocol::{Args, Keys, Reply, Script, ScriptCall, read};
+use crate::protocol::{Args, Keys, LuaScript, Reply, ScriptCall, read};
 
 /// The key stores the moment at which the limit is fully recovered. A check adds its cost to that
 /// moment, unless the result is further in the future than a full burst takes to recover. A stored
@@ -61,7 +59,7 @@ if not after(new, newpart, last, lastpart) then
 end
 return {allowed, string.format('%.0f', now), string.format('%.0f', whole), string.format('%.0f', part)}";
 
-pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RATE_LIMIT_SCRIPT));
+pub(super) static SCRIPT: LuaScript = LuaScript::new(RATE_LIMIT_SCRIPT);
 
 pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
     let mut args = Args::default();

@@ -1,6 +1,5 @@
 //! The script of fixed windows.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::decision::RateLimitDecision;
@@ -8,7 +7,7 @@ use super::rate::Quota;
 use super::script::read_answer;
 use crate::error::Result;
 use crate::key::KeyText;
-use crate::protocol::{Args, Keys, Reply, Script, ScriptCall};
+use crate::protocol::{Args, Keys, LuaScript, Reply, ScriptCall};
 
 /// The key stores the end of the window, and how many were allowed in it. A window ends one period
 /// after the check that started it. If the clock was set back, or the rate now has a shorter
@@ -46,7 +45,7 @@ if count + cost <= most then
 end
 return {allowed, string.format('%.0f', now), string.format('%.0f', last), string.format('%.0f', count)}";
 
-pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(FIXED_WINDOW_SCRIPT));
+pub(super) static SCRIPT: LuaScript = LuaScript::new(FIXED_WINDOW_SCRIPT);
 
 pub(super) fn call(key: KeyText, quota: &Quota, takes: bool) -> ScriptCall {
     let mut args = Args::default();

@@ -62,11 +62,12 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | `List<T>`, `Set<T>`, `SortedSet<T>`, `Hash<F, V>` | see [`List`](crate::List), [`Set`](crate::Set), [`SortedSet`](crate::SortedSet), [`Hash`](crate::Hash) |
 /// | `Record<T>` | [`load`](Key::load), [`save`](Key::save), `update`, and single fields; see [`Record`](struct@crate::Record) |
 /// | `Channel<T>` | [`publish`](Key::publish), [`subscribe`](Key::subscribe), [`subscribers`](Key::subscribers) |
+/// | `Stream<T>` | [`xadd`](Key::xadd), [`xrange`](Key::xrange), [`xread`](Key::xread), [`tail`](Key::tail), [`group`](Key::group); see [`Stream`](crate::Stream) |
 /// | `Lock` | [`lock`](Key::lock), [`try_lock`](Key::try_lock), [`with_lock`](Key::with_lock), [`is_locked`](Key::is_locked) |
 /// | `RateLimit` | [`check`](Key::check), [`peek`](Key::peek), [`allow_at_most`](Key::allow_at_most) |
 /// | `Once<V>` | [`run`](Key::run), [`try_run`](Key::try_run), [`result`](Key::result) |
 /// | `Group` | [`member`](Key::member), [`invalidate`](Key::invalidate) |
-/// | every stored kind | [`del`](Key::del), [`exists`](Key::exists), [`ttl`](Key::ttl), [`expire`](Key::expire), [`expire_at`](Key::expire_at), [`persist`](Key::persist), [`expire_time`](Key::expire_time), [`touch`](Key::touch), [`object_encoding`](Key::object_encoding), [`idle_time`](Key::idle_time), [`memory_usage`](Key::memory_usage), [`del_many`](Key::del_many) |
+/// | every stored kind | [`del`](Key::del), [`exists`](Key::exists), [`ttl`](Key::ttl), [`expire`](Key::expire), [`expire_at`](Key::expire_at), [`persist`](Key::persist), [`expire_time`](Key::expire_time), [`touch`](Key::touch), [`object_encoding`](Key::object_encoding), [`idle_time`](Key::idle_time), [`memory_usage`](Key::memory_usage), [`del_many`](Key::del_many), [`raw`](Key::raw) |
 /// | every kind that stores data | [`rename`](Key::rename), [`rename_if_absent`](Key::rename_if_absent), [`copy`](Key::copy), [`dump`](Key::dump), [`restore`](Key::restore) |
 /// | no I/O | [`as_str`](Key::as_str), [`as_bytes`](Key::as_bytes), [`arguments`](Key::arguments), [`template`](Key::template), [`slot`](Key::slot), [`wire_key`](Key::wire_key), [`on`](Key::on) |
 ///

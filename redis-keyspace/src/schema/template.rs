@@ -213,6 +213,13 @@ impl TemplateMeta {
         self.fills
     }
 
+    /// Returns how writes trim a stream, as the declaration says: `~100000`, `1000` or `none`.
+    /// `None` if it says nothing.
+    #[must_use]
+    pub fn trim(&self) -> Option<String> {
+        self.kind.trim.text()
+    }
+
     /// Returns the documentation of the field.
     #[must_use]
     pub const fn docs(&self) -> &'static str {
@@ -265,7 +272,8 @@ impl Serialize for TemplateMeta {
             })
             .collect();
         let ttl = self.lifetime().duration().map(|lifetime| lifetime.as_millis());
-        let fields = if self.declares_no_fills() { 9 } else { 8 };
+        let trim = self.trim();
+        let fields = 8 + usize::from(self.declares_no_fills()) + usize::from(trim.is_some());
         let mut template = serializer.serialize_struct("Template", fields)?;
         template.serialize_field("field", self.field)?;
         template.serialize_field("template", self.template)?;
@@ -278,6 +286,10 @@ impl Serialize for TemplateMeta {
             template.serialize_field("fills", &false)?;
         } else {
             template.skip_field("fills")?;
+        }
+        match trim {
+            Some(trim) => template.serialize_field("trim", &trim)?,
+            None => template.skip_field("trim")?,
         }
         template.serialize_field("docs", self.docs)?;
         template.end()

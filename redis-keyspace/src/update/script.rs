@@ -1,10 +1,8 @@
 //! The script of updates. It replaces a value only if the key still holds the value that was read.
 
-use std::sync::LazyLock;
-
 use crate::error::Result;
 use crate::key::Companion;
-use crate::protocol::{Args, Keys, Script, ScriptCall};
+use crate::protocol::{Args, Keys, LuaScript, ScriptCall};
 use crate::schema::Key;
 use crate::time::Expiry;
 
@@ -29,7 +27,7 @@ end
 if KEYS[2] then redis.call('UNLINK', KEYS[2]) end
 return {1}";
 
-pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(UPDATE_SCRIPT));
+pub(super) static SCRIPT: LuaScript = LuaScript::new(UPDATE_SCRIPT);
 
 /// The change of a value.
 #[derive(Clone, Copy)]

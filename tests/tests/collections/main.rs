@@ -1,5 +1,5 @@
-//! Lists, sets, sorted sets, hashes, bitmaps, HyperLogLogs and geo sets, on the embedded server, a
-//! real one and a cluster.
+//! Lists, sets, sorted sets, hashes, bitmaps, HyperLogLogs, geo sets and streams, on the embedded
+//! server, a real one and a cluster.
 
 #[macro_use]
 mod table;
@@ -24,11 +24,14 @@ mod scans;
 mod sets;
 mod sorted_sets;
 mod stored;
+mod stream_groups;
+mod streams;
 mod waiting;
+mod workers;
 mod wrong_types;
 
 use redis_keyspace::{
-    Bitmap, Bytes, Channel, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Text,
+    Bitmap, Bytes, Channel, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Stream, Text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,4 +147,12 @@ struct Keys {
     visitors: fn(id: u64, nth: u64) -> HyperLogLog<u64>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
+    #[key("log:{id}", hash_tag = id)]
+    log: fn(id: u64) -> Stream<u64>,
+    #[key("events:{id}", hash_tag = id, ttl = none, trim = "10")]
+    events: fn(id: u64) -> Stream<Json<Item>>,
+    #[key("loose:{id}", hash_tag = id, ttl = none, trim = "~100")]
+    loose: fn(id: u64) -> Stream<u64>,
+    #[key("renewed-log:{id}", hash_tag = id, renew = "write", trim = none)]
+    renewed_log: fn(id: u64) -> Stream<u64>,
 }

@@ -5,8 +5,9 @@ use redis_keyspace_tests::{PATIENCE, RealServer, require_in_scripts, unique_name
 
 use crate::Keys;
 use crate::table::check_all;
+use crate::workers::Jobs;
 
-catalog!(CATALOG = [Keys]);
+catalog!(CATALOG = [Keys, Jobs]);
 
 #[test]
 fn a_user_with_the_rules_of_the_catalog_can_run_every_operation() {

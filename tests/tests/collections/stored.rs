@@ -155,6 +155,18 @@ fn a_transaction_without_multi_contains_them() {
             assert_eq!(ranks.zscore(&2).await.unwrap(), Some(4.0));
             assert_eq!(scores.zadd(&3, 3.0).keep_top(1).await.unwrap(), true);
             assert_eq!(scores.zrank(&3).with_score().await.unwrap(), Some((0, 3.0)));
+
+            // A script can't run in a script. The other commands must not run either.
+            let notes = [(Keys::note(5, 1), "a"), (Keys::note(5, 2), "a")];
+            let stored = || Key::set_many(notes.clone()).only_if_all_absent();
+            for error in [
+                redis.transaction((list.rpush(&9), stored())).await.unwrap_err(),
+                redis.transaction((list.rpush(&9), scores.zaround(&3, 1))).await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            }
+            assert!(!list.exists().await.unwrap());
+            assert!(stored().await.unwrap() && !stored().await.unwrap());
         }),
     );
 }

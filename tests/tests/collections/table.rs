@@ -11,7 +11,7 @@ use redis_keyspace_tests::{
 
 use crate::{
     any_key, bitmaps, channels, combined, field_lifetimes, hashes, hyperloglogs, lists, rankings, records,
-    scans, sets, sorted_sets,
+    scans, sets, sorted_sets, stream_groups, streams, workers,
 };
 
 /// The check of one operation. The handle is in scope.
@@ -40,10 +40,11 @@ const TABLES: &[Table] = &[
     channels::TABLE,
     bitmaps::TABLE,
     hyperloglogs::TABLE,
+    streams::TABLE,
 ];
 
 pub(crate) async fn check_all(_: Redis) {
-    for (name, check) in TABLES.iter().copied().flatten() {
+    for (name, check) in TABLES.iter().copied().chain([stream_groups::TABLE, workers::TABLE]).flatten() {
         println!("{name}");
         check().await;
     }
@@ -118,14 +119,26 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/scan/members/operations.rs"),
         // The rest of the file is about options.
         include_str!("../../../redis-keyspace/src/update/record.rs").split("type Decide").next().unwrap(),
+        include_str!("../../../redis-keyspace/src/command/collection/stream/operations.rs"),
     ];
     // Those of keys. A file also has the methods of builders.
-    let operations: BTreeSet<&str> = (sources.iter().flat_map(|source| operations_of(source)))
-        .filter_map(|line| line.strip_prefix("    pub fn "))
-        .filter_map(|rest| rest.split(['<', '(']).next())
-        .collect();
+    let operations = public_methods(sources.iter().flat_map(|source| operations_of(source)));
     let tables = TABLES.iter().copied().chain([field_lifetimes::TABLE]);
     let checked: BTreeSet<&str> = tables.flatten().map(|(name, _)| *name).collect();
     assert!(operations.len() > 50, "{operations:?}");
     assert_eq!(operations, checked);
+}
+
+#[test]
+fn every_operation_of_a_group_has_a_check() {
+    let source = include_str!("../../../redis-keyspace/src/command/collection/stream/group.rs");
+    let checked: BTreeSet<&str> = stream_groups::TABLE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(public_methods(source.lines()), checked);
+}
+
+fn public_methods<'s>(lines: impl Iterator<Item = &'s str>) -> BTreeSet<&'s str> {
+    lines
+        .filter_map(|line| line.strip_prefix("    pub fn "))
+        .filter_map(|rest| rest.split(['<', '(']).next())
+        .collect()
 }

@@ -78,6 +78,28 @@ both_servers! {
         assert_eq!((all.0, all.7, all.15), (1, 8, 16));
     }
 
+    async fn batches_nest(redis: Redis) {
+        let commands = || {
+            let singles: Vec<Command<i64>> = (1..=3).map(|id| Keys::count(id).incr()).collect();
+            let pairs: Vec<_> = (1..=2).map(|id| (Keys::text(id).set("x"), Keys::text(id).get())).collect();
+            (singles, (Keys::text(3).exists(), [pairs, Vec::new()]), Keys::count(1).get())
+        };
+        let (singles, (exists, [pairs, none]), count) = redis.batch(commands()).await.unwrap();
+        let pair = || ((), Some("x".to_owned()));
+        assert_eq!((singles, exists, pairs, none.len(), count), (vec![1, 1, 1], false, vec![pair(), pair()], 0, 1));
+        let (singles, ..) = redis.transaction(commands()).await.unwrap();
+        assert_eq!(singles, [2, 2, 2]);
+        assert_eq!(redis.batch(Keys::count(1).incr()).await.unwrap(), 3);
+        assert_eq!(redis.transaction(vec![Vec::<Command<i64>>::new()]).await.unwrap(), [Vec::<i64>::new()]);
+        raw::<u64>(&redis, &["RPUSH", &wire(&Keys::text(9)), "x"]).await;
+        let (one, inner) = redis.batch((Keys::text(1).get(), vec![(Keys::text(9).get(), Keys::count(9).incr())])).each().await.unwrap();
+        assert_eq!(one.unwrap().as_deref(), Some("x"));
+        let [(wrong, count)] = <[_; 1]>::try_from(inner).unwrap();
+        assert_eq!((wrong.unwrap_err().kind(), count.unwrap()), (ErrorKind::WrongType, 1));
+        let error = redis.batch((Keys::text(9).get(), vec![(Keys::text(9).get(), Keys::count(9).incr())])).await.unwrap_err();
+        assert!(error.to_string().contains("2 of 3"), "{error}");
+    }
+
     async fn one_failure_does_not_hide_the_others(redis: Redis) {
         raw::<u64>(&redis, &["RPUSH", &wire(&Keys::text(2)), "x"]).await;
         raw::<()>(&redis, &["SET", &wire(&Keys::number(1)), "300"]).await;
@@ -226,6 +248,11 @@ fn a_batch_is_one_round_trip() {
         Keys::count(1).incr().on(&redis).await.unwrap();
         Keys::text(1).set("c").keep_ttl().on(&redis).await.unwrap();
         assert_eq!(server.round_trips() - trips, 4, "one each");
+        let nested = (many(), vec![many(), many()], [Keys::count(1).incr(), Keys::count(2).incr()]);
+        redis.batch(nested).await.unwrap();
+        assert_eq!(server.round_trips() - trips, 5);
+        redis.transaction((many(), vec![many(), many()])).await.unwrap();
+        assert_eq!(server.round_trips() - trips, 6);
     });
 }
 

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use redis_keyspace::command::ListEnd;
 use redis_keyspace::config::LoginMode;
 use redis_keyspace::rate_limit::{FixedWindow, Rate};
+use redis_keyspace::stream::{ReadFrom, StreamId};
 use redis_keyspace::update::Change;
+use redis_keyspace::worker::WorkerEvent;
 use redis_keyspace::{
-    Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Record, Redis, Set, SortedSet, Text,
+    Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Record, Redis, Set, SortedSet, Stream,
+    Text,
 };
 use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
@@ -64,6 +67,10 @@ struct Keys {
     hash: fn(id: u32) -> Hash<Text, i64>,
     #[key("record:{id}")]
     record: fn(id: u32) -> Record<Profile>,
+    #[key("jobs:{id}")]
+    jobs: fn(id: u32) -> Stream<Text>,
+    #[key("dead:{id}", trim = "~10")]
+    dead: fn(id: u32) -> Stream<Text>,
 }
 
 /// One call of a script, as the library sends it.
@@ -152,6 +159,29 @@ async fn use_scripts(redis: &Redis) {
     record.update(|record| record.name = Some("value".to_owned())).await.unwrap();
     record.update(|record| record.name = None).await.unwrap();
     record.update_with(|_| Change::Delete).await.unwrap();
+    let jobs = Keys::jobs(1).on(redis);
+    jobs.group("workers").create(ReadFrom::Start).await.unwrap();
+    // Not an ID of the server, which would be another one at each run.
+    jobs.xadd("value").id(StreamId::new(1, 1)).await.unwrap();
+    use_a_worker(&jobs).await;
+}
+
+/// Runs a job until it is a dead letter. It takes long, so that it is renewed.
+async fn use_a_worker(jobs: &redis_keyspace::Key<Keys, Stream<Text>>) {
+    let (stop, mut stopped) = tokio::sync::watch::channel(());
+    let stop = std::sync::Mutex::new(Some(stop));
+    let worker = jobs.group("workers").worker("worker").retries(1).dead_letter(&Keys::dead(1)).trim_done();
+    let worker = worker.on_event(move |event| {
+        if let WorkerEvent::Dead { .. } = event {
+            drop(stop.lock().unwrap().take());
+        }
+    });
+    let worker = worker.until(async move { drop(stopped.changed().await) });
+    let fails = |_| async {
+        tokio::time::sleep(10 * MINUTE).await;
+        Err("no")
+    };
+    assert_eq!(worker.run(fails).await.unwrap().dead, 1);
 }
 
 /// Uses transactions on a server that rejects MULTI.

@@ -174,6 +174,22 @@ fn a_cache_queries_the_database_once_and_returns_stale_values() {
 }
 
 #[test]
+fn a_stream_worker_repeats_jobs_and_buries_those_that_keep_failing() {
+    says_on_both(
+        "stream_worker",
+        &[
+            "a worker died with the mail to ann",
+            "sent to ann",
+            "failed, trying again: the handler panicked: the connection broke",
+            "sent to flaky",
+            "given up after 3 attempts: no such address",
+            "succeeded: 3, dead: 1",
+            "dead: mail to no-one, 3 attempts: no such address",
+        ],
+    );
+}
+
+#[test]
 fn sessions_live_as_long_as_their_tokens() {
     let expected = [
         "before the first use: 1 minute",
@@ -227,6 +243,16 @@ fn a_cart_loses_no_update() {
     let expected =
         ["additions lost", "update: 10 products, 50 pieces", "all removed: the cart exists: false"];
     says_on_both("cart", &expected);
+}
+
+#[test]
+fn a_stock_never_falls_below_zero() {
+    says_on_both("stock", &["customers served: 3", "left: 1, reserved by 3 customers, orders: 3"]);
+}
+
+#[test]
+fn workers_share_a_rate_limit() {
+    says_on_both("rate_limited_worker", &["queued: 15", "sent 15 mails"]);
 }
 
 #[test]

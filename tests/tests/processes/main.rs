@@ -1,4 +1,4 @@
-//! Tests that need several processes: shared loads, attacks, the examples, and
+//! Tests that need several processes: shared loads, workers, attacks, the examples, and
 //! `docker-compose.yml`.
 
 mod chaos;
@@ -7,3 +7,4 @@ mod examples;
 mod frozen;
 mod readme;
 mod shared_loads;
+mod workers;

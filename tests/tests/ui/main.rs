@@ -10,6 +10,8 @@ mod ours;
 use std::collections::BTreeSet;
 
 // Cases that compile and run.
+#[path = "../../ui/pass/batch-of-one.rs"]
+mod batch_of_one;
 #[path = "../../ui/pass/catalog.rs"]
 mod catalog;
 #[path = "../../ui/pass/command-as-a-future.rs"]
@@ -17,6 +19,8 @@ mod command_as_a_future;
 #[path = "../../ui/pass/declaration.rs"]
 #[allow(unused_parens, reason = "the case shows that they make no difference")]
 mod declaration;
+#[path = "../../ui/pass/script.rs"]
+mod script;
 
 #[path = "../../ui/pass/records.rs"]
 mod records;
@@ -45,11 +49,24 @@ fn every_option_of_a_record_compiles() {
 }
 
 #[test]
+fn a_batch_can_be_one_command() {
+    batch_of_one::main();
+}
+
+#[test]
+fn scripts_have_any_fields() {
+    script::main();
+}
+
+#[test]
 fn every_passing_case_is_a_test() {
     let names: BTreeSet<String> = cases::names("pass", "rs");
     assert_eq!(
         names,
-        BTreeSet::from(["catalog", "command-as-a-future", "declaration", "records"].map(str::to_owned))
+        BTreeSet::from(
+            ["batch-of-one", "catalog", "command-as-a-future", "declaration", "records", "script"]
+                .map(str::to_owned)
+        )
     );
 }
 

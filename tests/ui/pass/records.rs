@@ -39,6 +39,7 @@ pub struct Prefs(Vec<String>);
 
 mod inner {
     #[derive(super::Record)]
+    #[allow(non_camel_case_types)]
     #[record(rename_all = "kebab-case")]
     pub struct r#type {
         pub(super) first_name: String,
@@ -82,7 +83,7 @@ impl Profile {
 }
 
 #[derive(Keyspace)]
-#[keyspace(prefix = "profile", ttl = "1h")]
+#[keyspace(prefix = "user", ttl = "1h")]
 struct ProfileKeys {
     profile: fn(id: u64) -> Record<Profile>,
     other: fn(id: u64) -> Record<inner::r#type>,

@@ -1,8 +1,6 @@
 //! The script of fills: everything that must be atomic.
 
-use std::sync::LazyLock;
-
-use crate::protocol::Script;
+use crate::protocol::LuaScript;
 
 /// `KEYS`: the key, its companion key, and, except on a cluster, the sweep mark of its template.
 /// `ARGV`: the operation, the token of the caller, and the arguments of the operation:
@@ -117,7 +115,7 @@ if ms > 0 then
 end
 return 1";
 
-pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(FILL_SCRIPT));
+pub(super) static SCRIPT: LuaScript = LuaScript::new(FILL_SCRIPT);
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,8 @@ use crate::error::Result;
 
 impl Redis {
     /// Runs several commands in one round trip and returns their results with exact types. The
-    /// commands are a tuple of up to 16 commands, or a `Vec` or array of commands of one type.
+    /// commands are a tuple of up to 16 items, or a `Vec` or array of items of one type. An item is
+    /// a command, or again a tuple, a `Vec` or an array; see [`Commands`].
     ///
     /// The commands run in order but not atomically: other clients' commands may run in between,
     /// and each command succeeds or fails separately. Commands of keyspaces on different databases
@@ -33,6 +34,11 @@ impl Redis {
     /// // Each result separately:
     /// let (cart, views) = redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr())).each().await?;
     /// assert_eq!((cart?, views?), (None, 2));
+    ///
+    /// // Any number of commands, next to others:
+    /// let carts: Vec<_> = (1..=3).map(|id| CartKeys::user(id).get()).collect();
+    /// let (carts, views) = redis.batch((carts, CartKeys::views(7).get())).await?;
+    /// assert_eq!((carts.len(), views), (3, 2));
     /// # Ok(()) }
     /// ```
     ///

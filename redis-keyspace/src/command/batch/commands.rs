@@ -4,12 +4,15 @@ use super::part::{Part, PartOutcomes};
 use crate::command::base::{Command, IntoCommand};
 use crate::error::{Error, Result};
 
-/// The commands of a [batch](crate::Redis::batch): a tuple of up to 16 commands, or a `Vec` or
-/// array of commands of one type.
+/// The commands of a [batch](crate::Redis::batch): one command, or a tuple of up to 16, a `Vec` or
+/// an array of such. The items of a tuple can be commands, tuples, arrays and vectors. The items of
+/// a `Vec` or an array have one type. `Vec<Command<T>>` holds commands of any kinds with results of
+/// the type `T`.
 #[diagnostic::on_unimplemented(
     message = "these are not the commands of a batch",
     label = "write a tuple of 1 to 16 commands, or a `Vec` or an array of commands of one type",
-    note = "as in `redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr()))`"
+    note = "as in `redis.batch((CartKeys::user(7).get(), CartKeys::views(7).incr()))`",
+    note = "operations of several steps, such as `get_or_set` and `update`, can't be part of a batch: run them concurrently with `tokio::join!`"
 )]
 pub trait Commands: sealed::SealedCommands {
     /// The results if all commands succeed.
@@ -25,11 +28,24 @@ pub trait Commands: sealed::SealedCommands {
     #[doc(hidden)]
     fn finished(self) -> Self::Finished;
     #[doc(hidden)]
+    fn all_finished(commands: Vec<Self>) -> Vec<Self::Finished>
+    where
+        Self: Sized,
+    {
+        commands.into_iter().map(Self::finished).collect()
+    }
+    #[doc(hidden)]
     fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>);
     #[doc(hidden)]
     fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results;
+    /// Returns the results if all commands succeeded. Counts those that failed.
     #[doc(hidden)]
-    fn all(results: Self::Results) -> Result<Self::Output>;
+    fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output>;
+    #[doc(hidden)]
+    fn all(results: Self::Results) -> Result<Self::Output> {
+        let mut failures = BatchFailures::default();
+        Self::sift(results, &mut failures).ok_or_else(|| failures.into_error())
+    }
 }
 
 mod sealed {
@@ -37,8 +53,9 @@ mod sealed {
 }
 
 /// The failures of a batch.
-#[derive(Default)]
-struct BatchFailures {
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct BatchFailures {
     first: Option<Error>,
     failed: usize,
     total: usize,
@@ -65,90 +82,115 @@ impl BatchFailures {
     }
 }
 
-impl<C: IntoCommand> sealed::SealedCommands for Vec<C> {}
+#[diagnostic::do_not_recommend]
+impl<C: IntoCommand> sealed::SealedCommands for C {}
 
-impl<C: IntoCommand> Commands for Vec<C> {
-    type Output = Vec<C::Output>;
-    type Results = Vec<Result<C::Output>>;
-    type Finished = Vec<Command<C::Output>>;
+#[diagnostic::do_not_recommend]
+impl<C: IntoCommand> Commands for C {
+    type Output = C::Output;
+    type Results = Result<C::Output>;
+    type Finished = Command<C::Output>;
 
     fn finished(self) -> Self::Finished {
-        C::into_commands(self)
+        self.into_command()
     }
 
-    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
-        parts.extend(commands.iter_mut().map(Part::of));
+    fn all_finished(commands: Vec<Self>) -> Vec<Self::Finished> {
+        C::into_commands(commands)
     }
 
-    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
-        commands.iter().map(|command| outcomes.decode(command)).collect()
+    fn parts<'c>(command: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
+        parts.push(Part::of(command));
     }
 
-    fn all(results: Self::Results) -> Result<Self::Output> {
-        let mut failures = BatchFailures::default();
-        let values: Vec<_> = results.into_iter().filter_map(|result| failures.sift(result)).collect();
-        if failures.failed == 0 { Ok(values) } else { Err(failures.into_error()) }
+    fn join(command: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        outcomes.decode(&command)
+    }
+
+    fn sift(result: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
+        failures.sift(result)
     }
 }
 
-impl<C: IntoCommand, const N: usize> sealed::SealedCommands for [C; N] {}
+impl<C: Commands> sealed::SealedCommands for Vec<C> {}
 
-impl<C: IntoCommand, const N: usize> Commands for [C; N] {
-    type Output = [C::Output; N];
-    type Results = [Result<C::Output>; N];
-    type Finished = [Command<C::Output>; N];
+impl<C: Commands> Commands for Vec<C> {
+    type Output = Vec<C::Output>;
+    type Results = Vec<C::Results>;
+    type Finished = Vec<C::Finished>;
 
     fn finished(self) -> Self::Finished {
-        self.map(IntoCommand::into_command)
+        C::all_finished(self)
     }
 
     fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
-        parts.extend(commands.iter_mut().map(Part::of));
+        commands.iter_mut().for_each(|command| C::parts(command, parts));
     }
 
     fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
-        commands.each_ref().map(|command| outcomes.decode(command))
+        commands.into_iter().map(|command| C::join(command, outcomes)).collect()
     }
 
-    fn all(results: Self::Results) -> Result<Self::Output> {
-        let mut failures = BatchFailures::default();
-        let values: Vec<_> = results.into_iter().filter_map(|result| failures.sift(result)).collect();
-        values.try_into().map_err(|_| failures.into_error())
+    fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
+        let expected = results.len();
+        let values: Vec<_> = results.into_iter().filter_map(|result| C::sift(result, failures)).collect();
+        (values.len() == expected).then_some(values)
+    }
+}
+
+impl<C: Commands, const N: usize> sealed::SealedCommands for [C; N] {}
+
+impl<C: Commands, const N: usize> Commands for [C; N] {
+    type Output = [C::Output; N];
+    type Results = [C::Results; N];
+    type Finished = [C::Finished; N];
+
+    fn finished(self) -> Self::Finished {
+        self.map(C::finished)
+    }
+
+    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
+        commands.iter_mut().for_each(|command| C::parts(command, parts));
+    }
+
+    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        commands.map(|command| C::join(command, outcomes))
+    }
+
+    fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
+        let values: Vec<_> = results.into_iter().filter_map(|result| C::sift(result, failures)).collect();
+        values.try_into().ok()
     }
 }
 
 macro_rules! tuples {
     ($($($command:ident $value:ident),+;)+) => {$(
-        impl<$($command: IntoCommand),+> sealed::SealedCommands for ($($command,)+) {}
+        impl<$($command: Commands),+> sealed::SealedCommands for ($($command,)+) {}
 
-        impl<$($command: IntoCommand),+> Commands for ($($command,)+) {
+        impl<$($command: Commands),+> Commands for ($($command,)+) {
             type Output = ($($command::Output,)+);
-            type Results = ($(Result<$command::Output>,)+);
-            type Finished = ($(Command<$command::Output>,)+);
+            type Results = ($($command::Results,)+);
+            type Finished = ($($command::Finished,)+);
 
             fn finished(self) -> Self::Finished {
                 let ($($value,)+) = self;
-                ($($value.into_command(),)+)
+                ($($value.finished(),)+)
             }
 
             fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
                 let ($($value,)+) = commands;
-                $(parts.push(Part::of($value));)+
+                $($command::parts($value, parts);)+
             }
 
             fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
                 let ($($value,)+) = commands;
-                ($(outcomes.decode(&$value),)+)
+                ($($command::join($value, outcomes),)+)
             }
 
-            fn all(results: Self::Results) -> Result<Self::Output> {
+            fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
                 let ($($value,)+) = results;
-                let mut failures = BatchFailures::default();
-                $(let $value = failures.sift($value);)+
-                match ($($value,)+) {
-                    ($(Some($value),)+) => Ok(($($value,)+)),
-                    _ => Err(failures.into_error()),
-                }
+                $(let $value = $command::sift($value, failures);)+
+                Some(($($value?,)+))
             }
         }
     )+};

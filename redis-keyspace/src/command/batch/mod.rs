@@ -6,6 +6,8 @@ mod part;
 mod send;
 mod servers;
 mod transact;
+mod watch;
 
 pub use base::Batch;
 pub use commands::Commands;
+pub use watch::{Watch, Watched};

@@ -72,7 +72,7 @@ impl<'c> Part<'c> {
         let Command { request, subject, repeatable, call, unreadable, .. } = command;
         let waits = || match call.wait {
             Some(_) => Err(Error::invalid_input(
-                "a command of a batch can't wait for replicas, because all commands share a connection: await it on its own",
+                "a command of a batch can't wait for replicas or elements, because all commands share a connection: await it on its own",
             )),
             None => Ok(()),
         };

@@ -125,10 +125,10 @@ impl PoolBatch {
         self.indices.push(index);
         self.requests.push(request);
         self.repeatable &= part.repeatable;
-        if let Some(keyspace) = part.subject.keyspace
-            && !self.keyspaces.last().is_some_and(|last| std::ptr::eq(*last, keyspace))
-        {
-            self.keyspaces.push(keyspace);
+        for keyspace in part.subject.keyspace.into_iter().chain(part.call.others.iter().copied()) {
+            if !self.keyspaces.last().is_some_and(|last| std::ptr::eq(*last, keyspace)) {
+                self.keyspaces.push(keyspace);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::part::Part;
+use super::part::{Part, target};
 use crate::client::{Binding, Redis, Target};
 use crate::error::Result;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
@@ -25,6 +25,10 @@ impl<'r> Binder<'r> {
     /// keyspace.
     pub(super) fn bind(&mut self, part: &mut Part<'_>) -> Result<Arc<Binding>> {
         let binding = self.resolve(part)?;
+        if !part.call.others.is_empty() {
+            let target = target(self.redis, part.call);
+            part.call.check_others(part.subject.keyspace, &target, &binding)?;
+        }
         binding.checks.pass(part.unreadable)?;
         if let Ok(request) = part.request {
             if let Some(ttl) = binding.ttl {

@@ -31,6 +31,7 @@ mod sorted_algebra;
 mod sorted_set;
 mod sorted_set_writes;
 mod sorted_sets;
+mod stream;
 
 pub use bit_field::{BitField, BitOffset, BitWidth, I, Overflow, U};
 pub use field_lifetimes::{FieldExpiry, FieldPersist};
@@ -49,3 +50,9 @@ pub use set_algebra::{SetCard, SetCombine};
 pub use sorted_algebra::{ScoreAggregate, ZCombine};
 pub use sorted_set_writes::{ZAdd, ZIncrBy};
 pub use sorted_sets::{ZRange, ZRank};
+#[cfg(feature = "embedded")]
+pub(crate) use stream::DELETE_CONSUMER;
+pub use stream::{
+    Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
+    ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+};

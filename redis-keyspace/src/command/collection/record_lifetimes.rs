@@ -28,7 +28,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// # #[derive(Record)]
     /// # struct Session { user: u64, token: Option<String> }
     /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # #[keyspace(prefix = "login", ttl = "1d")]
     /// # struct SessionKeys { session: fn(id: u64) -> Record<Session> }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
@@ -62,7 +62,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// # #[derive(Record)]
     /// # struct Session { user: u64, token: Option<String> }
     /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # #[keyspace(prefix = "login", ttl = "1d")]
     /// # struct SessionKeys { session: fn(id: u64) -> Record<Session> }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
@@ -93,7 +93,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// # #[derive(Record)]
     /// # struct Session { user: u64, token: Option<String> }
     /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # #[keyspace(prefix = "login", ttl = "1d")]
     /// # struct SessionKeys { session: fn(id: u64) -> Record<Session> }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
@@ -127,7 +127,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// # #[derive(Record)]
     /// # struct Session { user: u64, token: Option<String> }
     /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # #[keyspace(prefix = "login", ttl = "1d")]
     /// # struct SessionKeys { session: fn(id: u64) -> Record<Session> }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
@@ -161,7 +161,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// # #[derive(Record)]
     /// # struct Session { user: u64, token: Option<String> }
     /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "session", ttl = "1d")]
+    /// # #[keyspace(prefix = "login", ttl = "1d")]
     /// # struct SessionKeys { session: fn(id: u64) -> Record<Session> }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {

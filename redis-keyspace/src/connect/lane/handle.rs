@@ -13,7 +13,7 @@ use crate::config::LoginMode;
 use crate::connect::atomicity::{Atomicity, SendPlan};
 use crate::connect::attempt::Origin;
 use crate::connect::facts::{ServerFacts, ServerInfo, ServerRun};
-use crate::connect::stream::Stream;
+use crate::connect::stream::ByteStream;
 use crate::protocol::Request;
 use crate::time::Deadline;
 
@@ -45,7 +45,7 @@ impl Lane {
     /// Starts the driver of a connection that is logged in. `unread` contains the bytes after the
     /// last reply. Must be called within a runtime.
     pub(crate) fn spawn(
-        stream: Stream,
+        stream: ByteStream,
         unread: BytesMut,
         origin: Origin,
         run: ServerRun,

@@ -15,7 +15,7 @@ use tokio::net::tcp;
 use tokio::net::unix;
 use tokio_util::io::poll_read_buf;
 
-use crate::connect::stream::Stream;
+use crate::connect::stream::ByteStream;
 #[cfg(feature = "tls")]
 use crate::connect::tls::{TlsReader, TlsWriter};
 #[cfg(feature = "embedded")]
@@ -41,24 +41,24 @@ pub(crate) enum Writer {
     Memory(std::sync::Mutex<tokio::io::WriteHalf<tokio::io::DuplexStream>>),
 }
 
-pub(crate) fn split(stream: Stream) -> (Reader, Writer) {
+pub(crate) fn split(stream: ByteStream) -> (Reader, Writer) {
     match stream {
-        Stream::Tcp(stream) => {
+        ByteStream::Tcp(stream) => {
             let (reader, writer) = stream.into_split();
             (Reader::Tcp(reader), Writer::Tcp(writer))
         }
         #[cfg(feature = "tls")]
-        Stream::Tls(stream) => {
+        ByteStream::Tls(stream) => {
             let (reader, writer) = stream.into_split();
             (Reader::Tls(reader), Writer::Tls(writer))
         }
         #[cfg(unix)]
-        Stream::Unix(stream) => {
+        ByteStream::Unix(stream) => {
             let (reader, writer) = stream.into_split();
             (Reader::Unix(reader), Writer::Unix(writer))
         }
         #[cfg(feature = "embedded")]
-        Stream::Memory(stream) => {
+        ByteStream::Memory(stream) => {
             let (reader, writer) = tokio::io::split(stream);
             (Reader::Memory(reader), Writer::Memory(std::sync::Mutex::new(writer)))
         }

@@ -7,7 +7,7 @@ use super::report::text;
 use crate::config::Settings;
 use crate::connect::facts::ServerFacts;
 use crate::connect::login::{LoginFailure, greet, says_mode};
-use crate::connect::stream::Stream;
+use crate::connect::stream::ByteStream;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Decoder, Keys, Malformed, Packet, Reply, WireBuffer};
 
@@ -15,7 +15,7 @@ const SWITCH: &str = "+switch-master";
 
 /// A connection to a sentinel that is logged in. With RESP3 it also listens.
 pub(super) struct SentinelSession {
-    stream: Stream,
+    stream: ByteStream,
     decoder: Decoder,
     input: BytesMut,
     /// The name of the master.
@@ -28,7 +28,7 @@ pub(super) struct SentinelSession {
 impl SentinelSession {
     /// Connects, logs in and subscribes. The caller limits the time.
     pub(super) async fn open(settings: &Settings, facts: &ServerFacts, name: &str) -> Result<Self, Error> {
-        let mut stream = Stream::open(settings, facts).await?;
+        let mut stream = ByteStream::open(settings, facts).await?;
         let (hello, unread) = greet(&mut stream, settings).await.map_err(LoginFailure::into_error)?;
         if let Some(hello) = &hello
             && !says_mode(hello, "sentinel")

@@ -186,7 +186,8 @@ impl Link<'_> {
         });
         self.retries.retain(|topic, _| wanted.contains(topic));
         ending.iter().for_each(|topic| self.hub.unconfirmed(self.number, topic));
-        if !self.session.is_owed() && !(missing.is_empty() && ending.is_empty()) {
+        let has_news = !missing.is_empty() || !ending.is_empty();
+        if has_news && !self.session.is_owed() {
             self.heard = now;
         }
         for topic in &missing {
@@ -232,7 +233,7 @@ impl Link<'_> {
                 self.is_settled = false;
                 for sent in sent {
                     if let SentCommand::Subscribe(topics) = sent {
-                        topics.iter().for_each(|topic| drop(self.progress.remove(topic)));
+                        self.progress.retain(|topic, _| !topics.contains(topic));
                     }
                 }
             }

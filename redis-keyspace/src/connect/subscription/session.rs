@@ -14,7 +14,7 @@ use crate::connect::credentials::IssuedCredentials;
 use crate::connect::facts::ServerFacts;
 use crate::connect::login::Login;
 use crate::connect::open::open;
-use crate::connect::stream::Stream;
+use crate::connect::stream::ByteStream;
 use crate::error::Error;
 use crate::protocol::{Decoder, Keys, Malformed, Packet, Reply, WireBuffer};
 
@@ -49,7 +49,7 @@ pub(super) enum Arrival {
 }
 
 pub(super) struct SubscriptionSession {
-    stream: Stream,
+    stream: ByteStream,
     decoder: Decoder,
     input: BytesMut,
     settings: Arc<Settings>,

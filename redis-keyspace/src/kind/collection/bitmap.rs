@@ -1,6 +1,6 @@
 //! The kind of bitmaps.
 
-use crate::kind::{Kind, Layout};
+use crate::kind::{Kind, Layout, Stored};
 
 /// A Redis string used as an array of bits, all of which are 0 at first.
 ///
@@ -64,3 +64,5 @@ impl Kind for Bitmap {
     const IS_COLLECTION: bool = true;
     const LAYOUT: Layout = Layout::Bitmap;
 }
+
+impl Stored for Bitmap {}

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, Layout, SingleValue};
+use crate::kind::{Kind, Layout, SingleValue, Stored};
 
 /// A Redis HyperLogLog: counts different elements in at most 12 kB, with a standard error of 0.81%.
 ///
@@ -61,3 +61,5 @@ impl<T: SingleValue> Kind for HyperLogLog<T> {
     const IS_COLLECTION: bool = true;
     const LAYOUT: Layout = Layout::HyperLogLog;
 }
+
+impl<T: SingleValue> Stored for HyperLogLog<T> {}

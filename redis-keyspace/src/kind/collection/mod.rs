@@ -7,6 +7,9 @@ mod list;
 mod record;
 mod set;
 mod sorted_set;
+mod stream;
+mod stream_id;
+mod trim;
 
 pub use bitmap::Bitmap;
 pub use hash::Hash;
@@ -15,3 +18,7 @@ pub use list::List;
 pub use record::Record;
 pub use set::Set;
 pub use sorted_set::SortedSet;
+pub use stream::Stream;
+pub use stream_id::{InvalidStreamId, StreamId};
+pub use trim::Trim;
+pub(crate) use trim::{TrimBound, TrimPolicy};

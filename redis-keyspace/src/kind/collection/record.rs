@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::kind::{Kind, RecordFields};
+use crate::kind::{Kind, RecordFields, Stored};
 
 /// A struct of type `T` in a Redis hash: each field of the struct is a field of the hash.
 ///
@@ -98,3 +98,5 @@ impl<T: RecordFields> Kind for Record<T> {
     const IS_FILLED: bool = false;
     const IS_COLLECTION: bool = true;
 }
+
+impl<T: RecordFields> Stored for Record<T> {}

@@ -88,6 +88,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> SingleValue for Json<T> {
     type Owned = T;
     type Borrowed = T;
 
+    const STREAM_FIELD: &'static str = "json";
+
     fn encode(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         Self::encode_within(value, usize::MAX, out)
     }

@@ -30,7 +30,7 @@ pub(super) struct PageOptions {
 
 /// The place that gave a cursor, which is valid only there.
 #[derive(Clone, PartialEq, Eq)]
-struct Place {
+struct ScanPlace {
     /// The address of the node of a cluster in memory. Of a single server, nothing.
     node: Option<usize>,
     run: Option<ServerRun>,
@@ -42,7 +42,7 @@ pub(super) struct Pages {
     binding: Arc<Binding>,
     /// The start of the next page; `None` after the last page.
     cursor: Option<u64>,
-    place: Option<Place>,
+    place: Option<ScanPlace>,
     restarts: u32,
     pauses: Backoff,
     /// Whether the server sends values that are not wanted.
@@ -132,7 +132,7 @@ impl Pages {
 
     /// Asks for a page. The place is unknown if the key is being moved; then, the page is the first
     /// one.
-    async fn ask(&self, cursor: u64, deadline: Deadline) -> Result<(Reply, Option<Place>)> {
+    async fn ask(&self, cursor: u64, deadline: Deadline) -> Result<(Reply, Option<ScanPlace>)> {
         let binding = &self.binding;
         let before = self.place.as_ref();
         if binding.pool().cluster().is_none() {
@@ -140,7 +140,7 @@ impl Pages {
             let preferred = before.and_then(|place| place.run);
             match run_on(binding, &request, deadline, true, None, preferred).await? {
                 OnServer::Answered(replies, run) => {
-                    return Ok((read::one(replies)?, Some(Place { node: None, run })));
+                    return Ok((read::one(replies)?, Some(ScanPlace { node: None, run })));
                 }
                 OnServer::Cluster(_) => {}
             }
@@ -159,7 +159,7 @@ impl Pages {
             match run_at(binding, &node, &request, deadline, preferred).await {
                 Ok((replies, run)) => match read::one(replies) {
                     Err(error) if error.redirect().is_some() => {}
-                    reply => return Ok((reply?, Some(Place { node: Some(address), run: Some(run) }))),
+                    reply => return Ok((reply?, Some(ScanPlace { node: Some(address), run: Some(run) }))),
                 },
                 Err(error) if error.is_outage() || error.redirect().is_some() => {}
                 Err(error) => return Err(error),

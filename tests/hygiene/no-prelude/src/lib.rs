@@ -10,6 +10,18 @@ pub struct Cart {
     pub items: ::std::vec::Vec<::std::string::String>,
 }
 
+/// A shopper.
+#[derive(::std::fmt::Debug, ::redis_keyspace::Record)]
+#[record(rename_all = "camelCase")]
+pub struct Profile {
+    /// Of the shopper.
+    pub full_name: ::std::string::String,
+    #[record(alias = "count", default = 1 + 1, ttl = "1h")]
+    visits: u64,
+    #[record(json, default)]
+    cart: ::std::option::Option<Cart>,
+}
+
 /// Who is shopping.
 #[derive(
     ::std::fmt::Debug,
@@ -56,6 +68,8 @@ pub struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]
     user: fn(id: ShopperId) -> ::redis_keyspace::Json<Cart>,
+    #[key("profile:{id}")]
+    profile: fn(id: ShopperId) -> ::redis_keyspace::Record<Profile>,
     #[key("user:{id}:{device}:views", ttl = "30d")]
     views: fn(id: ShopperId, device: &Device) -> ::redis_keyspace::Counter,
     #[key("featured", ttl = none)]
@@ -97,4 +111,18 @@ mod tests {
         assert_eq!(CartKeys::user(ShopperId { number: 1 }).as_str(), "cart:user:1");
         let _ = Device::Desktop;
     }
+}
+
+/// Stores a text twice.
+#[derive(::std::fmt::Debug, ::redis_keyspace::Script)]
+#[script(source = "return {KEYS[1], ARGV[1], ARGV[2]}", returns = (::redis_keyspace::Text, ::std::option::Option<u64>))]
+pub struct Twice<S: ::redis_keyspace::Keyspace> {
+    /// Where it is stored.
+    pub key: ::redis_keyspace::Key<S, ::redis_keyspace::Text>,
+    /// The text.
+    #[script(arg)]
+    pub text: ::std::string::String,
+    /// The text, encoded explicitly.
+    #[script(arg = ::redis_keyspace::Text)]
+    pub same: ::std::string::String,
 }

@@ -26,6 +26,23 @@ counters! {
     pub ViewKeys, "views", page(site: u64, path: &str)
 }
 
+/// A shopper.
+#[derive(Debug, renamed::Record)]
+#[record(crate = renamed)]
+pub struct Profile {
+    /// Of the shopper.
+    pub name: String,
+    pub(crate) visits: Option<u64>,
+}
+
+impl Profile {
+    /// Whether the shopper came back.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.visits.is_some()
+    }
+}
+
 /// Who is shopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument)]
 #[key(crate = renamed)]
@@ -141,4 +158,15 @@ mod tests {
         let parsed = ParsedViewKeys::Page { site: 1, path: "/a:b".to_owned() };
         assert_eq!(ViewKeys::parse(key.as_str()).unwrap(), parsed);
     }
+}
+
+/// Counts a view.
+#[derive(Debug, renamed::Script)]
+#[script(source = "return redis.call('INCRBY', KEYS[1], ARGV[1])", returns = u64, crate = renamed)]
+pub struct CountView<'a> {
+    /// The page.
+    pub page: &'a renamed::Key<ViewKeys, renamed::Counter>,
+    /// How many.
+    #[script(arg)]
+    pub amount: u64,
 }

@@ -6,13 +6,13 @@ use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
 use super::*;
 use crate::config::Settings;
 use crate::connect::lane::wire::split;
-use crate::connect::stream::Stream;
+use crate::connect::stream::ByteStream;
 
 /// Creates a queue, and the server's side of its connection.
 fn queue() -> (Queue, DuplexStream) {
     let (ours, server) = tokio::io::duplex(1 << 16);
     let settings = Settings::default();
-    let (_, writer) = split(Stream::Memory(ours));
+    let (_, writer) = split(ByteStream::Memory(ours));
     (Queue::new(writer, Room::new(&settings), Patience::new(&settings)), server)
 }
 

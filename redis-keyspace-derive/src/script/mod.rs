@@ -1,0 +1,5 @@
+//! `#[derive(Script)]`.
+
+mod attributes;
+pub(crate) mod codegen;
+pub(crate) mod model;

@@ -1,0 +1,156 @@
+//! Compile-time checks of the text of a script.
+#![expect(clippy::indexing_slicing, reason = "constant functions can't use `get`, and indices are checked")]
+
+use crate::command::key_group::KeyGroup;
+
+/// Adds the number of keys of a field to those before it. `None` if it is not known.
+#[doc(hidden)]
+#[must_use]
+pub const fn count_keys<G: KeyGroup>(before: Option<usize>) -> Option<usize> {
+    match (before, G::COUNT) {
+        (Some(before), Some(count)) => Some(before + count),
+        _ => None,
+    }
+}
+
+/// Fails to compile if a text is empty, or uses a key or an argument that no field provides.
+///
+/// # Panics
+///
+/// At compile time, if the text is invalid.
+#[doc(hidden)]
+pub const fn check_script(text: &str, keys: Option<usize>, arguments: usize) {
+    let text = text.as_bytes();
+    assert!(!is_blank(text), "the text of the script is empty");
+    let (lowest, highest) = indices(text, b"KEYS");
+    assert!(lowest != 0, "the script uses `KEYS[0]`, but Lua counts from 1: the first key is `KEYS[1]`");
+    if let Some(keys) = keys
+        && highest > keys
+    {
+        missing_key(highest);
+    }
+    let (lowest, highest) = indices(text, b"ARGV");
+    assert!(lowest != 0, "the script uses `ARGV[0]`, but Lua counts from 1: the first argument is `ARGV[1]`");
+    if highest > arguments {
+        missing_argument(highest);
+    }
+}
+
+/// A panic message of a constant can't be formatted.
+macro_rules! numbered {
+    ($name:ident, $table:literal, $advice:literal, $($number:literal)+) => {
+        const fn $name(number: usize) -> ! {
+            match number {
+                $($number => panic!("{}", concat!("the script uses `", $table, "[", $number, "]`, but has fewer ", $advice)),)+
+                _ => panic!(concat!("the script uses an index of `", $table, "` that is too large: it has fewer ", $advice)),
+            }
+        }
+    };
+}
+
+numbered!(missing_key, "KEYS", "keys: add a field of type `Key<..>`, or fix the index", 1 2 3 4 5 6 7 8 9 10 11 12);
+numbered!(missing_argument, "ARGV", "arguments: add a field with `#[script(arg)]`, or fix the index", 1 2 3 4 5 6 7 8 9 10 11 12);
+
+const fn is_blank(text: &[u8]) -> bool {
+    text.trim_ascii().is_empty()
+}
+
+/// Returns the lowest and the highest number that the table is indexed with, outside of line
+/// comments. Without any, these are 1 and 0.
+const fn indices(text: &[u8], table: &[u8]) -> (usize, usize) {
+    let (mut lowest, mut highest) = (1, 0);
+    let mut at = 0;
+    while at < text.len() {
+        if starts_with(text, at, b"--") {
+            while at < text.len() && text[at] != b'\n' {
+                at += 1;
+            }
+        } else if starts_with(text, at, table) && (at == 0 || !is_word(text[at - 1])) {
+            at = after_spaces(text, at + table.len());
+            if at < text.len() && text[at] == b'[' {
+                at = after_spaces(text, at + 1);
+                let start = at;
+                let mut number: usize = 0;
+                while at < text.len() && text[at].is_ascii_digit() {
+                    number = number.saturating_mul(10).saturating_add((text[at] - b'0') as usize);
+                    at += 1;
+                }
+                let end = after_spaces(text, at);
+                if at > start && end < text.len() && text[end] == b']' {
+                    if number < lowest {
+                        lowest = number;
+                    }
+                    if number > highest {
+                        highest = number;
+                    }
+                }
+            }
+        } else {
+            at += 1;
+        }
+    }
+    (lowest, highest)
+}
+
+const fn starts_with(text: &[u8], at: usize, word: &[u8]) -> bool {
+    if at + word.len() > text.len() {
+        return false;
+    }
+    let mut nth = 0;
+    while nth < word.len() {
+        if text[at + nth] != word[nth] {
+            return false;
+        }
+        nth += 1;
+    }
+    true
+}
+
+const fn after_spaces(text: &[u8], mut at: usize) -> usize {
+    while at < text.len() && text[at].is_ascii_whitespace() {
+        at += 1;
+    }
+    at
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_of_a_table() {
+        for (text, found) in [
+            ("return 1", (1, 0)),
+            ("return redis.call('GET', KEYS[1])", (1, 1)),
+            ("KEYS[ 3 ] KEYS [2]", (1, 3)),
+            ("KEYS[0]", (0, 0)),
+            ("KEYS[i + 9] KEYS[n] #KEYS unpack(KEYS)", (1, 0)),
+            ("MYKEYS[9] KEYSx[9]", (1, 0)),
+            ("-- KEYS[9]\nKEYS[2]", (1, 2)),
+            ("KEYS[1] -- KEYS[9]", (1, 1)),
+            ("KEYS[12", (1, 0)),
+            ("KEYS", (1, 0)),
+        ] {
+            assert_eq!(indices(text.as_bytes(), b"KEYS"), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_uses_what_it_has_is_valid() {
+        check_script("return {KEYS[2], ARGV[1]}", Some(2), 1);
+        check_script("return KEYS[9]", None, 0);
+        for (text, keys, arguments) in [
+            (" \n", None, 0),
+            ("KEYS[2]", Some(1), 0),
+            ("ARGV[1]", Some(9), 0),
+            ("KEYS[0]", None, 0),
+            ("KEYS[99]", Some(3), 0),
+        ] {
+            assert!(std::panic::catch_unwind(|| check_script(text, keys, arguments)).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Entries, IDs and consumer groups of a [`Stream`](crate::Stream), and what its commands return.
+
+pub use crate::command::{
+    Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
+    ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+};
+pub use crate::kind::{InvalidStreamId, StreamId, Trim};

@@ -1,0 +1,439 @@
+//! The loop of a worker: reads and claims jobs, starts them, and stops gracefully.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::event::{WorkerEvent, add};
+use super::job::Job;
+use super::retries::{Due, Retries};
+use super::shared::Shared;
+use super::work::{Finished, may_pass, work};
+use crate::client::in_scope_of_caller;
+use crate::command::{Claimed, Command, RawEntry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kind::{SingleValue, StreamId};
+use crate::schema::Keyspace;
+use crate::time::{Backoff, from_now, jittered};
+
+/// How long one command waits for new entries at most. Consumers that read are idle this long.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The pauses after a failed command.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often consumers are deleted that ended without it, and how long they must have been idle.
+const PRUNING: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+/// The idle time that lets any worker claim an entry at once.
+const AT_ONCE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A server may have rounded the time of a delivery up to this much.
+const ROUNDING: Duration = Duration::from_millis(2);
+/// How many pending entries are examined at a time.
+const PAGE: u64 = 1000;
+
+/// A read in flight. It is kept across turns of the loop, because dropping it closes a connection.
+struct ReadInFlight {
+    entries: Command<Vec<RawEntry>>,
+    /// For how many jobs it may return entries.
+    reserved: usize,
+}
+
+pub(super) struct Runner<S: Keyspace, T: SingleValue, F> {
+    shared: Arc<Shared<S, T>>,
+    handler: Arc<F>,
+    jobs: JoinSet<Finished>,
+    running: HashSet<StreamId>,
+    retries: Retries,
+    reading: Option<ReadInFlight>,
+    /// When the next search for abandoned entries begins, and where it continues.
+    sweep_at: Instant,
+    sweep_from: StreamId,
+    prune_at: Instant,
+    /// Nothing is read or claimed until then.
+    paused_until: Option<Instant>,
+    backoff: Backoff,
+    group_is_missing: bool,
+    /// Why the worker can't go on.
+    fatal: Option<Error>,
+}
+
+impl<S, T, F, R, E> Runner<S, T, F>
+where
+    S: Keyspace,
+    T: SingleValue,
+    F: Fn(Job<T::Owned>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(), E>> + Send + 'static,
+    E: Display + 'static,
+{
+    pub(super) fn new(shared: Arc<Shared<S, T>>, handler: F) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            handler: Arc::new(handler),
+            jobs: JoinSet::new(),
+            running: HashSet::new(),
+            retries: Retries::default(),
+            reading: None,
+            sweep_at: now,
+            sweep_from: StreamId::MIN,
+            prune_at: now,
+            paused_until: None,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            group_is_missing: false,
+            fatal: None,
+        }
+    }
+
+    /// Runs until `stop` completes, or until an error that will not pass.
+    pub(super) async fn run(&mut self, mut stop: BoxFuture<'static, ()>) -> Result<()> {
+        loop {
+            self.fill().await;
+            if let Some(error) = self.fatal.take() {
+                self.stop().await;
+                return Err(error);
+            }
+            let wake_at = self.wake_at();
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(finished) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    // A job itself never panics; its handler runs in another task.
+                    if let Ok(finished) = finished {
+                        self.finished(finished);
+                    }
+                }
+                entries = until_read(&mut self.reading) => self.read(entries),
+                () = sleep_until(wake_at) => {}
+            }
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// How many more jobs can be started now.
+    fn free(&self) -> usize {
+        let reserved = self.reading.as_ref().map_or(0, |reading| reading.reserved);
+        self.shared.options.concurrency.saturating_sub(self.jobs.len() + reserved)
+    }
+
+    /// When the loop must look again, although nothing happened.
+    fn wake_at(&self) -> Instant {
+        if let Some(paused_until) = self.paused_until {
+            return paused_until;
+        }
+        let latest = from_now(LONGEST_WAIT * 2);
+        if self.free() == 0 {
+            return latest;
+        }
+        self.next_claim_at().min(latest)
+    }
+
+    fn next_claim_at(&self) -> Instant {
+        self.retries.next_at().map_or(self.sweep_at, |next| next.min(self.sweep_at))
+    }
+
+    /// Starts as many jobs as possible: retries first, abandoned entries, then new ones.
+    async fn fill(&mut self) {
+        let now = Instant::now();
+        if self.paused_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.paused_until = None;
+        if self.group_is_missing {
+            self.recreate_group().await;
+        }
+        while self.is_active()
+            && self.free() > 0
+            && self.retries.next_at().is_some_and(|at| at <= Instant::now())
+        {
+            self.retry().await;
+        }
+        while self.is_active() && self.free() > 0 && self.sweep_at <= Instant::now() {
+            self.sweep().await;
+        }
+        if self.is_active() && self.reading.is_none() && self.free() > 0 {
+            self.start_reading();
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        self.paused_until.is_none() && self.fatal.is_none()
+    }
+
+    fn start_reading(&mut self) {
+        let reserved = self.free();
+        // The hands are needed again when something can be claimed.
+        let wait = self.next_claim_at().saturating_duration_since(Instant::now());
+        let wait = wait.clamp(Duration::from_millis(1), LONGEST_WAIT);
+        let count = u64::try_from(reserved).unwrap_or(u64::MAX);
+        let read = self.shared.group.read(self.shared.consumer.clone()).raw().count(count).block(wait);
+        let read = self.shared.command(read);
+        self.reading = Some(ReadInFlight { entries: read, reserved });
+    }
+
+    fn read(&mut self, entries: Result<Vec<RawEntry>>) {
+        self.reading = None;
+        match entries {
+            Ok(entries) => {
+                self.backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+                add(&self.shared.counters.read, entries.len());
+                for entry in entries {
+                    self.start(entry, 1);
+                }
+            }
+            Err(error) => self.command_failed(error),
+        }
+    }
+
+    fn start(&mut self, entry: RawEntry, deliveries: u64) {
+        let id = entry.id();
+        self.retries.remove(id);
+        // If the server was away for long, this worker may claim what it is working on.
+        if self.running.insert(id) {
+            let work = work(Arc::clone(&self.shared), Arc::clone(&self.handler), entry, deliveries);
+            self.jobs.spawn(in_scope_of_caller(work));
+        }
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        let Finished { id, again_at } = finished;
+        self.running.remove(&id);
+        if let Some(again_at) = again_at {
+            self.retries.add(id, again_at + ROUNDING, Instant::now(), self.shared.options.min_idle);
+        }
+    }
+
+    fn command_failed(&mut self, error: Error) {
+        if !may_pass(&error) {
+            self.fatal = Some(error);
+            return;
+        }
+        // A server before 7.0 ends a wait with NOGROUP when the stream is deleted.
+        self.group_is_missing |= matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"));
+        self.paused_until = Some(Instant::now() + self.backoff.pause());
+        self.shared.report(WorkerEvent::CommandFailed(error));
+    }
+
+    async fn recreate_group(&mut self) {
+        match self.shared.command(self.shared.group.create(self.shared.options.from)).await {
+            Ok(is_new) => {
+                self.group_is_missing = false;
+                if is_new {
+                    self.shared.report(WorkerEvent::GroupRecreated);
+                }
+            }
+            Err(error) => self.command_failed(error),
+        }
+    }
+
+    /// Claims the jobs whose delay has passed.
+    async fn retry(&mut self) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        while due.len() < self.free()
+            && let Some((next, due_at)) = self.retries.take(now)
+        {
+            match next {
+                Due::Run(id) => due.push(id),
+                Due::Keep(id, left) => {
+                    if self.shared.postpone(id, left).await {
+                        self.retries.add(id, due_at, now, self.shared.options.min_idle);
+                    }
+                }
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        let (shared, min_idle) = (Arc::clone(&self.shared), self.shared.options.min_idle);
+        let claim = shared.group.claim(shared.consumer.clone(), due, min_idle).raw();
+        match shared.command(claim).await {
+            Ok(entries) => self.start_claimed(entries).await,
+            // Any worker claims them later.
+            Err(error) => self.command_failed(error),
+        }
+    }
+
+    /// Claims jobs whose worker did not finish them.
+    async fn sweep(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        if self.sweep_from == StreamId::MIN {
+            self.prune().await;
+        }
+        let (from, count) = (self.sweep_from, u64::try_from(self.free()).unwrap_or(u64::MAX));
+        let claim = shared.group.auto_claim(shared.consumer.clone(), shared.options.min_idle);
+        match shared.command(claim.raw().start(from).count(count)).await {
+            Ok(Claimed { entries, deleted, deleted_and_pending, next, .. }) => {
+                if deleted_and_pending > 0 {
+                    self.acknowledge_deleted(from, next, &entries).await;
+                }
+                let count = deleted_and_pending + u64::try_from(deleted.len()).unwrap_or(u64::MAX);
+                if count > 0 {
+                    shared.report(WorkerEvent::Deleted { count });
+                }
+                self.start_claimed(entries).await;
+                match next {
+                    Some(next) => self.sweep_from = next,
+                    None => self.end_sweep().await,
+                }
+            }
+            Err(error) => {
+                self.sweep_at = from_now(jittered(shared.options.min_idle / 2));
+                self.command_failed(error);
+            }
+        }
+    }
+
+    async fn end_sweep(&mut self) {
+        self.sweep_from = StreamId::MIN;
+        self.sweep_at = from_now(jittered(self.shared.options.min_idle / 2));
+        if self.shared.options.trims
+            && let Err(error) = self.shared.trim_done().await
+        {
+            self.shared.report(WorkerEvent::CommandFailed(error));
+        }
+    }
+
+    /// Starts entries that were claimed just now, with the number of their deliveries.
+    async fn start_claimed(&mut self, entries: Vec<RawEntry>) {
+        // Retries are in the order in which they were due.
+        let ids = || entries.iter().map(RawEntry::id);
+        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return };
+        let shared = Arc::clone(&self.shared);
+        // Other entries of this consumer may be between them.
+        let count = entries.len() + self.running.len() + self.retries.len();
+        let pending = shared.group.pending_entries(first..=last).consumer(shared.consumer.clone());
+        let pending = pending.count(u64::try_from(count).unwrap_or(u64::MAX));
+        let deliveries: HashMap<StreamId, u64> = match shared.command(pending).await {
+            Ok(pending) => pending.into_iter().map(|entry| (entry.id, entry.deliveries)).collect(),
+            // They are claimed, and must not wait for `min_idle` again.
+            Err(error) => {
+                shared.report(WorkerEvent::CommandFailed(error));
+                HashMap::new()
+            }
+        };
+        add(&shared.counters.claimed, entries.len());
+        for entry in entries {
+            // Claimed, so it was delivered before.
+            let count = deliveries.get(&entry.id()).copied().unwrap_or(2);
+            self.start(entry, count);
+        }
+    }
+
+    /// Acknowledges entries that are pending, although they were deleted. Servers before 7.0 leave
+    /// this to the consumer, and do not say which entries they are.
+    async fn acknowledge_deleted(&self, from: StreamId, next: Option<StreamId>, claimed: &[RawEntry]) {
+        let shared = &self.shared;
+        let range = (
+            std::ops::Bound::Included(from),
+            match next {
+                Some(next) => std::ops::Bound::Excluded(next),
+                None => std::ops::Bound::Unbounded,
+            },
+        );
+        let pending = shared.group.pending_entries(range).consumer(shared.consumer.clone()).count(PAGE);
+        let acknowledge = async {
+            let pending = shared.command(pending).await?;
+            let mut deleted = Vec::new();
+            for entry in pending {
+                let is_known = self.running.contains(&entry.id)
+                    || self.retries.contains(entry.id)
+                    || claimed.iter().any(|claimed| claimed.id() == entry.id);
+                if !is_known
+                    && shared.command(shared.key().xrange(entry.id..=entry.id).raw()).await?.is_empty()
+                {
+                    deleted.push(entry.id);
+                }
+            }
+            shared.command(shared.group.ack(deleted)).await
+        };
+        if let Err(error) = acknowledge.await {
+            shared.report(WorkerEvent::CommandFailed(error));
+        }
+    }
+
+    /// Deletes the consumers of workers that ended without it.
+    async fn prune(&mut self) {
+        if self.prune_at > Instant::now() {
+            return;
+        }
+        self.prune_at = from_now(jittered(PRUNING));
+        let shared = &self.shared;
+        let prefix = shared.consumer.rsplit_once('-').map_or("", |(prefix, _)| prefix);
+        let pruning = async {
+            for consumer in shared.command(shared.group.consumers()).await? {
+                let is_one_of_ours =
+                    consumer.name.rsplit_once('-').is_some_and(|(of_other, _)| of_other == prefix);
+                if is_one_of_ours
+                    && consumer.name != shared.consumer
+                    && consumer.pending == 0
+                    && consumer.idle > ABANDONED
+                {
+                    shared.command(shared.group.delete_consumer(&consumer.name)).await?;
+                }
+            }
+            Ok(())
+        };
+        let pruned: Result<()> = pruning.await;
+        if let Err(error) = pruned {
+            shared.report(WorkerEvent::CommandFailed(error));
+        }
+    }
+
+    /// Stops reading, lets the jobs finish, and releases those that do not.
+    async fn stop(&mut self) {
+        // Closes the connection, so that the server delivers nothing more.
+        self.reading = None;
+        let until = from_now(self.shared.options.stop_within);
+        while let Ok(Some(finished)) = timeout_at(until, self.jobs.join_next()).await {
+            if let Ok(finished) = finished {
+                self.finished(finished);
+            }
+        }
+        self.jobs.shutdown().await;
+        let leaving = async {
+            self.give_back().await?;
+            self.shared.command(self.shared.group.delete_consumer(&self.shared.consumer)).await
+        };
+        match leaving.await {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Closed || error.code() == Some("NOGROUP") => {}
+            Err(error) => self.shared.report(WorkerEvent::CommandFailed(error)),
+        }
+    }
+
+    /// Lets other workers claim at once what is pending for this consumer, except jobs that failed
+    /// and wait for their next run.
+    async fn give_back(&self) -> Result<()> {
+        let shared = &self.shared;
+        let mut from = StreamId::MIN;
+        loop {
+            let pending = shared.group.pending_entries(from..).consumer(shared.consumer.clone()).count(PAGE);
+            let page = shared.command(pending).await?;
+            for entry in &page {
+                if !self.retries.contains(entry.id) {
+                    shared.hold(entry.id, AT_ONCE, true).await?;
+                }
+            }
+            match page.last() {
+                Some(last) if u64::try_from(page.len()).is_ok_and(|length| length >= PAGE) => {
+                    from = last.id.next();
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Waits for the read in flight, if there is one.
+async fn until_read(reading: &mut Option<ReadInFlight>) -> Result<Vec<RawEntry>> {
+    match reading {
+        Some(reading) => (&mut reading.entries).await,
+        None => std::future::pending().await,
+    }
+}
