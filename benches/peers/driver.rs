@@ -9,6 +9,7 @@ use redis_keyspace_benches::{Cart, Error, LARGE_KEY, TTL};
 
 use crate::measure::{Op, Peer};
 use crate::peer::{key, missing};
+use crate::write::{ALL_OPS, Write, by_hand};
 
 /// Returns where to connect. Without `nodelay`, that is the driver's default.
 pub fn info(url: &str, nodelay: bool) -> Result<ConnectionInfo, Error> {
@@ -56,8 +57,7 @@ fn carts(values: Vec<Option<Vec<u8>>>) -> Result<Vec<Cart>, Error> {
 pub struct ByHand<C>(pub C);
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Peer for ByHand<C> {
-    const OPS: &'static [Op] =
-        &[Op::Get, Op::Set, Op::Fill, Op::Del, Op::Mget, Op::Batch, Op::LargeGet, Op::LargeSet];
+    const OPS: &'static [Op] = &ALL_OPS;
 
     async fn get(&mut self, user: u64) -> Result<Cart, Error> {
         get(&mut self.0, user).await
@@ -103,6 +103,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Peer for ByHand<C> {
         let mut command = redis::cmd("SET");
         command.arg(LARGE_KEY).arg(&value[..]).arg("EX").arg(TTL);
         Ok(command.query_async(&mut self.0).await?)
+    }
+
+    async fn write(&mut self, write: Write, user: u64, element: u64) -> Result<(), Error> {
+        by_hand::write(&mut self.0, write, user, element).await
     }
 }
 

@@ -11,6 +11,8 @@ mod report;
 #[cfg(feature = "telemetry")]
 mod telemetry;
 mod typed;
+mod typed_writes;
+mod write;
 
 use std::time::Duration;
 

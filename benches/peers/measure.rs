@@ -14,8 +14,12 @@ use redis_keyspace_benches::{Cart, Error, FIRST_ID, IDS, LARGE_SIZE, Server};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
+use crate::write::Write;
+
 /// The number of keys of an MGET or a batch.
 const MANY: usize = 100;
+/// The number of different elements that are written to a collection.
+const ELEMENTS: u64 = 100;
 
 /// The operations, numbers of tasks and rounds to run.
 pub struct Plan {
@@ -46,6 +50,9 @@ pub enum Op {
     /// SET with EX of 1 MB of bytes.
     #[serde(rename = "large-set")]
     LargeSet,
+    /// A write to a collection.
+    #[serde(untagged)]
+    Write(Write),
 }
 
 impl FromStr for Op {
@@ -61,7 +68,10 @@ impl FromStr for Op {
             "batch" => Self::Batch,
             "large-get" => Self::LargeGet,
             "large-set" => Self::LargeSet,
-            _ => return Err("expected get, set, fill, del, mget, batch, large-get or large-set"),
+            _ => Self::Write(text.parse().map_err(|_| {
+                "expected get, set, fill, del, mget, batch, large-get, large-set, zadd, hset, lpush, or writes; the \
+                 last four also with -ttl"
+            })?),
         })
     }
 }
@@ -98,6 +108,16 @@ pub trait Peer: Clone + Send + 'static {
     }
 
     fn large_set(&mut self, _value: &Bytes) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Err(not_measured()) }
+    }
+
+    /// Writes the element to the collection of the user.
+    fn write(
+        &mut self,
+        _write: Write,
+        _user: u64,
+        _element: u64,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
         async { Err(not_measured()) }
     }
 }
@@ -234,6 +254,7 @@ async fn work<P: Peer>(mut peer: P, op: Op, task: usize, limit: usize, stop: Arc
             }
             Op::LargeGet => peer.large_get().await.map(|size| assert_eq!(size, LARGE_SIZE)),
             Op::LargeSet => peer.large_set(&large).await,
+            Op::Write(write) => peer.write(write, user, random % ELEMENTS).await,
         };
         let now = Instant::now();
         match outcome {

@@ -110,6 +110,7 @@ pub async fn preload(server: &Server) -> Result<(), Error> {
         let json = serde_json::to_vec(&Cart::of(user))?;
         driver::set_command(user).arg(json).arg("EX").arg(TTL).query_async::<()>(&mut connection).await?;
     }
+    crate::write::by_hand::load(&mut connection).await?;
     let large = vec![b'x'; LARGE_SIZE];
     Ok(redis::cmd("SET").arg(LARGE_KEY).arg(large).query_async(&mut connection).await?)
 }

@@ -72,6 +72,14 @@ fn title(op: Op) -> &'static str {
         Op::Batch => "100 GETs in a batch and decode",
         Op::LargeGet => "GET of 1 MB",
         Op::LargeSet => "SET of 1 MB",
+        Op::Write(write) => write.title(),
+    }
+}
+
+fn name(op: Op) -> String {
+    match op {
+        Op::Write(write) => write.name().to_owned(),
+        op => format!("{op:?}"),
     }
 }
 
@@ -115,9 +123,9 @@ fn budgets(out: &mut String, plan: &Plan, cells: &[Cell]) {
                 Figure::Cpu => ("client CPU", "at most", middle <= limit),
             };
             rows.push(format!(
-                "| {} | {:?} | {} | {what} / {} | {middle:.2} | {:.2}..{:.2} | {words} {limit:.2}: {} |",
+                "| {} | {} | {} | {what} / {} | {middle:.2} | {:.2}..{:.2} | {words} {limit:.2}: {} |",
                 ours.peer,
-                ours.op,
+                name(ours.op),
                 ours.tasks,
                 theirs.peer,
                 all[0],
@@ -176,6 +184,14 @@ fn budgets_of<'c>(ours: &Cell, cells: &'c [Cell]) -> Vec<Budget<'c>> {
         Op::Fill => vec![speed(find(cells, "keyspace-get", op, tasks), 1.0 / 1.1)],
         Op::Del => vec![speed(driver, 1.0 / 1.1)],
         Op::Mget | Op::Batch | Op::LargeGet | Op::LargeSet => vec![speed(driver, 1.0), speed(bound, 0.9)],
+        Op::Write(_) => {
+            let limit = match tasks {
+                1 => 0.95,
+                64.. => 1.2,
+                _ => 1.0,
+            };
+            vec![speed(driver, limit)]
+        }
     }
 }
 

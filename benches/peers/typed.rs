@@ -6,6 +6,8 @@ use redis_keyspace_benches::{Cart, Error, LARGE_ID, Server};
 
 use crate::measure::{Named, Op, Peer, Runner};
 use crate::peer::missing;
+use crate::typed_writes;
+use crate::write::{ALL_OPS, Write};
 
 /// Declares keyspaces that differ only in their options at run time, and their peers.
 macro_rules! keyspaces {
@@ -24,9 +26,7 @@ macro_rules! keyspaces {
             struct $peer(Redis);
 
             impl Peer for $peer {
-                const OPS: &'static [Op] = &[
-                    Op::Get, Op::Set, Op::Fill, Op::Del, Op::Mget, Op::Batch, Op::LargeGet, Op::LargeSet,
-                ];
+                const OPS: &'static [Op] = &ALL_OPS;
 
                 async fn get(&mut self, user: u64) -> Result<Cart, Error> {
                     $keys::user(user).get_json().await?.ok_or_else(missing)
@@ -62,6 +62,10 @@ macro_rules! keyspaces {
 
                 async fn large_set(&mut self, value: &Bytes) -> Result<(), Error> {
                     Ok($keys::picture(LARGE_ID).set(value).await?)
+                }
+
+                async fn write(&mut self, write: Write, user: u64, element: u64) -> Result<(), Error> {
+                    typed_writes::write(&self.0, write, user, element).await
                 }
             }
         )+

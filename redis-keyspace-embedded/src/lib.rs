@@ -66,8 +66,8 @@
 //!   server's choice depends on random numbers there.
 //! * CONFIG SET accepts two dozen settings and checks their values. Only
 //!   `client-output-buffer-limit`, `notify-keyspace-events` and the sizes of compact hashes, sets,
-//!   sorted sets and nodes of streams have an effect. Settings for memory, disk, timeouts, lists and
-//!   HyperLogLogs have none.
+//!   sorted sets and nodes of streams have an effect. Settings for memory, disk, timeouts, lists
+//!   and HyperLogLogs have none.
 //! * Keyspace notifications have the events of version 7.0, and those of hash fields of version 8.
 //!   No key is evicted. An expired key is told when a command uses its database, or within a tenth
 //!   of a second if a connection has subscriptions. `keymiss` is also sent for writes that read.

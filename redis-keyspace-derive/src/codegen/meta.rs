@@ -81,7 +81,8 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     }
     let pieces = pieces.into_iter().map(|(_, piece)| piece);
     let mut kind = kind_ident(model, index);
-    // Some kinds require a TTL or a length, and only some need none. That error is at the type, too.
+    // Some kinds require a TTL or a length, and only some need none. That error is at the type,
+    // too.
     let check = match model.ttl(entry) {
         Some(Ttl::Forever) => Some("without_end"),
         None if entry.is_channel() => Some("without_ttl"),

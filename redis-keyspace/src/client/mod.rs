@@ -40,7 +40,7 @@ pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
 pub(crate) use known::{learn_missing, may_have};
 pub(crate) use newer::{delete_if_equal, explain_missing, missing_command, run_newer};
 pub(crate) use observe::Observed;
-pub(crate) use optimistic::{Attempts, WatchSession};
+pub(crate) use optimistic::{WatchAttempts, WatchSession};
 pub use redis::Redis;
 pub(crate) use refusals::{
     has_refusal, is_answered_by_replica, is_redirected, may_be_repeated, not_run, renew_if_replica, written,

@@ -21,7 +21,7 @@ const MOVING: Duration = Duration::from_millis(20);
 const LONGEST_AFTER_CONFLICT: Duration = Duration::from_millis(20);
 
 /// The attempts of an optimistic transaction.
-pub(crate) struct Attempts {
+pub(crate) struct WatchAttempts {
     binding: Arc<Binding>,
     watch: Request,
     deadline: Deadline,
@@ -32,7 +32,7 @@ pub(crate) struct Attempts {
     backoff: Backoff,
 }
 
-impl Attempts {
+impl WatchAttempts {
     pub(crate) fn new(binding: Arc<Binding>, keys: Keys, deadline: Deadline, limit: u32) -> Result<Self> {
         let watch = Request::One(Packet::new("WATCH", keys));
         watch.check_names()?;

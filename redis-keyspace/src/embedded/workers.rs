@@ -43,7 +43,8 @@ pub(super) fn register(server: &Server) {
         let outcome = match entry_fields(found) {
             None => 2,
             Some(fields) => {
-                let options: usize = lua::number(options).map_or(0, |count| count as usize);
+                let options =
+                    std::str::from_utf8(options).ok().and_then(|count| count.parse().ok()).unwrap_or(0);
                 let (options, added) = rest.split_at_checked(options).unwrap_or((rest, &[]));
                 let mut add: Vec<&[u8]> = vec![b"XADD", dead];
                 add.extend(options.iter().map(|option| &option[..]));

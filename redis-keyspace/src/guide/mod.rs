@@ -12,6 +12,7 @@
 //! | [`records`] | structs in hashes: whole, field by field, updated atomically |
 //! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
 //! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
+//! | [`commands`] | each command, the method that sends it, and whether redis-rs and fred have one |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
 //! | [`scripts`] | Lua scripts, functions, transactions on watched keys, raw commands on a key |
@@ -50,6 +51,9 @@ pub mod records {}
 pub mod channels {}
 #[doc = include_str!("streams.md")]
 pub mod streams {}
+
+#[doc = include_str!("commands.md")]
+pub mod commands {}
 
 #[doc = include_str!("caching.md")]
 pub mod caching {}

@@ -162,7 +162,7 @@ impl NewerCommand {
             b"DELEX" => Some(Self::DelEx),
             b"DELIFEQ" => Some(Self::DelIfEq),
             b"PEXPIRETIME" => Some(Self::PExpireTime),
-            b"PEXPIRE" | b"PEXPIREAT" => args.skip(1).next().map(|_| Self::ExpireOptions),
+            b"PEXPIRE" | b"PEXPIREAT" => args.nth(1).map(|_| Self::ExpireOptions),
             b"COPY" => Some(Self::Copy),
             b"SINTERCARD" => Some(Self::SInterCard),
             b"ZINTERCARD" => Some(Self::ZInterCard),

@@ -7,6 +7,7 @@ mod any_key;
 mod bitmaps;
 mod channels;
 mod combined;
+mod command_table;
 mod disabled;
 mod elements;
 mod field_lifetimes;

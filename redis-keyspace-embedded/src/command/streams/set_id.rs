@@ -7,6 +7,7 @@ use super::parse::entry_id;
 use crate::command::arguments::{first, integer, option};
 use crate::command::context::{Context, Spec, command};
 use crate::command::flags::ONE_KEY;
+use crate::notices::EventClasses;
 use crate::reply::{Answer, Failure, Reply};
 use crate::stream::EntryId;
 
@@ -57,5 +58,6 @@ fn set_id(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         max_deleted = stream.max_deleted();
     }
     stream.restore_history(id, max_deleted, added.unwrap_or(stream.added()));
+    context.db()?.notify(EventClasses::STREAM, "xsetid", key);
     Ok(Reply::OK)
 }

@@ -21,6 +21,7 @@ pub(super) const ENTRIES: Family = Family {
         "XLEN K",
         "XDEL K 1-1|2-0|2|3-0|x|5 1-2|2-1|3-1",
         "XDEL K 1-1|2-0|2|3-0|5|4-0|6-0",
+        "XSETID K 9-9|20|0-0|x [ ENTRIESADDED 0|50|-1 ] [ MAXDELETEDID 0-0|5|30 ]",
         "XTRIM K MAXLEN|maxlen|x [ =|~ ] 0|1|2|3|5|-1|x [ LIMIT 0|1|100|x ]",
         "XTRIM K MINID [ = ] 1|2|3-1|5-0|x [ MAXLEN 1 ]",
         "XRANGE K -|+|1|2|(1-1|(2|3-0|(|x|(- +|-|5|3|(3|2-1|(0-0 [ COUNT 0|1|2|-1|x ]",

@@ -12,7 +12,7 @@ use super::commands::Commands;
 use super::part::{Part, PartOutcome, PartOutcomes};
 use super::servers::Binder;
 use super::transact::{elsewhere, gather};
-use crate::client::{Attempts, Binding, CallOptions, Observed, Redis, Subject, Target, WatchSession};
+use crate::client::{Binding, CallOptions, Observed, Redis, Subject, Target, WatchAttempts, WatchSession};
 use crate::command::key_group::{KeyGroup, KeysOfGroup};
 use crate::error::{Budget, Error, Result};
 use crate::protocol::{Keys, Replies, Reply, Request, read, share_of};
@@ -267,7 +267,7 @@ where
         call.check_others(subject.keyspace, &target, &binding)?;
         let deadline = binding.deadline(self.timeout);
         observed.to_untimed(&binding);
-        let mut attempts = Attempts::new(binding, keys, deadline, self.attempts)?;
+        let mut attempts = WatchAttempts::new(binding, keys, deadline, self.attempts)?;
         loop {
             let session = attempts.begin().await?;
             let node = session.node().cloned();

@@ -113,6 +113,7 @@ pub struct RankPage<E> {
 /// The neighbours of a member, created by [`Key::zaround`]. Await it, or pass it to
 /// [`Redis::batch`](crate::Redis::batch).
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
+#[expect(clippy::type_complexity, reason = "it is the result of the operation")]
 pub struct ZAround<S: Keyspace, T: SingleValue>(
     Deferred<KeyOptions<S, SortedSet<T>, ZAroundOptions>, Option<Window<T::Owned>>>,
 );

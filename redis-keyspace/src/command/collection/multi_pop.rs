@@ -87,6 +87,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     #[doc = taking!()]
     #[doc(alias = "ZMPOP")]
     #[doc(alias = "BZMPOP")]
+    #[expect(clippy::type_complexity, reason = "it is the result of the operation")]
     pub fn zmpop(
         keys: impl IntoIterator<Item = Self>,
         extreme: Extreme,

@@ -112,6 +112,7 @@ pub struct ZRandMembers<S: Keyspace, T: SingleValue, R: 'static>(
 /// `HRANDFIELD` with its options, created by [`Key::hrandfields`]. Await it, or pass it to
 /// [`Redis::batch`](crate::Redis::batch).
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
+#[expect(clippy::type_complexity, reason = "it is the result of the operation")]
 pub struct HRandFields<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static>(
     Deferred<KeyOptions<S, Hash<F, V>, RandomOptions<R>>, R>,
 );
@@ -139,6 +140,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> ZRandMembers<S, T, R> {
 
 impl<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static> HRandFields<S, F, V, R> {
     /// Returns each field with its value.
+    #[expect(clippy::type_complexity, reason = "it is the result of the operation")]
     pub fn with_values(self) -> HRandFields<S, F, V, Vec<(F::Owned, V::Owned)>> {
         HRandFields(self.0.map(|options| options.with(|options| options.with("WITHVALUES", entries::<F, V>))))
     }

@@ -58,7 +58,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`lpos`]: crate::Key::lpos
 /// [`lrem`]: crate::Key::lrem
 /// [`ltrim`]: crate::Key::ltrim
-/// [`trim_to`]: crate::Key::trim_to
+/// [`trim_to`]: crate::command::Push::trim_to
 ///
 /// # Lifetime
 ///

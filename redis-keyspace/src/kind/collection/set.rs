@@ -59,7 +59,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`sunion`]: crate::Key::sunion
 /// [`sdiff`]: crate::Key::sdiff
 /// [`sinter_card`]: crate::Key::sinter_card
-/// [`store`]: crate::Key::store
+/// [`store`]: crate::command::SetCombine::store
 ///
 /// # Lifetime
 ///

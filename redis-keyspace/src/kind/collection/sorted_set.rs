@@ -55,7 +55,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`zpop_min_many`]: crate::Key::zpop_min_many
 /// [`zpop_max_many`]: crate::Key::zpop_max_many
 /// [`zmpop`]: crate::Key::zmpop
-/// [`keep_top`]: crate::Key::keep_top
+/// [`keep_top`]: crate::command::ZAdd::keep_top
 /// [`zrange`]: crate::Key::zrange
 /// [`zrange_by_score`]: crate::Key::zrange_by_score
 /// [`zrange_by_lex`]: crate::Key::zrange_by_lex
@@ -69,12 +69,12 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`zrandmembers`]: crate::Key::zrandmembers
 /// [`zaround`]: crate::Key::zaround
 /// [`zpage`]: crate::Key::zpage
-/// [`with_score`]: crate::Key::with_score
+/// [`with_score`]: crate::command::ZRank::with_score
 /// [`zunion`]: crate::Key::zunion
 /// [`zinter`]: crate::Key::zinter
 /// [`zdiff`]: crate::Key::zdiff
 /// [`zinter_card`]: crate::Key::zinter_card
-/// [`store`]: crate::Key::store
+/// [`store`]: crate::command::ZCombine::store
 /// [`zscan`]: crate::Key::zscan
 ///
 /// # Lifetime

@@ -37,7 +37,7 @@ struct ScanPlace {
 }
 
 /// A scan of a collection in progress.
-pub(super) struct Pages {
+pub(super) struct ElementPages {
     options: PageOptions,
     binding: Arc<Binding>,
     /// The start of the next page; `None` after the last page.
@@ -55,7 +55,7 @@ pub(super) struct ElementPage {
     pub(super) has_values: bool,
 }
 
-impl Pages {
+impl ElementPages {
     pub(super) fn new(options: PageOptions) -> Result<Self> {
         let binding = options.call.target.resolve(Some(options.keyspace))?;
         // A disabled handle has no keys.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
-use super::pages::{ElementPage, PageOptions, Pages};
+use super::pages::{ElementPage, ElementPages, PageOptions};
 use crate::client::CallOptions;
 use crate::error::{Error, Result};
 use crate::kind::{DecodeError, Hash, Set, SingleValue, SortedSet};
@@ -18,11 +18,11 @@ use crate::protocol::{Reply, read};
 use crate::scan::seen::SeenKeys;
 use crate::schema::{Key, Keyspace};
 
-type PageInFlight = BoxFuture<'static, (Pages, Result<Option<ElementPage>>)>;
+type PageInFlight = BoxFuture<'static, (ElementPages, Result<Option<ElementPage>>)>;
 
 enum ScanProgress {
     New(PageOptions),
-    Between(Pages),
+    Between(ElementPages),
     Reading(PageInFlight),
     Done,
 }
@@ -83,7 +83,7 @@ impl<S: Keyspace, V, I> MemberScan<S, V, I> {
                 return Poll::Ready(Some(element));
             }
             match std::mem::replace(&mut self.progress, ScanProgress::Done) {
-                ScanProgress::New(options) => match Pages::new(options) {
+                ScanProgress::New(options) => match ElementPages::new(options) {
                     Ok(pages) => self.progress = ScanProgress::Between(pages),
                     Err(error) => return Poll::Ready(Some(Err(self.explain(error)))),
                 },

@@ -116,7 +116,7 @@ command_builder!(XPending<S, T> => Vec<PendingEntry>, where S: Keyspace, T: Sing
 
 fn entries(request: &Request, replies: Replies) -> Result<Vec<PendingEntry>> {
     let entries = list(answer(request, replies)?)?;
-    entries.into_iter().map(|entry| decode(entry)).collect()
+    entries.into_iter().map(decode).collect()
 }
 
 fn decode(entry: Reply) -> Result<PendingEntry> {
