@@ -350,8 +350,7 @@ mod tests {
 
     use super::*;
     use crate::key::KeyArgument;
-    use crate::kind::KindMeta;
-    use crate::kind::{Layout, Role};
+    use crate::kind::{KindMeta, Text};
     use crate::schema::{Lifetime, Overrides};
 
     const COUNT: usize = 4;
@@ -363,15 +362,7 @@ mod tests {
             pieces.push(Piece::Literal(literal));
         }
         pieces.extend(class.map(|class| Piece::Argument(ArgumentMeta::new("a", "A", class))));
-        let kind = KindMeta {
-            name: "Text",
-            wire_format: "text",
-            redis_type: "string",
-            is_filled: true,
-            role: Role::Data,
-            is_collection: false,
-            layout: Layout::OfType,
-        };
+        let kind = KindMeta::of::<Text>("Text");
         let template = TemplateMeta::new("K", "f", literal, pieces.leak(), kind, Lifetime::Forever, "");
         Box::leak(Box::new(KeyspaceMeta::new("K", "", "", Overrides::NONE, vec![template].leak())))
     }

@@ -53,18 +53,10 @@ impl Redis {
 mod tests {
     use super::*;
     use crate::key::Piece;
-    use crate::kind::{KindMeta, Layout, Role};
+    use crate::kind::{KindMeta, Text};
     use crate::schema::{KeyspaceMeta, Lifetime, Overrides, TemplateMeta};
 
-    const TEXT: KindMeta = KindMeta {
-        name: "Text",
-        wire_format: "text",
-        redis_type: "string",
-        is_filled: true,
-        role: Role::Data,
-        is_collection: false,
-        layout: Layout::OfType,
-    };
+    const TEXT: KindMeta = KindMeta::of::<Text>("Text");
     const TOTAL: TemplateMeta = TemplateMeta::new(
         "CartKeys",
         "total",

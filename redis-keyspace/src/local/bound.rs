@@ -211,18 +211,10 @@ mod tests {
 
     use super::*;
     use crate::key::{ArgumentClass, ArgumentMeta, KeyArgument};
-    use crate::kind::{KindMeta, Layout, Role};
+    use crate::kind::{KindMeta, Text};
     use crate::schema::{Lifetime, Overrides};
 
-    const DATA: KindMeta = KindMeta {
-        name: "Text",
-        wire_format: "text",
-        redis_type: "string",
-        is_filled: true,
-        role: Role::Data,
-        is_collection: false,
-        layout: Layout::OfType,
-    };
+    const DATA: KindMeta = KindMeta::of::<Text>("Text");
 
     /// A keyspace whose templates have a literal, an argument, or both.
     fn keyspace(templates: &[(&'static str, Option<ArgumentClass>)]) -> &'static KeyspaceMeta {

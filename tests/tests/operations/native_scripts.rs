@@ -167,7 +167,7 @@ async fn use_scripts(redis: &Redis) {
 }
 
 /// Runs a job until it is a dead letter. It takes long, so that it is renewed.
-async fn use_a_worker(jobs: &redis_keyspace::Key<Keys, Stream<Text>>) {
+async fn use_a_worker(jobs: &Key<Keys, Stream<Text>>) {
     let (stop, mut stopped) = tokio::sync::watch::channel(());
     let stop = std::sync::Mutex::new(Some(stop));
     let worker = jobs.group("workers").worker("worker").retries(1).dead_letter(&Keys::dead(1)).trim_done();
