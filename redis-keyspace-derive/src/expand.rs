@@ -5,7 +5,7 @@ use syn::DeriveInput;
 
 use crate::diag::Diag;
 use crate::names::Names;
-use crate::{check, codegen, key_argument, model, record, script};
+use crate::{check, codegen, key_argument, model, record, script, single_value};
 
 /// `#[derive(Keyspace)]`.
 pub(crate) fn keyspace(input: TokenStream) -> TokenStream {
@@ -41,6 +41,14 @@ pub(crate) fn script(input: TokenStream) -> TokenStream {
         } else {
             script::codegen::script(&model, &names)
         }
+    })
+}
+
+/// `#[derive(SingleValue)]`.
+pub(crate) fn single_value(input: TokenStream) -> TokenStream {
+    derive(input, |input, names, diag| {
+        let model = single_value::model::Value::new(input, diag);
+        single_value::codegen::value(&model, &names, diag.has_errors())
     })
 }
 

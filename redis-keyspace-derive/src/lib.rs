@@ -18,6 +18,7 @@ mod model;
 mod names;
 mod record;
 mod script;
+mod single_value;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -363,4 +364,62 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Script, attributes(script))]
 pub fn derive_script(input: TokenStream) -> TokenStream {
     expand::script(input.into()).into()
+}
+
+/// Implements `SingleValue`, so that a newtype or an enum can be the kind of a key, and the element
+/// of a collection.
+///
+/// ```
+/// use redis_keyspace::{Hash, Keyspace, Redis, Set, SingleValue};
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, SingleValue)]
+/// pub struct UserId(u64);
+///
+/// #[derive(Debug, Clone, PartialEq, Eq, Hash, SingleValue)]
+/// pub struct Slug(String);
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, SingleValue)]
+/// pub enum Plan {
+///     Free,
+///     #[value(rename = "pro-2")]
+///     Professional,
+/// }
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "org", ttl = "1d")]
+/// pub struct OrgKeys {
+///     #[key("{org}:plan")]
+///     plan: fn(org: u64) -> Plan,
+///     #[key("{org}:members")]
+///     members: fn(org: u64) -> Set<UserId>,
+///     #[key("{org}:flags")]
+///     flags: fn(org: u64) -> Hash<Slug, bool>,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// // Stored as `pro-2`.
+/// OrgKeys::plan(1).set(&Plan::Professional).await?;
+/// assert_eq!(OrgKeys::plan(1).get().await?, Some(Plan::Professional));
+/// OrgKeys::members(1).sadd(&UserId(7)).await?;
+/// OrgKeys::flags(1).hset(&Slug("beta".into()), &true).await?;
+/// # Ok(()) }).await }
+/// ```
+///
+/// A newtype is stored as the value that it wraps: an integer, a `bool`, a `String`, bytes, a
+/// `Uuid`, or another type with this derive. An enum has only unit variants. A variant is stored as
+/// its name in `snake_case`; `#[value(rename = "text")]` on it sets another text. Reading any other
+/// text is a `Decode` error.
+///
+/// For other types, derive serde's traits and write the kind `Json<YourType>`.
+///
+/// # Attributes
+///
+/// | attribute | on | example | meaning |
+/// | --- | --- | --- | --- |
+/// | `rename` | variant | `#[value(rename = "text")]` | the text of the variant |
+/// | `crate` | newtype, enum | `#[value(crate = path)]` | the path of `redis_keyspace`, if it is not a dependency of that name |
+#[proc_macro_derive(SingleValue, attributes(value))]
+pub fn derive_single_value(input: TokenStream) -> TokenStream {
+    expand::single_value(input.into()).into()
 }

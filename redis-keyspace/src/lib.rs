@@ -52,7 +52,8 @@
 //!   [operations](guide::operations).
 //! - [`Key`] is what the generated functions return. Its page lists all commands.
 //! - [`Redis`] is the handle on a server. [`RedisBuilder`] configures it.
-//! - [`derive@Keyspace`], [`derive@KeyArgument`] and [`derive@Record`] list all attributes.
+//! - [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`] and [`derive@SingleValue`] list
+//!   all attributes.
 //!
 //! # Terms
 //!
@@ -61,7 +62,7 @@
 //! | keyspace | a struct that derives [`Keyspace`]: a prefix and a set of templates |
 //! | template | the text of a key with placeholders, such as `user:{id}` |
 //! | argument | the value of a placeholder; its type implements [`KeyArgument`] |
-//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Stream<T>`](Stream), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
+//! | kind | what is stored at a key: [`Json<T>`](Json), [`Text`], [`Bytes`], integers, `bool`, [`Counter`], [`List<T>`](List), [`Set<T>`](Set), [`SortedSet<T>`](SortedSet), [`Hash<F, V>`](struct@Hash), [`Record<T>`](struct@Record), [`Bitmap`], [`HyperLogLog<T>`](HyperLogLog), [`Geo<T>`](Geo), [`Stream<T>`](Stream), [`Channel<T>`](Channel), [`Lock`], [`RateLimit`], [`Group`], [`Once<V>`](Once) |
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
 //! | script | a Lua script or function with typed keys and arguments: [`derive@Script`] |
@@ -76,11 +77,11 @@
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`] and [`derive@Script`] |
+//! | `derive` | yes | [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`], [`derive@Script`] and [`derive@SingleValue`] |
 //! | `json` | yes | the kind [`Json<T>`](Json) |
 //! | `embedded` | | [`Redis::embedded`], a server in this process |
 //! | `profiles` | | [`config::Profiles`], named configurations from a TOML file |
-//! | `uuid` | | `Uuid` as an argument and as a kind |
+//! | `uuid` | | `Uuid` as an argument, as a kind and as an element |
 //! | `tracing` | | spans and events; see [`telemetry`] |
 //! | `metrics` | | counters and histograms; see [`telemetry`] |
 //! | `tls` | | encrypted connections; see [the guide](guide::tls) |
@@ -164,11 +165,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyArgument, Raw};
 #[cfg(feature = "json")]
 pub use kind::Json;
+pub use kind::geo;
 pub use kind::{
-    Bitmap, Bytes, Channel, Counter, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Record, Set,
-    SortedSet, Stream, Text,
+    Bitmap, Bytes, Channel, Counter, Geo, Group, Hash, HyperLogLog, List, Lock, Once, RateLimit, Record, Set,
+    SingleValue, SortedSet, Stream, Text,
 };
 #[cfg(feature = "derive")]
-pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record, Script};
+pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record, Script, SingleValue};
 pub use schema::{Key, Keyspace};
 pub use script::Script;

@@ -6,6 +6,7 @@ pub(crate) mod entry;
 pub(crate) mod fills;
 pub(crate) mod forwarded;
 pub(crate) mod record;
+pub(crate) mod single_value;
 pub(crate) mod value;
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
@@ -30,6 +31,10 @@ pub(crate) enum Place {
     Record,
     /// `#[record(..)]` on a field of such a struct.
     Field,
+    /// `#[value(..)]` on a type that derives `SingleValue`.
+    Value,
+    /// `#[value(..)]` on a variant of such an enum.
+    ValueVariant,
 }
 
 /// A derive. A name can mean different things in each.
@@ -38,6 +43,7 @@ enum Derive {
     Keyspace,
     KeyArgument,
     Record,
+    SingleValue,
 }
 
 impl Place {
@@ -50,6 +56,8 @@ impl Place {
             Self::Variant => ("key", "a variant"),
             Self::Record => ("record", "the struct"),
             Self::Field => ("record", "a field"),
+            Self::Value => ("value", "the type"),
+            Self::ValueVariant => ("value", "a variant"),
         }
     }
 
@@ -58,6 +66,7 @@ impl Place {
             Self::Keyspace | Self::Entry => Derive::Keyspace,
             Self::Argument | Self::Variant => Derive::KeyArgument,
             Self::Record | Self::Field => Derive::Record,
+            Self::Value | Self::ValueVariant => Derive::SingleValue,
         }
     }
 }
@@ -95,13 +104,14 @@ pub(crate) const TABLE: &[(&str, &[Place], &str)] = &[
     ("alphabet", &[Place::Argument], "alphabet = \"a-z0-9\""),
     ("len", &[Place::Argument], "len = 26"),
     ("rename", &[Place::Field], "rename = \"n\""),
+    ("rename", &[Place::ValueVariant], "rename = \"text\""),
     ("alias", &[Place::Field], "alias = \"old_name\""),
     ("default", &[Place::Field], "default"),
     ("json", &[Place::Field], "json"),
     ("kind", &[Place::Field], "kind = Point"),
     ("constant", &[Place::Field], "constant = NAME_FIELD"),
     ("rename_all", &[Place::Record], "rename_all = \"camelCase\""),
-    ("crate", &[Place::Keyspace, Place::Argument, Place::Record], "crate = path"),
+    ("crate", &[Place::Keyspace, Place::Argument, Place::Record, Place::Value], "crate = path"),
 ];
 
 /// Names of earlier versions, and their current names.
@@ -381,6 +391,8 @@ fn usage(place: Place) -> &'static str {
         Place::Entry => "`#[key(\"user:{id}\", ttl = \"1h\")]`",
         Place::Argument => "`#[key(crate = path)]`",
         Place::Variant => "`#[key(\"text\")]`",
+        Place::Value => "`#[value(crate = path)]`",
+        Place::ValueVariant => "`#[value(rename = \"text\")]`",
         Place::Record => "`#[record(rename_all = \"camelCase\")]`",
         Place::Field => "`#[record(json)]`",
     }

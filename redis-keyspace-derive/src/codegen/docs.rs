@@ -88,6 +88,9 @@ fn wire(kind: &Kind<'_>) -> Option<&'static str> {
         }
         "RateLimit" => Some("the moment of recovery in microseconds since 1970"),
         "Group" => Some("a generation in hex"),
+        "Bitmap" => Some("bits, the highest bit of each byte first"),
+        "HyperLogLog" => Some("a HyperLogLog"),
+        "Uuid" => Some("a UUID in lower case, with hyphens"),
         "Counter" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64"
         | "i128" | "isize" => Some("a decimal integer"),
         _ => None,

@@ -4,7 +4,7 @@
 use quote::quote;
 
 use super::pretty;
-use crate::expand::{key_argument, keyspace, record};
+use crate::expand::{key_argument, keyspace, record, single_value};
 
 /// Omits the expression, because it would repeat the test.
 macro_rules! snapshot {
@@ -190,5 +190,31 @@ fn a_record_with_errors_still_has_constants() {
             #[record(rename = "name")]
             first: String,
         }
+    }));
+}
+
+#[test]
+fn value_newtype() {
+    snapshot!(single_value(quote! {
+        #[value(crate = renamed)]
+        pub struct UserId(u64);
+    }));
+}
+
+#[test]
+fn value_enum() {
+    snapshot!(single_value(quote! {
+        enum Plan {
+            Free,
+            #[value(rename = "pro-2")]
+            Professional,
+        }
+    }));
+}
+
+#[test]
+fn no_value() {
+    snapshot!(single_value(quote! {
+        struct Point { x: u32, y: u32 }
     }));
 }

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::messages;
-use crate::expand::{key_argument, keyspace, record};
+use crate::expand::{key_argument, keyspace, record, single_value};
 
 fn count(tokens: TokenStream) -> usize {
     messages(keyspace(tokens)).len()
@@ -272,4 +272,45 @@ fn names_that_others_use_are_suggested() {
             "unknown attribute `expires`; did you mean `ttl`?",
         ]
     );
+}
+
+#[test]
+fn attributes_of_other_derives_are_left_alone() {
+    let tokens = quote! {
+        #[key(alphabet = "a-z")]
+        #[serde(transparent)]
+        struct Slug(String);
+    };
+    assert_eq!(messages(single_value(tokens)).len(), 0);
+    let tokens = quote! {
+        #[value(crate = renamed)]
+        enum Plan { #[value(rename = "a")] #[key("b")] A }
+    };
+    assert_eq!(messages(key_argument(tokens)).len(), 0);
+}
+
+#[test]
+fn each_error_of_a_value_is_reported_once() {
+    for (tokens, count) in [
+        (quote! { struct A; }, 1),
+        (quote! { struct A(u8, u8); }, 1),
+        (quote! { struct A(f64); }, 1),
+        (quote! { struct A(&'static str); }, 1),
+        (quote! { struct A<T>(T); }, 1),
+        (quote! { struct A(#[value(rename = "a")] u8); }, 1),
+        (quote! { enum A {} }, 1),
+        (quote! { enum A { B(u8), C { d: u8 } } }, 2),
+        (quote! { enum A { B, #[value(rename = "b")] C, #[value(rename = "")] D } }, 2),
+        (
+            quote! { enum A { #[value("b")] B, #[value(rename)] C, #[value(rename = 3)] D, #[value(renam = "d")] E } },
+            4,
+        ),
+        (quote! { #[value("a")] #[value(rename = "a")] enum A { B } }, 2),
+        (quote! { #[value(crate = "a")] enum A { B } }, 1),
+        (quote! { union A { b: u8 } }, 1),
+    ] {
+        let text = tokens.to_string();
+        let found = messages(single_value(tokens));
+        assert_eq!(found.len(), count, "{text}: {found:?}");
+    }
 }

@@ -8,6 +8,9 @@ pub use core::default::Default;
 pub use core::option::Option;
 pub use core::result::Result;
 pub use core::time::Duration;
+pub use std::vec::Vec;
+
+pub use bytes::Bytes as SharedBytes;
 
 pub use crate::error::Error;
 
@@ -17,8 +20,9 @@ pub use crate::catalog::{
 pub use crate::command::{ScriptDefinition, ScriptInput, ScriptResult, check_script, count_keys};
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{
-    DecodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta, RecordFields, Role,
-    Trim,
+    DecodeError, EncodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta,
+    RecordFields, Role, SingleValue, Trim, Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant,
+    encode_wrapped, encode_wrapped_within, unknown_variant, wire_format_of_wrapped,
 };
 pub use crate::scan::{Pattern, Sweep, delete_pattern};
 pub use crate::schema::{

@@ -140,11 +140,15 @@ const STREAM: [&str; 14] = [
     "xtrim",
 ];
 /// Commands on bitmaps.
-const BITMAP: [&str; 7] = ["append", "bitcount", "bitfield", "bitfield_ro", "bitpos", "getbit", "setbit"];
+const BITMAP: [&str; 8] =
+    ["append", "bitcount", "bitfield", "bitfield_ro", "bitop", "bitpos", "getbit", "setbit"];
 /// Commands on HyperLogLogs.
-const HYPER_LOG_LOG: [&str; 2] = ["pfadd", "pfcount"];
+const HYPER_LOG_LOG: [&str; 3] = ["pfadd", "pfcount", "pfmerge"];
+/// Commands on geo sets.
+const GEO: [&str; 8] =
+    ["geoadd", "geodist", "geohash", "geopos", "geosearch", "geosearchstore", "zcard", "zrem"];
 /// The commands on keys of each layout and type.
-const KINDS: [(Layout, &str, &[&str]); 8] = [
+const KINDS: [(Layout, &str, &[&str]); 9] = [
     (Layout::OfType, "string", &STRING),
     (Layout::OfType, "list", &LIST),
     (Layout::OfType, "set", &SET),
@@ -153,6 +157,7 @@ const KINDS: [(Layout, &str, &[&str]); 8] = [
     (Layout::OfType, "stream", &STREAM),
     (Layout::Bitmap, "string", &BITMAP),
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
+    (Layout::Geo, "zset", &GEO),
 ];
 /// Commands of Redis 7.0 on the keys of a type.
 const SINCE_7_0: [(&str, &[&str]); 3] =
@@ -451,11 +456,13 @@ impl fmt::Display for AclRules {
         }
         channels.iter().try_for_each(|glob| write!(f, " &{glob}"))?;
         let mut commands: BTreeSet<&str> = ALWAYS.into_iter().chain(EVERY_KEY).collect();
+        let has_kind = |layout, redis_type| {
+            let mut templates = self.templates();
+            templates
+                .any(|(_, template)| template.kind.layout == layout && template.redis_type() == redis_type)
+        };
         for (layout, redis_type, of_kind) in KINDS {
-            let is_meant = |template: &TemplateMeta| {
-                template.kind.layout == layout && template.redis_type() == redis_type
-            };
-            if self.templates().any(|(_, template)| is_meant(template)) {
+            if has_kind(layout, redis_type) {
                 commands.extend(of_kind);
             }
         }
@@ -493,7 +500,7 @@ impl fmt::Display for AclRules {
         if self.redis.is_some_and(|version| version >= (7, 0)) || self.valkey.is_some() {
             commands.extend(["pexpiretime"]);
             for (redis_type, of_type) in SINCE_7_0 {
-                if self.templates().any(|(_, template)| template.redis_type() == redis_type) {
+                if has_kind(Layout::OfType, redis_type) {
                     commands.extend(of_type);
                 }
             }

@@ -49,10 +49,10 @@ fn reply(packet: &Packet) -> Option<Reply> {
         "SET" => Reply::Ok,
         // Reads of collections: what a key that does not exist contains.
         "LRANGE" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "ZRANGE" | "ZUNION" | "ZINTER" | "ZDIFF"
-        | "HGETALL" | "HKEYS" | "HVALS" | "XRANGE" | "XREVRANGE" => Reply::Array(Vec::new()),
+        | "HGETALL" | "HKEYS" | "HVALS" | "XRANGE" | "XREVRANGE" | "GEOSEARCH" => Reply::Array(Vec::new()),
         "LINDEX" | "LPOS" | "SRANDMEMBER" | "ZSCORE" | "ZRANK" | "ZREVRANK" | "ZRANDMEMBER" | "HGET"
         | "HMGET" | "HRANDFIELD" | "ZMSCORE" | "SMISMEMBER" | "BITFIELD_RO" | "BITPOS" | "HPTTL"
-        | "HPEXPIRETIME" | "HGETEX" | "XREAD" => Reply::Nil,
+        | "HPEXPIRETIME" | "HGETEX" | "XREAD" | "GEODIST" | "GEOHASH" | "GEOPOS" => Reply::Nil,
         "LLEN" | "SCARD" | "SISMEMBER" | "SINTERCARD" | "ZCARD" | "ZCOUNT" | "ZLEXCOUNT" | "ZINTERCARD"
         | "HLEN" | "HEXISTS" | "HSTRLEN" | "GETBIT" | "BITCOUNT" | "PFCOUNT" | "XLEN" => Reply::Int(0),
         // Writes of collections that add nothing to a key that does not exist.

@@ -39,7 +39,8 @@ mod ttl;
 pub use base::{Command, IntoCommand};
 pub use batch::{Batch, Commands, Watch, Watched};
 pub use collection::{
-    BitField, BitOffset, BitWidth, BlockingPop, Extreme, FieldExpiry, FieldPersist, HExpire, HGetEx,
+    BitField, BitOffset, BitOp, BitWidth, BlockingPop, Extreme, FieldExpiry, FieldPersist, GeoAdd, GeoDetail,
+    GeoDistances, GeoDistancesAndPositions, GeoMembers, GeoPositions, GeoSearch, HExpire, HGetEx,
     HRandFields, HSetMany, I, Incr, Inserted, LPos, LRem, ListEnd, MultiPop, Overflow, Pop, Push, RankPage,
     ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
     ZRange, ZRank,

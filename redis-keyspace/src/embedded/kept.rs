@@ -35,28 +35,37 @@ pub(super) fn register(server: &Server) {
 
 /// Runs a command on several keys, and sets the lifetime of the key that it writes.
 fn transfer(script: &mut ScriptContext<'_, '_>, keys: &[Bytes], values: &[Bytes]) -> Result<Reply, Reply> {
-    let [millis, renews, written, counts, command, args @ ..] = values else {
-        return Err(Reply::error("ERR the script takes a lifetime, two flags, a position and a command"));
+    let [millis, renews, written, counts, before, command, args @ ..] = values else {
+        return Err(Reply::error(
+            "ERR the script takes a lifetime, two flags, a position, a count and a command",
+        ));
     };
-    let place = str::from_utf8(written).ok().and_then(|place| place.parse::<usize>().ok());
-    let Some(written) = place.and_then(|place| keys.get(place.checked_sub(1)?)) else {
+    let Some((before, after)) = number(before).and_then(|count| args.split_at_checked(count)) else {
+        return Err(Reply::error("ERR the script takes as many arguments as the count says"));
+    };
+    let Some(written) = number(written).and_then(|place| keys.get(place.checked_sub(1)?)) else {
         return Err(Reply::error("ERR the written key is not one of the keys"));
     };
     let starts = &renews[..] == b"1" || is_absent(script, written)?;
     let others = keys.len().saturating_sub(1).to_string();
     let mut words: Vec<&[u8]> = vec![command];
+    words.extend(before.iter().map(|argument| &argument[..]));
     for (place, key) in keys.iter().enumerate() {
         words.push(key);
         if place == 0 && &counts[..] == b"1" {
             words.push(others.as_bytes());
         }
     }
-    words.extend(args.iter().map(|argument| &argument[..]));
+    words.extend(after.iter().map(|argument| &argument[..]));
     let reply = script.call(&words);
     if starts && !matches!(reply, Reply::Error(_) | Reply::Integer(0) | Reply::Nil) {
         call(script, &[b"PEXPIRE", written, millis])?;
     }
     Ok(reply)
+}
+
+fn number(text: &[u8]) -> Option<usize> {
+    str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Whether the key does not exist.

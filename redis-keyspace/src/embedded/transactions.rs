@@ -61,12 +61,13 @@ pub(super) fn register(server: &Server) {
                 }
             }
             words.extend(values.by_ref().take(after).map(Word::Of));
-            let replaces = policy.is_some_and(|(policy, _)| matches!(policy, b"store" | b"count"));
-            let key = if replaces { own_keys.first() } else { own_keys.last() };
+            let leads =
+                policy.is_some_and(|(policy, _)| matches!(policy, b"store" | b"count" | b"store-create"));
+            let key = if leads { own_keys.first() } else { own_keys.last() };
             let key = key.copied().unwrap_or_default();
             let mut unlink = Vec::new();
             let lifetime = policy.filter(|(_, millis)| *millis != b"0").map(|(policy, millis)| Kept {
-                creates: matches!(policy, b"create" | b"to-create"),
+                creates: matches!(policy, b"create" | b"to-create" | b"store-create"),
                 replies: !matches!(policy, b"create" | b"renew"),
                 millis,
             });
@@ -109,9 +110,7 @@ pub(super) fn register(server: &Server) {
             {
                 reply = error;
             }
-            if let Reply::Integer(number) = reply
-                && number.unsigned_abs() >= EXACT
-            {
+            if is_rounded_in_lua(&reply) {
                 reply = Reply::error(
                     "ERR the command was executed, but a script cannot return its result, which exceeds 2^53",
                 );
@@ -120,6 +119,15 @@ pub(super) fn register(server: &Server) {
         }
         Reply::Array(replies)
     });
+}
+
+/// Whether Lua rounds a number of the reply.
+fn is_rounded_in_lua(reply: &Reply) -> bool {
+    let is_large = |reply: &Reply| matches!(reply, Reply::Integer(number) if number.unsigned_abs() >= EXACT);
+    match reply {
+        Reply::Array(parts) => parts.iter().any(is_large),
+        reply => is_large(reply),
+    }
 }
 
 /// Splits a word that says which lifetime a command sets, and when.

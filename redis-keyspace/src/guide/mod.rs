@@ -8,6 +8,7 @@
 //! | [`keys`] | declaring keyspaces: templates, arguments, escaping, parsing, overlap checks |
 //! | [`operations`] | kinds of values and their commands, TTLs, counters, batches, transactions, raw access |
 //! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
+//! | [`bitmaps_and_geo`] | bitmaps, HyperLogLogs and geo sets |
 //! | [`records`] | structs in hashes: whole, field by field, updated atomically |
 //! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
 //! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
@@ -40,6 +41,9 @@ pub mod operations {}
 
 #[doc = include_str!("collections.md")]
 pub mod collections {}
+
+#[doc = include_str!("bitmaps_and_geo.md")]
+pub mod bitmaps_and_geo {}
 
 #[doc = include_str!("records.md")]
 pub mod records {}

@@ -5,6 +5,7 @@ mod collection;
 mod counter;
 mod error;
 mod field;
+pub mod geo;
 mod group;
 #[cfg(feature = "json")]
 mod json;
@@ -17,10 +18,11 @@ mod scalar;
 mod traits;
 #[cfg(feature = "uuid")]
 mod uuid;
+mod wrapped;
 
 pub use channel::Channel;
 pub use collection::{
-    Bitmap, Hash, HyperLogLog, InvalidStreamId, List, Record, Set, SortedSet, Stream, StreamId, Trim,
+    Bitmap, Geo, Hash, HyperLogLog, InvalidStreamId, List, Record, Set, SortedSet, Stream, StreamId, Trim,
 };
 pub(crate) use collection::{TrimBound, TrimPolicy};
 pub use counter::Counter;
@@ -42,3 +44,8 @@ pub use rate_limit::{FixedWindow, Gcra, RateAlgorithm, RateLimit};
 pub use role::{Layout, Role};
 pub use scalar::{Bytes, Text};
 pub use traits::{Kind, Readable, SingleValue, Stored};
+#[doc(hidden)]
+pub use wrapped::{
+    Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant, encode_wrapped, encode_wrapped_within,
+    unknown_variant, wire_format_of_wrapped,
+};

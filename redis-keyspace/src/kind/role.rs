@@ -32,6 +32,8 @@ pub enum Layout {
     Bitmap,
     /// A string in a format of the server.
     HyperLogLog,
+    /// A sorted set whose scores are positions.
+    Geo,
 }
 
 impl Role {

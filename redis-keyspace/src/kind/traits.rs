@@ -90,8 +90,9 @@ pub trait Kind: 'static {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a single-value kind",
-    label = "expected a kind with one value: `Json<T>`, `Text`, `Bytes`, an integer or `bool`",
-    note = "for a type of your own, write `Json<YourType>`, where the type implements `serde::Serialize` and `serde::de::DeserializeOwned`"
+    label = "expected a kind with one value: `Json<T>`, `Text`, `Bytes`, an integer, `bool` or `Uuid` (feature `uuid`)",
+    note = "floats, `Option`, `Counter` and collections are not single values: for a float, write `Json<f64>`; instead of `None`, store nothing; a counter or a collection needs its own key",
+    note = "for a type of your own, write `#[derive(SingleValue)]` on a newtype or an enum of unit variants; for others, write `Json<YourType>`, where the type implements `serde::Serialize` and `serde::de::DeserializeOwned`"
 )]
 pub trait SingleValue: Kind {
     /// The type of values read.

@@ -1,12 +1,13 @@
-//! Uuids, in the format of their `Display`.
+//! UUIDs, in the format of their `Display`.
 
 use uuid::Uuid;
 
 use super::error::{DecodeError, EncodeError};
 use super::traits::{Kind, SingleValue};
 
+/// Feature `uuid`.
 impl Kind for Uuid {
-    const WIRE_FORMAT: &'static str = "a UUID (hyphenated, lower case)";
+    const WIRE_FORMAT: &'static str = "a UUID in lower case, with hyphens";
 }
 
 impl SingleValue for Uuid {

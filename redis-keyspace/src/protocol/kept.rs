@@ -44,19 +44,21 @@ return reply";
 ///
 /// `KEYS`: the keys of the command. `ARGV`: the lifetime in milliseconds; `1` if every write sets
 /// it, otherwise `0`; the position of the written key; `1` if the number of the keys after the
-/// first one precedes them, otherwise `0`; the command; and its arguments after the keys.
+/// first one precedes them, otherwise `0`; the number of arguments before the keys; the command;
+/// these arguments; and those after the keys.
 pub(crate) const KEPT_TRANSFER: &str = "\
 local written = KEYS[tonumber(ARGV[3])]
 local starts = ARGV[2] == '1' or redis.call('EXISTS', written) == 0
 if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', written, ARGV[1]) then
   return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
 end
-local call = {ARGV[5]}
+local call, last = {}, 6 + tonumber(ARGV[5])
+for place = 6, last do call[#call + 1] = ARGV[place] end
 for place, key in ipairs(KEYS) do
   call[#call + 1] = key
   if place == 1 and ARGV[4] == '1' then call[#call + 1] = #KEYS - 1 end
 end
-for place = 6, #ARGV do call[#call + 1] = ARGV[place] end
+for place = last + 1, #ARGV do call[#call + 1] = ARGV[place] end
 local reply = redis.pcall(unpack(call))
 local failed = type(reply) == 'table' and reply.err
 if starts and reply and reply ~= 0 and not failed then redis.call('PEXPIRE', written, ARGV[1]) end
@@ -72,7 +74,7 @@ pub(super) fn script(keys: &Keys) -> &'static LuaScript {
 
 impl Keys {
     /// The position of the key that a command on several keys writes, counted from 1: the first one
-    /// if the command replaces it, otherwise the last one.
+    /// if the command reads the other ones, otherwise the last one.
     fn written(&self) -> usize {
         if matches!(self, Self::Into(..)) { 1 } else { self.as_slice().len() }
     }
@@ -93,7 +95,7 @@ impl Packet {
         let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.len(), head.copied_length()));
         let bytes = &mut out.bytes;
         bytes.reserve(128 + script.len() + self.keys.length() + head + self.args.copied_length());
-        let places = if is_transfer { 2 } else { 0 };
+        let places = if is_transfer { 3 } else { 0 };
         write_length(bytes, b'*', 6 + keys.len() + places + before + self.args.len());
         write_bulk(bytes, &[name]);
         write_bulk(bytes, &[script]);
@@ -104,6 +106,7 @@ impl Packet {
         if is_transfer {
             write_bulk(bytes, &[itoa::Buffer::new().format(self.keys.written())]);
             write_bulk(bytes, &[self.counts_word()]);
+            write_bulk(bytes, &[itoa::Buffer::new().format(before)]);
         }
         write_bulk(bytes, &[self.name]);
         if let Some(head) = &self.head {
@@ -127,6 +130,7 @@ impl Packet {
         if is_transfer {
             args.push_int(self.keys.written());
             args.push(self.counts_word().as_bytes());
+            args.push_int(self.head.as_ref().map_or(0, |head| head.len()));
         }
         args.push(self.name.as_bytes());
         self.head.iter().flat_map(|head| head.iter()).for_each(|argument| args.push(argument));
@@ -137,5 +141,35 @@ impl Packet {
     /// The flag as the script reads it.
     fn counts_word(&self) -> &'static str {
         if matches!(self.keys, Keys::Into(_, KeyCount::Sent)) { "1" } else { "0" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::key::KeyText;
+    use crate::time::Expiry;
+
+    #[test]
+    fn the_keys_and_the_arguments_around_them_reach_the_script() {
+        let mut operation = Args::default();
+        operation.push(b"AND");
+        let keys = Keys::Into(["to", "one", "two"].map(KeyText::Static).to_vec(), KeyCount::Implied);
+        let key_lifetime = KeyLifetime::new(Expiry::After(Duration::from_secs(1)), true).unwrap();
+        let packet = Packet { key_lifetime, ..Packet::new("BITOP", keys).with_head(operation) };
+        let script = packet.as_kept_script().unwrap();
+        let words: Vec<&[u8]> = script.args.iter().collect();
+        assert_eq!(words, [&b"1000"[..], b"1", b"1", b"0", b"1", b"BITOP", b"AND"]);
+        let wire = |packet: &Packet, form: Option<ScriptForm>| {
+            let mut out = WireBuffer::default();
+            match (form, packet.key_lifetime) {
+                (Some(form), Some(lifetime)) => packet.encode_kept(lifetime, form, "", &mut out),
+                _ => packet.encode("", &mut out),
+            }
+            String::from_utf8(out.drain(usize::MAX)).unwrap()
+        };
+        assert_eq!(wire(&packet, Some(ScriptForm::Whole)), wire(&script, None));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum Keys {
     With(KeyText, Companion, Option<KeyText>),
     /// Several keys, followed by the companion of each: the keys of a script.
     Pairs(Vec<KeyText>, Companion),
-    /// The key that a command replaces, and then those that it reads.
+    /// The key that a command writes, and then those that it reads.
     Into(Vec<KeyText>, KeyCount),
 }
 

@@ -18,6 +18,9 @@ pub(crate) enum NewerCommand {
     BZMPop,
     BitCountInBits,
     BitPosInBits,
+    GeoAddOptions,
+    GeoSearch,
+    GeoPolygon,
     Copy,
     ExpireOptions,
     LMPop,
@@ -58,6 +61,9 @@ impl NewerCommand {
             Self::DelIfEq => "DELIFEQ",
             Self::BitCountInBits => "BITCOUNT .. BIT",
             Self::BitPosInBits => "BITPOS .. BIT",
+            Self::GeoAddOptions => "GEOADD with options",
+            Self::GeoSearch => "GEOSEARCH",
+            Self::GeoPolygon => "GEOSEARCH .. BYPOLYGON",
             Self::SInterCard => "SINTERCARD",
             Self::ZInterCard => "ZINTERCARD",
             Self::LMPop => "LMPOP",
@@ -77,7 +83,13 @@ impl NewerCommand {
     /// The first version of Redis that has it.
     pub(crate) fn in_redis(self) -> Since {
         match self {
-            Self::GetDel | Self::GetEx | Self::SetGet | Self::SetPxAt | Self::Copy => Some((6, 2)),
+            Self::GetDel
+            | Self::GetEx
+            | Self::SetGet
+            | Self::SetPxAt
+            | Self::Copy
+            | Self::GeoAddOptions
+            | Self::GeoSearch => Some((6, 2)),
             Self::SetNxGet
             | Self::EvalRo
             | Self::Fcall
@@ -94,7 +106,7 @@ impl NewerCommand {
             | Self::PExpireTime
             | Self::ExpireOptions => Some((7, 0)),
             Self::SetIfEq | Self::DelEx => Some((8, 4)),
-            Self::DelIfEq => None,
+            Self::DelIfEq | Self::GeoPolygon => None,
         }
     }
 
@@ -120,10 +132,12 @@ impl NewerCommand {
             | Self::BZMPop
             | Self::PExpireTime
             | Self::ExpireOptions
-            | Self::Copy => Some((7, 2)),
+            | Self::Copy
+            | Self::GeoAddOptions
+            | Self::GeoSearch => Some((7, 2)),
             Self::SetIfEq => Some((8, 1)),
             Self::DelEx => None,
-            Self::DelIfEq => Some((9, 0)),
+            Self::DelIfEq | Self::GeoPolygon => Some((9, 0)),
         }
     }
 
@@ -162,6 +176,12 @@ impl NewerCommand {
             b"SET" => Self::option_of_set(args),
             b"BITCOUNT" => (args.last() == Some(b"BIT")).then_some(Self::BitCountInBits),
             b"BITPOS" => (args.last() == Some(b"BIT")).then_some(Self::BitPosInBits),
+            b"GEOADD" => {
+                let has_options = args.next().is_some_and(|first| matches!(first, b"NX" | b"XX" | b"CH"));
+                has_options.then_some(Self::GeoAddOptions)
+            }
+            b"GEOSEARCH" | b"GEOSEARCHSTORE" if args.next() == Some(b"BYPOLYGON") => Some(Self::GeoPolygon),
+            b"GEOSEARCH" | b"GEOSEARCHSTORE" => Some(Self::GeoSearch),
             _ => None,
         }
     }
@@ -222,6 +242,10 @@ mod tests {
             ("DELEX", &["IFEQ", "v"], Some(NewerCommand::DelEx)),
             ("BITCOUNT", &["0", "7"], None),
             ("BITCOUNT", &["0", "9", "BIT"], Some(NewerCommand::BitCountInBits)),
+            ("GEOADD", &["1.5", "2", "CH"], None),
+            ("GEOADD", &["CH", "1.5", "2", "m"], Some(NewerCommand::GeoAddOptions)),
+            ("GEOSEARCH", &["FROMMEMBER", "BYPOLYGON"], Some(NewerCommand::GeoSearch)),
+            ("GEOSEARCH", &["BYPOLYGON", "3"], Some(NewerCommand::GeoPolygon)),
             ("BITPOS", &["1", "0", "9", "BIT"], Some(NewerCommand::BitPosInBits)),
         ] {
             assert_eq!(NewerCommand::of(&packet(name, args)), newer, "{name} {args:?}");
@@ -233,5 +257,6 @@ mod tests {
         assert_eq!(NewerCommand::SetNxGet.servers(), "Redis 7.0 or Valkey 7.2");
         assert_eq!(NewerCommand::DelEx.servers(), "Redis 8.4");
         assert_eq!(NewerCommand::DelIfEq.servers(), "Valkey 9.0");
+        assert_eq!(NewerCommand::GeoSearch.servers(), "Redis 6.2 or Valkey 7.2");
     }
 }

@@ -18,8 +18,9 @@ use crate::error::{Error, Result};
 /// [guarded write](super::guarded), the word says what it returns; in `KEYS`, its keys are followed
 /// by their companions. For a command that gives its key a lifetime, the word is `create` or
 /// `renew` and the milliseconds. For one on several keys, it is the same with `to-` in front if the
-/// last key is written, or `store` if the first one is replaced; `count` is the same with the
-/// number of the other keys after the first one, and 0 milliseconds mean no lifetime.
+/// last key is written, `store` if the first one is replaced, or `store-create` if elements are
+/// added to it; `count` is `store` with the number of the other keys after the first one, and 0
+/// milliseconds mean no lifetime.
 ///
 /// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
 /// servers since version 7.
@@ -42,8 +43,8 @@ while at <= #ARGV do
   end
   for _ = 1, after do call[#call + 1] = ARGV[at] at = at + 1 end
   if policy then
-    local replaces = policy == 'store' or policy == 'count'
-    local written = replaces and first or KEYS[key]
+    local leads = policy == 'store' or policy == 'store-create' or policy == 'count'
+    local written = leads and first or KEYS[key]
     if ttl == '0' then policy = nil end
     commands[#commands + 1] = {call, beside, false, written, policy, ttl}
   else
@@ -69,7 +70,7 @@ local replies = {}
 for _, command in ipairs(commands) do
   local reply = command[3] and redis.pcall(unpack(command[3]))
   if not reply then
-    local creates = command[5] == 'create' or command[5] == 'to-create'
+    local creates = command[5] == 'create' or command[5] == 'to-create' or command[5] == 'store-create'
     local starts = command[5] and (not creates or redis.call('EXISTS', command[4]) == 0)
     reply = redis.pcall(unpack(command[1]))
     local failed = type(reply) == 'table' and reply.err
@@ -82,8 +83,10 @@ for _, command in ipairs(commands) do
     local sets = command[5] == 'create' or command[5] == 'renew' or wrote
     if starts and sets and not failed then redis.call('PEXPIRE', command[4], command[6]) end
   end
-  if type(reply) == 'number' and math.abs(reply) >= 9007199254740992 then
-    reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
+  for _, part in ipairs(type(reply) == 'table' and reply or {reply}) do
+    if type(part) == 'number' and math.abs(part) >= 9007199254740992 then
+      reply = {err = 'ERR the command was executed, but a script cannot return its result, which exceeds 2^53'}
+    end
   end
   replies[#replies + 1] = reply
 end
@@ -215,7 +218,13 @@ fn lifetime_text(packet: &Packet) -> String {
     let policy = match (&packet.keys, packet.key_lifetime) {
         (Keys::Into(_, KeyCount::Sent), _) => "count",
         (_, None) => return String::new(),
-        (Keys::Into(_, KeyCount::Implied), _) => "store",
+        (Keys::Into(_, KeyCount::Implied), Some(lifetime)) => {
+            if lifetime.renews {
+                "store"
+            } else {
+                "store-create"
+            }
+        }
         (Keys::One(_), Some(lifetime)) => {
             if lifetime.renews {
                 "renew"

@@ -1,6 +1,8 @@
 //! The operations of bitmaps.
 
-use redis_keyspace::command::{BitOffset, I, Overflow, U};
+use std::time::Duration;
+
+use redis_keyspace::command::{BitOffset, I, Overflow, Ttl, U};
 use redis_keyspace::{Bitmap, ErrorKind, Key};
 
 use crate::Keys;
@@ -136,5 +138,46 @@ checks! {
             let error = beyond.await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         }
+    },
+    bit_and: async {
+        let (one, two) = (filled(8, &[1, 2, 9]).await, Keys::bitmap(8, 1));
+        two.set_bit(2, true).await.unwrap();
+        let to = Keys::bitmap(8, 2);
+        assert_eq!(Key::bit_and([one.clone(), two.clone()]).store(&to).await.unwrap(), 2);
+        assert_eq!((to.bit_count(..).await.unwrap(), to.bit_pos(true, ..).await.unwrap()), (1, Some(2)));
+        assert_eq!(Key::bit_and([one, two, Keys::bitmap(8, 3)]).store(&to).await.unwrap(), 2);
+        assert_eq!(to.bit_count(..).await.unwrap(), 0, "a bitmap that does not exist is 0");
+    },
+    bit_or: async {
+        let (one, two) = (filled(9, &[1]).await, Keys::bitmap(9, 1));
+        two.set_bit(9, true).await.unwrap();
+        assert_eq!(Key::bit_or([one.clone(), two]).store(&one).await.unwrap(), 2, "into one of them");
+        assert_eq!(one.bit_count(..).await.unwrap(), 2);
+    },
+    bit_xor: async {
+        let (one, two) = (filled(10, &[1, 2]).await, Keys::bitmap(10, 1));
+        two.set_bit(2, true).await.unwrap();
+        Key::bit_xor([&one, &two].map(Key::clone)).store(&two).await.unwrap();
+        assert_eq!((two.bit_count(..).await.unwrap(), two.bit_pos(true, ..).await.unwrap()), (1, Some(1)));
+    },
+    bit_not: async {
+        let bitmap = filled(11, &[1]).await;
+        assert_eq!(bitmap.bit_not().store(&bitmap).await.unwrap(), 1);
+        assert_eq!((bitmap.bit_count(..).await.unwrap(), bitmap.bit_pos(false, ..).await.unwrap()), (7, Some(1)));
+        let (bitmap, to) = (filled(12, &[1]).await, Keys::bitmap(12, 1));
+        // It replaces what was there, and renews its lifetime.
+        to.set_bit(100, true).await.unwrap();
+        to.persist().await.unwrap();
+        assert_eq!(Key::bit_or([bitmap.clone()]).store(&to).await.unwrap(), 1);
+        assert!(to.ttl().await.unwrap().remaining().is_some());
+        assert_eq!(Key::bit_or([Keys::bitmap(12, 2)]).store(&to).await.unwrap(), 0);
+        assert!(!to.exists().await.unwrap(), "a result without bytes deletes the key");
+        let forever = Keys::forever_bitmap(12);
+        assert_eq!(bitmap.bit_not().store(&forever).await.unwrap(), 1);
+        assert_eq!(forever.ttl().await.unwrap(), Ttl::NoExpiry);
+        bitmap.bit_not().store(&forever).ttl(Duration::from_secs(60)).await.unwrap();
+        assert!(forever.ttl().await.unwrap().remaining().is_some());
+        let error = Key::bit_and(Vec::<Key<Keys, Bitmap>>::new()).store(&to).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     },
 }

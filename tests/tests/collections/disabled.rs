@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis_keyspace::command::{ListEnd, U};
+use redis_keyspace::geo::{By, Distance, From, Position};
 use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::{PATIENCE, within};
 
@@ -25,6 +26,11 @@ fn a_disabled_handle_loses_no_element_silently() {
             assert!(!list.lset(0, &1).await.unwrap());
             list.ltrim(..1).await.unwrap();
             let (bitmap, visitors) = (Keys::bitmap(8, 0), Keys::visitors(8, 0));
+            let (places, position) = (Keys::places(8), Position::new(13.4, 52.5).unwrap());
+            let around = From::position(position);
+            assert_eq!(places.geo_search(around, By::radius(Distance::km(1.0))).await.unwrap(), [0; 0]);
+            assert_eq!(places.geo_pos([1, 2]).await.unwrap(), [None, None]);
+            assert_eq!((places.geo_dist(&1, &2).await.unwrap(), places.geo_len().await.unwrap()), (None, 0));
             assert!(!bitmap.get_bit(1).await.unwrap());
             assert_eq!((bitmap.bit_count(..).await.unwrap(), visitors.pf_count().await.unwrap()), (0, 0));
             assert_eq!(bitmap.bit_pos(true, ..).await.unwrap(), None);
@@ -48,6 +54,7 @@ fn a_disabled_handle_loses_no_element_silently() {
                 set.sadd(&1).await.unwrap_err(),
                 scores.zadd(&1, 1.0).await.unwrap_err(),
                 map.hset("a", &1).await.unwrap_err(),
+                places.geo_add(&1, position).await.unwrap_err(),
                 bitmap.set_bit(1, true).await.unwrap_err(),
                 bitmap.bit_field().set(U::<63>, 0, 1).await.unwrap_err(),
                 visitors.pf_add([1]).await.unwrap_err(),

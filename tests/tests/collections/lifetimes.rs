@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis_keyspace::command::{Ttl, U};
+use redis_keyspace::geo::Position;
 use redis_keyspace::{Keyspace, Redis, RedisBuilder, Set, Text};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
@@ -54,6 +55,12 @@ both_servers! {
         Keys::bitmap(1, 0).set_bit(1, true).await.unwrap();
         Keys::bitmap(1, 1).bit_field().set(U::<63>, 0, 1).await.unwrap();
         Keys::visitors(1, 0).pf_add([1]).await.unwrap();
+        let position = Position::new(13.4, 52.5).unwrap();
+        Keys::places(1).geo_add(&1, position).await.unwrap();
+        assert!(is_new(Keys::places(1).ttl().await.unwrap(), HOUR));
+        Keys::places(1).expire(MINUTE).await.unwrap();
+        Keys::places(1).geo_add_many([(1, position), (2, position)]).await.unwrap();
+        assert!(is_new(Keys::places(1).ttl().await.unwrap(), MINUTE));
         let strings = [Keys::bitmap(1, 0).ttl(), Keys::bitmap(1, 1).ttl(), Keys::visitors(1, 0).ttl()];
         for ttl in [set.ttl(), scores.ttl(), map.ttl(), Keys::sums(1).ttl()].into_iter().chain(strings) {
             assert!(is_new(ttl.await.unwrap(), HOUR));

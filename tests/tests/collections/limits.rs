@@ -1,5 +1,6 @@
 //! Many elements, large elements, and elements that can't be read.
 
+use redis_keyspace::geo::{By, Distance, From, Position};
 use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, raw, wire, within};
 
@@ -16,6 +17,10 @@ both_servers! {
         assert_eq!(Keys::scores(1).zadd_many(members).await.unwrap(), MANY);
         assert!(Keys::visitors(1, 0).pf_add(0..MANY).await.unwrap());
         assert!(Keys::visitors(1, 0).pf_count().await.unwrap().abs_diff(MANY) < MANY / 20);
+        let position = |n: u64| Position::new(f64::from(u32::try_from(n).unwrap()) / 1000.0, 52.5).unwrap();
+        let placed = (0..MANY).map(|member| (member, position(member)));
+        assert_eq!(Keys::places(1).geo_add_many(placed).await.unwrap(), MANY);
+        assert_eq!(Keys::places(1).geo_remove_many(0..MANY).await.unwrap(), MANY);
         let entries = (0..MANY).map(|n| (n, i64::try_from(n).unwrap()));
         assert_eq!(Keys::sums(1).hset_many(entries).await.unwrap(), MANY);
         assert_eq!(Keys::sums(1).hlen().await.unwrap(), MANY);
@@ -32,6 +37,11 @@ both_servers! {
         let scores = Keys::scores(2);
         let () = raw(&redis, &["ZADD", &wire(&scores), "1", "many"]).await;
         assert_eq!(scores.zrange(..).with_scores().await.unwrap_err().kind(), ErrorKind::Decode);
+        let places = Keys::places(2);
+        let () = raw(&redis, &["GEOADD", &wire(&places), "13.4", "52.5", "many"]).await;
+        let around = From::position(Position::new(13.4, 52.5).unwrap());
+        let error = places.geo_search(around, By::radius(Distance::km(1.0))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
     }
 
 }

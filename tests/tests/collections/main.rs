@@ -9,7 +9,9 @@ mod channels;
 mod combined;
 mod command_table;
 mod disabled;
+mod elements;
 mod field_lifetimes;
+mod geo;
 mod hashes;
 mod hyperloglogs;
 mod lifetimes;
@@ -24,6 +26,7 @@ mod scans;
 mod sets;
 mod sorted_sets;
 mod stored;
+mod stores;
 mod stream_groups;
 mod streams;
 mod waiting;
@@ -31,7 +34,8 @@ mod workers;
 mod wrong_types;
 
 use redis_keyspace::{
-    Bitmap, Bytes, Channel, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Stream, Text,
+    Bitmap, Bytes, Channel, Geo, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Stream,
+    Text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +149,12 @@ struct Keys {
     forever_bitmap: fn(id: u64) -> Bitmap,
     #[key("visitors:{id}:{nth}", hash_tag = id)]
     visitors: fn(id: u64, nth: u64) -> HyperLogLog<u64>,
+    #[key("places:{id}", hash_tag = id)]
+    places: fn(id: u64) -> Geo<u64>,
+    #[key("near:{id}", hash_tag = id)]
+    near: fn(id: u64) -> Geo<u64>,
+    #[key("distances:{id}", hash_tag = id)]
+    distances: fn(id: u64) -> SortedSet<u64>,
     #[key("any:{id}:list", hash_tag = id)]
     any_list: fn(id: u64) -> List<Bytes>,
     #[key("log:{id}", hash_tag = id)]

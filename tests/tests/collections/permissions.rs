@@ -49,7 +49,7 @@ fn without_rights_to_set_the_lifetime_nothing_is_written() {
 
 #[test]
 fn rules_name_only_the_commands_of_declared_kinds() {
-    use redis_keyspace::{Bitmap, Keyspace, List, Set};
+    use redis_keyspace::{Bitmap, Geo, Keyspace, List, Set};
     #[derive(Keyspace)]
     #[keyspace(prefix = "jobs", ttl = none)]
     #[allow(dead_code, reason = "fields are declarations")]
@@ -76,6 +76,15 @@ fn rules_name_only_the_commands_of_declared_kinds() {
         active: fn(day: u64) -> Bitmap,
     }
     catalog!(DAYS = [Days]);
+    #[derive(Keyspace)]
+    #[keyspace(prefix = "taxis", ttl = none)]
+    #[allow(dead_code, reason = "fields are declarations")]
+    struct Taxis {
+        city: fn(city: u64) -> Geo<u64>,
+    }
+    catalog!(TAXIS = [Taxis]);
+    let taxis = TAXIS.acl_rules().to_string();
+    assert!(taxis.contains(" +geosearch ") && !taxis.contains("+zadd"), "{taxis}");
     let days = DAYS.acl_rules().to_string();
     assert!(days.contains(" +setbit ") && days.contains(" +evalsha "), "{days}");
     assert!(!days.contains("+incrby") && !days.contains("+pfadd"), "{days}");

@@ -10,8 +10,8 @@ use redis_keyspace_tests::{
 };
 
 use crate::{
-    any_key, bitmaps, channels, combined, field_lifetimes, hashes, hyperloglogs, lists, rankings, records,
-    scans, sets, sorted_sets, stream_groups, streams, workers,
+    any_key, bitmaps, channels, combined, field_lifetimes, geo, hashes, hyperloglogs, lists, rankings,
+    records, scans, sets, sorted_sets, stream_groups, streams, workers,
 };
 
 /// The check of one operation. The handle is in scope.
@@ -40,6 +40,7 @@ const TABLES: &[Table] = &[
     channels::TABLE,
     bitmaps::TABLE,
     hyperloglogs::TABLE,
+    geo::TABLE,
     streams::TABLE,
 ];
 
@@ -105,7 +106,9 @@ fn every_operation_has_a_check() {
         include_str!("../../../redis-keyspace/src/command/collection/random.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hash.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/bitmap.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/bit_op.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/hyper_log_log.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/geo.rs"),
         include_str!("../../../redis-keyspace/src/command/any.rs"),
         include_str!("../../../redis-keyspace/src/command/bytes.rs"),
         include_str!("../../../redis-keyspace/src/command/dump.rs"),

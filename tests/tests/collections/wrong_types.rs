@@ -1,6 +1,7 @@
 //! A key of another type is an error that names both types.
 
 use redis_keyspace::command::U;
+use redis_keyspace::geo::{By, Distance, From, Position};
 use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
@@ -42,6 +43,16 @@ both_servers! {
         for error in [visitors.pf_add([1]).await.unwrap_err(), visitors.pf_count().await.unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
             assert!(error.to_string().contains("HyperLogLog"), "{error}");
+        }
+        let places = Keys::places(1);
+        let () = raw(&redis, &["SET", &wire(&places), "foreign"]).await;
+        let position = Position::new(13.4, 52.5).unwrap();
+        for error in [
+            places.geo_add(&1, position).await.unwrap_err(),
+            places.geo_pos([1]).await.unwrap_err(),
+            places.geo_search(From::member(&1), By::radius(Distance::km(1.0))).await.unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("expected zset (Geo<u64>), found string"), "{error}");
         }
         let scores = Keys::scores(1);
         let () = raw(&redis, &["SADD", &wire(&scores), "1"]).await;

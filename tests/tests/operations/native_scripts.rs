@@ -15,8 +15,8 @@ use redis_keyspace::stream::{ReadFrom, StreamId};
 use redis_keyspace::update::Change;
 use redis_keyspace::worker::WorkerEvent;
 use redis_keyspace::{
-    Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Record, Redis, Set, SortedSet, Stream,
-    Text,
+    Bitmap, Counter, Group, Hash, Key, Keyspace, List, Lock, Once, RateLimit, Record, Redis, Set, SortedSet,
+    Stream, Text,
 };
 use redis_keyspace_embedded::{Fault, Listener, Server};
 use redis_keyspace_tests::RealServer;
@@ -65,6 +65,8 @@ struct Keys {
     forever: fn(id: u32) -> SortedSet<Text>,
     #[key("hash:{id}")]
     hash: fn(id: u32) -> Hash<Text, i64>,
+    #[key("bits:{id}")]
+    bits: fn(id: u32) -> Bitmap,
     #[key("record:{id}")]
     record: fn(id: u32) -> Record<Profile>,
     #[key("jobs:{id}")]
@@ -138,6 +140,9 @@ async fn use_scripts(redis: &Redis) {
     Keys::list(1).on(redis).rpush("value").await.unwrap();
     Keys::set(1).on(redis).sadd("value").await.unwrap();
     Keys::hash(1).on(redis).hincr_by("value", 7).await.unwrap();
+    let (bits, others) = (Keys::bits(1).on(redis), [2, 3].map(|id| Keys::bits(id).on(redis)));
+    bits.set_bit(7, true).await.unwrap();
+    Key::bit_or(others).store(&bits).await.unwrap();
     for ids in [[3, 4], [4, 5]] {
         let _ =
             Key::set_many(ids.map(|id| (Keys::text(id).on(redis), "v"))).only_if_all_absent().await.unwrap();
@@ -199,6 +204,7 @@ async fn use_transactions(redis: &Redis) {
         Keys::ranks(1).zrange(..2).store(&Keys::ranks(2)),
         Key::zunion([1, 2].map(Keys::ranks)).store(&Keys::ranks(3)),
         Key::zunion([1, 2].map(Keys::ranks)).store(&Keys::forever(3)),
+        (Keys::bits(1).set_bit(7, true), Keys::bits(1).bit_not().store(&Keys::bits(2))),
     );
     redis.transaction(commands).await.unwrap();
 }

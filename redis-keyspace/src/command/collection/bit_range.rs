@@ -97,10 +97,10 @@ mod tests {
         assert_eq!(bits(..), bytes(0, None));
         assert_eq!(bits(16..), bytes(2, None));
         assert_eq!(bits(8..24), bytes(1, Some(2)));
-        assert_eq!(bits(0..=-1), bytes(0, Some(-1)));
+        assert_eq!(bits(..=-1), bytes(0, Some(-1)));
         assert_eq!(bits(-16..), bytes(-2, Some(-1)));
         assert_eq!(bits(..-8), bytes(0, Some(-2)));
-        assert_eq!(bits(8..-16), bytes(1, Some(-3)));
+        assert_eq!(bits((Bound::Included(8), Bound::Excluded(-16))), bytes(1, Some(-3)));
         assert_eq!(BitRange::new(&(1..3), BitUnit::Byte), bytes(1, Some(2)));
         assert_eq!(BitRange::new(&(3..), BitUnit::Byte), bytes(3, None));
         assert_eq!(BitRange::new(&(-3..), BitUnit::Byte), bytes(-3, Some(-1)));

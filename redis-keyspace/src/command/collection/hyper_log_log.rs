@@ -4,11 +4,11 @@ use std::borrow::Borrow;
 
 use super::base;
 use super::docs::{reading, writing};
-use crate::client::same_server;
+use super::several::{self, SeveralKeys, Store};
 use crate::command::base::Command;
 use crate::error::Result;
 use crate::kind::{HyperLogLog, SingleValue};
-use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, KeyCount, Replies, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of HyperLogLogs; see [`HyperLogLog`].
@@ -74,19 +74,48 @@ impl<S: Keyspace, T: SingleValue> Key<S, HyperLogLog<T>> {
     #[doc = reading!()]
     #[doc(alias = "PFCOUNT")]
     pub fn pf_count_of(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
-        let keys: Vec<_> = keys.into_iter().collect();
-        let template = keys.first().map(Key::template);
-        let server = same_server(keys.iter().map(Key::redis));
-        let redis = server.as_ref().ok().cloned().flatten();
-        let request = server.map(|_| match keys.is_empty() {
-            true => Request::Empty,
-            false => Request::One(Packet::new("PFCOUNT", Keys::Many(keys.iter().map(Key::text).collect()))),
-        });
-        Command::new::<S>("PFCOUNT", template, request, count_of_all)
-            .repeatable()
-            .reading()
-            .on_replica()
-            .on_target(redis.into())
+        let args = Ok(Args::default());
+        SeveralKeys::of(keys).read::<S, _>("PFCOUNT", KeyCount::Implied, args, several::count)
+    }
+
+    /// Adds the elements of other keys to this one. Keys that do not exist count as empty. Without
+    /// keys, nothing is sent.
+    ///
+    /// A key that exists keeps its TTL, unless the template declares `renew = "write"`. On a
+    /// cluster, all keys must be in one slot.
+    ///
+    /// ```
+    /// # use redis_keyspace::{HyperLogLog, Keyspace, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "visitors", ttl = "90d")]
+    /// # struct VisitorKeys {
+    /// #     #[key("day:{day}")]
+    /// #     day: fn(day: u32) -> HyperLogLog<u64>,
+    /// #     #[key("week:{week}")]
+    /// #     week: fn(week: u32) -> HyperLogLog<u64>,
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// VisitorKeys::day(1).pf_add([7, 8]).await?;
+    /// VisitorKeys::day(2).pf_add([8, 9]).await?;
+    /// VisitorKeys::week(1).pf_merge((1..=7).map(VisitorKeys::day)).await?;
+    /// assert_eq!(VisitorKeys::week(1).pf_count().await?, 3);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc = writing!()]
+    #[doc(alias = "PFMERGE")]
+    pub fn pf_merge(&self, keys: impl IntoIterator<Item = Self>) -> Command<()> {
+        let sources = SeveralKeys::of(keys);
+        let is_empty = sources.is_empty();
+        let merge = Store {
+            command: "PFMERGE",
+            before: &[],
+            counts: KeyCount::Implied,
+            args: Ok(Args::default()),
+            replaces: false,
+            decode: merged,
+        };
+        merge.into_key(sources, self).unless(is_empty)
     }
 }
 
@@ -95,10 +124,9 @@ fn changed(_: &Request, replies: Replies) -> Result<bool> {
     read::many(replies).into_iter().try_fold(false, |changed, reply| Ok(changed | read::to_bool(reply)?))
 }
 
-fn count_of_all(request: &Request, replies: Replies) -> Result<u64> {
-    match base::answer(request, replies)? {
-        // The answer to a read that returns a miss when Redis is unavailable.
-        Reply::Nil | Reply::Array(_) => Ok(0),
-        reply => read::to_count(reply),
+fn merged(request: &Request, replies: Replies) -> Result<()> {
+    match request {
+        Request::Empty => Ok(()),
+        request => read::unit(request, replies),
     }
 }

@@ -2,10 +2,14 @@
 
 mod base;
 mod bit_field;
+mod bit_op;
 mod bit_range;
 mod bitmap;
 mod docs;
 mod field_lifetimes;
+mod geo;
+mod geo_area;
+mod geo_search;
 mod hash;
 mod hash_fields;
 mod hash_options;
@@ -34,7 +38,11 @@ mod sorted_sets;
 mod stream;
 
 pub use bit_field::{BitField, BitOffset, BitWidth, I, Overflow, U};
+pub use bit_op::BitOp;
 pub use field_lifetimes::{FieldExpiry, FieldPersist};
+pub use geo_search::{
+    GeoAdd, GeoDetail, GeoDistances, GeoDistancesAndPositions, GeoMembers, GeoPositions, GeoSearch,
+};
 pub use hash_options::{HExpire, HGetEx, HSetMany};
 #[cfg(feature = "embedded")]
 pub(crate) use leaderboard::NEIGHBOURS;

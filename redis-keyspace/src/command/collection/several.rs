@@ -44,6 +44,10 @@ impl SeveralKeys {
         self.keys.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Creates a command on these keys. Without keys, nothing is sent.
     pub(super) fn command<S: Keyspace, T>(
         self,
@@ -91,25 +95,57 @@ impl SeveralKeys {
         counts: KeyCount,
         args: Result<Args>,
     ) -> Command<u64> {
-        let Self { keys, server, .. } = self;
-        let server = server.and_then(|redis| same_server([redis, to.redis()]));
+        let store = Store { command, before: &[], counts, args, replaces: true, decode: read::count };
+        store.into_key(self, to)
+    }
+}
+
+/// A command that writes one key from others.
+pub(super) struct Store<T> {
+    pub(super) command: &'static str,
+    /// The arguments before the keys.
+    pub(super) before: &'static [&'static str],
+    pub(super) counts: KeyCount,
+    /// The arguments after the keys.
+    pub(super) args: Result<Args>,
+    /// Whether the command replaces the key. Otherwise it adds to it.
+    pub(super) replaces: bool,
+    pub(super) decode: Decode<T>,
+}
+
+impl<T> Store<T> {
+    /// Creates the command. In the same step, the written key gets its declared lifetime if the
+    /// command replaces or creates it, or if every write renews it.
+    pub(super) fn into_key<S: Keyspace, V: Kind>(self, sources: SeveralKeys, to: &Key<S, V>) -> Command<T> {
+        let Self { command, before, counts, args, replaces, decode } = self;
+        let SeveralKeys { keys, server, .. } = sources;
+        let server = match keys.is_empty() {
+            true => Ok(to.redis()),
+            false => server.and_then(|redis| same_server([redis, to.redis()])),
+        };
         let redis = server.as_ref().ok().cloned().flatten();
         let request = server.and_then(|_| {
             check_number(keys.len())?;
-            if keys.is_empty() {
+            if replaces && keys.is_empty() {
                 return Err(Error::invalid_input(
                     "there are no keys to read: give at least one, or delete the destination with `del`",
                 ));
             }
             let keys = Keys::Into(std::iter::once(to.text()).chain(keys).collect(), counts);
             let mut packet = Packet { args: args?, ..Packet::new(command, keys) };
+            if !before.is_empty() {
+                let mut head = Args::default();
+                before.iter().for_each(|argument| head.push(argument.as_bytes()));
+                packet = packet.with_head(head);
+            }
             let template = to.template();
-            packet.with_declared_lifetime(PacketLifetime::OfKey { renews: true }, template.inherits_lifetime);
-            packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), true)?;
+            let renews = replaces || template.renews_lifetime();
+            packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
+            packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
             Ok(Request::One(packet))
         });
         let request = request.map_err(|error| to.explain(command, error));
-        Command::new::<S>(command, Some(to.template()), request, read::count).on_target(redis.into())
+        Command::new::<S>(command, Some(to.template()), request, decode).on_target(redis.into())
     }
 }
 

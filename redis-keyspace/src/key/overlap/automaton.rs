@@ -7,7 +7,7 @@ use crate::key::piece::Piece;
 
 /// The position of the automaton of a template: the piece, and the state within it.
 #[derive(Clone, Copy)]
-pub(super) struct Position {
+pub(super) struct PiecePlace {
     pub(super) piece: u16,
     pub(super) state: ClassState,
 }
@@ -23,7 +23,7 @@ pub(super) enum Expects {
     },
 }
 
-impl Position {
+impl PiecePlace {
     /// Returns the position before the first byte of a piece.
     #[expect(
         clippy::cast_possible_truncation,

@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "`get` is not const, and all of this runs at compile time")]
 
-use super::automaton::{Expects, Position};
+use super::automaton::{Expects, PiecePlace};
 use crate::key::class::{ArgumentClass, ClassState};
 use crate::key::piece::Piece;
 
@@ -13,7 +13,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    pub(super) const fn of(one: Position, ones: &[Piece], other: Position, others: &[Piece]) -> Self {
+    pub(super) const fn of(one: PiecePlace, ones: &[Piece], other: PiecePlace, others: &[Piece]) -> Self {
         let none = Self { bytes: [0; 256], count: 0 };
         match (one.expects(ones), other.expects(others)) {
             (Expects::Nothing, _) | (_, Expects::Nothing) => none,

@@ -15,7 +15,7 @@ mod candidates;
 mod search;
 mod text;
 
-use automaton::Position;
+use automaton::PiecePlace;
 use candidates::Candidates;
 pub(crate) use search::overlap_behind;
 pub use text::ConstText;
@@ -42,8 +42,8 @@ pub(crate) enum Overlap {
 
 #[derive(Clone, Copy)]
 struct SearchNode {
-    one: Position,
-    other: Position,
+    one: PiecePlace,
+    other: PiecePlace,
     /// The node from which `byte` leads here.
     before: u16,
     byte: u8,
@@ -123,7 +123,7 @@ const fn search<const NODES: usize, const PLACES: usize>(
     other: &[Piece],
     from: usize,
 ) -> Overlap {
-    let place = Position::at(from);
+    let place = PiecePlace::at(from);
     let mut nodes = [SearchNode { one: place, other: place, before: 0, byte: 0 }; NODES];
     // A hash table of the nodes. An entry is the index of a node plus 1; 0 means empty.
     let mut table = [0_u16; PLACES];

@@ -4,7 +4,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::automaton::Position;
+use super::automaton::PiecePlace;
 use super::candidates::Candidates;
 use super::{ConstText, MOST, Overlap, SearchNode, end_differently, index};
 use crate::key::piece::Piece;
@@ -16,7 +16,8 @@ pub(crate) fn overlap_behind(one: &[Piece], before: &str, other: &[Piece]) -> Ov
         return Overlap::Nothing;
     }
     let start = |text: &str| {
-        let mut nodes = vec![SearchNode { one: Position::at(0), other: Position::at(0), before: 0, byte: 0 }];
+        let mut nodes =
+            vec![SearchNode { one: PiecePlace::at(0), other: PiecePlace::at(0), before: 0, byte: 0 }];
         for byte in text.bytes() {
             let last = nodes.last()?;
             let node = SearchNode {

@@ -36,6 +36,7 @@ use crate::kind::{Kind, Layout, Stored};
 /// | single bits | [`set_bit`], [`get_bit`] |
 /// | read | [`bit_count`], [`bit_count_in_bytes`], [`bit_pos`], [`bit_pos_in_bytes`] |
 /// | integers | [`bit_field`] |
+/// | combine | [`bit_and`], [`bit_or`], [`bit_xor`], [`bit_not`], each with `.store(&key)` |
 ///
 /// [`set_bit`]: crate::Key::set_bit
 /// [`get_bit`]: crate::Key::get_bit
@@ -44,6 +45,10 @@ use crate::kind::{Kind, Layout, Stored};
 /// [`bit_pos`]: crate::Key::bit_pos
 /// [`bit_pos_in_bytes`]: crate::Key::bit_pos_in_bytes
 /// [`bit_field`]: crate::Key::bit_field
+/// [`bit_and`]: crate::Key::bit_and
+/// [`bit_or`]: crate::Key::bit_or
+/// [`bit_xor`]: crate::Key::bit_xor
+/// [`bit_not`]: crate::Key::bit_not
 ///
 /// # Type
 ///

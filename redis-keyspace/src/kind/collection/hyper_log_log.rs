@@ -35,10 +35,11 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 ///
 /// | | |
 /// | --- | --- |
-/// | add | [`pf_add`] |
+/// | add | [`pf_add`], [`pf_merge`] |
 /// | count | [`pf_count`], [`pf_count_of`] |
 ///
 /// [`pf_add`]: crate::Key::pf_add
+/// [`pf_merge`]: crate::Key::pf_merge
 /// [`pf_count`]: crate::Key::pf_count
 /// [`pf_count_of`]: crate::Key::pf_count_of
 ///

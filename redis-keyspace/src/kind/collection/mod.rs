@@ -1,6 +1,7 @@
 //! Kinds that hold several elements.
 
 mod bitmap;
+mod geo;
 mod hash;
 mod hyper_log_log;
 mod list;
@@ -12,6 +13,7 @@ mod stream_id;
 mod trim;
 
 pub use bitmap::Bitmap;
+pub use geo::Geo;
 pub use hash::Hash;
 pub use hyper_log_log::HyperLogLog;
 pub use list::List;

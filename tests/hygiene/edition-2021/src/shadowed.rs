@@ -17,7 +17,9 @@ use ::core::cmp::{Eq as eq_derive, PartialEq as partial_eq_derive};
 use ::core::fmt::Debug as debug_derive;
 use ::core::hash::Hash as hash_derive;
 
-use ::redis_keyspace::{KeyArgument as argument_derive, Keyspace as keyspace_derive};
+use ::redis_keyspace::{
+    KeyArgument as argument_derive, Keyspace as keyspace_derive, SingleValue as value_derive,
+};
 
 /// Modules: the roots of paths, and the lint tools.
 macro_rules! modules {
@@ -131,22 +133,29 @@ trait Everything: ::core::marker::Sized {
 impl<T> Everything for T {}
 
 /// A newtype.
-#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
+#[derive(
+    debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive, value_derive,
+)]
 struct Id(::core::primitive::u64);
 
 /// A named newtype of a newtype.
-#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
+#[derive(
+    debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive, value_derive,
+)]
 struct Named {
     text: Id,
 }
 
 /// An enum.
-#[derive(debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive)]
+#[derive(
+    debug_derive, clone_derive, partial_eq_derive, eq_derive, hash_derive, argument_derive, value_derive,
+)]
 enum State {
     New,
     #[key("OLD")]
     Old,
     #[deprecated]
+    #[value(rename = "any")]
     Some,
 }
 

@@ -30,6 +30,7 @@ pub struct Profile {
     ::std::cmp::Eq,
     ::std::hash::Hash,
     ::redis_keyspace::KeyArgument,
+    ::redis_keyspace::SingleValue,
 )]
 pub struct ShopperId {
     number: u64,
@@ -43,6 +44,7 @@ pub struct ShopperId {
     ::std::cmp::Eq,
     ::std::hash::Hash,
     ::redis_keyspace::KeyArgument,
+    ::redis_keyspace::SingleValue,
 )]
 pub enum Device {
     /// In the hand.

@@ -1,0 +1,4 @@
+//! `#[derive(SingleValue)]`.
+
+pub(crate) mod codegen;
+pub(crate) mod model;
