@@ -42,7 +42,9 @@ both_servers! {
             text.raw("object").arg("encoding").key().query(),
             text.raw("OBJECT").arg(b"ENCODING").key().read_only().query(),
         ] {
-            assert_eq!(encoding.await.unwrap(), "embstr");
+            // Servers store short texts differently.
+            let encoding = encoding.await.unwrap();
+            assert!(["embstr", "raw"].contains(&encoding.as_str()), "{encoding}");
         }
         assert_eq!(text.raw("GETRANGE").arg(2).arg(-1).query::<String>().await.unwrap(), "text");
         assert_eq!(text.raw("GET").query_bytes().await.unwrap().as_deref(), Some(&b"a text"[..]));
