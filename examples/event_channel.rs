@@ -70,6 +70,7 @@ async fn main() -> redis_keyspace::Result<()> {
     showing.await.expect("the display does not panic")?;
 
     println!("stored: {:?}", ShopKeys::price(1).get().await?);
+    ShopKeys::price_keys().all().delete().await?;
     redis.close().await;
     Ok(())
 }

@@ -251,6 +251,40 @@ fn a_stock_never_falls_below_zero() {
 }
 
 #[test]
+fn a_display_shows_the_prices_that_change() {
+    let expected = [
+        "display: article 2 costs 250\n",
+        "display: article 1 costs 90\n",
+        "stored: Some(Price { cents: 90 })",
+    ];
+    says_on_both("event_channel", &expected);
+}
+
+#[test]
+fn taxis_are_found_and_taken() {
+    let expected = [
+        "taxi 4 is 1051 m away\ntaxi 1 is 1294 m away\ntaxi 2 is 1952 m away\n",
+        "taxi 4 is taken: true",
+        "2 taxis are around taxi 2",
+    ];
+    says_on_both("geo_search", &expected);
+}
+
+#[test]
+fn active_users_are_counted() {
+    let expected =
+        ["online: [7, 8, 9]", "active on Monday: 2, on Tuesday: 2", "first active user on Tuesday: Some(7)"];
+    says_on_both("presence", &expected);
+}
+
+#[test]
+fn a_profile_is_read_and_changed_in_parts() {
+    let expected =
+        ["before: None", "Some(\"Ann, visit 3, German in dark\")", "has an address: true", "visits: 3"];
+    says_on_both("profile", &expected);
+}
+
+#[test]
 fn workers_share_a_rate_limit() {
     says_on_both("rate_limited_worker", &["queued: 15", "sent 15 mails"]);
 }
