@@ -25,7 +25,9 @@ fn lock_holder_child() {
         let error = held.lost().await;
         assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
         assert!(guard.check().is_err());
-        assert_eq!(guard.release().await.unwrap_err().kind(), ErrorKind::LockLost);
+        // If the local clock ended the lock, the release may be the first to use a closed connection.
+        let released = guard.release().await.unwrap_err();
+        assert!(matches!(released.kind(), ErrorKind::LockLost | ErrorKind::ConnectionLost), "{released}");
         // All its connections were closed in the meantime.
         assert_eq!(Keys::hits(1).incr().on(&redis).await.unwrap(), 1);
         println!("goes on");
