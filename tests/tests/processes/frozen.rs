@@ -25,7 +25,8 @@ fn lock_holder_child() {
         let error = held.lost().await;
         assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
         assert!(guard.check().is_err());
-        // If the local clock ended the lock, the release may be the first to use a closed connection.
+        // If the local clock ended the lock, the release may be the first to use a closed
+        // connection.
         let released = guard.release().await.unwrap_err();
         assert!(matches!(released.kind(), ErrorKind::LockLost | ErrorKind::ConnectionLost), "{released}");
         // All its connections were closed in the meantime.
