@@ -76,7 +76,7 @@ async fn main() -> redis_keyspace::Result<()> {
     }
     println!("sessions of 7: {:?}", SessionKeys::of_user(1, 7).zrange(..).await?);
 
-    // The union of the indexes is a key of its own, which expires after ten seconds.
+    // The union of the indexes is another key, which expires after ten seconds.
     let users = [7, 8].map(|user| SessionKeys::of_user(1, user));
     let online = SessionKeys::online(1);
     let count = Key::zunion(users).store(&online).await?;

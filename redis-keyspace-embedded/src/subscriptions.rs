@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::glob;
 
-/// The three kinds of subscriptions. Each has names of its own.
+/// The three kinds of subscriptions. A name in one kind is not a name in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubscriptionKind {
     Channel,

@@ -19,7 +19,7 @@ pub(super) struct Gathered {
     keyspaces: Vec<&'static KeyspaceMeta>,
 }
 
-/// Collects the commands of a transaction. `None` if there are none. All or nothing: if one command
+/// Collects the commands of a transaction. `None` if it is empty. All or nothing: if one command
 /// can't be sent, no command is.
 pub(super) fn gather(redis: &Redis, parts: &mut [Part<'_>]) -> Result<Option<Gathered>> {
     let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();

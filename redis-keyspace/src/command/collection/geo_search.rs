@@ -251,7 +251,7 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
 
 impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// Writes the members that the search finds to another geo set, whatever that key held before.
-    /// Returns how many. If there are none, the key is deleted.
+    /// Returns how many. An empty result deletes the key.
     ///
     /// On a cluster, both keys must be in one slot. What the search would return with each member
     /// does not matter.

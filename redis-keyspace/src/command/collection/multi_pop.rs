@@ -218,7 +218,7 @@ impl<R> fmt::Debug for MultiPop<R> {
     }
 }
 
-/// Splits the reply into the key and its elements; `None` if there are none.
+/// Splits the reply into the key and its elements; `None` if nothing was taken.
 fn parts<S: Keyspace, V>(request: &Request, replies: Replies) -> Result<Option<(Key<S, V>, Reply)>> {
     let reply = base::answer(request, replies)?;
     if reply == Reply::Nil {

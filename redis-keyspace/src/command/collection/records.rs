@@ -121,7 +121,7 @@ pub(crate) fn all(reply: Reply) -> Result<HashMap<Bytes, Bytes>> {
     Ok(fields)
 }
 
-/// Decodes a record from all fields of its hash; `None` if there are none.
+/// Decodes a record from all fields of its hash; `None` if the hash does not exist.
 pub(crate) fn decode<T: RecordFields>(fields: HashMap<Bytes, Bytes>) -> Result<Option<T>> {
     if fields.is_empty() {
         return Ok(None);

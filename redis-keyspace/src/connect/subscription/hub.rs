@@ -27,7 +27,7 @@ struct HubState {
     /// The topics by their names, because messages have only those.
     names: HashMap<Arc<str>, Vec<Topic>>,
     links: Vec<LinkEntry>,
-    /// Whether a task assigns topics to nodes. It ends when there are none.
+    /// Whether a task assigns topics to nodes. It ends when no topic is left.
     is_running: bool,
     task: Option<AbortHandle>,
     next_number: u64,

@@ -19,9 +19,9 @@ use crate::schema::{Key, Keyspace};
 pub struct PendingSummary {
     /// How many there are.
     pub count: u64,
-    /// The lowest ID; `None` if there are none.
+    /// The lowest ID; `None` if nothing is pending.
     pub first: Option<StreamId>,
-    /// The highest ID; `None` if there are none.
+    /// The highest ID; `None` if nothing is pending.
     pub last: Option<StreamId>,
     /// The consumers that have some, and how many.
     pub consumers: Vec<(String, u64)>,
