@@ -126,14 +126,18 @@ impl<T> Command<T> {
     }
 
     /// Sends the whole script of a command that was not run because the server did not know it.
-    fn with_script(&self, whole: Request, deadline: Deadline) -> Result<CommandProgress> {
-        let binding = self.call.target.resolve(self.subject.keyspace)?;
+    fn with_script(&self, whole: Request, deadline: Deadline, sent_to: usize, replies: Replies) -> Step {
+        let binding = match self.call.target.resolve(self.subject.keyspace) {
+            Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => binding,
+            // Another handle was installed since, or none: this one must not write there.
+            _ => return Step::Done(Ok(replies)),
+        };
         if let Ok(request) = &self.request
             && request.lost_read_only(&whole)
         {
             learn_missing(&binding, request, NewerCommand::EvalRo);
         }
-        Ok(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
+        Step::GoOn(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
     }
 
     /// Asks which type the key has instead of the expected one. Returns the replies if that is not
@@ -210,7 +214,7 @@ impl<T> Command<T> {
         match not_run(request, &replies, *repeatable) {
             Some(failure) => Step::of(self.again(failure, deadline, sent_to)),
             None => match request.with_unknown_scripts(&replies) {
-                Some((whole, _)) => Step::of(self.with_script(whole, deadline)),
+                Some((whole, _)) => self.with_script(whole, deadline, sent_to, replies),
                 None => Step::Done(Ok(replies)),
             },
         }

@@ -23,7 +23,7 @@ impl Error {
             // Servers before version 6 have no separate code for a wrong password.
             "ERR" if text.contains("invalid password") => ErrorKind::AuthenticationFailed,
             "NOPERM" => ErrorKind::PermissionDenied,
-            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" => ErrorKind::Unavailable,
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" if is_refusal(code, text) => ErrorKind::Unavailable,
             _ => ErrorKind::Server,
         };
         let hint = match code {
@@ -45,12 +45,15 @@ impl Error {
 
     /// Whether the server reported that it did not run the command, but may run it later.
     pub(crate) fn is_not_run(&self) -> bool {
-        self.code().is_some_and(|code| {
-            matches!(
-                code,
-                "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY" | "MOVED" | "ASK"
-            )
+        self.code().is_some_and(|code| match code {
+            "MOVED" | "ASK" => self.redirect().is_some(),
+            code => is_refusal(code, &self.inner.message),
         })
+    }
+
+    /// Whether the server reported that it does not know a script, which then did not run.
+    pub(crate) fn is_unknown_script(&self) -> bool {
+        is_unknown_script(&self.inner.message)
     }
 
     /// Whether the server reported that it does not know a command, or an option of one.
@@ -88,4 +91,24 @@ impl Error {
     pub(crate) fn rejects_writes(&self) -> bool {
         matches!(self.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))
     }
+}
+/// Whether this is the text with which servers refuse to run a command for now. The code alone does
+/// not say that: a script of an application can return an error with any code after it has written.
+fn is_refusal(code: &str, text: &str) -> bool {
+    let words: &[&str] = match code {
+        "LOADING" => &["is loading"],
+        "MASTERDOWN" => &["is down"],
+        "CLUSTERDOWN" => &["is down", "not served"],
+        "TRYAGAIN" => &["Multiple keys"],
+        "READONLY" => &["can't write against a read only"],
+        "BUSY" => &["is busy running"],
+        _ => &[],
+    };
+    words.iter().any(|words| text.contains(words))
+}
+
+/// Whether this is the text with which servers report that they do not know a script, which then
+/// did not run.
+pub(crate) fn is_unknown_script(text: &str) -> bool {
+    text.contains("NOSCRIPT No matching script")
 }

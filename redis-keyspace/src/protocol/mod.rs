@@ -10,6 +10,7 @@ mod kept;
 mod key_lifetime;
 mod keys;
 mod lifetime;
+mod merged;
 mod newer;
 mod newer_collections;
 mod packet;
@@ -40,10 +41,12 @@ pub(crate) use guarded::GUARDED_WRITE;
 pub(crate) use guarded::{GuardedReply, guarded};
 pub(crate) use joined::join_single_keys;
 #[cfg(feature = "embedded")]
-pub(crate) use kept::{KEPT_TRANSFER, KEPT_WRITE};
+pub(crate) use kept::{KEPT_ANY_WRITE, KEPT_TRANSFER, KEPT_WRITE};
 pub(crate) use key_lifetime::KeyLifetime;
 pub(crate) use keys::{KeyCount, Keys};
 pub(crate) use lifetime::lifetime_word;
+#[cfg(feature = "embedded")]
+pub(crate) use merged::KEPT_WRITES;
 pub(crate) use newer::NewerCommand;
 pub(crate) use newer_collections::NewerFeature;
 pub(crate) use packet::{Packet, PacketLifetime};
