@@ -16,7 +16,7 @@ use crate::client::{
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::{NewerCommand, Replies, Reply, Request, read};
+use crate::protocol::{ReplacedCommand, Replies, Reply, Request, read};
 use crate::schema::Reads;
 use crate::time::{Deadline, Expiry};
 
@@ -135,7 +135,7 @@ impl<T> Command<T> {
         if let Ok(request) = &self.request
             && request.lost_read_only(&whole)
         {
-            learn_missing(&binding, request, NewerCommand::EvalRo);
+            learn_missing(&binding, request, ReplacedCommand::EvalRo);
         }
         Step::GoOn(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
     }
@@ -264,7 +264,7 @@ impl<T> Command<T> {
 #[cold]
 fn choose_form(request: &mut Request, subject: &Subject, binding: &Binding) {
     let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
-    let has_read_only = !by_replica && may_have(binding, request, NewerCommand::EvalRo);
+    let has_read_only = !by_replica && may_have(binding, request, ReplacedCommand::EvalRo);
     if let Some(script) = request.only_script() {
         script.sends_whole |= by_replica;
         script.is_read_only &= has_read_only;

@@ -58,8 +58,9 @@ impl Error {
 
     /// Whether the server reported that it does not know a command, or an option of one.
     pub(crate) fn is_about_missing_command(&self) -> bool {
-        const WORDS: [&str; 5] = [
+        const WORDS: [&str; 6] = [
             "unknown command",
+            "unknown subcommand",
             "unknown redis command",
             "unsupported command",
             "syntax error",
@@ -72,10 +73,10 @@ impl Error {
         }
     }
 
-    /// Whether the server reported that a command has more or fewer arguments than it knows.
-    pub(crate) fn is_about_arguments(&self) -> bool {
+    /// Whether the server reported that an argument is not the ID of an entry of a stream.
+    pub(crate) fn is_about_stream_id(&self) -> bool {
         matches!(self.kind(), ErrorKind::Server)
-            && self.inner.message.to_ascii_lowercase().contains("wrong number of arguments")
+            && self.inner.message.to_ascii_lowercase().contains("invalid stream id")
     }
 
     /// Explains that the server lacks a command. `software` is the name and version of this server.

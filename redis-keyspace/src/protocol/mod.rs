@@ -12,7 +12,6 @@ mod keys;
 mod lifetime;
 mod merged;
 mod newer;
-mod newer_collections;
 mod packet;
 mod packet_script;
 mod placed;
@@ -47,8 +46,7 @@ pub(crate) use keys::{KeyCount, Keys};
 pub(crate) use lifetime::lifetime_word;
 #[cfg(feature = "embedded")]
 pub(crate) use merged::KEPT_WRITES;
-pub(crate) use newer::NewerCommand;
-pub(crate) use newer_collections::NewerFeature;
+pub(crate) use newer::{NewerCommand, ReplacedCommand};
 pub(crate) use packet::{Packet, PacketLifetime};
 pub(crate) use read::Decode;
 pub(crate) use record::{ExpectedFields, FieldChanges, FieldIncrement, record_call, record_script};

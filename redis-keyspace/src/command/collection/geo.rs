@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use super::base::{self, KeyOptions};
 use super::docs::{reading, removing, writing};
 use super::elements::EncodedElements;
-use super::geo_area::{area, polygon, position, push_position};
+use super::geo_area::{METERS, area, polygon, position, push_position};
 use super::geo_search::{GeoAdd, GeoAddOptions, GeoMembers, GeoSearch, GeoSearchOptions};
 use super::scores;
 use crate::command::base::Command;
@@ -163,7 +163,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Geo<T>> {
         let fill = |args: &mut Args| {
             base::push::<S, _, T>(self, one, args)?;
             base::push::<S, _, T>(self, other, args)?;
-            args.push(b"M");
+            args.push(METERS);
             Ok(())
         };
         Command::read_of(self, "GEODIST", fill, distance)
