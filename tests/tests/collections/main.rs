@@ -32,6 +32,7 @@ mod streams;
 mod waiting;
 mod workers;
 mod wrong_types;
+mod zero_counts;
 
 use redis_keyspace::{
     Bitmap, Bytes, Channel, Geo, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Stream,
