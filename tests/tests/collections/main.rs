@@ -30,6 +30,7 @@ mod stores;
 mod stream_groups;
 mod streams;
 mod waiting;
+mod worker_faults;
 mod workers;
 mod wrong_types;
 mod zero_counts;
