@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::binding::Binding;
 use super::choose::Target;
-use crate::connect::ServerWait;
+use crate::connect::{ReplicaWait, ServerWait};
 use crate::error::{Error, Result};
 use crate::schema::{Key, Keyspace, KeyspaceMeta, TemplateMeta};
 
@@ -15,12 +15,47 @@ pub(crate) struct CallOptions {
     pub(crate) target: Target,
     pub(crate) timeout: Option<Duration>,
     /// Set if the command waits at the server. Boxed, because it is rare.
-    pub(crate) wait: Option<Box<ServerWait>>,
+    pub(crate) wait: Option<Box<WaitOptions>>,
     /// The keyspaces of further keys of the command, if it has keys of several keyspaces.
     pub(crate) others: Vec<&'static KeyspaceMeta>,
 }
 
+/// What a command is to wait for at the server. It can't be both.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WaitOptions {
+    elements: Option<Duration>,
+    replicas: Option<ReplicaWait>,
+}
+
 impl CallOptions {
+    pub(crate) fn wait_for_elements(&mut self, limit: Duration) {
+        self.wait.get_or_insert_default().elements = Some(limit);
+    }
+
+    pub(crate) fn wait_for_replicas(&mut self, wait: ReplicaWait) {
+        self.wait.get_or_insert_default().replicas = Some(wait);
+    }
+
+    /// Adds the waits of options that were set later.
+    pub(crate) fn also_wait(&mut self, later: Option<Box<WaitOptions>>) {
+        let Some(later) = later else { return };
+        let wait = self.wait.get_or_insert_default();
+        wait.elements = later.elements.or(wait.elements);
+        wait.replicas = later.replicas.or(wait.replicas);
+    }
+
+    /// Returns what the command waits for. Fails if it can't wait for all of it.
+    pub(crate) fn server_wait(&self) -> Result<Option<ServerWait>> {
+        let Some(WaitOptions { elements, replicas }) = self.wait.as_deref().copied() else { return Ok(None) };
+        match (elements, replicas) {
+            (Some(_), Some(_)) => Err(Error::invalid_input(
+                "a command can't wait for elements and for replicas: use either `block` or `wait_replicas`; nothing was sent",
+            )),
+            (Some(limit), None) => Ok(Some(ServerWait::Elements(limit))),
+            (None, replicas) => Ok(replicas.map(ServerWait::Replicas)),
+        }
+    }
+
     /// Creates the options of an operation on a key, with the handle that was set on the key, if
     /// any.
     pub(crate) fn of_key<S, V>(key: &Key<S, V>) -> Self {
@@ -98,8 +133,9 @@ macro_rules! wait_option {
         /// because another replica may be promoted.
         ///
         /// The command uses an exclusive connection, so that the wait does not hold up others. On a
-        /// cluster, all keys must be in one slot. A command that only reads, and a command of a
-        /// batch, fails with [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
+        /// cluster, all keys must be in one slot. A command that only reads, one that waits for
+        /// entries, and a command of a batch fails with
+        /// [`InvalidInput`](crate::ErrorKind::InvalidInput), and nothing is sent.
         ///
         /// ```
         /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -118,8 +154,7 @@ macro_rules! wait_option {
         /// # }).await }
         /// ```
         pub fn wait_replicas(mut $this, replicas: u32, limit: std::time::Duration) -> Self {
-            let wait = $crate::connect::ReplicaWait { replicas, limit };
-            $place.wait = Some(Box::new($crate::connect::ServerWait::Replicas(wait)));
+            $place.wait_for_replicas($crate::connect::ReplicaWait { replicas, limit });
             $this
         }
     };

@@ -227,9 +227,9 @@ impl<T> Command<T> {
 
     wait_option! { self => self.unpolled().call }
 
-    /// Fails if the command can't wait for replicas.
+    /// Fails if the command can't wait for what its options say.
     pub(super) fn check_wait(subject: &Subject, call: &CallOptions) -> Result<()> {
-        if call.wait.is_some() && subject.may_use_replica {
+        if call.server_wait()?.is_some() && subject.may_use_replica {
             return Err(Error::invalid_input(format!(
                 "{} writes nothing, so there is nothing that replicas could acknowledge: remove `wait_replicas`",
                 subject.command
@@ -298,7 +298,7 @@ impl<T> Command<T> {
     #[inline]
     pub(super) fn set_call(&mut self, call: CallOptions) {
         self.call.timeout = call.timeout.or(self.call.timeout);
-        self.call.wait = call.wait.or(self.call.wait.take());
+        self.call.also_wait(call.wait);
         self.set_target(call.target);
     }
 

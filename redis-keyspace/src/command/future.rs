@@ -97,7 +97,7 @@ impl<T> Command<T> {
         failure: Option<Error>,
     ) -> Result<CommandProgress> {
         let request = self.request.as_ref().map_err(Error::clone)?.clone();
-        if let Some(wait) = self.call.wait.as_deref().copied() {
+        if let Some(wait) = self.call.server_wait()? {
             let running = run_waiting(binding, request, deadline, self.repeatable, wait);
             return Ok(CommandProgress::slow(running));
         }

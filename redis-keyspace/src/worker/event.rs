@@ -22,7 +22,8 @@ pub enum WorkerEvent {
         /// When the job may run again.
         delay: Duration,
     },
-    /// The job was moved to the dead letters.
+    /// The job was moved to the dead letters. Reported once, also if the reply of the server was
+    /// lost.
     Dead {
         /// The ID of the job.
         id: StreamId,
@@ -45,7 +46,8 @@ pub enum WorkerEvent {
     /// The group did not exist any more, so it was created again: the stream was deleted, evicted
     /// or expired, or another program deleted the group. What was pending is no longer known.
     GroupRecreated,
-    /// A command failed. The worker tries it again after a pause.
+    /// A command failed. The worker tries it again after a pause, or, if the error does not pass by
+    /// itself, when the entry is claimed again.
     CommandFailed(Error),
 }
 

@@ -57,9 +57,12 @@
 //! Jobs run in no particular order. Replication is asynchronous: after a failover, jobs that were
 //! added or acknowledged just before may be missing or come back.
 
+mod consumers;
+mod dead;
 mod event;
 mod job;
 mod options;
+mod outcome;
 mod retries;
 mod run;
 mod script;
@@ -68,6 +71,7 @@ mod work;
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
@@ -79,7 +83,7 @@ pub(crate) use self::script::{BURY, HOLD, TRIM_DONE};
 use self::shared::Shared;
 use crate::client::{CallOptions, Redis, Target, current_runtime, same_server};
 use crate::command::{ConsumerGroup, ReadFrom};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kind::{SingleValue, Stream};
 use crate::protocol::{Keys, Packet, Request};
 use crate::random;
@@ -165,8 +169,9 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// each time, up to `longest`. The default is 1 second and 5 minutes. Each pause is shortened
     /// at random by up to a half.
     ///
-    /// If the worker ends, other workers repeat the job after [`min_idle`](Self::min_idle) at the
-    /// latest, even if its pause is longer.
+    /// The worker keeps the pause even while it is busy with other jobs. If it ends, other workers
+    /// repeat the job after [`min_idle`](Self::min_idle) at the latest, even if its pause is
+    /// longer.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.with(|options| (options.first_pause, options.longest_pause) = (first, longest))
     }
@@ -200,12 +205,15 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// Sets how long a worker that stops waits for its jobs. The default is 30 seconds. The
     /// handlers of jobs that take longer are dropped. Other workers can start these jobs again at
     /// once, and the interrupted delivery does not count.
+    ///
+    /// Releasing them takes at most the deadline of one command more. If Redis does not answer in
+    /// that time, other workers start them after [`min_idle`](Self::min_idle).
     pub fn stop_within(self, limit: Duration) -> Self {
         self.with(|options| options.stop_within = limit)
     }
 
-    /// Calls a function for each [`WorkerEvent`]. It must return quickly: jobs wait for it. With
-    /// the feature `tracing`, the events are logged anyway.
+    /// Calls a function for each [`WorkerEvent`]. It must return quickly: jobs wait for it. If it
+    /// panics, the worker continues. With the feature `tracing`, the events are logged anyway.
     pub fn on_event(self, on_event: impl Fn(WorkerEvent) + Send + Sync + 'static) -> Self {
         self.with(|options| options.on_event = Some(Arc::new(on_event)))
     }
@@ -231,7 +239,8 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// [stopped](Self::until). Returns its numbers then.
     ///
     /// The handler gets a [`Job`]. `Ok` acknowledges it. An error, of which only the text is used,
-    /// or a panic repeats it. Each handler runs in a task of its own, in the scope of the caller.
+    /// or a panic repeats it, also a panic while the entry is decoded. Each handler runs in a task
+    /// of its own, in the scope of the caller.
     ///
     /// While Redis is unavailable, the worker tries again with pauses. If the group or the stream
     /// is deleted, it creates the group again. [`on_event`](Self::on_event) reports both.
@@ -239,8 +248,9 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the options contradict each other, or
-    /// the stream of dead letters is in another slot or on another server. Those of any command if
-    /// the group can't be created. Later, only errors that do not pass:
+    /// the stream of dead letters is in another slot or on another server.
+    /// [`WrongType`](crate::ErrorKind::WrongType) if its key holds something else. Those of any
+    /// command if the group can't be created. Later, only errors that do not pass:
     /// [`Closed`](crate::ErrorKind::Closed),
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and
     /// [`MissingCommand`](crate::ErrorKind::MissingCommand) on a server before Redis 6.2, which
@@ -276,9 +286,11 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
         let binding = call.resolve::<S>().map_err(explain)?;
         binding.require_server().map_err(explain)?;
         let consumer = format!("{name}-{:016x}", random::bits());
-        let shared = Shared { group, consumer, binding, options, counters: Arc::clone(&stats.0) };
+        let counters = Arc::clone(&stats.0);
+        let shared = Shared { group, consumer, binding, options, counters, stops: AtomicBool::new(false) };
         shared.command(shared.group.create(shared.options.from)).await?;
         shared.check_slots()?;
+        shared.check_dead_letters().await?;
         let mut runner = Runner::new(Arc::new(shared), handler);
         runner.run(stop).await?;
         Ok(stats.get())
@@ -302,6 +314,19 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
                 let error: Error = error.naming_templates(&mut |key| template(key));
                 Err(error.about("XADD", Some(self.key().template().name()), None))
             }
+        }
+    }
+}
+
+impl<S: Keyspace, T: SingleValue> Shared<S, T> {
+    /// Fails if the key of the dead letters holds something else than a stream. Each job that fails
+    /// too often would find out otherwise, again and again.
+    async fn check_dead_letters(&self) -> Result<()> {
+        let Some(dead) = &self.options.dead_letters else { return Ok(()) };
+        match self.command(dead.xlen()).await {
+            Err(error) if error.kind() == ErrorKind::WrongType => Err(error),
+            // Not permitted to all users, and not necessary.
+            _ => Ok(()),
         }
     }
 }

@@ -1,22 +1,25 @@
 //! The loop of a worker: reads and claims jobs, starts them, and stops gracefully.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::event::{WorkerEvent, add};
 use super::job::Job;
-use super::retries::{Due, Retries};
+use super::outcome::{Finished, may_pass};
+use super::retries::Retries;
 use super::shared::Shared;
-use super::work::{Finished, may_pass, work};
+use super::work::{text_of, work};
 use crate::client::in_scope_of_caller;
 use crate::command::{Claimed, Command, RawEntry};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Budget, Error, ErrorKind, Result};
 use crate::kind::{SingleValue, StreamId};
 use crate::schema::Keyspace;
 use crate::time::{Backoff, from_now, jittered};
@@ -26,15 +29,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The pauses after a failed command.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often consumers are deleted that ended without it, and how long they must have been idle.
+/// How often consumers are deleted that ended without it.
 const PRUNING: Duration = Duration::from_secs(3600);
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 /// The idle time that lets any worker claim an entry at once.
 const AT_ONCE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A server may have rounded the time of a delivery up to this much.
 const ROUNDING: Duration = Duration::from_millis(2);
 /// How many pending entries are examined at a time.
 const PAGE: u64 = 1000;
+/// How many retries are kept from being claimed with one round trip.
+const MOST_KEPT: usize = 100;
 
 /// A read in flight. It is kept across turns of the loop, because dropping it closes a connection.
 struct ReadInFlight {
@@ -47,7 +51,8 @@ pub(super) struct Runner<S: Keyspace, T: SingleValue, F> {
     shared: Arc<Shared<S, T>>,
     handler: Arc<F>,
     jobs: JoinSet<Finished>,
-    running: HashSet<StreamId>,
+    /// The entries of the jobs, with the tasks of the latter.
+    running: HashMap<StreamId, task::Id>,
     retries: Retries,
     reading: Option<ReadInFlight>,
     /// When the next search for abandoned entries begins, and where it continues.
@@ -76,7 +81,7 @@ where
             shared,
             handler: Arc::new(handler),
             jobs: JoinSet::new(),
-            running: HashSet::new(),
+            running: HashMap::new(),
             retries: Retries::default(),
             reading: None,
             sweep_at: now,
@@ -92,27 +97,50 @@ where
     /// Runs until `stop` completes, or until an error that will not pass.
     pub(super) async fn run(&mut self, mut stop: BoxFuture<'static, ()>) -> Result<()> {
         loop {
-            self.fill().await;
+            if let Some(until) = self.fill_or_stop(&mut stop).await {
+                self.stop(until).await;
+                return Ok(());
+            }
             if let Some(error) = self.fatal.take() {
-                self.stop().await;
+                self.stop(self.latest_end()).await;
                 return Err(error);
             }
             let wake_at = self.wake_at();
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(finished) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    // A job itself never panics; its handler runs in another task.
-                    if let Ok(finished) = finished {
-                        self.finished(finished);
-                    }
-                }
+                Some(ended) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => self.ended(ended),
                 entries = until_read(&mut self.reading) => self.read(entries),
                 () = sleep_until(wake_at) => {}
             }
         }
-        self.stop().await;
+        self.stop(self.latest_end()).await;
         Ok(())
+    }
+
+    /// Starts as many jobs as possible. If `stop` completes meanwhile, returns until when the
+    /// worker may wait for its jobs.
+    async fn fill_or_stop(&mut self, stop: &mut BoxFuture<'static, ()>) -> Option<Instant> {
+        let shared = Arc::clone(&self.shared);
+        let fill = self.fill();
+        tokio::pin!(fill);
+        tokio::select! {
+            biased;
+            () = stop => {
+                // The command in flight may claim entries. If the server answers, they are known,
+                // and can be released like the others.
+                shared.stops.store(true, Ordering::Relaxed);
+                let until = from_now(shared.options.stop_within);
+                timeout_at(until, fill).await.ok();
+                Some(until)
+            }
+            () = &mut fill => None,
+        }
+    }
+
+    /// Until when a worker that stops now may wait for its jobs.
+    fn latest_end(&self) -> Instant {
+        from_now(self.shared.options.stop_within)
     }
 
     /// How many more jobs can be started now.
@@ -127,17 +155,17 @@ where
             return paused_until;
         }
         let latest = from_now(LONGEST_WAIT * 2);
-        if self.free() == 0 {
-            return latest;
-        }
-        self.next_claim_at().min(latest)
+        let next_keep = self.retries.next_keep().unwrap_or(latest);
+        let next_claim = if self.free() == 0 { latest } else { self.next_claim_at() };
+        latest.min(next_keep).min(next_claim)
     }
 
     fn next_claim_at(&self) -> Instant {
-        self.retries.next_at().map_or(self.sweep_at, |next| next.min(self.sweep_at))
+        self.retries.next_due().map_or(self.sweep_at, |next| next.min(self.sweep_at))
     }
 
-    /// Starts as many jobs as possible: retries first, abandoned entries, then new ones.
+    /// Keeps the retries that wait, and starts as many jobs as possible: retries first, abandoned
+    /// entries, then new ones.
     async fn fill(&mut self) {
         let now = Instant::now();
         if self.paused_until.is_some_and(|until| until > now) {
@@ -147,9 +175,13 @@ where
         if self.group_is_missing {
             self.recreate_group().await;
         }
+        // Whether or not a hand is free: another worker would claim them.
+        while self.is_active() && self.retries.next_keep().is_some_and(|at| at <= Instant::now()) {
+            self.keep().await;
+        }
         while self.is_active()
             && self.free() > 0
-            && self.retries.next_at().is_some_and(|at| at <= Instant::now())
+            && self.retries.next_due().is_some_and(|at| at <= Instant::now())
         {
             self.retry().await;
         }
@@ -162,7 +194,7 @@ where
     }
 
     fn is_active(&self) -> bool {
-        self.paused_until.is_none() && self.fatal.is_none()
+        self.paused_until.is_none() && self.fatal.is_none() && !self.shared.is_stopping()
     }
 
     fn start_reading(&mut self) {
@@ -193,10 +225,26 @@ where
     fn start(&mut self, entry: RawEntry, deliveries: u64) {
         let id = entry.id();
         self.retries.remove(id);
-        // If the server was away for long, this worker may claim what it is working on.
-        if self.running.insert(id) {
+        if let Entry::Vacant(place) = self.running.entry(id) {
             let work = work(Arc::clone(&self.shared), Arc::clone(&self.handler), entry, deliveries);
-            self.jobs.spawn(in_scope_of_caller(work));
+            place.insert(self.jobs.spawn(in_scope_of_caller(work)).id());
+        }
+    }
+
+    fn ended(&mut self, ended: std::result::Result<(task::Id, Finished), JoinError>) {
+        match ended {
+            Ok((_, finished)) => self.finished(finished),
+            // The code of the program that runs in the task of a job is guarded, except a
+            // subscriber of its logs. The entry can be claimed after `min_idle`, like that of a
+            // worker that ended.
+            Err(error) => {
+                let task = error.id();
+                self.running.retain(|_, running| *running != task);
+                if let Ok(panic) = error.try_into_panic() {
+                    add(&self.shared.counters.failed, 1);
+                    event!(error, "the task of a job panicked", error = %text_of(&*panic));
+                }
+            }
         }
     }
 
@@ -231,30 +279,40 @@ where
         }
     }
 
-    /// Claims the jobs whose delay has passed.
-    async fn retry(&mut self) {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        while due.len() < self.free()
-            && let Some((next, due_at)) = self.retries.take(now)
-        {
-            match next {
-                Due::Run(id) => due.push(id),
-                Due::Keep(id, left) => {
-                    if self.shared.postpone(id, left).await {
-                        self.retries.add(id, due_at, now, self.shared.options.min_idle);
-                    }
-                }
+    /// Keeps other workers from claiming the jobs whose delay is longer than `min_idle`.
+    async fn keep(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let waiting = self.retries.to_keep(Instant::now(), MOST_KEPT);
+        let entries = waiting.iter().map(|&(id, left)| (id, shared.idle_before(left)));
+        let held = match shared.hold_many(entries).await {
+            Ok(held) => held,
+            Err(error) => return self.command_failed(error),
+        };
+        for ((id, _), held) in waiting.into_iter().zip(held) {
+            match held {
+                Ok(true) => self.retries.kept(id, Instant::now(), shared.options.min_idle),
+                Ok(false) => self.retries.remove(id),
+                // All are tried again after the pause.
+                Err(error) => return self.command_failed(error),
             }
         }
+    }
+
+    /// Claims the jobs whose delay has passed.
+    async fn retry(&mut self) {
+        let due = self.retries.due(Instant::now(), self.free());
         if due.is_empty() {
             return;
         }
         let (shared, min_idle) = (Arc::clone(&self.shared), self.shared.options.min_idle);
-        let claim = shared.group.claim(shared.consumer.clone(), due, min_idle).raw();
+        let claim = shared.group.claim(shared.consumer.clone(), due.clone(), min_idle).raw();
         match shared.command(claim).await {
-            Ok(entries) => self.start_claimed(entries).await,
-            // Any worker claims them later.
+            Ok(entries) => {
+                // The others were claimed by another worker, acknowledged or deleted.
+                due.into_iter().for_each(|id| self.retries.remove(id));
+                self.start_claimed(entries).await;
+            }
+            // They stay due, unless another worker claims them.
             Err(error) => self.command_failed(error),
         }
     }
@@ -319,9 +377,20 @@ where
         };
         add(&shared.counters.claimed, entries.len());
         for entry in entries {
-            // Claimed, so it was delivered before.
-            let count = deliveries.get(&entry.id()).copied().unwrap_or(2);
-            self.start(entry, count);
+            let id = entry.id();
+            if shared.is_stopping() {
+                // It is released with the others.
+                self.retries.remove(id);
+            } else if self.running.contains_key(&id) {
+                // The server was away for long, so this worker claimed what it is working on. That
+                // is no delivery.
+                if let Err(error) = shared.hold(id, Duration::ZERO, true).await {
+                    shared.report(WorkerEvent::CommandFailed(error));
+                }
+            } else {
+                // Claimed, so it was delivered before.
+                self.start(entry, deliveries.get(&id).copied().unwrap_or(2));
+            }
         }
     }
 
@@ -341,11 +410,11 @@ where
             let pending = shared.command(pending).await?;
             let mut deleted = Vec::new();
             for entry in pending {
-                let is_known = self.running.contains(&entry.id)
+                let is_known = self.running.contains_key(&entry.id)
                     || self.retries.contains(entry.id)
                     || claimed.iter().any(|claimed| claimed.id() == entry.id);
                 if !is_known
-                    && shared.command(shared.key().xrange(entry.id..=entry.id).raw()).await?.is_empty()
+                    && shared.strictly(shared.key().xrange(entry.id..=entry.id).raw()).await?.is_empty()
                 {
                     deleted.push(entry.id);
                 }
@@ -363,44 +432,26 @@ where
             return;
         }
         self.prune_at = from_now(jittered(PRUNING));
-        let shared = &self.shared;
-        let prefix = shared.consumer.rsplit_once('-').map_or("", |(prefix, _)| prefix);
-        let pruning = async {
-            for consumer in shared.command(shared.group.consumers()).await? {
-                let is_one_of_ours =
-                    consumer.name.rsplit_once('-').is_some_and(|(of_other, _)| of_other == prefix);
-                if is_one_of_ours
-                    && consumer.name != shared.consumer
-                    && consumer.pending == 0
-                    && consumer.idle > ABANDONED
-                {
-                    shared.command(shared.group.delete_consumer(&consumer.name)).await?;
-                }
-            }
-            Ok(())
-        };
-        let pruned: Result<()> = pruning.await;
-        if let Err(error) = pruned {
-            shared.report(WorkerEvent::CommandFailed(error));
+        if let Err(error) = self.shared.delete_abandoned().await {
+            self.shared.report(WorkerEvent::CommandFailed(error));
         }
     }
 
-    /// Stops reading, lets the jobs finish, and releases those that do not.
-    async fn stop(&mut self) {
+    /// Stops reading, lets the jobs finish until then, and releases those that do not.
+    async fn stop(&mut self, until: Instant) {
+        self.shared.stops.store(true, Ordering::Relaxed);
         // Closes the connection, so that the server delivers nothing more.
         self.reading = None;
-        let until = from_now(self.shared.options.stop_within);
-        while let Ok(Some(finished)) = timeout_at(until, self.jobs.join_next()).await {
-            if let Ok(finished) = finished {
-                self.finished(finished);
-            }
+        while let Ok(Some(ended)) = timeout_at(until, self.jobs.join_next_with_id()).await {
+            self.ended(ended);
         }
         self.jobs.shutdown().await;
-        let leaving = async {
+        let limit = self.shared.deadline();
+        let leaving = limit.bound(Budget::Reply, async {
             self.give_back().await?;
             self.shared.command(self.shared.group.delete_consumer(&self.shared.consumer)).await
-        };
-        match leaving.await {
+        });
+        match leaving.await.and_then(|left| left) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Closed || error.code() == Some("NOGROUP") => {}
             Err(error) => self.shared.report(WorkerEvent::CommandFailed(error)),

@@ -7,7 +7,7 @@ use super::options::shortened;
 use super::shared::Shared;
 use crate::error::Result;
 use crate::kind::{SingleValue, Stream, StreamId, TrimPolicy};
-use crate::protocol::{Args, KeyLifetime, Keys, LuaScript, ScriptCall, push_trim, read};
+use crate::protocol::{Args, KeyLifetime, Keys, LuaScript, Reply, ScriptCall, push_trim, read};
 use crate::schema::{Key, Keyspace};
 use crate::time::{Deadline, Expiry, millis};
 
@@ -99,7 +99,7 @@ pub(super) enum Buried {
 }
 
 impl<S: Keyspace, T: SingleValue> Shared<S, T> {
-    fn call(&self, keys: Keys, id: StreamId) -> ScriptCall {
+    fn script_call(&self, keys: Keys, id: StreamId) -> ScriptCall {
         let mut args = Args::default();
         args.push(self.group.name().as_bytes());
         args.push(self.consumer.as_bytes());
@@ -107,17 +107,35 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         ScriptCall { keys, args }
     }
 
-    fn deadline(&self) -> Deadline {
+    pub(super) fn deadline(&self) -> Deadline {
         self.binding.deadline(self.options.timeout)
+    }
+
+    fn holding(&self, id: StreamId, idle: Duration, undo_delivery: bool) -> Result<ScriptCall> {
+        let mut call = self.script_call(Keys::One(self.key().text()), id);
+        call.args.push_int(millis(idle)?);
+        call.args.push(if undo_delivery { b"1" } else { b"0" });
+        Ok(call)
     }
 
     /// Sets the idle time of an entry. Returns `false` if it belongs to another consumer now.
     pub(super) async fn hold(&self, id: StreamId, idle: Duration, undo_delivery: bool) -> Result<bool> {
-        let mut call = self.call(Keys::One(self.key().text()), id);
-        call.args.push_int(millis(idle)?);
-        call.args.push(if undo_delivery { b"1" } else { b"0" });
+        let call = self.holding(id, idle, undo_delivery)?;
         let reply = HOLDING.run(&self.binding, call, self.deadline(), !undo_delivery).await;
         reply.and_then(read::to_bool).map_err(|error| self.key().explain("XCLAIM", error))
+    }
+
+    /// Sets the idle times of several entries in one round trip. Returns for each whether it still
+    /// belongs to this consumer.
+    pub(super) async fn hold_many(
+        &self,
+        entries: impl Iterator<Item = (StreamId, Duration)>,
+    ) -> Result<Vec<Result<bool>>> {
+        let calls = entries.map(|(id, idle)| self.holding(id, idle, false)).collect::<Result<_>>()?;
+        let explain = |error| self.key().explain("XCLAIM", error);
+        let replies = HOLDING.run_many(&self.binding, calls, self.deadline(), true).await.map_err(explain)?;
+        let held = |reply: Result<Reply>| reply.and_then(read::to_bool).map_err(explain);
+        Ok(replies.into_iter().map(held).collect())
     }
 
     /// Moves an entry to the dead letters.
@@ -128,7 +146,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         deliveries: u64,
         error: &str,
     ) -> Result<Buried> {
-        let mut call = self.call(Keys::Many(vec![self.key().text(), dead.text()]), id);
+        let mut call = self.script_call(Keys::Many(vec![self.key().text(), dead.text()]), id);
         let template = dead.template();
         let expiry = Expiry::from(self.binding.lifetime(template));
         let lifetime = KeyLifetime::new(expiry, template.renews_lifetime())?;

@@ -1,13 +1,15 @@
 //! What the loop of a worker and its jobs share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event::{WorkerCounters, WorkerEvent, add};
 use super::options::WorkerOptions;
 use crate::client::{Binding, Target};
 use crate::command::{Command, ConsumerGroup, IntoCommand};
 use crate::kind::{SingleValue, Stream};
-use crate::schema::{Key, Keyspace};
+use crate::schema::{Key, Keyspace, OnUnavailable, Reads};
 
 pub(super) struct Shared<S: Keyspace, T: SingleValue> {
     pub(super) group: ConsumerGroup<S, T>,
@@ -16,6 +18,8 @@ pub(super) struct Shared<S: Keyspace, T: SingleValue> {
     pub(super) binding: Arc<Binding>,
     pub(super) options: WorkerOptions<S, T>,
     pub(super) counters: Arc<WorkerCounters>,
+    /// Whether the worker stops, so that it starts nothing more.
+    pub(super) stops: AtomicBool,
 }
 
 impl<S: Keyspace, T: SingleValue> Shared<S, T> {
@@ -23,10 +27,20 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         self.group.key()
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
+    }
+
     /// Prepares a command to run on the server of the worker.
     pub(super) fn command<C: IntoCommand>(&self, command: C) -> Command<C::Output> {
         let command = command.into_command().with_timeout(self.options.timeout);
         command.on_target(Target::Bound(Arc::clone(&self.binding)))
+    }
+
+    /// Prepares a command that reads what the worker decides by: the master must answer, and an
+    /// outage must be an error, whatever the keyspace declares.
+    pub(super) fn strictly<C: IntoCommand>(&self, command: C) -> Command<C::Output> {
+        self.command(command).reads(Reads::Master).on_unavailable(OnUnavailable::Error)
     }
 
     /// Counts and reports an event.
@@ -71,8 +85,11 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
                 event!(warn, "a command of a worker failed, trying again", template, error = %error);
             }
         }
-        if let Some(on_event) = &self.options.on_event {
-            on_event(event);
+        if let Some(on_event) = &self.options.on_event
+            // Code of the program: its panic must not end a job or the worker.
+            && catch_unwind(AssertUnwindSafe(|| on_event(event))).is_err()
+        {
+            event!(error, "`on_event` of a worker panicked", template);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! One job: runs the handler, keeps the entry meanwhile, and settles it afterwards.
 
+use std::any::Any;
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
@@ -11,11 +14,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::event::{WorkerEvent, add};
 use super::job::Job;
-use super::script::Buried;
+use super::outcome::{Finished, may_have_run, passes_soon};
 use super::shared::Shared;
 use crate::client::in_scope_of_caller;
 use crate::command::RawEntry;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::kind::{SingleValue, StreamId};
 use crate::schema::Keyspace;
 use crate::time::Backoff;
@@ -23,14 +26,6 @@ use crate::time::Backoff;
 /// The pauses between attempts to settle a job.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// What is left to do after a job.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Finished {
-    pub(super) id: StreamId,
-    /// The entry is still pending for this consumer, and runs again then.
-    pub(super) again_at: Option<Instant>,
-}
 
 /// Runs one job and settles it.
 pub(super) async fn work<S, T, F, R, E>(
@@ -52,9 +47,14 @@ where
         let error = "the job was delivered too often and never finished: its workers ended, or took too long";
         return shared.failed(id, deliveries, error.to_owned()).await;
     }
-    let value = match entry.decode::<T>() {
-        Ok(value) => value,
-        Err(error) => return shared.undecodable(id, deliveries, error.to_string()).await,
+    // Code of the program, like the handler.
+    let value = match catch_unwind(AssertUnwindSafe(|| entry.decode::<T>())) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => return shared.undecodable(id, deliveries, error.to_string()).await,
+        Err(panic) => {
+            let error = format!("decoding the entry panicked: {}", text_of(&*panic));
+            return shared.failed(id, deliveries, error).await;
+        }
     };
     let (lost, is_lost) = watch::channel(false);
     let job = Job { value, id, deliveries, lost: is_lost };
@@ -65,16 +65,22 @@ where
     match shared.until_finished(id, &mut running, lost).await {
         Some(Ok(Ok(()))) => shared.succeeded(id).await,
         Some(Ok(Err(error))) => shared.failed(id, deliveries, error).await,
-        Some(Err(ended)) => shared.failed(id, deliveries, text_of(ended)).await,
+        Some(Err(ended)) => shared.failed(id, deliveries, reason_of(ended)).await,
         None => Finished { id, again_at: None },
     }
 }
 
-fn text_of(ended: JoinError) -> String {
-    let Ok(panic) = ended.try_into_panic() else { return "the handler was aborted".to_owned() };
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("the handler panicked: {}", text.unwrap_or_else(|| "without a message".to_owned()))
+fn reason_of(ended: JoinError) -> String {
+    match ended.try_into_panic() {
+        Ok(panic) => format!("the handler panicked: {}", text_of(&*panic)),
+        Err(_) => "the handler was aborted".to_owned(),
+    }
+}
+
+/// Returns the message of a panic.
+pub(super) fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 impl<S: Keyspace, T: SingleValue> Shared<S, T> {
@@ -108,14 +114,21 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
 
     /// Acknowledges a job.
     async fn succeeded(&self, id: StreamId) -> Finished {
+        // Set after an attempt whose reply was lost. It may have acknowledged the entry.
+        let is_unclear = AtomicBool::new(false);
         let ack = || -> BoxFuture<'_, Result<u64>> {
-            let ack = self.group.ack([id]);
-            Box::pin(self.command(if self.options.deletes { ack.delete() } else { ack }))
+            Box::pin(async {
+                let ack = self.group.ack([id]);
+                let ack = self.command(if self.options.deletes { ack.delete() } else { ack });
+                ack.await.inspect_err(|error| {
+                    is_unclear.fetch_or(may_have_run(error), Ordering::Relaxed);
+                })
+            })
         };
         match self.persistently(&ack).await {
             Ok(count) => {
                 add(&self.counters.succeeded, 1);
-                if count == 0 {
+                if count == 0 && !is_unclear.load(Ordering::Relaxed) {
                     add(&self.counters.not_pending, 1);
                 }
             }
@@ -128,7 +141,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
     }
 
     /// Lets a job run again later, or moves it to the dead letters.
-    async fn failed(&self, id: StreamId, deliveries: u64, error: String) -> Finished {
+    pub(super) async fn failed(&self, id: StreamId, deliveries: u64, error: String) -> Finished {
         if self.options.most_deliveries().is_some_and(|most| deliveries >= most) {
             add(&self.counters.failed, 1);
             return self.dead(id, deliveries, error).await;
@@ -140,33 +153,10 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         Finished { id, again_at }
     }
 
-    /// Moves an entry that can't be decoded to the dead letters: it never can be.
-    async fn undecodable(&self, id: StreamId, deliveries: u64, error: String) -> Finished {
-        if self.options.dead_letters.is_none() {
-            return self.failed(id, deliveries, error).await;
-        }
-        add(&self.counters.failed, 1);
-        self.dead(id, deliveries, error).await
-    }
-
-    async fn dead(&self, id: StreamId, deliveries: u64, error: String) -> Finished {
-        let Some(dead) = &self.options.dead_letters else { return Finished { id, again_at: None } };
-        let bury = || -> BoxFuture<'_, Result<Buried>> { Box::pin(self.bury(dead, id, deliveries, &error)) };
-        match self.persistently(&bury).await {
-            Ok(Buried::Moved) => self.report(WorkerEvent::Dead { id, deliveries, error: error.clone() }),
-            Ok(Buried::NotOurs) => self.report(WorkerEvent::Lost { id }),
-            Ok(Buried::Gone) => self.report(WorkerEvent::Deleted { count: 1 }),
-            // It is still pending, and is moved when it is claimed.
-            Err(error) => self.report(WorkerEvent::CommandFailed(error)),
-        }
-        Finished { id, again_at: None }
-    }
-
     /// Lets any worker claim an entry after a delay of up to `min_idle`. Returns `false` if it
     /// belongs to another consumer now.
-    pub(super) async fn postpone(&self, id: StreamId, delay: Duration) -> bool {
-        let idle = self.options.min_idle.saturating_sub(delay);
-        match self.hold(id, idle, false).await {
+    async fn postpone(&self, id: StreamId, delay: Duration) -> bool {
+        match self.hold(id, self.idle_before(delay), false).await {
             Ok(is_ours) => is_ours,
             // It can be claimed after `min_idle` at the latest.
             Err(error) => {
@@ -176,8 +166,14 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         }
     }
 
-    /// Tries something until it succeeds, for as long as no other worker claims the entry.
-    async fn persistently<'a, R>(
+    /// The idle time with which an entry can be claimed after this delay.
+    pub(super) fn idle_before(&self, delay: Duration) -> Duration {
+        self.options.min_idle.saturating_sub(delay)
+    }
+
+    /// Tries something until it succeeds, for as long as no other worker claims the entry. An error
+    /// that another attempt would meet, too, ends it: it must not hold a hand of the worker.
+    pub(super) async fn persistently<'a, R>(
         &self,
         attempt: &(dyn Fn() -> BoxFuture<'a, Result<R>> + Sync),
     ) -> Result<R> {
@@ -185,7 +181,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             match attempt().await {
-                Err(error) if may_pass(&error) && started.elapsed() < self.options.min_idle => {
+                Err(error) if passes_soon(&error) && started.elapsed() < self.options.min_idle => {
                     self.report(WorkerEvent::CommandFailed(error));
                     sleep(backoff.pause()).await;
                 }
@@ -193,12 +189,4 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
             }
         }
     }
-}
-
-/// Whether another attempt may succeed.
-pub(super) fn may_pass(error: &Error) -> bool {
-    !matches!(
-        error.kind(),
-        ErrorKind::Closed | ErrorKind::InvalidInput | ErrorKind::MissingCommand | ErrorKind::PermissionDenied
-    )
 }

@@ -60,7 +60,7 @@ checks! {
         }
         assert_eq!(counted.unwrap(), 2);
         assert_eq!(Key::sinter_card(both()).limit(1).await.unwrap(), 1);
-        assert_eq!(Key::sinter_card(both()).limit(0).await.unwrap(), 2);
+        assert_eq!(Key::sinter_card(both()).limit(0).await.unwrap(), 0);
         assert_eq!(Key::sinter_card(both()).limit(u64::MAX).await.unwrap(), 2);
         assert_eq!(Key::sinter_card(Vec::<Key<Keys, Set<u64>>>::new()).await.unwrap(), 0);
     },

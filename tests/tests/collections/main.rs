@@ -30,8 +30,10 @@ mod stores;
 mod stream_groups;
 mod streams;
 mod waiting;
+mod worker_faults;
 mod workers;
 mod wrong_types;
+mod zero_counts;
 
 use redis_keyspace::{
     Bitmap, Bytes, Channel, Geo, Hash, HyperLogLog, Json, Keyspace, List, Record, Set, SortedSet, Stream,

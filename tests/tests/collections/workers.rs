@@ -23,9 +23,9 @@ const BRIEF: Duration = Duration::from_millis(10);
 #[allow(dead_code, reason = "fields are declarations")]
 pub(crate) struct Jobs {
     #[key("waiting:{id}", hash_tag = id, trim = "~100000")]
-    waiting: fn(id: u64) -> Stream<u64>,
+    pub(crate) waiting: fn(id: u64) -> Stream<u64>,
     #[key("dead:{id}", hash_tag = id, trim = "1000")]
-    dead: fn(id: u64) -> Stream<u64>,
+    pub(crate) dead: fn(id: u64) -> Stream<u64>,
     #[key("brief:{id}", hash_tag = id, ttl = "1h")]
     brief: fn(id: u64) -> Stream<u64>,
     /// In another slot than the jobs.
@@ -33,7 +33,7 @@ pub(crate) struct Jobs {
     elsewhere: fn(id: u64) -> Stream<u64>,
 }
 
-async fn add(id: u64, jobs: std::ops::Range<u64>) -> Key<Jobs, Stream<u64>> {
+pub(crate) async fn add(id: u64, jobs: std::ops::Range<u64>) -> Key<Jobs, Stream<u64>> {
     let waiting = Jobs::waiting(id);
     for job in jobs {
         waiting.xadd(&job).await.unwrap();
@@ -43,39 +43,39 @@ async fn add(id: u64, jobs: std::ops::Range<u64>) -> Key<Jobs, Stream<u64>> {
 
 /// How often each job ran.
 #[derive(Clone, Default)]
-struct Runs(Arc<Mutex<HashMap<u64, Vec<u64>>>>);
+pub(crate) struct Runs(Arc<Mutex<HashMap<u64, Vec<u64>>>>);
 
 impl Runs {
-    fn note(&self, job: &Job<u64>) {
+    pub(crate) fn note(&self, job: &Job<u64>) {
         self.0.lock().unwrap().entry(job.value).or_default().push(job.deliveries);
     }
 
     /// The deliveries of each job.
-    fn of(&self, job: u64) -> Vec<u64> {
+    pub(crate) fn of(&self, job: u64) -> Vec<u64> {
         self.0.lock().unwrap().get(&job).cloned().unwrap_or_default()
     }
 
-    fn jobs(&self) -> u64 {
+    pub(crate) fn jobs(&self) -> u64 {
         self.0.lock().unwrap().len() as u64
     }
 }
 
 /// Makes a worker stop when the returned sender is dropped.
-fn stoppable(worker: Worker<Jobs, u64>) -> (Worker<Jobs, u64>, watch::Sender<()>) {
+pub(crate) fn stoppable(worker: Worker<Jobs, u64>) -> (Worker<Jobs, u64>, watch::Sender<()>) {
     let (stop, mut stopped) = watch::channel(());
     let worker = worker.until(async move { drop(stopped.changed().await) });
     (worker, stop)
 }
 
 /// Whether nothing is left to deliver and nothing is pending.
-async fn is_done(waiting: &Key<Jobs, Stream<u64>>, group: &str) -> bool {
+pub(crate) async fn is_done(waiting: &Key<Jobs, Stream<u64>>, group: &str) -> bool {
     let groups = waiting.groups().await.unwrap();
     let last = waiting.xinfo().await.unwrap().map(|info| info.last_id);
     groups.iter().any(|info| info.name == group && info.pending == 0 && Some(info.last_delivered) == last)
 }
 
 /// Runs a worker until all jobs are done.
-async fn run_until_done(
+pub(crate) async fn run_until_done(
     waiting: &Key<Jobs, Stream<u64>>,
     worker: Worker<Jobs, u64>,
     handler: impl Fn(Job<u64>) -> Result<(), String> + Send + Sync + 'static,
@@ -464,7 +464,11 @@ async fn consumers_of_workers_that_ended_long_ago_are_deleted() {
             let (worker, stop) =
                 stoppable(group.worker("worker").min_idle(Duration::from_secs(7 * 24 * 3600)));
             let (stats, ()) = tokio::join!(worker.run(|_| std::future::ready(Ok::<(), String>(()))), async {
-                eventually("the worker is there", async || group.consumers().await.unwrap().len() == 5).await;
+                eventually("an abandoned one is deleted", async || {
+                    let consumers = group.consumers().await.unwrap();
+                    consumers.iter().all(|consumer| consumer.name != "worker-00000002")
+                })
+                .await;
                 drop(stop);
             });
             stats.unwrap();

@@ -217,7 +217,8 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
         Self(self.0.map(|options| options.with(change)))
     }
 
-    /// Returns at most this many members: the nearest ones, unless another order is set.
+    /// Returns at most this many members: the nearest ones, unless another order is set. With 0,
+    /// nothing is sent.
     pub fn count(self, most: u64) -> Self {
         self.with(|options| GeoSearchOptions { count: Some(most), ..options })
     }

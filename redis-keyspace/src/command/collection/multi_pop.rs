@@ -141,7 +141,7 @@ impl<R> MultiPop<R> {
         /// reply, each on its own if [`block`](Self::block) waits between them.
     }
 
-    /// Takes up to this many elements of one key. 0 takes none.
+    /// Takes up to this many elements of one key; with 0 none, and nothing is sent.
     pub fn count(mut self, count: u32) -> Self {
         let command = self.0.command();
         if let Ok(Request::One(packet)) = &mut command.request {
@@ -183,8 +183,8 @@ impl<R> MultiPop<R> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future closes the connection. Elements that the server had already taken for it
-    /// are lost, because Redis has no way to give them back.
+    /// Dropping the future closes the connection. Elements that the server sends just then are
+    /// lost; see [`Pop::block`].
     ///
     /// # Round trips
     ///

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::client::call_options;
 use crate::command::base::{Command, IntoCommand};
-use crate::connect::ServerWait;
 use crate::error::{Error, Result};
 use crate::protocol::{Decode, PacketLifetime, Request};
 
@@ -74,9 +73,15 @@ impl<R> Pop<R> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future closes the connection. An element that the server had already taken for
-    /// it is lost, because Redis has no way to give it back. If elements must not be lost, use
-    /// [`lmove`](crate::Key::lmove): it keeps the element in another list.
+    /// Dropping the future closes the connection, and the server stops waiting. An element that the
+    /// server sends just then is lost. If waits are often dropped while elements arrive, this is
+    /// not rare: a short `tokio::time::timeout` around each wait may lose several elements of a
+    /// hundred. So let `limit` end the wait, and keep the future in a `select!` loop instead of
+    /// creating it again.
+    ///
+    /// If elements must not be lost, use [`lmove`](crate::Key::lmove), which keeps the element in
+    /// another list, or a stream with a [worker](crate::worker). They also survive the end of the
+    /// process and a lost connection.
     ///
     /// # Round trips
     ///
@@ -90,7 +95,7 @@ impl<R> Pop<R> {
         let command = self.command.unpolled();
         command.subject.command = self.blocking;
         command.decode = self.decode;
-        command.call.wait = Some(Box::new(ServerWait::Elements(limit)));
+        command.call.wait_for_elements(limit);
         let request = std::mem::replace(&mut command.request, Ok(Request::Empty));
         command.request = request.and_then(|request| {
             let Request::One(mut packet) = request else { return Ok(request) };

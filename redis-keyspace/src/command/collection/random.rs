@@ -32,7 +32,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     }
 
     /// Returns random members: up to `count` different ones or, if `count` is negative, exactly
-    /// that many, with repetitions.
+    /// that many, with repetitions. With 0, nothing is sent.
     ///
     /// [`with_scores`](ZRandMembers::with_scores) also returns their scores.
     ///
@@ -78,7 +78,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     }
 
     /// Returns random fields: up to `count` different ones or, if `count` is negative, exactly that
-    /// many, with repetitions.
+    /// many, with repetitions. With 0, nothing is sent.
     ///
     /// [`with_values`](HRandFields::with_values) also returns their values.
     ///
@@ -156,7 +156,7 @@ impl<S: Keyspace, K: crate::kind::Kind, R: 'static> BuildOptions<S, K> for Rando
             self.with.into_iter().for_each(|word| args.push(word.as_bytes()));
             Ok(())
         };
-        Command::read_of(key, self.command, fill, self.decode)
+        Command::read_of(key, self.command, fill, self.decode).unless(self.count == 0)
     }
 }
 

@@ -218,7 +218,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
         Command::removal_of(self, "SPOP", |_| Ok(()), base::element::<T>)
     }
 
-    /// Removes up to `count` different random members and returns them.
+    /// Removes up to `count` different random members and returns them. With a `count` of 0,
+    /// nothing is sent.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Set};
@@ -238,7 +239,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
             args.push_int(count);
             Ok(())
         };
-        Command::removal_of(self, "SPOP", fill, elements::<T>)
+        Command::removal_of(self, "SPOP", fill, elements::<T>).unless(count == 0)
     }
 
     /// Returns a random member; `None` if the set does not exist.
@@ -261,7 +262,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
     }
 
     /// Returns random members: up to `count` different ones or, if `count` is negative, exactly
-    /// that many, with repetitions.
+    /// that many, with repetitions. With 0, nothing is sent.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Set};
@@ -282,7 +283,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Set<T>> {
             args.push_int(count);
             Ok(())
         };
-        Command::read_of(self, "SRANDMEMBER", fill, elements::<T>)
+        Command::read_of(self, "SRANDMEMBER", fill, elements::<T>).unless(count == 0)
     }
 
     /// Moves a member to another set of the same keyspace, atomically. Returns `false` if it was

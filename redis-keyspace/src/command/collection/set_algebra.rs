@@ -256,7 +256,7 @@ impl<S: Keyspace> SetCard<S> {
         Self(Deferred::Building(CardOptions { command, keys, limit: None, call, keyspace: PhantomData }))
     }
 
-    /// Stops counting at this number, which is then the result. 0 means no limit.
+    /// Stops counting at this number, which is then the result. With 0, nothing is sent.
     pub fn limit(self, most: u64) -> Self {
         Self(self.0.map(|options| CardOptions { limit: Some(most), ..options }))
     }
@@ -278,7 +278,9 @@ impl<S: Keyspace> CommandOptions for CardOptions<S> {
         }
         let call = std::mem::take(&mut self.call);
         let keys = std::mem::take(&mut self.keys);
-        keys.read::<S, _>(self.command, KeyCount::Sent, Ok(args), several::count).with_call(call)
+        let card = keys.read::<S, _>(self.command, KeyCount::Sent, Ok(args), several::count).with_call(call);
+        // To the server, 0 would mean no limit.
+        card.unless(self.limit == Some(0))
     }
 }
 

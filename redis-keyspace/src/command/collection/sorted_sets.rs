@@ -52,8 +52,9 @@ impl<S: Keyspace, T: SingleValue, R: 'static> ZRange<S, T, R> {
         Self(self.0.map(|options| options.with(|options| ZRangeOptions { is_reversed: true, ..options })))
     }
 
-    /// Skips `offset` members and returns at most `count`. Only for ranges of scores and members;
-    /// for ranks, it is an error, because the range says it already.
+    /// Skips `offset` members and returns at most `count`; with 0 none, and nothing is sent. Only
+    /// for ranges of scores and members; for ranks, it is an error, because the range says it
+    /// already.
     pub fn limit(self, offset: u64, count: u64) -> Self {
         let limit = Some((offset, count));
         Self(self.0.map(|options| options.with(|options| ZRangeOptions { limit, ..options })))
@@ -156,7 +157,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> BuildOptions<S, SortedSet<T>> for 
     type Output = R;
 
     fn build(self, key: &Key<S, SortedSet<T>>) -> Command<R> {
-        let is_empty = matches!(self.section, Ok(Section::Ranks(None)));
+        let is_empty = matches!(self.section, Ok(Section::Ranks(None))) || matches!(self.limit, Some((_, 0)));
         let decode = self.decode;
         Command::read_of(key, "ZRANGE", |args| self.push(args), decode).unless(is_empty)
     }

@@ -4,7 +4,6 @@ use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
 use crate::command::base::Command;
-use crate::connect::ServerWait;
 use crate::error::{Error, Result};
 use crate::kind::{SingleValue, Stream, StreamId};
 use crate::protocol::{Args, Decode, Keys, Packet, Request, push_id};
@@ -90,7 +89,7 @@ pub(super) fn waiting<T>(mut command: Command<T>, limit: Option<Duration>) -> Co
             "a wait of zero would be endless: leave `block` out to read only what is there, or give a limit",
         )));
     }
-    command.call.wait = Some(Box::new(ServerWait::Elements(limit)));
+    command.call.wait_for_elements(limit);
     command.subject.may_use_replica = false;
     command
 }

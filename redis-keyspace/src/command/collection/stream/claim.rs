@@ -116,7 +116,8 @@ impl<S: Keyspace, T: SingleValue, E: 'static> XAutoClaim<S, T, E> {
         Self(self.0.map(|options| options.with(|options| XAutoClaimOptions { start: id, ..options })))
     }
 
-    /// Claims at most this many entries. The server's default is 100.
+    /// Claims at most this many entries. The server's default is 100. With 0, nothing is sent, no
+    /// entry is claimed, and [`next`](Claimed::next) is `None`.
     pub fn count(self, count: u64) -> Self {
         let count = Some(count);
         Self(self.0.map(|options| options.with(|options| XAutoClaimOptions { count, ..options })))
@@ -144,19 +145,22 @@ impl<S: Keyspace, T: SingleValue, E: 'static> BuildOptions<S, Stream<T>> for XAu
             push_millis(min_idle, &mut parts.args)?;
             parts = parts.ids(&[start]);
             Ok(match count {
-                // The server rejects 0.
-                Some(count) => parts.after(&["COUNT"]).number(count.max(1)),
+                Some(count) => parts.after(&["COUNT"]).number(count),
                 None => parts,
             })
         };
-        command(key, "XAUTOCLAIM", "XAUTOCLAIM", arguments(), decode)
+        command(key, "XAUTOCLAIM", "XAUTOCLAIM", arguments(), decode).unless(count == Some(0))
     }
 }
 
 command_builder!(XAutoClaim<S, T, E> => Claimed<E>, where S: Keyspace, T: SingleValue, E: 'static);
 
 fn raw_claimed(request: &Request, replies: Replies) -> Result<Claimed<RawEntry>> {
-    let mut parts = list(answer(request, replies)?)?.into_iter();
+    let reply = answer(request, replies)?;
+    if matches!(request, Request::Empty) {
+        return Ok(Claimed { entries: Vec::new(), deleted: Vec::new(), deleted_and_pending: 0, next: None });
+    }
+    let mut parts = list(reply)?.into_iter();
     let next = id(parts.next().ok_or_else(|| unexpected("XAUTOCLAIM returns where to continue"))?)?;
     let claimed = wire_entries(parts.next().ok_or_else(|| unexpected("XAUTOCLAIM returns entries"))?)?;
     // Servers before 7.0 do not send the third part.

@@ -77,7 +77,7 @@ impl<S: Keyspace, T: SingleValue> XPending<S, T> {
         self.with(|options| XPendingOptions { idle: Some(idle), ..options })
     }
 
-    /// Returns at most this many entries. The default is 100.
+    /// Returns at most this many entries; with 0 none, and nothing is sent. The default is 100.
     pub fn count(self, count: u64) -> Self {
         self.with(|options| XPendingOptions { count, ..options })
     }

@@ -39,7 +39,7 @@ impl<R> XRangeOptions<R> {
 }
 
 impl<S: Keyspace, T: SingleValue, R: 'static> XRange<S, T, R> {
-    /// Returns at most this many entries.
+    /// Returns at most this many entries; with 0 none, and nothing is sent.
     pub fn count(self, count: u64) -> Self {
         let count = Some(count);
         Self(self.0.map(|options| options.with(|options| XRangeOptions { count, ..options })))
@@ -59,7 +59,7 @@ impl<S: Keyspace, T: SingleValue> XRange<S, T, Vec<Entry<T::Owned>>> {
     }
 
     /// Returns a stream of the entries, which reads them page by page. [`count`](Self::count) sets
-    /// the size of a page; the default is 100.
+    /// the size of a page; the default is 100, the minimum 1.
     ///
     /// Entries that are added while the stream is read are returned too, if they are in the range.
     ///

@@ -31,7 +31,7 @@ pub(super) fn all<T: SingleValue>(after: StreamId) -> XReadOptions<Vec<Entry<T::
 }
 
 impl<S: Keyspace, T: SingleValue, R: 'static> XRead<S, T, R> {
-    /// Returns at most this many entries. 0 means all.
+    /// Returns at most this many entries; with 0 none, and nothing is sent.
     pub fn count(self, count: u64) -> Self {
         let count = Some(count);
         Self(self.0.map(|options| options.with(|options| XReadOptions { count, ..options })))
@@ -44,7 +44,8 @@ impl<S: Keyspace, T: SingleValue, R: 'static> XRead<S, T, R> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error, because it would mean forever in
     /// Redis. The command uses an exclusive connection while it waits; see
     /// [`exclusive_connections`](crate::RedisBuilder::exclusive_connections). So it can't be part
-    /// of a batch. Dropping the future closes the connection; nothing is lost.
+    /// of a batch, and can't wait for replicas, too. Dropping the future closes the connection;
+    /// nothing is lost.
     pub fn block(self, limit: Duration) -> Self {
         let block = Some(limit);
         Self(self.0.map(|options| options.with(|options| XReadOptions { block, ..options })))
@@ -77,7 +78,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> BuildOptions<S, Stream<T>> for XRe
         }
         parts.head.push(b"STREAMS");
         let read = command(key, "XREAD", "XREAD", Ok(parts), decode);
-        waiting(read.repeatable().reading().on_replica(), block)
+        waiting(read.repeatable().reading().on_replica(), block).unless(count == Some(0))
     }
 }
 

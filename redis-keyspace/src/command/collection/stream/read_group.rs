@@ -58,7 +58,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> XReadGroup<S, T, R> {
         Self(self.0.map(|options| options.with(change)))
     }
 
-    /// Returns at most this many entries. 0 means all.
+    /// Returns at most this many entries; with 0 none, and nothing is sent.
     pub fn count(self, count: u64) -> Self {
         self.with(|options| XReadGroupOptions { count: Some(count), ..options })
     }
@@ -70,7 +70,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> XReadGroup<S, T, R> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error, because it would mean forever in
     /// Redis. The command uses an exclusive connection while it waits; see
     /// [`exclusive_connections`](crate::RedisBuilder::exclusive_connections). So it can't be part
-    /// of a batch.
+    /// of a batch, and can't wait for replicas, too.
     ///
     /// Dropping the future closes the connection. Entries that were delivered just then are pending
     /// for the consumer, so that they can be read or claimed again.
@@ -149,7 +149,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> BuildOptions<S, Stream<T>> for XRe
             _ => Ok(parts),
         };
         // Not repeatable: the first attempt may have delivered entries.
-        waiting(command(key, "XREADGROUP", "XREADGROUP", parts, decode), block)
+        waiting(command(key, "XREADGROUP", "XREADGROUP", parts, decode), block).unless(count == Some(0))
     }
 }
 

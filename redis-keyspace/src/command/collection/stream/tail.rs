@@ -79,7 +79,7 @@ impl<S: Keyspace, T: SingleValue> Tail<S, T> {
         Self { after: Some(id), position: Some(id), ..self }
     }
 
-    /// Sets how many entries one command returns at most. The default is 100.
+    /// Sets how many entries one command returns at most. The default is 100, the minimum 1.
     pub fn count(self, count: u64) -> Self {
         Self { count: count.max(1), ..self }
     }
