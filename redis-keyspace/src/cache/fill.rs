@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
+use super::kind::FilledKind;
 use super::lease::LeasePlace;
 use super::lookup::ValueSource;
 use super::options::Options;
 use crate::client::{Binding, FillCounters};
 use crate::error::{Error, Result};
-use crate::kind::SingleValue;
 use crate::local::{Flights, ReadStart, Remembered};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
@@ -26,9 +26,9 @@ tokio::task_local! {
 pub(super) type LoadingKey = (usize, String);
 
 /// A fill on one server. The binding is resolved once, and each key's name is composed once.
-pub(super) struct Fill<S, V: SingleValue> {
+pub(super) struct Fill<S, V: FilledKind> {
     pub(super) binding: Arc<Binding>,
-    pub(super) options: Box<Options<V::Owned>>,
+    pub(super) options: Box<Options<V::Value>>,
     pub(super) entries: Vec<FillEntry<S, V>>,
 }
 
@@ -51,11 +51,11 @@ pub(super) struct Known<T> {
     pub(super) source: ValueSource,
 }
 
-impl<S: Keyspace, V: SingleValue> Fill<S, V> {
+impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     /// Creates a fill of these keys. The flag of each key says whether the caller needs its bytes.
     pub(super) fn new(
         binding: Arc<Binding>,
-        options: Box<Options<V::Owned>>,
+        options: Box<Options<V::Value>>,
         keys: impl IntoIterator<Item = (Key<S, V>, bool)>,
     ) -> Self {
         let entry = |(key, needs_bytes): (Key<S, V>, bool)| {
@@ -101,7 +101,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 
     pub(super) fn place(&self, entry: &FillEntry<S, V>) -> LeasePlace {
-        LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout)
+        LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout).of_form(V::FORM)
     }
 
     /// Keeps a copy of a value in the process, for when Redis is unavailable.
@@ -117,7 +117,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     /// Returns the value as it was last read, if it may still be served.
     pub(super) fn copy(&self, entry: &FillEntry<S, V>) -> Option<Arc<[u8]>> {
         let age = self.options.stale_for.filter(|_| self.serves_stale())?;
-        self.copies().get(&entry.name, age).filter(|copy| V::decode(copy).is_ok())
+        self.copies().get(&entry.name, age).filter(|copy| V::decode_whole(copy).is_ok())
     }
 
     /// Returns whether callers receive a stale copy instead of waiting.
@@ -137,7 +137,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 
     /// Counts a hit, and returns its value as known.
-    pub(super) fn hit(&self, entry: &FillEntry<S, V>, value: V::Owned) -> Known<V::Owned> {
+    pub(super) fn hit(&self, entry: &FillEntry<S, V>, value: V::Value) -> Known<V::Value> {
         self.note(entry, |fills| &fills.hits, "hit");
         Known { value: Some(value), bytes: None, source: ValueSource::Hit }
     }
@@ -151,8 +151,8 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         note(&self.binding, entry.key.template(), counter, result);
     }
 
-    pub(super) fn decode(&self, entry: &FillEntry<S, V>, bytes: &[u8]) -> Result<V::Owned> {
-        V::decode(bytes).map_err(|problem| entry.key.explain("GET", Error::decode(problem)))
+    pub(super) fn decode(&self, entry: &FillEntry<S, V>, bytes: &[u8]) -> Result<V::Value> {
+        V::decode_whole(bytes).map_err(|problem| entry.key.explain(V::FORM.read, Error::decode(problem)))
     }
 
     /// Decodes the bytes of a value into a known value.
@@ -161,7 +161,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         entry: &FillEntry<S, V>,
         bytes: Arc<[u8]>,
         source: ValueSource,
-    ) -> Result<Known<V::Owned>> {
+    ) -> Result<Known<V::Value>> {
         let value = self.decode(entry, &bytes)?;
         Ok(Known { value: Some(value), bytes: entry.needs_bytes.then_some(bytes), source })
     }

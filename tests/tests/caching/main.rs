@@ -11,4 +11,5 @@ mod stale_and_negative_entries;
 mod stampedes;
 mod unencodable;
 mod waits;
+mod whole_collections;
 mod without_fills;

@@ -110,6 +110,17 @@ impl Lease {
     fn finish_call(&self, outcome: &FillOutcome<'_>) -> Result<ScriptCall> {
         let kept = |time: Duration| millis(time.min(LONGEST_KEPT));
         match outcome {
+            FillOutcome::Value { encoded, expiry, stale } if self.place.form.is_collection() => {
+                let mut call = self.place.call(b"fill", &self.token);
+                // A copy is one value, so it must not be larger than values may be.
+                let most = self.place.binding.pool().settings.sizes().value;
+                let stale = if encoded.len() > most { Duration::ZERO } else { *stale };
+                call.args.push_int(kept(stale)?);
+                call.args.push(if stale.is_zero() { b"" } else { encoded });
+                self.place.push_read(&mut call.args);
+                self.place.form.push_commands(encoded, *expiry, &mut call.args)?;
+                Ok(call)
+            }
             FillOutcome::Value { encoded, expiry, stale } => {
                 let mut call = self.place.call(b"store", &self.token);
                 call.args.push_int(kept(*stale)?);
@@ -120,6 +131,7 @@ impl Lease {
             FillOutcome::Absent(time) => {
                 let mut call = self.place.call(b"absent", &self.token);
                 call.args.push_int(kept(*time)?);
+                self.place.push_read(&mut call.args);
                 Ok(call)
             }
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::script::SCRIPT;
+use crate::cache::form::FillForm;
+use crate::cache::packed;
 use crate::client::{Binding, Observed, Subject};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
@@ -81,6 +83,7 @@ pub(crate) struct LeasePlace {
     lasts: Option<Duration>,
     /// The token of a lease to take over even though it is held.
     instead_of: Option<Arc<str>>,
+    pub(super) form: FillForm,
 }
 
 impl LeasePlace {
@@ -92,13 +95,28 @@ impl LeasePlace {
         let timeout = timeout.unwrap_or(binding.timeout);
         let subject = Subject::new(Some(S::META), Some(key.template()), "EVALSHA");
         let mark = Some(sweep_mark(key.template()));
-        Self { binding, key: key.text(), mark, subject, timeout, lasts: None, instead_of: None }
+        Self {
+            binding,
+            key: key.text(),
+            mark,
+            subject,
+            timeout,
+            lasts: None,
+            instead_of: None,
+            form: FillForm::VALUE,
+        }
     }
 
     /// Adapts the place to work that runs once: the lease lasts longer without renewal, and
     /// deletion by pattern does not end it.
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
+        self
+    }
+
+    /// Sets the commands that read and store the value.
+    pub(crate) fn of_form(mut self, form: FillForm) -> Self {
+        self.form = form;
         self
     }
 
@@ -127,10 +145,18 @@ impl LeasePlace {
         call.args.push_int(self.lasts(mode).as_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
-        if let Some(token) = &self.instead_of {
-            call.args.push(token.as_bytes());
+        if self.instead_of.is_some() || self.form.is_collection() {
+            call.args.push(self.instead_of.as_deref().unwrap_or_default().as_bytes());
         }
+        self.push_read(&mut call.args);
         call
+    }
+
+    /// Appends the name of the command that reads a collection, which ends the arguments.
+    pub(super) fn push_read(&self, args: &mut Args) {
+        if self.form.is_collection() {
+            args.push(self.form.read.as_bytes());
+        }
     }
 
     /// Runs calls for keys of the same binding. Each call has its own outcome.
@@ -193,12 +219,15 @@ impl LeasePlace {
         let Reply::Array(parts) = reply else { return Err(unexpected()) };
         let mut parts = parts.into_iter();
         let what = parts.next();
+        if what == Some(Reply::Int(0)) {
+            let value = parts.next().map(packed::of_reply).transpose()?.flatten();
+            return value.map(LeaseAnswer::Value).ok_or_else(unexpected);
+        }
         let mut bytes = || match parts.next() {
             Some(Reply::Bulk(bytes)) => Some(bytes),
             _ => None,
         };
         match what {
-            Some(Reply::Int(0)) => bytes().map(LeaseAnswer::Value).ok_or_else(unexpected),
             Some(Reply::Int(3)) => Ok(LeaseAnswer::Absent),
             Some(Reply::Int(4)) => {
                 let version = bytes().unwrap_or_default();

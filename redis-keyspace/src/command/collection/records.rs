@@ -37,7 +37,8 @@ pub(super) fn write<S: Keyspace, T: RecordFields>(
                 Request::One(Packet::changing_record(keys, lifetime, renews, inherits, &changes))
             });
             let request = request.map_err(|error| key.explain("HSET", error));
-            Command::new::<S>("HSET", Some(template), request, written).on_target(key.redis().into())
+            let command = Command::new::<S>("HSET", Some(template), request, written);
+            command.on_target(key.redis().into()).ending_fills()
         }
     }
 }
@@ -207,7 +208,8 @@ impl<S: Keyspace, T: RecordFields, V: Summable, R: 'static> BuildOptions<S, Reco
             Ok(Request::One(Packet::incrementing(keys, lifetime, renews, inherits, &increment)))
         });
         let request = request.map_err(|error| key.explain(V::COMMAND, error));
-        Command::new::<S>(V::COMMAND, Some(template), request, decode).on_target(key.redis().into())
+        let command = Command::new::<S>(V::COMMAND, Some(template), request, decode);
+        command.on_target(key.redis().into()).ending_fills()
     }
 }
 
