@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::kind::FilledKind;
@@ -11,6 +12,7 @@ use super::lookup::ValueSource;
 use super::options::Options;
 use crate::client::{Binding, FillCounters};
 use crate::error::{Error, Result};
+use crate::key::Companion;
 use crate::local::{Flights, ReadStart, Remembered};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
@@ -35,7 +37,9 @@ pub(super) struct Fill<S, V: FilledKind> {
 /// A key of a fill.
 pub(super) struct FillEntry<S, V> {
     pub(super) key: Key<S, V>,
-    /// The wire key.
+    /// The field of the hash, if only that is filled.
+    pub(super) field: Option<Bytes>,
+    /// The wire key, and the field.
     pub(super) name: String,
     /// The moment before the key was read. Set if a stale copy may be served.
     start: Option<ReadStart>,
@@ -56,12 +60,15 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     pub(super) fn new(
         binding: Arc<Binding>,
         options: Box<Options<V::Value>>,
-        keys: impl IntoIterator<Item = (Key<S, V>, bool)>,
+        keys: impl IntoIterator<Item = (Key<S, V>, Option<Bytes>, bool)>,
     ) -> Self {
-        let entry = |(key, needs_bytes): (Key<S, V>, bool)| {
-            let name = binding.wire_name(key.as_str());
+        let entry = |(key, field, needs_bytes): (Key<S, V>, Option<Bytes>, bool)| {
+            let mut name = binding.wire_name(key.as_str());
+            if let Some(field) = &field {
+                push_field(&mut name, field);
+            }
             let start = options.stale_for.map(|_| binding.pool().local.reads.copies.start(&name));
-            FillEntry { key, name, start, needs_bytes }
+            FillEntry { key, field, name, start, needs_bytes }
         };
         let entries = keys.into_iter().map(entry).collect();
         Self { binding, options, entries }
@@ -101,7 +108,9 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     }
 
     pub(super) fn place(&self, entry: &FillEntry<S, V>) -> LeasePlace {
-        LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout).of_form(V::FORM)
+        LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout)
+            .of_form(V::FORM)
+            .of_field(entry.field.clone())
     }
 
     /// Keeps a copy of a value in the process, for when Redis is unavailable.
@@ -164,6 +173,22 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     ) -> Result<Known<V::Value>> {
         let value = self.decode(entry, &bytes)?;
         Ok(Known { value: Some(value), bytes: entry.needs_bytes.then_some(bytes), source })
+    }
+}
+
+/// Appends a field to the name of its hash. The result is not the name of any key: names that
+/// contain the marker of a companion key are reserved.
+fn push_field(name: &mut String, field: &[u8]) {
+    name.push_str(Companion::Fill.marker());
+    match str::from_utf8(field) {
+        Ok(field) => {
+            name.push('=');
+            name.push_str(field);
+        }
+        Err(_) => {
+            name.push('#');
+            field.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
+        }
     }
 }
 

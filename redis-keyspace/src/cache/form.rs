@@ -42,6 +42,19 @@ impl FillForm {
         Self { read, range: &[], write, width, is_reversed: false, fields: &[] }
     }
 
+    /// A field of a hash.
+    pub(super) const FIELD: Self = Self { read: "HMGET", write: "HSET", ..Self::VALUE };
+
+    /// Whether it is the single value of a key.
+    pub(super) fn is_single(&self) -> bool {
+        self.read == "GET"
+    }
+
+    /// Whether it is a field of a hash.
+    pub(super) fn is_field(&self) -> bool {
+        self.read == "HMGET"
+    }
+
     pub(super) fn is_collection(&self) -> bool {
         self.width > 0
     }

@@ -54,7 +54,14 @@ pub trait FilledKind: Kind + Sized + sealed::SealedKind {
 
     /// Returns the command that reads the whole value.
     #[doc(hidden)]
-    fn read_whole<S: Keyspace>(key: &Key<S, Self>) -> Command<Option<Self::Value>>;
+    fn read_whole<S: Keyspace>(key: &Key<S, Self>) -> Command<Option<Self::Value>> {
+        let decode = |_: &Request, replies: Replies| {
+            let bytes = packed::of_reply(read::one(replies)?)?;
+            bytes.map(|bytes| Self::decode_whole(&bytes)).transpose().map_err(Error::decode)
+        };
+        Command::new::<S>(Self::FORM.read, Some(key.template()), Ok(Request::One(read_packet(key))), decode)
+            .on_target(key.redis().into())
+    }
 
     /// Appends the encoded value. `most` is the maximum size of a value or element.
     ///
@@ -74,7 +81,7 @@ pub trait FilledKind: Kind + Sized + sealed::SealedKind {
     fn decode_whole(bytes: &[u8]) -> Result<Self::Value, DecodeError>;
 }
 
-mod sealed {
+pub(super) mod sealed {
     use super::{Hash, List, Record, Set, SingleValue, SortedSet};
     use crate::kind::RecordFields;
 

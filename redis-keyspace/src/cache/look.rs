@@ -11,7 +11,7 @@ use super::packed;
 use crate::client::Target;
 use crate::command::{Command, get_many_bytes};
 use crate::error::{Error, Result};
-use crate::protocol::{Keys, Packet, Replies, Request, read};
+use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::part_of;
 
@@ -50,7 +50,10 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
         }
         let target = Target::Bound(Arc::clone(&self.binding));
         let timeout = self.options.call.timeout;
-        let values = if let [only] = self.entries.as_slice() {
+        let values = if V::FORM.is_field() {
+            let read = self.fields().on_target(target).with_timeout(timeout);
+            read.on_unavailable(OnUnavailable::Error).await
+        } else if let [only] = self.entries.as_slice() {
             let read = with_remaining(&only.key, self.options.early_refresh.is_some());
             read.on_target(target)
                 .with_timeout(timeout)
@@ -63,6 +66,26 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
             read.await.map(|values| values.into_iter().map(|bytes| (bytes, None)).collect())
         };
         self.looked(values)
+    }
+
+    /// Reads the fields of a hash.
+    fn fields(&self) -> Command<Vec<WithRemaining>> {
+        let Some(first) = self.entries.first() else {
+            return Command::new::<S>("HMGET", None, Ok(Request::Empty), |_, _| Ok(Vec::new()));
+        };
+        let mut packet = Packet::new("HMGET", Keys::One(first.key.text()));
+        self.entries
+            .iter()
+            .filter_map(|entry| entry.field.as_deref())
+            .for_each(|field| packet.args.push(field));
+        let decode = |_: &Request, replies: Replies| match read::one(replies)? {
+            Reply::Array(values) => {
+                values.into_iter().map(|value| Ok((read::to_bytes(value)?, None))).collect()
+            }
+            _ => Err(Error::protocol("the reply to HMGET is not a list")),
+        };
+        let request = Ok(Request::One(packet));
+        Command::new::<S>("HMGET", Some(first.key.template()), request, decode).repeatable().reading()
     }
 
     /// Interprets the outcome of a read.

@@ -4,6 +4,7 @@
 mod builder;
 mod engine;
 mod error;
+mod fields;
 mod fill;
 mod form;
 #[cfg(feature = "json")]
@@ -24,6 +25,7 @@ mod seek;
 
 pub use builder::{GetOrSet, GetOrSetLookup};
 pub use error::{FillError, LoadFailure};
+pub use fields::HashField;
 pub use kind::FilledKind;
 pub use loader::{
     Always, Fallible, LoadedOption, LoadedValue, LoadedValues, Loader, TryLoadedOption, TryLoadedValue,

@@ -61,7 +61,7 @@ where
     let options = options.unwrap_or_else(|| Box::new(Options::of_key(&key)));
     // Boxed, to keep the future of a hit small.
     let filling: BoxFilling<'l, V::Value, L::Error> = Box::pin(async move {
-        let fill = Fill::new(binding, options, [(key, false)]);
+        let fill = Fill::new(binding, options, [(key, None, false)]);
         let looked = match (is_plain, failure) {
             (false, _) => fill.look().await?,
             (true, _) if !is_final => fill.look().await?,

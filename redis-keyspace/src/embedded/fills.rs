@@ -23,6 +23,7 @@ pub(super) fn register(server: &Server) {
                 (b"begin", [ms, mode, look, rest @ ..]) => {
                     let instead_of = rest.first().map(|token| &token[..]);
                     fill.command = rest.get(1).map_or(b"GET", |command| &command[..]);
+                    fill.fields = rest.get(2..).unwrap_or_default();
                     fill.begin(token, number(ms)?, mode, &look[..] == b"1", instead_of)
                 }
                 _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
@@ -34,6 +35,7 @@ pub(super) fn register(server: &Server) {
                     command.extend(set.iter().map(|word| &word[..]));
                     fill.settle(number(ms)?, Some(value), |fill| fill.call(&command).map(drop))
                 }
+                (b"fields", [ms, renews, fields @ ..]) => fill.store_fields(ms, &renews[..] == b"1", fields),
                 (b"fill", [ms, copy, command, commands @ ..]) => {
                     fill.command = command;
                     fill.settle(number(ms)?, Some(copy), |fill| fill.store_elements(commands))
@@ -54,6 +56,8 @@ struct FillState<'s, 'c, 'a> {
     key: &'s [u8],
     /// The command that reads the key.
     command: &'s [u8],
+    /// The fields that it reads.
+    fields: &'s [Bytes],
     companion: &'s [u8],
     now: i64,
     /// `None` if the mark does not exist.
@@ -106,6 +110,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             script,
             key,
             command: b"GET",
+            fields: &[],
             companion,
             now,
             mark,
@@ -171,6 +176,11 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             let sight = current.as_deref().map(digest).unwrap_or_default();
             return Ok((current.map(Reply::bulk), sight));
         }
+        if self.command == b"HMGET" {
+            let mut words: Vec<&[u8]> = vec![b"HMGET", self.key];
+            words.extend(self.fields.iter().map(|field| &field[..]));
+            return Ok((Some(self.call(&words)?), b"fields".to_vec()));
+        }
         let range: &[&[u8]] = match self.command {
             b"LRANGE" => &[b"0", b"-1"],
             b"ZRANGE" => &[b"0", b"-1", b"WITHSCORES"],
@@ -191,6 +201,26 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         let sight = digest(&entries.concat());
         Ok((Some(Reply::Array(elements.into_iter().map(Reply::Bulk).collect())), sight))
+    }
+
+    /// Stores fields of a hash. Each is a flag that says whether it replaces a value, its name, and
+    /// the value.
+    fn store_fields(&mut self, ms: &[u8], renews: bool, fields: &[Bytes]) -> Result<Reply, Reply> {
+        let starts = !ms.is_empty() && (renews || self.call(&[b"EXISTS", self.key])? == Reply::Integer(0));
+        for field in fields.chunks(3) {
+            let [replaces, name, value] = field else {
+                return Err(Reply::error("ERR the script takes three words for each field"));
+            };
+            let command: &[u8] = if &replaces[..] == b"1" { b"HSET" } else { b"HSETNX" };
+            self.call(&[command, self.key, name, value])?;
+        }
+        if starts {
+            self.call(&[b"PEXPIRE", self.key, ms])?;
+        }
+        if !self.shared {
+            self.free()?;
+        }
+        Ok(Reply::Integer(1))
     }
 
     /// Replaces the key by a collection. `commands` are the names, the numbers of arguments, and
@@ -222,8 +252,18 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         instead_of: Option<&[u8]>,
     ) -> Result<Reply, Reply> {
         let (current, sight) = self.sight()?;
+        let mut values = None;
         if looks {
-            if let Some(current) = current {
+            let is_complete = match &current {
+                Some(Reply::Array(fields)) if self.command == b"HMGET" => {
+                    values.clone_from(&current);
+                    fields.iter().all(|value| *value != Reply::Nil)
+                }
+                _ => true,
+            };
+            if let Some(current) = current
+                && is_complete
+            {
                 return Ok(Reply::Array(vec![Reply::Integer(0), current]));
             }
             if self.left(self.absent.as_ref())? > 0.0 {
@@ -238,7 +278,8 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         let has_stale = self.left(self.kept.as_ref())? > 0.0;
         let stale = if has_stale { self.call(&[b"HGET", self.companion, b"stale"])? } else { Reply::Nil };
         let answer = |whose, token: &[u8]| {
-            Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
+            let parts = [Reply::Integer(whose), Reply::bulk(token.to_vec()), stale];
+            Ok(Reply::Array(parts.into_iter().chain(values).collect()))
         };
         let (ours, until) = (self.lease.as_deref() == Some(token), self.at(ms));
         if ours {

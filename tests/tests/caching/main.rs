@@ -5,6 +5,7 @@ mod fill_errors;
 mod fill_options;
 mod fills;
 mod groups;
+mod hash_fields;
 mod many_fills;
 mod resurrection;
 mod stale_and_negative_entries;

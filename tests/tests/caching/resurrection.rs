@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use redis_keyspace::cache::ValueSource;
 use redis_keyspace::scan::SweepProgress;
 use redis_keyspace::update::Change;
-use redis_keyspace::{Key, Keyspace, Redis, Set, Text};
+use redis_keyspace::{Hash, Key, Keyspace, Redis, Set, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{Gate, PATIENCE, RealServer, Stepper};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -38,6 +38,8 @@ struct Keys {
     rows: fn(id: u32) -> Set<Text>,
     #[key("kept_rows:{id}", fills = true, stale_for = "1h", negative_ttl = "1h")]
     kept_rows: fn(id: u32) -> Set<Text>,
+    #[key("fields:{id}", fills = true)]
+    fields: fn(id: u32) -> Hash<Text, Text>,
 }
 
 /// The template under test.

@@ -1,4 +1,5 @@
-//! The same for a collection that is filled as a whole: a set with the row as its only member.
+//! The same for collections: a set that is filled as a whole, whose only member is the row, and a
+//! hash with the row in a field that is filled.
 
 use super::*;
 
@@ -47,6 +48,29 @@ who! {
     only_adds: |hands| hands.rows().sadd("9!").await.unwrap();
     only_adds_in_a_transaction: |hands| hands.redis.transaction((hands.rows().sadd("9!"),)).await.unwrap();
 
+    field_reader: |hands| hands.fields().hget_or_set_many(["row".to_owned()], |_| hands.read_field()).await.unwrap();
+    /// Loads another field at the same time.
+    other_field_reader: |hands| {
+        let load = |names: Vec<String>| async move { names.into_iter().map(|name| (name, "other!".to_owned())) };
+        hands.fields().hget_or_set_many(["other".to_owned()], load).await.unwrap()
+    };
+    field_deleter: |hands| { hands.writes().await; hands.fields().hdel("row").await.unwrap() };
+    field_setter: |hands| { let row = hands.writes().await; hands.fields().hset("row", &row).await.unwrap() };
+    hash_deleter: |hands| { hands.writes().await; hands.fields().del().await.unwrap() };
+    hash_transactor: |hands| { hands.writes().await; hands.redis.transaction((hands.fields().hdel("row"),)).await.unwrap() };
+    hash_expirer: |hands| { hands.writes().await; hands.fields().expire(Duration::ZERO).await.unwrap() };
+    hash_sweeper: |hands| { hands.writes().await; Keys::fields_keys().all().delete().on(&hands.redis).await.unwrap() };
+    evicts_the_companion_of_the_hash: |hands| {
+        hands.count(&["DEL", "back:fields:7%fill{back:fields:7}"]).await
+    };
+    naive_field: |hands| {
+        if hands.fields().hget("row").await.unwrap().is_none() {
+            for row in hands.read_rows().await {
+                hands.count(&["HSETNX", "back:fields:7", "row", &row]).await;
+            }
+        }
+    };
+
     naive_rows: |hands| {
         if hands.exists().await == 0 {
             for row in hands.read_rows().await {
@@ -72,7 +96,18 @@ const WRITERS: [Who; 13] = [
     rows_replacer,
 ];
 
+const FIELD_WRITERS: [Who; 6] =
+    [field_deleter, field_setter, hash_deleter, hash_transactor, hash_expirer, hash_sweeper];
+
 impl Hands {
+    fn fields(&self) -> Key<Keys, Hash<Text, Text>> {
+        Keys::fields(7).on(&self.redis)
+    }
+
+    async fn read_field(&self) -> Vec<(String, String)> {
+        self.finds().await.map(|row| ("row".to_owned(), row)).into_iter().collect()
+    }
+
     async fn count(&self, words: &[&str]) -> i64 {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
@@ -93,9 +128,19 @@ impl World {
         self.template.is_set.store(true, Ordering::SeqCst);
     }
 
+    /// Returns an outdated field that is left in the end.
+    async fn old_field(&self) -> Option<String> {
+        let now = self.database.now().to_string();
+        let row = self.command(&["HGET", "back:fields:7", "row"]).await?;
+        (row != now && !row.ends_with('!')).then(|| format!("the field has {row}, and the database {now}"))
+    }
+
     /// Returns an outdated row that is left in the end. Next to the row of a writer that adds,
     /// older ones may be left.
     pub(super) async fn old_rows(&self) -> Option<String> {
+        if let Some(field) = self.old_field().await {
+            return Some(field);
+        }
         let (now, name) = (self.database.now().to_string(), self.template.name());
         let is_old = |row: &String| *row != now && !row.ends_with('!');
         let mut read = redis::cmd("SMEMBERS");
@@ -180,6 +225,22 @@ on_both_ways! {
                 world.holds(before, &[rows_reader, adds], 2).await;
             }
         }
+    }
+
+    async fn a_reader_and_a_writer_of_a_field(world: World) {
+        world.is_set();
+        world.set_up(Before::Cold).await;
+        let trace = world.run(&[field_reader], &mut Vec::new()).await;
+        let steps = ["HMGET back:fields:7", "EVALSHA begin", "reads the database", "EVALSHA fields"];
+        assert_eq!(trace, steps.map(|step| format!("field_reader: {step}")));
+        for writer in FIELD_WRITERS {
+            world.holds(Before::Cold, &[field_reader, writer], 10).await;
+        }
+        world.holds(Before::Cold, &[field_reader, other_field_reader, field_deleter], 100).await;
+        world.holds(Before::Cold, &[field_reader, hash_deleter, evicts_the_companion_of_the_hash], 50).await;
+        world.holds(Before::Cold, &[field_reader, hash_transactor, evicts_the_mark], 20).await;
+        let outcome = world.all(Before::Cold, &[naive_field, field_deleter]).await;
+        assert!(!outcome.violations.is_empty());
     }
 
     async fn evicted_keys_of_a_set(world: World) {

@@ -77,6 +77,8 @@ struct Keys {
     filled_list: fn(id: u32) -> List<Text>,
     #[key("filled_ranks:{id}", fills = true)]
     filled_ranks: fn(id: u32) -> SortedSet<Text>,
+    #[key("filled_hash:{id}", fills = true)]
+    filled_hash: fn(id: u32) -> Hash<Text, Text>,
     #[key("filled_record:{id}", fills = true)]
     filled_record: fn(id: u32) -> Record<Profile>,
     #[key("dead:{id}", trim = "~10")]
@@ -197,6 +199,11 @@ async fn fill_collections(redis: &Redis) {
         record.get_or_set(loaded).refresh().await.unwrap();
     }
     record.update(|record| record.visits = 8).await.unwrap();
+    let hash = Keys::filled_hash(1).on(redis);
+    let load = |names: Vec<String>| async { names.into_iter().map(|name| (name, "value".to_owned())) };
+    for names in [["one", "two"], ["two", "three"]] {
+        hash.hget_or_set_many(names.map(str::to_owned), load).await.unwrap();
+    }
 }
 
 /// Runs a job until it is a dead letter. It takes long, so that it is renewed.
