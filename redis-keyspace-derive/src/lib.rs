@@ -102,7 +102,7 @@ use proc_macro::TokenStream;
 /// | `bound` | struct | `bound = BoundCartKeys` | also generates this struct, which holds a handle. `BoundCartKeys::new(redis).user(7)` is `CartKeys::user(7).on(&redis)` |
 /// | `allow_doubled_prefix` | struct | `allow_doubled_prefix` | allows a segment of the prefix to be repeated, as in `cart:cart:7` |
 /// | `crate` | struct | `crate = path` | the path of `redis_keyspace`, if it is not a dependency of that name |
-/// | `fills` | struct, field | `fills = false` | nothing is filled: writes send nothing for fills, and no permissions on companion keys are needed. On the struct, `get_or_set` does not compile; on a field, it returns an error. Does not apply to `Once` |
+/// | `fills` | struct, field | `fills = false` | nothing is filled: writes send nothing for fills, and no permissions on companion keys are needed. On the struct, `get_or_set` does not compile; on a field, it returns an error. Does not apply to `Once`. `fills = true` on a field turns `get_or_set` on for a `Hash`, `List`, `Record`, `Set` or `SortedSet`, which are not filled otherwise |
 /// | `stale_for` | struct, field | `stale_for = "1h"` | `get_or_set` keeps a copy for this long after the TTL. It serves the copy while it reloads the value, and if loading fails |
 /// | `ttl_jitter` | struct, field | `ttl_jitter = "10%"` | `get_or_set` shortens each TTL at random, by at most this much, so that entries do not all expire at once |
 /// | `early_refresh` | struct, field | `early_refresh = "80%"` | a `get_or_set` that hits after this much of the TTL reloads the value |

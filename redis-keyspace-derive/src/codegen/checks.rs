@@ -52,11 +52,26 @@ pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
                 );
             });
         }
+        if entry.fills.enabled == Some(true) {
+            return Some(quote_spanned! {span=>
+                const _: () = ::core::assert!(
+                    <#ty as #rk::Kind>::IS_FILLED || <#ty as #rk::Kind>::MAY_BE_FILLED,
+                    "the kind of this field has no `get_or_set`: remove this option, which applies only to `get_or_set`"
+                );
+            });
+        }
         Some(quote_spanned! {span=>
-            const _: () = ::core::assert!(
-                <#ty as #rk::Kind>::IS_FILLED,
-                "the kind of this field has no `get_or_set`: remove this option, which applies only to `get_or_set`"
-            );
+            const _: () = {
+                ::core::assert!(
+                    <#ty as #rk::Kind>::IS_FILLED || !<#ty as #rk::Kind>::MAY_BE_FILLED,
+                    "`get_or_set` fills a collection only if its field declares `fills = true`: add it, or remove this option, \
+                     which applies only to `get_or_set`"
+                );
+                ::core::assert!(
+                    <#ty as #rk::Kind>::IS_FILLED || <#ty as #rk::Kind>::MAY_BE_FILLED,
+                    "the kind of this field has no `get_or_set`: remove this option, which applies only to `get_or_set`"
+                );
+            };
         })
     });
     asserts.collect()

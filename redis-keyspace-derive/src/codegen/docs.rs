@@ -51,9 +51,13 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
         }
     }
     // On the struct, the option does not apply to `Once`.
-    let is_once = entry.kind.as_ref().and_then(|kind| name(kind.written)).is_some_and(|name| name == "Once");
-    if model.disables_fills(entry) && !is_once {
+    let kind = entry.kind.as_ref().and_then(|kind| name(kind.written));
+    let is_one_of = |names: &[&str]| kind.as_ref().is_some_and(|kind| names.iter().any(|name| kind == name));
+    let collections = ["Hash", "List", "Record", "Set", "SortedSet"];
+    if model.disables_fills(entry) && !is_one_of(&["Once"]) {
         facts.push_str(", without fills");
+    } else if entry.fills.enabled == Some(true) && is_one_of(&collections) {
+        facts.push_str(", with fills");
     }
     facts.push('.');
     if !entry.parses {

@@ -161,11 +161,13 @@ fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<To
     .into_iter()
     .flatten()
     .collect();
+    // On the struct, `fills = true` changes nothing: collections are filled one by one.
+    let filled = (entry.fills.enabled == Some(true)).then(|| quote_spanned!(site()=> .filled()));
     if fields.is_empty() {
-        return None;
+        return filled;
     }
     let policy = quote_spanned!(site()=> #rk::FillPolicy { #(#fields,)* ..#rk::FillPolicy::NONE });
-    Some(quote_spanned!(site()=> .filled_by(#policy)))
+    Some(quote_spanned!(site()=> .filled_by(#policy) #filled))
 }
 
 /// `static __META`.

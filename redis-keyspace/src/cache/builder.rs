@@ -9,13 +9,13 @@ use futures_core::future::BoxFuture;
 
 use super::error::FillError;
 use super::fill::Known;
+use super::kind::FilledKind;
 use super::load::{Spawn, spawn};
 use super::loader::Loader;
 use super::lookup::{Lookup, ValueSource};
 use super::one::fetch;
 use super::options::{Options, part};
 use crate::client::call_options;
-use crate::kind::SingleValue;
 use crate::schema::{Key, Keyspace, OnUnavailable};
 
 /// A [`get_or_set`](Key::get_or_set) or one of its variants, with its options. Await it.
@@ -29,24 +29,24 @@ use crate::schema::{Key, Keyspace, OnUnavailable};
 /// If other callers wait for this load, one of them runs its own loader, and the rest wait for that
 /// one. A loader that runs in a background task continues.
 #[must_use = "nothing is read or loaded unless it is awaited"]
-pub struct GetOrSet<'l, S, V: SingleValue, L> {
+pub struct GetOrSet<'l, S, V: FilledKind, L> {
     key: Key<S, V>,
     loader: L,
     /// `None` for most calls: they set no option.
-    options: Option<Box<Options<V::Owned>>>,
+    options: Option<Box<Options<V::Value>>>,
     spawn: Option<Spawn<S, V, L>>,
     /// The lifetime of the data that the loader borrows.
     borrows: PhantomData<&'l ()>,
 }
 
-impl<S, V: SingleValue, L> GetOrSet<'_, S, V, L> {
+impl<S, V: FilledKind, L> GetOrSet<'_, S, V, L> {
     pub(super) fn new(key: Key<S, V>, loader: L) -> Self {
         Self { key, loader, options: None, spawn: None, borrows: PhantomData }
     }
 }
 
-impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
-    fn options(&mut self) -> &mut Options<V::Owned> {
+impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
+    fn options(&mut self) -> &mut Options<V::Value> {
         let key = &self.key;
         self.options.get_or_insert_with(|| Box::new(Options::of_key(key)))
     }
@@ -82,7 +82,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// assert!(TokenKeys::user(7).ttl().await?.remaining() <= Some(Duration::from_secs(60)));
     /// # Ok(()) }).await }
     /// ```
-    pub fn ttl_by(mut self, ttl: impl Fn(&V::Owned) -> Duration + Send + Sync + 'static) -> Self {
+    pub fn ttl_by(mut self, ttl: impl Fn(&V::Value) -> Duration + Send + Sync + 'static) -> Self {
         self.options().ttl_by = Some(Box::new(ttl));
         self
     }
@@ -212,7 +212,7 @@ impl<'l, S: Keyspace, V: SingleValue, L: Loader<V>> GetOrSet<'l, S, V, L> {
 }
 
 /// Options that run the loader in a background task. The loader must not borrow.
-impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
+impl<S: Keyspace, V: FilledKind, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
     /// Runs the loader in a background task, and returns the [stale copy](Self::stale_for) or the
     /// value that has not expired yet at once. If neither exists, the call waits for the loader. A
     /// background loader may run for 5 minutes, unless it has a
@@ -231,7 +231,7 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> 
     }
 }
 
-impl<S: Keyspace, V: SingleValue, L: Loader<V, Value = Option<V::Owned>>> GetOrSet<'_, S, V, L> {
+impl<S: Keyspace, V: FilledKind, L: Loader<V, Value = Option<V::Value>>> GetOrSet<'_, S, V, L> {
     /// Remembers for this long that the loader found no value, so that it does not run again. The
     /// negative entry is stored next to the key; readers of the key find no value. Without this
     /// option, a loader that finds no value runs each time.
@@ -245,15 +245,15 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V, Value = Option<V::Owned>>> GetOrS
     }
 }
 
-impl<'l, S: Keyspace, V: SingleValue, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
+impl<'l, S: Keyspace, V: FilledKind, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
     async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {
         let fetched = fetch(self.key, self.loader, self.options, self.spawn).await;
         finish::<V, L>(fetched).map(|(value, source)| Lookup { value, source })
     }
 }
 
-fn finish<V: SingleValue, L: Loader<V>>(
-    fetched: Result<Known<V::Owned>, FillError<L::Error>>,
+fn finish<V: FilledKind, L: Loader<V>>(
+    fetched: Result<Known<V::Value>, FillError<L::Error>>,
 ) -> Result<(L::Value, ValueSource), L::Failure> {
     let Known { value, source, .. } = fetched.map_err(L::failure)?;
     let value = L::value(value).map_err(|error| L::failure(error.into()))?;
@@ -263,7 +263,7 @@ fn finish<V: SingleValue, L: Loader<V>>(
 impl<'l, S, V, L> IntoFuture for GetOrSet<'l, S, V, L>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     L: Loader<V> + 'l,
 {
     type Output = Result<L::Value, L::Failure>;
@@ -278,7 +278,7 @@ where
     }
 }
 
-impl<S, V: SingleValue, L> fmt::Debug for GetOrSet<'_, S, V, L> {
+impl<S, V: FilledKind, L> fmt::Debug for GetOrSet<'_, S, V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetOrSet")
             .field("key", &self.key)
@@ -290,12 +290,12 @@ impl<S, V: SingleValue, L> fmt::Debug for GetOrSet<'_, S, V, L> {
 /// A [`get_or_set`](Key::get_or_set) that also returns the source of the value. Await it. See
 /// [`GetOrSet::lookup`].
 #[must_use = "nothing is read or loaded unless it is awaited"]
-pub struct GetOrSetLookup<'l, S, V: SingleValue, L>(GetOrSet<'l, S, V, L>);
+pub struct GetOrSetLookup<'l, S, V: FilledKind, L>(GetOrSet<'l, S, V, L>);
 
 impl<'l, S, V, L> IntoFuture for GetOrSetLookup<'l, S, V, L>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     L: Loader<V> + 'l,
 {
     type Output = Result<Lookup<L::Value>, L::Failure>;
@@ -306,7 +306,7 @@ where
     }
 }
 
-impl<S, V: SingleValue, L> fmt::Debug for GetOrSetLookup<'_, S, V, L> {
+impl<S, V: FilledKind, L> fmt::Debug for GetOrSetLookup<'_, S, V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("GetOrSetLookup").field(&self.0).finish()
     }

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use super::error::{FailureCause, FillError};
 use super::fill::{FillEntry, Known};
+use super::kind::FilledKind;
 use super::lease::{LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::{Led, Load, Loaded};
 use super::look::{Finding, Looked};
 use super::lookup::ValueSource;
 use super::progress::{Ended, Engine, Filled, StartLoad};
 use crate::error::{Error, Result};
-use crate::kind::SingleValue;
 use crate::local::{Follower, LoadRole, LoadStage};
 use crate::schema::Keyspace;
 use crate::time::from_now;
@@ -33,10 +33,10 @@ enum Followed {
     Overdue(Follower),
 }
 
-impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
+impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
     /// Fills the keys after a first read. `came` is the moment before that read, as counted by
     /// [`Flights`](crate::local::Flights).
-    pub(super) async fn run(mut self, came: u64, looked: Looked<V::Owned>) -> Filled<V::Owned, L::Error> {
+    pub(super) async fn run(mut self, came: u64, looked: Looked<V::Value>) -> Filled<V::Value, L::Error> {
         self.take_look(looked, came).await?;
         let mut missing: Vec<usize> = self.unknown().collect();
         let (mut came, mut failures, mut overdue) = (came, 0, HashMap::new());
@@ -81,7 +81,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
     }
 
     /// Records the findings of a read of all keys, for keys that are not known yet.
-    async fn take_look(&mut self, looked: Looked<V::Owned>, came: u64) -> Result<()> {
+    async fn take_look(&mut self, looked: Looked<V::Value>, came: u64) -> Result<()> {
         self.is_unavailable = matches!(looked, Looked::Unavailable);
         let is_known = |engine: &Self, index: usize| engine.known.get(index).is_some_and(Option::is_some);
         match looked {
@@ -108,7 +108,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         self.known.iter().enumerate().filter(|(_, known)| known.is_none()).map(|(index, _)| index)
     }
 
-    async fn take_finding(&mut self, index: usize, finding: Finding<V::Owned>, came: u64) {
+    async fn take_finding(&mut self, index: usize, finding: Finding<V::Value>, came: u64) {
         match finding {
             Finding::Value { value, bytes, due } => {
                 let fill = Arc::clone(&self.fill);
@@ -252,7 +252,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         }
     }
 
-    fn set_loaded(&mut self, index: usize, loaded: Loaded<V::Owned>, source: ValueSource) {
+    fn set_loaded(&mut self, index: usize, loaded: Loaded<V::Value>, source: ValueSource) {
         let Loaded { value, encoded } = loaded;
         if self.fill.binding.is_disabled && (value.is_some() || self.fill.options.negative_ttl.is_some()) {
             let template = self.fill.entries.get(index).map(|entry| entry.key.template());
@@ -311,9 +311,9 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         &mut self,
         entry: &FillEntry<S, V>,
         index: usize,
-        value: V::Owned,
+        value: V::Value,
         came: u64,
-    ) -> Known<V::Owned> {
+    ) -> Known<V::Value> {
         let fill = Arc::clone(&self.fill);
         if fill.is_loading(entry) {
             return fill.hit(entry, value);

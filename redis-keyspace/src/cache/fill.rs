@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::kind::FilledKind;
 use super::lease::LeasePlace;
 use super::lookup::ValueSource;
 use super::options::Options;
 use crate::client::{Binding, FillCounters};
 use crate::error::{Error, Result};
-use crate::kind::SingleValue;
+use crate::key::Companion;
 use crate::local::{Flights, ReadStart, Remembered};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
@@ -26,16 +28,18 @@ tokio::task_local! {
 pub(super) type LoadingKey = (usize, String);
 
 /// A fill on one server. The binding is resolved once, and each key's name is composed once.
-pub(super) struct Fill<S, V: SingleValue> {
+pub(super) struct Fill<S, V: FilledKind> {
     pub(super) binding: Arc<Binding>,
-    pub(super) options: Box<Options<V::Owned>>,
+    pub(super) options: Box<Options<V::Value>>,
     pub(super) entries: Vec<FillEntry<S, V>>,
 }
 
 /// A key of a fill.
 pub(super) struct FillEntry<S, V> {
     pub(super) key: Key<S, V>,
-    /// The wire key.
+    /// The field of the hash, if only that is filled.
+    pub(super) field: Option<Bytes>,
+    /// The wire key, and the field.
     pub(super) name: String,
     /// The moment before the key was read. Set if a stale copy may be served.
     start: Option<ReadStart>,
@@ -51,17 +55,20 @@ pub(super) struct Known<T> {
     pub(super) source: ValueSource,
 }
 
-impl<S: Keyspace, V: SingleValue> Fill<S, V> {
+impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     /// Creates a fill of these keys. The flag of each key says whether the caller needs its bytes.
     pub(super) fn new(
         binding: Arc<Binding>,
-        options: Box<Options<V::Owned>>,
-        keys: impl IntoIterator<Item = (Key<S, V>, bool)>,
+        options: Box<Options<V::Value>>,
+        keys: impl IntoIterator<Item = (Key<S, V>, Option<Bytes>, bool)>,
     ) -> Self {
-        let entry = |(key, needs_bytes): (Key<S, V>, bool)| {
-            let name = binding.wire_name(key.as_str());
+        let entry = |(key, field, needs_bytes): (Key<S, V>, Option<Bytes>, bool)| {
+            let mut name = binding.wire_name(key.as_str());
+            if let Some(field) = &field {
+                push_field(&mut name, field);
+            }
             let start = options.stale_for.map(|_| binding.pool().local.reads.copies.start(&name));
-            FillEntry { key, name, start, needs_bytes }
+            FillEntry { key, field, name, start, needs_bytes }
         };
         let entries = keys.into_iter().map(entry).collect();
         Self { binding, options, entries }
@@ -102,6 +109,8 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
 
     pub(super) fn place(&self, entry: &FillEntry<S, V>) -> LeasePlace {
         LeasePlace::new(Arc::clone(&self.binding), &entry.key, self.options.call.timeout)
+            .of_form(V::FORM)
+            .of_field(entry.field.clone())
     }
 
     /// Keeps a copy of a value in the process, for when Redis is unavailable.
@@ -117,7 +126,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     /// Returns the value as it was last read, if it may still be served.
     pub(super) fn copy(&self, entry: &FillEntry<S, V>) -> Option<Arc<[u8]>> {
         let age = self.options.stale_for.filter(|_| self.serves_stale())?;
-        self.copies().get(&entry.name, age).filter(|copy| V::decode(copy).is_ok())
+        self.copies().get(&entry.name, age).filter(|copy| V::decode_whole(copy).is_ok())
     }
 
     /// Returns whether callers receive a stale copy instead of waiting.
@@ -137,7 +146,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 
     /// Counts a hit, and returns its value as known.
-    pub(super) fn hit(&self, entry: &FillEntry<S, V>, value: V::Owned) -> Known<V::Owned> {
+    pub(super) fn hit(&self, entry: &FillEntry<S, V>, value: V::Value) -> Known<V::Value> {
         self.note(entry, |fills| &fills.hits, "hit");
         Known { value: Some(value), bytes: None, source: ValueSource::Hit }
     }
@@ -151,8 +160,8 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         note(&self.binding, entry.key.template(), counter, result);
     }
 
-    pub(super) fn decode(&self, entry: &FillEntry<S, V>, bytes: &[u8]) -> Result<V::Owned> {
-        V::decode(bytes).map_err(|problem| entry.key.explain("GET", Error::decode(problem)))
+    pub(super) fn decode(&self, entry: &FillEntry<S, V>, bytes: &[u8]) -> Result<V::Value> {
+        V::decode_whole(bytes).map_err(|problem| entry.key.explain(V::FORM.read, Error::decode(problem)))
     }
 
     /// Decodes the bytes of a value into a known value.
@@ -161,9 +170,25 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         entry: &FillEntry<S, V>,
         bytes: Arc<[u8]>,
         source: ValueSource,
-    ) -> Result<Known<V::Owned>> {
+    ) -> Result<Known<V::Value>> {
         let value = self.decode(entry, &bytes)?;
         Ok(Known { value: Some(value), bytes: entry.needs_bytes.then_some(bytes), source })
+    }
+}
+
+/// Appends a field to the name of its hash. The result is not the name of any key: names that
+/// contain the marker of a companion key are reserved.
+fn push_field(name: &mut String, field: &[u8]) {
+    name.push_str(Companion::Fill.marker());
+    match str::from_utf8(field) {
+        Ok(field) => {
+            name.push('=');
+            name.push_str(field);
+        }
+        Err(_) => {
+            name.push('#');
+            field.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
+        }
     }
 }
 

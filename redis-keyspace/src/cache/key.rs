@@ -3,15 +3,15 @@
 use std::fmt::Debug;
 
 use super::builder::GetOrSet;
+use super::kind::FilledKind;
 use super::loader::{
     Always, AlwaysOne, Fallible, FallibleOne, FallibleOptional, FallibleOptionalOne, LoadedOption,
     LoadedValue, Optional, OptionalOne, TryLoadedOption, TryLoadedValue,
 };
-use crate::kind::SingleValue;
 use crate::schema::{FilledKeyspace, Key, Keyspace};
 
 /// Read-through caching: read the value, or load and store it.
-impl<S: Keyspace, V: SingleValue> Key<S, V> {
+impl<S: Keyspace, V: FilledKind> Key<S, V> {
     /// Returns the value at the key. If it does not exist or can't be decoded, runs the loader,
     /// stores the loaded value and returns it.
     ///
@@ -55,11 +55,25 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// For a loader that can fail, use [`try_get_or_set`](Self::try_get_or_set); for a loader that
     /// may find no value, [`get_or_set_optional`](Self::get_or_set_optional).
     ///
+    /// # Collections
+    ///
+    /// For a [`Hash`](struct@crate::Hash), [`List`](crate::List), [`Record`](struct@crate::Record),
+    /// [`Set`](crate::Set) or [`SortedSet`](crate::SortedSet), the template must declare
+    /// `fills = true`. The loader and the call return the whole collection: a `HashMap` of fields
+    /// and values, a `Vec` of elements, the record, a `HashSet` of members, or a `Vec` of members
+    /// with scores. It is stored in one atomic step with the TTL of the template. A collection that
+    /// exists is returned as it is, so a write that adds to a missing key hides what the loader
+    /// would return: after a change of the source, delete the key.
+    ///
+    /// An empty collection is returned and not stored. If the template declares `negative_ttl`, it
+    /// is remembered as a negative entry.
+    ///
     /// # Errors
     ///
     /// Before the loader runs: those of any command; see [`ErrorKind`](crate::ErrorKind). Also
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template declares `fills = false`.
-    /// If the keyspace declares it, the call does not compile. After a
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template declares `fills = false`, or
+    /// if it is a collection without `fills = true`. If the keyspace declares `fills = false`, the
+    /// call does not compile. After a
     /// [hard timeout](GetOrSet::hard_timeout): [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout).
     /// If the loaders of two other callers failed:
     /// [`LoaderFailed`](crate::ErrorKind::LoaderFailed).
@@ -78,11 +92,11 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     ///
     /// One on a hit, three on a miss. A caller that waits for another caller's load takes one or
     /// two.
-    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, AlwaysOne<'l, F, V::Owned>>
+    pub fn get_or_set<'l, F, Fut>(&self, loader: F) -> GetOrSet<'l, S, V, AlwaysOne<'l, F, V::Value>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: LoadedValue<V::Owned> + Send + 'l,
+        Fut: LoadedValue<V::Value> + Send + 'l,
     {
         GetOrSet::new(self.clone(), Always { closure: loader, call: |load| Box::pin(load()) })
     }
@@ -126,18 +140,19 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     pub fn try_get_or_set<'l, F, Fut, E>(
         &self,
         loader: F,
-    ) -> GetOrSet<'l, S, V, FallibleOne<'l, F, V::Owned, E>>
+    ) -> GetOrSet<'l, S, V, FallibleOne<'l, F, V::Value, E>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: TryLoadedValue<V::Owned, E> + Send + 'l,
+        Fut: TryLoadedValue<V::Value, E> + Send + 'l,
         E: Debug + Send,
     {
         GetOrSet::new(self.clone(), Fallible { closure: loader, call: |load| Box::pin(load()) })
     }
 
     /// Like [`get_or_set`](Self::get_or_set), with a loader that may find no value. With a
-    /// [`negative_ttl`](GetOrSet::negative_ttl), the absence is remembered for that time.
+    /// [`negative_ttl`](GetOrSet::negative_ttl), the absence is remembered for that time. For a
+    /// collection, an empty one is the same as none.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -174,11 +189,11 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     pub fn get_or_set_optional<'l, F, Fut>(
         &self,
         loader: F,
-    ) -> GetOrSet<'l, S, V, OptionalOne<'l, F, V::Owned>>
+    ) -> GetOrSet<'l, S, V, OptionalOne<'l, F, V::Value>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: LoadedOption<V::Owned> + Send + 'l,
+        Fut: LoadedOption<V::Value> + Send + 'l,
     {
         GetOrSet::new(self.clone(), Optional { closure: loader, call: |load| Box::pin(load()) })
     }
@@ -217,11 +232,11 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     pub fn try_get_or_set_optional<'l, F, Fut, E>(
         &self,
         loader: F,
-    ) -> GetOrSet<'l, S, V, FallibleOptionalOne<'l, F, V::Owned, E>>
+    ) -> GetOrSet<'l, S, V, FallibleOptionalOne<'l, F, V::Value, E>>
     where
         S: FilledKeyspace,
         F: FnOnce() -> Fut + Send + 'l,
-        Fut: TryLoadedOption<V::Owned, E> + Send + 'l,
+        Fut: TryLoadedOption<V::Value, E> + Send + 'l,
         E: Debug + Send,
     {
         GetOrSet::new(self.clone(), FallibleOptional { closure: loader, call: |load| Box::pin(load()) })

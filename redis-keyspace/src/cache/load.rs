@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::error::{FailureCause, FillError};
 use super::fill::{Fill, LEADING, LoadingKey};
+use super::kind::FilledKind;
 use super::lease::{FillOutcome, Lease};
 use super::loader::Loader;
 use super::options::{Options, shortened};
 use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result, short_name};
-use crate::kind::{EncodeError, SingleValue};
 use crate::local::{Leader, LoadStage};
 use crate::schema::{Keyspace, Lifetime, TemplateMeta};
 use crate::time::{Expiry, LONGEST_LIFETIME};
@@ -69,7 +69,7 @@ impl Led {
 }
 
 /// A loader that is about to run, for one or more keys.
-pub(super) struct Load<S, V: SingleValue> {
+pub(super) struct Load<S, V: FilledKind> {
     pub(super) fill: Arc<Fill<S, V>>,
     pub(super) led: Vec<Led>,
     /// Whether the caller has a value to return if the load fails or takes too long.
@@ -85,7 +85,7 @@ pub(super) struct Loaded<T> {
     pub(super) encoded: Option<Arc<[u8]>>,
 }
 
-impl<S: Keyspace, V: SingleValue> Load<S, V> {
+impl<S: Keyspace, V: FilledKind> Load<S, V> {
     pub(super) fn new(fill: Arc<Fill<S, V>>, led: Vec<Led>, has_fallback: bool) -> Self {
         let mut leading = LEADING.try_with(Clone::clone).unwrap_or_default();
         leading.extend(led.iter().filter_map(|led| Some(fill.loading_key(fill.entries.get(led.index)?))));
@@ -104,8 +104,8 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
     /// callers receive the failure. The other values are stored. After that, the error is returned.
     pub(super) async fn run<E: fmt::Debug>(
         self,
-        loading: impl Future<Output = Result<Vec<Option<V::Owned>>, E>>,
-    ) -> Result<Vec<Loaded<V::Owned>>, FillError<E>> {
+        loading: impl Future<Output = Result<Vec<Option<V::Value>>, E>>,
+    ) -> Result<Vec<Loaded<V::Value>>, FillError<E>> {
         let Self { fill, led, leading, .. } = self;
         let loading = LEADING.scope(leading, loading);
         let loaded = match fill.options.hard_timeout {
@@ -116,7 +116,8 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
             },
         };
         let values = match loaded {
-            Ok(values) => values,
+            // An empty collection does not exist in Redis.
+            Ok(values) => values.into_iter().map(|value| value.filter(|value| !V::is_empty(value))),
             Err(error) => {
                 let cause = FailureCause::of(&error);
                 let failed = led.into_iter().map(|led| (led, cause.clone())).collect();
@@ -131,7 +132,7 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
             match value.as_ref().map(|value| encode::<V>(&fill.binding, &led, value)).transpose() {
                 Ok(encoded) => good.push((led, Loaded { value, encoded: encoded.map(Arc::from) })),
                 Err(error) => {
-                    let error = entry.key.explain("SET", error);
+                    let error = entry.key.explain(V::FORM.write, error);
                     program_error.add(error.clone());
                     failed.push((led, FailureCause::Value(error)));
                 }
@@ -145,7 +146,7 @@ impl<S: Keyspace, V: SingleValue> Load<S, V> {
 }
 
 /// Ends the loads of keys that failed, each with its cause.
-async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(Led, FailureCause)>) {
+async fn fail<S: Keyspace, V: FilledKind>(fill: &Fill<S, V>, mut failed: Vec<(Led, FailureCause)>) {
     // The leases are released before the flights end. Otherwise, the next caller could wait for a
     // lease that no process uses.
     Lease::release(failed.iter_mut().filter_map(|(led, _)| led.lease.take()).collect()).await;
@@ -166,11 +167,11 @@ async fn fail<S: Keyspace, V: SingleValue>(fill: &Fill<S, V>, mut failed: Vec<(L
 }
 
 /// Stores the loaded values, and passes them to waiting callers.
-async fn store<S: Keyspace, V: SingleValue>(
+async fn store<S: Keyspace, V: FilledKind>(
     fill: &Fill<S, V>,
-    mut loaded: Vec<(Led, Loaded<V::Owned>)>,
+    mut loaded: Vec<(Led, Loaded<V::Value>)>,
     program_error: &mut ProgramError,
-) -> Vec<Loaded<V::Owned>> {
+) -> Vec<Loaded<V::Value>> {
     let degraded: Vec<_> = loaded.iter().map(|(led, _)| led.lease.is_none()).collect();
     let (mut ends, mut stored, mut unused) = (Vec::new(), Vec::new(), Vec::new());
     for (led, Loaded { value, encoded }) in &mut loaded {
@@ -189,10 +190,10 @@ async fn store<S: Keyspace, V: SingleValue>(
     for ((entry, encoded), outcome) in stored.into_iter().zip(Lease::finish(ends).await) {
         match settle(fill, entry.key.template(), outcome) {
             Ok(()) => encoded.iter().for_each(|encoded| fill.keep(entry, encoded)),
-            Err(error) => program_error.add(entry.key.explain("SET", error)),
+            Err(error) => program_error.add(entry.key.explain(V::FORM.write, error)),
         }
     }
-    let hand_over = |((led, loaded), degraded): ((Led, Loaded<V::Owned>), bool)| {
+    let hand_over = |((led, loaded), degraded): ((Led, Loaded<V::Value>), bool)| {
         if let Some(leader) = led.leader {
             let value = loaded.encoded.clone();
             leader.finish(|| Some(LoadStage::Done { value, degraded }));
@@ -218,16 +219,16 @@ impl ProgramError {
     }
 }
 
-fn encode<V: SingleValue>(binding: &Binding, led: &Led, value: &V::Owned) -> Result<Vec<u8>> {
+fn encode<V: FilledKind>(binding: &Binding, led: &Led, value: &V::Value) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match binding.checks.encode::<V>(V::borrow(value), &mut bytes) {
+    match V::encode_whole(value, binding.checks.most, binding.checks.verifies, &mut bytes) {
         // The value is too large to store, but waiting callers receive it in its encoded form.
         Err(error)
             if error.kind() == ErrorKind::TooLarge
                 && led.leader.as_ref().is_some_and(Leader::is_followed) =>
         {
             bytes.clear();
-            V::encode(V::borrow(value), &mut bytes).map_err(EncodeError::into_error)?;
+            V::encode_whole(value, usize::MAX, false, &mut bytes)?;
         }
         encoded => encoded?,
     }
@@ -235,11 +236,11 @@ fn encode<V: SingleValue>(binding: &Binding, led: &Led, value: &V::Owned) -> Res
 }
 
 /// Returns what a load stores. `None` if the value is not stored.
-fn outcome<'v, V: SingleValue>(
-    options: &Options<V::Owned>,
+fn outcome<'v, V: FilledKind>(
+    options: &Options<V::Value>,
     template: &TemplateMeta,
     lifetime: Lifetime,
-    value: Option<&V::Owned>,
+    value: Option<&V::Value>,
     encoded: Option<&'v [u8]>,
 ) -> Option<FillOutcome<'v>> {
     let (Some(value), Some(encoded)) = (value, encoded) else {
@@ -267,7 +268,7 @@ fn outcome<'v, V: SingleValue>(
 
 /// Counts the outcome of storing. Callers always receive the value, except after an error of the
 /// program, which is returned.
-fn settle<S: Keyspace, V: SingleValue>(
+fn settle<S: Keyspace, V: FilledKind>(
     fill: &Fill<S, V>,
     template: &'static TemplateMeta,
     stored: Result<bool>,
@@ -298,7 +299,7 @@ pub(super) type Spawn<S, V, L> = fn(Load<S, V>, L);
 pub(super) fn spawn<S, V, L>(load: Load<S, V>, loader: L)
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     L: Loader<V> + 'static,
 {
     // Commands of the loader use the same servers as the caller's.
@@ -319,12 +320,12 @@ where
 }
 
 /// Counts a background load that panics or is dropped.
-struct Unfinished<S: Keyspace, V: SingleValue> {
+struct Unfinished<S: Keyspace, V: FilledKind> {
     fill: Arc<Fill<S, V>>,
     indices: Vec<usize>,
 }
 
-impl<S: Keyspace, V: SingleValue> Drop for Unfinished<S, V> {
+impl<S: Keyspace, V: FilledKind> Drop for Unfinished<S, V> {
     fn drop(&mut self) {
         for entry in self.indices.iter().filter_map(|&index| self.fill.entries.get(index)) {
             self.fill.note(entry, |fills| &fills.failed, "failed");

@@ -6,14 +6,14 @@ use std::fmt;
 use futures_core::future::BoxFuture;
 
 use super::error::FillError;
+use super::kind::FilledKind;
 use crate::error::Error;
-use crate::kind::SingleValue;
 
 /// A loader: a closure that loads a value. [`get_or_set`](crate::Key::get_or_set) takes one that
 /// always returns a value, [`try_get_or_set`](crate::Key::try_get_or_set) one that may fail,
 /// [`get_or_set_optional`](crate::Key::get_or_set_optional) one that may find no value, and
 /// [`try_get_or_set_optional`](crate::Key::try_get_or_set_optional) one that may do both.
-pub trait Loader<V: SingleValue>: sealed::SealedLoader + Send {
+pub trait Loader<V: FilledKind>: sealed::SealedLoader + Send {
     /// The value that the call returns.
     type Value: Send;
     /// The error that the call returns.
@@ -26,9 +26,9 @@ pub trait Loader<V: SingleValue>: sealed::SealedLoader + Send {
     const FINDS_NONE: bool;
 
     #[doc(hidden)]
-    fn load(self) -> impl Future<Output = Result<Option<V::Owned>, Self::Error>> + Send;
+    fn load(self) -> impl Future<Output = Result<Option<V::Value>, Self::Error>> + Send;
     #[doc(hidden)]
-    fn value(loaded: Option<V::Owned>) -> Result<Self::Value, Error>;
+    fn value(loaded: Option<V::Value>) -> Result<Self::Value, Error>;
     #[doc(hidden)]
     fn failure(error: FillError<Self::Error>) -> Self::Failure;
 }
@@ -86,26 +86,29 @@ pub(super) type FallibleOne<'l, F, T, E> = Fallible<F, LoadOne<'l, F, Result<T, 
 pub(super) type OptionalOne<'l, F, T> = Optional<F, LoadOne<'l, F, Option<T>>>;
 pub(super) type FallibleOptionalOne<'l, F, T, E> = FallibleOptional<F, LoadOne<'l, F, Result<Option<T>, E>>>;
 
-fn always<T>(loaded: Option<T>) -> Result<T, Error> {
-    loaded.ok_or_else(|| Error::protocol("a loader that always returns a value returned none"))
+/// Returns the loaded value. A collection that was not found is empty.
+fn always<V: FilledKind>(loaded: Option<V::Value>) -> Result<V::Value, Error> {
+    loaded
+        .or_else(V::empty)
+        .ok_or_else(|| Error::protocol("a loader that always returns a value returned none"))
 }
 
-impl<V, F> Loader<V> for AlwaysOne<'_, F, V::Owned>
+impl<V, F> Loader<V> for AlwaysOne<'_, F, V::Value>
 where
-    V: SingleValue,
+    V: FilledKind,
     F: Send,
 {
-    type Value = V::Owned;
+    type Value = V::Value;
     type Failure = Error;
     type Error = Infallible;
     const FINDS_NONE: bool = false;
 
-    async fn load(self) -> Result<Option<V::Owned>, Infallible> {
+    async fn load(self) -> Result<Option<V::Value>, Infallible> {
         Ok(Some((self.call)(self.closure).await))
     }
 
-    fn value(loaded: Option<V::Owned>) -> Result<V::Owned, Error> {
-        always(loaded)
+    fn value(loaded: Option<V::Value>) -> Result<V::Value, Error> {
+        always::<V>(loaded)
     }
 
     fn failure(error: FillError<Infallible>) -> Error {
@@ -113,23 +116,23 @@ where
     }
 }
 
-impl<V, F, E> Loader<V> for FallibleOne<'_, F, V::Owned, E>
+impl<V, F, E> Loader<V> for FallibleOne<'_, F, V::Value, E>
 where
-    V: SingleValue,
+    V: FilledKind,
     F: Send,
     E: fmt::Debug + Send,
 {
-    type Value = V::Owned;
+    type Value = V::Value;
     type Failure = FillError<E>;
     type Error = E;
     const FINDS_NONE: bool = false;
 
-    async fn load(self) -> Result<Option<V::Owned>, E> {
+    async fn load(self) -> Result<Option<V::Value>, E> {
         (self.call)(self.closure).await.map(Some)
     }
 
-    fn value(loaded: Option<V::Owned>) -> Result<V::Owned, Error> {
-        always(loaded)
+    fn value(loaded: Option<V::Value>) -> Result<V::Value, Error> {
+        always::<V>(loaded)
     }
 
     fn failure(error: FillError<E>) -> FillError<E> {
@@ -137,21 +140,21 @@ where
     }
 }
 
-impl<V, F> Loader<V> for OptionalOne<'_, F, V::Owned>
+impl<V, F> Loader<V> for OptionalOne<'_, F, V::Value>
 where
-    V: SingleValue,
+    V: FilledKind,
     F: Send,
 {
-    type Value = Option<V::Owned>;
+    type Value = Option<V::Value>;
     type Failure = Error;
     type Error = Infallible;
     const FINDS_NONE: bool = true;
 
-    async fn load(self) -> Result<Option<V::Owned>, Infallible> {
+    async fn load(self) -> Result<Option<V::Value>, Infallible> {
         Ok((self.call)(self.closure).await)
     }
 
-    fn value(loaded: Option<V::Owned>) -> Result<Option<V::Owned>, Error> {
+    fn value(loaded: Option<V::Value>) -> Result<Option<V::Value>, Error> {
         Ok(loaded)
     }
 
@@ -160,22 +163,22 @@ where
     }
 }
 
-impl<V, F, E> Loader<V> for FallibleOptionalOne<'_, F, V::Owned, E>
+impl<V, F, E> Loader<V> for FallibleOptionalOne<'_, F, V::Value, E>
 where
-    V: SingleValue,
+    V: FilledKind,
     F: Send,
     E: fmt::Debug + Send,
 {
-    type Value = Option<V::Owned>;
+    type Value = Option<V::Value>;
     type Failure = FillError<E>;
     type Error = E;
     const FINDS_NONE: bool = true;
 
-    async fn load(self) -> Result<Option<V::Owned>, E> {
+    async fn load(self) -> Result<Option<V::Value>, E> {
         (self.call)(self.closure).await
     }
 
-    fn value(loaded: Option<V::Owned>) -> Result<Option<V::Owned>, Error> {
+    fn value(loaded: Option<V::Value>) -> Result<Option<V::Value>, Error> {
         Ok(loaded)
     }
 

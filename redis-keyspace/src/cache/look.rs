@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::fill::{Fill, FillEntry};
+use super::kind::{FilledKind, read_packet};
+use super::packed;
 use crate::client::Target;
 use crate::command::{Command, get_many_bytes};
 use crate::error::{Error, Result};
-use crate::kind::SingleValue;
-use crate::protocol::{Keys, Packet, Replies, Request, read};
+use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 use crate::time::part_of;
 
@@ -38,9 +39,9 @@ pub(super) enum Finding<T> {
     Undecodable,
 }
 
-impl<S: Keyspace, V: SingleValue> Fill<S, V> {
+impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     /// Reads all keys, in one round trip.
-    pub(super) async fn look(&self) -> Result<Looked<V::Owned>> {
+    pub(super) async fn look(&self) -> Result<Looked<V::Value>> {
         if self.options.refreshes && !self.binding.is_disabled {
             return Ok(Looked::Read(self.entries.iter().map(|_| Finding::Nothing).collect()));
         }
@@ -49,7 +50,10 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         }
         let target = Target::Bound(Arc::clone(&self.binding));
         let timeout = self.options.call.timeout;
-        let values = if let [only] = self.entries.as_slice() {
+        let values = if V::FORM.is_field() {
+            let read = self.fields().on_target(target).with_timeout(timeout);
+            read.on_unavailable(OnUnavailable::Error).await
+        } else if let [only] = self.entries.as_slice() {
             let read = with_remaining(&only.key, self.options.early_refresh.is_some());
             read.on_target(target)
                 .with_timeout(timeout)
@@ -64,8 +68,28 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         self.looked(values)
     }
 
+    /// Reads the fields of a hash.
+    fn fields(&self) -> Command<Vec<WithRemaining>> {
+        let Some(first) = self.entries.first() else {
+            return Command::new::<S>("HMGET", None, Ok(Request::Empty), |_, _| Ok(Vec::new()));
+        };
+        let mut packet = Packet::new("HMGET", Keys::One(first.key.text()));
+        self.entries
+            .iter()
+            .filter_map(|entry| entry.field.as_deref())
+            .for_each(|field| packet.args.push(field));
+        let decode = |_: &Request, replies: Replies| match read::one(replies)? {
+            Reply::Array(values) => {
+                values.into_iter().map(|value| Ok((read::to_bytes(value)?, None))).collect()
+            }
+            _ => Err(Error::protocol("the reply to HMGET is not a list")),
+        };
+        let request = Ok(Request::One(packet));
+        Command::new::<S>("HMGET", Some(first.key.template()), request, decode).repeatable().reading()
+    }
+
     /// Interprets the outcome of a read.
-    pub(super) fn looked(&self, values: Result<Vec<WithRemaining>>) -> Result<Looked<V::Owned>> {
+    pub(super) fn looked(&self, values: Result<Vec<WithRemaining>>) -> Result<Looked<V::Value>> {
         match values {
             Ok(values) => {
                 let findings =
@@ -92,7 +116,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
         }
     }
 
-    fn finding(&self, entry: &FillEntry<S, V>, (bytes, left): WithRemaining) -> Finding<V::Owned> {
+    fn finding(&self, entry: &FillEntry<S, V>, (bytes, left): WithRemaining) -> Finding<V::Value> {
         let Some(bytes) = bytes else { return Finding::Nothing };
         match self.decode(entry, &bytes) {
             Ok(value) => {
@@ -105,7 +129,7 @@ impl<S: Keyspace, V: SingleValue> Fill<S, V> {
     }
 
     /// Returns whether a value with this much time left must be reloaded early.
-    fn is_due(&self, entry: &FillEntry<S, V>, value: &V::Owned, left: Option<i64>) -> bool {
+    fn is_due(&self, entry: &FillEntry<S, V>, value: &V::Value, left: Option<i64>) -> bool {
         let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
         let (Some(part), Some(left)) = (self.options.early_refresh, left) else { return false };
         let chosen = self.options.ttl_by.as_ref().map(|ttl_by| ttl_by(value)).or(self.options.ttl);
@@ -123,14 +147,16 @@ fn undecodable<T>(error: &Error) -> Finding<T> {
 pub(super) type WithRemaining = (Option<Bytes>, Option<i64>);
 
 /// Reads a value as bytes, and its remaining TTL if `remaining` is set.
-fn with_remaining<S: Keyspace, V: SingleValue>(key: &Key<S, V>, remaining: bool) -> Command<WithRemaining> {
-    let names: &[&'static str] = if remaining { &["GET", "PTTL"] } else { &["GET"] };
-    let packets = names.iter().map(|name| Packet::new(name, Keys::One(key.text()))).collect();
+fn with_remaining<S: Keyspace, V: FilledKind>(key: &Key<S, V>, remaining: bool) -> Command<WithRemaining> {
+    let mut packets = vec![read_packet(key)];
+    if remaining {
+        packets.push(Packet::new("PTTL", Keys::One(key.text())));
+    }
     let decode = |_: &Request, replies: Replies| {
         let mut replies = read::many(replies).into_iter();
         let value = replies.next().ok_or_else(|| Error::protocol("no reply to a command"))?;
-        Ok((read::to_bytes(value)?, replies.next().map(read::to_int).transpose()?))
+        Ok((packed::of_reply(value)?, replies.next().map(read::to_int).transpose()?))
     };
     let request = Ok(Request::Pipeline(packets));
-    Command::new::<S>("GET", Some(key.template()), request, decode).repeatable().reading()
+    Command::new::<S>(V::FORM.read, Some(key.template()), request, decode).repeatable().reading()
 }

@@ -8,10 +8,12 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
 use super::error::FillError;
 use super::fill::{Fill, Known};
+use super::kind::FilledKind;
 use super::load::Load;
 use super::loader::{Always, Fallible, LoadedValues, TryLoadedValues};
 use super::options::{Options, check_filled, part};
@@ -19,6 +21,7 @@ use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::{CallOptions, call_options};
 use crate::error::{Error, Result};
 use crate::kind::SingleValue;
+use crate::protocol::MOST_IN_SCRIPT;
 use crate::schema::{FilledKeyspace, Key, Keyspace, OnUnavailable};
 
 /// Read-through caching of many keys at once.
@@ -76,7 +79,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         F: FnMut(Vec<I>) -> Fut + Send + 'l,
         Fut: LoadedValues<I, V::Owned> + Send + 'l,
     {
-        let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
+        let wanted = ids.into_iter().map(|id| WantedValue::key(key(id.clone()), id)).collect();
         GetOrSetMany::new(
             wanted,
             Always {
@@ -132,7 +135,7 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
         R: IntoIterator<Item = (I, V::Owned)>,
         E: fmt::Debug + Send,
     {
-        let wanted = ids.into_iter().map(|id| (key(id.clone()), id)).collect();
+        let wanted = ids.into_iter().map(|id| WantedValue::key(key(id.clone()), id)).collect();
         GetOrSetMany::new(
             wanted,
             Fallible {
@@ -146,17 +149,32 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     }
 }
 
-/// A [`get_or_set_many`](Key::get_or_set_many) with its options. Await it.
+/// A [`get_or_set_many`](Key::get_or_set_many) or a
+/// [`hget_or_set_many`](Key::hget_or_set_many) with its options. Await it.
 ///
 /// # Cancellation
 ///
 /// As for [`GetOrSet`](super::GetOrSet).
 #[must_use = "nothing is read or loaded unless it is awaited"]
 pub struct GetOrSetMany<'l, S, V, I, L> {
-    wanted: Vec<(Key<S, V>, I)>,
+    wanted: Vec<WantedValue<S, V, I>>,
     loader: L,
     options: ManyOptions,
     borrows: PhantomData<&'l ()>,
+}
+
+/// An id, and where its value is.
+pub(super) struct WantedValue<S, V, I> {
+    pub(super) key: Key<S, V>,
+    pub(super) id: I,
+    /// The field of the hash, or why it can't be encoded.
+    pub(super) field: Result<Option<Bytes>>,
+}
+
+impl<S, V, I> WantedValue<S, V, I> {
+    fn key(key: Key<S, V>, id: I) -> Self {
+        Self { key, id, field: Ok(None) }
+    }
 }
 
 /// The options of the call.
@@ -172,11 +190,12 @@ struct ManyOptions {
 }
 
 impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
-    fn new(wanted: Vec<(Key<S, V>, I)>, loader: L) -> Self {
+    pub(super) fn new(wanted: Vec<WantedValue<S, V, I>>, loader: L) -> Self {
         Self { wanted, loader, options: ManyOptions::default(), borrows: PhantomData }
     }
 
-    /// Sets the TTL of the loaded values, instead of the template's.
+    /// Sets the TTL of the loaded values, instead of the template's. For fields, the TTL of a hash
+    /// that does not exist yet.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
@@ -188,8 +207,8 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
         self
     }
 
-    /// Remembers for this long which ids the loader did not find. The template must declare
-    /// `negative_ttl`. A call can only shorten it: a longer time is an
+    /// Remembers for this long which ids the loader did not find. Has no effect for fields. The
+    /// template must declare `negative_ttl`. A call can only shorten it: a longer time is an
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.options.negative_ttl = Some(time);
@@ -223,14 +242,14 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
     }
 }
 
-impl<'l, S, V, I, F> IntoFuture for GetOrSetMany<'l, S, V, I, AlwaysMany<'l, F, I, V::Owned>>
+impl<'l, S, V, I, F> IntoFuture for GetOrSetMany<'l, S, V, I, AlwaysMany<'l, F, I, V::Value>>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     I: Clone + Eq + Hash + Send + Sync + 'l,
     F: Send + 'l,
 {
-    type Output = Result<Vec<Option<V::Owned>>>;
+    type Output = Result<Vec<Option<V::Value>>>;
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -239,15 +258,15 @@ where
     }
 }
 
-impl<'l, S, V, I, F, E> IntoFuture for GetOrSetMany<'l, S, V, I, FallibleMany<'l, F, I, V::Owned, E>>
+impl<'l, S, V, I, F, E> IntoFuture for GetOrSetMany<'l, S, V, I, FallibleMany<'l, F, I, V::Value, E>>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     I: Clone + Eq + Hash + Send + Sync + 'l,
     F: Send + 'l,
     E: fmt::Debug + Send + 'l,
 {
-    type Output = Result<Vec<Option<V::Owned>>, FillError<E>>;
+    type Output = Result<Vec<Option<V::Value>>, FillError<E>>;
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -257,13 +276,13 @@ where
 }
 
 /// The values that a loader found, or its error.
-type Found<I, T, E> = Result<HashMap<I, T>, E>;
+pub(super) type Found<I, T, E> = Result<HashMap<I, T>, E>;
 
 /// Calls a closure that loads many values.
-type LoadMany<'l, F, I, R> = fn(&mut F, Vec<I>) -> BoxFuture<'l, R>;
+pub(super) type LoadMany<'l, F, I, R> = fn(&mut F, Vec<I>) -> BoxFuture<'l, R>;
 
-type AlwaysMany<'l, F, I, T> = Always<F, LoadMany<'l, F, I, HashMap<I, T>>>;
-type FallibleMany<'l, F, I, T, E> = Fallible<F, LoadMany<'l, F, I, Found<I, T, E>>>;
+pub(super) type AlwaysMany<'l, F, I, T> = Always<F, LoadMany<'l, F, I, HashMap<I, T>>>;
+pub(super) type FallibleMany<'l, F, I, T, E> = Fallible<F, LoadMany<'l, F, I, Found<I, T, E>>>;
 
 /// A loader of many values. It may run more than once.
 trait ManyLoader<I, T>: Send {
@@ -300,46 +319,51 @@ where
 
 /// Fills the keys of these ids. Returns their values in the order of the ids.
 async fn fill<S, V, I, L>(
-    wanted: Vec<(Key<S, V>, I)>,
+    wanted: Vec<WantedValue<S, V, I>>,
     options: ManyOptions,
     loader: L,
-) -> Result<Vec<Option<V::Owned>>, FillError<L::Error>>
+) -> Result<Vec<Option<V::Value>>, FillError<L::Error>>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     I: Clone + Eq + Hash + Send + Sync,
-    L: ManyLoader<I, V::Owned>,
+    L: ManyLoader<I, V::Value>,
 {
-    let Some((first, _)) = wanted.first() else {
+    let Some(WantedValue { key: first, .. }) = wanted.first() else {
         options.call.resolve::<S>()?;
         return Ok(Vec::new());
     };
-    wanted.iter().try_for_each(|(key, _)| check_filled("MGET", key))?;
+    let command = if V::FORM.is_field() { V::FORM.read } else { "MGET" };
+    wanted.iter().try_for_each(|WantedValue { key, .. }| check_filled(command, key))?;
     let options = options.with_policy(first);
-    options.check().map_err(|error| first.explain("MGET", error))?;
+    options.check().map_err(|error| first.explain(command, error))?;
     let binding = options.call.resolve::<S>()?;
     let came = binding.pool().local.flights.now();
     // The distinct ids, in order. `needs_bytes` is set for an id that occurs more than once.
     let (mut ids, mut keys) = (Vec::<I>::new(), Vec::new());
     let (mut places, mut order) = (HashMap::new(), Vec::with_capacity(wanted.len()));
-    for (key, id) in wanted {
+    for WantedValue { key, id, field } in wanted {
+        let field = field.map_err(|error| key.explain(command, error))?;
         let place = *places.entry(id.clone()).or_insert(ids.len());
         if place == ids.len() {
             ids.push(id);
-            keys.push((key, false));
-        } else if let Some((_, needs_bytes)) = keys.get_mut(place) {
+            keys.push((key, field, false));
+        } else if let Some((_, _, needs_bytes)) = keys.get_mut(place) {
             *needs_bytes = true;
         }
         order.push(place);
     }
-    let texts: Vec<Key<S, V>> = keys.iter().map(|(key, _)| key.clone()).collect();
+    if V::FORM.is_field() && keys.len() > MOST_FIELDS {
+        return Err(too_many_fields(keys.len()).into());
+    }
+    let texts: Vec<Key<S, V>> = keys.iter().map(|(key, ..)| key.clone()).collect();
     let fill = Fill::new(binding, Box::new(options), keys);
     let looked = fill.look().await?;
     let mut known = Engine::new(fill, IdLoader { ids, loader }).run(came, looked).await?;
     let mut values = Vec::with_capacity(order.len());
     for place in order {
         let value = match (known.get_mut(place), texts.get(place)) {
-            (Some(known), Some(key)) => take::<V>(known).map_err(|error| key.explain("MGET", error))?,
+            (Some(known), Some(key)) => take::<V>(known).map_err(|error| key.explain(command, error))?,
             _ => None,
         };
         values.push(value);
@@ -347,18 +371,28 @@ where
     Ok(values)
 }
 
+/// The maximum number of fields in one call: Lua's stack holds about 8000 values.
+const MOST_FIELDS: usize = MOST_IN_SCRIPT - 8;
+
+#[cold]
+fn too_many_fields(fields: usize) -> Error {
+    Error::invalid_input(format!(
+        "{fields} fields are too many for one call: use at most {MOST_FIELDS} at a time; the loader did not run"
+    ))
+}
+
 /// Returns the value. Decodes it from its bytes if it was returned before.
-fn take<V: SingleValue>(known: &mut Known<V::Owned>) -> Result<Option<V::Owned>> {
+fn take<V: FilledKind>(known: &mut Known<V::Value>) -> Result<Option<V::Value>> {
     match (known.value.take(), &known.bytes) {
         (Some(value), _) => Ok(Some(value)),
-        (None, Some(bytes)) => V::decode(bytes).map(Some).map_err(Error::decode),
+        (None, Some(bytes)) => V::decode_whole(bytes).map(Some).map_err(Error::decode),
         (None, None) => Ok(None),
     }
 }
 
 impl ManyOptions {
     /// Returns the options of the fill. Options of the call override declared ones.
-    fn with_policy<S, V: SingleValue>(self, key: &Key<S, V>) -> Options<V::Owned> {
+    fn with_policy<S, V: FilledKind>(self, key: &Key<S, V>) -> Options<V::Value> {
         let policy = key.template().fills();
         let target = self.call.target.or(key.redis().into());
         let call = CallOptions { target, timeout: self.call.timeout, ..CallOptions::default() };
@@ -389,14 +423,14 @@ struct IdLoader<I, L> {
 impl<S, V, I, L> StartLoad<S, V> for IdLoader<I, L>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     I: Clone + Eq + Hash + Send + Sync,
-    L: ManyLoader<I, V::Owned>,
+    L: ManyLoader<I, V::Value>,
 {
     type Error = L::Error;
     const FINDS_NONE: bool = true;
 
-    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, L::Error> {
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value, L::Error> {
         let ids: Vec<I> = load.indices().iter().filter_map(|&index| self.ids.get(index)).cloned().collect();
         let loading = self.loader.find(ids.clone());
         Box::pin(async move {

@@ -4,10 +4,13 @@
 mod builder;
 mod engine;
 mod error;
+mod fields;
 mod fill;
+mod form;
 #[cfg(feature = "json")]
 mod json;
 mod key;
+mod kind;
 pub(crate) mod lease;
 mod load;
 mod loader;
@@ -16,11 +19,14 @@ mod lookup;
 mod many;
 mod one;
 mod options;
+mod packed;
 mod progress;
 mod seek;
 
 pub use builder::{GetOrSet, GetOrSetLookup};
 pub use error::{FillError, LoadFailure};
+pub use fields::HashField;
+pub use kind::FilledKind;
 pub use loader::{
     Always, Fallible, LoadedOption, LoadedValue, LoadedValues, Loader, TryLoadedOption, TryLoadedValue,
     TryLoadedValues,

@@ -7,13 +7,13 @@ use futures_core::future::BoxFuture;
 
 use super::error::FillError;
 use super::fill::{Fill, Known, note};
+use super::kind::FilledKind;
 use super::load::{Load, Loaded, Spawn};
 use super::loader::Loader;
 use super::lookup::ValueSource;
 use super::options::{Options, check_filled};
 use super::progress::{Ended, Engine, StartLoad, Starting};
 use crate::client::Target;
-use crate::kind::SingleValue;
 use crate::local::{Flights, LoadStage};
 use crate::schema::{Key, Keyspace, OnUnavailable};
 
@@ -24,18 +24,18 @@ type BoxFilling<'l, T, E> = BoxFuture<'l, Result<Known<T>, FillError<E>>>;
 pub(super) async fn fetch<'l, S, V, L>(
     key: Key<S, V>,
     loader: L,
-    options: Option<Box<Options<V::Owned>>>,
+    options: Option<Box<Options<V::Value>>>,
     spawn: Option<Spawn<S, V, L>>,
-) -> Result<Known<V::Owned>, FillError<L::Error>>
+) -> Result<Known<V::Value>, FillError<L::Error>>
 where
     S: Keyspace,
-    V: SingleValue,
+    V: FilledKind,
     L: Loader<V> + 'l,
 {
-    check_filled("GET", &key)?;
+    check_filled(V::FORM.read, &key)?;
     let binding = match &options {
         Some(options) => {
-            options.check().map_err(|error| key.explain("GET", error))?;
+            options.check().map_err(|error| key.explain(V::FORM.read, error))?;
             options.call.resolve::<S>()?
         }
         None => Target::from(key.redis()).resolve(Some(S::META))?,
@@ -46,7 +46,7 @@ where
     // allocation.
     let is_plain = options.is_none() && key.template().fills().is_plain_get() && !binding.is_disabled;
     if is_plain {
-        let read = key.get().on_target(Target::Bound(Arc::clone(&binding)));
+        let read = V::read_whole(&key).on_target(Target::Bound(Arc::clone(&binding)));
         // A replica may not have the value yet, so only the master decides that it must be loaded.
         is_final = !read.may_use_replica(&binding);
         match read.on_unavailable(OnUnavailable::Error).await {
@@ -60,8 +60,8 @@ where
     }
     let options = options.unwrap_or_else(|| Box::new(Options::of_key(&key)));
     // Boxed, to keep the future of a hit small.
-    let filling: BoxFilling<'l, V::Owned, L::Error> = Box::pin(async move {
-        let fill = Fill::new(binding, options, [(key, false)]);
+    let filling: BoxFilling<'l, V::Value, L::Error> = Box::pin(async move {
+        let fill = Fill::new(binding, options, [(key, None, false)]);
         let looked = match (is_plain, failure) {
             (false, _) => fill.look().await?,
             (true, _) if !is_final => fill.look().await?,
@@ -77,18 +77,18 @@ where
 }
 
 /// A loader of one value, which runs at most once.
-struct OneLoader<S, V: SingleValue, L> {
+struct OneLoader<S, V: FilledKind, L> {
     loader: Option<L>,
     spawn: Option<Spawn<S, V, L>>,
     /// How long the caller waits for a background loader.
     soft_timeout: Duration,
 }
 
-impl<S: Keyspace, V: SingleValue, L: Loader<V>> StartLoad<S, V> for OneLoader<S, V, L> {
+impl<S: Keyspace, V: FilledKind, L: Loader<V>> StartLoad<S, V> for OneLoader<S, V, L> {
     type Error = L::Error;
-    const FINDS_NONE: bool = L::FINDS_NONE;
+    const FINDS_NONE: bool = L::FINDS_NONE || V::HAS_EMPTY;
 
-    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, L::Error> {
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value, L::Error> {
         // Each key is loaded once; after that, it is known.
         let Some(loader) = self.loader.take() else { return Box::pin(async { Ended::Pending }) };
         match self.spawn.filter(|_| load.has_fallback) {
@@ -104,12 +104,12 @@ impl<S: Keyspace, V: SingleValue, L: Loader<V>> StartLoad<S, V> for OneLoader<S,
 }
 
 /// Starts the loader in a background task, and waits for it up to the soft timeout.
-async fn in_background<S: Keyspace, V: SingleValue, L: Loader<V>>(
+async fn in_background<S: Keyspace, V: FilledKind, L: Loader<V>>(
     mut load: Load<S, V>,
     loader: L,
     spawn: Spawn<S, V, L>,
     soft_timeout: Duration,
-) -> Ended<V::Owned, L::Error> {
+) -> Ended<V::Value, L::Error> {
     let fill = Arc::clone(&load.fill);
     let follower = load.led.first_mut().and_then(|led| {
         let entry = fill.entries.get(led.index)?;

@@ -86,18 +86,21 @@ impl<T> Options<T> {
     }
 }
 
-/// Fails if the template declares `fills = false`. Its writes do not end fills, so a loaded value
-/// could replace a newer one.
+/// Fails if the template declares `fills = false`, or if it is a collection without `fills = true`.
+/// Its writes do not end fills, so a loaded value could replace a newer one.
 #[inline]
 pub(super) fn check_filled<S, V>(command: &'static str, key: &Key<S, V>) -> Result<()> {
     if key.template().fills.enabled {
         return Ok(());
     }
-    let error = Error::invalid_input(
+    let problem = if key.template().kind.may_be_filled {
+        "`get_or_set` is used on a collection whose template does not declare `fills = true`; the loader did not run: add \
+         `fills = true` to `#[key(..)]`, so that writes end fills"
+    } else {
         "`get_or_set` is used on a key whose template declares `fills = false`; the loader did not run: remove \
-         `fills = false` from `#[key(..)]`, or use `get` and `set`",
-    );
-    Err(key.explain(command, error))
+         `fills = false` from `#[key(..)]`, or use `get` and `set`"
+    };
+    Err(key.explain(command, Error::invalid_input(problem)))
 }
 
 /// Limits a fraction to the range from 0 to 1.

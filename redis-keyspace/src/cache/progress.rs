@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::error::FillError;
 use super::fill::{Fill, Known};
+use super::kind::FilledKind;
 use super::load::{Load, Loaded};
 use super::lookup::ValueSource;
 use crate::error::Result;
-use crate::kind::SingleValue;
 use crate::schema::Keyspace;
 use crate::time::from_now;
 
@@ -27,20 +27,20 @@ pub(super) enum Ended<T, E> {
 pub(super) type Starting<'s, T, E> = BoxFuture<'s, Ended<T, E>>;
 
 /// Runs a loader.
-pub(super) trait StartLoad<S, V: SingleValue>: Send {
+pub(super) trait StartLoad<S, V: FilledKind>: Send {
     type Error: fmt::Debug + Send;
 
     /// Whether the loader may find that there is no value.
     const FINDS_NONE: bool;
 
-    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Owned, Self::Error>;
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value, Self::Error>;
 }
 
 /// A fill in progress.
-pub(super) struct Engine<S, V: SingleValue, L> {
+pub(super) struct Engine<S, V: FilledKind, L> {
     pub(super) fill: Arc<Fill<S, V>>,
     pub(super) loader: L,
-    pub(super) known: Vec<Option<Known<V::Owned>>>,
+    pub(super) known: Vec<Option<Known<V::Value>>>,
     /// The indices of values that exist and can't be decoded.
     pub(super) undecodable: Vec<usize>,
     /// The indices of keys whose miss was counted.
@@ -54,7 +54,7 @@ pub(super) struct Engine<S, V: SingleValue, L> {
 /// The outcome of a fill.
 pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
 
-impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
+impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
     pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
         let limits = [fill.options.hard_timeout, fill.options.call.timeout];
         let waits = limits.into_iter().flatten().min().map(|limit| (from_now(limit), limit));
@@ -70,7 +70,7 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         }
     }
 
-    pub(super) fn set(&mut self, index: usize, known: Known<V::Owned>) {
+    pub(super) fn set(&mut self, index: usize, known: Known<V::Value>) {
         if let Some(place) = self.known.get_mut(index) {
             *place = Some(known);
         }

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::error::FillError;
 use super::fill::Known;
+use super::kind::FilledKind;
 use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::Led;
 use super::progress::{Engine, StartLoad};
 use crate::error::Result;
-use crate::kind::SingleValue;
 use crate::local::LoadStage;
 use crate::schema::Keyspace;
 use crate::time::{Backoff, from_now};
@@ -33,7 +33,7 @@ enum Sought {
     Held(Led),
 }
 
-impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
+impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
     /// Acquires the leases of the keys that this caller loads. Returns those that still have to be
     /// loaded.
     pub(super) async fn seek(&mut self, led: Vec<Led>) -> Result<Vec<Led>, FillError<L::Error>> {
@@ -142,13 +142,13 @@ impl<S: Keyspace, V: SingleValue, L: StartLoad<S, V>> Engine<S, V, L> {
         // A value that can't be decoded is no stale copy.
         let usable = |stale: Option<Bytes>| {
             stale
-                .filter(|stale| fill.serves_stale() && V::decode(stale).is_ok())
+                .filter(|stale| fill.serves_stale() && V::decode_whole(stale).is_ok())
                 .map(|stale| Arc::<[u8]>::from(&*stale))
         };
         match answer {
             Ok(LeaseAnswer::Value(bytes)) => {
                 let bytes: Arc<[u8]> = Arc::from(&*bytes);
-                let Ok(value) = V::decode(&bytes) else { return Ok(Sought::Blind(led)) };
+                let Ok(value) = V::decode_whole(&bytes) else { return Ok(Sought::Blind(led)) };
                 led.tell(LoadStage::Found(Some(Arc::clone(&bytes))));
                 let known = fill.hit(entry, value);
                 self.set(index, Known { bytes: entry.needs_bytes.then_some(bytes), ..known });

@@ -15,7 +15,7 @@ impl Catalog {
     /// Returns the catalog as lines of text, one for each template;
     /// [`catalog_test!`](crate::catalog_test) compares them with a file.
     ///
-    /// The lines contain templates, kinds, wire formats, TTLs, `trim`, `fills = false`, databases
+    /// The lines contain templates, kinds, wire formats, TTLs, `trim`, `fills`, databases
     /// and the types of arguments. For an argument type of the program, they also contain its wire
     /// format.
     ///
@@ -55,8 +55,8 @@ impl Catalog {
                 if let Some(trim) = template.trim() {
                     let _ = write!(text, ", trim: {trim}");
                 }
-                if template.declares_no_fills() {
-                    text.push_str(", fills: false");
+                if let Some(fills) = template.declared_fills() {
+                    let _ = write!(text, ", fills: {fills}");
                 }
                 let arguments = arguments_written(template);
                 if !arguments.is_empty() {

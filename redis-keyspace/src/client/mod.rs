@@ -32,7 +32,7 @@ mod watch;
 
 pub(crate) use binding::{Binding, current_runtime, disabled};
 pub(crate) use call::{CallOptions, call_options, wait_option};
-pub(crate) use checks::most_value_bytes;
+pub(crate) use checks::{WriteChecks, most_value_bytes};
 pub(crate) use choose::{Target, same_server};
 pub(crate) use counters::FillCounters;
 pub(crate) use health::HEALTH_PROBE;

@@ -111,13 +111,22 @@ impl<T> Command<T> {
         Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
     }
 
-    /// Also sends the command that ends fills of the key in flight, if the template has fills.
+    /// Also sends the command that ends fills of the key in flight, if the template has fills. All
+    /// commands of a transaction must be on the same keys.
     pub(crate) fn ending_fills(mut self) -> Self {
         if let Some(template) = self.subject.template
             && template.ends_fills()
-            && let Ok(Request::One(packet)) = self.request
         {
-            self.request = Ok(Request::ending_fills_of(packet, template.keeps_copies()));
+            let keeps_copies = template.keeps_copies();
+            self.request = self.request.map(|request| match request {
+                Request::One(packet) => Request::ending_fills_of(packet, keeps_copies),
+                Request::Atomic(packets) => {
+                    let keys =
+                        packets.first().map_or_else(Vec::new, |packet| packet.keys.as_slice().to_vec());
+                    Request::ending_fills(packets, &keys, true)
+                }
+                request => request,
+            });
         }
         self
     }

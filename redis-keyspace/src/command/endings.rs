@@ -12,6 +12,12 @@ pub(super) struct Endings {
 }
 
 impl Endings {
+    pub(super) fn of<'k, S: 'k, V: 'k>(keys: impl IntoIterator<Item = &'k Key<S, V>>) -> Self {
+        let mut endings = Self::default();
+        keys.into_iter().for_each(|key| endings.add(key));
+        endings
+    }
+
     pub(super) fn add<S, V>(&mut self, key: &Key<S, V>) {
         let template = key.template();
         if template.ends_fills() {

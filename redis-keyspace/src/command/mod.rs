@@ -52,7 +52,7 @@ pub use collection::{
 };
 #[cfg(feature = "embedded")]
 pub(crate) use collection::{DELETE_CONSUMER, NEIGHBOURS};
-pub(crate) use collection::{all_fields, change_field, decode_record};
+pub(crate) use collection::{all_fields, change_field, decode_record, score_text};
 pub use dump::{Dump, Restore};
 pub use expire::Expire;
 pub use get_ex::GetEx;

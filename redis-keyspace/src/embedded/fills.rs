@@ -1,5 +1,6 @@
 //! The native version of the fill script.
 
+use bytes::Bytes;
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 use sha1_smol::Sha1;
 
@@ -21,6 +22,8 @@ pub(super) fn register(server: &Server) {
                 (b"peek", _) => Ok(fill.lease.map_or(Reply::Nil, Reply::bulk)),
                 (b"begin", [ms, mode, look, rest @ ..]) => {
                     let instead_of = rest.first().map(|token| &token[..]);
+                    fill.command = rest.get(1).map_or(b"GET", |command| &command[..]);
+                    fill.fields = rest.get(2..).unwrap_or_default();
                     fill.begin(token, number(ms)?, mode, &look[..] == b"1", instead_of)
                 }
                 _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
@@ -30,9 +33,17 @@ pub(super) fn register(server: &Server) {
                 (b"store", [ms, value, set @ ..]) => {
                     let mut command = vec![&b"SET"[..], key, value];
                     command.extend(set.iter().map(|word| &word[..]));
-                    fill.settle(&command, number(ms)?, Some(value))
+                    fill.settle(number(ms)?, Some(value), |fill| fill.call(&command).map(drop))
                 }
-                (b"absent", [ms]) => fill.settle(&[b"UNLINK", key], number(ms)?, None),
+                (b"fields", [ms, renews, fields @ ..]) => fill.store_fields(ms, &renews[..] == b"1", fields),
+                (b"fill", [ms, copy, command, commands @ ..]) => {
+                    fill.command = command;
+                    fill.settle(number(ms)?, Some(copy), |fill| fill.store_elements(commands))
+                }
+                (b"absent", [ms, command @ ..]) => {
+                    fill.command = command.first().map_or(b"GET", |command| &command[..]);
+                    fill.settle(number(ms)?, None, |fill| fill.call(&[b"UNLINK", fill.key]).map(drop))
+                }
                 _ => Err(Reply::error("ERR unknown operation of the script")),
             }
         };
@@ -43,6 +54,10 @@ pub(super) fn register(server: &Server) {
 struct FillState<'s, 'c, 'a> {
     script: &'s mut ScriptContext<'c, 'a>,
     key: &'s [u8],
+    /// The command that reads the key.
+    command: &'s [u8],
+    /// The fields that it reads.
+    fields: &'s [Bytes],
     companion: &'s [u8],
     now: i64,
     /// `None` if the mark does not exist.
@@ -94,6 +109,8 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         let mut fill = Self {
             script,
             key,
+            command: b"GET",
+            fields: &[],
             companion,
             now,
             mark,
@@ -151,10 +168,79 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok(())
     }
 
-    fn sight(&mut self) -> Result<(Option<Vec<u8>>, Vec<u8>), Reply> {
-        let current = bytes(self.call(&[b"GET", self.key])?)?;
-        let digest = current.as_ref().map(|current| Sha1::from(current).digest().to_string().into_bytes());
-        Ok((current, digest.unwrap_or_default()))
+    /// Returns the value at the key, if there is one, and its digest.
+    fn sight(&mut self) -> Result<(Option<Reply>, Vec<u8>), Reply> {
+        let digest = |bytes: &[u8]| Sha1::from(bytes).digest().to_string().into_bytes();
+        if self.command == b"GET" {
+            let current = bytes(self.call(&[b"GET", self.key])?)?;
+            let sight = current.as_deref().map(digest).unwrap_or_default();
+            return Ok((current.map(Reply::bulk), sight));
+        }
+        if self.command == b"HMGET" {
+            let mut words: Vec<&[u8]> = vec![b"HMGET", self.key];
+            words.extend(self.fields.iter().map(|field| &field[..]));
+            return Ok((Some(self.call(&words)?), b"fields".to_vec()));
+        }
+        let range: &[&[u8]] = match self.command {
+            b"LRANGE" => &[b"0", b"-1"],
+            b"ZRANGE" => &[b"0", b"-1", b"WITHSCORES"],
+            _ => &[],
+        };
+        let words: Vec<&[u8]> = [self.command, self.key].into_iter().chain(range.iter().copied()).collect();
+        let mut elements = Vec::new();
+        flatten(self.call(&words)?, &mut elements);
+        if elements.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let prefixed = |element: &Bytes| [element.len().to_string().as_bytes(), b":", element].concat();
+        let width = if self.command == b"HGETALL" { 2 } else { 1 };
+        let mut entries: Vec<Vec<u8>> =
+            elements.chunks(width).map(|entry| entry.iter().flat_map(prefixed).collect()).collect();
+        if matches!(self.command, b"HGETALL" | b"SMEMBERS") {
+            entries.sort();
+        }
+        let sight = digest(&entries.concat());
+        Ok((Some(Reply::Array(elements.into_iter().map(Reply::Bulk).collect())), sight))
+    }
+
+    /// Stores fields of a hash. Each is a flag that says whether it replaces a value, its name, and
+    /// the value.
+    fn store_fields(&mut self, ms: &[u8], renews: bool, fields: &[Bytes]) -> Result<Reply, Reply> {
+        let starts = !ms.is_empty() && (renews || self.call(&[b"EXISTS", self.key])? == Reply::Integer(0));
+        for field in fields.chunks(3) {
+            let [replaces, name, value] = field else {
+                return Err(Reply::error("ERR the script takes three words for each field"));
+            };
+            let command: &[u8] = if &replaces[..] == b"1" { b"HSET" } else { b"HSETNX" };
+            self.call(&[command, self.key, name, value])?;
+        }
+        if starts {
+            self.call(&[b"PEXPIRE", self.key, ms])?;
+        }
+        if !self.shared {
+            self.free()?;
+        }
+        Ok(Reply::Integer(1))
+    }
+
+    /// Replaces the key by a collection. `commands` are the names, the numbers of arguments, and
+    /// the arguments after the key.
+    fn store_elements(&mut self, mut commands: &[Bytes]) -> Result<(), Reply> {
+        self.call(&[b"UNLINK", self.key])?;
+        while let [name, count, rest @ ..] = commands {
+            let count = str::from_utf8(count).ok().and_then(|count| count.parse().ok());
+            let Some((arguments, rest)) = count.and_then(|count| rest.split_at_checked(count)) else {
+                return Err(Reply::error("ERR the script takes as many arguments as the count says"));
+            };
+            let mut words: Vec<&[u8]> = vec![name, self.key];
+            words.extend(arguments.iter().map(|argument| &argument[..]));
+            if let Err(error) = self.call(&words) {
+                self.call(&[b"UNLINK", self.key])?;
+                return Err(error);
+            }
+            commands = rest;
+        }
+        Ok(())
     }
 
     fn begin(
@@ -166,9 +252,19 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         instead_of: Option<&[u8]>,
     ) -> Result<Reply, Reply> {
         let (current, sight) = self.sight()?;
+        let mut values = None;
         if looks {
-            if let Some(current) = current {
-                return Ok(Reply::Array(vec![Reply::Integer(0), Reply::bulk(current)]));
+            let is_complete = match &current {
+                Some(Reply::Array(fields)) if self.command == b"HMGET" => {
+                    values.clone_from(&current);
+                    fields.iter().all(|value| *value != Reply::Nil)
+                }
+                _ => true,
+            };
+            if let Some(current) = current
+                && is_complete
+            {
+                return Ok(Reply::Array(vec![Reply::Integer(0), current]));
             }
             if self.left(self.absent.as_ref())? > 0.0 {
                 return Ok(Reply::Array(vec![Reply::Integer(3)]));
@@ -182,7 +278,8 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         let has_stale = self.left(self.kept.as_ref())? > 0.0;
         let stale = if has_stale { self.call(&[b"HGET", self.companion, b"stale"])? } else { Reply::Nil };
         let answer = |whose, token: &[u8]| {
-            Ok(Reply::Array(vec![Reply::Integer(whose), Reply::bulk(token.to_vec()), stale]))
+            let parts = [Reply::Integer(whose), Reply::bulk(token.to_vec()), stale];
+            Ok(Reply::Array(parts.into_iter().chain(values).collect()))
         };
         let (ours, until) = (self.lease.as_deref() == Some(token), self.at(ms));
         if ours {
@@ -231,17 +328,27 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         self.call(&[b"HDEL", self.companion, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
     }
 
-    /// Ends the fill with this command, unless the key has changed.
-    fn settle(&mut self, command: &[&[u8]], ms: f64, copy: Option<&[u8]>) -> Result<Reply, Reply> {
+    /// Ends the fill and stores its outcome, unless the key has changed.
+    fn settle(
+        &mut self,
+        ms: f64,
+        copy: Option<&[u8]>,
+        store: impl FnOnce(&mut Self) -> Result<(), Reply>,
+    ) -> Result<Reply, Reply> {
         self.free()?;
-        let (current, sight) = self.sight()?;
-        let ends = self.ends.as_ref().filter(|ends| current.is_none() && ends.as_slice() != b"0");
+        let sight = if self.command != b"GET" && self.seen.as_ref().is_some_and(Vec::is_empty) {
+            let exists = self.call(&[b"EXISTS", self.key])? == Reply::Integer(1);
+            if exists { b"any".to_vec() } else { Vec::new() }
+        } else {
+            self.sight()?.1
+        };
+        let ends = self.ends.as_ref().filter(|ends| sight.is_empty() && ends.as_slice() != b"0");
         let expired = ends.is_some() && self.left(ends)? <= 0.0;
         if self.seen.as_ref() != Some(&sight) && !expired {
             return Ok(Reply::Integer(0));
         }
         self.call(&[b"UNLINK", self.companion])?;
-        self.call(command)?;
+        store(self)?;
         if ms > 0.0 {
             let until = self.at(ms);
             match copy {
@@ -255,6 +362,22 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             }
         }
         Ok(Reply::Integer(1))
+    }
+}
+
+/// Appends the strings of a reply to a command that reads a whole collection.
+fn flatten(reply: Reply, out: &mut Vec<Bytes>) {
+    match reply {
+        Reply::Bulk(bytes) => out.push(bytes),
+        Reply::Double(score) => out.push(score.to_string().into()),
+        Reply::Array(parts) | Reply::Set(parts) => parts.into_iter().for_each(|part| flatten(part, out)),
+        Reply::Map(pairs) => {
+            for (field, value) in pairs {
+                flatten(field, out);
+                flatten(value, out);
+            }
+        }
+        _ => {}
     }
 }
 

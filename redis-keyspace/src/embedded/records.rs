@@ -9,7 +9,7 @@ use crate::protocol::{RECORD_INCREMENT, RECORD_WRITE};
 
 pub(super) fn register(server: &Server) {
     lua::register(server, RECORD_WRITE, |script, keys, values| {
-        let ([key], [millis, renews, expected, count, rest @ ..]) = (keys, values) else {
+        let ([key, companion @ ..], [millis, renews, expected, count, rest @ ..]) = (keys, values) else {
             return Err(Reply::error("ERR the script takes a key and at least four values"));
         };
         let is_absent = is_absent(script, key)?;
@@ -42,6 +42,9 @@ pub(super) fn register(server: &Server) {
         }
         if starts {
             call(script, &[b"PEXPIRE", key, millis])?;
+        }
+        if let [companion, ..] = companion {
+            call(script, &[b"UNLINK", companion])?;
         }
         Ok(Reply::Array(vec![Reply::Integer(1)]))
     });

@@ -12,6 +12,8 @@ pub struct KindMeta {
     pub(crate) wire_format: &'static str,
     pub(crate) redis_type: &'static str,
     pub(crate) is_filled: bool,
+    /// Whether `fills = true` turns fills on.
+    pub(crate) may_be_filled: bool,
     pub(crate) role: Role,
     /// Whether a key holds several elements.
     pub(crate) is_collection: bool,
@@ -31,6 +33,7 @@ impl KindMeta {
             wire_format: V::WIRE_FORMAT,
             redis_type: V::REDIS_TYPE,
             is_filled: V::IS_FILLED,
+            may_be_filled: V::MAY_BE_FILLED,
             role: V::ROLE,
             is_collection: V::IS_COLLECTION,
             layout: V::LAYOUT,

@@ -26,6 +26,10 @@ pub trait Kind: 'static {
     #[doc(hidden)]
     const IS_FILLED: bool = true;
 
+    /// Whether `fills = true` on a template turns fills on, for a kind that has none otherwise.
+    #[doc(hidden)]
+    const MAY_BE_FILLED: bool = false;
+
     /// Whether a key holds several elements, which separate writes add. So the declaration says
     /// whether a write renews the lifetime.
     #[doc(hidden)]

@@ -13,10 +13,11 @@ use super::script_call::ScriptCall;
 /// All commands are checked before the first one runs. A server that lacks one, or does not permit
 /// it, changes nothing.
 ///
-/// `KEYS`: the key. `ARGV`: the lifetime in milliseconds, or nothing; `1` if every write renews it;
-/// whether the key is expected to exist, or nothing; the number of fields with an expected value,
-/// their names, and for each `1` and the value, or `0` and any string if it is absent. Then the
-/// commands: the name, the number of arguments after the key, and these.
+/// `KEYS`: the key and, if its fills end, its companion. `ARGV`: the lifetime in milliseconds, or
+/// nothing; `1` if every write renews it; whether the key is expected to exist, or nothing; the
+/// number of fields with an expected value, their names, and for each `1` and the value, or `0` and
+/// any string if it is absent. Then the commands: the name, the number of arguments after the key,
+/// and these.
 pub(crate) const RECORD_WRITE: &str = "\
 local exists, count = redis.call('EXISTS', KEYS[1]), tonumber(ARGV[4])
 local same = ARGV[3] == '' or ARGV[3] == tostring(exists)
@@ -50,6 +51,7 @@ for _, command in ipairs(needed) do
 end
 for _, command in ipairs(commands) do redis.call(unpack(command)) end
 if starts then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+if KEYS[2] then redis.call('UNLINK', KEYS[2]) end
 return {1}";
 
 /// Adds to a field of a hash, and sets the lifetime of the key if this created it. If the field has

@@ -48,6 +48,18 @@ impl Request {
         self.packets().iter().filter(|packet| !packet.aside)
     }
 
+    /// Returns the command of the caller, if there is exactly one.
+    pub(crate) fn requested_mut(&mut self) -> Option<&mut Packet> {
+        let packets = match self {
+            Self::Empty | Self::Batch(_) => return None,
+            Self::One(packet) => return Some(packet),
+            Self::Pipeline(packets) | Self::Page(packets) | Self::Atomic(packets) => packets,
+        };
+        let mut requested = packets.iter_mut().filter(|packet| !packet.aside);
+        let first = requested.next()?;
+        requested.next().is_none().then_some(first)
+    }
+
     /// Returns a request of commands that write, preceded by the commands that end fills of these
     /// keys.
     ///

@@ -11,7 +11,7 @@ impl Request {
     /// begin with a number of keys before that number, and for streams as an option.
     pub(crate) fn waiting_for(&self, limit: Duration) -> Self {
         let mut request = self.clone();
-        if let Self::One(packet) = &mut request {
+        if let Some(packet) = request.requested_mut() {
             if matches!(packet.name, "XREAD" | "XREADGROUP") {
                 block_streams(packet, limit);
             } else if let Some(counts) = packet.head.take() {

@@ -54,8 +54,9 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | --- | --- |
 /// | `Json<T>`, `Text`, `Bytes`, integers, `bool` | [`get`](Key::get), [`set`](Key::set), [`get_set`](Key::get_set), [`get_del`](Key::get_del), [`get_ex`](Key::get_ex), [`strlen`](Key::strlen) |
 /// | the same, cached | [`get_or_set`](Key::get_or_set), [`try_get_or_set`](Key::try_get_or_set), [`get_or_set_optional`](Key::get_or_set_optional), [`try_get_or_set_optional`](Key::try_get_or_set_optional), [`get_or_set_many`](Key::get_or_set_many), [`try_get_or_set_many`](Key::try_get_or_set_many) |
-/// | the same, atomically | [`update`](Key::update), [`update_or_insert`](Key::update_or_insert), [`update_with`](Key::update_with) |
-/// | the same, many at once | [`get_many`](Key::get_many), [`set_many`](Key::set_many) |
+/// | `Hash`, `List`, `Record`, `Set`, `SortedSet` with `fills = true` | the same four, without `_many`; for a `Hash`, [`hget_or_set_many`](Key::hget_or_set_many); see [caching](crate::guide::caching#collections) |
+/// | single values, atomically | [`update`](Key::update), [`update_or_insert`](Key::update_or_insert), [`update_with`](Key::update_with) |
+/// | single values, many at once | [`get_many`](Key::get_many), [`set_many`](Key::set_many) |
 /// | `Json<T>`, by other names | [`get_json`](Key::get_json), [`set_json`](Key::set_json), [`get_or_set_json`](Key::get_or_set_json) |
 /// | `Bytes`, in parts | [`get_range`](Key::get_range), [`set_range`](Key::set_range), [`append`](Key::append) |
 /// | `Counter` | [`incr`](Key::incr), [`incr_by`](Key::incr_by), [`decr`](Key::decr), [`decr_by`](Key::decr_by); `get`, `set`, `get_set`, `get_del`, `get_ex`, `get_many` |

@@ -133,7 +133,8 @@ impl FillPolicy {
     #[doc(hidden)]
     pub const DISABLED: Self = Self { enabled: false, ..Self::NONE };
 
-    /// Returns whether the declaration permits fills: `false` if it sets `fills = false`.
+    /// Returns whether the declaration permits fills: `false` if it sets `fills = false`, and for
+    /// collections unless it sets `fills = true`.
     #[must_use]
     pub const fn enabled(&self) -> bool {
         self.enabled

@@ -52,7 +52,7 @@ impl TemplateMeta {
             kind,
             lifetime,
             inherits_lifetime: true,
-            fills: FillPolicy::NONE,
+            fills: if kind.may_be_filled { FillPolicy::DISABLED } else { FillPolicy::NONE },
             renews_lifetime: false,
             is_sharded: false,
             reads: None,
@@ -67,7 +67,17 @@ impl TemplateMeta {
     pub const fn filled_by(self, mut fills: FillPolicy) -> Self {
         // The work of a `Once` runs under a lease, which every write must end.
         fills.enabled |= matches!(self.kind.role, Role::Once);
+        fills.enabled &= !self.kind.may_be_filled;
         Self { fills, ends_fills: self.kind.is_filled && fills.enabled, ..self }
+    }
+
+    /// Sets that keys are filled, as the attribute of the field declares: `fills = true`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn filled(self) -> Self {
+        let mut fills = self.fills;
+        fills.enabled = true;
+        Self { fills, ends_fills: self.kind.is_filled || self.kind.may_be_filled, ..self }
     }
 
     /// Sets which server answers reads, as the attribute declares.
@@ -243,9 +253,14 @@ impl TemplateMeta {
         self.lifetime().duration().is_some() || (self.inherits_lifetime && self.stores())
     }
 
-    /// Whether `fills = false` makes a difference: kinds such as `Counter` never have fills.
-    pub(crate) const fn declares_no_fills(&self) -> bool {
-        self.kind.is_filled && !self.ends_fills
+    /// The value of `fills` in the declaration, if it makes a difference: `false` for a kind that
+    /// has fills by default, and `true` for one that has none.
+    pub(crate) const fn declared_fills(&self) -> Option<bool> {
+        match (self.kind.is_filled, self.ends_fills) {
+            (true, false) => Some(false),
+            (false, true) => Some(true),
+            _ => None,
+        }
     }
 
     /// Whether a write must end the fills of its key. Every write checks this. Without fills, a
@@ -273,7 +288,7 @@ impl Serialize for TemplateMeta {
             .collect();
         let ttl = self.lifetime().duration().map(|lifetime| lifetime.as_millis());
         let trim = self.trim();
-        let fields = 8 + usize::from(self.declares_no_fills()) + usize::from(trim.is_some());
+        let fields = 8 + usize::from(self.declared_fills().is_some()) + usize::from(trim.is_some());
         let mut template = serializer.serialize_struct("Template", fields)?;
         template.serialize_field("field", self.field)?;
         template.serialize_field("template", self.template)?;
@@ -282,10 +297,9 @@ impl Serialize for TemplateMeta {
         template.serialize_field("wire", self.wire_format())?;
         template.serialize_field("redis_type", self.redis_type())?;
         template.serialize_field("ttl_ms", &ttl)?;
-        if self.declares_no_fills() {
-            template.serialize_field("fills", &false)?;
-        } else {
-            template.skip_field("fills")?;
+        match self.declared_fills() {
+            Some(fills) => template.serialize_field("fills", &fills)?,
+            None => template.skip_field("fills")?,
         }
         match trim {
             Some(trim) => template.serialize_field("trim", &trim)?,

@@ -14,6 +14,7 @@ use super::change::Change;
 use crate::client::{Binding, CallOptions, Observed, Subject, call_options, missing_command, run};
 use crate::command::{all_fields, change_field, decode_record};
 use crate::error::{Error, Result};
+use crate::key::Companion;
 use crate::kind::{FieldWriter, Record, RecordFields};
 use crate::protocol::{
     ExpectedFields, FieldChanges, KeyLifetime, Keys, Packet, Reply, Request, ScriptCall, read, record_call,
@@ -256,7 +257,9 @@ impl<'f, S: Keyspace, T: RecordFields, R> UpdateRecord<'f, S, T, R> {
         loop {
             let (changes, after) = match (self.decide)(decode_record(there.clone())?) {
                 Change::Keep => return decode_record(there),
-                Change::Delete if there.is_empty() => return Ok(None),
+                // With fills, it also runs without a record: it stops a fill in progress from
+                // storing one.
+                Change::Delete if there.is_empty() && !self.key.template().ends_fills() => return Ok(None),
                 Change::Delete => (FieldChanges::deletion(), None),
                 Change::Set(record) => {
                     let mut fields = FieldWriter::new(binding.checks.most, binding.checks.verifies);
@@ -281,8 +284,15 @@ async fn read_all<S, T>(
     binding: &Arc<Binding>,
     deadline: Deadline,
 ) -> Result<HashFields> {
-    let request = Request::One(Packet::new("HGETALL", Keys::One(key.text())));
-    all_fields(read::one(run(Arc::clone(binding), &request, deadline, true, None).await?)?)
+    let read = Packet::new("HGETALL", Keys::One(key.text()));
+    let request = match key.template().ends_fills() {
+        // Also if nothing is stored later: records that were loaded before the update must not be
+        // stored after it.
+        true => Request::ending_fills_of(read, false),
+        false => Request::One(read),
+    };
+    let replies = run(Arc::clone(binding), &request, deadline, true, None).await?;
+    all_fields(read::requested_replies(&request, replies).and_then(read::one)?)
 }
 
 /// Makes the changes if all fields of the struct are as they were read. The inner error is what the
@@ -306,8 +316,14 @@ async fn replace<S, T: RecordFields>(
         };
         let lifetime = KeyLifetime::new(expiry, renews)?;
         let args = record_call(lifetime, renews, Some(&expected), changes);
-        ScriptCall { keys: Keys::One(key.text()), args }
+        let keys = match template.ends_fills() {
+            true => Keys::With(key.text(), Companion::Fill, None),
+            false => Keys::One(key.text()),
+        };
+        ScriptCall { keys, args }
     };
+    let copies = &binding.pool().local.reads.copies;
+    let _forgetting = copies.is_used().then(|| copies.forgetting(binding.wire_name(key.as_str())));
     // Not repeatable: a second run would find its own values and report them as another writer's.
     let reply = record_script().run(binding, call, deadline, false).await;
     let reply = reply.map_err(|error| missing_command(error, "HPEXPIRE", binding, &key.text()))?;

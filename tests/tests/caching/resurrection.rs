@@ -6,6 +6,7 @@
 //! variable here. The tests try all orders of the steps, each on an empty server. In the end, the
 //! key must not exist, or hold the value of the database or of a writer.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use redis_keyspace::cache::ValueSource;
 use redis_keyspace::scan::SweepProgress;
 use redis_keyspace::update::Change;
-use redis_keyspace::{Key, Keyspace, Redis, Text};
+use redis_keyspace::{Hash, Key, Keyspace, Redis, Set, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{Gate, PATIENCE, RealServer, Stepper};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -33,12 +34,20 @@ struct Keys {
     copied: fn(id: u32) -> Text,
     #[key("absent:{id}", negative_ttl = "1h")]
     absent: fn(id: u32) -> Text,
+    #[key("rows:{id}", fills = true)]
+    rows: fn(id: u32) -> Set<Text>,
+    #[key("kept_rows:{id}", fills = true, stale_for = "1h", negative_ttl = "1h")]
+    kept_rows: fn(id: u32) -> Set<Text>,
+    #[key("fields:{id}", fills = true)]
+    fields: fn(id: u32) -> Hash<Text, Text>,
 }
 
 /// The template under test.
 #[derive(Clone, Debug, Default)]
 struct Template {
     keeps: Arc<AtomicBool>,
+    /// Whether the key is a set, whose member is the value.
+    is_set: Arc<AtomicBool>,
 }
 
 impl Template {
@@ -50,16 +59,39 @@ impl Template {
         if self.keeps() { Keys::kept(id).on(redis) } else { Keys::text(id).on(redis) }
     }
 
+    fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::SeqCst)
+    }
+
+    fn rows(&self, id: u32, redis: &Redis) -> Key<Keys, Set<Text>> {
+        if self.keeps() { Keys::kept_rows(id).on(redis) } else { Keys::rows(id).on(redis) }
+    }
+
     fn name(&self) -> &'static str {
-        if self.keeps() { "back:kept:7" } else { "back:text:7" }
+        match (self.is_set(), self.keeps()) {
+            (false, false) => "back:text:7",
+            (false, true) => "back:kept:7",
+            (true, false) => "back:rows:7",
+            (true, true) => "back:kept_rows:7",
+        }
     }
 
     fn companion_key(&self) -> &'static str {
-        if self.keeps() { "back:kept:7%fill{back:kept:7}" } else { "back:text:7%fill{back:text:7}" }
+        match (self.is_set(), self.keeps()) {
+            (false, false) => "back:text:7%fill{back:text:7}",
+            (false, true) => "back:kept:7%fill{back:kept:7}",
+            (true, false) => "back:rows:7%fill{back:rows:7}",
+            (true, true) => "back:kept_rows:7%fill{back:kept_rows:7}",
+        }
     }
 
     fn mark(&self) -> &'static str {
-        if self.keeps() { "back:kept:%swept:kept" } else { "back:text:%swept:text" }
+        match (self.is_set(), self.keeps()) {
+            (false, false) => "back:text:%swept:text",
+            (false, true) => "back:kept:%swept:kept",
+            (true, false) => "back:rows:%swept:rows",
+            (true, true) => "back:kept_rows:%swept:kept_rows",
+        }
     }
 }
 
@@ -109,7 +141,24 @@ impl Hands {
         self.template.key(id, &self.redis)
     }
 
+    fn rows(&self) -> Key<Keys, Set<Text>> {
+        self.template.rows(7, &self.redis)
+    }
+
+    async fn read_rows(&self) -> HashSet<String> {
+        self.finds().await.into_iter().collect()
+    }
+
     async fn sweep(&self, expires: bool) -> SweepProgress {
+        if self.template.is_set() {
+            let swept = match (self.template.keeps(), expires) {
+                (true, true) => Keys::kept_rows_keys().all().expire(Duration::ZERO).on(&self.redis).await,
+                (true, false) => Keys::kept_rows_keys().all().delete().on(&self.redis).await,
+                (false, true) => Keys::rows_keys().all().expire(Duration::ZERO).on(&self.redis).await,
+                (false, false) => Keys::rows_keys().all().delete().on(&self.redis).await,
+            };
+            return swept.unwrap();
+        }
         let swept = match (self.template.keeps(), expires) {
             (true, true) => Keys::kept_keys().all().expire(Duration::ZERO).on(&self.redis).await,
             (true, false) => Keys::kept_keys().all().delete().on(&self.redis).await,
@@ -341,6 +390,9 @@ impl World {
         let key = template.key(7, &redis);
         key.get_or_set(|| async { String::new() }).await.unwrap();
         key.update(|value| value.push('x')).await.unwrap();
+        let rows = template.rows(7, &redis);
+        rows.sadd("x").await.unwrap();
+        Key::sunion([rows.clone()]).store(&rows).await.unwrap();
         Self { database, direct, redis, actors, template }
     }
 
@@ -364,6 +416,20 @@ impl World {
         let (key, name) = (self.key(), self.template.name());
         match before {
             Before::Cold | Before::NoRow => {}
+            Before::Warm | Before::Ahead if self.template.is_set() => {
+                let row = if before == Before::Warm { "1" } else { "2!" };
+                self.count(&["SADD", name, row]).await;
+                self.count(&["EXPIRE", name, "1000"]).await;
+            }
+            Before::Stale if self.template.is_set() => {
+                let rows = self.template.rows(7, &self.redis);
+                rows.get_or_set(|| async { HashSet::from(["1".to_owned()]) }).await.unwrap();
+                self.count(&["DEL", name]).await;
+            }
+            Before::Absent if self.template.is_set() => {
+                let rows = self.template.rows(7, &self.redis);
+                assert!(rows.get_or_set(|| async { HashSet::new() }).await.unwrap().is_empty());
+            }
             // Shorter than the template's lifetime, so an early refresh is due.
             Before::Warm => drop(self.command(&["SET", name, "1", "EX", "1000"]).await),
             Before::Ahead => drop(self.command(&["SET", name, "2!", "EX", "1000"]).await),
@@ -383,8 +449,16 @@ impl World {
         }
     }
 
+    async fn count(&self, words: &[&str]) -> i64 {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query_async(&mut self.direct.clone()).await.unwrap()
+    }
+
     /// Returns an outdated value that is left in the end.
     async fn old(&self) -> Option<String> {
+        if self.template.is_set() {
+            return self.old_rows().await;
+        }
         let (now, name) = (self.database.now().to_string(), self.template.name());
         let is_old = |value: &str| value != now && !value.ends_with('!');
         let bytes: Option<Vec<u8>> =
@@ -716,3 +790,7 @@ fn on_a_real_cluster() {
     let server = RealServer::start_node();
     on_one_thread(async { in_a_cluster(World::new(server.address()).await).await });
 }
+
+// Declared last, so that it can use the macros.
+#[path = "resurrection_of_collections.rs"]
+mod of_collections;

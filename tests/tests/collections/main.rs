@@ -11,6 +11,7 @@ mod command_table;
 mod disabled;
 mod elements;
 mod field_lifetimes;
+mod filled;
 mod geo;
 mod hashes;
 mod hyperloglogs;

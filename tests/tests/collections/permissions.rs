@@ -4,10 +4,11 @@ use redis_keyspace::{Redis, catalog};
 use redis_keyspace_tests::{PATIENCE, RealServer, require_in_scripts, unique_namespace, within};
 
 use crate::Keys;
+use crate::filled::FilledKeys;
 use crate::table::check_all;
 use crate::workers::Jobs;
 
-catalog!(CATALOG = [Keys, Jobs]);
+catalog!(CATALOG = [Keys, FilledKeys, Jobs]);
 
 #[test]
 fn a_user_with_the_rules_of_the_catalog_can_run_every_operation() {

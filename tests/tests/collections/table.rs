@@ -10,8 +10,8 @@ use redis_keyspace_tests::{
 };
 
 use crate::{
-    any_key, bitmaps, channels, combined, field_lifetimes, geo, hashes, hyperloglogs, lists, rankings,
-    records, scans, sets, sorted_sets, stream_groups, streams, workers,
+    any_key, bitmaps, channels, combined, field_lifetimes, filled, geo, hashes, hyperloglogs, lists,
+    rankings, records, scans, sets, sorted_sets, stream_groups, streams, workers,
 };
 
 /// The check of one operation. The handle is in scope.
@@ -42,6 +42,7 @@ const TABLES: &[Table] = &[
     hyperloglogs::TABLE,
     geo::TABLE,
     streams::TABLE,
+    filled::TABLE,
 ];
 
 pub(crate) async fn check_all(_: Redis) {
@@ -92,6 +93,8 @@ fn operations_of(source: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_operation_has_a_check() {
     let sources = [
+        include_str!("../../../redis-keyspace/src/cache/fields.rs"),
+        include_str!("../../../redis-keyspace/src/cache/key.rs"),
         include_str!("../../../redis-keyspace/src/command/channel.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/list.rs"),
         include_str!("../../../redis-keyspace/src/command/collection/list_take.rs"),

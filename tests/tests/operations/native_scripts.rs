@@ -4,7 +4,7 @@
 //! The test records the scripts and their calls from the library. Then it runs each on both
 //! servers, in sequence and on keys that were changed in one place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -71,6 +71,16 @@ struct Keys {
     record: fn(id: u32) -> Record<Profile>,
     #[key("jobs:{id}")]
     jobs: fn(id: u32) -> Stream<Text>,
+    #[key("filled_set:{id}", fills = true, stale_for = "1h", negative_ttl = "1h")]
+    filled_set: fn(id: u32) -> Set<Text>,
+    #[key("filled_list:{id}", fills = true)]
+    filled_list: fn(id: u32) -> List<Text>,
+    #[key("filled_ranks:{id}", fills = true)]
+    filled_ranks: fn(id: u32) -> SortedSet<Text>,
+    #[key("filled_hash:{id}", fills = true)]
+    filled_hash: fn(id: u32) -> Hash<Text, Text>,
+    #[key("filled_record:{id}", fills = true)]
+    filled_record: fn(id: u32) -> Record<Profile>,
     #[key("dead:{id}", trim = "~10")]
     dead: fn(id: u32) -> Stream<Text>,
 }
@@ -171,11 +181,36 @@ async fn use_scripts(redis: &Redis) {
     record.update(|record| record.name = Some("value".to_owned())).await.unwrap();
     record.update(|record| record.name = None).await.unwrap();
     record.update_with(|_| Change::Delete).await.unwrap();
+    fill_collections(redis).await;
     let jobs = Keys::jobs(1).on(redis);
     jobs.group("workers").create(ReadFrom::Start).await.unwrap();
     // Not an ID of the server, which would be another one at each run.
     jobs.xadd("value").id(StreamId::new(1, 1)).await.unwrap();
     use_a_worker(&jobs).await;
+}
+
+/// Loads whole collections, which do not exist at first, and replaces them.
+async fn fill_collections(redis: &Redis) {
+    let set = Keys::filled_set(1).on(redis);
+    let members = || async { HashSet::from(["value".to_owned()]) };
+    set.get_or_set(members).await.unwrap();
+    set.get_or_set(members).refresh().await.unwrap();
+    set.get_or_set(|| async { HashSet::new() }).refresh().await.unwrap();
+    let list = Keys::filled_list(1).on(redis);
+    let ranks = Keys::filled_ranks(1).on(redis);
+    let record = Keys::filled_record(1).on(redis);
+    for _ in 0..2 {
+        list.get_or_set(|| async { vec!["value".to_owned()] }).refresh().await.unwrap();
+        ranks.get_or_set(|| async { vec![("value".to_owned(), 7.0)] }).refresh().await.unwrap();
+        let loaded = || async { Profile { name: Some("value".to_owned()), visits: 7 } };
+        record.get_or_set(loaded).refresh().await.unwrap();
+    }
+    record.update(|record| record.visits = 8).await.unwrap();
+    let hash = Keys::filled_hash(1).on(redis);
+    let load = |names: Vec<String>| async { names.into_iter().map(|name| (name, "value".to_owned())) };
+    for names in [["one", "two"], ["two", "three"]] {
+        hash.hget_or_set_many(names.map(str::to_owned), load).await.unwrap();
+    }
 }
 
 /// Runs a job until it is a dead letter. It takes long, so that it is renewed.

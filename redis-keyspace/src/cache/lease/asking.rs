@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::place::{Grant, LeaseAnswer, LeaseMode, LeasePlace};
+use super::place::{Grant, LeaseAnswer, LeaseMode, LeasePlace, unexpected};
 use crate::error::Result;
 use crate::protocol::Reply;
 use crate::random::token;
@@ -29,12 +29,36 @@ pub(super) async fn ask(
     looks: bool,
 ) -> Vec<Result<LeaseAnswer<Grant>>> {
     let Some(first) = places.first().cloned() else { return Vec::new() };
+    if first.field.is_some() {
+        return ask_for_fields(&first, places, mode, looks).await;
+    }
     let tokens: Vec<_> = places.iter().map(|_| token()).collect();
     let calls: Vec<_> =
         places.iter().zip(&tokens).map(|(place, token)| place.begin_call(token, mode, looks)).collect();
     let asked: Asked = Box::pin(async move { first.run(calls, true).await });
     let replies = Asking { places, tokens, asked: Some(asked) }.await;
     places.iter().zip(replies).map(|(place, reply)| place.answer(mode, reply?)).collect()
+}
+
+/// Requests the lease of a hash for several of its fields.
+async fn ask_for_fields(
+    hash: &LeasePlace,
+    fields: &[LeasePlace],
+    mode: LeaseMode,
+    looks: bool,
+) -> Vec<Result<LeaseAnswer<Grant>>> {
+    let token = token();
+    let mut call = hash.begin_call(&token, mode, looks);
+    fields.iter().filter_map(|place| place.field.as_deref()).for_each(|field| call.args.push(field));
+    let place = hash.clone();
+    let asked: Asked = Box::pin(async move { place.run(vec![call], true).await });
+    let places = std::slice::from_ref(hash);
+    let mut replies = Asking { places, tokens: vec![token], asked: Some(asked) }.await;
+    let reply = replies.pop().unwrap_or_else(|| Err(unexpected()));
+    match reply.and_then(|reply| hash.answer_for_fields(fields.len(), mode, reply)) {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => fields.iter().map(|_| Err(error.clone())).collect(),
+    }
 }
 
 impl Future for Asking<'_> {

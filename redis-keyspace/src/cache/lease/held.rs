@@ -3,8 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -27,12 +29,28 @@ pub(crate) enum FillOutcome<'v> {
     Absent(Duration),
 }
 
-/// The right to fill a key. It is renewed in the background until it is dropped.
+/// The right to fill a key, or a field of a hash. The fields of one request share a lease.
 pub(crate) struct Lease {
+    held: Arc<HeldLease>,
+    field: Option<Bytes>,
+    /// Whether the field is replaced although it has a value, which can't be decoded.
+    replaces: bool,
+}
+
+/// A lease that is renewed in the background until it is dropped.
+struct HeldLease {
     place: LeasePlace,
     token: Arc<str>,
     renewal: Option<AbortHandle>,
-    ended: bool,
+    ended: AtomicBool,
+}
+
+/// A call that ends a lease.
+struct Ending {
+    held: Arc<HeldLease>,
+    call: ScriptCall,
+    /// The positions of the outcomes that it stores.
+    of: Vec<usize>,
 }
 
 impl LeasePlace {
@@ -44,10 +62,16 @@ impl LeasePlace {
         looks: bool,
     ) -> Vec<Result<LeaseAnswer<Lease>>> {
         let answers = ask(places, mode, looks).await;
+        let mut of_fields: Option<Arc<HeldLease>> = None;
         let with_lease = |(place, answer): (&Self, Result<LeaseAnswer<Grant>>)| {
             Ok(match answer.map_err(|error| place.explain(error))? {
                 LeaseAnswer::Leads(grant, stale) => {
-                    LeaseAnswer::Leads(Lease::new(place.clone(), grant), stale)
+                    let new = || Arc::new(HeldLease::new(place.clone(), grant));
+                    let held = match place.field {
+                        Some(_) => Arc::clone(of_fields.get_or_insert_with(new)),
+                        None => new(),
+                    };
+                    LeaseAnswer::Leads(Lease { held, field: place.field.clone(), replaces: !looks }, stale)
                 }
                 LeaseAnswer::Value(bytes) => LeaseAnswer::Value(bytes),
                 LeaseAnswer::Absent => LeaseAnswer::Absent,
@@ -64,85 +88,139 @@ impl LeasePlace {
     }
 }
 
-impl Lease {
+impl HeldLease {
     fn new(place: LeasePlace, Grant { token, lasts }: Grant) -> Self {
         let token: Arc<str> = token.into();
         let renewal = Handle::try_current()
             .ok()
             .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token), lasts)).abort_handle());
-        Self { place, token, renewal, ended: false }
+        Self { place, token, renewal, ended: AtomicBool::new(false) }
     }
+}
 
+impl Lease {
     pub(crate) fn token(&self) -> &Arc<str> {
-        &self.token
+        &self.held.token
     }
 
     /// Stores the loaded values of all keys whose lease is still held. Returns whether each was
     /// stored.
     pub(crate) async fn finish(ends: Vec<(Self, FillOutcome<'_>)>) -> Vec<Result<bool>> {
-        let (mut leases, mut calls, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
-        for (lease, outcome) in ends {
-            match lease.finish_call(&outcome) {
-                Ok(call) => {
-                    leases.push(lease);
-                    calls.push(call);
-                    outcomes.push(None);
-                }
+        let mut outcomes: Vec<Result<bool>> = ends.iter().map(|_| Err(unexpected())).collect();
+        let mut endings: Vec<Ending> = Vec::new();
+        for ((nth, (lease, outcome)), place) in ends.into_iter().enumerate().zip(&mut outcomes) {
+            let added = match &lease.field {
+                Some(field) => lease.add_field(field, &outcome, nth, &mut endings),
+                None => lease.finish_call(&outcome).map(|call| {
+                    endings.push(Ending { held: Arc::clone(&lease.held), call, of: vec![nth] });
+                    true
+                }),
+            };
+            match added {
+                Ok(true) => {}
+                Ok(false) => *place = Ok(true),
                 // Nothing is sent for this key. Dropping the lease releases it.
-                Err(error) => outcomes.push(Some(Err(lease.place.explain(error)))),
+                Err(error) => *place = Err(lease.held.place.explain(error)),
             }
         }
-        let replies = match leases.first() {
-            Some(first) => first.place.clone().run(calls, false).await,
-            None => Vec::new(),
-        };
-        let mut stored = leases.into_iter().zip(replies).map(|(mut lease, reply)| {
+        let Some(first) = endings.first() else { return outcomes };
+        let place = first.held.place.clone();
+        let calls = endings.iter().map(|ending| ending.call.clone()).collect();
+        for (Ending { held, of, .. }, reply) in endings.into_iter().zip(place.run(calls, false).await) {
             // After an error, dropping the lease releases it, so that no other caller waits for it.
-            lease.ended = reply.is_ok();
-            reply.map_err(|error| lease.place.explain(error)).and_then(is_stored)
-        });
+            held.ended.store(reply.is_ok(), Ordering::Relaxed);
+            let stored = reply.map_err(|error| held.place.explain(error)).and_then(is_stored);
+            for nth in of {
+                if let Some(outcome) = outcomes.get_mut(nth) {
+                    *outcome = stored.clone();
+                }
+            }
+        }
         outcomes
-            .into_iter()
-            .map(|outcome| outcome.or_else(|| stored.next()).unwrap_or_else(|| Err(unexpected())))
-            .collect()
+    }
+
+    /// Adds the value of a field to the call that ends the lease of its hash. Returns whether there
+    /// is a value.
+    fn add_field(
+        &self,
+        field: &[u8],
+        outcome: &FillOutcome<'_>,
+        nth: usize,
+        endings: &mut Vec<Ending>,
+    ) -> Result<bool> {
+        let FillOutcome::Value { encoded, expiry, .. } = outcome else { return Ok(false) };
+        let index = match endings.iter().position(|ending| Arc::ptr_eq(&ending.held, &self.held)) {
+            Some(index) => index,
+            None => {
+                let mut call = self.held.place.call(b"fields", &self.held.token);
+                match expiry {
+                    Expiry::After(lifetime) => call.args.push_int(millis(*lifetime)?),
+                    _ => call.args.push(b""),
+                }
+                call.args.push(if self.held.place.renews_lifetime() { b"1" } else { b"0" });
+                endings.push(Ending { held: Arc::clone(&self.held), call, of: Vec::new() });
+                endings.len() - 1
+            }
+        };
+        if let Some(ending) = endings.get_mut(index) {
+            ending.call.args.push(if self.replaces { b"1" } else { b"0" });
+            ending.call.args.push(field);
+            ending.call.args.push(encoded);
+            ending.of.push(nth);
+        }
+        Ok(true)
     }
 
     fn finish_call(&self, outcome: &FillOutcome<'_>) -> Result<ScriptCall> {
+        let place = &self.held.place;
         let kept = |time: Duration| millis(time.min(LONGEST_KEPT));
         match outcome {
+            FillOutcome::Value { encoded, expiry, stale } if place.form.is_collection() => {
+                let mut call = place.call(b"fill", &self.held.token);
+                // A copy is one value, so it must not be larger than values may be.
+                let most = place.binding.pool().settings.sizes().value;
+                let stale = if encoded.len() > most { Duration::ZERO } else { *stale };
+                call.args.push_int(kept(stale)?);
+                call.args.push(if stale.is_zero() { b"" } else { encoded });
+                place.push_read(&mut call.args);
+                place.form.push_commands(encoded, *expiry, &mut call.args)?;
+                Ok(call)
+            }
             FillOutcome::Value { encoded, expiry, stale } => {
-                let mut call = self.place.call(b"store", &self.token);
+                let mut call = place.call(b"store", &self.held.token);
                 call.args.push_int(kept(*stale)?);
                 call.args.push(encoded);
                 expiry.push_for_set(&mut call.args)?;
                 Ok(call)
             }
             FillOutcome::Absent(time) => {
-                let mut call = self.place.call(b"absent", &self.token);
+                let mut call = place.call(b"absent", &self.held.token);
                 call.args.push_int(kept(*time)?);
+                place.push_read(&mut call.args);
                 Ok(call)
             }
         }
     }
 
     /// Releases leases, so that no caller waits for them. A lease that other processes joined
-    /// remains theirs.
-    pub(crate) async fn release(mut leases: Vec<Self>) {
-        let Some(first) = leases.first() else { return };
+    /// remains theirs, and one that other fields share remains.
+    pub(crate) async fn release(leases: Vec<Self>) {
+        let last: Vec<_> = leases.into_iter().filter_map(|lease| Arc::into_inner(lease.held)).collect();
+        let Some(first) = last.first() else { return };
         let place = first.place.clone();
-        let calls = leases.iter().map(|lease| lease.place.call(b"release", &lease.token)).collect();
+        let calls = last.iter().map(|held| held.place.call(b"release", &held.token)).collect();
         // If the release fails, the leases expire.
         let _ = place.run(calls, true).await;
-        leases.iter_mut().for_each(|lease| lease.ended = true);
+        last.iter().for_each(|held| held.ended.store(true, Ordering::Relaxed));
     }
 }
 
-impl Drop for Lease {
+impl Drop for HeldLease {
     fn drop(&mut self) {
         if let Some(renewal) = self.renewal.take() {
             renewal.abort();
         }
-        if self.ended {
+        if *self.ended.get_mut() {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
@@ -154,7 +232,9 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("key", &short_name(self.place.key.as_str())).finish_non_exhaustive()
+        f.debug_struct("Lease")
+            .field("key", &short_name(self.held.place.key.as_str()))
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::script::SCRIPT;
+use crate::cache::form::FillForm;
+use crate::cache::packed;
 use crate::client::{Binding, Observed, Subject};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
-use crate::protocol::{Args, Keys, Reply, ScriptCall};
+use crate::protocol::{Args, Keys, Reply, ScriptCall, read};
 use crate::schema::{Key, Keyspace, TemplateMeta, sweep_mark};
 use crate::time::Deadline;
 
@@ -81,6 +83,9 @@ pub(crate) struct LeasePlace {
     lasts: Option<Duration>,
     /// The token of a lease to take over even though it is held.
     instead_of: Option<Arc<str>>,
+    pub(super) form: FillForm,
+    /// The field to fill, if it is not the whole key.
+    pub(super) field: Option<Bytes>,
 }
 
 impl LeasePlace {
@@ -92,7 +97,17 @@ impl LeasePlace {
         let timeout = timeout.unwrap_or(binding.timeout);
         let subject = Subject::new(Some(S::META), Some(key.template()), "EVALSHA");
         let mark = Some(sweep_mark(key.template()));
-        Self { binding, key: key.text(), mark, subject, timeout, lasts: None, instead_of: None }
+        Self {
+            binding,
+            key: key.text(),
+            mark,
+            subject,
+            timeout,
+            lasts: None,
+            instead_of: None,
+            form: FillForm::VALUE,
+            field: None,
+        }
     }
 
     /// Adapts the place to work that runs once: the lease lasts longer without renewal, and
@@ -100,6 +115,23 @@ impl LeasePlace {
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
         self
+    }
+
+    /// Sets the commands that read and store the value.
+    pub(crate) fn of_form(mut self, form: FillForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Sets the field to fill.
+    pub(crate) fn of_field(mut self, field: Option<Bytes>) -> Self {
+        self.field = field;
+        self
+    }
+
+    /// Whether every write renews the lifetime of the key.
+    pub(super) fn renews_lifetime(&self) -> bool {
+        self.subject.template.is_some_and(TemplateMeta::renews_lifetime)
     }
 
     /// Takes over the lease with this token even though it is held.
@@ -127,10 +159,18 @@ impl LeasePlace {
         call.args.push_int(self.lasts(mode).as_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
-        if let Some(token) = &self.instead_of {
-            call.args.push(token.as_bytes());
+        if self.instead_of.is_some() || !self.form.is_single() {
+            call.args.push(self.instead_of.as_deref().unwrap_or_default().as_bytes());
         }
+        self.push_read(&mut call.args);
         call
+    }
+
+    /// Appends the name of the command that reads the key, unless it is `GET`.
+    pub(super) fn push_read(&self, args: &mut Args) {
+        if !self.form.is_single() {
+            args.push(self.form.read.as_bytes());
+        }
     }
 
     /// Runs calls for keys of the same binding. Each call has its own outcome.
@@ -193,12 +233,15 @@ impl LeasePlace {
         let Reply::Array(parts) = reply else { return Err(unexpected()) };
         let mut parts = parts.into_iter();
         let what = parts.next();
+        if what == Some(Reply::Int(0)) {
+            let value = parts.next().map(packed::of_reply).transpose()?.flatten();
+            return value.map(LeaseAnswer::Value).ok_or_else(unexpected);
+        }
         let mut bytes = || match parts.next() {
             Some(Reply::Bulk(bytes)) => Some(bytes),
             _ => None,
         };
         match what {
-            Some(Reply::Int(0)) => bytes().map(LeaseAnswer::Value).ok_or_else(unexpected),
             Some(Reply::Int(3)) => Ok(LeaseAnswer::Absent),
             Some(Reply::Int(4)) => {
                 let version = bytes().unwrap_or_default();
@@ -216,6 +259,41 @@ impl LeasePlace {
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// Reads the reply to a request for the lease of this many fields.
+    pub(super) fn answer_for_fields(
+        &self,
+        count: usize,
+        mode: LeaseMode,
+        reply: Reply,
+    ) -> Result<Vec<LeaseAnswer<Grant>>> {
+        let Reply::Array(parts) = reply else { return Err(unexpected()) };
+        let mut parts = parts.into_iter();
+        let token = match (parts.next(), parts.next()) {
+            (Some(Reply::Int(0)), Some(Reply::Array(values))) => {
+                let values: Result<Option<Vec<Bytes>>> = values.into_iter().map(read::to_bytes).collect();
+                let values = values?.ok_or_else(unexpected)?;
+                return Ok(values.into_iter().map(LeaseAnswer::Value).collect());
+            }
+            (Some(Reply::Int(3)), _) => return Ok((0..count).map(|_| LeaseAnswer::Absent).collect()),
+            // Several processes may load fields of a hash at the same time.
+            (Some(Reply::Int(1 | 2)), Some(Reply::Bulk(token))) => token,
+            _ => return Err(unexpected()),
+        };
+        let token = String::from_utf8(token.into()).map_err(|_| unexpected())?;
+        let values = match parts.nth(1) {
+            Some(Reply::Array(values)) => values,
+            // The values were not asked for.
+            _ => (0..count).map(|_| Reply::Nil).collect(),
+        };
+        let answer = |value| {
+            Ok(match read::to_bytes(value)? {
+                Some(bytes) => LeaseAnswer::Value(bytes),
+                None => LeaseAnswer::Leads(Grant { token: token.clone(), lasts: self.lasts(mode) }, None),
+            })
+        };
+        values.into_iter().map(answer).collect()
     }
 
     /// Returns whether the leases with these tokens are still held.

@@ -6,24 +6,34 @@ use crate::protocol::LuaScript;
 /// `ARGV`: the operation, the token of the caller, and the arguments of the operation:
 ///
 /// - `begin`, a time in milliseconds, a mode, `1` to read the key first, and optionally the token
-///   of a lease to take over even though it is held. Acquires the lease. If another caller holds
+///   of a lease to take over even though it is held, and the command that reads the key, if it is
+///   not `GET`. Acquires the lease. If another caller holds
 ///   it, mode `share` joins that lease, `force` takes it over, and `wait`, `try` and `work` leave
 ///   it alone. Returns `{0, value}`, `{1, token, stale}` for a lease of the caller, `{2, token,
 ///   stale}` for a lease of another holder, `{3}` for a key known to have no value, and in mode
 ///   `work` `{4, version}` for a companion key of another format version.
 /// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`;
-///   or `absent`, the time in milliseconds to remember that no value exists. Both return 1. They
-///   return 0 and do nothing if the lease ended or the key changed.
+///   `fill`, that time, the stale copy, the command that reads the collection, and the commands
+///   that store it, each with its name, the number of its arguments after the key, and these; or
+///   `absent`, the time in milliseconds to remember that no value exists, and optionally the
+///   command that reads the key. All return 1. They return 0 and do nothing if the lease ended or
+///   the key changed. If a command of `fill` fails, the collection is deleted: a part of it would
+///   look like the whole.
+/// - `fields`, the lifetime of the hash in milliseconds or nothing, `1` if every write renews it,
+///   and for each field `1` to replace its value or `0` to keep it, its name, and the value.
+///   Returns 1, and keeps a lease that other callers joined; or 0 if the lease ended. For fields,
+///   the command of `begin` is `HMGET`, followed by their names, and the lists that it returns end
+///   with their values if the key is read first.
 /// - `renew`, a time in milliseconds; or `release`, which keeps a lease that other callers joined.
 ///   Both return whether the lease was held.
 /// - `peek` returns the token of the holder.
 ///
 /// The companion key is a hash: `v`, the version of this format; `lease`, the token; `until`, when
-/// the lease ends; `seen`, the digest of the value when the lease was acquired; `ends`, when that
-/// value expires; `shared`, whether other callers joined; `absent`, until when the key is known to
-/// have no value; `stale` and `kept`, a copy of the value and until when it may be served; `mark`,
-/// the sweep mark at that time. The hash of the sweep mark has `at`, which identifies the mark, and
-/// `copies` if companion keys hold more than leases.
+/// the lease ends; `seen`, the digest of the value when the lease was acquired, or `fields`;
+/// `ends`, when that value expires; `shared`, whether other callers joined; `absent`, until when
+/// the key is known to have no value; `stale` and `kept`, a copy of the value and until when it may
+/// be served; `mark`, the sweep mark at that time. The hash of the sweep mark has `at`, which
+/// identifies the mark, and `copies` if companion keys hold more than leases.
 ///
 /// Every write to the key deletes the companion key, and every deletion by pattern changes the
 /// mark. A companion key is void if it has another mark, or if the mark is missing because the
@@ -49,19 +59,46 @@ local function keep(ms)
   if redis.call('PTTL', KEYS[2]) < ms then redis.call('PEXPIRE', KEYS[2], string.format('%.0f', ms)) end
 end
 local function free() redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen', 'ends', 'shared') end
+local ranges = {LRANGE = {'0', '-1'}, ZRANGE = {'0', '-1', 'WITHSCORES'}}
+local function look(command)
+  if command == 'HMGET' then return redis.call('HMGET', KEYS[1], unpack(ARGV, 8)) end
+  if command == 'GET' then return redis.call('GET', KEYS[1]) end
+  local elements = redis.call(command, KEYS[1], unpack(ranges[command] or {}))
+  return #elements > 0 and elements
+end
+local function digest(there, command)
+  if command == 'HMGET' then return 'fields' end
+  if not there then return '' end
+  if command == 'GET' then return redis.sha1hex(there) end
+  local entries, width = {}, command == 'HGETALL' and 2 or 1
+  for i = 1, #there, width do
+    local entry = #there[i] .. ':' .. there[i]
+    if width == 2 then entry = entry .. #there[i + 1] .. ':' .. there[i + 1] end
+    entries[#entries + 1] = entry
+  end
+  if command == 'HGETALL' or command == 'SMEMBERS' then table.sort(entries) end
+  return redis.sha1hex(table.concat(entries))
+end
 local what, token = ARGV[1], ARGV[2]
 if what == 'peek' then return lease or false end
 if what == 'begin' then
   local ms, mode = tonumber(ARGV[3]), ARGV[4]
-  local there = redis.call('GET', KEYS[1])
+  local command = ARGV[7] or 'GET'
+  local there = look(command)
+  local values
   if ARGV[5] == '1' then
-    if there then return {0, there} end
+    local complete = there
+    if command == 'HMGET' then
+      values = there
+      for i = 1, #there do complete = complete and there[i] end
+    end
+    if complete then return {0, there} end
     if left(beside[5]) > 0 then return {3} end
   end
   if mode == 'work' and version and version ~= '1' then return {4, version} end
-  local sight = there and redis.sha1hex(there) or ''
+  local sight = digest(there, command)
   local stale = left(beside[6]) > 0 and redis.call('HGET', KEYS[2], 'stale')
-  if lease == token then return {1, token, stale} end
+  if lease == token then return {1, token, stale, values} end
   if lease and mode ~= 'force' and lease ~= ARGV[6] and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
     if mode == 'share' then
       write('shared', '1')
@@ -70,7 +107,7 @@ if what == 'begin' then
         keep(ms)
       end
     end
-    return {2, lease, stale}
+    return {2, lease, stale, values}
   end
   if not mark then
     mark = token
@@ -82,7 +119,7 @@ if what == 'begin' then
   write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0')
   redis.call('HDEL', KEYS[2], 'absent', 'shared')
   keep(ms)
-  return {1, token, stale}
+  return {1, token, stale, values}
 end
 if lease ~= token then return 0 end
 if what == 'renew' then
@@ -94,13 +131,41 @@ if what == 'release' then
   if not beside[8] then free() end
   return 1
 end
+if what == 'fields' then
+  local starts = ARGV[3] ~= '' and (ARGV[4] == '1' or redis.call('EXISTS', KEYS[1]) == 0)
+  for i = 5, #ARGV, 3 do
+    redis.call(ARGV[i] == '1' and 'HSET' or 'HSETNX', KEYS[1], ARGV[i + 1], ARGV[i + 2])
+  end
+  if starts then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+  if not beside[8] then free() end
+  return 1
+end
 free()
-local there, ms = redis.call('GET', KEYS[1]), tonumber(ARGV[3])
-local expired = not there and beside[7] and beside[7] ~= '0' and left(beside[7]) <= 0
-if seen ~= (there and redis.sha1hex(there) or '') and not expired then return 0 end
+local command, ms = what == 'fill' and ARGV[5] or what == 'absent' and ARGV[4] or 'GET', tonumber(ARGV[3])
+local sight
+if command ~= 'GET' and seen == '' then
+  sight = redis.call('EXISTS', KEYS[1]) == 1 and 'any' or ''
+else
+  sight = digest(look(command), command)
+end
+local expired = sight == '' and beside[7] and beside[7] ~= '0' and left(beside[7]) <= 0
+if seen ~= sight and not expired then return 0 end
 redis.call('UNLINK', KEYS[2])
 if what == 'store' then
   redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
+  if ms > 0 then write('stale', ARGV[4], 'kept', at(ms)) end
+elseif what == 'fill' then
+  redis.call('UNLINK', KEYS[1])
+  local place = 6
+  while ARGV[place] do
+    local last = place + 1 + tonumber(ARGV[place + 1])
+    local reply = redis.pcall(ARGV[place], KEYS[1], unpack(ARGV, place + 2, last))
+    if type(reply) == 'table' and reply.err then
+      redis.call('UNLINK', KEYS[1])
+      return reply
+    end
+    place = last + 1
+  end
   if ms > 0 then write('stale', ARGV[4], 'kept', at(ms)) end
 else
   redis.call('UNLINK', KEYS[1])

@@ -34,7 +34,7 @@ impl<T> Command<T> {
         fill: impl FnOnce(&mut Args) -> Result<()>,
         decode: Decode<T>,
     ) -> Self {
-        Self::on_key(key, command, fill, decode)
+        Self::on_key(key, command, fill, decode).ending_fills()
     }
 
     /// Creates a command that may create the key. It then sets the declared lifetime.
@@ -49,7 +49,8 @@ impl<T> Command<T> {
             Ok(Request::One(kept(key, packet)?))
         });
         let request = request.map_err(|error| key.explain(command, error));
-        Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
+        let command = Self::new::<S>(command, Some(key.template()), request, decode);
+        command.on_target(key.redis().into()).ending_fills()
     }
 
     /// Creates a command that changes elements and never creates the key. It sets the lifetime only
@@ -63,7 +64,7 @@ impl<T> Command<T> {
         if key.template().renews_lifetime() {
             return Self::write_of(key, command, args, decode);
         }
-        Self::on_key(key, command, |out| append(out, args), decode)
+        Self::on_key(key, command, |out| append(out, args), decode).ending_fills()
     }
 
     /// Creates a command that reads with any number of elements as arguments. Without elements,
@@ -110,7 +111,8 @@ impl<T> Command<T> {
     pub(super) fn and_trim(mut self, trim: Packet, decode: Decode<T>) -> Self {
         self.request = self.request.map(|request| match request {
             Request::One(packet) => Request::Atomic(vec![packet, trim]),
-            Request::Atomic(mut packets) => {
+            // A pipeline is one command, and the command that ends fills.
+            Request::Atomic(mut packets) | Request::Pipeline(mut packets) => {
                 packets.push(trim);
                 Request::Atomic(packets)
             }
@@ -155,7 +157,8 @@ impl<T> Command<T> {
         }
         let request = elements.and_then(|elements| many(key, command, &[], elements, Ok));
         let request = request.map_err(|error| key.explain(command, error));
-        Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
+        let command = Self::new::<S>(command, Some(key.template()), request, decode);
+        command.on_target(key.redis().into()).ending_fills()
     }
 }
 

@@ -55,6 +55,7 @@ pub use push::Push;
 pub use random::{HRandFields, ZRandMembers};
 pub use records::Incr;
 pub(crate) use records::{all as all_fields, change as change_field, decode as decode_record};
+pub(crate) use scores::text as score_text;
 pub use set_algebra::{SetCard, SetCombine};
 pub use sorted_algebra::{ScoreAggregate, ZCombine};
 pub use sorted_set_writes::{ZAdd, ZIncrBy};

@@ -13,6 +13,7 @@ use super::pop::{BlockingPop, Pop};
 use super::several::{self, SeveralKeys};
 use super::sorted_sets::pairs;
 use crate::command::base::{Command, IntoCommand};
+use crate::command::endings::Endings;
 use crate::error::Result;
 use crate::kind::{List, SingleValue, SortedSet};
 use crate::protocol::{Args, Decode, KeyCount, Replies, Reply, Request};
@@ -130,9 +131,15 @@ impl<R> MultiPop<R> {
     ) -> Self {
         let mut args = Args::default();
         args.push(word);
+        let keys: Vec<_> = keys.into_iter().collect();
+        let endings = Endings::of(&keys);
         let mut command = SeveralKeys::of(keys).command::<S, R>(command, KeyCount::Sent, Ok(args), decode);
         let request = std::mem::replace(&mut command.request, Ok(Request::Empty));
-        command.request = several::check_names(request);
+        // Any of the keys may be the one that is written.
+        command.request = several::check_names(request).map(|request| match request {
+            Request::One(packet) => endings.before(vec![packet]),
+            request => request,
+        });
         Self(Pop::new(command, blocking, decode))
     }
 
@@ -144,7 +151,7 @@ impl<R> MultiPop<R> {
     /// Takes up to this many elements of one key; with 0 none, and nothing is sent.
     pub fn count(mut self, count: u32) -> Self {
         let command = self.0.command();
-        if let Ok(Request::One(packet)) = &mut command.request {
+        if let Some(packet) = command.request.as_mut().ok().and_then(Request::requested_mut) {
             let mut args = Args::default();
             packet.args.iter().take(1).for_each(|end| args.push(end));
             args.push(b"COUNT");

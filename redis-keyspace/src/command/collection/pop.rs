@@ -97,8 +97,16 @@ impl<R> Pop<R> {
         command.decode = self.decode;
         command.call.wait_for_elements(limit);
         let request = std::mem::replace(&mut command.request, Ok(Request::Empty));
-        command.request = request.and_then(|request| {
-            let Request::One(mut packet) = request else { return Ok(request) };
+        command.request = request.and_then(|mut request| {
+            let is_atomic = matches!(request, Request::Atomic(_));
+            let Some(packet) = request.requested_mut() else { return Ok(request) };
+            if is_atomic {
+                return Err(Error::invalid_input(format!(
+                    "{} can't remove the stale copy or the negative entry in the same atomic step, because it waits: \
+                     remove `stale_for` and `negative_ttl` from the template, or leave `block` out",
+                    self.blocking
+                )));
+            }
             if limit.is_zero() {
                 return Err(Error::invalid_input(
                     "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",
@@ -114,7 +122,7 @@ impl<R> Pop<R> {
             // The handle may still set a TTL for the keyspace.
             packet.lifetime = packet.lifetime.map(|_| PacketLifetime::Impossible);
             packet.name = self.blocking;
-            Ok(Request::One(packet))
+            Ok(request)
         });
         BlockingPop(self.command)
     }

@@ -37,7 +37,8 @@ pub(super) fn write<S: Keyspace, T: RecordFields>(
                 Request::One(Packet::changing_record(keys, lifetime, renews, inherits, &changes))
             });
             let request = request.map_err(|error| key.explain("HSET", error));
-            Command::new::<S>("HSET", Some(template), request, written).on_target(key.redis().into())
+            let command = Command::new::<S>("HSET", Some(template), request, written);
+            command.on_target(key.redis().into()).ending_fills()
         }
     }
 }
@@ -223,7 +224,8 @@ pub(super) fn increment_of<S: Keyspace, V, R>(
         Ok(Request::One(Packet::incrementing(keys, lifetime, renews, inherits, &increment)))
     });
     let request = request.map_err(|error| key.explain(command, error));
-    Command::new::<S>(command, Some(template), request, decode).on_target(key.redis().into())
+    let command = Command::new::<S>(command, Some(template), request, decode);
+    command.on_target(key.redis().into()).ending_fills()
 }
 
 command_builder!(Incr<S, T, V, R> => R, where S: Keyspace, T: RecordFields, V: Summable, R: 'static);

@@ -24,7 +24,7 @@ pub(super) fn push(args: &mut Args, score: f64) -> Result<()> {
 
 /// Returns the shortest text that is read back as the same number. Negative zero becomes zero,
 /// because the server returns either of them.
-fn text(score: f64) -> Result<String> {
+pub(crate) fn text(score: f64) -> Result<String> {
     if score.is_nan() {
         return Err(Error::invalid_input("NaN can't be a score: it has no place in an order"));
     }

@@ -3,6 +3,7 @@
 use super::base;
 use crate::client::{Redis, same_server};
 use crate::command::base::Command;
+use crate::command::endings::Endings;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::kind::Kind;
@@ -142,7 +143,8 @@ impl<T> Store<T> {
             let renews = replaces || template.renews_lifetime();
             packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
             packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
-            Ok(Request::One(packet))
+            // Only the destination is written.
+            Ok(Endings::of([to]).before(vec![packet]))
         });
         let request = request.map_err(|error| to.explain(command, error));
         Command::new::<S>(command, Some(to.template()), request, decode).on_target(redis.into())
@@ -176,7 +178,7 @@ pub(super) fn moving<S: Keyspace, V: Kind, T>(
         let renews = template.renews_lifetime();
         packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
         packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
-        Ok(Request::One(packet))
+        Ok(Endings::of([from, to]).before(vec![packet]))
     });
     let request = request.map_err(|error| from.explain(command, error));
     Command::new::<S>(command, Some(from.template()), request, decode).on_target(redis.into())

@@ -37,6 +37,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | remove | [`hdel`], [`hdel_many`], [`hget_del`] |
 /// | lifetimes of fields | [`hexpire`], [`hexpire_at`], [`httl`], [`hexpire_time`], [`hpersist`], [`hget_ex`] |
 /// | large hashes | [`hscan`] |
+/// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; single fields: [`hget_or_set_many`], [`try_hget_or_set_many`]; see [caching](crate::guide::caching#collections) |
 ///
 /// [`hget_del`]: crate::Key::hget_del
 /// [`hexpire`]: crate::Key::hexpire
@@ -61,6 +62,12 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`hrandfields`]: crate::Key::hrandfields
 /// [`hdel`]: crate::Key::hdel
 /// [`hdel_many`]: crate::Key::hdel_many
+/// [`hget_or_set_many`]: crate::Key::hget_or_set_many
+/// [`try_hget_or_set_many`]: crate::Key::try_hget_or_set_many
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
 /// # Lifetime
 ///
@@ -73,6 +80,7 @@ impl<F: SingleValue, V: SingleValue> Kind for Hash<F, V> {
     const WIRE_FORMAT: &'static str = V::WIRE_FORMAT;
     const REDIS_TYPE: &'static str = "hash";
     const IS_FILLED: bool = false;
+    const MAY_BE_FILLED: bool = true;
     const IS_COLLECTION: bool = true;
 }
 

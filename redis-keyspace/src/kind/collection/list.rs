@@ -36,6 +36,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | take | [`lpop`], [`rpop`], [`lpop_many`], [`rpop_many`], [`lmove`], [`lmpop`] |
 /// | read | [`lrange`], [`lindex`], [`llen`], [`lpos`] |
 /// | remove | [`lrem`], [`ltrim`]; [`lpush`] and [`rpush`] with [`trim_to`](crate::command::Push::trim_to) |
+/// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
 ///
 /// [`lpush`]: crate::Key::lpush
 /// [`rpush`]: crate::Key::rpush
@@ -57,6 +58,10 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`lrem`]: crate::Key::lrem
 /// [`ltrim`]: crate::Key::ltrim
 /// [`trim_to`]: crate::command::Push::trim_to
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
 /// # Lifetime
 ///
@@ -71,6 +76,7 @@ impl<T: SingleValue> Kind for List<T> {
     const WIRE_FORMAT: &'static str = T::WIRE_FORMAT;
     const REDIS_TYPE: &'static str = "list";
     const IS_FILLED: bool = false;
+    const MAY_BE_FILLED: bool = true;
     const IS_COLLECTION: bool = true;
 }
 

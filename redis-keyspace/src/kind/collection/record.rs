@@ -54,6 +54,7 @@ use crate::kind::{Kind, RecordFields, Stored};
 /// | read fields | [`get`], [`exists_field`] |
 /// | write fields | [`set`], [`set_fields`], [`incr`], [`remove`] |
 /// | lifetimes of fields | [`expire_field`], [`expire_field_at`], [`field_ttl`], [`field_expire_time`], [`persist_field`] |
+/// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
 ///
 /// [`expire_field`]: crate::Key::expire_field
 /// [`expire_field_at`]: crate::Key::expire_field_at
@@ -71,6 +72,10 @@ use crate::kind::{Kind, RecordFields, Stored};
 /// [`set_fields`]: crate::Key::set_fields
 /// [`incr`]: crate::Key#impl-Key%3CS,+Record%3CT%3E%3E
 /// [`remove`]: crate::Key::remove
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
 /// # Fields that are missing or unknown
 ///
@@ -96,6 +101,7 @@ impl<T: RecordFields> Kind for Record<T> {
     const WIRE_FORMAT: &'static str = "a field for each field of the struct";
     const REDIS_TYPE: &'static str = "hash";
     const IS_FILLED: bool = false;
+    const MAY_BE_FILLED: bool = true;
     const IS_COLLECTION: bool = true;
 }
 

@@ -39,6 +39,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | read | [`smembers`], [`smembers_vec`], [`sismember`], [`smismember`], [`scard`], [`srandmember`], [`srandmembers`] |
 /// | combine | [`sinter`], [`sunion`], [`sdiff`], [`sinter_card`]; [`store`](crate::command::SetCombine::store) keeps the result |
 /// | large sets | [`sscan`] |
+/// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
 ///
 /// [`sadd`]: crate::Key::sadd
 /// [`sadd_many`]: crate::Key::sadd_many
@@ -60,6 +61,10 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`sdiff`]: crate::Key::sdiff
 /// [`sinter_card`]: crate::Key::sinter_card
 /// [`store`]: crate::command::SetCombine::store
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
 /// # Lifetime
 ///
@@ -73,6 +78,7 @@ impl<T: SingleValue> Kind for Set<T> {
     const WIRE_FORMAT: &'static str = T::WIRE_FORMAT;
     const REDIS_TYPE: &'static str = "set";
     const IS_FILLED: bool = false;
+    const MAY_BE_FILLED: bool = true;
     const IS_COLLECTION: bool = true;
 }
 

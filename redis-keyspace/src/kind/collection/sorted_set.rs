@@ -41,6 +41,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | rankings | [`zaround`], [`zpage`]; [`zrank`] with [`with_score`](crate::command::ZRank::with_score) |
 /// | combine | [`zunion`], [`zinter`], [`zdiff`], [`zinter_card`]; [`store`](crate::command::ZCombine::store) keeps the result, also of [`zrange`] |
 /// | large sorted sets | [`zscan`] |
+/// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
 ///
 /// [`zadd`]: crate::Key::zadd
 /// [`zadd_many`]: crate::Key::zadd_many
@@ -76,6 +77,10 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`zinter_card`]: crate::Key::zinter_card
 /// [`store`]: crate::command::ZCombine::store
 /// [`zscan`]: crate::Key::zscan
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
 /// # Lifetime
 ///
@@ -89,6 +94,7 @@ impl<T: SingleValue> Kind for SortedSet<T> {
     const WIRE_FORMAT: &'static str = T::WIRE_FORMAT;
     const REDIS_TYPE: &'static str = "zset";
     const IS_FILLED: bool = false;
+    const MAY_BE_FILLED: bool = true;
     const IS_COLLECTION: bool = true;
 }
 
