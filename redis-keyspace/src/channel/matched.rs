@@ -74,6 +74,8 @@ pub(super) struct MatchedFeed<S> {
 /// A key, and a message that is not decoded.
 type RawMatch<S, V> = (KeyMatch<S, V>, Bytes);
 
+type NextMatch<S, V> = Option<Result<Event<RawMatch<S, V>>>>;
+
 impl<S: Keyspace> MatchedFeed<S> {
     /// Returns how many messages were skipped.
     pub(super) fn skipped(&self) -> u64 {
@@ -85,7 +87,7 @@ impl<S: Keyspace> MatchedFeed<S> {
         &mut self,
         context: &mut Context<'_>,
         fits: impl Fn(&[u8]) -> bool,
-    ) -> Poll<Option<Result<Event<RawMatch<S, V>>>>> {
+    ) -> Poll<NextMatch<S, V>> {
         loop {
             let (channel, payload) = match ready!(self.feed.poll_next(context)) {
                 None => return Poll::Ready(None),
