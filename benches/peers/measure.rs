@@ -69,7 +69,7 @@ impl FromStr for Op {
             "large-get" => Self::LargeGet,
             "large-set" => Self::LargeSet,
             _ => Self::Write(text.parse().map_err(|_| {
-                "expected get, set, fill, del, mget, batch, large-get, large-set, zadd, hset, lpush, or writes; the \
+                "expected get, set, fill, del, mget, batch, large-get, large-set, zadd, hset, lpush, xadd, or writes; the \
                  last four also with -ttl"
             })?),
         })

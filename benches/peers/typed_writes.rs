@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use redis_keyspace::{Hash, Keyspace, List, Redis, SortedSet};
+use redis_keyspace::{Hash, Keyspace, List, Redis, SortedSet, Stream};
 use redis_keyspace_benches::Error;
 
 use crate::write::{Target, Write};
@@ -16,6 +16,8 @@ macro_rules! collections {
             scores: fn(user: u64) -> SortedSet<u64>,
             fields: fn(user: u64) -> Hash<u64, u64>,
             events: fn(user: u64) -> List<u64>,
+            #[key("log:{user}", trim = "~1000")]
+            log: fn(user: u64) -> Stream<u64>,
         }
 
         mod $module {
@@ -36,6 +38,9 @@ macro_rules! collections {
                     }
                     Target::List => {
                         $keys::events(user).lpush(&element).await?;
+                    }
+                    Target::Stream => {
+                        black_box($keys::log(user).xadd(&element).await?);
                     }
                     Target::Several => {
                         let (scores, fields) = ($keys::scores(user), $keys::fields(user));

@@ -14,6 +14,8 @@ pub enum Target {
     SortedSet,
     Hash,
     List,
+    /// A stream of about [`MOST_ENTRIES`] entries.
+    Stream,
     /// Four writes to each of the three, in a batch.
     Several,
 }
@@ -25,6 +27,9 @@ pub struct Write {
     pub expires: bool,
 }
 
+/// How many entries of a stream are kept.
+pub const MOST_ENTRIES: u64 = 1000;
+
 /// The number of writes to each collection in a batch.
 pub const OF_EACH: u64 = 4;
 
@@ -33,7 +38,7 @@ const fn write(target: Target, expires: bool) -> Op {
 }
 
 /// All operations.
-pub const ALL_OPS: [Op; 16] = [
+pub const ALL_OPS: [Op; 18] = [
     Op::Get,
     Op::Set,
     Op::Fill,
@@ -45,10 +50,12 @@ pub const ALL_OPS: [Op; 16] = [
     write(Target::SortedSet, false),
     write(Target::Hash, false),
     write(Target::List, false),
+    write(Target::Stream, false),
     write(Target::Several, false),
     write(Target::SortedSet, true),
     write(Target::Hash, true),
     write(Target::List, true),
+    write(Target::Stream, true),
     write(Target::Several, true),
 ];
 
@@ -58,10 +65,12 @@ impl Write {
             (Target::SortedSet, false) => "zadd",
             (Target::Hash, false) => "hset",
             (Target::List, false) => "lpush",
+            (Target::Stream, false) => "xadd",
             (Target::Several, false) => "writes",
             (Target::SortedSet, true) => "zadd-ttl",
             (Target::Hash, true) => "hset-ttl",
             (Target::List, true) => "lpush-ttl",
+            (Target::Stream, true) => "xadd-ttl",
             (Target::Several, true) => "writes-ttl",
         }
     }
@@ -71,10 +80,12 @@ impl Write {
             (Target::SortedSet, false) => "ZADD, no lifetime",
             (Target::Hash, false) => "HSET, no lifetime",
             (Target::List, false) => "LPUSH, no lifetime",
+            (Target::Stream, false) => "XADD with MAXLEN ~, no lifetime",
             (Target::Several, false) => "4 ZADD, 4 HSET and 4 LPUSH in a batch, no lifetime",
             (Target::SortedSet, true) => "ZADD, lifetime",
             (Target::Hash, true) => "HSET, lifetime",
             (Target::List, true) => "LPUSH, lifetime",
+            (Target::Stream, true) => "XADD with MAXLEN ~, lifetime",
             (Target::Several, true) => "4 ZADD, 4 HSET and 4 LPUSH in a batch, lifetime",
         }
     }

@@ -4,6 +4,7 @@
 //! Servers, proxies and waiting are in the harness, which does not depend on the library under
 //! test.
 
+mod available;
 mod both;
 mod command_log;
 mod own_pool;
@@ -13,6 +14,7 @@ pub mod cluster_chaos;
 mod load;
 pub mod sentinel_chaos;
 
+pub use available::{is_available, is_known};
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use command_log::{CommandLog, ServerAbilities};
 pub use own_pool::{manager, pool_builder};

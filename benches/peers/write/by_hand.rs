@@ -3,10 +3,13 @@
 use std::sync::LazyLock;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, Script};
+use redis::streams::StreamMaxlen;
+use redis::{Cmd, Pipeline, Script, Value};
 use redis_keyspace_benches::{Error, TTL};
 
-use super::{OF_EACH, Target, Write};
+use super::{MOST_ENTRIES, OF_EACH, Target, Write};
+
+const MOST: usize = MOST_ENTRIES as usize;
 
 /// Runs a command, and sets the lifetime of the key if the command created it. A transaction would
 /// also give a lifetime to a key of another type, which the command rejects.
@@ -21,12 +24,16 @@ fn script(command: &str, arguments: &str) -> Script {
 
 static ZADD: LazyLock<Script> = LazyLock::new(|| script("ZADD", "ARGV[2], ARGV[3]"));
 static HSET: LazyLock<Script> = LazyLock::new(|| script("HSET", "ARGV[2], ARGV[3]"));
+/// A stream has its trimming before the ID.
+static XADD: LazyLock<Script> =
+    LazyLock::new(|| script("XADD", "'MAXLEN', '~', ARGV[2], '*', 'value', ARGV[3]"));
 static LPUSH: LazyLock<Script> = LazyLock::new(|| script("LPUSH", "ARGV[2]"));
 
 fn key(target: Target, expires: bool, user: u64) -> String {
     let name = match target {
         Target::SortedSet => "scores",
         Target::Hash => "fields",
+        Target::Stream => "log",
         Target::List | Target::Several => "events",
     };
     if expires { format!("expiring:{name}:{user}") } else { format!("lasting:{name}:{user}") }
@@ -37,6 +44,7 @@ fn command(target: Target, user: u64, element: u64) -> Cmd {
     match target {
         Target::SortedSet => Cmd::zadd(key, element, element as f64),
         Target::Hash => Cmd::hset(key, element, element),
+        Target::Stream => Cmd::xadd_maxlen(key, StreamMaxlen::Approx(MOST), "*", &[("value", element)]),
         Target::List | Target::Several => Cmd::lpush(key, element),
     }
 }
@@ -48,10 +56,15 @@ macro_rules! invocation {
         let mut invocation = match target {
             Target::SortedSet => ZADD.key(key(target, true, $user)),
             Target::Hash => HSET.key(key(target, true, $user)),
+            Target::Stream => XADD.key(key(target, true, $user)),
             Target::List | Target::Several => LPUSH.key(key(target, true, $user)),
         };
-        invocation.arg(TTL).arg(element);
-        if !matches!(target, Target::List | Target::Several) {
+        invocation.arg(TTL);
+        if matches!(target, Target::Stream) {
+            invocation.arg(MOST);
+        }
+        invocation.arg(element);
+        if !matches!(target, Target::List | Target::Stream | Target::Several) {
             invocation.arg(element);
         }
         invocation
@@ -67,11 +80,11 @@ pub async fn write(
     match (write.target, write.expires) {
         (Target::Several, expires) => several(connection, expires, user).await,
         (target, false) => {
-            command(target, user, element).query_async::<i64>(connection).await?;
+            command(target, user, element).query_async::<Value>(connection).await?;
             Ok(())
         }
         (target, true) => {
-            invocation!(target, user, element).invoke_async::<i64>(connection).await?;
+            invocation!(target, user, element).invoke_async::<Value>(connection).await?;
             Ok(())
         }
     }
@@ -99,7 +112,7 @@ async fn several(
 
 /// Loads the scripts, which a pipeline does not do.
 pub async fn load(connection: &mut impl ConnectionLike) -> Result<(), Error> {
-    for script in [&ZADD, &HSET, &LPUSH] {
+    for script in [&ZADD, &HSET, &LPUSH, &XADD] {
         script.load_async(connection).await?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::Catalog;
 use crate::client::HEALTH_PROBE;
 use crate::key::{Companion, GENERATION_MARKER, Piece};
 use crate::kind::{Layout, Role};
-use crate::protocol::{NewerCommand, NewerFeature};
+use crate::protocol::NewerCommand;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 
 /// Commands that every connection sends, and commands without a key. `client|setinfo`, which
@@ -16,7 +16,7 @@ use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
 const ALWAYS: [&str; 9] =
     ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
 /// Commands on every key.
-const EVERY_KEY: [&str; 16] = [
+const EVERY_KEY: [&str; 17] = [
     "copy",
     "dump",
     "exists",
@@ -26,6 +26,7 @@ const EVERY_KEY: [&str; 16] = [
     "persist",
     "pexpire",
     "pexpireat",
+    "pexpiretime",
     "pttl",
     "rename",
     "renamenx",
@@ -40,17 +41,18 @@ const STRING: [&str; 12] = [
     "strlen",
 ];
 /// Commands on lists.
-const LIST: [&str; 18] = [
-    "blmove", "blpop", "brpop", "lindex", "linsert", "llen", "lmove", "lpop", "lpos", "lpush", "lpushx",
-    "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
+const LIST: [&str; 20] = [
+    "blmove", "blmpop", "blpop", "brpop", "lindex", "linsert", "llen", "lmove", "lmpop", "lpop", "lpos",
+    "lpush", "lpushx", "lrange", "lrem", "lset", "ltrim", "rpop", "rpush", "rpushx",
 ];
 /// Commands on sets.
-const SET: [&str; 16] = [
+const SET: [&str; 17] = [
     "sadd",
     "scard",
     "sdiff",
     "sdiffstore",
     "sinter",
+    "sintercard",
     "sinterstore",
     "sismember",
     "smembers",
@@ -64,7 +66,8 @@ const SET: [&str; 16] = [
     "sunionstore",
 ];
 /// Commands on sorted sets.
-const SORTED_SET: [&str; 27] = [
+const SORTED_SET: [&str; 30] = [
+    "bzmpop",
     "bzpopmax",
     "bzpopmin",
     "zadd",
@@ -74,8 +77,10 @@ const SORTED_SET: [&str; 27] = [
     "zdiffstore",
     "zincrby",
     "zinter",
+    "zintercard",
     "zinterstore",
     "zlexcount",
+    "zmpop",
     "zmscore",
     "zpopmax",
     "zpopmin",
@@ -94,33 +99,30 @@ const SORTED_SET: [&str; 27] = [
     "zunionstore",
 ];
 /// Commands on hashes.
-const HASH: [&str; 15] = [
+const HASH: [&str; 23] = [
     "hdel",
     "hexists",
     "hget",
     "hgetall",
+    "hgetdel",
+    "hgetex",
     "hincrby",
     "hincrbyfloat",
     "hkeys",
     "hlen",
     "hmget",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
     "hrandfield",
     "hscan",
     "hset",
+    "hsetex",
     "hsetnx",
     "hstrlen",
     "hvals",
-];
-/// Commands on hashes that some supported servers lack.
-const NEWER_HASH: [(&str, &str); 8] = [
-    ("hgetdel", "HGETDEL"),
-    ("hgetex", "HGETEX"),
-    ("hpersist", "HPERSIST"),
-    ("hpexpire", "HPEXPIRE"),
-    ("hpexpireat", "HPEXPIREAT"),
-    ("hpexpiretime", "HPEXPIRETIME"),
-    ("hpttl", "HPTTL"),
-    ("hsetex", "HSETEX"),
 ];
 /// Commands on streams.
 const STREAM: [&str; 14] = [
@@ -159,13 +161,10 @@ const KINDS: [(Layout, &str, &[&str]); 9] = [
     (Layout::HyperLogLog, "string", &HYPER_LOG_LOG),
     (Layout::Geo, "zset", &GEO),
 ];
-/// Commands of Redis 7.0 on the keys of a type.
-const SINCE_7_0: [(&str, &[&str]); 3] =
-    [("list", &["blmpop", "lmpop"]), ("set", &["sintercard"]), ("zset", &["bzmpop", "zintercard", "zmpop"])];
 /// Commands on channels.
 const CHANNEL: [&str; 6] =
     ["psubscribe", "publish", "pubsub|numsub", "punsubscribe", "subscribe", "unsubscribe"];
-/// Commands on sharded channels, which servers before 7.0 do not know.
+/// Commands on sharded channels.
 const SHARDED_CHANNEL: [&str; 4] = ["pubsub|shardnumsub", "spublish", "ssubscribe", "sunsubscribe"];
 /// Commands for notifications about keys.
 const NOTIFICATIONS: [&str; 3] = ["config|get", "psubscribe", "punsubscribe"];
@@ -184,6 +183,10 @@ const FOR_REPLICAS: [&str; 3] = ["info", "readonly", "wait"];
 const HEALTH: [&str; 2] = ["info", "set"];
 /// Commands that the scripts of locks and rate limits also use.
 const TIMED: [&str; 1] = ["time"];
+/// Commands that replace scripts.
+const INSTEAD_OF_SCRIPTS: [&str; 2] = ["delex", "delifeq"];
+/// The version of Redis whose commands the rules contain, unless the application sets another one.
+const DEFAULT_REDIS: (u16, u16) = (6, 2);
 
 impl Catalog {
     /// Returns the narrowest Redis ACL rules under which the program works: a `~` rule for the keys
@@ -199,7 +202,7 @@ impl Catalog {
     /// Each template of a channel has a `&` rule. The server permits a subscription to a pattern
     /// only if a rule has exactly its text. So the rules permit a subscription to all channels of a
     /// template, but not to a pattern with bound arguments, which needs its own rule. Redis 6.0 has
-    /// no such rules.
+    /// no such rules, and needs [`redis_version(6, 0)`](AclRules::redis_version).
     ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
     /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
@@ -344,7 +347,8 @@ impl AclRules {
         self
     }
 
-    /// Adds the commands that only newer servers have, as far as this version of Redis has them:
+    /// Sets the oldest version of Redis that loads the rules. They contain the commands that it
+    /// has, because a server rejects rules with a command that it does not know:
     ///
     /// - from 7.0 on, those of `expire_time`, `lmpop`, `zmpop`, `sinter_card` and `zinter_card`;
     /// - for hashes and records, the lifetimes of fields, such as `HPEXPIRE` from 7.4 on;
@@ -352,8 +356,9 @@ impl AclRules {
     ///   script. Without the permission, the script runs. Each process sends the command once to
     ///   find out, and the server logs that in its `ACL LOG`.
     ///
-    /// The rules leave such commands out by default, because an older server rejects rules with a
-    /// command that it does not know.
+    /// By default, the rules contain the commands of Redis 6.2, and those of sharded channels if a
+    /// template declares them. With 6.0, there are no rules of channels, and before 7.0 none of the
+    /// commands of sharded channels.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Lock, catalog};
@@ -363,42 +368,44 @@ impl AclRules {
     /// catalog!(CATALOG = [JobKeys]);
     /// assert!(CATALOG.acl_rules().redis_version(8, 4).to_string().contains(" +delex "));
     /// assert!(!CATALOG.acl_rules().redis_version(7, 2).to_string().contains("delex"));
+    /// assert!(!CATALOG.acl_rules().redis_version(6, 0).to_string().contains("copy"));
     /// ```
     pub fn redis_version(mut self, major: u16, minor: u16) -> Self {
         self.redis = Some((major, minor));
         self
     }
 
-    /// Adds the commands that only newer servers have, as far as this version of Valkey has them,
-    /// such as the lifetimes of fields and `DELIFEQ` from 9.0 on; see
+    /// Sets the oldest version of Valkey that loads the rules. They contain the commands that it
+    /// has, such as the lifetimes of fields and `DELIFEQ` from 9.0 on; see
     /// [`redis_version`](Self::redis_version).
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
         self.valkey = Some((major, minor));
         self
     }
 
-    /// Returns the commands that replace scripts on these versions of the servers.
-    fn instead_of_scripts(&self) -> impl Iterator<Item = &'static str> {
-        let has = |version: Option<(u16, u16)>, since: Option<(u16, u16)>| {
-            version.zip(since).is_some_and(|(version, since)| version >= since)
-        };
-        let deletes = self.templates().any(|(_, template)| match template.kind.role {
+    /// Whether the application sets neither version.
+    fn is_for_any_server(&self) -> bool {
+        self.redis.is_none() && self.valkey.is_none()
+    }
+
+    /// Whether the server that loads the rules has a command.
+    fn has(&self, command: &str) -> bool {
+        let Some(newer) = NewerCommand::named(&command.replace('|', " ")) else { return true };
+        let redis = if self.is_for_any_server() { Some(DEFAULT_REDIS) } else { self.redis };
+        newer.is_in(redis, self.valkey) || (self.is_for_any_server() && SHARDED_CHANNEL.contains(&command))
+    }
+
+    /// Whether the server that loads the rules has rules for channels.
+    fn has_rules_for_channels(&self) -> bool {
+        self.is_for_any_server() || self.valkey.is_some() || self.redis >= Some(DEFAULT_REDIS)
+    }
+
+    /// Whether the program deletes keys that have a value, with a command or a script.
+    fn deletes_if_equal(&self) -> bool {
+        self.templates().any(|(_, template)| match template.kind.role {
             Role::Lock => true,
             Role::Data => !template.ends_fills() && !template.kind.is_collection,
             _ => false,
-        });
-        let delex = has(self.redis, NewerCommand::DelEx.in_redis()).then_some("delex");
-        let delifeq = has(self.valkey, NewerCommand::DelIfEq.in_valkey()).then_some("delifeq");
-        [delex, delifeq].into_iter().flatten().filter(move |_| deletes)
-    }
-
-    /// Returns the commands on hashes that these versions of the servers have.
-    fn newer_of_hashes(&self) -> impl Iterator<Item = &'static str> {
-        let has_hash = self.templates().any(|(_, template)| template.redis_type() == "hash");
-        let newer = NEWER_HASH.into_iter().filter(move |_| has_hash);
-        newer.filter_map(|(rule, command)| {
-            let newer = NewerFeature::named(command)?;
-            newer.is_in(self.redis, self.valkey).then_some(rule)
         })
     }
 
@@ -450,6 +457,9 @@ impl fmt::Display for AclRules {
             keys.insert(format!("{}{HEALTH_PROBE}", without_spaces(&self.namespace)));
         }
         keys.iter().try_for_each(|glob| write!(f, " ~{glob}"))?;
+        if !self.has_rules_for_channels() {
+            channels.clear();
+        }
         if !channels.is_empty() {
             // Servers before 7.0 permit all channels otherwise.
             f.write_str(" resetchannels")?;
@@ -496,16 +506,10 @@ impl fmt::Display for AclRules {
         if self.uses_replicas {
             commands.extend(FOR_REPLICAS);
         }
-        commands.extend(self.instead_of_scripts());
-        if self.redis.is_some_and(|version| version >= (7, 0)) || self.valkey.is_some() {
-            commands.extend(["pexpiretime"]);
-            for (redis_type, of_type) in SINCE_7_0 {
-                if has_kind(Layout::OfType, redis_type) {
-                    commands.extend(of_type);
-                }
-            }
+        if self.deletes_if_equal() {
+            commands.extend(INSTEAD_OF_SCRIPTS);
         }
-        commands.extend(self.newer_of_hashes());
+        commands.retain(|command| self.has(command));
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }

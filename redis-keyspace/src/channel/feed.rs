@@ -54,7 +54,7 @@ impl Feed {
             listener.established(options.deadline).await?;
             Ok(listener)
         };
-        let outcome = opening.await.map_err(|error| explained(error, options.command, &name));
+        let outcome = opening.await.map_err(|error| explained(error, options.command, &name, &binding));
         observed.outcome(&subject, outcome.as_ref().err());
         let listener = outcome?;
         let flag = Arc::clone(&binding.closed);
@@ -93,9 +93,12 @@ impl Feed {
 }
 
 /// Adds what helps to an error.
-fn explained(error: Error, command: &str, name: &str) -> Error {
-    if command == "SSUBSCRIBE" && error.is_about_missing_command() {
-        return error.of_missing_command(command, &NewerCommand::SPublish.servers(), None);
+fn explained(error: Error, command: &str, name: &str, binding: &Binding) -> Error {
+    if error.is_about_missing_command()
+        && let Some(newer) = NewerCommand::named(command)
+    {
+        let software = binding.pool().facts.abilities.software();
+        return error.of_missing_command(newer.name, &newer.servers(), software.as_deref());
     }
     if error.code() == Some("NOPERM") {
         return error.explained(&format!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::binding::Binding;
 use crate::connect::ServerFacts;
 use crate::key::{KeyText, slot_within};
-use crate::protocol::{NewerCommand, Request};
+use crate::protocol::{ReplacedCommand, Request};
 
 /// Returns what is known about the server of a key, as far as it is known which one that is.
 pub(super) fn facts_of(binding: &Binding, key: &KeyText) -> Arc<ServerFacts> {
@@ -18,12 +18,12 @@ pub(super) fn facts_of(binding: &Binding, key: &KeyText) -> Arc<ServerFacts> {
 }
 
 /// Whether the server of a command may have a newer command.
-pub(crate) fn may_have(binding: &Binding, request: &Request, newer: NewerCommand) -> bool {
+pub(crate) fn may_have(binding: &Binding, request: &Request, newer: ReplacedCommand) -> bool {
     facts_of_request(binding, request).may_have(newer)
 }
 
 /// Records that the server of a command lacks a newer command.
-pub(crate) fn learn_missing(binding: &Binding, request: &Request, newer: NewerCommand) {
+pub(crate) fn learn_missing(binding: &Binding, request: &Request, newer: ReplacedCommand) {
     facts_of_request(binding, request).learn(newer, false);
 }
 

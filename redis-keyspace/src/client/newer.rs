@@ -11,12 +11,12 @@ use super::run::run;
 use super::subject::Subject;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
-use crate::protocol::{Keys, NewerCommand, NewerFeature, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Keys, NewerCommand, Packet, ReplacedCommand, Replies, Reply, Request, read};
 use crate::time::Deadline;
 
 /// The commands that delete a key if it has a value, in the order in which an unknown server is
 /// asked.
-const DELETIONS: [NewerCommand; 2] = [NewerCommand::DelEx, NewerCommand::DelIfEq];
+const DELETIONS: [ReplacedCommand; 2] = [ReplacedCommand::DelEx, ReplacedCommand::DelIfEq];
 
 /// Runs commands on one key, of which one is newer than some servers. Returns `None` if the server
 /// lacks that command, or the user may not run it. Then the command changed nothing, and the caller
@@ -27,16 +27,17 @@ const DELETIONS: [NewerCommand; 2] = [NewerCommand::DelEx, NewerCommand::DelIfEq
 /// keep a connection that was closed, so it is not asked at all.
 pub(crate) async fn run_newer(
     binding: &Arc<Binding>,
-    newer: NewerCommand,
+    replaced: ReplacedCommand,
     key: &KeyText,
     packets: Vec<Packet>,
     deadline: Deadline,
     repeatable: bool,
 ) -> Result<Option<Vec<Reply>>> {
     let facts = facts_of(binding, key);
-    if binding.pool().is_external() || !facts.may_have(newer) {
+    if binding.pool().is_external() || !facts.may_have(replaced) {
         return Ok(None);
     }
+    let newer = replaced.newer();
     let place = packets.iter().position(|packet| NewerCommand::of(packet) == Some(newer));
     let command = place.and_then(|place| packets.get(place)).map_or("", |packet| packet.name);
     let about = |error: Error| error.about(command, None, Some(key.as_str()));
@@ -46,8 +47,8 @@ pub(crate) async fn run_newer(
     let replies = match run.await {
         Ok(replies) => read::many(replies),
         Err(error) => {
-            if error.is_connection_lost() && !facts.has(newer) {
-                facts.learn(newer, false);
+            if error.is_connection_lost() && !facts.has(replaced) {
+                facts.learn(replaced, false);
             }
             return Err(about(error));
         }
@@ -55,14 +56,14 @@ pub(crate) async fn run_newer(
     // The node that answered, if the command was redirected.
     let facts = facts_of(binding, key);
     let Some(Reply::Error(said)) = place.and_then(|place| replies.get(place)) else {
-        facts.learn(newer, true);
+        facts.learn(replaced, true);
         return Ok(Some(replies));
     };
     let error = Error::server(said);
     let is_denied = error.code() == Some("NOPERM");
     if error.is_about_missing_command() || (is_denied && said.contains("to run")) {
-        event!(debug, "a script replaces a command that the server rejects", command = newer.name());
-        facts.learn(newer, false);
+        event!(debug, "a script replaces a command that the server rejects", command = newer.name);
+        facts.learn(replaced, false);
         return Ok(None);
     }
     // For another error of the command, that of the script is the better one.
@@ -90,19 +91,19 @@ pub(crate) async fn delete_if_equal(
     let facts = facts_of(binding, key);
     let mut order = DELETIONS;
     let is_valkey = || facts.abilities.software().is_some_and(|software| software.starts_with("valkey"));
-    if facts.has(NewerCommand::DelIfEq) || (!facts.has(NewerCommand::DelEx) && is_valkey()) {
+    if facts.has(ReplacedCommand::DelIfEq) || (!facts.has(ReplacedCommand::DelEx) && is_valkey()) {
         order.reverse();
     }
-    for newer in order {
-        let mut packet = Packet::new(newer.name(), Keys::One(key.clone()));
-        if newer == NewerCommand::DelEx {
+    for replaced in order {
+        let mut packet = Packet::new(replaced.newer().name, Keys::One(key.clone()));
+        if replaced == ReplacedCommand::DelEx {
             packet = packet.if_equal(value);
         } else {
             packet.args.push(value);
         }
         let packets = std::iter::once(packet).chain(then.clone()).collect();
         // Not repeatable: after a first run, a second one finds nothing to delete.
-        let replies = run_newer(binding, newer, key, packets, deadline, false).await?;
+        let replies = run_newer(binding, replaced, key, packets, deadline, false).await?;
         if replies.is_some() {
             return Ok(replies);
         }
@@ -113,34 +114,22 @@ pub(crate) async fn delete_if_equal(
 /// Explains the error of a server that lacks a command of the request.
 pub(crate) fn explain_missing(error: Error, request: &Request, subject: &Subject, target: &Target) -> Error {
     let is_missing = error.is_about_missing_command();
-    if !is_missing && !error.is_about_arguments() {
-        return error;
-    }
-    let newer = |packet: &Packet| match NewerCommand::of(packet) {
-        Some(newer) if is_missing => Some((newer.name(), newer.servers())),
-        _ => NewerFeature::of(packet)
-            .filter(|newer| is_missing || newer.is_argument)
-            .map(|newer| (newer.name, newer.servers())),
-    };
-    let mut packets = request.packets().iter();
-    let Some((packet, (name, servers))) = packets.find_map(|packet| Some((packet, newer(packet)?))) else {
-        return error;
-    };
+    // An old server takes an option of XADD for the ID.
+    let is_about_id = error.is_about_stream_id();
+    let mut packets =
+        request.packets().iter().filter(|packet| is_missing || (is_about_id && packet.name == "XADD"));
+    let newer = packets.find_map(|packet| Some((packet, NewerCommand::of(packet)?)));
+    let Some((packet, newer)) = newer else { return error };
     let software = packet.keys.as_slice().first().and_then(|key| {
         let software = |binding: &Arc<Binding>| facts_of(binding, key).abilities.software();
         target.with_binding(subject.keyspace, software).ok().flatten()
     });
-    error.of_missing_command(name, &servers, software.as_deref())
+    error.of_missing_command(newer.name, &newer.servers(), software.as_deref())
 }
 
-/// Explains the error of a server that lacks a command of a script.
-pub(crate) fn missing_command(
-    error: Error,
-    command: &'static str,
-    binding: &Binding,
-    key: &KeyText,
-) -> Error {
-    match NewerFeature::named(command) {
+/// Explains the error of a server that lacks a command which no packet shows.
+pub(crate) fn missing_command(error: Error, command: &str, binding: &Binding, key: &KeyText) -> Error {
+    match NewerCommand::named(command) {
         Some(newer) if error.is_about_missing_command() => {
             let software = facts_of(binding, key).abilities.software();
             error.of_missing_command(newer.name, &newer.servers(), software.as_deref())

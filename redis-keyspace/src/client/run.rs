@@ -13,7 +13,7 @@ use super::refusals::{
 use super::spread::{FirstAttempt, spread};
 use crate::connect::{Node, ServerRun, Submitted};
 use crate::error::{Error, Result};
-use crate::protocol::{Division, NewerCommand, Replies, Request};
+use crate::protocol::{Division, ReplacedCommand, Replies, Request};
 use crate::time::{Backoff, Deadline};
 
 /// Queues a request on an open connection, without waiting.
@@ -57,7 +57,7 @@ async fn with_scripts(
 ) -> Result<Replies> {
     let Some((unknown, places)) = request.with_unknown_scripts(&replies) else { return Ok(replies) };
     if request.lost_read_only(&unknown) {
-        learn_missing(binding, request, NewerCommand::EvalRo);
+        learn_missing(binding, request, ReplacedCommand::EvalRo);
     }
     let again = Box::pin(run_divided(binding, &unknown, deadline, false, None, Division::BySlot)).await?;
     Ok(replies.with_replaced(&places, again))

@@ -74,5 +74,5 @@ impl LuaScript {
 }
 
 fn is_unknown(error: &Error) -> bool {
-    error.code() == Some("NOSCRIPT")
+    error.is_unknown_script()
 }

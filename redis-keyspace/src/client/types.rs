@@ -33,12 +33,15 @@ pub(crate) async fn naming_types(
 ) -> Replies {
     let found = found_type(binding, &request, deadline).await;
     let expected = template.redis_type();
-    // Since the command, the key may have been deleted or replaced.
-    let found = found.filter(|found| found != "none" && found != expected);
+    // Since the command, the key may have been deleted or replaced. Several kinds are strings.
+    let found = found.filter(|found| found != "none" && (found != expected || expected == "string"));
     let explained = |reply: Reply| match reply {
         Reply::Error(said) if is_wrong_type(&Reply::Error(said.clone())) => {
             let error = Error::server(&said);
             Reply::failed(match &found {
+                Some(found) if found == expected => {
+                    error.explained(&format!("expected {}, found another {found}", template.kind()))
+                }
                 Some(found) => {
                     error.explained(&format!("expected {expected} ({}), found {found}", template.kind()))
                 }

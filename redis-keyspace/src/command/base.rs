@@ -275,15 +275,31 @@ impl<T> Command<T> {
     }
 
     /// Sets the target, unless `target` leaves the choice open.
+    #[inline]
     pub(crate) fn on_target(mut self, target: Target) -> Self {
-        self.call.target = target.or(self.call.target);
+        self.set_target(target);
         self
     }
 
+    #[inline]
+    fn set_target(&mut self, target: Target) {
+        if !matches!(target, Target::Chosen) {
+            self.call.target = target;
+        }
+    }
+
+    #[inline]
     pub(crate) fn with_call(mut self, call: CallOptions) -> Self {
+        self.set_call(call);
+        self
+    }
+
+    /// Sets the options, except those that leave a choice open.
+    #[inline]
+    pub(super) fn set_call(&mut self, call: CallOptions) {
         self.call.timeout = call.timeout.or(self.call.timeout);
-        self.call.wait = call.wait.or(self.call.wait);
-        self.on_target(call.target)
+        self.call.wait = call.wait.or(self.call.wait.take());
+        self.set_target(call.target);
     }
 
     pub(super) fn unreadable(mut self, error: Option<Error>) -> Self {
@@ -334,15 +350,6 @@ pub trait IntoCommand {
 
     /// Returns the finished command.
     fn into_command(self) -> Command<Self::Output>;
-
-    /// Returns the finished commands.
-    #[doc(hidden)]
-    fn into_commands(builders: Vec<Self>) -> Vec<Command<Self::Output>>
-    where
-        Self: Sized,
-    {
-        builders.into_iter().map(Self::into_command).collect()
-    }
 }
 
 impl<T: 'static> IntoCommand for Command<T> {
@@ -350,9 +357,5 @@ impl<T: 'static> IntoCommand for Command<T> {
 
     fn into_command(self) -> Self {
         self
-    }
-
-    fn into_commands(commands: Vec<Self>) -> Vec<Self> {
-        commands
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) ->
     let packets = request.packets();
     let mut replies = Vec::with_capacity(packets.len());
     for packet in packets {
-        let of_read = || (subject.reads && packet.name == "EVAL").then_some(Reply::Nil);
+        let of_read = || (subject.reads && matches!(packet.name, "EVAL" | "EVALSHA")).then_some(Reply::Nil);
         replies.push(reply(packet).or_else(of_read).ok_or_else(disabled)?);
     }
     // A read that starts after a write must not see a value that was loaded before it.

@@ -16,7 +16,7 @@ use crate::client::{
 };
 use crate::connect::{Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::{NewerCommand, Replies, Reply, Request, read};
+use crate::protocol::{ReplacedCommand, Replies, Reply, Request, read};
 use crate::schema::Reads;
 use crate::time::{Deadline, Expiry};
 
@@ -126,14 +126,18 @@ impl<T> Command<T> {
     }
 
     /// Sends the whole script of a command that was not run because the server did not know it.
-    fn with_script(&self, whole: Request, deadline: Deadline) -> Result<CommandProgress> {
-        let binding = self.call.target.resolve(self.subject.keyspace)?;
+    fn with_script(&self, whole: Request, deadline: Deadline, sent_to: usize, replies: Replies) -> Step {
+        let binding = match self.call.target.resolve(self.subject.keyspace) {
+            Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => binding,
+            // Another handle was installed since, or none: this one must not write there.
+            _ => return Step::Done(Ok(replies)),
+        };
         if let Ok(request) = &self.request
             && request.lost_read_only(&whole)
         {
-            learn_missing(&binding, request, NewerCommand::EvalRo);
+            learn_missing(&binding, request, ReplacedCommand::EvalRo);
         }
-        Ok(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
+        Step::GoOn(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
     }
 
     /// Asks which type the key has instead of the expected one. Returns the replies if that is not
@@ -210,7 +214,7 @@ impl<T> Command<T> {
         match not_run(request, &replies, *repeatable) {
             Some(failure) => Step::of(self.again(failure, deadline, sent_to)),
             None => match request.with_unknown_scripts(&replies) {
-                Some((whole, _)) => Step::of(self.with_script(whole, deadline)),
+                Some((whole, _)) => self.with_script(whole, deadline, sent_to, replies),
                 None => Step::Done(Ok(replies)),
             },
         }
@@ -260,7 +264,7 @@ impl<T> Command<T> {
 #[cold]
 fn choose_form(request: &mut Request, subject: &Subject, binding: &Binding) {
     let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
-    let has_read_only = !by_replica && may_have(binding, request, NewerCommand::EvalRo);
+    let has_read_only = !by_replica && may_have(binding, request, ReplacedCommand::EvalRo);
     if let Some(script) = request.only_script() {
         script.sends_whole |= by_replica;
         script.is_read_only &= has_read_only;

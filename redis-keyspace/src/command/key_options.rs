@@ -62,7 +62,9 @@ impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> CommandOptions for KeyOptions<
         let call = std::mem::take(&mut self.call);
         match self.options.take() {
             Some(options) => {
-                let command = options.build(&self.key).with_call(call);
+                // In place, because commands are large.
+                let mut command = options.build(&self.key);
+                command.set_call(call);
                 match self.ttl {
                     Some(ttl) => command.ttl(ttl),
                     None => command,

@@ -41,9 +41,9 @@ pub use batch::{Batch, Commands, Watch, Watched};
 pub use collection::{
     BitField, BitOffset, BitOp, BitWidth, BlockingPop, Extreme, FieldExpiry, FieldPersist, GeoAdd, GeoDetail,
     GeoDistances, GeoDistancesAndPositions, GeoMembers, GeoPositions, GeoSearch, HExpire, HGetEx,
-    HRandFields, HSetMany, I, Incr, Inserted, LPos, LRem, ListEnd, MultiPop, Overflow, Pop, Push, RankPage,
-    ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage, ZRandMembers,
-    ZRange, ZRank,
+    HRandFields, HSet, HSetMany, I, Incr, Inserted, LPos, LRem, ListEnd, MultiPop, Overflow, Pop, Push,
+    RankPage, ScoreAggregate, SetCard, SetCombine, U, Window, ZAdd, ZAround, ZCombine, ZIncrBy, ZPage,
+    ZRandMembers, ZRange, ZRank,
 };
 #[doc(hidden)] // The module `stream` shows them.
 pub use collection::{

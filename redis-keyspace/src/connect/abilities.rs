@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::protocol::NewerCommand;
+use crate::protocol::ReplacedCommand;
 use crate::sync::lock;
 
 /// Which newer commands a server has, as far as it was asked. A version is no answer: servers
@@ -31,7 +31,7 @@ struct KnownServer {
 
 impl Abilities {
     /// Returns whether the server has a command, or `None` if it was not asked.
-    pub(super) fn get(&self, command: NewerCommand) -> Option<bool> {
+    pub(super) fn get(&self, command: ReplacedCommand) -> Option<bool> {
         let bit = bit(command);
         if self.absent.load(Ordering::Relaxed) & bit != 0 {
             return Some(false);
@@ -40,7 +40,7 @@ impl Abilities {
     }
 
     /// Records whether the server has a command.
-    pub(super) fn learn(&self, command: NewerCommand, is_present: bool) {
+    pub(super) fn learn(&self, command: ReplacedCommand, is_present: bool) {
         let bit = bit(command);
         let (set, unset) =
             if is_present { (&self.present, &self.absent) } else { (&self.absent, &self.present) };
@@ -66,7 +66,7 @@ impl Abilities {
     }
 }
 
-fn bit(command: NewerCommand) -> u32 {
+fn bit(command: ReplacedCommand) -> u32 {
     1 << command as u32
 }
 
@@ -74,8 +74,8 @@ fn bit(command: NewerCommand) -> u32 {
 mod tests {
     use super::*;
 
-    const ONE: NewerCommand = NewerCommand::DelEx;
-    const OTHER: NewerCommand = NewerCommand::SetIfEq;
+    const ONE: ReplacedCommand = ReplacedCommand::DelEx;
+    const OTHER: ReplacedCommand = ReplacedCommand::SetIfEq;
 
     #[test]
     fn answers_are_kept_for_one_run_of_a_server() {

@@ -17,7 +17,7 @@ use super::sentinel::board::SentinelBoard;
 use super::tls::TlsContext;
 use crate::config::{LoginMode, Settings, unique_id};
 use crate::error::{Budget, Error};
-use crate::protocol::NewerCommand;
+use crate::protocol::ReplacedCommand;
 use crate::sync::lock;
 
 /// How many server runs are remembered. A forgotten run counts as a new one when it returns.
@@ -201,17 +201,17 @@ impl ServerFacts {
 
     /// Whether the server has a newer command, or may have it. A proxy that accepts only a plain
     /// login may close the connection when it receives a command that it does not know.
-    pub(crate) fn may_have(&self, command: NewerCommand) -> bool {
+    pub(crate) fn may_have(&self, command: ReplacedCommand) -> bool {
         !self.is_login_plain && !self.logins.is_plain() && self.abilities.get(command) != Some(false)
     }
 
     /// Whether the server is known to have a newer command.
-    pub(crate) fn has(&self, command: NewerCommand) -> bool {
+    pub(crate) fn has(&self, command: ReplacedCommand) -> bool {
         self.abilities.get(command) == Some(true)
     }
 
     /// Records whether the server has a newer command.
-    pub(crate) fn learn(&self, command: NewerCommand, is_present: bool) {
+    pub(crate) fn learn(&self, command: ReplacedCommand, is_present: bool) {
         self.abilities.learn(command, is_present);
     }
 

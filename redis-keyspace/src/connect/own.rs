@@ -199,15 +199,21 @@ impl Own {
                 return Ok(None);
             }
             self.check(request, namespace)?;
-            let script = match lane.plan(request) {
-                SendPlan::AsScript => Some(request.as_script(namespace)?),
-                _ => None,
+            let (script, merged) = match lane.plan(request) {
+                SendPlan::AsScript => (Some(request.as_script(namespace)?), None),
+                SendPlan::Unchanged => (None, request.merged(self.origin.facts.is_cluster())),
+                SendPlan::Rejected(_) => (None, None),
             };
-            match lane.submit(script.as_ref().unwrap_or(request), namespace, deadline) {
+            let sent = script.as_ref().or(merged.as_ref().map(|merged| &merged.request)).unwrap_or(request);
+            match lane.submit(sent, namespace, deadline) {
                 Submitted::Waiting(receiver) => {
                     let lost = |_| Err(Error::connection_lost("its driver has ended"));
                     let replies = receiver.await.unwrap_or_else(lost)?;
-                    let replies = if script.is_some() { request.replies_of_script(replies) } else { replies };
+                    let replies = match &merged {
+                        Some(merged) => merged.separate(replies),
+                        None if script.is_some() => request.replies_of_script(replies),
+                        None => replies,
+                    };
                     return Ok(Some((replies, lane.server())));
                 }
                 Submitted::Refused(error) => return Err(error),
@@ -360,14 +366,16 @@ impl Own {
     }
 
     /// Returns the slot for a request that can wait for a connection: one of the preferred run,
-    /// else an open one, else one that no task is connecting.
+    /// else the open one with the fewest requests, else one that no task is connecting.
     fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
         let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
         let is_preferred = |slot: &&Slot| is_open_to(slot, preferred);
-        if let Some(slot) = slots().find(is_preferred).or_else(|| slots().find(|slot| slot.open().is_some()))
-        {
+        // As in `submit`: callers whose replies arrived together share the next write.
+        let least = || self.slots.iter().filter_map(|slot| Some((slot.open()?.in_flight(), slot)));
+        let least = || least().min_by_key(|(in_flight, _)| *in_flight).map(|(_, slot)| slot);
+        if let Some(slot) = slots().find(is_preferred).or_else(least) {
             self.revive();
             return Some(slot);
         }

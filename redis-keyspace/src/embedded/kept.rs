@@ -4,13 +4,27 @@ use bytes::Bytes;
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 
 use super::lua::call;
-use crate::protocol::{KEPT_TRANSFER, KEPT_WRITE};
+use crate::protocol::{KEPT_ANY_WRITE, KEPT_TRANSFER, KEPT_WRITE, KEPT_WRITES};
 
 /// Lua numbers are exact below this value.
 pub(super) const EXACT: u64 = 1 << 53;
 
 pub(super) fn register(server: &Server) {
     super::lua::register(server, KEPT_WRITE, |script, keys, values| {
+        let ([key], [millis, command, args @ ..]) = (keys, values) else {
+            return Err(Reply::error("ERR the script takes a key, a lifetime and a command"));
+        };
+        let starts = is_absent(script, key)?;
+        let mut words: Vec<&[u8]> = vec![command, key];
+        words.extend(args.iter().map(|argument| &argument[..]));
+        let reply = script.call(&words);
+        if starts && !matches!(reply, Reply::Error(_)) {
+            call(script, &[b"PEXPIRE", key, millis])?;
+        }
+        Ok(reply)
+    });
+    super::lua::register(server, KEPT_WRITES, writes);
+    super::lua::register(server, KEPT_ANY_WRITE, |script, keys, values| {
         let ([key], [millis, renews, command, args @ ..]) = (keys, values) else {
             return Err(Reply::error("ERR the script takes a key, a lifetime, a flag and a command"));
         };
@@ -31,6 +45,36 @@ pub(super) fn register(server: &Server) {
         }
     });
     super::lua::register(server, KEPT_TRANSFER, transfer);
+}
+
+/// Runs commands on one key each, as the plan says.
+fn writes(script: &mut ScriptContext<'_, '_>, keys: &[Bytes], values: &[Bytes]) -> Result<Reply, Reply> {
+    let malformed = || Reply::error("ERR the script takes a plan, lifetimes and commands");
+    let [plan, values @ ..] = values else { return Err(malformed()) };
+    let [lifetimes, plan @ ..] = &plan[..] else { return Err(malformed()) };
+    let digit = |character: u8| usize::from(character.saturating_sub(b'!'));
+    let (lifetimes, mut rest) = values.split_at(digit(*lifetimes).min(values.len()));
+    let mut replies = Vec::new();
+    for planned in plan.chunks_exact(4) {
+        let &[key, millis, renews, count] = planned else { return Err(malformed()) };
+        let key = keys.get(digit(key)).ok_or_else(malformed)?;
+        let millis = lifetimes.get(digit(millis)).ok_or_else(malformed)?;
+        let (command, after) = rest.split_at_checked(1 + digit(count)).ok_or_else(malformed)?;
+        let [name, args @ ..] = command else { return Err(malformed()) };
+        rest = after;
+        let absent = if renews == b'1' { Ok(true) } else { is_absent(script, key) };
+        replies.push(absent.and_then(|starts| {
+            let mut words: Vec<&[u8]> = vec![name, key];
+            words.extend(args.iter().map(|argument| &argument[..]));
+            let reply = script.call(&words);
+            if starts && !matches!(reply, Reply::Error(_)) {
+                call(script, &[b"PEXPIRE", key, millis])?;
+            }
+            Ok(reply)
+        }));
+    }
+    let replies = replies.into_iter().map(|reply: Result<Reply, Reply>| reply.unwrap_or_else(|error| error));
+    Ok(Reply::Array(replies.collect()))
 }
 
 /// Runs a command on several keys, and sets the lifetime of the key that it writes.

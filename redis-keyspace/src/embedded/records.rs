@@ -46,26 +46,27 @@ pub(super) fn register(server: &Server) {
         Ok(Reply::Array(vec![Reply::Integer(1)]))
     });
     lua::register(server, RECORD_INCREMENT, |script, keys, values| {
-        let ([key], [millis, renews, if_present, command, amount, least, most, field, earlier @ ..]) =
+        let ([key], [millis, renews, if_present, command, amount, least, most, _, ttl, field, earlier @ ..]) =
             (keys, values)
         else {
-            return Err(Reply::error("ERR the script takes a key and at least eight values"));
+            return Err(Reply::error("ERR the script takes a key and at least ten values"));
         };
         let is_absent = is_absent(script, key)?;
         if is_absent && &if_present[..] == b"1" {
             return Ok(Reply::Nil);
         }
         let starts = !millis.is_empty() && (&renews[..] == b"1" || is_absent);
-        let mut is_new = call(script, &[b"HEXISTS", key, field])? == Reply::Integer(0);
-        if is_new {
-            is_new = !move_earlier(script, key, field, earlier)?;
+        let created = call(script, &[b"HEXISTS", key, field])? == Reply::Integer(0);
+        let mut left = ttl.to_vec();
+        if created && let Some(of_earlier) = move_earlier(script, key, field, earlier)? {
+            left = of_earlier.to_string().into_bytes();
         }
         let sum = call(script, &[command, key, field, amount])?;
         if let Reply::Integer(sum) = sum
             && !least.is_empty()
             && exceeds(sum, least, most)
         {
-            if is_new {
+            if created {
                 call(script, &[b"HDEL", key, field])?;
             } else {
                 let back = match amount.strip_prefix(b"-") {
@@ -77,6 +78,9 @@ pub(super) fn register(server: &Server) {
             return Err(Reply::error(
                 "ERR the sum does not fit the type of the field; the value was not changed",
             ));
+        }
+        if created && !left.is_empty() {
+            call(script, &[b"HPEXPIRE", key, &left, b"FIELDS", b"1", field])?;
         }
         if !earlier.is_empty() {
             let mut removal: Vec<&[u8]> = vec![b"HDEL", key];
@@ -90,20 +94,28 @@ pub(super) fn register(server: &Server) {
     });
 }
 
-/// Gives the field the value of the first earlier name that has one. Returns whether there was one.
+/// Gives the field the value of the first earlier name that has one. Returns the rest of the
+/// lifetime of that one in milliseconds, if it has a lifetime.
 fn move_earlier(
     script: &mut ScriptContext<'_, '_>,
     key: &[u8],
     field: &[u8],
     earlier: &[Bytes],
-) -> Result<bool, Reply> {
+) -> Result<Option<i64>, Reply> {
     for name in earlier {
         if let Reply::Bulk(value) = call(script, &[b"HGET", key, name])? {
+            let left = match call(script, &[b"HPTTL", key, b"FIELDS", b"1", name])? {
+                Reply::Array(left) => match left.first() {
+                    Some(Reply::Integer(left)) if *left > 0 => Some(*left),
+                    _ => None,
+                },
+                _ => None,
+            };
             call(script, &[b"HSET", key, field, &value])?;
-            return Ok(true);
+            return Ok(left);
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Compares like Lua, whose numbers are floating-point.

@@ -23,5 +23,6 @@ pub(crate) use in_script::unwrapped;
 pub use kind::{Budget, ErrorKind, TlsFailure};
 pub(crate) use redact::{redacted, without_arguments, without_quoted};
 pub(crate) use redirect::Redirect;
+pub(crate) use server::is_unknown_script;
 pub(crate) use short_name::short_name;
 pub(crate) use slots::SlotConflict;

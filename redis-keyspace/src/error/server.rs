@@ -23,7 +23,7 @@ impl Error {
             // Servers before version 6 have no separate code for a wrong password.
             "ERR" if text.contains("invalid password") => ErrorKind::AuthenticationFailed,
             "NOPERM" => ErrorKind::PermissionDenied,
-            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" => ErrorKind::Unavailable,
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" if is_refusal(code, text) => ErrorKind::Unavailable,
             _ => ErrorKind::Server,
         };
         let hint = match code {
@@ -45,18 +45,22 @@ impl Error {
 
     /// Whether the server reported that it did not run the command, but may run it later.
     pub(crate) fn is_not_run(&self) -> bool {
-        self.code().is_some_and(|code| {
-            matches!(
-                code,
-                "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "READONLY" | "BUSY" | "MOVED" | "ASK"
-            )
+        self.code().is_some_and(|code| match code {
+            "MOVED" | "ASK" => self.redirect().is_some(),
+            code => is_refusal(code, &self.inner.message),
         })
+    }
+
+    /// Whether the server reported that it does not know a script, which then did not run.
+    pub(crate) fn is_unknown_script(&self) -> bool {
+        is_unknown_script(&self.inner.message)
     }
 
     /// Whether the server reported that it does not know a command, or an option of one.
     pub(crate) fn is_about_missing_command(&self) -> bool {
-        const WORDS: [&str; 5] = [
+        const WORDS: [&str; 6] = [
             "unknown command",
+            "unknown subcommand",
             "unknown redis command",
             "unsupported command",
             "syntax error",
@@ -69,10 +73,10 @@ impl Error {
         }
     }
 
-    /// Whether the server reported that a command has more or fewer arguments than it knows.
-    pub(crate) fn is_about_arguments(&self) -> bool {
+    /// Whether the server reported that an argument is not the ID of an entry of a stream.
+    pub(crate) fn is_about_stream_id(&self) -> bool {
         matches!(self.kind(), ErrorKind::Server)
-            && self.inner.message.to_ascii_lowercase().contains("wrong number of arguments")
+            && self.inner.message.to_ascii_lowercase().contains("invalid stream id")
     }
 
     /// Explains that the server lacks a command. `software` is the name and version of this server.
@@ -88,4 +92,24 @@ impl Error {
     pub(crate) fn rejects_writes(&self) -> bool {
         matches!(self.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))
     }
+}
+/// Whether this is the text with which servers refuse to run a command for now. The code alone does
+/// not say that: a script of an application can return an error with any code after it has written.
+fn is_refusal(code: &str, text: &str) -> bool {
+    let words: &[&str] = match code {
+        "LOADING" => &["is loading"],
+        "MASTERDOWN" => &["is down"],
+        "CLUSTERDOWN" => &["is down", "not served"],
+        "TRYAGAIN" => &["Multiple keys"],
+        "READONLY" => &["can't write against a read only"],
+        "BUSY" => &["is busy running"],
+        _ => &[],
+    };
+    words.iter().any(|words| text.contains(words))
+}
+
+/// Whether this is the text with which servers report that they do not know a script, which then
+/// did not run.
+pub(crate) fn is_unknown_script(text: &str) -> bool {
+    text.contains("NOSCRIPT No matching script")
 }

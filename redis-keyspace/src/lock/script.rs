@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::client::{Binding, delete_if_equal, run_newer};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
-use crate::protocol::{Args, Keys, LuaScript, NewerCommand, Packet, Reply, ScriptCall, read};
+use crate::protocol::{Args, Keys, LuaScript, Packet, ReplacedCommand, Reply, ScriptCall, read};
 use crate::random;
 use crate::time::Deadline;
 
@@ -154,7 +154,7 @@ impl Claim {
         extend.args.push_int(self.ttl);
         let packets = vec![keep, extend];
         if let Some(replies) =
-            run_newer(&self.binding, NewerCommand::SetIfEq, &self.key, packets, deadline, true).await?
+            run_newer(&self.binding, ReplacedCommand::SetIfEq, &self.key, packets, deadline, true).await?
         {
             let mut replies = replies.into_iter();
             replies.next().map(read::checked).transpose()?;

@@ -24,7 +24,15 @@ struct LongValue {
 /// arguments. For shorter ones, more writes would cost more than copying.
 const LONG: usize = 32 * 1024;
 
+/// The room for the length of an argument: `$`, 20 digits and CR LF.
+const ROOM: usize = 24;
+
 impl Args {
+    /// Creates an empty list with room for values and options of this length.
+    pub(crate) fn with_room(length: usize) -> Self {
+        Self { bytes: Vec::with_capacity(ROOM + length), ..Self::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.count
     }
@@ -45,11 +53,19 @@ impl Args {
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        const ROOM: usize = 24; // `$`, 20 digits and CR LF
         const USUAL: usize = 296; // a small value and its options fit without another allocation
+        self.push_usual(USUAL, write)
+    }
+
+    /// Like [`push_with`](Self::push_with), for a value that usually has this length at most.
+    pub(crate) fn push_usual<E>(
+        &mut self,
+        usual: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         const USUAL_OPTIONS: usize = 32; // CR LF, and a TTL
         let start = self.bytes.len();
-        self.bytes.reserve(ROOM + USUAL);
+        self.bytes.reserve(ROOM + usual);
         self.bytes.resize(start + ROOM, 0);
         if let Err(error) = write(&mut self.bytes) {
             self.bytes.truncate(start);
@@ -81,6 +97,41 @@ impl Args {
         self.bytes.extend_from_slice(b"\r\n");
         self.count += 1;
         Ok(())
+    }
+
+    /// Adds the arguments of another list.
+    pub(crate) fn append(&mut self, more: Self) {
+        if self.count == 0 {
+            *self = more;
+            return;
+        }
+        self.count += more.count;
+        match more.long {
+            Some(mut long) if self.long.is_none() => {
+                long.at += self.bytes.len();
+                self.long = Some(long);
+                self.bytes.extend_from_slice(&more.bytes);
+            }
+            Some(long) => {
+                let (before, after) = more.bytes.split_at_checked(long.at).unwrap_or_default();
+                [before, &long.value, after].into_iter().for_each(|part| self.bytes.extend_from_slice(part));
+            }
+            None => self.bytes.extend_from_slice(&more.bytes),
+        }
+    }
+
+    /// Adds a copy of the arguments of another list.
+    pub(super) fn extend(&mut self, more: &Self) {
+        if more.long.is_some() {
+            return more.iter().for_each(|argument| self.push(argument));
+        }
+        self.bytes.extend_from_slice(&more.bytes);
+        self.count += more.count;
+    }
+
+    /// Whether a long value is stored separately.
+    pub(super) fn has_long(&self) -> bool {
+        self.long.is_some()
     }
 
     /// Iterates over the arguments.
@@ -187,6 +238,28 @@ mod tests {
                 assert_eq!(in_place.wire_length(), wire(&in_place).len());
                 assert_eq!(in_place.long.is_some(), length >= LONG);
                 assert_eq!(in_place.wire_length(), copied.wire_length());
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_appended() {
+        let of = |lengths: &[usize]| {
+            let mut args = Args::default();
+            for length in lengths {
+                args.push_with(|out| Ok::<_, ()>(out.resize(out.len() + length, b'x'))).unwrap();
+            }
+            args
+        };
+        let lists: [&[usize]; 5] = [&[], &[3], &[3, LONG, 4], &[LONG, LONG + 1], &[5, 6]];
+        for first in lists {
+            for second in lists {
+                let mut args = of(first);
+                args.append(of(second));
+                let expected: Vec<usize> = first.iter().chain(second).copied().collect();
+                assert_eq!(args.iter().map(<[u8]>::len).collect::<Vec<_>>(), expected);
+                assert_eq!(args.len(), expected.len());
+                assert_eq!(args.wire_length(), of(&expected).wire_length());
             }
         }
     }

@@ -13,13 +13,27 @@ use super::wire_buffer::WireBuffer;
 /// A transaction of the command and `PEXPIRE` would not do: if the key has another type, the
 /// command fails, and `PEXPIRE` would still run on it.
 ///
+/// `KEYS`: the key. `ARGV`: the lifetime in milliseconds; the command; and its arguments after the
+/// key. There are no flags, because each argument of a script costs the server as much as a fifth
+/// of the command.
+pub(crate) const KEPT_WRITE: &str = "\
+local starts = redis.call('EXISTS', KEYS[1]) == 0
+if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', KEYS[1], ARGV[1]) then
+  return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
+end
+local reply = redis.pcall(ARGV[2], KEYS[1], unpack(ARGV, 3))
+if starts and not (type(reply) == 'table' and reply.err) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return reply";
+
+/// Like [`KEPT_WRITE`], for all other commands on one key.
+///
 /// Lua stores integers as floating-point numbers, so a sum of `HINCRBY` that may have been rounded
 /// is read again as text. No other command returns such large numbers.
 ///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds; `1` if every write renews it, otherwise
 /// `0`; the command; and its arguments. The key comes before them, but after the subcommand of
 /// XGROUP.
-pub(crate) const KEPT_WRITE: &str = "\
+pub(crate) const KEPT_ANY_WRITE: &str = "\
 local starts = ARGV[2] == '1' or redis.call('EXISTS', KEYS[1]) == 0
 if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', KEYS[1], ARGV[1]) then
   return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
@@ -65,11 +79,25 @@ if starts and reply and reply ~= 0 and not failed then redis.call('PEXPIRE', wri
 return reply";
 
 static WRITE: LuaScript = LuaScript::new(KEPT_WRITE);
+static ANY_WRITE: LuaScript = LuaScript::new(KEPT_ANY_WRITE);
 static TRANSFER: LuaScript = LuaScript::new(KEPT_TRANSFER);
 
-/// The script that runs a command on these keys.
-pub(super) fn script(keys: &Keys) -> &'static LuaScript {
-    if keys.as_slice().len() == 1 { &WRITE } else { &TRANSFER }
+/// The scripts that run commands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeptScript {
+    Write,
+    AnyWrite,
+    Transfer,
+}
+
+impl KeptScript {
+    fn script(self) -> &'static LuaScript {
+        match self {
+            Self::Write => &WRITE,
+            Self::AnyWrite => &ANY_WRITE,
+            Self::Transfer => &TRANSFER,
+        }
+    }
 }
 
 impl Keys {
@@ -81,6 +109,27 @@ impl Keys {
 }
 
 impl Packet {
+    /// Whether the key comes first in the command, and the reply passes through Lua unchanged.
+    pub(super) fn is_usual_write(&self) -> bool {
+        !matches!(self.name, "XGROUP" | "HINCRBY")
+    }
+
+    fn which_kept(&self, lifetime: KeyLifetime) -> KeptScript {
+        if self.keys.as_slice().len() != 1 {
+            KeptScript::Transfer
+        } else if lifetime.renews || !self.is_usual_write() {
+            KeptScript::AnyWrite
+        } else {
+            KeptScript::Write
+        }
+    }
+
+    /// The script that runs this command.
+    #[inline]
+    pub(super) fn kept_script(&self, lifetime: KeyLifetime) -> &'static LuaScript {
+        self.which_kept(lifetime).script()
+    }
+
     /// Appends the script that runs this command: the whole script, or its digest.
     pub(super) fn encode_kept(
         &self,
@@ -90,20 +139,26 @@ impl Packet {
         out: &mut WireBuffer,
     ) {
         let keys = self.keys.as_slice();
-        let is_transfer = keys.len() != 1;
-        let (name, script) = script(&self.keys).words(form);
+        let kept = self.which_kept(lifetime);
+        let (name, script) = kept.script().words(form);
         let (before, head) = self.head.as_ref().map_or((0, 0), |head| (head.len(), head.copied_length()));
         let bytes = &mut out.bytes;
         bytes.reserve(128 + script.len() + self.keys.length() + head + self.args.copied_length());
-        let places = if is_transfer { 3 } else { 0 };
-        write_length(bytes, b'*', 6 + keys.len() + places + before + self.args.len());
+        let flags = match kept {
+            KeptScript::Write => 0,
+            KeptScript::AnyWrite => 1,
+            KeptScript::Transfer => 4,
+        };
+        write_length(bytes, b'*', 5 + keys.len() + flags + before + self.args.len());
         write_bulk(bytes, &[name]);
         write_bulk(bytes, &[script]);
         write_bulk(bytes, &[itoa::Buffer::new().format(keys.len())]);
         keys.iter().for_each(|key| write_bulk(bytes, &[namespace, key.as_str()]));
         write_bulk(bytes, &[itoa::Buffer::new().format(lifetime.millis)]);
-        write_bulk(bytes, &[lifetime.renews_word()]);
-        if is_transfer {
+        if kept != KeptScript::Write {
+            write_bulk(bytes, &[lifetime.renews_word()]);
+        }
+        if kept == KeptScript::Transfer {
             write_bulk(bytes, &[itoa::Buffer::new().format(self.keys.written())]);
             write_bulk(bytes, &[self.counts_word()]);
             write_bulk(bytes, &[itoa::Buffer::new().format(before)]);
@@ -120,14 +175,17 @@ impl Packet {
     pub(super) fn as_kept_script(&self) -> Option<Self> {
         let lifetime = self.key_lifetime?;
         let keys = self.keys.as_slice();
-        let is_transfer = keys.len() != 1;
+        let kept = self.which_kept(lifetime);
+        let (name, text) = kept.script().words(ScriptForm::Whole);
         let mut head = Args::default();
-        head.push(if is_transfer { KEPT_TRANSFER } else { KEPT_WRITE }.as_bytes());
+        head.push(text.as_bytes());
         head.push_int(keys.len());
         let mut args = Args::default();
         args.push_int(lifetime.millis);
-        args.push(lifetime.renews_word().as_bytes());
-        if is_transfer {
+        if kept != KeptScript::Write {
+            args.push(lifetime.renews_word().as_bytes());
+        }
+        if kept == KeptScript::Transfer {
             args.push_int(self.keys.written());
             args.push(self.counts_word().as_bytes());
             args.push_int(self.head.as_ref().map_or(0, |head| head.len()));
@@ -135,7 +193,7 @@ impl Packet {
         args.push(self.name.as_bytes());
         self.head.iter().flat_map(|head| head.iter()).for_each(|argument| args.push(argument));
         self.args.iter().for_each(|argument| args.push(argument));
-        Some(Self { args, ..Self::new("EVAL", Keys::Many(keys.to_vec())).with_head(head) })
+        Some(Self { args, ..Self::new(name, Keys::Many(keys.to_vec())).with_head(head) })
     }
 
     /// The flag as the script reads it.

@@ -10,8 +10,8 @@ mod kept;
 mod key_lifetime;
 mod keys;
 mod lifetime;
+mod merged;
 mod newer;
-mod newer_collections;
 mod packet;
 mod packet_script;
 mod placed;
@@ -40,12 +40,13 @@ pub(crate) use guarded::GUARDED_WRITE;
 pub(crate) use guarded::{GuardedReply, guarded};
 pub(crate) use joined::join_single_keys;
 #[cfg(feature = "embedded")]
-pub(crate) use kept::{KEPT_TRANSFER, KEPT_WRITE};
+pub(crate) use kept::{KEPT_ANY_WRITE, KEPT_TRANSFER, KEPT_WRITE};
 pub(crate) use key_lifetime::KeyLifetime;
 pub(crate) use keys::{KeyCount, Keys};
 pub(crate) use lifetime::lifetime_word;
-pub(crate) use newer::NewerCommand;
-pub(crate) use newer_collections::NewerFeature;
+#[cfg(feature = "embedded")]
+pub(crate) use merged::KEPT_WRITES;
+pub(crate) use newer::{NewerCommand, ReplacedCommand};
 pub(crate) use packet::{Packet, PacketLifetime};
 pub(crate) use read::Decode;
 pub(crate) use record::{ExpectedFields, FieldChanges, FieldIncrement, record_call, record_script};

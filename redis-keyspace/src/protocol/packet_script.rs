@@ -1,13 +1,13 @@
 //! Commands that run a script, which the server may not know.
 
 use super::args::{Args, write_bulk, write_length};
-use super::kept;
 use super::packet::Packet;
 use super::reply::{Replies, Reply};
 use super::request::Request;
 use super::script::{LuaScript, PacketScript};
 use super::script_form::ScriptForm;
 use super::wire_buffer::WireBuffer;
+use crate::error;
 
 impl Packet {
     /// Returns the script by which the command is sent, and whether the server may not know it.
@@ -15,7 +15,7 @@ impl Packet {
     pub(super) fn sent_script(&self) -> Option<(&'static LuaScript, bool)> {
         match (&self.script, self.key_lifetime) {
             (Some(script), _) => Some((script.script, script.sends_whole)),
-            (None, Some(lifetime)) => Some((kept::script(&self.keys), lifetime.sends_script)),
+            (None, Some(lifetime)) => Some((self.kept_script(lifetime), lifetime.sends_script)),
             (None, None) => None,
         }
     }
@@ -147,7 +147,7 @@ impl Request {
 }
 
 fn is_unknown_script(reply: &Reply) -> bool {
-    matches!(reply, Reply::Error(said) if said.starts_with("NOSCRIPT"))
+    matches!(reply, Reply::Error(said) if error::is_unknown_script(said))
 }
 
 /// Whether the server lacks the command for scripts that must not write, or the user may not run

@@ -6,7 +6,6 @@ use super::keys::Keys;
 use super::packet::{Packet, PacketLifetime};
 use super::script::LuaScript;
 use super::script_call::ScriptCall;
-use super::script_form::ScriptForm;
 
 /// Changes fields of a hash, and sets the lifetime of the key if this created it. With an expected
 /// state, changes nothing and returns all fields if the state is another one.
@@ -54,11 +53,13 @@ if starts then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {1}";
 
 /// Adds to a field of a hash, and sets the lifetime of the key if this created it. If the field has
-/// a value only under an earlier name, moves it first.
+/// a value only under an earlier name, moves it first, with its lifetime. Otherwise a field that
+/// this created gets its own lifetime.
 ///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds, or nothing; `1` if every write renews it;
 /// `1` to change only a key that exists; the command and the amount; the least and the greatest
-/// permitted sum, or nothing; the field, and its earlier names.
+/// permitted sum, or nothing; HPEXPIRE and the lifetime of the field in milliseconds, or twice nothing;
+/// the field, and its earlier names.
 pub(crate) const RECORD_INCREMENT: &str = "\
 local exists = redis.call('EXISTS', KEYS[1])
 if exists == 0 and ARGV[3] == '1' then return false end
@@ -66,20 +67,34 @@ local starts = ARGV[1] ~= '' and (ARGV[2] == '1' or exists == 0)
 if starts and redis.acl_check_cmd and not redis.acl_check_cmd('PEXPIRE', KEYS[1], ARGV[1]) then
   return redis.error_reply('NOPERM no permission to run PEXPIRE, which sets the declared TTL; nothing was executed')
 end
-local field, is_new = ARGV[8], redis.call('HEXISTS', KEYS[1], ARGV[8]) == 0
-if is_new then
-  for i = 9, #ARGV do
+local field, left = ARGV[10], ARGV[9]
+local created = redis.call('HEXISTS', KEYS[1], field) == 0
+if created and left ~= '' then
+  if redis.acl_check_cmd then
+    local known, permitted = pcall(redis.acl_check_cmd, ARGV[8], KEYS[1], left, 'FIELDS', 1, field)
+    if not known then return redis.error_reply('ERR unknown command HPEXPIRE') end
+    if not permitted then
+      return redis.error_reply('NOPERM no permission to run HPEXPIRE; nothing was executed')
+    end
+  else
+    redis.call('HPTTL', KEYS[1], 'FIELDS', 1, field)
+  end
+end
+if created then
+  for i = 11, #ARGV do
     local earlier = redis.call('HGET', KEYS[1], ARGV[i])
-    if earlier and is_new then
+    if earlier then
+      local ttl = redis.pcall('HPTTL', KEYS[1], 'FIELDS', 1, ARGV[i])
+      if type(ttl) == 'table' and not ttl.err and ttl[1] > 0 then left = ttl[1] end
       redis.call('HSET', KEYS[1], field, earlier)
-      is_new = false
+      break
     end
   end
 end
 local sum = redis.pcall(ARGV[4], KEYS[1], field, ARGV[5])
 if type(sum) == 'table' and sum.err then return sum end
 if ARGV[6] ~= '' and (sum < tonumber(ARGV[6]) or sum > tonumber(ARGV[7])) then
-  if is_new then
+  if created then
     redis.call('HDEL', KEYS[1], field)
   else
     local back = string.sub(ARGV[5], 1, 1) == '-' and string.sub(ARGV[5], 2) or '-' .. ARGV[5]
@@ -87,7 +102,8 @@ if ARGV[6] ~= '' and (sum < tonumber(ARGV[6]) or sum > tonumber(ARGV[7])) then
   end
   return redis.error_reply('ERR the sum does not fit the type of the field; the value was not changed')
 end
-if #ARGV > 8 then redis.call('HDEL', KEYS[1], unpack(ARGV, 9)) end
+if created and left ~= '' then redis.call('HPEXPIRE', KEYS[1], left, 'FIELDS', 1, field) end
+if #ARGV > 10 then redis.call('HDEL', KEYS[1], unpack(ARGV, 11)) end
 if starts then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('HGET', KEYS[1], field)";
 
@@ -230,7 +246,7 @@ impl Packet {
         changes: &FieldChanges,
     ) -> Self {
         let args = record_call(lifetime, renews, None, changes);
-        let mut packet = WRITE.packet(ScriptCall { keys, args }, ScriptForm::Whole);
+        let mut packet = WRITE.command(ScriptCall { keys, args });
         packet.with_declared_lifetime(PacketLifetime::OfScript(0), inherits_lifetime);
         packet
     }
@@ -258,8 +274,19 @@ impl Packet {
                 args.push(b"");
             }
         }
-        increment.names.iter().for_each(|name| args.push(name.as_bytes()));
-        let mut packet = INCREMENT.packet(ScriptCall { keys, args }, ScriptForm::Whole);
+        match increment.ttl {
+            // An error about a command that the server lacks names those of the arguments.
+            Some(millis) => {
+                args.push(b"HPEXPIRE");
+                args.push_int(millis);
+            }
+            None => {
+                args.push(b"");
+                args.push(b"");
+            }
+        }
+        increment.names.iter().for_each(|name| args.push(name));
+        let mut packet = INCREMENT.command(ScriptCall { keys, args });
         packet.with_declared_lifetime(PacketLifetime::OfScript(0), inherits_lifetime);
         packet
     }
@@ -273,8 +300,10 @@ pub(crate) struct FieldIncrement<'n> {
     /// The least and the greatest sum.
     pub(crate) limits: Option<(i64, i64)>,
     pub(crate) only_if_present: bool,
+    /// The lifetime in milliseconds of a field that this creates.
+    pub(crate) ttl: Option<u64>,
     /// The field and its earlier names.
-    pub(crate) names: &'n [&'static str],
+    pub(crate) names: &'n [&'n [u8]],
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::keys::Keys;
 use super::packet::Packet;
-use super::script::LuaScript;
+use super::script::{LuaScript, PacketScript};
 use super::script_form::ScriptForm;
 
 /// One run of a script: its keys and arguments.
@@ -14,6 +14,13 @@ pub(crate) struct ScriptCall {
 }
 
 impl LuaScript {
+    /// Returns the command that runs the script. It is sent by its digest, and once more as a whole
+    /// if the server does not know it.
+    pub(crate) fn command(&'static self, call: ScriptCall) -> Packet {
+        let script = PacketScript { script: self, sends_whole: false, is_read_only: false };
+        Packet { args: call.args, script: Some(script), ..Packet::new("EVALSHA", call.keys) }
+    }
+
     pub(crate) fn packet(&self, call: ScriptCall, form: ScriptForm) -> Packet {
         let (name, script) = self.words(form);
         let mut head = Args::default();

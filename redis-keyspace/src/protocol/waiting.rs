@@ -44,8 +44,11 @@ fn millis(limit: Duration) -> u128 {
 }
 
 /// Returns a time in seconds, rounded up to milliseconds.
+///
+/// It is never below two milliseconds: servers before 7.0 round down what they calculate from one,
+/// to zero, which is endless.
 fn seconds(limit: Duration) -> String {
-    let millis = millis(limit);
+    let millis = millis(limit).max(2);
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
@@ -58,7 +61,7 @@ mod tests {
     #[test]
     fn limits_are_rounded_up() {
         let seconds = [1_500_000_000, 1, 60_000_000_000].map(|nanos| seconds(Duration::from_nanos(nanos)));
-        assert_eq!(seconds, ["1.500", "0.001", "60.000"]);
+        assert_eq!(seconds, ["1.500", "0.002", "60.000"], "never endless");
     }
 
     #[test]

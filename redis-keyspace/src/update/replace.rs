@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::script::{Action, SCRIPT, call};
 use crate::client::{Binding, delete_if_equal, run_newer};
 use crate::error::{Error, Result};
-use crate::protocol::{Keys, NewerCommand, Packet, Reply, read};
+use crate::protocol::{Keys, Packet, ReplacedCommand, Reply, read};
 use crate::schema::Key;
 use crate::time::Deadline;
 
@@ -61,11 +61,11 @@ async fn with_command<S, V>(
             let newer = match expected {
                 Some(expected) => {
                     packet = packet.if_equal(expected);
-                    NewerCommand::SetIfEq
+                    ReplacedCommand::SetIfEq
                 }
                 None => {
                     packet.args.push(b"NX");
-                    NewerCommand::SetNxGet
+                    ReplacedCommand::SetNxGet
                 }
             };
             packet.args.push(b"GET");

@@ -241,8 +241,10 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the options contradict each other, or
     /// the stream of dead letters is in another slot or on another server. Those of any command if
     /// the group can't be created. Later, only errors that do not pass:
-    /// [`Closed`](crate::ErrorKind::Closed) and
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    /// [`Closed`](crate::ErrorKind::Closed),
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and
+    /// [`MissingCommand`](crate::ErrorKind::MissingCommand) on a server before Redis 6.2, which
+    /// can't claim the jobs of dead workers.
     ///
     /// # Cancellation
     ///

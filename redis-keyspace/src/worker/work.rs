@@ -197,5 +197,8 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
 
 /// Whether another attempt may succeed.
 pub(super) fn may_pass(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Closed | ErrorKind::InvalidInput | ErrorKind::PermissionDenied)
+    !matches!(
+        error.kind(),
+        ErrorKind::Closed | ErrorKind::InvalidInput | ErrorKind::MissingCommand | ErrorKind::PermissionDenied
+    )
 }

@@ -18,25 +18,28 @@ fn user(server: &RealServer, namespace: &str, rules: &str) -> Redis {
 #[test]
 fn the_rules_of_the_catalog_permit_all_channels() {
     let (server, namespace) = (RealServer::start(), unique_namespace());
-    let rules = CATALOG.acl_rules().namespace(&namespace).to_string();
+    let rules = CATALOG.acl_rules().namespace(&namespace);
+    let has_shards = server.supports("SSUBSCRIBE");
+    // An older server rejects rules with commands that it does not know.
+    let rules = if has_shards { rules } else { rules.redis_version(6, 2) }.to_string();
     assert!(rules.starts_with(&format!("resetkeys resetchannels &{namespace}:chat:note:*:* ")), "{rules}");
     let redis = user(&server, &namespace, &rules);
     within(
         PATIENCE,
         redis.scope(async {
             let mut room = Chat::room("a").subscribe().await.unwrap();
-            let mut shard = Chat::shard("a").subscribe().await.unwrap();
             let mut notes = Chat::note_keys().all().subscribe().await.unwrap();
             assert_eq!(Chat::room("a").publish("x").await.unwrap(), 1);
-            assert_eq!(Chat::shard("a").publish("y").await.unwrap(), 1);
             assert_eq!(Chat::note(1, 2).publish(&Note { from: String::new(), number: 1 }).await.unwrap(), 1);
-            assert_eq!(
-                (message(&mut room).await, message(&mut shard).await),
-                ("x".to_owned(), "y".to_owned())
-            );
+            assert_eq!(message(&mut room).await, "x");
             assert!(notes.next().await.unwrap().unwrap().message().is_some());
             assert_eq!(Chat::room("a").subscribers().await.unwrap(), 1);
-            assert_eq!(Chat::shard("a").subscribers().await.unwrap(), 1);
+            if has_shards {
+                let mut shard = Chat::shard("a").subscribe().await.unwrap();
+                assert_eq!(Chat::shard("a").publish("y").await.unwrap(), 1);
+                assert_eq!(message(&mut shard).await, "y");
+                assert_eq!(Chat::shard("a").subscribers().await.unwrap(), 1);
+            }
             // The server compares the text of patterns.
             let error = Chat::note_keys().from(1).subscribe().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");

@@ -4,21 +4,22 @@ use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
 use redis_keyspace::command::{Dump, Ttl};
-use redis_keyspace::{Error, ErrorKind, Key, List};
+use redis_keyspace::{ErrorKind, Key, List, Redis};
+use redis_keyspace_tests::is_available;
 
 use crate::Keys;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Whether the server lacks the command. Then the error must say so.
-fn is_missing<T>(outcome: &Result<T, Error>) -> bool {
-    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::MissingCommand)
-}
-
 /// Whether the rest of a lifetime is that of one that began within this test.
 fn is_new(ttl: Ttl, lifetime: Duration) -> bool {
     ttl.remaining().is_some_and(|left| left <= lifetime && left > lifetime / 2)
+}
+
+/// The name of a key that does not exist.
+fn absent() -> String {
+    Redis::current().unwrap().wire_key(&Keys::list(5000)).unwrap()
 }
 
 async fn list(id: u64) -> Key<Keys, List<u64>> {
@@ -53,7 +54,7 @@ checks! {
         assert!(is_new(list.ttl().await.unwrap(), MINUTE));
         assert!(!Keys::list(5050).expire(MINUTE).await.unwrap());
         let extended = list.expire(MINUTE / 2).extend_only().await;
-        if is_missing(&extended) {
+        if !is_available(&extended, &["PEXPIRE", &absent(), "1", "GT"]).await {
             return;
         }
         assert!(!extended.unwrap());
@@ -77,7 +78,7 @@ checks! {
         // The time is rounded up to milliseconds.
         assert!(is_new(list.ttl().await.unwrap(), MINUTE + Duration::from_millis(2)));
         let extended = list.expire_at(moment - MINUTE / 4).extend_only().await;
-        if is_missing(&extended) {
+        if !is_available(&extended, &["PEXPIREAT", &absent(), "1", "GT"]).await {
             return;
         }
         assert!(!extended.unwrap());
@@ -156,7 +157,7 @@ checks! {
         let moment = SystemTime::now() + HOUR;
         list.expire_at(moment).await.unwrap();
         let end = list.expire_time().await;
-        if is_missing(&end) {
+        if !is_available(&end, &["PEXPIRETIME"]).await {
             return;
         }
         // In milliseconds, rounded up.

@@ -111,7 +111,7 @@ const TYPED: &[Surveyed] = surveyed! {
     "HSET, HSETNX" 2 ["HSET" "HSETNX"] |_| async {
         let fields = SurveyKeys::fields(32);
         assert_eq!(fields.hset_many([("a", 1), ("b", 2)]).await.unwrap(), 2);
-        assert!(!fields.hset_if_absent("a", &3).await.unwrap());
+        assert!(!fields.hset("a", &3).only_if_absent().await.unwrap());
     };
     "HINCRBY, HINCRBYFLOAT" 3 ["HINCRBY"] |_| async {
         assert_eq!(SurveyKeys::fields(33).hincr_by("a", 2).await.unwrap(), 2);

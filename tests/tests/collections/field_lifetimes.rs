@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redis_keyspace::command::{FieldExpiry, FieldPersist, Ttl};
 use redis_keyspace::{ErrorKind, Redis, catalog};
 use redis_keyspace_tests::{
-    PATIENCE, RealCluster, RealServer, on_embedded, on_real, require_command, shared_cluster, shared_server,
-    unique_namespace, within,
+    PATIENCE, RealCluster, RealServer, on_embedded, on_real, raw, require_command, shared_cluster,
+    shared_server, unique_namespace, wire, within,
 };
 
 use crate::table::check_newer;
@@ -25,7 +25,7 @@ fn is_new(ttl: Ttl, lifetime: Duration) -> bool {
 }
 
 fn session() -> Session {
-    Session { user: 7, token: Some("secret".to_owned()), code: Some(5), visits: 0 }
+    Session { user: 7, token: Some("secret".to_owned()), code: Some(5), attempts: None, visits: 0 }
 }
 
 checks! {
@@ -170,6 +170,35 @@ checks! {
     },
 }
 
+/// An increment that creates a field starts its lifetime, and later ones keep it.
+async fn increments_of_fields_with_lifetimes(redis: Redis) {
+    let key = Keys::session(57);
+    let ttl = async || key.field_ttl(Session::ATTEMPTS).await.unwrap();
+    assert_eq!(key.incr(Session::ATTEMPTS, 1).await.unwrap(), 1);
+    assert!(is_new(ttl().await, HOUR));
+    key.expire_field(Session::ATTEMPTS, MINUTE).await.unwrap();
+    assert_eq!(key.incr(Session::ATTEMPTS, 1).await.unwrap(), 2);
+    assert!(is_new(ttl().await, MINUTE));
+    key.persist_field(Session::ATTEMPTS).await.unwrap();
+    assert_eq!(key.incr(Session::ATTEMPTS, 1).await.unwrap(), 3);
+    assert_eq!(ttl().await, Ttl::NoExpiry);
+    // A value under an earlier name keeps its lifetime when it is moved.
+    for (lifetime, expected) in [(Some("60000"), MINUTE), (None, HOUR)] {
+        key.del().await.unwrap();
+        let _: i64 = raw(&redis, &["HSET", &wire(&key), "tries", "5"]).await;
+        if let Some(millis) = lifetime {
+            let _: Vec<i64> = raw(&redis, &["HPEXPIRE", &wire(&key), millis, "FIELDS", "1", "tries"]).await;
+        }
+        let error = key.incr(Session::ATTEMPTS, 251).await.unwrap_err();
+        assert!(error.to_string().contains("not changed"), "{error}");
+        assert_eq!(key.get(Session::ATTEMPTS).await.unwrap(), Some(5));
+        assert_eq!(key.incr(Session::ATTEMPTS, 1).await.unwrap(), 6);
+        assert!(is_new(ttl().await, expected));
+        let names: Vec<String> = raw(&redis, &["HKEYS", &wire(&key)]).await;
+        assert_eq!(names, ["attempts"]);
+    }
+}
+
 /// The options of `hset_many` that need `HSETEX`.
 async fn hset_many_with_options(redis: Redis) {
     let map = Keys::map(53);
@@ -202,6 +231,7 @@ async fn hset_many_with_options(redis: Redis) {
 fn lifetimes_of_fields_work_on_the_embedded_server() {
     on_embedded(check_newer);
     on_embedded(hset_many_with_options);
+    on_embedded(increments_of_fields_with_lifetimes);
 }
 
 #[test]
@@ -209,6 +239,7 @@ fn lifetimes_of_fields_work_on_a_real_server() {
     if require_command(shared_server(), "HGETDEL") {
         on_real(check_newer);
         on_real(hset_many_with_options);
+        on_real(increments_of_fields_with_lifetimes);
     }
 }
 
@@ -289,6 +320,7 @@ fn a_record_with_a_lifetime_is_not_written_in_part() {
             session_key.save(&session()).await.unwrap_err(),
             session_key.set(Session::TOKEN, "x").await.unwrap_err(),
             session_key.update_or_insert(session, |_| ()).await.unwrap_err(),
+            session_key.incr(Session::ATTEMPTS, 1).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::MissingCommand, "{error}");
             assert!(error.to_string().contains("HPEXPIRE needs Redis 7.4 or Valkey 9.0"), "{error}");

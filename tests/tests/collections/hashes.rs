@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use redis_keyspace::ErrorKind;
+use redis_keyspace::command::Ttl;
 
 use crate::Keys;
 
@@ -14,6 +15,8 @@ checks! {
         assert_eq!(map.hget("a").await.unwrap(), Some(2));
         let objects = Keys::objects(1);
         assert!(objects.hset(&[0, 255], &(7, "x".to_owned())).await.unwrap());
+        assert!(!objects.hset(&[0, 255], &(8, "y".to_owned())).only_if_absent().await.unwrap());
+        assert!(objects.hset(&[1], &(8, "y".to_owned())).only_if_absent().await.unwrap());
         assert_eq!(objects.hget(&[0, 255]).await.unwrap(), Some((7, "x".to_owned())));
     },
     hset_many: async {
@@ -22,12 +25,6 @@ checks! {
         assert_eq!(map.hset_many([("b".to_owned(), 3), ("c".to_owned(), 4)]).await.unwrap(), 1);
         assert_eq!(map.hset_many([("a", 1); 0]).await.unwrap(), 0);
         assert_eq!(map.hget_many(["a", "b", "c"]).await.unwrap(), [Some(1), Some(3), Some(4)]);
-    },
-    hset_if_absent: async {
-        let map = Keys::map(3);
-        assert!(map.hset_if_absent("a", &1).await.unwrap());
-        assert!(!map.hset_if_absent("a", &2).await.unwrap());
-        assert_eq!(map.hget("a").await.unwrap(), Some(1));
     },
     hget: async {
         let map = Keys::map(4);
@@ -116,6 +113,14 @@ checks! {
         assert_eq!(sums.hincr_by(&1, 5).await.unwrap(), 5);
         assert_eq!(sums.hincr_by(&1, -7).await.unwrap(), -2);
         sums.hset(&2, &i64::MAX).await.unwrap();
+        let levels = Keys::levels(1);
+        assert_eq!(levels.hincr_by("a", 250).await.unwrap(), 250);
+        assert!(matches!(levels.ttl().await.unwrap(), Ttl::Remaining(_)));
+        for amount in [6, -251, 1000] {
+            let error = levels.hincr_by("a", amount).await.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Server | ErrorKind::InvalidInput), "{error}");
+        }
+        assert_eq!(levels.hget("a").await.unwrap(), Some(250), "nothing was changed");
         let error = sums.hincr_by(&2, 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Server, "{error}");
         assert_eq!(sums.hget(&2).await.unwrap(), Some(i64::MAX));

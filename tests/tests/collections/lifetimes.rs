@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use redis_keyspace::command::{Ttl, U};
+use redis_keyspace::embedded::Server;
 use redis_keyspace::geo::Position;
 use redis_keyspace::{Keyspace, Redis, RedisBuilder, Set, Text};
-use redis_keyspace_tests::{both_servers, raw, wire};
+use redis_keyspace_tests::{PATIENCE, both_servers, raw, wire, within};
 
 use crate::Keys;
 
@@ -86,7 +87,7 @@ both_servers! {
         set.srem(&0).await.unwrap();
         assert!(is_new(set.ttl().await.unwrap(), MINUTE), "a removal renews nothing");
         let list = Keys::renewed_list(2);
-        assert_eq!(list.rpush_if_present(&1).await.unwrap(), 0);
+        assert_eq!(list.rpush(&1).only_if_present().await.unwrap(), 0);
         assert!(!list.exists().await.unwrap());
         list.rpush(&1).await.unwrap();
         list.expire(MINUTE).await.unwrap();
@@ -165,6 +166,24 @@ both_servers! {
         assert_eq!(visitors.ttl().await.unwrap(), Ttl::NoExpiry);
     }
 
+    async fn each_write_of_a_batch_fails_by_itself(redis: Redis) {
+        let (list, set, renewed, scores) = (Keys::list(10), Keys::set(10, 1), Keys::renewed(10), Keys::scores(10));
+        let () = raw(&redis, &["SET", &wire(&set), "foreign"]).await;
+        renewed.sadd(&1).await.unwrap();
+        renewed.expire(MINUTE).await.unwrap();
+        let writes =
+            (list.rpush(&1), set.sadd(&1), renewed.sadd(&1), list.rpush(&2).ttl(MINUTE), scores.zadd(&1, 0.5).ttl(MINUTE));
+        let (length, failed, again, other, added) = redis.batch(writes).each().await.unwrap();
+        assert_eq!((length.unwrap(), again.unwrap(), other.unwrap(), added.unwrap()), (1, false, 2, true));
+        let failed = failed.unwrap_err();
+        assert_eq!(failed.kind(), redis_keyspace::ErrorKind::WrongType, "{failed}");
+        assert_eq!(failed.key(), Some(set.as_str()), "{failed}");
+        assert_eq!(set.ttl().await.unwrap(), Ttl::NoExpiry);
+        assert!(is_new(list.ttl().await.unwrap(), HOUR), "the second write did not create it");
+        assert!(is_new(renewed.ttl().await.unwrap(), HOUR));
+        assert!(is_new(scores.ttl().await.unwrap(), MINUTE));
+    }
+
     async fn batches_and_transactions_set_lifetimes(redis: Redis) {
         let (one, two) = (Keys::list(6), Keys::set(6, 1));
         let (length, added, len) = redis.batch((one.rpush(&1), two.sadd(&1), one.llen())).await.unwrap();
@@ -177,6 +196,41 @@ both_servers! {
     }
 }
 
+/// The scripts that a batch sent: how many, and their number of keys.
+fn scripts(server: &Server) -> Vec<String> {
+    let log = server.command_log();
+    let words = log.iter().map(|command| &command.arguments).filter(|words| words[0].starts_with(b"EVAL"));
+    // A login runs a script without keys.
+    words.map(|words| String::from_utf8_lossy(&words[2]).into_owned()).filter(|keys| keys != "0").collect()
+}
+
+#[test]
+fn successive_writes_of_a_batch_are_one_script() {
+    within(PATIENCE, async {
+        let server = Server::builder().log_commands(1000).build();
+        let redis = Redis::with_embedded_server(server.clone());
+        let (list, set, renewed) = (Keys::list(8), Keys::set(8, 1), Keys::renewed(8));
+        let writes = (list.rpush(&1), set.sadd(&1), renewed.sadd(&1), list.rpush(&2), set.sadd(&1));
+        assert_eq!(redis.batch(writes).await.unwrap(), (1, true, true, 2, false));
+        assert_eq!(scripts(&server), ["3"], "each key is sent once");
+
+        // Other commands keep their place.
+        let split =
+            (list.rpush(&3), list.llen(), list.rpush(&4), Keys::sums(8).hincr_by(&1, 1), list.rpush(&5));
+        assert_eq!(redis.batch(split).await.unwrap(), (3, 3, 4, 1, 5));
+        assert_eq!(scripts(&server)[1..], ["1"; 4]);
+
+        let before = scripts(&server).len();
+        let many: Vec<_> = (0..100).map(|nth| Keys::set(9, nth % 5).sadd(&nth)).collect();
+        assert_eq!(redis.batch(many).await.unwrap(), [true; 100]);
+        let sent = scripts(&server).split_off(before);
+        assert!((2..=10).contains(&sent.len()), "a script is short, because other clients wait: {sent:?}");
+        for nth in 0..5 {
+            assert_eq!(Keys::set(9, nth).scard().on(&redis).await.unwrap(), 20);
+        }
+    });
+}
+
 /// A handle overrides the lifetime of a whole keyspace.
 fn with_minutes(builder: RedisBuilder) -> RedisBuilder {
     builder.keyspace::<Keys>(|options| options.ttl(MINUTE))
@@ -184,10 +238,9 @@ fn with_minutes(builder: RedisBuilder) -> RedisBuilder {
 
 #[test]
 fn the_lifetime_of_a_handle_applies() {
-    use redis_keyspace::embedded::Server;
     let redis = with_minutes(Redis::builder().embedded(Server::new())).build().unwrap();
-    redis_keyspace_tests::within(
-        redis_keyspace_tests::PATIENCE,
+    within(
+        PATIENCE,
         redis.scope(async {
             Keys::list(7).rpush(&1).await.unwrap();
             assert!(is_new(Keys::list(7).ttl().await.unwrap(), MINUTE));

@@ -28,6 +28,8 @@ checks! {
         assert_eq!(list.lpush("b").trim_to(2).await.unwrap(), 2);
         assert_eq!(list.lrange(..).await.unwrap(), ["b", "\r\n$1"]);
         assert_eq!(list.lpush("c").trim_to(9).await.unwrap(), 3);
+        assert_eq!(list.lpush("d").only_if_present().trim_to(3).await.unwrap(), 3);
+        assert_eq!(list.lindex(0).await.unwrap().as_deref(), Some("d"));
         let error = list.lpush("d").trim_to(0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert_eq!(list.llen().await.unwrap(), 3);
@@ -55,25 +57,15 @@ checks! {
     },
     rpush_many: async {
         let list = filled(4, &[1]).await;
-        assert_eq!(list.rpush_many([2, 3].iter()).await.unwrap(), 3);
+        let absent = Keys::list(5);
+        assert_eq!(absent.rpush(&2).only_if_present().await.unwrap(), 0);
+        assert_eq!(absent.lpush_many(0..20_000).only_if_present().await.unwrap(), 0);
+        assert!(!absent.exists().await.unwrap());
+        assert_eq!(list.rpush_many([2, 3].iter()).only_if_present().await.unwrap(), 3);
         assert_eq!(list.lrange(..).await.unwrap(), [1, 2, 3]);
         assert_eq!(list.rpush_many(Vec::<u64>::new()).await.unwrap(), 0);
         assert_eq!(list.rpush_many(4..20_000).trim_to(3).await.unwrap(), 3);
         assert_eq!(list.lrange(..).await.unwrap(), [19_997, 19_998, 19_999]);
-    },
-    lpush_if_present: async {
-        let list = filled(5, &[1]).await;
-        assert_eq!(list.lpush_if_present(&2).await.unwrap(), 2);
-        list.del().await.unwrap();
-        assert_eq!(list.lpush_if_present(&2).await.unwrap(), 0);
-        assert!(!list.exists().await.unwrap());
-    },
-    rpush_if_present: async {
-        let list = filled(6, &[1]).await;
-        assert_eq!(list.rpush_if_present(&2).await.unwrap(), 2);
-        assert_eq!(list.lrange(..).await.unwrap(), [1, 2]);
-        list.del().await.unwrap();
-        assert_eq!(list.rpush_if_present(&2).await.unwrap(), 0);
     },
     lpop: async {
         let list = filled(7, &[1, 2]).await;

@@ -79,6 +79,8 @@ struct Session {
     token: Option<String>,
     #[record(alias = "pin")]
     code: Option<u32>,
+    #[record(ttl = "1h", alias = "tries")]
+    attempts: Option<u8>,
     #[record(default)]
     visits: u64,
 }
@@ -107,6 +109,8 @@ struct Keys {
     brief_ranks: fn(id: u64) -> SortedSet<u64>,
     #[key("map:{id}", hash_tag = id)]
     map: fn(id: u64) -> Hash<Text, u64>,
+    #[key("levels:{id}", hash_tag = id)]
+    levels: fn(id: u64) -> Hash<Text, u8>,
     #[key("sums:{id}", hash_tag = id)]
     sums: fn(id: u64) -> Hash<u64, i64>,
     #[key("objects:{id}", hash_tag = id)]

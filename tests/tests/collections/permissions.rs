@@ -15,7 +15,8 @@ fn a_user_with_the_rules_of_the_catalog_can_run_every_operation() {
     let namespace = unique_namespace();
     let rules = CATALOG.acl_rules().namespace(&namespace);
     // An older server rejects rules with commands that it does not know.
-    let rules = if server.supports("LMPOP") { rules.redis_version(7, 0) } else { rules }.to_string();
+    let rules = if server.supports("LMPOP") { rules.redis_version(7, 0) } else { rules.redis_version(6, 2) };
+    let rules = rules.to_string();
     let mut command = vec!["ACL", "SETUSER", "app", "reset", "on", ">pass"];
     command.extend(rules.split(' '));
     server.redis_cli(&command);

@@ -501,7 +501,8 @@ async fn a_worker_survives_an_outage() {
             });
             let (stats, ()) = tokio::join!(running, async {
                 eventually("the worker works", async || runs.jobs() == 1).await;
-                let fault = server.inject(Fault::error("LOADING the server starts").on("XREADGROUP"));
+                let fault = server
+                    .inject(Fault::error("LOADING Redis is loading the dataset in memory").on("XREADGROUP"));
                 waiting.xadd(&1).await.unwrap();
                 eventually("reads fail", async || failures.load(Ordering::Relaxed) > 3).await;
                 drop(fault);

@@ -140,6 +140,13 @@ async fn use_scripts(redis: &Redis) {
     Keys::list(1).on(redis).rpush("value").await.unwrap();
     Keys::set(1).on(redis).sadd("value").await.unwrap();
     Keys::hash(1).on(redis).hincr_by("value", 7).await.unwrap();
+    let writes = (
+        Keys::list(1).rpush("value"),
+        Keys::set(1).sadd("value"),
+        Keys::list(1).lpush("other").ttl(MINUTE),
+        Keys::ranks(1).zadd("value", 1.5),
+    );
+    redis.batch(writes).await.unwrap();
     let (bits, others) = (Keys::bits(1).on(redis), [2, 3].map(|id| Keys::bits(id).on(redis)));
     bits.set_bit(7, true).await.unwrap();
     Key::bit_or(others).store(&bits).await.unwrap();

@@ -115,6 +115,15 @@ const LIBRARY: &str = "#!lua name=redis_keyspace_tests
 redis.register_function('redis_keyspace_add', function(keys, args) return redis.call('INCRBY', keys[1], args[1]) end)
 redis.register_function{function_name='redis_keyspace_read', callback=function(keys, args) return redis.call('GET', keys[1]) end, flags={'no-writes'}}";
 
+/// Writes, and then fails with the code of an error that a server returns if it runs nothing.
+#[derive(Script)]
+#[script(source = "redis.call('INCR', KEYS[1]) return redis.error_reply(ARGV[1])")]
+struct Refuse {
+    stock: Key<Keys, Counter>,
+    #[script(arg)]
+    error: String,
+}
+
 #[derive(Script)]
 #[script(function = "redis_keyspace_add", returns = i64)]
 struct Add {
@@ -168,6 +177,10 @@ fn embedded() -> (Server, RedisBuilder) {
     server.register_script(Append::SOURCE, |script, keys, _| {
         script.call(&[&b"APPEND"[..], &keys[0], &b"x"[..]]);
         script.call(&[&b"APPEND"[..], &keys[1], &b"y"[..]])
+    });
+    server.register_script(Refuse::SOURCE, |script, keys, arguments| {
+        script.call(&[&b"INCR"[..], &keys[0]]);
+        Reply::error(arguments[0].clone())
     });
     server.register_function("redis_keyspace_add", |script, keys, arguments| {
         script.call(&[&b"INCRBY"[..], &keys[0], &arguments[0]])
@@ -223,6 +236,7 @@ everywhere! {
     keys_arguments_and_results_are_typed
     scripts_are_parts_of_batches_and_transactions
     results_that_do_not_fit_are_errors
+    a_script_that_failed_is_not_repeated
     many_tasks_run_scripts
 }
 
@@ -324,6 +338,33 @@ mod bodies {
         };
         Keys::stock(1, 1).set(1).await.unwrap();
         assert_eq!(error.run().await.unwrap(), Some((1, 0)));
+    }
+
+    /// A script can return any error after it has written, so it must not run again.
+    pub(super) async fn a_script_that_failed_is_not_repeated(redis: Redis) {
+        let codes = [
+            "BUSY",
+            "LOADING",
+            "TRYAGAIN",
+            "READONLY",
+            "CLUSTERDOWN",
+            "MASTERDOWN",
+            "NOSCRIPT",
+            "MOVED",
+            "ASK",
+            "OTHER",
+        ];
+        for (nth, code) in (0..).zip(codes) {
+            let stock = Keys::stock(1, nth);
+            let refuse =
+                || Refuse { stock: stock.clone(), error: format!("{code} item 7 is reserved") }.run();
+            let error = refuse().await.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some(code)), "{error}");
+            assert_eq!(stock.get().await.unwrap(), 1, "{code}");
+            redis.batch((refuse(), stock.get())).await.unwrap_err();
+            redis.transaction((refuse(), stock.get())).await.unwrap_err();
+            assert_eq!(stock.get().await.unwrap(), 3, "{code}");
+        }
     }
 
     /// The first runs all find that the server does not know the script.

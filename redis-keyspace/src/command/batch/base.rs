@@ -59,7 +59,7 @@ impl Redis {
     ///
     /// One for each database and server, and for each node of a cluster, all at the same time.
     pub fn batch<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
-        Batch { redis: self.clone(), commands: commands.finished(), timeout: None, atomic: false }
+        Batch { redis: self.clone(), commands: Box::new(commands.finished()), timeout: None, atomic: false }
     }
 
     /// Runs several commands as one `MULTI` / `EXEC`, in one round trip. No other command runs in
@@ -95,7 +95,7 @@ impl Redis {
     ///
     /// One.
     pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
-        Batch { redis: self.clone(), commands: commands.finished(), timeout: None, atomic: true }
+        Batch { redis: self.clone(), commands: Box::new(commands.finished()), timeout: None, atomic: true }
     }
 }
 
@@ -104,12 +104,13 @@ impl Redis {
 #[must_use = "the commands do nothing unless the batch is awaited"]
 pub struct Batch<C> {
     redis: Redis,
-    commands: C,
+    /// Boxed, because commands are large, and the future of a batch would be as large as all.
+    commands: Box<C>,
     timeout: Option<Duration>,
     atomic: bool,
 }
 
-impl<C: Commands> Batch<C> {
+impl<C: Commands<Finished = C>> Batch<C> {
     /// Sets the deadline of the batch. It covers waiting for a connection, connecting and all
     /// replies. If commands have their own deadlines, the shortest applies to all.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -146,8 +147,7 @@ impl<C: Commands> Batch<C> {
     ///
     /// As for [`Redis::batch`] and [`Redis::transaction`].
     pub async fn each(self) -> Result<C::Results> {
-        let Self { redis, commands, timeout, atomic } = self;
-        let mut commands = commands.finished();
+        let Self { redis, mut commands, timeout, atomic } = self;
         let mut parts = Vec::new();
         C::parts(&mut commands, &mut parts);
         let timeout = parts.iter().filter_map(|part| part.call.timeout).chain(timeout).min();
@@ -168,13 +168,13 @@ impl<C: Commands> Batch<C> {
             run.await
         };
         observed.batch_ended(name, subject.as_ref());
-        Ok(C::join(commands, &mut PartOutcomes::new(outcomes, &redis, &observed)))
+        Ok(C::join(&commands, &mut PartOutcomes::new(outcomes, &redis, &observed)))
     }
 }
 
 impl<C> IntoFuture for Batch<C>
 where
-    C: Commands + Send + 'static,
+    C: Commands<Finished = C> + Send + 'static,
     C::Output: 'static,
     C::Results: Send,
 {

@@ -1,7 +1,7 @@
 //! Tuples, arrays and vectors of commands.
 
-use super::part::{Part, PartOutcomes};
-use crate::command::base::{Command, IntoCommand};
+use super::part::{BatchCommand, Part, PartOutcomes};
+use crate::command::base::IntoCommand;
 use crate::error::{Error, Result};
 
 /// The commands of a [batch](crate::Redis::batch): one command, or a tuple of up to 16, a `Vec` or
@@ -23,21 +23,16 @@ pub trait Commands: sealed::SealedCommands {
     /// type, a value that is not a command is one error. Otherwise, the compiler also reports that
     /// the batch can't be awaited.
     #[doc(hidden)]
-    type Finished: Commands<Output = Self::Output, Results = Self::Results> + Send + 'static;
+    type Finished: Commands<Output = Self::Output, Results = Self::Results, Finished = Self::Finished>
+        + Send
+        + 'static;
 
     #[doc(hidden)]
     fn finished(self) -> Self::Finished;
     #[doc(hidden)]
-    fn all_finished(commands: Vec<Self>) -> Vec<Self::Finished>
-    where
-        Self: Sized,
-    {
-        commands.into_iter().map(Self::finished).collect()
-    }
-    #[doc(hidden)]
     fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>);
     #[doc(hidden)]
-    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results;
+    fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results;
     /// Returns the results if all commands succeeded. Counts those that failed.
     #[doc(hidden)]
     fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output>;
@@ -89,25 +84,45 @@ impl<C: IntoCommand> sealed::SealedCommands for C {}
 impl<C: IntoCommand> Commands for C {
     type Output = C::Output;
     type Results = Result<C::Output>;
-    type Finished = Command<C::Output>;
+    type Finished = BatchCommand<C::Output>;
 
     fn finished(self) -> Self::Finished {
-        self.into_command()
-    }
-
-    fn all_finished(commands: Vec<Self>) -> Vec<Self::Finished> {
-        C::into_commands(commands)
+        BatchCommand::of(self.into_command())
     }
 
     fn parts<'c>(command: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
         parts.push(Part::of(command));
     }
 
-    fn join(command: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
-        outcomes.decode(&command)
+    fn join(command: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        outcomes.decode(command)
     }
 
     fn sift(result: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
+        failures.sift(result)
+    }
+}
+
+impl<T> sealed::SealedCommands for BatchCommand<T> {}
+
+impl<T: 'static> Commands for BatchCommand<T> {
+    type Output = T;
+    type Results = Result<T>;
+    type Finished = Self;
+
+    fn finished(self) -> Self {
+        self
+    }
+
+    fn parts<'c>(command: &'c mut Self, parts: &mut Vec<Part<'c>>) {
+        parts.push(Part::of(command));
+    }
+
+    fn join(command: &Self, outcomes: &mut PartOutcomes<'_>) -> Result<T> {
+        outcomes.decode(command)
+    }
+
+    fn sift(result: Result<T>, failures: &mut BatchFailures) -> Option<T> {
         failures.sift(result)
     }
 }
@@ -120,15 +135,15 @@ impl<C: Commands> Commands for Vec<C> {
     type Finished = Vec<C::Finished>;
 
     fn finished(self) -> Self::Finished {
-        C::all_finished(self)
+        self.into_iter().map(C::finished).collect()
     }
 
     fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
         commands.iter_mut().for_each(|command| C::parts(command, parts));
     }
 
-    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
-        commands.into_iter().map(|command| C::join(command, outcomes)).collect()
+    fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        commands.iter().map(|command| C::join(command, outcomes)).collect()
     }
 
     fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
@@ -153,8 +168,8 @@ impl<C: Commands, const N: usize> Commands for [C; N] {
         commands.iter_mut().for_each(|command| C::parts(command, parts));
     }
 
-    fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
-        commands.map(|command| C::join(command, outcomes))
+    fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+        commands.each_ref().map(|command| C::join(command, outcomes))
     }
 
     fn sift(results: Self::Results, failures: &mut BatchFailures) -> Option<Self::Output> {
@@ -182,7 +197,7 @@ macro_rules! tuples {
                 $($command::parts($value, parts);)+
             }
 
-            fn join(commands: Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
+            fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
                 let ($($value,)+) = commands;
                 ($($command::join($value, outcomes),)+)
             }

@@ -5,9 +5,29 @@ use std::fmt;
 use crate::client::{CallOptions, Observed, Redis, Subject, Target, explain_missing};
 use crate::command::base::Command;
 use crate::error::{Error, Result};
-use crate::protocol::{Replies, Request, read};
+use crate::protocol::{Decode, Replies, Request, read};
 
-/// A command of a batch.
+/// A command of a batch that has not run yet: what a [`Command`] has before its first poll. A batch
+/// moves and keeps all of its commands, so the size matters.
+#[doc(hidden)]
+pub struct BatchCommand<T> {
+    request: Result<Request>,
+    subject: Subject,
+    repeatable: bool,
+    decode: Decode<T>,
+    call: CallOptions,
+    unreadable: Option<Error>,
+}
+
+impl<T> BatchCommand<T> {
+    pub(super) fn of(mut command: Command<T>) -> Self {
+        command.unpolled();
+        let Command { request, subject, repeatable, decode, call, unreadable, .. } = command;
+        Self { request, subject, repeatable, decode, call, unreadable }
+    }
+}
+
+/// A borrowed command of a batch.
 #[doc(hidden)]
 pub struct Part<'c> {
     /// Taken while the batch is in flight.
@@ -46,8 +66,8 @@ impl<'o> PartOutcomes<'o> {
     }
 
     /// Decodes the result of the next command, which must be this one.
-    pub(super) fn decode<T>(&mut self, command: &Command<T>) -> Result<T> {
-        let Command { request, subject, decode, call, .. } = command;
+    pub(super) fn decode<T>(&mut self, command: &BatchCommand<T>) -> Result<T> {
+        let BatchCommand { request, subject, decode, call, .. } = command;
         let PartOutcome { replies, instead_of } = self.outcomes.next().unwrap_or_default();
         let replies = replies.unwrap_or_else(|| Err(Error::protocol("a command of the batch has no reply")));
         let result = replies.and_then(|replies| {
@@ -67,9 +87,8 @@ impl<'o> PartOutcomes<'o> {
 }
 
 impl<'c> Part<'c> {
-    pub(super) fn of<T>(command: &'c mut Command<T>) -> Self {
-        command.unpolled();
-        let Command { request, subject, repeatable, call, unreadable, .. } = command;
+    pub(super) fn of<T>(command: &'c mut BatchCommand<T>) -> Self {
+        let BatchCommand { request, subject, repeatable, call, unreadable, .. } = command;
         let waits = || match call.wait {
             Some(_) => Err(Error::invalid_input(
                 "a command of a batch can't wait for replicas or elements, because all commands share a connection: await it on its own",
@@ -85,6 +104,12 @@ impl<'c> Part<'c> {
             *request = Err(error);
         }
         Self { request, subject, call, repeatable: *repeatable, unreadable: unreadable.as_ref() }
+    }
+}
+
+impl<T> fmt::Debug for BatchCommand<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BatchCommand").field(&self.subject.command).finish()
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) async fn send(
     let mut groups: Vec<PoolBatch> = Vec::new();
     let mut outcomes: Vec<PartOutcome> = Vec::with_capacity(parts.len());
     let mut binder = Binder::new(redis);
+    let most = parts.len();
     for (index, part) in parts.iter_mut().enumerate() {
         let bound = binder.bind(part);
         let bound =
@@ -56,7 +57,7 @@ pub(super) async fn send(
                 observed.to(&binding);
                 observed.sent(part.subject, request);
                 let request = std::mem::replace(request, Request::Empty);
-                PoolBatch::of(&mut groups, binding).add(index, request, part);
+                PoolBatch::of(&mut groups, binding, most).add(index, request, part);
                 None
             }
         };
@@ -107,14 +108,18 @@ impl PartOutcome {
 }
 
 impl PoolBatch {
-    /// Returns the group of the pool of this binding. Creates it if it does not exist.
-    fn of(groups: &mut Vec<Self>, binding: Arc<Binding>) -> &mut Self {
+    /// Returns the group of the pool of this binding. Creates it if it does not exist, with room
+    /// for `most` commands.
+    fn of(groups: &mut Vec<Self>, binding: Arc<Binding>, most: usize) -> &mut Self {
         let place = groups.iter().position(|group| {
-            Arc::ptr_eq(group.binding.pool(), binding.pool()) && group.binding.namespace == binding.namespace
+            Arc::ptr_eq(&group.binding, &binding)
+                || Arc::ptr_eq(group.binding.pool(), binding.pool())
+                    && group.binding.namespace == binding.namespace
         });
         let place = place.unwrap_or(groups.len());
         if place == groups.len() {
-            let (indices, requests, keyspaces) = (Vec::new(), Vec::new(), Vec::new());
+            let (indices, requests) = (Vec::with_capacity(most), Vec::with_capacity(most));
+            let keyspaces = Vec::new();
             groups.push(Self { binding, indices, requests, keyspaces, repeatable: true });
         }
         #[expect(clippy::indexing_slicing, reason = "the index was found or created right above")]

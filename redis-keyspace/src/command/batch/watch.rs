@@ -164,7 +164,7 @@ impl Watched {
         let run: BoxFuture<'_, _> = Box::pin(self.outcomes(&mut parts, &observed));
         let outcomes = run.await?;
         observed.batch_ended("PIPELINE", subject.as_ref());
-        C::all(C::join(commands, &mut PartOutcomes::new(outcomes, &self.redis, &observed)))
+        C::all(C::join(&commands, &mut PartOutcomes::new(outcomes, &self.redis, &observed)))
     }
 
     async fn outcomes(&self, parts: &mut [Part<'_>], observed: &Observed) -> Result<Vec<PartOutcome>> {
@@ -317,7 +317,7 @@ where
         let run: BoxFuture<'_, _> = Box::pin(execute(&self.redis, session, &mut parts, subject, &observed));
         let Some(outcomes) = run.await? else { return Ok(Attempted::Conflict) };
         observed.batch_ended("MULTI", of_commands.as_ref());
-        let results = C::join(commands, &mut PartOutcomes::new(outcomes, &self.redis, &observed));
+        let results = C::join(&commands, &mut PartOutcomes::new(outcomes, &self.redis, &observed));
         C::all(results).map(|results| Attempted::Done(Some(results))).map_err(Failed::Final)
     }
 }

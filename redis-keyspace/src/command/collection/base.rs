@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 
+use super::elements::EncodedElements;
 use crate::command::base::Command;
 pub(super) use crate::command::key_options::{BuildOptions, KeyOptions};
 use crate::error::{Error, Result};
@@ -70,10 +71,10 @@ impl<T> Command<T> {
     pub(super) fn read_of_many<S: Keyspace, V>(
         key: &Key<S, V>,
         command: &'static str,
-        elements: Result<Vec<Args>>,
+        elements: Result<EncodedElements>,
         decode: Decode<T>,
     ) -> Self {
-        let is_empty = elements.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = elements.as_ref().is_ok_and(EncodedElements::is_empty);
         Self::read_of(key, command, |out| append_all(out, elements), decode).unless(is_empty)
     }
 
@@ -81,10 +82,10 @@ impl<T> Command<T> {
     pub(super) fn removal_of_many<S: Keyspace, V>(
         key: &Key<S, V>,
         command: &'static str,
-        elements: Result<Vec<Args>>,
+        elements: Result<EncodedElements>,
         decode: Decode<T>,
     ) -> Self {
-        let is_empty = elements.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = elements.as_ref().is_ok_and(EncodedElements::is_empty);
         Self::removal_of(key, command, |out| append_all(out, elements), decode).unless(is_empty)
     }
 
@@ -133,10 +134,26 @@ impl<T> Command<T> {
         key: &Key<S, V>,
         command: &'static str,
         options: &[&str],
-        elements: Result<Vec<Args>>,
+        elements: Result<EncodedElements>,
         decode: Decode<T>,
     ) -> Self {
-        let request = elements.and_then(|elements| many(key, command, options, &elements));
+        let request =
+            elements.and_then(|elements| many(key, command, options, elements, |packet| kept(key, packet)));
+        let request = request.map_err(|error| key.explain(command, error));
+        Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
+    }
+
+    /// Like [`change_of`](Self::change_of), with any number of elements.
+    pub(super) fn change_many_of<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        elements: Result<EncodedElements>,
+        decode: Decode<T>,
+    ) -> Self {
+        if key.template().renews_lifetime() {
+            return Self::write_many_of(key, command, &[], elements, decode);
+        }
+        let request = elements.and_then(|elements| many(key, command, &[], elements, Ok));
         let request = request.map_err(|error| key.explain(command, error));
         Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
     }
@@ -155,23 +172,22 @@ fn many<S: Keyspace, V>(
     key: &Key<S, V>,
     command: &'static str,
     options: &[&str],
-    elements: &[Args],
+    elements: EncodedElements,
+    finish: impl Fn(Packet) -> Result<Packet>,
 ) -> Result<Request> {
-    let width = elements.first().map_or(1, Args::len).max(1);
-    let packets: Result<Vec<Packet>> = elements
-        .chunks(MOST_ARGUMENTS / width)
-        .map(|chunk| {
-            let mut packet = Packet::new(command, Keys::One(key.text()));
-            options.iter().for_each(|option| packet.args.push(option.as_bytes()));
-            chunk.iter().flat_map(Args::iter).for_each(|argument| packet.args.push(argument));
-            kept(key, packet)
-        })
-        .collect();
-    Ok(match <[Packet; 1]>::try_from(packets?) {
-        Ok([packet]) => Request::One(packet),
-        Err(packets) if packets.is_empty() => Request::Empty,
-        Err(packets) => Request::Atomic(packets),
-    })
+    if elements.is_empty() {
+        return Ok(Request::Empty);
+    }
+    let packet = |elements| {
+        let mut packet = Packet::new(command, Keys::One(key.text()));
+        options.iter().for_each(|option| packet.args.push(option.as_bytes()));
+        packet.args.append(elements);
+        finish(packet)
+    };
+    match elements.in_one_part_of(MOST_ARGUMENTS) {
+        Ok(elements) => Ok(Request::One(packet(elements)?)),
+        Err(parts) => Ok(Request::Atomic(parts.into_iter().map(packet).collect::<Result<_>>()?)),
+    }
 }
 
 /// Fails if a command that can't be divided has more arguments for elements than a script takes.
@@ -187,17 +203,12 @@ pub(super) fn check_count(arguments: usize) -> Result<()> {
 
 /// Adds arguments that were encoded before.
 pub(super) fn append(args: &mut Args, more: Result<Args>) -> Result<()> {
-    let more = more?;
-    if args.len() == 0 {
-        *args = more;
-    } else {
-        more.iter().for_each(|argument| args.push(argument));
-    }
+    args.append(more?);
     Ok(())
 }
 
-fn append_all(args: &mut Args, elements: Result<Vec<Args>>) -> Result<()> {
-    elements?.iter().flat_map(Args::iter).for_each(|argument| args.push(argument));
+fn append_all(args: &mut Args, elements: Result<EncodedElements>) -> Result<()> {
+    args.append(elements?.into_args());
     Ok(())
 }
 
@@ -205,8 +216,8 @@ fn append_all(args: &mut Args, elements: Result<Vec<Args>>) -> Result<()> {
 pub(super) fn each<S: Keyspace, V, T: SingleValue, B: Borrow<T::Borrowed>>(
     key: &Key<S, V>,
     elements: impl IntoIterator<Item = B>,
-) -> Result<Vec<Args>> {
-    elements.into_iter().map(|element| one::<S, V, T>(key, element.borrow())).collect()
+) -> Result<EncodedElements> {
+    EncodedElements::encode(elements, |element, args| push::<S, V, T>(key, element.borrow(), args))
 }
 
 /// Encodes an element as the only argument.
@@ -216,6 +227,13 @@ pub(super) fn one<S: Keyspace, V, T: SingleValue>(key: &Key<S, V>, element: &T::
     Ok(args)
 }
 
+/// The length that an encoded element usually has at most, and that of its frame.
+pub(super) const fn usual_length<T: SingleValue>() -> usize {
+    // Plain data, such as integers and ids, is short. Anything else is as long as the value of a
+    // key.
+    if std::mem::needs_drop::<T::Owned>() { 296 } else { 16 + 3 * size_of::<T::Owned>() }
+}
+
 /// Encodes an element as the next argument.
 pub(super) fn push<S: Keyspace, V, T: SingleValue>(
     key: &Key<S, V>,
@@ -223,7 +241,7 @@ pub(super) fn push<S: Keyspace, V, T: SingleValue>(
     args: &mut Args,
 ) -> Result<()> {
     let checks = key.checks();
-    args.push_with(|out| checks.encode::<T>(element, out))
+    args.push_usual(usual_length::<T>(), |out| checks.encode::<T>(element, out))
 }
 
 // The decoders. A nil is the answer of a key that does not exist, also if nothing was sent, and

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::base;
+use super::elements::EncodedElements;
 use crate::command::ttl::Ttl;
 use crate::error::Result;
 use crate::protocol::{Args, Replies, Reply, Request, read};
@@ -55,10 +56,10 @@ impl ExpiryCondition {
 }
 
 /// Adds fields: their number, and the fields themselves.
-pub(super) fn push_fields(args: &mut Args, fields: &[Args]) {
+pub(super) fn push_fields(args: &mut Args, fields: EncodedElements) {
     args.push(b"FIELDS");
     args.push_int(fields.len());
-    fields.iter().flat_map(Args::iter).for_each(|field| args.push(field));
+    args.append(fields.into_args());
 }
 
 /// The number of fields in a request, for the answer of a key that does not exist.

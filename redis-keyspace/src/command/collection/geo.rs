@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 
 use super::base::{self, KeyOptions};
 use super::docs::{reading, removing, writing};
-use super::geo_area::{area, polygon, position, push_position};
+use super::elements::EncodedElements;
+use super::geo_area::{METERS, area, polygon, position, push_position};
 use super::geo_search::{GeoAdd, GeoAddOptions, GeoMembers, GeoSearch, GeoSearchOptions};
 use super::scores;
 use crate::command::base::Command;
@@ -38,7 +39,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Geo<T>> {
     #[doc = writing!()]
     #[doc(alias = "GEOADD")]
     pub fn geo_add(&self, member: &T::Borrowed, position: Position) -> GeoAdd<S, T, bool> {
-        let element = placed::<S, T>(self, member, position).map(|element| vec![element]);
+        let element = placed::<S, T>(self, member, position).map(EncodedElements::one);
         GeoAdd(Deferred::Building(KeyOptions::new(self, GeoAddOptions::new(element, base::flag))))
     }
 
@@ -69,10 +70,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, Geo<T>> {
         &self,
         members: impl IntoIterator<Item = (B, Position)>,
     ) -> GeoAdd<S, T, u64> {
-        let members = members
-            .into_iter()
-            .map(|(member, position)| placed::<S, T>(self, member.borrow(), position))
-            .collect();
+        let members = EncodedElements::encode(members, |(member, position), args| {
+            push_placed::<S, T>(self, member.borrow(), position, args)
+        });
         GeoAdd(Deferred::Building(KeyOptions::new(self, GeoAddOptions::new(members, base::total))))
     }
 
@@ -163,7 +163,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Geo<T>> {
         let fill = |args: &mut Args| {
             base::push::<S, _, T>(self, one, args)?;
             base::push::<S, _, T>(self, other, args)?;
-            args.push(b"M");
+            args.push(METERS);
             Ok(())
         };
         Command::read_of(self, "GEODIST", fill, distance)
@@ -307,9 +307,18 @@ fn placed<S: Keyspace, T: SingleValue>(
     position: Position,
 ) -> Result<Args> {
     let mut args = Args::default();
-    push_position(position, &mut args);
-    base::push::<S, _, T>(key, member, &mut args)?;
+    push_placed::<S, T>(key, member, position, &mut args)?;
     Ok(args)
+}
+
+fn push_placed<S: Keyspace, T: SingleValue>(
+    key: &Key<S, Geo<T>>,
+    member: &T::Borrowed,
+    position: Position,
+    args: &mut Args,
+) -> Result<()> {
+    push_position(position, args);
+    base::push::<S, _, T>(key, member, args)
 }
 
 fn distance(request: &Request, replies: Replies) -> Result<Option<Distance>> {

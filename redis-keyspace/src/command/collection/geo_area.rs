@@ -7,6 +7,9 @@ use crate::kind::{Geo, SingleValue};
 use crate::protocol::{Args, MOST_IN_SCRIPT, Reply, read};
 use crate::schema::{Key, Keyspace};
 
+/// The unit of all lengths. Servers before 7.0 know it only in lower case.
+pub(super) const METERS: &[u8] = b"m";
+
 /// Adds a position as two arguments.
 pub(super) fn push_position(position: Position, args: &mut Args) {
     args.push(position.longitude().to_string().as_bytes());
@@ -41,7 +44,7 @@ pub(super) fn area<S: Keyspace, T: SingleValue>(
             args.push(height.as_m().to_string().as_bytes());
         }
     }
-    args.push(b"M");
+    args.push(METERS);
     Ok(args)
 }
 

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::base;
 use super::docs::storing;
+use super::elements::EncodedElements;
 use super::geo_area::position;
 use super::scores;
 use super::several::{SeveralKeys, Store};
@@ -26,14 +27,14 @@ pub struct GeoAdd<S: Keyspace, T: SingleValue, R: 'static>(
 );
 
 pub(super) struct GeoAddOptions<R> {
-    members: Result<Vec<Args>>,
+    members: Result<EncodedElements>,
     condition: Option<&'static str>,
     counts_changed: bool,
     decode: Decode<R>,
 }
 
 impl<R> GeoAddOptions<R> {
-    pub(super) fn new(members: Result<Vec<Args>>, decode: Decode<R>) -> Self {
+    pub(super) fn new(members: Result<EncodedElements>, decode: Decode<R>) -> Self {
         Self { members, condition: None, counts_changed: false, decode }
     }
 }

@@ -6,17 +6,21 @@ use std::hash::Hash as StdHash;
 
 use super::base::{self, KeyOptions, elements};
 use super::docs::{reading, removing, writing};
-use super::hash_options::{HSetMany, HSetManyOptions};
+use super::elements::EncodedElements;
+use super::hash_options::{HSet, HSetMany, HSetManyOptions, HSetOptions};
+use super::records;
 use crate::command::base::Command;
 use crate::command::builder::Deferred;
 use crate::error::{Error, Result};
-use crate::kind::{Hash, SingleValue};
-use crate::protocol::{Args, Replies, Reply, Request, read};
+use crate::kind::{Hash, SingleValue, Summable};
+use crate::protocol::{Args, FieldIncrement, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of hashes; see [`Hash`](struct@Hash).
 impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     /// Sets the value of a field. Returns whether the field is new.
+    ///
+    /// With [`only_if_absent`](HSet::only_if_absent), sets only a field that does not exist.
     ///
     /// ```
     /// # use redis_keyspace::{Hash, Keyspace, Redis, Text};
@@ -27,12 +31,14 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
     /// # Redis::embedded().scope(async {
     /// assert!(OrgKeys::flags(1).hset("beta", &true).await?);
     /// assert!(!OrgKeys::flags(1).hset("beta", &false).await?);
+    /// assert!(!OrgKeys::flags(1).hset("beta", &true).only_if_absent().await?);
     /// # Ok(()) }).await }
     /// ```
     #[doc = writing!()]
     #[doc(alias = "HSET")]
-    pub fn hset(&self, field: &F::Borrowed, value: &V::Borrowed) -> Command<bool> {
-        Command::write_of(self, "HSET", entry::<S, F, V>(self, field, value), base::flag)
+    pub fn hset(&self, field: &F::Borrowed, value: &V::Borrowed) -> HSet<S, F, V> {
+        let options = HSetOptions::new(entry::<S, F, V>(self, field, value));
+        HSet(Deferred::Building(KeyOptions::new(self, options)))
     }
 
     /// Sets the values of several fields, atomically. Returns how many fields are new; 0 if there
@@ -60,29 +66,10 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
         &self,
         entries: impl IntoIterator<Item = (B, C)>,
     ) -> HSetMany<S, F, V, u64> {
-        let entries = entries.into_iter();
-        let entries = entries.map(|(field, value)| entry::<S, F, V>(self, field.borrow(), value.borrow()));
-        HSetMany(Deferred::Building(KeyOptions::new(self, HSetManyOptions::new(entries.collect()))))
-    }
-
-    /// Sets the value of a field that does not exist. Returns `false` if it exists, and changes
-    /// nothing then.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Hash, Keyspace, Redis, Text};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "org", ttl = "1d")]
-    /// # struct OrgKeys { flags: fn(id: u64) -> Hash<Text, bool> }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// assert!(OrgKeys::flags(1).hset_if_absent("beta", &true).await?);
-    /// assert!(!OrgKeys::flags(1).hset_if_absent("beta", &false).await?);
-    /// # Ok(()) }).await }
-    /// ```
-    #[doc = writing!()]
-    #[doc(alias = "HSETNX")]
-    pub fn hset_if_absent(&self, field: &F::Borrowed, value: &V::Borrowed) -> Command<bool> {
-        Command::write_of(self, "HSETNX", entry::<S, F, V>(self, field, value), base::flag)
+        let entries = EncodedElements::encode(entries, |(field, value), args| {
+            push_entry::<S, F, V>(self, field.borrow(), value.borrow(), args)
+        });
+        HSetMany(Deferred::Building(KeyOptions::new(self, HSetManyOptions::new(entries))))
     }
 
     /// Returns the value of a field; `None` if it does not exist.
@@ -288,7 +275,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
 }
 
 /// Operations of hashes of integers; see [`Hash`](struct@Hash).
-impl<S: Keyspace, F: SingleValue> Key<S, Hash<F, i64>> {
+impl<S: Keyspace, F: SingleValue, V: SingleValue<Owned = V> + Summable<Amount = i64>> Key<S, Hash<F, V>> {
     /// Adds to the value of a field, which counts as 0 if it does not exist. Returns the new value.
     ///
     /// ```
@@ -303,16 +290,30 @@ impl<S: Keyspace, F: SingleValue> Key<S, Hash<F, i64>> {
     /// # Ok(()) }).await }
     /// ```
     ///
-    /// Not retried after a lost connection: it might add twice. If the sum would exceed 64 bits,
-    /// the command fails, and nothing is changed.
+    /// Not retried after a lost connection: it might add twice. If the sum does not fit the type,
+    /// or exceeds 64 bits, the command fails, and nothing is changed.
     #[doc = writing!()]
     #[doc(alias = "HINCRBY")]
-    pub fn hincr_by(&self, field: &F::Borrowed, amount: i64) -> Command<i64> {
-        let args = base::one::<S, _, F>(self, field).map(|mut args| {
+    pub fn hincr_by(&self, field: &F::Borrowed, amount: i64) -> Command<V> {
+        let field = base::one::<S, _, F>(self, field);
+        if let (Ok(field), true) = (&field, V::may_exceed(amount)) {
+            let names: Vec<&[u8]> = field.iter().collect();
+            let text = V::amount_text(amount);
+            let increment = text.as_deref().map_err(Error::clone).map(|amount| FieldIncrement {
+                command: V::COMMAND,
+                amount,
+                limits: V::LIMITS,
+                only_if_present: false,
+                ttl: None,
+                names: &names,
+            });
+            return records::increment_of(self, V::COMMAND, increment, sum::<V>);
+        }
+        let args = field.map(|mut args| {
             args.push_int(amount);
             args
         });
-        Command::write_of(self, "HINCRBY", args, sum)
+        Command::write_of(self, V::COMMAND, args, sum::<V>)
     }
 }
 
@@ -321,10 +322,19 @@ fn entry<S: Keyspace, F: SingleValue, V: SingleValue>(
     field: &F::Borrowed,
     value: &V::Borrowed,
 ) -> Result<Args> {
-    let mut args = Args::default();
-    base::push::<S, _, F>(key, field, &mut args)?;
-    base::push::<S, _, V>(key, value, &mut args)?;
+    let mut args = Args::with_room(base::usual_length::<F>() + base::usual_length::<V>());
+    push_entry::<S, F, V>(key, field, value, &mut args)?;
     Ok(args)
+}
+
+fn push_entry<S: Keyspace, F: SingleValue, V: SingleValue>(
+    key: &Key<S, Hash<F, V>>,
+    field: &F::Borrowed,
+    value: &V::Borrowed,
+    args: &mut Args,
+) -> Result<()> {
+    base::push::<S, _, F>(key, field, args)?;
+    base::push::<S, _, V>(key, value, args)
 }
 
 fn entries<F: SingleValue, V: SingleValue>(
@@ -344,9 +354,10 @@ where
 }
 
 /// Decodes a sum. A script returns large ones as text.
-fn sum(_: &Request, replies: Replies) -> Result<i64> {
+fn sum<V: SingleValue<Owned = V>>(_: &Request, replies: Replies) -> Result<V> {
     match read::one(replies)? {
-        Reply::Bulk(text) => i64::decode(&text).map_err(Error::decode),
-        reply => read::to_int(reply),
+        Reply::Bulk(text) => V::decode(&text),
+        reply => V::decode(read::to_int(reply)?.to_string().as_bytes()),
     }
+    .map_err(Error::decode)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::base;
 use super::docs::{reading, removing, taking};
+use super::elements::EncodedElements;
 use super::field_lifetimes::{self, FieldPersist, push_fields};
 use super::hash_options::{Expiries, HExpire, HExpireOptions, HGetEx, HGetExOptions};
 use crate::command::base::Command;
@@ -170,7 +171,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
         fields: impl IntoIterator<Item = B>,
     ) -> Command<Vec<FieldPersist>> {
         let fields = base::each::<S, _, F, B>(self, fields);
-        let is_empty = fields.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = fields.as_ref().is_ok_and(EncodedElements::is_empty);
         Command::removal_of(self, "HPERSIST", |args| listed(args, fields), field_lifetimes::persists)
             .unless(is_empty)
     }
@@ -227,7 +228,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
         fields: impl IntoIterator<Item = B>,
     ) -> Command<Vec<Option<V::Owned>>> {
         let fields = base::each::<S, _, F, B>(self, fields);
-        let is_empty = fields.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = fields.as_ref().is_ok_and(EncodedElements::is_empty);
         Command::removal_of(self, "HGETDEL", |args| listed(args, fields), field_lifetimes::values::<V>)
             .unless(is_empty)
     }
@@ -235,7 +236,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
 
 fn expiring<S: Keyspace, F: SingleValue, V: SingleValue>(
     key: &Key<S, Hash<F, V>>,
-    fields: Result<Vec<Args>>,
+    fields: Result<EncodedElements>,
     expiry: Expiry,
 ) -> HExpire<S, Hash<F, V>, Expiries> {
     let options = HExpireOptions::new(fields, expiry, field_lifetimes::expiries);
@@ -245,14 +246,14 @@ fn expiring<S: Keyspace, F: SingleValue, V: SingleValue>(
 fn asking<S: Keyspace, V, T>(
     key: &Key<S, V>,
     command: &'static str,
-    fields: Result<Vec<Args>>,
+    fields: Result<EncodedElements>,
     decode: Decode<T>,
 ) -> Command<T> {
-    let is_empty = fields.as_ref().is_ok_and(Vec::is_empty);
+    let is_empty = fields.as_ref().is_ok_and(EncodedElements::is_empty);
     Command::read_of(key, command, |args| listed(args, fields), decode).unless(is_empty)
 }
 
-fn listed(args: &mut Args, fields: Result<Vec<Args>>) -> Result<()> {
-    push_fields(args, &fields?);
+fn listed(args: &mut Args, fields: Result<EncodedElements>) -> Result<()> {
+    push_fields(args, fields?);
     Ok(())
 }

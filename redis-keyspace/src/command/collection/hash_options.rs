@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::base::{self, BuildOptions, KeyOptions};
+use super::elements::EncodedElements;
 use super::field_lifetimes::{self, ExpiryCondition, FieldExpiry, push_fields};
 use crate::command::base::Command;
 use crate::command::builder::{Deferred, command_builder};
@@ -13,6 +14,50 @@ use crate::schema::{Key, Keyspace};
 use crate::time::{Expiry, check_lifetime, millis, unix_millis};
 
 type OfHash<S, F, V, O> = KeyOptions<S, Hash<F, V>, O>;
+
+/// `HSET` of a field with its options, created by [`Key::hset`](crate::Key::hset). Await it, or pass
+/// it to [`Redis::batch`](crate::Redis::batch).
+#[must_use = "a command does nothing unless it is awaited or passed to a batch"]
+pub struct HSet<S: Keyspace, F: SingleValue, V: SingleValue>(
+    pub(super) Deferred<OfHash<S, F, V, HSetOptions>, bool>,
+);
+
+pub(super) struct HSetOptions {
+    /// The field with its value.
+    entry: Result<Args>,
+    only_if_absent: bool,
+}
+
+impl HSetOptions {
+    pub(super) fn new(entry: Result<Args>) -> Self {
+        Self { entry, only_if_absent: false }
+    }
+}
+
+impl<S: Keyspace, F: SingleValue, V: SingleValue> HSet<S, F, V> {
+    /// Only sets a field that does not exist. Returns `false` if it exists, and changes nothing
+    /// then.
+    #[doc(alias = "HSETNX")]
+    pub fn only_if_absent(self) -> Self {
+        Self(self.0.map(|options| options.with(|options| HSetOptions { only_if_absent: true, ..options })))
+    }
+
+    /// Overrides the TTL of the template; see [`Command::ttl`].
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self(self.0.map(|options| options.with_ttl(ttl)))
+    }
+}
+
+impl<S: Keyspace, F: SingleValue, V: SingleValue> BuildOptions<S, Hash<F, V>> for HSetOptions {
+    type Output = bool;
+
+    fn build(self, key: &Key<S, Hash<F, V>>) -> Command<bool> {
+        let command = if self.only_if_absent { "HSETNX" } else { "HSET" };
+        Command::write_of(key, command, self.entry, base::flag)
+    }
+}
+
+command_builder!(HSet<S, F, V> => bool, where S: Keyspace, F: SingleValue, V: SingleValue);
 
 /// `HSET` of several fields with its options, created by
 /// [`Key::hset_many`](crate::Key::hset_many). Await it, or pass it to
@@ -27,14 +72,14 @@ pub struct HSetMany<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static>(
 
 pub(super) struct HSetManyOptions<R> {
     /// Each field with its value.
-    entries: Result<Vec<Args>>,
+    entries: Result<EncodedElements>,
     condition: Option<&'static str>,
     ttl: Option<Duration>,
     decode: Decode<R>,
 }
 
 impl HSetManyOptions<u64> {
-    pub(super) fn new(entries: Result<Vec<Args>>) -> Self {
+    pub(super) fn new(entries: Result<EncodedElements>) -> Self {
         Self { entries, condition: None, ttl: None, decode: base::total }
     }
 }
@@ -78,7 +123,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static> BuildOptions<S, Ha
         if condition.is_none() && ttl.is_none() {
             return Command::write_many_of(key, "HSET", &[], entries, decode);
         }
-        let is_empty = entries.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = entries.as_ref().is_ok_and(EncodedElements::is_empty);
         let args = entries.and_then(|entries| {
             base::check_count(2 * entries.len())?;
             let mut args = Args::default();
@@ -88,7 +133,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static> BuildOptions<S, Ha
                 args.push(b"PX");
                 args.push_int(millis(ttl)?);
             }
-            push_fields(&mut args, &entries);
+            push_fields(&mut args, entries);
             Ok(args)
         });
         Command::write_of(key, "HSETEX", args, decode).unless(is_empty)
@@ -110,13 +155,13 @@ pub struct HGetEx<S: Keyspace, F: SingleValue, V: SingleValue>(
 type OptionalValues<V> = Vec<Option<<V as SingleValue>::Owned>>;
 
 pub(super) struct HGetExOptions<V: SingleValue> {
-    fields: Result<Vec<Args>>,
+    fields: Result<EncodedElements>,
     expiry: Expiry,
     decode: Decode<OptionalValues<V>>,
 }
 
 impl<V: SingleValue> HGetExOptions<V> {
-    pub(super) fn new(fields: Result<Vec<Args>>) -> Self {
+    pub(super) fn new(fields: Result<EncodedElements>) -> Self {
         Self { fields, expiry: Expiry::Keep, decode: field_lifetimes::values::<V> }
     }
 }
@@ -147,7 +192,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> BuildOptions<S, Hash<F, V>> fo
 
     fn build(self, key: &Key<S, Hash<F, V>>) -> Command<Self::Output> {
         let Self { fields, expiry, decode } = self;
-        let is_empty = fields.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = fields.as_ref().is_ok_and(EncodedElements::is_empty);
         let fill = |args: &mut Args| {
             match expiry {
                 Expiry::Keep => {}
@@ -162,7 +207,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> BuildOptions<S, Hash<F, V>> fo
                     args.push_int(unix_millis(time)?);
                 }
             }
-            push_fields(args, &fields?);
+            push_fields(args, fields?);
             Ok(())
         };
         let command = Command::removal_of(key, "HGETEX", fill, decode).unless(is_empty);
@@ -184,7 +229,7 @@ pub struct HExpire<S: Keyspace, V: crate::kind::Kind, R: 'static>(
 );
 
 pub(super) struct HExpireOptions<R> {
-    fields: Result<Vec<Args>>,
+    fields: Result<EncodedElements>,
     /// A lifetime, or a time.
     expiry: Expiry,
     condition: Option<ExpiryCondition>,
@@ -192,7 +237,7 @@ pub(super) struct HExpireOptions<R> {
 }
 
 impl<R> HExpireOptions<R> {
-    pub(super) fn new(fields: Result<Vec<Args>>, expiry: Expiry, decode: Decode<R>) -> Self {
+    pub(super) fn new(fields: Result<EncodedElements>, expiry: Expiry, decode: Decode<R>) -> Self {
         Self { fields, expiry, condition: None, decode }
     }
 }
@@ -231,7 +276,7 @@ impl<S: Keyspace, V: crate::kind::Kind, R: 'static> BuildOptions<S, V> for HExpi
 
     fn build(self, key: &Key<S, V>) -> Command<R> {
         let Self { fields, expiry, condition, decode } = self;
-        let is_empty = fields.as_ref().is_ok_and(Vec::is_empty);
+        let is_empty = fields.as_ref().is_ok_and(EncodedElements::is_empty);
         let command = if matches!(expiry, Expiry::At(_)) { "HPEXPIREAT" } else { "HPEXPIRE" };
         let fill = |args: &mut Args| {
             match expiry {
@@ -242,7 +287,7 @@ impl<S: Keyspace, V: crate::kind::Kind, R: 'static> BuildOptions<S, V> for HExpi
                 }
             }
             condition.into_iter().for_each(|condition| args.push(condition.word().as_bytes()));
-            push_fields(args, &fields?);
+            push_fields(args, fields?);
             Ok(())
         };
         Command::removal_of(key, command, fill, decode).unless(is_empty)

@@ -8,7 +8,7 @@ use crate::command::builder::{Deferred, command_builder};
 use crate::command::positions::Positions;
 use crate::error::Result;
 use crate::kind::{SingleValue, SortedSet};
-use crate::protocol::{Args, Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, Keys, LuaScript, Packet, Replies, Reply, Request, ScriptCall, read};
 use crate::schema::{Key, Keyspace};
 
 /// Reads the neighbours of a member: its rank, the rank of the first one, and a flat list of
@@ -23,6 +23,8 @@ local count = tonumber(ARGV[2])
 local first = math.max(rank - count, 0)
 local members = redis.call('ZRANGE', KEYS[1], first, rank + count, 'WITHSCORES', unpack(ARGV, 3))
 return {rank, first, members}";
+
+static SCRIPT: LuaScript = LuaScript::new(NEIGHBOURS);
 
 /// The maximum number of neighbours on each side, so that a reply does not hold up the server.
 const MOST_NEIGHBOURS: u32 = 100_000;
@@ -135,16 +137,12 @@ impl<S: Keyspace, T: SingleValue> BuildOptions<S, SortedSet<T>> for ZAroundOptio
     type Output = Option<Window<T::Owned>>;
 
     fn build(self, key: &Key<S, SortedSet<T>>) -> Command<Self::Output> {
-        let mut head = Args::default();
-        head.push(NEIGHBOURS.as_bytes());
-        head.push_int(1);
         let request = self.member.map(|mut args| {
             args.push_int(self.count);
             if self.is_reversed {
                 args.push(b"REV");
             }
-            let packet = Packet { args, ..Packet::new("EVAL", Keys::One(key.text())) };
-            Request::One(packet.with_head(head))
+            Request::One(SCRIPT.command(ScriptCall { keys: Keys::One(key.text()), args }))
         });
         let request = request.map_err(|error| key.explain("EVAL", error));
         Command::new::<S>("EVAL", Some(key.template()), request, window::<T>)

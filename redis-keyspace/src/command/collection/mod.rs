@@ -6,6 +6,7 @@ mod bit_op;
 mod bit_range;
 mod bitmap;
 mod docs;
+mod elements;
 mod field_lifetimes;
 mod geo;
 mod geo_area;
@@ -43,7 +44,7 @@ pub use field_lifetimes::{FieldExpiry, FieldPersist};
 pub use geo_search::{
     GeoAdd, GeoDetail, GeoDistances, GeoDistancesAndPositions, GeoMembers, GeoPositions, GeoSearch,
 };
-pub use hash_options::{HExpire, HGetEx, HSetMany};
+pub use hash_options::{HExpire, HGetEx, HSet, HSetMany};
 #[cfg(feature = "embedded")]
 pub(crate) use leaderboard::NEIGHBOURS;
 pub use leaderboard::{RankPage, Window, ZAround, ZPage};

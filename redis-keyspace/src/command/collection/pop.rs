@@ -40,8 +40,9 @@ impl<R> Pop<R> {
 
     /// Waits up to `limit` for an element. Returns `None` if none arrives in that time.
     ///
-    /// The wait begins when a connection is there. The limit is rounded up to milliseconds and is
-    /// at most a week. Zero is an error, because it would mean forever in Redis.
+    /// The wait begins when a connection is there. The limit is rounded up to milliseconds, is at
+    /// least two milliseconds and at most a week. Zero is an error, because it would mean forever
+    /// in Redis.
     ///
     /// Of several waiting clients, the server serves the one that has waited longest.
     ///

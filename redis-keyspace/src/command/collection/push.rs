@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::base::{self, BuildOptions, KeyOptions};
 use super::docs::writing;
+use super::elements::EncodedElements;
 use crate::command::base::Command;
 use crate::command::builder::{Deferred, command_builder};
 use crate::error::{Error, Result};
@@ -100,45 +101,6 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
     pub fn rpush_many<B: Borrow<T::Borrowed>>(&self, elements: impl IntoIterator<Item = B>) -> Push<S, T> {
         Push::new(self, "RPUSH", Pushed::Many(base::each::<S, _, T, B>(self, elements)))
     }
-
-    /// Adds an element at the left end if the list exists. Returns the length of the list; 0 if it
-    /// does not exist.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Keyspace, List, Redis};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "feed", ttl = "7d")]
-    /// # struct FeedKeys { user: fn(id: u64) -> List<u64> }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// assert_eq!(FeedKeys::user(7).lpush_if_present(&1).await?, 0);
-    /// # Ok(()) }).await }
-    /// ```
-    #[doc = writing!()]
-    #[doc(alias = "LPUSHX")]
-    pub fn lpush_if_present(&self, element: &T::Borrowed) -> Command<u64> {
-        Command::change_of(self, "LPUSHX", base::one::<S, _, T>(self, element), base::size)
-    }
-
-    /// Adds an element at the right end if the list exists. Returns the length of the list; 0 if it
-    /// does not exist.
-    ///
-    /// ```
-    /// # use redis_keyspace::{Keyspace, List, Redis};
-    /// # #[derive(Keyspace)]
-    /// # #[keyspace(prefix = "feed", ttl = "7d")]
-    /// # struct FeedKeys { user: fn(id: u64) -> List<u64> }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
-    /// # Redis::embedded().scope(async {
-    /// FeedKeys::user(7).rpush(&1).await?;
-    /// assert_eq!(FeedKeys::user(7).rpush_if_present(&2).await?, 2);
-    /// # Ok(()) }).await }
-    /// ```
-    #[doc = writing!()]
-    #[doc(alias = "RPUSHX")]
-    pub fn rpush_if_present(&self, element: &T::Borrowed) -> Command<u64> {
-        Command::change_of(self, "RPUSHX", base::one::<S, _, T>(self, element), base::size)
-    }
 }
 
 /// `LPUSH` or `RPUSH` with its options, created by [`Key::lpush`] and similar methods. Await it, or
@@ -151,19 +113,43 @@ struct PushOptions {
     elements: Pushed,
     /// How many elements are kept.
     most: Option<u64>,
+    only_if_present: bool,
 }
 
 /// The elements that are added.
 enum Pushed {
     One(Result<Args>),
-    Many(Result<Vec<Args>>),
+    Many(Result<EncodedElements>),
 }
 
 const LEFT: &str = "LPUSH";
 
 impl<S: Keyspace, T: SingleValue> Push<S, T> {
     fn new(key: &Key<S, List<T>>, command: &'static str, elements: Pushed) -> Self {
-        Self(Deferred::Building(KeyOptions::new(key, PushOptions { command, elements, most: None })))
+        Self(Deferred::Building(KeyOptions::new(
+            key,
+            PushOptions { command, elements, most: None, only_if_present: false },
+        )))
+    }
+
+    /// Only adds elements to a list that exists. Returns 0 if it does not exist.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Keyspace, List, Redis};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "feed", ttl = "7d")]
+    /// # struct FeedKeys { user: fn(id: u64) -> List<u64> }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// assert_eq!(FeedKeys::user(7).lpush(&1).only_if_present().await?, 0);
+    /// FeedKeys::user(7).rpush(&1).await?;
+    /// assert_eq!(FeedKeys::user(7).rpush_many([2, 3]).only_if_present().await?, 3);
+    /// # Ok(()) }).await }
+    /// ```
+    #[doc(alias = "LPUSHX")]
+    #[doc(alias = "RPUSHX")]
+    pub fn only_if_present(self) -> Self {
+        Self(self.0.map(|options| options.with(|options| PushOptions { only_if_present: true, ..options })))
     }
 
     /// Keeps this many elements, and removes all others in the same atomic step: those at the other
@@ -200,7 +186,13 @@ impl<S: Keyspace, T: SingleValue> BuildOptions<S, List<T>> for PushOptions {
     type Output = u64;
 
     fn build(self, key: &Key<S, List<T>>) -> Command<u64> {
-        let Self { command, elements, most } = self;
+        let Self { command, elements, most, only_if_present } = self;
+        let is_left = command == LEFT;
+        let command = match (is_left, only_if_present) {
+            (true, true) => "LPUSHX",
+            (false, true) => "RPUSHX",
+            (_, false) => command,
+        };
         let checked = match most {
             Some(0) => {
                 Err(Error::invalid_input("a list of 0 elements would not exist: delete it with `del`"))
@@ -210,17 +202,23 @@ impl<S: Keyspace, T: SingleValue> BuildOptions<S, List<T>> for PushOptions {
         let push = match elements {
             Pushed::One(element) => {
                 let element = checked.and(element);
-                Command::write_of(key, command, element, base::size)
+                match only_if_present {
+                    true => Command::change_of(key, command, element, base::size),
+                    false => Command::write_of(key, command, element, base::size),
+                }
             }
             Pushed::Many(elements) => {
                 let elements = checked.and(elements);
-                Command::write_many_of(key, command, &[], elements, base::last)
+                match only_if_present {
+                    true => Command::change_many_of(key, command, elements, base::last),
+                    false => Command::write_many_of(key, command, &[], elements, base::last),
+                }
             }
         };
         let Some(most) = most else { return push };
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let mut trim = Packet::new("LTRIM", Keys::One(key.text()));
-        let [first, last] = if command == LEFT { [0, most - 1] } else { [-most, -1] };
+        let [first, last] = if is_left { [0, most - 1] } else { [-most, -1] };
         trim.args.push_int(first);
         trim.args.push_int(last);
         push.and_trim(trim, trimmed_length)

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::docs::{reading, removing};
+use super::elements::EncodedElements;
 use super::field_lifetimes::{self, FieldExpiry, FieldPersist, push_fields};
 use super::hash_options::{HExpire, HExpireOptions};
 use crate::command::base::Command;
@@ -194,7 +195,7 @@ fn expiring<S: Keyspace, T: RecordFields>(
     meta: &'static FieldMeta,
     expiry: Expiry,
 ) -> HExpire<S, Record<T>, FieldExpiry> {
-    let options = HExpireOptions::new(Ok(names(meta)), expiry, expired);
+    let options = HExpireOptions::new(names(meta), expiry, expired);
     HExpire(Deferred::Building(KeyOptions::new(key, options)))
 }
 
@@ -206,16 +207,14 @@ fn expired(request: &Request, replies: Replies) -> Result<FieldExpiry> {
 }
 
 /// The name of a field and its earlier names.
-fn names(meta: &FieldMeta) -> Vec<Args> {
-    let names = meta.names().map(|name| {
-        let mut args = Args::default();
+fn names(meta: &FieldMeta) -> Result<EncodedElements> {
+    EncodedElements::encode(meta.names(), |name, args| {
         args.push(name.as_bytes());
-        args
-    });
-    names.collect()
+        Ok(())
+    })
 }
 
 fn listed(args: &mut Args, meta: &FieldMeta) -> Result<()> {
-    push_fields(args, &names(meta));
+    push_fields(args, names(meta)?);
     Ok(())
 }

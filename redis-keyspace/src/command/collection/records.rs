@@ -185,7 +185,7 @@ impl<S: Keyspace, T: RecordFields, V: Summable, R: 'static> BuildOptions<S, Reco
     fn build(self, key: &Key<S, Record<T>>) -> Command<R> {
         let Self { meta, amount, only_if_present, decode } = self;
         let text = V::amount_text(amount);
-        if meta.aliases.is_empty() && !only_if_present && !V::may_exceed(amount) {
+        if meta.aliases.is_empty() && meta.ttl.is_none() && !only_if_present && !V::may_exceed(amount) {
             let args = text.map(|text| {
                 let mut args = Args::default();
                 args.push(meta.name.as_bytes());
@@ -194,21 +194,36 @@ impl<S: Keyspace, T: RecordFields, V: Summable, R: 'static> BuildOptions<S, Reco
             });
             return Command::write_of(key, V::COMMAND, args, decode);
         }
-        let template = key.template();
-        let renews = template.renews_lifetime();
-        let request = text.and_then(|text| {
-            let lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
-            let names: Vec<&'static str> = meta.names().collect();
-            let limits = V::LIMITS;
-            let increment =
-                FieldIncrement { command: V::COMMAND, amount: &text, limits, only_if_present, names: &names };
-            let inherits = template.inherits_lifetime;
-            let keys = Keys::One(key.text());
-            Ok(Request::One(Packet::incrementing(keys, lifetime, renews, inherits, &increment)))
+        let names: Vec<&[u8]> = meta.names().map(str::as_bytes).collect();
+        let increment = text.as_deref().map_err(Error::clone).map(|amount| FieldIncrement {
+            command: V::COMMAND,
+            amount,
+            limits: V::LIMITS,
+            only_if_present,
+            ttl: meta.ttl,
+            names: &names,
         });
-        let request = request.map_err(|error| key.explain(V::COMMAND, error));
-        Command::new::<S>(V::COMMAND, Some(template), request, decode).on_target(key.redis().into())
+        increment_of(key, V::COMMAND, increment, decode)
     }
+}
+
+/// Creates the command that runs the script of an increment.
+pub(super) fn increment_of<S: Keyspace, V, R>(
+    key: &Key<S, V>,
+    command: &'static str,
+    increment: Result<FieldIncrement<'_>>,
+    decode: Decode<R>,
+) -> Command<R> {
+    let template = key.template();
+    let renews = template.renews_lifetime();
+    let request = increment.and_then(|increment| {
+        let lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
+        let inherits = template.inherits_lifetime;
+        let keys = Keys::One(key.text());
+        Ok(Request::One(Packet::incrementing(keys, lifetime, renews, inherits, &increment)))
+    });
+    let request = request.map_err(|error| key.explain(command, error));
+    Command::new::<S>(command, Some(template), request, decode).on_target(key.redis().into())
 }
 
 command_builder!(Incr<S, T, V, R> => R, where S: Keyspace, T: RecordFields, V: Summable, R: 'static);

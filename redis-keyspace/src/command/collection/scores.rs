@@ -6,9 +6,19 @@ use super::base::unexpected;
 use crate::error::{Error, Result};
 use crate::protocol::{Args, Reply, read};
 
+/// The length that a score usually has at most.
+pub(super) const USUAL_LENGTH: usize = 24;
+
 /// Adds a score as an argument.
 pub(super) fn push(args: &mut Args, score: f64) -> Result<()> {
-    args.push(text(score)?.as_bytes());
+    /// Whole numbers up to this one are exact, and have the same text as integers.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if score.abs() <= EXACT && score.fract() == 0.0 {
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number in the range of i64")]
+        args.push_int(score as i64);
+    } else {
+        args.push(text(score)?.as_bytes());
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 
 use super::base::{self, KeyOptions};
 use super::docs::{reading, removing, taking, writing};
+use super::elements::EncodedElements;
 use super::pop::Pop;
 use super::scores::{self, ScoreRange};
 use super::sorted_set_writes::{ZAdd, ZAddOptions, ZIncrBy, ZIncrByOptions};
@@ -71,9 +72,10 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
         &self,
         members: impl IntoIterator<Item = (B, f64)>,
     ) -> ZAdd<S, T, u64> {
-        let members =
-            members.into_iter().map(|(member, score)| scored::<S, _, T>(self, member.borrow(), score));
-        ZAdd(Deferred::Building(KeyOptions::new(self, ZAddOptions::many(members.collect()))))
+        let members = EncodedElements::encode(members, |(member, score), args| {
+            push_scored::<S, _, T>(self, member.borrow(), score, args)
+        });
+        ZAdd(Deferred::Building(KeyOptions::new(self, ZAddOptions::many(members))))
     }
 
     /// Adds to the score of a member, which counts as 0 if it is not in the set. Returns the new
@@ -443,10 +445,19 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
 
 /// Encodes a member and its score, in the order of ZADD.
 fn scored<S: Keyspace, V, T: SingleValue>(key: &Key<S, V>, member: &T::Borrowed, score: f64) -> Result<Args> {
-    let mut args = Args::default();
-    scores::push(&mut args, score)?;
-    base::push::<S, V, T>(key, member, &mut args)?;
+    let mut args = Args::with_room(scores::USUAL_LENGTH + base::usual_length::<T>());
+    push_scored::<S, V, T>(key, member, score, &mut args)?;
     Ok(args)
+}
+
+fn push_scored<S: Keyspace, V, T: SingleValue>(
+    key: &Key<S, V>,
+    member: &T::Borrowed,
+    score: f64,
+    args: &mut Args,
+) -> Result<()> {
+    scores::push(args, score)?;
+    base::push::<S, V, T>(key, member, args)
 }
 
 fn score(request: &Request, replies: Replies) -> Result<Option<f64>> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::base::{self, BuildOptions, KeyOptions};
+use super::elements::EncodedElements;
 use super::scores;
 use crate::command::base::Command;
 use crate::command::builder::{Deferred, command_builder};
@@ -42,7 +43,7 @@ pub struct ZAdd<S: Keyspace, T: SingleValue, R: 'static>(
 );
 
 pub(super) struct ZAddOptions<R> {
-    members: Result<Vec<Args>>,
+    members: Result<EncodedElements>,
     condition: Option<ScoreCondition>,
     counts_changed: bool,
     /// How many members are kept.
@@ -53,7 +54,7 @@ pub(super) struct ZAddOptions<R> {
 }
 
 impl<R> ZAddOptions<R> {
-    fn new(members: Result<Vec<Args>>, decode: Decode<R>, decode_trimmed: Decode<R>) -> Self {
+    fn new(members: Result<EncodedElements>, decode: Decode<R>, decode_trimmed: Decode<R>) -> Self {
         Self { members, condition: None, counts_changed: false, top: None, decode, decode_trimmed }
     }
 }
@@ -61,12 +62,12 @@ impl<R> ZAddOptions<R> {
 impl ZAddOptions<bool> {
     pub(super) fn one(member: Result<Args>) -> Self {
         let trimmed = |request: &Request, replies| base::flag(request, base::without_trim(replies)?);
-        Self::new(member.map(|member| vec![member]), base::flag, trimmed)
+        Self::new(member.map(EncodedElements::one), base::flag, trimmed)
     }
 }
 
 impl ZAddOptions<u64> {
-    pub(super) fn many(members: Result<Vec<Args>>) -> Self {
+    pub(super) fn many(members: Result<EncodedElements>) -> Self {
         let trimmed = |request: &Request, replies| base::total(request, base::without_trim(replies)?);
         Self::new(members, base::total, trimmed)
     }

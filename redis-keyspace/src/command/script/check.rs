@@ -55,16 +55,15 @@ const fn is_blank(text: &[u8]) -> bool {
     text.trim_ascii().is_empty()
 }
 
-/// Returns the lowest and the highest number that the table is indexed with, outside of line
-/// comments. Without any, these are 1 and 0.
+/// Returns the lowest and the highest number that the table is indexed with, outside of comments
+/// and strings. Without any, these are 1 and 0.
 const fn indices(text: &[u8], table: &[u8]) -> (usize, usize) {
     let (mut lowest, mut highest) = (1, 0);
     let mut at = 0;
     while at < text.len() {
-        if starts_with(text, at, b"--") {
-            while at < text.len() && text[at] != b'\n' {
-                at += 1;
-            }
+        let after = after_text(text, at);
+        if after > at {
+            at = after;
         } else if starts_with(text, at, table) && (at == 0 || !is_word(text[at - 1])) {
             at = after_spaces(text, at + table.len());
             if at < text.len() && text[at] == b'[' {
@@ -90,6 +89,60 @@ const fn indices(text: &[u8], table: &[u8]) -> (usize, usize) {
         }
     }
     (lowest, highest)
+}
+
+/// Returns the end of the comment or string that starts here, or `at` if none does.
+const fn after_text(text: &[u8], at: usize) -> usize {
+    if starts_with(text, at, b"--") {
+        let end = after_long_text(text, at + 2);
+        if end > at + 2 {
+            return end;
+        }
+        let mut end = at;
+        while end < text.len() && text[end] != b'\n' {
+            end += 1;
+        }
+        return end;
+    }
+    if text[at] == b'[' {
+        return after_long_text(text, at);
+    }
+    if text[at] != b'\'' && text[at] != b'"' {
+        return at;
+    }
+    let mut end = at + 1;
+    while end < text.len() && text[end] != text[at] {
+        end += if text[end] == b'\\' { 2 } else { 1 };
+    }
+    end + 1
+}
+
+/// Returns the end of a text between `[[` and `]]`, or between `[=[` and `]=]`; `at` if none starts
+/// here.
+const fn after_long_text(text: &[u8], at: usize) -> usize {
+    if at >= text.len() || text[at] != b'[' {
+        return at;
+    }
+    let mut start = at + 1;
+    while start < text.len() && text[start] == b'=' {
+        start += 1;
+    }
+    let level = start - at - 1;
+    if start >= text.len() || text[start] != b'[' {
+        return at;
+    }
+    let mut end = start + 1;
+    while end < text.len() {
+        let mut signs = end + 1;
+        while signs < text.len() && text[signs] == b'=' {
+            signs += 1;
+        }
+        if text[end] == b']' && signs - end - 1 == level && signs < text.len() && text[signs] == b']' {
+            return signs + 1;
+        }
+        end += 1;
+    }
+    end
 }
 
 const fn starts_with(text: &[u8], at: usize, word: &[u8]) -> bool {
@@ -132,6 +185,14 @@ mod tests {
             ("MYKEYS[9] KEYSx[9]", (1, 0)),
             ("-- KEYS[9]\nKEYS[2]", (1, 2)),
             ("KEYS[1] -- KEYS[9]", (1, 1)),
+            ("--[[ a\nKEYS[9] ]] KEYS[2]", (1, 2)),
+            ("--[==[ KEYS[9] ]] KEYS[8] ]==] KEYS[2]", (1, 2)),
+            ("--[ KEYS[9]\nKEYS[2]", (1, 2)),
+            ("x = [[ KEYS[9] ]] KEYS[2]", (1, 2)),
+            (r#"x = "KEYS[9] \" KEYS[8]" .. 'KEYS[7]' .. KEYS[2]"#, (1, 2)),
+            (r#"t["KEYS[9]"] = t[KEYS[2]]"#, (1, 2)),
+            ("--[[ KEYS[9]", (1, 0)),
+            ("'KEYS[9]\\", (1, 0)),
             ("KEYS[12", (1, 0)),
             ("KEYS", (1, 0)),
         ] {

@@ -32,7 +32,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 ///
 /// | | |
 /// | --- | --- |
-/// | write | [`hset`], [`hset_many`], [`hset_if_absent`], [`hincr_by`] |
+/// | write | [`hset`], [`hset_many`], [`hincr_by`] |
 /// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`], [`hrandfield`], [`hrandfields`] |
 /// | remove | [`hdel`], [`hdel_many`], [`hget_del`] |
 /// | lifetimes of fields | [`hexpire`], [`hexpire_at`], [`httl`], [`hexpire_time`], [`hpersist`], [`hget_ex`] |
@@ -48,7 +48,6 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`hscan`]: crate::Key::hscan
 /// [`hset`]: crate::Key::hset
 /// [`hset_many`]: crate::Key::hset_many
-/// [`hset_if_absent`]: crate::Key::hset_if_absent
 /// [`hincr_by`]: crate::Key::hincr_by
 /// [`hget`]: crate::Key::hget
 /// [`hget_many`]: crate::Key::hget_many

@@ -32,7 +32,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 ///
 /// | | |
 /// | --- | --- |
-/// | add | [`lpush`], [`rpush`], [`lpush_many`], [`rpush_many`], [`lpush_if_present`], [`rpush_if_present`], [`linsert_before`], [`linsert_after`], [`lset`] |
+/// | add | [`lpush`], [`rpush`], [`lpush_many`], [`rpush_many`], [`linsert_before`], [`linsert_after`], [`lset`] |
 /// | take | [`lpop`], [`rpop`], [`lpop_many`], [`rpop_many`], [`lmove`], [`lmpop`] |
 /// | read | [`lrange`], [`lindex`], [`llen`], [`lpos`] |
 /// | remove | [`lrem`], [`ltrim`]; [`lpush`] and [`rpush`] with [`trim_to`](crate::command::Push::trim_to) |
@@ -41,8 +41,6 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`rpush`]: crate::Key::rpush
 /// [`lpush_many`]: crate::Key::lpush_many
 /// [`rpush_many`]: crate::Key::rpush_many
-/// [`lpush_if_present`]: crate::Key::lpush_if_present
-/// [`rpush_if_present`]: crate::Key::rpush_if_present
 /// [`linsert_before`]: crate::Key::linsert_before
 /// [`linsert_after`]: crate::Key::linsert_after
 /// [`lset`]: crate::Key::lset
