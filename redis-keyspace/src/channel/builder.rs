@@ -76,11 +76,14 @@ impl<S, T> Subscribe<S, T> {
     }
 
     /// Sets how many messages may wait to be read; the default is 1024, the minimum 1. They take at
-    /// most 16 MiB, unless a single message is longer.
+    /// most 16 MiB of memory, unless a single message is longer. A message takes its text and about
+    /// 270 bytes.
     ///
-    /// When so many wait, the connection waits a quarter of a second for the reader, and all other
-    /// subscriptions of the handle with it. Then further messages are dropped and counted, until
-    /// the reader has made room; [`Event::Lagged`](super::Event::Lagged) reports them.
+    /// When so many wait, the connection waits for the reader, and all other subscriptions of the
+    /// handle with it: a quarter of a second in all, until the reader has read everything. Then
+    /// messages that find no room are dropped and counted, without waiting;
+    /// [`Event::Lagged`](super::Event::Lagged) reports them. Many slow readers together hold up the
+    /// connection at most a fifth of the time.
     pub fn buffer(mut self, messages: u32) -> Self {
         self.buffer = messages.max(1);
         self
@@ -102,8 +105,8 @@ impl<S: Keyspace, T: SingleValue> IntoFuture for Subscribe<S, T> {
                 binding.pool().settings.sizes().check_key(key.as_str())?;
                 let slot = template.is_sharded().then(|| slot_within(&binding.namespace, key.as_str()));
                 let topic = Topic::channel(binding.wire_name(key.as_str()), slot);
-                let options =
-                    FeedOptions { keyspace: S::META, template, command, buffer, timeout: call.timeout };
+                let deadline = binding.deadline(call.timeout);
+                let options = FeedOptions { keyspace: S::META, template, command, buffer, deadline };
                 Feed::open(binding, topic, &options).await
             };
             let feed = subscribing.await.map_err(|error| key.explain(command, error))?;

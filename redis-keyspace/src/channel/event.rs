@@ -1,5 +1,7 @@
 //! What a subscription yields.
 
+use crate::error::Result;
+
 /// What a subscription yields: a message, or that messages may be missing.
 ///
 /// ```
@@ -39,6 +41,15 @@ pub enum Event<M> {
 }
 
 impl<M> Event<M> {
+    /// Converts the message, if it is one.
+    pub(super) fn try_map<N>(self, convert: impl FnOnce(M) -> Result<N>) -> Result<Event<N>> {
+        Ok(match self {
+            Self::Message(message) => Event::Message(convert(message)?),
+            Self::Resubscribed => Event::Resubscribed,
+            Self::Lagged(count) => Event::Lagged(count),
+        })
+    }
+
     /// Returns the message, if it is one.
     #[must_use]
     pub fn message(self) -> Option<M> {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
@@ -13,6 +12,7 @@ use crate::connect::{Delivery, Listener, Topic};
 use crate::error::{Error, Result};
 use crate::protocol::NewerCommand;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
+use crate::time::Deadline;
 
 /// How many messages may wait for their reader by default.
 pub(super) const BUFFER: u32 = 1024;
@@ -36,7 +36,8 @@ pub(super) struct FeedOptions {
     pub(super) template: &'static TemplateMeta,
     pub(super) command: &'static str,
     pub(super) buffer: u32,
-    pub(super) timeout: Option<Duration>,
+    /// Covers everything that the call waits for, also before it subscribes.
+    pub(super) deadline: Deadline,
 }
 
 impl Feed {
@@ -48,10 +49,9 @@ impl Feed {
         let name = Arc::clone(&topic.name);
         let opening = async {
             binding.require_server()?;
-            let deadline = binding.deadline(options.timeout);
             let most = usize::try_from(options.buffer.max(1)).unwrap_or(usize::MAX);
             let listener = binding.pool().subscribe(topic, most)?;
-            listener.established(deadline).await?;
+            listener.established(options.deadline).await?;
             Ok(listener)
         };
         let outcome = opening.await.map_err(|error| explained(error, options.command, &name, &binding));

@@ -5,6 +5,7 @@
 mod builder;
 mod event;
 mod feed;
+mod matched;
 mod notifications;
 mod pattern;
 mod subscription;

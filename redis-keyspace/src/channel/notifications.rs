@@ -5,20 +5,21 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_util::future::join_all;
 
 use super::event::Event;
-use super::feed::{BUFFER, Feed, FeedOptions, resolve};
-use crate::client::{Binding, CallOptions, Target, call_options, run, run_at};
-use crate::connect::{Node, Reach, Topic};
-use crate::error::{Error, Result, short_name};
+use super::feed::resolve;
+use super::matched::{MatchedFeed, PatternRequest};
+use crate::client::{Binding, call_options, run, run_at};
+use crate::connect::{Node, Reach};
+use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
-use crate::scan::{KeyMatch, Matcher, Pattern};
+use crate::scan::{KeyMatch, Pattern};
 use crate::schema::{Key, Keyspace};
 use crate::time::Deadline;
 
@@ -31,8 +32,8 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     ///
     /// The server sends the name of an event for each change: `set`, `del`, `expire`, `expired`,
     /// `lpush`, `hset` and so on, as it documents them. It sends nothing unless its setting
-    /// `notify-keyspace-events` says so, which needs a `K` and the classes of events, such as `KA`
-    /// for all.
+    /// `notify-keyspace-events` says so, which needs a `K` and the classes of events: `KA` for the
+    /// common ones, `KAmn` also for keys that are created and for reads of missing keys.
     ///
     /// Notifications are sent at most once, like messages. `expired` is sent when the server
     /// removes a key, which may be later than its TTL. On a cluster, every master sends its own, so
@@ -80,12 +81,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     /// On a cluster, to each master at the same time.
     pub fn notifications(&self) -> WatchKeys<S, V> {
         let () = V::STORED;
-        WatchKeys {
-            matcher: self.matcher().clone(),
-            buffer: BUFFER,
-            call: self.call().clone(),
-            kind: PhantomData,
-        }
+        WatchKeys { request: PatternRequest::new(self), kind: PhantomData }
     }
 }
 
@@ -93,21 +89,20 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
 /// [`Pattern::notifications`].
 #[must_use = "nothing is subscribed unless it is awaited"]
 pub struct WatchKeys<S, V> {
-    matcher: Matcher<S>,
-    buffer: u32,
-    call: CallOptions,
+    request: PatternRequest<S>,
     kind: PhantomData<fn() -> V>,
 }
 
 impl<S, V> WatchKeys<S, V> {
-    call_options! { self => self.call;
-        /// Sets how long to wait for the confirmation of the server. It covers connecting.
+    call_options! { self => self.request.call;
+        /// Sets how long to wait for the setting of the server and its confirmation. It covers
+        /// connecting.
     }
 
     /// Sets how many notifications may wait to be read; see
     /// [`Subscribe::buffer`](super::Subscribe::buffer).
     pub fn buffer(mut self, notifications: u32) -> Self {
-        self.buffer = notifications.max(1);
+        self.request.buffer = notifications.max(1);
         self
     }
 }
@@ -117,39 +112,27 @@ impl<S: Keyspace, V: Kind> IntoFuture for WatchKeys<S, V> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        const COMMAND: &str = "PSUBSCRIBE";
-        let Self { matcher, buffer, call, .. } = self;
+        let Self { request, .. } = self;
         Box::pin(async move {
-            let template = matcher.template();
+            let matcher = request.matcher.clone();
             let subscribing = async {
                 matcher.check_bound()?;
-                let binding = resolve(&call, S::META)?;
+                let binding = resolve(&request.call, S::META)?;
                 binding.require_server()?;
-                check_setting(&binding, binding.deadline(call.timeout)).await?;
+                let deadline = binding.deadline(request.call.timeout);
+                check_setting(&binding, deadline).await?;
                 let start = format!("__keyspace@{}__:", binding.pool().settings.db);
-                // A namespace contains no glob characters.
-                let glob = format!("{start}{}", binding.wire_name(&matcher.glob()));
-                let options = FeedOptions {
-                    keyspace: S::META,
-                    template,
-                    command: COMMAND,
-                    buffer,
-                    timeout: call.timeout,
-                };
-                let feed = Feed::open(binding, Topic::pattern(glob, Reach::EveryMaster), &options).await?;
-                Ok((feed, start))
+                request.open(binding, start, Reach::EveryMaster, deadline).await
             };
-            let (feed, start) = subscribing
-                .await
-                .map_err(|error: Error| error.about(COMMAND, Some(template.name()), None))?;
-            Ok(Notifications { feed, matcher, start, target: call.target, skipped: 0, kind: PhantomData })
+            let feed = subscribing.await.map_err(|error| PatternRequest::explain(&matcher, error))?;
+            Ok(Notifications { feed, kind: PhantomData })
         })
     }
 }
 
 impl<S, V> fmt::Debug for WatchKeys<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchKeys").field("glob", &short_name(&self.matcher.glob())).finish_non_exhaustive()
+        self.request.describe("WatchKeys", f)
     }
 }
 
@@ -173,7 +156,8 @@ fn check_reply(replies: Replies, endpoint: &str) -> Result<()> {
     // A map as a list, in both versions of the protocol.
     let (Ok(Reply::Map(parts)) | Ok(Reply::Array(parts))) = read::one(replies) else { return Ok(()) };
     let [_, Reply::Bulk(classes)] = &*parts else { return Ok(()) };
-    let has_class = classes.iter().any(|class| !b"KEmn".contains(class));
+    // Not part of `A`, but enough for notifications: `n` and `m`.
+    let has_class = classes.iter().any(|class| !b"KE".contains(class));
     if classes.contains(&b'K') && has_class {
         return Ok(());
     }
@@ -231,13 +215,7 @@ impl<S: Keyspace, V> fmt::Debug for Notification<S, V> {
 /// It behaves as [`Subscription`](super::Subscription) does.
 #[must_use = "a subscription ends when it is dropped"]
 pub struct Notifications<S, V> {
-    feed: Feed,
-    matcher: Matcher<S>,
-    /// What the names of the channels have before the key.
-    start: String,
-    /// The handle that was set on the pattern, if any. The keys use it too.
-    target: Target,
-    skipped: u64,
+    feed: MatchedFeed<S>,
     kind: PhantomData<fn() -> V>,
 }
 
@@ -266,27 +244,15 @@ impl<S: Keyspace, V: Kind> Notifications<S, V> {
     /// keys, but the keys do not belong to it.
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        self.skipped
+        self.feed.skipped()
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<NextNotification<S, V>> {
-        loop {
-            let (channel, payload) = match ready!(self.feed.poll_next(context)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(Event::Resubscribed)) => return Poll::Ready(Some(Ok(Event::Resubscribed))),
-                Some(Ok(Event::Lagged(count))) => return Poll::Ready(Some(Ok(Event::Lagged(count)))),
-                Some(Ok(Event::Message(message))) => message,
-            };
-            let key = channel.strip_prefix(self.start.as_bytes()).map(|key| channel.slice_ref(key));
-            let name = key.and_then(|key| self.feed.own_name(&key));
-            let found = name.and_then(|name| self.matcher.found(name, &self.target));
-            let (Some(found), Ok(event)) = (found, str::from_utf8(&payload)) else {
-                self.skipped += 1;
-                continue;
-            };
-            return Poll::Ready(Some(Ok(Event::Message(Notification { found, event: event.into() }))));
-        }
+        let event = self.feed.poll_next(context, |event| str::from_utf8(event).is_ok());
+        let named = |(found, event): (_, bytes::Bytes)| {
+            Ok(Notification { found, event: String::from_utf8_lossy(&event).into() })
+        };
+        event.map(|event| event.map(|event| event?.try_map(named)))
     }
 }
 
@@ -302,9 +268,6 @@ impl<S: Keyspace, V: Kind> Stream for Notifications<S, V> {
 
 impl<S, V> fmt::Debug for Notifications<S, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notifications")
-            .field("glob", &short_name(&self.matcher.glob()))
-            .field("skipped", &self.skipped)
-            .finish_non_exhaustive()
+        self.feed.describe("Notifications", f)
     }
 }

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
 use super::event::Event;
-use super::feed::{BUFFER, Feed, FeedOptions, resolve};
-use crate::client::{CallOptions, Target, call_options};
-use crate::connect::{Reach, Topic};
-use crate::error::{Error, Result, short_name};
+use super::feed::resolve;
+use super::matched::{MatchedFeed, PatternRequest};
+use crate::client::call_options;
+use crate::connect::Reach;
+use crate::error::{Error, Result};
 use crate::kind::{Channel, SingleValue};
-use crate::scan::{KeyMatch, Matcher, Pattern};
+use crate::scan::{KeyMatch, Pattern};
 use crate::schema::Keyspace;
 
 impl<S: Keyspace, T: SingleValue, B> Pattern<S, Channel<T>, B> {
@@ -60,12 +62,7 @@ impl<S: Keyspace, T: SingleValue, B> Pattern<S, Channel<T>, B> {
     /// As [`Key::subscribe`](crate::Key::subscribe).
     #[doc(alias = "PSUBSCRIBE")]
     pub fn subscribe(&self) -> SubscribePattern<S, T> {
-        SubscribePattern {
-            matcher: self.matcher().clone(),
-            buffer: BUFFER,
-            call: self.call().clone(),
-            kind: std::marker::PhantomData,
-        }
+        SubscribePattern { request: PatternRequest::new(self), kind: PhantomData }
     }
 }
 
@@ -73,21 +70,19 @@ impl<S: Keyspace, T: SingleValue, B> Pattern<S, Channel<T>, B> {
 /// [`Pattern::subscribe`].
 #[must_use = "nothing is subscribed unless it is awaited"]
 pub struct SubscribePattern<S, T> {
-    matcher: Matcher<S>,
-    buffer: u32,
-    call: CallOptions,
-    kind: std::marker::PhantomData<fn() -> T>,
+    request: PatternRequest<S>,
+    kind: PhantomData<fn() -> T>,
 }
 
 impl<S, T> SubscribePattern<S, T> {
-    call_options! { self => self.call;
+    call_options! { self => self.request.call;
         /// Sets how long to wait for the confirmation of the server. It covers connecting.
     }
 
     /// Sets how many messages may wait to be read; see
     /// [`Subscribe::buffer`](super::Subscribe::buffer).
     pub fn buffer(mut self, messages: u32) -> Self {
-        self.buffer = messages.max(1);
+        self.request.buffer = messages.max(1);
         self
     }
 }
@@ -97,49 +92,31 @@ impl<S: Keyspace, T: SingleValue> IntoFuture for SubscribePattern<S, T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        const COMMAND: &str = "PSUBSCRIBE";
-        let Self { matcher, buffer, call, .. } = self;
+        let Self { request, .. } = self;
         Box::pin(async move {
-            let template = matcher.template();
+            let matcher = request.matcher.clone();
             let subscribing = async {
                 matcher.check_bound()?;
-                if template.is_sharded() {
+                if matcher.template().is_sharded() {
                     return Err(Error::invalid_input(
                         "patterns do not apply to sharded channels: subscribe to each channel, or declare the template \
                          without `sharded`",
                     ));
                 }
-                let binding = resolve(&call, S::META)?;
+                let binding = resolve(&request.call, S::META)?;
                 binding.pool().settings.sizes().check_key(&matcher.glob())?;
-                // A namespace contains no glob characters.
-                let topic = Topic::pattern(binding.wire_name(&matcher.glob()), Reach::AnyNode);
-                let options = FeedOptions {
-                    keyspace: S::META,
-                    template,
-                    command: COMMAND,
-                    buffer,
-                    timeout: call.timeout,
-                };
-                Feed::open(binding, topic, &options).await
+                let deadline = binding.deadline(request.call.timeout);
+                request.open(binding, String::new(), Reach::AnyNode, deadline).await
             };
-            let feed =
-                subscribing.await.map_err(|error| error.about(COMMAND, Some(template.name()), None))?;
-            Ok(PatternSubscription {
-                feed,
-                matcher,
-                target: call.target,
-                skipped: 0,
-                kind: std::marker::PhantomData,
-            })
+            let feed = subscribing.await.map_err(|error| PatternRequest::explain(&matcher, error))?;
+            Ok(PatternSubscription { feed, kind: PhantomData })
         })
     }
 }
 
 impl<S, T> fmt::Debug for SubscribePattern<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscribePattern")
-            .field("glob", &short_name(&self.matcher.glob()))
-            .finish_non_exhaustive()
+        self.request.describe("SubscribePattern", f)
     }
 }
 
@@ -148,12 +125,8 @@ impl<S, T> fmt::Debug for SubscribePattern<S, T> {
 /// It behaves as [`Subscription`](super::Subscription) does.
 #[must_use = "a subscription ends when it is dropped"]
 pub struct PatternSubscription<S, T> {
-    feed: Feed,
-    matcher: Matcher<S>,
-    /// The handle that was set on the pattern, if any. The keys use it too.
-    target: Target,
-    skipped: u64,
-    kind: std::marker::PhantomData<fn() -> T>,
+    feed: MatchedFeed<S>,
+    kind: PhantomData<fn() -> T>,
 }
 
 /// A key of a channel, and a message.
@@ -197,27 +170,17 @@ impl<S: Keyspace, T: SingleValue> PatternSubscription<S, T> {
     /// channels, but the channels do not belong to it.
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        self.skipped
+        self.feed.skipped()
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<NextMessage<S, T>> {
-        loop {
-            let (channel, payload) = match ready!(self.feed.poll_next(context)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(Event::Resubscribed)) => return Poll::Ready(Some(Ok(Event::Resubscribed))),
-                Some(Ok(Event::Lagged(count))) => return Poll::Ready(Some(Ok(Event::Lagged(count)))),
-                Some(Ok(Event::Message(message))) => message,
-            };
-            let name = self.feed.own_name(&channel);
-            let Some(found) = name.and_then(|name| self.matcher.found(name, &self.target)) else {
-                self.skipped += 1;
-                continue;
-            };
+        let event = self.feed.poll_next(context, |_| true);
+        let decode = |(found, payload): (KeyMatch<S, Channel<T>>, _)| {
             let message = T::decode_owned(payload).map_err(Error::decode);
-            let message = message.map_err(|error| self.feed.explain(error, Some(found.key().as_str())));
-            return Poll::Ready(Some(message.map(|message| Event::Message((found, message)))));
-        }
+            let message = message.map_err(|error| self.feed.explain(error, found.key().as_str()))?;
+            Ok((found, message))
+        };
+        event.map(|event| event.map(|event| event?.try_map(decode)))
     }
 }
 
@@ -233,9 +196,6 @@ impl<S: Keyspace, T: SingleValue> Stream for PatternSubscription<S, T> {
 
 impl<S, T> fmt::Debug for PatternSubscription<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PatternSubscription")
-            .field("glob", &short_name(&self.matcher.glob()))
-            .field("skipped", &self.skipped)
-            .finish_non_exhaustive()
+        self.feed.describe("PatternSubscription", f)
     }
 }

@@ -67,16 +67,11 @@ impl<T: SingleValue> Subscription<T> {
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event<T::Owned>>>> {
         let event = self.feed.poll_next(context);
-        event.map(|event| {
-            event.map(|event| match event? {
-                Event::Message((_, payload)) => {
-                    let message = T::decode_owned(payload).map_err(Error::decode);
-                    message.map(Event::Message).map_err(|error| self.feed.explain(error, Some(&self.channel)))
-                }
-                Event::Resubscribed => Ok(Event::Resubscribed),
-                Event::Lagged(count) => Ok(Event::Lagged(count)),
-            })
-        })
+        let decode = |payload| {
+            let message = T::decode_owned(payload).map_err(Error::decode);
+            message.map_err(|error| self.feed.explain(error, Some(&self.channel)))
+        };
+        event.map(|event| event.map(|event| event?.try_map(|(_, payload)| decode(payload))))
     }
 }
 

@@ -8,9 +8,12 @@ use crate::schema::{Key, Keyspace};
 
 /// Operations of channels; see [`Channel`].
 impl<S: Keyspace, T: SingleValue> Key<S, Channel<T>> {
-    /// Publishes a message. Returns how many subscriptions received it.
+    /// Publishes a message. Returns how many connections received it, each counted once for the
+    /// channel and once for each of its patterns that match.
     ///
-    /// On a cluster, that is the number at the node that runs the command, which is a part of all.
+    /// All subscriptions of one handle of this library to the channel share a connection, so they
+    /// count as one. On a cluster, that is the number at the node that runs the command, which is a
+    /// part of all.
     ///
     /// Messages that a task publishes one after the other, each awaited before the next, arrive in
     /// this order. So do those of one batch or transaction. Commands that run at the same time, for

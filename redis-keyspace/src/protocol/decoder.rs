@@ -24,7 +24,7 @@ const MAX_RESERVE: usize = 1 << 20;
 pub(crate) const READ_SIZE: usize = 32 * 1024;
 /// A bulk string of this length or more is not copied out of the read buffer. The reply keeps the
 /// buffer alive, which is at most about twice as long as the string.
-const SHARED: usize = 64 * 1024;
+pub(crate) const SHARED: usize = 64 * 1024;
 
 /// The bytes are not a reply. The stream is unusable, because the start of the next reply is
 /// unknown.

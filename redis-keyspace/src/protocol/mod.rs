@@ -33,7 +33,7 @@ mod wire_buffer;
 
 pub(crate) use args::Args;
 pub(crate) use asking::after_asking;
-pub(crate) use decoder::{Decoder, Malformed, READ_SIZE};
+pub(crate) use decoder::{Decoder, Malformed, READ_SIZE, SHARED};
 pub(crate) use divide::Division;
 #[cfg(feature = "embedded")]
 pub(crate) use guarded::GUARDED_WRITE;

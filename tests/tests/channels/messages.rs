@@ -117,6 +117,22 @@ both_servers! {
         }
     }
 
+    /// Other tasks subscribe to the same channels, and unsubscribe, at the same time.
+    async fn what_is_published_after_a_confirmation_arrives(redis: Redis) {
+        let tasks = (0..8_u32).map(|task| tokio::spawn(redis.scope(async move {
+            for round in 0..60 {
+                let room = Chat::room(&((task + round) % 3).to_string());
+                let mut messages = room.subscribe().await.unwrap();
+                let text = format!("{task} {round}");
+                assert!(room.publish(&text).await.unwrap() > 0, "the server knows the subscription");
+                while message(&mut messages).await != text {}
+            }
+        })));
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    }
+
     async fn sharded_channels(_redis: Redis) {
         let messages = Chat::shard("a").subscribe().await;
         if !is_available(&messages, &["SPUBLISH"]).await {

@@ -6,7 +6,7 @@ use redis_keyspace::channel::{Event, Notifications};
 use redis_keyspace::kind::Kind;
 use redis_keyspace::{ErrorKind, Keyspace, List, Redis, Text, catalog};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{PATIENCE, RealCluster, RealServer, raw, unique_namespace, within};
+use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealCluster, RealServer, raw, unique_namespace, within};
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "watched", db = 3, ttl = "1h")]
@@ -79,12 +79,60 @@ fn expiry_is_told() {
 
 #[test]
 fn a_server_that_sends_none_is_an_error_that_says_so() {
-    for setting in ["", "K", "EA", "Km"] {
+    for setting in ["", "K", "EA", "KE"] {
         on_both(setting, async |_| {
             let error = Watched::user_keys().notifications().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
             assert!(error.to_string().contains("`notify-keyspace-events` is"), "{error}");
         });
+    }
+}
+
+/// These classes are not part of `A`.
+#[test]
+fn new_keys_and_reads_of_missing_keys_are_told() {
+    for (setting, event) in [("Kn", "new"), ("Km", "keymiss"), ("KEmn", "new")] {
+        on_both(setting, async |_| {
+            let mut changes = Watched::user_keys().notifications().await.unwrap();
+            if event == "keymiss" {
+                assert_eq!(Watched::user(7, "a").get().await.unwrap(), None);
+            } else {
+                Watched::user(7, "a").set("x").await.unwrap();
+            }
+            let arguments = ParsedWatched::User { id: 7, name: "a".to_owned() };
+            assert_eq!(next(&mut changes).await, (arguments, event.to_owned()));
+        });
+    }
+}
+
+/// Each of the two steps takes more than half of the timeout.
+#[test]
+fn the_setting_and_the_subscription_have_one_deadline() {
+    const TIMEOUT: Duration = Duration::from_millis(1600);
+    const DELAY: Duration = Duration::from_millis(1000);
+    let real =
+        RealServer::builder().arg("--notify-keyspace-events").arg("KA").arg("--databases").arg("16").start();
+    let proxy = Proxy::start(real.address());
+    let embedded = Server::new();
+    let builders =
+        [Redis::builder().host("127.0.0.1").port(proxy.port()), Redis::builder().embedded(embedded.clone())];
+    for builder in builders {
+        let redis = builder.timeout(PATIENCE).build().unwrap();
+        within(
+            PATIENCE,
+            redis.scope(async {
+                raw::<String>(&redis, &["CONFIG", "SET", "notify-keyspace-events", "KA"]).await;
+                // The shared connections are open.
+                drop(Watched::user_keys().notifications().await.unwrap());
+                for command in ["notify-keyspace-events", "PSUBSCRIBE"] {
+                    proxy.on(command, Fault::Delay(DELAY));
+                }
+                let _faults = ["CONFIG", "PSUBSCRIBE"]
+                    .map(|command| embedded.inject(redis_keyspace_embedded::Fault::delay(DELAY).on(command)));
+                let error = Watched::user_keys().notifications().timeout(TIMEOUT).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            }),
+        );
     }
 }
 

@@ -1,5 +1,9 @@
 //! Readers that are slower than publishers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use redis_keyspace::Redis;
 use redis_keyspace::channel::Event;
 use redis_keyspace_tests::{both_servers, raw, wire};
@@ -58,6 +62,48 @@ both_servers! {
             }
         }
         publishing.await.unwrap();
+    }
+
+    /// Others wait a moment, not for as long as the reader needs.
+    async fn a_slow_reader_does_not_hold_up_other_subscriptions(redis: Redis) {
+        const MESSAGES: u64 = 500;
+        let mut slow = Chat::number().subscribe().buffer(1).await.unwrap();
+        let mut other = Chat::room("a").subscribe().await.unwrap();
+        let read = Arc::<AtomicU64>::default();
+        let reading = tokio::spawn({
+            let read = Arc::clone(&read);
+            async move {
+                let mut next = 0;
+                while next < MESSAGES {
+                    match slow.next().await.unwrap().unwrap() {
+                        Event::Message(number) => {
+                            assert_eq!(number, next);
+                            next += 1;
+                            read.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Event::Lagged(count) => next += count,
+                        other => panic!("{other:?}"),
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                slow
+            }
+        });
+        for number in 0..MESSAGES {
+            Chat::number().publish(&number).await.unwrap();
+        }
+        Chat::room("a").publish("x").await.unwrap();
+        let mut third = Chat::room("b").subscribe().await.unwrap();
+        // Neither a gap nor a reconnection.
+        assert_eq!(message(&mut other).await, "x");
+        let read = read.load(Ordering::SeqCst);
+        assert!(read < MESSAGES / 2, "it came after {read} messages of the slow reader");
+        Chat::room("b").on(&redis).publish("y").await.unwrap();
+        assert_eq!(message(&mut third).await, "y");
+        // The slow reader goes on after the gap.
+        let mut slow = reading.await.unwrap();
+        Chat::number().publish(&MESSAGES).await.unwrap();
+        assert_eq!(message(&mut slow).await, MESSAGES);
     }
 
     async fn long_messages_arrive(redis: Redis) {

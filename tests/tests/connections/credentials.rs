@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use redis_keyspace::channel::Event;
 use redis_keyspace::config::{Credentials, LoginMode, Protocol};
 use redis_keyspace::raw::RawConnection;
 use redis_keyspace::stats::BreakerState;
-use redis_keyspace::{ErrorKind, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace::{Channel, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, RealServer, eventually, secrets, within};
 use tokio::sync::{Notify, Semaphore};
@@ -22,6 +23,7 @@ const LONG: Duration = Duration::from_secs(3600);
 #[keyspace(prefix = "credentials", ttl = 3600)]
 struct Keys {
     text: fn(id: u64) -> Text,
+    room: fn(id: u64) -> Channel<Text>,
 }
 
 #[derive(Keyspace)]
@@ -51,7 +53,17 @@ impl TestServer {
             Self::Embedded(server) => server.set_user(user, password),
             Self::Real(server) => {
                 let password = format!(">{password}");
-                server.redis_cli(&["ACL", "SETUSER", user, "on", "resetpass", &password, "~*", "+@all"]);
+                server.redis_cli(&[
+                    "ACL",
+                    "SETUSER",
+                    user,
+                    "on",
+                    "resetpass",
+                    &password,
+                    "~*",
+                    "&*",
+                    "+@all",
+                ]);
             }
         }
     }
@@ -347,6 +359,23 @@ on_both! {
         assert_eq!(after, before.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), "no connection was dropped");
         assert_eq!(redis.stats().connections[0].lost_connections, 0);
         assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    /// With RESP3, the connection stays open, so no message is missing.
+    async fn a_subscription_logs_in_again_before_the_token_expires(server: TestServer) {
+        server.set("a", "a-token");
+        server.set("b", "b-token");
+        let (_, provider) = tokens(&["a", "b"]);
+        let redis = server.builder().protocol(Protocol::Resp3).credentials(provider).build().unwrap();
+        let mut messages = Keys::room(1).subscribe().on(&redis).await.unwrap();
+        redis.connect().await.unwrap();
+        eventually("all connections log in", async || {
+            let users = server.users().await;
+            users.len() > 1 && users.iter().all(|user| user == "b")
+        })
+        .await;
+        Keys::room(1).publish("x").on(&redis).await.unwrap();
+        assert_eq!(messages.next().await.unwrap().unwrap(), Event::Message("x".to_owned()));
     }
 
     async fn a_rejected_token_leaves_the_connection_its_user(server: TestServer) {

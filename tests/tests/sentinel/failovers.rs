@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use redis_keyspace::channel::Event;
 use redis_keyspace::{Redis, redis};
 use redis_keyspace_tests::{RealSentinels, eventually};
 use tokio::sync::oneshot;
@@ -138,5 +139,30 @@ fn a_connection_that_is_lent_does_not_reach_the_old_master() {
         redis.raw(set).await.unwrap();
         assert_eq!(servers.node(first.node).redis_cli(&["GET", ":shop:raw"]), "x");
         assert_eq!(servers.node(0).redis_cli(&["EXISTS", ":shop:raw"]), "0");
+    });
+}
+
+#[test]
+fn subscriptions_move_to_the_new_master() {
+    let servers = RealSentinels::start();
+    on(builder(&servers, &[0, 1, 2]), async |redis: Redis| {
+        answer_and_connect(&redis).await;
+        let mut news = ShopKeys::news(1).subscribe().await.unwrap();
+        let wire = redis.wire_key(&ShopKeys::news(1)).unwrap();
+        let subscribers = |node: usize| {
+            let counted = servers.node(node).redis_cli(&["PUBSUB", "NUMSUB", &wire]);
+            counted.lines().last().and_then(|count| count.parse::<u32>().ok())
+        };
+        assert_eq!(subscribers(0), Some(1));
+        servers.replicated();
+        let switches = servers.switches();
+        servers.failover(0);
+        let first = block_in_place(|| switches.first());
+        follows(&redis, &servers, first.node).await;
+        while !matches!(news.next().await.unwrap(), Ok(Event::Resubscribed)) {}
+        eventually("it is at the new master", async || subscribers(first.node) == Some(1)).await;
+        eventually("it is published", async || ShopKeys::news(1).publish("x").await.is_ok()).await;
+        while !matches!(news.next().await.unwrap(), Ok(Event::Message(text)) if text == "x") {}
+        eventually("the old master has no subscription", async || subscribers(0) == Some(0)).await;
     });
 }

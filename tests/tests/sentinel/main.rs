@@ -8,7 +8,7 @@ mod outages;
 use std::time::Duration;
 
 use redis_keyspace::stats::SentinelStats;
-use redis_keyspace::{Counter, Keyspace, Lock, Redis, RedisBuilder, Text};
+use redis_keyspace::{Channel, Counter, Keyspace, Lock, Redis, RedisBuilder, Text};
 use redis_keyspace_tests::{Monitor, PATIENCE, RealSentinels, eventually, unique_namespace, within};
 
 #[derive(Keyspace)]
@@ -17,6 +17,7 @@ pub struct ShopKeys {
     views: fn(id: u64) -> Counter,
     page: fn(id: u64) -> Text,
     lock: fn(id: u64) -> Lock,
+    news: fn(id: u64) -> Channel<Text>,
 }
 
 /// The timeout of commands, long enough for a busy machine.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis_keyspace::config::{Protocol, Tls, TlsVersion};
 use redis_keyspace::raw::RawConnection;
-use redis_keyspace::{Bytes, Counter, Json, Keyspace, Lock, Redis, Text};
+use redis_keyspace::{Bytes, Channel, Counter, Json, Keyspace, Lock, Redis, Text};
 use redis_keyspace_tests::{PATIENCE, eventually, require_tls, unique_namespace, within};
 
 use crate::authority::{Authority, LOCAL, Validity, at, port_of};
@@ -19,6 +19,7 @@ struct Keys {
     list: fn(id: u32) -> Json<Vec<u32>>,
     large: fn(id: u32) -> Bytes,
     lock: fn(id: u32) -> Lock,
+    room: fn(id: u32) -> Channel<Text>,
 }
 
 async fn push_and_pop(mut connection: RawConnection) -> redis::RedisResult<(String, String)> {
@@ -55,6 +56,12 @@ async fn everything(redis: Redis) {
                 let value: Vec<u8> = (0..length).map(|at: u32| (at % 251) as u8).collect();
                 Keys::large(id).set(&value).await.unwrap();
                 assert!(Keys::large(id).get().await.unwrap().is_some_and(|read| read == value), "{length}");
+            }
+            let mut messages = Keys::room(1).subscribe().await.unwrap();
+            for length in [1, 16_384, 300_000] {
+                assert_eq!(Keys::room(1).publish(&"x".repeat(length)).await.unwrap(), 1);
+                let message = messages.next().await.unwrap().unwrap().message();
+                assert_eq!(message.map(|message| message.len()), Some(length));
             }
             redis.ping().await.unwrap();
         })

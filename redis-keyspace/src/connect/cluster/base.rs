@@ -1,6 +1,6 @@
 //! The nodes of a cluster, and the requests that run on them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
 use super::left::NodeTotals;
+use super::map::SlotMap;
 use super::refresh::keep_up_to_date;
 use super::route::Route;
 use super::shared::ClusterShared;
@@ -26,6 +27,15 @@ pub(crate) struct Cluster {
     pub(super) shared: Arc<ClusterShared>,
     /// The task that keeps the map up to date.
     task: AbortHandle,
+}
+
+/// Which map of a cluster was read. It keeps no node alive.
+pub(in crate::connect) struct MapStamp(Weak<SlotMap<Node>>);
+
+impl PartialEq for MapStamp {
+    fn eq(&self, other: &Self) -> bool {
+        Weak::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Drop for Cluster {
@@ -131,6 +141,11 @@ impl Cluster {
     pub(crate) fn owners(&self, slots: impl Iterator<Item = u16>) -> Vec<Option<Arc<Node>>> {
         let map = self.shared.map.load();
         slots.map(|slot| map.owner(slot).cloned()).collect()
+    }
+
+    /// Returns which map is used now, to compare it later.
+    pub(in crate::connect) fn map_stamp(&self) -> MapStamp {
+        MapStamp(Arc::downgrade(&self.shared.map.load_full()))
     }
 
     /// Waits until the map changes.

@@ -18,6 +18,7 @@ mod shared;
 mod view;
 
 pub(crate) use base::Cluster;
+pub(in crate::connect) use base::MapStamp;
 pub(crate) use layout::ClusterLayout;
 pub(crate) use left::NodeTotals;
 pub(crate) use route::{NextStep, Route};

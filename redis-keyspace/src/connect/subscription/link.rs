@@ -1,7 +1,6 @@
 //! The connection to one node: it is opened again when it is lost, and subscribed until what the
 //! server has confirmed is what is wanted.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::hub::Hub;
 use super::nodes::SubscriptionNodes;
+use super::patience::ReaderPatience;
+use super::progress::{LinkProgress, Wishes};
 use super::session::{Arrival, SentCommand, SubscriptionSession};
 use super::topic::{ServerTopic, TopicKind};
 use crate::connect::attempt::Attempt;
@@ -21,20 +22,6 @@ use crate::time::Backoff;
 /// The pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// The pauses before a topic that the server refuses is tried again.
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
-
-/// How far the subscription to a topic is on the current connection.
-enum TopicProgress {
-    Subscribing,
-    Subscribed,
-    Unsubscribing,
-    /// The server refused it.
-    Refused {
-        again: Instant,
-    },
-}
 
 /// Connects to a node again and again, until the task is aborted.
 pub(super) async fn keep_link(
@@ -62,8 +49,9 @@ pub(super) async fn keep_link(
                     nodes: &nodes,
                     session,
                     generation,
-                    progress: HashMap::new(),
-                    retries: HashMap::new(),
+                    progress: LinkProgress::default(),
+                    unclear: Vec::new(),
+                    patience: ReaderPatience::new(),
                     heard: Instant::now(),
                     is_confirmed: false,
                     is_settled: false,
@@ -104,13 +92,16 @@ struct Link<'l> {
     session: SubscriptionSession,
     /// The generation of connections that it belongs to.
     generation: u64,
-    progress: HashMap<ServerTopic, TopicProgress>,
-    retries: HashMap<ServerTopic, Backoff>,
+    progress: LinkProgress,
+    /// Topics to look at again, because of what the server sent.
+    unclear: Vec<ServerTopic>,
+    /// How long slow readers may still hold it up.
+    patience: ReaderPatience,
     /// When something arrived last, or when a command was sent after that.
     heard: Instant,
     /// Whether the server has confirmed anything.
     is_confirmed: bool,
-    /// Whether what is wanted was compared with what was requested, and nothing has changed since.
+    /// Whether the hub was asked for changes, and has reported none since.
     is_settled: bool,
 }
 
@@ -127,11 +118,19 @@ impl Link<'_> {
     }
 
     async fn step(&mut self, wake: &Notify) -> Result<(), Error> {
+        let mut has_arrived = false;
         while let Some(arrival) = self.session.next()? {
+            has_arrived = true;
             self.take(arrival).await?;
         }
-        if !std::mem::replace(&mut self.is_settled, true) {
-            self.synchronize().await?;
+        let now = Instant::now();
+        if has_arrived {
+            // The server was not silent while its messages were waiting here.
+            self.heard = now;
+        }
+        self.unclear.extend(self.progress.due(now));
+        if !std::mem::replace(&mut self.is_settled, true) || !self.unclear.is_empty() {
+            self.synchronize(now).await?;
         }
         if self.node.facts.generation() != self.generation {
             return Err(Error::connection_lost("the server was replaced"));
@@ -145,53 +144,33 @@ impl Link<'_> {
                 _ => std::future::pending().await,
             }
         };
+        // What has arrived is read before the time is looked at: a server whose messages wait here
+        // is not silent. What comes before is rare, so it can't keep the connection from reading.
         tokio::select! {
-            outcome = self.session.read() => {
-                self.heard = Instant::now();
-                outcome
-            }
+            biased;
             () = wake.notified() => {
                 self.is_settled = false;
                 Ok(())
             }
             newer = newer => self.authenticate(newer).await,
-            () = sleep_until(next_check) => {
-                // A topic may be due to be tried again.
-                self.is_settled = false;
-                self.check_silence().await
+            outcome = self.session.read() => {
+                self.heard = Instant::now();
+                outcome
             }
+            () = sleep_until(next_check) => self.check_silence().await,
         }
     }
 
-    /// Subscribes and unsubscribes until what is confirmed is what is wanted.
-    async fn synchronize(&mut self) -> Result<(), Error> {
-        let Some(wanted) = self.hub.wanted(self.number) else {
-            return Err(Error::connection_lost("it is no longer needed"));
+    /// Subscribes and unsubscribes where what is wanted differs from what was requested.
+    async fn synchronize(&mut self, now: Instant) -> Result<(), Error> {
+        let Some(reviewed) = self.hub.review(self.number, self.unclear.drain(..)) else {
+            // It is no longer needed, so this task is being aborted.
+            return std::future::pending().await;
         };
-        let now = Instant::now();
-        let is_missing = |topic: &&ServerTopic| match self.progress.get(*topic) {
-            None | Some(TopicProgress::Unsubscribing) => true,
-            Some(TopicProgress::Refused { again }) => *again <= now,
-            Some(TopicProgress::Subscribing | TopicProgress::Subscribed) => false,
-        };
-        let missing: Vec<ServerTopic> = wanted.iter().filter(is_missing).cloned().collect();
-        let mut ending = Vec::new();
-        self.progress.retain(|topic, progress| {
-            let is_ending = !wanted.contains(topic);
-            if is_ending && matches!(progress, TopicProgress::Subscribing | TopicProgress::Subscribed) {
-                *progress = TopicProgress::Unsubscribing;
-                ending.push(topic.clone());
-            }
-            !(is_ending && matches!(progress, TopicProgress::Refused { .. }))
-        });
-        self.retries.retain(|topic, _| wanted.contains(topic));
-        ending.iter().for_each(|topic| self.hub.unconfirmed(self.number, topic));
+        let Wishes { ending, missing } = self.progress.compare(reviewed, now);
         let has_news = !missing.is_empty() || !ending.is_empty();
         if has_news && !self.session.is_owed() {
             self.heard = now;
-        }
-        for topic in &missing {
-            self.progress.insert(topic.clone(), TopicProgress::Subscribing);
         }
         if !ending.is_empty() {
             self.session.subscribe(ending, false).await?;
@@ -207,33 +186,33 @@ impl Link<'_> {
             Arrival::Message { kind, name, message } => {
                 let Ok(name) = str::from_utf8(&name) else { return Ok(()) };
                 for inbox in self.hub.receivers(self.number, kind, name) {
-                    inbox.deliver(&message).await;
+                    inbox.deliver(&message, &mut self.patience).await;
                 }
             }
             Arrival::Subscribed(topic) => {
-                // A topic that is not wanted any more is being unsubscribed.
-                if let Some(progress @ TopicProgress::Subscribing) = self.progress.get_mut(&topic) {
-                    *progress = TopicProgress::Subscribed;
+                if self.progress.subscribed(&topic) {
                     self.is_confirmed = true;
-                    self.retries.remove(&topic);
                     self.hub.confirmed(self.number, &topic);
                 }
             }
-            Arrival::Unsubscribed(topic) => match self.progress.get(&topic) {
-                // Wanted again meanwhile: its confirmation follows.
-                Some(TopicProgress::Subscribing) | None => {}
-                Some(_) => {
-                    self.progress.remove(&topic);
-                    self.is_settled = false;
+            Arrival::Unsubscribed(topic) => {
+                if self.progress.unsubscribed(&topic) {
                     self.hub.unconfirmed(self.number, &topic);
+                    self.unclear.push(topic);
                 }
-            },
+            }
             Arrival::Refused(SentCommand::Subscribe(topics), error) => self.refused(topics, &error).await?,
+            // The messages of a topic that can't be unsubscribed are dropped.
+            Arrival::Refused(SentCommand::Unsubscribe(topics), _) => {
+                for topic in &topics {
+                    self.progress.refused(topic, false);
+                }
+            }
             Arrival::Unanswered(sent) => {
-                self.is_settled = false;
                 for sent in sent {
-                    if let SentCommand::Subscribe(topics) = sent {
-                        self.progress.retain(|topic, _| !topics.contains(topic));
+                    if let SentCommand::Subscribe(topics) | SentCommand::Unsubscribe(topics) = sent {
+                        topics.iter().for_each(|topic| self.progress.forget(topic));
+                        self.unclear.extend(topics);
                     }
                 }
             }
@@ -252,8 +231,7 @@ impl Link<'_> {
                     cache.accept(issued);
                 }
             }
-            // The messages of a topic that can't be unsubscribed are dropped.
-            Arrival::Refused(SentCommand::Unsubscribe(_) | SentCommand::Ping, _) | Arrival::Other => {}
+            Arrival::Refused(SentCommand::Ping, _) | Arrival::Other => {}
         }
         Ok(())
     }
@@ -261,13 +239,18 @@ impl Link<'_> {
     /// Handles a refused command. A command of several topics is refused if one of them is, so each
     /// is tried on its own.
     async fn refused(&mut self, topics: Vec<ServerTopic>, error: &Error) -> Result<(), Error> {
-        if topics.len() > 1 {
-            for topic in topics {
-                self.session.subscribe(vec![topic], true).await?;
-            }
-            return Ok(());
-        }
+        let is_one_of_several = topics.len() > 1;
         for topic in topics {
+            if !self.progress.refused(&topic, true) {
+                // It was unsubscribed meanwhile.
+                continue;
+            }
+            if is_one_of_several {
+                self.progress.requested_again(&topic);
+                self.session.subscribe(vec![topic], true).await?;
+                continue;
+            }
+            let is_first = self.progress.postpone(&topic, Instant::now());
             if topic.kind == TopicKind::Shard
                 && error.redirect().is_some()
                 && let Some(cluster) = self.nodes.cluster()
@@ -279,14 +262,7 @@ impl Link<'_> {
                 self.hub.delayed(error.clone());
             } else {
                 // The permissions may come back.
-                let is_first = !self.retries.contains_key(&topic);
                 self.hub.refused(self.number, &topic, error, is_first);
-            }
-            let retry =
-                self.retries.entry(topic.clone()).or_insert_with(|| Backoff::new(FIRST_RETRY, LONGEST_RETRY));
-            let again = Instant::now() + retry.pause();
-            if let Some(progress @ TopicProgress::Subscribing) = self.progress.get_mut(&topic) {
-                *progress = TopicProgress::Refused { again };
             }
         }
         Ok(())
@@ -304,13 +280,9 @@ impl Link<'_> {
         let silent = self.heard + silence_limit(settings.timeout);
         let ping = settings.ping_interval.map(|interval| self.heard + interval);
         let of_server = if self.session.is_owed() { Some(silent) } else { ping };
-        let again = self.progress.values().filter_map(|progress| match progress {
-            TopicProgress::Refused { again } => Some(*again),
-            _ => None,
-        });
         // Without any limit, the generation is still checked now and then.
         let latest = Instant::now() + Duration::from_secs(60);
-        again.chain(of_server).chain([latest]).min().unwrap_or(latest)
+        self.progress.next_retry().into_iter().chain(of_server).fold(latest, Instant::min)
     }
 
     /// Sends a PING if the server was silent for long. Fails if it owes a reply and is silent.

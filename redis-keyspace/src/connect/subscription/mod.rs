@@ -14,9 +14,12 @@ mod inbox;
 mod link;
 mod listener;
 mod nodes;
+mod patience;
 mod places;
+mod progress;
 mod session;
 mod start;
+mod state;
 mod topic;
 
 pub(in crate::connect) use hub::Hub;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::hub::{Hub, Plan};
+use super::hub::Hub;
 use super::link::keep_link;
 use super::nodes::SubscriptionNodes;
+use super::state::Plan;
 use super::topic::{Reach, Topic};
-use crate::connect::cluster::Cluster;
+use crate::connect::cluster::{Cluster, MapStamp};
 use crate::connect::node::Node;
 use crate::time::{Backoff, Deadline};
 
@@ -17,28 +18,39 @@ use crate::time::{Backoff, Deadline};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Assigns the topics to nodes again and again: when topics or nodes change, and when a node fails.
-/// Ends when no topic is left.
+/// Assigns the topics to nodes: new ones when they are added, and all of them when nodes change or
+/// the chosen node fails. Ends when no topic is left.
 pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNodes>) {
     let mut wanted = hub.changes();
     let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut pause = pauses();
     let mut any: Option<Arc<Node>> = None;
+    // The map that the topics were assigned by.
+    let mut assigned_by: Option<Option<MapStamp>> = None;
     loop {
+        if hub.end_if_unused() {
+            return;
+        }
         wanted.mark_unchanged();
         let mut plan = Plan::Single(Arc::clone(nodes.home()));
+        let (mut stamp, mut is_other) = (None, false);
         // Subscribed before the map is read, so that no change is missed.
         let changed = nodes.cluster().map(Cluster::changed);
         if let Some(cluster) = nodes.cluster() {
             let deadline = Deadline::after(nodes.home().settings.timeout);
-            if let Err(error) = cluster.ready(deadline).await {
+            let ready = tokio::select! {
+                outcome = cluster.ready(deadline) => outcome,
+                () = hub.unused(&mut wanted) => continue,
+            };
+            if let Err(error) = ready {
                 hub.delayed(error);
                 sleep(pause.pause()).await;
                 continue;
             }
+            // Before the map is used: a later one is noticed.
+            stamp = Some(cluster.map_stamp());
             let masters = cluster.masters();
-            let (chosen, is_other) = choose(&masters, any.take(), &hub);
-            any = chosen;
+            (any, is_other) = choose(&masters, any.take(), &hub);
             if is_other {
                 // Each node in turn may fail at once.
                 sleep(pause.pause()).await;
@@ -54,9 +66,9 @@ pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNode
             };
             plan = Plan::Cluster(Box::new(place));
         }
-        if !assign(&hub, &plan, &nodes) {
-            return;
-        }
+        let is_same = !is_other && assigned_by.as_ref() == Some(&stamp);
+        assign(&hub, &plan, !is_same, &nodes);
+        assigned_by = Some(stamp);
         drop(plan);
         let news = async {
             match changed {
@@ -71,15 +83,12 @@ pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNode
     }
 }
 
-/// Assigns the topics, and starts the connections that are needed. Returns `false` if no topic is
-/// left.
-fn assign(hub: &Arc<Hub>, plan: &Plan<'_>, nodes: &Arc<dyn SubscriptionNodes>) -> bool {
-    let Some(added) = hub.assign(plan) else { return false };
-    for link in added {
+/// Assigns topics, and starts the connections that are needed.
+fn assign(hub: &Arc<Hub>, plan: &Plan<'_>, all: bool, nodes: &Arc<dyn SubscriptionNodes>) {
+    for link in hub.assign(plan, all) {
         let task = keep_link(Arc::clone(hub), link.number, link.node, link.wake, Arc::clone(nodes));
         hub.started(link.number, hub.runtime().spawn(task).abort_handle());
     }
-    true
 }
 
 /// Chooses the node for the topics that any node serves: the same as before, if it still serves
@@ -90,5 +99,61 @@ fn choose(masters: &[Arc<Node>], before: Option<Arc<Node>>, hub: &Hub) -> (Optio
     match masters.get(place) {
         Some(master) if !hub.is_failing(master) => (Some(Arc::clone(master)), false),
         _ => (masters.get((place + 1) % masters.len().max(1)).cloned(), masters.len() > 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::{Endpoint, Settings};
+    use crate::connect::attempt::Origin;
+    use crate::connect::facts::ServerFacts;
+    use crate::connect::subscription::subscribe;
+
+    /// A cluster whose nodes can't be reached.
+    struct Unreachable {
+        home: Arc<Node>,
+        cluster: Cluster,
+    }
+
+    impl SubscriptionNodes for Unreachable {
+        fn home(&self) -> &Arc<Node> {
+            &self.home
+        }
+
+        fn cluster(&self) -> Option<&Cluster> {
+            Some(&self.cluster)
+        }
+    }
+
+    /// Without subscriptions, nothing asks for the nodes of a cluster again and again.
+    #[tokio::test]
+    async fn the_task_ends_with_the_last_subscription_even_if_the_cluster_is_not_ready() {
+        let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 1 };
+        let settings = Arc::new(Settings { endpoint, ..Settings::default() });
+        let (runtime, trouble) = (Handle::current(), Arc::<Notify>::default());
+        let facts = Arc::new(ServerFacts::new(&settings));
+        let origin = Origin::new(Arc::clone(&settings), facts, runtime.clone(), Arc::clone(&trouble));
+        let home = Arc::new(Node::new(origin));
+        let cluster = Cluster::start(settings, Arc::clone(&home), trouble, runtime.clone());
+        let nodes = Arc::new(Unreachable { home, cluster });
+        let hub = Arc::new(Hub::new(runtime));
+        for _ in 0..2 {
+            let topic = Topic::channel("a".to_owned(), None);
+            let listener = subscribe(&hub, Arc::clone(&nodes) as _, topic, 1).unwrap();
+            let failed = listener.established(Deadline::after(Duration::from_millis(100))).await;
+            assert!(failed.is_err());
+            drop(listener);
+            let ended = async {
+                while Arc::strong_count(&nodes) > 1 {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            };
+            timeout(Duration::from_secs(30), ended).await.expect("the task ends");
+        }
     }
 }

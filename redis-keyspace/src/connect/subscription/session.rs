@@ -216,21 +216,19 @@ impl SubscriptionSession {
 
     /// Removes a topic from the first command that has it.
     fn confirm(&mut self, topic: &ServerTopic, is_end: bool) {
-        for sent in &mut self.sent {
+        for (nth, sent) in self.sent.iter_mut().enumerate() {
             let topics = match sent {
                 SentCommand::Subscribe(topics) if !is_end => topics,
                 SentCommand::Unsubscribe(topics) if is_end => topics,
                 _ => continue,
             };
-            if let Some(at) = topics.iter().position(|other| other == topic) {
-                topics.swap_remove(at);
-                break;
+            let Some(at) = topics.iter().position(|other| other == topic) else { continue };
+            topics.swap_remove(at);
+            if topics.is_empty() {
+                self.sent.remove(nth);
             }
+            return;
         }
-        self.sent.retain(|sent| match sent {
-            SentCommand::Subscribe(topics) | SentCommand::Unsubscribe(topics) => !topics.is_empty(),
-            SentCommand::Ping | SentCommand::Authenticate => true,
-        });
     }
 
     /// The replies come in order, so commands before the PING are answered, or never will be. Some

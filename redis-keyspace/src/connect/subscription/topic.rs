@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// The three kinds of names that a server can be subscribed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum TopicKind {
     Channel,
     Pattern,
@@ -72,7 +72,7 @@ impl TopicKind {
 }
 
 /// A topic as a server knows it: without its reach.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ServerTopic {
     pub(super) kind: TopicKind,
     pub(super) name: Arc<str>,

@@ -188,6 +188,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, Stream<T>> {
     /// Returns a stream of the entries that are added from now on. "Now" is its first poll;
     /// [`after`](Tail::after) starts after a given entry.
     ///
+    /// Entries that are trimmed or deleted before they are read do not come, and nothing tells that
+    /// they are missing.
+    ///
     /// ```
     /// # use redis_keyspace::stream::StreamId;
     /// # use redis_keyspace::{Keyspace, Redis, Stream};
