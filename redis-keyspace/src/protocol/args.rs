@@ -247,7 +247,11 @@ mod tests {
         let of = |lengths: &[usize]| {
             let mut args = Args::default();
             for length in lengths {
-                args.push_with(|out| Ok::<_, ()>(out.resize(out.len() + length, b'x'))).unwrap();
+                args.push_with(|out| {
+                    out.resize(out.len() + length, b'x');
+                    Ok::<_, ()>(())
+                })
+                .unwrap();
             }
             args
         };

@@ -60,8 +60,8 @@ return {1}";
 ///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds, or nothing; `1` if every write renews it;
 /// `1` to change only a key that exists; the command and the amount; the least and the greatest
-/// permitted sum, or nothing; HPEXPIRE and the lifetime of the field in milliseconds, or twice nothing;
-/// the field, and its earlier names.
+/// permitted sum, or nothing; HPEXPIRE and the lifetime of the field in milliseconds, or twice
+/// nothing; the field, and its earlier names.
 pub(crate) const RECORD_INCREMENT: &str = "\
 local exists = redis.call('EXISTS', KEYS[1])
 if exists == 0 and ARGV[3] == '1' then return false end

@@ -15,8 +15,8 @@ use crate::time::{Expiry, check_lifetime, millis, unix_millis};
 
 type OfHash<S, F, V, O> = KeyOptions<S, Hash<F, V>, O>;
 
-/// `HSET` of a field with its options, created by [`Key::hset`](crate::Key::hset). Await it, or pass
-/// it to [`Redis::batch`](crate::Redis::batch).
+/// `HSET` of a field with its options, created by [`Key::hset`](crate::Key::hset). Await it, or
+/// pass it to [`Redis::batch`](crate::Redis::batch).
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct HSet<S: Keyspace, F: SingleValue, V: SingleValue>(
     pub(super) Deferred<OfHash<S, F, V, HSetOptions>, bool>,
