@@ -548,7 +548,7 @@ async fn commands(mut log: CommandLog) {
     key.smove(&plain, &1).await.unwrap();
     log.take();
     let (unlink, unlink_kept) = ("UNLINK whole:set:{1}%fill", "UNLINK whole:kept:{1}%fill");
-    let sadd = |name: &str| format!("EVALSHA .. 1 whole:{name}:{{1}} 3600000 0 SADD 7");
+    let sadd = |name: &str| format!("EVALSHA .. 1 whole:{name}:{{1}} 3600000 SADD 7");
     sends!(log, plain.sadd(&7), sadd("plain"));
     sends!(log, plain.srem(&7), "SREM whole:plain:{1} 7");
     sends!(log, plain.del(), "UNLINK whole:plain:{1}");

@@ -37,6 +37,18 @@ impl<T> Command<T> {
         Self::on_key(key, command, fill, decode).ending_fills()
     }
 
+    /// Creates a command that writes, which ends fills of the key.
+    pub(super) fn writing<S: Keyspace, V>(
+        key: &Key<S, V>,
+        command: &'static str,
+        request: Result<Request>,
+        decode: Decode<T>,
+    ) -> Self {
+        let request = request.map_err(|error| key.explain(command, error));
+        let command = Self::new::<S>(command, Some(key.template()), request, decode);
+        command.on_target(key.redis().into()).ending_fills()
+    }
+
     /// Creates a command that may create the key. It then sets the declared lifetime.
     pub(super) fn write_of<S: Keyspace, V>(
         key: &Key<S, V>,
@@ -48,9 +60,7 @@ impl<T> Command<T> {
             let packet = Packet { args, ..Packet::new(command, Keys::One(key.text())) };
             Ok(Request::One(kept(key, packet)?))
         });
-        let request = request.map_err(|error| key.explain(command, error));
-        let command = Self::new::<S>(command, Some(key.template()), request, decode);
-        command.on_target(key.redis().into()).ending_fills()
+        Self::writing(key, command, request, decode)
     }
 
     /// Creates a command that changes elements and never creates the key. It sets the lifetime only
@@ -141,8 +151,7 @@ impl<T> Command<T> {
     ) -> Self {
         let request =
             elements.and_then(|elements| many(key, command, options, elements, |packet| kept(key, packet)));
-        let request = request.map_err(|error| key.explain(command, error));
-        Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
+        Self::writing(key, command, request, decode)
     }
 
     /// Like [`change_of`](Self::change_of), with any number of elements.
@@ -156,9 +165,7 @@ impl<T> Command<T> {
             return Self::write_many_of(key, command, &[], elements, decode);
         }
         let request = elements.and_then(|elements| many(key, command, &[], elements, Ok));
-        let request = request.map_err(|error| key.explain(command, error));
-        let command = Self::new::<S>(command, Some(key.template()), request, decode);
-        command.on_target(key.redis().into()).ending_fills()
+        Self::writing(key, command, request, decode)
     }
 }
 

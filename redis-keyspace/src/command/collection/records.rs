@@ -36,9 +36,7 @@ pub(super) fn write<S: Keyspace, T: RecordFields>(
                 let inherits = template.inherits_lifetime;
                 Request::One(Packet::changing_record(keys, lifetime, renews, inherits, &changes))
             });
-            let request = request.map_err(|error| key.explain("HSET", error));
-            let command = Command::new::<S>("HSET", Some(template), request, written);
-            command.on_target(key.redis().into()).ending_fills()
+            Command::writing(key, "HSET", request, written)
         }
     }
 }
@@ -223,9 +221,7 @@ pub(super) fn increment_of<S: Keyspace, V, R>(
         let keys = Keys::One(key.text());
         Ok(Request::One(Packet::incrementing(keys, lifetime, renews, inherits, &increment)))
     });
-    let request = request.map_err(|error| key.explain(command, error));
-    let command = Command::new::<S>(command, Some(template), request, decode);
-    command.on_target(key.redis().into()).ending_fills()
+    Command::writing(key, command, request, decode)
 }
 
 command_builder!(Incr<S, T, V, R> => R, where S: Keyspace, T: RecordFields, V: Summable, R: 'static);
