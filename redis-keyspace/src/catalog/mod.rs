@@ -1,6 +1,7 @@
 //! All keyspaces of a program, as data.
 
 mod acl;
+mod acl_commands;
 mod check;
 mod reference;
 mod snapshot;

@@ -25,6 +25,7 @@ mod registry;
 mod replicas;
 mod search;
 mod sentinel;
+mod server;
 mod slot;
 mod stream;
 mod subscription;
