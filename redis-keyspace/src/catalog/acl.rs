@@ -35,7 +35,8 @@ impl Catalog {
     ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
     /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
-    /// commands.
+    /// commands. [`Redis::watch`](crate::Redis::watch) also needs `+watch`, and functions need
+    /// `+fcall` and `+function`.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
