@@ -2,7 +2,7 @@
 
 use redis_keyspace::Redis;
 use redis_keyspace_embedded::Server;
-use redis_keyspace_harness::RealServer;
+use redis_keyspace_harness::{PATIENCE, RealServer, within};
 
 use crate::resp::{Client, Reply};
 
@@ -32,6 +32,24 @@ impl CommandLog {
         let mut monitor = server.client();
         assert_eq!(monitor.call(&["MONITOR"]).unwrap(), Reply::Status("OK".to_owned()));
         Self(Source::Real { monitor, other: server.client(), marks: 0 })
+    }
+
+    /// Runs a test in the scope of a handle with one connection to an embedded server.
+    pub fn on_embedded<F: Future<Output = ()>>(body: impl FnOnce(Self) -> F) {
+        within(PATIENCE, async {
+            let server = Server::builder().log_commands(10_000).build();
+            let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
+            redis.scope(body(Self::of_embedded(server))).await;
+        });
+    }
+
+    /// Runs a test in the scope of a handle with one connection to a real server.
+    pub fn on_real<F: Future<Output = ()>>(body: impl FnOnce(Self) -> F) {
+        within(PATIENCE, async {
+            let server = RealServer::start();
+            let redis = Redis::builder().url(&server.url()).unwrap().shared_connections(1).build().unwrap();
+            redis.scope(body(Self::of_real(&server))).await;
+        });
     }
 
     /// Returns the commands since the last call, without those that set up connections.

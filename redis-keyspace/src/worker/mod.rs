@@ -238,9 +238,9 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// Creates the group if it does not exist, and runs jobs until the worker is
     /// [stopped](Self::until). Returns its numbers then.
     ///
-    /// The handler gets a [`Job`]. `Ok` acknowledges it. An error, of which only the text is used,
-    /// or a panic repeats it, also a panic while the entry is decoded. Each handler runs in a task
-    /// of its own, in the scope of the caller.
+    /// The handler gets a [`Job`]. `Ok` acknowledges it. After an error, of which only the text is
+    /// used, or a panic, the job runs again. A panic while the entry is decoded counts, too. Each
+    /// handler runs in its own task, in the scope of the caller.
     ///
     /// While Redis is unavailable, the worker tries again with pauses. If the group or the stream
     /// is deleted, it creates the group again. [`on_event`](Self::on_event) reports both.

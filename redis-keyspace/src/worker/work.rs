@@ -58,7 +58,7 @@ where
     };
     let (lost, is_lost) = watch::channel(false);
     let job = Job { value, id, deliveries, lost: is_lost };
-    // A task of its own, so that a handler that computes does not stop the heartbeat, and a panic
+    // Its own task, so that a handler that computes does not stop the heartbeat, and a panic
     // ends only the task. It ends when the set is dropped.
     let mut running = JoinSet::new();
     running.spawn(in_scope_of_caller(async move { handler(job).await.map_err(|error| error.to_string()) }));

@@ -318,20 +318,12 @@ async fn commands(mut log: CommandLog) {
 
 #[test]
 fn exactly_these_commands_are_sent_to_the_embedded_server() {
-    within(PATIENCE, async {
-        let server = Server::builder().log_commands(10_000).build();
-        let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
-        redis.scope(commands(CommandLog::of_embedded(server))).await;
-    });
+    CommandLog::on_embedded(commands);
 }
 
 #[test]
 fn exactly_these_commands_are_sent_to_a_real_server() {
-    within(PATIENCE, async {
-        let server = RealServer::start();
-        let redis = Redis::builder().url(&server.url()).unwrap().shared_connections(1).build().unwrap();
-        redis.scope(commands(CommandLog::of_real(&server))).await;
-    });
+    CommandLog::on_real(commands);
 }
 
 #[test]

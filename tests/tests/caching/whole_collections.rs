@@ -12,7 +12,6 @@ use redis_keyspace::command::Ttl;
 use redis_keyspace::{
     ErrorKind, Hash, Json, Key, Keyspace, List, Record, Redis, Set, SortedSet, Text, catalog,
 };
-use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{
     CommandLog, PATIENCE, RealServer, both_servers, eventually, raw, shared_cluster, unique_namespace, wire,
     within,
@@ -585,20 +584,12 @@ async fn commands(mut log: CommandLog) {
 
 #[test]
 fn exactly_these_commands_are_sent_to_the_embedded_server() {
-    within(PATIENCE, async {
-        let server = Server::builder().log_commands(10_000).build();
-        let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
-        redis.scope(commands(CommandLog::of_embedded(server))).await;
-    });
+    CommandLog::on_embedded(commands);
 }
 
 #[test]
 fn exactly_these_commands_are_sent_to_a_real_server() {
-    within(PATIENCE, async {
-        let server = RealServer::start();
-        let redis = Redis::builder().url(&server.url()).unwrap().shared_connections(1).build().unwrap();
-        redis.scope(commands(CommandLog::of_real(&server))).await;
-    });
+    CommandLog::on_real(commands);
 }
 
 #[test]

@@ -92,7 +92,7 @@ use crate::kind::{Kind, RecordFields, Stored};
 /// [`save`]. Write `renew = "write"` if every write should set it, and `ttl = none` for a record
 /// without end.
 ///
-/// A field with `#[record(ttl = "1h")]` has a lifetime of its own. Every write of the field sets
+/// A field with `#[record(ttl = "1h")]` has its own lifetime. Every write of the field sets
 /// it, except an increment of a field that exists. This needs Redis 7.4 or Valkey 9.0.
 #[derive(Debug)]
 pub struct Record<T>(PhantomData<fn() -> T>);
