@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let builder = Redis::builder().namespace("cache-example")?;
     let redis = match std::env::var_os("REDIS_URL") {
         Some(_) => builder.env()?.build()?,
-        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+        None => builder.embedded(redis_keyspace::embedded::Server::new()).build()?,
     };
     redis.clone().install();
     let database = Arc::new(Database::default());

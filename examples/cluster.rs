@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use redis_keyspace::embedded::Server;
 use redis_keyspace::{Counter, Key, Keyspace, Redis, Text};
-use redis_keyspace_embedded::Server;
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "cluster-example", ttl = "1h")]

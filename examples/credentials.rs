@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis_keyspace::config::Credentials;
+use redis_keyspace::embedded::Server;
 use redis_keyspace::{Counter, Keyspace, Redis};
-use redis_keyspace_embedded::Server;
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "credentials-example", ttl = "1h")]

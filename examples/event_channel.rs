@@ -1,5 +1,5 @@
-//! Prices that several processes show. The price is stored under a key, and a channel tells that it
-//! changed. A reader that missed a message loads the stored price.
+//! Prices that several processes show. The price is stored under a key, and a channel announces
+//! each change. A reader that missed a message loads the stored price.
 //!
 //! `cargo run --example event_channel` runs on the embedded server. With `REDIS_URL` set, it runs
 //! on that server, in a separate namespace.
@@ -34,7 +34,7 @@ async fn set_price(article: u32, cents: u64) -> redis_keyspace::Result<()> {
 
 type Changes = PatternSubscription<ShopKeys, Json<Price>>;
 
-/// Shows prices as they change, until there have been so many.
+/// Shows prices as they change, until it has shown `count` of them.
 async fn show(name: &str, mut changes: Changes, mut count: u32) -> redis_keyspace::Result<()> {
     while count > 0 {
         match changes.next().await.transpose()? {
@@ -56,7 +56,7 @@ async fn main() -> redis_keyspace::Result<()> {
     let builder = Redis::builder().namespace("event-channel-example")?;
     let redis = match std::env::var_os("REDIS_URL") {
         Some(_) => builder.env()?.build()?,
-        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+        None => builder.embedded(redis_keyspace::embedded::Server::new()).build()?,
     };
     redis.clone().install();
 

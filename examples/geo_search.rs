@@ -33,7 +33,7 @@ async fn main() -> redis_keyspace::Result<()> {
     let builder = Redis::builder().namespace("geo-search-example")?;
     let redis = match std::env::var_os("REDIS_URL") {
         Some(_) => builder.env()?.build()?,
-        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+        None => builder.embedded(redis_keyspace::embedded::Server::new()).build()?,
     };
     redis.clone().install();
 

@@ -1,5 +1,6 @@
-//! Workers that share a rate limit: together, they call a service at most so often. A worker takes
-//! a job only when the limit allows it, so no job waits inside a worker that could die.
+//! Workers that share a rate limit: together, they stay within the rate limit of a service. A
+//! worker takes a job only when the limit allows it, so no job waits inside a worker that could
+//! die.
 //!
 //! `cargo run --example rate_limited_worker` runs on the embedded server. With `REDIS_URL` set, it
 //! runs on that server, in a separate namespace.
@@ -25,7 +26,7 @@ struct MailKeys {
     #[key("working:{queue}:{worker}", hash_tag = queue)]
     working: fn(queue: &str, worker: u32) -> List<Json<Mail>>,
     /// The limit of the mail service, for all workers together.
-    #[key("limit:{service}", ttl = "1h")]
+    #[key("limit:{service}")]
     limit: fn(service: &str) -> RateLimit,
 }
 
@@ -62,7 +63,7 @@ async fn main() -> redis_keyspace::Result<()> {
     let builder = Redis::builder().namespace("rate-limited-worker-example")?;
     let redis = match std::env::var_os("REDIS_URL") {
         Some(_) => builder.env()?.build()?,
-        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+        None => builder.embedded(redis_keyspace::embedded::Server::new()).build()?,
     };
     redis.clone().install();
 

@@ -5,8 +5,8 @@
 //! `REDIS_URL` set, it runs on that server, in a separate namespace.
 
 use redis_keyspace::bytes::Bytes;
+use redis_keyspace::embedded::{Reply, ScriptContext, Server};
 use redis_keyspace::{Counter, Hash, Json, Key, Keyspace, List, Redis, Script};
-use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 use serde::{Deserialize, Serialize};
 
 #[derive(Keyspace)]

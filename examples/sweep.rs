@@ -22,7 +22,7 @@ async fn main() -> redis_keyspace::Result<()> {
     let builder = Redis::builder().namespace("sweep-example")?;
     let redis = match std::env::var_os("REDIS_URL") {
         Some(_) => builder.env()?.build()?,
-        None => builder.embedded(redis_keyspace_embedded::Server::new()).build()?,
+        None => builder.embedded(redis_keyspace::embedded::Server::new()).build()?,
     };
     redis.clone().install();
 
@@ -36,7 +36,7 @@ async fn main() -> redis_keyspace::Result<()> {
     // A foreign key that matches the glob but not the template: its device is not a number.
     redis
         .raw(|mut connection| async move {
-            redis::cmd("SET")
+            redis_keyspace::redis::cmd("SET")
                 .arg("sweep-example:session:ada:laptop")
                 .arg("x")
                 .query_async::<()>(&mut connection)

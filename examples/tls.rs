@@ -6,8 +6,8 @@
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use redis_keyspace::config::Tls;
+use redis_keyspace::embedded::{Listener, Server, ServerTls};
 use redis_keyspace::{Counter, Keyspace, Redis};
-use redis_keyspace_embedded::{Listener, Server, ServerTls};
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "tls-example", ttl = "1h")]

@@ -52,8 +52,8 @@
 //!   [operations](guide::operations).
 //! - [`Key`] is what the generated functions return. Its page lists all commands.
 //! - [`Redis`] is the handle on a server. [`RedisBuilder`] configures it.
-//! - [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`] and [`derive@SingleValue`] list
-//!   all attributes.
+//! - [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`], [`derive@Script`] and
+//!   [`derive@SingleValue`] list all attributes.
 //!
 //! # Terms
 //!

@@ -18,8 +18,8 @@ impl<S: Keyspace, V: FilledKind> Key<S, V> {
     /// Callers in this process that miss the key at the same time share one load. The first caller
     /// runs its loader, and all receive the value, decoded from its bytes. If that loader panics or
     /// is dropped, the next caller runs its own. If it fails, one more caller tries. If that one
-    /// fails as well, the waiting callers fail with [`Coalesced`](super::FillError::Coalesced),
-    /// which contains the loader's error as a string. With
+    /// fails as well, the waiting callers fail with
+    /// [`LoaderFailed`](crate::ErrorKind::LoaderFailed). With
     /// [`across_processes`](GetOrSet::across_processes), all processes share one load.
     ///
     /// A loader may read other keys with `get_or_set`. If two loaders in this process wait for each

@@ -255,10 +255,9 @@ impl<T> Command<T> {
         self
     }
 
-    /// Overrides which server answers the command, for `get`, `get_json`, `get_many`, `exists`,
-    /// `ttl` and `len`; see [`Reads`]. Any other command fails with
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) unless it is [`Reads::Master`]. In a batch,
-    /// the option has no effect: the master answers.
+    /// Overrides which server answers the command, for commands that only read; see [`Reads`]. Any
+    /// other command fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) unless it is
+    /// [`Reads::Master`]. In a batch, the option has no effect: the master answers.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};

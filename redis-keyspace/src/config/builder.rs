@@ -186,8 +186,9 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how many exclusive connections can be checked out at the same time, for
-    /// [`Redis::raw`](crate::Redis::raw), from 1 to 1024; the default is 8.
+    /// Sets how many exclusive connections can be checked out at the same time, from 1 to 1024; the
+    /// default is 8. [`Redis::raw`](crate::Redis::raw), `watch`, `block`, `wait_replicas`, `tail`
+    /// and workers use them.
     pub fn exclusive_connections(mut self, connections: u16) -> Self {
         self.base.exclusive_connections = connections;
         self

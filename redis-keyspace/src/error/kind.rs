@@ -19,7 +19,8 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The deadline passed while the command was in flight. The command may still be executed.
     Timeout,
-    /// All connections stayed busy until the deadline, or a queue was full. Nothing was sent.
+    /// All connections stayed busy until the deadline, a queue was full, or other tasks were still
+    /// updating the key. Nothing was sent.
     PoolBusy,
     /// The server rejected the user name or the password, or requires one.
     AuthenticationFailed,
@@ -41,7 +42,7 @@ pub enum ErrorKind {
     Encode,
     /// An argument is invalid. Nothing was sent.
     InvalidInput,
-    /// Every attempt of an update found that the key had changed. Nothing was written.
+    /// Every attempt of an `update` or `watch` found that a key had changed. Nothing was written.
     Conflict,
     /// Another caller is running the work of a [`Once`](crate::Once).
     InProgress,

@@ -6,7 +6,9 @@ use super::traits::{Kind, Readable, SingleValue};
 
 /// A counter: a signed 64-bit integer that Redis increments atomically.
 ///
-/// Declared as the return type of a field: `views: fn(id: u64) -> Counter`.
+/// Declared as the return type of a field: `views: fn(id: u64) -> Counter`. The increment that
+/// creates the counter sets the TTL of the template; later increments keep the remaining TTL. A
+/// missing counter reads as 0. See [`incr`](crate::Key::incr).
 #[derive(Debug)]
 pub struct Counter(());
 

@@ -379,8 +379,9 @@ impl<S: Keyspace> LockWait<S> {
     /// # Errors
     ///
     /// [`LockLost`](ErrorKind::LockLost) if the lock was lost before the work completed or before
-    /// it was released. The errors of [`Key::lock`], and then the work does not start. An error of
-    /// the work itself is part of the output.
+    /// it was released; the output of completed work is dropped then. The errors of [`Key::lock`],
+    /// and then the work does not start. An error of the work itself is part of the output. If the
+    /// release fails otherwise, the output is returned, and the lock expires by its TTL.
     ///
     /// # Cancellation
     ///

@@ -62,6 +62,7 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | `Counter` | [`incr`](Key::incr), [`incr_by`](Key::incr_by), [`decr`](Key::decr), [`decr_by`](Key::decr_by); `get`, `set`, `get_set`, `get_del`, `get_ex`, `get_many` |
 /// | `List<T>`, `Set<T>`, `SortedSet<T>`, `Hash<F, V>` | see [`List`](crate::List), [`Set`](crate::Set), [`SortedSet`](crate::SortedSet), [`Hash`](crate::Hash) |
 /// | `Record<T>` | [`load`](Key::load), [`save`](Key::save), `update`, and single fields; see [`Record`](struct@crate::Record) |
+/// | `Bitmap`, `HyperLogLog<T>`, `Geo<T>` | see [`Bitmap`](crate::Bitmap), [`HyperLogLog`](crate::HyperLogLog), [`Geo`](crate::Geo) |
 /// | `Channel<T>` | [`publish`](Key::publish), [`subscribe`](Key::subscribe), [`subscribers`](Key::subscribers) |
 /// | `Stream<T>` | [`xadd`](Key::xadd), [`xrange`](Key::xrange), [`xread`](Key::xread), [`tail`](Key::tail), [`group`](Key::group); see [`Stream`](crate::Stream) |
 /// | `Lock` | [`lock`](Key::lock), [`try_lock`](Key::try_lock), [`with_lock`](Key::with_lock), [`is_locked`](Key::is_locked) |

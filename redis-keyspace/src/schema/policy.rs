@@ -5,9 +5,10 @@ use std::time::Duration;
 /// How reads behave when Redis is unavailable: unreachable, too slow, or with full queues.
 ///
 /// Set it for a keyspace with `#[keyspace(on_unavailable = "miss")]`, or for a single call with
-/// [`Command::on_unavailable`](crate::Command::on_unavailable). It applies to `get`, `get_json`,
-/// `get_ex`, `get_many` and `get_or_set`, also in a batch. All other commands fail: a write that
-/// did not happen must never look as if it did.
+/// [`Command::on_unavailable`](crate::Command::on_unavailable). It applies to `get`, `get_ex`,
+/// `get_many`, `get_or_set`, and the reads of collections, bitmaps and streams, also in a batch.
+/// All other commands fail, also `exists`, `ttl` and `strlen`. A write that did not happen must
+/// never look as if it did.
 ///
 /// ```
 /// use redis_keyspace::command::OnUnavailable;
@@ -46,11 +47,13 @@ pub enum OnUnavailable {
 /// that lost its master may be behind by seconds. So a read from a replica may return an older
 /// value than a write of the same program has set, or a miss. Choose it for data that may be stale.
 ///
-/// Set it for a keyspace with `#[keyspace(reads = "prefer_replica")]`, for a key with `#[key(reads
-/// = "replica")]`, or for a single call with [`Command::reads`](crate::Command::reads). It applies
-/// to `get`, `get_json`, `get_many`, `exists`, `ttl` and `len`. All other commands use the master,
-/// also those of locks, and everything in a batch or a transaction. `get_or_set` may return a value
-/// that a replica has; if the replica has none, it asks the master before it loads.
+/// Set it for a keyspace with `#[keyspace(reads = "prefer_replica")]`, for a key with
+/// `#[key(reads = "replica")]`, or for a single call with
+/// [`Command::reads`](crate::Command::reads). It applies to single commands that only read: those
+/// of values, counters, collections, bitmaps and streams, `exists`, `ttl`, and `read_only` scripts.
+/// All other commands use the master, also those of locks, and everything in a batch or a
+/// transaction. `get_or_set` may return a value that a replica has; if the replica has none, it
+/// asks the master before it loads.
 ///
 /// Replicas are known behind [sentinels](crate::guide::sentinel), on a
 /// [cluster](crate::guide::cluster), and with

@@ -3,7 +3,8 @@
 //! A [`Worker`] is a consumer of a [group](crate::stream::ConsumerGroup). It runs a handler for
 //! each entry and acknowledges the entry when the handler succeeds. If the handler fails or panics,
 //! the job runs again after a pause. If the whole process ends, another worker of the group takes
-//! its jobs over. After a number of failures, a job is moved to a stream of dead letters.
+//! its jobs over. With [`dead_letter`](Worker::dead_letter), a job is moved to a stream of dead
+//! letters after a number of failures.
 //!
 //! ```
 //! use redis_keyspace::{Keyspace, Redis, Stream, Text};
@@ -132,8 +133,9 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
         worker
     }
 
-    /// Sets how often a job is repeated that fails. After that, it is moved to the
-    /// [dead letters](Self::dead_letter). The default is 5.
+    /// Sets how often a job is repeated that fails. After that, it is moved to the [dead
+    /// letters](Self::dead_letter). The default is 5. Without dead letters, [`run`](Self::run)
+    /// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
     ///
     /// The server counts the deliveries, so runs that ended with their process count, too.
     pub fn retries(self, retries: u32) -> Self {

@@ -29,9 +29,10 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Those of any command. A server before Redis 7.0 lacks functions, and the error says so. The
-    /// embedded server lacks them, too. If a master of a cluster fails, the others may have loaded
-    /// the library; call it again.
+    /// Those of any command. A server before Redis 7.0 lacks functions, and the error says so. On
+    /// the embedded server, register a Rust version of each function first, with
+    /// `Server::register_function`. If a master of a cluster fails, the others may have loaded the
+    /// library; call it again.
     ///
     /// # Cancellation
     ///

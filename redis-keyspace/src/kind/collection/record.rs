@@ -81,7 +81,8 @@ use crate::kind::{Kind, RecordFields, Stored};
 ///
 /// A hash without fields does not exist, so [`load`] returns `None` then. In a hash that exists, a
 /// missing field is `None` if it is an `Option`, and its default if it has one. Otherwise, loading
-/// fails with [`Decode`](crate::ErrorKind::Decode): there is no struct of zeros.
+/// fails with [`Decode`](crate::ErrorKind::Decode): missing fields are not filled with default
+/// values.
 ///
 /// A field of the hash that the struct does not have is never changed. So an old and a new version
 /// of a program can share a record.
