@@ -6,14 +6,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt as _;
 
-use super::error::FillError;
 use super::fill::Known;
 use super::kind::FilledKind;
-use super::load::{Spawn, spawn};
 use super::loader::Loader;
-use super::lookup::{Lookup, ValueSource};
-use super::one::fetch;
+use super::lookup::Lookup;
+use super::one::{Detach, OneLoader, detach, fetch};
 use super::options::{Options, part};
 use crate::client::call_options;
 use crate::schema::{Key, Keyspace, OnUnavailable};
@@ -34,14 +33,15 @@ pub struct GetOrSet<'l, S, V: FilledKind, L> {
     loader: L,
     /// `None` for most calls: they set no option.
     options: Option<Box<Options<V::Value>>>,
-    spawn: Option<Spawn<S, V, L>>,
+    /// Set if the loader may run in a background task.
+    detach: Option<Detach<V, L>>,
     /// The lifetime of the data that the loader borrows.
     borrows: PhantomData<&'l ()>,
 }
 
 impl<S, V: FilledKind, L> GetOrSet<'_, S, V, L> {
     pub(super) fn new(key: Key<S, V>, loader: L) -> Self {
-        Self { key, loader, options: None, spawn: None, borrows: PhantomData }
+        Self { key, loader, options: None, detach: None, borrows: PhantomData }
     }
 }
 
@@ -226,7 +226,7 @@ impl<S: Keyspace, V: FilledKind, L: Loader<V> + 'static> GetOrSet<'_, S, V, L> {
     /// continues in a background task.
     pub fn soft_timeout(mut self, limit: Duration) -> Self {
         self.options().soft_timeout = Some(limit);
-        self.spawn = Some(spawn::<S, V, L>);
+        self.detach = Some(detach::<V, L>);
         self
     }
 }
@@ -247,17 +247,12 @@ impl<S: Keyspace, V: FilledKind, L: Loader<V, Value = Option<V::Value>>> GetOrSe
 
 impl<'l, S: Keyspace, V: FilledKind, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
     async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {
-        let fetched = fetch(self.key, self.loader, self.options, self.spawn).await;
-        finish::<V, L>(fetched).map(|(value, source)| Lookup { value, source })
+        let mut loader = OneLoader::new(self.loader, self.detach);
+        let fetched = fetch(self.key, self.options, &mut loader).await;
+        let Known { value, source, .. } = fetched.map_err(|error| L::failure(loader.explain(error)))?;
+        let value = L::value(value).map_err(|error| L::failure(error.into()))?;
+        Ok(Lookup { value, source })
     }
-}
-
-fn finish<V: FilledKind, L: Loader<V>>(
-    fetched: Result<Known<V::Value>, FillError<L::Error>>,
-) -> Result<(L::Value, ValueSource), L::Failure> {
-    let Known { value, source, .. } = fetched.map_err(L::failure)?;
-    let value = L::value(value).map_err(|error| L::failure(error.into()))?;
-    Ok((value, source))
 }
 
 impl<'l, S, V, L> IntoFuture for GetOrSet<'l, S, V, L>
@@ -270,11 +265,8 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { key, loader, options, spawn, .. } = self;
-        // `fetch` is called inside, so that the allocation contains its future only once.
-        Box::pin(
-            async move { finish::<V, L>(fetch(key, loader, options, spawn).await).map(|(value, _)| value) },
-        )
+        // Not in another `async` block, which would contain the loader twice.
+        Box::pin(self.run().map(|found| found.map(|lookup| lookup.value)))
     }
 }
 

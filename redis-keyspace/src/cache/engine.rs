@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::error::{FailureCause, FillError};
+use super::error::{FailureCause, FillError, LoadFailure};
 use super::fill::{FillEntry, Known};
 use super::kind::FilledKind;
 use super::lease::{LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::{Led, Load, Loaded};
 use super::look::{Finding, Looked};
 use super::lookup::ValueSource;
-use super::progress::{Ended, Engine, Filled, StartLoad};
+use super::progress::{Ended, Engine, Filled};
 use crate::error::{Error, Result};
 use crate::local::{Follower, LoadRole, LoadStage};
 use crate::schema::Keyspace;
@@ -33,10 +33,10 @@ enum Followed {
     Overdue(Follower),
 }
 
-impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
+impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
     /// Fills the keys after a first read. `came` is the moment before that read, as counted by
     /// [`Flights`](crate::local::Flights).
-    pub(super) async fn run(mut self, came: u64, looked: Looked<V::Value>) -> Filled<V::Value, L::Error> {
+    pub(super) async fn run(mut self, came: u64, looked: Looked<V::Value>) -> Filled<V::Value> {
         self.take_look(looked, came).await?;
         let mut missing: Vec<usize> = self.unknown().collect();
         let (mut came, mut failures, mut overdue) = (came, 0, HashMap::new());
@@ -217,7 +217,7 @@ impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
     }
 
     /// Loads the keys. Serves their stale copies if the load fails or takes too long.
-    async fn load(&mut self, led: Vec<Led>) -> Result<(), FillError<L::Error>> {
+    async fn load(&mut self, led: Vec<Led>) -> Result<(), FillError<LoadFailure>> {
         let sources: Vec<_> = led
             .iter()
             .map(|led| if led.lease.is_some() { ValueSource::Filled } else { ValueSource::Degraded })
@@ -269,7 +269,7 @@ impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
         index: usize,
         mut follower: Follower,
         overdue: Instant,
-    ) -> Result<Followed, FillError<L::Error>> {
+    ) -> Result<Followed, FillError<LoadFailure>> {
         let fill = Arc::clone(&self.fill);
         let Some(entry) = fill.entries.get(index) else { return Ok(Followed::Known) };
         let total = self.waits.filter(|(until, _)| *until <= overdue);
@@ -292,7 +292,9 @@ impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
                 fill.note(entry, |fills| &fills.hits, "hit");
                 self.set(index, known);
             }
-            Some(LoadStage::Done { value: None, .. } | LoadStage::Found(None)) if L::FINDS_NONE => {
+            Some(LoadStage::Done { value: None, .. } | LoadStage::Found(None))
+                if self.loader.finds_none() =>
+            {
                 self.set_absent(index);
             }
             Some(LoadStage::Loading { stale: Some(stale), .. }) => self.serve_stale(index, stale)?,

@@ -69,6 +69,10 @@ pub enum FillError<E> {
 pub struct LoadFailure(Arc<str>);
 
 impl LoadFailure {
+    pub(super) fn of(error: &dyn fmt::Debug) -> Self {
+        Self(format!("{error:?}").into())
+    }
+
     /// Returns the reason.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -97,14 +101,12 @@ pub(super) enum FailureCause {
 }
 
 impl FailureCause {
-    pub(super) fn of<E: fmt::Debug>(error: &FillError<E>) -> Self {
-        let text = match error {
-            FillError::Loader(error) => format!("{error:?}"),
-            FillError::TimedOut(limit) => timed_out(*limit),
-            FillError::Coalesced(failure) => return Self::Loader(failure.clone()),
-            FillError::Redis(error) => return Self::Value(error.clone()),
-        };
-        Self::Loader(LoadFailure(text.into()))
+    pub(super) fn of(error: &FillError<LoadFailure>) -> Self {
+        match error {
+            FillError::Loader(failure) | FillError::Coalesced(failure) => Self::Loader(failure.clone()),
+            FillError::TimedOut(limit) => Self::Loader(LoadFailure(timed_out(*limit).into())),
+            FillError::Redis(error) => Self::Value(error.clone()),
+        }
     }
 }
 
@@ -119,6 +121,18 @@ impl<E> From<FailureCause> for FillError<E> {
         match cause {
             FailureCause::Loader(failure) => Self::Coalesced(failure),
             FailureCause::Value(error) => Self::Redis(error),
+        }
+    }
+}
+
+impl FillError<LoadFailure> {
+    /// Returns the error with that of the loader, if it failed.
+    pub(super) fn of_loader<E>(self, error: Option<E>) -> FillError<E> {
+        match (self, error) {
+            (Self::Loader(_), Some(error)) => FillError::Loader(error),
+            (Self::Loader(failure), None) | (Self::Coalesced(failure), _) => FillError::Coalesced(failure),
+            (Self::TimedOut(limit), _) => FillError::TimedOut(limit),
+            (Self::Redis(error), _) => FillError::Redis(error),
         }
     }
 }

@@ -154,7 +154,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     pub(super) fn note(
         &self,
         entry: &FillEntry<S, V>,
-        counter: impl FnOnce(&FillCounters) -> &AtomicU64,
+        counter: fn(&FillCounters) -> &AtomicU64,
         result: &'static str,
     ) {
         note(&self.binding, entry.key.template(), counter, result);
@@ -202,7 +202,7 @@ impl<T> Known<T> {
 pub(super) fn note(
     binding: &Binding,
     template: &'static TemplateMeta,
-    counter: impl FnOnce(&FillCounters) -> &AtomicU64,
+    counter: fn(&FillCounters) -> &AtomicU64,
     result: &'static str,
 ) {
     counter(&binding.counters.fills).fetch_add(1, Ordering::Relaxed);

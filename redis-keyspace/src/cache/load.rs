@@ -1,18 +1,18 @@
 //! The last step of a fill: running the loader, storing its values, and handing them to waiting
 //! callers.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::error::{FailureCause, FillError};
+use super::error::{FailureCause, FillError, LoadFailure};
 use super::fill::{Fill, LEADING, LoadingKey};
 use super::kind::FilledKind;
 use super::lease::{FillOutcome, Lease};
-use super::loader::Loader;
 use super::options::{Options, shortened};
+use super::progress::Ended;
 use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Leader, LoadStage};
@@ -79,6 +79,9 @@ pub(super) struct Load<S, V: FilledKind> {
     leading: Vec<LoadingKey>,
 }
 
+/// A running loader: its values in the order of the keys, with `None` for those that it did not find.
+pub(super) type Loading<'l, T> = BoxFuture<'l, Result<Vec<Option<T>>, LoadFailure>>;
+
 /// A loaded value, or its absence.
 pub(super) struct Loaded<T> {
     pub(super) value: Option<T>,
@@ -102,10 +105,10 @@ impl<S: Keyspace, V: FilledKind> Load<S, V> {
     ///
     /// A value that can't be encoded fails only its own key: its lease is released, and waiting
     /// callers receive the failure. The other values are stored. After that, the error is returned.
-    pub(super) async fn run<E: fmt::Debug>(
+    pub(super) async fn run(
         self,
-        loading: impl Future<Output = Result<Vec<Option<V::Value>>, E>>,
-    ) -> Result<Vec<Loaded<V::Value>>, FillError<E>> {
+        loading: Loading<'_, V::Value>,
+    ) -> Result<Vec<Loaded<V::Value>>, FillError<LoadFailure>> {
         let Self { fill, led, leading, .. } = self;
         let loading = LEADING.scope(leading, loading);
         let loaded = match fill.options.hard_timeout {
@@ -142,6 +145,17 @@ impl<S: Keyspace, V: FilledKind> Load<S, V> {
         let loaded = store(&fill, good, &mut program_error).await;
         program_error.into_result()?;
         Ok(loaded)
+    }
+}
+
+/// Awaits the loaded values, and returns how the load ended.
+pub(super) async fn run_to_end<S: Keyspace, V: FilledKind>(
+    load: Load<S, V>,
+    loading: Loading<'_, V::Value>,
+) -> Ended<V::Value> {
+    match load.run(loading).await {
+        Ok(loaded) => Ended::Loaded(loaded),
+        Err(error) => Ended::Failed(error),
     }
 }
 
@@ -293,20 +307,13 @@ fn is_program_error(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge)
 }
 
-/// Runs a load in a background task. Exists only for loaders that can move to another task.
-pub(super) type Spawn<S, V, L> = fn(Load<S, V>, L);
-
-pub(super) fn spawn<S, V, L>(load: Load<S, V>, loader: L)
-where
-    S: Keyspace,
-    V: FilledKind,
-    L: Loader<V> + 'static,
-{
+/// Runs a load in a background task.
+pub(super) fn spawn<S: Keyspace, V: FilledKind>(load: Load<S, V>, loading: Loading<'static, V::Value>) {
     // Commands of the loader use the same servers as the caller's.
     tokio::spawn(in_scope_of_caller(async move {
         let mut unfinished = Unfinished { fill: Arc::clone(&load.fill), indices: load.indices() };
         let has_limit = load.fill.options.hard_timeout.is_some();
-        let running = load.run(async { loader.load().await.map(|value| vec![value]) });
+        let running = load.run(loading);
         let ended = if has_limit {
             running.await.map(drop).ok();
             true

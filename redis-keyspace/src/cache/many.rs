@@ -11,13 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
-use super::error::FillError;
+use super::error::{FillError, LoadFailure};
 use super::fill::{Fill, Known};
 use super::kind::FilledKind;
-use super::load::Load;
+use super::load::{Load, run_to_end};
 use super::loader::{Always, Fallible, LoadedValues, TryLoadedValues};
 use super::options::{Options, check_filled, part};
-use super::progress::{Ended, Engine, StartLoad, Starting};
+use super::progress::{Engine, StartLoad, Starting};
 use crate::client::{CallOptions, call_options};
 use crate::error::{Error, Result};
 use crate::kind::SingleValue;
@@ -359,7 +359,9 @@ where
     let texts: Vec<Key<S, V>> = keys.iter().map(|(key, ..)| key.clone()).collect();
     let fill = Fill::new(binding, Box::new(options), keys);
     let looked = fill.look().await?;
-    let mut known = Engine::new(fill, IdLoader { ids, loader }).run(came, looked).await?;
+    let mut loader = IdLoader::<I, V::Value, L> { ids, loader, error: None };
+    let filled = Engine::new(fill, &mut loader).run(came, looked).await;
+    let mut known = filled.map_err(|error| error.of_loader(loader.error))?;
     let mut values = Vec::with_capacity(order.len());
     for place in order {
         let value = match (known.get_mut(place), texts.get(place)) {
@@ -415,34 +417,38 @@ impl ManyOptions {
 }
 
 /// A loader with the ids of the keys, in their order.
-struct IdLoader<I, L> {
+struct IdLoader<I, T, L: ManyLoader<I, T>> {
     ids: Vec<I>,
     loader: L,
+    /// The error of the loader, for its caller.
+    error: Option<L::Error>,
 }
 
-impl<S, V, I, L> StartLoad<S, V> for IdLoader<I, L>
+impl<S, V, I, L> StartLoad<S, V> for IdLoader<I, V::Value, L>
 where
     S: Keyspace,
     V: FilledKind,
     I: Clone + Eq + Hash + Send + Sync,
     L: ManyLoader<I, V::Value>,
 {
-    type Error = L::Error;
-    const FINDS_NONE: bool = true;
+    fn finds_none(&self) -> bool {
+        true
+    }
 
-    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value, L::Error> {
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value> {
         let ids: Vec<I> = load.indices().iter().filter_map(|&index| self.ids.get(index)).cloned().collect();
-        let loading = self.loader.find(ids.clone());
-        Box::pin(async move {
-            let in_order = async {
-                let mut found = loading.await?;
-                Ok(ids.iter().map(|id| found.remove(id)).collect())
-            };
-            match load.run(in_order).await {
-                Ok(loaded) => Ended::Loaded(loaded),
-                Err(error) => Ended::Failed(error),
+        let Self { loader, error: kept, .. } = self;
+        let loading = Box::pin(async move {
+            match loader.find(ids.clone()).await {
+                Ok(mut found) => Ok(ids.iter().map(|id| found.remove(id)).collect()),
+                Err(error) => {
+                    let failure = LoadFailure::of(&error);
+                    *kept = Some(error);
+                    Err(failure)
+                }
             }
-        })
+        });
+        Box::pin(run_to_end(load, loading))
     }
 }
 

@@ -1,13 +1,12 @@
 //! A fill in progress: the known keys, and the loader for the others.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::error::FillError;
+use super::error::{FillError, LoadFailure};
 use super::fill::{Fill, Known};
 use super::kind::FilledKind;
 use super::load::{Load, Loaded};
@@ -17,29 +16,28 @@ use crate::schema::Keyspace;
 use crate::time::from_now;
 
 /// The outcome of a load for the caller that started it.
-pub(super) enum Ended<T, E> {
+pub(super) enum Ended<T> {
     Loaded(Vec<Loaded<T>>),
-    Failed(FillError<E>),
+    Failed(FillError<LoadFailure>),
     /// The load continues in the background.
     Pending,
 }
 
-pub(super) type Starting<'s, T, E> = BoxFuture<'s, Ended<T, E>>;
+pub(super) type Starting<'s, T> = BoxFuture<'s, Ended<T>>;
 
-/// Runs a loader.
+/// Runs a loader. The engine uses it as a trait object, so that it is compiled once for each kind,
+/// not for each call. The loader keeps its error for its caller, and the engine only has its text.
 pub(super) trait StartLoad<S, V: FilledKind>: Send {
-    type Error: fmt::Debug + Send;
-
     /// Whether the loader may find that there is no value.
-    const FINDS_NONE: bool;
+    fn finds_none(&self) -> bool;
 
-    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value, Self::Error>;
+    fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value>;
 }
 
 /// A fill in progress.
-pub(super) struct Engine<S, V: FilledKind, L> {
+pub(super) struct Engine<'e, 'l, S, V: FilledKind> {
     pub(super) fill: Arc<Fill<S, V>>,
-    pub(super) loader: L,
+    pub(super) loader: &'e mut (dyn StartLoad<S, V> + 'l),
     pub(super) known: Vec<Option<Known<V::Value>>>,
     /// The indices of values that exist and can't be decoded.
     pub(super) undecodable: Vec<usize>,
@@ -52,10 +50,10 @@ pub(super) struct Engine<S, V: FilledKind, L> {
 }
 
 /// The outcome of a fill.
-pub(super) type Filled<T, E> = Result<Vec<Known<T>>, FillError<E>>;
+pub(super) type Filled<T> = Result<Vec<Known<T>>, FillError<LoadFailure>>;
 
-impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
-    pub(super) fn new(fill: Fill<S, V>, loader: L) -> Self {
+impl<'e, 'l, S: Keyspace, V: FilledKind> Engine<'e, 'l, S, V> {
+    pub(super) fn new(fill: Fill<S, V>, loader: &'e mut (dyn StartLoad<S, V> + 'l)) -> Self {
         let limits = [fill.options.hard_timeout, fill.options.call.timeout];
         let waits = limits.into_iter().flatten().min().map(|limit| (from_now(limit), limit));
         let known = fill.entries.iter().map(|_| None).collect();

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::error::FillError;
+use super::error::{FillError, LoadFailure};
 use super::fill::Known;
 use super::kind::FilledKind;
 use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::Led;
-use super::progress::{Engine, StartLoad};
+use super::progress::Engine;
 use crate::error::Result;
 use crate::local::LoadStage;
 use crate::schema::Keyspace;
@@ -33,10 +33,10 @@ enum Sought {
     Held(Led),
 }
 
-impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
+impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
     /// Acquires the leases of the keys that this caller loads. Returns those that still have to be
     /// loaded.
-    pub(super) async fn seek(&mut self, led: Vec<Led>) -> Result<Vec<Led>, FillError<L::Error>> {
+    pub(super) async fn seek(&mut self, led: Vec<Led>) -> Result<Vec<Led>, FillError<LoadFailure>> {
         if self.is_unavailable {
             if self.fill.binding.is_disabled {
                 self.count_misses(&led);
@@ -136,7 +136,7 @@ impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
         &mut self,
         led: Led,
         answer: Result<LeaseAnswer<Lease>>,
-    ) -> Result<Sought, FillError<L::Error>> {
+    ) -> Result<Sought, FillError<LoadFailure>> {
         let (fill, index) = (Arc::clone(&self.fill), led.index);
         let Some(entry) = fill.entries.get(index) else { return Ok(Sought::Known) };
         // A value that can't be decoded is no stale copy.
@@ -154,7 +154,7 @@ impl<S: Keyspace, V: FilledKind, L: StartLoad<S, V>> Engine<S, V, L> {
                 self.set(index, Known { bytes: entry.needs_bytes.then_some(bytes), ..known });
                 Ok(Sought::Known)
             }
-            Ok(LeaseAnswer::Absent) if L::FINDS_NONE => {
+            Ok(LeaseAnswer::Absent) if self.loader.finds_none() => {
                 led.tell(LoadStage::Found(None));
                 self.set_absent(index);
                 Ok(Sought::Known)
