@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use redis_keyspace::{Key, Redis, RedisBuilder};
@@ -58,8 +59,12 @@ fn run<F: Future<Output = ()>>(builder: RedisBuilder, body: impl FnOnce(Redis) -
     let namespace = unique_namespace();
     let builder = builder.namespace(&namespace).expect("a valid namespace").timeout(LIMIT);
     let redis = builder.build().expect("a valid builder");
-    let test = NAMESPACE.scope(namespace, redis.scope(body(redis.clone())));
-    within(PATIENCE, test);
+    run_in(&redis, namespace, Box::pin(body(redis.clone())));
+}
+
+/// Not generic, so that it is compiled once and not for every test.
+fn run_in(redis: &Redis, namespace: String, body: Pin<Box<dyn Future<Output = ()> + '_>>) {
+    within(PATIENCE, NAMESPACE.scope(namespace, redis.scope(body)));
 }
 
 /// Returns the key as the server stores it, with the namespace of the running test.

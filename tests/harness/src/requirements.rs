@@ -17,6 +17,13 @@ pub fn require_command(server: &RealServer, command: &str) -> bool {
     server.supports(command) || skip(&format!("the server has no {command}, according to COMMAND INFO"))
 }
 
+/// Returns whether the server lacks a command, for tests of what happens then. If not, records that
+/// the running test is skipped: it must return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_no_command(server: &RealServer, command: &str) -> bool {
+    !server.supports(command) || skip(&format!("the server has {command}, according to COMMAND INFO"))
+}
+
 /// Returns whether scripts have a function, such as `redis.sha1hex`. If not, records that the
 /// running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]

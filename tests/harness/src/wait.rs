@@ -1,6 +1,7 @@
 //! Waiting for events, with a limit that only guards against hanging.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// The limit of every wait that must succeed. No test comes near it, even on a busy machine, so
@@ -11,12 +12,14 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(2);
 
 /// Runs a future on a multi-threaded runtime. Panics if it takes longer than the limit.
-pub fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
+pub fn within<'t, T: 't>(limit: Duration, future: impl Future<Output = T> + 't) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime starts");
+    // Boxed, because tokio would otherwise be compiled again for every test.
+    let future: Pin<Box<dyn Future<Output = T> + 't>> = Box::pin(future);
     let outcome = runtime.block_on(async { tokio::time::timeout(limit, future).await });
     // A task that a failed test left behind must not delay the end.
     runtime.shutdown_background();

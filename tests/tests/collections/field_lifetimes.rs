@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redis_keyspace::command::{FieldExpiry, FieldPersist, Ttl};
 use redis_keyspace::{ErrorKind, Redis, catalog};
 use redis_keyspace_tests::{
-    PATIENCE, RealCluster, RealServer, on_embedded, on_real, raw, require_command, shared_cluster,
-    shared_server, unique_namespace, wire, within,
+    PATIENCE, RealCluster, RealServer, on_embedded, on_real, raw, require_command, require_no_command,
+    shared_cluster, shared_server, unique_namespace, wire, within,
 };
 
 use crate::table::check_newer;
@@ -310,8 +310,7 @@ fn a_server_without_them_is_named_and_nothing_is_changed() {
 /// A real server without field lifetimes rejects a record that declares one, as a whole.
 #[test]
 fn a_record_with_a_lifetime_is_not_written_in_part() {
-    let server = shared_server();
-    if server.supports("HPEXPIRE") {
+    if !require_no_command(shared_server(), "HPEXPIRE") {
         return;
     }
     on_real(async |_| {
