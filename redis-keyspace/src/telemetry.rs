@@ -55,6 +55,8 @@
 //! | `redis_keyspace_dropped_writes_total` | counter | `keyspace`, `template`: writes on a [disabled](crate::Redis::disabled) handle |
 //! | `redis_keyspace_slow_commands_total` | counter | `keyspace`, `template`, `command` |
 //! | `redis_keyspace_large_values_total` | counter | `keyspace`, `template`, `command`, `direction`: `sent`, `received` |
+//! | `redis_keyspace_jobs_total` | counter | `keyspace`, `template` of the stream; `result`, the name of a field of [`WorkerStats`](crate::worker::WorkerStats) |
+//! | `redis_keyspace_job_duration_seconds` | histogram | `keyspace`, `template`; `outcome` of the handler of a [worker](crate::worker): `ok`, `error` |
 //! | `redis_keyspace_retries_total` | counter | |
 //! | `redis_keyspace_redirections_total` | counter | |
 //! | `redis_keyspace_master_switches_total` | counter | `master`, the name that sentinels watch |

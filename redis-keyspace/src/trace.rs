@@ -25,9 +25,13 @@ macro_rules! event {
     (@use $name:ident $(, $($rest:tt)*)?) => {{ let _ = &$name; $(event!(@use $($rest)*);)? }};
 }
 
-/// Increments a counter by one: `count!("name", "label" => value)`.
+/// Increments a counter: by one with `count!("name", "label" => value)`, by `n` with
+/// `count!("name" += n, "label" => value)`.
 #[cfg(feature = "metrics")]
 macro_rules! count {
+    ($name:literal += $count:expr $(, $label:literal => $value:expr)*) => {
+        ::metrics::counter!($name $(, $label => $value)*).increment($count)
+    };
     ($name:literal $(, $label:literal => $value:expr)*) => {
         ::metrics::counter!($name $(, $label => $value)*).increment(1)
     };
@@ -35,6 +39,9 @@ macro_rules! count {
 
 #[cfg(not(feature = "metrics"))]
 macro_rules! count {
+    ($name:literal += $count:expr $(, $label:literal => $value:expr)*) => {
+        { let _ = || { let _ = &$count; $(let _ = &$value;)* }; }
+    };
     ($name:literal $(, $label:literal => $value:expr)*) => {
         { let _ = || { $(let _ = &$value;)* }; }
     };

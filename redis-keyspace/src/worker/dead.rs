@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_core::future::BoxFuture;
 
-use super::event::{WorkerEvent, add};
+use super::event::{JobResult, WorkerEvent};
 use super::job::DeadLetter;
 use super::outcome::{Finished, may_have_run};
 use super::script::Buried;
@@ -24,7 +24,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         if self.options.dead_letters.is_none() {
             return self.failed(id, deliveries, error).await;
         }
-        add(&self.counters.failed, 1);
+        self.count(JobResult::Failed, 1);
         self.dead(id, deliveries, error).await
     }
 

@@ -116,6 +116,49 @@ pub(super) struct WorkerCounters {
     pub(super) recreated: AtomicU64,
 }
 
-pub(super) fn add(counter: &AtomicU64, count: usize) {
-    counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+/// What happened to jobs, as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum JobResult {
+    Read,
+    Claimed,
+    Succeeded,
+    Failed,
+    Dead,
+    Lost,
+    NotPending,
+    NotAcknowledged,
+    Deleted,
+}
+
+impl JobResult {
+    /// The label of the metric.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Claimed => "claimed",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Lost => "lost",
+            Self::NotPending => "not_pending",
+            Self::NotAcknowledged => "not_acknowledged",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl WorkerCounters {
+    pub(super) fn of(&self, result: JobResult) -> &AtomicU64 {
+        match result {
+            JobResult::Read => &self.read,
+            JobResult::Claimed => &self.claimed,
+            JobResult::Succeeded => &self.succeeded,
+            JobResult::Failed => &self.failed,
+            JobResult::Dead => &self.dead,
+            JobResult::Lost => &self.lost,
+            JobResult::NotPending => &self.not_pending,
+            JobResult::NotAcknowledged => &self.not_acknowledged,
+            JobResult::Deleted => &self.deleted,
+        }
+    }
 }

@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::event::{WorkerEvent, add};
+use super::event::{JobResult, WorkerEvent};
 use super::job::Job;
 use super::outcome::{Finished, may_pass};
 use super::retries::Retries;
@@ -213,7 +213,7 @@ where
         match entries {
             Ok(entries) => {
                 self.backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-                add(&self.shared.counters.read, entries.len());
+                self.shared.count(JobResult::Read, count_of(&entries));
                 for entry in entries {
                     self.start(entry, 1);
                 }
@@ -241,7 +241,7 @@ where
                 let task = error.id();
                 self.running.retain(|_, running| *running != task);
                 if let Ok(panic) = error.try_into_panic() {
-                    add(&self.shared.counters.failed, 1);
+                    self.shared.count(JobResult::Failed, 1);
                     event!(error, "the task of a job panicked", error = %text_of(&*panic));
                 }
             }
@@ -375,7 +375,7 @@ where
                 HashMap::new()
             }
         };
-        add(&shared.counters.claimed, entries.len());
+        shared.count(JobResult::Claimed, count_of(&entries));
         for entry in entries {
             let id = entry.id();
             if shared.is_stopping() {
@@ -479,6 +479,10 @@ where
             }
         }
     }
+}
+
+fn count_of(entries: &[RawEntry]) -> u64 {
+    u64::try_from(entries.len()).unwrap_or(u64::MAX)
 }
 
 /// Waits for the read in flight, if there is one.

@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::event::{WorkerCounters, WorkerEvent, add};
+use super::event::{JobResult, WorkerCounters, WorkerEvent};
 use super::options::WorkerOptions;
 use crate::client::{Binding, Target};
 use crate::command::{Command, ConsumerGroup, IntoCommand};
@@ -43,12 +44,37 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         self.command(command).reads(Reads::Master).on_unavailable(OnUnavailable::Error)
     }
 
+    /// Counts jobs, for the numbers of this worker and as a metric.
+    pub(super) fn count(&self, result: JobResult, jobs: u64) {
+        self.counters.of(result).fetch_add(jobs, Ordering::Relaxed);
+        let template = self.key().template();
+        count!(
+            "redis_keyspace_jobs_total" += jobs,
+            "keyspace" => template.keyspace(),
+            "template" => template.template(),
+            "result" => result.label()
+        );
+    }
+
+    /// Records how long the handler ran.
+    #[cfg_attr(not(feature = "metrics"), allow(unused_variables, clippy::unused_self, reason = "a metric"))]
+    pub(super) fn handled(&self, time: Duration, has_succeeded: bool) {
+        #[cfg(feature = "metrics")]
+        metrics::histogram!(
+            "redis_keyspace_job_duration_seconds",
+            "keyspace" => self.key().template().keyspace(),
+            "template" => self.key().template().template(),
+            "outcome" => if has_succeeded { "ok" } else { "error" },
+        )
+        .record(time.as_secs_f64());
+    }
+
     /// Counts and reports an event.
     pub(super) fn report(&self, event: WorkerEvent) {
-        let (counters, template) = (&self.counters, self.key().template().template());
+        let template = self.key().template().template();
         match &event {
             WorkerEvent::Failed { id, deliveries, error, .. } => {
-                add(&counters.failed, 1);
+                self.count(JobResult::Failed, 1);
                 event!(
                     warn,
                     "job failed, trying again",
@@ -59,7 +85,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
                 );
             }
             WorkerEvent::Dead { id, deliveries, error } => {
-                add(&counters.dead, 1);
+                self.count(JobResult::Dead, 1);
                 event!(
                     warn,
                     "job moved to the dead letters",
@@ -70,15 +96,15 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
                 );
             }
             WorkerEvent::Lost { id } => {
-                add(&counters.lost, 1);
+                self.count(JobResult::Lost, 1);
                 event!(warn, "job lost to another consumer", template, id = %id);
             }
             WorkerEvent::Deleted { count } => {
-                add(&counters.deleted, usize::try_from(*count).unwrap_or(usize::MAX));
+                self.count(JobResult::Deleted, *count);
                 event!(warn, "pending jobs were deleted from their stream", template, count = *count);
             }
             WorkerEvent::GroupRecreated => {
-                add(&counters.recreated, 1);
+                self.counters.recreated.fetch_add(1, Ordering::Relaxed);
                 event!(warn, "consumer group did not exist any more and was created again", template);
             }
             WorkerEvent::CommandFailed(error) => {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::event::{WorkerEvent, add};
+use super::event::{JobResult, WorkerEvent};
 use super::job::Job;
 use super::outcome::{Finished, may_have_run, passes_soon};
 use super::shared::Shared;
@@ -62,7 +62,10 @@ where
     // ends only the task. It ends when the set is dropped.
     let mut running = JoinSet::new();
     running.spawn(in_scope_of_caller(async move { handler(job).await.map_err(|error| error.to_string()) }));
-    match shared.until_finished(id, &mut running, lost).await {
+    let started = Instant::now();
+    let finished = shared.until_finished(id, &mut running, lost).await;
+    shared.handled(started.elapsed(), matches!(finished, Some(Ok(Ok(())))));
+    match finished {
         Some(Ok(Ok(()))) => shared.succeeded(id).await,
         Some(Ok(Err(error))) => shared.failed(id, deliveries, error).await,
         Some(Err(ended)) => shared.failed(id, deliveries, reason_of(ended)).await,
@@ -127,13 +130,13 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         };
         match self.persistently(&ack).await {
             Ok(count) => {
-                add(&self.counters.succeeded, 1);
+                self.count(JobResult::Succeeded, 1);
                 if count == 0 && !is_unclear.load(Ordering::Relaxed) {
-                    add(&self.counters.not_pending, 1);
+                    self.count(JobResult::NotPending, 1);
                 }
             }
             Err(error) => {
-                add(&self.counters.not_acknowledged, 1);
+                self.count(JobResult::NotAcknowledged, 1);
                 self.report(WorkerEvent::CommandFailed(error));
             }
         }
@@ -143,7 +146,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
     /// Lets a job run again later, or moves it to the dead letters.
     pub(super) async fn failed(&self, id: StreamId, deliveries: u64, error: String) -> Finished {
         if self.options.most_deliveries().is_some_and(|most| deliveries >= most) {
-            add(&self.counters.failed, 1);
+            self.count(JobResult::Failed, 1);
             return self.dead(id, deliveries, error).await;
         }
         let delay = self.options.pause_after(deliveries);

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use redis_keyspace::{Counter, Keyspace, Redis, Text};
+use redis_keyspace::worker::WorkerEvent;
+use redis_keyspace::{Counter, Keyspace, Redis, Stream, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::child_test;
 use tracing::field::{Field, Visit};
@@ -17,6 +18,8 @@ use tracing::span::{Attributes, Id, Record};
 struct Keys {
     text: fn(id: &str) -> Text,
     views: fn(id: u64) -> Counter,
+    #[key("{{jobs}}:{queue}", trim = "~1000")]
+    jobs: fn(queue: &str) -> Stream<Text>,
 }
 
 #[derive(Keyspace)]
@@ -29,8 +32,33 @@ const SECRET: &str = "a-value-that-must-not-leak";
 const ID: &str = "an-id-that-is-not-a-label";
 const TENANT: &str = "a-tenant-that-is-not-a-label";
 
+/// Runs a worker whose first job succeeds, and whose second one fails and is moved.
+async fn work() {
+    let (waiting, dead) = (Keys::jobs(ID), Keys::jobs("dead"));
+    waiting.xadd(SECRET).await.unwrap();
+    waiting.xadd("bad").await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stop = std::sync::Mutex::new(Some(stop));
+    waiting
+        .group("senders")
+        .worker("sender")
+        .dead_letter(&dead)
+        .retries(0)
+        .concurrency(1)
+        .on_event(move |event| {
+            if matches!(event, WorkerEvent::Dead { .. }) {
+                drop(stop.lock().unwrap().take());
+            }
+        })
+        .until(async { drop(stopped.await) })
+        .run(|job| async move { if job.value == "bad" { Err("it is bad") } else { Ok(()) } })
+        .await
+        .unwrap();
+}
+
 /// Runs operations that produce all spans and metrics.
 async fn everything(server: &Server, redis: &Redis) {
+    work().await;
     Keys::text(ID).set(SECRET).await.unwrap();
     Keys::text(ID).get().await.unwrap();
     Keys::text("other").get_or_set(|| async { SECRET.to_owned() }).await.unwrap();
@@ -87,6 +115,11 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
             "redis_keyspace_fills_total{{keyspace=\"Keys\",template=\"telemetry:text:{{id}}\",result=\"{result}\"}} 1"
         )
     };
+    let of_jobs = "keyspace=\"Keys\",template=\"telemetry:{{jobs}}:{queue}\"";
+    let jobs = |result: &str| format!("redis_keyspace_jobs_total{{{of_jobs},result=\"{result}\"}}");
+    let job_durations = |outcome: &str| {
+        format!("redis_keyspace_job_duration_seconds_count{{{of_jobs},outcome=\"{outcome}\"}}")
+    };
     for line in [
         // One alone, one in a fill that misses, one in a fill that hits, and one in a batch.
         command("telemetry:text:{id}", "GET", "ok") + " 4",
@@ -101,6 +134,12 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
         "keyspace=\"Keys\",template=\"\",command=\"SCAN\",outcome=\"ok\"".to_owned(),
         fills("hit"),
         fills("miss"),
+        jobs("read") + " 2",
+        jobs("succeeded") + " 1",
+        jobs("failed") + " 1",
+        jobs("dead") + " 1",
+        job_durations("ok") + " 1",
+        job_durations("error") + " 1",
         "redis_keyspace_degraded_total{keyspace=\"Keys\",template=\"telemetry:text:{id}\"} 10".to_owned(),
         "redis_keyspace_connects_total{outcome=\"ok\",server=\"".to_owned(),
         "redis_keyspace_connects_total{outcome=\"error\",server=\"".to_owned(),
