@@ -64,7 +64,13 @@ pub(super) fn register(server: &Server) {
         if created && let Some(of_earlier) = move_earlier(script, key, field, earlier)? {
             left = of_earlier.to_string().into_bytes();
         }
-        let sum = call(script, &[command, key, field, amount])?;
+        let sum = match call(script, &[command, key, field, amount]) {
+            Err(error) if created => {
+                call(script, &[b"HDEL", key, field])?;
+                return Err(error);
+            }
+            sum => sum?,
+        };
         if let Reply::Integer(sum) = sum
             && !least.is_empty()
             && exceeds(sum, least, most)

@@ -87,7 +87,8 @@ pub(super) fn register(server: &Server) {
             if let (Some(Reply::Integer(1..)), Some(Reply::Bulk(name))) = (fact("pending"), fact("name"))
                 && let Reply::Array(pending) = call(script, &[b"XPENDING", stream, name])?
             {
-                id = pending.get(1).and_then(parts);
+                // Lower than the last delivered one, unless that was set back.
+                id = id.into_iter().chain(pending.get(1).and_then(parts)).min();
             }
             least = match (least, id) {
                 (Some(least), Some(id)) => Some(least.min(id)),

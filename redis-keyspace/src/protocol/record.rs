@@ -55,8 +55,8 @@ if KEYS[2] then redis.call('UNLINK', KEYS[2]) end
 return {1}";
 
 /// Adds to a field of a hash, and sets the lifetime of the key if this created it. If the field has
-/// a value only under an earlier name, moves it first, with its lifetime. Otherwise a field that
-/// this created gets its own lifetime.
+/// a value only under an earlier name, moves it first, with its lifetime. A field that this
+/// created, or that had no lifetime when it was moved, gets the declared one.
 ///
 /// `KEYS`: the key. `ARGV`: the lifetime in milliseconds, or nothing; `1` if every write renews it;
 /// `1` to change only a key that exists; the command and the amount; the least and the greatest
@@ -94,7 +94,10 @@ if created then
   end
 end
 local sum = redis.pcall(ARGV[4], KEYS[1], field, ARGV[5])
-if type(sum) == 'table' and sum.err then return sum end
+if type(sum) == 'table' and sum.err then
+  if created then redis.call('HDEL', KEYS[1], field) end
+  return sum
+end
 if ARGV[6] ~= '' and (sum < tonumber(ARGV[6]) or sum > tonumber(ARGV[7])) then
   if created then
     redis.call('HDEL', KEYS[1], field)

@@ -255,16 +255,17 @@ impl<'f, S: Keyspace, T: RecordFields, R> UpdateRecord<'f, S, T, R> {
         let mut there = read_all(&self.key, &binding, deadline).await?;
         let mut attempts = Attempts::new(self.attempts, deadline);
         loop {
-            let (changes, after) = match (self.decide)(decode_record(there.clone())?) {
+            let record: Option<T> = decode_record(there.clone())?;
+            let before = record.as_ref().and_then(|record| encoded(record, &binding).ok());
+            let (changes, after) = match (self.decide)(record) {
                 Change::Keep => return decode_record(there),
                 // With fills, it also runs without a record: it stops a fill in progress from
                 // storing one.
                 Change::Delete if there.is_empty() && !self.key.template().ends_fills() => return Ok(None),
                 Change::Delete => (FieldChanges::deletion(), None),
                 Change::Set(record) => {
-                    let mut fields = FieldWriter::new(binding.checks.most, binding.checks.verifies);
-                    record.write_fields(&mut fields)?;
-                    (changed(&fields, &there), Some(record))
+                    let fields = encoded(&record, &binding)?;
+                    (changed(before.as_ref(), &fields, &there), Some(record))
                 }
             };
             if changes.is_empty() {
@@ -336,13 +337,27 @@ async fn replace<S, T: RecordFields>(
     }
 }
 
-/// Returns the changes of the fields that differ from what the hash contains. A field that is there
-/// under an earlier name gets its own name when it changes.
-fn changed(fields: &FieldWriter, there: &HashFields) -> FieldChanges {
+fn encoded<T: RecordFields>(record: &T, binding: &Binding) -> Result<FieldWriter> {
+    let mut fields = FieldWriter::new(binding.checks.most, binding.checks.verifies);
+    record.write_fields(&mut fields)?;
+    Ok(fields)
+}
+
+/// Returns the changes of the fields that the update changed. A field that is there under an
+/// earlier name gets its own name when it changes.
+///
+/// A field is compared with its encoding by this program before the update. Another program may
+/// encode the same value in another way, or with parts that this one does not know. What the update
+/// did not touch stays as it is.
+fn changed(before: Option<&FieldWriter>, fields: &FieldWriter, there: &HashFields) -> FieldChanges {
     let mut changes = FieldChanges::default();
+    let mut before = before.map(FieldWriter::iter);
     for (meta, value) in fields.iter() {
-        let before = meta.names().find_map(|name| there.get(name.as_bytes()));
-        if before.map(|value| &value[..]) != value {
+        let untouched = match before.as_mut().and_then(Iterator::next) {
+            Some((_, before)) => before,
+            None => meta.names().find_map(|name| there.get(name.as_bytes())).map(|value| &value[..]),
+        };
+        if untouched != value {
             change_field(&mut changes, meta, value);
         }
     }

@@ -169,11 +169,11 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
 
     /// Sets the pause before a job is repeated: `first` after the first failure, then twice as long
     /// each time, up to `longest`. The default is 1 second and 5 minutes. Each pause is shortened
-    /// at random by up to a half.
+    /// at random by up to a half, and is at most 30 days.
     ///
-    /// The worker keeps the pause even while it is busy with other jobs. If it ends, other workers
-    /// repeat the job after [`min_idle`](Self::min_idle) at the latest, even if its pause is
-    /// longer.
+    /// While 10,000 jobs of this worker wait for their next run, it takes no others. The worker
+    /// keeps the pause even while it is busy with other jobs. If it ends, other workers repeat the
+    /// job after [`min_idle`](Self::min_idle) at the latest, even if its pause is longer.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.with(|options| (options.first_pause, options.longest_pause) = (first, longest))
     }

@@ -14,6 +14,8 @@ use crate::time::{Backoff, millis};
 /// How often a job is repeated that fails, if there are dead letters and no other number is set.
 const USUAL_RETRIES: u32 = 5;
 const SHORTEST_IDLE: Duration = Duration::from_millis(10);
+/// The longest pause before a job runs again.
+const LONGEST_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How much of the text of an error a dead letter contains.
 const LONGEST_ERROR: usize = 1000;
 
@@ -85,7 +87,7 @@ impl<S: Keyspace, T: SingleValue> WorkerOptions<S, T> {
     pub(super) fn pause_after(&self, delivery: u64) -> Duration {
         let doublings = u32::try_from(delivery.saturating_sub(1)).unwrap_or(u32::MAX).min(31);
         let pause = self.first_pause.saturating_mul(1 << doublings);
-        Backoff::new(pause, self.longest_pause).pause()
+        Backoff::new(pause, self.longest_pause).pause().min(LONGEST_DELAY)
     }
 }
 

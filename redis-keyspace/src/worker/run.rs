@@ -8,17 +8,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::future::join_all;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::event::{JobResult, WorkerEvent};
 use super::job::Job;
-use super::outcome::{Finished, may_pass};
+use super::outcome::{Finished, may_have_run, may_pass};
 use super::retries::Retries;
 use super::shared::Shared;
 use super::work::{text_of, work};
 use crate::client::in_scope_of_caller;
-use crate::command::{Claimed, Command, RawEntry};
+use crate::command::{Claimed, Command, RawEntry, ReadFrom};
 use crate::error::{Budget, Error, ErrorKind, Result};
 use crate::kind::{SingleValue, StreamId};
 use crate::schema::Keyspace;
@@ -37,6 +38,10 @@ const AT_ONCE: Duration = Duration::from_secs(30 * 24 * 3600);
 const ROUNDING: Duration = Duration::from_millis(2);
 /// How many pending entries are examined at a time.
 const PAGE: u64 = 1000;
+/// How many jobs are claimed or read at a time.
+const MOST_AT_ONCE: usize = 10_000;
+/// While so many jobs wait for their next run, no others are read or claimed.
+const MOST_WAITING: usize = 10_000;
 /// How many retries are kept from being claimed with one round trip.
 const MOST_KEPT: usize = 100;
 
@@ -63,6 +68,10 @@ pub(super) struct Runner<S: Keyspace, T: SingleValue, F> {
     paused_until: Option<Instant>,
     backoff: Backoff,
     group_is_missing: bool,
+    /// The last entry that was read. A group that is created again continues there.
+    last_read: Option<StreamId>,
+    /// Whether a reply was lost that may have delivered entries.
+    has_unknown_entries: bool,
     /// Why the worker can't go on.
     fatal: Option<Error>,
 }
@@ -90,6 +99,8 @@ where
             paused_until: None,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             group_is_missing: false,
+            last_read: None,
+            has_unknown_entries: false,
             fatal: None,
         }
     }
@@ -146,7 +157,13 @@ where
     /// How many more jobs can be started now.
     fn free(&self) -> usize {
         let reserved = self.reading.as_ref().map_or(0, |reading| reading.reserved);
-        self.shared.options.concurrency.saturating_sub(self.jobs.len() + reserved)
+        self.shared.options.concurrency.saturating_sub(self.jobs.len() + reserved).min(MOST_AT_ONCE)
+    }
+
+    /// How many jobs can be started that this worker does not have yet. Jobs that wait for their
+    /// next run take memory and commands, so their number is limited, however many jobs fail.
+    fn free_for_others(&self) -> usize {
+        self.free().min(MOST_WAITING.saturating_sub(self.retries.len()))
     }
 
     /// When the loop must look again, although nothing happened.
@@ -161,7 +178,9 @@ where
     }
 
     fn next_claim_at(&self) -> Instant {
-        self.retries.next_due().map_or(self.sweep_at, |next| next.min(self.sweep_at))
+        let sweep_at = (self.free_for_others() > 0).then_some(self.sweep_at);
+        let next = self.retries.next_due().into_iter().chain(sweep_at).min();
+        next.unwrap_or_else(|| from_now(LONGEST_WAIT * 2))
     }
 
     /// Keeps the retries that wait, and starts as many jobs as possible: retries first, abandoned
@@ -175,7 +194,11 @@ where
         if self.group_is_missing {
             self.recreate_group().await;
         }
-        // Whether or not a hand is free: another worker would claim them.
+        // A read in flight may have delivered entries that are not lost.
+        if self.is_active() && self.has_unknown_entries && self.reading.is_none() {
+            self.find_entries().await;
+        }
+        // Whether or not a job can be started: another worker would claim them.
         while self.is_active() && self.retries.next_keep().is_some_and(|at| at <= Instant::now()) {
             self.keep().await;
         }
@@ -185,10 +208,10 @@ where
         {
             self.retry().await;
         }
-        while self.is_active() && self.free() > 0 && self.sweep_at <= Instant::now() {
+        while self.is_active() && self.free_for_others() > 0 && self.sweep_at <= Instant::now() {
             self.sweep().await;
         }
-        if self.is_active() && self.reading.is_none() && self.free() > 0 {
+        if self.is_active() && self.reading.is_none() && self.free_for_others() > 0 {
             self.start_reading();
         }
     }
@@ -198,8 +221,8 @@ where
     }
 
     fn start_reading(&mut self) {
-        let reserved = self.free();
-        // The hands are needed again when something can be claimed.
+        let reserved = self.free_for_others();
+        // They are needed again when something can be claimed.
         let wait = self.next_claim_at().saturating_duration_since(Instant::now());
         let wait = wait.clamp(Duration::from_millis(1), LONGEST_WAIT);
         let count = u64::try_from(reserved).unwrap_or(u64::MAX);
@@ -214,11 +237,15 @@ where
             Ok(entries) => {
                 self.backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
                 self.shared.count(JobResult::Read, count_of(&entries));
+                self.last_read = entries.iter().map(RawEntry::id).max().max(self.last_read);
                 for entry in entries {
                     self.start(entry, 1);
                 }
             }
-            Err(error) => self.command_failed(error),
+            Err(error) => {
+                self.has_unknown_entries |= may_have_run(&error);
+                self.command_failed(error);
+            }
         }
     }
 
@@ -268,7 +295,12 @@ where
     }
 
     async fn recreate_group(&mut self) {
-        match self.shared.command(self.shared.group.create(self.shared.options.from)).await {
+        let from = match (self.shared.options.from, self.last_read) {
+            (ReadFrom::Start, _) | (_, None) => self.shared.options.from,
+            // What was added meanwhile is not before the end of the stream for this worker.
+            (_, Some(last)) => ReadFrom::After(last),
+        };
+        match self.shared.command(self.shared.group.create(from)).await {
             Ok(is_new) => {
                 self.group_is_missing = false;
                 if is_new {
@@ -323,7 +355,7 @@ where
         if self.sweep_from == StreamId::MIN {
             self.prune().await;
         }
-        let (from, count) = (self.sweep_from, u64::try_from(self.free()).unwrap_or(u64::MAX));
+        let (from, count) = (self.sweep_from, u64::try_from(self.free_for_others()).unwrap_or(u64::MAX));
         let claim = shared.group.auto_claim(shared.consumer.clone(), shared.options.min_idle);
         match shared.command(claim.raw().start(from).count(count)).await {
             Ok(Claimed { entries, deleted, deleted_and_pending, next, .. }) => {
@@ -342,6 +374,7 @@ where
             }
             Err(error) => {
                 self.sweep_at = from_now(jittered(shared.options.min_idle / 2));
+                self.has_unknown_entries |= may_have_run(&error);
                 self.command_failed(error);
             }
         }
@@ -359,25 +392,24 @@ where
 
     /// Starts entries that were claimed just now, with the number of their deliveries.
     async fn start_claimed(&mut self, entries: Vec<RawEntry>) {
-        // Retries are in the order in which they were due.
-        let ids = || entries.iter().map(RawEntry::id);
-        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return };
         let shared = Arc::clone(&self.shared);
-        // Other entries of this consumer may be between them.
-        let count = entries.len() + self.running.len() + self.retries.len();
-        let pending = shared.group.pending_entries(first..=last).consumer(shared.consumer.clone());
-        let pending = pending.count(u64::try_from(count).unwrap_or(u64::MAX));
-        let deliveries: HashMap<StreamId, u64> = match shared.command(pending).await {
-            Ok(pending) => pending.into_iter().map(|entry| (entry.id, entry.deliveries)).collect(),
-            // They are claimed, and must not wait for `min_idle` again.
-            Err(error) => {
-                shared.report(WorkerEvent::CommandFailed(error));
-                HashMap::new()
-            }
-        };
+        // One command for each, sent together. A range could contain many other entries.
+        let facts = entries.iter().map(|entry| {
+            let pending = shared.group.pending_entries(entry.id()..=entry.id());
+            shared.command(pending.consumer(shared.consumer.clone()).count(1))
+        });
+        let facts = join_all(facts).await;
         shared.count(JobResult::Claimed, count_of(&entries));
-        for entry in entries {
+        for (entry, facts) in entries.into_iter().zip(facts) {
             let id = entry.id();
+            let deliveries = match facts {
+                Ok(pending) => pending.first().map(|entry| entry.deliveries),
+                // It is claimed, and must not wait for `min_idle` again.
+                Err(error) => {
+                    shared.report(WorkerEvent::CommandFailed(error));
+                    None
+                }
+            };
             if shared.is_stopping() {
                 // It is released with the others.
                 self.retries.remove(id);
@@ -388,8 +420,8 @@ where
                     shared.report(WorkerEvent::CommandFailed(error));
                 }
             } else {
-                // Claimed, so it was delivered before.
-                self.start(entry, deliveries.get(&id).copied().unwrap_or(2));
+                // If it is unknown, it runs in any case: it may never have run before.
+                self.start(entry, deliveries.unwrap_or(1));
             }
         }
     }
@@ -446,9 +478,10 @@ where
             self.ended(ended);
         }
         self.jobs.shutdown().await;
+        self.running.clear();
         let limit = self.shared.deadline();
         let leaving = limit.bound(Budget::Reply, async {
-            self.give_back().await?;
+            self.release_others().await?;
             self.shared.command(self.shared.group.delete_consumer(&self.shared.consumer)).await
         });
         match leaving.await.and_then(|left| left) {
@@ -458,16 +491,28 @@ where
         }
     }
 
-    /// Lets other workers claim at once what is pending for this consumer, except jobs that failed
-    /// and wait for their next run.
-    async fn give_back(&self) -> Result<()> {
+    /// Claims what a command delivered whose reply was lost. This delivery does not count: a job
+    /// must not become a dead letter before it ran.
+    async fn find_entries(&mut self) {
+        match self.release_others().await {
+            Ok(()) => {
+                self.has_unknown_entries = false;
+                (self.sweep_at, self.sweep_from) = (Instant::now(), StreamId::MIN);
+            }
+            Err(error) => self.command_failed(error),
+        }
+    }
+
+    /// Lets any worker claim at once what is pending for this consumer, except jobs that run, or
+    /// failed and wait for their next run.
+    async fn release_others(&self) -> Result<()> {
         let shared = &self.shared;
         let mut from = StreamId::MIN;
         loop {
             let pending = shared.group.pending_entries(from..).consumer(shared.consumer.clone()).count(PAGE);
             let page = shared.command(pending).await?;
             for entry in &page {
-                if !self.retries.contains(entry.id) {
+                if !self.retries.contains(entry.id) && !self.running.contains_key(&entry.id) {
                     shared.hold(entry.id, AT_ONCE, true).await?;
                 }
             }

@@ -30,8 +30,9 @@ return #redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', ARGV
 /// acknowledges it. Returns 1, 0 if the entry belongs to another consumer now or was acknowledged,
 /// or 2 if it was deleted, so that only its acknowledgement was left to do.
 ///
-/// A script that fails is not rolled back. So it adds the dead letter first: if that fails, the
-/// entry stays pending. The entry is deleted only if no other group could still read it.
+/// A script that fails is not rolled back. So it asks first for the permissions of what it does
+/// after it has added the dead letter. If adding fails, the entry stays pending. The entry is
+/// deleted only if no other group could still read it.
 ///
 /// `KEYS`: the stream, and that of the dead letters. `ARGV`: the group, the consumer, the ID; the
 /// lifetime of the dead letters in milliseconds or 0, and `1` if every write renews it; the number
@@ -48,6 +49,13 @@ if #found > 0 then
   for at = last + 1, #ARGV do call[#call + 1] = ARGV[at] end
   if #call > 7000 then return redis.error_reply('ERR the entry has too many fields for a script; nothing was changed') end
   local starts = ARGV[4] ~= '0' and (ARGV[5] == '1' or redis.call('EXISTS', KEYS[2]) == 0)
+  local needed = {{'XACK', KEYS[1], ARGV[1], ARGV[3]}, {'XINFO', 'GROUPS', KEYS[1]}, {'XDEL', KEYS[1], ARGV[3]}}
+  if starts then needed[4] = {'PEXPIRE', KEYS[2], ARGV[4]} end
+  for _, command in ipairs(needed) do
+    if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then
+      return redis.error_reply('NOPERM no permission to run ' .. command[1] .. '; nothing was executed')
+    end
+  end
   redis.call(unpack(call))
   if starts then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
   outcome = 1
@@ -72,7 +80,10 @@ for _, facts in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local group = {}
   for at = 1, #facts, 2 do group[facts[at]] = facts[at + 1] end
   local id = group['last-delivered-id']
-  if group['pending'] > 0 then id = redis.call('XPENDING', KEYS[1], group['name'])[2] end
+  if group['pending'] > 0 then
+    local first = redis.call('XPENDING', KEYS[1], group['name'])[2]
+    if padded(first) < padded(id) then id = first end
+  end
   if not least or padded(id) < padded(least) then least = id end
 end
 if not least then return 0 end

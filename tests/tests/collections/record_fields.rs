@@ -8,7 +8,7 @@ use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{both_servers, raw, wire};
 
 use crate::records::ann;
-use crate::{Keys, Prefs, Profile, Sparse};
+use crate::{Keys, Prefs, Profile, Session, Sparse};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -175,5 +175,15 @@ both_servers! {
             assert!(error.to_string().contains("the field `age`"), "{error}");
         }
         assert_eq!(profile.get(Profile::PREFS).await.unwrap(), Some(Prefs { dark: true }));
+    }
+
+    /// A sum that fails leaves the field under its earlier name.
+    async fn a_failed_increment_moves_no_field(redis: Redis) {
+        let session = Keys::session(27);
+        let old = ["HSET", &wire(&session), "user", "7", "visits", "1", "pin", "9223372036854775807"];
+        let _: i64 = raw(&redis, &old).await;
+        session.incr(Session::CODE, 1).await.unwrap_err();
+        let names: Vec<String> = raw(&redis, &["HKEYS", &wire(&session)]).await;
+        assert!(names.iter().any(|name| name == "pin") && !names.iter().any(|name| name == "code"), "{names:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{
-    PATIENCE, RealCluster, on_embedded, on_real, shared_cluster, unique_namespace, within,
+    PATIENCE, RealCluster, on_embedded, on_real, raw, shared_cluster, unique_namespace, wire, within,
 };
 
 use crate::records::ann;
@@ -105,7 +105,7 @@ fn other_fields_do_not_conflict() {
                 let wire = server.wire_key(&Keys::profile(33)).unwrap();
                 let server = server.clone();
                 elsewhere(async move {
-                    let _: i64 = redis_keyspace_tests::raw(&server, &["HSET", &wire, "unknown", "x"]).await;
+                    let _: i64 = raw(&server, &["HSET", &wire, "unknown", "x"]).await;
                 });
             })
             .await
@@ -121,4 +121,33 @@ fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
     })
     .join()
     .unwrap()
+}
+
+/// Another program encodes a field in another way, or a newer version with parts that this one does
+/// not know.
+async fn untouched_fields_stay(redis: Redis) {
+    let profile = Keys::profile(36).on(&redis);
+    profile.save(&ann()).await.unwrap();
+    let newer = r#"{"font": 12, "dark": true}"#;
+    for (field, value) in [("prefs", newer), ("score", "1e-1")] {
+        let _: i64 = raw(&redis, &["HSET", &wire(&profile), field, value]).await;
+    }
+    profile.update(|profile| profile.visits += 1).await.unwrap().unwrap();
+    for (field, expected) in [("prefs", newer), ("score", "1e-1")] {
+        let value: String = raw(&redis, &["HGET", &wire(&profile), field]).await;
+        assert_eq!(value, expected, "{field}");
+    }
+    profile.update(|profile| profile.prefs.dark = false).await.unwrap().unwrap();
+    let value: String = raw(&redis, &["HGET", &wire(&profile), "prefs"]).await;
+    assert_eq!(value, r#"{"dark":false}"#, "what changes is written as a whole");
+}
+
+#[test]
+fn an_update_leaves_untouched_fields_as_they_are_on_the_embedded_server() {
+    on_embedded(untouched_fields_stay);
+}
+
+#[test]
+fn an_update_leaves_untouched_fields_as_they_are_on_a_real_server() {
+    on_real(untouched_fields_stay);
 }

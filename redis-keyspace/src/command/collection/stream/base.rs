@@ -91,6 +91,8 @@ pub(super) fn waiting<T>(mut command: Command<T>, limit: Option<Duration>) -> Co
     }
     command.call.wait_for_elements(limit);
     command.subject.may_use_replica = false;
+    // A handle that stores nothing would answer without waiting.
+    command.subject.needs_server = true;
     command
 }
 

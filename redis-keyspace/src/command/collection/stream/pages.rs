@@ -14,7 +14,7 @@ use crate::client::CallOptions;
 use crate::command::base::{Command, polled_already};
 use crate::error::Result;
 use crate::kind::{SingleValue, Stream};
-use crate::schema::{Key, Keyspace};
+use crate::schema::{Key, Keyspace, OnUnavailable};
 
 /// The size of a page, if no other is set.
 const USUAL_PAGE: u64 = 100;
@@ -90,7 +90,8 @@ impl<S: Keyspace, T: SingleValue> Pages<S, T> {
                     return Poll::Ready(Some(Err(polled_already("XRANGE"))));
                 };
                 let page = range_of(key, Some(rest), Some(self.count), self.is_reversed, raw_entries);
-                self.reading = Some(page.with_call(call.clone()));
+                // A missing page would be taken for the end.
+                self.reading = Some(page.with_call(call.clone()).on_unavailable(OnUnavailable::Error));
                 continue;
             };
             let page = ready!(Pin::new(reading).poll(context));

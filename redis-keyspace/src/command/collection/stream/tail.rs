@@ -16,7 +16,7 @@ use crate::client::{CallOptions, Redis, Target};
 use crate::command::base::Command;
 use crate::error::Result;
 use crate::kind::{SingleValue, Stream, StreamId};
-use crate::schema::{Key, Keyspace};
+use crate::schema::{Key, Keyspace, OnUnavailable, Reads};
 use crate::time::Backoff;
 
 /// How long one command waits for entries.
@@ -103,7 +103,8 @@ impl<S: Keyspace, T: SingleValue> Tail<S, T> {
     /// # Errors
     ///
     /// [`Decode`](crate::ErrorKind::Decode) for an entry that can't be decoded; otherwise those of
-    /// any command. The next call continues.
+    /// any command. The next call continues. A [disabled](crate::Redis::disabled) handle has
+    /// nothing to wait for: [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured).
     ///
     /// # Cancellation
     ///
@@ -164,13 +165,19 @@ impl<S: Keyspace, T: SingleValue> Tail<S, T> {
         let Some(after) = self.after else {
             let whole = IdRange::new(&(..));
             let last = range_of(&self.key, whole, Some(1), true, raw_entries);
-            return TailState::Finding(last.with_call(self.call.clone()));
+            // A replica may be behind, and a miss would mean that the stream is empty: what is old
+            // would be taken for new.
+            let mut last = last.with_call(self.call.clone()).reads(Reads::Master);
+            last.subject.needs_server = true;
+            return TailState::Finding(last.on_unavailable(OnUnavailable::Error));
         };
         let mut parts = StreamParts::default().ids(&[after]);
         parts.head.push(b"COUNT");
         parts.head.push_int(self.count);
         parts.head.push(b"STREAMS");
-        let read = command(&self.key, "XREAD", "XREAD", Ok(parts), raw_read_entries).repeatable();
+        let mut read = command(&self.key, "XREAD", "XREAD", Ok(parts), raw_read_entries).repeatable();
+        // A handle that stores nothing would answer at once, again and again.
+        read.subject.needs_server = true;
         TailState::Reading(waiting(read.with_call(self.call.clone()), Some(WAIT)))
     }
 
