@@ -79,7 +79,8 @@ pub(super) struct Load<S, V: FilledKind> {
     leading: Vec<LoadingKey>,
 }
 
-/// A running loader: its values in the order of the keys, with `None` for those that it did not find.
+/// A running loader: its values in the order of the keys, with `None` for those that it did not
+/// find.
 pub(super) type Loading<'l, T> = BoxFuture<'l, Result<Vec<Option<T>>, LoadFailure>>;
 
 /// A loaded value, or its absence.
