@@ -603,6 +603,23 @@ fn a_script_deletes_only_its_own_keys() {
     }
 }
 
+/// Without MULTI, the other commands have run and keep their replies.
+#[test]
+fn a_lifetime_that_can_not_be_set_is_an_error_of_its_command() {
+    let (runs, mut servers) = start();
+    let is_transaction = |run: &&Run| run.script.windows(11).any(|part| part == b"commands[#c");
+    let script = runs.iter().find(is_transaction).expect("transactions run").script.clone();
+    let words = ["1", "1", "1", "create 9223372036854775807", "SADD", "m", "1", "1", "0", "", "INCR"];
+    let arguments = words.map(|word| word.as_bytes().to_vec()).into();
+    let run = Run { script, keys: vec![b"set".to_vec(), b"count".to_vec()], arguments };
+    for client in &mut servers.clients {
+        client.call(&["FLUSHALL"]).unwrap();
+        let Reply::Array(replies) = client.call(&run.command()).unwrap() else { panic!("two replies") };
+        let [Reply::Error(error), Reply::Integer(1)] = replies.as_slice() else { panic!("{replies:?}") };
+        assert!(error.to_string().contains("invalid expire time"), "{error}");
+    }
+}
+
 #[test]
 fn native_scripts_match_their_lua() {
     let (runs, mut servers) = start();
