@@ -187,7 +187,8 @@ impl Lease {
                 Ok(call)
             }
             FillOutcome::Value { encoded, expiry, stale } => {
-                let mut call = place.call(b"store", &self.held.token);
+                let operation: &[u8] = if place.is_work() { b"done" } else { b"store" };
+                let mut call = place.call(operation, &self.held.token);
                 call.args.push_int(kept(*stale)?);
                 call.args.push(encoded);
                 expiry.push_for_set(&mut call.args)?;

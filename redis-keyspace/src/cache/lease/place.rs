@@ -1,5 +1,6 @@
 //! Where the leases of a key are stored, and the requests for them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ pub(crate) struct LeasePlace {
     mark: Option<KeyText>,
     subject: Subject,
     timeout: Duration,
-    /// How long leases last, if not the default.
+    /// How long leases last, if they are for work that must not run twice.
     lasts: Option<Duration>,
     /// The token of a lease to take over even though it is held.
     instead_of: Option<Arc<str>>,
@@ -115,6 +116,11 @@ impl LeasePlace {
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
         self
+    }
+
+    /// Whether the lease is for work that must not run twice.
+    pub(super) fn is_work(&self) -> bool {
+        self.lasts.is_some()
     }
 
     /// Sets the commands that read and store the value.
@@ -299,13 +305,27 @@ impl LeasePlace {
     /// Returns whether the leases with these tokens are still held.
     pub(crate) async fn are_held(asked: &[(Self, Arc<str>)]) -> Result<Vec<bool>> {
         let Some((first, _)) = asked.first() else { return Ok(Vec::new()) };
-        let calls = asked.iter().map(|(place, token)| place.call(b"peek", token)).collect();
-        let holders = first.run(calls, true).await;
+        // The fields of a hash share its lease.
+        let mut leases: Vec<&(Self, Arc<str>)> = Vec::new();
+        let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+        let of_asked: Vec<usize> = asked
+            .iter()
+            .map(|asked| {
+                let (place, token) = asked;
+                *places.entry((place.key.as_str(), &**token)).or_insert_with(|| {
+                    leases.push(asked);
+                    leases.len() - 1
+                })
+            })
+            .collect();
+        let calls = leases.iter().map(|(place, token)| place.call(b"peek", token)).collect();
         let is_held = |((place, token), holder): (&(Self, Arc<str>), Result<Reply>)| {
             let holder = holder.map_err(|error| place.explain(error))?;
             Ok(matches!(holder, Reply::Bulk(holder) if holder == token.as_bytes()))
         };
-        asked.iter().zip(holders).map(is_held).collect()
+        let holders = first.run(calls, true).await;
+        let held: Vec<bool> = leases.into_iter().zip(holders).map(is_held).collect::<Result<_>>()?;
+        Ok(of_asked.into_iter().map(|nth| held.get(nth).copied().unwrap_or_default()).collect())
     }
 }
 

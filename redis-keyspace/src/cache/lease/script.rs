@@ -13,7 +13,7 @@ use crate::protocol::LuaScript;
 ///   stale}` for a lease of another holder, `{3}` for a key known to have no value, and in mode
 ///   `work` `{4, version}` for a companion key of another format version.
 /// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`;
-///   `fill`, that time, the stale copy, the command that reads the collection, and the commands
+///   `done`, with the same arguments, for the result of work that must not run twice; `fill`, that time, the stale copy, the command that reads the collection, and the commands
 ///   that store it, each with its name, the number of its arguments after the key, and these; or
 ///   `absent`, the time in milliseconds to remember that no value exists, and optionally the
 ///   command that reads the key. All return 1. They return 0 and do nothing if the lease ended or
@@ -41,6 +41,10 @@ use crate::protocol::LuaScript;
 /// has another version. So a later version of this library can change the meaning of the fields:
 /// loading a value twice is harmless. The work of a `Once` must not run twice, so mode `work`
 /// returns an error instead.
+///
+/// A full server rejects a command that needs memory only if the script has written nothing before
+/// it. So the first write of each operation is such a command, and a fill does not store what the
+/// application itself could not. Only `done` stores its value nevertheless.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -114,17 +118,17 @@ if what == 'begin' then
     redis.call('HSET', KEYS[3], 'at', mark)
     redis.call('PEXPIRE', KEYS[3], '2592000000')
   end
-  if void then redis.call('UNLINK', KEYS[2]) end
   local lives = there and redis.call('PTTL', KEYS[1]) or 0
   write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0')
-  redis.call('HDEL', KEYS[2], 'absent', 'shared')
+  redis.call('HDEL', KEYS[2], 'absent', 'shared', unpack(void and {'stale', 'kept'} or {}))
   keep(ms)
   return {1, token, stale, values}
 end
 if lease ~= token then return 0 end
 if what == 'renew' then
-  write('until', at(tonumber(ARGV[3])))
-  keep(tonumber(ARGV[3]))
+  local ms = tonumber(ARGV[3])
+  if left(beside[3]) < ms then write('until', at(ms)) end
+  keep(ms)
   return 1
 end
 if what == 'release' then
@@ -140,7 +144,10 @@ if what == 'fields' then
   if not beside[8] then free() end
   return 1
 end
-free()
+if what == 'done' then
+  free()
+  what = 'store'
+end
 local command, ms = what == 'fill' and ARGV[5] or what == 'absent' and ARGV[4] or 'GET', tonumber(ARGV[3])
 local sight
 if command ~= 'GET' and seen == '' then
@@ -149,10 +156,17 @@ else
   sight = digest(look(command), command)
 end
 local expired = sight == '' and beside[7] and beside[7] ~= '0' and left(beside[7]) <= 0
-if seen ~= sight and not expired then return 0 end
-redis.call('UNLINK', KEYS[2])
+if seen ~= sight and not expired then
+  free()
+  return 0
+end
 if what == 'store' then
   redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
+elseif what == 'fill' or ms > 0 then
+  write()
+end
+redis.call('UNLINK', KEYS[2])
+if what == 'store' then
   if ms > 0 then write('stale', ARGV[4], 'kept', at(ms)) end
 elseif what == 'fill' then
   redis.call('UNLINK', KEYS[1])
