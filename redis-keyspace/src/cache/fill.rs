@@ -12,8 +12,7 @@ use super::lookup::ValueSource;
 use super::options::Options;
 use crate::client::{Binding, FillCounters};
 use crate::error::{Error, Result};
-use crate::key::Companion;
-use crate::local::{Flights, ReadStart, Remembered};
+use crate::local::{Flights, ReadStart, Remembered, field_flight};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
 /// The process copies a value at most once per interval, however often it is read.
@@ -65,7 +64,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
         let entry = |(key, field, needs_bytes): (Key<S, V>, Option<Bytes>, bool)| {
             let mut name = binding.wire_name(key.as_str());
             if let Some(field) = &field {
-                push_field(&mut name, field);
+                name = field_flight(&name, field);
             }
             let start = options.stale_for.map(|_| binding.pool().local.reads.copies.start(&name));
             FillEntry { key, field, name, start, needs_bytes }
@@ -173,22 +172,6 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     ) -> Result<Known<V::Value>> {
         let value = self.decode(entry, &bytes)?;
         Ok(Known { value: Some(value), bytes: entry.needs_bytes.then_some(bytes), source })
-    }
-}
-
-/// Appends a field to the name of its hash. The result is not the name of any key: names that
-/// contain the marker of a companion key are reserved.
-fn push_field(name: &mut String, field: &[u8]) {
-    name.push_str(Companion::Fill.marker());
-    match str::from_utf8(field) {
-        Ok(field) => {
-            name.push('=');
-            name.push_str(field);
-        }
-        Err(_) => {
-            name.push('#');
-            field.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
-        }
     }
 }
 
