@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::local::{Flights, ReadStart, Remembered, field_flight};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
-/// The process copies a value at most once per interval, however often it is read.
+/// The process copies a value that it reads at most once per interval, however often it reads it.
 const COPY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 tokio::task_local! {
@@ -112,11 +112,16 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
             .of_field(entry.field.clone())
     }
 
-    /// Keeps a copy of a value in the process, for when Redis is unavailable.
-    pub(super) fn keep(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
-        if let Some(start) = &entry.start
-            && !self.copies().is_recent(&entry.name, COPY_INTERVAL)
-        {
+    /// Keeps a copy of a value that was read, for when Redis is unavailable.
+    pub(super) fn keep_read(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
+        if entry.start.is_some() && !self.copies().is_recent(&entry.name, COPY_INTERVAL) {
+            self.keep_stored(entry, encoded);
+        }
+    }
+
+    /// Keeps a copy of a value that this fill stored. It replaces any earlier copy.
+    pub(super) fn keep_stored(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
+        if let Some(start) = &entry.start {
             // The age counts from now: the value is in Redis now, however long its loader took.
             self.copies().keep(&entry.name, encoded.into(), start, Instant::now());
         }

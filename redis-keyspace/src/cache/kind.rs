@@ -35,21 +35,11 @@ pub trait FilledKind: Kind + Sized + sealed::SealedKind {
     #[doc(hidden)]
     const FORM: FillForm;
 
-    /// Whether a value may be empty. An empty collection does not exist in Redis.
-    #[doc(hidden)]
-    const HAS_EMPTY: bool = false;
-
-    /// Returns the empty value, if there is one.
+    /// Returns the value without any element, if there is one. It does not exist in Redis.
     #[doc(hidden)]
     #[must_use]
     fn empty() -> Option<Self::Value> {
         None
-    }
-
-    /// Whether the value is the empty one.
-    #[doc(hidden)]
-    fn is_empty(_: &Self::Value) -> bool {
-        false
     }
 
     /// Returns the command that reads the whole value.
@@ -183,14 +173,9 @@ fn pairs(elements: Vec<Bytes>) -> Result<impl ExactSizeIterator<Item = (Bytes, B
 impl<T: SingleValue> FilledKind for List<T> {
     type Value = Vec<T::Owned>;
     const FORM: FillForm = FillForm { range: &["0", "-1"], ..FillForm::collection("LRANGE", "RPUSH", 1) };
-    const HAS_EMPTY: bool = true;
 
     fn empty() -> Option<Self::Value> {
         Some(Vec::new())
-    }
-
-    fn is_empty(elements: &Self::Value) -> bool {
-        elements.is_empty()
     }
 
     fn encode_whole(elements: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
@@ -212,14 +197,9 @@ where
 {
     type Value = HashSet<T::Owned>;
     const FORM: FillForm = FillForm::collection("SMEMBERS", "SADD", 1);
-    const HAS_EMPTY: bool = true;
 
     fn empty() -> Option<Self::Value> {
         Some(HashSet::new())
-    }
-
-    fn is_empty(members: &Self::Value) -> bool {
-        members.is_empty()
     }
 
     fn encode_whole(members: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
@@ -245,14 +225,9 @@ impl<T: SingleValue> FilledKind for SortedSet<T> {
         is_reversed: true,
         ..FillForm::collection("ZRANGE", "ZADD", 2)
     };
-    const HAS_EMPTY: bool = true;
 
     fn empty() -> Option<Self::Value> {
         Some(Vec::new())
-    }
-
-    fn is_empty(members: &Self::Value) -> bool {
-        members.is_empty()
     }
 
     fn encode_whole(members: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
@@ -284,14 +259,9 @@ where
 {
     type Value = HashMap<F::Owned, V::Owned>;
     const FORM: FillForm = FillForm::collection("HGETALL", "HSET", 2);
-    const HAS_EMPTY: bool = true;
 
     fn empty() -> Option<Self::Value> {
         Some(HashMap::new())
-    }
-
-    fn is_empty(fields: &Self::Value) -> bool {
-        fields.is_empty()
     }
 
     fn encode_whole(fields: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
@@ -318,6 +288,10 @@ impl<T: RecordFields> FilledKind for Record<T> {
     type Value = T;
     const FORM: FillForm = FillForm { fields: T::FIELDS, ..FillForm::collection("HGETALL", "HSET", 2) };
 
+    fn empty() -> Option<T> {
+        T::read_fields(&mut FieldReader::new::<T>(HashMap::new())).ok()
+    }
+
     fn encode_whole(record: &T, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
         let mut fields = FieldWriter::new(most, verifies);
         record.write_fields(&mut fields)?;
@@ -327,7 +301,6 @@ impl<T: RecordFields> FilledKind for Record<T> {
                 packed::push(out, value);
             }
         }
-        // Without any value, the record does not exist in Redis, and nothing is stored.
         Ok(())
     }
 

@@ -120,7 +120,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
         let Some(bytes) = bytes else { return Finding::Nothing };
         match self.decode(entry, &bytes) {
             Ok(value) => {
-                self.keep(entry, &bytes);
+                self.keep_read(entry, &bytes);
                 let due = self.is_due(entry, &value, left);
                 Finding::Value { value, bytes, due }
             }

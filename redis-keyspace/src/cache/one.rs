@@ -99,7 +99,7 @@ impl<V: FilledKind, L: Loader<V>> OneLoader<V, L> {
 
 impl<S: Keyspace, V: FilledKind, L: Loader<V>> StartLoad<S, V> for OneLoader<V, L> {
     fn finds_none(&self) -> bool {
-        L::FINDS_NONE || V::HAS_EMPTY
+        L::FINDS_NONE || V::empty().is_some()
     }
 
     fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value> {
@@ -141,7 +141,7 @@ async fn in_background<S: Keyspace, V: FilledKind>(
             Err(error) => Ended::Failed(error.into()),
         },
         Some(LoadStage::Done { value: None, .. }) => {
-            Ended::Loaded(vec![Loaded { value: None, encoded: None }])
+            Ended::Loaded(vec![Loaded::nothing()])
         }
         // Not finished yet, or failed. The load has counted a failure itself.
         _ => Ended::Pending,

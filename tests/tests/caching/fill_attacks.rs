@@ -393,6 +393,25 @@ async fn a_value_that_is_too_large_is_loaded_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_value_that_is_too_large_and_awaited_does_not_stop_the_others() {
+    let redis = Redis::builder().embedded(Server::new()).max_value_bytes(4096).build().unwrap();
+    let key = |id| Keys::text(id).on(&redis);
+    let load = async |ids: Vec<u32>| {
+        tokio::time::sleep(2 * SECOND).await;
+        ids.into_iter().map(|id| (id, "a".repeat(if id == 2 { 5000 } else { 1 }))).collect::<Vec<_>>()
+    };
+    let waits = async {
+        tokio::time::sleep(SECOND).await;
+        key(2).get_or_set(|| async { unreachable!() }).await
+    };
+    let (many, awaited) = tokio::join!(Key::get_or_set_many([1, 2, 3], key, load).into_future(), waits);
+    assert_eq!(many.unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(awaited.unwrap().len(), 5000);
+    let stored = Key::get_many([1, 2, 3].map(key)).await.unwrap();
+    assert_eq!(stored, [Some("a".to_owned()), None, Some("a".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn followers_of_a_degraded_load_are_degraded() {
     let server = Server::new();
     let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
