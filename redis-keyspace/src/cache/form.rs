@@ -59,6 +59,11 @@ impl FillForm {
         self.width > 0
     }
 
+    /// Whether any field of a record has its own lifetime.
+    pub(super) fn has_lasting_fields(&self) -> bool {
+        self.fields.iter().any(|field| field.ttl.is_some())
+    }
+
     /// Appends the commands that store these packed elements in a new key, as the script reads
     /// them: each with its name and the number of arguments after the key.
     pub(super) fn push_commands(&self, packed: &[u8], expiry: Expiry, args: &mut Args) -> Result<()> {

@@ -327,7 +327,8 @@ fn settle<S: Keyspace, V: FilledKind>(
 }
 
 fn is_program_error(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge)
+    use ErrorKind::{Encode, InvalidInput, MissingCommand, TooLarge};
+    matches!(error.kind(), Encode | InvalidInput | MissingCommand | TooLarge)
 }
 
 /// Runs a load in a background task.

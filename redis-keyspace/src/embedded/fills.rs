@@ -178,7 +178,6 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
 
     /// Returns the value at the key, if there is one, and its digest.
     fn sight(&mut self) -> Result<(Option<Reply>, Vec<u8>), Reply> {
-        let digest = |bytes: &[u8]| Sha1::from(bytes).digest().to_string().into_bytes();
         if self.command == b"GET" {
             let current = bytes(self.call(&[b"GET", self.key])?)?;
             let sight = current.as_deref().map(digest).unwrap_or_default();
@@ -211,16 +210,25 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok((Some(Reply::Array(elements.into_iter().map(Reply::Bulk).collect())), sight))
     }
 
-    /// Stores fields of a hash. Each is a flag that says whether it replaces a value, its name, and
-    /// the value.
+    /// Stores fields of a hash. Each is the digest of the value that it replaces, if there is one,
+    /// its name, and the new value.
     fn store_fields(&mut self, ms: &[u8], renews: bool, fields: &[Bytes]) -> Result<Reply, Reply> {
         let starts = !ms.is_empty() && (renews || self.call(&[b"EXISTS", self.key])? == Reply::Integer(0));
         for field in fields.chunks(3) {
-            let [replaces, name, value] = field else {
+            let [seen, name, value] = field else {
                 return Err(Reply::error("ERR the script takes three words for each field"));
             };
-            let command: &[u8] = if &replaces[..] == b"1" { b"HSET" } else { b"HSETNX" };
-            self.call(&[command, self.key, name, value])?;
+            if seen.is_empty() {
+                self.call(&[b"HSETNX", self.key, name, value])?;
+                continue;
+            }
+            let there = self.call(&[b"HMGET", self.key, name])?;
+            if let Reply::Array(there) = there
+                && let [Reply::Bulk(there)] = there.as_slice()
+                && digest(there) == seen[..]
+            {
+                self.call(&[b"HSET", self.key, name, value])?;
+            }
         }
         if starts {
             self.call(&[b"PEXPIRE", self.key, ms])?;
@@ -260,13 +268,10 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         instead_of: Option<&[u8]>,
     ) -> Result<Reply, Reply> {
         let (current, sight) = self.sight()?;
-        let mut values = None;
+        let values = current.clone().filter(|_| self.command == b"HMGET");
         if looks {
-            let is_complete = match &current {
-                Some(Reply::Array(fields)) if self.command == b"HMGET" => {
-                    values.clone_from(&current);
-                    fields.iter().all(|value| *value != Reply::Nil)
-                }
+            let is_complete = match &values {
+                Some(Reply::Array(fields)) => fields.iter().all(|value| *value != Reply::Nil),
                 _ => true,
             };
             if let Some(current) = current
@@ -375,6 +380,10 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         Ok(Reply::Integer(1))
     }
+}
+
+fn digest(bytes: &[u8]) -> Vec<u8> {
+    Sha1::from(bytes).digest().to_string().into_bytes()
 }
 
 /// Appends the strings of a reply to a command that reads a whole collection.

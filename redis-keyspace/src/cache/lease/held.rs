@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sha1_smol::Sha1;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -33,8 +34,8 @@ pub(crate) enum FillOutcome<'v> {
 pub(crate) struct Lease {
     held: Arc<HeldLease>,
     field: Option<Bytes>,
-    /// Whether the field is replaced although it has a value, which can't be decoded.
-    replaces: bool,
+    /// The digest of the value of the field that is replaced, because it can't be decoded.
+    replaces: Option<String>,
 }
 
 /// A lease that is renewed in the background until it is dropped.
@@ -65,13 +66,14 @@ impl LeasePlace {
         let mut of_fields: Option<Arc<HeldLease>> = None;
         let with_lease = |(place, answer): (&Self, Result<LeaseAnswer<Grant>>)| {
             Ok(match answer.map_err(|error| place.explain(error))? {
-                LeaseAnswer::Leads(grant, stale) => {
+                LeaseAnswer::Leads(mut grant, stale) => {
+                    let replaces = grant.replaces.take().map(|value| Sha1::from(&value).digest().to_string());
                     let new = || Arc::new(HeldLease::new(place.clone(), grant));
                     let held = match place.field {
                         Some(_) => Arc::clone(of_fields.get_or_insert_with(new)),
                         None => new(),
                     };
-                    LeaseAnswer::Leads(Lease { held, field: place.field.clone(), replaces: !looks }, stale)
+                    LeaseAnswer::Leads(Lease { held, field: place.field.clone(), replaces }, stale)
                 }
                 LeaseAnswer::Value(bytes) => LeaseAnswer::Value(bytes),
                 LeaseAnswer::Absent => LeaseAnswer::Absent,
@@ -89,7 +91,7 @@ impl LeasePlace {
 }
 
 impl HeldLease {
-    fn new(place: LeasePlace, Grant { token, lasts }: Grant) -> Self {
+    fn new(place: LeasePlace, Grant { token, lasts, .. }: Grant) -> Self {
         let token: Arc<str> = token.into();
         let renewal = Handle::try_current()
             .ok()
@@ -129,7 +131,7 @@ impl Lease {
         for (Ending { held, of, .. }, reply) in endings.into_iter().zip(place.run(calls, false).await) {
             // After an error, dropping the lease releases it, so that no other caller waits for it.
             held.ended.store(reply.is_ok(), Ordering::Relaxed);
-            let stored = reply.map_err(|error| held.place.explain(error)).and_then(is_stored);
+            let stored = reply.map_err(|error| held.place.explain_store(error)).and_then(is_stored);
             for nth in of {
                 if let Some(outcome) = outcomes.get_mut(nth) {
                     *outcome = stored.clone();
@@ -163,7 +165,7 @@ impl Lease {
             }
         };
         if let Some(ending) = endings.get_mut(index) {
-            ending.call.args.push(if self.replaces { b"1" } else { b"0" });
+            ending.call.args.push(self.replaces.as_deref().unwrap_or_default().as_bytes());
             ending.call.args.push(field);
             ending.call.args.push(encoded);
             ending.of.push(nth);

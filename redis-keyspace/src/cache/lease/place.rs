@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::script::SCRIPT;
 use crate::cache::form::FillForm;
 use crate::cache::packed;
-use crate::client::{Binding, Observed, Subject};
+use crate::client::{Binding, Observed, Subject, missing_command};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
 use crate::protocol::{Args, Keys, Reply, ScriptCall, read};
@@ -69,6 +69,8 @@ pub(crate) enum LeaseAnswer<L> {
 pub(super) struct Grant {
     pub(super) token: String,
     pub(super) lasts: Duration,
+    /// The value that the field has, if it can't be used.
+    pub(super) replaces: Option<Bytes>,
 }
 
 /// Where a key's leases are stored on the server, and the options of requests for them.
@@ -234,6 +236,15 @@ impl LeasePlace {
         if error.code() == Some("NOPERM") { error.explained(RIGHTS) } else { error }
     }
 
+    /// The same for the error of a call that stores a value.
+    pub(super) fn explain_store(&self, error: Error) -> Error {
+        let error = match self.form.has_lasting_fields() {
+            true => missing_command(error, "HPEXPIRE", &self.binding, &self.key),
+            false => error,
+        };
+        self.explain(error)
+    }
+
     /// Reads the reply to a request for a lease.
     pub(super) fn answer(&self, mode: LeaseMode, reply: Reply) -> Result<LeaseAnswer<Grant>> {
         let Reply::Array(parts) = reply else { return Err(unexpected()) };
@@ -258,7 +269,7 @@ impl LeasePlace {
                     bytes().and_then(|token| String::from_utf8(token.into()).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();
                 if whose == 1 || mode == LeaseMode::Share {
-                    Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode) }, stale))
+                    Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode), replaces: None }, stale))
                 } else {
                     Ok(LeaseAnswer::Held { token, stale })
                 }
@@ -267,11 +278,13 @@ impl LeasePlace {
         }
     }
 
-    /// Reads the reply to a request for the lease of this many fields.
+    /// Reads the reply to a request for the lease of this many fields. Without `looks`, their
+    /// values can't be used.
     pub(super) fn answer_for_fields(
         &self,
         count: usize,
         mode: LeaseMode,
+        looks: bool,
         reply: Reply,
     ) -> Result<Vec<LeaseAnswer<Grant>>> {
         let Reply::Array(parts) = reply else { return Err(unexpected()) };
@@ -288,15 +301,14 @@ impl LeasePlace {
             _ => return Err(unexpected()),
         };
         let token = String::from_utf8(token.into()).map_err(|_| unexpected())?;
-        let values = match parts.nth(1) {
-            Some(Reply::Array(values)) => values,
-            // The values were not asked for.
-            _ => (0..count).map(|_| Reply::Nil).collect(),
-        };
+        let Some(Reply::Array(values)) = parts.nth(1) else { return Err(unexpected()) };
         let answer = |value| {
             Ok(match read::to_bytes(value)? {
-                Some(bytes) => LeaseAnswer::Value(bytes),
-                None => LeaseAnswer::Leads(Grant { token: token.clone(), lasts: self.lasts(mode) }, None),
+                Some(bytes) if looks => LeaseAnswer::Value(bytes),
+                replaces => {
+                    let grant = Grant { token: token.clone(), lasts: self.lasts(mode), replaces };
+                    LeaseAnswer::Leads(grant, None)
+                }
             })
         };
         values.into_iter().map(answer).collect()

@@ -17,13 +17,13 @@ use crate::protocol::LuaScript;
 ///   that store it, each with its name, the number of its arguments after the key, and these; or
 ///   `absent`, the time in milliseconds to remember that no value exists, and optionally the
 ///   command that reads the key. All return 1. They return 0 and do nothing if the lease ended or
-///   the key changed. If a command of `fill` fails, the collection is deleted: a part of it would
-///   look like the whole.
+///   the key changed. If the server lacks `HPEXPIRE`, `fill` changes nothing. If a command of it
+///   fails, the collection is deleted: a part of it would look like the whole.
 /// - `fields`, the lifetime of the hash in milliseconds or nothing, `1` if every write renews it,
-///   and for each field `1` to replace its value or `0` to keep it, its name, and the value.
-///   Returns 1, and keeps a lease that other callers joined; or 0 if the lease ended. For fields,
+///   and for each field the digest of the value to replace, or nothing if the field had none, its
+///   name, and the new value. A field with any other value keeps it. Returns 1, and keeps a lease that other callers joined; or 0 if the lease ended. For fields,
 ///   the command of `begin` is `HMGET`, followed by their names, and the lists that it returns end
-///   with their values if the key is read first.
+///   with their values.
 /// - `renew`, a time in milliseconds; or `release`, which keeps a lease that other callers joined.
 ///   Both return whether the lease was held.
 /// - `peek` returns the token of the holder.
@@ -83,17 +83,25 @@ local function digest(there, command)
   if command == 'HGETALL' or command == 'SMEMBERS' then table.sort(entries) end
   return redis.sha1hex(table.concat(entries))
 end
+local function lacking(...)
+  if not redis.acl_check_cmd then
+    redis.call('HPTTL', KEYS[1], 'FIELDS', 1, '')
+    return
+  end
+  local known, permitted = pcall(redis.acl_check_cmd, ...)
+  if not known then return 'ERR unknown command ' .. (...) end
+  if not permitted then return 'NOPERM no permission to run ' .. (...) .. '; nothing was stored' end
+end
 local what, token = ARGV[1], ARGV[2]
 if what == 'peek' then return lease or false end
 if what == 'begin' then
   local ms, mode = tonumber(ARGV[3]), ARGV[4]
   local command = ARGV[7] or 'GET'
   local there = look(command)
-  local values
+  local values = command == 'HMGET' and there or nil
   if ARGV[5] == '1' then
     local complete = there
     if command == 'HMGET' then
-      values = there
       for i = 1, #there do complete = complete and there[i] end
     end
     if complete then return {0, there} end
@@ -138,11 +146,26 @@ end
 if what == 'fields' then
   local starts = ARGV[3] ~= '' and (ARGV[4] == '1' or redis.call('EXISTS', KEYS[1]) == 0)
   for i = 5, #ARGV, 3 do
-    redis.call(ARGV[i] == '1' and 'HSET' or 'HSETNX', KEYS[1], ARGV[i + 1], ARGV[i + 2])
+    local name, value = ARGV[i + 1], ARGV[i + 2]
+    if ARGV[i] == '' then
+      redis.call('HSETNX', KEYS[1], name, value)
+    else
+      local there = redis.call('HMGET', KEYS[1], name)[1]
+      if there and redis.sha1hex(there) == ARGV[i] then redis.call('HSET', KEYS[1], name, value) end
+    end
   end
   if starts then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
   if not beside[8] then free() end
   return 1
+end
+if what == 'fill' then
+  local place = 6
+  while ARGV[place] do
+    local last = place + 1 + tonumber(ARGV[place + 1])
+    local problem = ARGV[place] == 'HPEXPIRE' and lacking(ARGV[place], KEYS[1], unpack(ARGV, place + 2, last))
+    if problem then return redis.error_reply(problem) end
+    place = last + 1
+  end
 end
 if what == 'done' then
   free()
