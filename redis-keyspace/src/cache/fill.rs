@@ -165,7 +165,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     }
 
     pub(super) fn decode(&self, entry: &FillEntry<S, V>, bytes: &[u8]) -> Result<V::Value> {
-        V::decode_whole(bytes).map_err(|problem| entry.key.explain(V::FORM.read, Error::decode(problem)))
+        V::decode_whole(bytes).map_err(|problem| entry.key.explain(V::FORM.read(), Error::decode(problem)))
     }
 
     /// Decodes the bytes of a value into a known value.

@@ -33,8 +33,8 @@ pub(super) struct Led {
     pub(super) lease: Option<Lease>,
     /// The value to serve if the loader fails or takes too long.
     pub(super) stale: Option<Arc<[u8]>>,
-    /// Whether the task that loads the key already waits for this caller. Waiting for that task
-    /// would deadlock.
+    /// Whether this caller is a part of another load of the key, or that load waits for it. It must
+    /// not wait for that load, which would deadlock, so it loads the key itself.
     pub(super) is_self_wait: bool,
     /// The lease of a load that this caller replaces, after it has waited long enough.
     pub(super) instead_of: Option<Arc<str>>,
@@ -143,16 +143,22 @@ impl<S: Keyspace, V: FilledKind> Load<S, V> {
             };
             match encode::<V>(&fill.binding, &led, &value) {
                 // An empty collection does not exist in Redis.
-                Ok((encoded, _)) if encoded.is_empty() && V::FORM.is_collection() => {
+                Ok((encoded, _)) if encoded.is_empty() && V::FORM.collection().is_some() => {
                     good.push((led, Loaded::nothing(), true));
                 }
                 Ok((encoded, too_large)) => {
                     let is_storable = too_large.is_none();
-                    too_large.into_iter().for_each(|error| program_error.add(entry.key.explain(V::FORM.write, error)));
-                    good.push((led, Loaded { value: Some(value), encoded: Some(encoded.into()) }, is_storable));
+                    too_large
+                        .into_iter()
+                        .for_each(|error| program_error.add(entry.key.explain(V::FORM.write(), error)));
+                    good.push((
+                        led,
+                        Loaded { value: Some(value), encoded: Some(encoded.into()) },
+                        is_storable,
+                    ));
                 }
                 Err(error) => {
-                    let error = entry.key.explain(V::FORM.write, error);
+                    let error = entry.key.explain(V::FORM.write(), error);
                     program_error.add(error.clone());
                     failed.push((led, FailureCause::Value(error)));
                 }
@@ -223,7 +229,7 @@ async fn store<S: Keyspace, V: FilledKind>(
         match settle(fill, entry.key.template(), outcome) {
             Ok(true) => encoded.iter().for_each(|encoded| fill.keep_stored(entry, encoded)),
             Ok(false) => {}
-            Err(error) => program_error.add(entry.key.explain(V::FORM.write, error)),
+            Err(error) => program_error.add(entry.key.explain(V::FORM.write(), error)),
         }
     }
     let hand_over = |((led, loaded, _), degraded): ((Led, Loaded<V::Value>, bool), bool)| {
@@ -253,11 +259,7 @@ impl ProgramError {
 }
 
 /// Returns the encoded value. With an error, it is too large to store, and only for waiting callers.
-fn encode<V: FilledKind>(
-    binding: &Binding,
-    led: &Led,
-    value: &V::Value,
-) -> Result<(Vec<u8>, Option<Error>)> {
+fn encode<V: FilledKind>(binding: &Binding, led: &Led, value: &V::Value) -> Result<(Vec<u8>, Option<Error>)> {
     let mut bytes = Vec::new();
     match V::encode_whole(value, binding.checks.most, binding.checks.verifies, &mut bytes) {
         Err(error)

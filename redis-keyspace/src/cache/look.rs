@@ -158,5 +158,5 @@ fn with_remaining<S: Keyspace, V: FilledKind>(key: &Key<S, V>, remaining: bool) 
         Ok((packed::of_reply(value)?, replies.next().map(read::to_int).transpose()?))
     };
     let request = Ok(Request::Pipeline(packets));
-    Command::new::<S>(V::FORM.read, Some(key.template()), request, decode).repeatable().reading()
+    Command::new::<S>(V::FORM.read(), Some(key.template()), request, decode).repeatable().reading()
 }

@@ -25,10 +25,10 @@ pub(super) async fn fetch<S: Keyspace, V: FilledKind>(
     options: Option<Box<Options<V::Value>>>,
     loader: &mut (dyn StartLoad<S, V> + '_),
 ) -> Result<Known<V::Value>, FillError<LoadFailure>> {
-    check_filled(V::FORM.read, &key)?;
+    check_filled(V::FORM.read(), &key)?;
     let binding = match &options {
         Some(options) => {
-            options.check().map_err(|error| key.explain(V::FORM.read, error))?;
+            options.check().map_err(|error| key.explain(V::FORM.read(), error))?;
             options.call.resolve::<S>()?
         }
         None => Target::from(key.redis()).resolve(Some(S::META))?,
@@ -37,7 +37,7 @@ pub(super) async fn fetch<S: Keyspace, V: FilledKind>(
     let (mut failure, mut is_final) = (None, true);
     // The common case: no options, and the value exists. It takes one `GET` and no further
     // allocation.
-    let is_plain = options.is_none() && key.template().fills().is_plain_get() && !binding.is_disabled;
+    let is_plain = options.is_none() && key.template().fills().is_plain_read() && !binding.is_disabled;
     if is_plain {
         let read = V::read_whole(&key).on_target(Target::Bound(Arc::clone(&binding)));
         // A replica may not have the value yet, so only the master decides that it must be loaded.
@@ -140,9 +140,7 @@ async fn in_background<S: Keyspace, V: FilledKind>(
             Ok(value) => Ended::Loaded(vec![Loaded { value: Some(value), encoded: Some(bytes) }]),
             Err(error) => Ended::Failed(error.into()),
         },
-        Some(LoadStage::Done { value: None, .. }) => {
-            Ended::Loaded(vec![Loaded::nothing()])
-        }
+        Some(LoadStage::Done { value: None, .. }) => Ended::Loaded(vec![Loaded::nothing()]),
         // Not finished yet, or failed. The load has counted a failure itself.
         _ => Ended::Pending,
     }

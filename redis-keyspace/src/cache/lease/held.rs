@@ -110,7 +110,7 @@ impl Lease {
     pub(crate) async fn finish(ends: Vec<(Self, FillOutcome<'_>)>) -> Vec<Result<bool>> {
         let mut outcomes: Vec<Result<bool>> = ends.iter().map(|_| Err(unexpected())).collect();
         let mut endings: Vec<Ending> = Vec::new();
-        for ((nth, (lease, outcome)), place) in ends.into_iter().enumerate().zip(&mut outcomes) {
+        for ((nth, (lease, outcome)), result) in ends.into_iter().enumerate().zip(&mut outcomes) {
             let added = match &lease.field {
                 Some(field) => lease.add_field(field, &outcome, nth, &mut endings),
                 None => lease.finish_call(&outcome).map(|call| {
@@ -120,9 +120,9 @@ impl Lease {
             };
             match added {
                 Ok(true) => {}
-                Ok(false) => *place = Ok(true),
+                Ok(false) => *result = Ok(true),
                 // Nothing is sent for this key. Dropping the lease releases it.
-                Err(error) => *place = Err(lease.held.place.explain(error)),
+                Err(error) => *result = Err(lease.held.place.explain(error)),
             }
         }
         let Some(first) = endings.first() else { return outcomes };
@@ -176,8 +176,8 @@ impl Lease {
     fn finish_call(&self, outcome: &FillOutcome<'_>) -> Result<ScriptCall> {
         let place = &self.held.place;
         let kept = |time: Duration| millis(time.min(LONGEST_KEPT));
-        match outcome {
-            FillOutcome::Value { encoded, expiry, stale } if place.form.is_collection() => {
+        match (outcome, place.form.collection()) {
+            (FillOutcome::Value { encoded, expiry, stale }, Some(form)) => {
                 let mut call = place.call(b"fill", &self.held.token);
                 // A copy is one value, so it must not be larger than values may be.
                 let most = place.binding.pool().settings.sizes().value;
@@ -185,10 +185,10 @@ impl Lease {
                 call.args.push_int(kept(stale)?);
                 call.args.push(if stale.is_zero() { b"" } else { encoded });
                 place.push_read(&mut call.args);
-                place.form.push_commands(encoded, *expiry, &mut call.args)?;
+                form.push_commands(encoded, *expiry, &mut call.args)?;
                 Ok(call)
             }
-            FillOutcome::Value { encoded, expiry, stale } => {
+            (FillOutcome::Value { encoded, expiry, stale }, None) => {
                 let operation: &[u8] = if place.is_work() { b"done" } else { b"store" };
                 let mut call = place.call(operation, &self.held.token);
                 call.args.push_int(kept(*stale)?);
@@ -196,7 +196,7 @@ impl Lease {
                 expiry.push_for_set(&mut call.args)?;
                 Ok(call)
             }
-            FillOutcome::Absent(time) => {
+            (FillOutcome::Absent(time), _) => {
                 let mut call = place.call(b"absent", &self.held.token);
                 call.args.push_int(kept(*time)?);
                 place.push_read(&mut call.args);

@@ -108,7 +108,7 @@ impl LeasePlace {
             timeout,
             lasts: None,
             instead_of: None,
-            form: FillForm::VALUE,
+            form: FillForm::Value,
             field: None,
         }
     }
@@ -167,7 +167,7 @@ impl LeasePlace {
         call.args.push_int(self.lasts(mode).as_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
-        if self.instead_of.is_some() || !self.form.is_single() {
+        if self.instead_of.is_some() || !matches!(self.form, FillForm::Value) {
             call.args.push(self.instead_of.as_deref().unwrap_or_default().as_bytes());
         }
         self.push_read(&mut call.args);
@@ -176,8 +176,8 @@ impl LeasePlace {
 
     /// Appends the name of the command that reads the key, unless it is `GET`.
     pub(super) fn push_read(&self, args: &mut Args) {
-        if !self.form.is_single() {
-            args.push(self.form.read.as_bytes());
+        if !matches!(self.form, FillForm::Value) {
+            args.push(self.form.read().as_bytes());
         }
     }
 
@@ -238,11 +238,12 @@ impl LeasePlace {
 
     /// The same for the error of a call that stores a value.
     pub(super) fn explain_store(&self, error: Error) -> Error {
-        let error = match self.form.has_lasting_fields() {
-            true => missing_command(error, "HPEXPIRE", &self.binding, &self.key),
-            false => error,
-        };
-        self.explain(error)
+        match self.form.collection() {
+            Some(form) if form.has_lasting_fields() => {
+                self.explain(missing_command(error, "HPEXPIRE", &self.binding, &self.key))
+            }
+            _ => self.explain(error),
+        }
     }
 
     /// Reads the reply to a request for a lease.

@@ -7,23 +7,26 @@ use crate::protocol::LuaScript;
 ///
 /// - `begin`, a time in milliseconds, a mode, `1` to read the key first, and optionally the token
 ///   of a lease to take over even though it is held, and the command that reads the key, if it is
-///   not `GET`. Acquires the lease. If another caller holds
-///   it, mode `share` joins that lease, `force` takes it over, and `wait`, `try` and `work` leave
-///   it alone. Returns `{0, value}`, `{1, token, stale}` for a lease of the caller, `{2, token,
-///   stale}` for a lease of another holder, `{3}` for a key known to have no value, and in mode
-///   `work` `{4, version}` for a companion key of another format version.
-/// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`;
-///   `done`, with the same arguments, for the result of work that must not run twice; `fill`, that time, the stale copy, the command that reads the collection, and the commands
-///   that store it, each with its name, the number of its arguments after the key, and these; or
-///   `absent`, the time in milliseconds to remember that no value exists, and optionally the
-///   command that reads the key. All return 1. They return 0 and do nothing if the lease ended or
-///   the key changed. If the server lacks `HPEXPIRE`, `fill` changes nothing. If a command of it
-///   fails, the collection is deleted: a part of it would look like the whole.
+///   not `GET`. Acquires the lease. If another caller holds it, mode `share` joins that lease,
+///   `force` takes it over, and `wait`, `try` and `work` leave it alone. Returns `{0, value}` for a
+///   key that has a value, `{1, token, stale}` for a lease of the caller, and `{2, token, stale}`
+///   for a lease of another holder. Returns `{3}` for a key known to have no value. In mode `work`,
+///   returns `{4, version}` for a companion key of another format version.
+/// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`.
+/// - `done`, with the same arguments: the result of work that must not run twice.
+/// - `fill`, that time, the stale copy, the command that reads the collection, and the commands
+///   that store it, each with its name, the number of its arguments after the key, and these. If
+///   the server lacks `HPEXPIRE`, changes nothing. If a command fails, deletes the collection: a
+///   part of it would look like the whole.
+/// - `absent`, the time in milliseconds to remember that no value exists, and optionally the
+///   command that reads the key. Like `store`, `done` and `fill`, it returns 1. They return 0 and
+///   do nothing if the lease ended or the key changed.
 /// - `fields`, the lifetime of the hash in milliseconds or nothing, `1` if every write renews it,
-///   and for each field the digest of the value to replace, or nothing if the field had none, its
-///   name, and the new value. A field with any other value keeps it. Returns 1, and keeps a lease that other callers joined; or 0 if the lease ended. For fields,
-///   the command of `begin` is `HMGET`, followed by their names, and the lists that it returns end
-///   with their values.
+///   and for each field three values: the digest of the value to replace, or nothing if the field
+///   had none; its name; and the new value. A field with any other value keeps it. Returns 1 and
+///   keeps a lease that other callers joined, or returns 0 if the lease ended. For fields, the
+///   command of `begin` is `HMGET`, followed by their names. The lists that it returns end with the
+///   values of the fields.
 /// - `renew`, a time in milliseconds; or `release`, which keeps a lease that other callers joined.
 ///   Both return whether the lease was held.
 /// - `peek` returns the token of the holder.
