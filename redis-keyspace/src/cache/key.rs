@@ -83,8 +83,8 @@ impl<S: Keyspace, V: FilledKind> Key<S, V> {
     /// After the loader ran, only values that can never be stored are errors: a value without an
     /// encoding ([`Encode`](crate::ErrorKind::Encode)), a value larger than `max_value_bytes`
     /// ([`TooLarge`](crate::ErrorKind::TooLarge)), and a value with an invalid TTL
-    /// ([`InvalidInput`](crate::ErrorKind::InvalidInput)). So is a record whose fields have TTLs, on
-    /// a server that has none for fields ([`MissingCommand`](crate::ErrorKind::MissingCommand)).
+    /// ([`InvalidInput`](crate::ErrorKind::InvalidInput)). On a server without TTLs of fields, a
+    /// record that declares one is another ([`MissingCommand`](crate::ErrorKind::MissingCommand)).
     ///
     /// # Cancellation
     ///

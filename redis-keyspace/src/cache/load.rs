@@ -12,7 +12,6 @@ use super::fill::{Fill, LEADING, LoadingKey};
 use super::kind::FilledKind;
 use super::lease::{FillOutcome, Lease};
 use super::options::{Options, shortened};
-use super::progress::Ended;
 use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Leader, LoadStage};
@@ -79,8 +78,17 @@ pub(super) struct Load<S, V: FilledKind> {
     leading: Vec<LoadingKey>,
 }
 
-/// A running loader: its values in the order of the keys, with `None` for those that it did not find.
+/// A running loader: its values in the order of the keys, with `None` for those that it did not
+/// find.
 pub(super) type Loading<'l, T> = BoxFuture<'l, Result<Vec<Option<T>>, LoadFailure>>;
+
+/// The outcome of a load for the caller that started it.
+pub(super) enum Ended<T> {
+    Loaded(Vec<Loaded<T>>),
+    Failed(FillError<LoadFailure>),
+    /// The load continues in the background.
+    Pending,
+}
 
 /// A loaded value, or its absence.
 pub(super) struct Loaded<T> {
@@ -258,7 +266,8 @@ impl ProgramError {
     }
 }
 
-/// Returns the encoded value. With an error, it is too large to store, and only for waiting callers.
+/// Returns the encoded value. With an error, it is too large to store, and only for waiting
+/// callers.
 fn encode<V: FilledKind>(binding: &Binding, led: &Led, value: &V::Value) -> Result<(Vec<u8>, Option<Error>)> {
     let mut bytes = Vec::new();
     match V::encode_whole(value, binding.checks.most, binding.checks.verifies, &mut bytes) {
