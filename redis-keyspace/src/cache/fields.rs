@@ -30,7 +30,7 @@ impl<V: SingleValue> sealed::SealedKind for HashField<V> {}
 
 impl<V: SingleValue> FilledKind for HashField<V> {
     type Value = V::Owned;
-    const FORM: FillForm = FillForm::FIELD;
+    const FORM: FillForm = FillForm::Field;
 
     fn encode_whole(value: &V::Owned, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
         V::encode_whole(value, most, verifies, out)

@@ -12,11 +12,10 @@ use super::lookup::ValueSource;
 use super::options::Options;
 use crate::client::{Binding, FillCounters};
 use crate::error::{Error, Result};
-use crate::key::Companion;
-use crate::local::{Flights, ReadStart, Remembered};
+use crate::local::{Flights, ReadStart, Remembered, field_flight};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
 
-/// The process copies a value at most once per interval, however often it is read.
+/// The process copies a value that it reads at most once per interval, however often it reads it.
 const COPY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 tokio::task_local! {
@@ -65,7 +64,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
         let entry = |(key, field, needs_bytes): (Key<S, V>, Option<Bytes>, bool)| {
             let mut name = binding.wire_name(key.as_str());
             if let Some(field) = &field {
-                push_field(&mut name, field);
+                name = field_flight(&name, field);
             }
             let start = options.stale_for.map(|_| binding.pool().local.reads.copies.start(&name));
             FillEntry { key, field, name, start, needs_bytes }
@@ -113,11 +112,16 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
             .of_field(entry.field.clone())
     }
 
-    /// Keeps a copy of a value in the process, for when Redis is unavailable.
-    pub(super) fn keep(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
-        if let Some(start) = &entry.start
-            && !self.copies().is_recent(&entry.name, COPY_INTERVAL)
-        {
+    /// Keeps a copy of a value that was read, for when Redis is unavailable.
+    pub(super) fn keep_read(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
+        if entry.start.is_some() && !self.copies().is_recent(&entry.name, COPY_INTERVAL) {
+            self.keep_stored(entry, encoded);
+        }
+    }
+
+    /// Keeps a copy of a value that this fill stored. It replaces any earlier copy.
+    pub(super) fn keep_stored(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
+        if let Some(start) = &entry.start {
             // The age counts from now: the value is in Redis now, however long its loader took.
             self.copies().keep(&entry.name, encoded.into(), start, Instant::now());
         }
@@ -161,7 +165,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     }
 
     pub(super) fn decode(&self, entry: &FillEntry<S, V>, bytes: &[u8]) -> Result<V::Value> {
-        V::decode_whole(bytes).map_err(|problem| entry.key.explain(V::FORM.read, Error::decode(problem)))
+        V::decode_whole(bytes).map_err(|problem| entry.key.explain(V::FORM.read(), Error::decode(problem)))
     }
 
     /// Decodes the bytes of a value into a known value.
@@ -173,22 +177,6 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     ) -> Result<Known<V::Value>> {
         let value = self.decode(entry, &bytes)?;
         Ok(Known { value: Some(value), bytes: entry.needs_bytes.then_some(bytes), source })
-    }
-}
-
-/// Appends a field to the name of its hash. The result is not the name of any key: names that
-/// contain the marker of a companion key are reserved.
-fn push_field(name: &mut String, field: &[u8]) {
-    name.push_str(Companion::Fill.marker());
-    match str::from_utf8(field) {
-        Ok(field) => {
-            name.push('=');
-            name.push_str(field);
-        }
-        Err(_) => {
-            name.push('#');
-            field.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
-        }
     }
 }
 

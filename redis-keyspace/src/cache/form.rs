@@ -16,15 +16,26 @@ const MOST_ELEMENTS: usize = 1_000_000;
 /// The commands that read and store the values of a kind.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct FillForm {
-    /// The command that reads the whole value.
-    pub(crate) read: &'static str,
+pub enum FillForm {
+    /// The single value of a key.
+    Value,
+    /// A field of a hash.
+    Field,
+    /// All elements of a key, which are read and stored together.
+    Collection(CollectionForm),
+}
+
+/// The commands of a collection.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct CollectionForm {
+    /// The command that reads all elements.
+    pub(super) read: &'static str,
     /// Its arguments after the key.
     pub(super) range: &'static [&'static str],
-    /// The command that stores it.
-    pub(crate) write: &'static str,
+    /// The command that adds elements.
+    pub(super) write: &'static str,
     /// How many elements each entry has: 2 for fields with values, and for members with scores.
-    /// Zero for a single value.
     pub(super) width: usize,
     /// Whether the second element of each entry precedes the first one in the command.
     pub(super) is_reversed: bool,
@@ -33,30 +44,45 @@ pub struct FillForm {
 }
 
 impl FillForm {
-    /// A single value.
-    pub(super) const VALUE: Self =
-        Self { read: "GET", range: &[], write: "SET", width: 0, is_reversed: false, fields: &[] };
+    /// The command that reads the value.
+    pub(crate) const fn read(&self) -> &'static str {
+        match self {
+            Self::Value => "GET",
+            Self::Field => "HMGET",
+            Self::Collection(form) => form.read,
+        }
+    }
 
-    /// A collection that one command reads as a list of elements.
-    pub(super) const fn collection(read: &'static str, write: &'static str, width: usize) -> Self {
+    /// The command that stores it.
+    pub(crate) const fn write(&self) -> &'static str {
+        match self {
+            Self::Value => "SET",
+            Self::Field => "HSET",
+            Self::Collection(form) => form.write,
+        }
+    }
+
+    pub(super) const fn collection(&self) -> Option<&CollectionForm> {
+        match self {
+            Self::Collection(form) => Some(form),
+            Self::Value | Self::Field => None,
+        }
+    }
+
+    pub(super) const fn is_field(&self) -> bool {
+        matches!(self, Self::Field)
+    }
+}
+
+impl CollectionForm {
+    /// The form of a collection that one command reads as a list of elements.
+    pub(super) const fn new(read: &'static str, write: &'static str, width: usize) -> Self {
         Self { read, range: &[], write, width, is_reversed: false, fields: &[] }
     }
 
-    /// A field of a hash.
-    pub(super) const FIELD: Self = Self { read: "HMGET", write: "HSET", ..Self::VALUE };
-
-    /// Whether it is the single value of a key.
-    pub(super) fn is_single(&self) -> bool {
-        self.read == "GET"
-    }
-
-    /// Whether it is a field of a hash.
-    pub(super) fn is_field(&self) -> bool {
-        self.read == "HMGET"
-    }
-
-    pub(super) fn is_collection(&self) -> bool {
-        self.width > 0
+    /// Whether any field of a record has its own lifetime.
+    pub(super) fn has_lasting_fields(&self) -> bool {
+        self.fields.iter().any(|field| field.ttl.is_some())
     }
 
     /// Appends the commands that store these packed elements in a new key, as the script reads
@@ -122,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    fn words(form: FillForm, elements: &[&str], expiry: Expiry) -> String {
+    fn words(form: CollectionForm, elements: &[&str], expiry: Expiry) -> String {
         let (mut packed, mut args) = (Vec::new(), Args::default());
         elements.iter().for_each(|element| packed::push(&mut packed, element.as_bytes()));
         form.push_commands(&packed, expiry, &mut args).unwrap();
@@ -132,10 +158,10 @@ mod tests {
 
     #[test]
     fn a_collection_is_stored_with_its_lifetime() {
-        let set = FillForm::collection("SMEMBERS", "SADD", 1);
+        let set = CollectionForm::new("SMEMBERS", "SADD", 1);
         let second = Expiry::After(Duration::from_secs(1));
         assert_eq!(words(set, &["a", "b"], second), "SADD 2 a b PEXPIRE 1 1000");
-        let scores = FillForm { is_reversed: true, ..FillForm::collection("ZRANGE", "ZADD", 2) };
+        let scores = CollectionForm { is_reversed: true, ..CollectionForm::new("ZRANGE", "ZADD", 2) };
         assert_eq!(words(scores, &["a", "1", "b", "2"], Expiry::Never), "ZADD 4 1 a 2 b");
     }
 
@@ -146,7 +172,7 @@ mod tests {
             FieldMeta::new("b", &[]),
             FieldMeta::new("c", &[]).expiring(5),
         ];
-        let record = FillForm { fields: &FIELDS, ..FillForm::collection("HGETALL", "HSET", 2) };
+        let record = CollectionForm { fields: &FIELDS, ..CollectionForm::new("HGETALL", "HSET", 2) };
         let elements = ["a", "1", "b", "2", "c", "c"];
         assert_eq!(words(record, &elements, Expiry::Never), "HSET 6 a 1 b 2 c c HPEXPIRE 5 5 FIELDS 2 a c");
     }
@@ -155,7 +181,7 @@ mod tests {
     fn many_elements_are_several_commands() {
         let elements: Vec<String> = (0..10_001).map(|number| number.to_string()).collect();
         let elements: Vec<&str> = elements.iter().map(String::as_str).collect();
-        let hash = FillForm::collection("HGETALL", "HSET", 2);
+        let hash = CollectionForm::new("HGETALL", "HSET", 2);
         let text = words(hash, elements.get(..10_000).unwrap(), Expiry::Never);
         let counts: Vec<usize> = text
             .split("HSET ")

@@ -65,23 +65,26 @@ impl<S: Keyspace, V: FilledKind> Key<S, V> {
     /// exists is returned as it is, so a write that adds to a missing key hides what the loader
     /// would return: after a change of the source, delete the key.
     ///
-    /// An empty collection is returned and not stored. If the template declares `negative_ttl`, it
-    /// is remembered as a negative entry.
+    /// An empty collection is returned and not stored, and so is a record whose fields are all
+    /// `None`. If the template declares `negative_ttl`, it is remembered as a negative entry. The
+    /// variants for loaders that may find no value return `None` for it.
     ///
     /// # Errors
     ///
     /// Before the loader runs: those of any command; see [`ErrorKind`](crate::ErrorKind). Also
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the template declares `fills = false`, or
     /// if it is a collection without `fills = true`. If the keyspace declares `fills = false`, the
-    /// call does not compile. After a
-    /// [hard timeout](GetOrSet::hard_timeout): [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout).
-    /// If the loaders of two other callers failed:
-    /// [`LoaderFailed`](crate::ErrorKind::LoaderFailed).
+    /// call does not compile.
+    ///
+    /// After a [hard timeout](GetOrSet::hard_timeout):
+    /// [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout). If the loaders of two other callers
+    /// failed: [`LoaderFailed`](crate::ErrorKind::LoaderFailed).
     ///
     /// After the loader ran, only values that can never be stored are errors: a value without an
     /// encoding ([`Encode`](crate::ErrorKind::Encode)), a value larger than `max_value_bytes`
     /// ([`TooLarge`](crate::ErrorKind::TooLarge)), and a value with an invalid TTL
-    /// ([`InvalidInput`](crate::ErrorKind::InvalidInput)).
+    /// ([`InvalidInput`](crate::ErrorKind::InvalidInput)). On a server without TTLs of fields, a
+    /// record that declares one is another ([`MissingCommand`](crate::ErrorKind::MissingCommand)).
     ///
     /// # Cancellation
     ///

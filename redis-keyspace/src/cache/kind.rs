@@ -5,7 +5,7 @@ use std::hash::Hash as StdHash;
 
 use bytes::Bytes;
 
-use super::form::FillForm;
+use super::form::{CollectionForm, FillForm};
 use super::packed;
 use crate::client::WriteChecks;
 use crate::command::{Command, score_text};
@@ -35,31 +35,28 @@ pub trait FilledKind: Kind + Sized + sealed::SealedKind {
     #[doc(hidden)]
     const FORM: FillForm;
 
-    /// Whether a value may be empty. An empty collection does not exist in Redis.
-    #[doc(hidden)]
-    const HAS_EMPTY: bool = false;
-
-    /// Returns the empty value, if there is one.
+    /// Returns the value without any element, if there is one. It does not exist in Redis.
     #[doc(hidden)]
     #[must_use]
     fn empty() -> Option<Self::Value> {
         None
     }
 
-    /// Whether the value is the empty one.
-    #[doc(hidden)]
-    fn is_empty(_: &Self::Value) -> bool {
-        false
-    }
-
     /// Returns the command that reads the whole value.
     #[doc(hidden)]
     fn read_whole<S: Keyspace>(key: &Key<S, Self>) -> Command<Option<Self::Value>> {
         let decode = |_: &Request, replies: Replies| {
-            let bytes = packed::of_reply(read::one(replies)?)?;
-            bytes.map(|bytes| Self::decode_whole(&bytes)).transpose().map_err(Error::decode)
+            let elements = packed::elements(read::one(replies)?)?;
+            if elements.is_empty() {
+                return Ok(None);
+            }
+            Self::of_elements(elements).map(Some).map_err(Error::decode)
         };
-        Command::new::<S>(Self::FORM.read, Some(key.template()), Ok(Request::One(read_packet(key))), decode)
+        let request = Ok(Request::One(read_packet(key)));
+        Command::new::<S>(Self::FORM.read(), Some(key.template()), request, decode)
+            .repeatable()
+            .reading()
+            .on_replica()
             .on_target(key.redis().into())
     }
 
@@ -78,7 +75,19 @@ pub trait FilledKind: Kind + Sized + sealed::SealedKind {
     ///
     /// Fails if the bytes are not a value of this kind.
     #[doc(hidden)]
-    fn decode_whole(bytes: &[u8]) -> Result<Self::Value, DecodeError>;
+    fn decode_whole(bytes: &[u8]) -> Result<Self::Value, DecodeError> {
+        Self::of_elements(packed::parse(bytes)?.into_iter().map(Bytes::copy_from_slice).collect())
+    }
+
+    /// Decodes a collection from its elements. Kinds with one value decode that instead.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the elements are not a value of this kind.
+    #[doc(hidden)]
+    fn of_elements(_: Vec<Bytes>) -> Result<Self::Value, DecodeError> {
+        Err(DecodeError::new("a single value has no elements"))
+    }
 }
 
 pub(super) mod sealed {
@@ -97,7 +106,7 @@ pub(super) mod sealed {
 
 impl<V: SingleValue> FilledKind for V {
     type Value = V::Owned;
-    const FORM: FillForm = FillForm::VALUE;
+    const FORM: FillForm = FillForm::Value;
 
     #[inline]
     fn read_whole<S: Keyspace>(key: &Key<S, Self>) -> Command<Option<V::Owned>> {
@@ -113,50 +122,12 @@ impl<V: SingleValue> FilledKind for V {
     }
 }
 
-/// The methods of [`FilledKind`] that are the same for all kinds with several elements.
-macro_rules! by_elements {
-    () => {
-        fn read_whole<S: Keyspace>(key: &Key<S, Self>) -> Command<Option<Self::Value>> {
-            read_elements(key)
-        }
-
-        fn decode_whole(bytes: &[u8]) -> Result<Self::Value, DecodeError> {
-            decode_elements::<Self>(bytes)
-        }
-    };
-}
-
-/// A kind with several elements, which are read and stored together.
-trait Whole: FilledKind {
-    /// Decodes the value from its elements.
-    fn of_elements(elements: Vec<Bytes>) -> Result<Self::Value, DecodeError>;
-}
-
-fn read_elements<S: Keyspace, V: Whole>(key: &Key<S, V>) -> Command<Option<V::Value>> {
-    let decode = |_: &Request, replies: Replies| {
-        let elements = packed::elements(read::one(replies)?)?;
-        if elements.is_empty() {
-            return Ok(None);
-        }
-        V::of_elements(elements).map(Some).map_err(Error::decode)
-    };
-    let request = Ok(Request::One(read_packet(key)));
-    Command::new::<S>(V::FORM.read, Some(key.template()), request, decode)
-        .repeatable()
-        .reading()
-        .on_replica()
-        .on_target(key.redis().into())
-}
-
 /// Returns the command that reads the whole value.
 pub(super) fn read_packet<S, V: FilledKind>(key: &Key<S, V>) -> Packet {
-    let mut packet = Packet::new(V::FORM.read, Keys::One(key.text()));
-    V::FORM.range.iter().for_each(|argument| packet.args.push(argument.as_bytes()));
+    let mut packet = Packet::new(V::FORM.read(), Keys::One(key.text()));
+    let range = V::FORM.collection().map_or(&[][..], |form| form.range);
+    range.iter().for_each(|argument| packet.args.push(argument.as_bytes()));
     packet
-}
-
-fn decode_elements<V: Whole>(packed: &[u8]) -> Result<V::Value, DecodeError> {
-    V::of_elements(packed::parse(packed)?.into_iter().map(Bytes::copy_from_slice).collect())
 }
 
 /// Appends an element of the kind `T`.
@@ -182,25 +153,19 @@ fn pairs(elements: Vec<Bytes>) -> Result<impl ExactSizeIterator<Item = (Bytes, B
 
 impl<T: SingleValue> FilledKind for List<T> {
     type Value = Vec<T::Owned>;
-    const FORM: FillForm = FillForm { range: &["0", "-1"], ..FillForm::collection("LRANGE", "RPUSH", 1) };
-    const HAS_EMPTY: bool = true;
+    const FORM: FillForm = FillForm::Collection(CollectionForm {
+        range: &["0", "-1"],
+        ..CollectionForm::new("LRANGE", "RPUSH", 1)
+    });
 
     fn empty() -> Option<Self::Value> {
         Some(Vec::new())
-    }
-
-    fn is_empty(elements: &Self::Value) -> bool {
-        elements.is_empty()
     }
 
     fn encode_whole(elements: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
         elements.iter().try_for_each(|element| encode_element::<T>(element, (most, verifies), out))
     }
 
-    by_elements!();
-}
-
-impl<T: SingleValue> Whole for List<T> {
     fn of_elements(elements: Vec<Bytes>) -> Result<Self::Value, DecodeError> {
         elements.into_iter().map(T::decode_owned).collect()
     }
@@ -211,28 +176,16 @@ where
     T::Owned: Eq + StdHash,
 {
     type Value = HashSet<T::Owned>;
-    const FORM: FillForm = FillForm::collection("SMEMBERS", "SADD", 1);
-    const HAS_EMPTY: bool = true;
+    const FORM: FillForm = FillForm::Collection(CollectionForm::new("SMEMBERS", "SADD", 1));
 
     fn empty() -> Option<Self::Value> {
         Some(HashSet::new())
-    }
-
-    fn is_empty(members: &Self::Value) -> bool {
-        members.is_empty()
     }
 
     fn encode_whole(members: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
         members.iter().try_for_each(|member| encode_element::<T>(member, (most, verifies), out))
     }
 
-    by_elements!();
-}
-
-impl<T: SingleValue> Whole for Set<T>
-where
-    T::Owned: Eq + StdHash,
-{
     fn of_elements(elements: Vec<Bytes>) -> Result<Self::Value, DecodeError> {
         elements.into_iter().map(T::decode_owned).collect()
     }
@@ -240,19 +193,14 @@ where
 
 impl<T: SingleValue> FilledKind for SortedSet<T> {
     type Value = Vec<(T::Owned, f64)>;
-    const FORM: FillForm = FillForm {
+    const FORM: FillForm = FillForm::Collection(CollectionForm {
         range: &["0", "-1", "WITHSCORES"],
         is_reversed: true,
-        ..FillForm::collection("ZRANGE", "ZADD", 2)
-    };
-    const HAS_EMPTY: bool = true;
+        ..CollectionForm::new("ZRANGE", "ZADD", 2)
+    });
 
     fn empty() -> Option<Self::Value> {
         Some(Vec::new())
-    }
-
-    fn is_empty(members: &Self::Value) -> bool {
-        members.is_empty()
     }
 
     fn encode_whole(members: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
@@ -263,10 +211,6 @@ impl<T: SingleValue> FilledKind for SortedSet<T> {
         })
     }
 
-    by_elements!();
-}
-
-impl<T: SingleValue> Whole for SortedSet<T> {
     fn of_elements(elements: Vec<Bytes>) -> Result<Self::Value, DecodeError> {
         let scored = |(member, score): (Bytes, Bytes)| {
             let score: Option<f64> = str::from_utf8(&score).ok().and_then(|score| score.parse().ok());
@@ -283,15 +227,10 @@ where
     F::Owned: Eq + StdHash,
 {
     type Value = HashMap<F::Owned, V::Owned>;
-    const FORM: FillForm = FillForm::collection("HGETALL", "HSET", 2);
-    const HAS_EMPTY: bool = true;
+    const FORM: FillForm = FillForm::Collection(CollectionForm::new("HGETALL", "HSET", 2));
 
     fn empty() -> Option<Self::Value> {
         Some(HashMap::new())
-    }
-
-    fn is_empty(fields: &Self::Value) -> bool {
-        fields.is_empty()
     }
 
     fn encode_whole(fields: &Self::Value, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
@@ -301,13 +240,6 @@ where
         })
     }
 
-    by_elements!();
-}
-
-impl<F: SingleValue, V: SingleValue> Whole for Hash<F, V>
-where
-    F::Owned: Eq + StdHash,
-{
     fn of_elements(elements: Vec<Bytes>) -> Result<Self::Value, DecodeError> {
         let decoded = |(field, value)| Ok((F::decode_owned(field)?, V::decode_owned(value)?));
         pairs(elements)?.map(decoded).collect()
@@ -316,7 +248,14 @@ where
 
 impl<T: RecordFields> FilledKind for Record<T> {
     type Value = T;
-    const FORM: FillForm = FillForm { fields: T::FIELDS, ..FillForm::collection("HGETALL", "HSET", 2) };
+    const FORM: FillForm = FillForm::Collection(CollectionForm {
+        fields: T::FIELDS,
+        ..CollectionForm::new("HGETALL", "HSET", 2)
+    });
+
+    fn empty() -> Option<T> {
+        T::read_fields(&mut FieldReader::new::<T>(HashMap::new())).ok()
+    }
 
     fn encode_whole(record: &T, most: usize, verifies: bool, out: &mut Vec<u8>) -> Result<()> {
         let mut fields = FieldWriter::new(most, verifies);
@@ -327,14 +266,9 @@ impl<T: RecordFields> FilledKind for Record<T> {
                 packed::push(out, value);
             }
         }
-        // Without any value, the record does not exist in Redis, and nothing is stored.
         Ok(())
     }
 
-    by_elements!();
-}
-
-impl<T: RecordFields> Whole for Record<T> {
     fn of_elements(elements: Vec<Bytes>) -> Result<T, DecodeError> {
         T::read_fields(&mut FieldReader::new::<T>(pairs(elements)?.collect()))
     }

@@ -12,7 +12,6 @@ use super::fill::{Fill, LEADING, LoadingKey};
 use super::kind::FilledKind;
 use super::lease::{FillOutcome, Lease};
 use super::options::{Options, shortened};
-use super::progress::Ended;
 use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Leader, LoadStage};
@@ -33,8 +32,8 @@ pub(super) struct Led {
     pub(super) lease: Option<Lease>,
     /// The value to serve if the loader fails or takes too long.
     pub(super) stale: Option<Arc<[u8]>>,
-    /// Whether the task that loads the key already waits for this caller. Waiting for that task
-    /// would deadlock.
+    /// Whether this caller is a part of another load of the key, or that load waits for it. It must
+    /// not wait for that load, which would deadlock, so it loads the key itself.
     pub(super) is_self_wait: bool,
     /// The lease of a load that this caller replaces, after it has waited long enough.
     pub(super) instead_of: Option<Arc<str>>,
@@ -83,10 +82,24 @@ pub(super) struct Load<S, V: FilledKind> {
 /// find.
 pub(super) type Loading<'l, T> = BoxFuture<'l, Result<Vec<Option<T>>, LoadFailure>>;
 
+/// The outcome of a load for the caller that started it.
+pub(super) enum Ended<T> {
+    Loaded(Vec<Loaded<T>>),
+    Failed(FillError<LoadFailure>),
+    /// The load continues in the background.
+    Pending,
+}
+
 /// A loaded value, or its absence.
 pub(super) struct Loaded<T> {
     pub(super) value: Option<T>,
     pub(super) encoded: Option<Arc<[u8]>>,
+}
+
+impl<T> Loaded<T> {
+    pub(super) fn nothing() -> Self {
+        Self { value: None, encoded: None }
+    }
 }
 
 impl<S: Keyspace, V: FilledKind> Load<S, V> {
@@ -120,8 +133,7 @@ impl<S: Keyspace, V: FilledKind> Load<S, V> {
             },
         };
         let values = match loaded {
-            // An empty collection does not exist in Redis.
-            Ok(values) => values.into_iter().map(|value| value.filter(|value| !V::is_empty(value))),
+            Ok(values) => values,
             Err(error) => {
                 let cause = FailureCause::of(&error);
                 let failed = led.into_iter().map(|led| (led, cause.clone())).collect();
@@ -133,10 +145,28 @@ impl<S: Keyspace, V: FilledKind> Load<S, V> {
         let (mut good, mut failed) = (Vec::new(), Vec::new());
         for (led, value) in led.into_iter().zip(values) {
             let Some(entry) = fill.entries.get(led.index) else { continue };
-            match value.as_ref().map(|value| encode::<V>(&fill.binding, &led, value)).transpose() {
-                Ok(encoded) => good.push((led, Loaded { value, encoded: encoded.map(Arc::from) })),
+            let Some(value) = value else {
+                good.push((led, Loaded::nothing(), true));
+                continue;
+            };
+            match encode::<V>(&fill.binding, &led, &value) {
+                // An empty collection does not exist in Redis.
+                Ok((encoded, _)) if encoded.is_empty() && V::FORM.collection().is_some() => {
+                    good.push((led, Loaded::nothing(), true));
+                }
+                Ok((encoded, too_large)) => {
+                    let is_storable = too_large.is_none();
+                    too_large
+                        .into_iter()
+                        .for_each(|error| program_error.add(entry.key.explain(V::FORM.write(), error)));
+                    good.push((
+                        led,
+                        Loaded { value: Some(value), encoded: Some(encoded.into()) },
+                        is_storable,
+                    ));
+                }
                 Err(error) => {
-                    let error = entry.key.explain(V::FORM.write, error);
+                    let error = entry.key.explain(V::FORM.write(), error);
                     program_error.add(error.clone());
                     failed.push((led, FailureCause::Value(error)));
                 }
@@ -181,34 +211,36 @@ async fn fail<S: Keyspace, V: FilledKind>(fill: &Fill<S, V>, mut failed: Vec<(Le
     }
 }
 
-/// Stores the loaded values, and passes them to waiting callers.
+/// Stores the loaded values, and passes them to waiting callers. Each has a flag that says whether
+/// it may be stored.
 async fn store<S: Keyspace, V: FilledKind>(
     fill: &Fill<S, V>,
-    mut loaded: Vec<(Led, Loaded<V::Value>)>,
+    mut loaded: Vec<(Led, Loaded<V::Value>, bool)>,
     program_error: &mut ProgramError,
 ) -> Vec<Loaded<V::Value>> {
-    let degraded: Vec<_> = loaded.iter().map(|(led, _)| led.lease.is_none()).collect();
-    let (mut ends, mut stored, mut unused) = (Vec::new(), Vec::new(), Vec::new());
-    for (led, Loaded { value, encoded }) in &mut loaded {
+    let degraded: Vec<_> = loaded.iter().map(|(led, ..)| led.lease.is_none()).collect();
+    let (mut ends, mut sent, mut unused) = (Vec::new(), Vec::new(), Vec::new());
+    for (led, Loaded { value, encoded }, is_storable) in &mut loaded {
         let (Some(entry), Some(lease)) = (fill.entries.get(led.index), led.lease.take()) else { continue };
         let template = entry.key.template();
         let lifetime = fill.binding.lifetime(template);
         match outcome::<V>(&fill.options, template, lifetime, value.as_ref(), encoded.as_deref()) {
-            Some(outcome) => {
+            Some(outcome) if *is_storable => {
                 ends.push((lease, outcome));
-                stored.push((entry, encoded.clone()));
+                sent.push((entry, encoded.clone()));
             }
-            None => unused.push(lease),
+            _ => unused.push(lease),
         }
     }
     Lease::release(unused).await;
-    for ((entry, encoded), outcome) in stored.into_iter().zip(Lease::finish(ends).await) {
+    for ((entry, encoded), outcome) in sent.into_iter().zip(Lease::finish(ends).await) {
         match settle(fill, entry.key.template(), outcome) {
-            Ok(()) => encoded.iter().for_each(|encoded| fill.keep(entry, encoded)),
-            Err(error) => program_error.add(entry.key.explain(V::FORM.write, error)),
+            Ok(true) => encoded.iter().for_each(|encoded| fill.keep_stored(entry, encoded)),
+            Ok(false) => {}
+            Err(error) => program_error.add(entry.key.explain(V::FORM.write(), error)),
         }
     }
-    let hand_over = |((led, loaded), degraded): ((Led, Loaded<V::Value>), bool)| {
+    let hand_over = |((led, loaded, _), degraded): ((Led, Loaded<V::Value>, bool), bool)| {
         if let Some(leader) = led.leader {
             let value = loaded.encoded.clone();
             leader.finish(|| Some(LoadStage::Done { value, degraded }));
@@ -234,20 +266,21 @@ impl ProgramError {
     }
 }
 
-fn encode<V: FilledKind>(binding: &Binding, led: &Led, value: &V::Value) -> Result<Vec<u8>> {
+/// Returns the encoded value. With an error, it is too large to store, and only for waiting
+/// callers.
+fn encode<V: FilledKind>(binding: &Binding, led: &Led, value: &V::Value) -> Result<(Vec<u8>, Option<Error>)> {
     let mut bytes = Vec::new();
     match V::encode_whole(value, binding.checks.most, binding.checks.verifies, &mut bytes) {
-        // The value is too large to store, but waiting callers receive it in its encoded form.
         Err(error)
             if error.kind() == ErrorKind::TooLarge
                 && led.leader.as_ref().is_some_and(Leader::is_followed) =>
         {
             bytes.clear();
             V::encode_whole(value, usize::MAX, false, &mut bytes)?;
+            Ok((bytes, Some(error)))
         }
-        encoded => encoded?,
+        encoded => encoded.map(|()| (bytes, None)),
     }
-    Ok(bytes)
 }
 
 /// Returns what a load stores. `None` if the value is not stored.
@@ -281,31 +314,32 @@ fn outcome<'v, V: FilledKind>(
     Some(FillOutcome::Value { encoded, expiry, stale })
 }
 
-/// Counts the outcome of storing. Callers always receive the value, except after an error of the
-/// program, which is returned.
+/// Counts the outcome of storing, and returns whether the value was stored. Callers always receive
+/// it, except after an error of the program, which is returned.
 fn settle<S: Keyspace, V: FilledKind>(
     fill: &Fill<S, V>,
     template: &'static TemplateMeta,
     stored: Result<bool>,
-) -> Result<()> {
+) -> Result<bool> {
     match stored {
-        Ok(true) => Ok(()),
+        Ok(true) => Ok(true),
         Ok(false) => {
             super::fill::note(&fill.binding, template, |fills| &fills.superseded, "superseded");
             event!(debug, "loaded value not stored: the key was written meanwhile");
-            Ok(())
+            Ok(false)
         }
         Err(error) if is_program_error(&error) => Err(error),
         Err(error) => {
             super::fill::note(&fill.binding, template, |fills| &fills.not_stored, "not_stored");
             event!(warn, "loaded value could not be stored", error = %error);
-            Ok(())
+            Ok(false)
         }
     }
 }
 
 fn is_program_error(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Encode | ErrorKind::InvalidInput | ErrorKind::TooLarge)
+    use ErrorKind::{Encode, InvalidInput, MissingCommand, TooLarge};
+    matches!(error.kind(), Encode | InvalidInput | MissingCommand | TooLarge)
 }
 
 /// Runs a load in a background task.

@@ -120,7 +120,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
         let Some(bytes) = bytes else { return Finding::Nothing };
         match self.decode(entry, &bytes) {
             Ok(value) => {
-                self.keep(entry, &bytes);
+                self.keep_read(entry, &bytes);
                 let due = self.is_due(entry, &value, left);
                 Finding::Value { value, bytes, due }
             }
@@ -158,5 +158,5 @@ fn with_remaining<S: Keyspace, V: FilledKind>(key: &Key<S, V>, remaining: bool) 
         Ok((packed::of_reply(value)?, replies.next().map(read::to_int).transpose()?))
     };
     let request = Ok(Request::Pipeline(packets));
-    Command::new::<S>(V::FORM.read, Some(key.template()), request, decode).repeatable().reading()
+    Command::new::<S>(V::FORM.read(), Some(key.template()), request, decode).repeatable().reading()
 }

@@ -207,9 +207,10 @@ impl<S, V, I, L> GetOrSetMany<'_, S, V, I, L> {
         self
     }
 
-    /// Remembers for this long which ids the loader did not find. Has no effect for fields. The
-    /// template must declare `negative_ttl`. A call can only shorten it: a longer time is an
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error.
+    /// Remembers for this long which ids the loader did not find. The template must declare
+    /// `negative_ttl`. A call can only shorten it: a longer time is an
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error. Fields that the loader did not find
+    /// are never remembered, so the option changes nothing for them.
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.options.negative_ttl = Some(time);
         self
@@ -333,7 +334,7 @@ where
         options.call.resolve::<S>()?;
         return Ok(Vec::new());
     };
-    let command = if V::FORM.is_field() { V::FORM.read } else { "MGET" };
+    let command = if V::FORM.is_field() { V::FORM.read() } else { "MGET" };
     wanted.iter().try_for_each(|WantedValue { key, .. }| check_filled(command, key))?;
     let options = options.with_policy(first);
     options.check().map_err(|error| first.explain(command, error))?;

@@ -7,11 +7,11 @@ use futures_core::future::BoxFuture;
 use super::error::{FillError, LoadFailure};
 use super::fill::{Fill, Known, note};
 use super::kind::FilledKind;
-use super::load::{Load, Loaded, Loading, run_to_end, spawn};
+use super::load::{Ended, Load, Loaded, Loading, run_to_end, spawn};
 use super::loader::Loader;
 use super::lookup::ValueSource;
 use super::options::{Options, check_filled};
-use super::progress::{Ended, Engine, StartLoad, Starting};
+use super::progress::{Engine, StartLoad, Starting};
 use crate::client::Target;
 use crate::local::{Flights, LoadStage};
 use crate::schema::{Key, Keyspace, OnUnavailable};
@@ -25,10 +25,10 @@ pub(super) async fn fetch<S: Keyspace, V: FilledKind>(
     options: Option<Box<Options<V::Value>>>,
     loader: &mut (dyn StartLoad<S, V> + '_),
 ) -> Result<Known<V::Value>, FillError<LoadFailure>> {
-    check_filled(V::FORM.read, &key)?;
+    check_filled(V::FORM.read(), &key)?;
     let binding = match &options {
         Some(options) => {
-            options.check().map_err(|error| key.explain(V::FORM.read, error))?;
+            options.check().map_err(|error| key.explain(V::FORM.read(), error))?;
             options.call.resolve::<S>()?
         }
         None => Target::from(key.redis()).resolve(Some(S::META))?,
@@ -37,7 +37,7 @@ pub(super) async fn fetch<S: Keyspace, V: FilledKind>(
     let (mut failure, mut is_final) = (None, true);
     // The common case: no options, and the value exists. It takes one `GET` and no further
     // allocation.
-    let is_plain = options.is_none() && key.template().fills().is_plain_get() && !binding.is_disabled;
+    let is_plain = options.is_none() && key.template().fills().is_plain_read() && !binding.is_disabled;
     if is_plain {
         let read = V::read_whole(&key).on_target(Target::Bound(Arc::clone(&binding)));
         // A replica may not have the value yet, so only the master decides that it must be loaded.
@@ -99,7 +99,7 @@ impl<V: FilledKind, L: Loader<V>> OneLoader<V, L> {
 
 impl<S: Keyspace, V: FilledKind, L: Loader<V>> StartLoad<S, V> for OneLoader<V, L> {
     fn finds_none(&self) -> bool {
-        L::FINDS_NONE || V::HAS_EMPTY
+        L::FINDS_NONE || V::empty().is_some()
     }
 
     fn start(&mut self, load: Load<S, V>) -> Starting<'_, V::Value> {
@@ -140,9 +140,7 @@ async fn in_background<S: Keyspace, V: FilledKind>(
             Ok(value) => Ended::Loaded(vec![Loaded { value: Some(value), encoded: Some(bytes) }]),
             Err(error) => Ended::Failed(error.into()),
         },
-        Some(LoadStage::Done { value: None, .. }) => {
-            Ended::Loaded(vec![Loaded { value: None, encoded: None }])
-        }
+        Some(LoadStage::Done { value: None, .. }) => Ended::Loaded(vec![Loaded::nothing()]),
         // Not finished yet, or failed. The load has counted a failure itself.
         _ => Ended::Pending,
     }

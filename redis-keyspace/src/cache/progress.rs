@@ -9,19 +9,11 @@ use tokio::time::Instant;
 use super::error::{FillError, LoadFailure};
 use super::fill::{Fill, Known};
 use super::kind::FilledKind;
-use super::load::{Load, Loaded};
+use super::load::{Ended, Load};
 use super::lookup::ValueSource;
 use crate::error::Result;
 use crate::schema::Keyspace;
 use crate::time::from_now;
-
-/// The outcome of a load for the caller that started it.
-pub(super) enum Ended<T> {
-    Loaded(Vec<Loaded<T>>),
-    Failed(FillError<LoadFailure>),
-    /// The load continues in the background.
-    Pending,
-}
 
 pub(super) type Starting<'s, T> = BoxFuture<'s, Ended<T>>;
 

@@ -171,6 +171,8 @@ impl WatchSession {
             ));
         }
         self.check_slots(request)?;
+        let binding = Arc::clone(&self.binding);
+        let _forgetting = forget_copies(&binding, request);
         let outcome = self.send(request).await;
         let failure = match &outcome {
             Err(error) => may_be_repeated(error, true).then(|| error.clone()),

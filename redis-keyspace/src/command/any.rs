@@ -114,6 +114,9 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
 
     /// Removes the TTL, so that the key never expires. Returns whether the key had a TTL.
     ///
+    /// Loads of the key that are in flight do not store their values, and its stale copy is
+    /// deleted, as for [`expire`](Self::expire).
+    ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text, command::Ttl};
     /// # #[derive(Keyspace)]
@@ -141,7 +144,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One.
     pub fn persist(&self) -> Command<bool> {
         let () = V::STORED;
-        Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean)
+        Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean).ending_fills()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn answer(subject: &Subject, request: &Request, binding: &Binding) ->
     }
     // A read that starts after a write must not see a value that was loaded before it.
     for key in written(request) {
-        binding.pool().local.flights.end(&binding.wire_name(key.as_str()));
+        binding.pool().local.end_flights(&binding.wire_name(key.as_str()));
     }
     if request.requested().any(|packet| writes(packet.name)) {
         binding.counters.note_dropped(subject.template);

@@ -18,6 +18,9 @@ use crate::time::Expiry;
 /// By default, the TTL becomes the one of the template, counted from now. A template with
 /// `ttl = none` removes the TTL.
 ///
+/// With any other TTL, loads of the key that are in flight do not store their values, and its stale
+/// copy is deleted, as for [`expire`](Key::expire).
+///
 /// # Errors
 ///
 /// As for [`Key::get_ex`]. Invalid options are [`InvalidInput`](crate::ErrorKind::InvalidInput)
@@ -106,8 +109,10 @@ impl<S: Keyspace, V: SingleValue> CommandOptions for GetExOptions<S, V> {
             .with_call(std::mem::take(&mut self.call))
             .with_on_unavailable(self.on_unavailable)
             .reading();
+        // The declared TTL is also the one of a value that a fill stores.
+        let command = if is_declared { command } else { command.ending_fills() };
         // A time in the past deletes the value, so a second run would not find it.
-        if matches!(expiry, Expiry::At(_)) { command.ending_fills() } else { command.repeatable() }
+        if matches!(expiry, Expiry::At(_)) { command } else { command.repeatable() }
     }
 }
 

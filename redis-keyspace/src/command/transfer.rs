@@ -202,10 +202,9 @@ command_builder!(CopyTo<S, V> => bool, where S: Keyspace, V: Stored);
 
 /// Decodes the reply to `RENAME`. Redis reports a missing key as an error; here it is `false`.
 fn renamed(_: &Request, replies: Replies) -> Result<bool> {
-    match read::one(replies) {
-        Ok(Reply::Ok) => Ok(true),
-        Ok(reply) => read::to_bool(reply),
-        Err(error) if error.code() == Some("ERR") && error.to_string().contains("no such key") => Ok(false),
-        Err(error) => Err(error),
+    match read::one_unless(replies, |said| said.starts_with("ERR no such key"))? {
+        None => Ok(false),
+        Some(Reply::Ok) => Ok(true),
+        Some(reply) => read::to_bool(reply),
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct ServerFacts {
     /// The latest runs, with their ids.
     runs: Mutex<Vec<(String, ServerRun)>>,
     pub(crate) abilities: Abilities,
+    /// Whether the server refused a script that writes several keys.
+    refuses_scripts: AtomicBool,
     /// Whether the configuration permits only commands that every proxy accepts.
     is_login_plain: bool,
     pub(crate) connects: AtomicU64,
@@ -108,6 +110,7 @@ impl ServerFacts {
             closes_on_info: AtomicBool::new(false),
             runs: Mutex::default(),
             abilities: Abilities::default(),
+            refuses_scripts: AtomicBool::new(false),
             is_login_plain: settings.login == LoginMode::Plain,
             connects: AtomicU64::new(0),
             failed_connects: AtomicU64::new(0),
@@ -233,6 +236,18 @@ impl ServerFacts {
     /// Whether the server was a node of a cluster at the last login that asked.
     pub(crate) fn is_cluster(&self) -> bool {
         self.cluster.load(Ordering::Relaxed)
+    }
+
+    /// Whether a script for several commands of a batch may write only one key: while a slot of a
+    /// cluster is being moved, a command on several keys can fail, and a server refuses a script if
+    /// the user may not write one of its keys.
+    pub(super) fn merges_one_key(&self) -> bool {
+        self.is_cluster() || self.refuses_scripts.load(Ordering::Relaxed)
+    }
+
+    /// Records that the server refused a script that writes several keys.
+    pub(super) fn note_refused_script(&self) {
+        self.refuses_scripts.store(true, Ordering::Relaxed);
     }
 
     /// Returns the number of the configured node to connect to first.

@@ -18,7 +18,7 @@ use super::raw::RawConnection;
 use super::slot::{Slot, fresh, to_connect};
 use crate::config::Settings;
 use crate::error::{Budget, Error};
-use crate::protocol::{Replies, Request};
+use crate::protocol::{Merged, RefusedCommands, Replies, Reply, Request};
 use crate::sync::ClosedFlag;
 use crate::time::Deadline;
 
@@ -201,7 +201,7 @@ impl Own {
             self.check(request, namespace)?;
             let (script, merged) = match lane.plan(request) {
                 SendPlan::AsScript => (Some(request.as_script(namespace)?), None),
-                SendPlan::Unchanged => (None, request.merged(self.origin.facts.is_cluster())),
+                SendPlan::Unchanged => (None, request.merged(self.origin.facts.merges_one_key())),
                 SendPlan::Rejected(_) => (None, None),
             };
             let sent = script.as_ref().or(merged.as_ref().map(|merged| &merged.request)).unwrap_or(request);
@@ -210,6 +210,10 @@ impl Own {
                     let lost = |_| Err(Error::connection_lost("its driver has ended"));
                     let replies = receiver.await.unwrap_or_else(lost)?;
                     let replies = match &merged {
+                        // Boxed, because it is rare, and the futures of all requests contain it.
+                        Some(merged) if merged.is_refused(&replies) => {
+                            Box::pin(self.resend(merged, request, replies, &lane, namespace, deadline)).await
+                        }
                         Some(merged) => merged.separate(replies),
                         None if script.is_some() => request.replies_of_script(replies),
                         None => replies,
@@ -222,6 +226,30 @@ impl Own {
                 Submitted::NoLane => {}
             }
         }
+    }
+
+    /// Sends the commands of refused scripts by themselves. Returns the replies to the batch as if
+    /// it had not been merged.
+    async fn resend(
+        &self,
+        merged: &Merged,
+        batch: &Request,
+        replies: Replies,
+        lane: &Lane,
+        namespace: &str,
+        deadline: Deadline,
+    ) -> Replies {
+        self.origin.facts.note_refused_script();
+        let refused = merged.refused(batch, &replies);
+        let replies = merged.separate(replies);
+        let Some(RefusedCommands { request, places }) = refused else { return replies };
+        // Otherwise nothing is sent, and the commands have the error of the script.
+        let Submitted::Waiting(receiver) = lane.submit(&request, namespace, deadline) else { return replies };
+        let lost = |_| Err(Error::connection_lost("its driver has ended"));
+        let again = receiver.await.unwrap_or_else(lost).unwrap_or_else(|error| {
+            Replies::Many(places.iter().map(|_| Reply::failed(error.clone())).collect())
+        });
+        replies.with_replaced(&places, again)
     }
 
     async fn connected(&self, slot: &Slot, deadline: Deadline) -> Result<Lane, Error> {

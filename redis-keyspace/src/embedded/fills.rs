@@ -30,19 +30,27 @@ pub(super) fn register(server: &Server) {
                 (b"renew", [ms]) => fill.renew(number(ms)?),
                 (b"release", []) if fill.shared => Ok(Reply::Integer(1)),
                 (b"release", []) => fill.free().map(|()| Reply::Integer(1)),
-                (b"store", [ms, value, set @ ..]) => {
+                (b"store" | b"done", [ms, value, set @ ..]) => {
+                    if &what[..] == b"done" {
+                        fill.free()?;
+                    }
                     let mut command = vec![&b"SET"[..], key, value];
                     command.extend(set.iter().map(|word| &word[..]));
-                    fill.settle(number(ms)?, Some(value), |fill| fill.call(&command).map(drop))
+                    let set = |fill: &mut FillState<'_, '_, '_>| fill.call(&command).map(drop);
+                    fill.settle(number(ms)?, Some(value), set, |_| Ok(()))
                 }
                 (b"fields", [ms, renews, fields @ ..]) => fill.store_fields(ms, &renews[..] == b"1", fields),
                 (b"fill", [ms, copy, command, commands @ ..]) => {
                     fill.command = command;
-                    fill.settle(number(ms)?, Some(copy), |fill| fill.store_elements(commands))
+                    let write = |fill: &mut FillState<'_, '_, '_>| fill.write(&[]);
+                    fill.settle(number(ms)?, Some(copy), write, |fill| fill.store_elements(commands))
                 }
                 (b"absent", [ms, command @ ..]) => {
                     fill.command = command.first().map_or(b"GET", |command| &command[..]);
-                    fill.settle(number(ms)?, None, |fill| fill.call(&[b"UNLINK", fill.key]).map(drop))
+                    let ms = number(ms)?;
+                    let write =
+                        |fill: &mut FillState<'_, '_, '_>| if ms > 0.0 { fill.write(&[]) } else { Ok(()) };
+                    fill.settle(ms, None, write, |fill| fill.call(&[b"UNLINK", fill.key]).map(drop))
                 }
                 _ => Err(Reply::error("ERR unknown operation of the script")),
             }
@@ -170,7 +178,6 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
 
     /// Returns the value at the key, if there is one, and its digest.
     fn sight(&mut self) -> Result<(Option<Reply>, Vec<u8>), Reply> {
-        let digest = |bytes: &[u8]| Sha1::from(bytes).digest().to_string().into_bytes();
         if self.command == b"GET" {
             let current = bytes(self.call(&[b"GET", self.key])?)?;
             let sight = current.as_deref().map(digest).unwrap_or_default();
@@ -203,16 +210,25 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok((Some(Reply::Array(elements.into_iter().map(Reply::Bulk).collect())), sight))
     }
 
-    /// Stores fields of a hash. Each is a flag that says whether it replaces a value, its name, and
-    /// the value.
+    /// Stores fields of a hash. Each is the digest of the value that it replaces, if there is one,
+    /// its name, and the new value.
     fn store_fields(&mut self, ms: &[u8], renews: bool, fields: &[Bytes]) -> Result<Reply, Reply> {
         let starts = !ms.is_empty() && (renews || self.call(&[b"EXISTS", self.key])? == Reply::Integer(0));
         for field in fields.chunks(3) {
-            let [replaces, name, value] = field else {
+            let [seen, name, value] = field else {
                 return Err(Reply::error("ERR the script takes three words for each field"));
             };
-            let command: &[u8] = if &replaces[..] == b"1" { b"HSET" } else { b"HSETNX" };
-            self.call(&[command, self.key, name, value])?;
+            if seen.is_empty() {
+                self.call(&[b"HSETNX", self.key, name, value])?;
+                continue;
+            }
+            let there = self.call(&[b"HMGET", self.key, name])?;
+            if let Reply::Array(there) = there
+                && let [Reply::Bulk(there)] = there.as_slice()
+                && digest(there) == seen[..]
+            {
+                self.call(&[b"HSET", self.key, name, value])?;
+            }
         }
         if starts {
             self.call(&[b"PEXPIRE", self.key, ms])?;
@@ -252,13 +268,10 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         instead_of: Option<&[u8]>,
     ) -> Result<Reply, Reply> {
         let (current, sight) = self.sight()?;
-        let mut values = None;
+        let values = current.clone().filter(|_| self.command == b"HMGET");
         if looks {
-            let is_complete = match &current {
-                Some(Reply::Array(fields)) if self.command == b"HMGET" => {
-                    values.clone_from(&current);
-                    fields.iter().all(|value| *value != Reply::Nil)
-                }
+            let is_complete = match &values {
+                Some(Reply::Array(fields)) => fields.iter().all(|value| *value != Reply::Nil),
                 _ => true,
             };
             if let Some(current) = current
@@ -305,21 +318,22 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             self.call(&[b"HSET", mark_key, b"at", token])?;
             self.call(&[b"PEXPIRE", mark_key, MARK_LASTS])?;
         }
-        if self.is_void {
-            self.call(&[b"UNLINK", self.companion])?;
-        }
         let lives = match self.call(&[b"PTTL", self.key])? {
             Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives as f64),
             _ => b"0".to_vec(),
         };
         self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives])?;
-        self.call(&[b"HDEL", self.companion, b"absent", b"shared"])?;
+        let void: &[&[u8]] = if self.is_void { &[b"stale", b"kept"] } else { &[] };
+        let words = [&b"HDEL"[..], self.companion, b"absent", b"shared"];
+        self.call(&[&words, void].concat())?;
         self.keep(ms)?;
         answer(1, token)
     }
 
     fn renew(&mut self, ms: f64) -> Result<Reply, Reply> {
-        self.write(&[b"until", &self.at(ms)])?;
+        if self.left(self.until.as_ref())? < ms {
+            self.write(&[b"until", &self.at(ms)])?;
+        }
         self.keep(ms)?;
         Ok(Reply::Integer(1))
     }
@@ -328,14 +342,15 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         self.call(&[b"HDEL", self.companion, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
     }
 
-    /// Ends the fill and stores its outcome, unless the key has changed.
+    /// Ends the fill and stores its outcome, unless the key has changed. `first` runs before the
+    /// companion key is deleted, and `store` after it.
     fn settle(
         &mut self,
         ms: f64,
         copy: Option<&[u8]>,
+        first: impl FnOnce(&mut Self) -> Result<(), Reply>,
         store: impl FnOnce(&mut Self) -> Result<(), Reply>,
     ) -> Result<Reply, Reply> {
-        self.free()?;
         let sight = if self.command != b"GET" && self.seen.as_ref().is_some_and(Vec::is_empty) {
             let exists = self.call(&[b"EXISTS", self.key])? == Reply::Integer(1);
             if exists { b"any".to_vec() } else { Vec::new() }
@@ -345,8 +360,10 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         let ends = self.ends.as_ref().filter(|ends| sight.is_empty() && ends.as_slice() != b"0");
         let expired = ends.is_some() && self.left(ends)? <= 0.0;
         if self.seen.as_ref() != Some(&sight) && !expired {
+            self.free()?;
             return Ok(Reply::Integer(0));
         }
+        first(self)?;
         self.call(&[b"UNLINK", self.companion])?;
         store(self)?;
         if ms > 0.0 {
@@ -363,6 +380,10 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         Ok(Reply::Integer(1))
     }
+}
+
+fn digest(bytes: &[u8]) -> Vec<u8> {
+    Sha1::from(bytes).digest().to_string().into_bytes()
 }
 
 /// Appends the strings of a reply to a command that reads a whole collection.

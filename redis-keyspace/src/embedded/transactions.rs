@@ -88,7 +88,10 @@ pub(super) fn register(server: &Server) {
             let starts = match &lifetime {
                 Some(Kept { creates: true, .. }) => match is_absent(script, key) {
                     Ok(is_absent) => is_absent,
-                    Err(error) => return error,
+                    Err(error) => {
+                        replies.push(error);
+                        continue;
+                    }
                 },
                 lifetime => lifetime.is_some(),
             };
@@ -98,8 +101,9 @@ pub(super) fn register(server: &Server) {
             if let Some(Kept { replies, millis, .. }) = lifetime
                 && starts
                 && (wrote || !replies && !matches!(reply, Reply::Error(_)))
+                && let error @ Reply::Error(_) = script.call(&[b"PEXPIRE", key, millis])
             {
-                script.call(&[b"PEXPIRE", key, millis]);
+                reply = error;
             }
             if read_first.is_some() && wrote {
                 reply = Reply::Nil;

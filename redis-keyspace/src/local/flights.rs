@@ -155,9 +155,9 @@ impl Flights {
         true
     }
 
-    /// Stops callers from joining the load of a key, because the key was written.
-    pub(crate) fn end(&self, key: &str) {
-        self.shared.lock().remove(key);
+    /// Stops callers from joining the loads with these names, because their keys were written.
+    pub(crate) fn end(&self, is_written: impl Fn(&str) -> bool) {
+        self.shared.lock().retain(|name, _| !is_written(name));
     }
 
     /// Stops callers from joining any load in flight.

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | [`Remembered`] copies | a name and a value for each key that may be served stale | 16 MiB, names included |
 //! | [`Remembered`] generations | a name and a number for each group that was read | 2 MiB, names included |
-//! | [`Flights`] | a name for each load in flight | the calls, which hold their keys anyway, and the background loads: one for each key whose loader runs |
+//! | [`Flights`] | a name for each load in flight, of a key or of a field | the calls, which hold their keys anyway, and the background loads: one for each key whose loader runs |
 //! | [`Turns`] | a name for each key that tasks update or lock now | the calls and the lock guards |
 //! | queue of a shared connection | requests without a reply | `max_in_flight`, and `max_queued_bytes` for what is not written, keys included |
 //! | queue for a connection | requests without a connection | the same two limits |
@@ -36,6 +36,8 @@ pub(crate) use bound::{BindingConflict, BoundKeyspace, BoundKeyspaces};
 pub(crate) use flights::{Flights, Follower, Leader, LoadRole, LoadStage};
 pub(crate) use remembered::{ReadStart, Remembered};
 pub(crate) use turns::{Streak, Turn, Turns};
+
+use crate::key::Companion;
 
 /// The most bytes of stale copies, and the largest copy.
 const COPIES: u64 = 16 << 20;
@@ -72,6 +74,31 @@ impl Local {
     pub(crate) fn new(reads: Arc<DatabaseReads>) -> Self {
         Self { reads, ..Self::default() }
     }
+
+    /// Stops callers from joining the loads of a key and of its fields, because it was written.
+    pub(crate) fn end_flights(&self, key: &str) {
+        self.flights.end(|name| {
+            let rest = name.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(Companion::Fill.marker()))
+        });
+    }
+}
+
+/// Returns the name of the load of a field of a hash. It is not the name of any key: names that
+/// contain the marker of a companion key are reserved.
+pub(crate) fn field_flight(key: &str, field: &[u8]) -> String {
+    let mut name = format!("{key}{}", Companion::Fill.marker());
+    match str::from_utf8(field) {
+        Ok(field) => {
+            name.push('=');
+            name.push_str(field);
+        }
+        Err(_) => {
+            name.push('#');
+            field.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
+        }
+    }
+    name
 }
 
 impl Default for DatabaseReads {
@@ -87,6 +114,21 @@ impl Default for DatabaseReads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_write_ends_the_loads_of_the_key_and_of_its_fields() {
+        let local = Local::default();
+        let names =
+            ["a:1".to_owned(), field_flight("a:1", b"f"), field_flight("a:1", b"\xff"), "a:12".to_owned()];
+        let leads = |name: &String| match local.flights.join(name, 0) {
+            LoadRole::Leader(leader) => Some(leader),
+            LoadRole::Follower(_) | LoadRole::Latecomer(_) => None,
+        };
+        let _flying: Vec<_> = names.iter().map(leads).collect();
+        local.end_flights("a:1");
+        let ended: Vec<_> = names.iter().map(|name| leads(name).is_some()).collect();
+        assert_eq!(ended, [true, true, true, false]);
+    }
 
     /// Reads 600 MB of names.
     #[test]

@@ -1,5 +1,7 @@
 //! Writes of a batch that give their keys lifetimes, in one script instead of one for each.
 
+use std::collections::HashSet;
+
 use super::args::Args;
 use super::key_lifetime::KeyLifetime;
 use super::keys::Keys;
@@ -18,8 +20,8 @@ use crate::key::KeyText;
 /// `KEYS`: the keys, each of them once. `ARGV`: the plan; the lifetimes in milliseconds; and of
 /// each command its name and its arguments, without the key.
 ///
-/// The plan consists of characters, because each argument of a script costs the server more than
-/// the loop that reads them. The first one is the number of lifetimes; four follow for each
+/// The plan consists of characters, because an argument of a script costs the server more than the
+/// loop that reads a character. The first one is the number of lifetimes. Four follow for each
 /// command: its key, its lifetime, `1` if every write renews it, otherwise `0`, and the number of
 /// its arguments. `!` is zero, `"` is one, and so on.
 pub(crate) const KEPT_WRITES: &str = "\
@@ -61,6 +63,14 @@ const ZERO: u8 = b'!';
 pub(crate) struct Merged {
     pub(crate) request: Request,
     parts: Vec<MergedPart>,
+}
+
+/// Commands of a merged batch that did not run, because the server refused their script.
+pub(crate) struct RefusedCommands {
+    /// The commands, each by itself.
+    pub(crate) request: Request,
+    /// The positions of their replies.
+    pub(crate) places: Vec<usize>,
 }
 
 /// What a part of a merged batch is.
@@ -125,6 +135,75 @@ impl Merged {
         }
         Replies::Many(all)
     }
+
+    /// Whether the server refused a script because of its keys together: it checks the permissions
+    /// of all of them, and proxies of clusters their slots. None of its commands ran.
+    pub(crate) fn is_refused(&self, replies: &Replies) -> bool {
+        let mut place = 0;
+        self.parts.iter().any(|part| {
+            let reply = replies.as_slice().get(place);
+            place += part.replies();
+            matches!(part, MergedPart::Script(_)) && reply.is_some_and(is_refusal)
+        })
+    }
+
+    /// Returns the commands of refused scripts, so that each can be sent by itself. `batch` is the
+    /// whole batch. A command whose key a later command of the batch uses is not returned: it
+    /// would run after that one.
+    pub(crate) fn refused(&self, batch: &Request, replies: &Replies) -> Option<RefusedCommands> {
+        let Request::Batch(requests) = batch else { return None };
+        let mut refused: Vec<(usize, &Request)> = Vec::new();
+        let (mut later_keys, mut later_without_keys) = (HashSet::new(), false);
+        let (mut rest, mut answers) = (requests.as_slice(), replies.as_slice());
+        let mut place = requests.iter().map(Request::replies).sum::<usize>();
+        for part in self.parts.iter().rev() {
+            let (before, own) = rest.split_at_checked(rest.len().checked_sub(part.requests())?)?;
+            let (earlier, answer) = answers.split_at_checked(answers.len().checked_sub(part.replies())?)?;
+            (rest, answers) = (before, earlier);
+            place = place.checked_sub(own.iter().map(Request::replies).sum())?;
+            let packets = || own.iter().flat_map(Request::packets);
+            let keys = || packets().flat_map(|packet| packet.keys.as_slice());
+            let is_free = || !later_without_keys && keys().all(|key| !later_keys.contains(key.as_str()));
+            let is_script = matches!(part, MergedPart::Script(_));
+            match answer {
+                [reply] if is_script && is_refusal(reply) => {
+                    if is_free() {
+                        refused.extend(own.iter().enumerate().rev().map(|(nth, own)| (place + nth, own)));
+                    }
+                }
+                _ => {
+                    later_without_keys |= packets().any(|packet| packet.keys.as_slice().is_empty());
+                    later_keys.extend(keys().map(KeyText::as_str));
+                }
+            }
+        }
+        refused.reverse();
+        let places = refused.iter().map(|(place, _)| *place).collect();
+        let requests: Vec<_> = refused.into_iter().map(|(_, request)| request.clone()).collect();
+        (!requests.is_empty()).then_some(RefusedCommands { request: Request::Batch(requests), places })
+    }
+}
+
+impl MergedPart {
+    /// The number of requests of the batch that it consists of.
+    fn requests(&self) -> usize {
+        match *self {
+            Self::Unchanged(_) => 1,
+            Self::Script(count) => count,
+        }
+    }
+
+    /// The number of replies that the server sends for it.
+    fn replies(&self) -> usize {
+        match *self {
+            Self::Unchanged(count) => count,
+            Self::Script(_) => 1,
+        }
+    }
+}
+
+fn is_refusal(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(said) if said.starts_with("NOPERM") || said.starts_with("CROSSSLOT"))
 }
 
 /// Returns a command that can become a part of a script, its key and its lifetime.
@@ -253,6 +332,35 @@ mod tests {
         let separate = merged.separate(Replies::Many(vec![Reply::Array(vec![Reply::Int(1)]), Reply::Nil]));
         assert!(separate.as_slice()[..2].iter().all(Reply::is_error));
         assert_eq!(separate.as_slice().len(), 3);
+    }
+
+    #[test]
+    fn commands_of_a_refused_script_are_sent_again_if_no_later_command_uses_their_keys() {
+        let one = |key| write("SADD", key, &["m"], 1, false);
+        let get = || Request::One(Packet::new("GET", Keys::One(KeyText::Static("b"))));
+        let ping = || Request::One(Packet::new("PING", Keys::None));
+        let refusal = || Reply::Error("NOPERM x".to_owned());
+        let again = |batch: Vec<Request>, replies: Vec<Reply>| {
+            let batch = Request::Batch(batch);
+            let merged = batch.merged(false).unwrap();
+            merged.refused(&batch, &Replies::Many(replies)).map(|again| (again.places, words(&again.request)))
+        };
+        let (places, sent) =
+            again(vec![read(), one("a"), one("b"), read()], vec![Reply::Nil, refusal(), Reply::Nil]).unwrap();
+        assert_eq!(places, [1, 2]);
+        assert_eq!(sent.iter().filter(|word| *word == "SADD").count(), 2);
+        assert!(again(vec![one("a"), one("b"), get()], vec![refusal(), Reply::Nil]).is_none());
+        assert!(again(vec![one("a"), one("b"), ping()], vec![refusal(), Reply::Nil]).is_none());
+        assert!(
+            again(vec![one("a"), one("b"), read()], vec![Reply::Error("OOM x".to_owned()), Reply::Nil])
+                .is_none()
+        );
+        let done = Reply::Array(vec![Reply::Int(1), Reply::Int(1)]);
+        assert!(again(vec![one("a"), one("b"), read()], vec![done, Reply::Nil]).is_none());
+        // The second script is refused, too, so it is no later command.
+        let batch = vec![one("a"), one("b"), read(), one("b"), one("a")];
+        let (places, _) = again(batch, vec![refusal(), Reply::Nil, refusal()]).unwrap();
+        assert_eq!(places, [0, 1, 3, 4]);
     }
 
     #[test]

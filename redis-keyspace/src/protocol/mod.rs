@@ -46,6 +46,7 @@ pub(crate) use keys::{KeyCount, Keys};
 pub(crate) use lifetime::lifetime_word;
 #[cfg(feature = "embedded")]
 pub(crate) use merged::KEPT_WRITES;
+pub(crate) use merged::{Merged, RefusedCommands};
 pub(crate) use newer::{NewerCommand, ReplacedCommand};
 pub(crate) use packet::{Packet, PacketLifetime};
 pub(crate) use read::Decode;

@@ -51,11 +51,26 @@ const ASIDE: &str = "the command was executed, but fills of the key in flight co
 /// Returns the reply to a request of one command.
 #[inline]
 pub(crate) fn one(replies: Replies) -> Result<Reply> {
+    checked(first(replies)?)
+}
+
+/// Returns the reply to a request of one command, which may be an error.
+#[inline]
+fn first(replies: Replies) -> Result<Reply> {
     let reply = match replies {
         Replies::One(reply) | Replies::Two([reply, _]) => Some(reply),
         Replies::Many(replies) => replies.into_iter().next(),
     };
-    checked(reply.ok_or_else(|| Error::protocol("no reply to a command"))?)
+    reply.ok_or_else(|| Error::protocol("no reply to a command"))
+}
+
+/// Returns the reply to a request of one command. `None` if it is an error that means a result, and
+/// not a failure: the function recognizes its text.
+pub(crate) fn one_unless(replies: Replies, is_result: impl FnOnce(&str) -> bool) -> Result<Option<Reply>> {
+    match first(replies)? {
+        Reply::Error(said) if is_result(&said) => Ok(None),
+        reply => checked(reply).map(Some),
+    }
 }
 
 /// Returns the replies to several commands, including errors.

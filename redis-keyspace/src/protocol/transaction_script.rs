@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 /// milliseconds mean no lifetime.
 ///
 /// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
-/// servers since version 7.
+/// servers since version 7. If one of its own commands fails later, only the command of the caller
+/// that it belongs to has that error, because the others have run.
 ///
 /// Lua stores integers as floating-point numbers. A result that may have been rounded is an error.
 pub(crate) const TRANSACTION_SCRIPT: &str = "\
@@ -71,8 +72,9 @@ for _, command in ipairs(commands) do
   local reply = command[3] and redis.pcall(unpack(command[3]))
   if not reply then
     local creates = command[5] == 'create' or command[5] == 'to-create' or command[5] == 'store-create'
-    local starts = command[5] and (not creates or redis.call('EXISTS', command[4]) == 0)
-    reply = redis.pcall(unpack(command[1]))
+    local exists = creates and redis.pcall('EXISTS', command[4]) or 0
+    local starts = command[5] and exists == 0
+    reply = type(exists) == 'table' and exists or redis.pcall(unpack(command[1]))
     local failed = type(reply) == 'table' and reply.err
     local wrote = reply and reply ~= 0
     if command[3] and not failed then reply = false end
@@ -81,7 +83,10 @@ for _, command in ipairs(commands) do
       if type(ended) == 'table' then reply = ended end
     end
     local sets = command[5] == 'create' or command[5] == 'renew' or wrote
-    if starts and sets and not failed then redis.call('PEXPIRE', command[4], command[6]) end
+    if starts and sets and not failed then
+      local set = redis.pcall('PEXPIRE', command[4], command[6])
+      if type(set) == 'table' then reply = set end
+    end
   end
   for _, part in ipairs(type(reply) == 'table' and reply or {reply}) do
     if type(part) == 'number' and math.abs(part) >= 9007199254740992 then

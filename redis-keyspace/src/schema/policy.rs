@@ -143,8 +143,8 @@ impl FillPolicy {
         self.enabled
     }
 
-    /// Whether a lookup is a plain `GET`.
-    pub(crate) fn is_plain_get(&self) -> bool {
+    /// Whether a lookup only reads the value.
+    pub(crate) fn is_plain_read(&self) -> bool {
         self.stale_for.is_none() && self.early_refresh.is_none()
     }
 

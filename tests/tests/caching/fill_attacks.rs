@@ -1,13 +1,13 @@
 //! Attacks on fills, `once` and sweeps. Each of them once revealed a bug.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis_keyspace::cache::{FillError, ValueSource};
 use redis_keyspace::command::OnUnavailable;
-use redis_keyspace::{ErrorKind, Json, Key, Keyspace, Once, Raw, Redis, Text};
+use redis_keyspace::{ErrorKind, Json, Key, Keyspace, Once, Raw, Redis, Set, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{PATIENCE, RealServer, manager, pool_builder, within};
 use tokio::sync::Notify;
@@ -32,6 +32,8 @@ struct Keys {
     #[key("limited:{id}", hard_timeout = "1s")]
     limited: fn(id: u32) -> Text,
     featured: Text,
+    #[key("members:{id}", fills = true, negative_ttl = "1h")]
+    members: fn(id: u32) -> Set<u64>,
 }
 
 /// The same key in an older version of the program.
@@ -391,6 +393,25 @@ async fn a_value_that_is_too_large_is_loaded_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_value_that_is_too_large_and_awaited_does_not_stop_the_others() {
+    let redis = Redis::builder().embedded(Server::new()).max_value_bytes(4096).build().unwrap();
+    let key = |id| Keys::text(id).on(&redis);
+    let load = async |ids: Vec<u32>| {
+        tokio::time::sleep(2 * SECOND).await;
+        ids.into_iter().map(|id| (id, "a".repeat(if id == 2 { 5000 } else { 1 }))).collect::<Vec<_>>()
+    };
+    let waits = async {
+        tokio::time::sleep(SECOND).await;
+        key(2).get_or_set(|| async { unreachable!() }).await
+    };
+    let (many, awaited) = tokio::join!(Key::get_or_set_many([1, 2, 3], key, load).into_future(), waits);
+    assert_eq!(many.unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(awaited.unwrap().len(), 5000);
+    let stored = Key::get_many([1, 2, 3].map(key)).await.unwrap();
+    assert_eq!(stored, [Some("a".to_owned()), None, Some("a".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn followers_of_a_degraded_load_are_degraded() {
     let server = Server::new();
     let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
@@ -611,10 +632,61 @@ fn a_full_server_does_not_prevent_returning_the_value() {
     let server = RealServer::start();
     within(PATIENCE, async {
         let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
-        Keys::text(2).on(&redis).get_or_set(|| async { "a".to_owned() }).await.unwrap();
-        assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
-        let got = Keys::text(1).on(&redis).get_or_set(|| async { "a".to_owned() }).await;
-        assert_eq!(got.unwrap(), "a");
+        let text = || async { "a".to_owned() };
+        let members = || async { HashSet::from([7]) };
+        let key = |id| Keys::text(id).on(&redis);
+        let set = |id| Keys::members(id).on(&redis);
+        // The sweep marks of the templates exist.
+        key(2).get_or_set(text).await.unwrap();
+        set(2).get_or_set(members).await.unwrap();
+        let limit = |bytes: &str| assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", bytes]), "OK");
+        limit("1");
+        assert_eq!(key(1).set("a").await.unwrap_err().code(), Some("OOM"));
+        assert_eq!(key(1).get_or_set(text).await.unwrap(), "a");
+        assert_eq!(key(1).get().await.unwrap(), None, "the server is full");
+        assert_eq!(redis.stats().fills.not_stored, 1);
+        assert_eq!(set(1).get_or_set(members).await.unwrap(), HashSet::from([7]));
+        assert!(!set(1).exists().await.unwrap());
+        assert_eq!(redis.stats().fills.not_stored, 2);
+        // While the loader runs.
+        limit("0");
+        let got = key(3).get_or_set(|| async {
+            limit("1");
+            "a".to_owned()
+        });
+        assert_eq!((got.await.unwrap(), key(3).get().await.unwrap()), ("a".to_owned(), None));
+        assert_eq!(redis.stats().fills.not_stored, 3);
+        for (nth, loaded) in [HashSet::from([7]), HashSet::new()].into_iter().enumerate() {
+            limit("0");
+            set(3).sadd(&1).await.unwrap();
+            let load = || async {
+                limit("1");
+                loaded.clone()
+            };
+            assert_eq!(set(3).get_or_set(load).refresh().await.unwrap(), loaded);
+            assert_eq!(set(3).smembers().await.unwrap(), HashSet::from([1]), "the old one is still there");
+            assert_eq!(redis.stats().fills.not_stored, 4 + nth as u64);
+        }
+        limit("0");
+        assert_eq!(key(3).get_or_set(text).await.unwrap(), "a");
+        assert_eq!(key(3).get().await.unwrap().as_deref(), Some("a"));
+    });
+}
+
+#[test]
+fn a_full_server_keeps_the_result_of_work_that_has_run() {
+    let server = RealServer::start();
+    within(PATIENCE, async {
+        let redis = Redis::builder().url(&server.url()).unwrap().build().unwrap();
+        let limit = |bytes: &str| assert_eq!(server.redis_cli(&["CONFIG", "SET", "maxmemory", bytes]), "OK");
+        let work = || async {
+            limit("1");
+            "paid".to_owned()
+        };
+        assert_eq!(Keys::once(1).on(&redis).run(work).await.unwrap(), "paid");
+        let never = || async { panic!("the work has run, or the server is full") };
+        assert_eq!(Keys::once(1).on(&redis).run(never).await.unwrap(), "paid");
+        assert_eq!(Keys::once(2).on(&redis).run(never).await.unwrap_err().code(), Some("OOM"));
     });
 }
 

@@ -3,15 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use redis_keyspace::cache::FillError;
 use redis_keyspace::command::OnUnavailable;
-use redis_keyspace::{ErrorKind, Hash, Json, Keyspace, Redis, Text, catalog};
+use redis_keyspace::{ErrorKind, Hash, Json, Keyspace, Redis, RedisBuilder, Text, catalog};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{
-    CommandLog, PATIENCE, RealServer, both_servers, eventually, raw, shared_cluster, unique_namespace, wire,
-    within,
+    CommandLog, PATIENCE, RealServer, both_servers, eventually, raw, shared_cluster, shared_server,
+    unique_namespace, wire, within,
 };
 use tokio::sync::Notify;
 
@@ -275,6 +276,18 @@ both_servers! {
         assert_eq!(key.hget_or_set_many([6, 2, 8], even).await.unwrap(), [Some(60), Some(7), Some(80)]);
         assert_eq!(key.hget_many([6, 2, 8]).await.unwrap(), [Some(60), Some(7), Some(80)]);
         assert_eq!(redis.stats().fills.undecodable, 1);
+        // But not if another program replaced it meanwhile.
+        let _: () = raw(&redis, &["HSET", &name, "10", "ten", "12", "", "14", "x"]).await;
+        let load = |fields: Vec<u64>| {
+            let (redis, name) = (&redis, &name);
+            async move {
+                let _: () = raw(redis, &["HSET", name, "10", "11"]).await;
+                let _: () = raw(redis, &["HDEL", name, "14"]).await;
+                even(fields).await
+            }
+        };
+        assert_eq!(key.hget_or_set_many([10, 12, 14], load).await.unwrap(), [Some(100), Some(120), Some(140)]);
+        assert_eq!(key.hget_many([10, 12, 14]).await.unwrap(), [Some(11), Some(120), None]);
         let _: () = raw(&redis, &["SET", &wire(&Keys::prices(2)), "text"]).await;
         let error = Keys::prices(2).hget_or_set_many([2], unused).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WrongType);
@@ -299,6 +312,121 @@ fn a_value_that_is_too_large_does_not_stop_the_others() {
     });
 }
 
+/// A value that is too large is returned to a caller that waits for it, and the others are stored.
+async fn a_large_value_is_awaited(builder: RedisBuilder) {
+    let redis = builder.namespace(unique_namespace()).unwrap().max_value_bytes(5000).build().unwrap();
+    let (key, go) = (Keys::forever(1).on(&redis), Arc::new(Notify::new()));
+    let text = |field| if field == 3 { "x".repeat(5001) } else { "v".to_owned() };
+    let texts = move |fields: Vec<u64>| {
+        fields.into_iter().map(|field| (field, text(field))).collect::<HashMap<_, _>>()
+    };
+    let leader = tokio::spawn({
+        let (key, go) = (key.clone(), Arc::clone(&go));
+        async move {
+            let load = |fields| {
+                let go = Arc::clone(&go);
+                async move {
+                    go.notified().await;
+                    texts(fields)
+                }
+            };
+            key.hget_or_set_many([2, 3, 4], load).await
+        }
+    });
+    eventually("the leader loads", async || redis.stats().fills.misses == 3).await;
+    let follower = tokio::spawn({
+        let key = key.clone();
+        async move { key.hget_or_set_many([3, 6], async |fields| texts(fields)).await }
+    });
+    eventually("the follower waits", async || redis.stats().fills.misses == 4).await;
+    go.notify_one();
+    assert_eq!(leader.await.unwrap().unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(follower.await.unwrap().unwrap(), [Some("x".repeat(5001)), Some("v".to_owned())]);
+    let stored: BTreeSet<u64> = key.hkeys().await.unwrap().into_iter().collect();
+    assert_eq!(stored, BTreeSet::from([2, 4, 6]));
+}
+
+#[test]
+fn a_value_that_is_too_large_and_awaited_does_not_stop_the_others() {
+    within(PATIENCE, async {
+        a_large_value_is_awaited(Redis::builder().embedded(Server::new())).await;
+        a_large_value_is_awaited(Redis::builder().url(&shared_server().url()).unwrap()).await;
+    });
+}
+
+/// A caller that arrives after a load has started asks whether its lease is still held.
+async fn late_callers(mut log: CommandLog) {
+    let key = Keys::prices(1);
+    let (loading, go) = (Notify::new(), Notify::new());
+    let all = |fields: Vec<u64>| fields.into_iter().map(|field| (field, 1)).collect::<HashMap<_, _>>();
+    let load = async |fields| {
+        loading.notify_one();
+        go.notified().await;
+        all(fields)
+    };
+    let mut sent = Vec::new();
+    let late = async {
+        loading.notified().await;
+        let asks = |sent: &[String]| sent.iter().filter(|command| command.contains(" peek ")).count();
+        let release = async {
+            eventually("the late caller asks", async || {
+                sent.extend(log.take());
+                asks(&sent) > 0
+            })
+            .await;
+            go.notify_one();
+        };
+        let (values, ()) = tokio::join!(key.hget_or_set_many(0..100, unused).into_future(), release);
+        sent.extend(log.take());
+        assert_eq!(asks(&sent), 1, "the fields share one lease");
+        values
+    };
+    let (first, late) = tokio::join!(key.hget_or_set_many(0..100, &load).into_future(), late);
+    assert_eq!(first.unwrap(), vec![Some(1); 100]);
+    assert_eq!(late.unwrap(), vec![Some(1); 100]);
+}
+
+#[test]
+fn late_callers_ask_once_on_the_embedded_server() {
+    CommandLog::on_embedded(late_callers);
+}
+
+#[test]
+fn late_callers_ask_once_on_a_real_server() {
+    CommandLog::on_real(late_callers);
+}
+
+/// Without a server, no lease says that the hash was written.
+#[test]
+fn a_write_on_a_disabled_handle_ends_the_loads_of_all_fields() {
+    within(PATIENCE, async {
+        let redis = Redis::disabled();
+        let (loads, go) = (&AtomicU32::new(0), &Notify::new());
+        let fill = || {
+            let load = async move |fields: Vec<u64>| {
+                let nth = loads.fetch_add(1, Ordering::SeqCst) + 1;
+                go.notified().await;
+                fields.into_iter().map(|field| (field, nth)).collect::<HashMap<_, _>>()
+            };
+            let mut filling = Keys::prices(1).on(&redis).hget_or_set_many([2, 4], load).into_future();
+            // Nothing is sent, so it loads or waits at once.
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(filling.as_mut().poll(&mut context).is_pending());
+            filling
+        };
+        let first = fill();
+        let same = fill();
+        assert_eq!(loads.load(Ordering::SeqCst), 1, "callers share a load");
+        assert!(!Keys::prices(1).on(&redis).hdel(&2).await.unwrap());
+        let second = fill();
+        assert_eq!(loads.load(Ordering::SeqCst), 2, "the loaded values may be older than the write");
+        go.notify_waiters();
+        assert_eq!(first.await.unwrap(), [Some(1), Some(1)]);
+        assert_eq!(same.await.unwrap(), [Some(1), Some(1)]);
+        assert_eq!(second.await.unwrap(), [Some(2), Some(2)]);
+    });
+}
+
 async fn commands(mut log: CommandLog) {
     let key = Keys::prices(1);
     key.hget_or_set_many([2], even).await.unwrap();
@@ -311,7 +439,7 @@ async fn commands(mut log: CommandLog) {
     assert!(begin.starts_with(&format!("{script} begin ")), "{begin}");
     assert!(begin.ends_with(" 30000 share 1  HMGET 3 4"), "{begin}");
     assert!(fields.starts_with(&format!("{script} fields ")), "{fields}");
-    assert!(fields.ends_with(" 3600000 0 0 4 40"), "{fields}");
+    assert!(fields.ends_with(" 3600000 0  4 40"), "{fields}");
     key.hget_or_set_many([4, 2], unused).await.unwrap();
     assert_eq!(log.take(), ["HMGET fields:prices:{1} 4 2"]);
 }

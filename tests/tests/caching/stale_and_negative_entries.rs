@@ -173,6 +173,55 @@ fn an_option_that_is_not_declared_is_refused_before_any_io() {
     });
 }
 
+/// The copies that a process keeps for an outage are values that Redis held.
+#[test]
+fn only_stored_values_are_kept_for_an_outage() {
+    let real = RealServer::start();
+    let embedded = Server::new();
+    within(PATIENCE, async {
+        let builders =
+            [Redis::builder().url(&real.url()).unwrap(), Redis::builder().embedded(embedded.clone())];
+        for (nth, builder) in builders.into_iter().enumerate() {
+            let redis = builder.retries(0).build().unwrap();
+            let [superseded, refreshed, written] = [1, 2, 3].map(|id| Keys::kept(id).on(&redis));
+            let load = || async {
+                let name = superseded.to_string();
+                // Another process writes and deletes the key.
+                raw::<u32>(&redis, &["UNLINK", &format!("{name}%fill{{{name}}}")]).await;
+                raw::<u32>(&redis, &["DEL", &name]).await;
+                "old".to_owned()
+            };
+            assert_eq!(superseded.get_or_set(load).await.unwrap(), "old");
+            assert_eq!(redis.stats().fills.superseded, 1);
+            // A value that replaces one that was kept moments ago.
+            for value in ["first", "second"] {
+                let load = || async { value.to_owned() };
+                assert_eq!(refreshed.get_or_set(load).refresh().await.unwrap(), value);
+            }
+            written.get_or_set(|| async { "old".to_owned() }).await.unwrap();
+            redis
+                .watch(Keys::plain(1).on(&redis), |tx| {
+                    let written = written.clone();
+                    async move {
+                        assert!(tx.run(written.set("new").only_if_present()).await?);
+                        Ok(Some(written.exists()))
+                    }
+                })
+                .await
+                .unwrap();
+            if nth == 0 {
+                real.kill();
+            } else {
+                embedded.refuse_connections(true);
+                embedded.disconnect_all();
+            }
+            assert_eq!(copy(&superseded).await, None, "the value was not stored");
+            assert_eq!(copy(&refreshed).await.as_deref(), Some("second"));
+            assert_eq!(copy(&written).await, None, "a transaction wrote the key");
+        }
+    });
+}
+
 /// A process reads through one pool and writes through another one.
 #[test]
 fn pools_of_one_database_see_each_others_writes() {

@@ -13,8 +13,8 @@ use redis_keyspace::{
     ErrorKind, Hash, Json, Key, Keyspace, List, Record, Redis, Set, SortedSet, Text, catalog,
 };
 use redis_keyspace_tests::{
-    CommandLog, PATIENCE, RealServer, both_servers, eventually, raw, shared_cluster, unique_namespace, wire,
-    within,
+    CommandLog, PATIENCE, RealServer, both_servers, eventually, is_available, raw, shared_cluster,
+    unique_namespace, wire, within,
 };
 use tokio::sync::Notify;
 
@@ -30,6 +30,22 @@ struct Profile {
 #[derive(Debug, Default, PartialEq, Record)]
 struct Sparse {
     name: Option<String>,
+}
+
+/// A record with a field that has a lifetime.
+#[derive(Clone, Debug, PartialEq, Record)]
+struct Visit {
+    user: u64,
+    #[record(ttl = "1m")]
+    token: Option<String>,
+}
+
+/// Not in the catalog, whose rules name only commands that every server has.
+#[derive(Keyspace)]
+#[keyspace(prefix = "visits", ttl = "1h")]
+struct Visits {
+    #[key("{id}", fills = true)]
+    visit: fn(id: u32) -> Record<Visit>,
 }
 
 #[derive(Keyspace)]
@@ -58,6 +74,10 @@ struct Keys {
     forever: fn(id: u32) -> SortedSet<u64>,
     #[key("plain:{id}", hash_tag = id)]
     plain: fn(id: u32) -> Set<u64>,
+    #[key("queue:{id}", hash_tag = id, ttl = none)]
+    queue: fn(id: u32) -> List<Text>,
+    #[key("remembered:{id}", hash_tag = id, fills = true, negative_ttl = "1h")]
+    remembered: fn(id: u32) -> Record<Sparse>,
     #[key("text:{id}", hash_tag = id)]
     text: fn(id: u32) -> Text,
 }
@@ -192,11 +212,24 @@ async fn writes_of_lists(redis: &Redis) {
         key.lmove(Left, &other, Right),
         Key::lmpop([key.clone()], Left),
         Key::lmpop([key.clone()], Left).count(2),
-        key.lpop().block(Duration::from_millis(1)),
-        Key::lmpop([key.clone()], Left).block(Duration::from_millis(1)),
+        key.persist(),
         key.del(),
         redis.transaction((key.lpop(), key.rpush("x"))),
     );
+    // A fill that begins during the wait would not end when an element is taken.
+    let brief = Duration::from_millis(1);
+    let unfilled = Keys::queue(3);
+    for error in [
+        key.lpop().block(brief).await.unwrap_err(),
+        Key::lmpop([key.clone()], Left).block(brief).await.unwrap_err(),
+        key.lmove(Left, &unfilled, Right).block(brief).await.unwrap_err(),
+        unfilled.lmove(Left, &key, Right).block(brief).await.unwrap_err(),
+        Keys::scores(3).zpop_max().block(brief).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("`fills = true`"), "{error}");
+    }
+    assert_eq!(unfilled.lpop().block(brief).await.unwrap(), None);
 }
 
 async fn writes_of_sets(redis: &Redis) {
@@ -241,7 +274,6 @@ async fn writes_of_sorted_sets(redis: &Redis) {
         key.zpop_max_many(2),
         Key::zunion([key.clone()]).store(&key),
         key.zrange(..2).store(&key),
-        key.zpop_max().block(Duration::from_millis(1)),
         key.del(),
     );
 }
@@ -311,7 +343,7 @@ async fn an_empty_collection_is_not_stored() {
     fills(&Keys::list(5), texts(&["a"])).await;
     assert_eq!(Keys::list(5).get_or_set(|| async { vec![] }).refresh().await.unwrap(), texts(&[]));
     assert!(!Keys::list(5).exists().await.unwrap());
-    // Records are never empty, but a loader may find none.
+    // A loader may find no record.
     let key = Keys::profile(5);
     assert_eq!(key.get_or_set_optional(|| async { None }).await.unwrap(), None);
     assert_eq!(
@@ -321,6 +353,58 @@ async fn an_empty_collection_is_not_stored() {
     assert!(key.exists().await.unwrap());
     assert_eq!(Keys::sparse(5).get_or_set(|| async { Sparse::default() }).await.unwrap(), Sparse::default());
     assert!(!Keys::sparse(5).exists().await.unwrap());
+    // A record without any value is an empty collection.
+    for _ in 0..2 {
+        let load = || async {
+            loads.fetch_add(1, Ordering::Relaxed);
+            Sparse::default()
+        };
+        let loaded = Keys::remembered(5).get_or_set(load).lookup().await.unwrap();
+        assert_eq!((loaded.value, loaded.source), (Sparse::default(), ValueSource::Absent));
+        assert_eq!(Keys::remembered(5).get_or_set_optional(|| async { unreachable!() }).await.unwrap(), None);
+    }
+    assert_eq!(loads.load(Ordering::Relaxed), 2);
+}
+
+/// A record that a server can't store leaves the old one unchanged.
+async fn lifetimes_of_fields() {
+    let key = Visits::visit(6);
+    let visit = |user| Visit { user, token: None };
+    let with_token = |user| async move { Visit { token: Some("token".to_owned()), ..visit(user) } };
+    assert_eq!(key.get_or_set(|| async { visit(1) }).await.unwrap(), visit(1));
+    let refreshed = key.get_or_set(|| with_token(2)).refresh().await;
+    let loaded = Visits::visit(7).get_or_set(|| with_token(3)).await;
+    if is_available(&refreshed, &["HPEXPIRE"]).await {
+        assert_eq!(key.load().await.unwrap().unwrap(), with_token(2).await);
+        assert_eq!(Visits::visit(7).load().await.unwrap(), Some(loaded.unwrap()));
+        return;
+    }
+    assert_eq!(key.load().await.unwrap(), Some(visit(1)));
+    assert_eq!(loaded.unwrap_err().kind(), ErrorKind::MissingCommand);
+    assert!(!Visits::visit(7).exists().await.unwrap());
+}
+
+/// The TTL of the last write counts.
+async fn a_removed_ttl_stays_removed() {
+    let key = Keys::text(6);
+    key.set("old").await.unwrap();
+    let load = || async {
+        assert!(key.persist().await.unwrap());
+        "new".to_owned()
+    };
+    assert_eq!(key.get_or_set(load).refresh().await.unwrap(), "new");
+    assert_eq!((key.get().await.unwrap().as_deref(), key.ttl().await.unwrap()), (Some("old"), Ttl::NoExpiry));
+    for (left, read) in [(Some(MINUTE), key.get_ex().ttl(MINUTE)), (None, key.get_ex().persist())] {
+        let read = std::sync::Mutex::new(Some(read));
+        let load = || async {
+            let read = read.lock().unwrap().take().unwrap();
+            assert_eq!(read.await.unwrap().as_deref(), Some("old"));
+            "new".to_owned()
+        };
+        assert_eq!(key.get_or_set(load).refresh().await.unwrap(), "new");
+        assert_eq!(key.ttl().await.unwrap().remaining().is_some(), left.is_some());
+        assert!(key.ttl().await.unwrap().remaining() <= left);
+    }
 }
 
 async fn a_failed_or_dropped_load_stores_nothing() {
@@ -434,6 +518,7 @@ async fn everything(redis: Redis) {
     reads(&redis).await;
     an_empty_collection_is_not_stored().await;
     a_failed_or_dropped_load_stores_nothing().await;
+    a_removed_ttl_stays_removed().await;
 }
 
 #[test]
@@ -446,6 +531,10 @@ fn on_a_cluster() {
 both_servers! {
     async fn all_kinds_and_writes(redis: Redis) {
         everything(redis).await;
+    }
+
+    async fn fields_with_lifetimes(_redis: Redis) {
+        lifetimes_of_fields().await;
     }
 
     async fn other_programs(redis: Redis) {
@@ -616,7 +705,7 @@ fn the_catalog_says_which_collections_are_filled() {
     assert_eq!((fills("hash"), fills("plain"), fills("text")), (true.into(), ().into(), ().into()));
     let snapshot = CATALOG.to_snapshot();
     assert!(snapshot.contains("whole:hash:{{{id}}} = Hash<Text, u64>"), "{snapshot}");
-    assert_eq!(snapshot.matches("fills: true").count(), 10, "{snapshot}");
+    assert_eq!(snapshot.matches("fills: true").count(), 11, "{snapshot}");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use redis_keyspace::command::{Ttl, U};
-use redis_keyspace::embedded::Server;
+use redis_keyspace::embedded::{Fault, Server};
 use redis_keyspace::geo::Position;
 use redis_keyspace::{Keyspace, Redis, RedisBuilder, Set, Text};
-use redis_keyspace_tests::{PATIENCE, both_servers, raw, wire, within};
+use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, raw, wire, within};
 
 use crate::Keys;
 
@@ -249,4 +249,69 @@ fn the_lifetime_of_a_handle_applies() {
             assert_eq!(forever.ttl().await.unwrap(), Ttl::NoExpiry, "the template's own lifetime stays");
         }),
     );
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "allowed", ttl = "1h")]
+struct Allowed {
+    set: fn(id: u64) -> Set<u64>,
+}
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "forbidden", ttl = "1h")]
+struct Forbidden {
+    set: fn(id: u64) -> Set<u64>,
+}
+
+/// The server checks the permissions on all keys of a script before it runs any of it.
+#[test]
+fn a_forbidden_key_fails_only_its_own_command() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let rules = ["reset", "on", ">pass", "+@all", "~allowed:*"];
+        server.redis_cli(&[&["ACL", "SETUSER", "app"], &rules[..]].concat());
+        let builder = Redis::builder().host("127.0.0.1").port(server.port()).username("app").password("pass");
+        let redis = builder.build().unwrap();
+        let (allowed, forbidden) = (Allowed::set(1).on(&redis), Forbidden::set(1).on(&redis));
+        for id in 1..=2 {
+            let batch = (allowed.sadd(&id), forbidden.sadd(&id), Allowed::set(2).on(&redis).scard());
+            let (one, other, count) = redis.batch(batch).each().await.unwrap();
+            assert_eq!((one.unwrap(), count.unwrap()), (true, 0));
+            assert_eq!(other.unwrap_err().code(), Some("NOPERM"));
+        }
+        // The commands still run in order.
+        let batch = (allowed.sadd(&3), forbidden.sadd(&3), allowed.sadd(&4), allowed.scard());
+        let (three, other, four, count) = redis.batch(batch).each().await.unwrap();
+        assert_eq!((three.unwrap(), four.unwrap(), count.unwrap()), (true, true, 4));
+        assert_eq!(other.unwrap_err().code(), Some("NOPERM"));
+    });
+}
+
+#[test]
+fn the_commands_of_a_refused_script_are_sent_by_themselves() {
+    within(PATIENCE, async {
+        for said in
+            ["NOPERM No permissions to access a key", "CROSSSLOT Keys in request don't hash to the same slot"]
+        {
+            let server = Server::new();
+            let redis = Redis::with_embedded_server(server.clone());
+            let (one, other) = (Allowed::set(1).on(&redis), Forbidden::set(1).on(&redis));
+            assert_eq!(one.scard().await.unwrap(), 0);
+            let refused = server.inject(Fault::error(said).on("EVAL").times(1));
+            let (added, same, count) =
+                redis.batch((one.sadd(&1), other.sadd(&1), one.sadd(&2))).await.unwrap();
+            assert_eq!((added, same, count, refused.hits()), (true, true, true, 1));
+            assert_eq!((one.scard().await.unwrap(), other.scard().await.unwrap()), (2, 1));
+            // A command that uses one of their keys has run already, so they would run too late.
+            let server = Server::new();
+            let redis = Redis::with_embedded_server(server.clone());
+            let (one, other) = (Allowed::set(1).on(&redis), Forbidden::set(1).on(&redis));
+            assert_eq!(one.scard().await.unwrap(), 0);
+            let _refused = server.inject(Fault::error(said).on("EVAL").times(1));
+            let batch = redis.batch((one.sadd(&1), other.sadd(&1), one.scard())).each();
+            let (added, same, count) = batch.await.unwrap();
+            assert!(added.is_err() && same.is_err());
+            assert_eq!((count.unwrap(), one.scard().await.unwrap()), (0, 0));
+        }
+    });
 }

@@ -19,6 +19,7 @@ mod lifetimes;
 mod limits;
 mod lists;
 mod permissions;
+mod promised_results;
 mod rankings;
 mod record_fields;
 mod record_updates;

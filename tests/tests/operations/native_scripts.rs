@@ -211,6 +211,9 @@ async fn fill_collections(redis: &Redis) {
     for names in [["one", "two"], ["two", "three"]] {
         hash.hget_or_set_many(names.map(str::to_owned), load).await.unwrap();
     }
+    // A value that can't be decoded is replaced.
+    hash.raw("HSET").arg("one").arg(b"\xff").writes().query::<i64>().await.unwrap();
+    hash.hget_or_set_many(["one".to_owned()], load).await.unwrap();
 }
 
 /// Runs a job until it is a dead letter. It takes long, so that it is renewed.
@@ -600,6 +603,49 @@ fn a_script_deletes_only_its_own_keys() {
             assert_eq!(shown(&reply), "[1]");
             assert_eq!(client.call(&["EXISTS", "bystander"]).unwrap(), Reply::Integer(1));
         }
+    }
+}
+
+#[test]
+fn a_renewal_does_not_shorten_a_lease() {
+    let (runs, mut servers) = start();
+    let is_begin = |run: &&Run| matches!(run.arguments.as_slice(), [what, .., mode, _] if what == b"begin" && mode == b"share");
+    let begin = runs.iter().find(is_begin).expect("fills begin").clone();
+    let token = begin.arguments[1].clone();
+    let renew =
+        |ms: &str| Run { arguments: vec![b"renew".to_vec(), token.clone(), ms.into()], ..begin.clone() };
+    for client in &mut servers.clients {
+        client.call(&["FLUSHALL"]).unwrap();
+        client.call(&begin.command()).unwrap();
+        let until = |client: &mut Client| {
+            let Reply::Bytes(until) = client.call(&words(&[b"HGET", &begin.keys[1], b"until"])).unwrap()
+            else {
+                panic!("there is a lease")
+            };
+            String::from_utf8(until).unwrap().parse::<u64>().unwrap()
+        };
+        let first = until(client);
+        assert_eq!(client.call(&renew("1").command()).unwrap(), Reply::Integer(1));
+        assert_eq!(until(client), first);
+        assert_eq!(client.call(&renew("100000000").command()).unwrap(), Reply::Integer(1));
+        assert!(until(client) > first);
+    }
+}
+
+/// Without MULTI, the other commands have run and keep their replies.
+#[test]
+fn a_lifetime_that_can_not_be_set_is_an_error_of_its_command() {
+    let (runs, mut servers) = start();
+    let is_transaction = |run: &&Run| run.script.windows(11).any(|part| part == b"commands[#c");
+    let script = runs.iter().find(is_transaction).expect("transactions run").script.clone();
+    let words = ["1", "1", "1", "create 9223372036854775807", "SADD", "m", "1", "1", "0", "", "INCR"];
+    let arguments = words.map(|word| word.as_bytes().to_vec()).into();
+    let run = Run { script, keys: vec![b"set".to_vec(), b"count".to_vec()], arguments };
+    for client in &mut servers.clients {
+        client.call(&["FLUSHALL"]).unwrap();
+        let Reply::Array(replies) = client.call(&run.command()).unwrap() else { panic!("two replies") };
+        let [Reply::Error(error), Reply::Integer(1)] = replies.as_slice() else { panic!("{replies:?}") };
+        assert!(error.to_string().contains("invalid expire time"), "{error}");
     }
 }
 

@@ -55,7 +55,7 @@ async fn ask_for_fields(
     let places = std::slice::from_ref(hash);
     let mut replies = Asking { places, tokens: vec![token], asked: Some(asked) }.await;
     let reply = replies.pop().unwrap_or_else(|| Err(unexpected()));
-    match reply.and_then(|reply| hash.answer_for_fields(fields.len(), mode, reply)) {
+    match reply.and_then(|reply| hash.answer_for_fields(fields.len(), mode, looks, reply)) {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) => fields.iter().map(|_| Err(error.clone())).collect(),
     }

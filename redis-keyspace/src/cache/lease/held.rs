@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sha1_smol::Sha1;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -33,8 +34,8 @@ pub(crate) enum FillOutcome<'v> {
 pub(crate) struct Lease {
     held: Arc<HeldLease>,
     field: Option<Bytes>,
-    /// Whether the field is replaced although it has a value, which can't be decoded.
-    replaces: bool,
+    /// The digest of the value of the field that is replaced, because it can't be decoded.
+    replaces: Option<String>,
 }
 
 /// A lease that is renewed in the background until it is dropped.
@@ -65,13 +66,14 @@ impl LeasePlace {
         let mut of_fields: Option<Arc<HeldLease>> = None;
         let with_lease = |(place, answer): (&Self, Result<LeaseAnswer<Grant>>)| {
             Ok(match answer.map_err(|error| place.explain(error))? {
-                LeaseAnswer::Leads(grant, stale) => {
+                LeaseAnswer::Leads(mut grant, stale) => {
+                    let replaces = grant.replaces.take().map(|value| Sha1::from(&value).digest().to_string());
                     let new = || Arc::new(HeldLease::new(place.clone(), grant));
                     let held = match place.field {
                         Some(_) => Arc::clone(of_fields.get_or_insert_with(new)),
                         None => new(),
                     };
-                    LeaseAnswer::Leads(Lease { held, field: place.field.clone(), replaces: !looks }, stale)
+                    LeaseAnswer::Leads(Lease { held, field: place.field.clone(), replaces }, stale)
                 }
                 LeaseAnswer::Value(bytes) => LeaseAnswer::Value(bytes),
                 LeaseAnswer::Absent => LeaseAnswer::Absent,
@@ -89,7 +91,7 @@ impl LeasePlace {
 }
 
 impl HeldLease {
-    fn new(place: LeasePlace, Grant { token, lasts }: Grant) -> Self {
+    fn new(place: LeasePlace, Grant { token, lasts, .. }: Grant) -> Self {
         let token: Arc<str> = token.into();
         let renewal = Handle::try_current()
             .ok()
@@ -108,7 +110,7 @@ impl Lease {
     pub(crate) async fn finish(ends: Vec<(Self, FillOutcome<'_>)>) -> Vec<Result<bool>> {
         let mut outcomes: Vec<Result<bool>> = ends.iter().map(|_| Err(unexpected())).collect();
         let mut endings: Vec<Ending> = Vec::new();
-        for ((nth, (lease, outcome)), place) in ends.into_iter().enumerate().zip(&mut outcomes) {
+        for ((nth, (lease, outcome)), result) in ends.into_iter().enumerate().zip(&mut outcomes) {
             let added = match &lease.field {
                 Some(field) => lease.add_field(field, &outcome, nth, &mut endings),
                 None => lease.finish_call(&outcome).map(|call| {
@@ -118,9 +120,9 @@ impl Lease {
             };
             match added {
                 Ok(true) => {}
-                Ok(false) => *place = Ok(true),
+                Ok(false) => *result = Ok(true),
                 // Nothing is sent for this key. Dropping the lease releases it.
-                Err(error) => *place = Err(lease.held.place.explain(error)),
+                Err(error) => *result = Err(lease.held.place.explain(error)),
             }
         }
         let Some(first) = endings.first() else { return outcomes };
@@ -129,7 +131,7 @@ impl Lease {
         for (Ending { held, of, .. }, reply) in endings.into_iter().zip(place.run(calls, false).await) {
             // After an error, dropping the lease releases it, so that no other caller waits for it.
             held.ended.store(reply.is_ok(), Ordering::Relaxed);
-            let stored = reply.map_err(|error| held.place.explain(error)).and_then(is_stored);
+            let stored = reply.map_err(|error| held.place.explain_store(error)).and_then(is_stored);
             for nth in of {
                 if let Some(outcome) = outcomes.get_mut(nth) {
                     *outcome = stored.clone();
@@ -163,7 +165,7 @@ impl Lease {
             }
         };
         if let Some(ending) = endings.get_mut(index) {
-            ending.call.args.push(if self.replaces { b"1" } else { b"0" });
+            ending.call.args.push(self.replaces.as_deref().unwrap_or_default().as_bytes());
             ending.call.args.push(field);
             ending.call.args.push(encoded);
             ending.of.push(nth);
@@ -174,8 +176,8 @@ impl Lease {
     fn finish_call(&self, outcome: &FillOutcome<'_>) -> Result<ScriptCall> {
         let place = &self.held.place;
         let kept = |time: Duration| millis(time.min(LONGEST_KEPT));
-        match outcome {
-            FillOutcome::Value { encoded, expiry, stale } if place.form.is_collection() => {
+        match (outcome, place.form.collection()) {
+            (FillOutcome::Value { encoded, expiry, stale }, Some(form)) => {
                 let mut call = place.call(b"fill", &self.held.token);
                 // A copy is one value, so it must not be larger than values may be.
                 let most = place.binding.pool().settings.sizes().value;
@@ -183,17 +185,18 @@ impl Lease {
                 call.args.push_int(kept(stale)?);
                 call.args.push(if stale.is_zero() { b"" } else { encoded });
                 place.push_read(&mut call.args);
-                place.form.push_commands(encoded, *expiry, &mut call.args)?;
+                form.push_commands(encoded, *expiry, &mut call.args)?;
                 Ok(call)
             }
-            FillOutcome::Value { encoded, expiry, stale } => {
-                let mut call = place.call(b"store", &self.held.token);
+            (FillOutcome::Value { encoded, expiry, stale }, None) => {
+                let operation: &[u8] = if place.is_work() { b"done" } else { b"store" };
+                let mut call = place.call(operation, &self.held.token);
                 call.args.push_int(kept(*stale)?);
                 call.args.push(encoded);
                 expiry.push_for_set(&mut call.args)?;
                 Ok(call)
             }
-            FillOutcome::Absent(time) => {
+            (FillOutcome::Absent(time), _) => {
                 let mut call = place.call(b"absent", &self.held.token);
                 call.args.push_int(kept(*time)?);
                 place.push_read(&mut call.args);

@@ -1,5 +1,6 @@
 //! Where the leases of a key are stored, and the requests for them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use super::script::SCRIPT;
 use crate::cache::form::FillForm;
 use crate::cache::packed;
-use crate::client::{Binding, Observed, Subject};
+use crate::client::{Binding, Observed, Subject, missing_command};
 use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
 use crate::protocol::{Args, Keys, Reply, ScriptCall, read};
@@ -68,6 +69,8 @@ pub(crate) enum LeaseAnswer<L> {
 pub(super) struct Grant {
     pub(super) token: String,
     pub(super) lasts: Duration,
+    /// The value that the field has, if it can't be used.
+    pub(super) replaces: Option<Bytes>,
 }
 
 /// Where a key's leases are stored on the server, and the options of requests for them.
@@ -79,7 +82,7 @@ pub(crate) struct LeasePlace {
     mark: Option<KeyText>,
     subject: Subject,
     timeout: Duration,
-    /// How long leases last, if not the default.
+    /// How long leases last, if they are for work that must not run twice.
     lasts: Option<Duration>,
     /// The token of a lease to take over even though it is held.
     instead_of: Option<Arc<str>>,
@@ -105,7 +108,7 @@ impl LeasePlace {
             timeout,
             lasts: None,
             instead_of: None,
-            form: FillForm::VALUE,
+            form: FillForm::Value,
             field: None,
         }
     }
@@ -115,6 +118,11 @@ impl LeasePlace {
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
         self
+    }
+
+    /// Whether the lease is for work that must not run twice.
+    pub(super) fn is_work(&self) -> bool {
+        self.lasts.is_some()
     }
 
     /// Sets the commands that read and store the value.
@@ -159,7 +167,7 @@ impl LeasePlace {
         call.args.push_int(self.lasts(mode).as_millis());
         call.args.push(mode.name());
         call.args.push(if looks { b"1" } else { b"0" });
-        if self.instead_of.is_some() || !self.form.is_single() {
+        if self.instead_of.is_some() || !matches!(self.form, FillForm::Value) {
             call.args.push(self.instead_of.as_deref().unwrap_or_default().as_bytes());
         }
         self.push_read(&mut call.args);
@@ -168,8 +176,8 @@ impl LeasePlace {
 
     /// Appends the name of the command that reads the key, unless it is `GET`.
     pub(super) fn push_read(&self, args: &mut Args) {
-        if !self.form.is_single() {
-            args.push(self.form.read.as_bytes());
+        if !matches!(self.form, FillForm::Value) {
+            args.push(self.form.read().as_bytes());
         }
     }
 
@@ -228,6 +236,16 @@ impl LeasePlace {
         if error.code() == Some("NOPERM") { error.explained(RIGHTS) } else { error }
     }
 
+    /// The same for the error of a call that stores a value.
+    pub(super) fn explain_store(&self, error: Error) -> Error {
+        match self.form.collection() {
+            Some(form) if form.has_lasting_fields() => {
+                self.explain(missing_command(error, "HPEXPIRE", &self.binding, &self.key))
+            }
+            _ => self.explain(error),
+        }
+    }
+
     /// Reads the reply to a request for a lease.
     pub(super) fn answer(&self, mode: LeaseMode, reply: Reply) -> Result<LeaseAnswer<Grant>> {
         let Reply::Array(parts) = reply else { return Err(unexpected()) };
@@ -252,7 +270,7 @@ impl LeasePlace {
                     bytes().and_then(|token| String::from_utf8(token.into()).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();
                 if whose == 1 || mode == LeaseMode::Share {
-                    Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode) }, stale))
+                    Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode), replaces: None }, stale))
                 } else {
                     Ok(LeaseAnswer::Held { token, stale })
                 }
@@ -261,11 +279,13 @@ impl LeasePlace {
         }
     }
 
-    /// Reads the reply to a request for the lease of this many fields.
+    /// Reads the reply to a request for the lease of this many fields. Without `looks`, their
+    /// values can't be used.
     pub(super) fn answer_for_fields(
         &self,
         count: usize,
         mode: LeaseMode,
+        looks: bool,
         reply: Reply,
     ) -> Result<Vec<LeaseAnswer<Grant>>> {
         let Reply::Array(parts) = reply else { return Err(unexpected()) };
@@ -282,15 +302,14 @@ impl LeasePlace {
             _ => return Err(unexpected()),
         };
         let token = String::from_utf8(token.into()).map_err(|_| unexpected())?;
-        let values = match parts.nth(1) {
-            Some(Reply::Array(values)) => values,
-            // The values were not asked for.
-            _ => (0..count).map(|_| Reply::Nil).collect(),
-        };
+        let Some(Reply::Array(values)) = parts.nth(1) else { return Err(unexpected()) };
         let answer = |value| {
             Ok(match read::to_bytes(value)? {
-                Some(bytes) => LeaseAnswer::Value(bytes),
-                None => LeaseAnswer::Leads(Grant { token: token.clone(), lasts: self.lasts(mode) }, None),
+                Some(bytes) if looks => LeaseAnswer::Value(bytes),
+                replaces => {
+                    let grant = Grant { token: token.clone(), lasts: self.lasts(mode), replaces };
+                    LeaseAnswer::Leads(grant, None)
+                }
             })
         };
         values.into_iter().map(answer).collect()
@@ -299,13 +318,27 @@ impl LeasePlace {
     /// Returns whether the leases with these tokens are still held.
     pub(crate) async fn are_held(asked: &[(Self, Arc<str>)]) -> Result<Vec<bool>> {
         let Some((first, _)) = asked.first() else { return Ok(Vec::new()) };
-        let calls = asked.iter().map(|(place, token)| place.call(b"peek", token)).collect();
-        let holders = first.run(calls, true).await;
+        // The fields of a hash share its lease.
+        let mut leases: Vec<&(Self, Arc<str>)> = Vec::new();
+        let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+        let of_asked: Vec<usize> = asked
+            .iter()
+            .map(|asked| {
+                let (place, token) = asked;
+                *places.entry((place.key.as_str(), &**token)).or_insert_with(|| {
+                    leases.push(asked);
+                    leases.len() - 1
+                })
+            })
+            .collect();
+        let calls = leases.iter().map(|(place, token)| place.call(b"peek", token)).collect();
         let is_held = |((place, token), holder): (&(Self, Arc<str>), Result<Reply>)| {
             let holder = holder.map_err(|error| place.explain(error))?;
             Ok(matches!(holder, Reply::Bulk(holder) if holder == token.as_bytes()))
         };
-        asked.iter().zip(holders).map(is_held).collect()
+        let holders = first.run(calls, true).await;
+        let held: Vec<bool> = leases.into_iter().zip(holders).map(is_held).collect::<Result<_>>()?;
+        Ok(of_asked.into_iter().map(|nth| held.get(nth).copied().unwrap_or_default()).collect())
     }
 }
 

@@ -7,23 +7,26 @@ use crate::protocol::LuaScript;
 ///
 /// - `begin`, a time in milliseconds, a mode, `1` to read the key first, and optionally the token
 ///   of a lease to take over even though it is held, and the command that reads the key, if it is
-///   not `GET`. Acquires the lease. If another caller holds
-///   it, mode `share` joins that lease, `force` takes it over, and `wait`, `try` and `work` leave
-///   it alone. Returns `{0, value}`, `{1, token, stale}` for a lease of the caller, `{2, token,
-///   stale}` for a lease of another holder, `{3}` for a key known to have no value, and in mode
-///   `work` `{4, version}` for a companion key of another format version.
-/// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`;
-///   `fill`, that time, the stale copy, the command that reads the collection, and the commands
-///   that store it, each with its name, the number of its arguments after the key, and these; or
-///   `absent`, the time in milliseconds to remember that no value exists, and optionally the
-///   command that reads the key. All return 1. They return 0 and do nothing if the lease ended or
-///   the key changed. If a command of `fill` fails, the collection is deleted: a part of it would
-///   look like the whole.
+///   not `GET`. Acquires the lease. If another caller holds it, mode `share` joins that lease,
+///   `force` takes it over, and `wait`, `try` and `work` leave it alone. Returns `{0, value}` for a
+///   key that has a value, `{1, token, stale}` for a lease of the caller, and `{2, token, stale}`
+///   for a lease of another holder. Returns `{3}` for a key known to have no value. In mode `work`,
+///   returns `{4, version}` for a companion key of another format version.
+/// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`.
+/// - `done`, with the same arguments: the result of work that must not run twice.
+/// - `fill`, that time, the stale copy, the command that reads the collection, and the commands
+///   that store it, each with its name, the number of its arguments after the key, and these. If
+///   the server lacks `HPEXPIRE`, changes nothing. If a command fails, deletes the collection: a
+///   part of it would look like the whole.
+/// - `absent`, the time in milliseconds to remember that no value exists, and optionally the
+///   command that reads the key. Like `store`, `done` and `fill`, it returns 1. They return 0 and
+///   do nothing if the lease ended or the key changed.
 /// - `fields`, the lifetime of the hash in milliseconds or nothing, `1` if every write renews it,
-///   and for each field `1` to replace its value or `0` to keep it, its name, and the value.
-///   Returns 1, and keeps a lease that other callers joined; or 0 if the lease ended. For fields,
-///   the command of `begin` is `HMGET`, followed by their names, and the lists that it returns end
-///   with their values if the key is read first.
+///   and for each field three values: the digest of the value to replace, or nothing if the field
+///   had none; its name; and the new value. A field with any other value keeps it. Returns 1 and
+///   keeps a lease that other callers joined, or returns 0 if the lease ended. For fields, the
+///   command of `begin` is `HMGET`, followed by their names. The lists that it returns end with the
+///   values of the fields.
 /// - `renew`, a time in milliseconds; or `release`, which keeps a lease that other callers joined.
 ///   Both return whether the lease was held.
 /// - `peek` returns the token of the holder.
@@ -41,6 +44,10 @@ use crate::protocol::LuaScript;
 /// has another version. So a later version of this library can change the meaning of the fields:
 /// loading a value twice is harmless. The work of a `Once` must not run twice, so mode `work`
 /// returns an error instead.
+///
+/// A full server rejects a command that needs memory only if the script has written nothing before
+/// it. So the first write of each operation is such a command, and a fill does not store what the
+/// application itself could not. Only `done` stores its value nevertheless.
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -79,17 +86,25 @@ local function digest(there, command)
   if command == 'HGETALL' or command == 'SMEMBERS' then table.sort(entries) end
   return redis.sha1hex(table.concat(entries))
 end
+local function lacking(...)
+  if not redis.acl_check_cmd then
+    redis.call('HPTTL', KEYS[1], 'FIELDS', 1, '')
+    return
+  end
+  local known, permitted = pcall(redis.acl_check_cmd, ...)
+  if not known then return 'ERR unknown command ' .. (...) end
+  if not permitted then return 'NOPERM no permission to run ' .. (...) .. '; nothing was stored' end
+end
 local what, token = ARGV[1], ARGV[2]
 if what == 'peek' then return lease or false end
 if what == 'begin' then
   local ms, mode = tonumber(ARGV[3]), ARGV[4]
   local command = ARGV[7] or 'GET'
   local there = look(command)
-  local values
+  local values = command == 'HMGET' and there or nil
   if ARGV[5] == '1' then
     local complete = there
     if command == 'HMGET' then
-      values = there
       for i = 1, #there do complete = complete and there[i] end
     end
     if complete then return {0, there} end
@@ -114,17 +129,17 @@ if what == 'begin' then
     redis.call('HSET', KEYS[3], 'at', mark)
     redis.call('PEXPIRE', KEYS[3], '2592000000')
   end
-  if void then redis.call('UNLINK', KEYS[2]) end
   local lives = there and redis.call('PTTL', KEYS[1]) or 0
   write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0')
-  redis.call('HDEL', KEYS[2], 'absent', 'shared')
+  redis.call('HDEL', KEYS[2], 'absent', 'shared', unpack(void and {'stale', 'kept'} or {}))
   keep(ms)
   return {1, token, stale, values}
 end
 if lease ~= token then return 0 end
 if what == 'renew' then
-  write('until', at(tonumber(ARGV[3])))
-  keep(tonumber(ARGV[3]))
+  local ms = tonumber(ARGV[3])
+  if left(beside[3]) < ms then write('until', at(ms)) end
+  keep(ms)
   return 1
 end
 if what == 'release' then
@@ -134,13 +149,31 @@ end
 if what == 'fields' then
   local starts = ARGV[3] ~= '' and (ARGV[4] == '1' or redis.call('EXISTS', KEYS[1]) == 0)
   for i = 5, #ARGV, 3 do
-    redis.call(ARGV[i] == '1' and 'HSET' or 'HSETNX', KEYS[1], ARGV[i + 1], ARGV[i + 2])
+    local name, value = ARGV[i + 1], ARGV[i + 2]
+    if ARGV[i] == '' then
+      redis.call('HSETNX', KEYS[1], name, value)
+    else
+      local there = redis.call('HMGET', KEYS[1], name)[1]
+      if there and redis.sha1hex(there) == ARGV[i] then redis.call('HSET', KEYS[1], name, value) end
+    end
   end
   if starts then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
   if not beside[8] then free() end
   return 1
 end
-free()
+if what == 'fill' then
+  local place = 6
+  while ARGV[place] do
+    local last = place + 1 + tonumber(ARGV[place + 1])
+    local problem = ARGV[place] == 'HPEXPIRE' and lacking(ARGV[place], KEYS[1], unpack(ARGV, place + 2, last))
+    if problem then return redis.error_reply(problem) end
+    place = last + 1
+  end
+end
+if what == 'done' then
+  free()
+  what = 'store'
+end
 local command, ms = what == 'fill' and ARGV[5] or what == 'absent' and ARGV[4] or 'GET', tonumber(ARGV[3])
 local sight
 if command ~= 'GET' and seen == '' then
@@ -149,10 +182,17 @@ else
   sight = digest(look(command), command)
 end
 local expired = sight == '' and beside[7] and beside[7] ~= '0' and left(beside[7]) <= 0
-if seen ~= sight and not expired then return 0 end
-redis.call('UNLINK', KEYS[2])
+if seen ~= sight and not expired then
+  free()
+  return 0
+end
 if what == 'store' then
   redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
+elseif what == 'fill' or ms > 0 then
+  write()
+end
+redis.call('UNLINK', KEYS[2])
+if what == 'store' then
   if ms > 0 then write('stale', ARGV[4], 'kept', at(ms)) end
 elseif what == 'fill' then
   redis.call('UNLINK', KEYS[1])

@@ -390,21 +390,19 @@ fn is_about_center(request: &Request, said: &str) -> bool {
 }
 
 fn stored(request: &Request, replies: Replies) -> Result<u64> {
-    match replies {
-        Replies::One(Reply::Error(said)) if is_about_center(request, &said) => {
-            Err(Error::server("ERR the member in the center of the search is not in the set"))
-        }
-        replies => read::count(request, replies),
+    match read::one_unless(replies, |said| is_about_center(request, said))? {
+        Some(reply) => read::to_count(reply),
+        None => Err(Error::server("ERR the member in the center of the search is not in the set")),
     }
 }
 
 fn found<T: SingleValue, D: GeoDetail>(request: &Request, replies: Replies) -> Result<Vec<D::Item<T>>> {
-    match replies {
-        Replies::One(Reply::Error(said)) if is_about_center(request, &said) => Ok(Vec::new()),
-        replies => {
-            let items = base::list(base::answer(request, replies)?)?;
-            items.into_iter().map(item::<T, D>).collect()
-        }
+    if matches!(request, Request::Empty) {
+        return Ok(Vec::new());
+    }
+    match read::one_unless(replies, |said| is_about_center(request, said))? {
+        Some(reply) => base::list(reply)?.into_iter().map(item::<T, D>).collect(),
+        None => Ok(Vec::new()),
     }
 }
 

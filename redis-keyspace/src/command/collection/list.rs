@@ -10,7 +10,7 @@ use crate::command::builder::Deferred;
 use crate::command::positions::Positions;
 use crate::error::Result;
 use crate::kind::{List, SingleValue};
-use crate::protocol::{Args, Replies, Reply, Request, read};
+use crate::protocol::{Args, Replies, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of lists; see [`List`].
@@ -236,12 +236,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, List<T>> {
 const NO_POSITION: [&str; 2] = ["ERR no such key", "ERR index out of range"];
 
 fn is_replaced(_: &Request, replies: Replies) -> Result<bool> {
-    match replies {
-        Replies::One(Reply::Error(said)) if NO_POSITION.iter().any(|text| said.starts_with(text)) => {
-            Ok(false)
-        }
-        replies => read::to_unit(read::one(replies)?).map(|()| true),
-    }
+    let has_no_position = |said: &str| NO_POSITION.iter().any(|text| said.starts_with(text));
+    let reply = read::one_unless(replies, has_no_position)?;
+    reply.map_or(Ok(false), |reply| read::to_unit(reply).map(|()| true))
 }
 
 fn inserted(_: &Request, replies: Replies) -> Result<Inserted> {

@@ -186,7 +186,7 @@ impl<R> MultiPop<R> {
     /// # Errors
     ///
     /// Those of the command without `block`, and [`InvalidInput`](crate::ErrorKind::InvalidInput)
-    /// if the limit is zero.
+    /// if the limit is zero, or if a key has a template with `fills = true`.
     ///
     /// # Cancellation
     ///

@@ -69,7 +69,7 @@ impl<R> Pop<R> {
     /// # Errors
     ///
     /// Those of the command without `block`, and [`InvalidInput`](crate::ErrorKind::InvalidInput)
-    /// if the limit is zero.
+    /// if the limit is zero, or if a key has a template with `fills = true`.
     ///
     /// # Cancellation
     ///
@@ -98,15 +98,15 @@ impl<R> Pop<R> {
         command.call.wait_for_elements(limit);
         let request = std::mem::replace(&mut command.request, Ok(Request::Empty));
         command.request = request.and_then(|mut request| {
-            let is_atomic = matches!(request, Request::Atomic(_));
-            let Some(packet) = request.requested_mut() else { return Ok(request) };
-            if is_atomic {
+            // The element is taken later than such a command runs.
+            if request.packets().iter().any(|packet| packet.aside) {
                 return Err(Error::invalid_input(format!(
-                    "{} can't remove the stale copy or the negative entry in the same atomic step, because it waits: \
-                     remove `stale_for` and `negative_ttl` from the template, or leave `block` out",
+                    "{} can't end fills in flight when it takes an element, because it waits: remove `fills = true` from the \
+                     template, or leave `block` out",
                     self.blocking
                 )));
             }
+            let Some(packet) = request.requested_mut() else { return Ok(request) };
             if limit.is_zero() {
                 return Err(Error::invalid_input(
                     "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",

@@ -16,7 +16,7 @@ use crate::command::builder::{Deferred, command_builder};
 use crate::command::collection::base::{BuildOptions, KeyOptions, kept};
 use crate::error::{Error, Result};
 use crate::kind::{SingleValue, Stream, StreamId};
-use crate::protocol::{Replies, Reply, Request, read};
+use crate::protocol::{Replies, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Where a group starts to read.
@@ -405,12 +405,6 @@ fn is_code(error: &Error, code: &str) -> bool {
 
 /// The server has no code for a stream that does not exist.
 fn is_destroyed(_: &Request, replies: Replies) -> Result<bool> {
-    match &replies {
-        Replies::One(Reply::Error(said))
-            if said.starts_with("ERR The XGROUP subcommand requires the key to exist") =>
-        {
-            Ok(false)
-        }
-        _ => read::one(replies).and_then(read::to_bool),
-    }
+    let is_missing = |said: &str| said.starts_with("ERR The XGROUP subcommand requires the key to exist");
+    read::one_unless(replies, is_missing)?.map_or(Ok(false), read::to_bool)
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::replies::{Facts, is_no_stream};
-use crate::command::collection::base::{answer, list};
+use crate::command::collection::base::list;
 use crate::error::Result;
 use crate::kind::StreamId;
-use crate::protocol::{Replies, Reply, Request};
+use crate::protocol::{Replies, Reply, Request, read};
 
 /// A stream, from [`Key::xinfo`](crate::Key::xinfo).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +63,10 @@ pub struct ConsumerInfo {
 
 /// Decodes the reply of XINFO; `None` if there is no stream.
 fn facts(request: &Request, replies: Replies) -> Result<Option<Reply>> {
-    if is_no_stream(&replies) {
+    if matches!(request, Request::Empty) {
         return Ok(None);
     }
-    Ok(Some(answer(request, replies)?).filter(|reply| *reply != Reply::Nil))
+    Ok(read::one_unless(replies, is_no_stream)?.filter(|reply| *reply != Reply::Nil))
 }
 
 fn entry_id(reply: Option<Reply>) -> Result<Option<StreamId>> {

@@ -189,7 +189,7 @@ impl Facts {
     }
 }
 
-/// Whether the reply is the error of a stream that does not exist. The server has no code for it.
-pub(super) fn is_no_stream(replies: &Replies) -> bool {
-    matches!(replies, Replies::One(Reply::Error(said)) if said.starts_with("ERR no such key"))
+/// Whether this is the error of a stream that does not exist. The server has no code for it.
+pub(super) fn is_no_stream(said: &str) -> bool {
+    said.starts_with("ERR no such key")
 }
