@@ -11,11 +11,13 @@ use super::hub::Hub;
 use super::nodes::SubscriptionNodes;
 use super::patience::ReaderPatience;
 use super::progress::{LinkProgress, Wishes};
+use super::reauthentication::LinkCredentials;
 use super::session::{Arrival, SentCommand, SubscriptionSession};
 use super::topic::{ServerTopic, TopicKind};
 use crate::connect::attempt::Attempt;
 use crate::connect::credentials::IssuedCredentials;
 use crate::connect::node::Node;
+use crate::connect::reauthentication::note_reauthentication;
 use crate::error::{Error, ErrorKind};
 use crate::time::Backoff;
 
@@ -42,20 +44,7 @@ pub(super) async fn keep_link(
             Attempt::Connected(session) => {
                 wait_for_place(&hub, number, &wake, &nodes).await;
                 hub.opened(number);
-                let mut link = Link {
-                    hub: &hub,
-                    number,
-                    node: &node,
-                    nodes: &nodes,
-                    session,
-                    generation,
-                    progress: LinkProgress::default(),
-                    unclear: Vec::new(),
-                    patience: ReaderPatience::new(),
-                    heard: Instant::now(),
-                    is_confirmed: false,
-                    is_settled: false,
-                };
+                let mut link = Link::new(&hub, number, &node, &nodes, session, generation);
                 let error = tokio::select! {
                     error = link.run(&wake) => error,
                     // Messages are published at the new master.
@@ -84,12 +73,13 @@ async fn wait_for_place(hub: &Hub, number: u64, wake: &Notify, nodes: &Arc<dyn S
 }
 
 /// An open connection.
-struct Link<'l> {
+pub(super) struct Link<'l> {
     hub: &'l Hub,
     number: u64,
     node: &'l Arc<Node>,
     nodes: &'l Arc<dyn SubscriptionNodes>,
     session: SubscriptionSession,
+    credentials: LinkCredentials,
     /// The generation of connections that it belongs to.
     generation: u64,
     progress: LinkProgress,
@@ -97,7 +87,7 @@ struct Link<'l> {
     unclear: Vec<ServerTopic>,
     /// How long slow readers may still hold it up.
     patience: ReaderPatience,
-    /// When something arrived last, or when a command was sent after that.
+    /// When something arrived last, or when a command was sent while no reply was outstanding.
     heard: Instant,
     /// Whether the server has confirmed anything.
     is_confirmed: bool,
@@ -105,9 +95,34 @@ struct Link<'l> {
     is_settled: bool,
 }
 
-impl Link<'_> {
+impl<'l> Link<'l> {
+    pub(super) fn new(
+        hub: &'l Hub,
+        number: u64,
+        node: &'l Arc<Node>,
+        nodes: &'l Arc<dyn SubscriptionNodes>,
+        session: SubscriptionSession,
+        generation: u64,
+    ) -> Self {
+        Self {
+            hub,
+            number,
+            node,
+            nodes,
+            credentials: LinkCredentials::of(&session),
+            session,
+            generation,
+            progress: LinkProgress::default(),
+            unclear: Vec::new(),
+            patience: ReaderPatience::new(),
+            heard: Instant::now(),
+            is_confirmed: false,
+            is_settled: false,
+        }
+    }
+
     /// Keeps the connection subscribed. Returns why it ended.
-    async fn run(&mut self, wake: &Notify) -> Error {
+    pub(super) async fn run(&mut self, wake: &Notify) -> Error {
         let failure = loop {
             if let Err(error) = self.step(wake).await {
                 break error;
@@ -135,15 +150,8 @@ impl Link<'_> {
         if self.node.facts.generation() != self.generation {
             return Err(Error::connection_lost("the server was replaced"));
         }
-        let (next_check, cache) = (self.next_check(), self.node.facts.credentials.clone());
-        let issued = self.session.issued.clone().filter(|_| self.session.speaks_resp3);
-        let limit = self.node.settings.connect_timeout;
-        let newer = async {
-            match (issued, &cache) {
-                (Some(issued), Some(cache)) => cache.newer_than(issued.number(), limit).await,
-                _ => std::future::pending().await,
-            }
-        };
+        let next_check = self.next_check();
+        let newer = self.credentials.newer(self.node);
         // What has arrived is read before the time is looked at: a server whose messages wait here
         // is not silent. What comes before is rare, so it can't keep the connection from reading.
         tokio::select! {
@@ -168,17 +176,22 @@ impl Link<'_> {
             return std::future::pending().await;
         };
         let Wishes { ending, missing } = self.progress.compare(reviewed, now);
-        let has_news = !missing.is_empty() || !ending.is_empty();
-        if has_news && !self.session.is_owed() {
-            self.heard = now;
-        }
         if !ending.is_empty() {
-            self.session.subscribe(ending, false).await?;
+            self.about_to_send().subscribe(ending, false).await?;
         }
         if !missing.is_empty() {
-            self.session.subscribe(missing, true).await?;
+            self.about_to_send().subscribe(missing, true).await?;
         }
         Ok(())
+    }
+
+    /// Returns the session to send a command. All commands are sent through this: while the server
+    /// owes nothing, it may be silent for any time, so its silence counts from the command on.
+    fn about_to_send(&mut self) -> &mut SubscriptionSession {
+        if !self.session.is_owed() {
+            self.heard = Instant::now();
+        }
+        &mut self.session
     }
 
     async fn take(&mut self, arrival: Arrival) -> Result<(), Error> {
@@ -210,27 +223,24 @@ impl Link<'_> {
             }
             Arrival::Unanswered(sent) => {
                 for sent in sent {
-                    if let SentCommand::Subscribe(topics) | SentCommand::Unsubscribe(topics) = sent {
-                        topics.iter().for_each(|topic| self.progress.forget(topic));
-                        self.unclear.extend(topics);
+                    match sent {
+                        SentCommand::Subscribe(topics) | SentCommand::Unsubscribe(topics) => {
+                            topics.iter().for_each(|topic| self.progress.forget(topic));
+                            self.unclear.extend(topics);
+                        }
+                        // Servers that do not reply to an AUTH have rejected it.
+                        SentCommand::Authenticate(issued) => {
+                            let rejected = "WRONGPASS the server did not reply to AUTH";
+                            self.reauthenticated(&issued, Err(&Error::server(rejected)));
+                        }
+                        SentCommand::Ping => {}
                     }
                 }
             }
-            Arrival::Refused(SentCommand::Authenticate, error) => {
-                event!(
-                    warn,
-                    "the connection for subscriptions could not log in with new credentials",
-                    error = error.code().unwrap_or("no reply")
-                );
-                if let (Some(cache), Some(issued)) = (&self.node.facts.credentials, &self.session.issued) {
-                    cache.reject(issued);
-                }
+            Arrival::Refused(SentCommand::Authenticate(issued), error) => {
+                self.reauthenticated(&issued, Err(&error));
             }
-            Arrival::Authenticated => {
-                if let (Some(cache), Some(issued)) = (&self.node.facts.credentials, &self.session.issued) {
-                    cache.accept(issued);
-                }
-            }
+            Arrival::Authenticated(issued) => self.reauthenticated(&issued, Ok(())),
             Arrival::Refused(SentCommand::Ping, _) | Arrival::Other => {}
         }
         Ok(())
@@ -247,7 +257,7 @@ impl Link<'_> {
             }
             if is_one_of_several {
                 self.progress.requested_again(&topic);
-                self.session.subscribe(vec![topic], true).await?;
+                self.about_to_send().subscribe(vec![topic], true).await?;
                 continue;
             }
             let is_first = self.progress.postpone(&topic, Instant::now());
@@ -269,9 +279,17 @@ impl Link<'_> {
     }
 
     async fn authenticate(&mut self, newer: Arc<IssuedCredentials>) -> Result<(), Error> {
-        self.session.authenticate(&newer).await?;
-        self.session.issued = Some(newer);
-        Ok(())
+        self.credentials.sent(&newer);
+        self.about_to_send().authenticate(newer).await
+    }
+
+    /// Records the outcome of an `AUTH`.
+    fn reauthenticated(&mut self, issued: &IssuedCredentials, outcome: Result<(), &Error>) {
+        let facts = &self.node.facts;
+        if let Some(cache) = &facts.credentials {
+            note_reauthentication(outcome.err(), issued, cache, &facts.server_name());
+        }
+        self.credentials.answered(issued, outcome.is_ok());
     }
 
     /// When to look at the connection if nothing arrives before.
@@ -294,8 +312,7 @@ impl Link<'_> {
                 return Err(Error::connection_lost(format!("the server was silent for {silence:.1?}")));
             }
         } else if settings.ping_interval.is_some_and(|interval| self.heard + interval <= now) {
-            self.heard = now;
-            self.session.ping().await?;
+            self.about_to_send().ping().await?;
         }
         Ok(())
     }

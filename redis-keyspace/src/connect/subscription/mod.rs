@@ -12,11 +12,14 @@
 mod hub;
 mod inbox;
 mod link;
+#[cfg(all(test, feature = "embedded"))]
+mod link_tests;
 mod listener;
 mod nodes;
 mod patience;
 mod places;
 mod progress;
+mod reauthentication;
 mod session;
 mod start;
 mod state;

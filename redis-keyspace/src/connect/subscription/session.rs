@@ -25,7 +25,7 @@ pub(super) enum SentCommand {
     Subscribe(Vec<ServerTopic>),
     Unsubscribe(Vec<ServerTopic>),
     Ping,
-    Authenticate,
+    Authenticate(Arc<IssuedCredentials>),
 }
 
 /// What arrived.
@@ -43,7 +43,8 @@ pub(super) enum Arrival {
     Refused(SentCommand, Error),
     /// These commands were not answered, although later ones were.
     Unanswered(Vec<SentCommand>),
-    Authenticated,
+    /// The server has accepted new credentials.
+    Authenticated(Arc<IssuedCredentials>),
     /// Nothing of interest.
     Other,
 }
@@ -55,6 +56,7 @@ pub(super) struct SubscriptionSession {
     settings: Arc<Settings>,
     sent: VecDeque<SentCommand>,
     pub(super) speaks_resp3: bool,
+    /// The credentials that it was opened with, if a provider returned them.
     pub(super) issued: Option<Arc<IssuedCredentials>>,
 }
 
@@ -63,15 +65,20 @@ impl SubscriptionSession {
     pub(super) async fn open(settings: &Arc<Settings>, facts: &ServerFacts) -> Result<Self, Error> {
         let (stream, Login { unread, server, issued, speaks_resp3, .. }) = open(settings, facts).await?;
         facts.note_server(&server);
-        Ok(Self {
+        Ok(Self { speaks_resp3, issued, input: unread, ..Self::over(stream, settings) })
+    }
+
+    /// A session on a stream that is logged in.
+    pub(super) fn over(stream: ByteStream, settings: &Arc<Settings>) -> Self {
+        Self {
             stream,
             decoder: Decoder::new(settings.max_value_bytes),
-            input: unread,
+            input: BytesMut::new(),
             settings: Arc::clone(settings),
             sent: VecDeque::new(),
-            speaks_resp3,
-            issued,
-        })
+            speaks_resp3: false,
+            issued: None,
+        }
     }
 
     /// Whether the server owes a reply.
@@ -108,21 +115,29 @@ impl SubscriptionSession {
 
     pub(super) async fn ping(&mut self) -> Result<(), Error> {
         let mut out = WireBuffer::default();
-        Packet::new("PING", Keys::None).encode("", &mut out);
-        self.sent.push_back(SentCommand::Ping);
+        self.add_ping(&mut out);
         self.write(out).await
+    }
+
+    fn add_ping(&mut self, out: &mut WireBuffer) {
+        Packet::new("PING", Keys::None).encode("", out);
+        self.sent.push_back(SentCommand::Ping);
     }
 
     /// Logs in again with other credentials. Only for RESP3: with RESP2, a connection that is
     /// subscribed accepts no such command.
-    pub(super) async fn authenticate(&mut self, issued: &IssuedCredentials) -> Result<(), Error> {
+    ///
+    /// A PING follows in the same write. Redis 7.2 to 8.6 and Valkey 7.2 to 8.1 do not reply to an
+    /// AUTH that they reject while messages wait to be sent, but they reply to the PING.
+    pub(super) async fn authenticate(&mut self, issued: Arc<IssuedCredentials>) -> Result<(), Error> {
         let mut packet = Packet::new("AUTH", Keys::None);
         let credentials = issued.credentials();
         credentials.username().into_iter().for_each(|username| packet.args.push(username.as_bytes()));
         packet.args.push(credentials.password().expose().as_bytes());
         let mut out = WireBuffer::default();
         packet.encode("", &mut out);
-        self.sent.push_back(SentCommand::Authenticate);
+        self.sent.push_back(SentCommand::Authenticate(issued));
+        self.add_ping(&mut out);
         self.write(out).await
     }
 
@@ -169,13 +184,13 @@ impl SubscriptionSession {
             Reply::Push(parts) | Reply::Array(parts) => self.push(parts),
             Reply::Status(text) if text == "PONG" => self.pong(),
             Reply::Error(text) => self.error(&text),
-            Reply::Ok => match self.sent.iter().position(|sent| matches!(sent, SentCommand::Authenticate)) {
-                Some(at) => {
-                    self.sent.remove(at);
-                    Arrival::Authenticated
+            Reply::Ok => {
+                let at = self.sent.iter().position(|sent| matches!(sent, SentCommand::Authenticate(_)));
+                match at.and_then(|at| self.sent.remove(at)) {
+                    Some(SentCommand::Authenticate(issued)) => Arrival::Authenticated(issued),
+                    _ => Arrival::Other,
                 }
-                None => Arrival::Other,
-            },
+            }
             // Never fatal: a later server may send more.
             _ => Arrival::Other,
         }
@@ -231,8 +246,7 @@ impl SubscriptionSession {
         }
     }
 
-    /// The replies come in order, so commands before the PING are answered, or never will be. Some
-    /// servers do not answer an AUTH that they reject while messages wait to be sent.
+    /// The replies come in order, so commands before the PING are answered, or never will be.
     fn pong(&mut self) -> Arrival {
         let Some(at) = self.sent.iter().position(|sent| matches!(sent, SentCommand::Ping)) else {
             return Arrival::Other;
