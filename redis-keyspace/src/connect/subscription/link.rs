@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::entry::LinkStage;
 use super::hub::Hub;
 use super::nodes::SubscriptionNodes;
 use super::patience::ReaderPatience;
-use super::progress::{LinkProgress, Wishes};
+use super::progress::{LONGEST_IF_TEMPORARY, LONGEST_RETRY, LinkProgress, TopicCommands};
 use super::reauthentication::LinkCredentials;
 use super::session::{Arrival, SentCommand, SubscriptionSession};
 use super::topic::{ServerTopic, TopicKind};
@@ -18,7 +19,7 @@ use crate::connect::attempt::Attempt;
 use crate::connect::credentials::IssuedCredentials;
 use crate::connect::node::Node;
 use crate::connect::reauthentication::note_reauthentication;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::time::Backoff;
 
 /// The pauses between attempts to connect.
@@ -55,9 +56,9 @@ pub(super) async fn keep_link(
                 }
                 drop(link);
                 origin.lost(&error, true);
-                hub.lost(number, &error, false);
+                hub.lost(number, &error, LinkStage::Connecting);
             }
-            Attempt::Failed(error, _) => hub.lost(number, &error, true),
+            Attempt::Failed(error, _) => hub.lost(number, &error, LinkStage::Failing),
         }
         sleep(pause.pause()).await;
     }
@@ -136,7 +137,7 @@ impl<'l> Link<'l> {
         let mut has_arrived = false;
         while let Some(arrival) = self.session.next()? {
             has_arrived = true;
-            self.take(arrival).await?;
+            self.handle(arrival).await?;
         }
         let now = Instant::now();
         if has_arrived {
@@ -145,7 +146,7 @@ impl<'l> Link<'l> {
         }
         self.unclear.extend(self.progress.due(now));
         if !std::mem::replace(&mut self.is_settled, true) || !self.unclear.is_empty() {
-            self.synchronize(now).await?;
+            self.synchronize().await?;
         }
         if self.node.facts.generation() != self.generation {
             return Err(Error::connection_lost("the server was replaced"));
@@ -170,17 +171,17 @@ impl<'l> Link<'l> {
     }
 
     /// Subscribes and unsubscribes where what is wanted differs from what was requested.
-    async fn synchronize(&mut self, now: Instant) -> Result<(), Error> {
+    async fn synchronize(&mut self) -> Result<(), Error> {
         let Some(reviewed) = self.hub.review(self.number, self.unclear.drain(..)) else {
             // It is no longer needed, so this task is being aborted.
             return std::future::pending().await;
         };
-        let Wishes { ending, missing } = self.progress.compare(reviewed, now);
-        if !ending.is_empty() {
-            self.about_to_send().subscribe(ending, false).await?;
+        let TopicCommands { unsubscribe, subscribe } = self.progress.compare(reviewed);
+        if !unsubscribe.is_empty() {
+            self.about_to_send().subscribe(unsubscribe, false).await?;
         }
-        if !missing.is_empty() {
-            self.about_to_send().subscribe(missing, true).await?;
+        if !subscribe.is_empty() {
+            self.about_to_send().subscribe(subscribe, true).await?;
         }
         Ok(())
     }
@@ -194,7 +195,7 @@ impl<'l> Link<'l> {
         &mut self.session
     }
 
-    async fn take(&mut self, arrival: Arrival) -> Result<(), Error> {
+    async fn handle(&mut self, arrival: Arrival) -> Result<(), Error> {
         match arrival {
             Arrival::Message { kind, name, message } => {
                 let Ok(name) = str::from_utf8(&name) else { return Ok(()) };
@@ -260,7 +261,10 @@ impl<'l> Link<'l> {
                 self.about_to_send().subscribe(vec![topic], true).await?;
                 continue;
             }
-            let is_first = self.progress.postpone(&topic, Instant::now());
+            let is_temporary = is_temporary(error);
+            let longest = if is_temporary { LONGEST_IF_TEMPORARY } else { LONGEST_RETRY };
+            self.progress.postpone(&topic, Instant::now(), longest);
+            self.hub.refused(self.number, &topic, error, is_temporary);
             if topic.kind == TopicKind::Shard
                 && error.redirect().is_some()
                 && let Some(cluster) = self.nodes.cluster()
@@ -268,11 +272,6 @@ impl<'l> Link<'l> {
                 // The slot has another owner. The topic is assigned to it when the map has changed.
                 let _ = cluster.after(error, Some(self.node));
                 self.hub.assign_again();
-            } else if is_temporary(error) {
-                self.hub.delayed(error.clone());
-            } else {
-                // The permissions may come back.
-                self.hub.refused(self.number, &topic, error, is_first);
             }
         }
         Ok(())
@@ -323,11 +322,8 @@ fn silence_limit(timeout: Duration) -> Duration {
     timeout.max(Duration::from_secs(1))
 }
 
-/// Whether the server may accept the same command soon.
+/// Whether the server may accept the same command soon. Otherwise the permissions of the user must
+/// change.
 fn is_temporary(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unavailable
-        || matches!(
-            error.code(),
-            Some("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN")
-        )
+    error.is_outage() || error.is_not_run()
 }

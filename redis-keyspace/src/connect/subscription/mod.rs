@@ -9,10 +9,14 @@
 //! What is wanted and what a server has confirmed are two sets. A connection compares them until
 //! they are equal, also after it was lost. So it does not matter how often it is lost meanwhile.
 
+mod entry;
 mod hub;
+#[cfg(test)]
+mod hub_tests;
 mod inbox;
 mod link;
-#[cfg(all(test, feature = "embedded"))]
+#[cfg(feature = "embedded")]
+#[cfg(test)]
 mod link_tests;
 mod listener;
 mod nodes;
@@ -23,6 +27,8 @@ mod reauthentication;
 mod session;
 mod start;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod topic;
 
 pub(in crate::connect) use hub::Hub;

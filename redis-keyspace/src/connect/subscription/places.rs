@@ -18,12 +18,14 @@ use crate::time::{Backoff, Deadline};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+fn pauses() -> Backoff {
+    Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)
+}
+
 /// Assigns the topics to nodes: new ones when they are added, and all of them when nodes change or
 /// the chosen node fails. Ends when no topic is left.
 pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNodes>) {
-    let mut wanted = hub.changes();
-    let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut pause = pauses();
+    let (mut pause, mut pause_of_unserved) = (pauses(), pauses());
     let mut any: Option<Arc<Node>> = None;
     // The map that the topics were assigned by.
     let mut assigned_by: Option<Option<MapStamp>> = None;
@@ -31,26 +33,26 @@ pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNode
         if hub.end_if_unused() {
             return;
         }
-        wanted.mark_unchanged();
         let mut plan = Plan::Single(Arc::clone(nodes.home()));
         let (mut stamp, mut is_other) = (None, false);
+        let cluster = nodes.cluster();
         // Subscribed before the map is read, so that no change is missed.
-        let changed = nodes.cluster().map(Cluster::changed);
-        if let Some(cluster) = nodes.cluster() {
+        let map_changed = cluster.map(Cluster::changed);
+        if let Some(cluster) = cluster {
             let deadline = Deadline::after(nodes.home().settings.timeout);
             let ready = tokio::select! {
                 outcome = cluster.ready(deadline) => outcome,
-                () = hub.unused(&mut wanted) => continue,
+                () = hub.unused() => continue,
             };
             if let Err(error) = ready {
-                hub.delayed(error);
+                hub.cannot_assign(error);
                 sleep(pause.pause()).await;
                 continue;
             }
             // Before the map is used: a later one is noticed.
             stamp = Some(cluster.map_stamp());
             let masters = cluster.masters();
-            (any, is_other) = choose(&masters, any.take(), &hub);
+            (any, is_other) = choose(&masters, any.take(), |node| hub.is_failing(node));
             if is_other {
                 // Each node in turn may fail at once.
                 sleep(pause.pause()).await;
@@ -70,15 +72,28 @@ pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNode
         assign(&hub, &plan, !is_same, &nodes);
         assigned_by = Some(stamp);
         drop(plan);
-        let news = async {
-            match changed {
+        let map_changed = async {
+            match map_changed {
                 Some(changed) => changed.await,
                 None => std::future::pending().await,
             }
         };
+        let retry = async {
+            match cluster.filter(|_| hub.has_unserved()) {
+                Some(cluster) => {
+                    cluster.refresh();
+                    sleep(pause_of_unserved.pause()).await;
+                }
+                None => {
+                    pause_of_unserved = pauses();
+                    std::future::pending().await
+                }
+            }
+        };
         tokio::select! {
-            _ = wanted.changed() => {}
-            () = news => {}
+            () = hub.changed() => {}
+            () = map_changed => {}
+            () = retry => {}
         }
     }
 }
@@ -87,18 +102,24 @@ pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNode
 fn assign(hub: &Arc<Hub>, plan: &Plan<'_>, all: bool, nodes: &Arc<dyn SubscriptionNodes>) {
     for link in hub.assign(plan, all) {
         let task = keep_link(Arc::clone(hub), link.number, link.node, link.wake, Arc::clone(nodes));
-        hub.started(link.number, hub.runtime().spawn(task).abort_handle());
+        hub.set_link_task(link.number, hub.runtime().spawn(task).abort_handle());
     }
 }
 
 /// Chooses the node for the topics that any node serves: the same as before, if it still serves
-/// slots and can be reached. Returns whether it is another one because that one failed.
-fn choose(masters: &[Arc<Node>], before: Option<Arc<Node>>, hub: &Hub) -> (Option<Arc<Node>>, bool) {
-    let place = before.and_then(|before| masters.iter().position(|master| Arc::ptr_eq(master, &before)));
-    let Some(place) = place else { return (masters.first().cloned(), false) };
-    match masters.get(place) {
-        Some(master) if !hub.is_failing(master) => (Some(Arc::clone(master)), false),
-        _ => (masters.get((place + 1) % masters.len().max(1)).cloned(), masters.len() > 1),
+/// slots and can be reached. Otherwise one at random, so that the processes of a program do not all
+/// use the same. Returns whether it is another one because that one failed.
+fn choose(
+    masters: &[Arc<Node>],
+    before: Option<Arc<Node>>,
+    is_failing: impl Fn(&Arc<Node>) -> bool,
+) -> (Option<Arc<Node>>, bool) {
+    let before = before.filter(|before| masters.iter().any(|master| Arc::ptr_eq(master, before)));
+    let Some(before) = before else { return (fastrand::choice(masters).cloned(), false) };
+    let others: Vec<_> = masters.iter().filter(|master| !Arc::ptr_eq(master, &before)).collect();
+    match fastrand::choice(others).filter(|_| is_failing(&before)) {
+        Some(other) => (Some(Arc::clone(other)), true),
+        None => (Some(before), false),
     }
 }
 
@@ -128,6 +149,37 @@ mod tests {
         fn cluster(&self) -> Option<&Cluster> {
             Some(&self.cluster)
         }
+    }
+
+    fn node(settings: &Arc<Settings>) -> Arc<Node> {
+        let facts = Arc::new(ServerFacts::new(settings));
+        Arc::new(Node::new(Origin::new(Arc::clone(settings), facts, Handle::current(), Arc::default())))
+    }
+
+    #[tokio::test]
+    async fn any_node_is_chosen_and_any_other_one_after_it_fails() {
+        let masters: Vec<_> = (0..3).map(|_| node(&Arc::default())).collect();
+        let place = |node: &Arc<Node>| masters.iter().position(|master| Arc::ptr_eq(master, node)).unwrap();
+        let (mut first, mut second) = ([0; 3], [0; 3]);
+        for _ in 0..300 {
+            let (chosen, is_other) = choose(&masters, None, |_| true);
+            assert!(!is_other);
+            first[place(&chosen.unwrap())] += 1;
+            let (chosen, is_other) = choose(&masters, Some(Arc::clone(&masters[1])), |_| true);
+            assert!(is_other);
+            second[place(&chosen.unwrap())] += 1;
+        }
+        assert!(first.iter().all(|count| *count > 30), "{first:?}");
+        assert!(second[0] > 30 && second[1] == 0 && second[2] > 30, "{second:?}");
+        // It stays while it can be reached, or if there is no other one.
+        let before = || Some(Arc::clone(&masters[1]));
+        for (masters, fails) in [(&masters[..], false), (&masters[1..2], true)] {
+            let (chosen, is_other) = choose(masters, before(), |_| fails);
+            assert!(Arc::ptr_eq(&chosen.unwrap(), &masters[masters.len() / 2]) && !is_other);
+        }
+        // It is not a master any more.
+        let (chosen, is_other) = choose(&masters[2..], before(), |_| false);
+        assert!(Arc::ptr_eq(&chosen.unwrap(), &masters[2]) && !is_other);
     }
 
     /// Without subscriptions, nothing asks for the nodes of a cluster again and again.
