@@ -379,6 +379,24 @@ on_both! {
         assert_eq!(redis.stats().connections[0].lost_connections, 0);
     }
 
+    /// Waiting may not help, so it is told once.
+    async fn a_subscription_is_told_that_its_user_was_deleted(server: TestServer) {
+        server.set("app", "one");
+        let redis = server.builder().username("app").password("one").build().unwrap();
+        let publisher = server.builder().password("root").build().unwrap();
+        let mut messages = Keys::room(1).subscribe().on(&redis).await.unwrap();
+        server.delete("app");
+        let error = messages.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AuthenticationFailed, "{error}");
+        let failed = || redis.stats().connections[0].failed_connects;
+        let before = failed();
+        eventually("it tries again", async || failed() > before + 1).await;
+        server.set("app", "one");
+        assert_eq!(messages.next().await.unwrap().unwrap(), Event::Resubscribed);
+        Keys::room(1).publish("x").on(&publisher).await.unwrap();
+        assert_eq!(messages.next().await.unwrap().unwrap(), Event::Message("x".to_owned()));
+    }
+
     async fn a_rejected_token_leaves_the_connection_its_user(server: TestServer) {
         server.set("a", "a-token");
         server.set("c", "c-token");

@@ -25,8 +25,8 @@ pub(super) struct LinkEntry {
     pub(super) number: u64,
     pub(super) node: Arc<Node>,
     pub(super) wanted: HashSet<Topic>,
-    /// What the server has confirmed on the current connection. A topic that the task of the
-    /// connection was told to unsubscribe from is not here.
+    /// What the server has confirmed on the current connection. `review` removes a topic when it is
+    /// no longer wanted.
     pub(super) confirmed: HashSet<ServerTopic>,
     /// The topics that the task of the connection has to look at.
     pub(super) changed: HashSet<ServerTopic>,

@@ -154,7 +154,7 @@ impl Hub {
         self.change(HubState::end_if_unused)
     }
 
-    /// Assigns topics to nodes: all of them, or those that are new since the same plan was used.
+    /// Assigns topics to nodes: `all` of them, or the new ones and those that no node served.
     /// Returns the connections to open.
     pub(super) fn assign(&self, plan: &Plan<'_>, all: bool) -> Vec<AddedLink> {
         self.change(|state| if all { state.assign_all(plan) } else { state.assign_new(plan) })

@@ -1,12 +1,14 @@
 //! The queue of one subscription. Its size is bounded.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::task::coop::{consume_budget, has_budget_remaining};
 use tokio::time::{Instant, timeout};
 
 use super::patience::{PATIENCE, ReaderPatience};
@@ -40,7 +42,7 @@ impl Delivery {
     /// How many bytes it takes in a queue.
     fn cost(&self) -> usize {
         let text = match self {
-            Self::Message { channel, payload } => channel.len() + kept_by(payload.len()),
+            Self::Message { channel, payload } => kept_by(channel.len()) + kept_by(payload.len()),
             _ => 0,
         };
         FIXED_BYTES + text
@@ -300,12 +302,20 @@ impl Inbox {
         if state.queue.is_empty() {
             state.push_dropped();
         }
+        if !state.queue.is_empty() && !has_budget_remaining() {
+            // Other tasks of the thread have their turn first.
+            drop(state);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match state.queue.pop_front() {
             Some(delivery) => {
                 state.messages -= usize::from(delivery.is_message());
                 state.bytes -= delivery.cost();
                 drop(state);
                 self.room.notify_waiters();
+                // Ready at once, because there is a budget.
+                let _ = pin!(consume_budget()).poll(context);
                 Poll::Ready(Some(delivery))
             }
             None if state.stage == Stage::Ended => Poll::Ready(None),
@@ -367,6 +377,30 @@ mod tests {
         // Nothing more was dropped.
         let _ = inbox.end(None);
         assert_eq!(next(&inbox).await, "None");
+    }
+
+    /// Also if it skips all of them, as a pattern does.
+    #[tokio::test]
+    async fn a_reader_of_many_messages_lets_other_tasks_run() {
+        let inbox = inbox(1000);
+        for _ in 0..1000 {
+            deliver(&inbox, "a").await;
+        }
+        let read_in_one_poll = || {
+            poll_fn(|context| {
+                let read = std::iter::from_fn(|| match inbox.poll_next(context) {
+                    Poll::Ready(delivery) => delivery,
+                    Poll::Pending => None,
+                });
+                Poll::Ready(read.count())
+            })
+        };
+        let mut read = vec![read_in_one_poll().await];
+        assert!(read[0] < 500, "{read:?}");
+        while read.iter().sum::<usize>() < 1000 {
+            tokio::task::yield_now().await;
+            read.push(read_in_one_poll().await);
+        }
     }
 
     #[tokio::test(start_paused = true)]

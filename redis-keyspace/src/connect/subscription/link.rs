@@ -38,18 +38,17 @@ pub(super) async fn keep_link(
     let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut pause = pauses();
     loop {
-        let generation = node.facts.generation();
         // Subscribed before the master is asked for, so that no replacement is missed.
-        let mut replaced = node.facts.replacements();
+        let mut replaced = node.facts.generations();
         match origin.attempt(|| SubscriptionSession::open(&node.settings, &node.facts)).await {
             Attempt::Connected(session) => {
                 wait_for_place(&hub, number, &wake, &nodes).await;
                 hub.opened(number);
-                let mut link = Link::new(&hub, number, &node, &nodes, session, generation);
+                let mut link = Link::new(&hub, number, &node, &nodes, session);
                 let error = tokio::select! {
                     error = link.run(&wake) => error,
                     // Messages are published at the new master.
-                    _ = replaced.changed() => Error::connection_lost("another server is the master now"),
+                    _ = replaced.changed() => Error::connection_lost("the server was replaced"),
                 };
                 if link.is_confirmed {
                     pause = pauses();
@@ -81,8 +80,6 @@ pub(super) struct Link<'l> {
     nodes: &'l Arc<dyn SubscriptionNodes>,
     session: SubscriptionSession,
     credentials: LinkCredentials,
-    /// The generation of connections that it belongs to.
-    generation: u64,
     progress: LinkProgress,
     /// Topics to look at again, because of what the server sent.
     unclear: Vec<ServerTopic>,
@@ -92,7 +89,7 @@ pub(super) struct Link<'l> {
     heard: Instant,
     /// Whether the server has confirmed anything.
     is_confirmed: bool,
-    /// Whether the hub was asked for changes, and has reported none since.
+    /// Whether the topics were reviewed after the last wake-up.
     is_settled: bool,
 }
 
@@ -103,7 +100,6 @@ impl<'l> Link<'l> {
         node: &'l Arc<Node>,
         nodes: &'l Arc<dyn SubscriptionNodes>,
         session: SubscriptionSession,
-        generation: u64,
     ) -> Self {
         Self {
             hub,
@@ -112,7 +108,6 @@ impl<'l> Link<'l> {
             nodes,
             credentials: LinkCredentials::of(&session),
             session,
-            generation,
             progress: LinkProgress::default(),
             unclear: Vec::new(),
             patience: ReaderPatience::new(),
@@ -148,10 +143,13 @@ impl<'l> Link<'l> {
         if !std::mem::replace(&mut self.is_settled, true) || !self.unclear.is_empty() {
             self.synchronize().await?;
         }
-        if self.node.facts.generation() != self.generation {
-            return Err(Error::connection_lost("the server was replaced"));
-        }
         let next_check = self.next_check();
+        let next_check = async {
+            match next_check {
+                Some(next_check) => sleep_until(next_check).await,
+                None => std::future::pending().await,
+            }
+        };
         let newer = self.credentials.newer(self.node);
         // What has arrived is read before the time is looked at: a server whose messages wait here
         // is not silent. What comes before is rare, so it can't keep the connection from reading.
@@ -166,7 +164,7 @@ impl<'l> Link<'l> {
                 self.heard = Instant::now();
                 outcome
             }
-            () = sleep_until(next_check) => self.check_silence().await,
+            () = next_check => self.check_silence().await,
         }
     }
 
@@ -251,6 +249,7 @@ impl<'l> Link<'l> {
     /// is tried on its own.
     async fn refused(&mut self, topics: Vec<ServerTopic>, error: &Error) -> Result<(), Error> {
         let is_one_of_several = topics.len() > 1;
+        let mut again = Vec::new();
         for topic in topics {
             if !self.progress.refused(&topic, true) {
                 // It was unsubscribed meanwhile.
@@ -258,7 +257,7 @@ impl<'l> Link<'l> {
             }
             if is_one_of_several {
                 self.progress.requested_again(&topic);
-                self.about_to_send().subscribe(vec![topic], true).await?;
+                again.push(topic);
                 continue;
             }
             let is_temporary = is_temporary(error);
@@ -273,6 +272,9 @@ impl<'l> Link<'l> {
                 let _ = cluster.after(error, Some(self.node));
                 self.hub.assign_again();
             }
+        }
+        if !again.is_empty() {
+            self.about_to_send().subscribe_to_each(again).await?;
         }
         Ok(())
     }
@@ -292,14 +294,12 @@ impl<'l> Link<'l> {
     }
 
     /// When to look at the connection if nothing arrives before.
-    fn next_check(&self) -> Instant {
+    fn next_check(&self) -> Option<Instant> {
         let settings = &self.node.settings;
         let silent = self.heard + silence_limit(settings.timeout);
         let ping = settings.ping_interval.map(|interval| self.heard + interval);
         let of_server = if self.session.is_owed() { Some(silent) } else { ping };
-        // Without any limit, the generation is still checked now and then.
-        let latest = Instant::now() + Duration::from_secs(60);
-        self.progress.next_retry().into_iter().chain(of_server).fold(latest, Instant::min)
+        self.progress.next_retry().into_iter().chain(of_server).min()
     }
 
     /// Sends a PING if the server was silent for long. Fails if it owes a reply and is silent.

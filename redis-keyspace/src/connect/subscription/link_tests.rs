@@ -114,8 +114,7 @@ impl World {
         let running = tokio::spawn(async move {
             let nodes: Arc<dyn SubscriptionNodes> = Arc::new(Lone(Arc::clone(&node)));
             hub.opened(opened.number);
-            let generation = node.facts.generation();
-            Link::new(&hub, opened.number, &node, &nodes, session, generation).run(&opened.wake).await
+            Link::new(&hub, opened.number, &node, &nodes, session).run(&opened.wake).await
         });
         let mut peer = Peer { stream: other, received: Vec::new() };
         peer.receives(&["SUBSCRIBE", "a"]).await;
@@ -196,4 +195,75 @@ async fn an_auth_that_fails_for_another_reason_is_repeated() {
     peer.receives(&["AUTH", "user2", "PING"]).await;
     assert!(!running.is_finished());
     assert_eq!(peer.rest().await, "\r\n");
+}
+
+/// A refused command of several topics is one write of one command for each.
+#[tokio::test(start_paused = true)]
+async fn the_topics_of_a_refused_command_are_tried_one_by_one() {
+    let world = World::new(Settings::default());
+    let (mut peer, _added, running) = world.open().await;
+    // They are assigned together, so they are sent in one command.
+    let names = ["b", "c"];
+    let added = names.map(|name| world.hub.add(&Topic::channel(name.to_owned(), None), 8).unwrap());
+    world.hub.assign(&world.plan, false);
+    peer.receives(&["SUBSCRIBE"]).await;
+    peer.sends("-NOPERM one of them\r\n").await;
+    for _ in names {
+        peer.receives(&["*2", "$9", "SUBSCRIBE", "$1"]).await;
+    }
+    assert!(added.iter().all(|added| added.inbox.is_pending()));
+    peer.sends("-NOPERM first\r\n-CLUSTERDOWN The cluster is down\r\n").await;
+    // The one that may be accepted soon is tried again, and again.
+    for _ in 0..5 {
+        while added.iter().all(|added| added.inbox.is_pending()) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let start = Instant::now();
+        peer.receives(&["SUBSCRIBE"]).await;
+        assert!(start.elapsed() <= Duration::from_millis(500));
+        peer.sends("-CLUSTERDOWN The cluster is down\r\n").await;
+    }
+    assert_eq!(added.iter().filter(|added| added.inbox.is_pending()).count(), 1);
+    assert!(!running.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_subscriber_of_a_refused_topic_does_not_wait() {
+    let world = World::new(Settings::default());
+    let (mut peer, _added, _running) = world.open().await;
+    let topic = Topic::channel("b".to_owned(), None);
+    let first = world.subscribe("b");
+    let mut waited = Vec::new();
+    // The pauses grow.
+    for _ in 0..10 {
+        let start = Instant::now();
+        peer.receives(&["SUBSCRIBE", "b"]).await;
+        waited.push(start.elapsed());
+        peer.sends("-NOPERM no\r\n").await;
+    }
+    assert!(waited.last().unwrap() > &Duration::from_secs(4), "{waited:?}");
+    assert!(!first.inbox.is_pending(), "the first refusal has ended it");
+    // The connection reads the last refusal.
+    sleep(Duration::from_millis(1)).await;
+    let start = Instant::now();
+    let second = world.hub.add(&topic, 8).unwrap();
+    peer.receives(&["SUBSCRIBE", "b"]).await;
+    peer.confirms("b").await;
+    while second.inbox.is_pending() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(start.elapsed() < Duration::from_millis(50));
+}
+
+/// An idle connection has nothing else to notice it by.
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_ends_is_noticed() {
+    let facts = World::new(Settings::default()).node.facts.clone();
+    let mut generations = facts.generations();
+    assert!(!generations.has_changed().unwrap());
+    facts.new_generation();
+    assert!(generations.has_changed().unwrap());
+    generations.mark_unchanged();
+    facts.replace_master();
+    assert!(generations.has_changed().unwrap());
 }

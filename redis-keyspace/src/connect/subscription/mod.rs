@@ -25,6 +25,9 @@ mod places;
 mod progress;
 mod reauthentication;
 mod session;
+#[cfg(feature = "embedded")]
+#[cfg(test)]
+mod session_tests;
 mod start;
 mod state;
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! The task that decides which node serves which topic.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::entry::LinkStage;
 use super::hub::Hub;
 use super::link::keep_link;
 use super::nodes::SubscriptionNodes;
-use super::state::Plan;
+use super::state::{AddedLink, Plan};
 use super::topic::{Reach, Topic};
 use crate::connect::cluster::{Cluster, MapStamp};
 use crate::connect::node::Node;
+use crate::error::Error;
 use crate::time::{Backoff, Deadline};
 
 /// The pauses while no node can be chosen, or while each chosen node fails.
@@ -100,9 +106,29 @@ pub(super) async fn assign_topics(hub: Arc<Hub>, nodes: Arc<dyn SubscriptionNode
 
 /// Assigns topics, and starts the connections that are needed.
 fn assign(hub: &Arc<Hub>, plan: &Plan<'_>, all: bool, nodes: &Arc<dyn SubscriptionNodes>) {
-    for link in hub.assign(plan, all) {
-        let task = keep_link(Arc::clone(hub), link.number, link.node, link.wake, Arc::clone(nodes));
-        hub.set_link_task(link.number, hub.runtime().spawn(task).abort_handle());
+    for AddedLink { number, node, wake } in hub.assign(plan, all) {
+        let (of_task, nodes) = (Arc::clone(hub), Arc::clone(nodes));
+        let keep = move || {
+            let (node, wake) = (Arc::clone(&node), Arc::clone(&wake));
+            keep_link(Arc::clone(&of_task), number, node, wake, Arc::clone(&nodes))
+        };
+        let task = hub.runtime().spawn(keep_in_spite_of_panics(Arc::clone(hub), number, keep));
+        hub.set_link_task(number, task.abort_handle());
+    }
+}
+
+/// Runs the task of a connection, and runs it again if it panics: it calls wakers and log
+/// subscribers of the application.
+async fn keep_in_spite_of_panics<F: Future<Output = ()>>(hub: Arc<Hub>, link: u64, keep: impl Fn() -> F) {
+    loop {
+        let mut keeping = pin!(keep());
+        let ended = poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| keeping.as_mut().poll(context)));
+            polled.unwrap_or(Poll::Ready(()))
+        });
+        ended.await;
+        hub.lost(link, &Error::connection_lost("its task panicked"), LinkStage::Connecting);
+        sleep(LONGEST_PAUSE).await;
     }
 }
 
@@ -125,6 +151,8 @@ fn choose(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::runtime::Handle;
     use tokio::sync::Notify;
     use tokio::time::timeout;
@@ -180,6 +208,30 @@ mod tests {
         // It is not a master any more.
         let (chosen, is_other) = choose(&masters[2..], before(), |_| false);
         assert!(Arc::ptr_eq(&chosen.unwrap(), &masters[2]) && !is_other);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_task_panics_is_opened_again() {
+        let hub = Arc::new(Hub::new(Handle::current()));
+        let _added = hub.add(&Topic::channel("a".to_owned(), None), 1).unwrap();
+        let link = hub.assign(&Plan::Single(node(&Arc::default())), true)[0].number;
+        let runs = Arc::<AtomicUsize>::default();
+        let (of_task, counted) = (Arc::clone(&hub), Arc::clone(&runs));
+        let keep = move || {
+            let (hub, run) = (Arc::clone(&of_task), counted.fetch_add(1, Ordering::Relaxed));
+            async move {
+                hub.opened(link);
+                assert_eq!(run, 2, "a panic of the test");
+                std::future::pending().await
+            }
+        };
+        tokio::spawn(keep_in_spite_of_panics(Arc::clone(&hub), link, keep));
+        for (run, connections) in [(1, 0), (2, 0), (3, 1)] {
+            while runs.load(Ordering::Relaxed) < run {
+                sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(hub.status().connections, connections);
+        }
     }
 
     /// Without subscriptions, nothing asks for the nodes of a cluster again and again.

@@ -16,7 +16,10 @@ use crate::connect::login::Login;
 use crate::connect::open::open;
 use crate::connect::stream::ByteStream;
 use crate::error::Error;
-use crate::protocol::{Decoder, Keys, Malformed, Packet, Reply, WireBuffer};
+use crate::protocol::{Decoder, Keys, Malformed, Packet, READ_SIZE, Reply, SHARED, WireBuffer};
+
+/// A longer input buffer is freed when it is empty.
+pub(super) const KEEP_SIZE: usize = 256 * 1024;
 
 /// A command that the server has not answered completely.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub(super) struct SubscriptionSession {
     stream: ByteStream,
     decoder: Decoder,
     input: BytesMut,
+    /// The most bytes that `input` has allocated at once.
+    allocated: usize,
     settings: Arc<Settings>,
     sent: VecDeque<SentCommand>,
     pub(super) speaks_resp3: bool,
@@ -74,6 +79,7 @@ impl SubscriptionSession {
             stream,
             decoder: Decoder::new(settings.max_value_bytes),
             input: BytesMut::new(),
+            allocated: 0,
             settings: Arc::clone(settings),
             sent: VecDeque::new(),
             speaks_resp3: false,
@@ -98,19 +104,42 @@ impl SubscriptionSession {
         let mut out = WireBuffer::default();
         for (kind, topics) in by_kind {
             for topics in topics.chunks(kind.names_per_command()) {
-                let name = if is_wanted { kind.subscribe() } else { kind.unsubscribe() };
-                let mut packet = Packet::new(name, Keys::None);
-                topics.iter().for_each(|topic| packet.args.push(topic.name.as_bytes()));
-                packet.encode("", &mut out);
-                let topics = topics.to_vec();
-                self.sent.push_back(if is_wanted {
-                    SentCommand::Subscribe(topics)
-                } else {
-                    SentCommand::Unsubscribe(topics)
-                });
+                self.add_command(kind, topics.to_vec(), is_wanted, &mut out);
             }
         }
         self.write(out).await
+    }
+
+    /// Subscribes with a command for each topic.
+    pub(super) async fn subscribe_to_each(&mut self, topics: Vec<ServerTopic>) -> Result<(), Error> {
+        let mut out = WireBuffer::default();
+        for topic in topics {
+            self.add_command(topic.kind, vec![topic], true, &mut out);
+        }
+        self.write(out).await
+    }
+
+    /// Adds a command for topics of one kind.
+    fn add_command(
+        &mut self,
+        kind: TopicKind,
+        topics: Vec<ServerTopic>,
+        is_wanted: bool,
+        out: &mut WireBuffer,
+    ) {
+        let name = if is_wanted { kind.subscribe() } else { kind.unsubscribe() };
+        let mut packet = Packet::new(name, Keys::None);
+        for topic in &topics {
+            packet.args.push(topic.name.as_bytes());
+            // The name comes back with each message, and that of a pattern with the longer ones of
+            // its channels. The limit of values does not apply to names.
+            self.decoder.keep_up_to(topic.name.len().saturating_add(self.settings.max_key_bytes));
+        }
+        packet.encode("", out);
+        self.sent.push_back(match is_wanted {
+            true => SentCommand::Subscribe(topics),
+            false => SentCommand::Unsubscribe(topics),
+        });
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), Error> {
@@ -161,6 +190,14 @@ impl SubscriptionSession {
 
     /// Waits until something arrives. Dropping the future loses nothing.
     pub(super) async fn read(&mut self) -> Result<(), Error> {
+        if self.input.is_empty() && self.allocated > KEEP_SIZE {
+            (self.input, self.allocated) = (BytesMut::new(), 0);
+        }
+        // The decoder has reserved what the next message needs.
+        if self.input.capacity() - self.input.len() < READ_SIZE {
+            self.input.reserve(READ_SIZE);
+        }
+        self.allocated = self.allocated.max(self.input.capacity());
         match self.stream.read_buf(&mut self.input).await {
             Ok(0) => Err(Error::connection_lost("closed by the server")),
             Ok(_) => Ok(()),
@@ -170,7 +207,9 @@ impl SubscriptionSession {
 
     /// Returns what has arrived; `None` if it is not complete.
     pub(super) fn next(&mut self) -> Result<Option<Arrival>, Error> {
-        match self.decoder.decode(&mut self.input) {
+        let decoded = self.decoder.decode(&mut self.input);
+        self.allocated = self.allocated.max(self.input.capacity());
+        match decoded {
             Ok(Some(reply)) => Ok(Some(self.arrival(reply))),
             Ok(None) => Ok(None),
             Err(Malformed(problem)) => Err(Error::connection_lost(format!("the server sent {problem}"))),
@@ -211,15 +250,21 @@ impl SubscriptionSession {
         if what.ends_with(b"message") {
             let channel =
                 if kind == TopicKind::Pattern { parts.next() } else { Some(Reply::Bulk(name.clone())) };
-            return match (channel, parts.next()) {
-                (Some(Reply::Bulk(channel)), Some(Reply::Bulk(payload))) => {
-                    Arrival::Message { kind, name, message: Delivery::Message { channel, payload } }
-                }
-                (_, Some(Reply::TooLong(length))) => {
-                    Arrival::Message { kind, name, message: Delivery::TooLong(length) }
-                }
-                _ => Arrival::Other,
+            let channel = match channel {
+                Some(Reply::Bulk(channel)) => self.compact(channel),
+                // Longer than any name of the template. It is skipped like other foreign ones.
+                Some(Reply::TooLong(_)) => Bytes::new(),
+                _ => return Arrival::Other,
             };
+            let message = match parts.next() {
+                Some(Reply::Bulk(payload)) if payload.len() <= self.settings.max_value_bytes => {
+                    Delivery::Message { channel, payload: self.compact(payload) }
+                }
+                Some(Reply::Bulk(payload)) => Delivery::TooLong(payload.len()),
+                Some(Reply::TooLong(length)) => Delivery::TooLong(length),
+                _ => return Arrival::Other,
+            };
+            return Arrival::Message { kind, name, message };
         }
         // Names that are not UTF-8 were not requested here.
         let Ok(name) = str::from_utf8(&name) else { return Arrival::Other };
@@ -227,6 +272,15 @@ impl SubscriptionSession {
         let is_end = what.ends_with(b"unsubscribe");
         self.confirm(&topic, is_end);
         if is_end { Arrival::Unsubscribed(topic) } else { Arrival::Subscribed(topic) }
+    }
+
+    /// Copies a string that shares a much longer buffer, which it would keep alive while it waits
+    /// for its reader.
+    fn compact(&self, text: Bytes) -> Bytes {
+        if text.len() >= SHARED && text.len() < self.allocated / 2 {
+            return Bytes::copy_from_slice(&text);
+        }
+        text
     }
 
     /// Removes a topic from the first command that has it.
@@ -262,5 +316,12 @@ impl SubscriptionSession {
             Some(sent) => Arrival::Refused(sent, error),
             None => Arrival::Other,
         }
+    }
+}
+
+#[cfg(test)]
+impl SubscriptionSession {
+    pub(super) fn input_capacity(&self) -> usize {
+        self.input.capacity()
     }
 }

@@ -322,8 +322,8 @@ impl HubState {
     /// Returns the topics that the task of a connection has to look at, with `others`, and whether
     /// each is wanted. `None` once the connection is no longer needed.
     ///
-    /// The task unsubscribes from the other ones, so they are not confirmed any more. That is
-    /// recorded in the same step: a subscription that comes later waits for a new confirmation.
+    /// The task unsubscribes from those that are not wanted. `review` records in the same step that
+    /// they are not confirmed any more: a later subscription waits for a new confirmation.
     pub(super) fn review(
         &mut self,
         link: u64,
