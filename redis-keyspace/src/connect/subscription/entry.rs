@@ -34,7 +34,7 @@ pub(super) struct LinkEntry {
     /// Whether the node was chosen from the map of a cluster.
     pub(super) is_of_cluster: bool,
     /// The topics that the server refuses on the current connection.
-    refusals: HashMap<ServerTopic, Refusal>,
+    refusals: HashMap<ServerTopic, TopicRefusal>,
     /// Why it was lost, or could not be opened. `None` while it is open.
     failure: Option<Error>,
     /// Whether confirmed subscriptions were told that it can't be opened.
@@ -45,7 +45,7 @@ pub(super) struct LinkEntry {
 }
 
 /// Why a server refuses a topic.
-struct Refusal {
+struct TopicRefusal {
     error: Error,
     /// Whether confirmed subscriptions were told.
     is_told: bool,
@@ -163,7 +163,7 @@ impl LinkEntry {
     /// told: once, unless it may accept the topic soon.
     pub(super) fn refuse(&mut self, topic: &ServerTopic, error: &Error, is_temporary: bool) -> bool {
         let was_told = self.refusals.get(topic).is_some_and(|refusal| refusal.is_told);
-        let refusal = Refusal { error: error.clone(), is_told: was_told || !is_temporary };
+        let refusal = TopicRefusal { error: error.clone(), is_told: was_told || !is_temporary };
         self.refusals.insert(topic.clone(), refusal);
         !is_temporary && !was_told
     }

@@ -51,9 +51,9 @@ impl Hub {
     fn change<R>(&self, change: impl FnOnce(&mut HubState) -> R) -> R {
         let mut state = lock(&self.state);
         let result = change(&mut state);
-        let deferred = std::mem::take(&mut state.deferred);
+        let after_unlock = std::mem::take(&mut state.after_unlock);
         drop(state);
-        deferred.run();
+        after_unlock.run();
         result
     }
 

@@ -47,14 +47,14 @@ pub(super) struct AddedLink {
 /// What is done when the state is not locked any more, because it may run code of the application
 /// that uses the subscriptions.
 #[derive(Default)]
-pub(super) struct Deferred {
+pub(super) struct AfterUnlock {
     wakers: Vec<Waker>,
     /// Dropping one ends its task.
     links: Vec<LinkEntry>,
     task: Option<AbortHandle>,
 }
 
-impl Deferred {
+impl AfterUnlock {
     pub(super) fn run(self) {
         self.wakers.into_iter().for_each(Waker::wake);
         drop(self.links);
@@ -83,7 +83,7 @@ pub(super) struct HubState {
     /// Why topics can't be assigned now.
     failure: Option<Error>,
     is_closed: bool,
-    pub(super) deferred: Deferred,
+    pub(super) after_unlock: AfterUnlock,
 }
 
 /// The subscriptions and how they start and end.
@@ -164,7 +164,7 @@ impl HubState {
             return false;
         }
         (self.is_assigning, self.failure, self.task) = (false, None, None);
-        self.deferred.links.append(&mut self.links);
+        self.after_unlock.links.append(&mut self.links);
         true
     }
 
@@ -172,14 +172,14 @@ impl HubState {
     pub(super) fn end(&mut self, error: Option<&Error>) {
         self.is_closed = true;
         for inbox in self.topics.values().flat_map(BTreeMap::values) {
-            self.deferred.wakers.extend(inbox.end(error.cloned()));
+            self.after_unlock.wakers.extend(inbox.end(error.cloned()));
         }
         self.topics.clear();
         self.names.clear();
         self.unassigned.clear();
         self.unserved.clear();
-        self.deferred.links.append(&mut self.links);
-        self.deferred.task = self.task.take();
+        self.after_unlock.links.append(&mut self.links);
+        self.after_unlock.task = self.task.take();
     }
 }
 
@@ -252,7 +252,7 @@ impl HubState {
     fn tell_confirmed(&mut self, topic: &Topic) {
         let is_complete = self.is_complete(topic);
         for inbox in self.topics.get(topic).into_iter().flat_map(BTreeMap::values) {
-            self.deferred.wakers.extend(inbox.confirmed(is_complete));
+            self.after_unlock.wakers.extend(inbox.confirmed(is_complete));
         }
     }
 
@@ -261,7 +261,7 @@ impl HubState {
         if self.is_complete(topic) {
             let subscribers = self.topics.get(topic).into_iter().flat_map(BTreeMap::values);
             for inbox in subscribers.filter(|inbox| inbox.is_pending()) {
-                self.deferred.wakers.extend(inbox.confirmed(true));
+                self.after_unlock.wakers.extend(inbox.confirmed(true));
             }
         }
     }
@@ -271,7 +271,7 @@ impl HubState {
     fn tell_failed(&mut self, topics: &[Topic], error: &Error, tells_confirmed: bool) {
         for inbox in topics.iter().filter_map(|topic| self.topics.get(topic)).flat_map(BTreeMap::values) {
             if tells_confirmed || inbox.is_pending() {
-                self.deferred.wakers.extend(inbox.failed(error.clone()));
+                self.after_unlock.wakers.extend(inbox.failed(error.clone()));
             }
         }
     }
@@ -433,7 +433,7 @@ impl HubState {
         let mut topics = HashSet::new();
         for link in self.links.extract_if(.., |link| is_unneeded(link)) {
             topics.extend(link.wanted.iter().cloned());
-            self.deferred.links.push(link);
+            self.after_unlock.links.push(link);
         }
         topics
     }
